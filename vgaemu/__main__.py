@@ -1,0 +1,7 @@
+"""``python -m vgaemu``."""
+
+import sys
+
+from vgaemu.cli import main
+
+sys.exit(main())

@@ -1,0 +1,183 @@
+"""The `vgaemu` command. Every option is a keyword of the function it calls.
+
+Exit status: 0 done or window closed, 1 the guest or a check failed, 2 wrong usage or input. Errors
+are one line on stderr that names the file or option and says what to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+# Nothing heavy here: `--help`, `--version` and wrong usage must not wait for numpy.
+from vgaemu import __version__
+
+
+class UsageError(Exception):
+    """Wrong usage or input: the message is the one line to print."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except UsageError as error:
+        print(f"vgaemu: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vgaemu",
+        description="A VGA that redraws only what its dirty log says changed. "
+        "Without a command: the tour.",
+    )
+    parser.add_argument("--version", action="version", version=f"vgaemu {__version__}")
+    parser.set_defaults(command=_tour)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run a workload: a bundled name or a Python file")
+    run.set_defaults(command=_run)
+    run.add_argument("workload", help="a name from 'vgaemu list', or a path of a .py file")
+    run.add_argument("args", nargs="*", help="the workload's arguments")
+    run.add_argument("--display", choices=("window", "null"), default="window")
+    run.add_argument(
+        "--headless", action="store_true", help="--display null, as fast as it goes, in step"
+    )
+    run.add_argument("--frames", type=_positive, metavar="N", help="stop after N frames")
+    run.add_argument("--scale", type=_positive, metavar="N", help="window size, whole steps")
+    run.add_argument(
+        "--aspect", choices=("auto", "square"), default="auto",
+        help="auto shows VGA modes as 4:3, as a monitor does; square shows square pixels",
+    )  # fmt: skip
+    run.add_argument("--fullscreen", action="store_true")
+    run.add_argument("--no-panel", action="store_true", help="only the picture")
+    run.add_argument(
+        "--speed", type=_speed, default=1.0, metavar="X", help="60 X frames a second; 0: no limit"
+    )
+    run.add_argument(
+        "--dirty-log", default="flags", metavar="NAME", help="who keeps the log: flags or words"
+    )
+    run.add_argument(
+        "--span-pages", type=int, choices=(64, 32, 16, 8), metavar="N",
+        help="pages looked at as one word for the ffs..fls spans: 64, 32, 16 or 8",
+    )  # fmt: skip
+    run.add_argument("--screenshot", type=Path, metavar="F.png", help="save the last frame")
+    run.add_argument("--dump-text", type=Path, metavar="F.txt", help="save the text screen")
+    run.add_argument("--stats", type=Path, metavar="F.json", help="write the statistics")
+    run.add_argument(
+        "--stats-frames", action="store_true", help="with a row for every frame in --stats"
+    )
+    run.add_argument("--keys", metavar="F:KEY,...", help="strike keys at frames: 30:a,60:enter")
+
+    listing = commands.add_parser("list", help="the bundled workloads")
+    listing.set_defaults(command=_list)
+    info = commands.add_parser("info", help="versions, displays, and what works here")
+    info.set_defaults(command=_info)
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return value
+
+
+def _speed(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1000")
+    return value
+
+
+def _tour(options: argparse.Namespace) -> int:
+    from vgaemu.tour import tour
+
+    return tour()
+
+
+def _run(options: argparse.Namespace) -> int:
+    from vgaemu.display.loop import DEFAULT_SPAN_PAGES
+    from vgaemu.display.screen import ScreenError
+    from vgaemu.display.window_error import DisplayError
+    from vgaemu.guest.keys import KeysError, parse_keys
+    from vgaemu.guest.workload import WorkloadError
+    from vgaemu.machine import Machine
+    from vgaemu.memslot import MemslotError
+
+    headless = options.headless or options.display == "null"
+    for path in (options.screenshot, options.dump_text, options.stats):
+        _check_writable(path)
+    if options.screenshot is not None:
+        _check_picture_suffix(options.screenshot)
+    try:
+        keys = parse_keys(options.keys) if options.keys else []
+    except KeysError as error:
+        raise UsageError(f"--keys: {error}") from None
+    try:
+        machine = Machine(
+            options.workload,
+            options.args,
+            display="null" if headless else _window(options),
+            dirty_log=options.dirty_log,
+            span_pages=options.span_pages or DEFAULT_SPAN_PAGES,
+            free=not headless,
+        )
+    except WorkloadError as error:
+        raise UsageError(str(error)) from None
+    except MemslotError as error:
+        raise UsageError(f"--dirty-log: {error}") from None
+    except DisplayError as error:
+        raise UsageError(f"--display window: {error}") from None
+    if options.stats_frames:
+        machine.stats.rows = []
+    machine.schedule_keys(keys)
+    status = 0
+    with machine:
+        if headless and options.frames is None and machine.endless:
+            raise UsageError(
+                f"{options.workload} never ends: --headless needs --frames N with it"
+            )
+        progress = _progress(options.frames) if headless else None
+        try:
+            machine.run(
+                options.frames, speed=0 if headless else options.speed, progress=progress
+            )
+        except KeyboardInterrupt:
+            status = 0 if not headless else 130
+        except WorkloadError as error:
+            raise UsageError(str(error)) from None
+        except Exception as error:
+            _print_guest_traceback(error)
+            status = 1
+        finally:
+            if progress is not None:
+                progress(-1)
+        if options.screenshot is not None:
+            machine.screen.save(options.screenshot)
+        if options.dump_text is not None:
+            try:
+                lines = [row.rstrip() for row in machine.screen.text()]
+            except ScreenError as error:
+                raise UsageError(f"--dump-text: {error}") from None
+            options.dump_text.write_text("\n".join(lines) + "\n", "utf-8")
+        if options.stats is not None:
+            summary = {"workload": options.workload, "args": options.args}
+            summary |= {"dirty_log": machine.vram.dirty_log} | machine.stats.summary()
+            options.stats.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
+    if headless:
+        print(machine.stats.table())
+    return status

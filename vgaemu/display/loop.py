@@ -1,0 +1,88 @@
+"""The display loop: harvest, spans, rectangles, pixels, present, record. One frame at a time.
+
+Nothing here calls back into the guest or the log while it draws; each step's time is its own.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+
+import numpy as np
+
+from vgaemu.display.report import Display, FrameReport, ScreenInfo
+from vgaemu.display.screen import Screen
+from vgaemu.display.stats import Stats
+from vgaemu.memslot.bitmap import SpanPages
+from vgaemu.vga.device import Vga
+
+#: Pages looked at as one word when spans are taken. 64 is the seed; all of legacy VRAM is then a
+#: single word, and two far-apart dirty pages redraw everything between (`vgaemu bench frame`).
+DEFAULT_SPAN_PAGES: SpanPages = 8
+
+
+class DisplayLoop:
+    """Brings a screen to a display, a frame at a time."""
+
+    def __init__(
+        self, vga: Vga, display: Display, *, span_pages: SpanPages = DEFAULT_SPAN_PAGES
+    ) -> None:
+        """Subscribe to VRAM's dirty log.
+
+        Args:
+            vga: The device to look at.
+            display: Who shows it.
+            span_pages: Word width of the ffs..fls spans: 64, 32, 16 or 8 pages.
+        """
+        self.screen = Screen(vga)
+        self.stats = Stats()
+        self.span_pages = span_pages
+        self.frames = 0
+        self._display = display
+        self._slot = vga.slot
+        self._log = vga.slot.subscribe()
+        self._shape: ScreenInfo | None = None
+        self._present_ns = 0
+        self._faults = vga.slot.counters.faults
+
+    def frame(self) -> FrameReport:
+        """Harvest, draw what changed, present it, and say what it cost."""
+        begin = perf_counter_ns()
+        log = self._log.get_dirty_log()
+        harvested = perf_counter_ns()
+        # The log is cleared before VRAM is read: a store that comes now is in the next log.
+        spans = log.spans(self.span_pages)
+        rects, redraw = self.screen.refresh(self.frames, spans)
+        drawn = perf_counter_ns()
+        if redraw is not None:
+            info = self.screen.info
+            if info != self._shape:
+                self._shape = info
+                self._display.resize(info)
+        faults = self._slot.counters.faults
+        report = FrameReport(
+            frame=self.frames,
+            harvest_ns=harvested - begin,
+            render_ns=drawn - harvested,
+            present_ns=self._present_ns,
+            dirty_pages=log.pages() if spans else _NO_PAGES,
+            spans=spans,
+            span_pages=sum(end - start for start, end in spans),
+            pixels=sum(rect.area for rect in rects),
+            faults=faults - self._faults,
+            redraw=redraw.value if redraw is not None else "",
+        )
+        self._faults = faults
+        present = perf_counter_ns()
+        self._display.update(self.screen.frame, rects, report)
+        self._present_ns = perf_counter_ns() - present
+        self.stats.record(report, len(rects), self._present_ns)
+        self.frames += 1
+        return report
+
+    def close(self) -> None:
+        """Close the display and stop listening to the log."""
+        self._log.close()
+        self._display.close()
+
+
+_NO_PAGES = np.empty(0, np.intp)

@@ -1,0 +1,126 @@
+"""What the display loop tells a display: the screen's shape, each frame's cost, and input events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.memslot.bitmap import Span
+from vgaemu.vga.render import Rect
+
+__all__ = [
+    "Close",
+    "Display",
+    "Event",
+    "FrameReport",
+    "Key",
+    "PauseToggled",
+    "Rect",
+    "ScreenInfo",
+    "Screenshot",
+    "SingleStep",
+]
+
+
+@dataclass(frozen=True)
+class ScreenInfo:
+    """The shape of the picture; it changes only through `Display.resize`."""
+
+    #: Logical pixels: mode 13h is 320x200.
+    width: int
+    height: int
+    #: Width to height of the picture on the monitor: 4/3 for VGA modes, width/height for DISPI.
+    aspect: float
+    #: 0x00RRGGBB around the picture (AR11).
+    border_colour: int
+    #: ``text 80x25``, ``320x200x256``.
+    mode_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReport:
+    """What one frame cost. Times are nanoseconds, measured apart."""
+
+    frame: int
+    #: From asking for the dirty log until the snapshot is in hand: the figure of the 2012 patch.
+    harvest_ns: int
+    #: Spans to rectangles, and VRAM to pixels.
+    render_ns: int
+    #: `Display.update` of the frame *before*: this one is not presented yet.
+    present_ns: int
+    #: Pages the log named, and the spans taken from it (half-open page ranges, ffs..fls).
+    dirty_pages: NDArray[np.intp]
+    spans: Sequence[Span]
+    #: Pages in the spans, clean ones taken along included.
+    span_pages: int
+    pixels: int
+    #: Write faults guests took since the frame before.
+    faults: int
+    #: Why more than dirty pages was drawn: ``resize``, ``everything``, ``cells``, or empty.
+    redraw: str
+    #: Rectangles that would not have been drawn if clean pages inside spans had been left out.
+    clean_rects: Sequence[Rect] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the host keyboard, for the guest."""
+
+    #: ``a``, ``A``, ``1``, ``space``, ``enter``, ``left``, ``f1``: see `vgaemu.guest.keys`.
+    name: str
+    pressed: bool
+    #: What the key types, or an empty string.
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The user closed the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseToggled:
+    """Stop the guest, or let it go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class SingleStep:
+    """While paused: run one frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Screenshot:
+    """Save what the screen shows."""
+
+
+Event: TypeAlias = Key | Close | PauseToggled | SingleStep | Screenshot
+
+
+@runtime_checkable
+class Display(Protocol):
+    """Who looks. A user's object with these three methods is a display.
+
+    Optionally ``poll() -> Iterable[Event]``, called once a frame: what the user did.
+    """
+
+    def resize(self, screen: ScreenInfo) -> None:
+        """The picture has another shape; the next `update` covers all of it."""
+
+    def update(
+        self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport
+    ) -> None:
+        """Show a frame; called every frame, also when nothing changed.
+
+        Args:
+            frame: (height, width) uint32 0x00RRGGBB, row-major: the whole picture, a view that
+                the next frame overwrites.
+            rects: What changed since the update before; may be empty.
+            report: What the frame cost.
+        """
+
+    def close(self) -> None:
+        """No more frames."""

@@ -1,0 +1,173 @@
+"""Screen: the picture. It owns the frame, and knows how to bring it up to date.
+
+Data goes one way: spans of dirty pages and a `Scanout` come in, rectangles go out. `full_redraw`
+is the honest check of all the shortcuts: a fresh picture from VRAM and registers alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.display.report import Rect, ScreenInfo
+from vgaemu.memslot.bitmap import Span
+from vgaemu.vga.codepage import to_unicode
+from vgaemu.vga.device import Vga
+from vgaemu.vga.render import Frame, Renderer, TextRenderer, make_renderer
+from vgaemu.vga.scanout import Redraw, Scanout, redraw_between, scanout_of
+
+#: More rectangles than this are worth less than the one around them (measured: dozens of tiny
+#: presents cost more than a large one).
+MAX_RECTS = 32
+#: Frames that the cursor and blinking attributes are shown, then hidden.
+BLINK_FRAMES = 16
+
+
+class ScreenError(ValueError):
+    """The screen cannot answer that now; the message says why."""
+
+
+class Screen:
+    """What the guest's monitor shows."""
+
+    def __init__(self, vga: Vga) -> None:
+        """A screen for `vga`; its first `refresh` draws everything."""
+        self.vga = vga
+        self._frame_number = 0
+        self._generation = -1
+        self._scanout = scanout_of(vga)
+        self._renderer: Renderer | None = None
+        self._frame: Frame = np.zeros((self._scanout.height, self._scanout.width), np.uint32)
+
+    @property
+    def frame(self) -> NDArray[np.uint32]:
+        """(height, width) uint32 0x00RRGGBB, row-major: a view, overwritten by the next frame."""
+        return self._frame
+
+    @property
+    def info(self) -> ScreenInfo:
+        """Shape and mode of the picture."""
+        scanout = self._scanout
+        # A VGA monitor shows every mode as 4:3; DISPI modes have square pixels.
+        aspect = scanout.width / scanout.height if scanout.linear_pitch else 4 / 3
+        border = int(self.vga.dac.colours()[self.vga.attribute["overscan_colour"]])
+        return ScreenInfo(scanout.width, scanout.height, aspect, border, scanout.mode_name)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the last frame showed a text mode."""
+        return self._scanout.is_text
+
+    def _scanout_now(self, frame: int) -> Scanout:
+        shown = not frame // BLINK_FRAMES & 1
+        return scanout_of(self.vga, cursor_phase=shown, blink_phase=shown)
+
+    def full_redraw(self) -> NDArray[np.uint32]:
+        """The picture drawn afresh from VRAM and registers: (height, width) uint32, a new array.
+
+        Reads no cache and touches no log.
+        """
+        scanout = self._scanout_now(self._frame_number)
+        frame = np.zeros((scanout.height, scanout.width), np.uint32)
+        make_renderer(self.vga.slot.array, scanout).draw_all(frame)
+        return frame
+
+    def refresh(self, frame: int, spans: Sequence[Span]) -> tuple[list[Rect], Redraw | None]:
+        """Bring the picture up to date.
+
+        Args:
+            frame: Number of the frame; it sets the blink phase.
+            spans: Pages that may have changed since the last refresh.
+
+        Returns:
+            Rectangles drawn, merged and capped, and what was redrawn without a dirty page.
+        """
+        # Look at the counters first: a register written while we draw is then seen next time.
+        generation = self.vga.generation + self.vga.dac.generation
+        phase_changed = frame // BLINK_FRAMES != self._frame_number // BLINK_FRAMES
+        self._frame_number = frame
+        redraw: Redraw | None = None
+        if generation != self._generation or phase_changed or self._renderer is None:
+            new = self._scanout_now(frame)
+            redraw = redraw_between(self._scanout, new)
+            self._scanout = new
+            self._generation = generation
+        if self._renderer is None:
+            redraw = Redraw.RESIZE
+        if redraw is Redraw.RESIZE:
+            scanout = self._scanout
+            self._renderer = make_renderer(self.vga.slot.array, scanout)
+            self._frame = np.zeros((scanout.height, scanout.width), np.uint32)
+        assert self._renderer is not None
+        if redraw in (Redraw.RESIZE, Redraw.EVERYTHING):
+            self._renderer.renew(self._scanout)
+            self._renderer.draw_all(self._frame)
+            height, width = self._frame.shape
+            return [Rect(0, 0, width, height)], redraw
+        rects: list[Rect] = []
+        if redraw is Redraw.CELLS and isinstance(self._renderer, TextRenderer):
+            self._renderer.renew_cells(self._scanout)
+            rects = self._renderer.draw_cells(self._frame)
+        if spans:
+            rects += self._renderer.draw_changes(self._frame, list(spans))
+        return merge_rects(rects), redraw
+
+    # --- what people ask of a screen ------------------------------------------------------------
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """(height, width, 3) uint8, a copy."""
+        shifts = np.array([16, 8, 0], np.uint32)
+        return (self._frame[:, :, None] >> shifts).astype(np.uint8)
+
+    def text(self) -> list[str]:
+        """What a text mode shows, one string a row, as Unicode.
+
+        Raises:
+            ScreenError: The mode is not a text mode.
+        """
+        scanout = self._scanout_now(self._frame_number)
+        if not scanout.is_text:
+            raise ScreenError(f"{scanout.mode_name} is a graphics mode: it shows no text")
+        renderer = TextRenderer(self.vga.slot.array, scanout)
+        return [to_unicode(row.astype(np.uint8).tobytes()) for row in renderer.cells()]
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture as an image file, in the format that the suffix names.
+
+        Raises:
+            ScreenError: There is no such format.
+            OSError: The file cannot be written.
+        """
+        from PIL import Image
+
+        try:
+            Image.fromarray(self.rgb()).save(path)
+        except ValueError as error:
+            raise ScreenError(f"{path}: {error}; use .png") from None
+
+
+def merge_rects(rects: list[Rect]) -> list[Rect]:
+    """Join rectangles that stand on each other, and give up details beyond `MAX_RECTS`.
+
+    >>> merge_rects([Rect(0, 0, 720, 16), Rect(0, 16, 720, 16), Rect(9, 64, 9, 16)])
+    [Rect(x=0, y=0, width=720, height=32), Rect(x=9, y=64, width=9, height=16)]
+    """
+    merged: list[Rect] = []
+    for rect in sorted(rects, key=lambda r: (r.x, r.width, r.y)):
+        if merged:
+            last = merged[-1]
+            same_columns = (last.x, last.width) == (rect.x, rect.width)
+            if same_columns and rect.y <= last.y + last.height:
+                bottom = max(last.y + last.height, rect.y + rect.height)
+                merged[-1] = Rect(last.x, last.y, last.width, bottom - last.y)
+                continue
+        merged.append(rect)
+    if len(merged) <= MAX_RECTS:
+        return merged
+    left, top = min(r.x for r in merged), min(r.y for r in merged)
+    right = max(r.x + r.width for r in merged)
+    bottom = max(r.y + r.height for r in merged)
+    return [Rect(left, top, right - left, bottom - top)]

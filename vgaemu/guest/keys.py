@@ -1,0 +1,130 @@
+"""Keys: their names, and the queue between whoever types and the guest.
+
+Names are QEMU's `sendkey` names where it has one, plus the characters themselves: ``a``, ``A``,
+``1``, ``!``, ``space``, ``enter``, ``left``, ``f1``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from vgaemu.display.report import Key
+
+#: Keys that type something under another name than what they type.
+NAMED_TEXT = {
+    "space": " ",
+    "enter": "\n",
+    "tab": "\t",
+    "backspace": "\b",
+    "esc": "\x1b",
+    "comma": ",",
+    "colon": ":",
+    "minus": "-",
+    "plus": "+",
+}
+#: Keys that type nothing.
+SILENT = frozenset(
+    ["left", "right", "up", "down", "home", "end", "pageup", "pagedown", "insert", "delete"]
+    + ["shift", "ctrl", "alt", "capslock", "numlock", "scrolllock", "pause", "print", "menu"]
+    + [f"f{n}" for n in range(1, 13)]
+)
+#: A guest that reads no keys forgets the oldest beyond this many.
+QUEUE_KEYS = 256
+
+
+class KeysError(ValueError):
+    """No such key, or a malformed list of keys; the message names it."""
+
+
+def key_text(name: str) -> str:
+    """What a key types.
+
+    Raises:
+        KeysError: There is no key of that name.
+    """
+    if name in NAMED_TEXT:
+        return NAMED_TEXT[name]
+    if name in SILENT:
+        return ""
+    if len(name) == 1 and name.isprintable():
+        return name
+    raise KeysError(
+        f"no key named {name!r}; keys are single characters, "
+        f"{', '.join(sorted(NAMED_TEXT))}, {', '.join(sorted(SILENT))}"
+    )
+
+
+def parse_keys(spec: str) -> list[tuple[int, str]]:
+    """``"30:a,60:enter"`` -> [(30, "a"), (60, "enter")]: which key at which frame.
+
+    Raises:
+        KeysError: An entry is not FRAME:KEY.
+
+    >>> parse_keys("30:a,60:enter")
+    [(30, 'a'), (60, 'enter')]
+    """
+    keys = []
+    for entry in spec.split(","):
+        frame, colon, name = entry.strip().partition(":")
+        if not colon or not frame.isdecimal():
+            raise KeysError(f"{entry!r} is not FRAME:KEY, as in 30:a,60:enter")
+        key_text(name)
+        keys.append((int(frame), name))
+    return keys
+
+
+class Keys:
+    """The guest's keyboard: who types puts keys in, the guest takes them out."""
+
+    def __init__(self) -> None:
+        """No key is down, none is waiting."""
+        self._queue: deque[Key] = deque(maxlen=QUEUE_KEYS)
+        self._down: set[str] = set()
+
+    # What the window, scripts and tests do.
+
+    def put(self, key: Key) -> None:
+        """A key went down or up."""
+        if key.pressed:
+            self._down.add(key.name)
+        else:
+            self._down.discard(key.name)
+        self._queue.append(key)
+
+    def press(self, name: str) -> None:
+        """Strike a key: down and up.
+
+        Raises:
+            KeysError: There is no key of that name.
+        """
+        text = key_text(name)
+        self.put(Key(name, True, text))
+        self.put(Key(name, False))
+
+    def type(self, text: str) -> None:
+        """Strike the keys that type `text`.
+
+        Raises:
+            KeysError: A character is not on the keyboard.
+        """
+        names = {typed: name for name, typed in NAMED_TEXT.items()}
+        for character in text:
+            self.press(character if character.isalnum() else names.get(character, character))
+
+    # What the guest does.
+
+    def get(self) -> Key | None:
+        """The next key that went down or up, or None."""
+        return self._queue.popleft() if self._queue else None
+
+    def typed(self) -> str:
+        """All characters typed since the last look."""
+        text = ""
+        while (key := self.get()) is not None:
+            if key.pressed:
+                text += key.text
+        return text
+
+    def is_down(self, name: str) -> bool:
+        """Whether a key is held now."""
+        return name in self._down

@@ -1,0 +1,221 @@
+"""Workloads: guests written in Python, and how one is found by name or file.
+
+A workload is a generator function ``workload(guest, *args)``. ``yield`` waits for the next frame;
+``yield guest.NOW`` ends a slice without waiting, for guests that run as fast as they can. It
+reaches the machine through `Guest` alone: ports, memory, keys, and what is built on them. It has no
+wall clock, so the same workload does the same in every run.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import random
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import vgaemu.guest.workloads
+from vgaemu.guest.keys import Keys
+from vgaemu.guest.text import Text
+from vgaemu.vga.device import Vga
+from vgaemu.vga.modes import set_mode
+
+if TYPE_CHECKING:
+    from vgaemu.guest.canvas import Canvas
+
+Slices: TypeAlias = Generator[object, None, None]
+Workload: TypeAlias = Callable[..., Slices]
+
+
+class WorkloadError(Exception):
+    """A workload cannot be found or started; the message is one line that says what to do."""
+
+
+class GuestStopped(BaseException):
+    """Raised in a guest's next call when its machine closes; let it pass."""
+
+
+class _Now:
+    def __repr__(self) -> str:
+        return "guest.NOW"
+
+
+class Guest:
+    """What a workload sees of the machine."""
+
+    #: Yield it to end a slice without waiting for the next frame.
+    NOW: Final = _Now()
+
+    def __init__(self, vga: Vga, keys: Keys) -> None:
+        self._vga = vga
+        self.keys = keys
+        #: Seeded the same in every run.
+        self.random = random.Random(0)
+        self.text = Text(self)
+        self._canvas: Canvas | None = None
+        self._stopped = False
+
+    @property
+    def canvas(self) -> Canvas:
+        """Drawing in graphics modes."""
+        if self._canvas is None:
+            from vgaemu.guest.canvas import Canvas
+
+            self._canvas = Canvas(self)
+        return self._canvas
+
+    def stop(self) -> None:
+        """The machine closes: the guest's next call raises `GuestStopped`."""
+        self._stopped = True
+
+    def _check(self) -> None:
+        if self._stopped:
+            raise GuestStopped
+
+    def outb(self, port: int, value: int) -> None:
+        """Write a byte to a port."""
+        self._check()
+        self._vga.outb(port, value)
+
+    def outw(self, port: int, value: int) -> None:
+        """Write 16 bits to a port (or index and data to a pair of them)."""
+        self._check()
+        self._vga.outw(port, value)
+
+    def inb(self, port: int) -> int:
+        """Read a byte from a port."""
+        self._check()
+        return self._vga.inb(port)
+
+    def inw(self, port: int) -> int:
+        """Read 16 bits from a port."""
+        self._check()
+        return self._vga.inw(port)
+
+    def store(self, gpa: int, data: Any) -> None:
+        """Store bytes (any buffer of bytes) upwards from a guest-physical address."""
+        self._check()
+        self._vga.store(gpa, data)
+
+    def load(self, gpa: int, count: int) -> bytes:
+        """Load bytes upwards from a guest-physical address."""
+        self._check()
+        return self._vga.load(gpa, count)
+
+    def copy(self, src: int, dst: int, count: int) -> None:
+        """Copy bytes upwards, each read loading the latches (rep movsb)."""
+        self._check()
+        self._vga.copy(src, dst, count)
+
+    def set_mode(self, number: int) -> None:
+        """Set a BIOS mode; text and canvas start anew."""
+        self._check()
+        set_mode(self._vga, number)
+        self.text = Text(self)
+        self._canvas = None
+
+    def read_crtc(self, index: int) -> int:
+        """Read a CRTC register at whichever base it answers."""
+        base = 0x3D4 if self.inb(0x3CC) & 1 else 0x3B4
+        self.outb(base, index)
+        return self.inb(base + 1)
+
+    def write_crtc(self, index: int, value: int) -> None:
+        """Write a CRTC register at whichever base it answers."""
+        base = 0x3D4 if self.inb(0x3CC) & 1 else 0x3B4
+        self.outw(base, value << 8 | index)
+
+    def wait_retrace(self) -> None:
+        """Poll input status 1 until the next vertical retrace begins, as programs of the time."""
+        port = 0x3DA if self.inb(0x3CC) & 1 else 0x3BA
+        while self.inb(port) & 8:
+            pass
+        while not self.inb(port) & 8:
+            pass
+
+
+def bundled() -> dict[str, str]:
+    """Names of the bundled workloads and what each shows: the first line of its docstring."""
+    names = [m.name for m in pkgutil.iter_modules(vgaemu.guest.workloads.__path__)]
+    found = {}
+    for name in sorted(n for n in names if not n.startswith("_")):
+        module = importlib.import_module(f"vgaemu.guest.workloads.{name}")
+        found[name] = (module.__doc__ or "").strip().splitlines()[0].rstrip(".")
+    return found
+
+
+def find_workload(name: str | Workload) -> Workload:
+    """A workload by bundled name, by path of a Python file, or itself.
+
+    Raises:
+        WorkloadError: There is none, or the file has no function ``workload``.
+    """
+    if callable(name):
+        return name
+    if name.endswith(".py") or "/" in name or "\\" in name:
+        return _load_file(Path(name))
+    if name.isidentifier() and not name.startswith("_"):
+        if importlib.util.find_spec(f"vgaemu.guest.workloads.{name}") is not None:
+            module = importlib.import_module(f"vgaemu.guest.workloads.{name}")
+            found: Workload = module.workload
+            return found
+    near = difflib.get_close_matches(name, bundled(), n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "'vgaemu list' shows all"
+    raise WorkloadError(f"no workload named {name!r}; {hint} A file ends in .py")
+
+
+def _load_file(path: Path) -> Workload:
+    if not path.is_file():
+        raise WorkloadError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise WorkloadError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    # The file may import its neighbours, as it could if it were run.
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent.resolve()))
+    workload = getattr(module, "workload", None)
+    if not callable(workload):
+        raise WorkloadError(f"{path}: has no function 'workload(guest, ...)'")
+    return workload  # type: ignore[no-any-return]
+
+
+def start(workload: Workload, guest: Guest, args: list[str]) -> Slices:
+    """Call a workload with its arguments.
+
+    Raises:
+        WorkloadError: The arguments do not fit, or it is not a generator function.
+    """
+    try:
+        inspect.signature(workload).bind(guest, *args)
+    except TypeError as error:
+        name = getattr(workload, "__name__", "workload")
+        raise WorkloadError(f"{name}: {error}; usage: {usage(workload)}") from None
+    slices = workload(guest, *args)
+    if not hasattr(slices, "send"):
+        raise WorkloadError(
+            f"{getattr(workload, '__name__', 'workload')} is not a generator: "
+            "it needs at least one 'yield', which waits for the next frame"
+        )
+    return slices
+
+
+def usage(workload: Workload) -> str:
+    """The arguments a workload takes, as in a usage line."""
+    words = []
+    for parameter in list(inspect.signature(workload).parameters.values())[1:]:
+        word = parameter.name.upper()
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            word = f"[{word}...]"
+        elif parameter.default is not parameter.empty:
+            word = f"[{word}]"
+        words.append(word)
+    return " ".join(words) or "no arguments"

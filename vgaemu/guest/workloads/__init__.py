@@ -1,0 +1,1 @@
+"""The bundled workloads, one file each; `vgaemu list` shows them."""

@@ -1,0 +1,342 @@
+"""Machine: one VGA, one guest, one display, and the clock that moves them.
+
+Two schedules. *In step* (headless, scripts, tests): each frame runs the guest up to its next
+``yield`` and then draws, all on one thread, so that two runs with the same arguments are equal.
+*Free* (the window): the guest has a thread of its own and the frames come at the display's pace.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop
+from vgaemu.display.null import NullDisplay
+from vgaemu.display.report import (
+    Close,
+    Display,
+    Event,
+    FrameReport,
+    Key,
+    PauseToggled,
+    Screenshot,
+    SingleStep,
+)
+from vgaemu.display.screen import Screen
+from vgaemu.display.stats import Stats
+from vgaemu.guest.keys import Keys
+from vgaemu.guest.workload import Guest, GuestStopped, Slices, Workload, find_workload, start
+from vgaemu.memslot import Memslot
+from vgaemu.memslot.bitmap import PAGE_SHIFT, SpanPages
+from vgaemu.vga.beam import VirtualBeam, WallBeam
+from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.modes import set_mode
+
+#: Frames a second at speed 1.
+FRAME_HZ = 60
+#: Slices that a guest in step may end with `Guest.NOW` before a frame is drawn.
+NOW_SLICES_A_FRAME = 16
+#: A busy guest thread hands the interpreter to the display after this long (seconds). Measured: at
+#: the default of 5 ms the display wakes 5.2 ms late, at 0.5 ms 0.66 ms late.
+SWITCH_INTERVAL = 0.0005
+
+
+class Machine:
+    """A small machine you can look into. Use it as a context manager, or call `close`."""
+
+    def __init__(
+        self,
+        workload: str | Workload | None = None,
+        args: Sequence[str] = (),
+        *,
+        display: str | Display = "null",
+        dirty_log: str = "flags",
+        span_pages: SpanPages = DEFAULT_SPAN_PAGES,
+        vram_mib: int = 16,
+        mode: int = 3,
+        free: bool | None = None,
+    ) -> None:
+        """Power on in a text mode with the guest about to start.
+
+        Args:
+            workload: A bundled name, a path of a Python file, a generator function, or None: then
+                whoever holds the machine is the guest.
+            args: The workload's arguments.
+            display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`.
+            dirty_log: Who keeps VRAM's dirty log: see `vgaemu.memslot.KEEPERS`.
+            span_pages: Word width of the ffs..fls spans: 64, 32, 16 or 8 pages.
+            vram_mib: Size of VRAM in MiB, 1 to 256.
+            mode: BIOS mode to start in.
+            free: Run the guest on a thread of its own; by default only with a window.
+
+        Raises:
+            WorkloadError: The workload cannot be found or started.
+            MemslotError: No such dirty log.
+            DisplayError: The window cannot be opened.
+        """
+        #: VRAM, a `Memslot`; `vram.subscribe()` watches what is written.
+        self.vram = Memslot((vram_mib << 20) >> PAGE_SHIFT, LFB_GPA >> PAGE_SHIFT, dirty_log=dirty_log)
+        self.vga = Vga(self.vram)
+        set_mode(self.vga, mode)
+        #: The guest's keyboard; the window types here too.
+        self.keys = Keys()
+        self._guest = Guest(self.vga, self.keys)
+        self._slices: Slices | None = None
+        if workload is not None:
+            self._slices = start(find_workload(workload), self._guest, list(args))
+        self._display = make_display(display) if isinstance(display, str) else display
+        self._loop = DisplayLoop(self.vga, self._display, span_pages=span_pages)
+        self._free = display == "window" if free is None else free
+        self.vga.beam = WallBeam() if self._free else VirtualBeam()
+        self._key_schedule: list[tuple[int, str]] = []
+        self._guest_error: BaseException | None = None
+        self._closed = False
+        self._close_requested = False
+        self._paused = False
+        self._step_once = False
+        self._frame_passed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        #: Called with the machine when the user asks for a screenshot.
+        self.on_screenshot: Callable[[Machine], None] = lambda machine: None
+
+    # --- what can be seen -----------------------------------------------------------------------
+
+    @property
+    def screen(self) -> Screen:
+        """The picture: `frame`, `rgb()`, `text()`, `save()`, `full_redraw()`."""
+        return self._loop.screen
+
+    @property
+    def stats(self) -> Stats:
+        """What the display loop measured."""
+        return self._loop.stats
+
+    @property
+    def frames(self) -> int:
+        """Frames drawn so far."""
+        return self._loop.frames
+
+    @property
+    def ended(self) -> bool:
+        """Whether the guest has ended. A machine without a workload has no guest to end."""
+        return self._guest_error is not None or self._slices is not None and self._done
+
+    _done = False
+
+    # --- time -----------------------------------------------------------------------------------
+
+    def tick(self, count: int = 1) -> bool:
+        """Run some frames, without waiting for a clock.
+
+        Returns:
+            False when the guest has ended.
+
+        Raises:
+            Exception: Whatever the guest raised, once its last frame is drawn.
+        """
+        for _ in range(count):
+            self.frame()
+            if self.ended:
+                break
+        return not self.ended
+
+    def frame(self) -> FrameReport:
+        """Run one frame: keys, the guest up to its next ``yield``, harvest, draw, present."""
+        if self._closed:
+            raise RuntimeError("the machine is closed")
+        now = self._loop.frames
+        while self._key_schedule and self._key_schedule[0][0] <= now:
+            self.keys.press(self._key_schedule.pop(0)[1])
+        if not self._free:
+            self._run_slice()
+        elif self._thread is None:
+            self._start_thread()
+        else:
+            self._release_thread()
+        report = self._loop.frame()
+        self._raise_guest_error()
+        return report
+
+    def run(
+        self,
+        frames: int | None = None,
+        *,
+        speed: float = 1.0,
+        stay: bool = True,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Run until the user closes the display, or the guest ends.
+
+        Args:
+            frames: At most this many; None for no limit.
+            speed: Frames a second over 60; 0 is as fast as possible. Headless runs use 0.
+            stay: With a display that can be closed, keep showing it after the guest has ended.
+            progress: Called with the number of frames so far.
+
+        Raises:
+            Exception: Whatever the guest raised.
+        """
+        poll: Callable[[], Iterable[Event]] | None = getattr(self._display, "poll", None)
+        period_ns = int(1e9 / (FRAME_HZ * speed)) if speed else 0
+        due = time.perf_counter_ns()
+        while frames is None or self.frames < frames:
+            if poll is not None:
+                for event in poll():
+                    self._handle(event)
+            if self._close_requested:
+                return
+            if self._paused and not self._step_once:
+                time.sleep(1 / FRAME_HZ)
+                due = time.perf_counter_ns()
+                continue
+            self._step_once = False
+            self.frame()
+            if progress is not None:
+                progress(self.frames)
+            if self.ended and (poll is None or not stay):
+                return
+            if period_ns:
+                due = max(due + period_ns, time.perf_counter_ns() - period_ns)
+                time.sleep(max(0, due - time.perf_counter_ns()) / 1e9)
+
+    def schedule_keys(self, keys: Iterable[tuple[int, str]]) -> None:
+        """Strike keys at given frames: see `vgaemu.guest.keys.parse_keys`."""
+        self._key_schedule = sorted([*self._key_schedule, *keys])
+
+    def wait_for_text(self, pattern: str, frames: int = 600) -> bool:
+        """Run until a row of a text screen matches a regular expression.
+
+        Args:
+            pattern: Searched in each row.
+            frames: Give up after this many.
+
+        Returns:
+            Whether it was seen.
+        """
+        expression = re.compile(pattern)
+        for _ in range(frames):
+            alive = self.tick()
+            if self.screen.is_text and any(expression.search(row) for row in self.screen.text()):
+                return True
+            if not alive:
+                break
+        return False
+
+    # --- the guest ------------------------------------------------------------------------------
+
+    def _run_slice(self) -> None:
+        if isinstance(self.vga.beam, VirtualBeam):
+            self.vga.beam.start_frame()
+        if self._slices is None or self.ended:
+            return
+        try:
+            for _ in range(NOW_SLICES_A_FRAME):
+                if next(self._slices) is not Guest.NOW:
+                    break
+        except StopIteration:
+            self._done = True
+        except Exception as error:
+            self._guest_error = error
+
+    def _start_thread(self) -> None:
+        if self._slices is None:
+            return
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        self._thread = threading.Thread(target=self._run_free, name="vgaemu guest", daemon=True)
+        self._thread.start()
+
+    def _run_free(self) -> None:
+        assert self._slices is not None
+        try:
+            while not self._closed:
+                seen = self._loop.frames
+                if next(self._slices) is not Guest.NOW or self._paused:
+                    with self._frame_passed:
+                        self._frame_passed.wait_for(
+                            lambda seen=seen: self._loop.frames > seen or self._closed
+                        )
+        except (StopIteration, GuestStopped):
+            self._done = True
+        except Exception as error:
+            self._guest_error = error
+
+    def _release_thread(self) -> None:
+        with self._frame_passed:
+            self._frame_passed.notify_all()
+
+    def _raise_guest_error(self) -> None:
+        if self._guest_error is not None:
+            raise self._guest_error
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Key):
+            self.keys.put(event)
+        elif isinstance(event, Close):
+            self._close_requested = True
+        elif isinstance(event, PauseToggled):
+            self._paused = not self._paused
+        elif isinstance(event, SingleStep):
+            self._step_once = self._paused
+        elif isinstance(event, Screenshot):
+            self.on_screenshot(self)
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop the guest and close the display; twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        self._guest.stop()
+        self._release_thread()
+        if self._thread is not None:
+            # A guest that never yields nor calls the machine cannot be stopped; it dies with us.
+            self._thread.join(timeout=0.5)
+        elif self._slices is not None:
+            self._slices.close()
+        self._loop.close()
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def make_display(name: str) -> Display:
+    """A display by name.
+
+    Raises:
+        ValueError: There is none of that name.
+        DisplayError: It cannot be opened.
+    """
+    if name == "null":
+        return NullDisplay()
+    if name == "window":
+        from vgaemu.display.window import WindowDisplay
+
+        return WindowDisplay()
+    raise ValueError(f"no display named {name!r}; there are null and window")
+
+
+def unwritable(path: Path) -> str | None:
+    """Why a file cannot be written, or None: asked before a run rather than after."""
+    try:
+        existed = path.exists()
+        with path.open("ab"):
+            pass
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None

@@ -1,0 +1,19 @@
+"""Guest memory and its dirty log. Imports nothing else of vgaemu."""
+
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog
+from vgaemu.memslot.keeper import Counters
+from vgaemu.memslot.slot import KEEPERS, Memslot, MemslotError, Subscription
+from vgaemu.memslot.vm import KVM_MEM_LOG_DIRTY_PAGES, Vm
+
+__all__ = [
+    "KEEPERS",
+    "KVM_MEM_LOG_DIRTY_PAGES",
+    "PAGE_SHIFT",
+    "PAGE_SIZE",
+    "Counters",
+    "DirtyLog",
+    "Memslot",
+    "MemslotError",
+    "Subscription",
+    "Vm",
+]

@@ -1,0 +1,91 @@
+"""The DAC: 256 colours of 3 x 6 bits, its index and data state machine, and the PEL mask.
+
+Emulated: separate write (3C8h) and read (3C7h) index, triples through 3C9h that take effect with
+their third byte, the state read back at 3C7h (3 after a read index, 0 after a write index), the
+mask at 3C6h, and the 8-bit width that DISPI can switch on. Not emulated: snow.
+
+Source: IBM PS/2 Hardware Interface Technical Reference; Bochs DISPI for the 8-bit width.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: 3C7h reads so after a read index was written, and after a write index.
+STATE_READ, STATE_WRITE = 3, 0
+
+
+class Dac:
+    """The palette and how the CPU reaches it."""
+
+    def __init__(self) -> None:
+        """All colours black, mask FFh."""
+        #: 256 x (R, G, B) as the CPU wrote them, 6 bits each, or 8 where DISPI says so.
+        self.entries = bytearray(768)
+        self.mask = 0xFF
+        self.eight_bit = False
+        self.write_index = 0
+        self.read_index = 0
+        self.state = STATE_WRITE
+        #: Bytes of a triple written so far, or how many of one were read.
+        self.partial = bytearray()
+        self.read_step = 0
+        #: Counts whatever can change a colour on the screen.
+        self.generation = 0
+
+    def write_mask(self, value: int) -> None:
+        """Port 3C6h."""
+        if value != self.mask:
+            self.mask = value
+            self.generation += 1
+
+    def write_read_index(self, value: int) -> None:
+        """Port 3C7h."""
+        self.read_index = value
+        self.read_step = 0
+        self.state = STATE_READ
+
+    def write_write_index(self, value: int) -> None:
+        """Port 3C8h."""
+        self.write_index = value
+        self.partial.clear()
+        self.state = STATE_WRITE
+
+    def write_data(self, value: int) -> None:
+        """Port 3C9h: red, green, blue; the third byte loads the entry and moves on."""
+        self.partial.append(value if self.eight_bit else value & 0x3F)
+        if len(self.partial) < 3:
+            return
+        at = 3 * self.write_index
+        if self.entries[at : at + 3] != self.partial:
+            self.entries[at : at + 3] = self.partial
+            self.generation += 1
+        self.partial.clear()
+        self.write_index = (self.write_index + 1) & 0xFF
+
+    def read_data(self) -> int:
+        """Port 3C9h."""
+        value = self.entries[3 * self.read_index + self.read_step]
+        self.read_step += 1
+        if self.read_step == 3:
+            self.read_step = 0
+            self.read_index = (self.read_index + 1) & 0xFF
+        return value
+
+    def set_eight_bit(self, on: bool) -> None:
+        """Switch the width. Entries keep their bits, as in QEMU: 3Fh is then a dark 3Fh."""
+        if on != self.eight_bit:
+            self.eight_bit = on
+            self.generation += 1
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """(256, 3) uint8, 8 bits a channel; 6 bits widen as (v << 2) | (v >> 4): 3Fh is FFh."""
+        entries = np.frombuffer(bytes(self.entries), np.uint8).reshape(256, 3)
+        return entries if self.eight_bit else (entries << 2) | (entries >> 4)
+
+    def colours(self) -> NDArray[np.uint32]:
+        """(256,) uint32 0x00RRGGBB by pixel value: what the mask lets through, looked up."""
+        rgb = self.rgb().astype(np.uint32)
+        packed = rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2]
+        return packed[np.arange(256) & self.mask]

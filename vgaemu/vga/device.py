@@ -1,0 +1,474 @@
+"""Vga: the device. Ports in one dict, memory windows, and what changed since somebody looked.
+
+Emulated: an IBM VGA with 256 KiB of planes in the first part of a larger VRAM, and Bochs DISPI for
+linear modes; the register banks, DAC, latches, windows, input status. Not emulated: PCI, interrupts,
+the monitor sense bits, the EGA feature connector (3xAh stores nothing), light pen.
+
+Addresses come in three kinds, never mixed: *gpa* is guest-physical, *offset* is a byte inside VRAM,
+and a *window offset* is a byte inside the legacy aperture that GR06 selects.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.memslot import PAGE_SIZE, Memslot
+from vgaemu.vga import dispi as dispi_regs
+from vgaemu.vga.beam import Beam, VirtualBeam
+from vgaemu.vga.dac import Dac
+from vgaemu.vga.dispi import Dispi
+from vgaemu.vga.layout import LEGACY_BYTES, LEGACY_DWORDS, rearrange
+from vgaemu.vga.planes import (
+    ODD_EVEN_MASK,
+    PLANE_MASK,
+    WriteSetup,
+    byte_table,
+    colour_compare,
+    forward_chunks,
+    pipeline,
+)
+from vgaemu.vga.registers import ATTRIBUTE, CRTC, GRAPHICS, MISC_OUTPUT, SEQUENCER, RegisterBank
+
+log = logging.getLogger(__name__)
+
+#: Where the linear frame buffer lies (QEMU's ISA VGA and Bochs without PCI put it there too).
+LFB_GPA = 0xE0000000
+#: GR06 bits 2-3 -> first byte and size of the legacy window.
+WINDOWS = ((0xA0000, 0x20000), (0xA0000, 0x10000), (0xB0000, 0x8000), (0xB8000, 0x8000))
+
+PortHandler: TypeAlias = tuple[Callable[[], int] | None, Callable[[int], None] | None]
+
+
+class Vga:
+    """One VGA. One CPU thread at a time drives it; a display may look at it meanwhile."""
+
+    def __init__(self, slot: Memslot | None = None) -> None:
+        """Power on: registers 0, VRAM as it is.
+
+        Args:
+            slot: VRAM, at least 256 KiB; 16 MiB if None.
+        """
+        self.slot = slot if slot is not None else Memslot(16 << 20 >> 12, LFB_GPA >> 12)
+        if self.slot.nbytes < LEGACY_BYTES:
+            raise ValueError(f"VRAM is at least {LEGACY_BYTES} bytes, not {self.slot.nbytes}")
+        self.sequencer = RegisterBank("sequencer", SEQUENCER)
+        self.crtc = RegisterBank("crtc", CRTC)
+        self.graphics = RegisterBank("graphics", GRAPHICS)
+        self.attribute = RegisterBank("attribute", ATTRIBUTE)
+        self.misc = RegisterBank("misc", (MISC_OUTPUT,))
+        self.dac = Dac()
+        self.dispi = Dispi(self.slot.nbytes)
+        self.dispi.on_change = self._dispi_changed
+        #: Attribute address register: bits 0-4 the index, bit 5 shows the picture.
+        self.attribute_address = 0
+        self.attribute_takes_data = False
+        self.latch = 0
+        #: Tells input status 1 where the beam is.
+        self.beam: Beam = VirtualBeam()
+        #: Counts register writes that changed something; the picture may depend on each.
+        self.generation = 0
+        #: Called after `window()` began to answer otherwise.
+        self.on_map_changed: list[Callable[[], None]] = []
+        #: Whether the legacy 256 KiB of VRAM are stored for chain-4 (see `layout`).
+        self.chain4_layout = False
+        self._dwords: NDArray[np.uint32] = self.slot.array.view(np.uint32)
+        self._unknown_ports: set[int] = set()
+        self._build_ports()
+        self._remap()
+
+    # --- ports ------------------------------------------------------------------------------
+
+    def _build_ports(self) -> None:
+        # The CRTC and input status 1 answer at 3Dxh, or at 3Bxh in monochrome modes.
+        base = 0x3D0 if self.misc["colour_ports"] else 0x3B0
+        sequencer, graphics, crtc, dac = self.sequencer, self.graphics, self.crtc, self.dac
+        self.ports: dict[int, PortHandler] = {
+            0x3C0: (self._read_attribute_address, self._write_attribute),
+            0x3C1: (self._read_attribute, None),
+            0x3C2: (lambda: 0, self._write_misc),
+            0x3C4: (lambda: sequencer.index, self._index_writer(sequencer)),
+            0x3C5: (lambda: sequencer.read(sequencer.index), self._write_sequencer),
+            0x3C6: (lambda: dac.mask, dac.write_mask),
+            0x3C7: (lambda: dac.state, dac.write_read_index),
+            0x3C8: (lambda: dac.write_index, dac.write_write_index),
+            0x3C9: (dac.read_data, dac.write_data),
+            0x3CA: (lambda: 0, None),
+            0x3CC: (lambda: self.misc.values[0], None),
+            0x3CE: (lambda: graphics.index, self._index_writer(graphics)),
+            0x3CF: (lambda: graphics.read(graphics.index), self._write_graphics),
+            base + 4: (lambda: crtc.index, self._index_writer(crtc)),
+            base + 5: (lambda: crtc.read(crtc.index), self._write_crtc),
+            base + 0xA: (self._read_status, lambda value: None),
+        }
+
+    @staticmethod
+    def _index_writer(bank: RegisterBank) -> Callable[[int], None]:
+        def write(value: int) -> None:
+            bank.index = value
+
+        return write
+
+    def outb(self, port: int, value: int) -> None:
+        """Write a byte to a port; one without a device ignores it."""
+        write = self.ports.get(port, (None, None))[1]
+        if write is not None:
+            write(value & 0xFF)
+        else:
+            self._unknown(port)
+
+    def inb(self, port: int) -> int:
+        """Read a byte from a port; FFh where there is no device."""
+        read = self.ports.get(port, (None, None))[0]
+        if read is not None:
+            return read()
+        self._unknown(port)
+        return 0xFF
+
+    def outw(self, port: int, value: int) -> None:
+        """Write 16 bits: one access to DISPI, elsewhere the low byte, then the high one above."""
+        if port == 0x1CE:
+            self.dispi.index = value & 0xFFFF
+        elif port in (0x1CF, 0x1D0):
+            self.dispi.write(value & 0xFFFF)
+        else:
+            self.outb(port, value & 0xFF)
+            self.outb(port + 1, value >> 8 & 0xFF)
+
+    def inw(self, port: int) -> int:
+        """Read 16 bits."""
+        if port == 0x1CE:
+            return self.dispi.index
+        if port in (0x1CF, 0x1D0):
+            return self.dispi.read()
+        return self.inb(port) | self.inb(port + 1) << 8
+
+    def _unknown(self, port: int) -> None:
+        if port not in self._unknown_ports:
+            self._unknown_ports.add(port)
+            log.debug("no device at port %#x", port)
+
+    def _write_attribute(self, value: int) -> None:
+        if not self.attribute_takes_data:
+            if (value ^ self.attribute_address) & 0x20:
+                self.generation += 1
+            self.attribute_address = value & 0x3F
+        else:
+            index = self.attribute_address & 0x1F
+            # The palette is out of the CPU's reach while the picture is shown.
+            locked = index < 0x10 and self.attribute_address & 0x20
+            if not locked and self.attribute.write(index, value):
+                self.generation += 1
+        self.attribute_takes_data = not self.attribute_takes_data
+
+    def _read_attribute_address(self) -> int:
+        return 0 if self.attribute_takes_data else self.attribute_address
+
+    def _read_attribute(self) -> int:
+        return self.attribute.read(self.attribute_address & 0x1F)
+
+    def _write_misc(self, value: int) -> None:
+        if self.misc.write(0, value):
+            self._build_ports()
+            self.generation += 1
+            self._remap()
+
+    def _write_sequencer(self, value: int) -> None:
+        if self.sequencer.write(self.sequencer.index, value):
+            self.generation += 1
+            self._sync_layout()
+            self._remap()
+
+    def _write_graphics(self, value: int) -> None:
+        if self.graphics.write(self.graphics.index, value):
+            self.generation += 1
+            self._remap()
+
+    def _write_crtc(self, value: int) -> None:
+        index = self.crtc.index
+        if index <= 7 and self.crtc["protect"]:
+            if index != 7:
+                return
+            value = self.crtc.values[7] & ~0x10 | value & 0x10  # line compare bit 8 stays free
+        if self.crtc.write(index, value):
+            self.generation += 1
+
+    def _read_status(self) -> int:
+        self.attribute_takes_data = False
+        return self.beam.status(self.timing_key())
+
+    # --- memory -----------------------------------------------------------------------------
+
+    def window(self, gpa: int) -> int | None:
+        """Where a page of guest-physical space lies in VRAM, if it is *plain* memory.
+
+        Args:
+            gpa: Any address in the page.
+
+        Returns:
+            VRAM offset of the page's first byte, or None: not VRAM, or only through `store`,
+            `load` and `copy`, because latches, masks or planes have a say.
+        """
+        gpa &= -PAGE_SIZE
+        if LFB_GPA <= gpa < LFB_GPA + self.slot.nbytes:
+            return gpa - LFB_GPA
+        if self._plain_start <= gpa < self._plain_end:
+            return gpa - self._plain_start + self._plain_offset
+        return None
+
+    def store(self, gpa: int, data: bytes | bytearray | memoryview | NDArray[np.uint8]) -> None:
+        """Store bytes upwards, each as `rep stosb` would. What lies outside VRAM is ignored."""
+        count = len(data)
+        if self._plain_start <= gpa and gpa + count <= self._plain_end:
+            self.slot.write(gpa - self._plain_start + self._plain_offset, data)
+        elif LFB_GPA <= gpa and gpa + count <= LFB_GPA + self.slot.nbytes:
+            self.slot.write(gpa - LFB_GPA, data)
+        else:
+            for start, piece_gpa, length in self._pieces(gpa, count):
+                if (piece_gpa, length) == (gpa, count):
+                    self._store_planes(gpa - self._window_start, data)
+                else:
+                    self.store(piece_gpa, memoryview(data)[start : start + length])
+
+    def load(self, gpa: int, count: int) -> bytes:
+        """Load bytes upwards, each as `rep lodsb` would. What lies outside VRAM reads FFh."""
+        if self._plain_start <= gpa and gpa + count <= self._plain_end:
+            offset = gpa - self._plain_start + self._plain_offset
+            data = self.slot.read(offset, count)
+            if count and not self.dispi.linear:
+                last = offset + count - 1 & ~3
+                self.latch = int.from_bytes(self.slot.memory[last : last + 4], "little")
+            return data
+        if LFB_GPA <= gpa and gpa + count <= LFB_GPA + self.slot.nbytes:
+            return self.slot.read(gpa - LFB_GPA, count)
+        result = bytearray(b"\xff" * count)
+        for start, piece_gpa, length in self._pieces(gpa, count):
+            if (piece_gpa, length) == (gpa, count):
+                return self._load_planes(gpa - self._window_start, count)
+            result[start : start + length] = self.load(piece_gpa, length)
+        return bytes(result)
+
+    def copy(self, src: int, dst: int, count: int) -> None:
+        """Copy bytes upwards as `rep movsb` would: each read loads the latches for its write."""
+        for at, length in forward_chunks(src, dst, count):
+            self._copy_chunk(src + at, dst + at, length)
+
+    def _copy_chunk(self, src: int, dst: int, count: int) -> None:
+        start, end = self._window_start, self._window_end
+        through_planes = (
+            self._plain_end == 0
+            and start <= src
+            and src + count <= end
+            and start <= dst
+            and dst + count <= end
+        )
+        if not through_planes:
+            self.store(dst, self.load(src, count))
+            return
+        dwords, data = self._fetch(src - start, count)
+        self.latch = int(dwords[-1])
+        values = pipeline(self._setup, data.astype(np.uint32), dwords)
+        self._put(dst - start, count, values)
+
+    def _pieces(self, gpa: int, count: int) -> list[tuple[int, int, int]]:
+        """The parts of a range that lie in a window: (position, gpa, length)."""
+        pieces = []
+        for low, high in (
+            (self._window_start, self._window_end),
+            (LFB_GPA, LFB_GPA + self.slot.nbytes),
+        ):
+            start, end = max(gpa, low), min(gpa + count, high)
+            if start < end:
+                pieces.append((start - gpa, start, end - start))
+        return pieces
+
+    def _store_planes(
+        self, at: int, data: bytes | bytearray | memoryview | NDArray[np.uint8]
+    ) -> None:
+        count = len(data)
+        if count == 1:
+            self._store_byte(at, data[0])
+            return
+        if (
+            self._addressing == "odd/even"
+            and self._plain_text
+            and not (at | count) & 1
+            and at + count <= 0x10000
+        ):
+            # Text: characters to plane 0, attributes to plane 1 of every second address.
+            cells = self.slot.array[:LEGACY_BYTES].view(np.uint16)
+            cells[2 * at : 2 * (at + count) : 4] = np.frombuffer(data, np.uint16)
+            self.slot.mark_dirty(4 * at, 4 * count)
+            return
+        table = byte_table(self._setup, self.latch)
+        values = table.take(np.frombuffer(data, np.uint8))
+        self._put(at, count, values)
+
+    def _store_byte(self, at: int, value: int) -> None:
+        dword = pipeline(self._setup, value, self.latch)
+        mask = self._map_mask
+        if self._addressing == "planar":
+            number = at + self._bank_dword
+        elif self._addressing == "odd/even":
+            number = at & 0xFFFE
+            mask &= ODD_EVEN_MASK[at & 1]
+        else:
+            number = (at & 0xFFFF) >> 2
+            mask &= 0xFF << 8 * (at & 3)
+        dwords = self._dwords
+        number %= self._plane_dwords
+        dwords[number] = int(dwords[number]) & ~mask & 0xFFFFFFFF | dword & mask
+        self.slot.mark_dirty(4 * number, 4)
+
+    def _load_planes(self, at: int, count: int) -> bytes:
+        if not count:
+            return b""
+        dwords, data = self._fetch(at, count)
+        self.latch = int(dwords[-1])
+        return data.tobytes()
+
+    def _numbers(self, at: int, count: int) -> NDArray[np.intp]:
+        """Dword in VRAM behind each window offset from `at` on."""
+        window = np.arange(at, at + count)
+        if self._addressing == "planar":
+            return (window + self._bank_dword) % self._plane_dwords
+        if self._addressing == "odd/even":
+            return window & 0xFFFE
+        return (window & 0xFFFF) >> 2
+
+    def _fetch(self, at: int, count: int) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        """What a read of each byte latches, and what the CPU gets."""
+        dwords = self._dwords.take(self._numbers(at, count))
+        graphics = self.graphics
+        if graphics["read_mode"]:
+            compare = colour_compare(
+                dwords, graphics["colour_compare"], graphics["colour_dont_care"]
+            )
+            return dwords, compare
+        plane: int | NDArray[np.intp] = graphics["read_map"]
+        if self._addressing == "chain-4":
+            plane = np.arange(at, at + count) & 3
+        elif graphics["odd_even_read"]:
+            plane = graphics["read_map"] & 2 | np.arange(at, at + count) & 1
+        planes = dwords.view(np.uint8).reshape(-1, 4)
+        return dwords, planes[np.arange(count), plane]
+
+    def _put(self, at: int, count: int, values: NDArray[np.uint32]) -> None:
+        """Let one dword for each window offset from `at` on land, through the map mask."""
+        dwords, mask = self._dwords, self._map_mask
+        first = at + self._bank_dword
+        if self._addressing == "planar" and first + count <= self._plane_dwords:
+            target = dwords[first : first + count]
+            if mask == 0xFFFFFFFF:
+                target[:] = values
+            else:
+                target[:] = target & ~np.uint32(mask) | values & np.uint32(mask)
+            self.slot.mark_dirty(4 * first, 4 * count)
+            return
+        numbers = self._numbers(at, count)
+        if self._addressing == "planar":
+            # The window wraps at the end of the planes: what comes last stays.
+            dwords[numbers] = dwords[numbers] & ~np.uint32(mask) | values & np.uint32(mask)
+        else:
+            # Neighbours share a dword but never a plane: one pass for each position in it.
+            step = 4 if self._addressing == "chain-4" else 2
+            for position in range(step):
+                lane = slice((position - at) % step, None, step)
+                lane_mask = np.uint32(
+                    mask
+                    & (0xFF << 8 * position if step == 4 else ODD_EVEN_MASK[position])
+                )
+                if not lane_mask:
+                    continue
+                which = numbers[lane]
+                dwords[which] = dwords[which] & ~lane_mask | values[lane] & lane_mask
+        low, high = int(numbers.min()), int(numbers.max())
+        self.slot.mark_dirty(4 * low, 4 * (high - low + 1))
+
+    # --- what follows from the registers ------------------------------------------------------
+
+    def _sync_layout(self) -> None:
+        """Store the legacy planes as SR04 wants them; linear DISPI modes leave VRAM alone."""
+        if self.dispi.linear:
+            return
+        chain4 = bool(self.sequencer["chain4"]) and not self.dispi.enabled
+        if chain4 != self.chain4_layout:
+            rearrange(self.slot.array, chain4)
+            self.chain4_layout = chain4
+            self.slot.mark_dirty(0, LEGACY_BYTES)
+            self.generation += 1
+
+    def _remap(self) -> None:
+        """Work out the legacy window, how stores through it are addressed, and if it is plain."""
+        graphics, sequencer, dispi = self.graphics, self.sequencer, self.dispi
+        start, size = WINDOWS[graphics["memory_map"]]
+        if not self.misc["ram_enable"]:
+            size = 0
+        self._setup = WriteSetup(
+            mode=graphics["write_mode"],
+            set_reset=graphics["set_reset"],
+            enable_set_reset=graphics["enable_set_reset"],
+            rotate=graphics["rotate"],
+            function=graphics["function"],
+            bit_mask=graphics["bit_mask"],
+        )
+        self._map_mask = PLANE_MASK[sequencer["map_mask"]]
+        self._bank_dword = 0
+        self._plane_dwords = LEGACY_DWORDS
+        if dispi.enabled and not dispi.linear:
+            self._addressing = "planar"
+            self._bank_dword = dispi.bank_bytes
+            self._plane_dwords = self.slot.nbytes // 4
+        elif self.chain4_layout:
+            self._addressing = "chain-4"
+        elif sequencer["odd_even_off"]:
+            self._addressing = "planar"
+        else:
+            self._addressing = "odd/even"
+        #: Odd/even stores that put each byte into one plane, unchanged: what text programs do.
+        self._plain_text = self._setup.is_plain and sequencer["map_mask"] == 0b0011
+        self._window_start, self._window_end = start, start + size
+        # Plain: no latch, rotate, function, mask or plane select could change a store or a load.
+        plain_offset: int | None = None
+        if dispi.linear:
+            plain_offset = dispi.bank_bytes
+            size = min(size, 0x10000, self.slot.nbytes - plain_offset)
+        elif (
+            self._addressing == "chain-4"
+            and self._setup.is_plain
+            and self._map_mask == 0xFFFFFFFF
+            and not graphics["read_mode"]
+        ):
+            plain_offset = 0
+            size = min(size, 0x10000)
+        old = getattr(self, "_plain_start", 0), getattr(self, "_plain_end", 0)
+        old_offset = getattr(self, "_plain_offset", 0)
+        if plain_offset is None:
+            self._plain_start = self._plain_end = self._plain_offset = 0
+        else:
+            self._plain_start, self._plain_end = start, start + size
+            self._plain_offset = plain_offset
+        if (self._plain_start, self._plain_end, self._plain_offset) != (*old, old_offset):
+            for callback in self.on_map_changed:
+                callback()
+
+    def _dispi_changed(self, clear: bool) -> None:
+        dispi = self.dispi
+        self.dac.set_eight_bit(bool(dispi.values[dispi_regs.ENABLE] & dispi_regs.EIGHT_BIT_DAC))
+        self._sync_layout()
+        if clear:
+            nbytes = self.slot.nbytes
+            if dispi.linear:
+                nbytes = min(nbytes, dispi.pitch_bytes * dispi.values[dispi_regs.YRES])
+            self.slot.array[:nbytes] = 0
+            self.slot.mark_dirty(0, nbytes)
+        self.generation += 1
+        self._remap()
+
+    def timing_key(self) -> tuple[bytes, int, int]:
+        """What the CRTC's timing depends on: its registers, SR01 and misc output."""
+        return bytes(self.crtc.values), self.sequencer.values[1], self.misc.values[0]

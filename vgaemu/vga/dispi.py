@@ -1,0 +1,149 @@
+"""Bochs DISPI: the VBE extension registers behind 1CEh (index) and 1CFh (data), 16 bits wide.
+
+Emulated: ids B0C0h-B0C5h, 4/8/15/16/24/32 bpp, GETCAPS, virtual width and height, x/y offset,
+64 KiB banks (32 KiB with flag 10h), no-clear, the 8-bit DAC, memory size. The linear frame buffer
+is always there, as in every emulator. Not emulated: DDC (index 0Bh), the MMIO BAR, endian switch.
+
+Source: the Bochs VBE_DISPI interface (vbe.h) as QEMU and Bochs implement it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+# fmt: off
+ID, XRES, YRES, BPP, ENABLE, BANK, VIRT_WIDTH, VIRT_HEIGHT, X_OFFSET, Y_OFFSET, MEMORY_64K = range(11)
+
+ID_OLDEST, ID_NEWEST = 0xB0C0, 0xB0C5
+
+ENABLED      = 0x01
+GETCAPS      = 0x02
+BANK_32K     = 0x10
+EIGHT_BIT_DAC = 0x20
+LFB_ENABLED  = 0x40
+NO_CLEAR     = 0x80
+# fmt: on
+
+#: Largest picture, reported by GETCAPS.
+MAX_XRES, MAX_YRES, MAX_BPP = 2560, 1600, 32
+
+#: Bits a pixel -> bytes a pixel; 4 bpp goes through the planes.
+BYTES_PER_PIXEL = {8: 1, 15: 2, 16: 2, 24: 3, 32: 4}
+
+
+class Dispi:
+    """The DISPI registers; what they mean for memory and picture is the device's to read."""
+
+    def __init__(self, vram_bytes: int) -> None:
+        """All off.
+
+        Args:
+            vram_bytes: Size of VRAM.
+        """
+        self.vram_bytes = vram_bytes
+        self.index = 0
+        self.values = [ID_NEWEST, 0, 0, 8, 0, 0, 0, 0, 0, 0, vram_bytes >> 16]
+        #: Called with True when the mode was switched on and VRAM is to be cleared.
+        self.on_change: Callable[[bool], None] = lambda clear: None
+
+    @property
+    def enabled(self) -> bool:
+        """Whether DISPI drives the picture."""
+        return bool(self.values[ENABLE] & ENABLED)
+
+    @property
+    def linear(self) -> bool:
+        """Whether VRAM is shown as packed pixels: on, and not 4 bpp."""
+        return self.enabled and self.values[BPP] != 4
+
+    @property
+    def pitch_bytes(self) -> int:
+        """Bytes from one line to the next; for 4 bpp, addresses (8 pixels each)."""
+        width = self.values[VIRT_WIDTH]
+        bpp = self.values[BPP]
+        return width // 8 if bpp == 4 else width * BYTES_PER_PIXEL[bpp]
+
+    @property
+    def bank_bytes(self) -> int:
+        """VRAM offset of the banked window at A0000h."""
+        return self.values[BANK] * (32 << 10 if self.values[ENABLE] & BANK_32K else 64 << 10)
+
+    def read(self) -> int:
+        """Port 1CFh, 16 bits; FFFFh at an index without a register."""
+        index = self.index
+        if self.values[ENABLE] & GETCAPS:
+            caps = {XRES: MAX_XRES, YRES: MAX_YRES, BPP: MAX_BPP}
+            if index in caps:
+                return caps[index]
+        if index == VIRT_HEIGHT:
+            return self._virtual_height()
+        return self.values[index] if index < len(self.values) else 0xFFFF
+
+    def write(self, value: int) -> None:
+        """Port 1CFh, 16 bits. Values that no mode can have are ignored, or fitted as noted."""
+        index, values = self.index, self.values
+        if index == ID:
+            if ID_OLDEST <= value <= ID_NEWEST:
+                values[ID] = value
+        elif index in (XRES, YRES, BPP):
+            # The interface calls a write while the mode is on illegal; Bochs refuses it.
+            if not self.enabled:
+                self._write_size(index, value)
+        elif index == ENABLE:
+            self._write_enable(value)
+        elif index == BANK:
+            banks = self.vram_bytes >> (15 if values[ENABLE] & BANK_32K else 16)
+            # Bits 14, 15 choose read or write in Bochs; there is one window here.
+            value &= 0x1FF
+            if value < banks and value != values[BANK]:
+                values[BANK] = value
+                self.on_change(False)
+        elif index == VIRT_WIDTH:
+            self._write_virtual_width(value)
+        elif index in (X_OFFSET, Y_OFFSET):
+            self._write_offset(index, value)
+
+    def _write_size(self, index: int, value: int) -> None:
+        if index == BPP:
+            value = value or 8
+            if value == 4 or value in BYTES_PER_PIXEL:
+                self.values[BPP] = value
+        elif 2 <= value <= (MAX_XRES if index == XRES else MAX_YRES):
+            # QEMU rounds to even widths, so that every pixel format fills whole words.
+            self.values[index] = value & ~1 if index == XRES else value
+
+    def _write_enable(self, value: int) -> None:
+        values = self.values
+        was_on = self.enabled
+        values[ENABLE] = value & (
+            ENABLED | GETCAPS | BANK_32K | EIGHT_BIT_DAC | LFB_ENABLED | NO_CLEAR
+        )
+        turned_on = self.enabled and not was_on
+        if turned_on:
+            values[VIRT_WIDTH] = values[XRES]
+            values[X_OFFSET] = values[Y_OFFSET] = values[BANK] = 0
+            if not values[XRES] or not values[YRES] or values[YRES] > self._virtual_height():
+                values[ENABLE] &= ~ENABLED  # no such picture fits VRAM
+                turned_on = False
+        self.on_change(turned_on and not value & NO_CLEAR)
+
+    def _virtual_height(self) -> int:
+        pitch = self.pitch_bytes
+        plane_bytes = self.vram_bytes // 4 if self.values[BPP] == 4 else self.vram_bytes
+        return min(plane_bytes // pitch, 0xFFFF) if pitch else 0
+
+    def _write_virtual_width(self, value: int) -> None:
+        values = self.values
+        if not self.enabled or value == values[VIRT_WIDTH]:
+            return
+        old = values[VIRT_WIDTH]
+        values[VIRT_WIDTH] = max(value, values[XRES])
+        if values[YRES] > self._virtual_height():
+            values[VIRT_WIDTH] = old  # too wide for the lines to fit VRAM
+            return
+        self._write_offset(X_OFFSET, values[X_OFFSET])
+        self.on_change(False)
+
+    def _write_offset(self, index: int, value: int) -> None:
+        self.values[index] = value
+        self.on_change(False)

@@ -1,0 +1,36 @@
+"""Renderers: VRAM and a `Scanout` in, pixels out. One class a pixel layout."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.vga.render.base import Frame, Rect, Renderer
+from vgaemu.vga.render.graphics import (
+    ByteRenderer,
+    FourBitRenderer,
+    SixteenBitRenderer,
+    TrueColourRenderer,
+)
+from vgaemu.vga.render.text import TextRenderer
+from vgaemu.vga.scanout import Kind, Scanout
+
+__all__ = ["Frame", "Rect", "Renderer", "TextRenderer", "make_renderer"]
+
+RENDERERS: dict[Kind, type[Renderer]] = {
+    Kind.TEXT: TextRenderer,
+    Kind.PLANAR: FourBitRenderer,
+    Kind.INTERLEAVE: FourBitRenderer,
+    Kind.NIBBLES: FourBitRenderer,
+    Kind.BYTES: ByteRenderer,
+    Kind.LINEAR_8: ByteRenderer,
+    Kind.LINEAR_15: SixteenBitRenderer,
+    Kind.LINEAR_16: SixteenBitRenderer,
+    Kind.LINEAR_24: TrueColourRenderer,
+    Kind.LINEAR_32: TrueColourRenderer,
+}
+
+
+def make_renderer(vram: NDArray[np.uint8], scanout: Scanout) -> Renderer:
+    """A renderer for the scanout's kind; see `Renderer`."""
+    return RENDERERS[scanout.kind](vram, scanout)

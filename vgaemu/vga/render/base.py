@@ -1,0 +1,147 @@
+"""What every renderer shares: rows of VRAM in, rows of 0x00RRGGBB out.
+
+A renderer belongs to one `Scanout` shape. It keeps lookup tables, and the text one also what it
+drew last; it never touches the dirty log. `Renderer.draw_all` reads VRAM and the scanout alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.memslot.bitmap import Span
+from vgaemu.vga.scanout import (
+    RowSource,
+    Scanout,
+    byte_numbers,
+    row_source,
+    rows_touched,
+    runs,
+    scan_lines,
+)
+
+#: Rows drawn in one go, so that what numpy puts between fits the cache.
+BLOCK_ROWS = 32
+
+Frame = NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class Rect:
+    """Part of the picture in logical pixels; x + width and y + height are exclusive."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def area(self) -> int:
+        """Pixels."""
+        return self.width * self.height
+
+
+class Renderer(ABC):
+    """Draws one kind of picture."""
+
+    def __init__(self, vram: NDArray[np.uint8], scanout: Scanout) -> None:
+        """Prepare for `scanout`.
+
+        Args:
+            vram: All of VRAM, (n,) uint8; only read.
+            scanout: What to show.
+        """
+        self.vram = vram
+        self.scanout = scanout
+        self.renew(scanout)
+
+    @abstractmethod
+    def renew(self, scanout: Scanout) -> None:
+        """Take another scanout of the same kind and size."""
+
+    @abstractmethod
+    def draw_all(self, frame: Frame) -> None:
+        """Draw the whole picture into `frame`, (height, width) uint32 0x00RRGGBB."""
+
+    @abstractmethod
+    def draw_changes(self, frame: Frame, spans: list[Span]) -> list[Rect]:
+        """Draw what the pages in `spans` may have changed, and say where."""
+
+
+class RowRenderer(Renderer):
+    """Graphics: a touched row is drawn whole."""
+
+    source: RowSource
+
+    def renew(self, scanout: Scanout) -> None:
+        """Find the rows' bytes; rebuild the colour tables if the palette changed."""
+        old, self.scanout = self.scanout, scanout
+        self.source = row_source(scanout)
+        if not hasattr(self, "split_row"):
+            self.build_tables(scanout)
+        elif old.palette != scanout.palette:
+            self.build_tables(scanout)
+        self.split_row = scanout.height
+        if scanout.pan[0] != scanout.pan[1]:
+            part = scan_lines(scanout.geometry).part[:: scanout.scan_lines_a_row]
+            self.split_row = int(np.count_nonzero(part == 0))
+
+    @abstractmethod
+    def build_tables(self, scanout: Scanout) -> None:
+        """Make the colour lookup tables."""
+
+    @abstractmethod
+    def convert(self, rows: NDArray[np.uint8], pan: int, out: Frame) -> None:
+        """Turn rows of VRAM bytes into pixels.
+
+        Args:
+            rows: (n, source.nbytes) uint8, each row contiguous; a view of VRAM or a copy.
+            pan: Pixels to leave out on the left.
+            out: (n, width) uint32.
+        """
+
+    def draw_all(self, frame: Frame) -> None:
+        """Every row."""
+        self._draw_rows(0, self.scanout.height, frame)
+
+    def draw_changes(self, frame: Frame, spans: list[Span]) -> list[Rect]:
+        """The rows that show a byte of the pages in `spans`."""
+        if not spans or self.scanout.blank:
+            return []
+        rects = []
+        for top, bottom in runs(rows_touched(self.scanout, spans)):
+            self._draw_rows(top, bottom, frame)
+            rects.append(Rect(0, top, self.scanout.width, bottom - top))
+        return rects
+
+    def _draw_rows(self, top: int, bottom: int, frame: Frame) -> None:
+        if self.scanout.blank:
+            frame[top:bottom] = 0
+            return
+        for start in range(top, bottom, BLOCK_ROWS):
+            end = min(start + BLOCK_ROWS, bottom)
+            for first, last, pan in (
+                (start, min(end, self.split_row), self.scanout.pan[0]),
+                (max(start, self.split_row), end, self.scanout.pan[1]),
+            ):
+                if first < last:
+                    self.convert(self._bytes(first, last), pan, frame[first:last])
+
+    def _bytes(self, first: int, last: int) -> NDArray[np.uint8]:
+        source = self.source
+        if source.contiguous:
+            starts = source.start[first:last]
+            stride = source.stride
+            if not stride and last - first > 1:
+                steps = np.diff(starts)
+                stride = int(steps[0]) if bool((steps == steps[0]).all()) else 0
+            if stride > 0 or last - first == 1:
+                return np.ndarray(
+                    (last - first, source.nbytes), np.uint8, self.vram,
+                    int(starts[0]), (stride, 1),
+                )  # fmt: skip
+            return self.vram[starts[:, None] + np.arange(source.nbytes)]
+        return self.vram[byte_numbers(self.scanout, slice(first, last))]

@@ -1,0 +1,560 @@
+"""Scanout: what the CRTC, attribute controller and DAC show, as a frozen value.
+
+`scanout_of(vga, ...)` is a pure function of the registers. Its answer holds everything that a
+picture depends on besides VRAM, so two equal scanouts and clean pages mean: nothing to draw. What
+a change of each field asks for is one table, `CHANGES`.
+
+Emulated: see the table in the README. A row's pixels come from *fetches*: at character c of a scan
+line the CRTC counter MA = row start + c makes a plane address, and the four plane bytes there make
+8 dots. Not emulated: mid-frame register effects, display skew, blanking inside the display area,
+loading every 2nd or 4th character, counting by 2 or 4, 9-dot graphics.
+
+Sources: IBM PS/2 Hardware Interface Technical Reference; FreeVGA.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import Enum
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.memslot.bitmap import PAGE_SHIFT, Span
+from vgaemu.vga import dispi as dispi_regs
+from vgaemu.vga.layout import LEGACY_BYTES, dword_of_address
+
+if TYPE_CHECKING:
+    from vgaemu.vga.device import Vga
+
+
+class Kind(Enum):
+    """How fetched bytes become pixels."""
+
+    TEXT = "text"
+    #: Four planes, a bit of each a pixel.
+    PLANAR = "planar"
+    #: Two bits a pixel, even pixels' planes paired as in CGA 320x200 (GR05 bit 5).
+    INTERLEAVE = "interleave"
+    #: Four bits a pixel, high nibble first (GR05 bit 6 without AR10 bit 6).
+    NIBBLES = "nibbles"
+    #: A byte a pixel (GR05 bit 6 with AR10 bit 6): mode 13h and its relatives.
+    BYTES = "bytes"
+    #: DISPI's packed pixels.
+    LINEAR_8 = "linear 8"
+    LINEAR_15 = "linear 15"
+    LINEAR_16 = "linear 16"
+    LINEAR_24 = "linear 24"
+    LINEAR_32 = "linear 32"
+
+
+#: Kinds whose VRAM is addressed as bytes, without the CRTC.
+LINEAR_BPP = {
+    Kind.LINEAR_8: 8,
+    Kind.LINEAR_15: 15,
+    Kind.LINEAR_16: 16,
+    Kind.LINEAR_24: 24,
+    Kind.LINEAR_32: 32,
+}
+#: Kinds that go through the 16 palette registers.
+SIXTEEN_COLOURS = (Kind.TEXT, Kind.PLANAR, Kind.INTERLEAVE, Kind.NIBBLES)
+
+#: Plane 2 address of each of the eight fonts that SR03 can select.
+FONT_ADDRESS = (0x0000, 0x4000, 0x8000, 0xC000, 0x2000, 0x6000, 0xA000, 0xE000)
+
+
+class Redraw(Enum):
+    """What a change without a dirty page asks for."""
+
+    #: Another frame size: a new frame, all of it drawn, and the display told.
+    RESIZE = "resize"
+    #: All of the picture.
+    EVERYTHING = "everything"
+    #: Text cells whose look changed; the cell comparison finds them. Other kinds: nothing.
+    CELLS = "cells"
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Which scan lines show which row of memory."""
+
+    #: Scan lines displayed, and the line after which the picture starts again at address 0.
+    lines: int
+    line_compare: int
+    #: CR09: scan lines a row, and each of them twice.
+    row_lines: int
+    double_scan: bool
+    preset_row: int
+    #: First address (CR0C:0D + byte panning), and addresses from row to row.
+    start: int
+    pitch: int
+    #: CR17 bits 0, 1: row scan bits that replace address bits 13 and 14.
+    row_bits: int
+
+
+@dataclass(frozen=True)
+class Scanout:
+    """Everything a picture depends on besides VRAM."""
+
+    kind: Kind
+    #: Logical pixels: 320x200 is 320x200; repeating and aspect belong to the display.
+    width: int
+    height: int
+    #: Scan lines and dots of the monitor that one logical pixel covers.
+    scan_lines_a_row: int
+    dots_a_pixel: int
+    #: Fetches a row (characters); 0 for linear kinds.
+    columns: int
+    #: Text: pixels a character is wide; otherwise 8 dots a fetch.
+    cell_width: int
+    geometry: Geometry
+    #: Address mode: plane address = MA rotated left by this many bits (0 byte, 1 word, 2 dword).
+    rotate: int
+    #: Word mode: which MA bit becomes address bit 0 (13 or 15).
+    wrap_bit: int
+    chain4_layout: bool
+    #: Pixels that the picture is moved left, above and below the split.
+    pan: tuple[int, int]
+    #: Linear kinds: VRAM offset of the first pixel, and bytes from line to line.
+    linear_start: int
+    linear_pitch: int
+    vram_bytes: int
+    #: 256 uint32 0x00RRGGBB by pixel value, or the first 16 for 16-colour kinds, as bytes.
+    palette: bytes
+    blank: bool
+    #: 16-colour kinds: bits of a pixel that reach the palette (AR12).
+    plane_enable: int
+    #: Text: plane 2 addresses of the fonts for attribute bit 3 = 0 and 1.
+    fonts: tuple[int, int]
+    #: Text: AR10 bit 2, columns C0h-DFh copy dot 8 to dot 9.
+    line_graphics: bool
+    #: AR10 bit 3: attribute bit 7 (16-colour graphics: pixel bit 3) blinks.
+    blink: bool
+    underline_line: int
+    #: Text: (address, first line, last line) of a cursor that shows now, or None.
+    cursor: tuple[int, int, int] | None
+    #: Whether blinking things show now; always true where nothing blinks.
+    blink_shown: bool
+
+    @property
+    def is_text(self) -> bool:
+        """Whether cells with characters are shown."""
+        return self.kind is Kind.TEXT
+
+    @property
+    def mode_name(self) -> str:
+        """What a person calls it: ``text 80x25``, ``320x200x256``."""
+        if self.is_text:
+            rows = -(-self.height // self.geometry.row_lines)
+            return f"text {self.columns}x{rows}"
+        if self.kind in LINEAR_BPP:
+            return f"{self.width}x{self.height}x{LINEAR_BPP[self.kind]}bpp"
+        colours = 256 if self.kind is Kind.BYTES else 16
+        if self.kind is Kind.INTERLEAVE or self.plane_enable in (1, 3):
+            colours = {1: 2, 3: 4}.get(self.plane_enable, 16)
+        return f"{self.width}x{self.height}x{colours}"
+
+
+#: One row for each field of `Scanout`: what to redraw when it changed though no page is dirty.
+CHANGES: dict[str, Redraw] = {
+    "kind": Redraw.RESIZE,  # GR06b0, GR05, AR10b6, DISPI enable and bpp
+    "width": Redraw.RESIZE,  # CR01, SR01b0, DISPI xres
+    "height": Redraw.RESIZE,  # CR12, CR09, DISPI yres
+    "scan_lines_a_row": Redraw.RESIZE,  # CR09
+    "dots_a_pixel": Redraw.RESIZE,  # SR01b3
+    "columns": Redraw.RESIZE,  # CR01
+    "cell_width": Redraw.RESIZE,  # SR01b0
+    "geometry": Redraw.EVERYTHING,  # CR0C, CR0D, CR13, CR08, CR18, CR07b4, CR09, CR17b0-1
+    "rotate": Redraw.EVERYTHING,  # CR14b6, CR17b6
+    "wrap_bit": Redraw.EVERYTHING,  # CR17b5
+    "chain4_layout": Redraw.EVERYTHING,  # SR04b3
+    "pan": Redraw.EVERYTHING,  # AR13, AR10b5
+    "linear_start": Redraw.EVERYTHING,  # DISPI x and y offset
+    "linear_pitch": Redraw.EVERYTHING,  # DISPI virtual width
+    "vram_bytes": Redraw.EVERYTHING,
+    "palette": Redraw.EVERYTHING,  # DAC, 3C6h, AR00-0F, AR10b7, AR14
+    "blank": Redraw.EVERYTHING,  # SR01b5, AR index bit 5
+    "plane_enable": Redraw.EVERYTHING,  # AR12
+    "fonts": Redraw.EVERYTHING,  # SR03
+    "line_graphics": Redraw.EVERYTHING,  # AR10b2
+    "blink": Redraw.EVERYTHING,  # AR10b3
+    "underline_line": Redraw.EVERYTHING,  # CR14b0-4
+    "cursor": Redraw.CELLS,  # CR0A, CR0B, CR0E, CR0F, and its blink
+    "blink_shown": Redraw.CELLS,  # the frame counter
+}
+
+
+def redraw_between(old: Scanout, new: Scanout) -> Redraw | None:
+    """The largest redraw that any changed field asks for, or None where all are equal."""
+    if old == new:
+        return None
+    changed = {
+        CHANGES[field.name]
+        for field in fields(Scanout)
+        if getattr(old, field.name) != getattr(new, field.name)
+    }
+    if Redraw.RESIZE in changed:
+        return Redraw.RESIZE
+    return Redraw.EVERYTHING if Redraw.EVERYTHING in changed else Redraw.CELLS
+
+
+def scanout_of(vga: Vga, *, cursor_phase: bool = True, blink_phase: bool = True) -> Scanout:
+    """What the registers say is shown.
+
+    Args:
+        vga: The device; only read.
+        cursor_phase: Whether the cursor is in the visible half of its blink.
+        blink_phase: Whether blinking attributes are in the visible half of theirs.
+    """
+    if vga.dispi.enabled:
+        return _dispi_scanout(vga)
+    crtc, sequencer, attribute = vga.crtc, vga.sequencer, vga.attribute
+    kind = _kind(vga)
+    text = kind is Kind.TEXT
+    columns = crtc["horizontal_display_end"] + 1
+    cell_width = 9 if text and not sequencer["dots_8"] else 8
+    start = crtc["start_address_high"] << 8 | crtc["start_address_low"]
+    geometry = Geometry(
+        lines=1
+        + (
+            crtc["vertical_display_end"]
+            | crtc["vdisplay_bit8"] << 8
+            | crtc["vdisplay_bit9"] << 9
+        ),
+        line_compare=crtc["line_compare"]
+        | crtc["line_compare_bit8"] << 8
+        | crtc["line_compare_bit9"] << 9,
+        row_lines=crtc["max_scan_line"] + 1,
+        double_scan=bool(crtc["double_scan"]),
+        preset_row=crtc["preset_row"],
+        start=start + crtc["byte_panning"],
+        pitch=crtc["offset"] * 2,
+        row_bits=(1 - crtc["no_row_bit0_as_a13"]) | (1 - crtc["no_row_bit1_as_a14"]) << 1,
+    )
+    pan = _pan(kind, attribute["pel_panning"], cell_width)
+    blinking = bool(attribute["blink"])
+    scan_lines_a_row = uniform_repeat(geometry, text)
+    dots_a_pixel = 2 if kind is Kind.BYTES else 1
+    return Scanout(
+        kind=kind,
+        width=columns * (4 if kind is Kind.BYTES else cell_width),
+        height=geometry.lines // scan_lines_a_row,
+        scan_lines_a_row=scan_lines_a_row,
+        dots_a_pixel=dots_a_pixel << sequencer["half_dot_clock"],
+        columns=columns,
+        cell_width=cell_width,
+        geometry=geometry,
+        rotate=2 if crtc["dword_addressing"] else 0 if crtc["byte_addressing"] else 1,
+        wrap_bit=15 if crtc["address_wrap"] else 13,
+        chain4_layout=vga.chain4_layout,
+        pan=(pan, 0 if attribute["split_pan_off"] else pan),
+        linear_start=0,
+        linear_pitch=0,
+        vram_bytes=LEGACY_BYTES,
+        palette=_palette(vga, kind, blink_phase),
+        blank=_blank(vga),
+        plane_enable=attribute["planes_shown"],
+        fonts=_fonts(sequencer.values[3]) if text else (0, 0),
+        line_graphics=text and bool(attribute["line_graphics"]),
+        blink=text and blinking,
+        underline_line=crtc["underline_line"] if text else 0x1F,
+        cursor=_cursor(vga) if text and cursor_phase else None,
+        blink_shown=blink_phase or not (text and blinking),
+    )
+
+
+def _dispi_scanout(vga: Vga) -> Scanout:
+    """DISPI modes: rows of bytes, or for 4 bpp rows of addresses, one after another in VRAM."""
+    values = vga.dispi.values
+    bpp, width, height = (values[n] for n in (dispi_regs.BPP, dispi_regs.XRES, dispi_regs.YRES))
+    x, y = values[dispi_regs.X_OFFSET], values[dispi_regs.Y_OFFSET]
+    pitch = vga.dispi.pitch_bytes
+    kind = Kind.PLANAR if bpp == 4 else Kind(f"linear {bpp}")
+    if kind is Kind.PLANAR:
+        pitch *= 4
+        start = y * pitch + x // 8 * 4
+        palette = _palette(vga, kind, blink_phase=True)
+    else:
+        start = y * pitch + x * dispi_regs.BYTES_PER_PIXEL[bpp]
+        palette = vga.dac.colours().tobytes() if bpp == 8 else b""
+    pan = x & 7 if kind is Kind.PLANAR else 0
+    return Scanout(
+        kind=kind,
+        width=width & ~7 if kind is Kind.PLANAR else width,
+        height=height,
+        scan_lines_a_row=1,
+        dots_a_pixel=1,
+        columns=width // 8 if kind is Kind.PLANAR else 0,
+        cell_width=8,
+        geometry=Geometry(height, height, 1, False, 0, 0, 0, 0),
+        rotate=0,
+        wrap_bit=15,
+        chain4_layout=False,
+        pan=(pan, pan),
+        linear_start=start % vga.slot.nbytes,
+        linear_pitch=pitch,
+        vram_bytes=vga.slot.nbytes,
+        palette=palette,
+        blank=_blank(vga),
+        plane_enable=0x0F,
+        fonts=(0, 0),
+        line_graphics=False,
+        blink=False,
+        underline_line=0x1F,
+        cursor=None,
+        blink_shown=True,
+    )
+
+
+def _kind(vga: Vga) -> Kind:
+    if not vga.graphics["graphics"]:
+        return Kind.TEXT
+    if vga.graphics["shift_256"]:
+        return Kind.BYTES if vga.attribute["pixel_8_bit"] else Kind.NIBBLES
+    return Kind.INTERLEAVE if vga.graphics["interleave"] else Kind.PLANAR
+
+
+def _pan(kind: Kind, value: int, cell_width: int) -> int:
+    """AR13 in pixels: 9-dot text counts 8, 0, 1 ... 7; 256 colours count half pixels."""
+    if kind is Kind.BYTES:
+        return (value & 7) >> 1
+    if cell_width == 9:
+        return 0 if value >= 8 else value + 1
+    return value & 7
+
+
+def _blank(vga: Vga) -> bool:
+    return bool(vga.sequencer["screen_off"]) or not vga.attribute_address & 0x20
+
+
+def _fonts(character_map: int) -> tuple[int, int]:
+    """SR03's split bits: map B (attribute bit 3 = 0) is bits 4,1,0; map A is bits 5,3,2."""
+    map_b = character_map & 3 | character_map >> 2 & 4
+    map_a = character_map >> 2 & 3 | character_map >> 3 & 4
+    return FONT_ADDRESS[map_b], FONT_ADDRESS[map_a]
+
+
+def _cursor(vga: Vga) -> tuple[int, int, int] | None:
+    crtc = vga.crtc
+    first, last = crtc["cursor_first_line"], crtc["cursor_last_line"]
+    if crtc["cursor_off"] or first > last:
+        return None
+    return crtc["cursor_location_high"] << 8 | crtc["cursor_location_low"], first, last
+
+
+def _palette(vga: Vga, kind: Kind, blink_phase: bool) -> bytes:
+    """Colours by pixel value: plane enable, AR palette, P54S and colour select, mask, DAC."""
+    colours = vga.dac.colours()
+    if kind not in SIXTEEN_COLOURS:
+        return colours.tobytes()
+    attribute = vga.attribute
+    palette = np.frombuffer(bytes(attribute.values[:16]), np.uint8).astype(np.intp)
+    select = attribute["colour_select"]
+    if attribute["p54_select"]:
+        index = select << 4 | palette & 0x0F
+    else:
+        index = (select & 0x0C) << 4 | palette
+    pixels = np.arange(16) & attribute["planes_shown"]
+    if attribute["blink"] and kind is not Kind.TEXT:
+        # Colours 0-7 are shown intense, 8-15 change between both (Bochs, 86Box).
+        pixels = pixels | 8 if blink_phase else pixels ^ 8
+    return colours[index[pixels]].tobytes()
+
+
+# --- scan lines and rows ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ScanLines:
+    """One entry a scan line: which row of memory it shows."""
+
+    #: CRTC row start (before adding the character), 0..FFFFh.
+    row_start: NDArray[np.intp]
+    row_scan: NDArray[np.intp]
+    #: 0 above the split, 1 below.
+    part: NDArray[np.intp]
+
+
+@lru_cache(maxsize=64)
+def scan_lines(geometry: Geometry) -> ScanLines:
+    """Run the CRTC's row counters over a frame, in closed form."""
+    g = geometry
+    line = np.arange(g.lines)
+    part = (line > g.line_compare).astype(np.intp)
+    doubling = 1 if g.double_scan else 0
+    step = line >> doubling
+    # Above the split the row scan starts at the preset row; past the last line it runs on to 31.
+    first = g.row_lines - g.preset_row if g.preset_row < g.row_lines else (32 - g.preset_row) + g.row_lines
+    row = np.where(step < first, 0, (step - first) // g.row_lines + 1)
+    scan = np.where(step < first, (step + g.preset_row) & 31, (step - first) % g.row_lines)
+    # At the split, row start and row scan are reset; the doubling clock runs on.
+    below = step - (g.line_compare + 1 >> doubling)
+    row = np.where(part, below // g.row_lines, row)
+    scan = np.where(part, below % g.row_lines, scan)
+    base = np.where(part, 0, g.start)
+    return ScanLines((base + row * g.pitch) & 0xFFFF, scan, part)
+
+
+@lru_cache(maxsize=64)
+def uniform_repeat(geometry: Geometry, text: bool) -> int:
+    """How many scan lines every row is shown for, if they all are; 1 where any differs.
+
+    The scan lines of a text row differ, so only doubling can repeat them.
+    """
+    lines = scan_lines(geometry)
+    doubled = 2 if geometry.double_scan else 1
+    scan = lines.row_scan if text else lines.row_scan & geometry.row_bits
+    changes = 1 + np.flatnonzero(
+        (np.diff(lines.row_start) != 0) | (np.diff(scan) != 0) | (np.diff(lines.part) != 0)
+    )
+    for repeat in (doubled if text else doubled * geometry.row_lines, doubled):
+        if geometry.lines % repeat == 0 and not (changes % repeat).any():
+            return repeat
+    return 1
+
+
+def plane_addresses(scanout: Scanout, rows: slice, extra: int = 0) -> NDArray[np.intp]:
+    """Plane address of every fetch of some logical rows: (rows, columns + extra) intp.
+
+    Args:
+        scanout: Any kind but the linear ones.
+        rows: Logical rows.
+        extra: Fetches past the last column, which panning shows a part of.
+    """
+    lines = scan_lines(scanout.geometry)
+    every = scanout.scan_lines_a_row
+    start = lines.row_start[::every][rows]
+    scan = lines.row_scan[::every][rows]
+    ma = (start[:, None] + np.arange(scanout.columns + extra)) & 0xFFFF
+    if scanout.rotate == 2:
+        address = (ma << 2 & 0xFFFC) | ma >> 14 & 3
+    elif scanout.rotate == 1:
+        address = (ma << 1 & 0xFFFE) | ma >> scanout.wrap_bit & 1
+    else:
+        address = ma
+    bits = scanout.geometry.row_bits
+    if bits & 1:
+        address = address & ~0x2000 | (scan[:, None] & 1) << 13
+    if bits & 2:
+        address = address & ~0x4000 | (scan[:, None] >> 1 & 1) << 14
+    return address
+
+
+def fetch_dwords(scanout: Scanout, rows: slice, extra: int = 0) -> NDArray[np.intp]:
+    """`plane_addresses` as dword numbers in VRAM."""
+    return dword_of_address(plane_addresses(scanout, rows, extra), scanout.chain4_layout)
+
+
+@dataclass(frozen=True)
+class RowSource:
+    """Where the bytes of every logical row lie in VRAM."""
+
+    #: First byte of each row, (height,) intp; meaningful where `contiguous`.
+    start: NDArray[np.intp]
+    #: Bytes a row, panning included; the same for all.
+    nbytes: int
+    #: Whether every row is one run of bytes inside VRAM.
+    contiguous: bool
+    #: Bytes from row to row if that is the same for all rows, else 0.
+    stride: int
+
+
+@lru_cache(maxsize=32)
+def _row_source(
+    geometry: Geometry,
+    height: int,
+    scan_lines_a_row: int,
+    columns: int,
+    rotate: int,
+    chain4_layout: bool,
+    extra: int,
+) -> tuple[NDArray[np.intp], bool]:
+    """First dword of each row and whether all rows are contiguous, without looking at every fetch."""
+    lines = scan_lines(geometry)
+    ma = lines.row_start[::scan_lines_a_row][:height]
+    scan = lines.row_scan[::scan_lines_a_row][:height]
+    last = ma + columns + extra - 1
+    # Contiguous: byte addressing in the planar layout, or dword addressing in the chain-4 layout.
+    unit = 1 << 14 if chain4_layout else 1 << 16
+    contiguous = (rotate == 2) if chain4_layout else (rotate == 0)
+    if not contiguous or bool((last >= unit).any()) or bool((ma >= unit).any()):
+        return ma, False
+    bits = geometry.row_bits
+    if bits:
+        shift = 2 if chain4_layout else 0
+        if bool(((ma << shift >> 13) != (last << shift >> 13)).any()):
+            return ma, False  # a replaced address bit changes inside a row
+        address = ma << shift
+        if bits & 1:
+            address = address & ~0x2000 | (scan & 1) << 13
+        if bits & 2:
+            address = address & ~0x4000 | (scan >> 1 & 1) << 14
+        return address >> shift, True
+    return ma, True
+
+
+def row_source(scanout: Scanout) -> RowSource:
+    """Where each logical row's bytes lie, and whether they can be read without a gather."""
+    extra = 1 if any(scanout.pan) else 0
+    if scanout.linear_pitch:
+        if scanout.kind in LINEAR_BPP:
+            bpp = LINEAR_BPP[scanout.kind]
+            nbytes = scanout.width * dispi_regs.BYTES_PER_PIXEL[bpp]
+        else:
+            nbytes = 4 * (scanout.columns + extra)
+        start = scanout.linear_start + scanout.linear_pitch * np.arange(scanout.height)
+        inside = int(start[-1]) + nbytes <= scanout.vram_bytes
+        return RowSource(start, nbytes, inside, scanout.linear_pitch if inside else 0)
+    start, contiguous = _row_source(
+        scanout.geometry,
+        scanout.height,
+        scanout.scan_lines_a_row,
+        scanout.columns,
+        scanout.rotate,
+        scanout.chain4_layout,
+        extra,
+    )
+    steps = np.diff(start)
+    regular = contiguous and bool((steps == steps[:1]).all())
+    stride = 4 * int(steps[0]) if regular and len(steps) else 0
+    return RowSource(start * 4, (scanout.columns + extra) * 4, contiguous, stride)
+
+
+def byte_numbers(scanout: Scanout, rows: slice) -> NDArray[np.intp]:
+    """VRAM byte of every byte of some rows, for rows that are no runs: (rows, nbytes) intp."""
+    source = row_source(scanout)
+    if scanout.linear_pitch:
+        return (source.start[rows, None] + np.arange(source.nbytes)) % scanout.vram_bytes
+    dwords = fetch_dwords(scanout, rows, source.nbytes // 4 - scanout.columns)
+    return (dwords[:, :, None] * 4 + np.arange(4)).reshape(len(dwords), source.nbytes)
+
+
+def rows_touched(scanout: Scanout, spans: list[Span]) -> NDArray[np.bool_]:
+    """Which logical rows show bytes of the pages in `spans`: (height,) bool.
+
+    Split screens, CGA banks, wrap, panning and pixels across page edges all end up here.
+    """
+    touched = np.zeros(scanout.height, np.bool_)
+    source = row_source(scanout)
+    if source.contiguous:
+        first = source.start >> PAGE_SHIFT
+        last = source.start + source.nbytes - 1 >> PAGE_SHIFT
+        for start, end in spans:
+            touched |= (last >= start) & (first < end)
+        return touched
+    dirty = np.zeros(scanout.vram_bytes >> PAGE_SHIFT, np.bool_)
+    for start, end in spans:
+        dirty[start:end] = True
+    return dirty[byte_numbers(scanout, slice(None)) >> PAGE_SHIFT].any(axis=1)
+
+
+def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Half-open ranges of True.
+
+    >>> runs(np.array([False, True, True, False, True]))
+    [(1, 3), (4, 5)]
+    """
+    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0)).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
