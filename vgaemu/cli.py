@@ -112,7 +112,7 @@ def _tour(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from vgaemu.display.loop import DEFAULT_SPAN_PAGES
     from vgaemu.display.screen import ScreenError
-    from vgaemu.display.window_error import DisplayError
+    from vgaemu.display.errors import DisplayError
     from vgaemu.guest.keys import KeysError, parse_keys
     from vgaemu.guest.workload import WorkloadError
     from vgaemu.machine import Machine
@@ -181,3 +181,81 @@ def _run(options: argparse.Namespace) -> int:
     if headless:
         print(machine.stats.table())
     return status
+
+
+def _window(options: argparse.Namespace) -> object:
+    from vgaemu.display.window import WindowDisplay
+
+    return WindowDisplay(
+        scale=options.scale,
+        square_pixels=options.aspect == "square",
+        panel=not options.no_panel,
+        fullscreen=options.fullscreen,
+    )
+
+
+def _check_writable(path: Path | None) -> None:
+    from vgaemu.machine import unwritable
+
+    if path is not None and (why := unwritable(path)) is not None:
+        raise UsageError(f"{path}: {why}; name a file that can be written")
+
+
+def _check_picture_suffix(path: Path) -> None:
+    from PIL import Image
+
+    if path.suffix.lower() not in Image.registered_extensions():
+        raise UsageError(f"--screenshot {path}: no picture format ends in that; use .png")
+
+
+def _print_guest_traceback(error: BaseException) -> None:
+    """The guest's own frames only: what lies below the machine's call into it."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(
+        str(Path(__file__).parent / "machine.py")
+    ):
+        frames = frames.tb_next
+    print("vgaemu: the guest failed; its screen is kept", file=sys.stderr)
+    traceback.print_exception(type(error), error, frames, file=sys.stderr)
+
+
+def _progress(total: int | None) -> Callable[[int], None] | None:
+    """Frames so far on a terminal's stderr, ten times a second; nothing where it is no terminal."""
+    if not sys.stderr.isatty():
+        return None
+    from time import monotonic
+
+    last = monotonic()
+    width = 0
+
+    def show(frames: int) -> None:
+        nonlocal last, width
+        if frames < 0:
+            if width:
+                print("\r" + " " * width + "\r", end="", file=sys.stderr)
+            return
+        if monotonic() - last < 0.1:
+            return
+        last = monotonic()
+        line = f"{frames} of {total} frames" if total else f"{frames} frames"
+        width = len(line)
+        print("\r" + line, end="", flush=True, file=sys.stderr)
+
+    return show
+
+
+def _list(options: argparse.Namespace) -> int:
+    from vgaemu.guest.workload import bundled
+
+    workloads = bundled()
+    width = max(map(len, workloads))
+    for name, shows in workloads.items():
+        print(f"{name:{width}}  {shows}")
+    return 0
+
+
+def _info(options: argparse.Namespace) -> int:
+    from vgaemu.info import lines
+
+    print("\n".join(lines()))
+    return 0

@@ -86,9 +86,13 @@ class Machine:
         #: The guest's keyboard; the window types here too.
         self.keys = Keys()
         self._guest = Guest(self.vga, self.keys)
+        #: Whether the workload says of itself that it never ends.
+        self.endless = False
         self._slices: Slices | None = None
         if workload is not None:
-            self._slices = start(find_workload(workload), self._guest, list(args))
+            function = find_workload(workload)
+            self.endless = getattr(function, "endless", False)
+            self._slices = start(function, self._guest, list(args))
         self._display = make_display(display) if isinstance(display, str) else display
         self._loop = DisplayLoop(self.vga, self._display, span_pages=span_pages)
         self._free = display == "window" if free is None else free

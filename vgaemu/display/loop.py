@@ -9,10 +9,10 @@ from time import perf_counter_ns
 
 import numpy as np
 
-from vgaemu.display.report import Display, FrameReport, ScreenInfo
+from vgaemu.display.report import Display, FrameReport, Rect, ScreenInfo
 from vgaemu.display.screen import Screen
 from vgaemu.display.stats import Stats
-from vgaemu.memslot.bitmap import SpanPages
+from vgaemu.memslot.bitmap import DirtyLog, Span, SpanPages
 from vgaemu.vga.device import Vga
 
 #: Pages looked at as one word when spans are taken. 64 is the seed; all of legacy VRAM is then a
@@ -70,6 +70,7 @@ class DisplayLoop:
             pixels=sum(rect.area for rect in rects),
             faults=faults - self._faults,
             redraw=redraw.value if redraw is not None else "",
+            clean_rects=self._clean_rects(log, spans),
         )
         self._faults = faults
         present = perf_counter_ns()
@@ -78,6 +79,11 @@ class DisplayLoop:
         self.stats.record(report, len(rects), self._present_ns)
         self.frames += 1
         return report
+
+    def _clean_rects(self, log: DirtyLog, spans: list[Span]) -> list[Rect]:
+        if getattr(self._display, "shows_clean_rects", False):
+            return self.screen.clean_rects(log, spans)
+        return []
 
     def close(self) -> None:
         """Close the display and stop listening to the log."""

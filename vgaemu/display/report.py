@@ -39,6 +39,9 @@ class ScreenInfo:
     border_colour: int
     #: ``text 80x25``, ``320x200x256``.
     mode_name: str
+    #: Pages of VRAM, for a map of them, and who keeps its dirty log.
+    slot_pages: int
+    dirty_log: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ class FrameReport:
     faults: int
     #: Why more than dirty pages was drawn: ``resize``, ``everything``, ``cells``, or empty.
     redraw: str
-    #: Rectangles that would not have been drawn if clean pages inside spans had been left out.
+    #: Drawn only because clean pages lay inside a span; worked out for displays that have a true
+    #: attribute ``shows_clean_rects``.
     clean_rects: Sequence[Rect] = ()
 
 

@@ -13,11 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.display.report import Rect, ScreenInfo
-from vgaemu.memslot.bitmap import Span
+from vgaemu.memslot.bitmap import DirtyLog, Span, spans_of_pages
 from vgaemu.vga.codepage import to_unicode
 from vgaemu.vga.device import Vga
 from vgaemu.vga.render import Frame, Renderer, TextRenderer, make_renderer
-from vgaemu.vga.scanout import Redraw, Scanout, redraw_between, scanout_of
+from vgaemu.vga.scanout import (
+    Redraw,
+    Scanout,
+    redraw_between,
+    rows_touched,
+    runs,
+    scanout_of,
+)
 
 #: More rectangles than this are worth less than the one around them (measured: dozens of tiny
 #: presents cost more than a large one).
@@ -54,7 +61,11 @@ class Screen:
         # A VGA monitor shows every mode as 4:3; DISPI modes have square pixels.
         aspect = scanout.width / scanout.height if scanout.linear_pitch else 4 / 3
         border = int(self.vga.dac.colours()[self.vga.attribute["overscan_colour"]])
-        return ScreenInfo(scanout.width, scanout.height, aspect, border, scanout.mode_name)
+        slot = self.vga.slot
+        return ScreenInfo(
+            scanout.width, scanout.height, aspect, border, scanout.mode_name,
+            slot.npages, slot.dirty_log,
+        )  # fmt: skip
 
     @property
     def is_text(self) -> bool:
@@ -114,6 +125,20 @@ class Screen:
         if spans:
             rects += self._renderer.draw_changes(self._frame, list(spans))
         return merge_rects(rects), redraw
+
+    def clean_rects(self, log: DirtyLog, spans: Sequence[Span]) -> list[Rect]:
+        """Rows that `spans` touch and the dirty pages of `log` do not.
+
+        Text modes have none: there only changed cells are drawn.
+        """
+        scanout = self._scanout
+        if scanout.is_text or not spans:
+            return []
+        taken = rows_touched(scanout, list(spans))
+        needed = rows_touched(scanout, spans_of_pages(log.pages(), 1))
+        return [
+            Rect(0, top, scanout.width, bottom - top) for top, bottom in runs(taken & ~needed)
+        ]
 
     # --- what people ask of a screen ------------------------------------------------------------
 

@@ -139,6 +139,12 @@ class Guest:
             pass
 
 
+def endless(workload: Workload) -> Workload:
+    """Mark a workload that never ends, so that headless runs of it ask for a number of frames."""
+    workload.endless = True  # type: ignore[attr-defined]
+    return workload
+
+
 def bundled() -> dict[str, str]:
     """Names of the bundled workloads and what each shows: the first line of its docstring."""
     names = [m.name for m in pkgutil.iter_modules(vgaemu.guest.workloads.__path__)]
