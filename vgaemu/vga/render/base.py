@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import Span
 from vgaemu.vga.scanout import (
-    RowSource,
     Scanout,
     byte_numbers,
+    fetch_dwords,
     row_source,
     rows_touched,
     runs,
@@ -74,20 +74,26 @@ class Renderer(ABC):
 class RowRenderer(Renderer):
     """Graphics: a touched row is drawn whole."""
 
-    source: RowSource
-
     def renew(self, scanout: Scanout) -> None:
         """Find the rows' bytes; rebuild the colour tables if the palette changed."""
+        first_time = not hasattr(self, "_split_row")
         old, self.scanout = self.scanout, scanout
-        self.source = row_source(scanout)
-        if not hasattr(self, "split_row"):
+        if first_time or old.palette != scanout.palette:
             self.build_tables(scanout)
-        elif old.palette != scanout.palette:
-            self.build_tables(scanout)
-        self.split_row = scanout.height
+        source = row_source(scanout)
+        self._nbytes = source.nbytes
+        #: All rows as one view of VRAM, (height, nbytes); None where they are not evenly spaced.
+        self._rows: NDArray[np.uint8] | None = None
+        #: Otherwise where each dword (or byte, in wrapping linear modes) comes from.
+        self._numbers: NDArray[np.intp] | None = None
+        if source.contiguous and (source.stride > 0 or scanout.height == 1):
+            shape = (scanout.height, source.nbytes)
+            start = int(source.start[0])
+            self._rows = np.ndarray(shape, np.uint8, self.vram, start, (source.stride, 1))
+        self._split_row = scanout.height
         if scanout.pan[0] != scanout.pan[1]:
             part = scan_lines(scanout.geometry).part[:: scanout.scan_lines_a_row]
-            self.split_row = int(np.count_nonzero(part == 0))
+            self._split_row = int(np.count_nonzero(part == 0))
 
     @abstractmethod
     def build_tables(self, scanout: Scanout) -> None:
@@ -98,7 +104,7 @@ class RowRenderer(Renderer):
         """Turn rows of VRAM bytes into pixels.
 
         Args:
-            rows: (n, source.nbytes) uint8, each row contiguous; a view of VRAM or a copy.
+            rows: (n, nbytes) uint8, each row contiguous; a view of VRAM or a copy.
             pan: Pixels to leave out on the left.
             out: (n, width) uint32.
         """
@@ -121,27 +127,21 @@ class RowRenderer(Renderer):
         if self.scanout.blank:
             frame[top:bottom] = 0
             return
-        for start in range(top, bottom, BLOCK_ROWS):
-            end = min(start + BLOCK_ROWS, bottom)
-            for first, last, pan in (
-                (start, min(end, self.split_row), self.scanout.pan[0]),
-                (max(start, self.split_row), end, self.scanout.pan[1]),
-            ):
-                if first < last:
-                    self.convert(self._bytes(first, last), pan, frame[first:last])
+        pan_above, pan_below = self.scanout.pan
+        split = min(max(self._split_row, top), bottom)
+        for start, end, pan in ((top, split, pan_above), (split, bottom, pan_below)):
+            for first in range(start, end, BLOCK_ROWS):
+                last = min(first + BLOCK_ROWS, end)
+                self.convert(self._bytes(first, last), pan, frame[first:last])
 
     def _bytes(self, first: int, last: int) -> NDArray[np.uint8]:
-        source = self.source
-        if source.contiguous:
-            starts = source.start[first:last]
-            stride = source.stride
-            if not stride and last - first > 1:
-                steps = np.diff(starts)
-                stride = int(steps[0]) if bool((steps == steps[0]).all()) else 0
-            if stride > 0 or last - first == 1:
-                return np.ndarray(
-                    (last - first, source.nbytes), np.uint8, self.vram,
-                    int(starts[0]), (stride, 1),
-                )  # fmt: skip
-            return self.vram[starts[:, None] + np.arange(source.nbytes)]
-        return self.vram[byte_numbers(self.scanout, slice(first, last))]
+        """Bytes of some rows: a view where they lie evenly in VRAM, else a gathered copy."""
+        if self._rows is not None:
+            return self._rows[first:last]
+        scanout = self.scanout
+        if scanout.linear_pitch:
+            return self.vram.take(byte_numbers(scanout, slice(first, last)))
+        if self._numbers is None:
+            extra = self._nbytes // 4 - scanout.columns
+            self._numbers = fetch_dwords(scanout, slice(None), extra)
+        return self.vram.view(np.uint32).take(self._numbers[first:last]).view(np.uint8)

@@ -4,8 +4,8 @@ A cell's look is a *key*: character with its font, attribute, whether its blink 
 the cursor is on it. Keys are made from VRAM for the rows whose pages are dirty; only cells whose
 key changed are drawn. Cursor moves and blinking are key changes like any other.
 
-A glyph row is a pattern of 8 or 9 dots, and a table holds the finished pixels of every pattern for
-a pair of colours, so a row of text is one `np.take` whose element is a whole glyph row.
+Finished glyphs are kept by key, so a row of text is one `np.take` whose element is a whole glyph
+row (32 or 36 bytes).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from vgaemu.vga.scanout import Scanout, fetch_dwords, runs, scan_lines
 ATTRIBUTE_SHIFT = 9
 HIDDEN = 1 << 17
 CURSOR = 1 << 18
+KEYS = 1 << 19
 #: No cell has this key: it is drawn at the next look.
 STALE = -1
 
@@ -32,6 +33,11 @@ STALE = -1
 FONT_BYTES = 8192
 #: Changed cells this close together are drawn as one rectangle.
 GAP_CELLS = 4
+#: Drawing a run on its own costs as much as this many cells drawn in a block (measured: 14 us
+#: against 0.04 us a cell).
+CELLS_A_RUN = 300
+#: So few runs are drawn on their own whatever it costs: less of the picture is then presented.
+FEW_RUNS = 4
 
 
 @lru_cache(maxsize=16)
@@ -55,9 +61,85 @@ class Band:
     height: int
     #: Glyph line shown in each.
     scans: NDArray[np.intp]
-    #: CRTC address of the first cell, for the cursor.
-    row_start: int
+    #: Pixels the band is moved left.
     pan: int
+
+
+@lru_cache(maxsize=2)
+def dot_masks(width: int) -> NDArray[np.void]:
+    """(2 ** width,) V32 or V36: all ones in the pixels of a glyph row whose dots are set."""
+    patterns = np.arange(1 << width)[:, None]
+    dots = patterns >> np.arange(width - 1, -1, -1) & 1
+    return (dots.astype(np.uint32) * 0xFFFFFFFF).view(f"V{4 * width}")[:, 0]
+
+
+class GlyphCache:
+    """Finished glyphs by cell key: for each a slot, and in each slot one element a scan line."""
+
+    def __init__(self, lines: int, width: int) -> None:
+        """An empty cache of glyphs `lines` scan lines high and `width` (8 or 9) dots wide."""
+        self.lines = lines
+        self._element = np.dtype(f"V{4 * width}")
+        self._width = width
+        self._slot_of_key = np.full(KEYS, -1, np.int32)
+        self._used = 0
+        self._pixels = np.empty((256, lines), self._element)
+
+    def clear(self) -> None:
+        """Colours, fonts or shapes changed: forget all glyphs."""
+        self._slot_of_key.fill(-1)
+        self._used = 0
+
+    def missing(self, keys: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Those of `keys` that have no glyph yet, each once."""
+        absent = keys[self._slot_of_key.take(keys) < 0]
+        return np.unique(absent) if len(absent) else absent
+
+    def add(
+        self,
+        keys: NDArray[np.int32],
+        patterns: NDArray[np.intp],
+        foreground: NDArray[np.uint32],
+        background: NDArray[np.uint32],
+    ) -> None:
+        """Colour the glyphs of some keys.
+
+        Args:
+            keys: (n,) that have no glyph yet.
+            patterns: (n, lines) dots, the leftmost in the highest bit.
+            foreground: (n,) colour of set dots.
+            background: (n,) colour of the others.
+        """
+        count = len(keys)
+        if self._used + count > len(self._pixels):
+            grown = np.empty((2 * (self._used + count), self.lines), self._element)
+            grown[: self._used] = self._pixels[: self._used]
+            self._pixels = grown
+        masks = dot_masks(self._width).take(patterns)
+        pixels = masks.view(np.uint32).reshape(count, -1)
+        pixels &= (foreground ^ background)[:, None]
+        pixels ^= background[:, None]
+        self._pixels[self._used : self._used + count] = masks
+        self._slot_of_key[keys] = np.arange(self._used, self._used + count)
+        self._used += count
+
+    def index(self, keys: NDArray[np.int32], lines: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Where each cell's glyph rows are in `elements`.
+
+        Args:
+            keys: (rows, columns), all with glyphs.
+            lines: (n,) glyph lines.
+
+        Returns:
+            (rows, n, columns).
+        """
+        first = self._slot_of_key.take(keys).astype(np.intp) * self.lines
+        return first[:, None, :] + lines[:, None]
+
+    @property
+    def elements(self) -> NDArray[np.void]:
+        """All glyph rows, one element each."""
+        return self._pixels.reshape(-1)
 
 
 class TextRenderer(Renderer):
@@ -65,33 +147,39 @@ class TextRenderer(Renderer):
 
     def __init__(self, vram: NDArray[np.uint8], scanout: Scanout) -> None:
         """Prepare tables; see `Renderer`."""
-        width = scanout.cell_width
-        self._patterns_a_pair = 1 << width
-        self._glyph_row = np.dtype(f"V{4 * width}")
+        self._glyph_row = np.dtype(f"V{4 * scanout.cell_width}")
         self._cells16 = vram[: len(vram) // 4 * 4].view(np.uint16)
-        self._pixels = np.zeros(256 * self._patterns_a_pair, self._glyph_row)
         self._font = np.zeros((2, FONT_BYTES), np.uint8)
+        self._glyphs = GlyphCache(32, scanout.cell_width)
         super().__init__(vram, scanout)
 
     def renew(self, scanout: Scanout) -> None:
         """Take another scanout; tables that depend on what changed are made anew."""
         self.scanout = scanout
         self._build_bands()
-        self._pair_built = np.zeros(256, np.bool_)
         self._keys = np.full(self._dwords.shape, STALE, np.int32)
-        font_addresses = [
+        addresses = [
             dword_of_address(base + np.arange(FONT_BYTES), scanout.chain4_layout)
             for base in scanout.fonts
         ]
-        self._font_bytes = [4 * dwords + 2 for dwords in font_addresses]
-        self._font_pages = [np.unique(at >> PAGE_SHIFT) for at in self._font_bytes]
+        #: Where each font's bytes lie in VRAM: plane 2 of their addresses.
+        self._font_bytes = [4 * dwords + 2 for dwords in addresses]
+        self._font_page_of_byte = [at >> PAGE_SHIFT for at in self._font_bytes]
+        self._font_pages = [(int(p.min()), int(p.max()) + 1) for p in self._font_page_of_byte]
         for i, at in enumerate(self._font_bytes):
             self._font[i] = self.vram.take(at)
         self._build_patterns()
 
     def renew_cells(self, scanout: Scanout) -> None:
         """Take a scanout that differs in cursor and blink alone; nothing but keys changes."""
-        self.scanout = scanout
+        old, self.scanout = self.scanout, scanout
+        if old.cursor is not None and scanout.cursor is not None:
+            if old.cursor[1:] != scanout.cursor[1:]:
+                # The cursor has another shape: its cells look otherwise under the same key.
+                self._glyphs.clear()
+                self._keys[(self._keys & CURSOR) != 0] = STALE
+        elif scanout.cursor is not None:
+            self._glyphs.clear()
 
     # --- tables -------------------------------------------------------------------------------
 
@@ -117,44 +205,53 @@ class TextRenderer(Renderer):
                 y=top,
                 height=bottom - top,
                 scans=scan[top:bottom],
-                row_start=int(row_start[top]),
                 pan=scanout.pan[part[top]],
             )
             for top, bottom in zip(tops.tolist(), bottoms.tolist(), strict=True)
         ]
-        extra = 1 if any(scanout.pan) else 0
-        #: (bands, columns + extra): dword of each cell in VRAM.
-        self._dwords = fetch_dwords(scanout, slice(None), extra)[tops]
+        self._panned = any(scanout.pan)
+        #: All bands show the same glyph lines in the same place: they can be drawn in one go.
+        first = self._bands[0]
+        self._uniform = not self._panned and all(
+            np.array_equal(band.scans, first.scans) for band in self._bands
+        )
+        #: CRTC address of each band's first cell, for the cursor.
+        self._row_start = row_start[tops]
+        #: (bands, columns + 1 if panned): dword of each cell in VRAM.
+        self._dwords = fetch_dwords(scanout, slice(None), 1 if self._panned else 0)[tops]
+        self._cell_numbers = 2 * self._dwords
         pages = self._dwords * 4 >> PAGE_SHIFT
         self._first_page, self._last_page = pages.min(axis=1), pages.max(axis=1)
 
     def _build_patterns(self) -> None:
-        """(32, 512) intp: dots of each glyph line, two fonts side by side."""
+        """(512, 32) intp: dots of each glyph line of both fonts. Glyphs made of others are stale."""
         glyphs = self._font.reshape(512, 32).astype(np.intp)
         if self.scanout.cell_width == 9:
             code = np.arange(512) & 0xFF
             copies = (code >= 0xC0) & (code <= 0xDF) & self.scanout.line_graphics
             glyphs = glyphs << 1 | glyphs & copies[:, None]
-        self._patterns = np.ascontiguousarray(glyphs.T)
+        self._patterns = glyphs
+        self._glyphs.clear()
 
-    def _pairs(self, keys: NDArray[np.int32]) -> NDArray[np.intp]:
-        """Colour pair (background << 4 | foreground) of each key."""
-        attribute = keys >> ATTRIBUTE_SHIFT & 0xFF
-        background = attribute >> 4 & (7 if self.scanout.blink else 15)
-        foreground = np.where(keys & HIDDEN, background, attribute & 15)
-        return (background << 4 | foreground).astype(np.intp)
-
-    def _need_pairs(self, pairs: NDArray[np.intp]) -> None:
-        """Make the pixels of every pattern for colour pairs that were not used before."""
-        if self._pair_built[pairs].all():
+    def _add_glyphs(self, keys: NDArray[np.int32]) -> None:
+        """Draw the glyphs that `keys` need and that are not there yet."""
+        scanout = self.scanout
+        keys = self._glyphs.missing(keys)
+        if not len(keys):
             return
-        palette = np.frombuffer(self.scanout.palette, np.uint32)
-        width, count = self.scanout.cell_width, self._patterns_a_pair
-        dots = (np.arange(count)[:, None] >> np.arange(width - 1, -1, -1) & 1).astype(np.bool_)
-        for pair in np.unique(pairs[~self._pair_built[pairs]]).tolist():
-            pixels = np.where(dots, palette[pair & 15], palette[pair >> 4]).astype(np.uint32)
-            self._pixels[pair * count : (pair + 1) * count] = pixels.view(self._glyph_row)[:, 0]
-            self._pair_built[pair] = True
+        attribute = keys >> ATTRIBUTE_SHIFT & 0xFF
+        front, back = attribute & 0x0F, attribute >> 4 & (7 if scanout.blink else 15)
+        hidden = (keys & HIDDEN) != 0
+        patterns = self._patterns.take(keys & 0x1FF, axis=0)
+        all_dots = (1 << scanout.cell_width) - 1
+        patterns[(attribute & 0x77) == 0x01, scanout.underline_line] = all_dots
+        patterns[hidden] = 0
+        if scanout.cursor is not None:
+            # A solid block in the foreground colour, even where the character blinks off.
+            _, first, last = scanout.cursor
+            patterns[(keys & CURSOR) != 0, first : last + 1] = all_dots
+        palette = np.frombuffer(scanout.palette, np.uint32)
+        self._glyphs.add(keys, patterns, palette[front], palette[back])
 
     # --- drawing ------------------------------------------------------------------------------
 
@@ -186,12 +283,12 @@ class TextRenderer(Renderer):
     def _font_changed(self, spans: list[Span]) -> bool:
         """Whether glyphs in use changed; their cells are then stale."""
         changed = np.zeros(512, np.bool_)
-        for i, pages in enumerate(self._font_pages):
-            for start, end in spans:
-                if pages[-1] < start or pages[0] >= end:
+        for i, (first, end) in enumerate(self._font_pages):
+            for low, high in spans:
+                if low >= end or high <= first:
                     continue
-                page = self._font_bytes[i] >> PAGE_SHIFT
-                at = np.flatnonzero((page >= start) & (page < end))
+                page = self._font_page_of_byte[i]
+                at = np.flatnonzero((page >= low) & (page < high))
                 now = self.vram.take(self._font_bytes[i][at])
                 differs = at[now != self._font[i][at]]
                 if len(differs):
@@ -203,68 +300,79 @@ class TextRenderer(Renderer):
         self._keys[changed[self._keys & 0x1FF]] = STALE
         return True
 
-    def _draw_bands(self, frame: Frame, which: range | list[int]) -> list[Rect]:
+    def _keys_of(self, which: range | list[int]) -> NDArray[np.int32]:
+        """Keys of some bands' cells, from VRAM: (len(which), columns)."""
         scanout = self.scanout
+        everything = len(which) == len(self._bands)
+        numbers = self._cell_numbers if everything else self._cell_numbers[which]
+        table = key_table(scanout.blink, scanout.blink_shown, scanout.fonts[0] != scanout.fonts[1])
+        keys = table.take(self._cells16.take(numbers))
+        if scanout.cursor is not None:
+            starts = self._row_start if everything else self._row_start[which]
+            column = (scanout.cursor[0] - starts) & 0xFFFF
+            rows = np.flatnonzero(column < keys.shape[1])
+            keys[rows, column[rows]] |= CURSOR
+        return keys
+
+    def _draw_bands(self, frame: Frame, which: range | list[int]) -> list[Rect]:
         if not len(which):
             return []
+        keys = self._keys_of(which)
         rows = slice(None) if len(which) == len(self._bands) else which
-        table = key_table(scanout.blink, scanout.blink_shown, scanout.fonts[0] != scanout.fonts[1])
-        keys = table.take(self._cells16.take(2 * self._dwords[rows]))
-        if scanout.cursor is not None:
-            for i, number in enumerate(which):
-                column = (scanout.cursor[0] - self._bands[number].row_start) & 0xFFFF
-                if column < keys.shape[1]:
-                    keys[i, column] |= CURSOR
         changed = keys != self._keys[rows]
         if not changed.any():
             return []
         self._keys[rows] = keys
-        rects = []
+        self._add_glyphs(keys[changed])
+        run_starts = np.count_nonzero(changed[:, 1:] > changed[:, :-1]) + changed[:, 0].sum()
+        if self._uniform and run_starts > FEW_RUNS and run_starts * CELLS_A_RUN > changed.size:
+            return self._draw_block(frame, which[0], which[-1] + 1)
+        if self._panned:
+            self._add_glyphs(keys.ravel())
+        rects: list[Rect] = []
         for i in np.flatnonzero(changed.any(axis=1)).tolist():
             band = self._bands[which[i]]
-            if band.pan or keys.shape[1] != scanout.columns:
-                self._draw_panned(frame, band, keys[i])
-                rects.append(Rect(0, band.y, scanout.width, band.height))
-                continue
-            for left, right in close_runs(changed[i]):
-                glyph_rows = frame[band.y : band.y + band.height].view(self._glyph_row)
-                glyph_rows[:, left:right] = self._glyph_rows(band, keys[i, left:right])
-                width = scanout.cell_width
-                rects.append(Rect(left * width, band.y, (right - left) * width, band.height))
+            if self._panned:
+                rects.append(self._draw_panned(frame, band, keys[i]))
+            else:
+                rects += self._draw_cells(frame, band, keys[i], changed[i])
         return rects
 
-    def _draw_panned(self, frame: Frame, band: Band, keys: NDArray[np.int32]) -> None:
-        pixels = self._glyph_rows(band, keys).view(np.uint32)
+    def _draw_block(self, frame: Frame, first: int, end: int) -> list[Rect]:
+        """All cells of consecutive bands in one go: cheaper than many runs."""
+        keys = self._keys[first:end]
+        self._add_glyphs(keys.ravel())
+        top = self._bands[first].y
+        height = self._bands[end - 1].y + self._bands[end - 1].height - top
+        index = self._glyphs.index(keys, self._bands[0].scans)
+        out = frame[top : top + height].view(self._glyph_row)
+        self._glyphs.elements.take(index.reshape(out.shape), out=out, mode="clip")
+        return [Rect(0, top, self.scanout.width, height)]
+
+    def _draw_cells(
+        self, frame: Frame, band: Band, keys: NDArray[np.int32], changed: NDArray[np.bool_]
+    ) -> list[Rect]:
+        width = self.scanout.cell_width
+        out = frame[band.y : band.y + band.height].view(self._glyph_row)
+        rects = []
+        for left, right in close_runs(changed):
+            self._add_glyphs(keys[left:right])
+            index = self._glyphs.index(keys[None, left:right], band.scans)[0]
+            out[:, left:right] = self._glyphs.elements.take(index, mode="clip")
+            rects.append(Rect(left * width, band.y, (right - left) * width, band.height))
+        return rects
+
+    def _draw_panned(self, frame: Frame, band: Band, keys: NDArray[np.int32]) -> Rect:
+        index = self._glyphs.index(keys[None], band.scans)[0]
+        pixels = self._glyphs.elements.take(index, mode="clip").view(np.uint32)
         width = self.scanout.width
         frame[band.y : band.y + band.height] = pixels[:, band.pan : band.pan + width]
-
-    def _glyph_rows(self, band: Band, keys: NDArray[np.int32]) -> NDArray[np.void]:
-        """Finished glyph rows of neighbouring cells: (band.height, len(keys)) V32 or V36."""
-        scanout = self.scanout
-        pairs = self._pairs(keys)
-        self._need_pairs(pairs)
-        patterns = self._patterns[band.scans].take(keys & 0x1FF, axis=1)
-        full = self._patterns_a_pair - 1
-        underlined = np.flatnonzero(band.scans == scanout.underline_line)
-        if len(underlined):
-            line = (keys >> ATTRIBUTE_SHIFT & 0x77) == 0x01
-            patterns[np.ix_(underlined, np.flatnonzero(line))] = full
-        patterns += pairs * self._patterns_a_pair
-        cursor = np.flatnonzero(keys & CURSOR)
-        if len(cursor) and scanout.cursor is not None:
-            # A solid block in the foreground colour, even where the character blinks off.
-            bare = self._pairs(keys[cursor] & ~HIDDEN)
-            self._need_pairs(bare)
-            _, first, last = scanout.cursor
-            lines = np.flatnonzero((band.scans >= first) & (band.scans <= last))
-            patterns[np.ix_(lines, cursor)] = bare * self._patterns_a_pair + full
-        return self._pixels.take(patterns, mode="clip")
+        return Rect(0, band.y, width, band.height)
 
     def cells(self) -> list[NDArray[np.uint16]]:
         """Attribute << 8 | character of each row of cells that is shown, from VRAM: (columns,)."""
-        return [
-            self._cells16.take(2 * dwords[: self.scanout.columns]) for dwords in self._dwords
-        ]
+        columns = self.scanout.columns
+        return [self._cells16.take(numbers[:columns]) for numbers in self._cell_numbers]
 
 
 def close_runs(changed: NDArray[np.bool_]) -> list[tuple[int, int]]:
