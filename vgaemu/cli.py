@@ -6,15 +6,16 @@ are one line on stderr that names the file or option and says what to do.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-import traceback
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-# Nothing heavy here: `--help`, `--version` and wrong usage must not wait for numpy.
+# Nothing heavy here: `--version` imports nothing, `--help` and wrong usage do not wait for numpy.
 from vgaemu import __version__
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 
 class UsageError(Exception):
@@ -23,8 +24,12 @@ class UsageError(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments == ["--version"]:
+        print(f"vgaemu {__version__}")
+        return 0
     parser = _parser()
-    options = parser.parse_args(argv)
+    options = parser.parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
@@ -36,6 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+    from pathlib import Path
+
+    from vgaemu.bench import BENCHMARKS
+
     parser = argparse.ArgumentParser(
         prog="vgaemu",
         description="A VGA that redraws only what its dirty log says changed. "
@@ -79,27 +89,49 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--keys", metavar="F:KEY,...", help="strike keys at frames: 30:a,60:enter")
 
+    replay = commands.add_parser("replay", help="play a tape: recorded port and memory operations")
+    replay.set_defaults(command=_replay)
+    replay.add_argument("tape", type=Path, help="JSON lines, gzipped or not: see vgaemu/tape.py")
+    replay.add_argument("--screenshot", type=Path, metavar="F.png", help="save the last picture")
+    replay.add_argument("--readbacks", type=Path, metavar="F.json", help="write what was read")
+    replay.add_argument("--display", choices=("window", "null"), default="null")
+    replay.add_argument(
+        "--per-frame", type=_positive, metavar="N",
+        help="operations between two frames; default: all at once, 500 in a window",
+    )  # fmt: skip
+
     listing = commands.add_parser("list", help="the bundled workloads")
     listing.set_defaults(command=_list)
+    bench = commands.add_parser("bench", help="measure: both sides in one run, medians, ratios")
+    bench.set_defaults(command=_bench)
+    bench.add_argument("name", choices=list(BENCHMARKS), metavar="NAME", help="; ".join(
+        f"{name}: {what}" for name, what in BENCHMARKS.items()
+    ))  # fmt: skip
+    bench.add_argument("--runs", type=_positive, default=5, metavar="N", help="repetitions (5)")
+    bench.add_argument("--json", type=Path, metavar="F.json", help="write the rows too")
     info = commands.add_parser("info", help="versions, displays, and what works here")
     info.set_defaults(command=_info)
     return parser
 
 
 def _positive(text: str) -> int:
+    from argparse import ArgumentTypeError
+
     value = int(text) if text.isdecimal() else 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return value
 
 
 def _speed(text: str) -> float:
+    from argparse import ArgumentTypeError
+
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1000")
+        raise ArgumentTypeError(f"{text!r} is not a number from 0 to 1000")
     return value
 
 
@@ -110,6 +142,8 @@ def _tour(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    import json
+
     from vgaemu.display.loop import DEFAULT_SPAN_PAGES
     from vgaemu.display.screen import ScreenError
     from vgaemu.display.errors import DisplayError
@@ -183,6 +217,30 @@ def _run(options: argparse.Namespace) -> int:
     return status
 
 
+def _replay(options: argparse.Namespace) -> int:
+    from vgaemu.display.errors import DisplayError
+    from vgaemu.replay import replay
+    from vgaemu.tape import TapeError
+
+    for path in (options.screenshot, options.readbacks):
+        _check_writable(path)
+    if options.screenshot is not None:
+        _check_picture_suffix(options.screenshot)
+    try:
+        replay(
+            options.tape,
+            screenshot=options.screenshot,
+            readbacks=options.readbacks,
+            display=options.display,
+            per_frame=options.per_frame,
+        )
+    except TapeError as error:
+        raise UsageError(str(error)) from None
+    except DisplayError as error:
+        raise UsageError(f"--display window: {error}") from None
+    return 0
+
+
 def _window(options: argparse.Namespace) -> object:
     from vgaemu.display.window import WindowDisplay
 
@@ -210,10 +268,13 @@ def _check_picture_suffix(path: Path) -> None:
 
 def _print_guest_traceback(error: BaseException) -> None:
     """The guest's own frames only: what lies below the machine's call into it."""
+    import traceback
+
+    from vgaemu import machine
+
     frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(
-        str(Path(__file__).parent / "machine.py")
-    ):
+    ours = (__file__, machine.__file__)
+    while frames is not None and frames.tb_frame.f_code.co_filename in ours:
         frames = frames.tb_next
     print("vgaemu: the guest failed; its screen is kept", file=sys.stderr)
     traceback.print_exception(type(error), error, frames, file=sys.stderr)
@@ -251,6 +312,14 @@ def _list(options: argparse.Namespace) -> int:
     width = max(map(len, workloads))
     for name, shows in workloads.items():
         print(f"{name:{width}}  {shows}")
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from vgaemu.bench.suite import run
+
+    _check_writable(options.json)
+    print(run(options.name, runs=options.runs, json_file=options.json))
     return 0
 
 

@@ -43,9 +43,10 @@ DISPI_PORTS = range(0x1CE, 0x1D2)
 #: Input status 1 in mono and colour modes: what a read gives depends on the time.
 STATUS_PORTS = (0x3BA, 0x3DA)
 
-HEADER_KEYS = frozenset(
-    "name desc bits cursor group quirks hw blits scale readbacks vram_mib".split()
-)
+HEADER_KEYS = {
+    "name", "desc", "bits", "cursor", "group", "quirks", "hw", "blits", "scale", "readbacks",
+    "vram_mib",
+}  # fmt: skip
 #: A line may be as long as an ``lfb`` operation that fills 16 MiB.
 MAX_LINE = (2 << 24) + 1024
 MAX_REPEATS = 1 << 20
@@ -97,13 +98,12 @@ def _legacy(address: int, count: int) -> None:
         raise TapeError(f"{count} bytes at {address:#x} leave A0000h-BFFFFh")
 
 
-def _linear(offset: int, count: int) -> None:
-    # Whether they lie in VRAM as well is the header's to say; `Tape` checks that.
-    if count < 1 or offset + count > MAX_VRAM_MIB << 20:
+def _linear(offset: int, count: int, vram_bytes: int) -> None:
+    if count < 1 or offset + count > vram_bytes:
         raise TapeError(f"{count} bytes at offset {offset:#x} leave the linear frame buffer")
 
 
-def _copy_spans(op: Op) -> None:
+def _copy_reach(op: Op, vram_bytes: int) -> None:
     _legacy(op[1], op[3])
     _legacy(op[2], op[3])
 
@@ -116,8 +116,8 @@ class Shape(NamedTuple):
     """Which arguments an operation takes."""
 
     arguments: tuple[Callable[[object], None], ...]
-    #: Checks that need more than one argument: where the operation reaches.
-    reach: Callable[[Op], None] | None = None
+    #: Takes the operation and the size of VRAM: does it stay where it may reach?
+    reach: Callable[[Op, int], None] | None = None
     #: Arguments at the end that may be left out.
     optional: int = 0
 
@@ -129,25 +129,25 @@ SHAPES: dict[str, Shape] = {
     "in": Shape((_VGA, _U8), optional=1),
     "inw": Shape((_ANY, _U16), optional=1),
     "inx": Shape((_VGA,)),
-    "w8": Shape((_U32, _U8), lambda op: _legacy(op[1], 1)),
-    "w16": Shape((_U32, _U16), lambda op: _legacy(op[1], 2)),
-    "w32": Shape((_U32, _U32), lambda op: _legacy(op[1], 4)),
-    "r8": Shape((_U32,), lambda op: _legacy(op[1], 1)),
-    "r16": Shape((_U32,), lambda op: _legacy(op[1], 2)),
-    "rx": Shape((_U32,), lambda op: _legacy(op[1], 1)),
-    "rn": Shape((_U32, _U32), lambda op: _legacy(op[1], op[2])),
-    "fill": Shape((_U32, _U32, _U8), lambda op: _legacy(op[1], op[2])),
-    "copy-in": Shape((_U32, _hex), lambda op: _legacy(op[1], len(bytes.fromhex(op[2])))),
-    "copy": Shape((_U32, _U32, _U32), _copy_spans),
-    "lfb": Shape((_U32, _hex), lambda op: _linear(op[1], len(bytes.fromhex(op[2])))),
-    "lfbfill": Shape((_U32, _U32, _U8), lambda op: _linear(op[1], op[2])),
-    "lfbread": Shape((_U32, _U32), lambda op: _linear(op[1], op[2])),
+    "w8": Shape((_U32, _U8), lambda op, _: _legacy(op[1], 1)),
+    "w16": Shape((_U32, _U16), lambda op, _: _legacy(op[1], 2)),
+    "w32": Shape((_U32, _U32), lambda op, _: _legacy(op[1], 4)),
+    "r8": Shape((_U32,), lambda op, _: _legacy(op[1], 1)),
+    "r16": Shape((_U32,), lambda op, _: _legacy(op[1], 2)),
+    "rx": Shape((_U32,), lambda op, _: _legacy(op[1], 1)),
+    "rn": Shape((_U32, _U32), lambda op, _: _legacy(op[1], op[2])),
+    "fill": Shape((_U32, _U32, _U8), lambda op, _: _legacy(op[1], op[2])),
+    "copy-in": Shape((_U32, _hex), lambda op, _: _legacy(op[1], len(bytes.fromhex(op[2])))),
+    "copy": Shape((_U32, _U32, _U32), _copy_reach),
+    "lfb": Shape((_U32, _hex), lambda op, size: _linear(op[1], len(bytes.fromhex(op[2])), size)),
+    "lfbfill": Shape((_U32, _U32, _U8), lambda op, size: _linear(op[1], op[2], size)),
+    "lfbread": Shape((_U32, _U32), lambda op, size: _linear(op[1], op[2], size)),
 }
-PORT_OPS = frozenset(("out", "outw", "outs", "in", "inw", "inx"))
-_REPEATS = _number(MAX_REPEATS)
+#: What "rep" does not take.
+NOT_REPEATED = ("rep", "out", "outw", "outs", "in", "inw", "inx")
 
 
-def check_op(op: object) -> None:
+def check_op(op: object, vram_bytes: int = DEFAULT_VRAM_MIB << 20) -> None:
     """Refuse what is no operation.
 
     Raises:
@@ -159,7 +159,7 @@ def check_op(op: object) -> None:
     if shape is None:
         if op[0] != "rep":
             raise TapeError(f"there is no operation {_short(op[0])}")
-        _check_rep(op)
+        _check_rep(op, vram_bytes)
         return
     most = len(shape.arguments)
     if not most - shape.optional <= len(op) - 1 <= most:
@@ -169,22 +169,21 @@ def check_op(op: object) -> None:
         for check, value in zip(shape.arguments, op[1:], strict=False):
             check(value)
         if shape.reach is not None:
-            shape.reach(op)
+            shape.reach(op, vram_bytes)
     except TapeError as error:
         raise TapeError(f"{op[0]}: {error}") from None
 
 
-def _check_rep(op: Op) -> None:
+def _check_rep(op: Op, vram_bytes: int) -> None:
     if len(op) != 4:
         raise TapeError(f"rep takes 3 arguments, not {len(op) - 1}")
     _, count, step, repeated = op
-    _REPEATS(count)
-    if count < 1 or type(step) is not int:
+    if type(count) is not int or not 1 <= count <= MAX_REPEATS or type(step) is not int:
         raise TapeError(f"rep: {_short(count)} times with step {_short(step)}")
-    check_op(repeated)
-    if repeated[0] in PORT_OPS or repeated[0] == "rep":
+    if isinstance(repeated, list | tuple) and repeated and repeated[0] in NOT_REPEATED:
         raise TapeError(f"rep repeats memory operations, not {repeated[0]}")
-    check_op(_stepped(repeated, step * (count - 1)))
+    check_op(repeated, vram_bytes)
+    check_op(_stepped(repeated, step * (count - 1)), vram_bytes)
 
 
 def _stepped(op: Op, by: int) -> Op:
@@ -219,11 +218,15 @@ class Tape:
         """
         self.path = Path(path)
         self._line = 0
+        #: Operations of a tape in one object; None where they are lines.
+        self._whole: list[Any] | None = None
         try:
-            self._file = _open(self.path)
+            self._raw = self.path.open("rb")
         except OSError as error:
             raise TapeError(f"{self.path}: {error.strerror or error}") from None
-        self._whole: list[Any] | None = None
+        self._file: IO[bytes] = self._raw
+        if self._raw.peek(2)[:2] == b"\x1f\x8b":
+            self._file = cast(IO[bytes], gzip.GzipFile(fileobj=self._raw))
         try:
             self.header = self._read_header()
         except TapeError:
@@ -243,6 +246,7 @@ class Tape:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._raw.close()
 
     def __enter__(self) -> Tape:
         return self
@@ -257,21 +261,18 @@ class Tape:
             TapeError: A line is no operation, or the file ends in the middle.
         """
         vram_bytes = self.vram_mib << 20
-        with self._file:
+        with self:
             for op in self._operations():
                 try:
-                    check_op(op)
-                    if vram_bytes < MAX_VRAM_MIB << 20 and "lfb" in (op[0][:3], op[-1][:3]):
-                        _check_vram(op, vram_bytes)
-                except TypeError:
-                    pass  # the last argument is a number: no "rep"
+                    check_op(op, vram_bytes)
                 except TapeError as error:
                     raise self._error(str(error)) from None
                 yield from expand(op)
 
     def _operations(self) -> Iterator[Any]:
         if self._whole is not None:
-            for self._line, op in enumerate(self._whole, 1):
+            for number, op in enumerate(self._whole, 1):
+                self._line = number
                 yield op
             return
         while (text := self._next_line()) is not None:
@@ -282,7 +283,7 @@ class Tape:
         if text is None:
             raise TapeError(f"{self.path}: the file is empty; a tape starts with its header")
         # One object with everything in it starts either so, or with its operations on line 1.
-        if text.strip() == "{" or text.lstrip().startswith("{") and '"ops"' in text:
+        if text.strip() == "{" or (text.lstrip().startswith("{") and '"ops"' in text):
             header = self._parse(text + self._rest())
             operations = header.pop("ops", None) if isinstance(header, dict) else None
             if not isinstance(operations, list):
@@ -348,16 +349,326 @@ class Tape:
         return TapeError(f"{self.path}: {place}: {what}")
 
 
-def _check_vram(op: Op, vram_bytes: int) -> None:
-    for each in (op,) if op[0] != "rep" else (op[3], _stepped(op[3], op[2] * (op[1] - 1))):
-        count = len(bytes.fromhex(each[2])) if each[0] == "lfb" else each[2]
-        if each[1] + count > vram_bytes:
-            raise TapeError(f"{each[0]}: {count} bytes at offset {each[1]:#x} leave VRAM")
+# --- playing ----------------------------------------------------------------------------------
 
 
-def _open(path: Path) -> IO[bytes]:
-    """Plain or gzipped, as the first two bytes say."""
-    file = path.open("rb")
-    if file.peek(2)[:2] == b"\x1f\x8b":
-        return cast(IO[bytes], gzip.GzipFile(fileobj=_Closing(file), mode="rb"))
-    return file
+class Device(Protocol):
+    """What a tape is played on: a `Vga`, or a guest's view of one."""
+
+    def outb(self, port: int, value: int) -> None:
+        """Write a byte to a port."""
+
+    def outw(self, port: int, value: int) -> None:
+        """Write 16 bits to a port."""
+
+    def inb(self, port: int) -> int:
+        """Read a byte from a port."""
+
+    def inw(self, port: int) -> int:
+        """Read 16 bits from a port."""
+
+    def store(self, gpa: int, data: bytes) -> None:
+        """Store bytes upwards."""
+
+    def load(self, gpa: int, count: int) -> bytes:
+        """Load bytes upwards."""
+
+    def copy(self, src: int, dst: int, count: int) -> None:
+        """Copy bytes upwards."""
+
+
+#: Brings a device that was used before to where a tape starts; a new one needs only the first
+#: three, which switch RAM on and choose the ports at 3Dxh.
+START: tuple[Op, ...] = (
+    ("outw", 0x1CE, 4),
+    ("outw", 0x1CF, 0),  # DISPI off
+    ("out", 0x3C2, 0x63),
+    ("inx", 0x3DA),
+    *(("outw", 0x3D4, index) for index in (0x11, *range(0x19))),  # 11h first: it locks the others
+    *(("outw", 0x3C4, index) for index in range(5)),
+    *(("outw", 0x3CE, index) for index in range(9)),
+    *(("out", 0x3C0, value) for index in range(0x15) for value in (index, 0)),
+    ("out", 0x3C0, 0),  # palette address source off: no picture
+    ("inx", 0x3DA),
+    *(("out", port, 0) for port in (0x3C4, 0x3CE, 0x3D4, 0x3C8)),
+    ("outs", 0x3C9, bytes(768).hex()),
+    ("out", 0x3C7, 0),
+    ("out", 0x3C8, 0),
+    ("out", 0x3C6, 0xFF),
+    ("lfbfill", 0, DEFAULT_VRAM_MIB << 20, 0),  # what leaves a smaller VRAM is ignored
+    ("rx", 0xA0000),  # zeros into the latches
+)
+
+
+class Player:
+    """Plays operations on a device, as many at a time as wanted, and keeps what was read."""
+
+    def __init__(self, device: Device, ops: Iterable[Op], *, keep_readbacks: bool = True) -> None:
+        """Prepare to play.
+
+        Args:
+            device: What to play on.
+            ops: Checked operations without ``rep``: a `Tape`, or what `expand` gives.
+            keep_readbacks: Keep the logged reads; a tape may log more than fits memory.
+        """
+        self._ops = iter(ops)
+        #: Logged reads so far, in order; 16 bits are enough for each.
+        self.readbacks = array("H")
+        keep = self.readbacks
+        self._plays = (
+            _player(device, keep.append, keep.extend)
+            if keep_readbacks
+            else _player(device, _forget, _forget)
+        )
+
+    def play(self, count: int | None = None) -> bool:
+        """Play the next operations.
+
+        Args:
+            count: At most this many; None for all.
+
+        Returns:
+            Whether as many were played as asked for; False at the end of the tape.
+        """
+        plays = self._plays
+        played = 0
+        for op in islice(self._ops, count):
+            plays[op[0]](op)
+            played += 1
+        return played == count
+
+
+def _forget(value: object) -> None:
+    pass
+
+
+def _player(
+    device: Device, log: Callable[[int], object], log_all: Callable[[bytes], object]
+) -> dict[str, Callable[[Op], object]]:
+    """Operation -> the function that plays one on `device`."""
+    outb, outw, inb, inw = device.outb, device.outw, device.inb, device.inw
+    store, load, copy = device.store, device.load, device.copy
+
+    def outs(op: Op) -> None:
+        for value in bytes.fromhex(op[2]):
+            outb(op[1], value)
+
+    def r16(op: Op) -> None:
+        log(int.from_bytes(load(op[1], 2), "little"))
+        if op[1] & 1:
+            # Tapes follow QEMU's CPU here: it splits an unaligned word load into two aligned
+            # ones, so the byte above is read as well, and the latches hold its address.
+            load(op[1] + 2, 1)
+
+    return {
+        "out": lambda op: outb(op[1], op[2]),
+        "outw": lambda op: outw(op[1], op[2]),
+        "outs": outs,
+        "in": lambda op: log(inb(op[1]) & (op[2] if len(op) > 2 else 0xFF)),
+        "inw": lambda op: log(inw(op[1]) & (op[2] if len(op) > 2 else 0xFFFF)),
+        "inx": lambda op: inb(op[1]),
+        "w8": lambda op: store(op[1], op[2].to_bytes(1)),
+        "w16": lambda op: store(op[1], op[2].to_bytes(2, "little")),
+        "w32": lambda op: store(op[1], op[2].to_bytes(4, "little")),
+        "r8": lambda op: log(load(op[1], 1)[0]),
+        "r16": r16,
+        "rx": lambda op: load(op[1], 1),
+        "rn": lambda op: log_all(load(op[1], op[2])),
+        "fill": lambda op: store(op[1], op[3].to_bytes(1) * op[2]),
+        "copy-in": lambda op: store(op[1], bytes.fromhex(op[2])),
+        "copy": lambda op: copy(op[1], op[2], op[3]),
+        "lfb": lambda op: store(LFB_GPA + op[1], bytes.fromhex(op[2])),
+        "lfbfill": lambda op: store(LFB_GPA + op[1], op[3].to_bytes(1) * op[2]),
+        "lfbread": lambda op: log_all(load(LFB_GPA + op[1], op[2])),
+    }
+
+
+# --- recording --------------------------------------------------------------------------------
+
+#: Stores of one value at least this long become a "fill".
+FILL_BYTES = 4
+#: Longer stores become several operations, so that no line is long.
+PIECE_BYTES = 1 << 16
+
+
+class TapeRecorder:
+    """Writes every port and memory operation on a `Vga` to a tape, from power on.
+
+    While it is attached `Vga.window` answers None, so that guests that know plain memory go through
+    `store` and `load` as well. Bytes put straight into the `Memslot` are not on the tape.
+    """
+
+    def __init__(self, vga: Vga, path: str | Path) -> None:
+        """Start recording.
+
+        Args:
+            vga: Just made: nothing was written to it yet.
+            path: The tape; gzipped if it ends in ``.gz``.
+
+        Raises:
+            TapeError: The device was used before, or the file cannot be written.
+        """
+        self.path = Path(path)
+        if vga.generation or vga.dac.generation or vga.slot.array.any():
+            raise TapeError(
+                f"{self.path}: a recording starts at power on; this VGA was used before"
+            )
+        self._vga = vga
+        self._inside = False
+        self._error: OSError | None = None
+        try:
+            self._raw = self.path.open("wb")
+        except OSError as error:
+            raise TapeError(f"{self.path}: {error.strerror or error}") from None
+        self._file: IO[bytes] = self._raw
+        if self.path.suffix == ".gz":
+            # No time stamp, no name: two recordings of one run are the same bytes.
+            self._file = cast(
+                IO[bytes], gzip.GzipFile("", "wb", fileobj=self._raw, compresslevel=6, mtime=0)
+            )
+        name = self.path.name.removesuffix(".gz").removesuffix(".tape")
+        header: dict[str, object] = {"name": name, "group": "recorded"}
+        if vga.slot.nbytes != DEFAULT_VRAM_MIB << 20:
+            header["vram_mib"] = vga.slot.nbytes >> 20
+        self._write_line(header)
+        self._write("out", 0x3C2, vga.misc.values[0])  # a tape starts at 63h
+        self._attach()
+
+    def close(self) -> None:
+        """Stop recording; twice is fine.
+
+        Raises:
+            TapeError: Something could not be written: the tape ends there.
+        """
+        if self._raw.closed:
+            return
+        for name in self._wrappers():
+            delattr(self._vga, name)
+        self._map_changed()
+        try:
+            self._file.close()
+            self._raw.close()
+        except OSError as error:
+            self._error = self._error or error
+        if self._error is not None:
+            raise TapeError(f"{self.path}: {self._error.strerror or self._error}")
+
+    def __enter__(self) -> TapeRecorder:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _write(self, *op: object) -> None:
+        self._write_line(op)
+
+    def _write_line(self, line: object) -> None:
+        if self._error is None:
+            try:
+                self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+            except OSError as error:  # the guest goes on; `close` tells
+                self._error = error
+
+    def _wrappers(self) -> dict[str, tuple[Callable[..., Any], Callable[..., bool | None]]]:
+        """Method of the device -> itself, and what writes a call of it down."""
+        return {
+            "outb": (Vga.outb, self._outb),
+            "outw": (Vga.outw, self._outw),
+            "inb": (Vga.inb, self._inb),
+            "inw": (Vga.inw, self._inw),
+            "store": (Vga.store, self._store),
+            "load": (Vga.load, self._load),
+            "copy": (Vga.copy, self._copy),
+            "window": (lambda vga, gpa: None, lambda gpa: None),
+        }
+
+    def _attach(self) -> None:
+        for name, (method, note) in self._wrappers().items():
+            setattr(self._vga, name, self._wrapped(method, note))
+        self._map_changed()
+
+    def _map_changed(self) -> None:
+        for callback in self._vga.on_map_changed:
+            callback()
+
+    def _wrapped(
+        self, method: Callable[..., Any], note: Callable[..., bool | None]
+    ) -> Callable[..., Any]:
+        """The method, written down unless another method of the device calls it."""
+
+        def call(*arguments: Any) -> Any:
+            if self._inside or note(*arguments) is False:
+                return method(self._vga, *arguments)
+            self._inside = True
+            try:
+                return method(self._vga, *arguments)
+            finally:
+                self._inside = False
+
+        return call
+
+    def _outb(self, port: int, value: int) -> None:
+        if port in VGA_PORTS:
+            self._write("out", port, value & 0xFF)
+
+    def _outw(self, port: int, value: int) -> None:
+        if port in VGA_PORTS or port in DISPI_PORTS:
+            self._write("outw", port, value & 0xFFFF)
+
+    def _inb(self, port: int) -> None:
+        if port in VGA_PORTS:
+            self._write("inx" if port in STATUS_PORTS else "in", port)
+
+    def _inw(self, port: int) -> None:
+        if port in DISPI_PORTS or (port in VGA_PORTS and not {port, port + 1} & {*STATUS_PORTS}):
+            self._write("inw", port)
+        else:
+            self._inb(port)
+            self._inb(port + 1)
+
+    def _store(self, gpa: int, data: Any) -> None:
+        data = bytes(data)
+        for memory, start, end in _reached(gpa, len(data)):
+            for at in range(start, end, PIECE_BYTES):
+                piece = data[at - gpa : min(at + PIECE_BYTES, end) - gpa]
+                if len(piece) >= FILL_BYTES and piece.count(piece[0]) == len(piece):
+                    self._write(memory.fill, at - memory.base, len(piece), piece[0])
+                else:
+                    self._write(memory.store, at - memory.base, piece.hex())
+
+    def _load(self, gpa: int, count: int) -> None:
+        for memory, start, end in _reached(gpa, count):
+            self._write(memory.load, start - memory.base, end - start)
+
+    def _copy(self, src: int, dst: int, count: int) -> bool:
+        inside = all(at >= LEGACY_START and at + count <= LEGACY_END for at in (src, dst))
+        if inside and count:
+            self._write("copy", src, dst, count)
+        # What has no operation is written down as the loads and stores it is made of.
+        return inside
+
+
+class _Memory(NamedTuple):
+    """A range of addresses and the operations that reach it."""
+
+    start: int
+    end: int
+    #: What operations count their addresses from.
+    base: int
+    store: str
+    fill: str
+    load: str
+
+
+_MEMORIES = (
+    _Memory(LEGACY_START, LEGACY_END, 0, "copy-in", "fill", "rn"),
+    _Memory(LFB_GPA, LFB_GPA + (MAX_VRAM_MIB << 20), LFB_GPA, "lfb", "lfbfill", "lfbread"),
+)
+
+
+def _reached(gpa: int, count: int) -> Iterator[tuple[_Memory, int, int]]:
+    """The parts of a range that operations can reach: (memory, start, end)."""
+    for memory in _MEMORIES:
+        start, end = max(gpa, memory.start), min(gpa + count, memory.end)
+        if start < end:
+            yield memory, start, end

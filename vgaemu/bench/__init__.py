@@ -1,0 +1,10 @@
+"""Benchmarks: `vgaemu bench NAME`. Each compares both sides in one run and reports medians."""
+
+#: Name -> what it measures, for `vgaemu bench --help`.
+BENCHMARKS = {
+    "harvest": "get_dirty_log against the real KVM_GET_DIRTY_LOG, and beside busy guests",
+    "frame": "a dirty redraw against a full redraw of the same frames",
+    "store": "what the logged store path costs a guest",
+    "render": "drawing a whole picture against a memcpy of it",
+    "start": "how long the command takes to start",
+}

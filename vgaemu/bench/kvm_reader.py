@@ -1,16 +1,17 @@
 """KvmReader: the real KVM_GET_DIRTY_LOG, to measure the emulated one against. Linux with /dev/kvm.
 
 A minimal KVM reader lives in bench/ for now: one VM, one logged memslot, one vCPU that stores a
-byte to each page it is told. The vCPU starts in real mode with the segment limits raised to 4 GiB
-("big real mode"), so that 32-bit addresses reach any slot below 4 GiB without page tables.
+byte to each page it is told. Real mode reaches 1 MiB only, so the vCPU starts in 32-bit protected
+mode with flat segments and no paging: any slot below 4 GiB is then a plain address away.
 
-What it cannot tell: on hosts that run such a guest in KVM's instruction emulator (no unrestricted
-guest, shadow paging), stores dirty the bitmap without a page table entry behind them. The log read
-then costs the bitmap alone, and looks cheaper than under a guest that runs natively.
+What it cannot tell: some hosts run such a guest in KVM's instruction emulator (shadow paging, as in
+most nested set-ups). Its stores then dirty the bitmap with no page table entry behind them, and the
+log read costs the bitmap alone: cheaper than under a guest that runs natively.
 """
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import mmap
 import os
@@ -39,25 +40,25 @@ KVM_EXIT_HLT = 5
 #: Offset of u32 exit_reason in struct kvm_run.
 EXIT_REASON = 8
 
-#: struct kvm_sregs: eight struct kvm_segment of 24 bytes, cs ds es fs gs ss tr ldt, come first.
+# struct kvm_sregs: eight struct kvm_segment (cs ds es fs gs ss tr ldt), two descriptor tables, cr0.
 SREGS_SIZE = 0x138
 SEGMENT_SIZE = 24
-CODE_AND_DATA_SEGMENTS = 6
-#: struct kvm_segment: u64 base, u32 limit, u16 selector, u8 type present dpl db s l g avl.
+SEGMENTS = 6
+CR0 = 224
+CR0_PE = 1
+#: struct kvm_segment: u64 base, u32 limit, u16 selector, u8 type, present, dpl, db, s, l, g, avl.
 SEGMENT = struct.Struct("<QIH8B")
-FLAT_DATA = (0, 0xFFFF_FFFF, 0, 3, 1, 0, 0, 1, 0, 1, 0)
-FLAT_CODE = (0, 0xFFFF_FFFF, 0, 11, 1, 0, 0, 1, 0, 1, 0)
+FLAT_CODE = SEGMENT.pack(0, 0xFFFF_FFFF, 0x08, 0xB, 1, 0, 1, 1, 0, 1, 0)
+FLAT_DATA = SEGMENT.pack(0, 0xFFFF_FFFF, 0x10, 0x3, 1, 0, 1, 1, 0, 1, 0)
 
-#: One store to each page. esi = list of u32 addresses, ecx = how many; real mode, 16-bit code,
-#: so 0x67 and 0x66 select 32-bit addresses and operands.
+#: One store to each page. esi = list of u32 addresses, ecx = how many.
 GUEST_CODE = bytes(
     [
-        0x67, 0xE3, 0x0A,        # next: jecxz done
-        0x67, 0x66, 0xAD,        #       lodsd  eax, [esi]
-        0x67, 0xFE, 0x00,        #       inc    byte [eax]
-        0x67, 0xE2, 0xF7,        #       loopd  next + 3
-        0x90,                    #       nop
-        0xF4,                    # done: hlt
+        0xE3, 0x05,  # next: jecxz done
+        0xAD,        #       lodsd  eax, [esi]
+        0xFE, 0x00,  #       inc    byte [eax]
+        0xE2, 0xFB,  #       loop   next + 2
+        0xF4,        # done: hlt
     ]
 )  # fmt: skip
 
@@ -99,8 +100,16 @@ class KvmReader:
         except BaseException:
             self.close()
             raise
-        # struct kvm_dirty_log
-        self._request = struct.pack("<IIQ", SLOT_ID, 0, self.words.ctypes.data)
+        # ctypes calls ioctl(2) with less ado than fcntl.ioctl, which would copy the struct.
+        self._request = ctypes.create_string_buffer(
+            struct.pack("<IIQ", SLOT_ID, 0, self.words.ctypes.data)  # struct kvm_dirty_log
+        )
+        self._ioctl = ctypes.CDLL(None, use_errno=True).ioctl
+        self._get_dirty_log = (
+            ctypes.c_int(self._vm),
+            ctypes.c_ulong(KVM_GET_DIRTY_LOG),
+            ctypes.c_void_p(ctypes.addressof(self._request)),
+        )
 
     def _create(self) -> None:
         kvm = self._keep(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
@@ -111,11 +120,12 @@ class KvmReader:
         self._vcpu = self._keep(fcntl.ioctl(self._vm, KVM_CREATE_VCPU, 0))
         run_size = fcntl.ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0)
         self._run = mmap.mmap(self._vcpu, run_size)
-        # Reset leaves CS at FFFF0000h and every limit at 64 KiB.
         sregs = bytearray(SREGS_SIZE)
         fcntl.ioctl(self._vcpu, KVM_GET_SREGS, sregs)
-        for i in range(CODE_AND_DATA_SEGMENTS):
-            SEGMENT.pack_into(sregs, i * SEGMENT_SIZE, *(FLAT_DATA if i else FLAT_CODE))
+        for i in range(SEGMENTS):
+            segment = FLAT_DATA if i else FLAT_CODE
+            sregs[i * SEGMENT_SIZE : i * SEGMENT_SIZE + SEGMENT.size] = segment
+        sregs[CR0] |= CR0_PE
         fcntl.ioctl(self._vcpu, KVM_SET_SREGS, sregs)
 
     def _keep(self, fd: int) -> int:
@@ -147,8 +157,14 @@ class KvmReader:
             raise RuntimeError(f"the vCPU left with exit reason {reason}, not {KVM_EXIT_HLT} (hlt)")
 
     def get_dirty_log(self) -> Words:
-        """Read and clear the log into `words`: one ioctl, nothing else."""
-        fcntl.ioctl(self._vm, KVM_GET_DIRTY_LOG, self._request)
+        """Read and clear the log into `words`: one ioctl, nothing else.
+
+        Raises:
+            OSError: The ioctl failed.
+        """
+        if self._ioctl(*self._get_dirty_log):
+            code = ctypes.get_errno()
+            raise OSError(code, f"KVM_GET_DIRTY_LOG: {os.strerror(code)}")
         return self.words
 
     def close(self) -> None:

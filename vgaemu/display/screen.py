@@ -46,6 +46,7 @@ class Screen:
         self._frame_number = 0
         self._generation = -1
         self._scanout = scanout_of(vga)
+        self._stale = False
         self._renderer: Renderer | None = None
         self._frame: Frame = np.zeros((self._scanout.height, self._scanout.width), np.uint32)
 
@@ -60,12 +61,16 @@ class Screen:
         scanout = self._scanout
         # A VGA monitor shows every mode as 4:3; DISPI modes have square pixels.
         aspect = scanout.width / scanout.height if scanout.linear_pitch else 4 / 3
-        border = int(self.vga.dac.colours()[self.vga.attribute["overscan_colour"]])
         slot = self.vga.slot
         return ScreenInfo(
-            scanout.width, scanout.height, aspect, border, scanout.mode_name,
+            scanout.width, scanout.height, aspect, scanout.border, scanout.mode_name,
             slot.npages, slot.dirty_log,
         )  # fmt: skip
+
+    @property
+    def scanout(self) -> Scanout:
+        """What the registers said when the last frame was drawn."""
+        return self._scanout
 
     @property
     def is_text(self) -> bool:
@@ -85,6 +90,10 @@ class Screen:
         frame = np.zeros((scanout.height, scanout.width), np.uint32)
         make_renderer(self.vga.slot.array, scanout).draw_all(frame)
         return frame
+
+    def invalidate(self) -> None:
+        """Draw the whole picture at the next refresh, whatever the log says."""
+        self._stale = True
 
     def refresh(self, frame: int, spans: Sequence[Span]) -> tuple[list[Rect], Redraw | None]:
         """Bring the picture up to date.
@@ -113,8 +122,10 @@ class Screen:
             self._renderer = make_renderer(self.vga.slot.array, scanout)
             self._frame = np.zeros((scanout.height, scanout.width), np.uint32)
         assert self._renderer is not None
-        if redraw in (Redraw.RESIZE, Redraw.EVERYTHING):
+        if redraw is Redraw.EVERYTHING:
             self._renderer.renew(self._scanout)
+        if self._stale or redraw in (Redraw.RESIZE, Redraw.EVERYTHING):
+            self._stale = False
             self._renderer.draw_all(self._frame)
             height, width = self._frame.shape
             return [Rect(0, 0, width, height)], redraw

@@ -1,0 +1,1 @@
+"""Who writes: workloads in Python, and what they reach the machine with."""

@@ -29,6 +29,8 @@ class Text:
         self._guest = guest
         self.colour = 0x07
         self.column = self.row = 0
+        #: Rows at the top and at the bottom that `print`, `scroll` and `clear` leave alone.
+        self.top = self.bottom = 0
 
     @property
     def columns(self) -> int:
@@ -55,14 +57,14 @@ class Text:
 
     def clear(self) -> None:
         """Blanks in the current colour everywhere; the cursor goes home."""
-        count = self.columns * self.rows
-        self._guest.store(self._cell(0, 0), bytes((0x20, self.colour)) * count)
-        self.move(0, 0)
+        count = self.columns * (self.rows - self.top - self.bottom)
+        self._guest.store(self._cell(0, self.top), bytes((0x20, self.colour)) * count)
+        self.move(0, self.top)
 
     def write_at(self, column: int, row: int, text: str, colour: int | None = None) -> None:
         """Put text on a row without moving the cursor; what leaves the row on the right is cut."""
         room = self.columns - column
-        if not (0 <= row < self.rows and 0 <= column) or room <= 0:
+        if not (0 <= row < self.rows and column >= 0) or room <= 0:
             return
         attribute = self.colour if colour is None else colour
         codes = to_cp437(text[:room])
@@ -85,6 +87,8 @@ class Text:
         """Write at the cursor; wrap at the right edge, scroll at the bottom."""
         columns, rows = self.columns, self.rows
         for line, newline in _lines(text + end):
+            # A tab reaches the next eighth column of the screen, not of what is printed.
+            line = (" " * self.column + line).expandtabs(8)[self.column :]
             while line:
                 room = columns - self.column
                 part, line = line[:room], line[room:]
@@ -105,14 +109,14 @@ class Text:
 
     def scroll(self) -> None:
         """Move all rows up by one and blank the last, by copying memory as a BIOS does."""
-        columns, rows = self.columns, self.rows
-        size = 2 * columns * (rows - 1)
-        self._guest.copy(self._cell(0, 1), self._cell(0, 0), size)
-        self._guest.store(self._cell(0, rows - 1), bytes((0x20, self.colour)) * columns)
+        columns, last = self.columns, self.rows - self.bottom - 1
+        size = 2 * columns * (last - self.top)
+        self._guest.copy(self._cell(0, self.top + 1), self._cell(0, self.top), size)
+        self._guest.store(self._cell(0, last), bytes((0x20, self.colour)) * columns)
 
     def _new_line(self, columns: int, rows: int) -> None:
         self.column = 0
-        if self.row + 1 < rows:
+        if self.row + 1 < rows - self.bottom:
             self.row += 1
         else:
             self.scroll()
@@ -124,7 +128,7 @@ class Text:
 
 
 def _lines(text: str) -> list[tuple[str, bool]]:
-    """Lines without their ends, and whether each had one; tabs become blanks to the next eighth."""
+    """Lines without their ends, and whether each had one."""
     parts = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     last = len(parts) - 1
-    return [(part.expandtabs(8), i < last) for i, part in enumerate(parts)]
+    return [(part, i < last) for i, part in enumerate(parts)]

@@ -28,7 +28,8 @@ from vgaemu.vga.modes import set_mode
 if TYPE_CHECKING:
     from vgaemu.guest.canvas import Canvas
 
-Slices: TypeAlias = Generator[object, None, None]
+#: What a workload yields is `Guest.NOW` or nothing.
+Slices: TypeAlias = Generator[Any, None, None]
 Workload: TypeAlias = Callable[..., Slices]
 
 
@@ -145,11 +146,16 @@ def endless(workload: Workload) -> Workload:
     return workload
 
 
-def bundled() -> dict[str, str]:
-    """Names of the bundled workloads and what each shows: the first line of its docstring."""
+def bundled_names() -> list[str]:
+    """Names of the bundled workloads, in order."""
     names = [m.name for m in pkgutil.iter_modules(vgaemu.guest.workloads.__path__)]
+    return sorted(name for name in names if not name.startswith("_"))
+
+
+def bundled() -> dict[str, str]:
+    """The bundled workloads and what each shows: the first line of its docstring."""
     found = {}
-    for name in sorted(n for n in names if not n.startswith("_")):
+    for name in bundled_names():
         module = importlib.import_module(f"vgaemu.guest.workloads.{name}")
         found[name] = (module.__doc__ or "").strip().splitlines()[0].rstrip(".")
     return found
@@ -165,19 +171,26 @@ def find_workload(name: str | Workload) -> Workload:
         return name
     if name.endswith(".py") or "/" in name or "\\" in name:
         return _load_file(Path(name))
-    if name.isidentifier() and not name.startswith("_"):
-        if importlib.util.find_spec(f"vgaemu.guest.workloads.{name}") is not None:
-            module = importlib.import_module(f"vgaemu.guest.workloads.{name}")
-            found: Workload = module.workload
-            return found
-    near = difflib.get_close_matches(name, bundled(), n=3)
+    if name in bundled_names():
+        module = importlib.import_module(f"vgaemu.guest.workloads.{name}")
+        found: Workload = module.workload
+        return found
+    near = difflib.get_close_matches(name, bundled_names(), n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else "'vgaemu list' shows all"
     raise WorkloadError(f"no workload named {name!r}; {hint} A file ends in .py")
 
 
 def _load_file(path: Path) -> Workload:
     if not path.is_file():
-        raise WorkloadError(f"{path}: no such file")
+        raise WorkloadError(f"{path}: no such file; name a Python file, or one of 'vgaemu list'")
+    try:
+        compile(path.read_bytes(), str(path), "exec")
+    except OSError as error:
+        raise WorkloadError(f"{path}: {error.strerror}; name a readable Python file") from None
+    except SyntaxError as error:
+        raise WorkloadError(f"{path}:{error.lineno}: not Python: {error.msg}") from None
+    except ValueError as error:  # null bytes, before Python 3.12
+        raise WorkloadError(f"{path}: not Python: {error}") from None
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise WorkloadError(f"{path}: not a Python file")
@@ -203,15 +216,21 @@ def start(workload: Workload, guest: Guest, args: list[str]) -> Slices:
     try:
         inspect.signature(workload).bind(guest, *args)
     except TypeError as error:
-        name = getattr(workload, "__name__", "workload")
-        raise WorkloadError(f"{name}: {error}; usage: {usage(workload)}") from None
+        name = name_of(workload)
+        raise WorkloadError(f"{name}: {error}; usage: {name} {usage(workload)}") from None
     slices = workload(guest, *args)
     if not hasattr(slices, "send"):
         raise WorkloadError(
-            f"{getattr(workload, '__name__', 'workload')} is not a generator: "
+            f"{name_of(workload)} is not a generator: "
             "it needs at least one 'yield', which waits for the next frame"
         )
     return slices
+
+
+def name_of(workload: Workload) -> str:
+    """What a person calls it: the function's name, or its file's if that is ``workload``."""
+    name: str = getattr(workload, "__name__", "workload")
+    return workload.__module__.rpartition(".")[2] if name == "workload" else name
 
 
 def usage(workload: Workload) -> str:
@@ -224,4 +243,4 @@ def usage(workload: Workload) -> str:
         elif parameter.default is not parameter.empty:
             word = f"[{word}]"
         words.append(word)
-    return " ".join(words) or "no arguments"
+    return " ".join(words) or "(no arguments)"

@@ -4,14 +4,13 @@ A *keeper* remembers which pages of a slot were written. Emulated here: one prot
 (0 = write-protected) that the store path looks at *after* the data has landed; a store that finds
 its page protected takes a write fault. Not emulated: large pages, access bits, a real TLB.
 
-Invariant (M. Tsirkin, kernel commit edde99ce): every page is either dirty in the live map, or
-write-protected, or in the middle of a fault that is about to mark it.
+Invariant (M. Tsirkin, kernel commit edde99ce): while stores are logged, every page is either dirty
+in the live map, or write-protected, or in the middle of a fault that is about to mark it.
 """
 
 from __future__ import annotations
 
 import sys
-import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -24,9 +23,12 @@ FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 @dataclass(slots=True)
 class Counters:
-    """What keeping the log cost so far."""
+    """What keeping the log cost so far.
 
-    #: Stores that hit a write-protected page.
+    Statistics: nothing is decided by them, and two faults at once may be counted as one.
+    """
+
+    #: Stores that hit a write-protected page, once for each such page.
     faults: int = 0
     #: Calls that write-protected something.
     protect_calls: int = 0
@@ -48,12 +50,19 @@ class Keeper(ABC):
         self.counters = Counters()
         #: One byte a page, 0 = write-protected; padded to whole bitmap words.
         self.writable = bytearray(64 * word_count(npages))
-        self._none_dirty = DirtyLog(npages)
-        self._counter_lock = threading.Lock()
+        #: What `harvest` returns when nothing was dirty: always this object.
+        self.nothing_dirty = DirtyLog(npages)
 
     @abstractmethod
     def fault(self, page: int) -> None:
         """Take a write fault: make `page` writable, then mark it dirty. The data has landed."""
+
+    def fault_range(self, start: int, end: int) -> None:
+        """Take the faults of one store to the pages `start` to `end` (exclusive)."""
+        page = self.writable.find(0, start, end)
+        while page >= 0:
+            self.fault(page)
+            page = self.writable.find(0, page + 1, end)
 
     @abstractmethod
     def harvest(self) -> DirtyLog:
@@ -63,14 +72,13 @@ class Keeper(ABC):
         """
 
     @abstractmethod
-    def forget(self) -> None:
-        """Drop all marks and write-protect everything: logging starts anew."""
+    def start(self) -> None:
+        """Begin to log: drop all marks, *then* write-protect everything.
+
+        The other order loses pages: a store between the two steps would fault, and its mark would
+        be dropped while its page stays writable.
+        """
 
     def stop(self) -> None:
-        """Make every page writable, so that no store faults and nothing is marked."""
+        """Make every page writable, so that no store faults; `start` drops what is marked."""
         self.writable[:] = b"\1" * len(self.writable)
-
-    def _count_fault(self) -> None:
-        # "+=" on an attribute is several bytecodes; guest threads may fault at the same time.
-        with self._counter_lock:
-            self.counters.faults += 1

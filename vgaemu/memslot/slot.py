@@ -5,7 +5,7 @@ four-step `get_dirty_log` of the 2012 patch. Not emulated: large pages, read-onl
 
 Store order, always: the data lands, *then* the page is looked at, then on a fault it is made
 writable, then marked. So a store is reported by the first harvest that starts after it, or, when
-it runs beside one, by the next; never by none.
+it runs beside one or beside another store's fault on its page, by the next; never by none.
 
 The log is destructive and has one source, but may have many readers: it is drained once and the
 dirt is fanned out, so a display, a migration and a script never steal from each other
@@ -17,23 +17,23 @@ from __future__ import annotations
 import mmap
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog
-from vgaemu.memslot.flags import FlagsKeeper
-from vgaemu.memslot.keeper import Counters, Keeper
+from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
+from vgaemu.memslot.keeper import FREE_THREADED, Counters, Keeper
 from vgaemu.memslot.words import WordsKeeper
 
-if TYPE_CHECKING:
-    from collections.abc import Buffer  # type: ignore[attr-defined]
-
-    from numpy.typing import NDArray
+#: Bytes to store: anything contiguous, one byte an element.
+ByteBuffer: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
 
 #: What `dirty_log=` and `--dirty-log` accept.
 KEEPERS: dict[str, Callable[[int], Keeper]] = {
-    keeper.name: keeper for keeper in (FlagsKeeper, WordsKeeper)
+    "flags": LockedFlagsKeeper if FREE_THREADED else FlagsKeeper,
+    "words": WordsKeeper,
 }
 
 
@@ -41,13 +41,23 @@ class MemslotError(ValueError):
     """A memslot was asked for something it cannot do; the message says what and what it takes."""
 
 
-def anonymous_memory(nbytes: int) -> memoryview:
-    """Zeroed, page-aligned, private memory: (nbytes,) writable bytes."""
+def anonymous_memory(nbytes: int) -> mmap.mmap:
+    """Zeroed, page-aligned, private memory."""
     if hasattr(mmap, "MAP_PRIVATE"):
-        return memoryview(
-            mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        )
-    return memoryview(mmap.mmap(-1, nbytes))
+        return mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return mmap.mmap(-1, nbytes)
+
+
+def as_bytes(memory: ByteBuffer | mmap.mmap) -> NDArray[np.uint8]:
+    """A buffer as (nbytes,) uint8 over the same memory.
+
+    Raises:
+        MemslotError: It is not contiguous.
+    """
+    try:
+        return np.frombuffer(memory, np.uint8)
+    except (BufferError, ValueError):
+        raise MemslotError("the memory of a slot is contiguous") from None
 
 
 class Subscription:
@@ -55,25 +65,32 @@ class Subscription:
 
     def __init__(self, slot: Memslot) -> None:
         self._slot = slot
-        self._pending = slot._none_dirty
+        self._pending = slot._nothing_dirty
 
     def get_dirty_log(self) -> DirtyLog:
-        """Pages written since this reader's last call; they are write-protected again."""
+        """Pages written since this reader's last call; they are write-protected again.
+
+        Two threads may call it at once: they share the pages out between them.
+        """
         slot = self._slot
+        nothing = slot._nothing_dirty
         with slot._slots_lock:
-            log = slot._harvest()
-            pending = self._pending
-            if log is not slot._none_dirty:
+            log = slot._harvest() if slot._logging else nothing
+            if log is not nothing:
                 for view in slot._views:
                     if view is not self:
                         view._pending = view._pending | log
-            if pending is not slot._none_dirty:
-                self._pending = slot._none_dirty
-                log = pending | log
-        return log
+            pending = self._pending
+            if pending is nothing:
+                return log
+            self._pending = nothing
+        return pending | log
 
     def put_back(self, log: DirtyLog) -> None:
-        """Take a log back that could not be delivered: its pages are reported again."""
+        """Take a log back that could not be delivered: its pages are reported again.
+
+        They stay write-protected meanwhile; what is written to them is reported with them.
+        """
         with self._slot._slots_lock:
             self._pending = self._pending | log
 
@@ -93,7 +110,7 @@ class Memslot:
         base_gfn: int = 0,
         *,
         dirty_log: str = "flags",
-        memory: memoryview | None = None,
+        memory: ByteBuffer | None = None,
     ) -> None:
         """Make a slot; logging is on and every page is clean.
 
@@ -110,34 +127,32 @@ class Memslot:
             raise MemslotError(f"a memslot has at least 1 page, not {npages}")
         if dirty_log not in KEEPERS:
             raise MemslotError(f"no dirty log named {dirty_log!r}; there are: {', '.join(KEEPERS)}")
-        nbytes = npages * PAGE_SIZE
-        if memory is None:
-            memory = anonymous_memory(nbytes)
-        elif memory.nbytes != nbytes or memory.readonly or not memory.c_contiguous:
-            raise MemslotError(
-                f"memory for {npages} pages is {nbytes} writable contiguous bytes, "
-                f"not {memory.nbytes}{' read-only' if memory.readonly else ''}"
-            )
+        #: Size in bytes.
+        self.nbytes = npages * PAGE_SIZE
         self.npages = npages
         self.base_gfn = base_gfn
-        #: The guest's bytes. Stores made straight into it are not seen by the log: `mark_dirty`.
-        self.memory = memory.cast("B")
-        #: The same bytes as (nbytes,) uint8, writable. Marks nothing either.
-        self.array: NDArray[np.uint8] = np.frombuffer(self.memory, np.uint8)
+        #: The guest's bytes as (nbytes,) uint8, writable. Stores made straight into it, or into
+        #: `memory`, are not seen by the log: `mark_dirty`.
+        self.array = as_bytes(anonymous_memory(self.nbytes) if memory is None else memory)
+        if self.array.nbytes != self.nbytes or not self.array.flags.writeable:
+            raise MemslotError(
+                f"memory for {npages} pages is {self.nbytes} writable bytes, "
+                f"not {self.array.nbytes}{'' if self.array.flags.writeable else ' read-only'}"
+            )
+        #: The same bytes as a memoryview: faster than `array` for a few bytes.
+        self.memory = self.array.data
+        # numpy's stubs tell of the buffer protocol only from Python 3.12 on.
+        self._memory: Any = self.memory
         self._keeper = KEEPERS[dirty_log](npages)
         self._writable = self._keeper.writable
         self._fault = self._keeper.fault
+        self._fault_range = self._keeper.fault_range
         self._harvest = self._keeper.harvest
-        self._none_dirty = DirtyLog(npages)
+        self._nothing_dirty = self._keeper.nothing_dirty
         self._slots_lock = threading.Lock()
         self._logging = True
         self._own = Subscription(self)
         self._views = [self._own]
-
-    @property
-    def nbytes(self) -> int:
-        """Size in bytes."""
-        return self.npages << PAGE_SHIFT
 
     @property
     def dirty_log(self) -> str:
@@ -149,40 +164,26 @@ class Memslot:
         """Faults, protect calls, protected pages and flushes so far."""
         return self._keeper.counters
 
-    def write(self, offset: int, data: Buffer) -> None:
+    def write(self, offset: int, data: ByteBuffer) -> None:
         """Store bytes as a guest does: they land, then each page written is looked at.
 
         Args:
             offset: Byte inside the slot.
-            data: Any contiguous buffer of bytes.
+            data: One byte an element.
 
         Raises:
             MemslotError: The store does not lie inside the slot; nothing was written.
         """
         end = offset + len(data)
-        try:
-            if offset < 0:
-                raise ValueError
-            self.memory[offset:end] = data
-        except ValueError:
-            raise self._outside(offset, len(data)) from None
+        if not 0 <= offset < end <= self.nbytes:
+            return self._check_empty(offset, end)
+        self._memory[offset:end] = data
         page = offset >> PAGE_SHIFT
         last = end - 1 >> PAGE_SHIFT
-        writable = self._writable
-        while page <= last:
-            if not writable[page]:
-                self._fault(page)
-            page += 1
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Load bytes.
-
-        Raises:
-            MemslotError: The range does not lie inside the slot.
-        """
-        if offset < 0 or length < 0 or offset + length > self.nbytes:
-            raise self._outside(offset, length)
-        return bytes(self.memory[offset : offset + length])
+        if page != last:
+            self._fault_range(page, last + 1)
+        elif not self._writable[page]:
+            self._fault(page)
 
     def mark_dirty(self, offset: int, length: int) -> None:
         """Report bytes that were stored through `memory` or `array`; call it *after* the store.
@@ -190,14 +191,26 @@ class Memslot:
         Raises:
             MemslotError: The range does not lie inside the slot.
         """
-        if offset < 0 or length < 0 or offset + length > self.nbytes:
-            raise self._outside(offset, length)
-        if not length:
-            return
-        writable = self._writable
-        for page in range(offset >> PAGE_SHIFT, (offset + length - 1 >> PAGE_SHIFT) + 1):
-            if not writable[page]:
-                self._fault(page)
+        end = offset + length
+        if not 0 <= offset < end <= self.nbytes:
+            return self._check_empty(offset, end)
+        page = offset >> PAGE_SHIFT
+        last = end - 1 >> PAGE_SHIFT
+        if page != last:
+            self._fault_range(page, last + 1)
+        elif not self._writable[page]:
+            self._fault(page)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Load bytes.
+
+        Raises:
+            MemslotError: The range does not lie inside the slot.
+        """
+        end = offset + length
+        if not 0 <= offset < end <= self.nbytes:
+            self._check_empty(offset, end)
+        return bytes(self.memory[offset:end])
 
     def get_dirty_log(self) -> DirtyLog:
         """Pages written since the last call: snapshot and clear, write-protect, flush, hand out.
@@ -228,16 +241,20 @@ class Memslot:
             if on == self._logging:
                 return
             self._logging = on
-            self._keeper.forget()
-            if not on:
+            if on:
+                self._keeper.start()
+            else:
                 self._keeper.stop()
             for view in self._views:
-                view._pending = self._none_dirty
+                view._pending = self._nothing_dirty
 
-    def _outside(self, offset: int, length: int) -> MemslotError:
-        return MemslotError(
-            f"{length} bytes at offset {offset:#x} do not lie inside a slot of {self.nbytes:#x}"
-        )
+    def _check_empty(self, offset: int, end: int) -> None:
+        """Let a range pass that holds no byte, refuse any other."""
+        if not 0 <= offset == end <= self.nbytes:
+            raise MemslotError(
+                f"{end - offset} bytes at offset {offset:#x} do not lie inside a slot of "
+                f"{self.nbytes:#x}"
+            )
 
     def __repr__(self) -> str:
         return f"Memslot({self.npages} pages, gfn {self.base_gfn:#x}, dirty_log={self.dirty_log!r})"

@@ -35,7 +35,7 @@ class WordsKeeper(Keeper):
         with self._mmu_lock:
             self.writable[page] = 1
             self._bitmap[page // WORD_PAGES] |= 1 << page % WORD_PAGES
-        self._count_fault()
+            self.counters.faults += 1
 
     def harvest(self) -> DirtyLog:
         """The seed's loop."""
@@ -51,18 +51,18 @@ class WordsKeeper(Keeper):
                 snapshot[i] = word
                 self._protect(*word_span(word, i))
         if snapshot is None:
-            return self._none_dirty
+            return self.nothing_dirty
         # Whoever passed its check before the protection has landed its data: the lock was the wait.
         self.counters.flushes += 1
-        return DirtyLog(self.npages, words=np.array(snapshot, np.uint64))
+        return DirtyLog(self.npages, words=np.array(snapshot, "<u8"))
 
     def _protect(self, start: int, end: int) -> None:
         self.writable[start:end] = bytes(end - start)
         self.counters.protect_calls += 1
         self.counters.protected_pages += end - start
 
-    def forget(self) -> None:
+    def start(self) -> None:
         """Drop all marks and protect everything under the lock."""
         with self._mmu_lock:
-            self.writable[:] = bytes(len(self.writable))
             self._bitmap[:] = [0] * len(self._bitmap)
+            self.writable[:] = bytes(len(self.writable))

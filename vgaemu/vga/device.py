@@ -29,7 +29,7 @@ from vgaemu.vga.planes import (
     WriteSetup,
     byte_table,
     colour_compare,
-    forward_chunks,
+    independent_bytes,
     pipeline,
 )
 from vgaemu.vga.registers import ATTRIBUTE, CRTC, GRAPHICS, MISC_OUTPUT, SEQUENCER, RegisterBank
@@ -40,6 +40,9 @@ log = logging.getLogger(__name__)
 LFB_GPA = 0xE0000000
 #: GR06 bits 2-3 -> first byte and size of the legacy window.
 WINDOWS = ((0xA0000, 0x20000), (0xA0000, 0x10000), (0xB0000, 0x8000), (0xB8000, 0x8000))
+
+#: Addressing -> window bytes that share a dword of VRAM.
+UNITS = {"planar": 1, "odd/even": 2, "chain-4": 4}
 
 PortHandler: TypeAlias = tuple[Callable[[], int] | None, Callable[[int], None] | None]
 
@@ -254,25 +257,28 @@ class Vga:
 
     def copy(self, src: int, dst: int, count: int) -> None:
         """Copy bytes upwards as `rep movsb` would: each read loads the latches for its write."""
-        for at, length in forward_chunks(src, dst, count):
-            self._copy_chunk(src + at, dst + at, length)
-
-    def _copy_chunk(self, src: int, dst: int, count: int) -> None:
         start, end = self._window_start, self._window_end
-        through_planes = (
-            self._plain_end == 0
-            and start <= src
-            and src + count <= end
-            and start <= dst
-            and dst + count <= end
-        )
-        if not through_planes:
-            self.store(dst, self.load(src, count))
-            return
-        dwords, data = self._fetch(src - start, count)
+        low, high = min(src, dst), max(src, dst) + count
+        latched = self._plain_end == 0 and low < end and start < high
+        through_planes = latched and start <= low and high <= end
+        if through_planes:
+            wrap = self._plane_dwords if self._addressing == "planar" else 0x10000
+            step = independent_bytes((dst - src) % wrap, UNITS[self._addressing], wrap)
+        elif latched:
+            step = 1  # some bytes load the latches, others lie outside
+        else:
+            step = independent_bytes((dst - src) % (1 << 32), 1, 1 << 32)
+        for at in range(0, count, step):
+            length = min(step, count - at)
+            if through_planes:
+                self._copy_planes(src + at - start, dst + at - start, length)
+            else:
+                self.store(dst + at, self.load(src + at, length))
+
+    def _copy_planes(self, src: int, dst: int, count: int) -> None:
+        dwords, data = self._fetch(src, count)
         self.latch = int(dwords[-1])
-        values = pipeline(self._setup, data.astype(np.uint32), dwords)
-        self._put(dst - start, count, values)
+        self._put(dst, count, pipeline(self._setup, data.astype(np.uint32), dwords))
 
     def _pieces(self, gpa: int, count: int) -> list[tuple[int, int, int]]:
         """The parts of a range that lie in a window: (position, gpa, length)."""

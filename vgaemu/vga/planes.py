@@ -13,7 +13,6 @@ Source: IBM PS/2 Hardware Interface Technical Reference; FreeVGA, "Accessing the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
@@ -123,12 +122,22 @@ def colour_compare(dwords: NDArray[np.uint32], compare: int, care: int) -> NDArr
     return ~np.bitwise_or.reduce(planes, axis=1)
 
 
-def forward_chunks(src: int, dst: int, count: int) -> Iterator[tuple[int, int]]:
-    """Cut a rep movsb that reads what it wrote into pieces that do not: (position, length).
+def independent_bytes(ahead: int, unit: int, wrap: int) -> int:
+    """How many bytes of a rep movsb may all be read before the first is written.
 
-    >>> list(forward_chunks(0, 2, 5))
-    [(0, 2), (2, 2), (4, 1)]
+    A write is seen by every later read of the same dword, so a block must end before the first
+    read that an earlier write of the block reaches.
+
+    Args:
+        ahead: Destination minus source, modulo `wrap`.
+        unit: Window bytes that share a dword: 1 planar, 2 odd/even, 4 chain-4.
+        wrap: Bytes after which the window repeats.
+
+    >>> [independent_bytes(2, 1, 65536), independent_bytes(65376, 2, 65536)]
+    [2, 65375]
     """
-    step = dst - src if src < dst < src + count else count
-    for at in range(0, count, step):
-        yield at, min(step, count - at)
+    if ahead == 0 and unit == 1:
+        return wrap
+    if ahead < unit or wrap - ahead < unit:
+        return 1
+    return ahead - (unit - 1)

@@ -123,6 +123,8 @@ class Scanout:
     vram_bytes: int
     #: 256 uint32 0x00RRGGBB by pixel value, or the first 16 for 16-colour kinds, as bytes.
     palette: bytes
+    #: 0x00RRGGBB around the picture.
+    border: int
     blank: bool
     #: 16-colour kinds: bits of a pixel that reach the palette (AR12).
     plane_enable: int
@@ -175,6 +177,7 @@ CHANGES: dict[str, Redraw] = {
     "linear_pitch": Redraw.EVERYTHING,  # DISPI virtual width
     "vram_bytes": Redraw.EVERYTHING,
     "palette": Redraw.EVERYTHING,  # DAC, 3C6h, AR00-0F, AR10b7, AR14
+    "border": Redraw.EVERYTHING,  # AR11: displays are told by `resize`, and want everything then
     "blank": Redraw.EVERYTHING,  # SR01b5, AR index bit 5
     "plane_enable": Redraw.EVERYTHING,  # AR12
     "fonts": Redraw.EVERYTHING,  # SR03
@@ -254,6 +257,7 @@ def scanout_of(vga: Vga, *, cursor_phase: bool = True, blink_phase: bool = True)
         linear_pitch=0,
         vram_bytes=LEGACY_BYTES,
         palette=_palette(vga, kind, blink_phase),
+        border=_border(vga),
         blank=_blank(vga),
         plane_enable=attribute["planes_shown"],
         fonts=_fonts(sequencer.values[3]) if text else (0, 0),
@@ -297,6 +301,7 @@ def _dispi_scanout(vga: Vga) -> Scanout:
         linear_pitch=pitch,
         vram_bytes=vga.slot.nbytes,
         palette=palette,
+        border=_border(vga),
         blank=_blank(vga),
         plane_enable=0x0F,
         fonts=(0, 0),
@@ -327,6 +332,10 @@ def _pan(kind: Kind, value: int, cell_width: int) -> int:
 
 def _blank(vga: Vga) -> bool:
     return bool(vga.sequencer["screen_off"]) or not vga.attribute_address & 0x20
+
+
+def _border(vga: Vga) -> int:
+    return int(vga.dac.colours()[vga.attribute["overscan_colour"]])
 
 
 def _fonts(character_map: int) -> tuple[int, int]:

@@ -55,6 +55,7 @@ class Renderer(ABC):
             scanout: What to show.
         """
         self.vram = vram
+        self._old: Scanout | None = None
         self.scanout = scanout
         self.renew(scanout)
 
@@ -76,9 +77,8 @@ class RowRenderer(Renderer):
 
     def renew(self, scanout: Scanout) -> None:
         """Find the rows' bytes; rebuild the colour tables if the palette changed."""
-        first_time = not hasattr(self, "_split_row")
-        old, self.scanout = self.scanout, scanout
-        if first_time or old.palette != scanout.palette:
+        old, self._old, self.scanout = self._old, scanout, scanout
+        if old is None or old.palette != scanout.palette:
             self.build_tables(scanout)
         source = row_source(scanout)
         self._nbytes = source.nbytes
@@ -111,7 +111,7 @@ class RowRenderer(Renderer):
 
     def draw_all(self, frame: Frame) -> None:
         """Every row."""
-        self._draw_rows(0, self.scanout.height, frame)
+        self.draw_rows(0, self.scanout.height, frame)
 
     def draw_changes(self, frame: Frame, spans: list[Span]) -> list[Rect]:
         """The rows that show a byte of the pages in `spans`."""
@@ -119,11 +119,12 @@ class RowRenderer(Renderer):
             return []
         rects = []
         for top, bottom in runs(rows_touched(self.scanout, spans)):
-            self._draw_rows(top, bottom, frame)
+            self.draw_rows(top, bottom, frame)
             rects.append(Rect(0, top, self.scanout.width, bottom - top))
         return rects
 
-    def _draw_rows(self, top: int, bottom: int, frame: Frame) -> None:
+    def draw_rows(self, top: int, bottom: int, frame: Frame) -> None:
+        """Draw the rows from `top` to `bottom` (exclusive) into `frame`, the whole picture."""
         if self.scanout.blank:
             frame[top:bottom] = 0
             return

@@ -83,17 +83,25 @@ class GlyphCache:
         self._width = width
         self._slot_of_key = np.full(KEYS, -1, np.int32)
         self._used = 0
+        self._key_of_slot = np.empty(256, np.int32)
         self._pixels = np.empty((256, lines), self._element)
 
     def clear(self) -> None:
         """Colours, fonts or shapes changed: forget all glyphs."""
-        self._slot_of_key.fill(-1)
+        self._slot_of_key[self._key_of_slot[: self._used]] = -1
         self._used = 0
 
     def missing(self, keys: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Those of `keys` that have no glyph yet, each once."""
+        """Those of `keys`, (n,), that have no glyph yet, each once."""
         absent = keys[self._slot_of_key.take(keys) < 0]
-        return np.unique(absent) if len(absent) else absent
+        if not len(absent):
+            return absent
+        # Of equal keys only the last one's number stays in the table: a unique without sorting.
+        number = np.arange(len(absent), dtype=np.int32)
+        self._slot_of_key[absent] = number
+        once = absent[self._slot_of_key.take(absent) == number]
+        self._slot_of_key[once] = -1
+        return once
 
     def add(
         self,
@@ -115,11 +123,13 @@ class GlyphCache:
             grown = np.empty((2 * (self._used + count), self.lines), self._element)
             grown[: self._used] = self._pixels[: self._used]
             self._pixels = grown
+            self._key_of_slot = np.resize(self._key_of_slot, len(grown))
         masks = dot_masks(self._width).take(patterns)
         pixels = masks.view(np.uint32).reshape(count, -1)
         pixels &= (foreground ^ background)[:, None]
         pixels ^= background[:, None]
         self._pixels[self._used : self._used + count] = masks
+        self._key_of_slot[self._used : self._used + count] = keys
         self._slot_of_key[keys] = np.arange(self._used, self._used + count)
         self._used += count
 
@@ -155,24 +165,18 @@ class TextRenderer(Renderer):
 
     def renew(self, scanout: Scanout) -> None:
         """Take another scanout; tables that depend on what changed are made anew."""
-        self.scanout = scanout
-        self._build_bands()
-        self._keys = np.full(self._dwords.shape, STALE, np.int32)
-        addresses = [
-            dword_of_address(base + np.arange(FONT_BYTES), scanout.chain4_layout)
-            for base in scanout.fonts
-        ]
-        #: Where each font's bytes lie in VRAM: plane 2 of their addresses.
-        self._font_bytes = [4 * dwords + 2 for dwords in addresses]
-        self._font_page_of_byte = [at >> PAGE_SHIFT for at in self._font_bytes]
-        self._font_pages = [(int(p.min()), int(p.max()) + 1) for p in self._font_page_of_byte]
-        for i, at in enumerate(self._font_bytes):
-            self._font[i] = self.vram.take(at)
-        self._build_patterns()
+        old, self._old, self.scanout = self._old, scanout, scanout
+        if old is None or _shape(old) != _shape(scanout):
+            self._build_bands()
+        if old is None or _glyph_source(old) != _glyph_source(scanout):
+            self._find_fonts()
+            self._build_patterns()
+        self._glyphs.clear()
+        self._keys.fill(STALE)
 
     def renew_cells(self, scanout: Scanout) -> None:
         """Take a scanout that differs in cursor and blink alone; nothing but keys changes."""
-        old, self.scanout = self.scanout, scanout
+        old, self._old, self.scanout = self.scanout, scanout, scanout
         if old.cursor is not None and scanout.cursor is not None:
             if old.cursor[1:] != scanout.cursor[1:]:
                 # The cursor has another shape: its cells look otherwise under the same key.
@@ -217,11 +221,23 @@ class TextRenderer(Renderer):
         )
         #: CRTC address of each band's first cell, for the cursor.
         self._row_start = row_start[tops]
-        #: (bands, columns + 1 if panned): dword of each cell in VRAM.
-        self._dwords = fetch_dwords(scanout, slice(None), 1 if self._panned else 0)[tops]
-        self._cell_numbers = 2 * self._dwords
-        pages = self._dwords * 4 >> PAGE_SHIFT
+        dwords = fetch_dwords(scanout, slice(None), 1 if self._panned else 0)[tops]
+        #: (bands, columns + 1 if panned): each cell's two bytes as a number of 16-bit words.
+        self._cell_numbers = 2 * dwords
+        self._keys = np.full(dwords.shape, STALE, np.int32)
+        pages = dwords * 4 >> PAGE_SHIFT
         self._first_page, self._last_page = pages.min(axis=1), pages.max(axis=1)
+
+    def _find_fonts(self) -> None:
+        """Where the fonts' bytes lie in VRAM (plane 2 of their addresses), and what they are."""
+        self._font_bytes = [
+            4 * dword_of_address(base + np.arange(FONT_BYTES), self.scanout.chain4_layout) + 2
+            for base in self.scanout.fonts
+        ]
+        self._font_page_of_byte = [at >> PAGE_SHIFT for at in self._font_bytes]
+        self._font_pages = [(int(p.min()), int(p.max()) + 1) for p in self._font_page_of_byte]
+        for i, at in enumerate(self._font_bytes):
+            self._font[i] = self.vram.take(at)
 
     def _build_patterns(self) -> None:
         """(512, 32) intp: dots of each glyph line of both fonts. Glyphs made of others are stale."""
@@ -256,7 +272,8 @@ class TextRenderer(Renderer):
     # --- drawing ------------------------------------------------------------------------------
 
     def draw_all(self, frame: Frame) -> None:
-        """Every cell."""
+        """Every cell, in the fonts that are in plane 2 now."""
+        self._reload_fonts()
         self._keys.fill(STALE)
         if self.scanout.blank:
             frame.fill(0)
@@ -279,6 +296,14 @@ class TextRenderer(Renderer):
         if self.scanout.blank:
             return []
         return self._draw_bands(frame, range(len(self._bands)))
+
+    def _reload_fonts(self) -> None:
+        """Look at all glyphs: a register may have changed in the same frame as a font."""
+        before = self._font.copy()
+        for i, at in enumerate(self._font_bytes):
+            self.vram.take(at, out=self._font[i], mode="clip")
+        if not np.array_equal(before, self._font):
+            self._build_patterns()
 
     def _font_changed(self, spans: list[Span]) -> bool:
         """Whether glyphs in use changed; their cells are then stale."""
@@ -373,6 +398,19 @@ class TextRenderer(Renderer):
         """Attribute << 8 | character of each row of cells that is shown, from VRAM: (columns,)."""
         columns = self.scanout.columns
         return [self._cells16.take(numbers[:columns]) for numbers in self._cell_numbers]
+
+
+def _shape(scanout: Scanout) -> tuple[object, ...]:
+    """What the bands and cell numbers are made from."""
+    return (
+        scanout.geometry, scanout.width, scanout.height, scanout.columns, scanout.rotate,
+        scanout.wrap_bit, scanout.chain4_layout, scanout.pan,
+    )  # fmt: skip
+
+
+def _glyph_source(scanout: Scanout) -> tuple[object, ...]:
+    """What the dot patterns are made from, besides VRAM."""
+    return scanout.fonts, scanout.line_graphics, scanout.chain4_layout
 
 
 def close_runs(changed: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -1,0 +1,269 @@
+"""Every change that redraws without a dirty page: one row of `CHANGES`, one or more tests."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from shadow import Watched
+
+from vgaemu.memslot import Memslot
+from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.modes import load_font, set_mode
+from vgaemu.vga.scanout import CHANGES, Redraw, Scanout
+
+
+def attribute(index, value):
+    def change(vga):
+        vga.inb(0x3DA)
+        vga.outb(0x3C0, index)
+        vga.outb(0x3C0, value)
+        vga.outb(0x3C0, 0x20)
+
+    return change
+
+
+def crtc(index, value):
+    return lambda vga: vga.outw(0x3D4, value << 8 | index)
+
+
+def sequencer(index, value):
+    return lambda vga: vga.outw(0x3C4, value << 8 | index)
+
+
+def graphics(index, value):
+    return lambda vga: vga.outw(0x3CE, value << 8 | index)
+
+
+def dispi(**values):
+    numbers = {"xres": 1, "yres": 2, "bpp": 3, "enable": 4, "width": 6, "x": 8, "y": 9}
+
+    def change(vga):
+        for name, value in values.items():
+            vga.outw(0x1CE, numbers[name])
+            vga.outw(0x1CF, value)
+
+    return change
+
+
+def dac(index, red, green, blue):
+    def change(vga):
+        vga.outb(0x3C8, index)
+        for value in (red, green, blue):
+            vga.outb(0x3C9, value)
+
+    return change
+
+
+def hide_picture(vga):
+    vga.inb(0x3DA)
+    vga.outb(0x3C0, 0x00)
+
+
+def unlock(vga):
+    vga.outw(0x3D4, 0x0E11)  # CRTC 00h-07h can be written
+
+
+def text_screen(vga):
+    set_mode(vga, 3)
+    unlock(vga)
+    cells = np.random.default_rng(3).integers(0, 256, 8000, dtype=np.uint8)
+    vga.store(0xB8000, cells.tobytes())
+
+
+def mono_text(vga):
+    set_mode(vga, 7)
+    vga.store(0xB0000, b"\x41\x01\x42\x07" * 1000)
+
+
+def graphics_screen(mode):
+    def prepare(vga):
+        set_mode(vga, mode)
+        unlock(vga)
+        vga.store(
+            0xA0000, np.random.default_rng(4).integers(0, 256, 65536, dtype=np.uint8).tobytes()
+        )
+
+    return prepare
+
+
+def cga_screen(vga):
+    set_mode(vga, 4)
+    vga.store(0xB8000, np.random.default_rng(5).integers(0, 256, 16384, dtype=np.uint8).tobytes())
+
+
+def linear_screen(vga):
+    set_mode(vga, 0x13)
+    dispi(xres=320, yres=200, bpp=8, enable=0x41, width=400)(vga)
+    vga.store(
+        LFB_GPA, np.random.default_rng(6).integers(0, 256, 400 * 260, dtype=np.uint8).tobytes()
+    )
+
+
+# field -> (what is on the screen, the change)
+# fmt: off
+CASES = {
+    "kind":             [(graphics_screen(0x12), graphics(5, 0x20)),
+                         (graphics_screen(0x13), attribute(0x10, 0x01)),
+                         (linear_screen, dispi(enable=0))],
+    "width":            [(text_screen, crtc(0x01, 39)), (text_screen, sequencer(1, 1))],
+    "height":           [(text_screen, crtc(0x12, 0x5F)), (graphics_screen(0x13), crtc(0x09, 0x40))],
+    "scan_lines_a_row": [(graphics_screen(0x13), crtc(0x09, 0x43))],
+    "dots_a_pixel":     [(graphics_screen(0x12), sequencer(1, 0x09))],
+    "columns":          [(graphics_screen(0x13), crtc(0x01, 63))],
+    "cell_width":       [(text_screen, sequencer(1, 1))],
+    "geometry":         [(text_screen, crtc(0x0D, 81)), (text_screen, crtc(0x13, 0x29)),
+                         (text_screen, crtc(0x08, 0x03)), (text_screen, crtc(0x08, 0x20)),
+                         (graphics_screen(0x13), crtc(0x0C, 0x10)), (graphics_screen(0x12), crtc(0x18, 99)),
+                         (cga_screen, crtc(0x17, 0xA3))],
+    "rotate":           [(text_screen, crtc(0x17, 0xE3)), (graphics_screen(0x13), crtc(0x14, 0x00))],
+    "wrap_bit":         [(text_screen, crtc(0x17, 0x83))],
+    "chain4_layout":    [(graphics_screen(0x13), sequencer(4, 0x06))],
+    "pan":              [(text_screen, attribute(0x13, 3)), (graphics_screen(0x12), attribute(0x13, 5)),
+                         (graphics_screen(0x13), attribute(0x13, 4))],
+    "linear_start":     [(linear_screen, dispi(x=13)), (linear_screen, dispi(y=7))],
+    "linear_pitch":     [(linear_screen, dispi(width=440))],
+    "palette":          [(graphics_screen(0x13), dac(77, 1, 2, 3)), (graphics_screen(0x13), lambda v: v.outb(0x3C6, 0x3F)),
+                         (text_screen, dac(7, 63, 0, 0)), (text_screen, attribute(7, 0x3A)),
+                         (graphics_screen(0x12), attribute(0x14, 4)), (graphics_screen(0x12), attribute(0x10, 0x81)),
+                         (graphics_screen(0x12), attribute(0x10, 0x09)),
+                         (linear_screen, dac(5, 9, 9, 9)), (linear_screen, dispi(enable=0x61))],
+    "blank":            [(text_screen, sequencer(1, 0x20)), (graphics_screen(0x13), hide_picture),
+                         (linear_screen, sequencer(1, 0x21))],
+    "plane_enable":     [(graphics_screen(0x12), attribute(0x12, 0x07))],
+    "fonts":            [(text_screen, sequencer(3, 0x01)), (text_screen, sequencer(3, 0x04))],
+    "line_graphics":    [(text_screen, attribute(0x10, 0x08))],
+    "blink":            [(text_screen, attribute(0x10, 0x04))],
+    "border":           [(text_screen, attribute(0x11, 5)), (text_screen, dac(0, 5, 5, 5))],
+    "underline_line":   [(mono_text, lambda v: v.outw(0x3B4, 0x0514))],
+    "cursor":           [(text_screen, crtc(0x0F, 42)), (text_screen, crtc(0x0A, 0x20)),
+                         (text_screen, crtc(0x0A, 0x02)), (text_screen, crtc(0x0B, 0x0D))],
+}
+# fmt: on
+ROWS = [(field, i) for field, cases in CASES.items() for i in range(len(cases))]
+
+
+def test_every_field_of_a_scanout_has_a_row_and_every_row_a_test():
+    assert list(CHANGES) == [field.name for field in fields(Scanout)]
+    untestable = {"vram_bytes"}  # a device's VRAM keeps its size
+    by_time = {"blink_shown"}  # the next test
+    assert set(CHANGES) == set(CASES) | untestable | by_time
+
+
+@pytest.mark.parametrize(("field", "case"), ROWS, ids=[f"{f}-{i}" for f, i in ROWS])
+def test_a_change_without_a_dirty_page_redraws_what_its_row_says(field, case):
+    prepare, change = CASES[field][case]
+    vga = Vga(Memslot(256))
+    prepare(vga)
+    watched = Watched(vga)
+    watched.frame()
+    before = watched.loop.screen.scanout
+    idle = watched.frame()
+    assert (idle.redraw, idle.pixels) == ("", 0)
+    change(vga)
+    report = watched.frame()
+    after = watched.loop.screen.scanout
+    changed = {name for name in CHANGES if getattr(before, name) != getattr(after, name)}
+    assert field in changed
+    assert report.redraw == strongest(changed).value
+    if report.redraw != "cells":
+        assert report.pixels == watched.display.frame.size
+    assert watched.frame().pixels == 0
+
+
+def strongest(changed):
+    kinds = {CHANGES[name] for name in changed}
+    return next(kind for kind in (Redraw.RESIZE, Redraw.EVERYTHING, Redraw.CELLS) if kind in kinds)
+
+
+def test_blinking_cells_and_the_cursor_alone_are_redrawn_when_the_phase_turns():
+    vga = Vga(Memslot(64))
+    set_mode(vga, 3)
+    vga.store(0xB8000 + 2 * 85, b"B\x8e")
+    watched = Watched(vga)
+    pixels = [watched.frame().pixels for _ in range(33)]
+    assert pixels[0] == 720 * 400
+    assert pixels[16] == pixels[32] == 2 * 9 * 16
+    assert sum(pixels[1:]) == 4 * 9 * 16
+
+
+def test_graphics_blink_changes_the_palette_when_the_phase_turns():
+    vga = Vga(Memslot(64))
+    graphics_screen(0x12)(vga)
+    attribute(0x10, 0x09)(vga)
+    watched = Watched(vga)
+    drawn = [watched.frame().redraw for _ in range(17)]
+    assert drawn[1:] == [""] * 15 + ["everything"]
+
+
+def test_moving_the_cursor_redraws_two_cells():
+    vga = Vga(Memslot(64))
+    set_mode(vga, 3)
+    watched = Watched(vga)
+    watched.frame()
+    crtc(0x0F, 200)(vga)
+    assert watched.frame().pixels == 2 * 9 * 16
+
+
+def test_one_character_redraws_one_cell():
+    vga = Vga(Memslot(64))
+    set_mode(vga, 3)
+    watched = Watched(vga)
+    watched.frame()
+    vga.store(0xB8000 + 2 * (80 * 12 + 40), b"X")
+    report = watched.frame()
+    assert report.pixels == 9 * 16
+    assert [(r.x, r.y) for r in watched.display.rects] == [(360, 192)]
+
+
+def test_a_glyph_changed_in_plane_2_redraws_the_cells_that_show_it():
+    vga = Vga(Memslot(64))
+    set_mode(vga, 3)
+    vga.store(0xB8000, b"A\x07B\x07A\x07")
+    watched = Watched(vga)
+    watched.frame()
+    vga.outw(0x3C4, 0x0402)
+    vga.outw(0x3C4, 0x0604)
+    vga.outw(0x3CE, 0x0005)
+    vga.outw(0x3CE, 0x0406)
+    vga.store(0xA0000 + 32 * ord("A"), bytes(range(16)))
+    for port, value in ((0x3C4, 0x0302), (0x3C4, 0x0204), (0x3CE, 0x1005)):
+        vga.outw(port, value)
+    vga.outw(0x3CE, 0x0E06)
+    report = watched.frame()
+    assert report.pixels == 3 * 9 * 16  # both As; the B between is closer than a rectangle costs
+
+
+def test_a_whole_font_loaded_shows_at_once():
+    vga = Vga(Memslot(64))
+    text_screen(vga)
+    watched = Watched(vga)
+    watched.frame()
+    load_font(vga, np.random.default_rng(8).integers(0, 256, 8192, dtype=np.uint8).tobytes())
+    watched.frame()
+    load_font(vga, bytes(8192), font=3)  # not in use
+    assert watched.frame().pixels == 0
+
+
+def test_start_address_scroll_and_row_copy_scroll_look_right_in_every_frame():
+    vga = Vga(Memslot(64))
+    text_screen(vga)
+    watched = Watched(vga)
+    watched.frame()
+    for row in range(30):
+        crtc(0x0C, 80 * row >> 8)(vga)
+        crtc(0x0D, 80 * row & 0xFF)(vga)
+        watched.frame()
+    for _ in range(30):
+        vga.copy(0xB8000 + 160, 0xB8000, 160 * 49)
+        watched.frame()
+
+
+def test_a_mode_set_resizes_the_display_and_covers_all_of_it():
+    vga = Vga(Memslot(64))
+    set_mode(vga, 3)
+    watched = Watched(vga)
+    watched.frame()
+    set_mode(vga, 0x13)
+    watched.frame()
+    shapes = [(s.width, s.height, s.mode_name) for s in watched.display.resized]
+    assert shapes == [(720, 400, "text 80x25"), (320, 200, "320x200x256")]

@@ -1,0 +1,272 @@
+"""The CPU side of memory: blocks equal single bytes, and both equal what hardware does."""
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+
+from vgaemu.memslot import Memslot
+from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.modes import set_mode
+
+
+class BytewiseVga(Vga):
+    """Every block as single bytes, one after another: what `rep stosb` is by definition."""
+
+    def store(self, gpa, data):
+        for i in range(len(data)):
+            super().store(gpa + i, bytes(data[i : i + 1]))
+
+    def load(self, gpa, count):
+        return b"".join(super(BytewiseVga, self).load(gpa + i, 1) for i in range(count))
+
+    def copy(self, src, dst, count):
+        for i in range(count):
+            self.store(dst + i, self.load(src + i, 1))
+
+
+ADDRESSING = {"planar": 0x06, "odd/even": 0x02, "chain-4": 0x0E}
+
+
+def random_graphics(rng):
+    """Graphics controller and map mask values that exercise the whole pipeline."""
+    ports = [(0x3CE, i, rng.randrange(256)) for i in (0, 1, 2, 3, 4, 7, 8)]
+    ports.append((0x3CE, 5, rng.randrange(4) | rng.choice((0, 8)) | rng.choice((0, 0x10))))
+    ports.append((0x3CE, 6, rng.choice((0x00, 0x04, 0x08, 0x0C, 0x05))))
+    ports.append((0x3C4, 2, rng.choice((0x0F, rng.randrange(16)))))
+    return ports
+
+
+@pytest.mark.parametrize("addressing", ADDRESSING)
+@pytest.mark.parametrize("seed", range(6))
+def test_blocks_equal_single_bytes(addressing, seed):
+    rng = random.Random(f"{addressing} {seed}")
+    fast, slow = Vga(Memslot(64)), BytewiseVga(Memslot(64))
+    content = np.frombuffer(rng.randbytes(256 << 10), np.uint8)
+    for vga in (fast, slow):
+        set_mode(vga, 0x12)
+        vga.outw(0x3C4, ADDRESSING[addressing] << 8 | 4)
+        vga.slot.array[:] = content
+    for _ in range(25):
+        settings = random_graphics(rng)
+        gpa = rng.choice((0xA0000, 0xAFF00, 0xB0000, 0xB8000, 0xBFFF0)) + rng.randrange(64)
+        other = gpa + rng.randrange(-40, 40)
+        count = rng.choice((1, 2, 3, 17, 64, 300))
+        data = rng.randbytes(count)
+        seen = []
+        for vga in (fast, slow):
+            for port, index, value in settings:
+                vga.outw(port, value << 8 | index)
+            vga.load(other, 1)
+            vga.store(gpa, data)
+            vga.copy(gpa, other, count)
+            seen.append((vga.load(gpa, count), vga.latch))
+        assert seen[0] == seen[1]
+        assert np.array_equal(fast.slot.array, slow.slot.array)
+
+
+@pytest.mark.parametrize("addressing", ADDRESSING)
+def test_every_byte_that_changed_lies_in_a_dirty_page(addressing):
+    rng = random.Random(addressing)
+    vga = Vga(Memslot(64))
+    set_mode(vga, 0x12)
+    vga.outw(0x3C4, ADDRESSING[addressing] << 8 | 4)
+    for _ in range(60):
+        for port, index, value in random_graphics(rng):
+            vga.outw(port, value << 8 | index)
+        vga.slot.get_dirty_log()
+        before = vga.slot.array.copy()
+        gpa = 0xA0000 + rng.randrange(0x20000)
+        if rng.random() < 0.5:
+            vga.store(gpa, rng.randbytes(rng.choice((1, 2, 80, 5000))))
+        else:
+            vga.copy(0xA0000 + rng.randrange(0x20000), gpa, rng.choice((1, 80, 5000)))
+        changed = set((np.flatnonzero(before != vga.slot.array) >> 12).tolist())
+        assert changed <= set(vga.slot.get_dirty_log().pages().tolist())
+
+
+def planar_vga(**graphics):
+    vga = Vga(Memslot(64))
+    set_mode(vga, 0x12)
+    for name, value in graphics.items():
+        vga.outw(0x3CE, value << 8 | int(name[1:], 16))
+    return vga
+
+
+def planes(vga, address):
+    return vga.slot.array[4 * address : 4 * address + 4].tolist()
+
+
+def test_write_mode_0_rotates_sets_combines_and_masks():
+    vga = planar_vga(g0=0b0101, g1=0b0011, g3=0x18 | 1, g8=0x0F)  # XOR, rotate right by 1
+    vga.slot.array[40:44] = (0x11, 0x22, 0x44, 0x88)
+    vga.load(0xA0000 + 10, 1)
+    vga.store(0xA0000 + 10, b"\x03")  # rotated: 81h
+    # Planes 0 and 1 get set/reset (1, 0), 2 and 3 the data; all XOR latch; low nibble only.
+    assert planes(vga, 10) == [0x11 ^ 0x0F, 0x22, 0x44 ^ 0x01, 0x88 ^ 0x01]
+
+
+def test_write_mode_1_copies_latches():
+    vga = planar_vga(g5=1)
+    vga.slot.array[0:4] = (1, 2, 3, 4)
+    vga.copy(0xA0000, 0xA0000 + 100, 1)
+    assert planes(vga, 100) == [1, 2, 3, 4]
+
+
+def test_write_mode_2_spreads_data_bits_over_the_planes():
+    vga = planar_vga(g5=2, g8=0xF0)
+    vga.store(0xA0000, b"\x0a")
+    assert planes(vga, 0) == [0x00, 0xF0, 0x00, 0xF0]
+
+
+def test_write_mode_3_masks_with_the_data_and_combines():
+    vga = planar_vga(g0=0b1001, g3=0x10, g5=3, g8=0x3C)  # OR
+    vga.slot.array[0:4] = (0x01, 0x02, 0x04, 0x08)
+    vga.load(0xA0000, 1)
+    vga.store(0xA0000, b"\xff")
+    assert planes(vga, 0) == [0x3D, 0x02, 0x04, 0x3C]
+
+
+def test_read_mode_1_compares_colours():
+    vga = planar_vga(g2=0b0101, g5=8, g7=0b0111)
+    vga.slot.array[0:4] = (0b11110000, 0b11001100, 0b10101010, 0xFF)
+    assert vga.load(0xA0000, 1)[0] == 0b11110000 & ~0b11001100 & 0b10101010
+    vga.outw(0x3CE, 0x0007)
+    assert vga.load(0xA0000, 1) == b"\xff"
+
+
+def test_chain_4_puts_byte_a_into_plane_a_and_3():
+    vga = Vga(Memslot(64))
+    set_mode(vga, 0x13)
+    vga.store(0xA0000, bytes(range(8)))
+    vga.outw(0x3C4, 0x0604)  # unchain: what hardware shows now
+    assert planes(vga, 0) == [0, 1, 2, 3]
+    assert planes(vga, 1) == [0, 0, 0, 0]
+    assert planes(vga, 4) == [4, 5, 6, 7]
+
+
+def test_switching_chain_4_there_and_back_keeps_every_byte_and_marks_all_pages():
+    vga = Vga(Memslot(64))
+    set_mode(vga, 0x12)
+    content = np.random.default_rng(1).integers(0, 256, 256 << 10, dtype=np.uint8)
+    vga.slot.array[:] = content
+    vga.slot.get_dirty_log()
+    vga.outw(0x3C4, 0x0E04)
+    assert vga.slot.get_dirty_log().count == 64
+    assert not np.array_equal(vga.slot.array, content)
+    vga.outw(0x3C4, 0x0604)
+    assert np.array_equal(vga.slot.array, content)
+
+
+def test_text_cell_lies_in_planes_0_and_1_at_twice_its_number():
+    vga = Vga(Memslot(64))
+    set_mode(vga, 3)
+    vga.store(0xB8000 + 2 * 7, b"A\x1e")
+    assert planes(vga, 14)[:2] == [0x41, 0x1E]
+
+
+def test_mode_13h_is_plain_memory_until_a_setting_could_change_a_store():
+    vga = Vga(Memslot(64))
+    set_mode(vga, 0x13)
+    changes = []
+    vga.on_map_changed.append(lambda: changes.append(vga.window(0xA0000)))
+    assert vga.window(0xA1234) == 0x1000
+    settings = [(0x3CE, 1, 1, 0), (0x3CE, 3, 8, 0), (0x3CE, 5, 0x41, 0x40), (0x3CE, 8, 0x7F, 0xFF)]
+    settings += [(0x3C4, 2, 0x07, 0x0F), (0x3CE, 5, 0x48, 0x40)]
+    for port, index, odd, back in settings:
+        vga.outw(port, odd << 8 | index)
+        assert vga.window(0xA0000) is None
+        vga.outw(port, back << 8 | index)
+        assert vga.window(0xA0000) == 0
+    assert changes == [None, 0] * len(settings)
+    assert vga.window(0xB8000) is None
+    assert vga.window(LFB_GPA + 0x5000) == 0x5000
+    assert vga.window(LFB_GPA + vga.slot.nbytes) is None
+
+
+@pytest.mark.parametrize("value", range(4))
+def test_gr06_selects_the_window_and_outside_reads_ff(value):
+    vga = planar_vga(g6=value << 2 | 1)
+    start, size = ((0xA0000, 0x20000), (0xA0000, 0x10000), (0xB0000, 0x8000), (0xB8000, 0x8000))[
+        value
+    ]
+    for gpa in range(0xA0000, 0xC0000, 0x4000):
+        vga.slot.array[:] = 0
+        vga.store(gpa, b"\x5a")
+        inside = start <= gpa < start + size
+        assert vga.slot.array.any() == inside
+        assert vga.load(gpa, 1) == (b"\x5a" if inside else b"\xff")
+
+
+def test_a_block_that_leaves_the_window_lands_where_it_is_inside():
+    vga = planar_vga()
+    vga.store(0xAFFFE, b"\x01\x02\x03\x04")
+    assert planes(vga, 0xFFFE)[0] == 1
+    assert planes(vga, 0xFFFF)[0] == 2
+    assert planes(vga, 0) == [0] * 4
+    assert vga.load(0xAFFFE, 4) == b"\x01\x02\xff\xff"
+    vga.store(0x9FFFF, b"\x09\x08")
+    assert planes(vga, 0)[0] == 8
+
+
+def test_ram_enable_cuts_the_cpu_off():
+    vga = planar_vga()
+    vga.outb(0x3C2, 0xE1)
+    vga.store(0xA0000, b"\x55")
+    assert vga.load(0xA0000, 1) == b"\xff"
+    vga.outb(0x3C2, 0xE3)
+    assert vga.load(0xA0000, 1) == b"\x00"
+
+
+def test_overlapping_copy_repeats_what_it_wrote():
+    vga = planar_vga()
+    vga.store(0xA0000, b"ab")
+    vga.copy(0xA0000, 0xA0002, 6)
+    assert vga.load(0xA0000, 8) == b"abababab"
+    vga.copy(0xA0002, 0xA0001, 4)
+    assert vga.load(0xA0000, 8) == b"aababbab"
+
+
+def test_every_write_mode_and_function_equals_the_bit_by_bit_definition():
+    rng = random.Random(3)
+    for mode, function in itertools.product(range(4), range(4)):
+        setting = {name: rng.randrange(16) for name in ("set_reset", "enable")}
+        rotate, mask, data = rng.randrange(8), rng.randrange(256), rng.randrange(256)
+        vga = planar_vga(
+            g0=setting["set_reset"],
+            g1=setting["enable"],
+            g3=function << 3 | rotate,
+            g5=mode,
+            g8=mask,
+        )
+        latch = [rng.randrange(256) for _ in range(4)]
+        vga.slot.array[0:4] = latch
+        vga.load(0xA0000, 1)
+        vga.store(0xA0004, bytes((data,)))
+        expected = [
+            sum(
+                _bit(mode, function, setting, rotate, mask, data, latch[plane], plane, bit) << bit
+                for bit in range(8)
+            )
+            for plane in range(4)
+        ]
+        assert planes(vga, 4) == expected, (mode, function)
+
+
+def _bit(mode, function, setting, rotate, mask, data, latch, plane, bit):
+    """One bit of one plane, straight from the register descriptions."""
+    latched = latch >> bit & 1
+    if mode == 1:
+        return latched
+    rotated = data >> (bit + rotate) % 8 & 1
+    constant = setting["set_reset"] >> plane & 1
+    if mode == 2:
+        value, masked = data >> plane & 1, mask >> bit & 1
+    elif mode == 3:
+        value, masked = constant, mask >> bit & rotated
+    else:
+        value = constant if setting["enable"] >> plane & 1 else rotated
+        masked = mask >> bit & 1
+    combined = (value, value & latched, value | latched, value ^ latched)[function]
+    return combined if masked else latched

@@ -1,0 +1,132 @@
+"""Every register row, through the ports."""
+
+import pytest
+
+from vgaemu.memslot import Memslot
+from vgaemu.vga.device import Vga
+from vgaemu.vga.registers import (
+    ATTRIBUTE,
+    CRTC,
+    GRAPHICS,
+    SEQUENCER,
+    Field,
+    Register,
+    RegisterBank,
+)
+
+
+@pytest.fixture
+def vga():
+    vga = Vga(Memslot(64))
+    vga.outb(0x3C2, 0x67)  # colour ports, RAM on
+    vga.outw(0x3D4, 0x0011)  # CRTC unlocked
+    return vga
+
+
+INDEXED = [(0x3C4, row) for row in SEQUENCER]
+INDEXED += [(0x3CE, row) for row in GRAPHICS]
+INDEXED += [(0x3D4, row) for row in CRTC if row.index != 0x11]
+
+
+@pytest.mark.parametrize(("port", "row"), INDEXED, ids=lambda v: getattr(v, "name", None))
+def test_register_reads_back_its_writable_bits(vga, port, row):
+    for value in (0xFF, 0x00, 0xA5, 0x5A):
+        vga.outb(port, row.index)
+        vga.outb(port + 1, value)
+        assert vga.inb(port) == row.index
+        assert vga.inb(port + 1) == value & row.mask
+
+
+def test_crtc_11h_reads_back_and_locks_the_first_eight(vga):
+    vga.outw(0x3D4, 0x1200)
+    vga.outw(0x3D4, 0x0007)
+    vga.outw(0x3D4, 0xFF11)
+    assert vga.inb(0x3D5) == 0xFF
+    vga.outw(0x3D4, 0x3400)
+    assert vga.inb(0x3D5) == 0x12
+    vga.outw(0x3D4, 0xFF07)
+    assert vga.inb(0x3D5) == 0x10  # line compare bit 8 alone stays free
+    vga.outw(0x3D4, 0x5608)
+    assert vga.inb(0x3D5) == 0x56
+
+
+@pytest.mark.parametrize("row", ATTRIBUTE, ids=lambda row: row.name)
+def test_attribute_register_reads_back_its_writable_bits(vga, row):
+    for value in (0xFF, 0x00, 0xA5):
+        vga.inb(0x3DA)
+        vga.outb(0x3C0, row.index)
+        vga.outb(0x3C0, value)
+        vga.inb(0x3DA)
+        vga.outb(0x3C0, row.index)
+        assert vga.inb(0x3C1) == value & row.mask
+
+
+def test_attribute_palette_is_out_of_reach_while_the_picture_is_shown(vga):
+    vga.inb(0x3DA)
+    for value in (0x20 | 5, 0x3F, 0x20 | 0x11, 0x3F):
+        vga.outb(0x3C0, value)
+    assert vga.attribute.values[5] == 0
+    assert vga.attribute["overscan_colour"] == 0x3F
+
+
+def test_attribute_flip_flop_is_reset_by_status_reads_at_the_live_base_alone(vga):
+    vga.inb(0x3DA)
+    vga.outb(0x3C0, 0x10)
+    vga.inb(0x3BA)  # not there in colour modes
+    vga.outb(0x3C0, 0x0C)  # so this is data
+    assert vga.attribute.values[0x10] == 0x0C
+    vga.outb(0x3C0, 0x11)
+    vga.inb(0x3DA)
+    vga.outb(0x3C0, 0x12)  # an index again
+    vga.outb(0x3C0, 0x0F)
+    assert vga.attribute.values[0x12] == 0x0F
+
+
+def test_misc_output_moves_the_crtc_and_status_ports(vga):
+    vga.outw(0x3D4, 0x550F)
+    assert vga.inb(0x3B5) == 0xFF
+    vga.outb(0x3C2, 0x66)
+    assert vga.inb(0x3CC) == 0x66
+    assert vga.inb(0x3D5) == 0xFF
+    vga.outb(0x3B4, 0x0F)
+    assert vga.inb(0x3B5) == 0x55
+    assert vga.inb(0x3BA) != 0xFF
+
+
+def test_ports_without_a_device_read_ff_and_ignore_writes(vga):
+    before = vga.generation
+    vga.outb(0x3D0, 0x12)
+    assert vga.inb(0x3D0) == 0xFF
+    assert vga.generation == before
+
+
+def test_words_write_index_and_data_and_dispi_is_sixteen_bits_wide(vga):
+    vga.outw(0x3C4, 0x0302)
+    assert vga.inw(0x3C4) == 0x0302
+    vga.outw(0x1CE, 0)
+    assert vga.inw(0x1CF) == 0xB0C5
+
+
+def test_index_beyond_the_table_reads_ff_and_keeps_nothing(vga):
+    vga.outw(0x3C4, 0x7F09)
+    assert vga.inb(0x3C5) == 0xFF
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ((Field("a", 0, 3), Field("b", 2)), "overlap"),
+        ((Field("a", 0, 2),), "have no field"),
+        ((Field("a", 0, 4),), "leave the register"),
+    ],
+)
+def test_a_table_refuses_to_be_wrong(fields, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        Register(0, "r", 0x07, fields)
+
+
+def test_two_rows_or_fields_in_one_place_are_refused():
+    with pytest.raises(ValueError, match="two rows"):
+        RegisterBank("bank", [Register(0, "a", 1), Register(0, "b", 1)])
+    with pytest.raises(ValueError, match="two places"):
+        RegisterBank("bank", [Register(0, "a", 1), Register(1, "a", 1)])

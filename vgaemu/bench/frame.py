@@ -1,0 +1,209 @@
+"""`vgaemu bench frame`: a dirty redraw against a full redraw of the same frames.
+
+After every frame that redraws what the dirty log says, the same picture is redrawn whole, so both
+sides see the same content and the same noise. Each is timed from the harvest to the present. Both
+present to a window if there is a display (Xvfb will do; the panel is off), and once more to
+nothing; the rows say which. Each `--span-pages` stands beside the others.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from time import perf_counter_ns
+
+import numpy as np
+
+from vgaemu.bench.measure import Row, median_of_runs, no_collector
+from vgaemu.display.errors import DisplayError
+from vgaemu.display.loop import DisplayLoop
+from vgaemu.display.null import NullDisplay
+from vgaemu.display.report import Display
+from vgaemu.guest.keys import Keys
+from vgaemu.guest.workload import Guest, Slices
+from vgaemu.memslot.bitmap import SpanPages
+from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.modes import set_mode
+
+WARM_UP_FRAMES = 3
+FRAMES = 120
+SPAN_PAGES: tuple[SpanPages, ...] = (64, 32, 16, 8)
+
+_PAGE_OF_TEXT = [
+    "The quick brown fox jumps over the lazy dog, and the dirty log knows where it trod. "[:78]
+] * 24
+
+
+def idle_text(guest: Guest) -> Slices:
+    """A full text screen where only the cursor blinks."""
+    for line in _PAGE_OF_TEXT:
+        guest.text.print(line)
+    while True:
+        yield
+
+
+def typing(guest: Guest) -> Slices:
+    """One character a frame on a full text screen."""
+    for line in _PAGE_OF_TEXT[:12]:
+        guest.text.print(line)
+    while True:
+        for character in "it is written one character a frame ":
+            guest.text.print(character, end="")
+            yield
+        if guest.text.row > 20:
+            guest.text.move(0, 12)
+
+
+def scrolling(guest: Guest) -> Slices:
+    """A text console that scrolls by a line every frame, copying rows as a BIOS does."""
+    number = 0
+    while True:
+        guest.text.print(f"{number:6} {_PAGE_OF_TEXT[0][:60]}")
+        number += 1
+        yield
+
+
+def sprite(guest: Guest) -> Slices:
+    """A 32x32 sprite over a pattern in mode 13h, its background put back each frame."""
+    guest.set_mode(0x13)
+    background = (np.add.outer(np.arange(200), np.arange(320)) & 63).astype(np.uint8)
+    guest.store(0xA0000, background.tobytes())
+    art = np.full((32, 32), 40, np.uint8)
+    x, y, dx, dy = 20, 30, 3, 2
+    while True:
+        for row in range(32):
+            at = 320 * (y + row) + x
+            guest.store(0xA0000 + at, background[y + row, x : x + 32].tobytes())
+        x, y, dx, dy = _bounce(x, y, dx, dy, 320 - 32, 200 - 32)
+        for row in range(32):
+            guest.store(0xA0000 + 320 * (y + row) + x, art[row].tobytes())
+        yield
+
+
+def video(guest: Guest) -> Slices:
+    """All of mode 13h rewritten every frame."""
+    guest.set_mode(0x13)
+    frame = np.add.outer(np.arange(200), np.arange(320)).astype(np.uint8)
+    while True:
+        guest.store(0xA0000, frame.tobytes())
+        frame += 1
+        yield
+
+
+def _linear(guest: Guest, width: int, height: int, bpp: int) -> None:
+    for index, value in ((1, width), (2, height), (3, bpp), (4, 0x41)):
+        guest.outw(0x1CE, index)
+        guest.outw(0x1CF, value)
+
+
+def static_true_colour(guest: Guest) -> Slices:
+    """A 1024x768x32 picture that does not change."""
+    _linear(guest, 1024, 768, 32)
+    guest.store(LFB_GPA, np.arange(1024 * 768, dtype=np.uint32).tobytes())
+    while True:
+        yield
+
+
+def sprite_true_colour(guest: Guest) -> Slices:
+    """A 32x32 sprite on 1024x768x32."""
+    _linear(guest, 1024, 768, 32)
+    background = np.arange(1024 * 768, dtype=np.uint32).reshape(768, 1024)
+    guest.store(LFB_GPA, background.tobytes())
+    art = np.full((32, 32), 0xFFCC33, np.uint32)
+    x, y, dx, dy = 20, 30, 5, 3
+    while True:
+        for row in range(32):
+            at = 4 * (1024 * (y + row) + x)
+            guest.store(LFB_GPA + at, background[y + row, x : x + 32].tobytes())
+        x, y, dx, dy = _bounce(x, y, dx, dy, 1024 - 32, 768 - 32)
+        for row in range(32):
+            guest.store(LFB_GPA + 4 * (1024 * (y + row) + x), art[row].tobytes())
+        yield
+
+
+def _bounce(x: int, y: int, dx: int, dy: int, right: int, bottom: int) -> tuple[int, ...]:
+    dx = -dx if not 0 <= x + dx <= right else dx
+    dy = -dy if not 0 <= y + dy <= bottom else dy
+    return x + dx, y + dy, dx, dy
+
+
+CONTENTS: dict[str, Callable[[Guest], Slices]] = {
+    "idle text": idle_text,
+    "typing": typing,
+    "scrolling": scrolling,
+    "sprite 32x32, mode 13h": sprite,
+    "full change, mode 13h": video,
+    "static, 1024x768x32": static_true_colour,
+    "sprite 32x32, 1024x768x32": sprite_true_colour,
+}
+
+
+def measure(runs: int = 5) -> list[Row]:
+    """All rows, each the median of `runs` runs."""
+    return [
+        row
+        for name in CONTENTS
+        for presented in _presentations()
+        for row in median_of_runs(lambda n=name, p=presented: _one(n, p), runs)  # type: ignore[misc]
+    ]
+
+
+def _presentations() -> list[str]:
+    """With a window where one opens, and always without presenting."""
+    try:
+        _display("window").close()
+    except DisplayError:
+        return ["nothing"]
+    return ["window", "nothing"]
+
+
+def _display(presented: str) -> Display:
+    if presented == "nothing":
+        return NullDisplay()
+    from vgaemu.display.window import WindowDisplay
+
+    return WindowDisplay(scale=1, square_pixels=True, panel=False)
+
+
+def _one(name: str, presented: str) -> list[Row]:
+    rows: list[Row] = []
+    for span_pages in SPAN_PAGES:
+        vga = Vga()
+        set_mode(vga, 3)
+        display = _display(presented)
+        loop = DisplayLoop(vga, display, span_pages=span_pages)
+        slices = CONTENTS[name](Guest(vga, Keys()))
+        full_ns, dirty_ns, reports = [], [], []
+        with no_collector():
+            for number in range(-WARM_UP_FRAMES, FRAMES):
+                next(slices)
+                begin = perf_counter_ns()
+                report = loop.frame()
+                dirty = perf_counter_ns() - begin
+                # The same picture once more, all of it.
+                loop.screen.invalidate()
+                begin = perf_counter_ns()
+                loop.frame()
+                full = perf_counter_ns() - begin
+                if number >= 0:
+                    dirty_ns.append(dirty)
+                    full_ns.append(full)
+                    reports.append(report)
+        info = loop.screen.info
+        loop.close()
+        dirty_median, full_median = statistics.median(dirty_ns), statistics.median(full_ns)
+        pixels = statistics.fmean(report.pixels for report in reports)
+        rows.append(
+            {
+                "content": name,
+                "size": f"{info.width}x{info.height}",
+                "presented": presented,
+                "span_pages": span_pages,
+                "dirty_ns": float(dirty_median),
+                "full_ns": float(full_median),
+                "times_cheaper": full_median / dirty_median,
+                "pages": statistics.median(len(report.dirty_pages) for report in reports),
+                "redrawn_percent": 100 * pixels / (info.width * info.height),
+            }
+        )
+    return rows

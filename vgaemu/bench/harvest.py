@@ -1,0 +1,159 @@
+"""`vgaemu bench harvest`: get_dirty_log of an 8 MiB slot.
+
+First table: every keeper beside the real KVM_GET_DIRTY_LOG called from Python, where `/dev/kvm`
+opens, with 0 to 2048 pages dirty, contiguous and scattered. Each answer is checked by its
+population count. Second table: how often a harvest takes over a millisecond while two guest threads
+store as fast as they can, against a control loop of equal length that harvests nothing: both lose
+the interpreter to the guests now and then, and the harvest must not lose it more often.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from time import perf_counter_ns, sleep
+
+from vgaemu.bench.kvm_reader import KvmReader
+from vgaemu.bench.measure import Row, interleaved, median_of_runs, timed_ns
+from vgaemu.memslot import KEEPERS, PAGE_SIZE, Memslot
+
+#: 8 MiB.
+SLOT_PAGES = 2048
+DIRTY_PAGES = (0, 1, 8, 64, 512, 2048)
+ROUNDS = 61
+BUSY_HARVESTS = 400
+BUSY_DIRTY_PAGES = 64
+STALL_NS = 1_000_000
+
+
+def measure(runs: int = 5) -> list[Row]:
+    """All rows, each the median of `runs` runs."""
+    return median_of_runs(_shapes, runs) + median_of_runs(_beside_busy_guests, runs)
+
+
+def shapes() -> list[tuple[str, list[int]]]:
+    """Which pages are dirty: (how they lie, their numbers)."""
+    found: list[tuple[str, list[int]]] = []
+    for count in DIRTY_PAGES:
+        found.append(("contiguous", list(range(count))))
+        if 1 < count < SLOT_PAGES:
+            found.append(("scattered", list(range(0, SLOT_PAGES, SLOT_PAGES // count))))
+    return found
+
+
+class EmulatedSide:
+    """One keeper's slot, filled and harvested like the kernel's."""
+
+    def __init__(self, keeper: str, *, words: bool) -> None:
+        self.slot = Memslot(SLOT_PAGES, dirty_log=keeper)
+        self._words = words
+
+    def touch(self, pages: Sequence[int]) -> None:
+        """Store a byte to each page."""
+        write = self.slot.write
+        for page in pages:
+            write(page * PAGE_SIZE, b"x")
+
+    def harvest(self) -> object:
+        """What is timed: the log, and the bitmap in KVM's format if that is wanted."""
+        log = self.slot.get_dirty_log()
+        return log.words if self._words else log
+
+
+def _shapes() -> list[Row]:
+    with ExitStack() as stack:
+        emulated = {
+            "flags": EmulatedSide("flags", words=False),
+            "flags+words": EmulatedSide("flags", words=True),
+            "words": EmulatedSide("words", words=True),
+        }
+        touch: dict[str, Callable[[Sequence[int]], None]] = {
+            name: side.touch for name, side in emulated.items()
+        }
+        harvest: dict[str, Callable[[], object]] = {
+            name: side.harvest for name, side in emulated.items()
+        }
+        try:
+            reader = stack.enter_context(KvmReader(SLOT_PAGES))
+            touch["kvm"], harvest["kvm"] = reader.touch, reader.get_dirty_log
+        except OSError:
+            pass  # no /dev/kvm here: the columns beside it stay empty
+        return [_shape(name, pages, touch, harvest) for name, pages in shapes()]
+
+
+def _shape(
+    lie: str,
+    pages: list[int],
+    touch: dict[str, Callable[[Sequence[int]], None]],
+    harvest: dict[str, Callable[[], object]],
+) -> Row:
+    for name, side in harvest.items():
+        touch[name](pages)
+        answer = side()
+        words = getattr(answer, "words", answer)
+        count = sum(int(word).bit_count() for word in words)  # type: ignore[attr-defined]
+        if count != len(pages):
+            raise AssertionError(f"{name}: {count} pages reported, {len(pages)} were written")
+    times = interleaved(harvest, ROUNDS, before=lambda name: touch[name](pages))
+    row: Row = {"dirty_pages": len(pages), "lie": lie}
+    row |= {f"{name}_ns": ns for name, ns in times.items()}
+    kvm = times.get("kvm")
+    for name in ("flags", "flags+words", "words"):
+        row[f"{name}_ratio_to_kvm"] = times[name] / kvm if kvm is not None else None
+    return row
+
+
+def _beside_busy_guests() -> list[Row]:
+    rows: list[Row] = []
+    for keeper in KEEPERS:
+        slot = Memslot(SLOT_PAGES, dirty_log=keeper)
+        stop = threading.Event()
+
+        def guest(first: int, slot: Memslot = slot, stop: threading.Event = stop) -> None:
+            page = 0
+            while not stop.is_set():
+                slot.write((first + page) * PAGE_SIZE, b"guest")
+                page = (page + 1) % BUSY_DIRTY_PAGES
+
+        threads = [threading.Thread(target=guest, args=(1000 * n,)) for n in range(2)]
+        alone = statistics.median(_alone_ns(slot) for _ in range(50))
+        for thread in threads:
+            thread.start()
+        try:
+            harvests, controls = [], []
+            for _ in range(BUSY_HARVESTS):
+                # Like a display between two frames; then the first thing it does is to harvest.
+                sleep(0.001)
+                harvests.append(timed_ns(slot.get_dirty_log))
+                sleep(0.001)
+                controls.append(timed_ns(lambda: _spin(alone)))
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        rows.append(
+            {
+                "keeper": keeper,
+                "busy_guests": 2,
+                "harvests": BUSY_HARVESTS,
+                "harvest_median_ns": float(statistics.median(harvests)),
+                "harvest_max_ns": float(max(harvests)),
+                "over_1_ms": float(sum(ns > STALL_NS for ns in harvests)),
+                "control_over_1_ms": float(sum(ns > STALL_NS for ns in controls)),
+            }
+        )
+    return rows
+
+
+def _alone_ns(slot: Memslot) -> int:
+    for page in range(2 * BUSY_DIRTY_PAGES):
+        slot.write(page * PAGE_SIZE, b"x")
+    return timed_ns(slot.get_dirty_log)
+
+
+def _spin(duration_ns: float) -> None:
+    end = perf_counter_ns() + duration_ns
+    while perf_counter_ns() < end:
+        pass

@@ -1,0 +1,142 @@
+"""`vgaemu bench render`: drawing a whole picture, as a ratio to a memcpy of the same pixels.
+
+Two memcpys bound the answer. *Warm*: one frame copied over another again and again, both in the
+CPU's cache. *Cold*: the destination is the next of `POOL_BYTES` of frames each time, as when
+something else (the present, the guest) used the cache between two frames. Drawing is timed the same
+two ways, each against its own memcpy.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from vgaemu.bench.measure import Row, interleaved, median_of_runs
+from vgaemu.memslot import Memslot
+from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.modes import set_mode
+from vgaemu.vga.render import make_renderer
+from vgaemu.vga.render.base import RowRenderer
+from vgaemu.vga.scanout import scanout_of
+
+#: More than the caches of the machines this runs on.
+POOL_BYTES = 96 << 20
+ROUNDS = 25
+#: Lines of the strip that is drawn on its own.
+STRIP_ROWS = 16
+
+_RNG = np.random.default_rng(437)
+
+
+def _random(count: int) -> bytes:
+    return _RNG.integers(0, 256, count, dtype=np.uint8).tobytes()
+
+
+def _english(cells: int) -> bytes:
+    """A console full of words in a few colours: (character, attribute) pairs."""
+    line = b"a guest writes, the dirty log is harvested, only what changed is drawn. "
+    characters = np.frombuffer((line * (cells // len(line) + 1))[:cells], np.uint8)
+    attributes = np.array([0x07, 0x0F, 0x1E, 0x70], np.uint8)[np.arange(cells) // 160 % 4]
+    return np.stack([characters, attributes], axis=1).tobytes()
+
+
+def _text(eight_dots: bool, content: bytes) -> Vga:
+    vga = Vga(Memslot(64))
+    set_mode(vga, 3)
+    if eight_dots:
+        vga.outw(0x3C4, 0x0101)
+    vga.store(0xB8000, content)
+    return vga
+
+
+def _planar() -> Vga:
+    vga = Vga(Memslot(64))
+    set_mode(vga, 0x12)
+    for plane in range(4):
+        vga.outw(0x3C4, 0x02 | 0x100 << plane)
+        vga.store(0xA0000, _random(38400))
+    return vga
+
+
+def _bios(mode: int, gpa: int, count: int) -> Vga:
+    vga = Vga(Memslot(64))
+    set_mode(vga, mode)
+    vga.store(gpa, _random(count))
+    return vga
+
+
+def _dispi(bpp: int) -> Vga:
+    vga = Vga(Memslot(1024))
+    set_mode(vga, 0x13)
+    for index, value in ((1, 1024), (2, 768), (3, bpp), (4, 0x41)):
+        vga.outw(0x1CE, index)
+        vga.outw(0x1CF, value)
+    vga.store(LFB_GPA, _random(1024 * 768 * 4))
+    return vga
+
+
+#: What is drawn: (mode, content) -> a device that shows it.
+PICTURES: dict[tuple[str, str], Callable[[], Vga]] = {
+    ("text 8x16", "words, 4 colours"): lambda: _text(True, _english(2000)),
+    ("text 8x16", "random cells"): lambda: _text(True, _random(4000)),
+    ("text 9x16", "words, 4 colours"): lambda: _text(False, _english(2000)),
+    ("text 9x16", "random cells"): lambda: _text(False, _random(4000)),
+    ("mode 04h", "random"): lambda: _bios(0x04, 0xB8000, 16384),
+    ("mode 12h", "random"): _planar,
+    ("mode 13h", "random"): lambda: _bios(0x13, 0xA0000, 64000),
+    ("8 bpp", "random"): lambda: _dispi(8),
+    ("16 bpp", "random"): lambda: _dispi(16),
+    ("24 bpp", "random"): lambda: _dispi(24),
+    ("32 bpp", "random"): lambda: _dispi(32),
+}
+
+
+def measure(runs: int = 5) -> list[Row]:
+    """All rows, each the median of `runs` runs."""
+    return [row for key in PICTURES for row in median_of_runs(lambda key=key: [_one(*key)], runs)]  # type: ignore[misc]
+
+
+def _one(mode: str, content: str) -> Row:
+    vga = PICTURES[mode, content]()
+    scanout = scanout_of(vga)
+    shape = (scanout.height, scanout.width)
+    warm, source = np.zeros(shape, np.uint32), np.zeros(shape, np.uint32)
+    pool = [np.full(shape, 1, np.uint32) for _ in range(POOL_BYTES // warm.nbytes)]
+    turn = itertools.cycle(pool)
+    renderer = make_renderer(vga.slot.array, scanout)
+    renderer.draw_all(source)
+    recoloured = replace(scanout, palette=scanout.palette[4:] + scanout.palette[:4])
+    palettes = itertools.cycle((recoloured, scanout))
+
+    def change_palette() -> None:
+        renderer.renew(next(palettes))
+        renderer.draw_all(warm)
+
+    sides: dict[str, Callable[[], object]] = {
+        "warm memcpy": lambda: np.copyto(warm, source),
+        "warm draw": lambda: renderer.draw_all(warm),
+        "cold memcpy": lambda: np.copyto(next(turn), source),
+        "cold draw": lambda: renderer.draw_all(next(turn)),
+        "palette": change_palette,
+    }
+    if isinstance(renderer, RowRenderer):
+        rows = renderer
+        sides["strip"] = lambda: rows.draw_rows(0, STRIP_ROWS, warm)
+    times = interleaved(sides, ROUNDS)
+    share = times["warm draw"] * STRIP_ROWS / scanout.height
+    return {
+        "mode": mode,
+        "content": content,
+        "size": f"{scanout.width}x{scanout.height}",
+        "draw_ns": times["warm draw"],
+        "memcpy_ns": times["warm memcpy"],
+        "ratio_to_memcpy_warm": times["warm draw"] / times["warm memcpy"],
+        "cold_draw_ns": times["cold draw"],
+        "cold_memcpy_ns": times["cold memcpy"],
+        "ratio_to_memcpy": times["cold draw"] / times["cold memcpy"],
+        "palette_change_ratio": times["palette"] / times["warm draw"],
+        "strip_ratio_to_share": times["strip"] / share if "strip" in times else None,
+    }

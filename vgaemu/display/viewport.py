@@ -1,0 +1,140 @@
+"""Viewport: where the guest's picture lies in a window, and which of its pixels shows where.
+
+Pure geometry, no pixels. A picture is enlarged by repeating its pixels, never by mixing them.
+Destination column X shows source column ``X * source_width // width`` and rows alike, so what a
+part of the picture covers depends on that part alone: parts drawn one by one equal the whole.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.display.report import Rect, ScreenInfo
+
+#: Aspects nearer than this to square pixels are square: 1366x768 is not quite 16:9 either.
+SQUARE_TOLERANCE = 0.01
+#: Whole factors tried for text; 16 x 400 lines is beyond any screen.
+MAX_FACTOR = 16
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Viewport:
+    """A picture of `source` pixels shown `width` x `height` large at (`x`, `y`) of a window."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    source: Size
+    #: Source column of each destination column, and source row of each row: (width,), (height,).
+    columns: NDArray[np.intp] = field(init=False, repr=False, compare=False)
+    rows: NDArray[np.intp] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        columns, rows = self.source
+        object.__setattr__(self, "columns", np.arange(self.width) * columns // self.width)
+        object.__setattr__(self, "rows", np.arange(self.height) * rows // self.height)
+
+    @property
+    def factors(self) -> Size | None:
+        """Times that each pixel is repeated in x and y, or None where that is uneven."""
+        columns, rows = self.source
+        if self.width % columns or self.height % rows:
+            return None
+        return self.width // columns, self.height // rows
+
+    def place(self, rect: Rect) -> Rect:
+        """Where a part of the picture lies in the window.
+
+        >>> Viewport(10, 0, 320, 240, (320, 200)).place(Rect(0, 1, 8, 4))
+        Rect(x=10, y=2, width=8, height=4)
+        """
+        columns, rows = self.source
+        left = -(-rect.x * self.width // columns)
+        top = -(-rect.y * self.height // rows)
+        right = -(-(rect.x + rect.width) * self.width // columns)
+        bottom = -(-(rect.y + rect.height) * self.height // rows)
+        return Rect(self.x + left, self.y + top, right - left, bottom - top)
+
+
+def pixel_height(info: ScreenInfo, *, square: bool = False) -> float:
+    """How many times higher than wide a pixel is on the monitor: 1.2 for 320x200 shown 4:3."""
+    ratio = info.width / (info.height * info.aspect)
+    return 1.0 if square or abs(ratio - 1) < SQUARE_TOLERANCE else ratio
+
+
+def scaled_size(info: ScreenInfo, scale: int, *, square: bool = False) -> Size:
+    """Size of the picture with every column `scale` pixels wide.
+
+    Graphics get the height that their aspect asks for; rows are repeated unevenly where that is
+    no whole factor, which hardly shows. Text gets the whole factor nearest to it: 80x25 at scale 1
+    is 720x400, since at the true 540 lines some strokes of every glyph would be twice as thick as
+    others. No picture gets fewer rows than it has.
+
+    Args:
+        info: The picture.
+        scale: Window pixels that a column takes.
+        square: Ignore the aspect.
+
+    >>> vga = ScreenInfo(320, 200, 4 / 3, 0, "320x200x256", 4096, "flags")
+    >>> scaled_size(vga, 2), scaled_size(vga, 5), scaled_size(vga, 2, square=True)
+    ((640, 480), (1600, 1200), (640, 400))
+    """
+    ratio = pixel_height(info, square=square) * scale
+    if _is_text(info):
+        return info.width * scale, info.height * max(1, round(ratio))
+    return info.width * scale, max(info.height, round(info.height * ratio))
+
+
+def fitted_size(info: ScreenInfo, room: Size, *, square: bool = False) -> Size:
+    """The largest crisp size that fits into `room`; smaller than life only if nothing else fits.
+
+    Args:
+        info: The picture.
+        room: Width and height there is.
+        square: Ignore the aspect.
+
+    >>> text = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", 4096, "flags")
+    >>> fitted_size(text, (1920, 820)), fitted_size(text, (1920, 1200))
+    ((1440, 800), (1440, 1200))
+    """
+    width, height = room
+    ratio = pixel_height(info, square=square)
+    if _is_text(info) and ratio != 1.0:
+        fitted = _whole_factors(info, room)
+    else:
+        sizes = [
+            scaled_size(info, scale, square=square)
+            for scale in range(max(1, math.ceil(1 / ratio)), width // info.width + 1)
+        ]
+        fitted = max((size for size in sizes if size[1] <= height), default=None)
+    return fitted or _shrunk(info, room, ratio)
+
+
+def _is_text(info: ScreenInfo) -> bool:
+    return info.mode_name.startswith("text")
+
+
+def _whole_factors(info: ScreenInfo, room: Size) -> Size | None:
+    """Of all whole factors that fit, those nearest to the aspect; of equals the largest."""
+    best: tuple[float, int] | None = None
+    size: Size | None = None
+    for fx in range(1, min(MAX_FACTOR, room[0] // info.width) + 1):
+        for fy in range(1, min(MAX_FACTOR, room[1] // info.height) + 1):
+            width, height = info.width * fx, info.height * fy
+            error = round(abs(math.log(width / height / info.aspect)), 2)
+            if best is None or (-error, width * height) > best:
+                best, size = (-error, width * height), (width, height)
+    return size
+
+
+def _shrunk(info: ScreenInfo, room: Size, ratio: float) -> Size:
+    height = info.height * ratio
+    factor = min(room[0] / info.width, room[1] / height)
+    return max(1, int(info.width * factor)), max(1, int(height * factor))

@@ -1,0 +1,155 @@
+"""Show a picture FILE in 256 colours; an animated GIF plays, and only rows that change are stored.
+
+Mode 13h has 320x200 pixels that are 5:6, so a picture is fitted as it will look on a 4:3 monitor,
+in the middle, with a black border. A still picture is drawn and the workload ends. An animation
+plays as often as its file says; one that should go on for ever plays once, so that headless runs
+end. Its timing is kept to the nearest frame of 60 Hz.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.guest.workload import Guest, Slices, WorkloadError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+WIDTH, HEIGHT = 320, 200
+#: Height to width of a pixel on a 4:3 monitor.
+PIXEL_ASPECT = 6 / 5
+#: Colour 0 is the border's black; the picture has the others.
+COLOURS = 255
+#: Frames that are looked at to choose an animation's colours, and the most that are played.
+SAMPLES, MAX_FRAMES = 12, 2000
+#: Milliseconds of a GIF frame that names none, or less than a monitor shows: as in browsers.
+DEFAULT_MS, LEAST_MS = 100, 20
+
+
+def workload(guest: Guest, file: str) -> Slices:
+    """Show `file`: anything that Pillow reads."""
+    film = load(file)
+    guest.set_mode(0x13)
+    return _play(guest, film)
+
+
+@dataclass(frozen=True)
+class Film:
+    """Pictures as mode 13h holds them."""
+
+    palette: NDArray[np.uint8]  # (256, 3)
+    pictures: list[NDArray[np.uint8]]  # (HEIGHT, WIDTH) each
+    #: Frames of 60 Hz that each is shown.
+    durations: list[int]
+    rounds: int
+
+
+def load(file: str) -> Film:
+    """Read and convert a picture file.
+
+    Raises:
+        WorkloadError: It cannot be read, or is no picture.
+    """
+    from PIL import Image, ImageSequence, UnidentifiedImageError
+
+    try:
+        data = Path(file).read_bytes()
+    except OSError as error:
+        raise WorkloadError(f"{file}: {error.strerror}; name a picture file") from None
+    if not data:
+        raise WorkloadError(f"{file}: the file is empty; name a picture file")
+    try:
+        with Image.open(BytesIO(data)) as image:
+            rounds = image.info.get("loop", 1)
+            frames = [_fitted(f) for f in islice(ImageSequence.Iterator(image), MAX_FRAMES)]
+    except UnidentifiedImageError:
+        raise WorkloadError(f"{file}: not a picture that Pillow can read") from None
+    except Exception as error:
+        # What a decoder raises for a broken file depends on the format.
+        raise WorkloadError(f"{file}: a damaged picture: {_one_line(error)}") from None
+    palette, pictures = _quantise([picture for picture, _ in frames])
+    return Film(palette, pictures, _durations([ms for _, ms in frames]), max(rounds, 1))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _fitted(image: Image.Image) -> tuple[Image.Image, float]:
+    """An RGB picture of the screen's size, and how many milliseconds it is shown."""
+    from PIL import Image, ImageOps
+
+    milliseconds = image.info.get("duration", 0)
+    picture = ImageOps.exif_transpose(image).convert("RGBA")
+    scale = min(WIDTH / picture.width, HEIGHT * PIXEL_ASPECT / picture.height)
+    size = (
+        max(round(picture.width * scale), 1),
+        max(round(picture.height * scale / PIXEL_ASPECT), 1),
+    )
+    picture = picture.resize(size, Image.Resampling.LANCZOS)
+    screen = Image.new("RGBA", (WIDTH, HEIGHT), (0, 0, 0, 255))
+    screen.alpha_composite(picture, ((WIDTH - size[0]) // 2, (HEIGHT - size[1]) // 2))
+    return screen.convert("RGB"), milliseconds
+
+
+def _durations(milliseconds: list[float]) -> list[int]:
+    """Frames of 60 Hz for each, at least one; rounding does not add up."""
+    lasting = [ms if ms >= LEAST_MS else DEFAULT_MS for ms in milliseconds]
+    ends = np.cumsum([0, *lasting]) * 60 / 1000
+    return [max(round(end) - round(start), 1) for start, end in pairwise(ends.tolist())]
+
+
+def _quantise(
+    frames: list[Image.Image],
+) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]]]:
+    """One palette for all frames, as the DAC's 6 bits show it, and the frames in its numbers."""
+    from PIL import Image
+
+    samples = frames[:: -(-len(frames) // SAMPLES)]
+    sheet = Image.new("RGB", (WIDTH, HEIGHT * len(samples)))
+    for i, frame in enumerate(samples):
+        sheet.paste(frame, (0, HEIGHT * i))
+    still = len(frames) == 1
+    # One round of k-means lessens the error by a third and takes as long again as the median cut.
+    chosen = sheet.quantize(COLOURS, Image.Quantize.MEDIANCUT, kmeans=1 if still else 0)
+    colours = np.array(chosen.getpalette() or [], np.int64).reshape(-1, 3)[:COLOURS]
+    colours = np.minimum(colours + 2, 255) >> 2
+    palette = np.zeros((256, 3), np.uint8)
+    palette[1 : 1 + len(colours)] = colours << 2 | colours >> 4
+    reference = Image.new("P", (1, 1))
+    reference.putpalette(palette.tobytes())
+    # Dithering pleases in a still picture; in a moving one it makes all rows change.
+    dither = Image.Dither.FLOYDSTEINBERG if still else Image.Dither.NONE
+    pictures = [
+        np.array(frame.quantize(palette=reference, dither=dither), np.uint8) for frame in frames
+    ]
+    return palette, pictures
+
+
+def _play(guest: Guest, film: Film) -> Slices:
+    canvas = guest.canvas
+    canvas.set_palette(film.palette)
+    shown: NDArray[np.uint8] | None = None
+    for _ in range(film.rounds):
+        for picture, duration in zip(film.pictures, film.durations, strict=True):
+            for first, end in _changed_rows(shown, picture):
+                canvas.blit(0, first, picture[first:end])
+            shown = picture
+            for _ in range(duration if len(film.pictures) > 1 else 1):
+                yield
+
+
+def _changed_rows(old: NDArray[np.uint8] | None, new: NDArray[np.uint8]) -> list[tuple[int, int]]:
+    """Runs of rows that differ, half-open."""
+    if old is None:
+        return [(0, len(new))]
+    changed = np.concatenate(([False], (old != new).any(axis=1), [False]))
+    edges = np.flatnonzero(changed[1:] != changed[:-1]).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))

@@ -1,0 +1,50 @@
+"""`vgaemu info`: versions, and which displays and dirty-log keepers work here."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from vgaemu import __version__
+
+
+def lines() -> list[str]:
+    """One fact a line."""
+    from vgaemu.memslot import KEEPERS
+
+    return [
+        f"vgaemu {__version__}, Python {platform.python_version()} on {platform.platform()}",
+        *(f"{name} {_installed(name)}" for name in ("numpy", "pillow", "pygame", "pygame-ce")),
+        f"display null: yes; window: {_window()}",
+        f"dirty log: {', '.join(KEEPERS)}",
+        f"/dev/kvm, which 'bench harvest' compares with: {_kvm()}",
+    ]
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _window() -> str:
+    from vgaemu.display.errors import DisplayError
+    from vgaemu.display.window import probe
+
+    try:
+        return f"yes ({probe()})"
+    except DisplayError as error:
+        return f"no: {error}"
+
+
+def _kvm() -> str:
+    if sys.platform != "linux":
+        return "no: only Linux has it"
+    try:
+        os.close(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        return f"no: {error.strerror}"
+    return "yes"

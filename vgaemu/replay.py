@@ -1,0 +1,108 @@
+"""Replaying a tape: on a machine, onto a display, into a picture and a list of what was read."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.display.report import Display
+from vgaemu.guest.workload import Guest, Slices
+from vgaemu.machine import Machine
+from vgaemu.tape import START, Player, Tape, expand
+from vgaemu.vga.device import Vga
+from vgaemu.vga.render import make_renderer
+from vgaemu.vga.scanout import scanout_of
+
+#: Operations a frame in a window, where one wants to see the picture come into being.
+WINDOW_PER_FRAME = 500
+#: Read-backs written to a file in one go.
+CHUNK_READBACKS = 1 << 16
+
+
+def replay(
+    path: str | Path,
+    *,
+    screenshot: Path | None = None,
+    readbacks: Path | None = None,
+    display: str | Display = "null",
+    per_frame: int | None = None,
+    speed: float = 1.0,
+) -> None:
+    """Play a tape on a new machine.
+
+    Args:
+        path: The tape; gzipped or not.
+        screenshot: Where to save the last picture, cursor and blinking shown.
+        readbacks: Where to write the logged reads, as JSON.
+        display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`.
+        per_frame: Operations played between two frames; by default all in one frame, or
+            `WINDOW_PER_FRAME` with a window.
+        speed: Frames a second over 60, in a window.
+
+    Raises:
+        TapeError: The tape cannot be read, or what is in it is no tape.
+        OSError: A file cannot be written.
+    """
+    window = display == "window"
+    if per_frame is None and window:
+        per_frame = WINDOW_PER_FRAME
+    with Tape(path) as tape:
+        guest = _TapeGuest(tape, per_frame, keep_readbacks=readbacks is not None)
+        with Machine(guest.workload, display=display, vram_mib=tape.vram_mib) as machine:
+            machine.run(speed=speed if window else 0)
+            rgb = picture(machine.vga)
+            if screenshot is not None:
+                save_picture(rgb, screenshot)
+            if readbacks is not None:
+                height, width = rgb.shape[:2]
+                write_readbacks(readbacks, tape.name, (width, height), guest.readbacks)
+
+
+class _TapeGuest:
+    """A workload that plays a tape."""
+
+    def __init__(self, tape: Tape, per_frame: int | None, *, keep_readbacks: bool) -> None:
+        self._tape = tape
+        self._per_frame = per_frame
+        self._keep = keep_readbacks
+        self.readbacks = array("H")
+
+    def workload(self, guest: Guest) -> Slices:
+        """Bring the machine to where tapes start, then play some operations a frame."""
+        Player(guest, (op for start in START for op in expand(start))).play()
+        player = Player(guest, self._tape, keep_readbacks=self._keep)
+        self.readbacks = player.readbacks
+        while player.play(self._per_frame):
+            yield
+
+
+def picture(vga: Vga) -> NDArray[np.uint8]:
+    """(height, width, 3) uint8: what the device shows now, drawn afresh, cursor and blink shown."""
+    scanout = scanout_of(vga)
+    frame = np.zeros((scanout.height, scanout.width), np.uint32)
+    make_renderer(vga.slot.array, scanout).draw_all(frame)
+    return (frame[:, :, None] >> np.array([16, 8, 0], np.uint32)).astype(np.uint8)
+
+
+def save_picture(rgb: NDArray[np.uint8], path: Path) -> None:
+    """Write a picture as an image file, in the format that the suffix names."""
+    from PIL import Image
+
+    Image.fromarray(rgb).save(path)
+
+
+def write_readbacks(
+    path: Path, name: str, size: tuple[int, int], readbacks: array[int]
+) -> None:
+    """Write ``{"name": ..., "size": [w, h], "readbacks": [...]}``, however many there are."""
+    with path.open("w", encoding="utf-8") as file:
+        head = json.dumps({"name": name, "size": size, "readbacks": []}, separators=(",", ":"))
+        file.write(head.removesuffix("]}"))
+        for at in range(0, len(readbacks), CHUNK_READBACKS):
+            values = readbacks[at : at + CHUNK_READBACKS]
+            file.write(("," if at else "") + ",".join(map(str, values)))
+        file.write("]}\n")
