@@ -337,7 +337,7 @@ class Tape:
 
     def _parse(self, text: str) -> Any:
         try:
-            return json.loads(text)
+            return json.loads(text.rstrip())
         except json.JSONDecodeError as error:
             self._line += error.lineno - 1
             raise self._error(f"not JSON: {error.msg} at column {error.colno}") from None

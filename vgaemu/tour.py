@@ -16,6 +16,8 @@ from vgaemu.machine import Machine, unwritable
 if TYPE_CHECKING:
     from PIL import Image
 
+    from vgaemu.display.report import Display
+
 #: The contact sheet, in pixels: pictures 4:3 as on a monitor, in rows of three.
 SHEET = Path("tour.png")
 CELL_WIDTH, CELL_HEIGHT, GAP, A_ROW = 640, 480, 16, 3
@@ -29,13 +31,18 @@ def tour() -> int:
         The exit status: 0, or 2 if the picture cannot be written.
     """
     try:
-        from vgaemu.display.window import WindowDisplay
-
-        with Machine("tour", display=WindowDisplay(), free=True) as machine:
+        with Machine("tour", display=open_window(), free=True) as machine:
             machine.run()
     except DisplayError:
         return headless()
     return 0
+
+
+def open_window() -> Display:
+    """The window; without a display a `DisplayError`."""
+    from vgaemu.display.window import WindowDisplay
+
+    return WindowDisplay()
 
 
 def headless() -> int:

@@ -122,7 +122,7 @@ class PackedSurface(Surface):
     def __init__(
         self, guest: Guest, gpa: int, width: int, height: int, pitch: int, bits: int = 8
     ) -> None:
-        super().__init__(guest, width, height, min(1 << bits, 1 << 24))
+        super().__init__(guest, width, height, 256 if bits == 8 else 1 << 24)
         self._gpa = gpa
         self._pitch = pitch
         self._format = FORMATS[bits]
@@ -175,8 +175,8 @@ class PlanarSurface(Surface):
         for first, count, mask in _byte_columns(x, width):
             self._set(GRAPHICS, 8, mask)
             self._fill_bytes(first, y, count, height, whole=mask == 0xFF)
-        self._set(GRAPHICS, 8, 0xFF)
-        self._set(GRAPHICS, 1, 0x00)
+        for index, value in ((8, 0xFF), (1, 0x00), (0, 0x00)):
+            self._set(GRAPHICS, index, value)
 
     def _fill_bytes(self, first: int, y: int, count: int, height: int, whole: bool) -> None:
         guest, gpa = self._guest, 0xA0000 + y * self._pitch + first

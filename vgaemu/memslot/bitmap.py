@@ -171,7 +171,6 @@ class DirtyLog:
     def __init__(
         self,
         npages: int,
-        *,
         run: Span | None = None,
         flags: bytes | None = None,
         words: Words | None = None,

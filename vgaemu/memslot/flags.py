@@ -1,13 +1,15 @@
-"""`flags`: one byte a page, marked by a plain byte store and cleared only where found set.
+"""`flags`: one byte a page, set by a plain byte store and cleared only where found set.
 
-The fast default. A mark is a single byte store, which needs no read-modify-write and therefore no
-lock under the GIL. The harvest never clears what it did not see: it looks, clears exactly the
-flags that it found, and packs them to KVM words only if somebody asks.
+The fast default. By the invariant a page that is not dirty is write-protected, and a page is made
+writable only by marking it. So one byte says both: 1 is dirty and writable, 0 is clean and
+protected. A fault sets it in one store, a harvest clears and protects in one, and there is no order
+of two steps to get wrong. A byte store needs no read-modify-write and so, under the GIL, no lock.
 
-Sound under the GIL because every step that must not be torn is one C call that keeps it: `find`,
-`bytes`, a slice assignment, and numpy calls on at most `CHUNK_WORDS` elements (numpy releases the
-GIL above 500, and a harvest that loses the GIL to busy guest threads stalls for milliseconds).
-Without the GIL, `LockedFlagsKeeper` takes its place.
+The harvest never clears what it did not see: it looks, clears exactly what it found, and packs that
+to KVM words only if somebody asks. Sound under the GIL because every step that must not be torn is
+one C call that keeps it: `find`, `bytes`, a slice assignment, and numpy calls on at most
+`CHUNK_WORDS` elements (numpy releases the GIL above 500, and a harvest that loses the GIL to busy
+guest threads stalls for milliseconds). Without the GIL, `LockedFlagsKeeper` takes its place.
 """
 
 from __future__ import annotations
@@ -24,60 +26,45 @@ CHUNK_WORDS = 480
 
 
 class FlagsKeeper(Keeper):
-    """A byte a page; see the module for why it needs no lock."""
+    """A byte a page, `writable`; see the module for why it is the dirty map, too."""
 
     name = "flags"
 
     def __init__(self, npages: int) -> None:
         """Start clean."""
         super().__init__(npages)
-        self._dirty = bytearray(len(self.writable))
-        self._zeros = memoryview(bytes(len(self._dirty)))
+        self._zeros = memoryview(bytes(len(self.writable)))
         # Between two memoryviews a slice is assigned without a temporary copy.
-        self._dirty_view = memoryview(self._dirty)
-        self._writable_view = memoryview(self.writable)
-        # The same bytes, eight pages an element: what is found in one look is cleared in one store.
-        dirty8 = np.frombuffer(self._dirty, np.uint64)
-        writable8 = np.frombuffer(self.writable, np.uint64)
-        self._chunks = [
-            (slice(i, i + CHUNK_WORDS), dirty8[i : i + CHUNK_WORDS], writable8[i : i + CHUNK_WORDS])
-            for i in range(0, len(dirty8), CHUNK_WORDS)
-        ]
+        self._flags = memoryview(self.writable)
+        # The same bytes, eight pages an element.
+        flags8 = np.frombuffer(self.writable, np.uint64)
+        self._chunks = [flags8[i : i + CHUNK_WORDS] for i in range(0, len(flags8), CHUNK_WORDS)]
 
     def fault(self, page: int) -> None:
-        """Writable first, dirty second: the other order can leave a page writable and unmarked."""
+        """Unprotect and mark in one store."""
         self.writable[page] = 1
-        self._dirty[page] = 1
         self.counters.faults += 1
 
     def fault_range(self, start: int, end: int) -> None:
-        """The same two steps for all pages at once; a mark too many is no harm."""
-        protected = self.writable.count(0, start, end)
-        if not protected:
-            return
-        self.counters.faults += protected
-        ones = b"\1" * (end - start)
-        self._writable_view[start:end] = ones
-        self._dirty_view[start:end] = ones
+        """All pages at once; to mark one again that a harvest took meanwhile is no harm."""
+        self.counters.faults += self.writable.count(0, start, end)
+        self._flags[start:end] = b"\1" * (end - start)
 
     def harvest(self) -> DirtyLog:
-        """One run of dirty pages costs two slice assignments; scattered ones, two passes."""
-        dirty = self._dirty
-        start = dirty.find(1)
+        """One run of dirty pages costs a slice assignment; scattered ones, a copy and an XOR."""
+        flags = self.writable
+        start = flags.find(1)
         if start < 0:
             return self.nothing_dirty
-        end = dirty.find(0, start)
+        end = flags.find(0, start)
         if end < 0:
-            end = len(dirty)
-        if dirty.find(1, end) < 0:
-            zeros = self._zeros[: end - start]
-            self._dirty_view[start:end] = zeros
-            self._writable_view[start:end] = zeros
-            log = DirtyLog(self.npages, run=(start, end))
+            end = len(flags)
+        if flags.find(1, end) < 0:
+            self._flags[start:end] = self._zeros[: end - start]
+            log = DirtyLog(self.npages, (start, end))
         else:
-            found = self._harvest_scattered()
-            end = found.rfind(1) + 1
-            log = DirtyLog(self.npages, flags=found)
+            end = flags.rfind(1) + 1
+            log = DirtyLog(self.npages, None, self._take_scattered())
         counters = self.counters
         counters.protect_calls += 1
         counters.protected_pages += end - start
@@ -86,22 +73,20 @@ class FlagsKeeper(Keeper):
         counters.flushes += 1
         return log
 
-    def _harvest_scattered(self) -> bytes:
-        """Snapshot, then clear and protect: one 0/1 byte a page, as found."""
-        found = bytes(self._dirty)
-        found8 = np.frombuffer(found, np.uint64)
-        for chunk, dirty8, writable8 in self._chunks:
+    def _take_scattered(self) -> bytes:
+        """Snapshot the map, clear and protect what is dirty in it; one 0/1 byte a page."""
+        taken = []
+        for flags8 in self._chunks:
+            found = flags8.copy()
             # Only a harvest clears, so what was found is still set and "^" clears exactly that;
             # what has been marked since then stays.
-            dirty8 ^= found8[chunk]
-            # The invariant, enforced: what is not dirty is protected.
-            writable8 &= dirty8
-        return found
+            flags8 ^= found
+            taken.append(found.data)
+        return b"".join(taken)
 
     def start(self) -> None:
-        """Drop all marks, then protect everything."""
-        self._dirty_view[:] = self._zeros
-        self._writable_view[:] = self._zeros
+        """Drop all marks and protect everything in one store."""
+        self._flags[:] = self._zeros
 
 
 class LockedFlagsKeeper(FlagsKeeper):
@@ -113,12 +98,12 @@ class LockedFlagsKeeper(FlagsKeeper):
         self._mmu_lock = threading.Lock()
 
     def fault(self, page: int) -> None:
-        """Make `page` writable and mark it under the lock that the harvest holds."""
+        """Unprotect and mark under the lock that the harvest holds."""
         with self._mmu_lock:
             super().fault(page)
 
     def fault_range(self, start: int, end: int) -> None:
-        """Make the pages writable and mark them under the lock that the harvest holds."""
+        """Unprotect and mark under the lock that the harvest holds."""
         with self._mmu_lock:
             super().fault_range(start, end)
 

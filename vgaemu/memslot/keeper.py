@@ -5,7 +5,8 @@ A *keeper* remembers which pages of a slot were written. Emulated here: one prot
 its page protected takes a write fault. Not emulated: large pages, access bits, a real TLB.
 
 Invariant (M. Tsirkin, kernel commit edde99ce): while stores are logged, every page is either dirty
-in the live map, or write-protected, or in the middle of a fault that is about to mark it.
+in the live map, or write-protected. Whoever unprotects a page therefore marks it in the same step,
+or holds a lock until it has.
 """
 
 from __future__ import annotations
@@ -55,10 +56,10 @@ class Keeper(ABC):
 
     @abstractmethod
     def fault(self, page: int) -> None:
-        """Take a write fault: make `page` writable, then mark it dirty. The data has landed."""
+        """Take a write fault: make `page` writable and mark it dirty. The data has landed."""
 
     def fault_range(self, start: int, end: int) -> None:
-        """Take the faults of one store to the pages `start` to `end` (exclusive)."""
+        """Take the faults of one store that reached the pages `start` to `end` (exclusive)."""
         page = self.writable.find(0, start, end)
         while page >= 0:
             self.fault(page)
@@ -73,10 +74,10 @@ class Keeper(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Begin to log: drop all marks, *then* write-protect everything.
+        """Begin to log: drop all marks and write-protect everything.
 
-        The other order loses pages: a store between the two steps would fault, and its mark would
-        be dropped while its page stays writable.
+        In one step, under a lock, or in this order: were it the other, a store in between would
+        fault, and its mark would be dropped while its page stays writable.
         """
 
     def stop(self) -> None:

@@ -4,8 +4,8 @@ Emulated: 4 KiB pages, one dirty bit each, write protection and faults on the st
 four-step `get_dirty_log` of the 2012 patch. Not emulated: large pages, read-only slots.
 
 Store order, always: the data lands, *then* the page is looked at, then on a fault it is made
-writable, then marked. So a store is reported by the first harvest that starts after it, or, when
-it runs beside one or beside another store's fault on its page, by the next; never by none.
+writable and marked. So a store is reported by the first harvest that starts after it, or, when
+it runs beside one, by the next; never by none.
 
 The log is destructive and has one source, but may have many readers: it is drained once and the
 dirt is fanned out, so a display, a migration and a script never steal from each other
@@ -175,14 +175,13 @@ class Memslot:
             MemslotError: The store does not lie inside the slot; nothing was written.
         """
         end = offset + len(data)
-        if not 0 <= offset < end <= self.nbytes:
-            return self._check_empty(offset, end)
+        if offset < 0 or end > self.nbytes:
+            raise self._outside(offset, end)
         self._memory[offset:end] = data
         page = offset >> PAGE_SHIFT
-        last = end - 1 >> PAGE_SHIFT
-        if page != last:
-            self._fault_range(page, last + 1)
-        elif not self._writable[page]:
+        if page != end - 1 >> PAGE_SHIFT:
+            self._look(offset, end)
+        elif not self._writable[page] and offset < end:
             self._fault(page)
 
     def mark_dirty(self, offset: int, length: int) -> None:
@@ -192,14 +191,18 @@ class Memslot:
             MemslotError: The range does not lie inside the slot.
         """
         end = offset + length
-        if not 0 <= offset < end <= self.nbytes:
-            return self._check_empty(offset, end)
-        page = offset >> PAGE_SHIFT
-        last = end - 1 >> PAGE_SHIFT
-        if page != last:
-            self._fault_range(page, last + 1)
-        elif not self._writable[page]:
-            self._fault(page)
+        if offset < 0 or end > self.nbytes or length < 0:
+            raise self._outside(offset, end)
+        self._look(offset, end)
+
+    def _look(self, offset: int, end: int) -> None:
+        """Bytes have landed: fault if a page of theirs is protected."""
+        page, last = offset >> PAGE_SHIFT, end - 1 >> PAGE_SHIFT
+        if offset < end and self._writable.find(0, page, last + 1) >= 0:
+            if page == last:
+                self._fault(page)
+            else:
+                self._fault_range(page, last + 1)
 
     def read(self, offset: int, length: int) -> bytes:
         """Load bytes.
@@ -208,8 +211,8 @@ class Memslot:
             MemslotError: The range does not lie inside the slot.
         """
         end = offset + length
-        if not 0 <= offset < end <= self.nbytes:
-            self._check_empty(offset, end)
+        if offset < 0 or end > self.nbytes or length < 0:
+            raise self._outside(offset, end)
         return bytes(self.memory[offset:end])
 
     def get_dirty_log(self) -> DirtyLog:
@@ -248,13 +251,11 @@ class Memslot:
             for view in self._views:
                 view._pending = self._nothing_dirty
 
-    def _check_empty(self, offset: int, end: int) -> None:
-        """Let a range pass that holds no byte, refuse any other."""
-        if not 0 <= offset == end <= self.nbytes:
-            raise MemslotError(
-                f"{end - offset} bytes at offset {offset:#x} do not lie inside a slot of "
-                f"{self.nbytes:#x}"
-            )
+    def _outside(self, offset: int, end: int) -> MemslotError:
+        return MemslotError(
+            f"{end - offset} bytes at offset {offset:#x} do not lie inside a slot of "
+            f"{self.nbytes:#x}"
+        )
 
     def __repr__(self) -> str:
         return f"Memslot({self.npages} pages, gfn {self.base_gfn:#x}, dirty_log={self.dirty_log!r})"

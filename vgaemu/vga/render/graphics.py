@@ -140,6 +140,7 @@ class TrueColourRenderer(RowRenderer):
         # A dword at every third byte; the last pixel has no fourth byte to read along.
         dwords = rows[:, : rows.shape[1] // 4 * 4].view("<u4")
         body = as_strided(dwords, (len(rows), width - 1), (rows.strides[0], 3))
-        np.bitwise_and(body, 0x00FFFFFF, out=out[:, :-1])
+        np.copyto(out[:, :-1], body)
+        np.bitwise_and(out, 0x00FFFFFF, out=out)
         last = rows[:, -3:].astype(np.uint32)
         out[:, -1] = last[:, 0] | last[:, 1] << 8 | last[:, 2] << 16

@@ -274,11 +274,15 @@ class TextRenderer(Renderer):
     def draw_all(self, frame: Frame) -> None:
         """Every cell, in the fonts that are in plane 2 now."""
         self._reload_fonts()
-        self._keys.fill(STALE)
+        every = range(len(self._bands))
         if self.scanout.blank:
             frame.fill(0)
-            return
-        self._draw_bands(frame, range(len(self._bands)))
+        elif self._uniform:
+            self._keys[:] = self._keys_of(every)
+            self._draw_block(frame, 0, len(every))
+        else:
+            self._keys.fill(STALE)
+            self._draw_bands(frame, every)
 
     def draw_changes(self, frame: Frame, spans: list[Span]) -> list[Rect]:
         """The cells whose look changed; `spans` says where to look for new characters."""

@@ -1,0 +1,56 @@
+"""Each example runs by itself and prints what a newcomer should see."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vgaemu
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+#: Example -> what it prints, in this order.
+PRINTS = {
+    "hello.py": ["Hello"],
+    "palette.py": [
+        "picture stored: 16 dirty pages, 64000 pixels drawn",
+        "colour changed: 0 dirty pages, 64000 pixels drawn",
+    ],
+    "dirty_log.py": [
+        "pages [5, 8, 9, 200]",
+        "words ['0x320', '0x0', '0x0', '0x100']",
+        "spans [(5, 10), (200, 201)]",
+        "spans [(5, 6), (8, 10), (200, 201)]",
+        "again []",
+        "other [5, 8, 9, 200]",
+    ],
+    "own_display.py": ["text 80x25: 720x400", "frame 1: 9x16 at 0,0", "#######", "done"],
+    "test_with_vgaemu.py": ["3 passed"],
+}
+
+
+def run(name, folder):
+    command = ["-m", "pytest", "-p", "no:cacheprovider"] if name.startswith("test_") else []
+    package = str(Path(vgaemu.__file__).parents[1])
+    environment = os.environ | {"PYTHONPATH": package, "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, *command, str(EXAMPLES / name)],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=60,
+        encoding="utf-8",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PRINTS)
+def test_example(name, tmp_path):
+    done = run(name, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    at = 0
+    for text in PRINTS[name]:
+        assert text in done.stdout[at:]
+        at = done.stdout.index(text, at) + len(text)
+    assert (tmp_path / "hello.png").exists() == (name == "hello.py")
+
+
+def test_every_example_is_tested():
+    assert sorted(path.name for path in EXAMPLES.glob("*.py")) == sorted(PRINTS)

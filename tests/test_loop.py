@@ -1,0 +1,196 @@
+"""The display loop: what is drawn, reported and counted, and what may happen between its steps."""
+
+import numpy as np
+import pytest
+from shadow import ShadowDisplay, Watched
+
+from vgaemu.display.loop import DisplayLoop
+from vgaemu.display.null import NullDisplay
+from vgaemu.display.report import Display
+from vgaemu.display.screen import MAX_RECTS, Screen, ScreenError, merge_rects
+from vgaemu.memslot import Memslot
+from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.modes import set_mode
+from vgaemu.vga.render import Rect
+
+
+@pytest.fixture
+def graphics():
+    vga = Vga(Memslot(64))
+    set_mode(vga, 0x13)
+    watched = Watched(vga, span_pages=64)
+    watched.frame()
+    return watched
+
+
+def test_only_rows_of_dirty_pages_are_drawn(graphics):
+    graphics.vga.store(0xA0000 + 320 * 50, b"\x0f" * 10)  # page 3: bytes 12288-16383
+    report = graphics.frame()
+    assert graphics.display.rects == [Rect(0, 38, 320, 14)]
+    assert report.pixels == 320 * 14
+    assert report.dirty_pages.tolist() == [3]
+    assert report.spans == [(3, 4)]
+    assert report.faults == 1
+
+
+@pytest.mark.parametrize(("span_pages", "pages"), [(64, 13), (8, 2), (16, 13)])
+def test_a_span_takes_the_clean_pages_between_along(span_pages, pages):
+    vga = Vga(Memslot(64))
+    set_mode(vga, 0x13)
+    watched = Watched(vga, span_pages=span_pages)
+    watched.frame()
+    vga.store(0xA0000 + 4096, b"\x01")
+    vga.store(0xA0000 + 4096 * 13, b"\x01")
+    report = watched.frame()
+    assert len(report.dirty_pages) == 2
+    assert report.span_pages == pages
+
+
+def test_clean_rectangles_are_named_for_displays_that_show_them():
+    vga = Vga(Memslot(64))
+    set_mode(vga, 0x13)
+    display = ShadowDisplay()
+    display.shows_clean_rects = True
+    loop = DisplayLoop(vga, display, span_pages=64)
+    loop.frame()
+    vga.store(0xA0000, b"\x01")
+    vga.store(0xA0000 + 63999, b"\x01")
+    report = loop.frame()
+    assert report.pixels == 64000
+    assert report.clean_rects == [Rect(0, 13, 320, 179)]
+
+
+def test_a_quiet_frame_draws_nothing_and_still_reaches_the_display(graphics):
+    before = len(graphics.display.reports)
+    report = graphics.frame()
+    assert len(graphics.display.reports) == before + 1
+    assert (report.pixels, report.spans, report.redraw, graphics.display.rects) == (0, [], "", [])
+
+
+def test_statistics_add_up(graphics):
+    for i in range(10):
+        graphics.vga.store(0xA0000 + 4096 * i, b"\x07")
+        graphics.frame()
+    totals = graphics.loop.stats.totals
+    reports = graphics.display.reports
+    assert totals.frames == len(reports) == 11
+    assert totals.pixels == sum(report.pixels for report in reports)
+    assert totals.pages == sum(len(report.dirty_pages) for report in reports)
+    summary = graphics.loop.stats.summary()
+    assert set(summary["harvest_ns"]) == {"p50", "p90", "p99", "max"}
+    assert 0 < summary["harvest_ns"]["p50"] <= summary["harvest_ns"]["max"]
+
+
+def test_reading_the_log_beside_the_loop_steals_nothing(graphics):
+    vga = graphics.vga
+    mine = vga.slot.subscribe()
+    vga.store(0xA0000, b"\x05")
+    assert mine.get_dirty_log().pages().tolist() == [0]
+    assert vga.slot.get_dirty_log().pages().tolist()  # the slot's own view, too
+    assert graphics.frame().dirty_pages.tolist() == [0]
+
+
+@pytest.mark.parametrize("start_mode", [3, 0x13, 0x12])
+@pytest.mark.parametrize("new_mode", [3, 0x13, 0x12, 0x06])
+def test_a_change_between_harvest_and_draw_costs_one_wrong_frame_never_two(start_mode, new_mode):
+    vga = Vga(Memslot(64))
+    set_mode(vga, start_mode)
+    display = ShadowDisplay()
+    loop = DisplayLoop(vga, display)
+    loop.frame()
+    harvest = loop._log.get_dirty_log
+
+    def harvest_then_guest():
+        log = harvest()
+        set_mode(vga, new_mode)
+        base = 0xA0000 if new_mode >= 0x10 else 0xB8000
+        vga.store(base, np.arange(8000, dtype=np.uint8).tobytes())
+        return log
+
+    loop._log.get_dirty_log = harvest_then_guest
+    loop.frame()
+    loop._log.get_dirty_log = harvest
+    loop.frame()
+    assert np.array_equal(display.frame, loop.screen.full_redraw())
+
+
+def test_stores_while_the_picture_is_drawn_are_in_the_next_frame():
+    vga = Vga(Memslot(64))
+    set_mode(vga, 0x13)
+
+    class StoringDisplay(ShadowDisplay):
+        stores = 0
+
+        def update(self, frame, rects, report):
+            super().update(frame, rects, report)
+            self.stores += 1
+            if self.stores < 40:
+                vga.store(0xA0000 + 1601 * self.stores, bytes((self.stores,)) * 100)
+
+    display = StoringDisplay()
+    loop = DisplayLoop(vga, display)
+    for _ in range(41):
+        loop.frame()
+    assert np.array_equal(display.frame, loop.screen.full_redraw())
+
+
+def test_a_display_of_ones_own_is_a_display():
+    assert isinstance(ShadowDisplay(), Display)
+    assert isinstance(NullDisplay(), Display)
+
+
+def test_many_rectangles_become_the_one_around_them():
+    rects = [Rect(10 * i, 10 * (i % 7), 5, 5) for i in range(MAX_RECTS)]
+    assert len(merge_rects(rects)) == MAX_RECTS
+    assert merge_rects([*rects, Rect(500, 300, 1, 1)]) == [Rect(0, 0, 501, 301)]
+    assert merge_rects([]) == []
+
+
+def test_screen_answers_text_rgb_and_pictures(tmp_path):
+    vga = Vga(Memslot(64))
+    set_mode(vga, 3)
+    for i, code in enumerate("Grüße ☺".replace("☺", "\x01").encode("cp437")):
+        vga.store(0xB8000 + 160 + 2 * i, bytes((code, 0x1E)))
+    watched = Watched(vga)
+    watched.frame()
+    screen = watched.loop.screen
+    assert screen.text()[1].rstrip() == "Grüße ☺"
+    assert len(screen.text()) == 25
+    assert {len(row) for row in screen.text()} == {80}
+    assert screen.rgb().shape == (400, 720, 3)
+    assert screen.rgb()[16, 719].tolist() == [0, 0, 0]
+    screen.save(tmp_path / "shot.png")
+    from PIL import Image
+
+    with Image.open(tmp_path / "shot.png") as picture:
+        assert np.array_equal(np.asarray(picture), screen.rgb())
+    with pytest.raises(ScreenError, match=r"shot\.nope"):
+        screen.save(tmp_path / "shot.nope")
+    set_mode(vga, 0x13)
+    watched.frame()
+    with pytest.raises(ScreenError, match="320x200x256 is a graphics mode"):
+        screen.text()
+
+
+def test_the_cursor_is_solid_foreground_at_its_lines():
+    vga = Vga(Memslot(64))
+    set_mode(vga, 3)
+    screen = Screen(vga)
+    screen.refresh(0, [])
+    # Mode 3: lines 13 and 14 of cell 0, light grey.
+    assert (screen.frame[13:15, :9] == 0xAAAAAA).all()
+    assert not screen.frame[:13, :9].any()
+    assert not screen.frame[15, :9].any()
+
+
+def test_linear_pixels_across_page_edges_are_drawn_whole():
+    vga = Vga(Memslot(1024))
+    for index, value in ((1, 640), (2, 400), (3, 24), (4, 0x41)):
+        vga.outw(0x1CE, index)
+        vga.outw(0x1CF, value)
+    vga.outb(0x3C0, 0x20)
+    watched = Watched(vga)
+    watched.frame()
+    for page in range(1, 180, 7):
+        vga.store(LFB_GPA + 4096 * page - 1, b"\xff\xff")  # one pixel in two pages
+        watched.frame()

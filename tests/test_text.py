@@ -1,0 +1,166 @@
+"""guest.text: printing, scrolling and the cursor, seen on the screen and in the CRTC."""
+
+import pytest
+
+import vgaemu
+
+
+@pytest.fixture
+def machine():
+    with vgaemu.Machine() as machine:
+        yield machine
+
+
+def guest_of(machine, mode=3):
+    machine._guest.set_mode(mode)
+    return machine._guest
+
+
+def rows(machine):
+    machine.tick()
+    return [row.rstrip() for row in machine.screen.text()]
+
+
+def cursor(guest):
+    return guest.read_crtc(0x0E) << 8 | guest.read_crtc(0x0F)
+
+
+@pytest.mark.parametrize(("mode", "columns"), [(1, 40), (3, 80), (7, 80)])
+def test_size_comes_from_the_crtc(machine, mode, columns):
+    text = guest_of(machine, mode).text
+    assert (text.columns, text.rows) == (columns, 25)
+    text.print("x" * columns + "yz")
+    assert rows(machine)[:2] == ["x" * columns, "yz"]
+
+
+def test_wraps_at_the_right_edge(machine):
+    text = guest_of(machine).text
+    text.print("a" * 79 + "bc", end="")
+    assert rows(machine)[:2] == ["a" * 79 + "b", "c"]
+    assert (text.column, text.row) == (1, 1)
+
+
+def test_scrolls_at_the_bottom(machine):
+    guest = guest_of(machine)
+    for line in range(30):
+        guest.text.print(f"line {line}")
+    assert rows(machine) == [f"line {line}" for line in range(6, 30)] + [""]
+    assert cursor(guest) == 24 * 80
+
+
+def test_scrolls_in_what_fills_more_than_a_screen(machine):
+    text = guest_of(machine).text
+    text.print("\n".join(map(str, range(100))), end="")
+    assert rows(machine) == [str(n) for n in range(75, 100)]
+
+
+def test_new_row_after_a_scroll_has_the_colour(machine):
+    guest = guest_of(machine)
+    guest.text.set_colour("white", "blue")
+    guest.text.print("\n" * 25)
+    assert guest.load(0xB8000 + 24 * 160, 2) == b" \x1f"
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_line_ends(machine, newline):
+    guest_of(machine).text.print(f"one{newline}two")
+    assert rows(machine)[:3] == ["one", "two", ""]
+
+
+def test_tabs_reach_the_next_eighth_column_of_the_screen(machine):
+    text = guest_of(machine).text
+    text.print("abc", end="")
+    text.print("\td\te")
+    assert rows(machine)[0] == "abc     d       e"
+
+
+@pytest.mark.parametrize(
+    ("front", "back", "attribute"),
+    [("yellow", "blue", 0x1E), (14, 1, 0x1E), ("black", "light grey", 0x70), ("white", 0, 0x0F)],
+)
+def test_colours(machine, front, back, attribute):
+    guest = guest_of(machine)
+    guest.text.set_colour(front, back)
+    guest.text.print("x")
+    assert guest.load(0xB8000, 2) == bytes((ord("x"), attribute))
+
+
+def test_cursor_follows_and_hides(machine):
+    guest = guest_of(machine)
+    guest.text.print("abc\nde", end="")
+    assert cursor(guest) == 82
+    guest.text.move(10, 20)
+    assert cursor(guest) == 20 * 80 + 10
+    guest.text.cursor(False)
+    assert guest.read_crtc(0x0A) & 0x20
+    guest.text.cursor(True)
+    assert not guest.read_crtc(0x0A) & 0x20
+
+
+def test_clear(machine):
+    guest = guest_of(machine)
+    guest.text.print("something")
+    guest.text.set_colour(7, 1)
+    guest.text.clear()
+    assert guest.load(0xB8000, 4000) == b" \x17" * 2000
+    assert cursor(guest) == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "row", "shown"),
+    [
+        (77, 0, "abc"),
+        (79, 3, "a"),
+        (80, 3, ""),
+        (0, 25, ""),
+        (-1, 0, ""),
+        (0, -1, ""),
+        (500, 1, ""),
+    ],
+)
+def test_write_at_stays_on_its_row(machine, column, row, shown):
+    guest = guest_of(machine)
+    before = guest.load(0xB8000, 0x8000)
+    guest.text.write_at(column, row, "abcdef", 0x1E)
+    after = guest.load(0xB8000, 0x8000)
+    changed = [i // 2 for i in range(0, 0x8000, 2) if before[i : i + 2] != after[i : i + 2]]
+    assert changed == [row * 80 + column + i for i in range(len(shown))]
+    assert cursor(guest) == 0
+
+
+def test_code_page(machine):
+    guest_of(machine).text.print("café ╔═╗ ☺ ☃")
+    assert rows(machine)[0] == "café ╔═╗ ☺ ?"
+
+
+def test_backspace(machine):
+    guest = guest_of(machine)
+    guest.text.print("ab", end="")
+    for _ in range(5):
+        guest.text.backspace()
+    guest.text.print("c", end="")
+    assert rows(machine)[0] == "c"
+
+
+def test_margins_stay(machine):
+    guest = guest_of(machine)
+    text = guest.text
+    text.write_at(0, 0, "title")
+    text.write_at(0, 24, "caption")
+    text.top = text.bottom = 1
+    text.clear()
+    assert cursor(guest) == 80
+    for line in range(40):
+        text.print(f"line {line}")
+    shown = rows(machine)
+    assert (shown[0], shown[24]) == ("title", "caption")
+    assert shown[1:24] == [f"line {line}" for line in range(18, 40)] + [""]
+
+
+def test_one_character_redraws_one_cell(machine):
+    guest = guest_of(machine)
+    guest.text.cursor(False)
+    machine.tick()
+    guest.text.print("x", end="")
+    report = machine.frame()
+    assert (len(report.dirty_pages), report.pixels) == (1, 9 * 16)
