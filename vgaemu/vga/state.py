@@ -1,0 +1,240 @@
+"""Saved states: the whole device in one file, and back.
+
+Saved: every register with its index, the attribute flip-flop, the DAC with a half-written triple,
+latches, DISPI, VRAM and how it is laid out, the virtual beam, and the frame number that blinking
+follows. Not saved: the guest's program (a Python generator has no form that could be), caches.
+
+The file is a versioned .npz of plain arrays, VRAM deflated. It is written beside its place and
+renamed, so a state is there whole or not at all; and it is read and checked whole before the first
+register is touched, so a file that is refused leaves the device as it was.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.vga import dispi as dispi_regs
+from vgaemu.vga.beam import VirtualBeam
+from vgaemu.vga.device import Vga
+from vgaemu.vga.dispi import Dispi
+from vgaemu.vga.registers import RegisterBank
+
+FORMAT = "vgaemu state"
+#: Goes up when what is saved changes its meaning; older versions are then converted or refused.
+VERSION = 1
+
+Array = NDArray[np.generic]
+
+
+class StateError(ValueError):
+    """A state cannot be saved or loaded; the message is one line: the file and what to do."""
+
+
+class _Part(NamedTuple):
+    """One array of the file."""
+
+    dtype: str
+    get: Callable[[Vga], object]
+    put: Callable[[Vga, Array], None]
+    #: Whether a loaded array, of the right type and shape, can be put into this device.
+    fits: Callable[[Vga, Array], bool] = lambda vga, array: True
+
+
+def _bank(name: str) -> _Part:
+    def bank(vga: Vga) -> RegisterBank:
+        found: RegisterBank = getattr(vga, name)
+        return found
+
+    def put(vga: Vga, array: Array) -> None:
+        bank(vga).values[:] = array.tobytes()
+
+    return _Part(
+        "u1",
+        lambda vga: list(bank(vga).values),
+        put,
+        lambda vga, array: not (array & ~np.frombuffer(bank(vga).masks, np.uint8)).any(),
+    )
+
+
+def _number(name: str, limit: int, kind: type = int, owner: str = "") -> _Part:
+    """An attribute of the device, or of one of its parts, from 0 to `limit`."""
+
+    def where(vga: Vga) -> object:
+        return getattr(vga, owner) if owner else vga
+
+    return _Part(
+        "u4",
+        lambda vga: int(getattr(where(vga), name)),
+        lambda vga, array: setattr(where(vga), name, kind(array)),
+        lambda vga, array: int(array) <= limit,
+    )
+
+
+def _put_dac_entries(vga: Vga, array: Array) -> None:
+    vga.dac.entries[:] = array.tobytes()
+
+
+def _put_dac_partial(vga: Vga, array: Array) -> None:
+    count, *triple = array.tolist()
+    vga.dac.partial[:] = bytes(triple[:count])
+
+
+def _put_dispi(vga: Vga, array: Array) -> None:
+    vga.dispi.values[:] = array.tolist()
+
+
+def _dispi_fits(vga: Vga, array: Array) -> bool:
+    """Whether the registers could have come to these values by writing them."""
+    dispi = Dispi(vga.slot.nbytes)
+    dispi.values[:] = array.tolist()
+    bpp, bank = dispi.values[dispi_regs.BPP], dispi.bank_bytes
+    if bpp != 4 and bpp not in dispi_regs.BYTES_PER_PIXEL:
+        return False
+    if not dispi.enabled:
+        return bank < vga.slot.nbytes
+    return bank < vga.slot.nbytes and dispi.shows_a_picture
+
+
+def _put_vram(vga: Vga, array: Array) -> None:
+    vga.slot.array[:] = array
+    vga.slot.mark_dirty(0, vga.slot.nbytes)
+
+
+def _beam_ns(vga: Vga) -> int:
+    return vga.beam.at_ns if isinstance(vga.beam, VirtualBeam) else 0
+
+
+def _put_beam_ns(vga: Vga, array: Array) -> None:
+    if isinstance(vga.beam, VirtualBeam):
+        vga.beam.at_ns = int(array)
+
+
+#: Array of the file -> how it is taken from a device and put back.
+PARTS: dict[str, _Part] = {
+    "misc": _bank("misc"),
+    "sequencer": _bank("sequencer"),
+    "crtc": _bank("crtc"),
+    "graphics": _bank("graphics"),
+    "attribute": _bank("attribute"),
+    "sequencer_index": _number("index", 0xFF, owner="sequencer"),
+    "crtc_index": _number("index", 0xFF, owner="crtc"),
+    "graphics_index": _number("index", 0xFF, owner="graphics"),
+    "attribute_address": _number("attribute_address", 0x3F),
+    "attribute_takes_data": _number("attribute_takes_data", 1, bool),
+    "latch": _number("latch", 0xFFFFFFFF),
+    "dac_entries": _Part("u1", lambda vga: list(vga.dac.entries), _put_dac_entries),
+    # How many bytes of a triple were written, then the bytes, filled up with 0.
+    "dac_partial": _Part(
+        "u1",
+        lambda vga: [len(vga.dac.partial), *vga.dac.partial.ljust(2, b"\0")],
+        _put_dac_partial,
+        lambda vga, array: array.tolist()[0] <= 2,
+    ),
+    "dac_mask": _number("mask", 0xFF, owner="dac"),
+    "dac_eight_bit": _number("eight_bit", 1, bool, owner="dac"),
+    "dac_write_index": _number("write_index", 0xFF, owner="dac"),
+    "dac_read_index": _number("read_index", 0xFF, owner="dac"),
+    "dac_read_step": _number("read_step", 2, owner="dac"),
+    "dac_state": _number("state", 3, owner="dac"),
+    "dispi": _Part("u2", lambda vga: vga.dispi.values, _put_dispi, _dispi_fits),
+    "dispi_index": _number("index", 0xFFFF, owner="dispi"),
+    "chain4_layout": _number("chain4_layout", 1, bool),
+    "beam_ns": _Part("u8", _beam_ns, _put_beam_ns),
+    "vram": _Part("u1", lambda vga: vga.slot.array, _put_vram),
+}
+
+
+def save_state(vga: Vga, path: str | Path, *, frame: int = 0) -> None:
+    """Save a device; its guest must not run meanwhile.
+
+    Args:
+        vga: The device.
+        path: The file, by custom ending in ``.npz``; one that exists is replaced.
+        frame: Number of the frame, which blinking follows.
+
+    Raises:
+        StateError: The file cannot be written; one that existed is untouched.
+    """
+    path = Path(path)
+    arrays = {name: np.asarray(part.get(vga), part.dtype) for name, part in PARTS.items()}
+    arrays |= {"frame": np.asarray(frame, "u8"), "version": np.asarray(VERSION, "u4")}
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            with beside.open("wb") as file:
+                np.savez_compressed(file, allow_pickle=False, format=np.asarray(FORMAT), **arrays)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise StateError(f"{path}: {error.strerror or error}; name a file that can be written") from None
+
+
+def load_state(vga: Vga, path: str | Path) -> int:
+    """Bring a device into a saved state; its guest must not run meanwhile. All pages are dirty then.
+
+    Args:
+        vga: A device with as much VRAM as the saved one.
+        path: What `save_state` wrote.
+
+    Returns:
+        Number of the frame that was saved with it.
+
+    Raises:
+        StateError: The file cannot be read, is damaged or no state, comes from a newer version, or
+            has another size of VRAM. The device is then as it was.
+    """
+    path = Path(path)
+    arrays, frame = _read(path)
+    if len(arrays["vram"]) != vga.slot.nbytes:
+        raise StateError(
+            f"{path}: saved with {len(arrays['vram']) >> 20} MiB of VRAM, this machine has "
+            f"{vga.slot.nbytes >> 20}; make one with as much (vram_mib)"
+        )
+    for name, part in PARTS.items():
+        want = np.asarray(part.get(vga))
+        if arrays[name].shape != want.shape or not part.fits(vga, arrays[name]):
+            raise StateError(f"{path}: {name} has values that no VGA has; save the state again")
+    for name, part in PARTS.items():
+        part.put(vga, arrays[name])
+    vga.registers_replaced()
+    return frame
+
+
+def _read(path: Path) -> tuple[dict[str, Array], int]:
+    """All arrays of a file, of the right types, and the frame number."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["format"]) != FORMAT:
+                raise ValueError
+            version = int(file["version"])
+            if version <= VERSION:
+                arrays = {name: file[name] for name in PARTS}
+                frame = int(file["frame"])
+    except OSError as error:
+        if error.strerror is not None:
+            raise StateError(f"{path}: {error.strerror}; name a saved state") from None
+        raise StateError(_refused(path)) from None
+    except Exception:
+        # A file of something else can fail anywhere in zipfile, zlib or numpy.
+        raise StateError(_refused(path)) from None
+    if version > VERSION:
+        raise StateError(
+            f"{path}: saved by a newer vgaemu (state version {version}, this one reads up to "
+            f"{VERSION}); update vgaemu"
+        )
+    if any(arrays[name].dtype != np.dtype(part.dtype) for name, part in PARTS.items()):
+        raise StateError(_refused(path))
+    return arrays, frame
+
+
+def _refused(path: Path) -> str:
+    return f"{path}: damaged, or no saved state; save it again"
