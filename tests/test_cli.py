@@ -124,6 +124,24 @@ def test_a_failing_guest_shows_its_own_traceback_and_keeps_the_screen(capsys, tm
     assert "kept" in dump.read_text()
 
 
+def test_a_workload_file_that_fails_while_it_is_read_shows_its_own_traceback(capsys, tmp_path):
+    program = tmp_path / "early.py"
+    program.write_text("import math\nmath.sqrt(-1)\n")
+    status, _, err = run(capsys, "run", str(program), "--headless")
+    assert status == 1
+    assert "math domain error" in err
+    assert "early.py" in err
+    assert "workload.py" not in err
+
+
+def test_arguments_may_follow_options(capsys, text_file):
+    status, _, _ = run(capsys, "run", "cat", "--headless", text_file)
+    assert status == 0
+    status, _, err = run(capsys, "run", "cat", "--headless", text_file, "--nope")
+    assert status == 2
+    assert "--nope" in err
+
+
 def test_output_that_existed_survives_a_wrong_command(capsys, tmp_path):
     kept = tmp_path / "kept.json"
     kept.write_text("precious")

@@ -139,10 +139,18 @@ def test_a_display_of_ones_own_is_a_display():
     assert isinstance(NullDisplay(), Display)
 
 
-def test_many_rectangles_become_the_one_around_them():
+def test_many_rectangles_become_bands_that_cover_them():
     rects = [Rect(10 * i, 10 * (i % 7), 5, 5) for i in range(MAX_RECTS)]
     assert len(merge_rects(rects)) == MAX_RECTS
-    assert merge_rects([*rects, Rect(500, 300, 1, 1)]) == [Rect(0, 0, 501, 301)]
+    rects += [Rect(3 * i, 300 + i, 2, 1) for i in range(60)]
+    bands = merge_rects(rects)
+    assert len(bands) <= MAX_RECTS
+    covered = np.zeros((400, 720), np.bool_)
+    for band in bands:
+        covered[band.y : band.y + band.height, band.x : band.x + band.width] = True
+    for rect in rects:
+        assert covered[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width].all()
+    assert not covered[100:290].any()
     assert merge_rects([]) == []
 
 

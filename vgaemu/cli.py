@@ -29,7 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"vgaemu {__version__}")
         return 0
     parser = _parser()
-    options = parser.parse_args(arguments)
+    # What follows an option would otherwise not be taken as a workload's argument.
+    options, rest = parser.parse_known_args(arguments)
+    if rest and (not hasattr(options, "args") or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.args += rest
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
@@ -176,6 +181,9 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError(f"--dirty-log: {error}") from None
     except DisplayError as error:
         raise UsageError(f"--display window: {error}") from None
+    except Exception as error:  # raised by the workload's own file while it was read
+        _print_guest_traceback(error)
+        return 1
     if options.stats_frames:
         machine.stats.rows = []
     machine.schedule_keys(keys)
@@ -271,12 +279,16 @@ def _print_guest_traceback(error: BaseException) -> None:
     import traceback
 
     from vgaemu import machine
+    from vgaemu.guest import workload
 
     frames = error.__traceback__
-    ours = (__file__, machine.__file__)
-    while frames is not None and frames.tb_frame.f_code.co_filename in ours:
+    ours = (__file__, machine.__file__, workload.__file__)
+    while frames is not None and (
+        frames.tb_frame.f_code.co_filename in ours
+        or frames.tb_frame.f_code.co_filename.startswith("<frozen importlib")
+    ):
         frames = frames.tb_next
-    print("vgaemu: the guest failed; its screen is kept", file=sys.stderr)
+    print("vgaemu: the guest failed:", file=sys.stderr)
     traceback.print_exception(type(error), error, frames, file=sys.stderr)
 
 

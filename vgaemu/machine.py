@@ -7,11 +7,13 @@ Two schedules. *In step* (headless, scripts, tests): each frame runs the guest u
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 
@@ -36,6 +38,8 @@ from vgaemu.memslot.bitmap import PAGE_SHIFT, SpanPages
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
+
+log = logging.getLogger(__name__)
 
 #: Frames a second at speed 1.
 FRAME_HZ = 60
@@ -106,7 +110,7 @@ class Machine:
         self._frame_passed = threading.Condition()
         self._thread: threading.Thread | None = None
         #: Called with the machine when the user asks for a screenshot.
-        self.on_screenshot: Callable[[Machine], None] = lambda machine: None
+        self.on_screenshot: Callable[[Machine], None] = save_screenshot
 
     # --- what can be seen -----------------------------------------------------------------------
 
@@ -331,6 +335,19 @@ def make_display(name: str) -> Display:
 
         return WindowDisplay()
     raise ValueError(f"no display named {name!r}; there are null and window")
+
+
+def save_screenshot(machine: Machine) -> None:
+    """Save the picture under the next free name ``vgaemu-001.png`` ... in the current folder."""
+    path = next(
+        path for n in count(1) if not (path := Path(f"vgaemu-{n:03}.png")).exists()
+    )
+    try:
+        machine.screen.save(path)
+    except OSError as error:
+        log.error("%s: %s; no screenshot was saved", path, error.strerror or error)
+    else:
+        log.info("saved %s", path)
 
 
 def unwritable(path: Path) -> str | None:

@@ -201,9 +201,24 @@ def merge_rects(rects: list[Rect]) -> list[Rect]:
                 merged[-1] = Rect(last.x, last.y, last.width, bottom - last.y)
                 continue
         merged.append(rect)
-    if len(merged) <= MAX_RECTS:
-        return merged
-    left, top = min(r.x for r in merged), min(r.y for r in merged)
-    right = max(r.x + r.width for r in merged)
-    bottom = max(r.y + r.height for r in merged)
-    return [Rect(left, top, right - left, bottom - top)]
+    return merged if len(merged) <= MAX_RECTS else _bands(merged)
+
+
+def _bands(rects: list[Rect]) -> list[Rect]:
+    """At most `MAX_RECTS` rectangles that cover `rects`: one around those of each height band.
+
+    >>> _bands([Rect(0, 0, 9, 16), Rect(90, 4, 9, 16), Rect(0, 300, 9, 16)])
+    [Rect(x=0, y=0, width=99, height=20), Rect(x=0, y=300, width=9, height=16)]
+    """
+    top, bottom = min(r.y for r in rects), max(r.y + r.height for r in rects)
+    height = -(-(bottom - top) // MAX_RECTS)
+    groups: dict[int, list[Rect]] = {}
+    for rect in rects:
+        groups.setdefault((rect.y - top) // height, []).append(rect)
+    bands = []
+    for group in groups.values():
+        left, first = min(r.x for r in group), min(r.y for r in group)
+        right = max(r.x + r.width for r in group)
+        last = max(r.y + r.height for r in group)
+        bands.append(Rect(left, first, right - left, last - first))
+    return sorted(bands, key=lambda r: r.y)

@@ -23,6 +23,9 @@ WORD_PAGES = 64
 #: bytes of result), and whoever lets go of it beside busy threads gets it back milliseconds later.
 PACK_PAGES = 60 * WORD_PAGES
 
+#: One bitmap word, as KVM lays it out on every host.
+WORD = np.dtype("<u8")
+
 Words: TypeAlias = NDArray[np.uint64]
 Span: TypeAlias = tuple[int, int]
 SpanPages: TypeAlias = Literal[64, 32, 16, 8]
@@ -94,7 +97,7 @@ def spans_of_words(words: Words, word_pages: int = WORD_PAGES) -> list[Span]:
         words: (n,) uint64 in KVM's layout.
         word_pages: Bits looked at as one word: 64 is the seed; 32, 16 and 8 cut clean pages out.
     """
-    narrow = np.ascontiguousarray(words, "<u8").view(f"<u{word_pages // 8}")
+    narrow = np.ascontiguousarray(words, WORD).view(f"<u{word_pages // 8}")
     return merge([word_span(int(narrow[i]), int(i), word_pages) for i in np.flatnonzero(narrow)])
 
 
@@ -140,22 +143,22 @@ def spans_of_pages(pages: NDArray[np.intp], word_pages: int = WORD_PAGES) -> lis
 def words_of_run(start: int, end: int, npages: int) -> Words:
     """Bitmap words with the pages ``start`` to ``end`` (exclusive) set: (n,) uint64, read-only."""
     bits = ((1 << (end - start)) - 1) << start
-    return np.frombuffer(bits.to_bytes(8 * word_count(npages), "little"), "<u8")
+    return np.frombuffer(bits.to_bytes(8 * word_count(npages), "little"), WORD)
 
 
 def words_of_flags(flags: bytes) -> Words:
     """Bitmap words from one 0/1 byte a page, a multiple of 64 of them: (n,) uint64."""
     pages = np.frombuffer(flags, np.uint8)
-    packed = [
-        np.packbits(pages[i : i + PACK_PAGES], bitorder="little")
-        for i in range(0, len(pages), PACK_PAGES)
-    ]
-    return (packed[0] if len(packed) == 1 else np.concatenate(packed)).view("<u8")
+    if len(flags) <= PACK_PAGES:
+        return np.packbits(pages, bitorder="little").view(WORD)
+    chunks = range(0, len(flags), PACK_PAGES)
+    packed = [np.packbits(pages[i : i + PACK_PAGES], bitorder="little") for i in chunks]
+    return np.concatenate(packed).view(WORD)
 
 
 def flags_of_words(words: Words) -> bytes:
     """One 0/1 byte a page, padded to a multiple of 64: the inverse of `words_of_flags`."""
-    bitmap = np.ascontiguousarray(words, "<u8").view(np.uint8)
+    bitmap = np.ascontiguousarray(words, WORD).view(np.uint8)
     return np.unpackbits(bitmap, bitorder="little").tobytes()
 
 

@@ -36,9 +36,13 @@ class FlagsKeeper(Keeper):
         self._zeros = memoryview(bytes(len(self.writable)))
         # Between two memoryviews a slice is assigned without a temporary copy.
         self._flags = memoryview(self.writable)
-        # The same bytes, eight pages an element.
-        flags8 = np.frombuffer(self.writable, np.uint64)
-        self._chunks = [flags8[i : i + CHUNK_WORDS] for i in range(0, len(flags8), CHUNK_WORDS)]
+        self._snapshot = memoryview(bytearray(len(self.writable)))
+        flags8 = np.frombuffer(self._flags, np.uint64)  # eight pages an element
+        snapshot8 = np.frombuffer(self._snapshot, np.uint64)
+        self._chunks = [
+            (flags8[i : i + CHUNK_WORDS], snapshot8[i : i + CHUNK_WORDS])
+            for i in range(0, len(flags8), CHUNK_WORDS)
+        ]
 
     def fault(self, page: int) -> None:
         """Unprotect and mark in one store."""
@@ -75,14 +79,12 @@ class FlagsKeeper(Keeper):
 
     def _take_scattered(self) -> bytes:
         """Snapshot the map, clear and protect what is dirty in it; one 0/1 byte a page."""
-        taken = []
-        for flags8 in self._chunks:
-            found = flags8.copy()
+        self._snapshot[:] = self._flags
+        for flags8, snapshot8 in self._chunks:
             # Only a harvest clears, so what was found is still set and "^" clears exactly that;
             # what has been marked since then stays.
-            flags8 ^= found
-            taken.append(found.data)
-        return b"".join(taken)
+            flags8 ^= snapshot8
+        return bytes(self._snapshot)
 
     def start(self) -> None:
         """Drop all marks and protect everything in one store."""

@@ -49,7 +49,8 @@ class Keeper(ABC):
         """Start with logging on: every page clean and write-protected."""
         self.npages = npages
         self.counters = Counters()
-        #: One byte a page, 0 = write-protected; padded to whole bitmap words.
+        #: One byte a page, 0 = write-protected; padded to whole bitmap words. A dirty page is
+        #: writable: while none is, there is nothing to harvest.
         self.writable = bytearray(64 * word_count(npages))
         #: What `harvest` returns when nothing was dirty: always this object.
         self.nothing_dirty = DirtyLog(npages)

@@ -15,7 +15,7 @@ import threading
 
 import numpy as np
 
-from vgaemu.memslot.bitmap import WORD_PAGES, DirtyLog, word_count, word_span
+from vgaemu.memslot.bitmap import WORD, WORD_PAGES, DirtyLog, word_count, word_span
 from vgaemu.memslot.keeper import Keeper
 
 
@@ -54,7 +54,7 @@ class WordsKeeper(Keeper):
             return self.nothing_dirty
         # Whoever passed its check before the protection has landed its data: the lock was the wait.
         self.counters.flushes += 1
-        return DirtyLog(self.npages, words=np.array(snapshot, "<u8"))
+        return DirtyLog(self.npages, words=np.array(snapshot, WORD))
 
     def _protect(self, start: int, end: int) -> None:
         self.writable[start:end] = bytes(end - start)

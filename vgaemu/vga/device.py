@@ -297,7 +297,7 @@ class Vga:
     ) -> None:
         count = len(data)
         if count == 1:
-            self._store_byte(at, data[0])
+            self._store_byte(at, int(data[0]))
             return
         if (
             self._addressing == "odd/even"
@@ -473,6 +473,13 @@ class Vga:
             self.slot.array[:nbytes] = 0
             self.slot.mark_dirty(0, nbytes)
         self.generation += 1
+        self._remap()
+
+    def registers_replaced(self) -> None:
+        """Registers and VRAM were set past the ports, from a saved state: follow them."""
+        self.generation += 1
+        self.dac.generation += 1
+        self._build_ports()
         self._remap()
 
     def timing_key(self) -> tuple[bytes, int, int]:

@@ -64,6 +64,10 @@ class Dispi:
         return width // 8 if bpp == 4 else width * BYTES_PER_PIXEL[bpp]
 
     @property
+    def _banks(self) -> int:
+        return self.vram_bytes >> (15 if self.values[ENABLE] & BANK_32K else 16)
+
+    @property
     def bank_bytes(self) -> int:
         """VRAM offset of the banked window at A0000h."""
         return self.values[BANK] * (32 << 10 if self.values[ENABLE] & BANK_32K else 64 << 10)
@@ -92,10 +96,9 @@ class Dispi:
         elif index == ENABLE:
             self._write_enable(value)
         elif index == BANK:
-            banks = self.vram_bytes >> (15 if values[ENABLE] & BANK_32K else 16)
             # Bits 14, 15 choose read or write in Bochs; there is one window here.
             value &= 0x1FF
-            if value < banks and value != values[BANK]:
+            if value < self._banks and value != values[BANK]:
                 values[BANK] = value
                 self.on_change(False)
         elif index == VIRT_WIDTH:
@@ -118,6 +121,8 @@ class Dispi:
         values[ENABLE] = value & (
             ENABLED | GETCAPS | BANK_32K | EIGHT_BIT_DAC | LFB_ENABLED | NO_CLEAR
         )
+        # Banks of another size: what was bank 300 of 32 KiB may not be there.
+        values[BANK] %= self._banks
         turned_on = self.enabled and not was_on
         if turned_on:
             values[VIRT_WIDTH] = values[XRES]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ FORMAT = "vgaemu state"
 #: Goes up when what is saved changes its meaning; older versions are then converted or refused.
 VERSION = 1
 
-Array = NDArray[np.generic]
+Array: TypeAlias = NDArray[Any]
 
 
 class StateError(ValueError):
@@ -90,15 +90,17 @@ def _put_dispi(vga: Vga, array: Array) -> None:
 
 
 def _dispi_fits(vga: Vga, array: Array) -> bool:
-    """Whether the registers could have come to these values by writing them."""
+    """Whether the picture and the bank that the registers ask for lie inside VRAM."""
     dispi = Dispi(vga.slot.nbytes)
     dispi.values[:] = array.tolist()
-    bpp, bank = dispi.values[dispi_regs.BPP], dispi.bank_bytes
-    if bpp != 4 and bpp not in dispi_regs.BYTES_PER_PIXEL:
+    width, height, bpp = dispi.values[dispi_regs.XRES : dispi_regs.ENABLE]
+    if bpp not in (4, *dispi_regs.BYTES_PER_PIXEL) or dispi.bank_bytes >= vga.slot.nbytes:
         return False
-    if not dispi.enabled:
-        return bank < vga.slot.nbytes
-    return bank < vga.slot.nbytes and dispi.shows_a_picture
+    dispi.index = dispi_regs.VIRT_HEIGHT
+    return not dispi.enabled or (
+        2 <= width <= min(dispi_regs.MAX_XRES, dispi.values[dispi_regs.VIRT_WIDTH])
+        and 2 <= height <= min(dispi_regs.MAX_YRES, dispi.read())
+    )
 
 
 def _put_vram(vga: Vga, array: Array) -> None:
@@ -162,24 +164,30 @@ def save_state(vga: Vga, path: str | Path, *, frame: int = 0) -> None:
         StateError: The file cannot be written; one that existed is untouched.
     """
     path = Path(path)
-    arrays = {name: np.asarray(part.get(vga), part.dtype) for name, part in PARTS.items()}
+    arrays: dict[str, Any] = {
+        name: np.asarray(part.get(vga), part.dtype) for name, part in PARTS.items()
+    }
     arrays |= {"frame": np.asarray(frame, "u8"), "version": np.asarray(VERSION, "u4")}
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         try:
             with beside.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, format=np.asarray(FORMAT), **arrays)
+                np.savez_compressed(file, format=np.asarray(FORMAT), **arrays)
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:
-        raise StateError(f"{path}: {error.strerror or error}; name a file that can be written") from None
+        raise StateError(
+            f"{path}: {error.strerror or error}; name a file that can be written"
+        ) from None
 
 
 def load_state(vga: Vga, path: str | Path) -> int:
-    """Bring a device into a saved state; its guest must not run meanwhile. All pages are dirty then.
+    """Bring a device into a saved state; all its pages are dirty then.
+
+    The guest must not run meanwhile.
 
     Args:
         vga: A device with as much VRAM as the saved one.
@@ -212,7 +220,7 @@ def load_state(vga: Vga, path: str | Path) -> int:
 def _read(path: Path) -> tuple[dict[str, Array], int]:
     """All arrays of a file, of the right types, and the frame number."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if str(file["format"]) != FORMAT:
                 raise ValueError
             version = int(file["version"])

@@ -113,7 +113,8 @@ def _print_line(guest: Guest, line: int) -> None:
         guest.text.print("")
     else:
         letter = "".join(typing.PAGES).encode("ascii")
-        offset = 16 * (line - 7 * (line // BANNER_EVERY + 1)) % len(letter)
+        number = line - 7 * (line // BANNER_EVERY + 1)
+        offset = 16 * (number % -(-len(letter) // 16))
         _print_dump(guest, offset, letter[offset : offset + 16])
 
 
@@ -146,7 +147,7 @@ def _typing(guest: Guest) -> Slices:
 
 
 def _sprites(guest: Guest) -> Slices:
-    return sprites.frames(guest, 8, _graphics_mode(guest, 2))
+    return sprites.frames(guest, 4, _graphics_mode(guest, 2))
 
 
 def _tunnel(guest: Guest) -> Slices:

@@ -1,0 +1,416 @@
+"""Saved states: everything a guest can see comes back, and what is no state is refused whole."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from random_tapes import random_ops
+
+from vgaemu.display.loop import DisplayLoop
+from vgaemu.display.null import NullDisplay
+from vgaemu.memslot import Memslot
+from vgaemu.tape import START, Player
+from vgaemu.vga.beam import VirtualBeam
+from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.modes import set_mode
+from vgaemu.vga.state import PARTS, VERSION, StateError, load_state, save_state
+
+VRAM_BYTES = 1 << 20
+
+
+def small_vga(mode: int | None = 3, vram_bytes: int = VRAM_BYTES) -> Vga:
+    vga = Vga(Memslot(vram_bytes >> 12, LFB_GPA >> 12))
+    if mode is not None:
+        set_mode(vga, mode)
+    return vga
+
+
+def everything(vga: Vga) -> dict[str, Any]:
+    return {name: np.asarray(part.get(vga)).tolist() for name, part in PARTS.items()}
+
+
+def reloaded(vga: Vga, path: Path) -> Vga:
+    """The device saved, and loaded into one that was used for something else."""
+    save_state(vga, path)
+    other = small_vga(0x13 if vga.misc.values[0] != 0x63 else 7, vga.slot.nbytes)
+    other.store(0xA0000, b"something else")
+    load_state(other, path)
+    return other
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "saved.npz"
+
+
+def outs(vga: Vga, *pairs: tuple[int, int]) -> None:
+    for port, value in pairs:
+        vga.outb(port, value)
+
+
+# --- what comes back --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_half_written_colour(path: Path, written: int) -> None:
+    vga = small_vga()
+    outs(vga, (0x3C8, 40), *[(0x3C9, 11), (0x3C9, 22)][:written])
+    other = reloaded(vga, path)
+    outs(other, *[(0x3C9, 11), (0x3C9, 22), (0x3C9, 33)][written:])
+    assert other.dac.entries[120:123] == bytes([11, 22, 33])
+    assert other.inb(0x3C8) == 41
+
+
+@pytest.mark.parametrize("read", [0, 1, 2])
+def test_a_half_read_colour(path: Path, read: int) -> None:
+    vga = small_vga()
+    outs(vga, (0x3C8, 9), (0x3C9, 1), (0x3C9, 2), (0x3C9, 3), (0x3C6, 0x0F), (0x3C7, 9))
+    assert [vga.inb(0x3C9) for _ in range(read)] == [1, 2, 3][:read]
+    other = reloaded(vga, path)
+    assert other.inb(0x3C7) == 3
+    assert other.inb(0x3C6) == 0x0F
+    assert [other.inb(0x3C9) for _ in range(3 - read)] == [1, 2, 3][read:]
+
+
+@pytest.mark.parametrize("takes_data", [False, True])
+def test_the_attribute_flip_flop(path: Path, takes_data: bool) -> None:
+    vga = small_vga()
+    vga.inb(0x3DA)
+    if takes_data:
+        vga.outb(0x3C0, 0x20 | 0x11)
+    other = reloaded(vga, path)
+    outs(other, *([] if takes_data else [(0x3C0, 0x20 | 0x11)]), (0x3C0, 0x2A))
+    assert other.attribute.values[0x11] == 0x2A
+
+
+def test_indexes_and_the_port_base(path: Path) -> None:
+    vga = small_vga(7)
+    outs(vga, (0x3B4, 0x0F), (0x3C4, 3), (0x3CE, 8))
+    other = reloaded(vga, path)
+    assert (other.inb(0x3B4), other.inb(0x3C4), other.inb(0x3CE)) == (0x0F, 3, 8)
+    assert other.inb(0x3D4) == 0xFF
+
+
+def test_latches(path: Path) -> None:
+    vga = small_vga(0x12)
+    vga.store(0xA0000, b"\x5a")
+    vga.load(0xA0000, 1)
+    other = reloaded(vga, path)
+    other.outw(0x3CE, 0x0105)  # write mode 1: the latches land
+    other.store(0xA0100, b"\0")
+    other.outw(0x3CE, 0x0005)
+    assert other.load(0xA0100, 1) == b"\x5a"
+
+
+def test_chain_4_and_its_layout(path: Path) -> None:
+    vga = small_vga(0x13)
+    vga.store(0xA0000, bytes(range(64)))
+    other = reloaded(vga, path)
+    assert other.window(0xA0000) == 0
+    for device in (vga, other):
+        device.outw(0x3C4, 0x0604)  # unchained: byte 5 is plane 1, address 4
+        device.outw(0x3CE, 0x0104)
+        assert device.load(0xA0004, 1) == b"\5"
+    assert everything(other) == everything(vga)
+
+
+def test_dispi(path: Path) -> None:
+    vga = small_vga(0x13)
+    for index, value in ((1, 64), (2, 40), (3, 8), (4, 0x61), (6, 80), (8, 4), (9, 2), (5, 3)):
+        vga.outw(0x1CE, index)
+        vga.outw(0x1CF, value)
+    outs(vga, (0x3C8, 1), (0x3C9, 0xFF), (0x3C9, 0x80), (0x3C9, 0x01))
+    vga.store(LFB_GPA, bytes(range(256)) * 20)
+    other = reloaded(vga, path)
+    assert everything(other) == everything(vga)
+    assert other.inw(0x1CF) == 3
+    assert other.window(0xA0000) == 3 << 16
+    assert other.dac.colours()[1] == 0xFF8001
+
+
+def test_the_virtual_beam_and_the_frame(path: Path) -> None:
+    vga = small_vga()
+    status = [vga.inb(0x3DA) for _ in range(1000)]
+    assert len(set(status)) > 1
+    save_state(vga, path, frame=1234)
+    status = [vga.inb(0x3DA) for _ in range(3000)]
+    other = small_vga()
+    assert load_state(other, path) == 1234
+    assert isinstance(other.beam, VirtualBeam)
+    assert [other.inb(0x3DA) for _ in range(3000)] == status
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_a_machine_goes_on_where_it_was_saved(path: Path, seed: int) -> None:
+    """Random operations, save, load into a device that did others, and the rest on both."""
+    vga, other = small_vga(None), small_vga(None)
+    for device, from_seed in ((vga, seed), (other, seed + 1000)):
+        ops = chain.from_iterable(islice(random_ops(from_seed, VRAM_BYTES), 30))
+        Player(device, chain(START[:3], ops)).play()
+    loop = DisplayLoop(other, NullDisplay())
+    loop.frame()
+    save_state(vga, path, frame=20)
+    loop.frames = load_state(other, path)
+    assert everything(other) == everything(vga)
+    steps = islice(random_ops(seed, VRAM_BYTES), 30, 60)
+    for rest in ([], *steps):
+        first, second = Player(vga, rest), Player(other, rest)
+        first.play()
+        second.play()
+        assert first.readbacks == second.readbacks
+        loop.frame()
+        np.testing.assert_array_equal(loop.screen.frame, loop.screen.full_redraw())
+    assert everything(other) == everything(vga)
+
+
+def test_loading_makes_all_pages_dirty(path: Path) -> None:
+    vga = small_vga()
+    save_state(vga, path)
+    vga.slot.get_dirty_log()
+    load_state(vga, path)
+    assert vga.slot.get_dirty_log().count == vga.slot.npages
+
+
+def test_loading_redraws_the_saved_picture(path: Path) -> None:
+    vga = small_vga(0x13)
+    loop = DisplayLoop(vga, NullDisplay())
+    vga.store(0xA0000, bytes(range(256)) * 250)
+    loop.frame()
+    saved = loop.screen.frame.copy()
+    save_state(vga, path)
+    for change in (
+        lambda: vga.store(0xA0000, bytes(64000)),
+        lambda: outs(vga, (0x3C8, 7), (0x3C9, 0), (0x3C9, 0), (0x3C9, 9)),
+        lambda: set_mode(vga, 3),
+        lambda: None,
+    ):
+        change()
+        loop.frame()
+        load_state(vga, path)
+        loop.frame()
+        np.testing.assert_array_equal(loop.screen.frame, saved)
+
+
+def test_who_maps_windows_is_told(path: Path) -> None:
+    vga = small_vga(0x13)
+    save_state(vga, path)
+    set_mode(vga, 3)
+    seen: list[int | None] = []
+    vga.on_map_changed.append(lambda: seen.append(vga.window(0xA0000)))
+    load_state(vga, path)
+    assert seen == [0]
+
+
+def test_a_state_is_a_plain_npz(path: Path) -> None:
+    save_state(small_vga(vram_bytes=16 << 20), path)
+    assert path.stat().st_size < 100_000
+    with np.load(path, allow_pickle=False) as file:
+        assert set(file) == {*PARTS, "format", "version", "frame"}
+        assert all(file[name].dtype == part.dtype for name, part in PARTS.items())
+
+
+# --- what is refused --------------------------------------------------------------------------
+
+
+def refused(vga: Vga, path: Path, *, because: str) -> None:
+    """Loading fails with one line that names the file, and changes nothing at all."""
+    before, generation = everything(vga), (vga.generation, vga.dac.generation)
+    vga.slot.get_dirty_log()
+    with pytest.raises(StateError) as caught:
+        load_state(vga, path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert because in message
+    assert "\n" not in message
+    assert everything(vga) == before
+    assert (vga.generation, vga.dac.generation) == generation
+    assert not vga.slot.get_dirty_log()
+
+
+def changed(path: Path, **arrays: object) -> None:
+    """The file again, with some arrays replaced; None leaves one out."""
+    with np.load(path) as file:
+        kept = dict(file)
+    kept.update({name: np.asarray(value) for name, value in arrays.items()})
+    kept = {name: value for name, value in kept.items() if arrays.get(name, 0) is not None}
+    with path.open("wb") as out:
+        np.savez(out, **kept)
+
+
+def saved(path: Path) -> Vga:
+    vga = small_vga(0x13, 256 << 10)
+    vga.store(0xA0000, np.random.default_rng(1).integers(0, 256, 3000, np.uint8))
+    save_state(vga, path)
+    set_mode(vga, 3)
+    return vga
+
+
+def test_truncation_anywhere(path: Path) -> None:
+    vga = saved(path)
+    data = path.read_bytes()
+    for length in [*range(0, len(data), len(data) // 60), len(data) - 1]:
+        path.write_bytes(data[:length])
+        refused(vga, path, because="damaged, or no saved state")
+
+
+def test_a_damaged_byte_anywhere(path: Path) -> None:
+    vga = saved(path)
+    data = path.read_bytes()
+    want = everything(vga)
+    intact = 0
+    for at in range(5, len(data), len(data) // 80):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :])
+        try:
+            load_state(vga, path)
+        except StateError as error:
+            assert "damaged, or no saved state" in str(error)  # noqa: PT017
+            assert everything(vga) == want
+        else:
+            intact += 1  # a date, or a flag that nobody reads
+            set_mode(vga, 3)
+            want = everything(vga)
+    assert intact < 20
+
+
+def text_file() -> bytes:
+    return b"just text\n" * 100
+
+
+def empty_file() -> bytes:
+    return b""
+
+
+def npy_file() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.arange(9))
+    return buffer.getvalue()
+
+
+def foreign_npz() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, x=np.arange(9), version=np.asarray(1))
+    return buffer.getvalue()
+
+
+def other_format() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, format=np.asarray("something"), version=np.asarray(1))
+    return buffer.getvalue()
+
+
+def pickled_npz() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, format=np.array([{"a": 1}], object))
+    return buffer.getvalue()
+
+
+def plain_zip() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("format", "vgaemu state")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [text_file, empty_file, npy_file, foreign_npz, other_format, pickled_npz, plain_zip],
+)
+def test_foreign_files(path: Path, content: Callable[[], bytes]) -> None:
+    path.write_bytes(content())
+    refused(small_vga(), path, because="damaged, or no saved state")
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    refused(small_vga(), tmp_path / "none.npz", because="No such file")
+    refused(small_vga(), tmp_path, because="irectory")
+
+
+def test_a_newer_version(path: Path) -> None:
+    vga = saved(path)
+    # A later version may lack what this one wants.
+    changed(path, version=VERSION + 1, vram=None)
+    refused(vga, path, because=f"newer vgaemu (state version {VERSION + 1}")
+
+
+def test_another_size_of_vram(path: Path) -> None:
+    save_state(small_vga(vram_bytes=2 << 20), path)
+    refused(small_vga(), path, because="saved with 2 MiB of VRAM, this machine has 1;")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"crtc": None},
+        {"crtc": np.zeros(25, "u2")},
+        {"latch": np.zeros((), "i4")},
+        {"frame": np.zeros(3, "u8")},
+    ],
+)
+def test_missing_arrays_and_other_types(path: Path, wrong: dict[str, object]) -> None:
+    vga = saved(path)
+    changed(path, **wrong)
+    refused(vga, path, because="damaged, or no saved state")
+
+
+def dispi_values(**values: int) -> Any:
+    names = "id xres yres bpp enable bank virt_width virt_height x y memory".split()  # noqa: SIM905
+    registers = dict.fromkeys(names, 0) | {"id": 0xB0C5, "bpp": 8, "memory": 4}
+    return np.asarray(list((registers | values).values()), "u2")
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("crtc", np.zeros(24, "u1")),
+        ("sequencer", np.full(5, 0xFF, "u1")),
+        ("attribute_address", np.asarray(0x40, "u4")),
+        ("attribute_takes_data", np.asarray(2, "u4")),
+        ("dac_read_step", np.asarray(3, "u4")),
+        ("dac_partial", np.asarray([3, 1, 2], "u1")),
+        ("dac_entries", np.zeros(765, "u1")),
+        ("dispi", dispi_values(bpp=7)),
+        ("dispi", dispi_values(bank=4)),
+        ("dispi", dispi_values(enable=1)),
+        ("dispi", dispi_values(enable=1, xres=640, yres=480, virt_width=640)),
+        ("dispi", dispi_values(enable=1, xres=64, yres=48, virt_width=32)),
+    ],
+)
+def test_values_that_no_device_has(path: Path, name: str, wrong: Any) -> None:
+    vga = saved(path)
+    changed(path, **{name: wrong})
+    refused(vga, path, because=f"{name} has values that no VGA has")
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+def test_a_state_is_there_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "saved.npz"
+    save_state(small_vga(), path)
+    before = path.read_bytes()
+
+    def fail(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(StateError, match=r"saved\.npz: No space left on device"):
+        save_state(small_vga(0x13), path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["saved.npz"]
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match=r"no/saved\.npz: No such file"):
+        save_state(small_vga(), tmp_path / "no" / "saved.npz")
+    with pytest.raises(StateError, match="irectory"):
+        save_state(small_vga(), tmp_path)
+    assert not list(tmp_path.iterdir())
