@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from vgaemu.display.report import Display
+
 
 class UsageError(Exception):
     """Wrong usage or input: the message is the one line to print."""
@@ -149,9 +151,9 @@ def _tour(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     import json
 
+    from vgaemu.display.errors import DisplayError
     from vgaemu.display.loop import DEFAULT_SPAN_PAGES
     from vgaemu.display.screen import ScreenError
-    from vgaemu.display.errors import DisplayError
     from vgaemu.guest.keys import KeysError, parse_keys
     from vgaemu.guest.workload import WorkloadError
     from vgaemu.machine import Machine
@@ -190,14 +192,10 @@ def _run(options: argparse.Namespace) -> int:
     status = 0
     with machine:
         if headless and options.frames is None and machine.endless:
-            raise UsageError(
-                f"{options.workload} never ends: --headless needs --frames N with it"
-            )
+            raise UsageError(f"{options.workload} never ends: --headless needs --frames N with it")
         progress = _progress(options.frames) if headless else None
         try:
-            machine.run(
-                options.frames, speed=0 if headless else options.speed, progress=progress
-            )
+            machine.run(options.frames, speed=0 if headless else options.speed, progress=progress)
         except KeyboardInterrupt:
             status = 0 if not headless else 130
         except WorkloadError as error:
@@ -249,7 +247,7 @@ def _replay(options: argparse.Namespace) -> int:
     return 0
 
 
-def _window(options: argparse.Namespace) -> object:
+def _window(options: argparse.Namespace) -> Display:
     from vgaemu.display.window import WindowDisplay
 
     return WindowDisplay(

@@ -84,7 +84,9 @@ class Machine:
             DisplayError: The window cannot be opened.
         """
         #: VRAM, a `Memslot`; `vram.subscribe()` watches what is written.
-        self.vram = Memslot((vram_mib << 20) >> PAGE_SHIFT, LFB_GPA >> PAGE_SHIFT, dirty_log=dirty_log)
+        self.vram = Memslot(
+            (vram_mib << 20) >> PAGE_SHIFT, LFB_GPA >> PAGE_SHIFT, dirty_log=dirty_log
+        )
         self.vga = Vga(self.vram)
         set_mode(self.vga, mode)
         #: The guest's keyboard; the window types here too.
@@ -132,7 +134,7 @@ class Machine:
     @property
     def ended(self) -> bool:
         """Whether the guest has ended. A machine without a workload has no guest to end."""
-        return self._guest_error is not None or self._slices is not None and self._done
+        return self._guest_error is not None or (self._slices is not None and self._done)
 
     _done = False
 
@@ -265,9 +267,8 @@ class Machine:
                 seen = self._loop.frames
                 if next(self._slices) is not Guest.NOW or self._paused:
                     with self._frame_passed:
-                        self._frame_passed.wait_for(
-                            lambda seen=seen: self._loop.frames > seen or self._closed
-                        )
+                        while self._loop.frames == seen and not self._closed:
+                            self._frame_passed.wait()
         except (StopIteration, GuestStopped):
             self._done = True
         except Exception as error:
@@ -339,9 +340,7 @@ def make_display(name: str) -> Display:
 
 def save_screenshot(machine: Machine) -> None:
     """Save the picture under the next free name ``vgaemu-001.png`` ... in the current folder."""
-    path = next(
-        path for n in count(1) if not (path := Path(f"vgaemu-{n:03}.png")).exists()
-    )
+    path = next(path for n in count(1) if not (path := Path(f"vgaemu-{n:03}.png")).exists())
     try:
         machine.screen.save(path)
     except OSError as error:

@@ -15,9 +15,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from time import perf_counter_ns, sleep
 
+import numpy as np
+
 from vgaemu.bench.kvm_reader import KvmReader
 from vgaemu.bench.measure import Row, interleaved, median_of_runs, timed_ns
 from vgaemu.memslot import KEEPERS, PAGE_SIZE, Memslot
+from vgaemu.memslot.bitmap import DirtyLog, Words
 
 #: 8 MiB.
 SLOT_PAGES = 2048
@@ -56,7 +59,7 @@ class EmulatedSide:
         for page in pages:
             write(page * PAGE_SIZE, b"x")
 
-    def harvest(self) -> object:
+    def harvest(self) -> DirtyLog | Words:
         """What is timed: the log, and the bitmap in KVM's format if that is wanted."""
         log = self.slot.get_dirty_log()
         return log.words if self._words else log
@@ -72,7 +75,7 @@ def _shapes() -> list[Row]:
         touch: dict[str, Callable[[Sequence[int]], None]] = {
             name: side.touch for name, side in emulated.items()
         }
-        harvest: dict[str, Callable[[], object]] = {
+        harvest: dict[str, Callable[[], DirtyLog | Words]] = {
             name: side.harvest for name, side in emulated.items()
         }
         try:
@@ -87,13 +90,13 @@ def _shape(
     lie: str,
     pages: list[int],
     touch: dict[str, Callable[[Sequence[int]], None]],
-    harvest: dict[str, Callable[[], object]],
+    harvest: dict[str, Callable[[], DirtyLog | Words]],
 ) -> Row:
     for name, side in harvest.items():
         touch[name](pages)
         answer = side()
-        words = getattr(answer, "words", answer)
-        count = sum(int(word).bit_count() for word in words)  # type: ignore[attr-defined]
+        words = answer.words if isinstance(answer, DirtyLog) else answer
+        count = int(np.bitwise_count(words).sum())
         if count != len(pages):
             raise AssertionError(f"{name}: {count} pages reported, {len(pages)} were written")
     times = interleaved(harvest, ROUNDS, before=lambda name: touch[name](pages))

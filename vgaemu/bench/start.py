@@ -26,7 +26,7 @@ def measure(runs: int = 5) -> list[Row]:
 
 def _once() -> list[Row]:
     sides = {
-        name: lambda command=command: subprocess.run(command, check=True, capture_output=True)  # type: ignore[misc]
+        name: lambda command=command: subprocess.run(command, check=True, capture_output=True)
         for name, command in COMMANDS.items()
     }
     times = interleaved(sides, ROUNDS)

@@ -11,6 +11,7 @@ from pathlib import Path
 from vgaemu.bench import BENCHMARKS
 from vgaemu.bench.measure import RUNS, Row, table
 
+
 def run(name: str, *, runs: int = RUNS, json_file: Path | None = None) -> str:
     """Run a benchmark.
 

@@ -31,7 +31,7 @@ BRIGHT = 0xFFFFFF
 DIRTY = 0x35C9B0
 #: Clean, but inside a span and so taken along; also what asks for attention.
 CLEAN = 0xE59F3C
-GRAPH = 0x1F6F68
+GRAPH = 0x1B4C4A
 #: The band of the 2012 patch's harvests.
 BAND = 0x2A2638
 
@@ -52,20 +52,24 @@ MIN_BESIDE_HEIGHT = 600
 #: Frames that percentiles and graph look back on.
 HISTORY = 1024
 PERCENTILE_FRAMES = 600
-#: Frames of the "most" column: a second.
+#: Frames of the "max" column: a second.
 RECENT_FRAMES = 60
-#: Reports that wait for the panel at most; at 10 Hz, more only pile up beyond 10 000 frames a second.
+#: Reports that wait for the panel at most: 10 000 frames a second fill it between two drawings.
 MAX_WAITING = 1024
 
 #: The 2012 patch's own figures for a harvest with the display on, in nanoseconds.
 PATCH_NS = (50_000, 300_000)
 #: The graph's ends and its lines, in nanoseconds; it is logarithmic.
 GRAPH_NS = (100, 10_000_000)
-GRAPH_LINES = ((1_000, "1µs"), (10_000, "10"), (100_000, "100"), (1_000_000, "1ms"))
+GRAPH_LINES = ((1_000, "1µs"), (10_000, "10µs"), (100_000, "100µs"), (1_000_000, "1ms"))
 
+#: What the first figure means: the longest that fits, or in three lines.
 MEANINGS = (
     "harvest: time to snapshot, clear and write-protect the dirty log; the 2012 patch: 50-300 µs",
-    "harvest: snapshot, clear, write-protect the dirty log; the 2012 patch: 50-300",
+    "harvest: snapshot, clear, write-protect the dirty log; the 2012 patch: 50-300 µs",
+    "harvest: snapshot, clear, protect the dirty log; the 2012 patch: 50-300 µs",
+)
+MEANING_LINES = (
     "harvest: time to snapshot, clear",
     "and write-protect the dirty log;",
     "the 2012 patch: 50-300 µs",
@@ -77,6 +81,8 @@ FADE_A_SECOND = 0.12
 LEGACY_PAGES = 64
 #: Cells for the pages above; larger slots share them.
 MAP_CELLS = 4096
+#: Pixels between the two.
+MAP_GAP = 4
 
 
 @dataclass(frozen=True)
@@ -222,6 +228,13 @@ def _inked(height: int, ink: int, paper: int) -> NDArray[np.uint32]:
     return np.where(bits, np.uint32(ink), np.uint32(paper))
 
 
+def text_strip(text: str, ink: int, paper: int, height: int) -> Pixels:
+    """A line of text: (height, 8 * len(text)) uint32."""
+    codes = np.frombuffer(to_cp437(text), np.uint8)
+    glyphs = _inked(height, ink, paper)[codes]
+    return glyphs.transpose(1, 0, 2).reshape(height, CHAR * len(codes))
+
+
 def write(
     pixels: Pixels, x: int, y: int, text: str, ink: int = INK,
     *, paper: int = PAPER, height: int = LINE,
@@ -240,10 +253,9 @@ def write(
     Returns:
         The x after the text.
     """
-    codes = np.frombuffer(to_cp437(text), np.uint8)[: max(0, (pixels.shape[1] - x) // CHAR)]
-    strip = _inked(height, ink, paper)[codes].transpose(1, 0, 2).reshape(height, -1)
+    strip = text_strip(text[: max(0, (pixels.shape[1] - x) // CHAR)], ink, paper, height)
     pixels[y : y + height, x : x + strip.shape[1]] = strip
-    return x + strip.shape[1]
+    return x + CHAR * len(text)
 
 
 def fill(pixels: Pixels, box: Box, colour: int) -> None:
@@ -372,7 +384,7 @@ class MapShape:
     @property
     def height(self) -> int:
         """Pixels from the first large cell to the last small one."""
-        gap = 4 if self.small_rows else 0
+        gap = MAP_GAP if self.small_rows else 0
         return self.large * self.large_rows + gap + self.small * self.small_rows
 
 
@@ -425,6 +437,65 @@ def _heat_colours() -> NDArray[np.uint32]:
     return colours
 
 
+class Graph:
+    """Harvest times as columns of one pixel a frame, the newest on the right; logarithmic."""
+
+    def __init__(self, pixels: Pixels, box: Box) -> None:
+        """Draw the axis, and prepare the columns.
+
+        Args:
+            pixels: The panel.
+            box: Where in it, axis included.
+        """
+        self._axis = 5 * CHAR
+        self._well = pixels[box.y : box.y + box.height, box.x + self._axis : box.x + box.width]
+        height = box.height
+        empty = np.full(height, WELL, np.uint32)
+        top, bottom = self._rows(np.array(PATCH_NS[::-1], float)).tolist()
+        empty[top:bottom] = BAND
+        for ns, label in GRAPH_LINES:
+            row = int(self._rows(np.array([float(ns)]))[0])
+            empty[row] = RULE
+            x = box.x + self._axis - 6 - len(label) * CHAR
+            write(pixels, x, box.y + row - 3, label, DIM, height=SMALL)
+        rows, tops = np.arange(height), np.arange(height)[:, None]
+        #: What a column looks like, for each row that its top may have.
+        self._columns = np.where(rows > tops, np.uint32(GRAPH), empty)
+        self._columns[(rows == tops) | (rows == tops + 1)] = DIRTY
+        self._empty = empty[:, None]
+        # Names show through where no column reaches them.
+        self._labels = [
+            self._label("harvest µs", 4, WELL),
+            self._label("2012 patch", (top + bottom - SMALL) // 2 + 1, BAND),
+        ]
+
+    def _label(self, text: str, y: int, paper: int) -> tuple[tuple[slice, slice], Pixels, int]:
+        strip = text_strip(text, DIM, paper, SMALL)
+        return (slice(y, y + SMALL), slice(4, 4 + strip.shape[1])), strip, paper
+
+    def _rows(self, ns: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Rows of times, 0 the top."""
+        low, high = np.log(GRAPH_NS)
+        part = (np.log(np.clip(ns, *GRAPH_NS)) - low) / (high - low)
+        rows: NDArray[np.intp] = ((1 - part) * (len(self._well) - 2)).astype(np.intp)
+        return rows
+
+    @property
+    def frames(self) -> int:
+        """Frames that it has room for."""
+        return self._well.shape[1]
+
+    def draw(self, ns: NDArray[np.float64]) -> None:
+        """Draw the last frames' times, at most `frames` of them."""
+        rows = self._rows(ns)
+        empty = self.frames - len(rows)
+        self._well[:, :empty] = self._empty
+        self._well[:, empty:] = self._columns[rows].T
+        for place, strip, paper in self._labels:
+            under = self._well[place]
+            np.copyto(under, strip, where=(under == paper) | (under == RULE))
+
+
 class Panel:
     """Draws the meter into `pixels`, (height, width) uint32 0x00RRGGBB, redrawn in place."""
 
@@ -434,23 +505,32 @@ class Panel:
         """Lay the panel out: in columns, or one above the other where it is higher than wide.
 
         Args:
-            width: Pixels; what a smaller panel than MIN_WIDTH has no room for is cut off.
+            width: Pixels; what a panel smaller than MIN_WIDTH has no room for is cut off.
             height: Pixels.
             meter: What to show.
-            keys: The window's keys and what each does, for the last line.
+            keys: The window's keys and what each does.
         """
         self.meter = meter
         beside = height > width
-        room = (max(width, BESIDE_WIDTH if beside else MIN_WIDTH), max(height, BELOW_HEIGHT))
         if beside:
+            room = max(width, BESIDE_WIDTH), max(height, MIN_BESIDE_HEIGHT)
             self._boxes = arrange_beside(room[0])
-            room = (room[0], max(height, MIN_BESIDE_HEIGHT))
         else:
+            room = max(width, MIN_WIDTH), max(height, BELOW_HEIGHT)
             self._boxes = arrange_below(room[0])
         self._whole: Pixels = np.full((room[1], room[0]), PAPER, np.uint32)
         #: What of it is shown.
-        self.pixels: Pixels = np.ascontiguousarray(self._whole[:height, :width])
-        self._draw_still(keys, beside)
+        self.pixels: Pixels = self._whole
+        if room != (width, height):
+            self.pixels = np.empty((height, width), np.uint32)
+        self._draw_edge(beside)
+        self._draw_meaning()
+        self._draw_keys(keys)
+        self._draw_headings()
+        self._map = self._map_shape()
+        self._draw_map_title()
+        box = self._boxes[_HARVEST]
+        self._graph = Graph(self._whole, Box(box.x, box.y + 30, box.width, box.height - 30))
 
     def draw(self, now_ns: int, status: Status) -> Pixels:
         """Bring the panel up to date.
@@ -467,38 +547,38 @@ class Panel:
         self._draw_harvest()
         self._draw_counters(status)
         self._draw_map()
-        height, width = self.pixels.shape
-        self.pixels[:] = self._whole[:height, :width]
+        if self.pixels is not self._whole:
+            height, width = self.pixels.shape
+            self.pixels[:] = self._whole[:height, :width]
         return self.pixels
 
     # What never changes.
 
-    def _draw_still(self, keys: Sequence[tuple[str, str]], beside: bool) -> None:
+    def _draw_edge(self, beside: bool) -> None:
         if beside:
             self._whole[:, 0] = RULE
         else:
             self._whole[0] = RULE
-        self._draw_meaning()
-        self._draw_keys(keys)
-        self._draw_map_title()
+
+    def _draw_headings(self) -> None:
         box = self._boxes[_HARVEST]
         for i, name in enumerate(("last", "p50", "p99", "max")):
             x = box.x + i * (box.width // 4)
             write(self._whole, x, box.y, name, DIM, height=SMALL)
         box = self._boxes[_COUNTERS]
         write(self._whole, box.x, box.y, "a frame", DIM, height=SMALL)
-        for right, name in ((14, "last"), (20, "most")):
+        for right, name in ((14, "last"), (20, "max")):
             x = box.x + (right - len(name)) * CHAR
             write(self._whole, x, box.y, name, DIM, height=SMALL)
         for i, (name, _, _) in enumerate(COUNTERS):
             write(self._whole, box.x, box.y + 12 + i * LINE, name)
-        write(self._whole, box.x, box.y + 12 + len(COUNTERS) * LINE, "panel")
+        write(self._whole, box.x, box.y + 12 + len(COUNTERS) * LINE, "panel µs")
 
     def _draw_meaning(self) -> None:
         box = self._boxes[_MEANING]
         columns = box.width // CHAR
-        one_line = next((text for text in MEANINGS[:2] if len(text) <= columns), None)
-        lines = [one_line] if one_line else MEANINGS[2:]
+        one_line = next((text for text in MEANINGS if len(text) <= columns), None)
+        lines = (one_line,) if one_line else MEANING_LINES
         for i, text in enumerate(lines):
             write(self._whole, box.x, box.y + i * (SMALL + 2), text, DIM, height=SMALL)
 
@@ -510,6 +590,11 @@ class Panel:
                 x, y = box.x, y + SMALL + 2
             x = write(self._whole, x, y, key, INK, height=SMALL)
             x = write(self._whole, x + CHAR, y, does, DIM, height=SMALL) + 2 * CHAR
+
+    def _map_shape(self) -> MapShape:
+        box, heat = self._boxes[_MAP], self.meter.heat
+        above = len(heat.dirty) - heat.legacy
+        return map_shape(heat.legacy, above, box.width, box.height - 12)
 
     def _draw_map_title(self) -> None:
         box, heat = self._boxes[_MAP], self.meter.heat
@@ -523,7 +608,7 @@ class Panel:
         width = sum((len(text) + 3) * CHAR for _, text in legend) - 2 * CHAR
         x, y = box.x + box.width - width, box.y
         if x < end + 2 * CHAR:
-            x, y = box.x, box.y + box.height - SMALL
+            x, y = box.x, box.y + 12 + self._map.height + CHAR
         for colour, text in legend:
             fill(self._whole, Box(x, y, 7, 7), colour)
             x = write(self._whole, x + 10, y, text, DIM, height=SMALL) + 2 * CHAR - 2
@@ -537,8 +622,8 @@ class Panel:
         items = [
             (info.mode_name, BRIGHT),
             (f"{self.meter.frames_a_second:.1f} fps", INK),
-            (f"frame {self.meter.frame}", INK),
             (f"dirty log: {info.dirty_log}", INK),
+            (f"frame {self.meter.frame}", INK),
         ]
         if status.outlines:
             items.append(("outlines", DIRTY))
@@ -554,68 +639,38 @@ class Panel:
 
     def _draw_harvest(self) -> None:
         box = self._boxes[_HARVEST]
-        fill(self._whole, Box(box.x, box.y + 10, box.width, LINE), PAPER)
         times = self.meter.recent(PERCENTILE_FRAMES)[:, HARVEST]
         if len(times):
             ordered = np.sort(times)
-            shown = [times[-1], *(ordered[int(q * (len(ordered) - 1))] for q in (0.5, 0.99, 1))]
-            for i, ns in enumerate(shown):
+            ranks = (round(part * (len(ordered) - 1)) for part in (0.5, 0.99, 1))
+            for i, ns in enumerate((times[-1], *(ordered[rank] for rank in ranks))):
                 x = box.x + i * (box.width // 4)
-                write(self._whole, x, box.y + 10, microseconds(ns), BRIGHT if i else DIRTY)
-        self._draw_graph(Box(box.x, box.y + 30, box.width, box.height - 30))
-
-    def _draw_graph(self, box: Box) -> None:
-        axis = 4 * CHAR
-        well = Box(box.x + axis, box.y, box.width - axis, box.height)
-        fill(self._whole, Box(box.x, box.y, axis, box.height), PAPER)
-        fill(self._whole, well, WELL)
-        top, bottom = (_height_of(ns, well.height) for ns in reversed(PATCH_NS))
-        fill(self._whole, Box(well.x, well.y + top, well.width, bottom - top), BAND)
-        for ns, label in GRAPH_LINES:
-            y = well.y + _height_of(ns, well.height)
-            fill(self._whole, Box(well.x, y, well.width, 1), RULE)
-            x = well.x - 4 - len(label) * CHAR
-            write(self._whole, x, y - 3, label, DIM, height=SMALL)
-        times = self.meter.recent(well.width)[:, HARVEST]
-        if not len(times):
-            return
-        tops = _heights(times, well.height)
-        part = self._whole[well.y : well.y + well.height, well.x + well.width - len(times) :]
-        part = part[:, : len(times)]
-        rows = np.arange(well.height)[:, None]
-        np.putmask(part_copy := part.copy(), rows > tops, np.uint32(GRAPH))
-        np.putmask(part_copy, (rows == tops) | (rows == tops + 1), np.uint32(DIRTY))
-        part[:] = part_copy
+                ink = BRIGHT if i else DIRTY
+                write(self._whole, x, box.y + 10, f"{microseconds(ns):5}", ink)
+        self._graph.draw(self.meter.recent(self._graph.frames)[:, HARVEST])
 
     def _draw_counters(self, status: Status) -> None:
         box = self._boxes[_COUNTERS]
-        fill(self._whole, Box(box.x + 8 * CHAR, box.y + 12, 12 * CHAR, 8 * LINE), PAPER)
         recent = self.meter.recent(RECENT_FRAMES)
+        y = box.y + 12
         if len(recent):
-            last, most = recent[-1], recent.max(axis=0)
-            for i, (_, column, form) in enumerate(COUNTERS):
-                y = box.y + 12 + i * LINE
-                self._write_right(box.x + 14 * CHAR, y, form(last[column]), BRIGHT)
-                self._write_right(box.x + 20 * CHAR, y, form(most[column]), DIM)
+            last, highest = recent[-1], recent.max(axis=0)
+            for _, column, form in COUNTERS:
+                x = write(self._whole, box.x + 8 * CHAR, y, f"{form(last[column]):>6}", BRIGHT)
+                write(self._whole, x, y, f"{form(highest[column]):>6}", DIM)
+                y += LINE
         y = box.y + 12 + len(COUNTERS) * LINE
-        self._write_right(box.x + 14 * CHAR, y, microseconds(status.panel_ns), BRIGHT)
-        write(self._whole, box.x + 16 * CHAR, y, "  µs", DIM)
-
-    def _write_right(self, right: int, y: int, text: str, ink: int) -> None:
-        write(self._whole, right - len(text) * CHAR, y, text, ink)
+        write(self._whole, box.x + 8 * CHAR, y, f"{microseconds(status.panel_ns):>6}", BRIGHT)
 
     def _draw_map(self) -> None:
-        box, heat = self._boxes[_MAP], self.meter.heat
-        above = len(heat.dirty) - heat.legacy
-        shape = map_shape(heat.legacy, above, box.width, box.height - 12)
-        dirty, clean = (
-            (light * (_LIGHTS - 1)).astype(np.intp) for light in (heat.dirty, heat.clean)
-        )
+        box, heat, shape = self._boxes[_MAP], self.meter.heat, self._map
+        dirty = (heat.dirty * (_LIGHTS - 1)).astype(np.intp)
+        clean = (heat.clean * (_LIGHTS - 1)).astype(np.intp)
         colours = _heat_colours()[dirty, clean]
         y = box.y + 12
         self._draw_cells(box.x, y, colours[: heat.legacy], shape.large, shape.large_columns)
-        if above:
-            y += shape.large * shape.large_rows + 4
+        y += shape.large * shape.large_rows + MAP_GAP
+        if len(colours) > heat.legacy:
             self._draw_cells(box.x, y, colours[heat.legacy :], shape.small, shape.small_columns)
 
     def _draw_cells(self, x: int, y: int, colours: Pixels, size: int, columns: int) -> None:
@@ -627,14 +682,3 @@ class Panel:
         # A dark line between cells, where they are large enough to afford one.
         inner = size - 1 if size > 2 else size
         cells[:, :inner, :, :inner] = padded.reshape(rows, 1, columns, 1)
-
-
-def _heights(ns: NDArray[np.float64], height: int) -> NDArray[np.intp]:
-    """Pixel rows of times on the graph, 0 the top."""
-    low, high = np.log(GRAPH_NS)
-    part = (np.log(np.clip(ns, *GRAPH_NS)) - low) / (high - low)
-    return ((1 - part) * (height - 2)).astype(np.intp)
-
-
-def _height_of(ns: float, height: int) -> int:
-    return int(_heights(np.array([float(ns)]), height)[0])

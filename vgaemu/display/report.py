@@ -114,9 +114,7 @@ class Display(Protocol):
     def resize(self, screen: ScreenInfo) -> None:
         """The picture has another shape; the next `update` covers all of it."""
 
-    def update(
-        self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport
-    ) -> None:
+    def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
         """Show a frame; called every frame, also when nothing changed.
 
         Args:

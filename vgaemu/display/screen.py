@@ -147,9 +147,7 @@ class Screen:
             return []
         taken = rows_touched(scanout, list(spans))
         needed = rows_touched(scanout, spans_of_pages(log.pages(), 1))
-        return [
-            Rect(0, top, scanout.width, bottom - top) for top, bottom in runs(taken & ~needed)
-        ]
+        return [Rect(0, top, scanout.width, bottom - top) for top, bottom in runs(taken & ~needed)]
 
     # --- what people ask of a screen ------------------------------------------------------------
 

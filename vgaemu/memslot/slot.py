@@ -231,7 +231,10 @@ class Memslot:
         return self._own.get_dirty_log()
 
     def subscribe(self) -> Subscription:
-        """A reader's own view, which sees every page written from now on."""
+        """A reader's own view, which sees every page written from now on.
+
+        Its first log may also hold pages written before, if nobody had harvested them yet.
+        """
         view = Subscription(self)
         with self._slots_lock:
             self._views.append(view)

@@ -82,10 +82,12 @@ class Dac:
     def rgb(self) -> NDArray[np.uint8]:
         """(256, 3) uint8, 8 bits a channel; 6 bits widen as (v << 2) | (v >> 4): 3Fh is FFh."""
         entries = np.frombuffer(bytes(self.entries), np.uint8).reshape(256, 3)
-        return entries if self.eight_bit else (entries << 2) | (entries >> 4)
+        if self.eight_bit:
+            return entries
+        return np.bitwise_or(entries << 2, entries >> 4, dtype=np.uint8)
 
     def colours(self) -> NDArray[np.uint32]:
         """(256,) uint32 0x00RRGGBB by pixel value: what the mask lets through, looked up."""
         rgb = self.rgb().astype(np.uint32)
-        packed = rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2]
-        return packed[np.arange(256) & self.mask]
+        packed = np.bitwise_or(rgb[:, 0] << 16 | rgb[:, 1] << 8, rgb[:, 2], dtype=np.uint32)
+        return packed.take(np.arange(256) & self.mask)

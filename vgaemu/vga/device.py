@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -19,19 +20,12 @@ from numpy.typing import NDArray
 
 from vgaemu.memslot import PAGE_SIZE, Memslot
 from vgaemu.vga import dispi as dispi_regs
+from vgaemu.vga.aperture import CHAIN4, ODD_EVEN, PLANAR, Addressing, Aperture
 from vgaemu.vga.beam import Beam, VirtualBeam
 from vgaemu.vga.dac import Dac
 from vgaemu.vga.dispi import Dispi
-from vgaemu.vga.layout import LEGACY_BYTES, LEGACY_DWORDS, rearrange
-from vgaemu.vga.planes import (
-    ODD_EVEN_MASK,
-    PLANE_MASK,
-    WriteSetup,
-    byte_table,
-    colour_compare,
-    independent_bytes,
-    pipeline,
-)
+from vgaemu.vga.layout import LEGACY_BYTES, rearrange
+from vgaemu.vga.planes import PLANE_MASK, ReadSetup, WriteSetup, independent_bytes
 from vgaemu.vga.registers import ATTRIBUTE, CRTC, GRAPHICS, MISC_OUTPUT, SEQUENCER, RegisterBank
 
 log = logging.getLogger(__name__)
@@ -40,9 +34,6 @@ log = logging.getLogger(__name__)
 LFB_GPA = 0xE0000000
 #: GR06 bits 2-3 -> first byte and size of the legacy window.
 WINDOWS = ((0xA0000, 0x20000), (0xA0000, 0x10000), (0xB0000, 0x8000), (0xB8000, 0x8000))
-
-#: Addressing -> window bytes that share a dword of VRAM.
-UNITS = {"planar": 1, "odd/even": 2, "chain-4": 4}
 
 PortHandler: TypeAlias = tuple[Callable[[], int] | None, Callable[[int], None] | None]
 
@@ -70,7 +61,7 @@ class Vga:
         #: Attribute address register: bits 0-4 the index, bit 5 shows the picture.
         self.attribute_address = 0
         self.attribute_takes_data = False
-        self.latch = 0
+        self._aperture = Aperture(self.slot)
         #: Tells input status 1 where the beam is.
         self.beam: Beam = VirtualBeam()
         #: Counts register writes that changed something; the picture may depend on each.
@@ -79,7 +70,6 @@ class Vga:
         self.on_map_changed: list[Callable[[], None]] = []
         #: Whether the legacy 256 KiB of VRAM are stored for chain-4 (see `layout`).
         self.chain4_layout = False
-        self._dwords: NDArray[np.uint32] = self.slot.array.view(np.uint32)
         self._unknown_ports: set[int] = set()
         self._build_ports()
         self._remap()
@@ -225,34 +215,33 @@ class Vga:
 
     def store(self, gpa: int, data: bytes | bytearray | memoryview | NDArray[np.uint8]) -> None:
         """Store bytes upwards, each as `rep stosb` would. What lies outside VRAM is ignored."""
-        count = len(data)
-        if self._plain_start <= gpa and gpa + count <= self._plain_end:
+        end = gpa + len(data)
+        if self._plain_start <= gpa and end <= self._plain_end:
             self.slot.write(gpa - self._plain_start + self._plain_offset, data)
-        elif LFB_GPA <= gpa and gpa + count <= LFB_GPA + self.slot.nbytes:
+        elif self._window_start <= gpa and end <= self._window_end:
+            self._aperture.store(gpa - self._window_start, data)
+        elif gpa >= LFB_GPA and end <= LFB_GPA + self.slot.nbytes:
             self.slot.write(gpa - LFB_GPA, data)
         else:
-            for start, piece_gpa, length in self._pieces(gpa, count):
-                if (piece_gpa, length) == (gpa, count):
-                    self._store_planes(gpa - self._window_start, data)
-                else:
-                    self.store(piece_gpa, memoryview(data)[start : start + length])
+            for start, length in self._pieces(gpa, len(data)):
+                self.store(gpa + start, np.frombuffer(data, np.uint8)[start : start + length])
 
     def load(self, gpa: int, count: int) -> bytes:
         """Load bytes upwards, each as `rep lodsb` would. What lies outside VRAM reads FFh."""
-        if self._plain_start <= gpa and gpa + count <= self._plain_end:
+        end = gpa + count
+        if self._plain_start <= gpa and end <= self._plain_end:
             offset = gpa - self._plain_start + self._plain_offset
-            data = self.slot.read(offset, count)
             if count and not self.dispi.linear:
                 last = offset + count - 1 & ~3
                 self.latch = int.from_bytes(self.slot.memory[last : last + 4], "little")
-            return data
-        if LFB_GPA <= gpa and gpa + count <= LFB_GPA + self.slot.nbytes:
+            return self.slot.read(offset, count)
+        if self._window_start <= gpa and end <= self._window_end:
+            return self._aperture.load(gpa - self._window_start, count)
+        if gpa >= LFB_GPA and end <= LFB_GPA + self.slot.nbytes:
             return self.slot.read(gpa - LFB_GPA, count)
         result = bytearray(b"\xff" * count)
-        for start, piece_gpa, length in self._pieces(gpa, count):
-            if (piece_gpa, length) == (gpa, count):
-                return self._load_planes(gpa - self._window_start, count)
-            result[start : start + length] = self.load(piece_gpa, length)
+        for start, length in self._pieces(gpa, count):
+            result[start : start + length] = self.load(gpa + start, length)
         return bytes(result)
 
     def copy(self, src: int, dst: int, count: int) -> None:
@@ -260,140 +249,34 @@ class Vga:
         start, end = self._window_start, self._window_end
         low, high = min(src, dst), max(src, dst) + count
         latched = self._plain_end == 0 and low < end and start < high
-        through_planes = latched and start <= low and high <= end
-        if through_planes:
-            wrap = self._plane_dwords if self._addressing == "planar" else 0x10000
-            step = independent_bytes((dst - src) % wrap, UNITS[self._addressing], wrap)
-        elif latched:
-            step = 1  # some bytes load the latches, others lie outside
-        else:
-            step = independent_bytes((dst - src) % (1 << 32), 1, 1 << 32)
+        if latched and start <= low and high <= end:
+            self._aperture.copy(src - start, dst - start, count)
+            return
+        # Where some bytes load the latches and others lie outside, every byte counts.
+        step = 1 if latched else independent_bytes((dst - src) % (1 << 32), 1, 1 << 32)
         for at in range(0, count, step):
-            length = min(step, count - at)
-            if through_planes:
-                self._copy_planes(src + at - start, dst + at - start, length)
-            else:
-                self.store(dst + at, self.load(src + at, length))
+            self.store(dst + at, self.load(src + at, min(step, count - at)))
 
-    def _copy_planes(self, src: int, dst: int, count: int) -> None:
-        dwords, data = self._fetch(src, count)
-        self.latch = int(dwords[-1])
-        self._put(dst, count, pipeline(self._setup, data.astype(np.uint32), dwords))
+    @property
+    def latch(self) -> int:
+        """The four latches as a dword, plane 0 lowest."""
+        return self._aperture.latch
 
-    def _pieces(self, gpa: int, count: int) -> list[tuple[int, int, int]]:
-        """The parts of a range that lie in a window: (position, gpa, length)."""
+    @latch.setter
+    def latch(self, value: int) -> None:
+        self._aperture.latch = value
+
+    def _pieces(self, gpa: int, count: int) -> list[tuple[int, int]]:
+        """The parts of a range that lie in a window whole: (position, length)."""
+        edges = {self._plain_start, self._plain_end} if self._plain_end else set()
+        windows = ((self._window_start, self._window_end), (LFB_GPA, LFB_GPA + self.slot.nbytes))
         pieces = []
-        for low, high in (
-            (self._window_start, self._window_end),
-            (LFB_GPA, LFB_GPA + self.slot.nbytes),
-        ):
-            start, end = max(gpa, low), min(gpa + count, high)
-            if start < end:
-                pieces.append((start - gpa, start, end - start))
+        for low, high in windows:
+            cuts = sorted({max(gpa, low), min(gpa + count, high)} | edges)
+            for start, end in pairwise(cuts):
+                if max(gpa, low) <= start < end <= min(gpa + count, high):
+                    pieces.append((start - gpa, end - start))
         return pieces
-
-    def _store_planes(
-        self, at: int, data: bytes | bytearray | memoryview | NDArray[np.uint8]
-    ) -> None:
-        count = len(data)
-        if count == 1:
-            self._store_byte(at, int(data[0]))
-            return
-        if (
-            self._addressing == "odd/even"
-            and self._plain_text
-            and not (at | count) & 1
-            and at + count <= 0x10000
-        ):
-            # Text: characters to plane 0, attributes to plane 1 of every second address.
-            cells = self.slot.array[:LEGACY_BYTES].view(np.uint16)
-            cells[2 * at : 2 * (at + count) : 4] = np.frombuffer(data, np.uint16)
-            self.slot.mark_dirty(4 * at, 4 * count)
-            return
-        table = byte_table(self._setup, self.latch)
-        values = table.take(np.frombuffer(data, np.uint8))
-        self._put(at, count, values)
-
-    def _store_byte(self, at: int, value: int) -> None:
-        dword = pipeline(self._setup, value, self.latch)
-        mask = self._map_mask
-        if self._addressing == "planar":
-            number = at + self._bank_dword
-        elif self._addressing == "odd/even":
-            number = at & 0xFFFE
-            mask &= ODD_EVEN_MASK[at & 1]
-        else:
-            number = (at & 0xFFFF) >> 2
-            mask &= 0xFF << 8 * (at & 3)
-        dwords = self._dwords
-        number %= self._plane_dwords
-        dwords[number] = int(dwords[number]) & ~mask & 0xFFFFFFFF | dword & mask
-        self.slot.mark_dirty(4 * number, 4)
-
-    def _load_planes(self, at: int, count: int) -> bytes:
-        if not count:
-            return b""
-        dwords, data = self._fetch(at, count)
-        self.latch = int(dwords[-1])
-        return data.tobytes()
-
-    def _numbers(self, at: int, count: int) -> NDArray[np.intp]:
-        """Dword in VRAM behind each window offset from `at` on."""
-        window = np.arange(at, at + count)
-        if self._addressing == "planar":
-            return (window + self._bank_dword) % self._plane_dwords
-        if self._addressing == "odd/even":
-            return window & 0xFFFE
-        return (window & 0xFFFF) >> 2
-
-    def _fetch(self, at: int, count: int) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
-        """What a read of each byte latches, and what the CPU gets."""
-        dwords = self._dwords.take(self._numbers(at, count))
-        graphics = self.graphics
-        if graphics["read_mode"]:
-            compare = colour_compare(
-                dwords, graphics["colour_compare"], graphics["colour_dont_care"]
-            )
-            return dwords, compare
-        plane: int | NDArray[np.intp] = graphics["read_map"]
-        if self._addressing == "chain-4":
-            plane = np.arange(at, at + count) & 3
-        elif graphics["odd_even_read"]:
-            plane = graphics["read_map"] & 2 | np.arange(at, at + count) & 1
-        planes = dwords.view(np.uint8).reshape(-1, 4)
-        return dwords, planes[np.arange(count), plane]
-
-    def _put(self, at: int, count: int, values: NDArray[np.uint32]) -> None:
-        """Let one dword for each window offset from `at` on land, through the map mask."""
-        dwords, mask = self._dwords, self._map_mask
-        first = at + self._bank_dword
-        if self._addressing == "planar" and first + count <= self._plane_dwords:
-            target = dwords[first : first + count]
-            if mask == 0xFFFFFFFF:
-                target[:] = values
-            else:
-                target[:] = target & ~np.uint32(mask) | values & np.uint32(mask)
-            self.slot.mark_dirty(4 * first, 4 * count)
-            return
-        numbers = self._numbers(at, count)
-        if self._addressing == "planar":
-            # The window wraps at the end of the planes: what comes last stays.
-            dwords[numbers] = dwords[numbers] & ~np.uint32(mask) | values & np.uint32(mask)
-        else:
-            # Neighbours share a dword but never a plane: one pass for each position in it.
-            step = 4 if self._addressing == "chain-4" else 2
-            for position in range(step):
-                lane = slice((position - at) % step, None, step)
-                lane_mask = np.uint32(
-                    mask
-                    & (0xFF << 8 * position if step == 4 else ODD_EVEN_MASK[position])
-                )
-                if not lane_mask:
-                    continue
-                which = numbers[lane]
-                dwords[which] = dwords[which] & ~lane_mask | values[lane] & lane_mask
-        low, high = int(numbers.min()), int(numbers.max())
-        self.slot.mark_dirty(4 * low, 4 * (high - low + 1))
 
     # --- what follows from the registers ------------------------------------------------------
 
@@ -414,7 +297,7 @@ class Vga:
         start, size = WINDOWS[graphics["memory_map"]]
         if not self.misc["ram_enable"]:
             size = 0
-        self._setup = WriteSetup(
+        write = WriteSetup(
             mode=graphics["write_mode"],
             set_reset=graphics["set_reset"],
             enable_set_reset=graphics["enable_set_reset"],
@@ -422,33 +305,28 @@ class Vga:
             function=graphics["function"],
             bit_mask=graphics["bit_mask"],
         )
-        self._map_mask = PLANE_MASK[sequencer["map_mask"]]
-        self._bank_dword = 0
-        self._plane_dwords = LEGACY_DWORDS
+        read = ReadSetup(
+            mode=graphics["read_mode"],
+            plane=graphics["read_map"],
+            odd_even=graphics["odd_even_read"],
+            colour_compare=graphics["colour_compare"],
+            colour_care=graphics["colour_dont_care"],
+        )
+        map_mask = PLANE_MASK[sequencer["map_mask"]]
         if dispi.enabled and not dispi.linear:
-            self._addressing = "planar"
-            self._bank_dword = dispi.bank_bytes
-            self._plane_dwords = self.slot.nbytes // 4
+            addressing = Addressing(PLANAR, map_mask, dispi.bank_bytes, self.slot.nbytes // 4)
         elif self.chain4_layout:
-            self._addressing = "chain-4"
-        elif sequencer["odd_even_off"]:
-            self._addressing = "planar"
+            addressing = Addressing(CHAIN4, map_mask)
         else:
-            self._addressing = "odd/even"
-        #: Odd/even stores that put each byte into one plane, unchanged: what text programs do.
-        self._plain_text = self._setup.is_plain and sequencer["map_mask"] == 0b0011
+            addressing = Addressing(PLANAR if sequencer["odd_even_off"] else ODD_EVEN, map_mask)
+        self._aperture.configure(addressing, write, read)
         self._window_start, self._window_end = start, start + size
         # Plain: no latch, rotate, function, mask or plane select could change a store or a load.
         plain_offset: int | None = None
         if dispi.linear:
             plain_offset = dispi.bank_bytes
             size = min(size, 0x10000, self.slot.nbytes - plain_offset)
-        elif (
-            self._addressing == "chain-4"
-            and self._setup.is_plain
-            and self._map_mask == 0xFFFFFFFF
-            and not graphics["read_mode"]
-        ):
+        elif self.chain4_layout and write.is_plain and map_mask == 0xFFFFFFFF and not read.mode:
             plain_offset = 0
             size = min(size, 0x10000)
         old = getattr(self, "_plain_start", 0), getattr(self, "_plain_end", 0)

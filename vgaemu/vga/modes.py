@@ -65,7 +65,12 @@ def _mode(
         number, name, misc, bytes.fromhex(sequencer), bytes.fromhex(crtc),
         bytes.fromhex(attribute), bytes.fromhex(graphics), palette, fill,
     )  # fmt: skip
-    if [len(b) for b in (mode.sequencer, mode.crtc, mode.attribute, mode.graphics)] != [4, 25, 20, 9]:
+    if [len(b) for b in (mode.sequencer, mode.crtc, mode.attribute, mode.graphics)] != [
+        4,
+        25,
+        20,
+        9,
+    ]:
         raise ValueError(f"mode {number:02X}h: a register is missing in its table")
     return mode
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,19 +29,16 @@ PLANE_MASK = tuple(
 #: Window offset bit 0 -> the planes an odd/even access reaches.
 ODD_EVEN_MASK = (PLANE_MASK[0b0101], PLANE_MASK[0b1010])
 
-_Dword = TypeVar("_Dword", int, NDArray[np.uint32])
-
-
 @dataclass(frozen=True)
 class WriteSetup:
     """What the graphics controller does to a stored byte (GR00, 01, 03, 05, 08)."""
 
-    mode: int
-    set_reset: int
-    enable_set_reset: int
-    rotate: int
-    function: int
-    bit_mask: int
+    mode: int = 0
+    set_reset: int = 0
+    enable_set_reset: int = 0
+    rotate: int = 0
+    function: int = 0
+    bit_mask: int = 0xFF
 
     @property
     def is_plain(self) -> bool:
@@ -55,7 +52,19 @@ class WriteSetup:
         )
 
 
-def _combine(function: int, value: _Dword, latch: _Dword) -> _Dword:
+@dataclass(frozen=True)
+class ReadSetup:
+    """What the CPU gets when it reads (GR02, 04, 05, 07)."""
+
+    mode: int = 0
+    plane: int = 0
+    #: Address bit 0 picks the plane of a pair (GR05 bit 4).
+    odd_even: int = 0
+    colour_compare: int = 0
+    colour_care: int = 0
+
+
+def _combine(function: int, value: Any, latch: Any) -> Any:
     """GR03 bits 3-4: the stored value against the latches."""
     if function == 1:
         return value & latch
@@ -66,7 +75,13 @@ def _combine(function: int, value: _Dword, latch: _Dword) -> _Dword:
     return value
 
 
-def pipeline(setup: WriteSetup, data: _Dword, latch: _Dword) -> _Dword:
+@overload
+def pipeline(setup: WriteSetup, data: int, latch: int) -> int: ...
+@overload
+def pipeline(
+    setup: WriteSetup, data: NDArray[np.uint32], latch: NDArray[np.uint32]
+) -> NDArray[np.uint32]: ...
+def pipeline(setup: WriteSetup, data: Any, latch: Any) -> Any:
     """What the four planes get when the CPU stores `data`, before the map mask.
 
     Args:
@@ -119,7 +134,8 @@ def colour_compare(dwords: NDArray[np.uint32], compare: int, care: int) -> NDArr
     """
     differs = (dwords ^ np.uint32(PLANE_MASK[compare])) & np.uint32(PLANE_MASK[care])
     planes = differs.view(np.uint8).reshape(-1, 4)
-    return ~np.bitwise_or.reduce(planes, axis=1)
+    unequal: NDArray[np.uint8] = np.bitwise_or.reduce(planes, axis=1)
+    return ~unequal
 
 
 def independent_bytes(ahead: int, unit: int, wrap: int) -> int:

@@ -221,11 +221,7 @@ def scanout_of(vga: Vga, *, cursor_phase: bool = True, blink_phase: bool = True)
     start = crtc["start_address_high"] << 8 | crtc["start_address_low"]
     geometry = Geometry(
         lines=1
-        + (
-            crtc["vertical_display_end"]
-            | crtc["vdisplay_bit8"] << 8
-            | crtc["vdisplay_bit9"] << 9
-        ),
+        + (crtc["vertical_display_end"] | crtc["vdisplay_bit8"] << 8 | crtc["vdisplay_bit9"] << 9),
         line_compare=crtc["line_compare"]
         | crtc["line_compare_bit8"] << 8
         | crtc["line_compare_bit9"] << 9,
@@ -369,7 +365,8 @@ def _palette(vga: Vga, kind: Kind, blink_phase: bool) -> bytes:
     if attribute["blink"] and kind is not Kind.TEXT:
         # Colours 0-7 are shown intense, 8-15 change between both (Bochs, 86Box).
         pixels = pixels | 8 if blink_phase else pixels ^ 8
-    return colours[index[pixels]].tobytes()
+    shown: bytes = colours.take(index.take(pixels)).tobytes()
+    return shown
 
 
 # --- scan lines and rows ----------------------------------------------------------------------
@@ -395,7 +392,11 @@ def scan_lines(geometry: Geometry) -> ScanLines:
     doubling = 1 if g.double_scan else 0
     step = line >> doubling
     # Above the split the row scan starts at the preset row; past the last line it runs on to 31.
-    first = g.row_lines - g.preset_row if g.preset_row < g.row_lines else (32 - g.preset_row) + g.row_lines
+    first = (
+        g.row_lines - g.preset_row
+        if g.preset_row < g.row_lines
+        else (32 - g.preset_row) + g.row_lines
+    )
     row = np.where(step < first, 0, (step - first) // g.row_lines + 1)
     scan = np.where(step < first, (step + g.preset_row) & 31, (step - first) % g.row_lines)
     # At the split, row start and row scan are reset; the doubling clock runs on.
@@ -556,7 +557,9 @@ def rows_touched(scanout: Scanout, spans: list[Span]) -> NDArray[np.bool_]:
     dirty = np.zeros(scanout.vram_bytes >> PAGE_SHIFT, np.bool_)
     for start, end in spans:
         dirty[start:end] = True
-    return dirty[byte_numbers(scanout, slice(None)) >> PAGE_SHIFT].any(axis=1)
+    shown = byte_numbers(scanout, slice(None)) >> PAGE_SHIFT
+    touched[:] = dirty.take(shown).any(axis=1)
+    return touched
 
 
 def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -102,14 +102,13 @@ class ByteRenderer(RowRenderer):
 def colours_of_16_bit(green_bits: int) -> NDArray[np.uint32]:
     """(65536,) uint32: 1:5:5:5 or 5:6:5 pixels -> 0x00RRGGBB, each channel widened by repeating."""
     pixel = np.arange(65536, dtype=np.uint32)
-    blue = pixel & 0x1F
-    green = pixel >> 5 & ((1 << green_bits) - 1)
-    red = pixel >> 5 + green_bits & 0x1F
-
-    def wide(value: NDArray[np.uint32], bits: int) -> NDArray[np.uint32]:
-        return value << (8 - bits) | value >> (2 * bits - 8)
-
-    return wide(red, 5) << 16 | wide(green, green_bits) << 8 | wide(blue, 5)
+    colours = np.zeros(65536, np.uint32)
+    at = 0
+    for shift, bits in ((0, 5), (8, green_bits), (16, 5)):
+        value = pixel >> at & (1 << bits) - 1
+        colours |= (value << (8 - bits) | value >> (2 * bits - 8)) << shift
+        at += bits
+    return colours
 
 
 class SixteenBitRenderer(RowRenderer):

@@ -99,7 +99,8 @@ class GlyphCache:
         # Of equal keys only the last one's number stays in the table: a unique without sorting.
         number = np.arange(len(absent), dtype=np.int32)
         self._slot_of_key[absent] = number
-        once = absent[self._slot_of_key.take(absent) == number]
+        last = self._slot_of_key.take(absent) == number
+        once: NDArray[np.int32] = absent.compress(last)
         self._slot_of_key[once] = -1
         return once
 
@@ -144,7 +145,8 @@ class GlyphCache:
             (rows, n, columns).
         """
         first = self._slot_of_key.take(keys).astype(np.intp) * self.lines
-        return first[:, None, :] + lines[:, None]
+        index: NDArray[np.intp] = first[:, None, :] + lines[:, None]
+        return index
 
     @property
     def elements(self) -> NDArray[np.void]:

@@ -1,0 +1,454 @@
+"""What every keeper of a dirty log owes: one suite, run for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from vgaemu.memslot import KEEPERS, PAGE_SIZE, DirtyLog, Memslot, MemslotError, Subscription
+from vgaemu.memslot.flags import LockedFlagsKeeper
+
+SIZES = [1, 63, 64, 65, 129, 2048, 2**18 + 3]
+#: What `flags` is on a build without the GIL.
+LOCKED_FLAGS = "flags with a lock"
+
+MakeSlot = Callable[[int], Memslot]
+
+
+@pytest.fixture(params=[*KEEPERS, LOCKED_FLAGS])
+def keeper(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setitem(KEEPERS, LOCKED_FLAGS, LockedFlagsKeeper)
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def make_slot(keeper: str) -> MakeSlot:
+    return lambda npages: Memslot(npages, dirty_log=keeper)
+
+
+def touch(slot: Memslot, *pages: int) -> None:
+    """Store one byte to the middle of each page."""
+    for page in pages:
+        slot.write(page * PAGE_SIZE + 2000, b"x")
+
+
+def reported(reader: Memslot | Subscription) -> list[int]:
+    return reader.get_dirty_log().pages().tolist()
+
+
+def protected(slot: Memslot) -> list[int]:
+    return [page for page in range(slot.npages) if not slot._keeper.writable[page]]
+
+
+# --- harvest ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("npages", SIZES)
+def test_first_and_last_page_of_any_size(make_slot: MakeSlot, npages: int) -> None:
+    slot = make_slot(npages)
+    assert slot.nbytes == npages * PAGE_SIZE
+    assert reported(slot) == []  # clean when made
+    touch(slot, npages - 1, 0)
+    log = slot.get_dirty_log()
+    assert log.pages().tolist() == sorted({0, npages - 1})
+    assert log.words.nbytes == 8 * -(-npages // 64)
+    assert reported(slot) == []  # a harvest clears
+
+
+@pytest.mark.parametrize("npages", SIZES)
+def test_tail_bits_are_clear_when_all_is_dirty(make_slot: MakeSlot, npages: int) -> None:
+    slot = make_slot(npages)
+    slot.mark_dirty(0, slot.nbytes)
+    log = slot.get_dirty_log()
+    assert log.count == npages
+    assert log.spans() == [(0, npages)]
+    bits = np.unpackbits(log.words.view(np.uint8), bitorder="little")
+    assert bits[:npages].all()
+    assert not bits[npages:].any()
+    assert not slot.get_dirty_log()
+    touch(slot, 0, npages - 1)  # scattered, beside the tail
+    assert not np.unpackbits(slot.get_dirty_log().words.view(np.uint8), bitorder="little")[
+        npages:
+    ].any()
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 64, 100])
+def test_any_pattern_is_reported_exactly_once(make_slot: MakeSlot, step: int) -> None:
+    slot = make_slot(2**13)  # more than one numpy chunk
+    pages = list(range(5, slot.npages, step))
+    touch(slot, *pages)
+    assert reported(slot) == pages
+    assert reported(slot) == []
+    assert protected(slot) == list(range(slot.npages))
+
+
+def test_words_are_kvms_layout(make_slot: MakeSlot) -> None:
+    slot = make_slot(65)
+    touch(slot, 0, 9, 64)
+    assert slot.get_dirty_log().words.tobytes() == bytes([1, 2] + 6 * [0] + [1] + 7 * [0])
+
+
+def test_a_log_stays_as_it_was_harvested(make_slot: MakeSlot) -> None:
+    slot = make_slot(129)
+    touch(slot, 1, 70, 128)
+    log = slot.get_dirty_log()
+    touch(slot, 2, 71)
+    slot.get_dirty_log()
+    assert log.pages().tolist() == [1, 70, 128]
+    assert log.words.tolist() == [2, 1 << 6, 1]
+
+
+# --- stores -------------------------------------------------------------------------------------
+
+
+def test_store_lands(make_slot: MakeSlot) -> None:
+    slot = make_slot(2)
+    slot.write(PAGE_SIZE - 2, b"abcd")
+    assert slot.read(PAGE_SIZE - 2, 4) == b"abcd"
+    assert slot.memory[PAGE_SIZE - 2 : PAGE_SIZE + 2] == b"abcd"
+    assert slot.array[PAGE_SIZE] == ord("c")
+    assert np.count_nonzero(slot.array) == 4
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"ab", bytearray(b"ab"), memoryview(b"ab"), np.frombuffer(b"ab", np.uint8), b"axbx"[::2]],
+)
+def test_any_buffer_of_bytes_can_be_stored(make_slot: MakeSlot, data: bytes) -> None:
+    slot = make_slot(1)
+    slot.write(7, data)
+    assert slot.read(7, 2) == b"ab"
+
+
+def test_wider_elements_are_refused(make_slot: MakeSlot) -> None:
+    slot = make_slot(1)
+    with pytest.raises(ValueError, match="different structures"):
+        slot.write(0, np.ones(2, np.uint32))  # type: ignore[arg-type]
+    assert not slot.array.any()
+    assert reported(slot) == []
+
+
+@pytest.mark.parametrize(
+    ("offset", "length", "pages"),
+    [
+        (0, 1, [0]),
+        (PAGE_SIZE - 1, 1, [0]),
+        (PAGE_SIZE, 1, [1]),
+        (PAGE_SIZE - 1, 2, [0, 1]),
+        (PAGE_SIZE - 1, PAGE_SIZE + 2, [0, 1, 2]),
+        (0, PAGE_SIZE, [0]),
+        (63 * PAGE_SIZE + 4095, 2, [63, 64]),  # across a bitmap word
+        (128 * PAGE_SIZE, PAGE_SIZE, [128]),
+        (0, 129 * PAGE_SIZE, list(range(129))),
+    ],
+)
+def test_store_and_mark_report_the_pages_they_touch(
+    make_slot: MakeSlot, offset: int, length: int, pages: list[int]
+) -> None:
+    slot = make_slot(129)
+    slot.write(offset, bytes(length))
+    assert slot.counters.faults == len(pages)
+    assert reported(slot) == pages
+    slot.mark_dirty(offset, length)
+    assert reported(slot) == pages
+    assert reported(slot) == []
+
+
+@pytest.mark.parametrize("offset", [0, 5, PAGE_SIZE, 2 * PAGE_SIZE - 1, 2 * PAGE_SIZE])
+def test_nothing_stored_marks_nothing(make_slot: MakeSlot, offset: int) -> None:
+    slot = make_slot(2)
+    slot.write(offset, b"")
+    slot.mark_dirty(offset, 0)
+    assert slot.read(offset, 0) == b""
+    assert reported(slot) == []
+    assert slot.counters.faults == 0
+
+
+@pytest.mark.parametrize(
+    ("offset", "length"),
+    [
+        (-1, 1),
+        (-2, 2),
+        (-4, 2),
+        (-1, 3),
+        (-1, 0),
+        (0, 2 * PAGE_SIZE + 1),
+        (2 * PAGE_SIZE - 1, 2),
+        (2 * PAGE_SIZE, 1),
+        (2 * PAGE_SIZE + 1, 0),
+        (1 << 70, 1),
+    ],
+)
+def test_outside_is_refused_and_nothing_written(
+    make_slot: MakeSlot, offset: int, length: int
+) -> None:
+    slot = make_slot(2)
+    message = f"{length} bytes at offset {offset:#x}"
+    with pytest.raises(MemslotError, match=message):
+        slot.write(offset, b"x" * length)
+    with pytest.raises(MemslotError, match=message):
+        slot.read(offset, length)
+    with pytest.raises(MemslotError, match=message):
+        slot.mark_dirty(offset, length)
+    assert not slot.array.any()
+    assert reported(slot) == []
+
+
+def test_negative_lengths_are_refused(make_slot: MakeSlot) -> None:
+    slot = make_slot(1)
+    for call in (slot.read, slot.mark_dirty):
+        with pytest.raises(MemslotError):
+            call(5, -1)
+
+
+def test_direct_stores_are_seen_only_when_marked(make_slot: MakeSlot) -> None:
+    slot = make_slot(4)
+    slot.memory[PAGE_SIZE] = 1
+    slot.array[2 * PAGE_SIZE] = 1
+    assert reported(slot) == []
+    slot.mark_dirty(PAGE_SIZE, 1)
+    assert reported(slot) == [1]
+
+
+def test_memory_of_ones_own(make_slot: MakeSlot, keeper: str) -> None:
+    memory = bytearray(2 * PAGE_SIZE)
+    slot = Memslot(2, 0xA0, dirty_log=keeper, memory=memory)
+    slot.write(PAGE_SIZE, b"here")
+    assert memory[PAGE_SIZE : PAGE_SIZE + 4] == b"here"
+    assert (slot.base_gfn, slot.npages) == (0xA0, 2)
+
+
+@pytest.mark.parametrize(
+    ("npages", "memory"),
+    [
+        (0, None),
+        (-1, None),
+        (1, bytearray(4095)),
+        (1, bytearray(8192)),
+        (1, bytes(4096)),
+        (1, memoryview(bytearray(8192))[::2]),
+        (1, np.zeros((4096, 2), np.uint8)[:, 0]),
+    ],
+)
+def test_impossible_slots_are_refused(keeper: str, npages: int, memory: bytearray | None) -> None:
+    with pytest.raises(MemslotError):
+        Memslot(npages, dirty_log=keeper, memory=memory)
+
+
+def test_unknown_keeper_is_refused_with_the_names() -> None:
+    with pytest.raises(MemslotError, match=r"'psychic'.*flags, words"):
+        Memslot(1, dirty_log="psychic")
+
+
+# --- write protection and what is counted -------------------------------------------------------
+
+
+def test_hundred_stores_are_one_bit_and_one_fault(make_slot: MakeSlot) -> None:
+    slot = make_slot(64)
+    for i in range(100):
+        slot.write(3 * PAGE_SIZE + i, b"x")
+    assert slot.counters.faults == 1
+    assert protected(slot) == [page for page in range(64) if page != 3]
+    assert reported(slot) == [3]
+
+
+def test_a_harvest_protects_again(make_slot: MakeSlot) -> None:
+    slot = make_slot(64)
+    for rounds in range(1, 4):
+        touch(slot, 3, 60)
+        touch(slot, 3, 60)
+        assert slot.counters.faults == 2 * rounds
+        assert reported(slot) == [3, 60]
+        assert protected(slot) == list(range(64))
+
+
+def test_flush_and_protect_only_when_something_was_dirty(make_slot: MakeSlot) -> None:
+    slot = make_slot(129)
+    for _ in range(3):
+        slot.get_dirty_log()
+    assert (slot.counters.flushes, slot.counters.protect_calls) == (0, 0)
+    touch(slot, 0, 128)
+    slot.get_dirty_log()
+    slot.get_dirty_log()
+    assert slot.counters.flushes == 1
+    assert slot.counters.protect_calls >= 1
+    assert slot.counters.protected_pages >= 2
+
+
+def test_words_protect_one_span_a_word() -> None:
+    slot = Memslot(256, dirty_log="words")
+    touch(slot, 5, 60, 130, 130, 132)
+    slot.get_dirty_log()
+    assert slot.counters.protect_calls == 2
+    assert slot.counters.protected_pages == (60 - 5 + 1) + (132 - 130 + 1)
+
+
+# --- several readers ----------------------------------------------------------------------------
+
+
+def test_readers_do_not_steal_from_each_other(make_slot: MakeSlot) -> None:
+    slot = make_slot(129)
+    a, b = slot.subscribe(), slot.subscribe()
+    touch(slot, 1, 128)
+    assert reported(a) == [1, 128]
+    touch(slot, 5)
+    assert reported(a) == [5]
+    assert reported(b) == [1, 5, 128]
+    assert reported(slot) == [1, 5, 128]
+    for reader in (a, b, slot):
+        assert reported(reader) == []
+    assert slot.counters.faults == 3
+
+
+def test_a_late_reader_sees_what_comes_after_it(make_slot: MakeSlot) -> None:
+    slot = make_slot(64)
+    touch(slot, 1)
+    slot.get_dirty_log()
+    late = slot.subscribe()
+    touch(slot, 2)
+    assert reported(late) == [2]
+    assert reported(slot) == [2]
+
+
+def test_a_closed_reader_collects_nothing_more(make_slot: MakeSlot) -> None:
+    slot = make_slot(64)
+    reader = slot.subscribe()
+    reader.close()
+    reader.close()
+    touch(slot, 1)
+    assert reported(slot) == [1]
+    assert reported(reader) == []
+
+
+def test_put_back_is_reported_again_with_what_came_since(make_slot: MakeSlot) -> None:
+    slot = make_slot(129)
+    reader = slot.subscribe()
+    touch(slot, 1, 70)
+    log = reader.get_dirty_log()
+    touch(slot, 2)
+    reader.put_back(log)
+    assert reported(reader) == [1, 2, 70]
+    assert reported(slot) == [1, 2, 70]  # the other reader's view is its own
+    reader.put_back(DirtyLog(129))
+    assert reported(reader) == []
+
+
+# --- logging off and on -------------------------------------------------------------------------
+
+
+def test_logging_off_and_on_drops_marks_and_protects_everything(make_slot: MakeSlot) -> None:
+    slot = make_slot(129)
+    reader = slot.subscribe()
+    touch(slot, 1, 128)
+    slot.get_dirty_log()
+    touch(slot, 2)
+    slot.logging = False
+    faults = slot.counters.faults
+    assert not slot.logging
+    touch(slot, 3, 4)
+    slot.write(0, bytes(3 * PAGE_SIZE))
+    assert reported(reader) == reported(slot) == []
+    assert slot.counters.faults == faults  # nothing is protected while nothing is logged
+    slot.logging = True
+    assert protected(slot) == list(range(129))
+    assert reported(reader) == reported(slot) == []
+    touch(slot, 3)
+    assert reported(reader) == reported(slot) == [3]
+    assert slot.counters.faults == faults + 1
+
+
+def test_switching_logging_on_twice_keeps_the_marks(make_slot: MakeSlot) -> None:
+    slot = make_slot(64)
+    touch(slot, 1)
+    slot.logging = True
+    assert reported(slot) == [1]
+
+
+# --- any sequence of operations -----------------------------------------------------------------
+
+NPAGES = 131
+
+
+class AnySequence(RuleBasedStateMachine):
+    """A slot beside a model: for each reader, the set of pages that it has not been told of."""
+
+    dirty_log: str
+
+    @initialize()
+    def make(self) -> None:
+        self.slot = Memslot(NPAGES, dirty_log=self.dirty_log)
+        self.readers: list[Memslot | Subscription] = [self.slot]
+        self.pending: list[set[int]] = [set()]
+        self.live: set[int] = set()  # written since anybody's harvest
+        self.faults = 0
+
+    @rule(
+        offset=st.integers(0, NPAGES * PAGE_SIZE - 1),
+        length=st.sampled_from([0, 1, 4, 80, 4096, 10_000, 64 * PAGE_SIZE]),
+        mark=st.booleans(),
+    )
+    def store(self, offset: int, length: int, mark: bool) -> None:
+        length = min(length, NPAGES * PAGE_SIZE - offset)
+        if mark:
+            self.slot.mark_dirty(offset, length)
+        else:
+            self.slot.write(offset, bytes(length))
+        if length and self.slot.logging:
+            pages = set(range(offset // PAGE_SIZE, (offset + length - 1) // PAGE_SIZE + 1))
+            self.faults += len(pages - self.live)
+            self.live |= pages
+            for pending in self.pending:
+                pending |= pages
+
+    @rule(data=st.data(), put_back=st.booleans())
+    def harvest(self, data: st.DataObject, put_back: bool) -> None:
+        i = data.draw(st.integers(0, len(self.readers) - 1))
+        reader = self.readers[i]
+        log = reader.get_dirty_log()
+        assert log.pages().tolist() == sorted(self.pending[i])
+        self.live.clear()
+        if put_back and isinstance(reader, Subscription):
+            reader.put_back(log)
+        else:
+            self.pending[i] = set()
+
+    @precondition(lambda self: len(self.readers) < 4)
+    @rule()
+    def subscribe(self) -> None:
+        self.readers.append(self.slot.subscribe())
+        # What is dirty but not harvested yet is harvested later, and then by this reader, too.
+        self.pending.append(set(self.live))
+
+    @precondition(lambda self: len(self.readers) > 1)
+    @rule()
+    def close(self) -> None:
+        reader = self.readers.pop()
+        self.pending.pop()
+        assert isinstance(reader, Subscription)
+        reader.close()
+
+    @rule(on=st.booleans())
+    def switch(self, on: bool) -> None:
+        if on != self.slot.logging:
+            self.live.clear()
+            self.pending = [set() for _ in self.readers]
+        self.slot.logging = on
+
+    @invariant()
+    def every_page_is_dirty_or_protected(self) -> None:
+        if hasattr(self, "slot") and self.slot.logging:
+            assert set(protected(self.slot)) == set(range(NPAGES)) - self.live
+            assert self.slot.counters.faults == self.faults
+
+
+def test_any_sequence_of_operations(keeper: str) -> None:
+    machine = type("AnySequence", (AnySequence,), {"dirty_log": keeper})
+    case = machine.TestCase
+    case.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
+    case().runTest()

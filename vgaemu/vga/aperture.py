@@ -1,0 +1,171 @@
+"""The legacy window where it is not plain memory: window offsets, planes and latches.
+
+`Aperture` turns stores, loads and copies at window offsets into dwords of VRAM, by the addressing
+that is set: planar, odd/even or chain-4. Blocks are vectorised and equal the same bytes one by one.
+What the bytes become on their way is `planes`; when the window is plain memory is `device`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.memslot import Memslot
+from vgaemu.vga.layout import LEGACY_BYTES, LEGACY_DWORDS
+from vgaemu.vga.planes import (
+    ALL_PLANES,
+    ODD_EVEN_MASK,
+    ReadSetup,
+    WriteSetup,
+    byte_table,
+    colour_compare,
+    independent_bytes,
+    pipeline,
+)
+
+PLANAR, ODD_EVEN, CHAIN4 = "planar", "odd/even", "chain-4"
+#: Addressing -> window bytes that share a dword of VRAM.
+UNITS = {PLANAR: 1, ODD_EVEN: 2, CHAIN4: 4}
+#: From this length on it pays to look whether a block is one byte repeated.
+FILL_BYTES = 64
+
+
+@dataclass(frozen=True)
+class Addressing:
+    """Which dword and planes a window offset reaches."""
+
+    kind: str = PLANAR
+    #: Map mask, as a dword with FFh for each plane that may be written.
+    map_mask: int = 0
+    #: Dword of window offset 0, and dwords after which the planes repeat.
+    first_dword: int = 0
+    plane_dwords: int = LEGACY_DWORDS
+
+    def numbers(self, at: int, count: int) -> NDArray[np.intp]:
+        """Dword in VRAM behind each window offset from `at` on: (count,) intp."""
+        window = np.arange(at, at + count)
+        if self.kind == PLANAR:
+            return (window + self.first_dword) % self.plane_dwords
+        if self.kind == ODD_EVEN:
+            return window & 0xFFFE
+        return (window & 0xFFFF) >> 2
+
+    def byte(self, at: int) -> tuple[int, int]:
+        """Dword behind one window offset, and the planes a store there may write."""
+        if self.kind == PLANAR:
+            return (at + self.first_dword) % self.plane_dwords, self.map_mask
+        if self.kind == ODD_EVEN:
+            return at & 0xFFFE, self.map_mask & ODD_EVEN_MASK[at & 1]
+        return (at & 0xFFFF) >> 2, self.map_mask & 0xFF << 8 * (at & 3)
+
+
+class Aperture:
+    """The CPU's way to the planes, and the latches on it."""
+
+    def __init__(self, slot: Memslot) -> None:
+        """All latches 0.
+
+        Args:
+            slot: VRAM.
+        """
+        self._slot = slot
+        self._dwords: NDArray[np.uint32] = slot.array.view(np.uint32)
+        self._dword_view = slot.memory.cast("I")
+        self._cells: NDArray[np.uint16] = slot.array[:LEGACY_BYTES].view(np.uint16)
+        #: Four plane bytes, plane 0 lowest, of the last address read.
+        self.latch = 0
+        self.configure(Addressing(), WriteSetup(), ReadSetup())
+
+    def configure(self, addressing: Addressing, write: WriteSetup, read: ReadSetup) -> None:
+        """Take what sequencer and graphics controller say from now on."""
+        self._addressing = addressing
+        self._write = write
+        self._read = read
+        self._plain = write.is_plain
+        #: Odd/even stores that put each byte into one plane, unchanged: what text programs do.
+        self._text = addressing.kind == ODD_EVEN and self._plain and addressing.map_mask == 0xFFFF
+
+    def store(self, at: int, data: bytes | bytearray | memoryview | NDArray[np.uint8]) -> None:
+        """Store bytes at window offset `at` and upwards."""
+        count = len(data)
+        if count == 1:
+            self._store_byte(at, int(data[0]))
+        elif self._text and not (at | count) & 1 and at + count <= 0x10000:
+            # Characters to plane 0, attributes to plane 1 of every second address.
+            self._cells[2 * at : 2 * (at + count) : 4] = np.frombuffer(data, np.uint16)
+            self._slot.mark_dirty(4 * at, 4 * count)
+        elif count:
+            source = np.frombuffer(data, np.uint8)
+            if count >= FILL_BYTES and bool((source == source[0]).all()):
+                dword = pipeline(self._write, int(source[0]), self.latch)
+                self._put(at, count, np.broadcast_to(np.uint32(dword), count))
+            else:
+                self._put(at, count, byte_table(self._write, self.latch).take(source))
+
+    def load(self, at: int, count: int) -> bytes:
+        """Load bytes from window offset `at` and upwards; the last one stays in the latches."""
+        if not count:
+            return b""
+        dwords, data = self._fetch(at, count)
+        self.latch = int(dwords[-1])
+        return data.tobytes()
+
+    def copy(self, src: int, dst: int, count: int) -> None:
+        """Copy bytes upwards, each read loading the latches that its write uses."""
+        addressing = self._addressing
+        wrap = addressing.plane_dwords if addressing.kind == PLANAR else 0x10000
+        step = independent_bytes((dst - src) % wrap, UNITS[addressing.kind], wrap)
+        for at in range(0, count, step):
+            length = min(step, count - at)
+            dwords, data = self._fetch(src + at, length)
+            self.latch = int(dwords[-1])
+            self._put(dst + at, length, pipeline(self._write, data.astype(np.uint32), dwords))
+
+    def _store_byte(self, at: int, value: int) -> None:
+        number, mask = self._addressing.byte(at)
+        dword = value * ALL_PLANES if self._plain else pipeline(self._write, value, self.latch)
+        view = self._dword_view
+        view[number] = view[number] & (mask ^ 0xFFFFFFFF) | dword & mask
+        self._slot.mark_dirty(4 * number, 4)
+
+    def _fetch(self, at: int, count: int) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        """What a read of each byte latches, and what the CPU gets."""
+        read = self._read
+        dwords = self._dwords.take(self._addressing.numbers(at, count))
+        if read.mode:
+            return dwords, colour_compare(dwords, read.colour_compare, read.colour_care)
+        plane: int | NDArray[np.intp] = read.plane
+        if self._addressing.kind == CHAIN4:
+            plane = np.arange(at, at + count) & 3
+        elif read.odd_even:
+            plane = read.plane & 2 | np.arange(at, at + count) & 1
+        return dwords, dwords.view(np.uint8).reshape(-1, 4)[np.arange(count), plane]
+
+    def _put(self, at: int, count: int, values: NDArray[np.uint32]) -> None:
+        """Let one dword for each window offset from `at` on land, through the map mask."""
+        addressing, dwords = self._addressing, self._dwords
+        mask = np.uint32(addressing.map_mask)
+        first = at + addressing.first_dword
+        if addressing.kind == PLANAR and first + count <= addressing.plane_dwords:
+            target = dwords[first : first + count]
+            if addressing.map_mask == 0xFFFFFFFF:
+                target[:] = values
+            else:
+                target &= ~mask
+                target |= values & mask
+            self._slot.mark_dirty(4 * first, 4 * count)
+            return
+        numbers = addressing.numbers(at, count)
+        # Neighbours that share a dword never share a plane: one pass for each place in it.
+        unit = UNITS[addressing.kind]
+        for place in range(unit):
+            lane = slice((place - at) % unit, None, unit)
+            lane_mask = np.uint32(addressing.byte(place)[1])
+            if lane_mask:
+                which = numbers[lane]
+                # Where the window wraps inside the block, what comes last stays.
+                dwords[which] = dwords[which] & ~lane_mask | values[lane] & lane_mask
+        low, high = int(numbers.min()), int(numbers.max())
+        self._slot.mark_dirty(4 * low, 4 * (high - low + 1))
