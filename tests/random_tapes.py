@@ -110,8 +110,9 @@ class Tape:
             (0x0A, self.bits(6)), (0x0A, self.bits(3)), (0x0B, 8 | self.bits(4)), (0x0E, 0),
             (0x0F, small()), (0x13, small()), (0x14, self.bits(7)), (0x14, 0x1F), (0x14, 0x40),
             (0x17, 0xE3), (0x17, 0xA3), (0x17, 0x83), (0x17, 0x80 | self.bits(7)),
-            (0x18, r.randrange(96)), (0x18, r.randrange(96)), (0x18, 0xFF), (0x07, r.choice((0x0D, 0x0D, 0x1D))),
-            (0x01, r.choice((3, 9, 19, 20, 39))), (0x12, r.choice((15, 31, 62, 63, 95))),
+            (0x18, r.randrange(96)), (0x18, r.randrange(96)), (0x18, 0xFF),
+            (0x07, r.choice((0x0D, 0x0D, 0x1D))), (0x01, r.choice((3, 9, 19, 20, 39))),
+            (0x12, r.choice((15, 31, 62, 63, 95))),
         ))  # fmt: skip
         ops = self.indexed(self.crtc, {index: value})
         if index in (0x0E, 0x0F) and r.random() < 0.5:

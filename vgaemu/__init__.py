@@ -1,9 +1,9 @@
-"""vgaemu: a VGA framebuffer emulator that draws only what a KVM-style dirty log says changed.
+r"""vgaemu: a VGA framebuffer emulator that draws only what a KVM-style dirty log says changed.
 
 import vgaemu
 
 with vgaemu.Machine() as machine:
-machine.vga.store(0xB8000, b"H\\x1ei\\x1e")
+machine.vga.store(0xB8000, b"H\x1ei\x1e")
 machine.tick()
 print(machine.screen.text()[0])
 """

@@ -13,6 +13,7 @@ import statistics
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from time import perf_counter_ns, sleep
 
 import numpy as np
@@ -131,7 +132,7 @@ def _beside_busy_guests() -> list[Row]:
                 sleep(0.001)
                 harvests.append(timed_ns(slot.get_dirty_log))
                 sleep(0.001)
-                controls.append(timed_ns(lambda: _spin(alone)))
+                controls.append(timed_ns(partial(_spin, alone)))
         finally:
             stop.set()
             for thread in threads:

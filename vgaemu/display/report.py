@@ -1,4 +1,4 @@
-"""What the display loop tells a display: the screen's shape, each frame's cost, and input events."""
+"""What the display loop tells a display: the screen's shape, a frame's cost, input events."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The device: registers, memory, DAC, scanout and renderers. Knows no display and no guest."""

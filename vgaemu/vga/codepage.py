@@ -26,18 +26,18 @@ _CODES.update({"ẞ": 0xE1, "μ": 0xE6, "β": 0xE1, "Ω": 0xEA, "∑": 0xE4, "�
 
 
 def to_unicode(codes: bytes) -> str:
-    """What a text screen shows for these codes.
+    r"""What a text screen shows for these codes.
 
-    >>> to_unicode(b"\\x01 caf\\x82 \\xc9\\xcd\\xbb")
+    >>> to_unicode(b"\x01 caf\x82 \xc9\xcd\xbb")
     '☺ café ╔═╗'
     """
     return "".join([CHARACTERS[code] for code in codes])
 
 
 def to_cp437(text: str) -> bytes:
-    """Codes that show `text`; what code page 437 lacks becomes a question mark.
+    r"""Codes that show `text`; what code page 437 lacks becomes a question mark.
 
     >>> to_cp437("café ╔═╗ ☺ ☃")
-    b'caf\\x82 \\xc9\\xcd\\xbb \\x01 ?'
+    b'caf\x82 \xc9\xcd\xbb \x01 ?'
     """
     return bytes([_CODES.get(character, 0x3F) for character in text])

@@ -84,10 +84,12 @@ class Dac:
         entries = np.frombuffer(bytes(self.entries), np.uint8).reshape(256, 3)
         if self.eight_bit:
             return entries
-        return np.bitwise_or(entries << 2, entries >> 4, dtype=np.uint8)
+        widened = np.empty((256, 3), np.uint8)
+        np.bitwise_or(entries << 2, entries >> 4, out=widened)
+        return widened
 
     def colours(self) -> NDArray[np.uint32]:
         """(256,) uint32 0x00RRGGBB by pixel value: what the mask lets through, looked up."""
-        rgb = self.rgb().astype(np.uint32)
-        packed = np.bitwise_or(rgb[:, 0] << 16 | rgb[:, 1] << 8, rgb[:, 2], dtype=np.uint32)
-        return packed.take(np.arange(256) & self.mask)
+        bgrx = np.zeros((256, 4), np.uint8)
+        bgrx[:, :3] = self.rgb()[:, ::-1]
+        return bgrx.view("<u4")[:, 0].take(np.arange(256) & self.mask)

@@ -1,8 +1,8 @@
 """Vga: the device. Ports in one dict, memory windows, and what changed since somebody looked.
 
 Emulated: an IBM VGA with 256 KiB of planes in the first part of a larger VRAM, and Bochs DISPI for
-linear modes; the register banks, DAC, latches, windows, input status. Not emulated: PCI, interrupts,
-the monitor sense bits, the EGA feature connector (3xAh stores nothing), light pen.
+linear modes; the register banks, DAC, latches, windows, input status. Not emulated: PCI,
+interrupts, the monitor sense bits, the EGA feature connector (3xAh stores nothing), light pen.
 
 Addresses come in three kinds, never mixed: *gpa* is guest-physical, *offset* is a byte inside VRAM,
 and a *window offset* is a byte inside the legacy aperture that GR06 selects.

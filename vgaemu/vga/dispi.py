@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 # fmt: off
-ID, XRES, YRES, BPP, ENABLE, BANK, VIRT_WIDTH, VIRT_HEIGHT, X_OFFSET, Y_OFFSET, MEMORY_64K = range(11)
+(ID, XRES, YRES, BPP, ENABLE, BANK,
+ VIRT_WIDTH, VIRT_HEIGHT, X_OFFSET, Y_OFFSET, MEMORY_64K) = range(11)
 
 ID_OLDEST, ID_NEWEST = 0xB0C0, 0xB0C5
 

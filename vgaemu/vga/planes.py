@@ -8,7 +8,7 @@ One pipeline serves all: it works on a *dword*, the four plane bytes of one addr
 held in a Python int for a single byte or in a uint32 array for a block. While a block is stored
 the latches do not change, so what a byte becomes is looked up in a table of 256 dwords.
 
-Source: IBM PS/2 Hardware Interface Technical Reference; FreeVGA, "Accessing the VGA Display Memory".
+Source: IBM PS/2 Hardware Interface Technical Reference; FreeVGA, "Accessing Display Memory".
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ PLANE_MASK = tuple(
 )
 #: Window offset bit 0 -> the planes an odd/even access reaches.
 ODD_EVEN_MASK = (PLANE_MASK[0b0101], PLANE_MASK[0b1010])
+
 
 @dataclass(frozen=True)
 class WriteSetup:

@@ -357,10 +357,9 @@ def _palette(vga: Vga, kind: Kind, blink_phase: bool) -> bytes:
     attribute = vga.attribute
     palette = np.frombuffer(bytes(attribute.values[:16]), np.uint8).astype(np.intp)
     select = attribute["colour_select"]
-    if attribute["p54_select"]:
-        index = select << 4 | palette & 0x0F
-    else:
-        index = (select & 0x0C) << 4 | palette
+    # P54S: colour select gives bits 4-7 of the DAC index; otherwise bits 6-7 alone.
+    low, high = (0x0F, 0x0F) if attribute["p54_select"] else (0x3F, 0x0C)
+    index = (select & high) << 4 | palette & low
     pixels = np.arange(16) & attribute["planes_shown"]
     if attribute["blink"] and kind is not Kind.TEXT:
         # Colours 0-7 are shown intense, 8-15 change between both (Bochs, 86Box).
@@ -481,7 +480,7 @@ def _row_source(
     chain4_layout: bool,
     extra: int,
 ) -> tuple[NDArray[np.intp], bool]:
-    """First dword of each row and whether all rows are contiguous, without looking at every fetch."""
+    """First dword of each row and whether each is one run of VRAM, without looking at all."""
     lines = scan_lines(geometry)
     ma = lines.row_start[::scan_lines_a_row][:height]
     scan = lines.row_scan[::scan_lines_a_row][:height]

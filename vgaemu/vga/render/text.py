@@ -242,7 +242,7 @@ class TextRenderer(Renderer):
             self._font[i] = self.vram.take(at)
 
     def _build_patterns(self) -> None:
-        """(512, 32) intp: dots of each glyph line of both fonts. Glyphs made of others are stale."""
+        """(512, 32) intp: dots of each glyph line of both fonts; finished glyphs go."""
         glyphs = self._font.reshape(512, 32).astype(np.intp)
         if self.scanout.cell_width == 9:
             code = np.arange(512) & 0xFF
