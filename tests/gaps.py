@@ -1,10 +1,10 @@
 """A deterministic race: run something in every bytecode gap of a call.
 
 Two threads of Python can meet between any two bytecodes, and random stress hardly ever makes them
-meet in the one gap that hurts. So `run_with_injections` traces the call opcode by opcode and, before
-the k-th, runs an action to completion: on the same thread where nothing can block, or on a second
-thread with a time limit where locks are taken. There "it waits" is an answer, too: the action then
-completes when the call goes on.
+meet in the one gap that hurts. So `run_with_injections` traces the call opcode by opcode and,
+before the k-th, runs an action to completion: on the same thread where nothing can block, or on a
+second thread with a time limit where locks are taken. There "it waits" is an answer, too: the
+action then completes when the call goes on.
 
 `Rig` is what races: a slot, readers that copy the pages they are told of into a shadow, as a
 display does, and the judgement afterwards.
@@ -14,7 +14,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from types import FrameType
 from typing import Any
 
@@ -23,7 +26,7 @@ from vgaemu.memslot import PAGE_SIZE, DirtyLog, Memslot, Subscription
 Action = Callable[[], object]
 
 #: An action on a second thread that has not finished after this long is waiting for a lock.
-WAITS_SECONDS = 0.003
+WAITS_SECONDS = 0.001
 #: ... and never gets it: a deadlock.
 STUCK_SECONDS = 30.0
 
@@ -92,94 +95,125 @@ class Reader:
     def __init__(self, slot: Memslot, log: Memslot | Subscription) -> None:
         self._slot = slot
         self._log = log
-        self.shadow = bytes(slot.memory)
-        self.last: DirtyLog | None = None
+        self._shadow = bytearray(slot.memory)
+        self.log = DirtyLog(slot.npages)
 
     def refresh(self) -> None:
         """What a display does each frame."""
-        self.last = log = self._log.get_dirty_log()
-        shadow = bytearray(self.shadow)
-        for page in log.pages().tolist():
+        self.log = self._log.get_dirty_log()
+        for page in self.log.pages().tolist():
             at = slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE)
-            shadow[at] = self._slot.memory[at]
-        self.shadow = bytes(shadow)
+            self._shadow[at] = self._slot.memory[at]
+
+    def is_stale(self) -> bool:
+        """Whether a store is missing in what this reader has seen."""
+        return self._shadow != self._slot.memory
 
 
 class Rig:
     """A slot with two readers, its guest, and the judgement whether a store was lost."""
 
-    def __init__(self, slot: Memslot) -> None:
+    def __init__(self, slot: Memslot, dirty: Iterable[int] = ()) -> None:
+        """Race on `slot`, in which the pages `dirty` have been stored to."""
         self.slot = slot
-        self.readers = [Reader(slot, slot), Reader(slot, slot.subscribe())]
+        self.first = Reader(slot, slot)
+        self.second = Reader(slot, slot.subscribe())
         self._value = 0
+        for page in dirty:
+            self.store(page)
 
-    def store(self, page: int, *, across: bool = False) -> None:
-        """Store a value never seen before to a page, or across its upper edge."""
+    def store(self, page: int) -> None:
+        """Store a value never seen before."""
         self._value += 1
-        offset = (page + 1) * PAGE_SIZE - 1 if across else page * PAGE_SIZE + 100
-        self.slot.write(offset, self._value.to_bytes(2, "little") if across else self._bytes())
+        self.slot.write(page * PAGE_SIZE + 100, bytes([self._value]))
 
-    def store_directly(self, page: int) -> None:
-        """Store without the log's knowledge; `mark_dirty` is to follow."""
+    def store_across(self, page: int) -> None:
+        """Store values never seen before to the last byte of a page and the first of the next."""
+        self._value += 2
+        self.slot.write(page * PAGE_SIZE + PAGE_SIZE - 1, bytes([self._value - 1, self._value]))
+
+    def mark(self, page: int) -> None:
+        """Store without the log's knowledge, and then tell it."""
         self._value += 1
-        self.slot.memory[page * PAGE_SIZE] = self._value & 0xFF
+        self.slot.memory[page * PAGE_SIZE] = self._value
+        self.slot.mark_dirty(page * PAGE_SIZE, 1)
 
-    def _bytes(self) -> bytes:
-        return bytes([self._value & 0xFF])
+    def harvest(self) -> None:
+        """Refresh the first reader."""
+        self.first.refresh()
 
     def lost(self) -> bool:
-        """Whether a reader missed something, or a store yet to come would be missed.
+        """Whether a reader has missed a store, or would miss one yet to come.
 
-        The shadows must equal memory after one last harvest each. Then every page is stored to: a
-        page left writable but not dirty takes no fault, and is not reported.
+        What the readers have seen must equal memory after one last harvest each. Then every page
+        is stored to: one that was left writable but not dirty takes no fault and is not reported.
         """
-        for _ in range(2):
-            for reader in self.readers:
-                reader.refresh()
-            if any(reader.shadow != bytes(self.slot.memory) for reader in self.readers):
-                return True
-            for page in range(self.slot.npages):
-                self.store(page)
-        return False
+        if self._stale():
+            return True
+        for page in range(self.slot.npages):
+            self.store(page)
+        return self._stale()
+
+    def _stale(self) -> bool:
+        for reader in (self.first, self.second):
+            reader.refresh()
+        return self.first.is_stale() or self.second.is_stale()
 
 
-def every_gap(
+@dataclass
+class Score:
+    """How many gaps were tried, and in how many of them a store was lost."""
+
+    gaps: int = 0
+    lost: int = 0
+
+
+RigAction = Callable[[Rig], object]
+
+
+def race(
     make: Callable[[], Rig],
-    target: Callable[[Rig], object],
-    action: Callable[[Rig], object],
+    target: RigAction,
+    action: RigAction,
+    second: RigAction | None = None,
     *,
-    second: Callable[[Rig], object] | None = None,
+    lost: Callable[[Rig], bool] = Rig.lost,
     stride: int = 1,
     modules: tuple[str, ...] = ("vgaemu.memslot",),
     threaded: bool = False,
-) -> Iterator[tuple[Rig, tuple[int, ...]]]:
-    """Race `action` against `target` once for every gap, each time on a fresh rig.
+) -> Score:
+    """Run `action` in each gap of `target`, each time on a fresh rig.
 
     Args:
         make: A rig in the state in which `target` begins.
         target: The call to look into.
         action: What runs in its gaps.
-        second: Runs in a later gap (or the same) of the same call: every pair is tried.
-        stride: Try only every n-th gap for `second`.
+        second: Runs in a later gap (or the same one) of the same call: pairs of gaps are tried.
+        lost: Judges the rig afterwards.
+        stride: With `second`, try only every n-th gap for it.
         modules: As in `run_with_injections`.
         threaded: As in `run_with_injections`.
-
-    Yields:
-        The rig afterwards, and the gaps that were used.
     """
-    rig = make()
-    options: dict[str, Any] = {"modules": modules, "threaded": threaded}
-    gaps = run_with_injections(lambda: target(rig), {}, **options)
-    assert gaps, "the target runs no bytecode of those modules"
-    for first in range(gaps):
-        for later in range(first, gaps, stride) if second is not None else (None,):
-            rig = make()
-            injections: dict[int, Action] = {first: lambda rig=rig: action(rig)}  # type: ignore[misc]
-            if second is not None and later is not None:
-                injections[later] = (
-                    (lambda rig=rig: second(rig))  # type: ignore[misc]
-                    if later != first
-                    else (lambda rig=rig: (action(rig), second(rig)))  # type: ignore[misc]
-                )
-            run_with_injections(lambda rig=rig: target(rig), injections, **options)  # type: ignore[misc]
-            yield rig, (first,) if later is None else (first, later)
+    score = Score()
+
+    def reaches(injections: dict[int, RigAction]) -> bool:
+        """Race once; whether the call was long enough for all of `injections`."""
+        rig = make()
+        bound = {gap: partial(act, rig) for gap, act in injections.items()}
+        call = partial(target, rig)
+        gaps = run_with_injections(call, bound, modules=modules, threaded=threaded)
+        if gaps <= max(injections):
+            return False
+        score.gaps += 1
+        score.lost += lost(rig)
+        return True
+
+    # An action may send the call down another path, so how many gaps there are is not known before.
+    for gap in count():
+        if not reaches({gap: action}):
+            return score
+        if second is not None:
+            later = count(gap + 1, stride)
+            while reaches({gap: action, next(later): second}):
+                pass
+    raise AssertionError("count() does not end")

@@ -94,6 +94,16 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--stats-frames", action="store_true", help="with a row for every frame in --stats"
     )
+    run.add_argument(
+        "--dump-registers", type=Path, nargs="?", const=Path("-"), metavar="F",
+        help="print every register by name with its fields at the end, or write them to F",
+    )  # fmt: skip
+    run.add_argument(
+        "--dump-palette", type=Path, metavar="F.png", help="save the DAC's colours as a picture"
+    )
+    run.add_argument(
+        "--font", type=Path, metavar="FILE", help="text mode's font: PSF or raw 8xN, plain or .gz"
+    )
     run.add_argument("--keys", metavar="F:KEY,...", help="strike keys at frames: 30:a,60:enter")
 
     replay = commands.add_parser("replay", help="play a tape: recorded port and memory operations")
@@ -107,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
         help="operations between two frames; default: all at once, 500 in a window",
     )  # fmt: skip
 
+    modes = commands.add_parser("modes", help="the modes: sizes, colours, memory, refresh")
+    modes.set_defaults(command=_modes)
     listing = commands.add_parser("list", help="the bundled workloads")
     listing.set_defaults(command=_list)
     bench = commands.add_parser("bench", help="measure: both sides in one run, medians, ratios")
@@ -322,6 +334,13 @@ def _list(options: argparse.Namespace) -> int:
     width = max(map(len, workloads))
     for name, shows in workloads.items():
         print(f"{name:{width}}  {shows}")
+    return 0
+
+
+def _modes(options: argparse.Namespace) -> int:
+    from vgaemu.vga.catalogue import catalogue
+
+    print(catalogue())
     return 0
 
 

@@ -17,6 +17,9 @@ from itertools import count
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop
 from vgaemu.display.null import NullDisplay
 from vgaemu.display.report import (
@@ -37,6 +40,7 @@ from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SHIFT, SpanPages
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.font import load_font_file
 from vgaemu.vga.modes import set_mode
 
 log = logging.getLogger(__name__)
@@ -64,6 +68,7 @@ class Machine:
         vram_mib: int = 16,
         mode: int = 3,
         free: bool | None = None,
+        font: str | Path | NDArray[np.uint8] | None = None,
     ) -> None:
         """Power on in a text mode with the guest about to start.
 
@@ -77,10 +82,13 @@ class Machine:
             vram_mib: Size of VRAM in MiB, 1 to 256.
             mode: BIOS mode to start in.
             free: Run the guest on a thread of its own; by default only with a window.
+            font: What text modes load instead of the bundled font: a PSF or raw 8xN file, or
+                (256, height) uint8. The rows follow its height: 8 lines give 80x50.
 
         Raises:
             WorkloadError: The workload cannot be found or started.
             MemslotError: No such dirty log.
+            FontError: The font file is none.
             DisplayError: The window cannot be opened.
         """
         #: VRAM, a `Memslot`; `vram.subscribe()` watches what is written.
@@ -88,6 +96,9 @@ class Machine:
             (vram_mib << 20) >> PAGE_SHIFT, LFB_GPA >> PAGE_SHIFT, dirty_log=dirty_log
         )
         self.vga = Vga(self.vram)
+        if font is not None:
+            is_file = isinstance(font, (str, Path))
+            self.vga.rom_font = load_font_file(font) if is_file else font
         set_mode(self.vga, mode)
         #: The guest's keyboard; the window types here too.
         self.keys = Keys()

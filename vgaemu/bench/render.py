@@ -11,8 +11,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vgaemu.bench.measure import Row, interleaved, median_of_runs
 from vgaemu.memslot import Memslot
@@ -52,45 +54,67 @@ def _text(eight_dots: bool, content: bytes) -> Vga:
     return vga
 
 
-def _planar() -> Vga:
+def _picture(width: int, height: int, channels: int) -> NDArray[np.uint8]:
+    """Smooth waves with a hard-edged grid over them: (height, width, channels) uint8."""
+    y, x, c = np.ogrid[:height, :width, :channels]
+    waves = 128 + 60 * np.sin(x / (23 + 9 * c)) + 60 * np.cos((y + x / 3) / (31 - 5 * c))
+    waves[::32] = waves[:, ::32] = 250
+    return waves.astype(np.uint8)
+
+
+def _planar(content: str) -> Vga:
     vga = Vga(Memslot(64))
     set_mode(vga, 0x12)
+    pixels = _picture(640, 480, 1)[..., 0] >> 4
     for plane in range(4):
         vga.outw(0x3C4, 0x02 | 0x100 << plane)
-        vga.store(0xA0000, _random(38400))
+        bits = np.packbits(pixels >> plane & 1).tobytes()
+        vga.store(0xA0000, bits if content == "picture" else _random(38400))
     return vga
 
 
-def _bios(mode: int, gpa: int, count: int) -> Vga:
+def _bios(mode: int, gpa: int, data: bytes) -> Vga:
     vga = Vga(Memslot(64))
     set_mode(vga, mode)
-    vga.store(gpa, _random(count))
+    vga.store(gpa, data)
     return vga
 
 
-def _dispi(bpp: int) -> Vga:
+def _dispi(bpp: int, content: str) -> Vga:
     vga = Vga(Memslot(1024))
     set_mode(vga, 0x13)
     for index, value in ((1, 1024), (2, 768), (3, bpp), (4, 0x41)):
         vga.outw(0x1CE, index)
         vga.outw(0x1CF, value)
-    vga.store(LFB_GPA, _random(1024 * 768 * 4))
+    rgb = _picture(1024, 768, 3)
+    if content == "random":
+        data = _random(1024 * 768 * bpp // 8)
+    elif bpp == 16:
+        red, green, blue = (rgb[..., c].astype("<u2") for c in range(3))
+        data = (red >> 3 << 11 | green >> 2 << 5 | blue >> 3).tobytes()
+    else:
+        shown = _picture(1024, 768, 4)
+        data = shown[..., : bpp // 8].tobytes()
+    vga.store(LFB_GPA, data)
     return vga
 
 
+CONTENTS = ("picture", "random")
 #: What is drawn: (mode, content) -> a device that shows it.
 PICTURES: dict[tuple[str, str], Callable[[], Vga]] = {
     ("text 8x16", "words, 4 colours"): lambda: _text(True, _english(2000)),
     ("text 8x16", "random cells"): lambda: _text(True, _random(4000)),
     ("text 9x16", "words, 4 colours"): lambda: _text(False, _english(2000)),
     ("text 9x16", "random cells"): lambda: _text(False, _random(4000)),
-    ("mode 04h", "random"): lambda: _bios(0x04, 0xB8000, 16384),
-    ("mode 12h", "random"): _planar,
-    ("mode 13h", "random"): lambda: _bios(0x13, 0xA0000, 64000),
-    ("8 bpp", "random"): lambda: _dispi(8),
-    ("16 bpp", "random"): lambda: _dispi(16),
-    ("24 bpp", "random"): lambda: _dispi(24),
-    ("32 bpp", "random"): lambda: _dispi(32),
+    ("mode 04h", "random"): lambda: _bios(0x04, 0xB8000, _random(16384)),
+    ("mode 12h", "picture"): lambda: _planar("picture"),
+    ("mode 12h", "random"): lambda: _planar("random"),
+    ("mode 13h", "picture"): lambda: _bios(0x13, 0xA0000, _picture(320, 200, 1).tobytes()),
+    ("mode 13h", "random"): lambda: _bios(0x13, 0xA0000, _random(64000)),
+} | {
+    (f"{bpp} bpp", content): partial(_dispi, bpp, content)
+    for bpp in (8, 16, 24, 32)
+    for content in CONTENTS
 }
 
 

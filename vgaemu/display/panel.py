@@ -19,6 +19,8 @@ from vgaemu.vga.codepage import to_cp437
 from vgaemu.vga.font import bundled_font
 
 Pixels = NDArray[np.uint32]
+#: A key, and what it does in more and in fewer words.
+KeyHelp = tuple[str, str, str]
 
 # Colours, 0x00RRGGBB.
 PAPER = 0x14171C
@@ -41,9 +43,9 @@ SMALL = 8
 MARGIN = 8
 GAP = 16
 
-#: Height of a panel below the picture, and width of one beside it.
-BELOW_HEIGHT = 206
-BESIDE_WIDTH = 272
+#: Height of a panel below the picture, and widths of one beside it.
+BELOW_HEIGHT = 198
+BESIDE_WIDTHS = (400, 272)
 #: Narrowest panel that shows everything.
 MIN_WIDTH = 640
 #: Lowest panel beside the picture that shows everything.
@@ -137,6 +139,8 @@ class PageHeat:
 
     def note(self, report: FrameReport) -> None:
         """Light up a frame's pages."""
+        if not report.spans:
+            return
         for start, end in report.spans:
             first, last = self.cells(np.array([start, end - 1])).tolist()
             self.clean[first : last + 1] = 1
@@ -351,7 +355,7 @@ def arrange_below(width: int) -> dict[str, Box]:
         _COUNTERS: Box(counters_x, _BODY_TOP, _COUNTERS_WIDTH, _BODY_HEIGHT),
         _MAP: Box(map_x, _BODY_TOP, map_width, _BODY_HEIGHT),
         _MEANING: Box(MARGIN, below + 6, inner, SMALL),
-        _KEYS: Box(MARGIN, below + 18, inner, 2 * SMALL + 2),
+        _KEYS: Box(MARGIN, below + 18, inner, SMALL),
     }
 
 
@@ -362,7 +366,7 @@ def arrange_beside(width: int) -> dict[str, Box]:
     y = MARGIN
     for name, height in (
         (_STATUS, 2 * LINE), (_HARVEST, _BODY_HEIGHT), (_MEANING, 3 * (SMALL + 2)),
-        (_COUNTERS, _BODY_HEIGHT), (_MAP, 112), (_KEYS, 8 * (SMALL + 2)),
+        (_COUNTERS, _BODY_HEIGHT), (_MAP, 136), (_KEYS, 6 * (SMALL + 2)),
     ):  # fmt: skip
         boxes[name] = Box(MARGIN, y, inner, height)
         y += height + 10
@@ -463,7 +467,7 @@ class Graph:
         self._columns = np.where(rows > tops, np.uint32(GRAPH), empty)
         self._columns[(rows == tops) | (rows == tops + 1)] = DIRTY
         self._empty = empty[:, None]
-        # Names show through where no column reaches them.
+        # Names are written where no column reaches them.
         self._labels = [
             self._label("harvest µs", 4, WELL),
             self._label("2012 patch", (top + bottom - SMALL) // 2 + 1, BAND),
@@ -483,7 +487,7 @@ class Graph:
     @property
     def frames(self) -> int:
         """Frames that it has room for."""
-        return self._well.shape[1]
+        return int(self._well.shape[1])
 
     def draw(self, ns: NDArray[np.float64]) -> None:
         """Draw the last frames' times, at most `frames` of them."""
@@ -493,15 +497,14 @@ class Graph:
         self._well[:, empty:] = self._columns[rows].T
         for place, strip, paper in self._labels:
             under = self._well[place]
-            np.copyto(under, strip, where=(under == paper) | (under == RULE))
+            if ((under == paper) | (under == RULE)).all():
+                under[:] = strip
 
 
 class Panel:
     """Draws the meter into `pixels`, (height, width) uint32 0x00RRGGBB, redrawn in place."""
 
-    def __init__(
-        self, width: int, height: int, meter: Meter, keys: Sequence[tuple[str, str]]
-    ) -> None:
+    def __init__(self, width: int, height: int, meter: Meter, keys: Sequence[KeyHelp]) -> None:
         """Lay the panel out: in columns, or one above the other where it is higher than wide.
 
         Args:
@@ -513,7 +516,7 @@ class Panel:
         self.meter = meter
         beside = height > width
         if beside:
-            room = max(width, BESIDE_WIDTH), max(height, MIN_BESIDE_HEIGHT)
+            room = max(width, BESIDE_WIDTHS[-1]), max(height, MIN_BESIDE_HEIGHT)
             self._boxes = arrange_beside(room[0])
         else:
             room = max(width, MIN_WIDTH), max(height, BELOW_HEIGHT)
@@ -523,6 +526,8 @@ class Panel:
         self.pixels: Pixels = self._whole
         if room != (width, height):
             self.pixels = np.empty((height, width), np.uint32)
+        #: What each field says.
+        self._fields: dict[tuple[int, int], str] = {}
         self._draw_edge(beside)
         self._draw_meaning()
         self._draw_keys(keys)
@@ -582,14 +587,23 @@ class Panel:
         for i, text in enumerate(lines):
             write(self._whole, box.x, box.y + i * (SMALL + 2), text, DIM, height=SMALL)
 
-    def _draw_keys(self, keys: Sequence[tuple[str, str]]) -> None:
+    def _draw_keys(self, keys: Sequence[KeyHelp]) -> None:
         box = self._boxes[_KEYS]
-        x, y = box.x, box.y
-        for key, does in keys:
-            if x > box.x and x + (len(key) + len(does) + 1) * CHAR > box.x + box.width:
-                x, y = box.x, y + SMALL + 2
+        gap = CHAR + CHAR // 2
+        for words in (1, 2):  # the long words if all fit into the box, or the short ones
+            x, y = box.x, box.y
+            items = []
+            for entry in keys:
+                width = (len(entry[0]) + 1 + len(entry[words])) * CHAR
+                if x > box.x and x + width > box.x + box.width:
+                    x, y = box.x, y + SMALL + 2
+                items.append((x, y, entry[0], entry[words]))
+                x += width + gap
+            if y + SMALL <= box.y + box.height:
+                break
+        for x, y, key, does in items:
             x = write(self._whole, x, y, key, INK, height=SMALL)
-            x = write(self._whole, x + CHAR, y, does, DIM, height=SMALL) + 2 * CHAR
+            write(self._whole, x + CHAR, y, does, DIM, height=SMALL)
 
     def _map_shape(self) -> MapShape:
         box, heat = self._boxes[_MAP], self.meter.heat
@@ -634,8 +648,8 @@ class Panel:
             if y + LINE <= box.y + box.height:
                 x = write(self._whole, x, y, text, ink) + 2 * CHAR
         if status.paused:
-            x = box.x + box.width - 8 * CHAR
-            write(self._whole, x, box.y, " PAUSED ", PAPER, paper=CLEAN)
+            x, y = box.x + box.width - 8 * CHAR, box.y + box.height - LINE
+            write(self._whole, x, y, " PAUSED ", PAPER, paper=CLEAN)
 
     def _draw_harvest(self) -> None:
         box = self._boxes[_HARVEST]
@@ -646,7 +660,7 @@ class Panel:
             for i, ns in enumerate((times[-1], *(ordered[rank] for rank in ranks))):
                 x = box.x + i * (box.width // 4)
                 ink = BRIGHT if i else DIRTY
-                write(self._whole, x, box.y + 10, f"{microseconds(ns):5}", ink)
+                self._put(x, box.y + 10, f"{microseconds(ns):5}", ink)
         self._graph.draw(self.meter.recent(self._graph.frames)[:, HARVEST])
 
     def _draw_counters(self, status: Status) -> None:
@@ -656,11 +670,17 @@ class Panel:
         if len(recent):
             last, highest = recent[-1], recent.max(axis=0)
             for _, column, form in COUNTERS:
-                x = write(self._whole, box.x + 8 * CHAR, y, f"{form(last[column]):>6}", BRIGHT)
-                write(self._whole, x, y, f"{form(highest[column]):>6}", DIM)
+                self._put(box.x + 8 * CHAR, y, f"{form(last[column]):>6}", BRIGHT)
+                self._put(box.x + 14 * CHAR, y, f"{form(highest[column]):>6}", DIM)
                 y += LINE
         y = box.y + 12 + len(COUNTERS) * LINE
-        write(self._whole, box.x + 8 * CHAR, y, f"{microseconds(status.panel_ns):>6}", BRIGHT)
+        self._put(box.x + 8 * CHAR, y, f"{microseconds(status.panel_ns):>6}", BRIGHT)
+
+    def _put(self, x: int, y: int, text: str, ink: int) -> None:
+        """Write a field of fixed width, unless it says that already."""
+        if self._fields.get((x, y)) != text:
+            self._fields[x, y] = text
+            write(self._whole, x, y, text, ink)
 
     def _draw_map(self) -> None:
         box, heat, shape = self._boxes[_MAP], self.meter.heat, self._map

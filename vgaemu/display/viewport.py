@@ -87,7 +87,7 @@ def scaled_size(info: ScreenInfo, scale: int, *, square: bool = False) -> Size:
     ((640, 480), (1600, 1200), (640, 400))
     """
     ratio = pixel_height(info, square=square) * scale
-    if _is_text(info):
+    if is_text(info):
         return info.width * scale, info.height * max(1, round(ratio))
     return info.width * scale, max(info.height, round(info.height * ratio))
 
@@ -106,7 +106,7 @@ def fitted_size(info: ScreenInfo, room: Size, *, square: bool = False) -> Size:
     """
     width, height = room
     ratio = pixel_height(info, square=square)
-    if _is_text(info) and ratio != 1.0:
+    if is_text(info) and ratio != 1.0:
         fitted = _whole_factors(info, room)
     else:
         sizes = [
@@ -117,7 +117,8 @@ def fitted_size(info: ScreenInfo, room: Size, *, square: bool = False) -> Size:
     return fitted or _shrunk(info, room, ratio)
 
 
-def _is_text(info: ScreenInfo) -> bool:
+def is_text(info: ScreenInfo) -> bool:
+    """Whether the picture is made of characters, whose strokes should stay equally thick."""
     return info.mode_name.startswith("text")
 
 

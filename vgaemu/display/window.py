@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from vgaemu.display.errors import DisplayError
 from vgaemu.display.panel import (
     BELOW_HEIGHT,
-    BESIDE_WIDTH,
+    BESIDE_WIDTHS,
     CLEAN,
     DIRTY,
     MIN_BESIDE_HEIGHT,
@@ -43,7 +43,7 @@ from vgaemu.display.report import (
     Screenshot,
     SingleStep,
 )
-from vgaemu.display.viewport import Size, Viewport, fitted_size, scaled_size
+from vgaemu.display.viewport import Size, Viewport, fitted_size, is_text, scaled_size
 from vgaemu.vga.font import bundled_font
 
 # Read by SDL and pygame when they start; what the user has set wins.
@@ -101,7 +101,7 @@ FADE_FRAMES = 20
 #: Outlines that live at once; beyond, the oldest go.
 MAX_OUTLINES = 128
 #: How much of a fresh tint of clean pages covers the picture, of 255.
-TINT_ALPHA = 90
+TINT_ALPHA = 64
 #: What the desktop takes for a title bar and a task bar.
 DESKTOP_MARGIN = (16, 80)
 #: A window that changes its size this soon after it was given one was not sized by the user.
@@ -116,20 +116,28 @@ PIXEL_FORMAT: Literal["BGRA", "ARGB"] = "BGRA" if sys.byteorder == "little" else
 
 _CTRL, _ALT = pygame.KMOD_CTRL, pygame.KMOD_ALT
 
-#: Modifier, key, the window's method, and how the panel names it.
-HOST_KEYS: tuple[tuple[int, int, str, str, str], ...] = (
-    (_CTRL, pygame.K_F3, "_toggle_panel", "Ctrl+F3", "panel"),
-    (_CTRL, pygame.K_F4, "_toggle_outlines", "F4", "outlines"),
-    (_CTRL, pygame.K_F5, "_screenshot", "F5", "screenshot"),
-    (_CTRL, pygame.K_F6, "_pause", "F6", "pause"),
-    (_ALT, pygame.K_PAUSE, "_pause", "", ""),
-    (_CTRL, pygame.K_F7, "_step", "F7", "one frame"),
-    (_CTRL, pygame.K_F9, "_quit", "F9", "quit"),
-    (_ALT, pygame.K_RETURN, "_toggle_fullscreen", "Alt+Enter", "full screen"),
-    (_ALT, pygame.K_KP_ENTER, "_toggle_fullscreen", "", ""),
-)  # fmt: skip
-#: For the panel: key, and what it does.
-KEY_HELP = tuple((key, does) for *_, key, does in HOST_KEYS if key)
+#: Modifier, key, and the window's method.
+HOST_KEYS: tuple[tuple[int, int, str], ...] = (
+    (_CTRL, pygame.K_F3, "_toggle_panel"),
+    (_CTRL, pygame.K_F4, "_toggle_outlines"),
+    (_CTRL, pygame.K_F5, "_screenshot"),
+    (_CTRL, pygame.K_F6, "_pause"),  # not every keyboard has a Pause key
+    (_ALT, pygame.K_PAUSE, "_pause"),
+    (_CTRL, pygame.K_F7, "_step"),
+    (_CTRL, pygame.K_F9, "_quit"),
+    (_ALT, pygame.K_RETURN, "_toggle_fullscreen"),
+    (_ALT, pygame.K_KP_ENTER, "_toggle_fullscreen"),
+)
+#: The same for people: key, and what it does in more and in fewer words.
+KEY_HELP = (
+    ("Ctrl+F3", "panel", "panel"),
+    ("F4", "outlines", "outlines"),
+    ("F5", "screenshot", "shot"),
+    ("F6", "pause", "pause"),
+    ("F7", "one frame", "step"),
+    ("F9", "quit", "quit"),
+    ("Alt+Enter", "full screen", "full"),
+)
 
 #: Keys with a name of their own, and what they type: see `vgaemu.guest.keys`.
 KEY_NAMES: dict[int, tuple[str, str]] = {
@@ -261,15 +269,15 @@ class WindowDisplay:
 
     def resize(self, screen: ScreenInfo) -> None:
         """Take the picture's shape; the window takes a size that suits it."""
-        shape = None if self._info is None else (self._info.width, self._info.height)
-        aspect = None if self._info is None else self._info.aspect
-        self._info = screen
+        old, self._info = self._info, screen
         self._meter.reshape(screen)
         self._outlines.clear()
-        if shape != (screen.width, screen.height) or aspect != screen.aspect:
+        if old is None or _shape(old) != _shape(screen):
             self._frame = None
             self._size_window()
-        self._lay_out()
+            self._lay_out()
+        self._all_stale = True
+        self._show_title()
 
     def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
         """Draw and present what changed; the panel is left to `poll`, outside of this time."""
@@ -308,7 +316,7 @@ class WindowDisplay:
 
     def _paint(self, rect: Rect) -> Rect:
         """Draw a part of the picture into the window's surface; returns where it lies there."""
-        place = self._viewport.place(rect)
+        place = self.viewport.place(rect)
         area = (rect.x, rect.y, rect.width, rect.height)
         if self._factors == (1, 1):
             self._window.blit(self._picture, (place.x, place.y), area)
@@ -325,7 +333,7 @@ class WindowDisplay:
     def _paint_unevenly(self, place: Rect) -> None:
         """Repeat columns and rows by the viewport's tables, in an array, and blit that."""
         assert self._frame is not None
-        view = self._viewport
+        view = self.viewport
         left, top = place.x - view.x, place.y - view.y
         columns = view.columns[left : left + place.width]
         rows = view.rows[top : top + place.height]
@@ -343,8 +351,7 @@ class WindowDisplay:
             self._paint(self._whole())
             if self.shows_clean_rects:
                 self._draw_outlines()
-        if self._panel is not None:
-            self._draw_panel()
+        self._blit_panel()
         pygame.display.flip()
 
     def _whole(self) -> Rect:
@@ -382,10 +389,10 @@ class WindowDisplay:
         self._outlines = dict(sorted(aged.items(), key=lambda item: -item[1]))
 
     def _draw_outlines(self) -> None:
-        thickness = max(1, self._viewport.width // self._viewport.source[0])
+        thickness = max(1, self.viewport.width // self.viewport.source[0])
         for (rect, clean), age in self._outlines.items():
             left = 1 - age / FADE_FRAMES
-            place = self._viewport.place(rect)
+            place = self.viewport.place(rect)
             if clean:
                 self._blend(place, CLEAN, TINT_ALPHA * left)
             else:
@@ -407,11 +414,11 @@ class WindowDisplay:
             return
         begin = perf_counter_ns()
         self._draw_panel()
+        self._blit_panel()
         self._present([self._panel_place])
         self.panel_ns = perf_counter_ns() - begin
 
     def _draw_panel(self) -> None:
-        """Draw the panel into the window's surface, without presenting it."""
         assert self._panel is not None
         assert self._info is not None
         now = monotonic_ns()
@@ -419,7 +426,10 @@ class WindowDisplay:
         self._panel_stale = False
         status = Status(self._info, self._paused, self.shows_clean_rects, self.panel_ns)
         self._panel.draw(now, status)
-        self._window.blit(self._panel_surface, (self._panel_place.x, self._panel_place.y))
+
+    def _blit_panel(self) -> None:
+        if self._panel is not None:
+            self._window.blit(self._panel_surface, (self._panel_place.x, self._panel_place.y))
 
     # --- the window's size ----------------------------------------------------------------------
 
@@ -466,18 +476,17 @@ class WindowDisplay:
         self._scales_directly = surface.get_bitsize() == 32 and masks == (0xFF0000, 0xFF00, 0xFF)
         room, self._panel_place = self._divide(width, height)
         size = self._picture_size(room)
-        self._viewport = Viewport(
+        self.viewport = Viewport(
             (room[0] - size[0]) // 2, (room[1] - size[1]) // 2, *size,
             (self._info.width, self._info.height),
         )  # fmt: skip
-        self._factors = self._viewport.factors
+        self._factors = self.viewport.factors
         self._panel = None
         if self._panel_place.area:
             place = self._panel_place
             self._panel = Panel(place.width, place.height, self._meter, KEY_HELP)
             self._panel_surface = _surface_over(self._panel.pixels)
-        self._all_stale = True
-        self._show_title()
+        self._all_stale = self._panel_stale = True
 
     def _picture_size(self, room: Size) -> Size:
         assert self._info is not None
@@ -489,18 +498,14 @@ class WindowDisplay:
 
     def _divide(self, width: int, height: int) -> tuple[Size, Rect]:
         """Room for the picture, and the panel's place: where the picture gets larger."""
-        assert self._info is not None
-        below = (width, height - BELOW_HEIGHT), Rect(0, height - BELOW_HEIGHT, width, BELOW_HEIGHT)
-        beside = (width - BESIDE_WIDTH, height), Rect(width - BESIDE_WIDTH, 0, BESIDE_WIDTH, height)
         choices = []
         if self._panel_shown and height >= BELOW_HEIGHT + MIN_PICTURE:
-            choices.append(below)
-        if (
-            self._panel_shown
-            and height >= MIN_BESIDE_HEIGHT
-            and width >= BESIDE_WIDTH + MIN_PICTURE
-        ):
-            choices.append(beside)
+            rest = height - BELOW_HEIGHT
+            choices.append(((width, rest), Rect(0, rest, width, BELOW_HEIGHT)))
+        for wide in BESIDE_WIDTHS if self._panel_shown and height >= MIN_BESIDE_HEIGHT else ():
+            rest = width - wide
+            if rest >= MIN_PICTURE:
+                choices.append(((rest, height), Rect(rest, 0, wide, height)))
         if not choices:
             return (width, height), Rect(0, 0, 0, 0)
         return max(choices, key=lambda choice: math.prod(self._picture_size(choice[0])))
@@ -560,7 +565,7 @@ class WindowDisplay:
 
     def _on_key_down(self, event: pygame.event.Event) -> list[Event]:
         held_modifiers = event.mod & (_CTRL | _ALT)
-        for modifier, key, method, *_ in HOST_KEYS:
+        for modifier, key, method in HOST_KEYS:
             if event.key == key and held_modifiers and not held_modifiers & ~modifier:
                 if key in self._host_held:
                     return []  # it repeats
@@ -599,11 +604,13 @@ class WindowDisplay:
         if self._info is not None:
             self._size_window()
             self._lay_out()
+            self._panel_due_ns = 0
 
     def _toggle_outlines(self) -> list[Event]:
         self.shows_clean_rects = not self.shows_clean_rects
         self._outlines.clear()
-        self._all_stale = True
+        self._all_stale = self._panel_stale = True
+        self._panel_due_ns = 0
         return []
 
     def _screenshot(self) -> list[Event]:
@@ -667,6 +674,11 @@ def _icon() -> pygame.Surface:
     dots = np.unpackbits(cells[:, :, None], axis=2).transpose(1, 0, 2).reshape(16, 16)
     pixels = np.where(dots, DIRTY, PAPER).astype(np.uint32).repeat(2, axis=0).repeat(2, axis=1)
     return _surface_over(pixels)
+
+
+def _shape(info: ScreenInfo) -> tuple[object, ...]:
+    """What the layout of the window depends on."""
+    return info.width, info.height, info.aspect, is_text(info), info.slot_pages
 
 
 def _rgb(colour: int) -> tuple[int, int, int]:

@@ -23,7 +23,7 @@ import vgaemu.guest.workloads
 from vgaemu.guest.keys import Keys
 from vgaemu.guest.text import Text
 from vgaemu.vga.device import Vga
-from vgaemu.vga.modes import set_mode
+from vgaemu.vga.modes import set_dispi_mode, set_mode
 
 if TYPE_CHECKING:
     from vgaemu.guest.canvas import Canvas
@@ -113,10 +113,27 @@ class Guest:
         self._check()
         self._vga.copy(src, dst, count)
 
-    def set_mode(self, number: int) -> None:
-        """Set a BIOS mode; text and canvas start anew."""
+    def set_mode(self, mode: int | str) -> None:
+        """Set a BIOS mode, or a tweaked one by its name in 'vgaemu modes'; text and canvas start anew.
+
+        Raises:
+            ModeError: There is no such mode.
+        """
         self._check()
-        set_mode(self._vga, number)
+        set_mode(self._vga, mode)
+        self._start_anew()
+
+    def set_dispi_mode(self, width: int, height: int, bits: int) -> None:
+        """Set a linear mode of 4 to 32 bits a pixel; the canvas starts anew.
+
+        Raises:
+            ModeError: The device has no such mode.
+        """
+        self._check()
+        set_dispi_mode(self._vga, width, height, bits)
+        self._start_anew()
+
+    def _start_anew(self) -> None:
         self.text = Text(self)
         self._canvas = None
 

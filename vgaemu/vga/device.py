@@ -62,6 +62,8 @@ class Vga:
         self.attribute_address = 0
         self.attribute_takes_data = False
         self._aperture = Aperture(self.slot)
+        #: The font that a mode set loads for text, (256, height) uint8; the bundled ones if None.
+        self.rom_font: NDArray[np.uint8] | None = None
         #: Tells input status 1 where the beam is.
         self.beam: Beam = VirtualBeam()
         #: Counts register writes that changed something; the picture may depend on each.

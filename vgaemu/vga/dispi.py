@@ -81,7 +81,7 @@ class Dispi:
             if index in caps:
                 return caps[index]
         if index == VIRT_HEIGHT:
-            return self._virtual_height()
+            return self.virtual_height
         return self.values[index] if index < len(self.values) else 0xFFFF
 
     def write(self, value: int) -> None:
@@ -128,12 +128,14 @@ class Dispi:
         if turned_on:
             values[VIRT_WIDTH] = values[XRES]
             values[X_OFFSET] = values[Y_OFFSET] = values[BANK] = 0
-            if not values[XRES] or not values[YRES] or values[YRES] > self._virtual_height():
+            if not values[XRES] or not values[YRES] or values[YRES] > self.virtual_height:
                 values[ENABLE] &= ~ENABLED  # no such picture fits VRAM
                 turned_on = False
         self.on_change(turned_on and not value & NO_CLEAR)
 
-    def _virtual_height(self) -> int:
+    @property
+    def virtual_height(self) -> int:
+        """Lines of the virtual width that VRAM has room for."""
         pitch = self.pitch_bytes
         plane_bytes = self.vram_bytes // 4 if self.values[BPP] == 4 else self.vram_bytes
         return min(plane_bytes // pitch, 0xFFFF) if pitch else 0
@@ -144,7 +146,7 @@ class Dispi:
             return
         old = values[VIRT_WIDTH]
         values[VIRT_WIDTH] = max(value, values[XRES])
-        if values[YRES] > self._virtual_height():
+        if values[YRES] > self.virtual_height:
             values[VIRT_WIDTH] = old  # too wide for the lines to fit VRAM
             return
         self._write_offset(X_OFFSET, values[X_OFFSET])

@@ -1,18 +1,22 @@
 """BIOS modes as register tables, and `set_mode`, which writes them through the ports.
 
 Emulated: modes 0-7 and 0Dh-13h of a VGA BIOS: registers, default palettes, font load, cleared
-memory. Not emulated: the BIOS data area (a machine-code guest's BIOS keeps it), 350- and 200-line
-text.
+memory; and the tweaked modes that programs made of them. Not emulated: the BIOS data area (a
+machine-code guest's BIOS keeps it), 200-line text.
 
 Source: the tables of SeaBIOS and the LGPL VGABIOS, which are equal for these modes; palettes by
-rule, checked against both.
+rule, checked against both. Tweaks: as the tables that programs carried agree on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.font import bundled_font, plane_2_bytes
 
 if TYPE_CHECKING:
@@ -25,9 +29,10 @@ class ModeError(ValueError):
 
 @dataclass(frozen=True)
 class Mode:
-    """One BIOS mode: what every register holds."""
+    """One mode: what every register holds."""
 
-    number: int
+    #: As INT 10h counts, or None: no BIOS has it.
+    number: int | None
     name: str
     misc: int
     sequencer: bytes  # 1-4
@@ -42,6 +47,11 @@ class Mode:
     def is_text(self) -> bool:
         """Whether the mode shows characters."""
         return not self.graphics[6] & 1
+
+    @property
+    def cell_height(self) -> int:
+        """Text: lines a character."""
+        return (self.crtc[0x09] & 0x1F) + 1
 
 
 _VERTICAL_400 = "9C 8E 8F"
@@ -82,7 +92,7 @@ _CGA_4   = "2D 27 28 90 2B 80 BF 1F 00 C1 00 00 00  00 00 00 9C 8E 8F 14 00 96 B
 _LINES_480 = "5F 4F 50 82 54 80 0B 3E 00 40 00 00 00  00 00 00 EA 8C DF 28 00 E7 04 E3 FF"
 _LINES_350 = "5F 4F 50 82 54 80 BF 1F 00 40 00 00 00  00 00 00 83 85 5D 28 0F 63 BA E3 FF"
 
-MODES: dict[int, Mode] = {mode.number: mode for mode in (
+_BIOS_MODES = (
     _mode(0x00, "40x25 text, grey",  0x67, "08 03 00 02", _TEXT_40, _EGA_16 + "0C 00 0F 08", "00 00 00 00 00 10 0E 0F FF", "ega", 0x0720),
     _mode(0x01, "40x25 text",        0x67, "08 03 00 02", _TEXT_40, _EGA_16 + "0C 00 0F 08", "00 00 00 00 00 10 0E 0F FF", "ega", 0x0720),
     _mode(0x02, "80x25 text, grey",  0x67, "00 03 00 02", _TEXT_80, _EGA_16 + "0C 00 0F 08", "00 00 00 00 00 10 0E 0F FF", "ega", 0x0720),
@@ -114,8 +124,79 @@ MODES: dict[int, Mode] = {mode.number: mode for mode in (
     _mode(0x13, "320x200x256",       0x63, "01 0F 00 0E",
           "5F 4F 50 82 54 80 BF 1F 00 41 00 00 00 00 00 00 9C 8E 8F 28 40 96 B9 A3 FF",
           _IDENTITY + "41 00 0F 00", "00 00 00 00 00 40 05 0F FF", "vga"),
-)}
+)
 # fmt: on
+#: BIOS modes by number.
+MODES: dict[int, Mode] = {mode.number: mode for mode in _BIOS_MODES if mode.number is not None}
+
+
+def with_cell_height(crtc: bytes, height: int) -> bytes:
+    """CRTC registers of a text mode for another font: as many whole rows as fit, as a BIOS does.
+
+    >>> cells = with_cell_height(MODES[3].crtc, 14)
+    >>> (cells[0x09] & 0x1F) + 1, (cells[0x12] | (cells[0x07] & 2) << 7) + 1
+    (14, 392)
+    """
+    new = bytearray(crtc)
+    lines = crtc[0x12] | (crtc[0x07] & 0x02) << 7 | (crtc[0x07] & 0x40) << 3
+    last = (lines + 1) // height * height - 1
+    new[0x12] = last & 0xFF
+    new[0x07] = crtc[0x07] & ~0x42 | last >> 7 & 0x02 | last >> 3 & 0x40
+    new[0x09] = crtc[0x09] & 0xE0 | height - 1
+    # The cursor: the last two lines, or with room below, the two above the last.
+    first = max(height - (2 if height <= 8 else 3), 0)
+    new[0x0A], new[0x0B] = first, min(first + 1, height - 1)
+    if crtc[0x14] & 0x1F != 0x1F:  # mono: the underline goes along
+        new[0x14] = crtc[0x14] & 0xE0 | height - 1
+    return bytes(new)
+
+
+def _tweak(
+    name: str,
+    base: int,
+    misc: int,
+    crtc: str = "",
+    cell_height: int = 0,
+    unchained: bool = False,
+) -> Mode:
+    """A BIOS mode with some registers changed: ``"09=40"`` is CR09 = 40h."""
+    mode = MODES[base]
+    registers = bytearray(mode.crtc)
+    if unchained:
+        registers[0x14], registers[0x17] = 0x00, 0xE3  # from dwords to bytes
+    for word in crtc.split():
+        index, value = word.split("=")
+        registers[int(index, 16)] = int(value, 16)
+    new = with_cell_height(bytes(registers), cell_height) if cell_height else bytes(registers)
+    sequencer = mode.sequencer[:3] + b"\x06" if unchained else mode.sequencer
+    return replace(mode, number=None, name=name, misc=misc, sequencer=sequencer, crtc=new)
+
+
+_WIDE_360 = "00=6B 01=59 02=5A 03=8E 04=5E 05=8A 13=2D"
+_WIDE_256 = "00=5F 01=3F 02=42 03=9F 04=4C 05=00 13=20"
+_HIGH_240 = "06=0D 07=3E 10=EA 11=AC 12=DF 15=E7 16=06"
+_TEXT_350 = "10=83 11=85 12=5D 15=63 16=BA"
+_TEXT_480 = "06=0B 07=3E 10=EA 11=8C 12=DF 15=E7 16=04"
+
+#: Modes that programs made by ports, by name.
+TWEAKS: dict[str, Mode] = {
+    mode.name: mode
+    for mode in (
+        _tweak("80x28 text", 3, 0x67, cell_height=14),
+        _tweak("80x43 text", 3, 0xA7, _TEXT_350, cell_height=8),
+        _tweak("80x50 text", 3, 0x67, cell_height=8),
+        _tweak("80x60 text", 3, 0xE7, _TEXT_480, cell_height=8),
+        _tweak("40x50 text", 1, 0x67, cell_height=8),
+        _tweak("256x240 unchained", 0x13, 0xE3, f"{_HIGH_240} {_WIDE_256} 09=41", unchained=True),
+        _tweak("320x200 unchained", 0x13, 0x63, unchained=True),
+        _tweak("320x240 unchained", 0x13, 0xE3, f"{_HIGH_240} 09=41", unchained=True),
+        _tweak("320x400 unchained", 0x13, 0x63, "09=40", unchained=True),
+        _tweak("320x480 unchained", 0x13, 0xE3, f"{_HIGH_240} 09=40", unchained=True),
+        _tweak("360x240 unchained", 0x13, 0xE7, f"{_WIDE_360} {_HIGH_240} 09=41", unchained=True),
+        _tweak("360x400 unchained", 0x13, 0x67, f"{_WIDE_360} 09=40", unchained=True),
+        _tweak("360x480 unchained", 0x13, 0xE7, f"{_WIDE_360} {_HIGH_240} 09=40", unchained=True),
+    )
+}
 
 
 def _ega_colour(c: int) -> tuple[int, int, int]:
@@ -186,42 +267,109 @@ def _write_indexed(vga: Vga, port: int, values: dict[int, int]) -> None:
         vga.outb(port + 1, value)
 
 
-def set_mode(vga: Vga, number: int, *, clear: bool = True) -> None:
-    """Set a BIOS mode by writing every register through the ports, in the BIOS's order.
+def set_mode(vga: Vga, mode: int | str, *, clear: bool = True) -> None:
+    """Set a mode by writing every register through the ports, in the BIOS's order.
+
+    Text modes load `Vga.rom_font` if there is one, and then have as many rows as its height gives.
 
     Args:
         vga: The device.
-        number: 00h-07h or 0Dh-13h.
+        mode: A BIOS mode's number, 00h-07h or 0Dh-13h, or a name in `TWEAKS`.
         clear: Fill the mode's memory with blanks.
 
     Raises:
         ModeError: There is no such mode.
     """
-    mode = MODES.get(number)
-    if mode is None:
-        known = ", ".join(f"{n:02X}h" for n in MODES)
-        raise ModeError(f"there is no mode {number:02X}h; there are {known}")
-    vga.outw(0x1CE, 4)  # DISPI off
+    wanted = find_mode(mode)
+    vga.outw(0x1CE, dispi_regs.ENABLE)  # DISPI off
     vga.outw(0x1CF, 0)
-    status = 0x3DA if mode.misc & 1 else 0x3BA
-    crtc = status - 6
-    vga.outb(0x3C2, mode.misc)
+    status = 0x3DA if wanted.misc & 1 else 0x3BA
+    vga.outb(0x3C2, wanted.misc)
     vga.outb(0x3C6, 0xFF)
     vga.outb(0x3C8, 0x00)
-    for component in default_palette(mode.palette):
+    for component in default_palette(wanted.palette):
         vga.outb(0x3C9, component)
     vga.inb(status)  # attribute flip-flop to "index"
-    for i, value in enumerate(mode.attribute + b"\x00"):
+    for i, value in enumerate(wanted.attribute + b"\x00"):
         vga.outb(0x3C0, i)
         vga.outb(0x3C0, value)
-    _write_indexed(vga, 0x3C4, {0: 3} | dict(enumerate(mode.sequencer, 1)))
-    _write_indexed(vga, 0x3CE, dict(enumerate(mode.graphics)))
-    _write_indexed(vga, crtc, {0x11: 0x00})  # unlock 00h-07h
-    _write_indexed(vga, crtc, dict(enumerate(mode.crtc)))
-    if mode.is_text:
-        load_font(vga, plane_2_bytes(bundled_font(16)))
+    _write_indexed(vga, 0x3C4, {0: 3} | dict(enumerate(wanted.sequencer, 1)))
+    _write_indexed(vga, 0x3CE, dict(enumerate(wanted.graphics)))
+    crtc = wanted.crtc
+    if wanted.is_text:
+        font = _rom_font(vga, wanted)
+        if font.shape[1] != wanted.cell_height:
+            crtc = with_cell_height(crtc, font.shape[1])
+    _write_indexed(vga, status - 6, {0x11: 0x00})  # unlock 00h-07h
+    _write_indexed(vga, status - 6, dict(enumerate(crtc)))
+    if wanted.is_text:
+        load_font(vga, plane_2_bytes(font))
     if clear:
-        base = (0xA0000, 0xA0000, 0xB0000, 0xB8000)[mode.graphics[6] >> 2 & 3]
+        base = (0xA0000, 0xA0000, 0xB0000, 0xB8000)[wanted.graphics[6] >> 2 & 3]
         size = 0x10000 if base == 0xA0000 else 0x8000
-        vga.store(base, mode.fill.to_bytes(2, "little") * (size // 2))
+        vga.store(base, wanted.fill.to_bytes(2, "little") * (size // 2))
     vga.outb(0x3C0, 0x20)  # palette done: show the picture
+
+
+def find_mode(mode: int | str) -> Mode:
+    """A mode by its BIOS number or by its name in `TWEAKS`.
+
+    Raises:
+        ModeError: There is no such mode.
+    """
+    if isinstance(mode, str):
+        if mode not in TWEAKS:
+            raise ModeError(f"there is no mode {mode!r}; there are {', '.join(TWEAKS)}")
+        return TWEAKS[mode]
+    if mode not in MODES:
+        known = ", ".join(f"{n:02X}h" for n in MODES)
+        raise ModeError(f"there is no mode {mode:02X}h; there are {known}")
+    return MODES[mode]
+
+
+def _rom_font(vga: Vga, mode: Mode) -> NDArray[np.uint8]:
+    """What a text mode loads: a BIOS mode the ROM's font, a tweak the one of its height."""
+    font = vga.rom_font
+    if font is not None and (mode.number is not None or font.shape[1] == mode.cell_height):
+        return font
+    return bundled_font(mode.cell_height)
+
+
+def set_dispi_mode(vga: Vga, width: int, height: int, bits: int, *, clear: bool = True) -> None:
+    """Set a linear mode through DISPI's registers.
+
+    Args:
+        vga: The device.
+        width: In pixels.
+        height: In lines.
+        bits: A pixel: 4, 8, 15, 16, 24 or 32.
+        clear: Blacken what is shown.
+
+    Raises:
+        ModeError: The device refuses it: too large, or no such format.
+    """
+    enable = dispi_regs.ENABLED | dispi_regs.LFB_ENABLED
+    values = {
+        dispi_regs.ENABLE: 0,
+        dispi_regs.XRES: width,
+        dispi_regs.YRES: height,
+        dispi_regs.BPP: bits,
+    }
+    for index, value in values.items():
+        vga.outw(0x1CE, index)
+        vga.outw(0x1CF, value)
+    refused = [index for index in values if _dispi(vga, index) != values[index]]
+    vga.outw(0x1CE, dispi_regs.ENABLE)
+    if not refused:
+        vga.outw(0x1CF, enable if clear else enable | dispi_regs.NO_CLEAR)
+    if refused or not vga.inw(0x1CF) & dispi_regs.ENABLED:
+        raise ModeError(
+            f"no DISPI mode {width}x{height} with {bits} bits a pixel in "
+            f"{_dispi(vga, dispi_regs.MEMORY_64K) / 16:g} MiB; at most "
+            f"{dispi_regs.MAX_XRES}x{dispi_regs.MAX_YRES}, 4, 8, 15, 16, 24 or 32 bits, even widths"
+        )
+
+
+def _dispi(vga: Vga, index: int) -> int:
+    vga.outw(0x1CE, index)
+    return vga.inw(0x1CF)

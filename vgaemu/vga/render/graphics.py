@@ -7,6 +7,7 @@ Measured as a ratio to a memcpy of the output in `vgaemu bench render`.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -47,21 +48,22 @@ def nibble_tables(kind: Kind) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     return first, second
 
 
+#: From this many pixels on, four at a time: the table of 65536 takes some 140 us to make, which a
+#: small picture whose palette changes every frame does not earn back.
+FOUR_AT_A_TIME_PIXELS = 1 << 17
+
+
 class FourBitRenderer(RowRenderer):
-    """Planar, CGA-interleaved and nibble pixels: two gathers, an OR, a gather of four pixels."""
+    """Planar, CGA-interleaved and nibble pixels: two gathers, an OR, a gather of 2 or 4 pixels."""
 
     def build_tables(self, scanout: Scanout) -> None:
-        """(65536,) V16: four 4-bit pixels -> four colours."""
+        """Two 4-bit pixels -> two colours, (256,) V8; for large pictures four, (65536,) V16."""
         palette = np.frombuffer(scanout.palette, np.uint32)
-        # Two pixels first: a small table that the big one is made of.
-        two = np.empty((16, 16, 2), np.uint32)
-        two[..., 0] = palette
-        two[..., 1] = palette[:, None]
-        table = np.empty((256, 256, 2), "V8")
-        pairs = two.reshape(256, 2).view("V8")[:, 0]
-        table[..., 0] = pairs
-        table[..., 1] = pairs[:, None]
-        self._four = table.reshape(65536, 2).view("V16")[:, 0]
+        self._colours = _pairs_of(palette)
+        self._index = np.dtype(np.uint8)
+        if scanout.width * scanout.height >= FOUR_AT_A_TIME_PIXELS:
+            self._colours = _pairs_of(self._colours)
+            self._index = np.dtype(np.uint16)
         self._first, self._second = nibble_tables(scanout.kind)
 
     def convert(self, rows: NDArray[np.uint8], pan: int, out: Frame) -> None:
@@ -69,11 +71,21 @@ class FourBitRenderer(RowRenderer):
         halves = rows.view(np.uint16)
         nibbles = self._first.take(halves[:, 0::2], mode="clip")
         nibbles |= self._second.take(halves[:, 1::2], mode="clip")
-        if pan or rows.shape[1] * 2 != out.shape[1]:
-            pixels = self._four.take(nibbles.view(np.uint16), mode="clip").view(np.uint32)
-            out[:] = pixels[:, pan : pan + out.shape[1]]
+        pixels = nibbles.view(self._index)
+        if rows.shape[1] * 2 == out.shape[1]:
+            self._colours.take(pixels, out=out.view(self._colours.dtype), mode="clip")
         else:
-            self._four.take(nibbles.view(np.uint16), out=out.view("V16"), mode="clip")
+            panned = self._colours.take(pixels, mode="clip").view(np.uint32)
+            out[:] = panned[:, pan : pan + out.shape[1]]
+
+
+def _pairs_of(colours: NDArray[Any]) -> NDArray[Any]:
+    """(n * n,) of elements twice as large: the first of two pixels varies fastest, and lies first."""
+    count = len(colours)
+    pairs = np.empty((count, count, 2), colours.dtype)
+    pairs[..., 0] = colours
+    pairs[..., 1] = colours[:, None]
+    return pairs.reshape(count * count, 2).view(f"V{2 * colours.itemsize}")[:, 0]
 
 
 class ByteRenderer(RowRenderer):
@@ -81,12 +93,8 @@ class ByteRenderer(RowRenderer):
 
     def build_tables(self, scanout: Scanout) -> None:
         """(65536,) V8: two pixels -> two colours."""
-        palette = np.frombuffer(scanout.palette, np.uint32)
-        pairs = np.empty((256, 256, 2), np.uint32)
-        pairs[..., 0] = palette
-        pairs[..., 1] = palette[:, None]
-        self._palette = palette
-        self._pairs = pairs.reshape(65536, 2).view("V8")[:, 0]
+        self._palette = np.frombuffer(scanout.palette, np.uint32)
+        self._pairs = _pairs_of(self._palette)
 
     def convert(self, rows: NDArray[np.uint8], pan: int, out: Frame) -> None:
         """See `RowRenderer.convert`."""

@@ -1,0 +1,206 @@
+"""The panel: its layout, what it writes, and the map of pages. No window, no pygame."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from vgaemu.display import panel as p
+from vgaemu.display.report import FrameReport, ScreenInfo
+
+KEYS = (("Ctrl+F3", "panel", "panel"), ("F5", "screenshot", "shot"), ("F9", "quit", "quit"))
+TEXT = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", 4096, "flags")
+SECOND = 1_000_000_000
+WIDTHS = (640, 720, 800, 960, 1024, 1280, 1440, 1920)
+SIZES = [(width, p.BELOW_HEIGHT) for width in WIDTHS] + [
+    (width, 1080) for width in p.BESIDE_WIDTHS
+]
+
+
+def report(frame=0, pages=(), spans=None, harvest_ns=12_300, **more):
+    pages = np.array(pages, np.intp)
+    spans = [(int(n), int(n) + 1) for n in pages] if spans is None else spans
+    values = {"render_ns": 20_000, "present_ns": 30_000, "pixels": 0, "faults": 0, "redraw": ""}
+    return FrameReport(
+        frame=frame, harvest_ns=harvest_ns, dirty_pages=pages, spans=spans,
+        span_pages=sum(b - a for a, b in spans), **(values | more),
+    )  # fmt: skip
+
+
+def make(width=640, height=p.BELOW_HEIGHT, info=TEXT):
+    meter = p.Meter()
+    meter.reshape(info)
+    return meter, p.Panel(width, height, meter, KEYS)
+
+
+def says(pixels, text, ink=p.BRIGHT, height=p.LINE):
+    """Whether `text` stands somewhere in exactly that colour."""
+    mask = p.text_strip(text, 1, 0, height)
+    here = np.asarray(pixels == ink)
+    windows = np.lib.stride_tricks.sliding_window_view(here, mask.shape)
+    ys, xs = np.nonzero((windows[..., mask == 1]).all(axis=-1))
+    return any((here[y : y + height, x : x + mask.shape[1]] == mask).all() for y, x in zip(ys, xs, strict=True))  # fmt: skip  # noqa: E501
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_boxes_lie_inside_and_apart(width, height):
+    boxes = p.arrange_beside(width) if height > width else p.arrange_below(width)
+    taken = np.zeros((height, width), int)
+    for box in boxes.values():
+        assert box.x >= p.MARGIN
+        assert box.x + box.width <= width - p.MARGIN
+        assert 0 <= box.y < box.y + box.height <= height
+        taken[box.y : box.y + box.height, box.x : box.x + box.width] += 1
+    assert taken.max() == 1
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_all_of_it_fits(width, height):
+    meter, panel = make(width, height)
+    for frame in range(2 * p.HISTORY):
+        meter.note(report(frame, range(4096), harvest_ns=10**9, pixels=10**6, faults=99999), 99999)
+    pixels = panel.draw(SECOND, p.Status(TEXT, paused=True, outlines=True, panel_ns=10**9))
+    assert pixels.shape == (height, width)
+    # The margin stays free, so nothing was cut at an edge.
+    assert (pixels[1:, -p.MARGIN :] == p.PAPER).all()
+    assert (pixels[-4:, 1:] == p.PAPER).all()
+    assert says(pixels, "text 80x25")
+    assert says(pixels, " PAUSED ".strip(), p.PAPER)
+
+
+def test_it_says_what_was_measured():
+    meter, panel = make()
+    for frame in range(100):
+        meter.note(report(frame, harvest_ns=(frame + 1) * 1000), 0)
+    meter.note(
+        report(100, [0, 3], [(0, 4)], 45_600, pixels=720 * 40, faults=7, render_ns=71_000), 5
+    )
+    pixels = panel.draw(SECOND, p.Status(TEXT, panel_ns=345_000))
+    assert says(pixels, "45.6", p.DIRTY)  # last
+    assert says(pixels, "51.0")  # p50
+    assert says(pixels, "99.0")  # p99
+    assert says(pixels, "100")  # max
+    assert says(pixels, "10.0%")
+    assert says(pixels, "71.0")
+    assert says(pixels, "345")
+    assert says(pixels, "frame 100", p.INK)
+    assert says(pixels, "dirty log: flags", p.INK)
+    assert says(pixels, "2012 patch: 50-300 µs", p.DIM, p.SMALL)
+    assert says(pixels, "Ctrl+F3", p.INK, p.SMALL)
+    assert not says(pixels, "PAUSED", p.PAPER)
+
+
+def test_numbers_that_got_shorter_leave_nothing():
+    meter, panel = make()
+    meter.note(report(0, range(4096), harvest_ns=123_000_000), 32)
+    panel.draw(SECOND, p.Status(TEXT))
+    for frame in range(p.HISTORY):
+        meter.note(report(frame, harvest_ns=400), 0)
+    again = panel.draw(2 * SECOND, p.Status(TEXT)).copy()
+    fresh_meter, fresh = make()
+    for frame in range(p.HISTORY):
+        fresh_meter.note(report(frame, harvest_ns=400), 0)
+    fresh_meter.frames_a_second = meter.frames_a_second
+    fresh_meter.heat.dirty[:] = meter.heat.dirty
+    fresh_meter._digested_ns = 2 * SECOND
+    assert np.array_equal(again[28:], fresh.draw(2 * SECOND, p.Status(TEXT))[28:])
+
+
+def test_frames_a_second():
+    meter, _ = make()
+    for tenth in range(20):
+        for _ in range(6):
+            meter.note(report(), 0)
+        meter.digest(tenth * SECOND // 10)
+    assert meter.frames_a_second == pytest.approx(60)
+    meter.restart_clock()
+    meter.digest(1000 * SECOND)
+    for tenth in range(5):
+        meter.note(report(), 0)
+        meter.digest(1000 * SECOND + tenth * SECOND // 10)
+    assert meter.frames_a_second == pytest.approx(12.5)
+
+
+def legacy_cell(panel, page):
+    """The pixel in the middle of a large cell."""
+    box, shape = panel._boxes["map"], panel._map
+    row, column = divmod(page, shape.large_columns)
+    half = shape.large // 2
+    y, x = box.y + 12 + row * shape.large + half, box.x + column * shape.large + half
+    return int(panel.pixels[y, x])
+
+
+def small_cell(panel, cell):
+    box, shape = panel._boxes["map"], panel._map
+    row, column = divmod(cell, shape.small_columns)
+    top = box.y + 12 + shape.large_rows * shape.large + p.MAP_GAP
+    return int(panel.pixels[top + row * shape.small, box.x + column * shape.small])
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_every_legacy_page_is_seen(width, height):
+    meter, panel = make(width, height)
+    panel.draw(0, p.Status(TEXT))
+    cold = legacy_cell(panel, 0)
+    assert {legacy_cell(panel, page) for page in range(64)} == {cold}
+    for page in range(64):
+        _, panel = make(width, height)
+        panel.meter.note(report(0, [page]), 0)
+        panel.draw(0, p.Status(TEXT))
+        assert [n for n in range(64) if legacy_cell(panel, n) != cold] == [page]
+
+
+@pytest.mark.parametrize("slot_pages", [16, 64, 256, 2048, 4096, 65536])
+def test_the_map_fits_slots_of_all_sizes(slot_pages):
+    info = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", slot_pages, "flags")
+    meter, panel = make(640, info=info)
+    meter.note(report(0, [0, slot_pages - 1]), 0)
+    panel.draw(0, p.Status(info))
+    box = panel._boxes["map"]
+    assert panel._map.height <= box.height - 12
+    if slot_pages > 64:
+        last = -(-(slot_pages - 64) // meter.heat.pages_a_cell) - 1
+        assert small_cell(panel, last) != small_cell(panel, last - 1)
+        lit = p.Panel(640, p.BELOW_HEIGHT, meter, KEYS)
+        lit.draw(0, p.Status(info))
+        assert small_cell(lit, last) == small_cell(panel, last)
+
+
+def test_light_fades_and_clean_pages_have_their_own():
+    meter, panel = make()
+    meter.note(report(0, [2, 5], [(2, 6)]), 0)
+    panel.draw(0, p.Status(TEXT))
+    cold, dirty, clean = (legacy_cell(panel, page) for page in (10, 2, 3))
+    assert len({cold, dirty, clean}) == 3
+    assert clean == p.CLEAN
+    panel.draw(SECOND // 2, p.Status(TEXT))
+    assert legacy_cell(panel, 2) not in (cold, dirty)
+    panel.draw(10 * SECOND, p.Status(TEXT))
+    assert legacy_cell(panel, 2) == legacy_cell(panel, 3) == cold
+
+
+def test_the_graph_is_higher_where_a_harvest_took_longer():
+    meter, panel = make()
+    for ns in (1_000, 10_000, 100_000):
+        meter.note(report(harvest_ns=ns), 0)
+    pixels = panel.draw(0, p.Status(TEXT))
+    box = panel._boxes["harvest"]
+    columns = pixels[box.y + 30 : box.y + box.height, box.x + box.width - 3 : box.x + box.width]
+    tops = [int(np.flatnonzero(column == p.DIRTY)[0]) for column in columns.T]
+    assert tops[0] > tops[1] > tops[2]
+    assert tops[0] - tops[1] == pytest.approx(tops[1] - tops[2], abs=1)  # logarithmic
+
+
+def test_a_panel_too_small_is_cut_not_broken():
+    meter, panel = make(300, 150)
+    meter.note(report(0, [1]), 1)
+    pixels = panel.draw(SECOND, p.Status(TEXT, paused=True))
+    assert pixels.shape == (150, 300)
+    assert pixels.flags.c_contiguous
+    assert says(pixels, "text 80x25")
+
+
+def test_the_panel_imports_no_pygame():
+    code = "import sys, vgaemu.display.panel; sys.exit('pygame' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

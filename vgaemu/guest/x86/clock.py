@@ -1,0 +1,149 @@
+"""The guest's clocks: virtual time in step, wall time on a thread of its own.
+
+Emulated: one time line in nanoseconds since power on, which the timer, the beam, the keyboard's
+typematic repeat and the time of day all read. In step it is made of the guest's own work, so two
+runs are equal: so much an instruction, so much a look at a polled port, and a halt skips to what
+comes next. Not emulated: instruction timings; every instruction costs the same.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+
+from vgaemu.vga.beam import Beam
+
+#: Virtual speed: about 30 million instructions a second, a fast 486.
+INSTRUCTION_NS = 33
+#: Virtual time of a look at a polled port; an ISA access took about 1 us. 4 us keeps loops that
+#: wait for retrace short, and still sees every horizontal blanking (6 us).
+POLL_NS = 4_000
+#: Seconds of 1980-01-01 after the Unix epoch, in which virtual time begins: the DOS epoch.
+VIRTUAL_EPOCH = 315_532_800
+
+
+class Clock(ABC):
+    """One guest's time."""
+
+    #: Set it to end `idle` early: a key came, or the machine closes.
+    wake: threading.Event
+
+    def __init__(self) -> None:
+        self.wake = threading.Event()
+
+    @abstractmethod
+    def now_ns(self) -> int:
+        """Nanoseconds since power on."""
+
+    def ran(self, instructions: int) -> None:
+        """The CPU executed so many."""
+
+    def polled(self) -> None:
+        """The guest looked at a port that tells the time."""
+
+    @abstractmethod
+    def idle(self, until_ns: int) -> None:
+        """The CPU is halted: let time pass, at most until then."""
+
+    def start(self) -> None:
+        """The guest runs from now on."""
+
+    def stop(self) -> None:
+        """The guest stands still from now on."""
+
+    @abstractmethod
+    def time_of_day(self) -> time.struct_time:
+        """Date and time as the battery-backed clock tells them."""
+
+
+class StepClock(Clock):
+    """Virtual time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ns = 0
+
+    def now_ns(self) -> int:
+        """Nanoseconds since power on."""
+        return self.ns
+
+    def ran(self, instructions: int) -> None:
+        """`INSTRUCTION_NS` each."""
+        self.ns += instructions * INSTRUCTION_NS
+
+    def polled(self) -> None:
+        """`POLL_NS`."""
+        self.ns += POLL_NS
+
+    def idle(self, until_ns: int) -> None:
+        """Skip there."""
+        self.ns = max(self.ns, until_ns)
+
+    def time_of_day(self) -> time.struct_time:
+        """1980-01-01 00:00 and on."""
+        return time.gmtime(VIRTUAL_EPOCH + self.ns // 1_000_000_000)
+
+
+class WallClock(Clock):
+    """Wall time, as fast as `speed` says; it stands still while the guest does."""
+
+    #: A halted guest looks for keys this often.
+    NAP_S = 0.004
+
+    def __init__(self, speed: float = 1.0, *, skip: bool = False) -> None:
+        """Stand at 0.
+
+        Args:
+            speed: Guest seconds a second; at least a hundredth, and 1 for 0 (no limit).
+            skip: A halt skips to what comes next instead of waiting for it.
+        """
+        super().__init__()
+        self._speed = max(speed or 1.0, 0.01)
+        self._skip = skip
+        self._passed = 0
+        self._since: int | None = None
+
+    def now_ns(self) -> int:
+        """Nanoseconds since power on, without those the guest stood still."""
+        since = self._since
+        if since is None:
+            return self._passed
+        return self._passed + int((time.perf_counter_ns() - since) * self._speed)
+
+    def start(self) -> None:
+        """Go on."""
+        if self._since is None:
+            self._since = time.perf_counter_ns()
+
+    def stop(self) -> None:
+        """Stand still."""
+        self._passed = self.now_ns()
+        self._since = None
+
+    def idle(self, until_ns: int) -> None:
+        """Wait, or skip."""
+        left = until_ns - self.now_ns()
+        if left <= 0:
+            return
+        if self._skip:
+            self._passed += left
+            return
+        self.wake.wait(min(left / 1e9 / self._speed, self.NAP_S))
+        self.wake.clear()
+
+    def time_of_day(self) -> time.struct_time:
+        """The host's local time."""
+        return time.localtime()
+
+
+class GuestBeam(Beam):
+    """The beam on a guest's clock; each look is a poll."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now_ns(self) -> float:
+        """Guest nanoseconds."""
+        self._clock.polled()
+        return float(self._clock.now_ns())

@@ -1,0 +1,130 @@
+"""What the PC asks of a CPU, whoever executes its instructions: Unicorn or KVM.
+
+Emulated: registers by name, their 8- and 16-bit parts, external interrupts, halt. A CPU reaches
+everything else through the `Bus`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vgaemu.guest.x86.bus import Bus
+    from vgaemu.memslot.bitmap import DirtyLog
+    from collections.abc import Callable
+
+GENERAL = ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp")
+SEGMENTS = ("cs", "ds", "es", "ss", "fs", "gs")
+REGISTERS = (*GENERAL, "eip", "eflags", *SEGMENTS, "cr0")
+
+CARRY, ZERO, TRAP, INTERRUPT = 0x0001, 0x0040, 0x0100, 0x0200
+#: CR0 bit 0: protected mode.
+PROTECTED = 1
+
+
+class GuestFault(Exception):
+    """The guest did what ends a run: an unknown opcode, a fetch from nowhere, a triple fault.
+
+    The message is one line; `report` adds registers and code.
+    """
+
+    #: Registers, code bytes, last instructions: lines.
+    report: str = ""
+
+
+class CpuError(Exception):
+    """A CPU cannot be had; the message is one line that says why and what to do."""
+
+
+def _part(register: str, shift: int, mask: int) -> property:
+    def get(self: Cpu) -> int:
+        return self.get(register) >> shift & mask
+
+    def put(self: Cpu, value: int) -> None:
+        old = self.get(register)
+        self.set(register, old & ~(mask << shift) | (value & mask) << shift)
+
+    return property(get, put)
+
+
+class Cpu(ABC):
+    """One x86 CPU on a `Bus`."""
+
+    #: How `--cpu` calls it.
+    name: str
+    #: Stopped by a HLT until the next interrupt.
+    halted = False
+
+    ax, al, ah = _part("eax", 0, 0xFFFF), _part("eax", 0, 0xFF), _part("eax", 8, 0xFF)
+    bx, bl, bh = _part("ebx", 0, 0xFFFF), _part("ebx", 0, 0xFF), _part("ebx", 8, 0xFF)
+    cx, cl, ch = _part("ecx", 0, 0xFFFF), _part("ecx", 0, 0xFF), _part("ecx", 8, 0xFF)
+    dx, dl, dh = _part("edx", 0, 0xFFFF), _part("edx", 0, 0xFF), _part("edx", 8, 0xFF)
+    si, di = _part("esi", 0, 0xFFFF), _part("edi", 0, 0xFFFF)
+    bp, sp = _part("ebp", 0, 0xFFFF), _part("esp", 0, 0xFFFF)
+    ds, es = _part("ds", 0, 0xFFFF), _part("es", 0, 0xFFFF)
+    cs, ss = _part("cs", 0, 0xFFFF), _part("ss", 0, 0xFFFF)
+    ip = _part("eip", 0, 0xFFFF)
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+
+    @abstractmethod
+    def get(self, register: str) -> int:
+        """A register of `REGISTERS`."""
+
+    @abstractmethod
+    def set(self, register: str, value: int) -> None:
+        """Load a register; a segment register in real mode gets its base, too."""
+
+    def can_interrupt(self) -> bool:
+        """Whether an external interrupt would be taken now."""
+        return bool(self.get("eflags") & INTERRUPT)
+
+    @abstractmethod
+    def interrupt(self, vector: int) -> None:
+        """Take an external interrupt; `can_interrupt` said yes."""
+
+    @abstractmethod
+    def run(self, limit_ns: int) -> None:
+        """Execute a slice, at most about until the guest's clock says `limit_ns`.
+
+        Raises:
+            GuestFault: The run ends here.
+        """
+
+    @abstractmethod
+    def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
+        """Harvest VRAM's dirty log with this CPU's part in it; any thread may ask.
+
+        Args:
+            keeper_harvest: Snapshot, clear and protect in the slot's own log.
+        """
+
+    def stop(self) -> None:
+        """End `run` soon; any thread may ask."""
+
+    def close(self) -> None:
+        """Give everything back. Closing twice is fine."""
+
+    def ram_written(self, gpa: int, count: int) -> None:
+        """RAM was written by somebody else than this CPU."""
+
+    def push(self, value: int) -> None:
+        """Push a word onto the real-mode stack."""
+        self.sp = self.sp - 2
+        self.bus.write16((self.ss << 4) + self.sp, value)
+
+    def real_mode_interrupt(self, vector: int) -> None:
+        """FLAGS, CS and IP to the stack, on at IVT[vector]."""
+        flags = self.get("eflags")
+        self.push(flags & 0xFFFF)
+        self.push(self.cs)
+        self.push(self.ip)
+        self.set("eflags", flags & ~(INTERRUPT | TRAP))
+        self.set("cs", self.bus.read16(4 * vector + 2))
+        self.set("eip", self.bus.read16(4 * vector))
+
+    def registers(self) -> dict[str, int]:
+        """All of `REGISTERS`."""
+        return {name: self.get(name) for name in REGISTERS}

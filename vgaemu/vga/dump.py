@@ -1,0 +1,188 @@
+"""What the device holds, for people: every register by name with its fields, and the DAC's colours.
+
+Both only look: no port is read, so no flip-flop moves and no latch loads. Names and fields come from
+the register tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.vga import dispi as dispi_regs
+from vgaemu.vga.beam import timing_of
+from vgaemu.vga.codepage import to_cp437
+from vgaemu.vga.dac import STATE_READ
+from vgaemu.vga.device import Vga
+from vgaemu.vga.font import bundled_font
+from vgaemu.vga.registers import Field, Register, RegisterBank
+from vgaemu.vga.scanout import scanout_of
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+#: Ports of each bank, index and data; x is the digit that misc output chooses, B or D.
+PORTS = {
+    "misc": "write 3C2h, read 3CCh",
+    "sequencer": "3C4h, 3C5h",
+    "crtc": "3{x}4h, 3{x}5h",
+    "graphics": "3CEh, 3CFh",
+    "attribute": "3C0h, 3C1h",
+}
+#: What has room on a line, the columns in front of the fields taken off.
+FIELDS_WIDTH = 64
+
+#: DISPI's registers by index; the flags of "enable" are its fields.
+_DISPI_NAMES = {
+    getattr(dispi_regs, name): name.lower()
+    for name in (
+        "ID", "XRES", "YRES", "BPP", "ENABLE", "BANK", "VIRT_WIDTH", "VIRT_HEIGHT",
+        "X_OFFSET", "Y_OFFSET", "MEMORY_64K",
+    )
+}  # fmt: skip
+_DISPI_FLAGS = {
+    getattr(dispi_regs, name): name.lower()
+    for name in ("ENABLED", "GETCAPS", "BANK_32K", "EIGHT_BIT_DAC", "LFB_ENABLED", "NO_CLEAR")
+}
+
+
+def dump_registers(vga: Vga) -> str:
+    """Every register with its fields, the DAC's and DISPI's state, the latches, and the picture."""
+    lines = ["picture", *_picture(vga)]
+    digit = "D" if vga.misc["colour_ports"] else "B"
+    for bank in (vga.misc, vga.sequencer, vga.crtc, vga.graphics, vga.attribute):
+        ports = PORTS[bank.name].format(x=digit)
+        lines += ["", f"{bank.name}  ({ports})", *_bank_state(vga, bank)]
+        for row in bank.rows:
+            lines += _row(bank, row)
+    lines += ["", "dac  (3C6h-3C9h)", *_dac(vga)]
+    lines += ["", f"dispi  (1CEh, 1CFh)\n     index now {vga.dispi.index:02X}h", *_dispi(vga)]
+    planes = [f"{vga.latch >> 8 * plane & 0xFF:02X}" for plane in range(4)]
+    lines += ["", "latches", _value("planes 0-3", " ".join(planes))]
+    return "\n".join(lines)
+
+
+def _value(name: str, value: object) -> str:
+    return f"     {name:25} {value}"
+
+
+def _picture(vga: Vga) -> Iterator[str]:
+    """What several registers say together."""
+    scanout = scanout_of(vga)
+    yield _value("mode", scanout.mode_name)
+    yield _value("pixels", f"{scanout.width}x{scanout.height}")
+    yield _value("shown", "no: the screen is off" if scanout.blank else "yes")
+    if scanout.linear_pitch:
+        yield _value("first byte", f"{scanout.linear_start:06X}h")
+        yield _value("bytes a line", scanout.linear_pitch)
+        return
+    geometry, timing = scanout.geometry, timing_of(*vga.timing_key())
+    yield _value("scan lines", f"{geometry.lines} of {timing.total_lines}")
+    yield _value("refresh", f"{timing.refresh_hz:.2f} Hz, {1e6 / timing.line_ns:.2f} kHz")
+    yield _value("start address", f"{geometry.start:04X}h")
+    yield _value("addresses a row", geometry.pitch)
+    yield _value("line compare", geometry.line_compare)
+    cursor = vga.crtc["cursor_location_high"] << 8 | vga.crtc["cursor_location_low"]
+    if scanout.is_text:
+        yield _value("cursor address", f"{cursor:04X}h")
+
+
+def _bank_state(vga: Vga, bank: RegisterBank) -> Iterator[str]:
+    if bank is vga.misc:
+        return
+    if bank is vga.attribute:
+        address = vga.attribute_address
+        yield f"     index now {address & 0x1F:02X}h, picture shown {address >> 5 & 1}, next write is " + (
+            "data" if vga.attribute_takes_data else "an index"
+        )
+    else:
+        yield f"     index now {bank.index:02X}h"
+
+
+def _row(bank: RegisterBank, row: Register) -> Iterator[str]:
+    head = f"{row.index:02X}h  {row.name:25} {bank.values[row.index]:02X}"
+    fields = ", ".join(f"{field.name} {bank[field.name]}" for field in row.fields)
+    for line in wrap(fields.replace(" ", "\xa0").replace(",\xa0", ", "), FIELDS_WIDTH) or [""]:
+        yield f"{head:35} {line}".replace("\xa0", " ").rstrip()
+        head = ""
+
+
+def _dac(vga: Vga) -> Iterator[str]:
+    dac = vga.dac
+    yield _value("mask", f"{dac.mask:02X}")
+    yield _value("write index", f"{dac.write_index:02X}h")
+    partial = " ".join(f"{value:02X}" for value in dac.partial)
+    yield _value("written of the next triple", partial or "nothing")
+    yield _value("read index", f"{dac.read_index:02X}h, {dac.read_step} of 3 read")
+    yield _value("state", "reading" if dac.state == STATE_READ else "writing")
+    yield _value("bits a channel", 8 if dac.eight_bit else 6)
+    for first in range(0, 256, 8):
+        triples = (dac.entries[3 * i : 3 * i + 3].hex().upper() for i in range(first, first + 8))
+        yield f"{first:02X}h  " + " ".join(triples)
+
+
+def _dispi(vga: Vga) -> Iterator[str]:
+    for index, value in enumerate(vga.dispi.values):
+        flags = ""
+        if index == dispi_regs.ENABLE:
+            flags = ", ".join(
+                f"{name} {int(bool(value & flag))}" for flag, name in _DISPI_FLAGS.items()
+            )
+        elif index == dispi_regs.VIRT_HEIGHT:
+            value = vga.dispi.virtual_height
+            flags = str(value)
+        elif index != dispi_regs.ID:
+            flags = str(value)
+        yield f"{index:02X}h  {_DISPI_NAMES[index]:25} {value:04X} {flags}".rstrip()
+
+
+# --- the palette as a picture ---------------------------------------------------------------------
+
+#: Pixels: a swatch, the gap to the next, what is around all, and what heads rows and columns.
+SWATCH, GAP, MARGIN, HEAD = (56, 40), 4, 20, 28
+PAPER, INK, DIM = (22, 22, 26), (232, 232, 238), (132, 132, 142)
+#: Swatches of more light than this (0-255) carry dark numbers.
+LIGHT = 112
+#: How much light an eye takes red, green and blue for, in 1000.
+LUMA = (299, 587, 114)
+
+
+def palette_picture(vga: Vga) -> Image.Image:
+    """The DAC's 256 colours as swatches, each with its index and its components in hex."""
+    from PIL import Image
+
+    dac, (wide, high) = vga.dac, SWATCH
+    width = 2 * MARGIN + HEAD + 16 * (wide + GAP) - GAP
+    height = 2 * MARGIN + 2 * HEAD + 16 * (high + GAP) - GAP
+    pixels = np.full((height, width, 3), PAPER, np.uint8)
+    left, top = MARGIN + HEAD, MARGIN + 2 * HEAD
+    bits = 8 if dac.eight_bit else 6
+    title = f"DAC, {bits} bits a channel, mask {dac.mask:02X}h"
+    _write(pixels, left, MARGIN, title, INK, 16)
+    for number in range(16):
+        x, y = left + number * (wide + GAP), top + number * (high + GAP)
+        _write(pixels, x + wide // 2 - 4, top - HEAD // 2 - 4, f"{number:X}", DIM, 14)
+        _write(pixels, MARGIN, y + high // 2 - 7, f"{number:X}0", DIM, 14)
+    for index, colour in enumerate(dac.rgb().tolist()):
+        x, y = left + index % 16 * (wide + GAP), top + index // 16 * (high + GAP)
+        pixels[y : y + high, x : x + wide] = colour
+        light = sum(weight * channel for weight, channel in zip(LUMA, colour, strict=True)) / 1000
+        ink = tuple(c * 0.4 if light > LIGHT else c + (255 - c) * 0.6 for c in colour)
+        _write(pixels, x + 4, y + 5, f"{index:02X}", ink, 14)
+        components = dac.entries[3 * index : 3 * index + 3].hex().upper()
+        _write(pixels, x + 4, y + high - 12, components, ink, 8)
+    return Image.fromarray(pixels)
+
+
+def _write(
+    pixels: NDArray[np.uint8], x: int, y: int, text: str, colour: Sequence[float], height: int
+) -> None:
+    """Write with a bundled font."""
+    codes = np.frombuffer(to_cp437(text), np.uint8)
+    dots = np.unpackbits(bundled_font(height)[codes].T, axis=1).astype(bool)
+    area = pixels[y : y + height, x : x + dots.shape[1]]
+    area[dots] = np.array(colour).astype(np.uint8)
