@@ -63,7 +63,7 @@ def run_tapes(seeds: range, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("block", range(10))
 def test_shadow_equals_full_redraw(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_tapes(range(20 * block, 20 * block + 20), monkeypatch)
+    run_tapes(range(12 * block, 12 * block + 12), monkeypatch)
 
 
 @pytest.mark.long

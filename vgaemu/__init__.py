@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vgaemu.machine import Machine
     from vgaemu.memslot import DirtyLog, Memslot, MemslotError, Vm
     from vgaemu.vga.device import Vga
+    from vgaemu.vga.font import FontError
 
 # Importing vgaemu costs nothing; each name brings its module when it is first used, so that
 # `vgaemu --version` need not wait for numpy.
@@ -28,6 +29,7 @@ _HOMES = {
     "DirtyLog": "vgaemu.memslot",
     "Display": "vgaemu.display.report",
     "FrameReport": "vgaemu.display.report",
+    "FontError": "vgaemu.vga.font",
     "Guest": "vgaemu.guest.workload",
     "GuestStopped": "vgaemu.guest.workload",
     "Machine": "vgaemu.machine",
@@ -44,6 +46,7 @@ __all__ = [
     "DirtyLog",
     "Display",
     "FrameReport",
+    "FontError",
     "Guest",
     "GuestStopped",
     "Machine",

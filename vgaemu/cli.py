@@ -6,6 +6,7 @@ are one line on stderr that names the file or option and says what to do.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.args += rest
     command: Callable[[argparse.Namespace], int] = options.command
     try:
-        return command(options)
+        status = command(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Whoever read the output, such as `head`, has seen enough; nothing is left to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except UsageError as error:
         print(f"vgaemu: {error}", file=sys.stderr)
         return 2
@@ -170,12 +177,24 @@ def _run(options: argparse.Namespace) -> int:
     from vgaemu.guest.workload import WorkloadError
     from vgaemu.machine import Machine
     from vgaemu.memslot import MemslotError
+    from vgaemu.vga.dump import dump_registers, palette_picture
+    from vgaemu.vga.font import FontError, load_font_file
 
     headless = options.headless or options.display == "null"
-    for path in (options.screenshot, options.dump_text, options.stats):
+    registers = options.dump_registers
+    outputs = [options.screenshot, options.dump_text, options.stats, options.dump_palette]
+    if registers is not None and str(registers) != "-":
+        outputs.append(registers)
+    for path in outputs:
         _check_writable(path)
     if options.screenshot is not None:
         _check_picture_suffix(options.screenshot)
+    if options.dump_palette is not None:
+        _check_picture_suffix(options.dump_palette, "--dump-palette")
+    try:
+        font = None if options.font is None else load_font_file(options.font)
+    except FontError as error:
+        raise UsageError(f"--font {error}") from None
     try:
         keys = parse_keys(options.keys) if options.keys else []
     except KeysError as error:
@@ -188,6 +207,7 @@ def _run(options: argparse.Namespace) -> int:
             dirty_log=options.dirty_log,
             span_pages=options.span_pages or DEFAULT_SPAN_PAGES,
             free=not headless,
+            font=font,
         )
     except WorkloadError as error:
         raise UsageError(str(error)) from None
@@ -226,6 +246,14 @@ def _run(options: argparse.Namespace) -> int:
             except ScreenError as error:
                 raise UsageError(f"--dump-text: {error}") from None
             options.dump_text.write_text("\n".join(lines) + "\n", "utf-8")
+        if options.dump_palette is not None:
+            palette_picture(machine.vga).save(options.dump_palette)
+        if registers is not None:
+            dump = dump_registers(machine.vga) + "\n"
+            if str(registers) == "-":
+                print(dump)
+            else:
+                registers.write_text(dump, "utf-8")
         if options.stats is not None:
             summary = {"workload": options.workload, "args": options.args}
             summary |= {"dirty_log": machine.vram.dirty_log} | machine.stats.summary()
@@ -277,11 +305,11 @@ def _check_writable(path: Path | None) -> None:
         raise UsageError(f"{path}: {why}; name a file that can be written")
 
 
-def _check_picture_suffix(path: Path) -> None:
+def _check_picture_suffix(path: Path, option: str = "--screenshot") -> None:
     from PIL import Image
 
     if path.suffix.lower() not in Image.registered_extensions():
-        raise UsageError(f"--screenshot {path}: no picture format ends in that; use .png")
+        raise UsageError(f"{option} {path}: no picture format ends in that; use .png")
 
 
 def _print_guest_traceback(error: BaseException) -> None:

@@ -97,8 +97,7 @@ class Machine:
         )
         self.vga = Vga(self.vram)
         if font is not None:
-            is_file = isinstance(font, (str, Path))
-            self.vga.rom_font = load_font_file(font) if is_file else font
+            self.vga.rom_font = font if isinstance(font, np.ndarray) else load_font_file(font)
         set_mode(self.vga, mode)
         #: The guest's keyboard; the window types here too.
         self.keys = Keys()

@@ -59,7 +59,8 @@ def _picture(width: int, height: int, channels: int) -> NDArray[np.uint8]:
     y, x, c = np.ogrid[:height, :width, :channels]
     waves = 128 + 60 * np.sin(x / (23 + 9 * c)) + 60 * np.cos((y + x / 3) / (31 - 5 * c))
     waves[::32] = waves[:, ::32] = 250
-    return waves.astype(np.uint8)
+    picture: NDArray[np.uint8] = waves.astype(np.uint8)
+    return picture
 
 
 def _planar(content: str) -> Vga:

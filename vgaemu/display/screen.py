@@ -16,15 +16,9 @@ from vgaemu.display.report import Rect, ScreenInfo
 from vgaemu.memslot.bitmap import DirtyLog, Span, spans_of_pages
 from vgaemu.vga.codepage import to_unicode
 from vgaemu.vga.device import Vga
-from vgaemu.vga.render import Frame, Renderer, TextRenderer, make_renderer
-from vgaemu.vga.scanout import (
-    Redraw,
-    Scanout,
-    redraw_between,
-    rows_touched,
-    runs,
-    scanout_of,
-)
+from vgaemu.vga.render import Frame, Renderer, RowRenderer, TextRenderer, make_renderer
+from vgaemu.vga.rows import runs
+from vgaemu.vga.scanout import Redraw, Scanout, redraw_between, scanout_of
 
 #: More rectangles than this are worth less than the one around them (measured: dozens of tiny
 #: presents cost more than a large one).
@@ -143,10 +137,13 @@ class Screen:
         Text modes have none: there only changed cells are drawn.
         """
         scanout = self._scanout
-        if scanout.is_text or not spans:
+        renderer = self._renderer
+        if not isinstance(renderer, RowRenderer) or not spans:
             return []
-        taken = rows_touched(scanout, list(spans))
-        needed = rows_touched(scanout, spans_of_pages(log.pages(), 1))
+        taken, needed = np.zeros((2, scanout.height), np.bool_)
+        for mask, pages in ((taken, list(spans)), (needed, spans_of_pages(log.pages(), 1))):
+            for top, bottom in renderer.rows_of(pages):
+                mask[top:bottom] = True
         return [Rect(0, top, scanout.width, bottom - top) for top, bottom in runs(taken & ~needed)]
 
     # --- what people ask of a screen ------------------------------------------------------------

@@ -106,7 +106,7 @@ def _seen(vga: Vga) -> tuple[str, ...]:
 def colours_of(scanout: Scanout) -> int:
     """How many different colours the mode's pixel values can show."""
     if scanout.kind in LINEAR_BPP:
-        return 2 ** min(LINEAR_BPP[scanout.kind], 24)
+        return 1 << min(LINEAR_BPP[scanout.kind], 24)
     if scanout.kind is Kind.BYTES:
         return 256
     return len(np.unique(np.frombuffer(scanout.palette, np.uint32)))

@@ -19,7 +19,7 @@ from vgaemu.vga.codepage import to_cp437
 from vgaemu.vga.dac import STATE_READ
 from vgaemu.vga.device import Vga
 from vgaemu.vga.font import bundled_font
-from vgaemu.vga.registers import Field, Register, RegisterBank
+from vgaemu.vga.registers import Register, RegisterBank
 from vgaemu.vga.scanout import scanout_of
 
 if TYPE_CHECKING:
@@ -96,8 +96,9 @@ def _bank_state(vga: Vga, bank: RegisterBank) -> Iterator[str]:
         return
     if bank is vga.attribute:
         address = vga.attribute_address
-        yield f"     index now {address & 0x1F:02X}h, picture shown {address >> 5 & 1}, next write is " + (
-            "data" if vga.attribute_takes_data else "an index"
+        yield (
+            f"     index now {address & 0x1F:02X}h, picture shown {address >> 5 & 1}, next write is "
+            + ("data" if vga.attribute_takes_data else "an index")
         )
     else:
         yield f"     index now {bank.index:02X}h"

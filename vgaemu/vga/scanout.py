@@ -16,15 +16,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import Enum
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vgaemu.memslot.bitmap import PAGE_SHIFT, Span
 from vgaemu.vga import dispi as dispi_regs
-from vgaemu.vga.layout import LEGACY_BYTES, dword_of_address
+from vgaemu.vga.crtc import Geometry, uniform_repeat
+from vgaemu.vga.layout import LEGACY_BYTES
 
 if TYPE_CHECKING:
     from vgaemu.vga.device import Vga
@@ -74,24 +72,6 @@ class Redraw(Enum):
     EVERYTHING = "everything"
     #: Text cells whose look changed; the cell comparison finds them. Other kinds: nothing.
     CELLS = "cells"
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """Which scan lines show which row of memory."""
-
-    #: Scan lines displayed, and the line after which the picture starts again at address 0.
-    lines: int
-    line_compare: int
-    #: CR09: scan lines a row, and each of them twice.
-    row_lines: int
-    double_scan: bool
-    preset_row: int
-    #: First address (CR0C:0D + byte panning), and addresses from row to row.
-    start: int
-    pitch: int
-    #: CR17 bits 0, 1: row scan bits that replace address bits 13 and 14.
-    row_bits: int
 
 
 @dataclass(frozen=True)
@@ -366,206 +346,3 @@ def _palette(vga: Vga, kind: Kind, blink_phase: bool) -> bytes:
         pixels = pixels | 8 if blink_phase else pixels ^ 8
     shown: bytes = colours.take(index.take(pixels)).tobytes()
     return shown
-
-
-# --- scan lines and rows ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ScanLines:
-    """One entry a scan line: which row of memory it shows."""
-
-    #: CRTC row start (before adding the character), 0..FFFFh.
-    row_start: NDArray[np.intp]
-    row_scan: NDArray[np.intp]
-    #: 0 above the split, 1 below.
-    part: NDArray[np.intp]
-
-
-@lru_cache(maxsize=64)
-def scan_lines(geometry: Geometry) -> ScanLines:
-    """Run the CRTC's row counters over a frame, in closed form."""
-    g = geometry
-    line = np.arange(g.lines)
-    part = (line > g.line_compare).astype(np.intp)
-    doubling = 1 if g.double_scan else 0
-    step = line >> doubling
-    # Above the split the row scan starts at the preset row; past the last line it runs on to 31.
-    first = (
-        g.row_lines - g.preset_row
-        if g.preset_row < g.row_lines
-        else (32 - g.preset_row) + g.row_lines
-    )
-    row = np.where(step < first, 0, (step - first) // g.row_lines + 1)
-    scan = np.where(step < first, (step + g.preset_row) & 31, (step - first) % g.row_lines)
-    # At the split, row start and row scan are reset; the doubling clock runs on.
-    below = step - (g.line_compare + 1 >> doubling)
-    row = np.where(part, below // g.row_lines, row)
-    scan = np.where(part, below % g.row_lines, scan)
-    base = np.where(part, 0, g.start)
-    return ScanLines((base + row * g.pitch) & 0xFFFF, scan, part)
-
-
-@lru_cache(maxsize=64)
-def uniform_repeat(geometry: Geometry, text: bool) -> int:
-    """How many scan lines every row is shown for, if they all are; 1 where any differs.
-
-    The scan lines of a text row differ, so only doubling can repeat them.
-    """
-    lines = scan_lines(geometry)
-    doubled = 2 if geometry.double_scan else 1
-    scan = lines.row_scan if text else lines.row_scan & geometry.row_bits
-    changes = 1 + np.flatnonzero(
-        (np.diff(lines.row_start) != 0) | (np.diff(scan) != 0) | (np.diff(lines.part) != 0)
-    )
-    for repeat in (doubled if text else doubled * geometry.row_lines, doubled):
-        if geometry.lines % repeat == 0 and not (changes % repeat).any():
-            return repeat
-    return 1
-
-
-def plane_addresses(scanout: Scanout, rows: slice, extra: int = 0) -> NDArray[np.intp]:
-    """Plane address of every fetch of some logical rows: (rows, columns + extra) intp.
-
-    Args:
-        scanout: Any kind but the linear ones.
-        rows: Logical rows.
-        extra: Fetches past the last column, which panning shows a part of.
-    """
-    lines = scan_lines(scanout.geometry)
-    every = scanout.scan_lines_a_row
-    start = lines.row_start[::every][rows]
-    scan = lines.row_scan[::every][rows]
-    ma = (start[:, None] + np.arange(scanout.columns + extra)) & 0xFFFF
-    if scanout.rotate == 2:
-        address = (ma << 2 & 0xFFFC) | ma >> 14 & 3
-    elif scanout.rotate == 1:
-        address = (ma << 1 & 0xFFFE) | ma >> scanout.wrap_bit & 1
-    else:
-        address = ma
-    bits = scanout.geometry.row_bits
-    if bits & 1:
-        address = address & ~0x2000 | (scan[:, None] & 1) << 13
-    if bits & 2:
-        address = address & ~0x4000 | (scan[:, None] >> 1 & 1) << 14
-    return address
-
-
-def fetch_dwords(scanout: Scanout, rows: slice, extra: int = 0) -> NDArray[np.intp]:
-    """`plane_addresses` as dword numbers in VRAM."""
-    return dword_of_address(plane_addresses(scanout, rows, extra), scanout.chain4_layout)
-
-
-@dataclass(frozen=True)
-class RowSource:
-    """Where the bytes of every logical row lie in VRAM."""
-
-    #: First byte of each row, (height,) intp; meaningful where `contiguous`.
-    start: NDArray[np.intp]
-    #: Bytes a row, panning included; the same for all.
-    nbytes: int
-    #: Whether every row is one run of bytes inside VRAM.
-    contiguous: bool
-    #: Bytes from row to row if that is the same for all rows, else 0.
-    stride: int
-
-
-@lru_cache(maxsize=32)
-def _row_source(
-    geometry: Geometry,
-    height: int,
-    scan_lines_a_row: int,
-    columns: int,
-    rotate: int,
-    chain4_layout: bool,
-    extra: int,
-) -> tuple[NDArray[np.intp], bool]:
-    """First dword of each row and whether each is one run of VRAM, without looking at all."""
-    lines = scan_lines(geometry)
-    ma = lines.row_start[::scan_lines_a_row][:height]
-    scan = lines.row_scan[::scan_lines_a_row][:height]
-    last = ma + columns + extra - 1
-    # Contiguous: byte addressing in the planar layout, or dword addressing in the chain-4 layout.
-    unit = 1 << 14 if chain4_layout else 1 << 16
-    contiguous = (rotate == 2) if chain4_layout else (rotate == 0)
-    if not contiguous or bool((last >= unit).any()) or bool((ma >= unit).any()):
-        return ma, False
-    bits = geometry.row_bits
-    if bits:
-        shift = 2 if chain4_layout else 0
-        if bool(((ma << shift >> 13) != (last << shift >> 13)).any()):
-            return ma, False  # a replaced address bit changes inside a row
-        address = ma << shift
-        if bits & 1:
-            address = address & ~0x2000 | (scan & 1) << 13
-        if bits & 2:
-            address = address & ~0x4000 | (scan >> 1 & 1) << 14
-        return address >> shift, True
-    return ma, True
-
-
-def row_source(scanout: Scanout) -> RowSource:
-    """Where each logical row's bytes lie, and whether they can be read without a gather."""
-    extra = 1 if any(scanout.pan) else 0
-    if scanout.linear_pitch:
-        if scanout.kind in LINEAR_BPP:
-            bpp = LINEAR_BPP[scanout.kind]
-            nbytes = scanout.width * dispi_regs.BYTES_PER_PIXEL[bpp]
-        else:
-            nbytes = 4 * (scanout.columns + extra)
-        start = scanout.linear_start + scanout.linear_pitch * np.arange(scanout.height)
-        inside = int(start[-1]) + nbytes <= scanout.vram_bytes
-        return RowSource(start, nbytes, inside, scanout.linear_pitch if inside else 0)
-    start, contiguous = _row_source(
-        scanout.geometry,
-        scanout.height,
-        scanout.scan_lines_a_row,
-        scanout.columns,
-        scanout.rotate,
-        scanout.chain4_layout,
-        extra,
-    )
-    steps = np.diff(start)
-    regular = contiguous and bool((steps == steps[:1]).all())
-    stride = 4 * int(steps[0]) if regular and len(steps) else 0
-    return RowSource(start * 4, (scanout.columns + extra) * 4, contiguous, stride)
-
-
-def byte_numbers(scanout: Scanout, rows: slice) -> NDArray[np.intp]:
-    """VRAM byte of every byte of some rows, for rows that are no runs: (rows, nbytes) intp."""
-    source = row_source(scanout)
-    if scanout.linear_pitch:
-        return (source.start[rows, None] + np.arange(source.nbytes)) % scanout.vram_bytes
-    dwords = fetch_dwords(scanout, rows, source.nbytes // 4 - scanout.columns)
-    return (dwords[:, :, None] * 4 + np.arange(4)).reshape(len(dwords), source.nbytes)
-
-
-def rows_touched(scanout: Scanout, spans: list[Span]) -> NDArray[np.bool_]:
-    """Which logical rows show bytes of the pages in `spans`: (height,) bool.
-
-    Split screens, CGA banks, wrap, panning and pixels across page edges all end up here.
-    """
-    touched = np.zeros(scanout.height, np.bool_)
-    source = row_source(scanout)
-    if source.contiguous:
-        first = source.start >> PAGE_SHIFT
-        last = source.start + source.nbytes - 1 >> PAGE_SHIFT
-        for start, end in spans:
-            touched |= (last >= start) & (first < end)
-        return touched
-    dirty = np.zeros(scanout.vram_bytes >> PAGE_SHIFT, np.bool_)
-    for start, end in spans:
-        dirty[start:end] = True
-    shown = byte_numbers(scanout, slice(None)) >> PAGE_SHIFT
-    touched[:] = dirty.take(shown).any(axis=1)
-    return touched
-
-
-def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Half-open ranges of True.
-
-    >>> runs(np.array([False, True, True, False, True]))
-    [(1, 3), (4, 5)]
-    """
-    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0)).tolist()
-    return list(zip(edges[::2], edges[1::2], strict=True))

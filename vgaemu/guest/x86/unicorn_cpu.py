@@ -49,6 +49,9 @@ ROM_AT = 0xF010_0000
 OPEN_AT = 0xF020_0000
 #: Words of Unicorn's engine that `_find_counter` looks at.
 ENGINE_WORDS = 256
+#: Where a slice would end by address: the last byte of ROM, which holds no instruction. Unicorn looks
+#: it up after each slice, so it must be memory.
+NEVER = ROM_END - 1
 _PAGE = -PAGE_SIZE & 0xFFFF_FFFF
 _HLT = 0xF4
 
@@ -341,7 +344,7 @@ class UnicornCpu(Cpu):
         counter = self._counter(uc)
         tlb.enter()
         try:
-            uc.emu_start(begin, 0xFFFF_FFFF, count=count)
+            uc.emu_start(begin, NEVER, count=count)
         except self._error as error:
             self._on_error(error)
         finally:

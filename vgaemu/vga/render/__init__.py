@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.vga.render.base import Frame, Rect, Renderer
+from vgaemu.vga.render.base import Frame, Rect, Renderer, RowRenderer
 from vgaemu.vga.render.graphics import (
     ByteRenderer,
     FourBitRenderer,
@@ -15,7 +15,7 @@ from vgaemu.vga.render.graphics import (
 from vgaemu.vga.render.text import TextRenderer
 from vgaemu.vga.scanout import Kind, Scanout
 
-__all__ = ["Frame", "Rect", "Renderer", "TextRenderer", "make_renderer"]
+__all__ = ["Frame", "Rect", "Renderer", "RowRenderer", "TextRenderer", "make_renderer"]
 
 RENDERERS: dict[Kind, type[Renderer]] = {
     Kind.TEXT: TextRenderer,

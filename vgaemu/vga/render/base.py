@@ -13,15 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import Span
-from vgaemu.vga.scanout import (
-    Scanout,
-    byte_numbers,
-    fetch_dwords,
-    row_source,
-    rows_touched,
-    runs,
-    scan_lines,
-)
+from vgaemu.vga.crtc import scan_lines
+from vgaemu.vga.rows import RowMap
+from vgaemu.vga.scanout import Scanout
 
 #: Pixels drawn in one go: enough that numpy's calls do not count, few enough that what it puts
 #: between stays in the cache. Measured at 1024x768: 32 rows a go cost 1.1 times this, 8 rows 1.4.
@@ -81,20 +75,23 @@ class RowRenderer(Renderer):
         old, self._old, self.scanout = self._old, scanout, scanout
         if old is None or old.palette != scanout.palette:
             self.build_tables(scanout)
-        source = row_source(scanout)
-        self._nbytes = source.nbytes
-        #: All rows as one view of VRAM, (height, nbytes); None where they are not evenly spaced.
-        self._rows: NDArray[np.uint8] | None = None
-        #: Otherwise where each dword (or byte, in wrapping linear modes) comes from.
-        self._numbers: NDArray[np.intp] | None = None
-        if source.contiguous and (source.stride > 0 or scanout.height == 1):
-            shape = (scanout.height, source.nbytes)
-            start = int(source.start[0])
-            self._rows = np.ndarray(shape, np.uint8, self.vram, start, (source.stride, 1))
+        if old is None or _rows_from(old) != _rows_from(scanout):
+            self._find_rows(scanout)
         self._split_row = scanout.height
         if scanout.pan[0] != scanout.pan[1]:
             part = scan_lines(scanout.geometry).part[:: scanout.scan_lines_a_row]
             self._split_row = int(np.count_nonzero(part == 0))
+
+    def _find_rows(self, scanout: Scanout) -> None:
+        self._map = RowMap(scanout)
+        #: All rows as one view of VRAM, (height, nbytes); None where they are not evenly spaced.
+        self._rows: NDArray[np.uint8] | None = None
+        #: Otherwise where each dword comes from.
+        self._numbers: NDArray[np.intp] | None = None
+        start, stride = self._map.start, self._map.stride
+        if start is not None and (stride > 0 or scanout.height == 1):
+            shape = (scanout.height, self._map.nbytes)
+            self._rows = np.ndarray(shape, np.uint8, self.vram, int(start[0]), (stride, 1))
 
     @abstractmethod
     def build_tables(self, scanout: Scanout) -> None:
@@ -119,7 +116,7 @@ class RowRenderer(Renderer):
         if not spans or self.scanout.blank:
             return []
         rects = []
-        for top, bottom in runs(rows_touched(self.scanout, spans)):
+        for top, bottom in self.rows_of(spans):
             self.draw_rows(top, bottom, frame)
             rects.append(Rect(0, top, self.scanout.width, bottom - top))
         return rects
@@ -141,10 +138,21 @@ class RowRenderer(Renderer):
         """Bytes of some rows: a view where they lie evenly in VRAM, else a gathered copy."""
         if self._rows is not None:
             return self._rows[first:last]
-        scanout = self.scanout
-        if scanout.linear_pitch:
-            return self.vram.take(byte_numbers(scanout, slice(first, last)))
+        if self.scanout.linear_pitch:
+            return self.vram.take(self._map.byte_numbers(slice(first, last)))
         if self._numbers is None:
-            extra = self._nbytes // 4 - scanout.columns
-            self._numbers = fetch_dwords(scanout, slice(None), extra)
+            self._numbers = self._map.dword_numbers()
         return self.vram.view(np.uint32).take(self._numbers[first:last]).view(np.uint8)
+
+    def rows_of(self, spans: list[Span]) -> list[tuple[int, int]]:
+        """Rows that show a byte of the pages in `spans`, as half-open ranges."""
+        return self._map.touched(spans)
+
+
+def _rows_from(scanout: Scanout) -> tuple[object, ...]:
+    """What the row map is made from."""
+    return (
+        scanout.geometry, scanout.height, scanout.scan_lines_a_row, scanout.columns, scanout.rotate,
+        scanout.wrap_bit, scanout.chain4_layout, scanout.pan, scanout.linear_start,
+        scanout.linear_pitch, scanout.vram_bytes, scanout.kind, scanout.width,
+    )  # fmt: skip

@@ -60,10 +60,8 @@ class FourBitRenderer(RowRenderer):
         """Two 4-bit pixels -> two colours, (256,) V8; for large pictures four, (65536,) V16."""
         palette = np.frombuffer(scanout.palette, np.uint32)
         self._colours = _pairs_of(palette)
-        self._index = np.dtype(np.uint8)
         if scanout.width * scanout.height >= FOUR_AT_A_TIME_PIXELS:
             self._colours = _pairs_of(self._colours)
-            self._index = np.dtype(np.uint16)
         self._first, self._second = nibble_tables(scanout.kind)
 
     def convert(self, rows: NDArray[np.uint8], pan: int, out: Frame) -> None:
@@ -71,7 +69,9 @@ class FourBitRenderer(RowRenderer):
         halves = rows.view(np.uint16)
         nibbles = self._first.take(halves[:, 0::2], mode="clip")
         nibbles |= self._second.take(halves[:, 1::2], mode="clip")
-        pixels = nibbles.view(self._index)
+        pixels: NDArray[np.integer[Any]] = nibbles.view(
+            np.uint16 if len(self._colours) > 256 else np.uint8
+        )
         if rows.shape[1] * 2 == out.shape[1]:
             self._colours.take(pixels, out=out.view(self._colours.dtype), mode="clip")
         else:
@@ -80,7 +80,7 @@ class FourBitRenderer(RowRenderer):
 
 
 def _pairs_of(colours: NDArray[Any]) -> NDArray[Any]:
-    """(n * n,) of elements twice as large: the first of two pixels varies fastest, and lies first."""
+    """(n * n,) of elements twice as large: pixel one by the lower index half, pixel two after it."""
     count = len(colours)
     pairs = np.empty((count, count, 2), colours.dtype)
     pairs[..., 0] = colours

@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import PAGE_SHIFT, Span
+from vgaemu.vga.crtc import scan_lines
 from vgaemu.vga.layout import dword_of_address
 from vgaemu.vga.render.base import Frame, Rect, Renderer
-from vgaemu.vga.scanout import Scanout, fetch_dwords, runs, scan_lines
+from vgaemu.vga.rows import fetch_dwords, runs
+from vgaemu.vga.scanout import Scanout
 
 # Bits of a key: character (9 with its font), attribute, and two flags.
 ATTRIBUTE_SHIFT = 9
@@ -236,8 +238,7 @@ class TextRenderer(Renderer):
             4 * dword_of_address(base + np.arange(FONT_BYTES), self.scanout.chain4_layout) + 2
             for base in self.scanout.fonts
         ]
-        self._font_page_of_byte = [at >> PAGE_SHIFT for at in self._font_bytes]
-        self._font_pages = [(int(p.min()), int(p.max()) + 1) for p in self._font_page_of_byte]
+        self._font_bytes_of_page = [_by_page(at) for at in self._font_bytes]
         for i, at in enumerate(self._font_bytes):
             self._font[i] = self.vram.take(at)
 
@@ -313,22 +314,21 @@ class TextRenderer(Renderer):
 
     def _font_changed(self, spans: list[Span]) -> bool:
         """Whether glyphs in use changed; their cells are then stale."""
-        changed = np.zeros(512, np.bool_)
-        for i, (first, end) in enumerate(self._font_pages):
-            for low, high in spans:
-                if low >= end or high <= first:
-                    continue
-                page = self._font_page_of_byte[i]
-                at = np.flatnonzero((page >= low) & (page < high))
-                now = self.vram.take(self._font_bytes[i][at])
-                differs = at[now != self._font[i][at]]
+        changed: list[NDArray[np.intp]] = []
+        for i, of_page in enumerate(self._font_bytes_of_page):
+            for page in [p for p in of_page if any(low <= p < high for low, high in spans)]:
+                at, numbers = of_page[page]
+                now = self.vram.take(numbers)
+                differs = at[now != self._font[i].take(at)]
                 if len(differs):
                     self._font[i][at] = now
-                    changed[256 * i + (differs >> 5)] = True
-        if not changed.any():
+                    changed.append(256 * i + (differs >> 5))
+        if not changed:
             return False
+        stale = np.zeros(512, np.bool_)
+        stale[np.concatenate(changed)] = True
         self._build_patterns()
-        self._keys[changed[self._keys & 0x1FF]] = STALE
+        self._keys[stale[self._keys & 0x1FF]] = STALE
         return True
 
     def _keys_of(self, which: range | list[int]) -> NDArray[np.int32]:
@@ -404,6 +404,18 @@ class TextRenderer(Renderer):
         """Attribute << 8 | character of each row of cells that is shown, from VRAM: (columns,)."""
         columns = self.scanout.columns
         return [self._cells16.take(numbers[:columns]) for numbers in self._cell_numbers]
+
+
+def _by_page(
+    font_bytes: NDArray[np.intp],
+) -> dict[int, tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Page of VRAM -> which bytes of a font lie there, and where in VRAM."""
+    page = font_bytes >> PAGE_SHIFT
+    found = {}
+    for number in np.unique(page).tolist():
+        at = np.flatnonzero(page == number)
+        found[number] = (at, font_bytes[at])
+    return found
 
 
 def _shape(scanout: Scanout) -> tuple[object, ...]:
