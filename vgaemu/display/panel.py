@@ -619,7 +619,7 @@ class Panel:
             title += f" by {heat.pages_a_cell}"
         end = write(self._whole, box.x, box.y, title, DIM, height=SMALL)
         legend = ((DIRTY, "dirty"), (CLEAN, "clean in span"))
-        width = sum((len(text) + 3) * CHAR for _, text in legend) - 2 * CHAR
+        width = sum((len(text) + 3) * CHAR for _, text in legend) - 2 * CHAR + 2
         x, y = box.x + box.width - width, box.y
         if x < end + 2 * CHAR:
             x, y = box.x, box.y + 12 + self._map.height + CHAR

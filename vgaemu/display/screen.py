@@ -18,7 +18,7 @@ from vgaemu.vga.codepage import to_unicode
 from vgaemu.vga.device import Vga
 from vgaemu.vga.render import Frame, Renderer, RowRenderer, TextRenderer, make_renderer
 from vgaemu.vga.rows import runs
-from vgaemu.vga.scanout import Redraw, Scanout, redraw_between, scanout_of
+from vgaemu.vga.scanout import Redraw, Scanout, redraw_between, scanout_of, with_cursor
 
 #: More rectangles than this are worth less than the one around them (measured: dozens of tiny
 #: presents cost more than a large one).
@@ -38,7 +38,7 @@ class Screen:
         """A screen for `vga`; its first `refresh` draws everything."""
         self.vga = vga
         self._frame_number = 0
-        self._generation = -1
+        self._generation = self._cursor_generation = -1
         self._scanout = scanout_of(vga)
         self._stale = False
         self._renderer: Renderer | None = None
@@ -72,7 +72,7 @@ class Screen:
         return self._scanout.is_text
 
     def _scanout_now(self, frame: int) -> Scanout:
-        shown = not frame // BLINK_FRAMES & 1
+        shown = _blink_shown(frame)
         return scanout_of(self.vga, cursor_phase=shown, blink_phase=shown)
 
     def full_redraw(self) -> NDArray[np.uint32]:
@@ -99,16 +99,7 @@ class Screen:
         Returns:
             Rectangles drawn, merged and capped, and what was redrawn without a dirty page.
         """
-        # Look at the counters first: a register written while we draw is then seen next time.
-        generation = self.vga.generation + self.vga.dac.generation
-        phase_changed = frame // BLINK_FRAMES != self._frame_number // BLINK_FRAMES
-        self._frame_number = frame
-        redraw: Redraw | None = None
-        if generation != self._generation or phase_changed or self._renderer is None:
-            new = self._scanout_now(frame)
-            redraw = redraw_between(self._scanout, new)
-            self._scanout = new
-            self._generation = generation
+        redraw = self._follow_registers(frame)
         if self._renderer is None:
             redraw = Redraw.RESIZE
         if redraw is Redraw.RESIZE:
@@ -118,18 +109,36 @@ class Screen:
         assert self._renderer is not None
         if redraw is Redraw.EVERYTHING:
             self._renderer.renew(self._scanout)
+        if spans:
+            self._renderer.see(list(spans))
         if self._stale or redraw in (Redraw.RESIZE, Redraw.EVERYTHING):
             self._stale = False
             self._renderer.draw_all(self._frame)
             height, width = self._frame.shape
             return [Rect(0, 0, width, height)], redraw
-        rects: list[Rect] = []
         if redraw is Redraw.CELLS and isinstance(self._renderer, TextRenderer):
             self._renderer.renew_cells(self._scanout)
-            rects = self._renderer.draw_cells(self._frame)
-        if spans:
-            rects += self._renderer.draw_changes(self._frame, list(spans))
-        return merge_rects(rects), redraw
+        elif not spans:
+            return [], redraw
+        return merge_rects(self._renderer.draw_changes(self._frame, list(spans))), redraw
+
+    def _follow_registers(self, frame: int) -> Redraw | None:
+        """Take the scanout of now, and say what its difference to the last one asks for."""
+        vga, old = self.vga, self._scanout
+        # Look at the counters first: a register written while we draw is then seen next time.
+        cursor_generation = vga.cursor_generation
+        generation = vga.generation - cursor_generation + vga.dac.generation
+        phase_changed = frame // BLINK_FRAMES != self._frame_number // BLINK_FRAMES
+        self._frame_number = frame
+        if generation != self._generation or (phase_changed and not old.is_text):
+            self._scanout = self._scanout_now(frame)
+        elif phase_changed or cursor_generation != self._cursor_generation:
+            shown = _blink_shown(frame)
+            self._scanout = with_cursor(old, vga, cursor_phase=shown, blink_phase=shown)
+        else:
+            return None
+        self._generation, self._cursor_generation = generation, cursor_generation
+        return redraw_between(old, self._scanout)
 
     def clean_rects(self, log: DirtyLog, spans: Sequence[Span]) -> list[Rect]:
         """Rows that `spans` touch and the dirty pages of `log` do not.
@@ -178,6 +187,10 @@ class Screen:
             Image.fromarray(self.rgb()).save(path)
         except ValueError as error:
             raise ScreenError(f"{path}: {error}; use .png") from None
+
+
+def _blink_shown(frame: int) -> bool:
+    return not frame // BLINK_FRAMES & 1
 
 
 def merge_rects(rects: list[Rect]) -> list[Rect]:

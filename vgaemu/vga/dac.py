@@ -33,6 +33,8 @@ class Dac:
         self.read_step = 0
         #: Counts whatever can change a colour on the screen.
         self.generation = 0
+        self._colours: NDArray[np.uint32] = np.zeros(256, np.uint32)
+        self._colours_generation = 0
 
     def write_mask(self, value: int) -> None:
         """Port 3C6h."""
@@ -90,6 +92,11 @@ class Dac:
 
     def colours(self) -> NDArray[np.uint32]:
         """(256,) uint32 0x00RRGGBB by pixel value: what the mask lets through, looked up."""
-        bgrx = np.zeros((256, 4), np.uint8)
-        bgrx[:, :3] = self.rgb()[:, ::-1]
-        return bgrx.view("<u4")[:, 0].take(np.arange(256) & self.mask)
+        generation = self.generation
+        if generation != self._colours_generation:
+            bgrx = np.zeros((256, 4), np.uint8)
+            bgrx[:, :3] = self.rgb()[:, ::-1]
+            self._colours = bgrx.view("<u4")[:, 0].take(np.arange(256) & self.mask)
+            self._colours.setflags(write=False)
+            self._colours_generation = generation
+        return self._colours

@@ -35,6 +35,9 @@ LFB_GPA = 0xE0000000
 #: GR06 bits 2-3 -> first byte and size of the legacy window.
 WINDOWS = ((0xA0000, 0x20000), (0xA0000, 0x10000), (0xB0000, 0x8000), (0xB8000, 0x8000))
 
+#: CRTC registers that say where the cursor is and how it looks, and nothing else.
+CURSOR_REGISTERS = (0x0A, 0x0B, 0x0E, 0x0F)
+
 PortHandler: TypeAlias = tuple[Callable[[], int] | None, Callable[[int], None] | None]
 
 
@@ -68,6 +71,8 @@ class Vga:
         self.beam: Beam = VirtualBeam()
         #: Counts register writes that changed something; the picture may depend on each.
         self.generation = 0
+        #: How many of them only moved or reshaped the text cursor.
+        self.cursor_generation = 0
         #: Called after `window()` began to answer otherwise.
         self.on_map_changed: list[Callable[[], None]] = []
         #: Whether the legacy 256 KiB of VRAM are stored for chain-4 (see `layout`).
@@ -191,6 +196,7 @@ class Vga:
             value = self.crtc.values[7] & ~0x10 | value & 0x10  # line compare bit 8 stays free
         if self.crtc.write(index, value):
             self.generation += 1
+            self.cursor_generation += index in CURSOR_REGISTERS
 
     def _read_status(self) -> int:
         self.attribute_takes_data = False

@@ -335,22 +335,23 @@ def _rom_font(vga: Vga, mode: Mode) -> NDArray[np.uint8]:
     return bundled_font(mode.cell_height)
 
 
-def set_dispi_mode(vga: Vga, width: int, height: int, bits: int, *, clear: bool = True) -> None:
-    """Set a linear mode through DISPI's registers.
+def set_dispi_mode(vga: Vga, width: int, height: int, bits: int) -> None:
+    """Set a mode through DISPI's registers, and clear it.
+
+    The VGA's own registers are those of mode 13h (12h for 4 bits): the window at A0000h is open and
+    the palette the BIOS's, as after a VBE BIOS's mode set.
 
     Args:
         vga: The device.
         width: In pixels.
         height: In lines.
         bits: A pixel: 4, 8, 15, 16, 24 or 32.
-        clear: Blacken what is shown.
 
     Raises:
         ModeError: The device refuses it: too large, or no such format.
     """
-    enable = dispi_regs.ENABLED | dispi_regs.LFB_ENABLED
+    set_mode(vga, 0x12 if bits == 4 else 0x13, clear=False)
     values = {
-        dispi_regs.ENABLE: 0,
         dispi_regs.XRES: width,
         dispi_regs.YRES: height,
         dispi_regs.BPP: bits,
@@ -361,7 +362,7 @@ def set_dispi_mode(vga: Vga, width: int, height: int, bits: int, *, clear: bool 
     refused = [index for index in values if _dispi(vga, index) != values[index]]
     vga.outw(0x1CE, dispi_regs.ENABLE)
     if not refused:
-        vga.outw(0x1CF, enable if clear else enable | dispi_regs.NO_CLEAR)
+        vga.outw(0x1CF, dispi_regs.ENABLED | dispi_regs.LFB_ENABLED)
     if refused or not vga.inw(0x1CF) & dispi_regs.ENABLED:
         raise ModeError(
             f"no DISPI mode {width}x{height} with {bits} bits a pixel in "

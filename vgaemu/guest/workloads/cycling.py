@@ -156,7 +156,7 @@ def _cliff(guest: Guest, ranges: dict[str, Range], scene: Floats, x: Floats, y: 
     rough = noise(guest.random, HEIGHT, WIDTH, 11, 4)
     dy, dx = np.gradient(rough)
     step = np.abs((blocks * 9) % 1 - 0.5)  # ledges
-    level = 0.30 + 1.6 * (dx - 1.1 * dy) + 0.35 * (rough - 0.5) + 0.28 * (step - 0.25)
+    level = 0.40 + 1.9 * (dx - 1.1 * dy) + 0.35 * (rough - 0.5) + 0.28 * (step - 0.25)
     level += 0.30 * np.exp(-np.abs(x - FALL) / 40)  # the water lights up the wall
     level += 0.25 * np.exp(-(y - top) / 2.5) - 0.22 * (y - top) / 70
     level += dither(scene.shape) / 24
@@ -168,15 +168,14 @@ def _water(guest: Guest, ranges: dict[str, Range], scene: Floats, x: Floats, y: 
     below = y - SHORE
     inside = below >= 0
     ripples = np.hypot((x - FALL) / 2.6, below * 1.1 + 3)
-    ripples = 26 * np.log(ripples + 4) + 5 * noise(guest.random, HEIGHT, WIDTH, 24, 2)
+    ripples = 44 * np.log(ripples + 4) + 9 * noise(guest.random, HEIGHT, WIDTH, 24, 2)
     scene[inside] = ranges["pool"].turned(ripples)[inside]
     mx = MOON[0]
-    spread = 7 + below * 0.24
-    wave = noise(guest.random, HEIGHT * 4, WIDTH // 3, 9, 2)[::4].repeat(3, axis=1)
-    wave = np.pad(wave, ((0, 0), (0, WIDTH - wave.shape[1])), mode="edge")
+    spread = 7 + below * 0.22
+    wave = noise(guest.random, HEIGHT * 5, WIDTH, 9, 2)[::5]
     near = np.exp(-(((x - mx) / spread) ** 2))
     shine = inside & (near * (0.4 + wave) > 0.42) & (below > 1)
-    lane = noise(guest.random, HEIGHT * 3, WIDTH, 14, 1)[::3] * 70 + y * 3
+    lane = noise(guest.random, HEIGHT * 5, WIDTH, 12, 2)[::5] * 90 + y * 3
     scene[shine] = ranges["glitter"].turned(lane)[shine]
 
 
@@ -188,12 +187,9 @@ def _fall(guest: Guest, ranges: dict[str, Range], scene: Floats, x: Floats, y: F
     strands = noise(guest.random, 1, WIDTH, 5, 3)[0] * 60 + noise(guest.random, HEIGHT, WIDTH, 20)
     # Water falls faster and faster: the bands of one colour get longer.
     phase = 13 * np.sqrt(drop + 4) + strands
-    inside = (np.abs(x - FALL) < half) & (y >= FALL_TOP - 1) & (y < SHORE + 3)
+    lip = FALL_TOP - 3 + 3 * ((x - FALL) / 13) ** 2
+    inside = (np.abs(x - FALL) < half) & (y >= lip) & (y < SHORE + 3)
     scene[inside] = ranges["fall"].turned(phase)[inside]
-    stones = (
-        inside & (noise(guest.random, HEIGHT, WIDTH, 9, 2) > 0.74) & (np.abs(x - FALL) > half - 9)
-    )
-    scene[stones] = ranges["rock"].at(0.35 + dither(scene.shape) / 8)[stones]
     spray = np.exp(-(((x - FALL) / 34) ** 2) - ((y - SHORE - 1) / 9.0) ** 2)
     grain = noise(guest.random, HEIGHT, WIDTH, 4, 2)
     cloud = spray * (0.7 + 0.8 * grain) + 0.5 * dither(scene.shape)

@@ -58,6 +58,9 @@ class Renderer(ABC):
     def renew(self, scanout: Scanout) -> None:
         """Take another scanout of the same kind and size."""
 
+    def see(self, spans: list[Span]) -> None:
+        """Take note that the pages in `spans` may have changed, before anything is drawn."""
+
     @abstractmethod
     def draw_all(self, frame: Frame) -> None:
         """Draw the whole picture into `frame`, (height, width) uint32 0x00RRGGBB."""

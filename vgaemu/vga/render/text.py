@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import PAGE_SHIFT, Span
 from vgaemu.vga.crtc import scan_lines
-from vgaemu.vga.layout import dword_of_address
+from vgaemu.vga.layout import LEGACY_PAGES, dword_of_address
 from vgaemu.vga.render.base import Frame, Rect, Renderer
-from vgaemu.vga.rows import fetch_dwords, runs
+from vgaemu.vga.rows import fetch_dwords
 from vgaemu.vga.scanout import Scanout
 
 # Bits of a key: character (9 with its font), attribute, and two flags.
@@ -30,6 +30,9 @@ CURSOR = 1 << 18
 KEYS = 1 << 19
 #: No cell has this key: it is drawn at the next look.
 STALE = -1
+
+#: No band: wider than any with `min` and `max`.
+NOWHERE = (1 << 30, 0)
 
 #: A font in plane 2: 256 glyphs of 32 bytes.
 FONT_BYTES = 8192
@@ -177,17 +180,39 @@ class TextRenderer(Renderer):
             self._build_patterns()
         self._glyphs.clear()
         self._keys.fill(STALE)
+        self._find_cursor()
+        self._cursor_shape = scanout.cursor[1:] if scanout.cursor else (0, 0)
+        #: Bands whose cells may look otherwise though no page is dirty: first and end.
+        self._look = NOWHERE
 
     def renew_cells(self, scanout: Scanout) -> None:
-        """Take a scanout that differs in cursor and blink alone; nothing but keys changes."""
+        """Take a scanout that differs in cursor and blink alone; only cells may look otherwise."""
         old, self._old, self.scanout = self.scanout, scanout, scanout
-        if old.cursor is not None and scanout.cursor is not None:
-            if old.cursor[1:] != scanout.cursor[1:]:
-                # The cursor has another shape: its cells look otherwise under the same key.
-                self._glyphs.clear()
-                self._keys[(self._keys & CURSOR) != 0] = STALE
-        elif scanout.cursor is not None:
+        before, now = old.cursor, scanout.cursor
+        if now is not None and now[1:] != self._cursor_shape:
+            # The cursor has another shape: its cells look otherwise under the same key.
+            self._cursor_shape = now[1:]
             self._glyphs.clear()
+            self._keys[(self._keys & CURSOR) != 0] = STALE
+        bands = [band for band, _ in self._cursor_cells]
+        if before != now:
+            self._find_cursor()
+            bands += [band for band, _ in self._cursor_cells]
+        if old.blink_shown != scanout.blink_shown:
+            bands += [0, len(self._bands) - 1]
+        if bands:
+            first, end = self._look
+            self._look = (min(first, *bands, first), max(end, *(band + 1 for band in bands), end))
+
+    def _find_cursor(self) -> None:
+        """Bands and columns that the cursor is on: several where memory is shown twice."""
+        self._cursor_cells: list[tuple[int, int]] = []
+        if self.scanout.cursor is not None:
+            column = (self.scanout.cursor[0] - self._row_start) & 0xFFFF
+            self._cursor_cells = [
+                (band, int(column[band]))
+                for band in (column < self._keys.shape[1]).nonzero()[0].tolist()
+            ]
 
     # --- tables -------------------------------------------------------------------------------
 
@@ -234,9 +259,11 @@ class TextRenderer(Renderer):
 
     def _find_fonts(self) -> None:
         """Where the fonts' bytes lie in VRAM (plane 2 of their addresses), and what they are."""
+        fonts = self.scanout.fonts
+        # One font in both places is looked at once; attribute bit 3 then selects nothing.
         self._font_bytes = [
             4 * dword_of_address(base + np.arange(FONT_BYTES), self.scanout.chain4_layout) + 2
-            for base in self.scanout.fonts
+            for base in (fonts if fonts[0] != fonts[1] else fonts[:1])
         ]
         self._font_bytes_of_page = [_by_page(at) for at in self._font_bytes]
         for i, at in enumerate(self._font_bytes):
@@ -274,100 +301,82 @@ class TextRenderer(Renderer):
 
     # --- drawing ------------------------------------------------------------------------------
 
-    def draw_all(self, frame: Frame) -> None:
-        """Every cell, in the fonts that are in plane 2 now."""
-        self._reload_fonts()
-        every = range(len(self._bands))
-        if self.scanout.blank:
-            frame.fill(0)
-        elif self._uniform:
-            self._keys[:] = self._keys_of(every)
-            self._draw_block(frame, 0, len(every))
-        else:
-            self._keys.fill(STALE)
-            self._draw_bands(frame, every)
-
-    def draw_changes(self, frame: Frame, spans: list[Span]) -> list[Rect]:
-        """The cells whose look changed; `spans` says where to look for new characters."""
-        if self.scanout.blank:
-            return []
-        touched = np.zeros(len(self._bands), np.bool_)
-        for start, end in spans:
-            touched |= (self._last_page >= start) & (self._first_page < end)
-        if self._font_changed(spans):
-            touched[:] = True
-        return self._draw_bands(frame, np.flatnonzero(touched).tolist())
-
-    def draw_cells(self, frame: Frame) -> list[Rect]:
-        """All cells whose look changed, wherever: after a cursor move or a blink."""
-        if self.scanout.blank:
-            return []
-        return self._draw_bands(frame, range(len(self._bands)))
-
-    def _reload_fonts(self) -> None:
-        """Look at all glyphs: a register may have changed in the same frame as a font."""
-        before = self._font.copy()
-        for i, at in enumerate(self._font_bytes):
-            self.vram.take(at, out=self._font[i], mode="clip")
-        if not np.array_equal(before, self._font):
-            self._build_patterns()
-
-    def _font_changed(self, spans: list[Span]) -> bool:
-        """Whether glyphs in use changed; their cells are then stale."""
+    def see(self, spans: list[Span]) -> None:
+        """Look for glyphs that changed in the pages of `spans`; cells that show them are stale."""
         changed: list[NDArray[np.intp]] = []
         for i, of_page in enumerate(self._font_bytes_of_page):
-            for page in [p for p in of_page if any(low <= p < high for low, high in spans)]:
+            for page in [p for low, high in spans for p in range(low, min(high, LEGACY_PAGES))]:
+                if page not in of_page:
+                    continue
                 at, numbers = of_page[page]
                 now = self.vram.take(numbers)
                 differs = at[now != self._font[i].take(at)]
                 if len(differs):
                     self._font[i][at] = now
                     changed.append(256 * i + (differs >> 5))
-        if not changed:
-            return False
-        stale = np.zeros(512, np.bool_)
-        stale[np.concatenate(changed)] = True
-        self._build_patterns()
-        self._keys[stale[self._keys & 0x1FF]] = STALE
-        return True
+        if changed:
+            stale = np.zeros(512, np.bool_)
+            stale[np.concatenate(changed)] = True
+            self._build_patterns()
+            self._keys[stale[self._keys & 0x1FF]] = STALE
+            self._look = (0, len(self._bands))
 
-    def _keys_of(self, which: range | list[int]) -> NDArray[np.int32]:
-        """Keys of some bands' cells, from VRAM: (len(which), columns)."""
+    def draw_all(self, frame: Frame) -> None:
+        """Every cell."""
+        self._look = NOWHERE
+        if self.scanout.blank:
+            frame.fill(0)
+        elif self._uniform:
+            self._keys[:] = self._keys_of(0, len(self._bands))
+            self._draw_block(frame, 0, len(self._bands))
+        else:
+            self._keys.fill(STALE)
+            self._draw_bands(frame, 0, len(self._bands))
+
+    def draw_changes(self, frame: Frame, spans: list[Span]) -> list[Rect]:
+        """The cells whose look changed; `spans` says where to look for new characters."""
+        first, end = self._look
+        self._look = NOWHERE
+        if self.scanout.blank:
+            return []
+        if spans:
+            touched = np.zeros(len(self._bands), np.bool_)
+            for low, high in spans:
+                touched |= (self._last_page >= low) & (self._first_page < high)
+            bands = touched.nonzero()[0]
+            if len(bands):
+                first, end = min(first, int(bands[0])), max(end, int(bands[-1]) + 1)
+        return self._draw_bands(frame, first, end) if first < end else []
+
+    def _keys_of(self, first: int, end: int) -> NDArray[np.int32]:
+        """Keys of the cells of some bands, from VRAM: (end - first, columns)."""
         scanout = self.scanout
-        everything = len(which) == len(self._bands)
-        numbers = self._cell_numbers if everything else self._cell_numbers[which]
         table = key_table(scanout.blink, scanout.blink_shown, scanout.fonts[0] != scanout.fonts[1])
-        keys = table.take(self._cells16.take(numbers))
-        if scanout.cursor is not None:
-            starts = self._row_start if everything else self._row_start[which]
-            column = (scanout.cursor[0] - starts) & 0xFFFF
-            rows = np.flatnonzero(column < keys.shape[1])
-            keys[rows, column[rows]] |= CURSOR
+        keys = table.take(self._cells16.take(self._cell_numbers[first:end]))
+        for band, column in self._cursor_cells:
+            if first <= band < end:
+                keys[band - first, column] |= CURSOR
         return keys
 
-    def _draw_bands(self, frame: Frame, which: range | list[int]) -> list[Rect]:
-        if not len(which):
+    def _draw_bands(self, frame: Frame, first: int, end: int) -> list[Rect]:
+        """Draw the cells of some bands that do not look as they did."""
+        keys = self._keys_of(first, end)
+        changed = keys != self._keys[first:end]
+        where = changed.ravel().nonzero()[0]
+        if not len(where):
             return []
-        keys = self._keys_of(which)
-        rows = slice(None) if len(which) == len(self._bands) else which
-        changed = keys != self._keys[rows]
-        if not changed.any():
-            return []
-        self._keys[rows] = keys
-        self._add_glyphs(keys[changed])
-        run_starts = np.count_nonzero(changed[:, 1:] > changed[:, :-1]) + changed[:, 0].sum()
-        if self._uniform and run_starts > FEW_RUNS and run_starts * CELLS_A_RUN > changed.size:
-            return self._draw_block(frame, which[0], which[-1] + 1)
+        self._keys[first:end] = keys
+        self._add_glyphs(keys.ravel() if self._panned else keys.ravel().take(where))
         if self._panned:
-            self._add_glyphs(keys.ravel())
-        rects: list[Rect] = []
-        for i in np.flatnonzero(changed.any(axis=1)).tolist():
-            band = self._bands[which[i]]
-            if self._panned:
-                rects.append(self._draw_panned(frame, band, keys[i]))
-            else:
-                rects += self._draw_cells(frame, band, keys[i], changed[i])
-        return rects
+            rows = changed.any(axis=1).nonzero()[0]
+            return [self._draw_panned(frame, first + i, keys[i]) for i in rows.tolist()]
+        cuts = run_cuts(where, keys.shape[1])
+        if self._uniform and len(cuts) > FEW_RUNS and len(cuts) * CELLS_A_RUN > keys.size:
+            return self._draw_block(frame, first, end)
+        return [
+            self._draw_run(frame, first + row, left, right, keys[row, left:right])
+            for row, left, right in cell_runs(where, cuts, keys.shape[1])
+        ]
 
     def _draw_block(self, frame: Frame, first: int, end: int) -> list[Rect]:
         """All cells of consecutive bands in one go: cheaper than many runs."""
@@ -380,23 +389,23 @@ class TextRenderer(Renderer):
         self._glyphs.elements.take(index.reshape(out.shape), out=out, mode="clip")
         return [Rect(0, top, self.scanout.width, height)]
 
-    def _draw_cells(
-        self, frame: Frame, band: Band, keys: NDArray[np.int32], changed: NDArray[np.bool_]
-    ) -> list[Rect]:
-        width = self.scanout.cell_width
+    def _draw_run(
+        self, frame: Frame, number: int, left: int, right: int, keys: NDArray[np.int32]
+    ) -> Rect:
+        """Neighbouring cells of one band."""
+        band, width = self._bands[number], self.scanout.cell_width
+        if right - left > 1:
+            self._add_glyphs(keys)  # a run takes unchanged cells along, known since they were drawn
+        index = self._glyphs.index(keys[None], band.scans)[0]
         out = frame[band.y : band.y + band.height].view(self._glyph_row)
-        rects = []
-        for left, right in close_runs(changed):
-            self._add_glyphs(keys[left:right])
-            index = self._glyphs.index(keys[None, left:right], band.scans)[0]
-            out[:, left:right] = self._glyphs.elements.take(index, mode="clip")
-            rects.append(Rect(left * width, band.y, (right - left) * width, band.height))
-        return rects
+        out[:, left:right] = self._glyphs.elements.take(index)
+        return Rect(left * width, band.y, (right - left) * width, band.height)
 
-    def _draw_panned(self, frame: Frame, band: Band, keys: NDArray[np.int32]) -> Rect:
+    def _draw_panned(self, frame: Frame, number: int, keys: NDArray[np.int32]) -> Rect:
+        """All cells of one band, moved left by part of a cell."""
+        band, width = self._bands[number], self.scanout.width
         index = self._glyphs.index(keys[None], band.scans)[0]
         pixels = self._glyphs.elements.take(index, mode="clip").view(np.uint32)
-        width = self.scanout.width
         frame[band.y : band.y + band.height] = pixels[:, band.pan : band.pan + width]
         return Rect(0, band.y, width, band.height)
 
@@ -431,12 +440,30 @@ def _glyph_source(scanout: Scanout) -> tuple[object, ...]:
     return scanout.fonts, scanout.line_graphics, scanout.chain4_layout
 
 
-def close_runs(changed: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Runs of True, joined where fewer than `GAP_CELLS` cells lie between."""
-    joined: list[tuple[int, int]] = []
-    for left, right in runs(changed):
-        if joined and left - joined[-1][1] < GAP_CELLS:
-            joined[-1] = (joined[-1][0], right)
-        else:
-            joined.append((left, right))
-    return joined
+def run_cuts(where: NDArray[np.intp], columns: int) -> NDArray[np.intp]:
+    """Where changed cells fall apart into runs: at ends of rows, and at gaps of `GAP_CELLS`.
+
+    Args:
+        where: Ascending numbers of the changed cells, counted row by row.
+        columns: Cells a row.
+
+    Returns:
+        Indices into `where` at which the second, third ... run begins.
+    """
+    apart = where[1:] - where[:-1] > GAP_CELLS
+    apart |= where[1:] // columns != where[:-1] // columns
+    return apart.nonzero()[0] + 1
+
+
+def cell_runs(
+    where: NDArray[np.intp], cuts: NDArray[np.intp], columns: int
+) -> list[tuple[int, int, int]]:
+    """Changed cells as runs: (row, left, right).
+
+    >>> where = np.array([3, 4, 6, 79, 80])
+    >>> cell_runs(where, run_cuts(where, 80), 80)
+    [(0, 3, 7), (0, 79, 80), (1, 0, 1)]
+    """
+    first = where[np.concatenate(([0], cuts))].tolist()
+    last = where[np.concatenate((cuts - 1, [len(where) - 1]))].tolist()
+    return [(a // columns, a % columns, b % columns + 1) for a, b in zip(first, last, strict=True)]

@@ -1,0 +1,499 @@
+"""The BIOS: services behind the real-mode vectors, in Python, shared by every CPU.
+
+Emulated: INT 08h/1Ch tick, 09h/16h keyboard with its buffer and shift states, 10h (`video`), 11h,
+12h, 13h disk (`disk`), 14h/17h (no ports there), 15h (wait, memory sizes, block move, no APM), 18h,
+19h boot, 1Ah clock and date; the BIOS data area as programs read it. Not emulated: print screen,
+cassette, hardware configuration tables beyond INT 15h/C0h, protected-mode services.
+
+Each vector leads to a stub in ROM: ``out port, al`` brings Python in, ``iret`` goes back. A service
+that has to wait sets the carry flag; its stub then halts until the next interrupt and asks again, so
+a program that waits for a key costs nothing.
+
+Source: IBM AT BIOS reference; R. Brown's interrupt list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from vgaemu.guest.x86 import scancodes
+from vgaemu.guest.x86.chips import bcd
+from vgaemu.guest.x86.cpu import CARRY, ZERO, GuestFault
+from vgaemu.vga.font import bundled_font
+
+if TYPE_CHECKING:
+    from vgaemu.guest.x86.pc import Pc
+
+ROM_SEGMENT = 0xF000
+ROM_BASE = ROM_SEGMENT << 4
+#: Stubs, 16 bytes each, in ROM's last page, so that they need one translation.
+STUBS = 0xF000
+STUB_BYTES = 16
+IRET_STUB = STUBS + 0xE00
+#: Fonts in ROM: glyph height -> offset.
+FONTS = {8: 0xB000, 14: 0xB800, 16: 0xC800}
+#: The upper half of the 8x8 font, for INT 1Fh.
+FONT_8_UPPER = FONTS[8] + 128 * 8
+CONFIG_TABLE = 0xE6F5
+
+#: What a service returns to be asked again after the next interrupt.
+WAIT: Final = True
+Service = Callable[[], bool | None]
+
+#: Trap ports: those that no device of a PC has.
+TRAP_PORTS = (*range(0xB0, 0xC0), *range(0xE0, 0xE9), *range(0xEA, 0xF0))
+#: Vectors with a service, in the order of their trap ports.
+SERVICES = (
+    0x00, 0x06, 0x0D, 0x08, 0x09, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1A,
+    0x20, 0x21, 0x27, 0x29, 0x2F, 0x33,
+)  # fmt: skip
+#: Exceptions that nobody has hooked end the run.
+FAULTS = {0x00: "division by zero or overflow", 0x06: "unknown opcode", 0x0D: "general protection"}
+
+# BIOS data area.
+EQUIPMENT, MEMORY_KIB = 0x410, 0x413
+SHIFT_FLAGS, SHIFT_FLAGS_2 = 0x417, 0x418
+KEY_HEAD, KEY_TAIL, KEY_BUFFER, KEY_BUFFER_END = 0x41A, 0x41C, 0x41E, 0x43E
+TICKS, MIDNIGHT, BREAK = 0x46C, 0x470, 0x471
+KEY_BUFFER_START_PTR, KEY_BUFFER_END_PTR = 0x480, 0x482
+KEY_FLAGS_3 = 0x496
+DISK_STATUS = 0x441
+
+TICKS_A_DAY = 0x1800B0
+RIGHT_SHIFT_BIT, LEFT_SHIFT_BIT, CTRL_BIT, ALT_BIT = 1, 2, 4, 8
+MODIFIER_BITS = {
+    scancodes.RIGHT_SHIFT: RIGHT_SHIFT_BIT,
+    scancodes.LEFT_SHIFT: LEFT_SHIFT_BIT,
+    scancodes.CTRL: CTRL_BIT,
+    scancodes.ALT: ALT_BIT,
+}
+LOCK_BITS = {scancodes.SCROLL_LOCK: 0x10, scancodes.NUM_LOCK: 0x20, scancodes.CAPS_LOCK: 0x40}
+
+
+class Bios:
+    """Stubs in ROM, and what happens behind them."""
+
+    def __init__(self, pc: Pc) -> None:
+        """Write ROM, vectors and data area; take the trap ports."""
+        from vgaemu.guest.x86.disk import DiskBios
+        from vgaemu.guest.x86.video import VideoBios
+
+        self._pc, self._bus, self._cpu = pc, pc.bus, pc.cpu
+        self.video = VideoBios(pc)
+        self.disk = DiskBios(pc)
+        self._after_e0 = False
+        self._wait_until_ns: int | None = None
+        self.services: dict[int, Service] = {
+            0x08: self._tick,
+            0x09: self._keyboard_interrupt,
+            0x10: self.video.service,
+            0x11: self._equipment,
+            0x12: self._memory_size,
+            0x13: self.disk.service,
+            0x14: self._no_serial_port,
+            0x15: self._system,
+            0x16: self._keyboard,
+            0x17: self._no_printer,
+            0x18: self._no_rom_basic,
+            0x19: self._bootstrap,
+            0x1A: self._clock,
+            0x20: self._program_outside_dos,
+            0x21: self._program_outside_dos,
+        } | {vector: self._fault_service(vector) for vector in FAULTS}
+        self._keyboard_calls: dict[int, Service] = {
+            0x00: self._read_key, 0x10: self._read_key,
+            0x01: self._peek_key, 0x11: self._peek_key,
+            0x02: self._shift_flags, 0x12: self._shift_flags_both,
+            0x03: lambda: None,
+            0x05: self._push_key,
+        }  # fmt: skip
+        self._clock_calls: dict[int, Service] = {
+            0x00: self._read_ticks, 0x01: self._set_ticks,
+            0x02: self._read_time, 0x03: lambda: None,
+            0x04: self._read_date, 0x05: lambda: None,
+        }  # fmt: skip
+        self._system_calls: dict[int, Service] = {
+            0x24: self._a20,
+            0x41: self._unsupported_system,
+            0x4F: lambda: self.carry(True),
+            0x86: self._wait,
+            0x87: self._block_move,
+            0x88: self._extended_memory,
+            0xC0: self._configuration,
+            0xE8: self._memory_map,
+        }
+        self._write_rom()
+        self._write_vectors()
+        self._write_data_area()
+
+    # --- stubs ----------------------------------------------------------------------------------
+
+    def _write_rom(self) -> None:
+        bus = self._bus
+        rom = bytearray(b"\xff" * 0x10000)
+        for height, at in FONTS.items():
+            font = bundled_font(height).tobytes()
+            rom[at : at + len(font)] = font
+        for number, vector in enumerate(SERVICES):
+            at = STUBS + number * STUB_BYTES
+            stub = _stub(vector, TRAP_PORTS[number])
+            rom[at : at + len(stub)] = stub
+            bus.byte_out[TRAP_PORTS[number]] = lambda value, vector=vector: self.call(vector)  # type: ignore[misc]
+        for number, second in ((len(SERVICES), False), (len(SERVICES) + 1, True)):
+            stub = _eoi_stub(second)
+            at = STUBS + number * STUB_BYTES
+            rom[at : at + len(stub)] = stub
+        rom[IRET_STUB] = 0xCF
+        # Ten bytes on: a PS/2 of 1987, second interrupt controller, clock, INT 15h/4Fh not called.
+        rom[CONFIG_TABLE : CONFIG_TABLE + 10] = bytes.fromhex("08 00 FC 01 00 60 00 00 00 00")
+        # After a reset: boot, as INT 19h.
+        rom[0xFFF0:0xFFF5] = b"\xcd\x19\xf4\xeb\xfd"
+        rom[0xFFF5:0xFFFD] = b"01/01/26"
+        rom[0xFFFE] = 0xFC
+        bus.load_rom(ROM_BASE, bytes(rom))
+
+    def stub_offset(self, vector: int) -> int:
+        """Offset in segment F000h of a vector's stub."""
+        if vector in SERVICES:
+            return STUBS + SERVICES.index(vector) * STUB_BYTES
+        if 0x0A <= vector <= 0x0F:
+            return STUBS + len(SERVICES) * STUB_BYTES
+        if 0x70 <= vector <= 0x77:
+            return STUBS + (len(SERVICES) + 1) * STUB_BYTES
+        return IRET_STUB
+
+    def set_vector(self, vector: int, offset: int, segment: int = ROM_SEGMENT) -> None:
+        """IVT[vector] = segment:offset."""
+        self._bus.write16(4 * vector, offset)
+        self._bus.write16(4 * vector + 2, segment)
+
+    def _write_vectors(self) -> None:
+        for vector in range(0x78):
+            self.set_vector(vector, self.stub_offset(vector))
+        for vector in (0x1D, 0x1E, 0x41, 0x46):  # tables, not code; nobody needs them here
+            self.set_vector(vector, IRET_STUB)
+        self.set_vector(0x1F, FONT_8_UPPER)
+        self.set_vector(0x43, FONTS[16])
+
+    def _write_data_area(self) -> None:
+        bus, disk = self._bus, self.disk
+        # One floppy drive if there is one, 80x25 colour, PS/2 mouse not there.
+        bus.write16(EQUIPMENT, 0x0020 | (1 if disk.has_floppy else 0))
+        bus.write16(MEMORY_KIB, 640)
+        bus.write16(KEY_HEAD, KEY_BUFFER & 0xFF)
+        bus.write16(KEY_TAIL, KEY_BUFFER & 0xFF)
+        bus.write16(KEY_BUFFER_START_PTR, KEY_BUFFER & 0xFF)
+        bus.write16(KEY_BUFFER_END_PTR, KEY_BUFFER_END & 0xFF)
+        bus.write8(KEY_FLAGS_3, 0x10)  # 101 keys
+        bus.write8(0x475, 0 if disk.has_floppy else disk.present)
+        now = self._pc.clock.time_of_day()
+        seconds = (now.tm_hour * 60 + now.tm_min) * 60 + now.tm_sec
+        bus.write32(TICKS, seconds * TICKS_A_DAY // 86_400)
+
+    def call(self, vector: int) -> None:
+        """A stub's OUT: serve it. Registers and the stacked flags are the caller's."""
+        service = self.services.get(vector)
+        if service is not None and service() is WAIT:
+            cpu = self._cpu
+            cpu.set("eflags", cpu.get("eflags") | CARRY)
+
+    # --- the caller's flags ---------------------------------------------------------------------
+
+    def flag(self, bit: int, on: bool) -> None:
+        """A flag as the caller finds it after IRET: FLAGS lie at SS:SP+4."""
+        cpu, bus = self._cpu, self._bus
+        at = (cpu.ss << 4) + (cpu.sp + 4 & 0xFFFF)
+        flags = bus.read16(at)
+        new = flags | bit if on else flags & ~bit
+        if new != flags:
+            bus.write16(at, new)
+
+    def carry(self, on: bool) -> None:
+        """The usual sign of failure."""
+        self.flag(CARRY, on)
+
+    # --- faults -----------------------------------------------------------------------------------
+
+    def _fault_service(self, vector: int) -> Service:
+        def fault() -> None:
+            cpu, bus = self._cpu, self._bus
+            at = cpu.ss << 4
+            offset, segment = (bus.read16(at + (cpu.sp + i & 0xFFFF)) for i in (0, 2))
+            raise GuestFault(f"{FAULTS[vector]} at {segment:04X}:{offset:04X}, and no handler")
+
+        return fault
+
+    # --- timer and clock: INT 08h, 1Ah, 15h/86h -----------------------------------------------------
+
+    def _tick(self) -> None:
+        bus = self._bus
+        ticks = bus.read32(TICKS) + 1
+        if ticks >= TICKS_A_DAY:
+            ticks = 0
+            bus.write8(MIDNIGHT, 1)
+        bus.write32(TICKS, ticks)
+
+    def _clock(self) -> bool | None:
+        return self._call(self._clock_calls, self._cpu.ah)
+
+    def _call(self, table: dict[int, Service], number: int) -> bool | None:
+        service = table.get(number)
+        if service is None:
+            self._cpu.ah = 0x86
+            self.carry(True)
+            return None
+        return service()
+
+    def _read_ticks(self) -> None:
+        cpu, bus = self._cpu, self._bus
+        self._pc.clock.polled()
+        ticks = bus.read32(TICKS)
+        cpu.dx, cpu.cx = ticks & 0xFFFF, ticks >> 16
+        cpu.al = bus.read8(MIDNIGHT)
+        bus.write8(MIDNIGHT, 0)
+
+    def _set_ticks(self) -> None:
+        cpu = self._cpu
+        self._bus.write32(TICKS, cpu.cx << 16 | cpu.dx)
+        self._bus.write8(MIDNIGHT, 0)
+
+    def _read_time(self) -> None:
+        cpu, now = self._cpu, self._pc.clock.time_of_day()
+        cpu.ch, cpu.cl, cpu.dh = bcd(now.tm_hour), bcd(now.tm_min), bcd(now.tm_sec)
+        cpu.dl = 0
+        self.carry(False)
+
+    def _read_date(self) -> None:
+        cpu, now = self._cpu, self._pc.clock.time_of_day()
+        cpu.ch, cpu.cl = bcd(now.tm_year // 100), bcd(now.tm_year % 100)
+        cpu.dh, cpu.dl = bcd(now.tm_mon), bcd(now.tm_mday)
+        self.carry(False)
+
+    def _wait(self) -> bool | None:
+        cpu, now = self._cpu, self._pc.clock.now_ns()
+        if self._wait_until_ns is None:
+            self._wait_until_ns = now + (cpu.cx << 16 | cpu.dx) * 1000
+            self._pc.wake_at(self._wait_until_ns)
+        if now < self._wait_until_ns:
+            return WAIT
+        self._wait_until_ns = None
+        self.carry(False)
+        return None
+
+    # --- small ones: INT 11h, 12h, 14h, 17h, 15h ------------------------------------------------------
+
+    def _equipment(self) -> None:
+        self._cpu.ax = self._bus.read16(EQUIPMENT)
+
+    def _memory_size(self) -> None:
+        self._cpu.ax = self._bus.read16(MEMORY_KIB)
+
+    def _no_serial_port(self) -> None:
+        self._cpu.ah = 0x80  # timed out
+
+    def _no_printer(self) -> None:
+        self._cpu.ah = 0x01  # timed out
+
+    def _system(self) -> bool | None:
+        return self._call(self._system_calls, self._cpu.ah)
+
+    def _unsupported_system(self) -> None:
+        self._cpu.ah = 0x86
+        self.carry(True)
+
+    def _a20(self) -> None:
+        cpu = self._cpu
+        if cpu.al == 2:
+            cpu.al = 1  # always on
+        elif cpu.al == 3:
+            cpu.bx = 3
+        cpu.ah = 0
+        self.carry(False)
+
+    def _extended_memory(self) -> None:
+        self._cpu.ax = min((self._bus.ram_bytes >> 10) - 1024, 0xFFFF)
+        self.carry(False)
+
+    def _block_move(self) -> None:
+        cpu, bus = self._cpu, self._bus
+        table = (cpu.es << 4) + cpu.si
+        source, target = (
+            bus.read16(table + at + 2) | bus.read8(table + at + 4) << 16 | bus.read8(table + at + 7) << 24
+            for at in (0x10, 0x18)
+        )
+        count = 2 * min(cpu.cx, 0x8000)
+        if max(source, target) + count > bus.ram_bytes:
+            cpu.ah = 2
+            self.carry(True)
+            return
+        bus.write(target, bus.read(source, count))
+        cpu.ah = 0
+        self.carry(False)
+
+    def _configuration(self) -> None:
+        cpu = self._cpu
+        cpu.set("es", ROM_SEGMENT)
+        cpu.bx = CONFIG_TABLE
+        cpu.ah = 0
+        self.carry(False)
+
+    def _memory_map(self) -> None:
+        cpu, bus = self._cpu, self._bus
+        above_1m = bus.ram_bytes - (1 << 20)
+        if cpu.al == 0x01:
+            low = min(above_1m, 15 << 20) >> 10
+            high = max(above_1m - (15 << 20), 0) >> 16
+            cpu.ax = cpu.cx = low
+            cpu.bx = cpu.dx = high
+            self.carry(False)
+            return
+        ranges = ((0, 0x9FC00, 1), (0x9FC00, 0x400, 2), (0xF0000, 0x10000, 2), (1 << 20, above_1m, 1))
+        index = cpu.get("ebx")
+        if cpu.al != 0x20 or cpu.get("edx") != 0x534D4150 or index >= len(ranges):  # "SMAP"
+            self._unsupported_system()
+            return
+        start, length, kind = ranges[index]
+        entry = start.to_bytes(8, "little") + length.to_bytes(8, "little") + kind.to_bytes(4, "little")
+        bus.write((cpu.es << 4) + cpu.di, entry)
+        cpu.set("eax", 0x534D4150)
+        cpu.set("ecx", 20)
+        cpu.set("ebx", (index + 1) % len(ranges))
+        self.carry(False)
+
+    def _no_rom_basic(self) -> None:
+        raise GuestFault("no system to boot (INT 18h)")
+
+    def _bootstrap(self) -> None:
+        """INT 19h: load the boot sector again; IRET is made to go there."""
+        cpu, bus = self._cpu, self._bus
+        sector = self.disk.boot_sector()
+        if sector is None:
+            raise GuestFault("no system to boot (INT 19h), and no disk")
+        bus.write(0x7C00, sector)
+        at = cpu.ss << 4
+        for i, value in enumerate((0x7C00, 0x0000, 0x0202)):
+            bus.write16(at + (cpu.sp + 2 * i & 0xFFFF), value)
+        cpu.dl = self.disk.boot_drive
+
+    def _program_outside_dos(self) -> None:
+        vector = "INT 20h" if self._cpu.ah == 0 else "INT 21h"
+        raise GuestFault(f"{vector}: a boot sector has no DOS; run programs as .COM files")
+
+    # --- keyboard: INT 09h, 16h ------------------------------------------------------------------------
+
+    def _keyboard_interrupt(self) -> None:
+        """IRQ 1: a scancode becomes a shift state or a key in the buffer."""
+        pc, bus = self._pc, self._bus
+        code = bus.port_in(0x60, 1)
+        pc.bus.port_out(0x20, 1, 0x20)
+        if code in (0xE0, 0xE1):
+            self._after_e0 = True
+            return
+        extended, self._after_e0 = self._after_e0, False
+        released, code = code & 0x80, code & 0x7F
+        flags = bus.read8(SHIFT_FLAGS)
+        bit = MODIFIER_BITS.get(code)
+        if bit is not None:
+            if extended and bit in (LEFT_SHIFT_BIT, RIGHT_SHIFT_BIT):
+                return  # fake shifts around grey keys
+            bus.write8(SHIFT_FLAGS, flags & ~bit if released else flags | bit)
+            return
+        if released:
+            return
+        lock = LOCK_BITS.get(code)
+        if lock is not None and not extended:
+            bus.write8(SHIFT_FLAGS, flags ^ lock)
+            return
+        key = scancodes.BIOS_KEYS.get(code)
+        if key is None:
+            return
+        if flags & ALT_BIT:
+            word = key.alt
+        elif flags & CTRL_BIT:
+            if extended and code == 0x46:
+                bus.write8(BREAK, 0x80)
+            word = key.ctrl
+        elif flags & (LEFT_SHIFT_BIT | RIGHT_SHIFT_BIT) or (
+            flags & 0x20 and 0x47 <= code <= 0x53 and not extended
+        ):
+            word = key.shift if not extended else key.plain
+        else:
+            word = key.plain
+        if extended and 0x47 <= code <= 0x53:
+            word = word & 0xFF00 | 0xE0 if word & 0xFF == 0 else word
+        if word:
+            self.put_key(word)
+
+    def put_key(self, word: int) -> bool:
+        """A key into the buffer; False if it is full."""
+        bus = self._bus
+        tail = bus.read16(KEY_TAIL)
+        after = tail + 2
+        if after >= bus.read16(KEY_BUFFER_END_PTR):
+            after = bus.read16(KEY_BUFFER_START_PTR)
+        if after == bus.read16(KEY_HEAD):
+            return False
+        bus.write16(0x400 + tail, word)
+        bus.write16(KEY_TAIL, after)
+        return True
+
+    def peek_key(self) -> int | None:
+        """The next key's word, without taking it."""
+        head = self._bus.read16(KEY_HEAD)
+        return None if head == self._bus.read16(KEY_TAIL) else self._bus.read16(0x400 + head)
+
+    def take_key(self) -> int | None:
+        """Take the next key."""
+        word = self.peek_key()
+        if word is not None:
+            head = self._bus.read16(KEY_HEAD) + 2
+            if head >= self._bus.read16(KEY_BUFFER_END_PTR):
+                head = self._bus.read16(KEY_BUFFER_START_PTR)
+            self._bus.write16(KEY_HEAD, head)
+        return word
+
+    def _keyboard(self) -> bool | None:
+        service = self._keyboard_calls.get(self._cpu.ah)
+        return None if service is None else service()
+
+    def _old_key(self, word: int) -> int:
+        """What the calls for 84 keys return: grey keys have AL = 0."""
+        return word & 0xFF00 if word & 0xFF == 0xE0 and self._cpu.ah < 0x10 else word
+
+    def _read_key(self) -> bool | None:
+        word = self.take_key()
+        if word is None:
+            return WAIT
+        self._cpu.ax = self._old_key(word)
+        return None
+
+    def _peek_key(self) -> None:
+        self._pc.clock.polled()
+        word = self.peek_key()
+        self.flag(ZERO, word is None)
+        if word is not None:
+            self._cpu.ax = self._old_key(word)
+
+    def _shift_flags(self) -> None:
+        self._cpu.al = self._bus.read8(SHIFT_FLAGS)
+
+    def _shift_flags_both(self) -> None:
+        self._cpu.ax = self._bus.read16(SHIFT_FLAGS)
+
+    def _push_key(self) -> None:
+        self._cpu.al = 0 if self.put_key(self._cpu.cx) else 1
+
+
+def _stub(vector: int, port: int) -> bytes:
+    # clc; out port, al; jc wait; <tail>; wait: sti; hlt; jmp stub
+    tail = b"\xcf"
+    if vector == 0x08:
+        # int 1Ch; push ax; mov al, 20h; out 20h, al; pop ax; iret
+        return bytes((0xE6, port)) + b"\xcd\x1c\x50\xb0\x20\xe6\x20\x58\xcf"
+    return b"\xf8\xe6" + bytes((port,)) + b"\x72\x01" + tail + b"\xfb\xf4\xeb\xf6"
+
+
+def _eoi_stub(second: bool) -> bytes:
+    # push ax; mov al, 20h; [out A0h, al;] out 20h, al; pop ax; iret
+    return b"\x50\xb0\x20" + (b"\xe6\xa0" if second else b"") + b"\xe6\x20\x58\xcf"

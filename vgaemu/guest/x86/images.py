@@ -1,0 +1,158 @@
+"""What can be run: boot sectors, floppy and hard disk images, .COM programs; read and checked.
+
+Emulated: floppies of 160 KB to 2.88 MB by their size, hard disks by their partition table. A smaller
+image is a floppy with nothing behind it. Not emulated: .EXE programs, compressed or qcow images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vgaemu.guest.workload import WorkloadError
+
+SECTOR = 512
+MAX_FLOPPY = 2880 << 10
+#: Largest hard disk image that is read: it is kept in memory.
+MAX_DISK = 512 << 20
+#: Sectors in all -> cylinders, heads, sectors a track.
+FLOPPIES = {
+    320: (40, 1, 8), 360: (40, 1, 9), 640: (40, 2, 8), 720: (40, 2, 9), 1440: (80, 2, 9),
+    2400: (80, 2, 15), 2880: (80, 2, 18), 3360: (80, 2, 21), 3444: (82, 2, 21), 5760: (80, 2, 36),
+}  # fmt: skip
+#: A program of 64 KiB has no room for its prefix (256 bytes) and a stack.
+MAX_COM = 0x10000 - 0x100 - 2
+
+#: Suffixes that are machine code; .py is a workload.
+SUFFIXES = frozenset([".img", ".ima", ".bin", ".flp", ".vfd", ".dsk", ".com", ".exe"])
+
+
+class ImageError(WorkloadError):
+    """A file cannot be run; the message is one line that names it and says what to do."""
+
+
+def is_image(name: object) -> bool:
+    """Whether a name is a file of machine code, by its suffix."""
+    return isinstance(name, str) and Path(name).suffix.lower() in SUFFIXES
+
+
+@dataclass
+class DiskImage:
+    """A disk: its bytes, and where writes go."""
+
+    path: Path
+    data: bytearray
+    cylinders: int
+    heads: int
+    sectors: int
+    is_hard_disk: bool
+    #: Writes reach the file, too.
+    writable: bool = False
+
+    @property
+    def total(self) -> int:
+        """Sectors of the disk; those behind the image read zeros."""
+        return self.cylinders * self.heads * self.sectors
+
+    def read(self, first: int, count: int) -> bytes:
+        """Sectors from `first` on."""
+        data = bytes(self.data[first * SECTOR : (first + count) * SECTOR])
+        return data.ljust(count * SECTOR, b"\0")
+
+    def write(self, first: int, data: bytes) -> None:
+        """Write sectors: to the copy in memory, and to the file if it was opened for that."""
+        at = first * SECTOR
+        if len(self.data) < at + len(data):
+            self.data.extend(bytes(at + len(data) - len(self.data)))
+        self.data[at : at + len(data)] = data
+        if self.writable:
+            with self.path.open("r+b") as file:
+                file.seek(0, 2)
+                if file.tell() < at:
+                    file.truncate(at)
+                file.seek(at)
+                file.write(data)
+
+
+@dataclass
+class ComProgram:
+    """A DOS program that is loaded as it is."""
+
+    path: Path
+    data: bytes
+    args: list[str] = field(default_factory=list)
+
+
+def load_image(
+    name: str, args: list[str], *, force: bool = False, writable: bool = False
+) -> DiskImage | ComProgram:
+    """Read and check a file.
+
+    Args:
+        name: Path of an image or a .COM program.
+        args: A program's arguments.
+        force: Boot a disk without the signature 55AAh.
+        writable: Let writes reach the file.
+
+    Raises:
+        ImageError: It cannot be run.
+    """
+    path = Path(name)
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise ImageError(f"{name}: not a file; name a disk image or a .com program")
+        if size > MAX_DISK:
+            raise ImageError(f"{name}: {size >> 20} MiB; disks are at most {MAX_DISK >> 20} MiB")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{name}: {error.strerror}; name a disk image or a .com program") from None
+    if not data:
+        raise ImageError(f"{name}: the file is empty; name a disk image or a .com program")
+    if path.suffix.lower() == ".exe" or (path.suffix.lower() == ".com" and data[:2] == b"MZ"):
+        raise ImageError(f"{name}: .EXE programs are not supported; .COM programs and disk images are")
+    if path.suffix.lower() == ".com":
+        if len(data) > MAX_COM:
+            raise ImageError(
+                f"{name}: {len(data)} bytes; a .COM program has at most {MAX_COM}: one segment"
+            )
+        return ComProgram(path, data, list(args))
+    if args:
+        raise ImageError(f"{name}: a disk takes no arguments, only .com programs do")
+    return _disk(path, data, force=force, writable=writable)
+
+
+def _disk(path: Path, data: bytes, *, force: bool, writable: bool) -> DiskImage:
+    if data[510:512] != b"\x55\xaa" and not force:
+        what = "shorter than a boot sector" if len(data) < SECTOR else "no signature 55AA at 510"
+        raise ImageError(f"{path}: not bootable, {what}; --force boots it all the same")
+    if writable:
+        try:
+            with path.open("r+b"):
+                pass
+        except OSError as error:
+            raise ImageError(f"{path}: --writable: {error.strerror}") from None
+    total = -(-len(data) // SECTOR)
+    if len(data) <= MAX_FLOPPY:
+        # The smallest usual floppy that holds it, but a lone boot sector is on 1.44 MB.
+        shape = FLOPPIES.get(total)
+        if shape is None:
+            fitting = min((t for t in (2880, 5760) if t >= total), default=5760)
+            shape = FLOPPIES[fitting]
+        return DiskImage(path, bytearray(data), *shape, is_hard_disk=False, writable=writable)
+    if not _has_partitions(data) and not force:
+        raise ImageError(
+            f"{path}: {len(data)} bytes is more than a floppy ({MAX_FLOPPY}), "
+            "and there is no partition table: not a disk; --force boots it all the same"
+        )
+    heads, sectors = 16, 63
+    cylinders = min(-(-total // (heads * sectors)), 1024)
+    return DiskImage(
+        path, bytearray(data), cylinders, heads, sectors, is_hard_disk=True, writable=writable
+    )
+
+
+def _has_partitions(data: bytes) -> bool:
+    """Whether a partition table has entries, and they look like it."""
+    entries = [data[at : at + 16] for at in range(446, 510, 16)]
+    return all(entry[0] in (0, 0x80) for entry in entries) and any(entry[4] for entry in entries)
