@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def touch(slot: Memslot, *pages: int) -> None:
 
 
 def reported(reader: Memslot | Subscription) -> list[int]:
-    return reader.get_dirty_log().pages().tolist()
+    return list(map(int, reader.get_dirty_log().pages()))
 
 
 def protected(slot: Memslot) -> list[int]:
@@ -111,7 +112,7 @@ def test_store_lands(make_slot: MakeSlot) -> None:
     slot = make_slot(2)
     slot.write(PAGE_SIZE - 2, b"abcd")
     assert slot.read(PAGE_SIZE - 2, 4) == b"abcd"
-    assert slot.memory[PAGE_SIZE - 2 : PAGE_SIZE + 2] == b"abcd"
+    assert bytes(slot.memory[PAGE_SIZE - 2 : PAGE_SIZE + 2]) == b"abcd"
     assert slot.array[PAGE_SIZE] == ord("c")
     assert np.count_nonzero(slot.array) == 4
 
@@ -129,7 +130,7 @@ def test_any_buffer_of_bytes_can_be_stored(make_slot: MakeSlot, data: bytes) -> 
 def test_wider_elements_are_refused(make_slot: MakeSlot) -> None:
     slot = make_slot(1)
     with pytest.raises(ValueError, match="different structures"):
-        slot.write(0, np.ones(2, np.uint32))  # type: ignore[arg-type]
+        slot.write(0, np.ones(2, np.uint32))
     assert not slot.array.any()
     assert reported(slot) == []
 
@@ -449,6 +450,6 @@ class AnySequence(RuleBasedStateMachine):
 
 def test_any_sequence_of_operations(keeper: str) -> None:
     machine = type("AnySequence", (AnySequence,), {"dirty_log": keeper})
-    case = machine.TestCase
+    case: Any = machine.TestCase  # type: ignore[attr-defined]
     case.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
     case().runTest()

@@ -13,9 +13,7 @@ KEYS = (("Ctrl+F3", "panel", "panel"), ("F5", "screenshot", "shot"), ("F9", "qui
 TEXT = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", 4096, "flags")
 SECOND = 1_000_000_000
 WIDTHS = (640, 720, 800, 960, 1024, 1280, 1440, 1920)
-SIZES = [(width, p.BELOW_HEIGHT) for width in WIDTHS] + [
-    (width, 1080) for width in p.BESIDE_WIDTHS
-]
+SIZES = [(width, p.BELOW_HEIGHT) for width in WIDTHS] + [(width, 1080) for width in p.BESIDE_WIDTHS]
 
 
 def report(frame=0, pages=(), spans=None, harvest_ns=12_300, **more):
@@ -65,7 +63,7 @@ def test_boxes_lie_inside_and_apart(width, height):
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_all_of_it_fits(width, height):
     meter, panel = make(width, height)
-    worst = report(123_456, range(4096), harvest_ns=10**9, pixels=10**6, faults=99_999)
+    worst = report(123_456, range(4096), [(0, 4096)], harvest_ns=10**9, pixels=10**6, faults=99_999)
     for _ in range(p.HISTORY):
         meter.note(worst, 99_999)
     pixels = panel.draw(SECOND, p.Status(TEXT, paused=True, outlines=True, panel_ns=10**9))
@@ -74,7 +72,10 @@ def test_all_of_it_fits(width, height):
     assert (pixels[1:, -p.MARGIN :] == p.PAPER).all()
     assert (pixels[-4:, 1:] == p.PAPER).all()
     assert says(pixels, "text 80x25")
-    assert says(pixels, " PAUSED ".strip(), p.PAPER)
+    assert says(pixels, "PAUSED", p.PAPER)
+    assert says(pixels, "2012 patch: 50-300 µs", p.DIM, p.SMALL)
+    assert says(pixels, "clean in span", p.DIM, p.SMALL)
+    assert says(pixels, "F9", p.INK, p.SMALL)
 
 
 def test_it_says_what_was_measured():

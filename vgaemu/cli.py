@@ -69,9 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command=_tour)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
-    run = commands.add_parser("run", help="run a workload: a bundled name or a Python file")
+    run = commands.add_parser("run", help="run a workload, a disk image or a .com program")
     run.set_defaults(command=_run)
-    run.add_argument("workload", help="a name from 'vgaemu list', or a path of a .py file")
+    run.add_argument("workload", help="a name from 'vgaemu list', or a path: .py, .img, .com")
     run.add_argument("args", nargs="*", help="the workload's arguments")
     run.add_argument("--display", choices=("window", "null"), default="window")
     run.add_argument(
@@ -112,6 +112,17 @@ def _parser() -> argparse.ArgumentParser:
         "--font", type=Path, metavar="FILE", help="text mode's font: PSF or raw 8xN, plain or .gz"
     )
     run.add_argument("--keys", metavar="F:KEY,...", help="strike keys at frames: 30:a,60:enter")
+    pc = run.add_argument_group("machine code (.img, .com)")
+    pc.add_argument("--cpu", choices=("unicorn", "kvm"), default="unicorn")
+    pc.add_argument(
+        "--vga-bios", default="builtin", metavar="auto|builtin|PATH",
+        help="auto: a ROM of the system's, if there is one",
+    )  # fmt: skip
+    pc.add_argument("--firmware", choices=("seabios",), help="boot through SeaBIOS; needs kvm")
+    pc.add_argument("--dos-root", type=Path, metavar="DIR", help="the files a .com program sees")
+    pc.add_argument("--writable", action="store_true", help="let the guest write to the image")
+    pc.add_argument("--force", action="store_true", help="boot a disk without a boot signature")
+    pc.add_argument("--trace-ports", type=Path, metavar="F", help="write every port access")
 
     replay = commands.add_parser("replay", help="play a tape: recorded port and memory operations")
     replay.set_defaults(command=_replay)
@@ -208,6 +219,14 @@ def _run(options: argparse.Namespace) -> int:
             span_pages=options.span_pages or DEFAULT_SPAN_PAGES,
             free=not headless,
             font=font,
+            cpu=options.cpu,
+            vga_bios=options.vga_bios,
+            firmware=options.firmware,
+            dos_root=options.dos_root,
+            writable=options.writable,
+            force=options.force,
+            trace_ports=options.trace_ports,
+            guest_speed=options.speed,
         )
     except WorkloadError as error:
         raise UsageError(str(error)) from None
@@ -315,6 +334,13 @@ def _check_picture_suffix(path: Path, option: str = "--screenshot") -> None:
 def _print_guest_traceback(error: BaseException) -> None:
     """The guest's own frames only: what lies below the machine's call into it."""
     import traceback
+
+    from vgaemu.guest.x86.cpu import GuestFault
+
+    if isinstance(error, GuestFault):
+        print(f"vgaemu: the guest failed, its screen is kept: {error}", file=sys.stderr)
+        print(error.report, file=sys.stderr)
+        return
 
     from vgaemu import machine
     from vgaemu.guest import workload

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +37,16 @@ from vgaemu.display.screen import Screen
 from vgaemu.display.stats import Stats
 from vgaemu.guest.keys import Keys
 from vgaemu.guest.workload import Guest, GuestStopped, Slices, Workload, find_workload, start
+from vgaemu.guest.x86.images import is_image
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SHIFT, SpanPages
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.font import load_font_file
 from vgaemu.vga.modes import set_mode
+
+if TYPE_CHECKING:
+    from vgaemu.guest.x86.pc import Pc, PcOptions
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +74,13 @@ class Machine:
         mode: int = 3,
         free: bool | None = None,
         font: str | Path | NDArray[np.uint8] | None = None,
+        **pc_options: Unpack[PcOptions],
     ) -> None:
         """Power on in a text mode with the guest about to start.
 
         Args:
-            workload: A bundled name, a path of a Python file, a generator function, or None: then
-                whoever holds the machine is the guest.
+            workload: A bundled name, a path of a Python file, a disk image or a .com program, a
+                generator function, or None: then whoever holds the machine is the guest.
             args: The workload's arguments.
             display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`.
             dirty_log: Who keeps VRAM's dirty log: see `vgaemu.memslot.KEEPERS`.
@@ -84,6 +90,7 @@ class Machine:
             free: Run the guest on a thread of its own; by default only with a window.
             font: What text modes load instead of the bundled font: a PSF or raw 8xN file, or
                 (256, height) uint8. The rows follow its height: 8 lines give 80x50.
+            **pc_options: For machine code: see `vgaemu.guest.x86.pc.PcOptions`.
 
         Raises:
             WorkloadError: The workload cannot be found or started.
@@ -105,14 +112,25 @@ class Machine:
         #: Whether the workload says of itself that it never ends.
         self.endless = False
         self._slices: Slices | None = None
-        if workload is not None:
+        #: The PC around a machine-code guest.
+        self.pc: Pc | None = None
+        self._free = display == "window" if free is None else free
+        if is_image(workload):
+            from vgaemu.guest.x86.pc import open_pc
+
+            self.pc = open_pc(
+                str(workload), list(args), self.vga, self.keys, free=self._free, options=pc_options
+            )
+            self._slices = self.pc.slices()
+            self.endless = self.pc.endless
+        elif workload is not None:
             function = find_workload(workload)
             self.endless = getattr(function, "endless", False)
             self._slices = start(function, self._guest, list(args))
         self._display = make_display(display) if isinstance(display, str) else display
         self._loop = DisplayLoop(self.vga, self._display, span_pages=span_pages)
-        self._free = display == "window" if free is None else free
-        self.vga.beam = WallBeam() if self._free else VirtualBeam()
+        if self.pc is None:
+            self.vga.beam = WallBeam() if self._free else VirtualBeam()
         self._key_schedule: list[tuple[int, str]] = []
         self._guest_error: BaseException | None = None
         self._closed = False
@@ -276,6 +294,8 @@ class Machine:
             while not self._closed:
                 seen = self._loop.frames
                 if next(self._slices) is not Guest.NOW or self._paused:
+                    if self.pc is not None:
+                        self.pc.pause()
                     with self._frame_passed:
                         while self._loop.frames == seen and not self._closed:
                             self._frame_passed.wait()
@@ -312,12 +332,16 @@ class Machine:
             return
         self._closed = True
         self._guest.stop()
+        if self.pc is not None:
+            self.pc.stop()
         self._release_thread()
         if self._thread is not None:
             # A guest that never yields nor calls the machine cannot be stopped; it dies with us.
             self._thread.join(timeout=0.5)
         elif self._slices is not None:
             self._slices.close()
+        if self.pc is not None and (self._thread is None or not self._thread.is_alive()):
+            self.pc.close()
         self._loop.close()
 
     def __enter__(self) -> Machine:

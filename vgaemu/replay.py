@@ -95,9 +95,7 @@ def save_picture(rgb: NDArray[np.uint8], path: Path) -> None:
     Image.fromarray(rgb).save(path)
 
 
-def write_readbacks(
-    path: Path, name: str, size: tuple[int, int], readbacks: array[int]
-) -> None:
+def write_readbacks(path: Path, name: str, size: tuple[int, int], readbacks: array[int]) -> None:
     """Write ``{"name": ..., "size": [w, h], "readbacks": [...]}``, however many there are."""
     with path.open("w", encoding="utf-8") as file:
         head = json.dumps({"name": name, "size": size, "readbacks": []}, separators=(",", ":"))

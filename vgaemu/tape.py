@@ -85,12 +85,11 @@ def _port(*ranges: range) -> Callable[[object], None]:
 
 def _hex(value: object) -> None:
     try:
-        if not bytes.fromhex(cast(str, value)):
-            raise TapeError("the hex string is empty")
-    except (TypeError, ValueError) as error:
-        if isinstance(error, TapeError):
-            raise
+        data = bytes.fromhex(cast(str, value))
+    except (TypeError, ValueError):
         raise TapeError(f"{_short(value)} is not a string of hex bytes") from None
+    if not data:
+        raise TapeError("the hex string is empty")
 
 
 def _legacy(address: int, count: int) -> None:

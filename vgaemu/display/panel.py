@@ -137,16 +137,20 @@ class PageHeat:
         above = self.legacy + (pages - self.legacy) // self.pages_a_cell
         return np.where(pages < self.legacy, pages, above)
 
-    def note(self, report: FrameReport) -> None:
-        """Light up a frame's pages."""
-        if not report.spans:
+    def note(self, reports: Sequence[FrameReport]) -> None:
+        """Light up the pages of some frames."""
+        spans = [span for report in reports for span in report.spans]
+        if not spans:
             return
-        for start, end in report.spans:
-            first, last = self.cells(np.array([start, end - 1])).tolist()
-            self.clean[first : last + 1] = 1
-        cells = self.cells(report.dirty_pages)
-        self.dirty[cells] = 1
-        self.clean[cells] = 0
+        pages = self.cells(np.concatenate([report.dirty_pages for report in reports]))
+        starts, ends = np.array(spans, np.intp).T
+        size = len(self.clean) + 1
+        # How many spans a cell lies in: those that began up to it, less those that ended before.
+        begun = np.bincount(self.cells(starts), minlength=size)
+        over = np.bincount(self.cells(ends - 1) + 1, minlength=size)
+        self.clean[np.cumsum(begun - over)[:-1] > 0] = 1
+        self.dirty[pages] = 1
+        self.clean[pages] = 0
 
     def fade(self, seconds: float) -> None:
         """Let time pass."""
@@ -190,13 +194,11 @@ class Meter:
         """
         self.heat.fade(max(0, now_ns - self._digested_ns) / 1e9)
         self._digested_ns = now_ns
-        rows = []
-        while self._waiting:
-            report, rects = self._waiting.popleft()
-            self.heat.note(report)
-            self.frame = report.frame
-            rows.append(self._row(report, rects))
+        noted = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        self.heat.note([report for report, _ in noted])
+        rows = [self._row(report, rects) for report, rects in noted]
         if rows:
+            self.frame = noted[-1][0].frame
             kept = self._history[len(rows) :] if len(rows) < HISTORY else self._history[:0]
             self._history = np.concatenate((kept, rows))
             self.count = min(HISTORY, self.count + len(rows))
@@ -621,8 +623,10 @@ class Panel:
         legend = ((DIRTY, "dirty"), (CLEAN, "clean in span"))
         width = sum((len(text) + 3) * CHAR for _, text in legend) - 2 * CHAR + 2
         x, y = box.x + box.width - width, box.y
-        if x < end + 2 * CHAR:
+        if x < end + CHAR:
             x, y = box.x, box.y + 12 + self._map.height + CHAR
+        if y + SMALL > box.y + box.height:
+            return  # a large slot's title, and a map that fills the box
         for colour, text in legend:
             fill(self._whole, Box(x, y, 7, 7), colour)
             x = write(self._whole, x + 10, y, text, DIM, height=SMALL) + 2 * CHAR - 2

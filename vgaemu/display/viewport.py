@@ -138,4 +138,4 @@ def _whole_factors(info: ScreenInfo, room: Size) -> Size | None:
 def _shrunk(info: ScreenInfo, room: Size, ratio: float) -> Size:
     height = info.height * ratio
     factor = min(room[0] / info.width, room[1] / height)
-    return max(1, int(info.width * factor)), max(1, int(height * factor))
+    return max(1, round(info.width * factor)), max(1, round(height * factor))

@@ -456,7 +456,10 @@ class WindowDisplay:
         surface = pygame.display.get_surface()
         if surface is None or surface.get_size() != size or flags != self._flags:
             try:
-                pygame.display.set_mode(size, flags)
+                surface = pygame.display.set_mode(size, flags)
+                if surface.get_size() != size:
+                    # Coming from full screen, pygame 2.6.1 keeps that size until asked again.
+                    pygame.display.set_mode(size, flags)
             except pygame.error as error:
                 raise DisplayError(
                     f"no window of {size[0]}x{size[1]} can be opened (SDL: {error}); try --headless"

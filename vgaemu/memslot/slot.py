@@ -78,6 +78,7 @@ class Subscription:
         # fanned out to us. Looked at in this order that is an answer, and saves taking the lock.
         if (
             slot._writable.find(1) < 0
+            and not slot._logged_elsewhere
             and not slot._slots_lock.locked()
             and self._pending is nothing
         ):
@@ -157,6 +158,7 @@ class Memslot:
         self._fault_range = self._keeper.fault_range
         self._harvest = self._keeper.harvest
         self._nothing_dirty = self._keeper.nothing_dirty
+        self._logged_elsewhere = False
         self._slots_lock = threading.Lock()
         self._logging = True
         self._own = Subscription(self)
@@ -239,6 +241,20 @@ class Memslot:
         with self._slots_lock:
             self._views.append(view)
         return view
+
+    def harvest_through(self, wrap: Callable[[Callable[[], DirtyLog]], DirtyLog] | None) -> None:
+        """Let a CPU that stores past `write` take part in every harvest.
+
+        Such a CPU caches which pages are writable (a TLB) or has a log of its own (the kernel's).
+
+        Args:
+            wrap: Called, under the slot's lock, with the keeper's harvest; calls it when the CPU
+                lets it, and returns its log with the CPU's own dirt. None: back to the keeper's.
+        """
+        harvest = self._keeper.harvest
+        with self._slots_lock:
+            self._harvest = harvest if wrap is None else lambda: wrap(harvest)
+            self._logged_elsewhere = wrap is not None
 
     @property
     def logging(self) -> bool:

@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, word_count
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, Words, word_count
 from vgaemu.memslot.slot import ByteBuffer, Memslot, MemslotError, as_bytes
 
 #: Flag of `Vm.set_user_memory_region`: log stores to this slot.
@@ -96,7 +96,11 @@ class Vm:
             raise _error(errno.EINVAL, str(error)) from None
 
     def get_dirty_log(
-        self, slot: int, buffer: ByteBuffer, *, on_fault: Literal["restore", "kernel"] = "restore"
+        self,
+        slot: int,
+        buffer: ByteBuffer | Words,
+        *,
+        on_fault: Literal["restore", "kernel"] = "restore",
     ) -> int:
         """Harvest a slot and copy the bitmap out.
 
@@ -154,7 +158,7 @@ def _is_at(memslot: Memslot, gpa: int, nbytes: int, array: NDArray[np.uint8] | N
     )
 
 
-def _destination(buffer: ByteBuffer, nbytes: int) -> NDArray[np.uint8] | None:
+def _destination(buffer: ByteBuffer | Words, nbytes: int) -> NDArray[np.uint8] | None:
     """The first bytes of `buffer`, or None where the kernel would fault."""
     try:
         array = np.frombuffer(buffer, np.uint8)

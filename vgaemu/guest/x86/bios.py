@@ -14,32 +14,42 @@ Source: IBM AT BIOS reference; R. Brown's interrupt list.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from vgaemu.guest.x86 import scancodes
 from vgaemu.guest.x86.chips import bcd
 from vgaemu.guest.x86.cpu import CARRY, ZERO, GuestFault
+from vgaemu.guest.x86.disk import DiskBios
+from vgaemu.guest.x86.rom import (
+    CONFIG_TABLE,
+    DISKETTE_TABLE,
+    FONT_8_UPPER,
+    FONTS,
+    IRET_STUB,
+    ROM_BASE,
+    ROM_SEGMENT,
+    STUB_BYTES,
+    STUBS,
+    WAIT,
+    Service,
+)
+from vgaemu.guest.x86.vbe import OEM_STRING, OEM_STRING_AT, WINDOW_FUNCTION, WINDOW_FUNCTION_AT
+from vgaemu.guest.x86.video import STATIC_STATE, STATIC_STATE_AT, VideoBios
 from vgaemu.vga.font import bundled_font
 
 if TYPE_CHECKING:
     from vgaemu.guest.x86.pc import Pc
 
-ROM_SEGMENT = 0xF000
-ROM_BASE = ROM_SEGMENT << 4
-#: Stubs, 16 bytes each, in ROM's last page, so that they need one translation.
-STUBS = 0xF000
-STUB_BYTES = 16
-IRET_STUB = STUBS + 0xE00
-#: Fonts in ROM: glyph height -> offset.
-FONTS = {8: 0xB000, 14: 0xB800, 16: 0xC800}
-#: The upper half of the 8x8 font, for INT 1Fh.
-FONT_8_UPPER = FONTS[8] + 128 * 8
-CONFIG_TABLE = 0xE6F5
-
-#: What a service returns to be asked again after the next interrupt.
-WAIT: Final = True
-Service = Callable[[], bool | None]
+#: Tables in ROM.
+TABLES = {
+    # An AT: second interrupt controller, clock; INT 15h/4Fh is not called.
+    CONFIG_TABLE: bytes.fromhex("08 00 FC 01 00 60 00 00 00 00"),
+    # A 1.44 MB drive: step and head times, 512-byte sectors, 18 a track, gaps, fill, motor.
+    DISKETTE_TABLE: bytes.fromhex("AF 02 25 02 12 1B FF 6C F6 0F 08"),
+    OEM_STRING_AT: OEM_STRING,
+    WINDOW_FUNCTION_AT: WINDOW_FUNCTION,
+    STATIC_STATE_AT: STATIC_STATE,
+}
 
 #: Trap ports: those that no device of a PC has.
 TRAP_PORTS = (*range(0xB0, 0xC0), *range(0xE0, 0xE9), *range(0xEA, 0xF0))
@@ -76,9 +86,6 @@ class Bios:
 
     def __init__(self, pc: Pc) -> None:
         """Write ROM, vectors and data area; take the trap ports."""
-        from vgaemu.guest.x86.disk import DiskBios
-        from vgaemu.guest.x86.video import VideoBios
-
         self._pc, self._bus, self._cpu = pc, pc.bus, pc.cpu
         self.video = VideoBios(pc)
         self.disk = DiskBios(pc)
@@ -145,8 +152,8 @@ class Bios:
             at = STUBS + number * STUB_BYTES
             rom[at : at + len(stub)] = stub
         rom[IRET_STUB] = 0xCF
-        # Ten bytes on: a PS/2 of 1987, second interrupt controller, clock, INT 15h/4Fh not called.
-        rom[CONFIG_TABLE : CONFIG_TABLE + 10] = bytes.fromhex("08 00 FC 01 00 60 00 00 00 00")
+        for at, table in TABLES.items():
+            rom[at : at + len(table)] = table
         # After a reset: boot, as INT 19h.
         rom[0xFFF0:0xFFF5] = b"\xcd\x19\xf4\xeb\xfd"
         rom[0xFFF5:0xFFFD] = b"01/01/26"
@@ -171,8 +178,7 @@ class Bios:
     def _write_vectors(self) -> None:
         for vector in range(0x78):
             self.set_vector(vector, self.stub_offset(vector))
-        for vector in (0x1D, 0x1E, 0x41, 0x46):  # tables, not code; nobody needs them here
-            self.set_vector(vector, IRET_STUB)
+        self.set_vector(0x1E, DISKETTE_TABLE)
         self.set_vector(0x1F, FONT_8_UPPER)
         self.set_vector(0x43, FONTS[16])
 

@@ -313,10 +313,11 @@ class I8042:
         if self._buffer and not self.full and self._enabled and now_ns >= self._next_byte_ns:
             self._deliver(self._buffer.popleft())
 
-    @property
-    def idle(self) -> bool:
-        """Nothing waits to be handed over."""
-        return not self._buffer
+    def due_ns(self, now_ns: int) -> int:
+        """When `advance` has something to do next, if no key comes."""
+        if self._buffer and not self.full and self._enabled:
+            return max(self._next_byte_ns, now_ns)
+        return self._repeat_ns if self._held is not None else 1 << 62
 
     def _deliver(self, byte: int) -> None:
         self._output = byte

@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vgaemu.guest.x86.images import SECTOR, DiskImage
+from vgaemu.guest.x86.rom import DISKETTE_TABLE, ROM_SEGMENT, Service
 
 if TYPE_CHECKING:
-    from vgaemu.guest.x86.bios import Service
     from vgaemu.guest.x86.pc import Pc
 
 OK, BAD_COMMAND, NOT_FOUND, WRITE_PROTECTED, DMA_BOUNDARY, NO_DRIVE = 0, 1, 4, 3, 9, 0x80
@@ -144,8 +144,8 @@ class DiskBios:
         cpu.dh, cpu.dl = image.heads - 1, 1
         if not image.is_hard_disk:
             cpu.bl = DRIVE_TYPES.get(image.total, 4)
-            cpu.set("es", 0xF000)
-            cpu.di = 0xEFC7
+            cpu.set("es", ROM_SEGMENT)
+            cpu.di = DISKETTE_TABLE
         cpu.al = 0
         self._done(OK)
 

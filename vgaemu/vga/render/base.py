@@ -58,7 +58,7 @@ class Renderer(ABC):
     def renew(self, scanout: Scanout) -> None:
         """Take another scanout of the same kind and size."""
 
-    def see(self, spans: list[Span]) -> None:
+    def see(self, spans: list[Span]) -> None:  # noqa: B027  rows are looked at when drawn
         """Take note that the pages in `spans` may have changed, before anything is drawn."""
 
     @abstractmethod

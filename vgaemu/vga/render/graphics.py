@@ -80,7 +80,7 @@ class FourBitRenderer(RowRenderer):
 
 
 def _pairs_of(colours: NDArray[Any]) -> NDArray[Any]:
-    """(n * n,) of elements twice as large: pixel one by the lower index half, pixel two after it."""
+    """(n * n,) of elements twice as large; the first one varies fastest, and lies first."""
     count = len(colours)
     pairs = np.empty((count, count, 2), colours.dtype)
     pairs[..., 0] = colours

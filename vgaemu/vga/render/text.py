@@ -181,7 +181,7 @@ class TextRenderer(Renderer):
         self._glyphs.clear()
         self._keys.fill(STALE)
         self._find_cursor()
-        self._cursor_shape = scanout.cursor[1:] if scanout.cursor else (0, 0)
+        self._cursor_shape = scanout.cursor[1:] if scanout.cursor is not None else (0, 0)
         #: Bands whose cells may look otherwise though no page is dirty: first and end.
         self._look = NOWHERE
 
@@ -211,7 +211,7 @@ class TextRenderer(Renderer):
             column = (self.scanout.cursor[0] - self._row_start) & 0xFFFF
             self._cursor_cells = [
                 (band, int(column[band]))
-                for band in (column < self._keys.shape[1]).nonzero()[0].tolist()
+                for band in (column < self._keys[0].size).nonzero()[0].tolist()
             ]
 
     # --- tables -------------------------------------------------------------------------------

@@ -1,0 +1,109 @@
+"""What is left when a guest fails: registers, code, the last instructions; and a trace of ports.
+
+The last instructions are decoded with capstone where it is installed; else their bytes are shown.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vgaemu.guest.x86.cpu import PROTECTED, Cpu
+from vgaemu.guest.x86.images import ImageError
+
+if TYPE_CHECKING:
+    from vgaemu.guest.x86.pc import Pc
+
+#: A trace ends after this many lines; a guest may poll for ever.
+MAX_TRACE_LINES = 2_000_000
+BYTES_BEFORE, BYTES_AFTER = 16, 16
+
+
+class PortTrace:
+    """A line for every port access: time in us, CS:IP where known, direction, port, value."""
+
+    def __init__(self, pc: Pc, path: str | Path) -> None:
+        """Open the file.
+
+        Raises:
+            ImageError: It cannot be written.
+        """
+        try:
+            self._file = Path(path).open("w", encoding="ascii")
+        except OSError as error:
+            raise ImageError(f"--trace-ports {path}: {error.strerror}") from None
+        self._pc = pc
+        self._lines = 0
+        bus = pc.bus
+        self._in, self._out = bus.port_in, bus.port_out
+        bus.port_in = self._port_in  # type: ignore[method-assign]
+        bus.port_out = self._port_out  # type: ignore[method-assign]
+
+    def _port_in(self, port: int, size: int) -> int:
+        value = self._in(port, size)
+        self._line("in ", port, size, value)
+        return value
+
+    def _port_out(self, port: int, size: int, value: int) -> None:
+        self._line("out", port, size, value)
+        self._out(port, size, value)
+
+    def _line(self, direction: str, port: int, size: int, value: int) -> None:
+        if self._lines < MAX_TRACE_LINES:
+            self._lines += 1
+            at_us = self._pc.clock.now_ns() // 1000
+            self._file.write(f"{at_us} {direction} {port:04x} {value:0{2 * size}x}\n")
+            if self._lines == MAX_TRACE_LINES:
+                self._file.write(f"no more: {MAX_TRACE_LINES} lines\n")
+
+    def close(self) -> None:
+        """Write what is buffered."""
+        self._file.close()
+
+
+def fault_report(pc: Pc) -> str:
+    """Registers, stack and the code around CS:IP, as lines."""
+    cpu = pc.cpu
+    try:
+        values = cpu.registers()
+    except Exception as error:  # the CPU itself is gone
+        return f"registers: {error}"
+    lines = ["  ".join(f"{name}={values[name]:08x}" for name in names) for names in (
+        ("eax", "ebx", "ecx", "edx"), ("esi", "edi", "ebp", "esp"),
+    )]  # fmt: skip
+    lines.append("  ".join(f"{name}={values[name]:04x}" for name in ("cs", "ds", "es", "ss", "fs", "gs")))
+    lines.append("  ".join(f"{name}={values[name]:08x}" for name in ("eip", "eflags", "cr0")))
+    if not values["cr0"] & PROTECTED:
+        stack = (values["ss"] << 4) + (values["esp"] & 0xFFFF)
+        lines.append("stack: " + pc.bus.read(stack, 16).hex(" ", 2))
+    lines += code_lines(cpu)
+    return "\n".join(lines)
+
+
+def code_lines(cpu: Cpu) -> list[str]:
+    """The instructions up to CS:IP, and the one there."""
+    protected = cpu.get("cr0") & PROTECTED
+    eip = cpu.get("eip")
+    base = 0 if protected else cpu.cs << 4
+    before = min(BYTES_BEFORE, eip)
+    start = base + eip - before
+    code = cpu.bus.read(start, before + BYTES_AFTER)
+    lines = [f"code before: {code[:before].hex(' ')}", f"code at IP:  {code[before:].hex(' ')}"]
+    try:
+        import capstone
+    except ImportError:
+        return lines
+    bits = capstone.CS_MODE_32 if protected else capstone.CS_MODE_16
+    decoder = capstone.Cs(capstone.CS_ARCH_X86, bits)
+    # Code decodes backwards only by trial: the first start whose instructions meet IP.
+    for skip in range(before + 1):
+        found = list(decoder.disasm(code[skip:], eip - before + skip))
+        if any(instruction.address == eip for instruction in found) or skip == before:
+            for instruction in found:
+                mark = ">" if instruction.address == eip else " "
+                text = f"{instruction.mnemonic} {instruction.op_str}".strip()
+                lines.append(f"{mark} {instruction.address:08x}  {text}")
+                if instruction.address >= eip:
+                    break
+            break
+    return lines

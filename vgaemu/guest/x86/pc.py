@@ -1,0 +1,285 @@
+"""Pc: a CPU, a bus, small chips, a BIOS and one image or program; what `vgaemu run game.img` runs.
+
+Emulated: a one-processor AT with 16 MiB. Not emulated: see `chips`, `bios`, `dos`, `bus`.
+
+The guest's time runs in slices of instructions. Between two slices, and only there, the chips look
+at the clock, interrupts are taken and the dirty log of pages that the CPU has open is harvested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from vgaemu.guest.keys import Keys
+from vgaemu.guest.workload import Guest
+from vgaemu.guest.x86.bios import Bios
+from vgaemu.guest.x86.bus import Bus
+from vgaemu.guest.x86.chips import Cmos, DebugPorts, I8042, Pic, Pit
+from vgaemu.guest.x86.clock import Clock, GuestBeam, StepClock, WallClock
+from vgaemu.guest.x86.cpu import INTERRUPT, Cpu, CpuError, GuestFault
+from vgaemu.guest.x86.debug import PortTrace, fault_report
+from vgaemu.guest.x86.images import ComProgram, DiskImage, ImageError, load_image
+from vgaemu.guest.x86.vgarom import find_vga_rom, install_vga_rom
+from vgaemu.vga.device import Vga
+
+if TYPE_CHECKING:
+    from vgaemu.guest.x86.dos import Dos
+
+FRAME_NS = 1_000_000_000 // 60
+#: Free-running slices are handed to KVM for at most this long.
+KVM_SLICE_NS = 10_000_000
+CPUS = ("unicorn", "kvm")
+NEVER_NS = 1 << 62
+
+
+class PcOptions(TypedDict, total=False):
+    """What `Machine` takes for machine code, and `vgaemu run` has options for."""
+
+    #: Who executes: ``"unicorn"`` or ``"kvm"``.
+    cpu: str
+    #: ``"builtin"``, ``"auto"`` (a ROM of the system's, if there is one) or a ROM's path.
+    vga_bios: str
+    #: ``"seabios"``: boot through a whole firmware; KVM only.
+    firmware: str | None
+    #: The folder that a .COM program's files are in; None: it has none.
+    dos_root: str | Path | None
+    #: Let the guest write to the image file; else it writes to a copy.
+    writable: bool
+    #: Boot a disk without the boot signature.
+    force: bool
+    #: A file that gets a line for every port access.
+    trace_ports: str | Path | None
+    #: Guest seconds a second, on a thread of its own.
+    guest_speed: float
+
+
+class Pc:
+    """One PC. `slices` is what a `Machine` runs."""
+
+    def __init__(
+        self,
+        vga: Vga,
+        keys: Keys,
+        image: DiskImage | ComProgram,
+        *,
+        free: bool = False,
+        cpu: str = "unicorn",
+        vga_bios: str = "builtin",
+        firmware: str | None = None,
+        dos_root: str | Path | None = None,
+        trace_ports: str | Path | None = None,
+        guest_speed: float = 1.0,
+    ) -> None:
+        """Power on, up to the first instruction of the image.
+
+        Args:
+            vga: The device; its beam becomes the guest's.
+            keys: The keyboard.
+            image: What to run.
+            free: Live in wall time; else in virtual time (KVM: in wall time without its idle part).
+            cpu: See `PcOptions`, as for the rest.
+            vga_bios: A ROM, or the builtin BIOS.
+            firmware: A whole firmware.
+            dos_root: Files of a program.
+            trace_ports: Log of port accesses.
+            guest_speed: Guest seconds a second.
+
+        Raises:
+            CpuError: There is no such CPU here.
+            ImageError: A ROM or folder cannot be used.
+        """
+        self.vga, self.keys, self.image = vga, keys, image
+        self.free = free
+        #: A program ends; what boots from a disk seldom does.
+        self.endless = isinstance(image, DiskImage)
+        self.ended = False
+        self._single = False
+        #: What the guest returned, for programs that do.
+        self.exit_code = 0
+        self._dos_root = None if dos_root is None else Path(dos_root)
+        if self._dos_root is not None and not self._dos_root.is_dir():
+            raise ImageError(f"--dos-root {dos_root}: not a folder; name one")
+        rom = find_vga_rom(vga_bios)
+        self.bus = Bus(vga)
+        self.clock = self._make_clock(cpu, free, guest_speed)
+        self.pic = Pic(self.bus)
+        self.pit = Pit(self.bus, self.pic, self.clock)
+        self.keyboard = I8042(self.bus, self.pic, self.clock, keys)
+        self.cmos = Cmos(self.bus, self.clock, self.bus.ram_bytes)
+        self.debug = DebugPorts(self.bus)
+        self.trace = None if trace_ports is None else PortTrace(self, trace_ports)
+        self.cpu = self._make_cpu(cpu)
+        self._wake_ns = NEVER_NS
+        self._next_frame_ns = 0
+        vga.beam = GuestBeam(self.clock)
+        vga.slot.harvest_through(self.cpu.harvest)
+        self.dos: Dos | None = None
+        try:
+            if firmware is not None:
+                self._start_firmware(firmware, cpu)
+            else:
+                self.bios = Bios(self)
+                if rom is not None:
+                    install_vga_rom(self, rom)
+                else:
+                    self.bios.video.set_mode(3)
+                self._start_image()
+        except BaseException:
+            self.close()
+            raise
+
+    @staticmethod
+    def _make_clock(cpu: str, free: bool, speed: float) -> Clock:
+        if free:
+            return WallClock(speed)
+        return WallClock(skip=True) if cpu == "kvm" else StepClock()
+
+    def _make_cpu(self, name: str) -> Cpu:
+        if name == "unicorn":
+            from vgaemu.guest.x86.unicorn_cpu import UnicornCpu
+
+            return UnicornCpu(self.bus, self.clock)
+        if name == "kvm":
+            from vgaemu.guest.x86.kvm_cpu import KvmCpu
+
+            return KvmCpu(self.bus, self.clock)
+        raise CpuError(f"no CPU named {name!r}; there are {' and '.join(CPUS)}")
+
+    def _start_firmware(self, firmware: str, cpu: str) -> None:
+        if firmware != "seabios":
+            raise ImageError(f"--firmware {firmware}: not known; there is seabios")
+        if cpu != "kvm":
+            raise ImageError("--firmware seabios needs --cpu kvm")
+        from vgaemu.guest.x86.seabios import start_seabios
+
+        start_seabios(self)
+
+    def _start_image(self) -> None:
+        """IVT, data area and video are ready: load the image, registers as the BIOS leaves them."""
+        cpu, bus = self.cpu, self.bus
+        for name in ("ds", "es", "ss", "fs", "gs", "cs"):
+            cpu.set(name, 0)
+        cpu.set("eflags", INTERRUPT | 2)
+        cpu.set("esp", 0x7C00)
+        if isinstance(self.image, ComProgram):
+            from vgaemu.guest.x86.dos import Dos
+
+            self.dos = Dos(self, self.image, self._dos_root)
+            return
+        sector = self.image.read(0, 1)
+        bus.write(0x7C00, sector)
+        cpu.set("edx", self.bios.disk.boot_drive)
+        cpu.set("eax", 0xAA55)
+        cpu.set("eip", 0x7C00)
+
+    # --- running --------------------------------------------------------------------------------
+
+    def wake_at(self, ns: int) -> None:
+        """A service waits for a time: wake its HLT then, interrupt or not."""
+        self._wake_ns = min(self._wake_ns, ns)
+
+    def end(self, exit_code: int = 0) -> None:
+        """The guest is done; the slice in hand ends the run."""
+        self.ended = True
+        self.exit_code = exit_code
+
+    def slices(self) -> Generator[Any, None, None]:
+        """The guest, for a `Machine`: a frame a turn in step, a slice a turn on its own thread.
+
+        Raises:
+            GuestFault: What ended the run.
+        """
+        try:
+            while not self.ended:
+                self.clock.start()
+                try:
+                    if self.free and not self._single:
+                        self.step(self.clock.now_ns() + KVM_SLICE_NS)
+                    else:
+                        self._single = False
+                        self._next_frame_ns = self.clock.now_ns() if self.free else self._next_frame_ns
+                        self.frame()
+                finally:
+                    if not self.free:
+                        self.clock.stop()
+                if self.ended:
+                    break
+                yield Guest.NOW if self.free else None
+        except GuestFault as fault:
+            fault.report = fault_report(self)
+            raise
+
+    def stop(self) -> None:
+        """End the run soon; any thread may ask."""
+        self.ended = True
+        self.clock.wake.set()
+        self.cpu.stop()
+
+    def pause(self) -> None:
+        """Stand still: the machine is paused. The next turn of `slices` is a whole frame."""
+        self.clock.stop()
+        self._single = True
+
+    def frame(self) -> None:
+        """Run for a 60th of a second of the guest's time."""
+        self._next_frame_ns += FRAME_NS
+        clock = self.clock
+        while clock.now_ns() < self._next_frame_ns and not self.ended:
+            self.step(self._next_frame_ns)
+
+    def step(self, limit_ns: int) -> None:
+        """Chips, an interrupt if one is due, one slice of instructions or of sleep."""
+        cpu, clock = self.cpu, self.clock
+        now = clock.now_ns()
+        self.keyboard.advance(now)
+        self.pit.advance(now)
+        if now >= self._wake_ns:
+            self._wake_ns = NEVER_NS
+            cpu.halted = False
+        if self.pic.has_interrupt() and cpu.can_interrupt():
+            cpu.halted = False
+            cpu.interrupt(self.pic.acknowledge())
+        if not cpu.halted:
+            cpu.run(limit_ns)
+        elif not cpu.get("eflags") & INTERRUPT and self._wake_ns == NEVER_NS:
+            self.end()  # halted with interrupts off: nothing can happen any more
+        else:
+            due = min(limit_ns, self.pit.next_irq_ns, self._wake_ns, self.keyboard.due_ns(now))
+            clock.idle(max(due, now + 1))
+
+    def close(self) -> None:
+        """Stop and give everything back. Closing twice is fine."""
+        self.ended = True
+        self.clock.wake.set()
+        self.vga.slot.harvest_through(None)
+        self.cpu.close()
+        if self.dos is not None:
+            self.dos.close()
+        if self.trace is not None:
+            self.trace.close()
+
+
+def open_pc(
+    name: str,
+    args: list[str],
+    vga: Vga,
+    keys: Keys,
+    *,
+    free: bool = False,
+    options: PcOptions | None = None,
+) -> Pc:
+    """Load a file and make a PC around it.
+
+    Raises:
+        WorkloadError: The file, ROM or folder cannot be used, or there is no such CPU here.
+    """
+    chosen: dict[str, Any] = dict(options or {})
+    image = load_image(
+        name, args, force=chosen.pop("force", False), writable=chosen.pop("writable", False)
+    )
+    try:
+        return Pc(vga, keys, image, free=free, **chosen)
+    except CpuError as error:
+        raise ImageError(f"--cpu: {error}") from None
