@@ -305,6 +305,10 @@ def test_the_panel_goes_where_it_leaves_the_picture_more_room(open_window, pygam
     assert window._panel_place == Rect(1920 - BESIDE_WIDTHS[0], 0, BESIDE_WIDTHS[0], 1080)
     user_sizes(window, pygame, (1000, 1000))
     assert window._panel_place == Rect(0, 1000 - BELOW_HEIGHT, 1000, BELOW_HEIGHT)
+    user_sizes(window, pygame, (1100, 900))
+    window.resize(TEXT)  # 700x525 beside a panel would be larger, but lose pixels
+    assert (window.viewport.width, window.viewport.height) == (720, 400)
+    window.resize(MODE_13H)
     user_sizes(window, pygame, (320, 240))
     assert window._panel_place.area == 0
     frame = picture(MODE_13H)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 # Nothing heavy here: `--version` imports nothing, `--help` and wrong usage do not wait for numpy.
@@ -15,7 +16,7 @@ from vgaemu import __version__
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from vgaemu.display.report import Display
@@ -71,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run a workload, a disk image or a .com program")
     run.set_defaults(command=_run)
-    run.add_argument("workload", help="a name from 'vgaemu list', or a path: .py, .img, .com")
+    run.add_argument(
+        "workload", nargs="?", help="a name from 'vgaemu list', or a path: .py, .img, .com"
+    )
     run.add_argument("args", nargs="*", help="the workload's arguments")
     run.add_argument("--display", choices=("window", "null"), default="window")
     run.add_argument(
@@ -110,6 +113,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument(
         "--font", type=Path, metavar="FILE", help="text mode's font: PSF or raw 8xN, plain or .gz"
+    )
+    run.add_argument("--load-state", type=Path, metavar="F.npz", help="start from a saved device")
+    run.add_argument("--save-state", type=Path, metavar="F.npz", help="save the device at the end")
+    run.add_argument(
+        "--record-tape",
+        type=Path,
+        metavar="F.tape",
+        help="record for 'replay'; .tape.gz is smaller",
     )
     run.add_argument("--keys", metavar="F:KEY,...", help="strike keys at frames: 30:a,60:enter")
     pc = run.add_argument_group("machine code (.img, .com)")
@@ -192,6 +203,12 @@ def _run(options: argparse.Namespace) -> int:
     from vgaemu.vga.font import FontError, load_font_file
 
     headless = options.headless or options.display == "null"
+    if options.workload is None and options.load_state is None:
+        raise UsageError("run: name a workload; 'vgaemu list' shows those there are")
+    if options.load_state is not None and options.record_tape is not None:
+        raise UsageError("--record-tape: a tape starts at power on, not from --load-state")
+    for path in (options.save_state, options.record_tape):
+        _check_writable(path)
     registers = options.dump_registers
     outputs = [options.screenshot, options.dump_text, options.stats, options.dump_palette]
     if registers is not None and str(registers) != "-":
@@ -218,6 +235,7 @@ def _run(options: argparse.Namespace) -> int:
             dirty_log=options.dirty_log,
             span_pages=options.span_pages or DEFAULT_SPAN_PAGES,
             free=not headless,
+            record_tape=options.record_tape,
             font=font,
             cpu=options.cpu,
             vga_bios=options.vga_bios,
@@ -241,9 +259,12 @@ def _run(options: argparse.Namespace) -> int:
         machine.stats.rows = []
     machine.schedule_keys(keys)
     status = 0
-    with machine:
-        if headless and options.frames is None and machine.endless:
-            raise UsageError(f"{options.workload} never ends: --headless needs --frames N with it")
+    with _device_errors(), machine:
+        if headless and options.frames is None and (machine.endless or not options.workload):
+            what = options.workload or "a machine without a workload"
+            raise UsageError(f"{what} never ends: --headless needs --frames N with it")
+        if options.load_state is not None:
+            machine.load_state(options.load_state)
         progress = _progress(options.frames) if headless else None
         try:
             machine.run(options.frames, speed=0 if headless else options.speed, progress=progress)
@@ -277,9 +298,24 @@ def _run(options: argparse.Namespace) -> int:
             summary = {"workload": options.workload, "args": options.args}
             summary |= {"dirty_log": machine.vram.dirty_log} | machine.stats.summary()
             options.stats.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
+    if options.save_state is not None:
+        with _device_errors():  # after the guest has stopped
+            machine.save_state(options.save_state)
     if headless:
         print(machine.stats.table())
     return status
+
+
+@contextmanager
+def _device_errors() -> Iterator[None]:
+    """Tapes and states that are refused, as one line."""
+    from vgaemu.tape import TapeError
+    from vgaemu.vga.state import StateError
+
+    try:
+        yield
+    except (TapeError, StateError) as error:
+        raise UsageError(str(error)) from None
 
 
 def _replay(options: argparse.Namespace) -> int:

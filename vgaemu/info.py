@@ -32,9 +32,10 @@ def _installed(name: str) -> str:
 
 def _window() -> str:
     from vgaemu.display.errors import DisplayError
-    from vgaemu.display.window import probe
 
     try:
+        from vgaemu.display.window import probe
+
         return f"yes ({probe()})"
     except DisplayError as error:
         return f"no: {error}"

@@ -40,10 +40,12 @@ from vgaemu.guest.workload import Guest, GuestStopped, Slices, Workload, find_wo
 from vgaemu.guest.x86.images import is_image
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SHIFT, SpanPages
+from vgaemu.tape import TapeRecorder
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.font import load_font_file
 from vgaemu.vga.modes import set_mode
+from vgaemu.vga.state import load_state, save_state
 
 if TYPE_CHECKING:
     from vgaemu.guest.x86.pc import Pc, PcOptions
@@ -74,6 +76,7 @@ class Machine:
         mode: int = 3,
         free: bool | None = None,
         font: str | Path | NDArray[np.uint8] | None = None,
+        record_tape: str | Path | None = None,
         **pc_options: Unpack[PcOptions],
     ) -> None:
         """Power on in a text mode with the guest about to start.
@@ -90,6 +93,7 @@ class Machine:
             free: Run the guest on a thread of its own; by default only with a window.
             font: What text modes load instead of the bundled font: a PSF or raw 8xN file, or
                 (256, height) uint8. The rows follow its height: 8 lines give 80x50.
+            record_tape: Write every port and memory operation to this tape, from power on.
             **pc_options: For machine code: see `vgaemu.guest.x86.pc.PcOptions`.
 
         Raises:
@@ -97,6 +101,7 @@ class Machine:
             MemslotError: No such dirty log.
             FontError: The font file is none.
             DisplayError: The window cannot be opened.
+            TapeError: The tape cannot be written.
         """
         #: VRAM, a `Memslot`; `vram.subscribe()` watches what is written.
         self.vram = Memslot(
@@ -105,6 +110,7 @@ class Machine:
         self.vga = Vga(self.vram)
         if font is not None:
             self.vga.rom_font = font if isinstance(font, np.ndarray) else load_font_file(font)
+        self._recorder = None if record_tape is None else TapeRecorder(self.vga, record_tape)
         set_mode(self.vga, mode)
         #: The guest's keyboard; the window types here too.
         self.keys = Keys()
@@ -112,22 +118,31 @@ class Machine:
         #: Whether the workload says of itself that it never ends.
         self.endless = False
         self._slices: Slices | None = None
-        #: The PC around a machine-code guest.
-        self.pc: Pc | None = None
-        self._free = display == "window" if free is None else free
-        if is_image(workload):
-            from vgaemu.guest.x86.pc import open_pc
+        try:
+            #: The PC around a machine-code guest.
+            self.pc: Pc | None = None
+            self._free = display == "window" if free is None else free
+            if is_image(workload):
+                from vgaemu.guest.x86.pc import open_pc
 
-            self.pc = open_pc(
-                str(workload), list(args), self.vga, self.keys, free=self._free, options=pc_options
-            )
-            self._slices = self.pc.slices()
-            self.endless = self.pc.endless
-        elif workload is not None:
-            function = find_workload(workload)
-            self.endless = getattr(function, "endless", False)
-            self._slices = start(function, self._guest, list(args))
-        self._display = make_display(display) if isinstance(display, str) else display
+                self.pc = open_pc(
+                    str(workload),
+                    list(args),
+                    self.vga,
+                    self.keys,
+                    free=self._free,
+                    options=pc_options,
+                )
+                self._slices = self.pc.slices()
+                self.endless = self.pc.endless
+            elif workload is not None:
+                function = find_workload(workload)
+                self.endless = getattr(function, "endless", False)
+                self._slices = start(function, self._guest, list(args))
+            self._display = make_display(display) if isinstance(display, str) else display
+        except BaseException:
+            self._stop_recording()
+            raise
         self._loop = DisplayLoop(self.vga, self._display, span_pages=span_pages)
         if self.pc is None:
             self.vga.beam = WallBeam() if self._free else VirtualBeam()
@@ -265,6 +280,24 @@ class Machine:
                 break
         return False
 
+    # --- states ---------------------------------------------------------------------------------
+
+    def save_state(self, path: str | Path) -> None:
+        """Save the device, not the guest's program. A guest on its own thread must not run then.
+
+        Raises:
+            StateError: The file cannot be written.
+        """
+        save_state(self.vga, path, frame=self._loop.frames + self._loop.frame_offset)
+
+    def load_state(self, path: str | Path) -> None:
+        """Bring the device to a saved state; a guest goes on with its program.
+
+        Raises:
+            StateError: The file is refused; nothing has changed then.
+        """
+        self._loop.frame_offset = load_state(self.vga, path) - self._loop.frames
+
     # --- the guest ------------------------------------------------------------------------------
 
     def _run_slice(self) -> None:
@@ -327,7 +360,11 @@ class Machine:
     # --- the end --------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Stop the guest and close the display; twice is fine."""
+        """Stop the guest and close the display; twice is fine.
+
+        Raises:
+            TapeError: Not all of a recording could be written.
+        """
         if self._closed:
             return
         self._closed = True
@@ -343,6 +380,11 @@ class Machine:
         if self.pc is not None and (self._thread is None or not self._thread.is_alive()):
             self.pc.close()
         self._loop.close()
+        self._stop_recording()
+
+    def _stop_recording(self) -> None:
+        if self._recorder is not None:
+            self._recorder.close()
 
     def __enter__(self) -> Machine:
         return self

@@ -37,6 +37,8 @@ class DisplayLoop:
         self.stats = Stats()
         self.span_pages = span_pages
         self.frames = 0
+        #: Added to `frames` for blinking: a loaded state goes on blinking where it was saved.
+        self.frame_offset = 0
         self._display = display
         self._slot = vga.slot
         self._log = vga.slot.subscribe()
@@ -51,7 +53,7 @@ class DisplayLoop:
         harvested = perf_counter_ns()
         # The log is cleared before VRAM is read: a store that comes now is in the next log.
         spans = log.spans(self.span_pages)
-        rects, redraw = self.screen.refresh(self.frames, spans)
+        rects, redraw = self.screen.refresh(self.frames + self.frame_offset, spans)
         drawn = perf_counter_ns()
         if redraw is not None:
             info = self.screen.info

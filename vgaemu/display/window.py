@@ -511,7 +511,12 @@ class WindowDisplay:
                 choices.append(((rest, height), Rect(rest, 0, wide, height)))
         if not choices:
             return (width, height), Rect(0, 0, 0, 0)
-        return max(choices, key=lambda choice: math.prod(self._picture_size(choice[0])))
+        return max(choices, key=lambda choice: self._worth(self._picture_size(choice[0])))
+
+    def _worth(self, size: Size) -> tuple[bool, int]:
+        """A picture that lost no pixel is worth more than a larger one that did."""
+        assert self._info is not None
+        return size[0] >= self._info.width and size[1] >= self._info.height, math.prod(size)
 
     def _follow_window(self) -> None:
         """The user, or the desktop, may have given the window another size."""
@@ -569,7 +574,7 @@ class WindowDisplay:
     def _on_key_down(self, event: pygame.event.Event) -> list[Event]:
         held_modifiers = event.mod & (_CTRL | _ALT)
         for modifier, key, method in HOST_KEYS:
-            if event.key == key and held_modifiers and not held_modifiers & ~modifier:
+            if event.key == key and not held_modifiers & ~modifier:
                 if key in self._host_held:
                     return []  # it repeats
                 self._host_held.add(key)
@@ -660,6 +665,20 @@ def _open_display() -> Size:
     except pygame.error as error:
         raise DisplayError(f"no display available (SDL: {error}); try --headless") from None
     return desktop
+
+
+def probe() -> str:
+    """Which pygame, SDL and video driver a window would use; none may be open.
+
+    Raises:
+        DisplayError: No window can be opened.
+    """
+    _open_display()
+    driver = pygame.display.get_driver()
+    pygame.display.quit()
+    name = "pygame-ce" if getattr(pygame, "IS_CE", False) else "pygame"
+    sdl = ".".join(map(str, pygame.get_sdl_version()))
+    return f"{name} {pygame.version.ver}, SDL {sdl}, driver {driver}"
 
 
 def _surface_over(pixels: NDArray[np.uint32]) -> pygame.Surface:

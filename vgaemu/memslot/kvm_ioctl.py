@@ -1,0 +1,214 @@
+"""The ioctls of /dev/kvm: one VM, its memory slots, its vCPU, and the errors it may be missing for.
+
+Wrapped: what an x86 guest with user-space devices needs, in structures of <linux/kvm.h> packed by
+hand. Not wrapped: in-kernel local APIC state, MSRs, nested state, the dirty ring, manual protect.
+
+Every ioctl goes through ctypes: it releases the GIL, takes addresses above 2 GiB, and a call that a
+signal interrupts comes back instead of being started again.
+
+Source: Documentation/virt/kvm/api.rst of Linux.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+import struct
+import sys
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+# fmt: off
+KVM_GET_API_VERSION          = 0xAE00
+KVM_CREATE_VM                = 0xAE01
+KVM_CHECK_EXTENSION          = 0xAE03
+KVM_GET_VCPU_MMAP_SIZE       = 0xAE04
+KVM_GET_SUPPORTED_CPUID      = 0xC008AE05
+KVM_CREATE_VCPU              = 0xAE41
+KVM_GET_DIRTY_LOG            = 0x4010AE42  # u32 slot, padding; u64 pointer
+KVM_SET_USER_MEMORY_REGION   = 0x4020AE46  # u32 slot, flags; u64 gpa, size, hva
+KVM_SET_TSS_ADDR             = 0xAE47
+KVM_SET_IDENTITY_MAP_ADDR    = 0x4008AE48
+KVM_CREATE_IRQCHIP           = 0xAE60
+KVM_IRQ_LINE                 = 0x4008AE61  # u32 irq, level
+KVM_REGISTER_COALESCED_MMIO  = 0x4010AE67  # u64 address; u32 size, pio
+KVM_CREATE_PIT2              = 0x4040AE77
+KVM_RUN                      = 0xAE80
+KVM_GET_REGS                 = 0x8090AE81
+KVM_SET_REGS                 = 0x4090AE82
+KVM_GET_SREGS                = 0x8138AE83
+KVM_SET_SREGS                = 0x4138AE84
+KVM_INTERRUPT                = 0x4004AE86  # u32 vector
+KVM_SET_CPUID2               = 0x4008AE90
+
+KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY = 1, 2
+KVM_CAP_COALESCED_MMIO, KVM_CAP_SYNC_REGS = 15, 74
+
+KVM_EXIT_IO, KVM_EXIT_HLT, KVM_EXIT_MMIO, KVM_EXIT_IRQ_WINDOW_OPEN = 2, 5, 6, 7
+KVM_EXIT_SHUTDOWN, KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTR, KVM_EXIT_INTERNAL_ERROR = 8, 9, 10, 17
+
+# struct kvm_run: offsets.
+RUN_REQUEST_INTERRUPT_WINDOW, RUN_IMMEDIATE_EXIT = 0, 1
+RUN_EXIT_REASON, RUN_READY_FOR_INTERRUPT, RUN_IF_FLAG = 8, 12, 13
+RUN_UNION, RUN_VALID_REGS, RUN_DIRTY_REGS, RUN_SYNC_REGS = 32, 288, 296, 304
+SYNC_REGS, SYNC_SREGS = 1, 2
+REGS_BYTES, SREGS_BYTES = 144, 312
+# fmt: on
+
+#: Three pages and one more that Intel hosts need; far above every slot.
+TSS_GPA, IDENTITY_MAP_GPA = 0xFFFBD000, 0xFFFBC000
+CPUID_ENTRIES = 256
+
+#: Why /dev/kvm cannot be opened -> what to do.
+OPEN_ERRORS = {
+    errno.ENOENT: "there is no /dev/kvm: load the kvm module, or enable virtualization",
+    errno.ENXIO: "the host does not virtualize: enable it in the firmware or the outer VM",
+    errno.EACCES: "no rights on /dev/kvm: join its group, usually 'kvm'",
+    errno.EPERM: "no rights on /dev/kvm: join its group, usually 'kvm'",
+    errno.EBUSY: "/dev/kvm is taken by another virtualizer",
+}
+
+
+class KvmError(Exception):
+    """KVM is not available; the message is one line that says why."""
+
+
+def libc_ioctl(fd: int, request: int, argument: object = 0) -> int:
+    """ioctl(2).
+
+    Raises:
+        OSError: It failed.
+    """
+    result = _ioctl(ctypes.c_int(fd), ctypes.c_ulong(request), _as_argument(argument))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return int(result)
+
+
+def _as_argument(argument: object) -> object:
+    return ctypes.c_ulong(argument) if isinstance(argument, int) else argument
+
+
+_ioctl = ctypes.CDLL(None, use_errno=True).ioctl if sys.platform == "linux" else None
+
+
+class KvmVm:
+    """One VM: memory slots and their dirty logs. Use it as a context manager, or call `close`."""
+
+    def __init__(self, *, irqchip: bool = False) -> None:
+        """Create it, without memory.
+
+        Args:
+            irqchip: Let the kernel emulate interrupt controllers and the timer.
+
+        Raises:
+            KvmError: There is no KVM here.
+        """
+        if sys.platform != "linux":
+            raise KvmError("only Linux has KVM")
+        self._fds: list[int] = []
+        try:
+            self.kvm = self._keep(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
+        except OSError as error:
+            code = error.errno or 0
+            raise KvmError(OPEN_ERRORS.get(code, f"/dev/kvm: {error.strerror}")) from None
+        try:
+            self.fd = self._keep(libc_ioctl(self.kvm, KVM_CREATE_VM))
+            libc_ioctl(self.fd, KVM_SET_TSS_ADDR, TSS_GPA)
+            identity = ctypes.c_uint64(IDENTITY_MAP_GPA)
+            libc_ioctl(self.fd, KVM_SET_IDENTITY_MAP_ADDR, ctypes.byref(identity))
+            if irqchip:
+                libc_ioctl(self.fd, KVM_CREATE_IRQCHIP)
+                libc_ioctl(self.fd, KVM_CREATE_PIT2, ctypes.create_string_buffer(64))
+        except OSError as error:
+            self.close()
+            raise KvmError(f"/dev/kvm: {error.strerror}") from None
+
+    def _keep(self, fd: int) -> int:
+        self._fds.append(fd)
+        return fd
+
+    def extension(self, capability: int) -> int:
+        """KVM_CHECK_EXTENSION."""
+        return libc_ioctl(self.kvm, KVM_CHECK_EXTENSION, capability)
+
+    def set_region(self, slot: int, gpa: int, memory: NDArray[np.uint8] | None, flags: int = 0) -> None:
+        """Create a slot over page-aligned memory, which must outlive it; None deletes it.
+
+        Raises:
+            OSError: The kernel refuses.
+        """
+        size, hva = (0, 0) if memory is None else (memory.nbytes, memory.ctypes.data)
+        region = struct.pack("<IIQQQ", slot, flags, gpa, size, hva)
+        libc_ioctl(self.fd, KVM_SET_USER_MEMORY_REGION, ctypes.create_string_buffer(region))
+
+    def irq_line(self, irq: int, level: int) -> None:
+        """Set a line of the in-kernel interrupt controllers."""
+        data = ctypes.create_string_buffer(struct.pack("<II", irq, level))
+        libc_ioctl(self.fd, KVM_IRQ_LINE, data)
+
+    def coalesce_mmio(self, gpa: int, size: int) -> None:
+        """Let the kernel collect stores to a range, up to the next exit."""
+        zone = ctypes.create_string_buffer(struct.pack("<QII", gpa, size, 0))
+        libc_ioctl(self.fd, KVM_REGISTER_COALESCED_MMIO, zone)
+
+    def create_vcpu(self) -> tuple[int, mmap.mmap]:
+        """A vCPU with what the host supports, and its shared struct kvm_run."""
+        vcpu = self._keep(libc_ioctl(self.fd, KVM_CREATE_VCPU))
+        size = libc_ioctl(self.kvm, KVM_GET_VCPU_MMAP_SIZE)
+        run = mmap.mmap(vcpu, size)
+        cpuid = ctypes.create_string_buffer(8 + 40 * CPUID_ENTRIES)
+        struct.pack_into("<I", cpuid, 0, CPUID_ENTRIES)
+        libc_ioctl(self.kvm, KVM_GET_SUPPORTED_CPUID, cpuid)
+        libc_ioctl(vcpu, KVM_SET_CPUID2, cpuid)
+        return vcpu, run
+
+    def close(self) -> None:
+        """Destroy the VM. Closing twice is fine."""
+        while self._fds:
+            os.close(self._fds.pop())
+
+    def __enter__(self) -> KvmVm:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class DirtyLogReader:
+    """Reads one slot's log into a buffer of its own, with nothing prepared anew at each call."""
+
+    def __init__(self, vm: KvmVm, slot: int, npages: int) -> None:
+        #: What `read` found: (ceil(npages / 64),) uint64; the next read overwrites it.
+        self.words: NDArray[np.uint64] = np.zeros(-(-npages // 64), np.uint64)
+        self._request = ctypes.create_string_buffer(
+            struct.pack("<IIQ", slot, 0, self.words.ctypes.data)
+        )
+        assert _ioctl is not None
+        self._ioctl = _ioctl
+        self._arguments = (
+            ctypes.c_int(vm.fd),
+            ctypes.c_ulong(KVM_GET_DIRTY_LOG),
+            ctypes.c_void_p(ctypes.addressof(self._request)),
+        )
+
+    def read(self) -> NDArray[np.uint64]:
+        """KVM_GET_DIRTY_LOG: read and clear.
+
+        Raises:
+            OSError: It failed.
+        """
+        if self._ioctl(*self._arguments):
+            code = ctypes.get_errno()
+            raise OSError(code, f"KVM_GET_DIRTY_LOG: {os.strerror(code)}")
+        return self.words
