@@ -93,6 +93,8 @@ except ImportError as error:
 
 #: Seconds between two drawings of the panel, in nanoseconds: 10 a second.
 PANEL_PERIOD_NS = 100_000_000
+#: Where Linux says that there is a screen.
+SCREENS = {"DISPLAY", "WAYLAND_DISPLAY"}
 #: Rectangles presented one by one; measured under X11, 64 of them cost half as much again as one,
 #: other systems are worse. Beyond, the one around them.
 MAX_PRESENTED = 32
@@ -574,7 +576,7 @@ class WindowDisplay:
     def _on_key_down(self, event: pygame.event.Event) -> list[Event]:
         held_modifiers = event.mod & (_CTRL | _ALT)
         for modifier, key, method in HOST_KEYS:
-            if event.key == key and not held_modifiers & ~modifier:
+            if event.key == key and held_modifiers and not held_modifiers & ~modifier:
                 if key in self._host_held:
                     return []  # it repeats
                 self._host_held.add(key)

@@ -105,11 +105,10 @@ class Planes:
 
     def spans(self, spans: Sequence[tuple[int, int, int]], ink: Ink) -> None:
         """Rows of points (y, from, to) in a pattern: solid first, then the second colour."""
-        for colour in (ink.first, ink.second) if ink.part else (ink.first,):
+        for colour, part in ((ink.first, 16), (ink.second, ink.part)):
             self._begin_masks(colour, xor=False)
-            for y, left, right in spans:
-                pattern = 0xFF if colour is ink.first else _pattern(ink.part, y)
-                self._span(y, left, right, pattern)
+            for y, left, right in spans if part else ():
+                self._span(y, left, right, _pattern(part, y))
             self._end_masks()
 
     def _span(self, y: int, left: int, right: int, pattern: int) -> None:
@@ -213,7 +212,7 @@ POINTER = """
 .....#oo#...
 ......##....
 """.split()
-#: A pointer at any place lies in so many bytes.
+#: A pointer at any place lies in so many bytes. It stays above row 464: below begins the pattern.
 POINTER_BYTES = 3
 
 
@@ -226,25 +225,23 @@ class Painter:
         self.canvas: Canvas = guest.canvas
         self.x, self.y = 320, 240
         self._under: int | None = None
+        self._tool: str | None = None
 
     def desktop(self) -> None:
         """Menu, tools, colours and an empty sheet."""
         canvas = self.canvas
         canvas.set_palette([list(bytes.fromhex(colour)) for colour in COLOURS.split()])
-        canvas.fill_rect(0, HEIGHT, 8, 1, TEAL)  # clipped: nothing lies below the screen
-        tile = [(y, x) for y in range(8) for x in range(8) if (x + y) % 4 == 0]
-        self.guest.outw(0x3CE, 0x0F01)
+        self.guest.outw(0x3CE, 0x0F01)  # set/reset gives its colour to all planes
         self.guest.outw(0x3CE, TEAL << 8)
         self.guest.store(PATTERN, bytes(8))
         self.guest.outw(0x3CE, 0x0001)
-        self.planes.points([(x, HEIGHT) for _, x in tile[:0]], GREEN)
         self.planes.masks([(PATTERN + y, 0x88 >> y % 4) for y in range(8)], GREEN)
         self.planes.tile(0, 0, WIDTH, HEIGHT)
         canvas.fill_rect(0, 0, WIDTH, 18, LIGHT)
         canvas.hline(0, 18, WIDTH, BLACK)
         self.write(12, 2, "Easel", RED)
-        for x, word in ((76, "File"), (132, "Edit"), (188, "Sheet"), (252, "Colours"), (332, "Help")):
-            self.write(x, 2, word, BLACK)
+        for x, word in enumerate("File Edit Sheet Colours Help".split()):
+            self.write(84 + 72 * x, 2, word, BLACK)
         self._window(LEFT - 8, TOP - 26, RIGHT - LEFT + 16, BOTTOM - TOP + 34, "HARBOUR.PIC")
         self._window(8, TOP - 26, 56, 26 + 6 * 44 + 8, "")
         for number, tool in enumerate(TOOLS):
@@ -270,10 +267,9 @@ class Painter:
         canvas, planes = self.canvas, self.planes
         canvas.fill_rect(x, y, 40, 38, WHITE)
         canvas.rect(x, y, 40, 38, BLACK)
-        middle = x + 20, y + 19
         shapes = {
             "box": [(x + 9, y + 10), (x + 31, y + 10), (x + 31, y + 28), (x + 9, y + 28)],
-            "disc": _ellipse(*middle, 12, 11),
+            "disc": _ellipse(x + 20, y + 19, 12, 11),
             "area": [(x + 8, y + 29), (x + 17, y + 9), (x + 24, y + 19), (x + 33, y + 29)],
         }
         if tool == "line":
@@ -281,11 +277,10 @@ class Painter:
         elif tool == "text":
             self.write(x + 16, y + 11, "A", BLACK)
         elif tool == "spray":
-            points = [
-                (round(middle[0] + i * 0.28 * cos(i * 2.4)), round(middle[1] + i * 0.28 * sin(i * 2.4)))
-                for i in range(40)
-            ]
-            planes.points(points, BLACK)
+            turns = [(i * 0.28, i * 2.4) for i in range(40)]
+            planes.points(
+                [(round(x + 20 + r * cos(t)), round(y + 19 + r * sin(t))) for r, t in turns], BLACK
+            )
         else:
             planes.spans(_area(shapes[tool]), Ink(WHITE, BLACK, 8))
             planes.masks(_outline(shapes[tool]), BLACK)
@@ -338,7 +333,8 @@ class Painter:
             part = 0.5 - 0.5 * cos(pi * frame / frames)
             self.hide()
             self.planes.masks(drawn, WHITE, xor=True)
-            self.x, self.y = round(from_x + (x - from_x) * part), round(from_y + (y - from_y) * part)
+            self.x = round(from_x + (x - from_x) * part)
+            self.y = round(from_y + (y - from_y) * part)
             drawn = _band(kind, band, (self.x, self.y)) if band else []
             self.planes.masks(drawn, WHITE, xor=True)
             self.show()
@@ -355,10 +351,10 @@ class Painter:
     def choose(self, tool: str, colour: int) -> Slices:
         """Press a tool's button and a colour; the button is inverted while it is down."""
         number = TOOLS.index(tool)
-        if tool != getattr(self, "_tool", None):
+        if tool != self._tool:
             yield from self.go(40, TOP + 24 + 44 * number)
             self.hide()
-            self._invert(getattr(self, "_tool", None))
+            self._invert(self._tool)
             self._invert(tool)
             self._tool = tool
             self.show()
@@ -369,8 +365,9 @@ class Painter:
     def _invert(self, tool: str | None) -> None:
         if tool is not None:
             y = TOP + 4 + 44 * TOOLS.index(tool)
-            rows = [(SCREEN + row * PITCH + byte, 0xFF) for row in range(y, y + 38) for byte in range(2, 7)]
-            self.planes.masks(rows, WHITE, xor=True)
+            corner = SCREEN + y * PITCH + 2
+            masks = [(corner + row * PITCH + byte, 0xFF) for row in range(38) for byte in range(5)]
+            self.planes.masks(masks, WHITE, xor=True)
 
     # --- the tools --------------------------------------------------------------------------------
 
@@ -460,7 +457,7 @@ class Painter:
         self.canvas.fill_rect(LEFT, TOP, RIGHT - LEFT, BOTTOM - TOP, WHITE)
         self.show()
         yield from self.rest(30)
-        yield from self.box(LEFT, TOP, RIGHT, HORIZON, _gradient((NIGHT, BLUE, VIOLET, MAUVE, CORAL, ORANGE, CREAM)))
+        yield from self.box(LEFT, TOP, RIGHT, HORIZON, _gradient(range(NIGHT, CREAM + 1)))
         yield from self.disc(430, HORIZON - 34, 46, 46, Ink(CREAM, WHITE, 6))
         yield from self.spray([(150, 120), (260, 112), (330, 124)], MAUVE, 16, 24)
         yield from self.spray([(400, 150), (500, 140), (590, 148)], CORAL, 14, 24)
@@ -470,14 +467,14 @@ class Painter:
         yield from self.area(
             [(380, HORIZON), (470, 262), (520, 250), (566, 226), (604, 240), (RIGHT, 218),
              (RIGHT, HORIZON)], Ink(BLUE, NIGHT, 8), choose=False)  # fmt: skip
-        yield from self.box(LEFT, HORIZON, RIGHT, BOTTOM, _gradient((CORAL, MAUVE, VIOLET, BLUE, NIGHT)))
+        yield from self.box(LEFT, HORIZON, RIGHT, BOTTOM, _gradient(range(CORAL, BLACK, -1)))
         glitter = [
             ((430 - half, HORIZON + 4 + 8 * row), (430 + half, HORIZON + 4 + 8 * row))
             for row, half in enumerate((40, 30, 34, 18, 26, 10, 16))
         ]
         yield from self.lines(glitter, CREAM)
         yield from self.area(
-            [(196, 346), (330, 346), (352, 330), (320, 378), (222, 378)], Ink(BROWN, BLACK, 4))  # fmt: skip
+            [(188, 340), (230, 346), (300, 346), (352, 334), (322, 378), (220, 378)], Ink(BROWN, BLACK, 4))  # fmt: skip
         yield from self.lines([((266, 345), (266, 178)), ((266, 182), (336, 334))], BROWN)
         yield from self.area([(272, 196), (272, 330), (338, 330)], Ink(WHITE, CREAM, 8))
         yield from self.area([(260, 206), (260, 330), (206, 330)], Ink(CREAM, ORANGE, 6), choose=False)
@@ -487,7 +484,7 @@ class Painter:
              ((564, 138), (574, 130)), ((488, 136), (496, 141)), ((496, 141), (506, 134))], NIGHT)  # fmt: skip
         yield from self.spray([(200, 384), (280, 392), (350, 384)], SKY, 14, 16)
         yield from self.sign(RIGHT - 92, BOTTOM - 20, "vgaemu '92", CREAM)
-        yield from self.go(600, 470)
+        yield from self.go(600, HEIGHT - 20)
         yield from self.rest(STAY)
 
 
