@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import vgaemu
+from vgaemu.display.null import NullDisplay
+from vgaemu.display.report import Close, Key
 from vgaemu.guest.workload import endless
 from vgaemu.machine import NOW_SLICES_A_FRAME, Machine
 
@@ -161,6 +163,37 @@ def test_a_free_guest_that_only_stores_stops_at_its_next_call():
     machine.frame()
     machine.close()
     assert not [t for t in threading.enumerate() if t.name == "vgaemu guest"]
+
+
+def test_a_free_guest_gets_every_frame():
+    slices = []
+
+    @endless
+    def counts(guest):
+        while True:
+            slices.append(1)
+            yield
+
+    with Machine(counts, free=True) as machine:
+        for n in range(1, 101):
+            machine.tick()
+            deadline = time.monotonic() + 5
+            while len(slices) < n and time.monotonic() < deadline:
+                time.sleep(0)
+            assert len(slices) == n
+
+
+def test_ticking_polls_the_display_and_ends_when_it_is_closed():
+    class Closable(NullDisplay):
+        polls = 0
+
+        def poll(self):
+            self.polls += 1
+            return [Close()] if self.polls == 3 else [Key("a", True, "a")]
+
+    with Machine(display=Closable()) as machine:
+        assert [machine.tick() for _ in range(3)] == [True, True, False]
+        assert machine.keys.typed() == "aa"
 
 
 def test_closed_machines_say_so():

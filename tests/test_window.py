@@ -728,17 +728,19 @@ def test_ctrl_c_in_the_terminal_ends_cleanly(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="X11")
-@pytest.mark.parametrize("driver", ["x11", None], ids=["x11", "any"])
-def test_no_display_is_one_line(driver, tmp_path):
+@pytest.mark.parametrize(
+    ("driver", "why"), [("x11", "(SDL: "), (None, "(neither DISPLAY")], ids=["x11", "any"]
+)
+def test_no_display_is_one_line(driver, why, tmp_path):
     file = tmp_path / "text"
     file.write_text("hello\n")
-    nothing = {"DISPLAY": None, "WAYLAND_DISPLAY": None, "XDG_RUNTIME_DIR": str(tmp_path)}
+    nothing = {"DISPLAY": None, "WAYLAND_DISPLAY": None, "XDG_RUNTIME_DIR": None}
     ended = python(
         MAIN, "run", "cat", str(file), "--frames", "2", env=nothing | {"SDL_VIDEODRIVER": driver}
     )
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
-    assert "no display available (SDL: " in ended.stderr
+    assert f"no display available {why}" in ended.stderr
     assert "try --headless" in ended.stderr
 
 
@@ -781,7 +783,7 @@ def x_server(tmp_path):
         pytest.skip("Xvfb is not installed")
     read, write = os.pipe()
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-noreset", "-screen", "0", "1024x768x24", "-nolisten", "tcp"],
+        ["Xvfb", "-displayfd", str(write), "-noreset", "-screen", "0", "1024x768x24"],
         pass_fds=[write], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     os.close(write)

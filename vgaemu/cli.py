@@ -272,6 +272,8 @@ def _run(options: argparse.Namespace) -> int:
             status = 0 if not headless else 130
         except WorkloadError as error:
             raise UsageError(str(error)) from None
+        except DisplayError as error:
+            raise UsageError(f"--display window: {error}") from None
         except Exception as error:
             _print_guest_traceback(error)
             status = 1

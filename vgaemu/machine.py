@@ -153,6 +153,8 @@ class Machine:
         self._paused = False
         self._step_once = False
         self._frame_passed = threading.Condition()
+        #: Frames that a free guest was let run into, counted under the condition.
+        self._released = 0
         self._thread: threading.Thread | None = None
         #: Called with the machine when the user asks for a screenshot.
         self.on_screenshot: Callable[[Machine], None] = save_screenshot
@@ -187,16 +189,19 @@ class Machine:
         """Run some frames, without waiting for a clock.
 
         Returns:
-            False when the guest has ended.
+            False when the guest has ended, or the user closed the display.
 
         Raises:
             Exception: Whatever the guest raised, once its last frame is drawn.
         """
         for _ in range(count):
+            self._poll()
+            if self._close_requested:
+                break
             self.frame()
             if self.ended:
                 break
-        return not self.ended
+        return not (self.ended or self._close_requested)
 
     def frame(self) -> FrameReport:
         """Run one frame: keys, the guest up to its next ``yield``, harvest, draw, present."""
@@ -234,13 +239,11 @@ class Machine:
         Raises:
             Exception: Whatever the guest raised.
         """
-        poll: Callable[[], Iterable[Event]] | None = getattr(self._display, "poll", None)
+        can_be_closed = hasattr(self._display, "poll")
         period_ns = int(1e9 / (FRAME_HZ * speed)) if speed else 0
         due = time.perf_counter_ns()
         while frames is None or self.frames < frames:
-            if poll is not None:
-                for event in poll():
-                    self._handle(event)
+            self._poll()
             if self._close_requested:
                 return
             if self._paused and not self._step_once:
@@ -251,7 +254,7 @@ class Machine:
             self.frame()
             if progress is not None:
                 progress(self.frames)
-            if self.ended and (poll is None or not stay):
+            if self.ended and not (can_be_closed and stay):
                 return
             if period_ns:
                 due = max(due + period_ns, time.perf_counter_ns() - period_ns)
@@ -325,12 +328,12 @@ class Machine:
         assert self._slices is not None
         try:
             while not self._closed:
-                seen = self._loop.frames
+                seen = self._released
                 if next(self._slices) is not Guest.NOW or self._paused:
                     if self.pc is not None:
                         self.pc.pause()
                     with self._frame_passed:
-                        while self._loop.frames == seen and not self._closed:
+                        while self._released == seen and not self._closed:
                             self._frame_passed.wait()
         except (StopIteration, GuestStopped):
             self._done = True
@@ -339,11 +342,18 @@ class Machine:
 
     def _release_thread(self) -> None:
         with self._frame_passed:
+            self._released += 1
             self._frame_passed.notify_all()
 
     def _raise_guest_error(self) -> None:
         if self._guest_error is not None:
             raise self._guest_error
+
+    def _poll(self) -> None:
+        """Take what the user did, from displays that can tell."""
+        poll: Callable[[], Iterable[Event]] | None = getattr(self._display, "poll", None)
+        for event in poll() if poll is not None else ():
+            self._handle(event)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Key):

@@ -654,6 +654,11 @@ _HANDLERS: dict[int, Callable[[WindowDisplay, pygame.event.Event], list[Event]]]
 def _open_display() -> Size:
     """Start SDL's video and nothing else of it; returns the desktop's size."""
     asked = os.environ.get("SDL_VIDEODRIVER")
+    if sys.platform == "linux" and not asked and not SCREENS & os.environ.keys():
+        # SDL would try all its drivers, and some print their own complaints.
+        raise DisplayError(
+            "no display available (neither DISPLAY nor WAYLAND_DISPLAY is set); try --headless"
+        )
     try:
         pygame.display.init()
         driver = pygame.display.get_driver()

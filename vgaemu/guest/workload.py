@@ -114,7 +114,7 @@ class Guest:
         self._vga.copy(src, dst, count)
 
     def set_mode(self, mode: int | str) -> None:
-        """Set a BIOS mode, or a tweaked one by its name in 'vgaemu modes'; text and canvas start anew.
+        """Set a mode: a BIOS number, or a name in 'vgaemu modes'. Text and canvas start anew.
 
         Raises:
             ModeError: There is no such mode.

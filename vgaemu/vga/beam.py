@@ -101,8 +101,9 @@ class WallBeam(Beam):
 class VirtualBeam(Beam):
     """Every look moves the beam on by `step_ns`: the same program always sees the same."""
 
-    #: About a third of a scan line, so that a loop that waits for bit 0 sees every line.
-    STEP_NS = 10_000
+    #: Shorter than the 6.3 us of horizontal blanking in BIOS modes, so that a loop that waits for
+    #: bit 0 sees every line.
+    STEP_NS = 5_000
 
     def __init__(self) -> None:
         self.at_ns = 0

@@ -1,7 +1,7 @@
-"""What the device holds, for people: every register by name with its fields, and the DAC's colours.
+"""What the device holds, for people: every register by name with its fields, and the DAC.
 
-Both only look: no port is read, so no flip-flop moves and no latch loads. Names and fields come from
-the register tables.
+Both only look: no port is read, so no flip-flop moves and no latch loads. Names and fields come
+from the register tables.
 """
 
 from __future__ import annotations
@@ -96,18 +96,21 @@ def _bank_state(vga: Vga, bank: RegisterBank) -> Iterator[str]:
         return
     if bank is vga.attribute:
         address = vga.attribute_address
-        yield (
-            f"     index now {address & 0x1F:02X}h, picture shown {address >> 5 & 1}, next write is "
-            + ("data" if vga.attribute_takes_data else "an index")
-        )
+        yield f"     index now {address & 0x1F:02X}h, picture shown {address >> 5 & 1}"
+        yield f"     the next write is {'data' if vga.attribute_takes_data else 'an index'}"
     else:
         yield f"     index now {bank.index:02X}h"
 
 
 def _row(bank: RegisterBank, row: Register) -> Iterator[str]:
     head = f"{row.index:02X}h  {row.name:25} {bank.values[row.index]:02X}"
-    fields = ", ".join(f"{field.name} {bank[field.name]}" for field in row.fields)
-    for line in wrap(fields.replace(" ", "\xa0").replace(",\xa0", ", "), FIELDS_WIDTH) or [""]:
+    yield from _wrapped(head, [f"{field.name} {bank[field.name]}" for field in row.fields])
+
+
+def _wrapped(head: str, fields: Sequence[str]) -> Iterator[str]:
+    """A register, and its fields beside it, in as many lines as they need."""
+    unbroken = [field.replace(" ", "\xa0") for field in fields]
+    for line in wrap(", ".join(unbroken), FIELDS_WIDTH) or [""]:
         yield f"{head:35} {line}".replace("\xa0", " ").rstrip()
         head = ""
 
@@ -128,17 +131,12 @@ def _dac(vga: Vga) -> Iterator[str]:
 
 def _dispi(vga: Vga) -> Iterator[str]:
     for index, value in enumerate(vga.dispi.values):
-        flags = ""
-        if index == dispi_regs.ENABLE:
-            flags = ", ".join(
-                f"{name} {int(bool(value & flag))}" for flag, name in _DISPI_FLAGS.items()
-            )
-        elif index == dispi_regs.VIRT_HEIGHT:
+        if index == dispi_regs.VIRT_HEIGHT:
             value = vga.dispi.virtual_height
-            flags = str(value)
-        elif index != dispi_regs.ID:
-            flags = str(value)
-        yield f"{index:02X}h  {_DISPI_NAMES[index]:25} {value:04X} {flags}".rstrip()
+        meaning = [] if index == dispi_regs.ID else [str(value)]
+        if index == dispi_regs.ENABLE:
+            meaning = [f"{name} {int(bool(value & flag))}" for flag, name in _DISPI_FLAGS.items()]
+        yield from _wrapped(f"{index:02X}h  {_DISPI_NAMES[index]:25} {value:04X}", meaning)
 
 
 # --- the palette as a picture ---------------------------------------------------------------------

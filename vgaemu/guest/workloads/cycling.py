@@ -41,11 +41,14 @@ class Range:
 
     def at(self, level: Floats | float) -> Floats:
         """Colour numbers for levels of 0..1."""
-        return self.first + np.clip(np.floor(np.asarray(level) * self.count), 0, self.count - 1)
+        step = np.floor(np.asarray(level) * self.count)
+        numbers: Floats = self.first + np.clip(step, 0, self.count - 1)
+        return numbers
 
     def turned(self, phase: Floats) -> Floats:
         """Colour numbers for phases, in colours; they wrap."""
-        return self.first + np.floor(phase) % self.count
+        turned: Floats = self.first + np.floor(phase) % self.count
+        return turned
 
 
 def _ranges() -> dict[str, Range]:
@@ -133,9 +136,7 @@ def _sky(guest: Guest, ranges: dict[str, Range], scene: Floats, x: Floats, y: Fl
     scene[disc] = ranges["moon"].at(1.25 - 0.75 * spots + 0 * y)[disc]
 
 
-def _mountains(
-    guest: Guest, ranges: dict[str, Range], scene: Floats, x: Floats, y: Floats
-) -> None:
+def _mountains(guest: Guest, ranges: dict[str, Range], scene: Floats, x: Floats, y: Floats) -> None:
     for height, base, cell, light in ((64, 118, 90, 0.75), (46, 126, 60, 0.25)):
         top = base - height * ridge(guest.random, WIDTH, cell, 5)
         slope = np.gradient(top)
@@ -246,9 +247,7 @@ def _fire(guest: Guest, ranges: dict[str, Range], scene: Floats, x: Floats, y: F
         scene[sy, sx] = ranges["fire"].first + guest.random.randrange(16)
 
 
-def _fireflies(
-    guest: Guest, ranges: dict[str, Range], scene: Floats, x: Floats, y: Floats
-) -> None:
+def _fireflies(guest: Guest, ranges: dict[str, Range], scene: Floats, x: Floats, y: Floats) -> None:
     for _ in range(26):
         fx, fy = guest.random.randrange(170, WIDTH), guest.random.randrange(140, 190)
         scene[fy, fx] = ranges["fireflies"].first + guest.random.randrange(16)

@@ -1,8 +1,8 @@
 """A history of the PC's screen that scrolls line by line: text moved by preset row scan alone.
 
 A text row is 16 scan lines high. The preset row scan (CRTC 08h) starts the picture inside one, and
-the start address moves on by a row after the last of them, so text glides without a byte stored. The
-heading stands still: line compare shows it from address 0, below the rows that glide. Mode 3.
+the start address moves on by a row after the last of them, so text glides without a byte stored.
+The heading stands still: line compare shows it from address 0, below the rows that glide. Mode 3.
 """
 
 from __future__ import annotations
@@ -19,13 +19,21 @@ HEADING, VIEW = 2, 23
 #: Attributes: years, headlines, words, the line through all, the heading.
 YEAR, HEADLINE, WORDS, LINE, BAR, BAR_DIM = 0x0E, 0x0F, 0x07, 0x08, 0x1F, 0x1B
 #: The colours of these.
-COLOURS = {0: "04060f", 8: "34406c", 7: "9aa4c0", 14: "ffb850", 15: "ffffff", 1: "1c2a5c", 11: "7c94d8"}
+COLOURS = {
+    0: "04060f",
+    8: "34406c",
+    7: "9aa4c0",
+    14: "ffb850",
+    15: "ffffff",
+    1: "1c2a5c",
+    11: "7c94d8",
+}
 
 STORY = (
     ("1981", "MDA", "80x25 characters of 9x14 dots, each one sharp and green. No graphics at all."),
     ("1981", "CGA", "Four colours in 320x200, of which one is a strange magenta; 16 KiB, and snow "
      "when a program writes while the beam reads."),
-    ("1982", "Monochrome graphics", "720x348 dots on the green monitor: tables and graphs at once."),
+    ("1982", "Monochrome graphics", "720x348 dots on the green monitor, for graphs beside tables."),
     ("1984", "EGA", "Sixteen of 64 colours in 640x350. Four planes, latches, write modes: much "
      "work done by the card, for processors that had none to spare. Fonts can be loaded."),
     ("1987", "MCGA", "320x200 in 256 colours, plain bytes one after another. And a DAC: six bits "
@@ -75,7 +83,7 @@ def workload(guest: Guest) -> Slices:
 
 
 def _glide(guest: Guest, line: int) -> None:
-    """Start so many scan lines into the story: the address before the beam goes back, then the row."""
+    """Start so many scan lines into the story: the address, then in retrace the row."""
     row, inside = divmod(line, CELL)
     start = COLUMNS * (HEADING + row)
     while guest.inb(0x3DA) & 8:
@@ -98,8 +106,11 @@ Row = list[tuple[int, str, int]]
 
 
 def _heading() -> Row:
-    place = "preset row scan, start address, line compare"
-    return [(3, "A SHORT HISTORY OF THE PC'S SCREEN", BAR), (COLUMNS - 3 - len(place), place, BAR_DIM)]
+    place = "preset row scan, line compare"
+    return [
+        (3, "A SHORT HISTORY OF THE PC'S SCREEN", BAR),
+        (COLUMNS - 3 - len(place), place, BAR_DIM),
+    ]
 
 
 def _rows() -> list[Row]:

@@ -103,7 +103,7 @@ def _window(land: Picture, at: float) -> Picture:
 
 
 def _over(frame: Picture, layer: Picture) -> None:
-    """Lay a layer over the frame where it is not 0; layers reach up to some row and end below it."""
+    """Lay a layer over the frame where it is not 0; only its rows are looked at."""
     rows = np.flatnonzero(layer.any(axis=1))
     part = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
     np.copyto(frame[part], layer[part], where=layer[part] != 0)

@@ -2,13 +2,14 @@
 
 Write mode 0 with set/reset fills rectangles; mode 1 copies through the latches: the desktop's
 pattern, and what is under the pointer to memory off the screen and back; mode 2 sprays single
-points, the colour in the data; mode 3 takes the data for a mask: letters, patterns, the pointer, and
-with the XOR function the lines that follow the hand until it lets go. 640x480 in 16 colours.
+points, the colour in the data; mode 3 takes the data for a mask: letters, patterns, the pointer,
+and with the XOR function the lines that follow the hand until it lets go. 640x480 in 16 colours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import cos, hypot, pi, sin
 from typing import NamedTuple
 
@@ -211,9 +212,9 @@ POINTER = """
 .....#oo#...
 .....#oo#...
 ......##....
-""".split()
+"""
 #: A pointer at any place lies in so many bytes. It stays above row 464: below begins the pattern.
-POINTER_BYTES = 3
+POINTER_BYTES, POINTER_ROWS = 3, 16
 
 
 class Painter:
@@ -240,7 +241,7 @@ class Painter:
         canvas.fill_rect(0, 0, WIDTH, 18, LIGHT)
         canvas.hline(0, 18, WIDTH, BLACK)
         self.write(12, 2, "Easel", RED)
-        for x, word in enumerate("File Edit Sheet Colours Help".split()):
+        for x, word in enumerate(("File", "Edit", "Sheet", "Colours", "Help")):
             self.write(84 + 72 * x, 2, word, BLACK)
         self._window(LEFT - 8, TOP - 26, RIGHT - LEFT + 16, BOTTOM - TOP + 34, "HARBOUR.PIC")
         self._window(8, TOP - 26, 56, 26 + 6 * 44 + 8, "")
@@ -302,12 +303,12 @@ class Painter:
     def show(self) -> None:
         """Save what is there to memory off the screen, then draw the pointer."""
         at = SCREEN + self.y * PITCH + self.x // 8
-        rows = [(at + row * PITCH, UNDER + row * POINTER_BYTES) for row in range(len(POINTER))]
+        rows = [(at + row * PITCH, UNDER + row * POINTER_BYTES) for row in range(POINTER_ROWS)]
         self.planes.move(rows, POINTER_BYTES)
         self._under = at
         for mark, colour in (("o", WHITE), ("#", BLACK)):
             masks = []
-            for row, dots in enumerate(POINTER):
+            for row, dots in enumerate(POINTER.split()):
                 bits = int("".join("1" if dot == mark else "0" for dot in dots).ljust(24, "0"), 2)
                 bits >>= self.x & 7
                 for byte in range(POINTER_BYTES):
@@ -319,7 +320,7 @@ class Painter:
     def hide(self) -> None:
         """What was under the pointer comes back, all planes at once."""
         if self._under is not None:
-            rows = range(len(POINTER))
+            rows = range(POINTER_ROWS)
             pairs = [(UNDER + row * POINTER_BYTES, self._under + row * PITCH) for row in rows]
             self.planes.move(pairs, POINTER_BYTES)
             self._under = None
@@ -421,7 +422,7 @@ class Painter:
         """Points around the hand, thrown by chance."""
         yield from self.choose("spray", colour)
         yield from self.go(*way[0])
-        for a, b in zip(way, way[1:], strict=False):
+        for a, b in pairwise(way):
             frames = max(round(hypot(b[0] - a[0], b[1] - a[1]) / 5), 1)
             for frame in range(frames):
                 self.hide()
@@ -473,15 +474,17 @@ class Painter:
             for row, half in enumerate((40, 30, 34, 18, 26, 10, 16))
         ]
         yield from self.lines(glitter, CREAM)
-        yield from self.area(
-            [(188, 340), (230, 346), (300, 346), (352, 334), (322, 378), (220, 378)], Ink(BROWN, BLACK, 4))  # fmt: skip
+        hull = [(188, 340), (230, 346), (300, 346), (352, 334), (322, 378), (220, 378)]
+        yield from self.area(hull, Ink(BROWN, BLACK, 4))
         yield from self.lines([((266, 345), (266, 178)), ((266, 182), (336, 334))], BROWN)
         yield from self.area([(272, 196), (272, 330), (338, 330)], Ink(WHITE, CREAM, 8))
-        yield from self.area([(260, 206), (260, 330), (206, 330)], Ink(CREAM, ORANGE, 6), choose=False)
+        yield from self.area(
+            [(260, 206), (260, 330), (206, 330)], Ink(CREAM, ORANGE, 6), choose=False
+        )
         yield from self.area([(266, 178), (266, 190), (290, 184)], Ink(RED), choose=False)
-        yield from self.lines(
-            [((520, 110), (532, 118)), ((532, 118), (546, 108)), ((556, 132), (564, 138)),
-             ((564, 138), (574, 130)), ((488, 136), (496, 141)), ((496, 141), (506, 134))], NIGHT)  # fmt: skip
+        for x, y in ((520, 110), (556, 132), (488, 136)):
+            middle = (x + 10, y + 7)
+            yield from self.lines([((x, y), middle), (middle, (x + 22, y - 2))], NIGHT)
         yield from self.spray([(200, 384), (280, 392), (350, 384)], SKY, 14, 16)
         yield from self.sign(RIGHT - 92, BOTTOM - 20, "vgaemu '92", CREAM)
         yield from self.go(600, HEIGHT - 20)
@@ -502,6 +505,6 @@ def _gradient(colours: Sequence[int], steps: int = 8) -> list[Ink]:
     """Each colour into the next."""
     return [
         Ink(first, second, 16 * step // steps)
-        for first, second in zip(colours, colours[1:], strict=False)
+        for first, second in pairwise(colours)
         for step in range(steps)
     ]

@@ -1,9 +1,10 @@
-"""A sea chart under a moving view: smooth panning by registers, over a status bar that stands still.
+"""A sea chart panned smoothly by registers alone, above a status bar that stands still.
 
-The chart is 640 x 368 pixels, larger than the screen, and is stored once. What is shown follows from
-start address (rows and groups of four pixels), pel panning (the pixels between) and offset (its
-width). Line compare starts the picture anew at address 0 for the bar, which attribute mode control
-bit 5 keeps from being panned. Only the bar's figures are ever stored again. 320x240, unchained.
+The chart is 640 x 368 pixels, larger than the screen, and is stored once. What is shown follows
+from start address (rows and groups of four pixels), pel panning (the pixels between) and offset
+(its width). Line compare starts the picture anew at address 0 for the bar, which attribute mode
+control bit 5 keeps from being panned. Only the bar's figures are ever stored again. 320x240,
+unchained.
 """
 
 from __future__ import annotations
@@ -33,11 +34,13 @@ Picture = NDArray[np.uint8]
 
 SEA, SEA_COLOURS = 16, 48
 SHORE, SHORE_COLOURS = 64, 8
-LAND, LAND_COLOURS = 72, 96
+LAND, LAND_SHADES = 72, 8
 SNOW, SNOW_COLOURS = 168, 16
 FOREST, FOREST_COLOURS = 184, 12
 INK, PAPER, PAPER_COLOURS = 200, 201, 16
 RED = 220
+#: Colours by height: beach, meadow, forest, heath, rock. Each has `LAND_SHADES` lights.
+HEIGHTS = "e8d8a0 c8c880 98b458 78a048 689444 6c8c48 80904c 988c54 a08458 947454 8c7864 988c80"
 #: Height of the land above which there is snow, and forests end (0 the sea, 1 the highest peak).
 SNOW_LINE, TREE_LINE = 0.70, 0.42
 
@@ -101,7 +104,7 @@ def _pan(guest: Guest, x: int, y: int) -> None:
 def _bar(chart: Picture) -> Picture:
     y, x = np.mgrid[0:BAR, 0:WIDTH].astype(np.float64)
     level = 0.62 - 0.010 * y + dither((BAR, WIDTH)) / 10
-    bar = (PAPER + np.clip(level, 0, 0.99) * PAPER_COLOURS).astype(np.uint8)
+    bar: Picture = (PAPER + np.clip(level, 0, 0.99) * PAPER_COLOURS).astype(np.uint8)
     bar[0], bar[1], bar[-1] = INK, PAPER + 15, PAPER + 3
     bar[MINI_Y - 1 : MINI_Y + MINI_HEIGHT + 1, MINI_X - 1 : MINI_X + MINI_WIDTH + 1] = INK
     bar[MINI_Y : MINI_Y + MINI_HEIGHT, MINI_X : MINI_X + MINI_WIDTH] = _shrunk(chart)
@@ -113,11 +116,13 @@ def _bar(chart: Picture) -> Picture:
     for turn, long in ((np.pi / 4, 10), (0.0, 16)):
         sector = (angle - turn + np.pi / 4) % (np.pi / 2) - np.pi / 4
         # A point is a triangle from the middle; one half of it is dark.
-        inside = np.abs(np.tan(sector)) * away * np.cos(sector) < (long - away * np.cos(sector)) * 0.28
+        inside = (
+            np.abs(np.tan(sector)) * away * np.cos(sector) < (long - away * np.cos(sector)) * 0.28
+        )
         inside &= away * np.cos(sector) < long
         bar[inside & (sector >= 0)] = INK
         bar[inside & (sector < 0)] = PAPER + 15 if long > 10 else PAPER + 6
-    bar[(np.abs(away - 18) < 0.5)] = INK
+    bar[np.abs(away - 18) < 0.5] = INK
     bar[1:5, 20:25] = PAPER + 10
     for row, columns in ((1, (20, 24)), (2, (20, 21, 24)), (3, (20, 22, 24)), (4, (20, 23, 24))):
         bar[row, list(columns)] = RED
@@ -129,7 +134,8 @@ def _bar(chart: Picture) -> Picture:
 def _shrunk(chart: Picture) -> Picture:
     rows = (np.arange(MINI_HEIGHT) * MINI_SCALE + MINI_SCALE / 2).astype(np.intp)
     columns = (np.arange(MINI_WIDTH) * MINI_SCALE + MINI_SCALE / 2).astype(np.intp)
-    return chart[rows][:, columns]
+    small: Picture = chart[rows][:, columns]
+    return small
 
 
 def _figures(surface: UnchainedSurface, bar: Picture, x: int, y: int) -> None:
@@ -147,7 +153,9 @@ def _figures(surface: UnchainedSurface, bar: Picture, x: int, y: int) -> None:
         surface.put(first, MINI_Y, now[MINI_Y : MINI_Y + MINI_HEIGHT, first:end])
 
 
-def _write(picture: Picture, x: int, y: int, text: str, colour: int, halo: int | None = None) -> None:
+def _write(
+    picture: Picture, x: int, y: int, text: str, colour: int, halo: int | None = None
+) -> None:
     """Write into a picture; a halo keeps letters readable on any ground."""
     codes = np.frombuffer(to_cp437(text), np.uint8)
     dots = np.unpackbits(bundled_font(8)[codes].T, axis=1).astype(bool)
@@ -178,13 +186,13 @@ COURSE = ((170, 359), (200, 290), (250, 216), (288, 130), (356, 74), (436, 16), 
 def _chart(random: Random) -> Picture:
     shape = CHART_HEIGHT, CHART_WIDTH
     y, x = np.mgrid[0:CHART_HEIGHT, 0:CHART_WIDTH].astype(np.float64)
-    shift_x = 120 * (noise(random, *shape, 80, 5) - 0.5)
-    shift_y = 120 * (noise(random, *shape, 80, 5) - 0.5)
+    shift_x = 120 * (noise(random, CHART_HEIGHT, CHART_WIDTH, 80, 5) - 0.5)
+    shift_y = 120 * (noise(random, CHART_HEIGHT, CHART_WIDTH, 80, 5) - 0.5)
     rise = np.full(shape, -1.0)
     for cx, cy, size, high in ISLANDS:
         away = np.hypot(x + shift_x - cx, y + shift_y - cy) / size
         rise = np.maximum(rise, high * (1 - away**1.3))
-    rough = noise(random, *shape, 90, 6) - 0.5
+    rough = noise(random, CHART_HEIGHT, CHART_WIDTH, 90, 6) - 0.5
     land = rise * 0.80 + 0.75 * rough
     land -= 0.06
     height = np.where(land > 0, land / land.max(), land)
@@ -197,7 +205,7 @@ def _chart(random: Random) -> Picture:
 def _sea(random: Random, height: Floats) -> Picture:
     """Lighter towards the shore, with a line around it, as on a chart."""
     depth = np.clip(-height * 1.25, 0, 1) ** 0.6
-    swell = noise(random, height.shape[0] * 3, height.shape[1], 20, 3)[::3] - 0.5
+    swell = noise(random, CHART_HEIGHT * 3, CHART_WIDTH, 20, 3)[::3] - 0.5
     level = 0.98 - depth + 0.10 * swell
     sea = SEA + np.clip(level * SEA_COLOURS + 1.4 * dither(height.shape), 0, SEA_COLOURS - 1)
     surf = height > -0.055 + 0.02 * swell
@@ -209,12 +217,11 @@ def _ground(random: Random, chart: Picture, height: Floats) -> None:
     """Colours by height, lit from the upper left: beach, meadow, heath, rock, snow."""
     dy, dx = np.gradient(height * 60)
     light = np.clip(0.60 + 0.28 * dx + 0.34 * dy, 0.05, 1)
-    fine = noise(random, *height.shape, 5, 2) - 0.5
-    # Twelve steps of height with eight lights each.
+    fine = noise(random, CHART_HEIGHT, CHART_WIDTH, 5, 2) - 0.5
     step = np.clip((height + 0.02 * fine) / SNOW_LINE * 12, 0, 11).astype(np.intp)
     shade = np.clip(light * 8 + dither(height.shape) + fine, 0, 7).astype(np.intp)
     ground = height > 0
-    chart[ground] = (LAND + 8 * step + shade)[ground]
+    chart[ground] = (LAND + LAND_SHADES * step + shade)[ground]
     snow = height + 0.05 * fine > SNOW_LINE
     level = np.clip(light * SNOW_COLOURS + dither(height.shape), 0, SNOW_COLOURS - 1)
     chart[snow] = (SNOW + level).astype(np.uint8)[snow]
@@ -222,7 +229,7 @@ def _ground(random: Random, chart: Picture, height: Floats) -> None:
 
 
 def _forests(random: Random, chart: Picture, height: Floats, light: Floats) -> None:
-    woods = noise(random, *height.shape, 46, 3)
+    woods = noise(random, CHART_HEIGHT, CHART_WIDTH, 46, 3)
     for _ in range(9000):
         x, y = random.randrange(3, CHART_WIDTH - 3), random.randrange(4, CHART_HEIGHT - 3)
         if not (0.045 < height[y, x] < TREE_LINE and woods[y, x] > 0.53):
@@ -261,12 +268,9 @@ def _marks(chart: Picture, height: Floats) -> None:
 
 def _palette() -> Floats:
     """Colours from `SEA` on."""
-    heights = (
-        "e8d8a0 c8c880 98b458 78a048 689444 6c8c48 80904c 988c54 a08458 947454 8c7864 988c80"
-    ).split()
     ground = [
-        ramp(f"{_scaled(stop, 0.38)} {stop} {_scaled(stop, 1.22)}", LAND_COLOURS // len(heights))
-        for stop in heights
+        ramp(f"{_scaled(stop, 0.38)} {stop} {_scaled(stop, 1.22)}", LAND_SHADES)
+        for stop in HEIGHTS.split()
     ]
     return np.concatenate(
         [

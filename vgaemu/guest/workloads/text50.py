@@ -1,8 +1,9 @@
 """A file manager in 80x50 text: the 8x8 font in 400 lines, blinking, then sixteen backgrounds.
 
 The mode is 80x25 with another font in plane 2 and cells of eight lines (maximum scan line 7). The
-manager walks through a directory, tags and copies files, and looks at one that shows all attributes:
-with attribute mode control bit 3 set, attribute bit 7 blinks; with it clear, backgrounds are bright.
+manager walks through a directory, tags and copies files, and looks at one that shows all
+attributes: with attribute mode control bit 3 set, attribute bit 7 blinks; with it clear,
+backgrounds are bright.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ FRAME, TITLE, FILES, FOLDER, TAGGED, CURSOR, CURSOR_TAGGED = (
 MENU, MENU_KEY, KEYS, KEYS_NUMBER, PROMPT = 0x30, 0x3E, 0x30, 0x07, 0x07
 DIALOG, DIALOG_BRIGHT, BAR, SHADOW, BLINKS, VIEWER = 0x70, 0x7F, 0x71, 0x08, 0xF4, 0x17
 
-FUNCTIONS = "Help Menu View Edit Copy Move Mkdir Delete Setup Quit".split()
-FOLDERS = "ASM BACKUP DEMOS DOCS FONTS GAMES PICTURES SOUND TAPES UTIL".split()
+FUNCTIONS = "Help Menu View Edit Copy Move Mkdir Delete Setup Quit"
+FOLDERS = "ASM BACKUP DEMOS DOCS FONTS GAMES PICTURES SOUND TAPES UTIL"
 #: name, bytes; the dates are made up in order.
 NAMES = """AUTOEXEC.BAT 312  BALLS.EXE 18944  BANK.ASM 4211  BITMASK.DOC 9120  BLINK.DOC 2048
 CHAIN4.ASM 7730  CLOCK.COM 1402  COLOURS.PAL 768  CONFIG.SYS 204  COPPER.EXE 26112
@@ -37,7 +38,7 @@ LATCH.ASM 2980  LETTER.TXT 1844  LIFE.COM 1988  LINES.PAS 5140  MAKEFILE 611
 MODES.TBL 960  MODEX.ASM 11207  MOUSE.SYS 13824  PAGE.ASM 4472  PALETTE.DOC 15360
 PLANES.C 8856  PLASMA.EXE 22528  README 3312  RETRACE.ASM 1290  SCROLL.ASM 6633
 SPLIT.ASM 2871  SPRITES.DAT 57600  STARS.COM 742  TUNNEL.EXE 19456  TWEAK.EXE 40960
-VGA.H 7424  VIEW.EXE 28160  WAVES.SND 88200  WRITE3.ASM 2214""".split()
+VGA.H 7424  VIEW.EXE 28160  WAVES.SND 88200  WRITE3.ASM 2214"""
 
 Cells = NDArray[np.uint8]
 
@@ -248,8 +249,9 @@ def _folders(names: list[str]) -> list[Entry]:
 
 def _directory(guest: Guest) -> list[Entry]:
     random = guest.random
-    entries = _folders(["..", *FOLDERS[:3]])
-    for name, size in zip(NAMES[::2], NAMES[1::2], strict=True):
+    names = NAMES.split()
+    entries = _folders(["..", *FOLDERS.split()[:3]])
+    for name, size in zip(names[::2], names[1::2], strict=True):
         date = f"{random.randint(1, 28):2}-{random.randint(1, 12):02}-{random.randint(87, 92)}"
         time = f"{random.randint(7, 23):2}:{random.randint(0, 59):02}"
         entries.append(Entry(name, int(size), date, time))
@@ -292,7 +294,7 @@ def _top_and_bottom(guest: Guest, screen: Screen, here: Panel, minutes: int) -> 
     screen.write(76, 0, f"{minutes % 60:02}", MENU)
     screen.write(0, ROWS - 2, f"{here.path}>".ljust(COLUMNS), PROMPT)
     screen.write(0, ROWS - 1, " " * COLUMNS, KEYS_NUMBER)
-    for i, name in enumerate(FUNCTIONS):
+    for i, name in enumerate(FUNCTIONS.split()):
         screen.write(8 * i, ROWS - 1, f"{i + 1:2}", KEYS_NUMBER)
         screen.write(8 * i + 2, ROWS - 1, f"{name:6}", KEYS)
     guest.text.move(len(here.path) + 1, ROWS - 2)

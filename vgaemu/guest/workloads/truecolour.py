@@ -116,7 +116,8 @@ def _inside(box: Box) -> Box | None:
 def _packed(scene: NDArray[np.float32]) -> NDArray[np.uint32]:
     """Light of 0..1 as 0x00RRGGBB."""
     channels = (np.minimum(scene, 1.0) * 255 + 0.5).astype(np.uint32)
-    packed: NDArray[np.uint32] = channels[..., 0] << 16 | channels[..., 1] << 8 | channels[..., 2]
+    weights = np.array([1 << 16, 1 << 8, 1], np.uint32)
+    packed: NDArray[np.uint32] = (channels * weights).sum(axis=2, dtype=np.uint32)
     return packed
 
 
@@ -152,9 +153,12 @@ def _bubble(random: Random, radius: int) -> Sprite:
     # The film's light and its mirror image differ by the way through it: colours of thin films.
     way = 2.1 + 1.5 * (y + 1) + 1.6 * swirl + 1.3 * z
     film = np.stack([0.5 + 0.5 * np.cos(2 * np.pi * way * k) for k in (0.78, 0.95, 1.18)], axis=2)
-    sky = ramp("ffe8d0 ffd0b8 d8b8e0 90a0f0 c8e0ff", 256)[
-        np.clip((1 - (y + 1) / 2) * 255, 0, 255).astype(np.intp)
-    ] / 255
+    sky = (
+        ramp("ffe8d0 ffd0b8 d8b8e0 90a0f0 c8e0ff", 256)[
+            np.clip((1 - (y + 1) / 2) * 255, 0, 255).astype(np.intp)
+        ]
+        / 255
+    )
     light = fresnel[..., None] * (0.30 * sky + 0.80 * film)
     facing = LIGHT[0] * x + LIGHT[1] * y + LIGHT[2] * z
     behind = -LIGHT[0] * x - LIGHT[1] * y + LIGHT[2] * z  # seen through it, upside down
@@ -183,9 +187,12 @@ def _background(random: Random) -> NDArray[np.float32]:
     wide = noise(random, horizon * 4, WIDTH, 300, 6)[::4]
     low = np.linspace(0.0, 1.0, horizon)[:, None]
     cloud = np.clip((wide - 0.52 + 0.06 * low) * 4.2, 0, 1) * np.clip(low * 2.2, 0.15, 1)
-    lit = ramp("38407c 8c5c9c f08080 ffc880", 256)[
-        np.clip((low + 0.5 * np.exp(-away / 240)) * 200, 0, 255).astype(np.intp)
-    ] / 255
+    lit = (
+        ramp("38407c 8c5c9c f08080 ffc880", 256)[
+            np.clip((low + 0.5 * np.exp(-away / 240)) * 200, 0, 255).astype(np.intp)
+        ]
+        / 255
+    )
     scene[:horizon] += (lit - scene[:horizon]) * (cloud * 0.75)[..., None]
     scene[:horizon][away < 40] = np.array([1.0, 0.95, 0.80])
     soft = np.clip(41.5 - away, 0, 1)[..., None]

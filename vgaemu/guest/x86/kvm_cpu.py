@@ -347,11 +347,12 @@ class KvmCpu(Cpu):
                 return log
             words = words.copy()
             if window is not None and self._window is not None:
-                # The window shows VRAM from a multiple of 64 KiB on, 16 pages: it lies in one word.
-                first = self._window[2] >> PAGE_SHIFT
-                for i, word in enumerate(window.tolist()):
-                    at = first + 64 * i
-                    words[at >> 6] |= np.uint64(word << (at & 63) & (1 << 64) - 1)
+                shift, at = self._window[2] >> PAGE_SHIFT & 63, self._window[2] >> PAGE_SHIFT + 6
+                # 8 or 16 pages, so one word of the window's log and two of the slot's at most.
+                bits = int(window[0]) << shift
+                words[at] |= np.uint64(bits & (1 << 64) - 1)
+                if bits >> 64:
+                    words[at + 1] |= np.uint64(bits >> 64)
             return log | DirtyLog(log.npages, words=words)
 
     def close(self) -> None:

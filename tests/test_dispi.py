@@ -1,0 +1,138 @@
+"""Bochs DISPI: registers, banks, clears, and pictures up to the largest."""
+
+import numpy as np
+import pytest
+from shadow import Watched
+
+from vgaemu.memslot import Memslot
+from vgaemu.vga import dispi
+from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.modes import set_mode
+
+
+class Card(Vga):
+    """A VGA with DISPI registers by name."""
+
+    def __init__(self, mib=16):
+        super().__init__(Memslot(mib << 8))
+        set_mode(self, 0x13)
+
+    def set(self, **values):
+        for name, value in values.items():
+            self.outw(0x1CE, getattr(dispi, name))
+            self.outw(0x1CF, value)
+
+    def get(self, name):
+        self.outw(0x1CE, getattr(dispi, name))
+        return self.inw(0x1CF)
+
+
+def test_the_id_can_be_lowered_and_nothing_else():
+    card = Card()
+    assert card.get("ID") == 0xB0C5
+    for wanted, kept in ((0xB0C0, 0xB0C0), (0x1234, 0xB0C0), (0xB0C6, 0xB0C0), (0xB0C4, 0xB0C4)):
+        card.set(ID=wanted)
+        assert card.get("ID") == kept
+
+
+def test_getcaps_reports_the_largest_picture_without_losing_the_values():
+    card = Card()
+    card.set(XRES=640, YRES=480, BPP=16, ENABLE=dispi.GETCAPS)
+    assert [card.get(n) for n in ("XRES", "YRES", "BPP")] == [2560, 1600, 32]
+    card.set(ENABLE=0)
+    assert [card.get(n) for n in ("XRES", "YRES", "BPP")] == [640, 480, 16]
+
+
+def test_memory_size_and_virtual_height():
+    card = Card(mib=8)
+    card.set(XRES=1024, YRES=768, BPP=32, ENABLE=0x41)
+    assert card.get("MEMORY_64K") == 128
+    assert card.get("VIRT_HEIGHT") == (8 << 20) // 4096
+    card.set(VIRT_WIDTH=2048)
+    assert card.get("VIRT_HEIGHT") == (8 << 20) // 8192
+    card.set(VIRT_WIDTH=4096)  # 512 lines would be left
+    assert card.get("VIRT_WIDTH") == 2048
+
+
+def test_sizes_are_fixed_while_the_mode_is_on():
+    card = Card()
+    card.set(XRES=640, YRES=480, BPP=8, ENABLE=1)
+    card.set(XRES=320, YRES=200, BPP=32)
+    assert [card.get(n) for n in ("XRES", "YRES", "BPP")] == [640, 480, 8]
+
+
+def test_a_picture_that_does_not_fit_vram_is_not_switched_on():
+    card = Card(mib=1)
+    card.set(XRES=1024, YRES=768, BPP=32, ENABLE=1)
+    assert not card.get("ENABLE") & 1
+    assert not card.dispi.enabled
+
+
+@pytest.mark.parametrize("flag", [0, dispi.NO_CLEAR])
+def test_switching_on_clears_the_picture_unless_told_not_to(flag):
+    card = Card()
+    card.store(LFB_GPA, b"\x55" * 640 * 400)
+    card.set(XRES=640, YRES=400, BPP=8, ENABLE=0x41 | flag)
+    assert (card.load(LFB_GPA, 640 * 400) == bytes(640 * 400)) == (not flag)
+
+
+def test_banks_move_the_window_and_stay_inside_vram():
+    card = Card()
+    card.set(XRES=640, YRES=480, BPP=8, ENABLE=1)
+    for bank in (0, 3, 255):
+        card.set(BANK=bank)
+        card.store(0xA0000 + 5, bytes((bank,)))
+        assert card.load(LFB_GPA + bank * 0x10000 + 5, 1) == bytes((bank,))
+        assert card.window(0xA0000) == bank * 0x10000
+    card.set(ENABLE=1 | dispi.BANK_32K)
+    card.set(BANK=3)
+    card.store(0xA0000, b"\x77")
+    assert card.load(LFB_GPA + 3 * 0x8000, 1) == b"\x77"
+
+
+@pytest.mark.parametrize("bpp", [4, 8, 15, 16, 24, 32])
+def test_virtual_screens_pan_to_the_pixel_and_redraw_exactly(bpp):
+    card = Card()
+    card.set(XRES=320, YRES=200, BPP=bpp, ENABLE=0x41, VIRT_WIDTH=400)
+    watched = Watched(card)
+    watched.frame()
+    rng = np.random.default_rng(bpp)
+    if bpp == 4:
+        for plane in range(4):
+            card.outw(0x3C4, 0x02 | 0x100 << plane)
+            card.store(0xA0000, rng.integers(0, 256, 12000, dtype=np.uint8).tobytes())
+        card.outw(0x3C4, 0x0F02)
+    else:
+        card.store(LFB_GPA, rng.integers(0, 256, 400 * 240 * 4, dtype=np.uint8).tobytes())
+    watched.frame()
+    whole = {}
+    for x, y in ((0, 0), (1, 0), (7, 3), (80, 40)):
+        card.set(X_OFFSET=x, Y_OFFSET=y)
+        watched.frame()
+        whole[x, y] = watched.display.frame.copy()
+    assert np.array_equal(whole[0, 0][3:, 7:], whole[7, 3][:-3, :-7])
+    assert np.array_equal(whole[0, 0][40:, 80:], whole[80, 40][:-40, :-80])
+    assert np.array_equal(whole[0, 0][:, 1:], whole[1, 0][:, :-1])
+
+
+def test_the_largest_picture_fits_the_default_vram():
+    card = Card()
+    card.set(XRES=2560, YRES=1600, BPP=32, ENABLE=0x41)
+    assert card.dispi.enabled
+    watched = Watched(card)
+    card.store(LFB_GPA + (2560 * 1600 - 1) * 4, b"\x11\x22\x33\x00")
+    watched.frame()
+    assert watched.display.frame[1599, 2559] == 0x332211
+
+
+def test_switching_off_returns_to_the_vga_picture():
+    card = Card()
+    watched = Watched(card)
+    card.store(0xA0000, b"\x0f" * 64000)
+    watched.frame()
+    before = watched.display.frame.copy()
+    card.set(XRES=640, YRES=400, BPP=8, ENABLE=1 | dispi.NO_CLEAR)
+    watched.frame()
+    card.set(ENABLE=0)
+    watched.frame()
+    assert np.array_equal(watched.display.frame, before)
