@@ -33,7 +33,8 @@ def test_a_headless_run_writes_picture_text_and_statistics(capsys, tmp_path, tex
     shot, dump, stats = tmp_path / "o.png", tmp_path / "o.txt", tmp_path / "o.json"
     status, out, err = run(
         capsys, "run", "cat", text_file, "--headless", "--frames", "300",
-        "--screenshot", str(shot), "--dump-text", str(dump), "--stats", str(stats), "--stats-frames",
+        "--screenshot", str(shot), "--dump-text", str(dump), "--stats", str(stats),
+        "--stats-frames",
     )  # fmt: skip
     assert (status, err) == (0, "")
     assert "harvest" in out

@@ -45,8 +45,8 @@ _HOMES = {
 __all__ = [
     "DirtyLog",
     "Display",
-    "FrameReport",
     "FontError",
+    "FrameReport",
     "Guest",
     "GuestStopped",
     "Machine",
