@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from itertools import pairwise
 
@@ -105,6 +106,20 @@ def enlarged(frame, window):
     rows = [y * height // view.height for y in range(view.height)]
     columns = [x * width // view.width for x in range(view.width)]
     return frame[rows][:, columns]
+
+
+@pytest.mark.parametrize("panel", [True, False])
+def test_a_border_of_the_overscan_colour_lies_around_the_picture(open_window, panel):
+    info = replace(TEXT, border_colour=0x0055AA)
+    window = open_window(info, scale=1, panel=panel, border=24)
+    frame = picture(info)
+    window.update(frame, whole(info), report(whole(info)))
+    view = window.viewport
+    assert (view.x, view.y) == (24, 24)
+    assert (pixels()[:24, : view.width + 48] == 0x0055AA).all()
+    assert (pixels()[24 : 24 + view.height, :24] == 0x0055AA).all()
+    assert (pixels()[24 : 24 + view.height, view.x + view.width :] == 0x0055AA).all()
+    assert np.array_equal(shown(window), enlarged(frame, window))
 
 
 # --- sizes --------------------------------------------------------------------------------------

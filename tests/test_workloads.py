@@ -65,6 +65,16 @@ def test_rectangles_are_enough(name, tmp_path):
         check_frames(machine, shadow, FRAMES)
 
 
+@pytest.mark.parametrize(
+    ("name", "frames"), [("planar", 1500), ("text50", 900), ("cga", 900), ("svga", 450)]
+)
+def test_rectangles_are_enough_further_on(name, frames, tmp_path):
+    """What these show first is not all that they do."""
+    shadow = ShadowDisplay()
+    with start(name, tmp_path, display=shadow) as machine:
+        check_frames(machine, shadow, frames, every=19)
+
+
 @pytest.mark.parametrize("keeper", KEEPERS)
 @pytest.mark.parametrize("span_pages", [64, 32, 16, 8])
 @pytest.mark.parametrize("name", ["sprites", "life"])
@@ -118,7 +128,13 @@ def test_those_that_end(name):
     assert not getattr(find_workload(name), "endless", False)
 
 
-@pytest.mark.parametrize("name", ["life", "plasma", "sprites", "tunnel", "typing"])
+ENDLESS = [
+    "cga", "cycling", "history", "life", "modex", "planar", "plasma", "splitscreen", "sprites",
+    "svga", "text50", "truecolour", "tunnel", "typing",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENDLESS)
 def test_those_that_do_not(name, capsys):
     assert find_workload(name).endless
     assert main(["run", name, "--headless"]) == 2
@@ -212,6 +228,121 @@ def test_life_glider_comes_back_on_a_torus():
     for _ in range(4 * 8):
         later = life.next_generation(later)
     assert np.array_equal(later, world)
+
+
+def registers_during(machine, frames, field):
+    """Values that a register field takes."""
+    seen = set()
+    for _ in range(frames):
+        machine.frame()
+        seen.add(field(machine.vga))
+    return seen
+
+
+def test_cycling_and_history_dirty_no_page_after_the_first():
+    for name in ("cycling", "history"):
+        with vgaemu.Machine(name) as machine:
+            machine.tick()
+            assert not any(len(machine.frame().dirty_pages) for _ in range(40)), name
+
+
+def test_history_glides_by_single_scan_lines():
+    with vgaemu.Machine("history") as machine:
+        machine.tick(10)
+        assert registers_during(machine, 40, lambda vga: vga.crtc["preset_row"]) == set(range(16))
+        machine.tick(200)
+        before = machine.screen.frame.copy()
+        machine.tick()
+        after = machine.screen.frame
+        bottom = 368  # the heading stands still
+        assert np.array_equal(after[: bottom - 1], before[1:bottom])
+        assert np.array_equal(after[bottom:], before[bottom:])
+
+
+def test_modex_never_draws_on_the_page_that_is_shown():
+    with vgaemu.Machine("modex") as machine:
+        machine.tick(5)
+        for _ in range(6):
+            shown = machine.screen.scanout.geometry.start
+            pages = machine.frame().dirty_pages
+            rows = machine.screen.scanout.geometry.pitch * machine.screen.scanout.height
+            assert not np.isin(pages, np.arange(shown // 1024 + 1, (shown + rows) // 1024)).any()
+            assert machine.screen.scanout.geometry.start != shown
+
+
+def test_splitscreen_moves_the_chart_and_not_the_bar():
+    with vgaemu.Machine("splitscreen") as machine:
+        machine.tick(30)
+        pans = registers_during(machine, 40, lambda vga: vga.attribute["pel_panning"])
+        assert pans == {0, 2, 4, 6}
+        before = machine.screen.frame.copy()
+        report = machine.frame()
+        assert len(report.dirty_pages) <= 10  # the figures
+        still = slice(0, 50), slice(130, 250)
+        assert np.array_equal(machine.screen.frame[200:][still], before[200:][still])
+        assert not np.array_equal(machine.screen.frame[:200], before[:200])
+
+
+def test_svga_uses_every_bank():
+    with vgaemu.Machine("svga") as machine:
+        # 300 KiB end in the fifth.
+        assert registers_during(machine, 80, lambda vga: vga.dispi.values[5]) == set(range(5))
+        assert (machine.screen.frame[-1] != machine.screen.frame[0]).any()
+
+
+def test_planar_uses_every_write_mode(monkeypatch):
+    modes = set()
+    with vgaemu.Machine("planar") as machine:
+        store = machine.vga.store
+
+        def watched(gpa, data):
+            modes.add(machine.vga.graphics["write_mode"])
+            store(gpa, data)
+
+        monkeypatch.setattr(machine.vga, "store", watched)
+        machine.tick(30)
+    assert modes == {0, 1, 2, 3}
+
+
+def test_planar_takes_back_what_it_drew_by_xor_and_the_pointer():
+    """The sheet is white again wherever the hand has passed, however often."""
+    with vgaemu.Machine("planar") as machine:
+        machine.tick(1)
+        sheet = slice(60, 415), slice(95, 615)
+        white = machine.screen.frame[sheet][0, 0]
+        machine.tick(60)
+        assert (machine.screen.frame[sheet] == white).all()
+
+
+def test_cga_keeps_to_four_colours_and_reaches_both_banks():
+    with vgaemu.Machine("cga") as machine:
+        machine.tick(8)
+        banks = set()
+        for _ in range(30):
+            banks |= {page // 8 for page in machine.frame().dirty_pages.tolist()}
+        assert banks == {0, 1}
+        assert len(np.unique(machine.screen.frame)) == 4
+
+
+def test_text50_blinks_and_then_has_sixteen_backgrounds():
+    with vgaemu.Machine("text50") as machine:
+        assert machine.wait_for_text("please wait", frames=900)
+        assert machine.vga.attribute["blink"]
+        assert len(machine.screen.text()) == 50
+        assert machine.wait_for_text("a bright background", frames=1500)
+        assert not machine.vga.attribute["blink"]
+
+
+@pytest.mark.parametrize("count", ["0", "25", "many", "²"])
+def test_not_numbers_of_bubbles(count):
+    with pytest.raises(WorkloadError, match="1 to 24"):
+        vgaemu.Machine("truecolour", [count])
+
+
+@pytest.mark.parametrize("count", ["1", "24"])
+def test_numbers_of_bubbles(count):
+    with vgaemu.Machine("truecolour", [count]) as machine:
+        machine.tick(3)
 
 
 # --- pictures ---------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from vgaemu.display.report import Display, FrameReport, Rect, ScreenInfo
     from vgaemu.guest.workload import Guest, GuestStopped, WorkloadError
+    from vgaemu.guest.x86.attach import attach
     from vgaemu.machine import Machine
     from vgaemu.memslot import DirtyLog, Memslot, MemslotError, Vm
     from vgaemu.vga.device import Vga
@@ -40,6 +41,7 @@ _HOMES = {
     "Vga": "vgaemu.vga.device",
     "Vm": "vgaemu.memslot",
     "WorkloadError": "vgaemu.guest.workload",
+    "attach": "vgaemu.guest.x86.attach",
 }
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "Vm",
     "WorkloadError",
     "__version__",
+    "attach",
 ]
 
 

@@ -87,6 +87,10 @@ def _parser() -> argparse.ArgumentParser:
         help="auto shows VGA modes as 4:3, as a monitor does; square shows square pixels",
     )  # fmt: skip
     run.add_argument("--fullscreen", action="store_true")
+    run.add_argument(
+        "--border", type=_positive, default=0, metavar="N",
+        help="keep N window pixels of the overscan colour around the picture",
+    )  # fmt: skip
     run.add_argument("--no-panel", action="store_true", help="only the picture")
     run.add_argument(
         "--speed", type=_speed, default=1.0, metavar="X", help="60 X frames a second; 0: no limit"
@@ -351,6 +355,7 @@ def _window(options: argparse.Namespace) -> Display:
         scale=options.scale,
         square_pixels=options.aspect == "square",
         panel=not options.no_panel,
+        border=options.border,
         fullscreen=options.fullscreen,
     )
 

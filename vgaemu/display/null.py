@@ -16,9 +16,7 @@ class NullDisplay:
     def resize(self, screen: ScreenInfo) -> None:
         """Nothing to do."""
 
-    def update(
-        self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport
-    ) -> None:
+    def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
         """Nothing to do."""
 
     def close(self) -> None:

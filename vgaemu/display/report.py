@@ -44,7 +44,7 @@ class ScreenInfo:
     dirty_log: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FrameReport:
     """What one frame cost. Times are nanoseconds, measured apart."""
 

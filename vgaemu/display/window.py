@@ -217,6 +217,7 @@ class WindowDisplay:
         square_pixels: bool = False,
         panel: bool = True,
         fullscreen: bool = False,
+        border: int = 0,
         title: str = "vgaemu",
     ) -> None:
         """Find a display; the window opens with the first picture.
@@ -226,6 +227,7 @@ class WindowDisplay:
             square_pixels: Show a pixel as high as it is wide, whatever a VGA monitor does.
             panel: Show the panel from the start.
             fullscreen: Start without a frame, on the whole screen.
+            border: Window pixels of the overscan colour (AR11) to keep around the picture.
             title: First word of the window's title.
 
         Raises:
@@ -241,6 +243,7 @@ class WindowDisplay:
         # Switching the panel on and off leaves the picture's size alone.
         self._panel_reserved = panel
         self._fullscreen = fullscreen
+        self._border = border
         self._title = title
         self._paused = False
         self._closed = False
@@ -439,11 +442,16 @@ class WindowDisplay:
         """The window around the picture at the scale asked for, or the largest that fits."""
         assert self._info is not None
         below = BELOW_HEIGHT if self._panel_reserved else 0
-        room = (self._desktop[0] - DESKTOP_MARGIN[0], self._desktop[1] - DESKTOP_MARGIN[1] - below)
+        around = 2 * self._border
+        room = (
+            self._desktop[0] - DESKTOP_MARGIN[0] - around,
+            self._desktop[1] - DESKTOP_MARGIN[1] - below - around,
+        )
         if self._scale is None:
             width, height = fitted_size(self._info, room, square=self._square)
         else:
             width, height = scaled_size(self._info, self._scale, square=self._square)
+        width, height = width + around, height + around
         if self._panel_reserved:
             width = max(width, MIN_WIDTH)
         return width, height + (BELOW_HEIGHT if self._panel_shown else 0)
@@ -495,6 +503,7 @@ class WindowDisplay:
 
     def _picture_size(self, room: Size) -> Size:
         assert self._info is not None
+        room = (max(1, room[0] - 2 * self._border), max(1, room[1] - 2 * self._border))
         if self._scale is not None and not self._user_sized and not self._fullscreen:
             size = scaled_size(self._info, self._scale, square=self._square)
             if size[0] <= room[0] and size[1] <= room[1]:

@@ -150,9 +150,10 @@ def words_of_flags(flags: bytes) -> Words:
     """Bitmap words from one 0/1 byte a page, a multiple of 64 of them: (n,) uint64."""
     pages = np.frombuffer(flags, np.uint8)
     if len(flags) <= PACK_PAGES:
-        return np.packbits(pages, bitorder="little").view(WORD)
+        # Keywords would cost as much again as the call.
+        return np.packbits(pages, None, "little").view(WORD)
     chunks = range(0, len(flags), PACK_PAGES)
-    packed = [np.packbits(pages[i : i + PACK_PAGES], bitorder="little") for i in chunks]
+    packed = [np.packbits(pages[i : i + PACK_PAGES], None, "little") for i in chunks]
     return np.concatenate(packed).view(WORD)
 
 

@@ -60,14 +60,11 @@ class FlagsKeeper(Keeper):
         start = flags.find(1)
         if start < 0:
             return self.nothing_dirty
-        end = flags.find(0, start)
-        if end < 0:
-            end = len(flags)
-        if flags.find(1, end) < 0:
+        end = flags.rfind(1) + 1
+        if flags.find(0, start, end) < 0:
             self._flags[start:end] = self._zeros[: end - start]
             log = DirtyLog(self.npages, (start, end))
         else:
-            end = flags.rfind(1) + 1
             log = DirtyLog(self.npages, None, self._take_scattered())
         counters = self.counters
         counters.protect_calls += 1
@@ -80,10 +77,11 @@ class FlagsKeeper(Keeper):
     def _take_scattered(self) -> bytes:
         """Snapshot the map, clear and protect what is dirty in it; one 0/1 byte a page."""
         self._snapshot[:] = self._flags
+        xor = np.bitwise_xor
         for flags8, snapshot8 in self._chunks:
-            # Only a harvest clears, so what was found is still set and "^" clears exactly that;
-            # what has been marked since then stays.
-            flags8 ^= snapshot8
+            # Only a harvest clears, so what was found is still set and an XOR clears exactly that;
+            # what has been marked since then stays. (Called by name it is a sixth cheaper than ^=.)
+            xor(flags8, snapshot8, flags8)
         return bytes(self._snapshot)
 
     def start(self) -> None:

@@ -68,12 +68,14 @@ def workload(guest: Guest) -> Slices:
 
 
 def _show(guest: Guest, start: int) -> None:
-    """Both halves of the start address, written outside the retrace that would take one of them."""
+    """Both halves of the start address, outside the retrace that would take only one of them.
+
+    The `yield` that follows waits for that retrace.
+    """
     while guest.inb(0x3DA) & 8:
         pass
     guest.write_crtc(0x0C, start >> 8)
     guest.write_crtc(0x0D, start & 0xFF)
-    guest.wait_retrace()
 
 
 def _frame(

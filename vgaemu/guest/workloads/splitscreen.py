@@ -86,13 +86,12 @@ def _split(guest: Guest) -> None:
 
 
 def _pan(guest: Guest, x: int, y: int) -> None:
-    """Start address while the picture is drawn, pel panning while the beam goes back."""
+    """Start address and pel panning, outside the retrace that would take only one of them."""
     start = (BAR + y) * PITCH + x // 4
     while guest.inb(0x3DA) & 8:
         pass
     guest.write_crtc(0x0C, start >> 8)
     guest.write_crtc(0x0D, start & 0xFF)
-    guest.wait_retrace()
     guest.inb(0x3DA)
     guest.outb(0x3C0, 0x33)
     guest.outb(0x3C0, x % 4 * 2)  # counted in half pixels

@@ -19,11 +19,10 @@ from another thread crashes it.
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from vgaemu.guest.x86.bus import ROM_END, ROM_START, VGA_END, VGA_START, Bus
+from vgaemu.guest.x86.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.guest.x86.clock import Clock
 from vgaemu.guest.x86.cpu import (
     GENERAL,
@@ -34,17 +33,15 @@ from vgaemu.guest.x86.cpu import (
     CpuError,
     GuestFault,
 )
+from vgaemu.guest.x86.unicorn_vga import VramPages
 from vgaemu.memslot.bitmap import PAGE_SIZE, DirtyLog
-from vgaemu.vga.device import LFB_GPA
 
 if TYPE_CHECKING:
     from unicorn import Uc
 
 #: Instructions in a slice: 86 us, 5 % slower than slices of a million (measured).
 SLICE = 10_000
-#: Where in Unicorn's own physical space the ranges lie that are served by the bus. VRAM itself is
-#: where the linear frame buffer is, RAM at 0.
-PLANES_AT = 0xF000_0000
+#: Where in Unicorn's own physical space the other ranges lie that are served by the bus; RAM is at 0.
 ROM_AT = 0xF010_0000
 OPEN_AT = 0xF020_0000
 #: Words of Unicorn's engine that `_find_counter` looks at.
@@ -69,104 +66,6 @@ def import_unicorn() -> Any:
             "the CPU 'unicorn' is not installed; pip install 'vgaemu[unicorn]'"
         ) from None
     return unicorn
-
-
-class TlbHarvest:
-    """Lets any thread harvest beside a CPU whose TLB only its own thread may flush.
-
-    Two facts decide what a harvest does, and one lock guards both: whether the CPU is in guest code,
-    and whether its TLB holds a VRAM page that can be written without a fault.
-    """
-
-    def __init__(self, flush: Callable[[], None]) -> None:
-        """Stand still.
-
-        Args:
-            flush: Flushes the TLB; called on the CPU's thread only.
-        """
-        self._flush = flush
-        self._mmu_lock = threading.Lock()
-        self._running = False
-        self._open = False
-        self._stale = False
-        self._thread = 0
-        self._request: Callable[[], DirtyLog] | None = None
-        self._answer: DirtyLog | None = None
-        self._answered = threading.Semaphore(0)
-
-    def enter(self) -> None:
-        """The CPU's thread is about to execute guest code."""
-        with self._mmu_lock:
-            self._thread = threading.get_ident()
-            self._running = True
-            stale, self._stale = self._stale, False
-        if stale:
-            self._flush()
-
-    def leave(self) -> None:
-        """It has stopped executing; what was asked meanwhile is answered."""
-        with self._mmu_lock:
-            self._running = False
-        self.serve()
-
-    def page_opened(self) -> None:
-        """A VRAM page is about to become writable in the TLB."""
-        if not self._open:
-            with self._mmu_lock:
-                self._open = True
-
-    def map_changed(self) -> None:
-        """Windows moved: no translation is right any more."""
-        with self._mmu_lock:
-            here = self._running and self._thread == threading.get_ident()
-            self._stale = not here
-            # Pages stay open until the flush has happened.
-        if here:
-            self._flush()
-
-    def serve(self) -> None:
-        """On the CPU's thread, between two instructions: answer who waits for a harvest."""
-        request = self._request
-        if request is not None:
-            self._request = None
-            try:
-                self._answer = self._harvest_here(request)
-            finally:
-                self._answered.release()
-
-    def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
-        """Snapshot, clear, protect, flush; on any thread, one at a time."""
-        with self._mmu_lock:
-            if not self._running or not self._open:
-                log = keeper_harvest()
-                if log and self._open:
-                    self._open = False
-                    self._stale = True  # flushed before the next instruction
-                return log
-            if self._thread == threading.get_ident():
-                asked = False
-            else:
-                asked = True
-                self._answer = None
-                self._request = keeper_harvest
-        if not asked:
-            return self._harvest_here(keeper_harvest)
-        self._answered.acquire()
-        answer = self._answer
-        if answer is None:
-            raise RuntimeError("the harvest failed on the CPU's thread")
-        return answer
-
-    def _harvest_here(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
-        log = keeper_harvest()
-        if log:
-            with self._mmu_lock:
-                self._open = False
-                here = self._running
-                self._stale = not here
-            if here:
-                self._flush()
-        return log
 
 
 class UnicornCpu(Cpu):
@@ -197,37 +96,22 @@ class UnicornCpu(Cpu):
         self._counter = _find_counter(unicorn)
         #: RAM pages that hold translated code, by address.
         self._code_pages: set[int] = set()
-        self._tlb = TlbHarvest(self._flush_tlb)
-        self._flush_args = (unicorn.UC_CTL_TLB_FLUSH, unicorn.UC_CTL_IO_WRITE)
-        self._fault: GuestFault | None = None
-        self._interrupt_pending: Callable[[], bool] | None = None
+        self._vram = VramPages(self._uc, bus.vga)
+        self._tlb = self._vram.tlb
         self._map(unicorn)
         self._hook(unicorn, x86_const)
         self.set("cr0", 0x10)  # a 32-bit engine starts in protected mode
         for name in SEGMENTS:
             self.set(name, 0)
-        bus.vga.on_map_changed.append(self._tlb.map_changed)
         bus.cpu = self
 
     def _map(self, unicorn: Any) -> None:
         uc, bus = self._uc, self.bus
-        vga = bus.vga
-        self._read, self._write, self._fetch = (
-            unicorn.UC_MEM_READ, unicorn.UC_MEM_WRITE, unicorn.UC_MEM_FETCH,
-        )  # fmt: skip
+        self._write, self._fetch = unicorn.UC_MEM_WRITE, unicorn.UC_MEM_FETCH
         self._rw = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
         self._rx = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
         self._all = unicorn.UC_PROT_ALL
         uc.mem_map_ptr(0, bus.ram_bytes, self._all, bus.array.ctypes.data)
-        uc.mem_map_ptr(LFB_GPA, vga.slot.nbytes, self._all, vga.slot.array.ctypes.data)
-        load, store = vga.load, vga.store
-
-        def planes_read(uc: Uc, offset: int, size: int, _: object) -> int:
-            return int.from_bytes(load(VGA_START + offset, size), "little")
-
-        def planes_write(uc: Uc, offset: int, size: int, value: int, _: object) -> None:
-            store(VGA_START + offset, (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
-
         def rom_read(uc: Uc, offset: int, size: int, _: object) -> int:
             return int.from_bytes(bus.memory[ROM_START + offset :][:size], "little")
 
@@ -237,7 +121,6 @@ class UnicornCpu(Cpu):
         def ignore(uc: Uc, offset: int, size: int, value: int, _: object) -> None:
             pass
 
-        uc.mmio_map(PLANES_AT, VGA_END - VGA_START, planes_read, None, planes_write, None)
         uc.mmio_map(ROM_AT, ROM_END - ROM_START, rom_read, None, ignore, None)
         uc.mmio_map(OPEN_AT, PAGE_SIZE, open_read, None, ignore, None)
 
@@ -270,17 +153,9 @@ class UnicornCpu(Cpu):
                 self._code_pages.add(page)
             result.perms = self._all if page in self._code_pages else self._rw
             return True
-        vga = self.bus.vga
-        offset = vga.window(page)
-        if offset is not None:
-            result.paddr = LFB_GPA + offset
-            if access == self._write:
-                # The store lands after this; no harvest comes between, see the module.
-                self._tlb.page_opened()
-                vga.slot.mark_dirty(offset, 1)
-                result.perms = self._all
-            else:
-                result.perms = self._rx
+        place = self._vram.translate(page, access)
+        if place is not None:
+            result.paddr, result.perms = place
             return True
         if ROM_START <= page < ROM_END:
             if access == self._write:
@@ -293,22 +168,19 @@ class UnicornCpu(Cpu):
             return True
         if access == self._fetch:
             return False  # nothing to execute: the run ends
-        result.paddr = PLANES_AT + page - VGA_START if VGA_START <= page < VGA_END else OPEN_AT
+        result.paddr = OPEN_AT
         result.perms = self._rw
         return True
 
-    def _flush_tlb(self) -> None:
-        self._uc.ctl(*self._flush_args)
-
     def _on_in(self, uc: Uc, port: int, size: int, _: object) -> int:
         tlb = self._tlb
-        if tlb._request is not None:
+        if tlb.request is not None:
             tlb.serve()
         return self.bus.port_in(port, size)
 
     def _on_out(self, uc: Uc, port: int, size: int, value: int, _: object) -> None:
         tlb = self._tlb
-        if tlb._request is not None:
+        if tlb.request is not None:
             tlb.serve()
         self.bus.port_out(port, size, value)
 
@@ -392,9 +264,7 @@ class UnicornCpu(Cpu):
 
     def close(self) -> None:
         """Drop the engine."""
-        changed = self.bus.vga.on_map_changed
-        if self._tlb.map_changed in changed:
-            changed.remove(self._tlb.map_changed)
+        self._vram.close()
         self.bus.cpu = None
 
 

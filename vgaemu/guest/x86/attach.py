@@ -1,0 +1,164 @@
+"""attach: a VGA for one's own Unicorn script.
+
+    uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_16)
+    ...                                   # map memory, load code, as ever
+    vga = vgaemu.attach(uc)
+    uc.emu_start(begin, until, count=1_000_000)
+    vga.frame()
+    vga.screen.save("shot.png")
+
+Hooked up: the VGA's ports, its windows at A0000h-BFFFFh, the linear frame buffer at E0000000h and
+VRAM's dirty log. All else of the engine stays as it is, with two limits: addresses are translated by
+the VGA's hook, one to one, so the guest cannot use paging; and `frame` is called by the thread that
+runs the engine, after `emu_start` or in a hook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from vgaemu.display.loop import DisplayLoop
+from vgaemu.display.null import NullDisplay
+from vgaemu.display.report import Display, FrameReport
+from vgaemu.display.screen import Screen
+from vgaemu.display.stats import Stats
+from vgaemu.guest.x86.bus import VGA_PORTS
+from vgaemu.memslot import Memslot
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
+from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.modes import set_mode
+
+if TYPE_CHECKING:
+    from unicorn import Uc
+
+PortIn = Callable[[int, int], int]
+PortOut = Callable[[int, int, int], None]
+_PAGE = -PAGE_SIZE & (1 << 64) - 1
+
+
+class AttachedVga:
+    """The VGA in an engine; `attach` makes it."""
+
+    def __init__(
+        self,
+        uc: Uc,
+        *,
+        mode: int,
+        vram_mib: int,
+        display: Display | None,
+        port_in: PortIn | None,
+        port_out: PortOut | None,
+    ) -> None:
+        import unicorn
+        from unicorn import x86_const
+
+        from vgaemu.guest.x86.unicorn_vga import VramPages
+
+        self._uc = uc
+        #: VRAM, a `Memslot`.
+        self.vram = Memslot((vram_mib << 20) >> PAGE_SHIFT, LFB_GPA >> PAGE_SHIFT)
+        #: The device: ports and registers.
+        self.vga = Vga(self.vram)
+        set_mode(self.vga, mode)
+        self._pages = VramPages(uc, self.vga)
+        self._pages.tlb.enter()  # on this thread, between instructions: a harvest flushes at once
+        self._port_in = port_in or (lambda port, size: (1 << 8 * size) - 1)
+        self._port_out = port_out or (lambda port, size, value: None)
+        self._regions = list(uc.mem_regions())
+        uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
+        self._hooks = [
+            uc.hook_add(unicorn.UC_HOOK_TLB_FILL, self._fill),
+            uc.hook_add(unicorn.UC_HOOK_INSN, self._on_in, None, 1, 0, x86_const.UC_X86_INS_IN),
+            uc.hook_add(unicorn.UC_HOOK_INSN, self._on_out, None, 1, 0, x86_const.UC_X86_INS_OUT),
+        ]
+        self.vram.harvest_through(self._pages.tlb.harvest)
+        self._loop = DisplayLoop(self.vga, display or NullDisplay())
+
+    @property
+    def screen(self) -> Screen:
+        """The picture: `frame`, `rgb()`, `text()`, `save()`, `full_redraw()`."""
+        return self._loop.screen
+
+    @property
+    def stats(self) -> Stats:
+        """What the frames cost."""
+        return self._loop.stats
+
+    def set_mode(self, number: int) -> None:
+        """Set a BIOS mode, for scripts that emulate no BIOS."""
+        set_mode(self.vga, number)
+
+    def frame(self) -> FrameReport:
+        """Harvest, draw what changed, show it."""
+        return self._loop.frame()
+
+    def close(self) -> None:
+        """Take the hooks out; the engine goes on without a VGA."""
+        import unicorn
+
+        self.vram.harvest_through(None)
+        self._pages.close()
+        for hook in self._hooks:
+            self._uc.hook_del(hook)
+        self._hooks.clear()
+        self._uc.ctl_set_tlb_mode(unicorn.UC_TLB_CPU)
+        self._loop.close()
+
+    def _fill(self, uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
+        page = address & _PAGE
+        place = self._pages.translate(page, access)
+        if place is None:
+            perms = self._perms(page)
+            if not perms:
+                return False
+            place = page, perms
+        result.paddr, result.perms = place
+        return True
+
+    def _perms(self, page: int) -> int:
+        """What the script's own mapping allows; 0 where nothing is mapped."""
+        for _ in range(2):
+            for start, end, perms in self._regions:
+                if start <= page <= end:
+                    return int(perms)
+            self._regions = list(self._uc.mem_regions())
+        return 0
+
+    def _on_in(self, uc: Uc, port: int, size: int, _: object) -> int:
+        if port in VGA_PORTS and size <= 2:
+            return self.vga.inb(port) if size == 1 else self.vga.inw(port)
+        return self._port_in(port, size)
+
+    def _on_out(self, uc: Uc, port: int, size: int, value: int, _: object) -> None:
+        if port in VGA_PORTS and size <= 2:
+            if size == 1:
+                self.vga.outb(port, value)
+            else:
+                self.vga.outw(port, value)
+        else:
+            self._port_out(port, size, value)
+
+
+def attach(
+    uc: Uc,
+    *,
+    mode: int = 3,
+    vram_mib: int = 16,
+    display: Display | None = None,
+    port_in: PortIn | None = None,
+    port_out: PortOut | None = None,
+) -> AttachedVga:
+    """Give a Unicorn engine a VGA.
+
+    Args:
+        uc: An x86 engine, not running. E0000000h and F0000000h are not mapped yet.
+        mode: BIOS mode to start in.
+        vram_mib: Size of VRAM in MiB.
+        display: Who shows the frames; none if None.
+        port_in: Answers the ports that are not the VGA's: ``port_in(port, size)``.
+        port_out: Takes what goes to them: ``port_out(port, size, value)``.
+    """
+    return AttachedVga(
+        uc, mode=mode, vram_mib=vram_mib, display=display, port_in=port_in, port_out=port_out
+    )

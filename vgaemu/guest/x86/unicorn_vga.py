@@ -1,0 +1,180 @@
+"""VRAM inside a Unicorn engine: windows as translations, write faults as TLB fills, its harvest.
+
+Emulated: what a hypervisor's MMU does for a logged memory slot. A page of VRAM is read-only in the
+engine's virtual TLB until the first store to it; that asks `VramPages.translate`, which marks the page
+in the slot and opens it. What only goes through the planes is MMIO.
+
+Used by `unicorn_cpu` and by `attach`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from vgaemu.guest.x86.bus import VGA_END, VGA_START
+from vgaemu.memslot.bitmap import DirtyLog
+from vgaemu.vga.device import LFB_GPA, Vga
+
+if TYPE_CHECKING:
+    from unicorn import Uc
+
+#: Where in Unicorn's own physical space the planes lie as MMIO; VRAM itself is where the linear frame
+#: buffer is.
+PLANES_AT = 0xF000_0000
+
+
+class TlbHarvest:
+    """Lets any thread harvest beside a CPU whose TLB only its own thread may flush.
+
+    Two facts decide what a harvest does, and one lock guards both: whether the CPU is in guest code,
+    and whether its TLB holds a VRAM page that can be written without a fault.
+    """
+
+    def __init__(self, flush: Callable[[], None]) -> None:
+        """Stand still.
+
+        Args:
+            flush: Flushes the TLB; called on the CPU's thread only.
+        """
+        self._flush = flush
+        self._mmu_lock = threading.Lock()
+        self._running = False
+        self._open = False
+        self._stale = False
+        self._thread = 0
+        #: A harvest that another thread waits for; the CPU's thread looks here between instructions.
+        self.request: Callable[[], DirtyLog] | None = None
+        self._answer: DirtyLog | None = None
+        self._answered = threading.Semaphore(0)
+
+    def enter(self) -> None:
+        """The CPU's thread is about to execute guest code."""
+        with self._mmu_lock:
+            self._thread = threading.get_ident()
+            self._running = True
+            stale, self._stale = self._stale, False
+        if stale:
+            self._flush()
+
+    def leave(self) -> None:
+        """It has stopped executing; what was asked meanwhile is answered."""
+        with self._mmu_lock:
+            self._running = False
+        self.serve()
+
+    def page_opened(self) -> None:
+        """A VRAM page is about to become writable in the TLB."""
+        if not self._open:
+            with self._mmu_lock:
+                self._open = True
+
+    def map_changed(self) -> None:
+        """Windows moved: no translation is right any more."""
+        with self._mmu_lock:
+            here = self._running and self._thread == threading.get_ident()
+            self._stale = not here
+            # Pages stay open until the flush has happened.
+        if here:
+            self._flush()
+
+    def serve(self) -> None:
+        """On the CPU's thread, between two instructions: answer who waits for a harvest."""
+        request = self.request
+        if request is not None:
+            self.request = None
+            try:
+                self._answer = self._harvest_here(request)
+            finally:
+                self._answered.release()
+
+    def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
+        """Snapshot, clear, protect, flush; on any thread, one at a time."""
+        with self._mmu_lock:
+            if not self._running or not self._open:
+                log = keeper_harvest()
+                if log and self._open:
+                    self._open = False
+                    self._stale = True  # flushed before the next instruction
+                return log
+            if self._thread == threading.get_ident():
+                asked = False
+            else:
+                asked = True
+                self._answer = None
+                self.request = keeper_harvest
+        if not asked:
+            return self._harvest_here(keeper_harvest)
+        self._answered.acquire()
+        answer = self._answer
+        if answer is None:
+            raise RuntimeError("the harvest failed on the CPU's thread")
+        return answer
+
+    def _harvest_here(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
+        log = keeper_harvest()
+        if log:
+            with self._mmu_lock:
+                self._open = False
+                here = self._running
+                self._stale = not here
+            if here:
+                self._flush()
+        return log
+
+
+class VramPages:
+    """The VGA's memory in one engine."""
+
+    def __init__(self, uc: Uc, vga: Vga) -> None:
+        """Map VRAM and planes, and listen to what the device changes.
+
+        Raises:
+            UcError: Something is mapped there already.
+        """
+        import unicorn
+
+        self._uc, self._vga = uc, vga
+        self._write, self._fetch = unicorn.UC_MEM_WRITE, unicorn.UC_MEM_FETCH
+        self._rw = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
+        self._rx = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
+        self._all = unicorn.UC_PROT_ALL
+        self._flush_arguments = (unicorn.UC_CTL_TLB_FLUSH, unicorn.UC_CTL_IO_WRITE)
+        self.tlb = TlbHarvest(self.flush)
+        uc.mem_map_ptr(LFB_GPA, vga.slot.nbytes, self._all, vga.slot.array.ctypes.data)
+        load, store = vga.load, vga.store
+
+        def planes_read(uc: Uc, offset: int, size: int, _: object) -> int:
+            return int.from_bytes(load(VGA_START + offset, size), "little")
+
+        def planes_write(uc: Uc, offset: int, size: int, value: int, _: object) -> None:
+            store(VGA_START + offset, (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
+
+        uc.mmio_map(PLANES_AT, VGA_END - VGA_START, planes_read, None, planes_write, None)
+        vga.on_map_changed.append(self.tlb.map_changed)
+
+    def flush(self) -> None:
+        """Forget all translations."""
+        self._uc.ctl(*self._flush_arguments)
+
+    def translate(self, page: int, access: int) -> tuple[int, int] | None:
+        """Engine-physical page and permissions of a guest page; None if it is not the VGA's."""
+        vga = self._vga
+        offset = vga.window(page)
+        if offset is not None:
+            if access != self._write:
+                return LFB_GPA + offset, self._rx
+            # The store lands after this; no harvest comes between, see `TlbHarvest`.
+            self.tlb.page_opened()
+            vga.slot.mark_dirty(offset, 1)
+            return LFB_GPA + offset, self._all
+        if VGA_START <= page < VGA_END and access != self._fetch:
+            return PLANES_AT + page - VGA_START, self._rw
+        return None
+
+    def close(self) -> None:
+        """Stop listening."""
+        changed = self._vga.on_map_changed
+        if self.tlb.map_changed in changed:
+            changed.remove(self.tlb.map_changed)
