@@ -22,6 +22,7 @@ uc.mem_write(0x7C00, CODE)
 uc.reg_write(x86.UC_X86_REG_SP, 0x7C00)
 
 screen = vgaemu.attach(uc)
+screen.frame()
 cells = 0
 
 

@@ -1,8 +1,8 @@
 """`vgaemu bench frame`: a dirty redraw against a full redraw of the same frames.
 
-After every frame that redraws what the dirty log says, the same picture is redrawn whole, so both
-sides see the same content and the same noise. Each is timed from the harvest to the present. Both
-present to a window if there is a display (Xvfb will do; the panel is off), and once more to
+A dozen frames are redrawn as the dirty log says, then the picture as often whole, in turns, so both
+sides see the same content and the same noise. Each frame is timed from the harvest to the present.
+Both present to a window if there is a display (Xvfb will do; the panel is off), and once more to
 nothing; the rows say which. Each `--span-pages` stands beside the others.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter_ns
 
 import numpy as np
@@ -25,9 +26,10 @@ from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
 
-WARM_UP_FRAMES = 3
-FRAMES = 120
-SPAN_PAGES: tuple[SpanPages, ...] = (64, 32, 16, 8)
+#: So many frames are redrawn as the log says, then as many whole, and so on in turns.
+BLOCK_FRAMES = 12
+BLOCKS = 10
+SPAN_PAGES: tuple[SpanPages, ...] = (64, 8)
 
 _PAGE_OF_TEXT = [
     "The quick brown fox jumps over the lazy dog, and the dirty log knows where it trod. "[:78]
@@ -138,57 +140,73 @@ CONTENTS: dict[str, Callable[[Guest], Slices]] = {
 }
 
 
+class OneWindow:
+    """A window for all measurements: closing and opening it again would be measured otherwise."""
+
+    def __init__(self, window: Display) -> None:
+        self.resize, self.update = window.resize, window.update
+        self.poll = getattr(window, "poll")  # noqa: B009  optional in the protocol
+
+    def close(self) -> None:
+        """Not yet."""
+
+
 def measure(runs: int = 5) -> list[Row]:
     """All rows, each the median of `runs` runs."""
-    return [
+    presentations: dict[str, Display] = {"nothing": NullDisplay()}
+    window = _window()
+    if window is not None:
+        presentations = {"window": OneWindow(window)} | presentations
+    rows = [
         row
         for name in CONTENTS
-        for presented in _presentations()
-        for row in median_of_runs(lambda n=name, p=presented: _one(n, p), runs)  # type: ignore[misc]
+        for presented, display in presentations.items()
+        for row in median_of_runs(partial(_one, name, presented, display), runs)
     ]
+    if window is not None:
+        window.close()
+    return rows
 
 
-def _presentations() -> list[str]:
-    """With a window where one opens, and always without presenting."""
+def _window() -> Display | None:
+    """A window without panel, if one opens here."""
     try:
-        _display("window").close()
+        from vgaemu.display.window import WindowDisplay
+
+        return WindowDisplay(scale=1, square_pixels=True, panel=False)
     except DisplayError:
-        return ["nothing"]
-    return ["window", "nothing"]
+        return None
 
 
-def _display(presented: str) -> Display:
-    if presented == "nothing":
-        return NullDisplay()
-    from vgaemu.display.window import WindowDisplay
-
-    return WindowDisplay(scale=1, square_pixels=True, panel=False)
-
-
-def _one(name: str, presented: str) -> list[Row]:
+def _one(name: str, presented: str, display: Display) -> list[Row]:
     rows: list[Row] = []
     for span_pages in SPAN_PAGES:
         vga = Vga()
         set_mode(vga, 3)
-        display = _display(presented)
         loop = DisplayLoop(vga, display, span_pages=span_pages)
         slices = CONTENTS[name](Guest(vga, Keys()))
+        # A window's events are taken between frames, as a machine does.
+        poll: Callable[[], object] = getattr(display, "poll", lambda: None)
         full_ns, dirty_ns, reports = [], [], []
         with no_collector():
-            for number in range(-WARM_UP_FRAMES, FRAMES):
-                next(slices)
-                begin = perf_counter_ns()
-                report = loop.frame()
-                dirty = perf_counter_ns() - begin
-                # The same picture once more, all of it.
-                loop.screen.invalidate()
-                begin = perf_counter_ns()
-                loop.frame()
-                full = perf_counter_ns() - begin
-                if number >= 0:
-                    dirty_ns.append(dirty)
-                    full_ns.append(full)
+            for block in range(-1, BLOCKS):
+                for _ in range(BLOCK_FRAMES):
+                    next(slices)
+                    poll()
+                    begin = perf_counter_ns()
+                    report = loop.frame()
+                    dirty_ns.append(perf_counter_ns() - begin)
                     reports.append(report)
+                for _ in range(BLOCK_FRAMES):
+                    loop.screen.invalidate()
+                    poll()
+                    begin = perf_counter_ns()
+                    loop.frame()
+                    full_ns.append(perf_counter_ns() - begin)
+                if block < 0:  # warmed up
+                    dirty_ns.clear()
+                    full_ns.clear()
+                    reports.clear()
         info = loop.screen.info
         loop.close()
         dirty_median, full_median = statistics.median(dirty_ns), statistics.median(full_ns)

@@ -68,11 +68,11 @@ class DisplayLoop:
             present_ns=self._present_ns,
             dirty_pages=log.pages() if spans else _NO_PAGES,
             spans=spans,
-            span_pages=sum(end - start for start, end in spans),
-            pixels=sum(rect.area for rect in rects),
+            span_pages=sum([end - start for start, end in spans]),
+            pixels=sum([rect.area for rect in rects]),
             faults=faults - self._faults,
             redraw=redraw.value if redraw is not None else "",
-            clean_rects=self._clean_rects(log, spans),
+            clean_rects=self._clean_rects(log, spans) if spans else (),
         )
         self._faults = faults
         present = perf_counter_ns()

@@ -135,6 +135,12 @@ class Screen:
         elif phase_changed or cursor_generation != self._cursor_generation:
             shown = _blink_shown(frame)
             self._scanout = with_cursor(old, vga, cursor_phase=shown, blink_phase=shown)
+            self._cursor_generation = cursor_generation
+            same = (old.cursor, old.blink_shown) == (
+                self._scanout.cursor,
+                self._scanout.blink_shown,
+            )
+            return None if same else Redraw.CELLS
         else:
             return None
         self._generation, self._cursor_generation = generation, cursor_generation

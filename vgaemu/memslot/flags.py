@@ -17,6 +17,7 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+from numpy import bitwise_xor
 
 from vgaemu.memslot.bitmap import DirtyLog
 from vgaemu.memslot.keeper import Keeper
@@ -65,7 +66,13 @@ class FlagsKeeper(Keeper):
             self._flags[start:end] = self._zeros[: end - start]
             log = DirtyLog(self.npages, (start, end))
         else:
-            log = DirtyLog(self.npages, None, self._take_scattered())
+            snapshot = self._snapshot
+            snapshot[:] = self._flags
+            for flags8, snapshot8 in self._chunks:
+                # Only a harvest clears, so what was found is still set and an XOR clears exactly
+                # that; what has been marked since then stays.
+                bitwise_xor(flags8, snapshot8, flags8)
+            log = DirtyLog(self.npages, None, bytes(snapshot))
         counters = self.counters
         counters.protect_calls += 1
         counters.protected_pages += end - start
@@ -73,16 +80,6 @@ class FlagsKeeper(Keeper):
         # there is nothing to wait for, and the flush is only counted.
         counters.flushes += 1
         return log
-
-    def _take_scattered(self) -> bytes:
-        """Snapshot the map, clear and protect what is dirty in it; one 0/1 byte a page."""
-        self._snapshot[:] = self._flags
-        xor = np.bitwise_xor
-        for flags8, snapshot8 in self._chunks:
-            # Only a harvest clears, so what was found is still set and an XOR clears exactly that;
-            # what has been marked since then stays. (Called by name it is a sixth cheaper than ^=.)
-            xor(flags8, snapshot8, flags8)
-        return bytes(self._snapshot)
 
     def start(self) -> None:
         """Drop all marks and protect everything in one store."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.guest.art import dither, ramp
 from vgaemu.guest.workload import Guest, Slices, WorkloadError, endless
 
 WIDTH, HEIGHT = 320, 200
@@ -151,26 +152,19 @@ def _ball(first: int) -> Picture:
     gloss = np.clip(-0.25 * x - 0.33 * y + 0.91 * z, 0, 1) ** 60
     floor_light = 0.18 * np.clip(y, 0, 1) * (1 - z)
     light = 0.08 + 0.62 * diffuse + 0.55 * gloss + floor_light
-    shade = np.clip(light * BALL_COLOURS + _dither(light.shape), 0, BALL_COLOURS - 1)
+    shade = np.clip(light * BALL_COLOURS + dither(light.shape), 0, BALL_COLOURS - 1)
     ball: Picture = np.where(inside, first + shade, 0).astype(np.uint8)
     return ball
-
-
-def _dither(shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """An ordered pattern of -0.5..0.5 (Bayer, 4x4)."""
-    bayer = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
-    tiles = np.tile(bayer, (shape[0] // 4 + 1, shape[1] // 4 + 1))
-    return (tiles[: shape[0], : shape[1]] + 0.5) / 16 - 0.5
 
 
 def _scene(height: int) -> Picture:
     """Evening sky with a sun, over a chequered floor that fades towards the horizon."""
     horizon = HORIZON * height // HEIGHT
     y, x = np.mgrid[0:height, 0:WIDTH].astype(np.float64)
-    dither = _dither((height, WIDTH))
-    scene = SKY + np.clip(y / horizon * SKY_COLOURS + 2 * dither, 0, SKY_COLOURS - 1)
+    mixed = dither((height, WIDTH))
+    scene = SKY + np.clip(y / horizon * SKY_COLOURS + 2 * mixed, 0, SKY_COLOURS - 1)
     away = np.hypot(x - 232, (y - horizon + 14) * 1.2)
-    sun = SUN + np.clip((y - horizon + 52) / 4.4 + dither, 0, SUN_COLOURS - 1)
+    sun = SUN + np.clip((y - horizon + 52) / 4.4 + mixed, 0, SUN_COLOURS - 1)
     slits = (horizon - y < 30) & (np.floor((horizon - y) / 5) * 5 + 1.6 > horizon - y)
     scene = np.where((away < 44) & ~slits, sun, scene)
     # One unit of depth lies 40 rows below the horizon.
@@ -178,27 +172,21 @@ def _scene(height: int) -> Picture:
     column = np.floor((x - WIDTH / 2) * depth / 42)
     light = (column + np.floor(4 * depth)).astype(np.int64) & 1
     near = np.maximum(y - horizon, 0) / (height - horizon)
-    level = np.clip(near**0.75 * 27 - 3 + dither, 0, FLOOR_COLOURS - 1)
+    level = np.clip(near**0.75 * 27 - 3 + mixed, 0, FLOOR_COLOURS - 1)
     floor = np.where(light, LIGHT, DARK) + level
     picture: Picture = np.where(y < horizon, scene, floor).astype(np.uint8)
     return picture
 
 
-def _ramp(stops: str, count: int) -> NDArray[np.float64]:
-    colours = np.array([list(bytes.fromhex(stop)) for stop in stops.split()], np.float64)
-    at = np.linspace(0, len(colours) - 1, count)
-    return np.stack([np.interp(at, np.arange(len(colours)), c) for c in colours.T], axis=1)
-
-
 def _palette() -> NDArray[np.float64]:
     """(n, 3) channels, from colour `SKY` on."""
     parts = [
-        _ramp("08081e 141440 3a1e66 7a2a78 c84a70 f08858 ffc878", SKY_COLOURS),
-        _ramp("c87868 a89098 c8c8e0 e8e8ff", FLOOR_COLOURS),
-        _ramp("c87868 704868 302858 101038", FLOOR_COLOURS),
-        _ramp("fff0a0 ffc850 ff7050 e03878", SUN_COLOURS),
+        ramp("08081e 141440 3a1e66 7a2a78 c84a70 f08858 ffc878", SKY_COLOURS),
+        ramp("c87868 a89098 c8c8e0 e8e8ff", FLOOR_COLOURS),
+        ramp("c87868 704868 302858 101038", FLOOR_COLOURS),
+        ramp("fff0a0 ffc850 ff7050 e03878", SUN_COLOURS),
     ]
-    parts += [_ramp(f"100818 {hue} {hue} ffffff", BALL_COLOURS) for hue in HUES]
+    parts += [ramp(f"100818 {hue} {hue} ffffff", BALL_COLOURS) for hue in HUES]
     return np.concatenate(parts)
 
 

@@ -66,6 +66,8 @@ class Band:
     height: int
     #: Glyph line shown in each.
     scans: NDArray[np.intp]
+    #: The same as a slice, where they are consecutive.
+    lines: slice | NDArray[np.intp]
     #: Pixels the band is moved left.
     pan: int
 
@@ -153,6 +155,10 @@ class GlyphCache:
         index: NDArray[np.intp] = first[:, None, :] + lines[:, None]
         return index
 
+    def rows(self, keys: NDArray[np.int32], lines: slice | NDArray[np.intp]) -> NDArray[np.void]:
+        """Some lines of the glyphs of a few cells, (lines, len(keys)): quicker than `index`."""
+        return self._pixels[self._slot_of_key[keys]][:, lines].T
+
     @property
     def elements(self) -> NDArray[np.void]:
         """All glyph rows, one element each."""
@@ -208,11 +214,11 @@ class TextRenderer(Renderer):
         """Bands and columns that the cursor is on: several where memory is shown twice."""
         self._cursor_cells: list[tuple[int, int]] = []
         if self.scanout.cursor is not None:
-            column = (self.scanout.cursor[0] - self._row_start) & 0xFFFF
-            self._cursor_cells = [
-                (band, int(column[band]))
-                for band in (column < self._keys[0].size).nonzero()[0].tolist()
-            ]
+            address, columns = self.scanout.cursor[0], self._keys[0].size
+            for band, row_start in enumerate(self._row_starts):
+                column = (address - row_start) & 0xFFFF
+                if column < columns:
+                    self._cursor_cells.append((band, column))
 
     # --- tables -------------------------------------------------------------------------------
 
@@ -238,6 +244,7 @@ class TextRenderer(Renderer):
                 y=top,
                 height=bottom - top,
                 scans=scan[top:bottom],
+                lines=_consecutive(scan[top:bottom]),
                 pan=scanout.pan[part[top]],
             )
             for top, bottom in zip(tops.tolist(), bottoms.tolist(), strict=True)
@@ -249,13 +256,16 @@ class TextRenderer(Renderer):
             np.array_equal(band.scans, first.scans) for band in self._bands
         )
         #: CRTC address of each band's first cell, for the cursor.
-        self._row_start = row_start[tops]
+        self._row_starts: list[int] = row_start[tops].tolist()
         dwords = fetch_dwords(scanout, slice(None), 1 if self._panned else 0)[tops]
         #: (bands, columns + 1 if panned): each cell's two bytes as a number of 16-bit words.
         self._cell_numbers = 2 * dwords
         self._keys = np.full(dwords.shape, STALE, np.int32)
         pages = dwords * 4 >> PAGE_SHIFT
-        self._first_page, self._last_page = pages.min(axis=1), pages.max(axis=1)
+        #: First and last page of each band.
+        self._band_pages = list(
+            zip(pages.min(axis=1).tolist(), pages.max(axis=1).tolist(), strict=True)
+        )
 
     def _find_fonts(self) -> None:
         """Where the fonts' bytes lie in VRAM (plane 2 of their addresses), and what they are."""
@@ -309,11 +319,11 @@ class TextRenderer(Renderer):
                 if page not in of_page:
                     continue
                 at, numbers = of_page[page]
-                now = self.vram.take(numbers)
-                differs = at[now != self._font[i].take(at)]
-                if len(differs):
-                    self._font[i][at] = now
-                    changed.append(256 * i + (differs >> 5))
+                now, before = self.vram[numbers], self._font[i, at]
+                if (now != before).any():
+                    glyphs = np.arange(FONT_BYTES)[at] >> 5
+                    changed.append(256 * i + glyphs[now != before])
+                    before[:] = now
         if changed:
             stale = np.zeros(512, np.bool_)
             stale[np.concatenate(changed)] = True
@@ -339,13 +349,10 @@ class TextRenderer(Renderer):
         self._look = NOWHERE
         if self.scanout.blank:
             return []
-        if spans:
-            touched = np.zeros(len(self._bands), np.bool_)
+        for band, (low_page, high_page) in enumerate(self._band_pages):
             for low, high in spans:
-                touched |= (self._last_page >= low) & (self._first_page < high)
-            bands = touched.nonzero()[0]
-            if len(bands):
-                first, end = min(first, int(bands[0])), max(end, int(bands[-1]) + 1)
+                if low <= high_page and low_page < high:
+                    first, end = min(first, band), max(end, band + 1)
         return self._draw_bands(frame, first, end) if first < end else []
 
     def _keys_of(self, first: int, end: int) -> NDArray[np.int32]:
@@ -370,12 +377,22 @@ class TextRenderer(Renderer):
         if self._panned:
             rows = changed.any(axis=1).nonzero()[0]
             return [self._draw_panned(frame, first + i, keys[i]) for i in rows.tolist()]
-        cuts = run_cuts(where, keys.shape[1])
-        if self._uniform and len(cuts) > FEW_RUNS and len(cuts) * CELLS_A_RUN > keys.size:
-            return self._draw_block(frame, first, end)
+        columns = keys.shape[1]
+        if len(where) <= FEW_RUNS:
+            runs = cell_runs(where.tolist(), columns)
+        else:
+            cuts = run_cuts(where, columns)
+            if self._uniform and len(cuts) > FEW_RUNS and len(cuts) * CELLS_A_RUN > keys.size:
+                return self._draw_block(frame, first, end)
+            starts = where[np.concatenate(([0], cuts))].tolist()
+            ends = where[np.concatenate((cuts - 1, [len(where) - 1]))].tolist()
+            runs = [
+                (a // columns, a % columns, b % columns + 1)
+                for a, b in zip(starts, ends, strict=True)
+            ]
         return [
             self._draw_run(frame, first + row, left, right, keys[row, left:right])
-            for row, left, right in cell_runs(where, cuts, keys.shape[1])
+            for row, left, right in runs
         ]
 
     def _draw_block(self, frame: Frame, first: int, end: int) -> list[Rect]:
@@ -396,9 +413,8 @@ class TextRenderer(Renderer):
         band, width = self._bands[number], self.scanout.cell_width
         if right - left > 1:
             self._add_glyphs(keys)  # a run takes unchanged cells along, known since they were drawn
-        index = self._glyphs.index(keys[None], band.scans)[0]
         out = frame[band.y : band.y + band.height].view(self._glyph_row)
-        out[:, left:right] = self._glyphs.elements.take(index)
+        out[:, left:right] = self._glyphs.rows(keys, band.lines)
         return Rect(left * width, band.y, (right - left) * width, band.height)
 
     def _draw_panned(self, frame: Frame, number: int, keys: NDArray[np.int32]) -> Rect:
@@ -415,16 +431,27 @@ class TextRenderer(Renderer):
         return [self._cells16.take(numbers[:columns]) for numbers in self._cell_numbers]
 
 
-def _by_page(
-    font_bytes: NDArray[np.intp],
-) -> dict[int, tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Page of VRAM -> which bytes of a font lie there, and where in VRAM."""
+def _consecutive(lines: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+    first = int(lines[0])
+    if np.array_equal(lines, np.arange(first, first + len(lines))):
+        return slice(first, first + len(lines))
+    return lines
+
+
+def _by_page(font_bytes: NDArray[np.intp]) -> dict[int, tuple[slice, slice]]:
+    """Page of VRAM -> which bytes of a font lie there, and where in VRAM; both evenly spaced."""
     page = font_bytes >> PAGE_SHIFT
     found = {}
     for number in np.unique(page).tolist():
         at = np.flatnonzero(page == number)
-        found[number] = (at, font_bytes[at])
+        found[number] = (_as_slice(at), _as_slice(font_bytes[at]))
     return found
+
+
+def _as_slice(numbers: NDArray[np.intp]) -> slice:
+    step = int(numbers[1] - numbers[0])
+    assert (np.diff(numbers) == step).all(), "both layouts space a font's bytes evenly in a page"
+    return slice(int(numbers[0]), int(numbers[-1]) + 1, step)
 
 
 def _shape(scanout: Scanout) -> tuple[object, ...]:
@@ -455,15 +482,21 @@ def run_cuts(where: NDArray[np.intp], columns: int) -> NDArray[np.intp]:
     return apart.nonzero()[0] + 1
 
 
-def cell_runs(
-    where: NDArray[np.intp], cuts: NDArray[np.intp], columns: int
-) -> list[tuple[int, int, int]]:
-    """Changed cells as runs: (row, left, right).
+def cell_runs(where: list[int], columns: int) -> list[tuple[int, int, int]]:
+    """Changed cells as runs: (row, left, right), joined over gaps of at most `GAP_CELLS`.
 
-    >>> where = np.array([3, 4, 6, 79, 80])
-    >>> cell_runs(where, run_cuts(where, 80), 80)
+    Args:
+        where: Ascending numbers of changed cells, counted row by row.
+        columns: Cells a row.
+
+    >>> cell_runs([3, 4, 6, 79, 80], 80)
     [(0, 3, 7), (0, 79, 80), (1, 0, 1)]
     """
-    first = where[np.concatenate(([0], cuts))].tolist()
-    last = where[np.concatenate((cuts - 1, [len(where) - 1]))].tolist()
-    return [(a // columns, a % columns, b % columns + 1) for a, b in zip(first, last, strict=True)]
+    found: list[tuple[int, int, int]] = []
+    for cell in where:
+        row, column = divmod(cell, columns)
+        if found and found[-1][0] == row and column - found[-1][2] < GAP_CELLS:
+            found[-1] = (row, found[-1][1], column + 1)
+        else:
+            found.append((row, column, column + 1))
+    return found
