@@ -7,7 +7,7 @@ Harvest, render and present are kept apart, in nanoseconds. Percentiles are over
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from vgaemu.display.report import FrameReport
 
 #: Frames that percentiles look back on: over 18 minutes at 60 Hz.
 WINDOW = 1 << 16
+#: Frames added up at once.
+BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -50,58 +52,83 @@ class Totals:
     faults: int = 0
 
 
-@dataclass
 class Stats:
     """What the loop measured."""
 
-    #: Nanoseconds of each of the last frames, oldest first.
-    harvest_ns: deque[int] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    render_ns: deque[int] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    present_ns: deque[int] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    totals: Totals = field(default_factory=Totals)
-    #: One dict a frame, if asked for.
-    rows: list[dict[str, Any]] | None = None
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self._harvest_ns: deque[int] = deque(maxlen=WINDOW)
+        self._render_ns: deque[int] = deque(maxlen=WINDOW)
+        self._present_ns: deque[int] = deque(maxlen=WINDOW)
+        self._totals = Totals()
+        self._rows: list[dict[str, Any]] | None = None
+        #: Frames recorded and not yet added up: adding up is left until somebody looks.
+        self._fresh: list[tuple[FrameReport, int, int]] = []
 
     def record(self, report: FrameReport, rects: int, present_ns: int) -> None:
         """Take one frame in."""
-        self.harvest_ns.append(report.harvest_ns)
-        self.render_ns.append(report.render_ns)
-        self.present_ns.append(present_ns)
-        totals = self.totals
-        totals.frames += 1
-        totals.pages += len(report.dirty_pages)
-        totals.span_pages += report.span_pages
-        totals.spans += len(report.spans)
-        totals.rects += rects
-        totals.pixels += report.pixels
-        totals.faults += report.faults
-        if self.rows is not None:
-            self.rows.append(
-                {
-                    "frame": report.frame,
-                    "harvest_ns": report.harvest_ns,
-                    "render_ns": report.render_ns,
-                    "present_ns": present_ns,
-                    "pages": len(report.dirty_pages),
-                    "span_pages": report.span_pages,
-                    "spans": len(report.spans),
-                    "rects": rects,
-                    "pixels": report.pixels,
-                    "faults": report.faults,
-                    "redraw": report.redraw,
-                }
-            )
+        self._fresh.append((report, rects, present_ns))
+        if len(self._fresh) >= BATCH:
+            self._add_up()
+
+    @property
+    def harvest_ns(self) -> deque[int]:
+        """Nanoseconds of each of the last frames, oldest first."""
+        return self._add_up()._harvest_ns
+
+    @property
+    def render_ns(self) -> deque[int]:
+        """The same for drawing."""
+        return self._add_up()._render_ns
+
+    @property
+    def present_ns(self) -> deque[int]:
+        """The same for the display's `update`."""
+        return self._add_up()._present_ns
+
+    @property
+    def totals(self) -> Totals:
+        """Over the whole run."""
+        return self._add_up()._totals
+
+    @property
+    def rows(self) -> list[dict[str, Any]] | None:
+        """One dict a frame since it was set to a list; None, as it begins, keeps none."""
+        return self._add_up()._rows
+
+    @rows.setter
+    def rows(self, rows: list[dict[str, Any]] | None) -> None:
+        self._add_up()._rows = rows
+
+    def _add_up(self) -> Stats:
+        fresh, self._fresh = self._fresh, []
+        totals = self._totals
+        for report, rects, present_ns in fresh:
+            self._harvest_ns.append(report.harvest_ns)
+            self._render_ns.append(report.render_ns)
+            self._present_ns.append(present_ns)
+            totals.frames += 1
+            totals.pages += len(report.dirty_pages)
+            totals.span_pages += report.span_pages
+            totals.spans += len(report.spans)
+            totals.rects += rects
+            totals.pixels += report.pixels
+            totals.faults += report.faults
+            if self._rows is not None:
+                self._rows.append(_row(report, rects, present_ns))
+        return self
 
     def summary(self) -> dict[str, Any]:
         """Percentiles and totals as plain numbers, units in the names; rows if they were kept."""
+        rows = self.rows
         summary: dict[str, Any] = {
             "harvest_ns": asdict(Percentiles.of(self.harvest_ns)),
             "render_ns": asdict(Percentiles.of(self.render_ns)),
             "present_ns": asdict(Percentiles.of(self.present_ns)),
             "totals": asdict(self.totals),
         }
-        if self.rows is not None:
-            summary["frames"] = self.rows
+        if rows is not None:
+            summary["frames"] = rows
         return summary
 
     def table(self) -> str:
@@ -121,3 +148,19 @@ class Stats:
             f"{t.pixels} pixels redrawn, {t.faults} write faults"
         )
         return "\n".join(lines)
+
+
+def _row(report: FrameReport, rects: int, present_ns: int) -> dict[str, Any]:
+    return {
+        "frame": report.frame,
+        "harvest_ns": report.harvest_ns,
+        "render_ns": report.render_ns,
+        "present_ns": present_ns,
+        "pages": len(report.dirty_pages),
+        "span_pages": report.span_pages,
+        "spans": len(report.spans),
+        "rects": rects,
+        "pixels": report.pixels,
+        "faults": report.faults,
+        "redraw": report.redraw,
+    }

@@ -1,8 +1,8 @@
 """Guest memory and its dirty log. Imports nothing else of vgaemu."""
 
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog
-from vgaemu.memslot.keeper import Counters
-from vgaemu.memslot.slot import KEEPERS, Memslot, MemslotError, Subscription
+from vgaemu.memslot.keeper import Counters, KeeperUnavailable, MemslotError
+from vgaemu.memslot.slot import KEEPERS, Memslot, Subscription
 from vgaemu.memslot.vm import KVM_MEM_LOG_DIRTY_PAGES, Vm
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "PAGE_SIZE",
     "Counters",
     "DirtyLog",
+    "KeeperUnavailable",
     "Memslot",
     "MemslotError",
     "Subscription",

@@ -11,6 +11,7 @@ ranges, and neighbours that touch are merged.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -22,12 +23,20 @@ WORD_PAGES = 64
 #: Pages that one numpy call packs into bits. numpy lets go of the GIL above 500 elements (here
 #: bytes of result), and whoever lets go of it beside busy threads gets it back milliseconds later.
 PACK_PAGES = 60 * WORD_PAGES
+#: Pages of one part of a slot where only dirty parts are looked at: with a byte a page, as many
+#: bytes as a page has.
+PART_PAGES = 4096
+#: Slots with more pages than these (256 MiB) are looked at by parts.
+LARGE_PAGES = 1 << 16
 
 #: One bitmap word, as KVM lays it out on every host.
 WORD = np.dtype("<u8")
 
 Words: TypeAlias = NDArray[np.uint64]
 Span: TypeAlias = tuple[int, int]
+#: Dirty parts of a large slot, ascending: number of the first page, one 0/1 byte a page. Each part
+#: begins at a multiple of 64 pages.
+Parts: TypeAlias = list[tuple[int, bytes]]
 SpanPages: TypeAlias = Literal[64, 32, 16, 8]
 
 
@@ -50,6 +59,18 @@ def fls(word: int) -> int:
     7
     """
     return word.bit_length() - 1
+
+
+def set_bits(word: int, base: int = 0) -> Iterator[int]:
+    """Numbers of the set bits, ascending, counted from `base` (``for_each_set_bit``).
+
+    >>> list(set_bits(0b1010_0000, base=64))
+    [69, 71]
+    """
+    while word:
+        lowest = word & -word
+        yield base + lowest.bit_length() - 1
+        word ^= lowest
 
 
 def word_span(word: int, word_index: int, word_pages: int = WORD_PAGES) -> Span:
@@ -157,6 +178,40 @@ def words_of_flags(flags: bytes) -> Words:
     return np.concatenate(packed).view(WORD)
 
 
+def words_of_parts(parts: Parts, npages: int) -> Words:
+    """The whole bitmap from its dirty parts: (n,) uint64."""
+    words = np.zeros(word_count(npages), WORD)
+    for first, flags in parts:
+        part = words_of_flags(flags)
+        words[first // WORD_PAGES :][: len(part)] = part[: len(words) - first // WORD_PAGES]
+    return words
+
+
+def parts_of_run(start: int, end: int) -> Parts:
+    """The pages `start` to `end` (exclusive) as parts of `PART_PAGES`."""
+    parts: Parts = []
+    for first in range(start // PART_PAGES * PART_PAGES, end, PART_PAGES):
+        flags = bytearray(PART_PAGES)
+        low, high = max(start - first, 0), min(end - first, PART_PAGES)
+        flags[low:high] = b"\1" * (high - low)
+        parts.append((first, bytes(flags)))
+    return parts
+
+
+def union_of_parts(a: Parts, b: Parts) -> Parts:
+    """Pages in either; both are cut at multiples of `PART_PAGES`."""
+    union = dict(a)
+    for first, flags in b:
+        other = union.get(first)
+        if other is not None:
+            # Only a slot's last part may be shorter, so in that either form ends at its end.
+            size = max(len(flags), len(other))
+            either = int.from_bytes(flags, "little") | int.from_bytes(other, "little")
+            flags = either.to_bytes(size, "little")
+        union[first] = flags
+    return sorted(union.items())
+
+
 def flags_of_words(words: Words) -> bytes:
     """One 0/1 byte a page, padded to a multiple of 64: the inverse of `words_of_flags`."""
     bitmap = np.ascontiguousarray(words, WORD).view(np.uint8)
@@ -166,11 +221,11 @@ def flags_of_words(words: Words) -> bytes:
 class DirtyLog:
     """One answer of `get_dirty_log`: which pages were written since the answer before. Immutable.
 
-    It keeps the form in which it was harvested (a run of pages, a byte a page, or words) and
-    computes the others when asked. A log is true if any page is dirty.
+    It keeps the form in which it was harvested (a run of pages, a byte a page, that for parts of
+    the slot only, or words) and computes the others when asked. A log is true if any page is dirty.
     """
 
-    __slots__ = ("_flags", "_run", "_words", "npages")
+    __slots__ = ("_flags", "_parts", "_run", "_words", "npages")
 
     def __init__(
         self,
@@ -178,19 +233,24 @@ class DirtyLog:
         run: Span | None = None,
         flags: bytes | None = None,
         words: Words | None = None,
+        parts: Parts | None = None,
     ) -> None:
-        """Wrap one of the three forms; with none, the log is empty.
+        """Wrap one of the four forms; with none, the log is empty.
 
         Args:
             npages: Pages in the slot.
             run: All dirty pages, if they are one half-open range.
             flags: One byte a page, 0 or 1, padded with 0 to a multiple of 64.
             words: (word_count(npages),) uint64 in KVM's layout.
+            parts: `flags` of the parts in which a page is dirty.
         """
         self.npages = npages
-        self._run = (0, 0) if run is None and flags is None and words is None else run
+        if run is None and flags is None and words is None and parts is None:
+            run = (0, 0)
+        self._run = run
         self._flags = flags
         self._words = words
+        self._parts = parts
 
     @property
     def words(self) -> Words:
@@ -198,6 +258,8 @@ class DirtyLog:
         if self._words is None:
             if self._run is not None:
                 self._words = words_of_run(*self._run, self.npages)
+            elif self._parts is not None:
+                self._words = words_of_parts(self._parts, self.npages)
             else:
                 assert self._flags is not None
                 self._words = words_of_flags(self._flags)
@@ -207,7 +269,11 @@ class DirtyLog:
         """Numbers of the dirty pages in the slot, ascending: (count,) intp."""
         if self._run is not None:
             return np.arange(*self._run)
-        return np.flatnonzero(np.frombuffer(self._as_flags(), np.uint8))
+        if self._parts is None:
+            return np.flatnonzero(np.frombuffer(self._as_flags(), np.uint8))
+        return np.concatenate(
+            [first + np.flatnonzero(np.frombuffer(flags, np.uint8)) for first, flags in self._parts]
+        )
 
     def spans(self, word_pages: int = WORD_PAGES) -> list[Span]:
         """What the seed write-protects and the display redraws: one ffs..fls span a word, merged.
@@ -217,10 +283,24 @@ class DirtyLog:
         """
         if self._run is not None:
             return [self._run] if self else []
-        return spans_of_flags(self._as_flags(), word_pages)
+        if self._parts is None:
+            return spans_of_flags(self._as_flags(), word_pages)
+        spans: list[Span] = []
+        for first, flags in self._parts:
+            spans += [(first + a, first + b) for a, b in spans_of_flags(flags, word_pages)]
+        return merge(spans)
 
     def _as_flags(self) -> bytes:
         return self._flags if self._flags is not None else flags_of_words(self.words)
+
+    def _as_parts(self) -> Parts:
+        if self._parts is not None:
+            return self._parts
+        if self._run is not None:
+            return parts_of_run(*self._run)
+        flags = self._as_flags()
+        starts = range(0, len(flags), PART_PAGES)
+        return [(i, flags[i : i + PART_PAGES]) for i in starts if flags.find(1, i, i + PART_PAGES) >= 0]
 
     @property
     def count(self) -> int:
@@ -229,12 +309,18 @@ class DirtyLog:
             return self._run[1] - self._run[0]
         if self._flags is not None:
             return self._flags.count(1)
+        if self._parts is not None:
+            return sum(flags.count(1) for _, flags in self._parts)
         return int(np.bitwise_count(self.words).sum())
 
     def __bool__(self) -> bool:
         if self._run is not None:
             return self._run[0] < self._run[1]
-        return 1 in self._flags if self._flags is not None else bool(self.words.any())
+        if self._flags is not None:
+            return 1 in self._flags
+        if self._parts is not None:
+            return any(1 in flags for _, flags in self._parts)
+        return bool(self.words.any())
 
     def __or__(self, other: DirtyLog) -> DirtyLog:
         """Pages dirty in either log of one slot."""
@@ -245,6 +331,8 @@ class DirtyLog:
         a, b = self._run, other._run
         if a is not None and b is not None and a[0] <= b[1] and b[0] <= a[1]:
             return DirtyLog(self.npages, run=(min(a[0], b[0]), max(a[1], b[1])))
+        if self.npages > LARGE_PAGES:
+            return DirtyLog(self.npages, parts=union_of_parts(self._as_parts(), other._as_parts()))
         return DirtyLog(self.npages, words=self.words | other.words)
 
     def __eq__(self, other: object) -> bool:

@@ -11,15 +11,43 @@ or holds a lock until it has.
 
 from __future__ import annotations
 
+import mmap
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import DirtyLog, word_count
 
 #: True on a free-threaded build running without the GIL: plain byte stores are then no longer
 #: ordered for us, and the lock-free keepers take a lock.
 FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+class MemslotError(ValueError):
+    """A memslot was asked for something it cannot do; the message says what and what it takes."""
+
+
+class KeeperUnavailable(MemslotError):
+    """A keeper cannot work here; the message is one line that says why."""
+
+
+def anonymous_memory(nbytes: int) -> mmap.mmap:
+    """Zeroed, page-aligned, private memory: reserved here, allocated where it is written.
+
+    Raises:
+        MemslotError: The system does not give that much.
+    """
+    try:
+        if hasattr(mmap, "MAP_PRIVATE"):
+            # A slot may be larger than the machine's memory, as long as few of its pages are used.
+            flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+            return mmap.mmap(-1, nbytes, flags=flags)
+        return mmap.mmap(-1, nbytes)
+    except (OSError, OverflowError) as error:
+        raise MemslotError(f"no {nbytes:#x} bytes of memory to be had: {error}") from None
 
 
 @dataclass(slots=True)
@@ -37,6 +65,8 @@ class Counters:
     protected_pages: int = 0
     #: Harvests that found dirt and therefore flushed.
     flushes: int = 0
+    #: Time spent waiting for stores to leave a read-side section; only `srcu` has to.
+    grace_period_ns: int = 0
 
 
 class Keeper(ABC):
@@ -44,6 +74,10 @@ class Keeper(ABC):
 
     #: How `--dirty-log` and `Memslot(dirty_log=...)` call it.
     name: str
+    #: Whether dirt may come to light that `maybe_dirty` knows nothing of.
+    logs_elsewhere = False
+    #: Whether stores are seen however they are made, so that the store path need not look.
+    sees_all_stores = False
 
     def __init__(self, npages: int) -> None:
         """Start with logging on: every page clean and write-protected."""
@@ -52,8 +86,24 @@ class Keeper(ABC):
         #: One byte a page, 0 = write-protected; padded to whole bitmap words. A dirty page is
         #: writable: while none is, there is nothing to harvest.
         self.writable = bytearray(64 * word_count(npages))
+        #: Without a 1 in it nothing is dirty.
+        self.maybe_dirty = self.writable
         #: What `harvest` returns when nothing was dirty: always this object.
         self.nothing_dirty = DirtyLog(npages)
+
+    def allocate(self, nbytes: int) -> mmap.mmap:
+        """Fresh memory for the slot, if it was given none."""
+        return anonymous_memory(nbytes)
+
+    def attach(self, memory: NDArray[np.uint8]) -> None:  # noqa: B027 (most need not know)
+        """Learn where the slot's bytes are; called once, before the first store.
+
+        Args:
+            memory: (nbytes,) uint8.
+
+        Raises:
+            KeeperUnavailable: The log of this memory cannot be kept here.
+        """
 
     @abstractmethod
     def fault(self, page: int) -> None:

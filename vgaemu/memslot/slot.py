@@ -22,30 +22,32 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog
+from vgaemu.memslot.bitmap import LARGE_PAGES, PAGE_SHIFT, PAGE_SIZE, DirtyLog
 from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
-from vgaemu.memslot.keeper import FREE_THREADED, Counters, Keeper
-from vgaemu.memslot.words import WordsKeeper
+from vgaemu.memslot.keeper import FREE_THREADED, Counters, Keeper, MemslotError
+from vgaemu.memslot.sparse import SparseKeeper
+from vgaemu.memslot.srcu import SrcuKeeper
+from vgaemu.memslot.words import PagesKeeper, WordsKeeper
 
 #: Bytes to store: anything contiguous, one byte an element.
 ByteBuffer: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
 
+
+def _flags_keeper(npages: int) -> Keeper:
+    """`flags` in the form that suits the slot and the interpreter."""
+    if npages > LARGE_PAGES:
+        return SparseKeeper(npages)
+    return LockedFlagsKeeper(npages) if FREE_THREADED else FlagsKeeper(npages)
+
+
 #: What `dirty_log=` and `--dirty-log` accept.
 KEEPERS: dict[str, Callable[[int], Keeper]] = {
-    "flags": LockedFlagsKeeper if FREE_THREADED else FlagsKeeper,
+    "flags": _flags_keeper,
+    "sparse": SparseKeeper,
     "words": WordsKeeper,
+    "pages": PagesKeeper,
+    "srcu": SrcuKeeper,
 }
-
-
-class MemslotError(ValueError):
-    """A memslot was asked for something it cannot do; the message says what and what it takes."""
-
-
-def anonymous_memory(nbytes: int) -> mmap.mmap:
-    """Zeroed, page-aligned, private memory."""
-    if hasattr(mmap, "MAP_PRIVATE"):
-        return mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    return mmap.mmap(-1, nbytes)
 
 
 def as_bytes(memory: ByteBuffer | mmap.mmap) -> NDArray[np.uint8]:
@@ -77,7 +79,7 @@ class Subscription:
         # No page writable, so none dirty; nobody between its harvest and the fan-out; nothing
         # fanned out to us. Looked at in this order that is an answer, and saves taking the lock.
         if (
-            slot._writable.find(1) < 0
+            slot._maybe_dirty.find(1) < 0
             and not slot._logged_elsewhere
             and not slot._slots_lock.locked()
             and self._pending is nothing
@@ -134,7 +136,8 @@ class Memslot:
             memory: The guest's bytes, writable and contiguous, `npages` pages; fresh zeros if None.
 
         Raises:
-            MemslotError: A size below 1, memory that does not fit it, or no such keeper.
+            MemslotError: A size below 1, memory that does not fit it, no such keeper, or one that
+                cannot work here (`KeeperUnavailable`).
         """
         if npages < 1:
             raise MemslotError(f"a memslot has at least 1 page, not {npages}")
@@ -146,7 +149,11 @@ class Memslot:
         self.base_gfn = base_gfn
         #: The guest's bytes as (nbytes,) uint8, writable. Stores made straight into it, or into
         #: `memory`, are not seen by the log: `mark_dirty`.
-        self.array = as_bytes(anonymous_memory(self.nbytes) if memory is None else memory)
+        self._keeper = KEEPERS[dirty_log](npages)
+        if memory is None:
+            self.array = as_bytes(self._keeper.allocate(self.nbytes))[: self.nbytes]
+        else:
+            self.array = as_bytes(memory)
         if self.array.nbytes != self.nbytes or not self.array.flags.writeable:
             raise MemslotError(
                 f"memory for {npages} pages is {self.nbytes} writable bytes, "
@@ -156,13 +163,14 @@ class Memslot:
         self.memory = self.array.data
         # numpy's stubs tell of the buffer protocol only from Python 3.12 on.
         self._memory: Any = self.memory
-        self._keeper = KEEPERS[dirty_log](npages)
+        self._keeper.attach(self.array)
         self._writable = self._keeper.writable
         self._fault = self._keeper.fault
         self._fault_range = self._keeper.fault_range
         self._harvest = self._keeper.harvest
         self._nothing_dirty = self._keeper.nothing_dirty
-        self._logged_elsewhere = False
+        self._maybe_dirty = self._keeper.maybe_dirty
+        self._logged_elsewhere = self._keeper.logs_elsewhere
         self._slots_lock = threading.Lock()
         self._logging = True
         self._own = Subscription(self)
@@ -207,7 +215,11 @@ class Memslot:
         end = offset + length
         if offset < 0 or end > self.nbytes or length < 0:
             raise self._outside(offset, end)
-        self._look(offset, end)
+        if offset < end and self._keeper.sees_all_stores:
+            # It has, but perhaps a harvest ago.
+            self._fault_range(offset >> PAGE_SHIFT, (end - 1 >> PAGE_SHIFT) + 1)
+        else:
+            self._look(offset, end)
 
     def _look(self, offset: int, end: int) -> None:
         """Bytes have landed: fault if a page of theirs is protected."""
@@ -258,7 +270,7 @@ class Memslot:
         harvest = self._keeper.harvest
         with self._slots_lock:
             self._harvest = harvest if wrap is None else lambda: wrap(harvest)
-            self._logged_elsewhere = wrap is not None
+            self._logged_elsewhere = wrap is not None or self._keeper.logs_elsewhere
 
     @property
     def logging(self) -> bool:

@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, Words, word_count
-from vgaemu.memslot.slot import ByteBuffer, Memslot, MemslotError, as_bytes
+from vgaemu.memslot.keeper import MemslotError
+from vgaemu.memslot.slot import ByteBuffer, Memslot, as_bytes
 
 #: Flag of `Vm.set_user_memory_region`: log stores to this slot.
 KVM_MEM_LOG_DIRTY_PAGES = 1

@@ -4,7 +4,7 @@ Takuya Yoshikawa, "KVM: Switch to srcu-less get_dirty_log()" (2012, an early ver
 mmu_lock, for every non-zero word of the dirty bitmap, exchange the word with 0, store it in the
 snapshot, and write-protect the pages from ``__ffs`` to ``__fls``; after the loop flush once if
 anything was dirty; then hand the snapshot out. The merged commit 60c34612 walks the set bits of
-each word instead.
+each word instead: that is `pages`.
 
 Python has no ``xchg``: read and clear are two steps, so marks take the same lock.
 """
@@ -15,7 +15,7 @@ import threading
 
 import numpy as np
 
-from vgaemu.memslot.bitmap import WORD, WORD_PAGES, DirtyLog, word_count, word_span
+from vgaemu.memslot.bitmap import WORD, WORD_PAGES, DirtyLog, set_bits, word_count, word_span
 from vgaemu.memslot.keeper import Keeper
 
 
@@ -49,12 +49,16 @@ class WordsKeeper(Keeper):
                 if snapshot is None:
                     snapshot = [0] * len(bitmap)
                 snapshot[i] = word
-                self._protect(*word_span(word, i))
+                self._protect_word(word, i)
         if snapshot is None:
             return self.nothing_dirty
         # Whoever passed its check before the protection has landed its data: the lock was the wait.
         self.counters.flushes += 1
         return DirtyLog(self.npages, words=np.array(snapshot, WORD))
+
+    def _protect_word(self, word: int, index: int) -> None:
+        """From the first dirty page to the last, the clean ones between them included."""
+        self._protect(*word_span(word, index))
 
     def _protect(self, start: int, end: int) -> None:
         self.writable[start:end] = bytes(end - start)
@@ -66,3 +70,14 @@ class WordsKeeper(Keeper):
         with self._mmu_lock:
             self._bitmap[:] = [0] * len(self._bitmap)
             self.writable[:] = bytes(len(self.writable))
+
+
+class PagesKeeper(WordsKeeper):
+    """`words` with one protect call for each dirty page: the kernel's ``for_each_set_bit``."""
+
+    name = "pages"
+
+    def _protect_word(self, word: int, index: int) -> None:
+        """Only what is dirty, page by page."""
+        for page in set_bits(word, index * WORD_PAGES):
+            self._protect(page, page + 1)

@@ -9,12 +9,12 @@ Chain-4 and linear frame buffers are plain memory for every CPU; planes go throu
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from vgaemu.memslot.slot import anonymous_memory
 from vgaemu.vga.device import LFB_GPA, Vga
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Bus:
         """
         self.vga = vga
         self.ram_bytes = ram_bytes
-        self._ram = anonymous_memory(ram_bytes)
+        self._ram = mmap.mmap(-1, ram_bytes)
         #: All of RAM and, between C0000h and FFFFFh, what ROM holds.
         self.array = np.frombuffer(self._ram, np.uint8)
         self.memory = self.array.data

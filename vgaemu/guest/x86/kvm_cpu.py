@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vgaemu.guest.x86.bus import ROM_END, ROM_START, VGA_END, VGA_START, Bus
 from vgaemu.guest.x86.clock import Clock
@@ -323,12 +324,14 @@ class KvmCpu(Cpu):
 
     def _collect_window(self) -> None:
         """The log of a window that goes away, into the slot."""
-        assert self._window is not None and self._window_log is not None
-        words = self._window_log.read()
+        if self._window is not None and self._window_log is not None:
+            self._collect(self._window_log.read(), self._window[2])
+
+    def _collect(self, words: NDArray[np.uint64], offset: int) -> None:
         if words.any():
             bits = np.unpackbits(words.view(np.uint8), bitorder="little")
             for page in np.flatnonzero(bits).tolist():
-                self.bus.vga.slot.mark_dirty(self._window[2] + page * PAGE_SIZE, 1)
+                self.bus.vga.slot.mark_dirty(offset + page * PAGE_SIZE, 1)
 
     def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
         """The slot's own log, and the kernel's."""
@@ -363,6 +366,8 @@ class KvmCpu(Cpu):
         if self._remap in changed:
             changed.remove(self._remap)
         with self._slots_lock:
+            self._collect_window()
+            self._collect(self._lfb_log.read(), 0)
             self._closed = True
         self._kicker.join(1.0)
         self._run.close()

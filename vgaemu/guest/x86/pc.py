@@ -253,8 +253,8 @@ class Pc:
         """Stop and give everything back. Closing twice is fine."""
         self.ended = True
         self.clock.wake.set()
-        self.vga.slot.harvest_through(None)
         self.cpu.close()
+        self.vga.slot.harvest_through(None)
         if self.dos is not None:
             self.dos.close()
         if self.trace is not None:

@@ -44,6 +44,8 @@ SLICE = 10_000
 #: Where in Unicorn's own physical space the other ranges lie that are served by the bus; RAM is at 0.
 ROM_AT = 0xF010_0000
 OPEN_AT = 0xF020_0000
+#: Room for translated code; Unicorn would reserve 1 GiB for each engine.
+TRANSLATION_BYTES = 64 << 20
 #: Words of Unicorn's engine that `_find_counter` looks at.
 ENGINE_WORDS = 256
 #: Where a slice would end by address: the last byte of ROM, which holds no instruction. Unicorn looks
@@ -51,6 +53,10 @@ ENGINE_WORDS = 256
 NEVER = ROM_END - 1
 _PAGE = -PAGE_SIZE & 0xFFFF_FFFF
 _HLT = 0xF4
+DOUBLE_FAULT = 8
+PREFIXES = bytes.fromhex("26 2E 36 3E 64 65 66 67 F0 F2 F3")
+#: div and idiv, aam.
+DIVISIONS = (b"\xf6", b"\xf7", b"\xd4")
 
 
 def import_unicorn() -> Any:
@@ -89,6 +95,7 @@ class UnicornCpu(Cpu):
         # A 32-bit engine runs real mode as well, and resumes 32-bit code where it was; a 16-bit one
         # cuts EIP to 16 bits.
         self._uc: Uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
+        self._uc.ctl_set_tcg_buffer_size(TRANSLATION_BYTES)
         self._ids = {
             name: getattr(x86_const, f"UC_X86_REG_{name.upper()}")
             for name in (*GENERAL, *SEGMENTS, "eip", "eflags", "cr0")
@@ -96,6 +103,8 @@ class UnicornCpu(Cpu):
         self._counter = _find_counter(unicorn)
         #: RAM pages that hold translated code, by address.
         self._code_pages: set[int] = set()
+        #: The guest fetched from where there is no memory.
+        self._lost = False
         self._vram = VramPages(self._uc, bus.vga)
         self._tlb = self._vram.tlb
         self._map(unicorn)
@@ -167,6 +176,7 @@ class UnicornCpu(Cpu):
                 self._code_pages.add(page)
             return True
         if access == self._fetch:
+            self._lost = True
             return False  # nothing to execute: the run ends
         result.paddr = OPEN_AT
         result.perms = self._rw
@@ -191,7 +201,22 @@ class UnicornCpu(Cpu):
                 f"interrupt {vector:02X}h in protected mode: --cpu unicorn does not emulate that, "
                 "--cpu kvm does"
             )
+        if vector == DOUBLE_FAULT and self._code(-2, 2) != b"\xcd\x08":
+            vector = self._swallowed_vector()
         self.real_mode_interrupt(vector)
+
+    def _code(self, offset: int, count: int) -> bytes:
+        """Bytes at CS:IP + offset, in real mode."""
+        return self.bus.read(max((self.cs << 4) + self.ip + offset, 0), count)
+
+    def _swallowed_vector(self) -> int:
+        """The fault of the instruction at CS:IP.
+
+        The engine remembers the last fault for ever, as it never sees it delivered: it takes the
+        second for a double fault, and ends the slice at the third as a triple fault would.
+        """
+        opcode = self._code(0, 15).lstrip(PREFIXES)[:1]
+        return 0x00 if opcode in DIVISIONS else 0x0D
 
     # --- running --------------------------------------------------------------------------------
 
@@ -214,19 +239,21 @@ class UnicornCpu(Cpu):
         begin = self.get("eip")
         count = self._slice
         counter = self._counter(uc)
+        failed = False
         tlb.enter()
         try:
             uc.emu_start(begin, NEVER, count=count)
         except self._error as error:
+            failed = True
             self._on_error(error)
         finally:
             tlb.leave()
-        executed = counter() if counter is not None else count
-        if executed < count or counter is None:
+        executed = min(counter(), count) if counter is not None else count
+        if not failed and (counter is None or counter() < count):
             self.halted = self._stopped_at_hlt()
-            if counter is None:
-                executed = count
-        self._clock.ran(min(executed, count))
+            if not self.halted and counter is not None:
+                self.real_mode_interrupt(self._swallowed_vector())
+        self._clock.ran(max(executed, 1))
 
     def _stopped_at_hlt(self) -> bool:
         """Nothing but HLT, an error or the count ends a slice; the byte before IP tells them."""
@@ -245,7 +272,7 @@ class UnicornCpu(Cpu):
                 raise GuestFault(f"unknown opcode {where}") from None
             self.real_mode_interrupt(6)
             return
-        if error.errno == const.UC_ERR_FETCH_UNMAPPED:
+        if self._lost or error.errno == const.UC_ERR_FETCH_UNMAPPED:
             raise GuestFault(f"fetch from where there is no memory, {where}") from None
         raise GuestFault(f"{error} {where}") from None
 
@@ -255,16 +282,16 @@ class UnicornCpu(Cpu):
 
     def ram_written(self, gpa: int, count: int) -> None:
         """Drop translated code that was overwritten."""
-        pages = range(gpa & _PAGE, gpa + count, PAGE_SIZE)
-        for page in pages:
+        for page in range(gpa & _PAGE, gpa + count, PAGE_SIZE):
             if page in self._code_pages:
-                # The same bytes again, through the engine: it then knows.
-                start, end = max(page, gpa), min(page + PAGE_SIZE, gpa + count)
-                self._uc.mem_write(start, bytes(self.bus.memory[start:end]))
+                self._uc.ctl_remove_cache(max(page, gpa), min(page + PAGE_SIZE, gpa + count))
 
     def close(self) -> None:
         """Drop the engine."""
         self._vram.close()
+        if hasattr(self, "_uc"):
+            # Hooks make a cycle with the engine, which is large: cut it.
+            del self._uc
         self.bus.cpu = None
 
 

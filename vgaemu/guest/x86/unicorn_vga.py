@@ -135,7 +135,8 @@ class VramPages:
         """
         import unicorn
 
-        self._uc, self._vga = uc, vga
+        self._uc: Uc | None = uc
+        self._vga = vga
         self._write, self._fetch = unicorn.UC_MEM_WRITE, unicorn.UC_MEM_FETCH
         self._rw = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
         self._rx = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
@@ -156,7 +157,8 @@ class VramPages:
 
     def flush(self) -> None:
         """Forget all translations."""
-        self._uc.ctl(*self._flush_arguments)
+        if self._uc is not None:
+            self._uc.ctl(*self._flush_arguments)
 
     def translate(self, page: int, access: int) -> tuple[int, int] | None:
         """Engine-physical page and permissions of a guest page; None if it is not the VGA's."""
@@ -174,7 +176,8 @@ class VramPages:
         return None
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, and let go of the engine."""
+        self._uc = None
         changed = self._vga.on_map_changed
         if self.tlb.map_changed in changed:
             changed.remove(self.tlb.map_changed)

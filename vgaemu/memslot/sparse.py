@@ -1,0 +1,77 @@
+"""`sparse`: `flags` for huge slots, where a harvest costs what is dirty and not what there is.
+
+The idea of a multi-level bitmap: one byte a page as in `flags`, and above it one summary byte for
+each 4096 pages. 256 GiB are 2^26 flags, which take milliseconds to look through, but 16384 summary
+bytes, which take less than a microsecond. A harvest looks only into parts whose summary byte is set,
+and answers with those parts (`DirtyLog`); the dense KVM bitmap is made only if somebody asks.
+
+A fault takes two steps here, the summary and the flag, and in no order would two steps do without a
+lock: with the flag first, a second store to the page that finds it writable could be over before
+the summary says so; with the summary first, a harvest could clear it before the flag is there. So
+faults and harvests exclude each other. A store that does not fault takes no lock, nor does a look
+at a slot that has nothing dirty: the summary is set before the flag.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from vgaemu.memslot.bitmap import PART_PAGES, DirtyLog, Parts
+from vgaemu.memslot.keeper import Keeper
+
+
+class SparseKeeper(Keeper):
+    """A byte a page, and a byte for each `PART_PAGES` of them."""
+
+    name = "sparse"
+
+    def __init__(self, npages: int) -> None:
+        """Start clean."""
+        super().__init__(npages)
+        parts = -(-len(self.writable) // PART_PAGES)
+        self._summary = self.maybe_dirty = bytearray(parts)
+        self._flags = memoryview(self.writable)
+        self._zeros = bytes(PART_PAGES)
+        self._mmu_lock = threading.Lock()
+
+    def fault(self, page: int) -> None:
+        """Unprotect and mark, under the lock that the harvest holds."""
+        with self._mmu_lock:
+            self._summary[page // PART_PAGES] = 1
+            self.writable[page] = 1
+            self.counters.faults += 1
+
+    def fault_range(self, start: int, end: int) -> None:
+        """All pages at once."""
+        first, last = start // PART_PAGES, (end - 1) // PART_PAGES
+        with self._mmu_lock:
+            self.counters.faults += self.writable.count(0, start, end)
+            self._summary[first : last + 1] = b"\1" * (last + 1 - first)
+            self._flags[start:end] = b"\1" * (end - start)
+
+    def harvest(self) -> DirtyLog:
+        """Snapshot, clear and protect the parts in which something is dirty."""
+        flags, summary = self.writable, self._summary
+        parts: Parts = []
+        with self._mmu_lock:
+            part = summary.find(1)
+            if part < 0:
+                return self.nothing_dirty
+            while part >= 0:
+                summary[part] = 0
+                at = part * PART_PAGES
+                found = bytes(self._flags[at : at + PART_PAGES])
+                self._flags[at : at + len(found)] = self._zeros[: len(found)]
+                parts.append((at, found))
+                part = summary.find(1, part + 1)
+        counters = self.counters
+        counters.protect_calls += len(parts)
+        counters.protected_pages += sum(len(found) for _, found in parts)
+        counters.flushes += 1
+        return DirtyLog(self.npages, parts=parts)
+
+    def start(self) -> None:
+        """Drop all marks and protect everything under the lock."""
+        with self._mmu_lock:
+            self._summary[:] = bytes(len(self._summary))
+            self._flags[:] = bytes(len(self._flags))
