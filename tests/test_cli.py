@@ -57,7 +57,7 @@ def test_info_names_versions_and_keepers(capsys):
     status, out, _ = run(capsys, "info")
     assert status == 0
     assert __version__ in out
-    assert "flags, words" in out
+    assert "dirty log: flags, " in out
 
 
 MISTAKES = {
@@ -72,7 +72,7 @@ MISTAKES = {
     "span pages": (["run", "typing", "--span-pages", "7"], "--span-pages"),
     "dirty log": (
         ["run", "typing", "--headless", "--frames", "1", "--dirty-log", "x"],
-        "flags, words",
+        "there are: flags, ",
     ),
     "keys": (["run", "typing", "--headless", "--frames", "1", "--keys", "a"], "FRAME:KEY"),
     "no such key": (["run", "typing", "--headless", "--frames", "1", "--keys", "3:bang"], "bang"),

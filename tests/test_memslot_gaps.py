@@ -334,7 +334,7 @@ def test_protect_before_drop_is_found(make: MakeRig) -> None:
 
 def test_fan_out_without_the_lock_is_found(make: MakeRig) -> None:
     score = race(
-        make(FlagsKeeper, [1, 4], UnlockedReaders),
+        make(TwoMaps, [1, 4], UnlockedReaders),
         Rig.harvest,
         second_reader,
         lost=lambda rig: rig.second.log.pages().tolist() != [1, 4],

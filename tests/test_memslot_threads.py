@@ -15,9 +15,9 @@ from time import monotonic, sleep
 
 import numpy as np
 import pytest
+from keepers import NAMES, use
 
-from vgaemu.memslot import KEEPERS, PAGE_SIZE, Memslot
-from vgaemu.memslot.flags import LockedFlagsKeeper
+from vgaemu.memslot import PAGE_SIZE, Memslot
 
 GUESTS = 2
 #: Of each test and keeper: 6 of them.
@@ -29,11 +29,9 @@ seconds_each = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(params=[*KEEPERS, "locked flags"])
+@pytest.fixture(params=NAMES)
 def keeper(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setitem(KEEPERS, "locked flags", LockedFlagsKeeper)
-    name: str = request.param
-    return name
+    return use(request.param, monkeypatch)
 
 
 @pytest.fixture(autouse=True)

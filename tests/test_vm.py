@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keepers import skip_unless_available
 
 from vgaemu.memslot import KEEPERS, KVM_MEM_LOG_DIRTY_PAGES, PAGE_SIZE, Memslot, Vm
 from vgaemu.memslot.vm import MAX_SLOTS
@@ -20,6 +21,7 @@ GPA = 0x10_0000
 
 @pytest.fixture(params=KEEPERS)
 def vm(request: pytest.FixtureRequest) -> Vm:
+    skip_unless_available(request.param)
     vm = Vm(dirty_log=request.param)
     vm.set_user_memory_region(0, GPA, NPAGES * PAGE_SIZE, KVM_MEM_LOG_DIRTY_PAGES)
     vm.set_user_memory_region(1, 0, PAGE_SIZE)  # not logged

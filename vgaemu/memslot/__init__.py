@@ -2,7 +2,7 @@
 
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog
 from vgaemu.memslot.keeper import Counters, KeeperUnavailable, MemslotError
-from vgaemu.memslot.slot import KEEPERS, Memslot, Subscription
+from vgaemu.memslot.slot import KEEPERS, Memslot, Subscription, why_unavailable
 from vgaemu.memslot.vm import KVM_MEM_LOG_DIRTY_PAGES, Vm
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "MemslotError",
     "Subscription",
     "Vm",
+    "why_unavailable",
 ]

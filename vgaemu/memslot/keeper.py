@@ -12,6 +12,7 @@ or holds a lock until it has.
 from __future__ import annotations
 
 import mmap
+import platform
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -24,6 +25,15 @@ from vgaemu.memslot.bitmap import DirtyLog, word_count
 #: True on a free-threaded build running without the GIL: plain byte stores are then no longer
 #: ordered for us, and the lock-free keepers take a lock.
 FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+#: Not in Python's mmap before 3.13; the number is that of Linux on these processors.
+MAP_NORESERVE: int = getattr(
+    mmap,
+    "MAP_NORESERVE",
+    0x4000
+    if sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64", "riscv64")
+    else 0,
+)
 
 
 class MemslotError(ValueError):
@@ -43,7 +53,7 @@ def anonymous_memory(nbytes: int) -> mmap.mmap:
     try:
         if hasattr(mmap, "MAP_PRIVATE"):
             # A slot may be larger than the machine's memory, as long as few of its pages are used.
-            flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+            flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
             return mmap.mmap(-1, nbytes, flags=flags)
         return mmap.mmap(-1, nbytes)
     except (OSError, OverflowError) as error:

@@ -1,10 +1,11 @@
 """The ioctls of /dev/kvm: one VM, its memory slots, its vCPU, and the errors it may be missing for.
 
 Wrapped: what an x86 guest with user-space devices needs, in structures of <linux/kvm.h> packed by
-hand. Not wrapped: in-kernel local APIC state, MSRs, nested state, the dirty ring, manual protect.
+hand. Not wrapped: in-kernel local APIC state, MSRs, nested state, the dirty ring.
 
 Every ioctl goes through ctypes: it releases the GIL, takes addresses above 2 GiB, and a call that a
-signal interrupts comes back instead of being started again.
+signal interrupts comes back instead of being started again. Only those of the dirty log keep the
+GIL: they take microseconds, and getting it back beside busy threads takes milliseconds.
 
 Source: Documentation/virt/kvm/api.rst of Linux.
 """
@@ -44,9 +45,12 @@ KVM_GET_SREGS                = 0x8138AE83
 KVM_SET_SREGS                = 0x4138AE84
 KVM_INTERRUPT                = 0x4004AE86  # u32 vector
 KVM_SET_CPUID2               = 0x4008AE90
+KVM_ENABLE_CAP               = 0x4068AEA3  # u32 cap, flags; u64 args[4]; 64 bytes
+KVM_CLEAR_DIRTY_LOG          = 0xC018AEC0  # u32 slot, num_pages; u64 first_page, pointer
 
 KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY = 1, 2
 KVM_CAP_COALESCED_MMIO, KVM_CAP_SYNC_REGS = 15, 74
+KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE = 168, 1
 
 KVM_EXIT_IO, KVM_EXIT_HLT, KVM_EXIT_MMIO, KVM_EXIT_IRQ_WINDOW_OPEN = 2, 5, 6, 7
 KVM_EXIT_SHUTDOWN, KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTR, KVM_EXIT_INTERNAL_ERROR = 8, 9, 10, 17
@@ -95,6 +99,7 @@ def _as_argument(argument: object) -> object:
 
 
 _ioctl = ctypes.CDLL(None, use_errno=True).ioctl if sys.platform == "linux" else None
+_quick_ioctl = ctypes.PyDLL(None, use_errno=True).ioctl if sys.platform == "linux" else None
 
 
 class KvmVm:
@@ -147,6 +152,15 @@ class KvmVm:
         region = struct.pack("<IIQQQ", slot, flags, gpa, size, hva)
         libc_ioctl(self.fd, KVM_SET_USER_MEMORY_REGION, ctypes.create_string_buffer(region))
 
+    def enable(self, capability: int, argument: int) -> None:
+        """KVM_ENABLE_CAP.
+
+        Raises:
+            OSError: The kernel does not have it.
+        """
+        cap = struct.pack("<IIQ88x", capability, 0, argument)
+        libc_ioctl(self.fd, KVM_ENABLE_CAP, ctypes.create_string_buffer(cap, len(cap)))
+
     def irq_line(self, irq: int, level: int) -> None:
         """Set a line of the in-kernel interrupt controllers."""
         data = ctypes.create_string_buffer(struct.pack("<II", irq, level))
@@ -189,26 +203,49 @@ class DirtyLogReader:
     """Reads one slot's log into a buffer of its own, with nothing prepared anew at each call."""
 
     def __init__(self, vm: KvmVm, slot: int, npages: int) -> None:
-        #: What `read` found: (ceil(npages / 64),) uint64; the next read overwrites it.
-        self.words: NDArray[np.uint64] = np.zeros(-(-npages // 64), np.uint64)
-        self._request = ctypes.create_string_buffer(
-            struct.pack("<IIQ", slot, 0, self.words.ctypes.data)
-        )
-        assert _ioctl is not None
-        self._ioctl = _ioctl
-        self._arguments = (
-            ctypes.c_int(vm.fd),
-            ctypes.c_ulong(KVM_GET_DIRTY_LOG),
-            ctypes.c_void_p(ctypes.addressof(self._request)),
-        )
+        #: What `read` found, as KVM lays it out; the next read overwrites it.
+        self.bitmap = bytearray(8 * -(-npages // 64))
+        #: The same: (ceil(npages / 64),) uint64.
+        self.words: NDArray[np.uint64] = np.frombuffer(self.bitmap, np.uint64)
+        address = self.words.ctypes.data
+        self._get = _Prepared(vm, KVM_GET_DIRTY_LOG, struct.pack("<IIQ", slot, 0, address))
+        clear = struct.pack("<IIQQ", slot, npages, 0, address)
+        self._clear = _Prepared(vm, KVM_CLEAR_DIRTY_LOG, clear)
 
     def read(self) -> NDArray[np.uint64]:
-        """KVM_GET_DIRTY_LOG: read and clear.
+        """KVM_GET_DIRTY_LOG: read, and clear unless the VM has manual protect.
 
         Raises:
             OSError: It failed.
         """
-        if self._ioctl(*self._arguments):
-            code = ctypes.get_errno()
-            raise OSError(code, f"KVM_GET_DIRTY_LOG: {os.strerror(code)}")
+        if self._get.ioctl(*self._get.arguments):
+            raise _failed("KVM_GET_DIRTY_LOG")
         return self.words
+
+    def clear(self) -> None:
+        """KVM_CLEAR_DIRTY_LOG: clear and protect what `read` found.
+
+        Raises:
+            OSError: It failed.
+        """
+        if self._clear.ioctl(*self._clear.arguments):
+            raise _failed("KVM_CLEAR_DIRTY_LOG")
+
+
+class _Prepared:
+    """An ioctl of a VM with all its arguments, which keeps the GIL."""
+
+    def __init__(self, vm: KvmVm, request: int, argument: bytes) -> None:
+        assert _quick_ioctl is not None
+        self.ioctl = _quick_ioctl
+        self._argument = ctypes.create_string_buffer(argument, len(argument))
+        self.arguments = (
+            ctypes.c_int(vm.fd),
+            ctypes.c_ulong(request),
+            ctypes.c_void_p(ctypes.addressof(self._argument)),
+        )
+
+
+def _failed(name: str) -> OSError:
+    code = ctypes.get_errno()
+    return OSError(code, f"{name}: {os.strerror(code)}")

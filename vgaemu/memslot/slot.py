@@ -24,7 +24,9 @@ from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import LARGE_PAGES, PAGE_SHIFT, PAGE_SIZE, DirtyLog
 from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
-from vgaemu.memslot.keeper import FREE_THREADED, Counters, Keeper, MemslotError
+from vgaemu.memslot.keeper import FREE_THREADED, Counters, Keeper, KeeperUnavailable, MemslotError
+from vgaemu.memslot.kvm import KvmKeeper, KvmManualKeeper
+from vgaemu.memslot.pagemap import MmuKeeper
 from vgaemu.memslot.sparse import SparseKeeper
 from vgaemu.memslot.srcu import SrcuKeeper
 from vgaemu.memslot.words import PagesKeeper, WordsKeeper
@@ -47,7 +49,19 @@ KEEPERS: dict[str, Callable[[int], Keeper]] = {
     "words": WordsKeeper,
     "pages": PagesKeeper,
     "srcu": SrcuKeeper,
+    "mmu": MmuKeeper,
+    "kvm": KvmKeeper,
+    "kvm-manual": KvmManualKeeper,
 }
+
+
+def why_unavailable(keeper: str) -> str | None:
+    """Why one of `KEEPERS` cannot work here, in one line; None if it can."""
+    try:
+        Memslot(1, dirty_log=keeper)
+    except KeeperUnavailable as error:
+        return str(error)
+    return None
 
 
 def as_bytes(memory: ByteBuffer | mmap.mmap) -> NDArray[np.uint8]:

@@ -77,6 +77,8 @@ class Vga:
         self.on_map_changed: list[Callable[[], None]] = []
         #: Whether the legacy 256 KiB of VRAM are stored for chain-4 (see `layout`).
         self.chain4_layout = False
+        #: The part of the legacy window that is plain memory, and where it lies in VRAM.
+        self._plain_start = self._plain_end = self._plain_offset = 0
         self._unknown_ports: set[int] = set()
         self._build_ports()
         self._remap()
@@ -337,14 +339,13 @@ class Vga:
         elif self.chain4_layout and write.is_plain and map_mask == 0xFFFFFFFF and not read.mode:
             plain_offset = 0
             size = min(size, 0x10000)
-        old = getattr(self, "_plain_start", 0), getattr(self, "_plain_end", 0)
-        old_offset = getattr(self, "_plain_offset", 0)
+        old = self._plain_start, self._plain_end, self._plain_offset
         if plain_offset is None:
             self._plain_start = self._plain_end = self._plain_offset = 0
         else:
             self._plain_start, self._plain_end = start, start + size
             self._plain_offset = plain_offset
-        if (self._plain_start, self._plain_end, self._plain_offset) != (*old, old_offset):
+        if (self._plain_start, self._plain_end, self._plain_offset) != old:
             for callback in self.on_map_changed:
                 callback()
 

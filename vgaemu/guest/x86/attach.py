@@ -61,7 +61,7 @@ class AttachedVga:
         #: The device: ports and registers.
         self.vga = Vga(self.vram)
         set_mode(self.vga, mode)
-        self._pages = VramPages(uc, self.vga)
+        self._pages = VramPages(uc, self.vga, lambda: None)
         self._pages.tlb.enter()  # on this thread, between instructions: a harvest flushes at once
         self._port_in = port_in or (lambda port, size: (1 << 8 * size) - 1)
         self._port_out = port_out or (lambda port, size, value: None)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from vgaemu.guest.x86 import scancodes
 from vgaemu.guest.x86.chips import bcd
-from vgaemu.guest.x86.cpu import CARRY, ZERO, GuestFault
+from vgaemu.guest.x86.clock import SERVICE_NS
+from vgaemu.guest.x86.cpu import CARRY, INTERRUPT, ZERO, GuestFault
 from vgaemu.guest.x86.disk import DiskBios
 from vgaemu.guest.x86.rom import (
     CONFIG_TABLE,
@@ -53,6 +54,9 @@ TABLES = {
 
 #: Trap ports: those that no device of a PC has.
 TRAP_PORTS = (*range(0xB0, 0xC0), *range(0xE0, 0xE9), *range(0xEA, 0xF0))
+#: Services a slice of instructions may ask for. They take the host up to a hundred times as long as
+#: instructions do, and a slice must not: harvests and keys wait for its end.
+CALLS_A_SLICE = 256
 #: Vectors with a service, in the order of their trap ports.
 SERVICES = (
     0x00, 0x06, 0x0D, 0x08, 0x09, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1A,
@@ -90,6 +94,7 @@ class Bios:
         self.video = VideoBios(pc)
         self.disk = DiskBios(pc)
         self._after_e0 = False
+        self._calls_left = CALLS_A_SLICE
         self._wait_until_ns: int | None = None
         self.services: dict[int, Service] = {
             0x08: self._tick,
@@ -200,9 +205,26 @@ class Bios:
     def call(self, vector: int) -> None:
         """A stub's OUT: serve it. Registers and the stacked flags are the caller's."""
         service = self.services.get(vector)
-        if service is not None and service() is WAIT:
-            cpu = self._cpu
+        if service is None:
+            return
+        pc, cpu = self._pc, self._cpu
+        pc.clock.cost(SERVICE_NS)
+        self._calls_left -= 1
+        if self._calls_left < 0 and vector not in (0x08, 0x09):
+            # Enough for one slice: ask again in the next, with interrupts as they are.
+            pc.wake_at(0)
             cpu.set("eflags", cpu.get("eflags") | CARRY)
+        elif service() is WAIT:
+            cpu.set("eflags", cpu.get("eflags") | CARRY | INTERRUPT)
+
+    def new_slice(self) -> None:
+        """A slice of instructions begins."""
+        self._calls_left = CALLS_A_SLICE
+
+    def again(self) -> bool:
+        """A service has not finished: wait, and ask again at once."""
+        self._pc.wake_at(0)
+        return WAIT
 
     # --- the caller's flags ---------------------------------------------------------------------
 
@@ -492,12 +514,11 @@ class Bios:
 
 
 def _stub(vector: int, port: int) -> bytes:
-    # clc; out port, al; jc wait; <tail>; wait: sti; hlt; jmp stub
-    tail = b"\xcf"
+    # clc; out port, al; jc wait; iret; wait: hlt; jmp stub
     if vector == 0x08:
         # int 1Ch; push ax; mov al, 20h; out 20h, al; pop ax; iret
         return bytes((0xE6, port)) + b"\xcd\x1c\x50\xb0\x20\xe6\x20\x58\xcf"
-    return b"\xf8\xe6" + bytes((port,)) + b"\x72\x01" + tail + b"\xfb\xf4\xeb\xf6"
+    return b"\xf8\xe6" + bytes((port,)) + b"\x72\x01\xcf\xf4\xeb\xf7"
 
 
 def _eoi_stub(second: bool) -> bytes:

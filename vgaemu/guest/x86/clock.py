@@ -19,6 +19,10 @@ INSTRUCTION_NS = 33
 #: Virtual time of a look at a polled port; an ISA access took about 1 us. 4 us keeps loops that
 #: wait for retrace short, and still sees every horizontal blanking (6 us).
 POLL_NS = 4_000
+#: Virtual time of a port access, a store or load through the planes, an interrupt, and a BIOS call:
+#: about what they took on ISA machines. It also bounds what a frame costs the host, where each of
+#: these is slow, too.
+PORT_NS, PLANES_NS, INTERRUPT_NS, SERVICE_NS = 1_000, 500, 10_000, 20_000
 #: Seconds of 1980-01-01 after the Unix epoch, in which virtual time begins: the DOS epoch.
 VIRTUAL_EPOCH = 315_532_800
 
@@ -38,6 +42,9 @@ class Clock(ABC):
 
     def ran(self, instructions: int) -> None:
         """The CPU executed so many."""
+
+    def cost(self, ns: int) -> None:
+        """The guest did what takes a real machine long, too: see `PORT_NS` and its kin."""
 
     def polled(self) -> None:
         """The guest looked at a port that tells the time."""
@@ -71,6 +78,10 @@ class StepClock(Clock):
     def ran(self, instructions: int) -> None:
         """`INSTRUCTION_NS` each."""
         self.ns += instructions * INSTRUCTION_NS
+
+    def cost(self, ns: int) -> None:
+        """Let it pass."""
+        self.ns += ns
 
     def polled(self) -> None:
         """`POLL_NS`."""

@@ -53,6 +53,8 @@ class Cpu(ABC):
 
     #: How `--cpu` calls it.
     name: str
+    #: Interrupt controllers and timer come with it; it takes interrupts by itself.
+    has_own_timer = False
     #: Stopped by a HLT until the next interrupt.
     halted = False
 

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.guest.x86.bus import ROM_END, ROM_START, VGA_END, VGA_START, Bus
+from vgaemu.guest.x86.chips import Pic
 from vgaemu.guest.x86.clock import Clock
 from vgaemu.guest.x86.cpu import SEGMENTS, Cpu, CpuError, GuestFault
 from vgaemu.memslot import kvm_ioctl as kvm
@@ -61,13 +62,14 @@ class KvmCpu(Cpu):
 
     name = "kvm"
 
-    def __init__(self, bus: Bus, clock: Clock, *, irqchip: bool = False) -> None:
+    def __init__(self, bus: Bus, clock: Clock, *, pic: Pic | None = None) -> None:
         """Make VM, slots and vCPU; real mode, segments 0.
 
         Args:
             bus: Memory and ports.
             clock: Says when a slice is over.
-            irqchip: Interrupt controllers and timer in the kernel.
+            pic: For a firmware: its part is the kernel's, which also has the timer, and what lies
+                between C0000h and FFFFFh is RAM.
 
         Raises:
             CpuError: There is no KVM here, or this is not the main thread.
@@ -76,10 +78,12 @@ class KvmCpu(Cpu):
         self._clock = clock
         self._install_signal()
         try:
-            self.vm = kvm.KvmVm(irqchip=irqchip)
+            self.vm = kvm.KvmVm(irqchip=pic is not None)
         except kvm.KvmError as error:
             raise CpuError(f"kvm: {error}; --cpu unicorn works everywhere") from None
-        self._irqchip = irqchip
+        self.has_own_timer = pic is not None
+        if pic is not None:
+            pic.raise_irq = self._pulse  # type: ignore[method-assign]
         #: Held while slots change or are read.
         self._slots_lock = threading.Lock()
         self._window: tuple[int, int, int] | None = None
@@ -87,7 +91,7 @@ class KvmCpu(Cpu):
         self._closed = False
         vga = bus.vga
         self.vm.set_region(LOW_RAM, 0, bus.array[:VGA_START])
-        self.vm.set_region(ROM, ROM_START, bus.array[ROM_START:ROM_END], kvm.KVM_MEM_READONLY)
+        self.vm.set_region(ROM, ROM_START, bus.array[ROM_START:ROM_END], 0 if pic else kvm.KVM_MEM_READONLY)
         self.vm.set_region(HIGH_RAM, ROM_END, bus.array[ROM_END:])
         self.vm.set_region(LFB, LFB_GPA, vga.slot.array, kvm.KVM_MEM_LOG_DIRTY_PAGES)
         self._lfb_log = kvm.DirtyLogReader(self.vm, LFB, vga.slot.npages)
@@ -174,6 +178,11 @@ class KvmCpu(Cpu):
             return True
         run[kvm.RUN_REQUEST_INTERRUPT_WINDOW] = 1
         return False
+
+    def _pulse(self, irq: int) -> None:
+        """An edge on a line of the kernel's controllers."""
+        self.vm.irq_line(irq, 1)
+        self.vm.irq_line(irq, 0)
 
     def interrupt(self, vector: int) -> None:
         """KVM_INTERRUPT: taken at the next entry."""

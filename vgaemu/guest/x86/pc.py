@@ -12,6 +12,9 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vgaemu.guest.keys import Keys
 from vgaemu.guest.workload import Guest
 from vgaemu.guest.x86.bios import Bios
@@ -110,17 +113,20 @@ class Pc:
         self.cmos = Cmos(self.bus, self.clock, self.bus.ram_bytes)
         self.debug = DebugPorts(self.bus)
         self.trace = None if trace_ports is None else PortTrace(self, trace_ports)
-        self.cpu = self._make_cpu(cpu)
+        #: What a firmware needs above RAM; the CPU's memory slots point to it.
+        self.firmware_memory: NDArray[np.uint8] | None = None
+        self.cpu = self._make_cpu(cpu, firmware)
         self._wake_ns = NEVER_NS
         self._next_frame_ns = 0
         vga.beam = GuestBeam(self.clock)
         vga.slot.harvest_through(self.cpu.harvest)
+        self._bios: Bios | None = None
         self.dos: Dos | None = None
         try:
             if firmware is not None:
                 self._start_firmware(firmware, cpu)
             else:
-                self.bios = Bios(self)
+                self._bios = Bios(self)
                 if rom is not None:
                     install_vga_rom(self, rom)
                 else:
@@ -136,7 +142,7 @@ class Pc:
             return WallClock(speed)
         return WallClock(skip=True) if cpu == "kvm" else StepClock()
 
-    def _make_cpu(self, name: str) -> Cpu:
+    def _make_cpu(self, name: str, firmware: str | None) -> Cpu:
         if name == "unicorn":
             from vgaemu.guest.x86.unicorn_cpu import UnicornCpu
 
@@ -144,7 +150,7 @@ class Pc:
         if name == "kvm":
             from vgaemu.guest.x86.kvm_cpu import KvmCpu
 
-            return KvmCpu(self.bus, self.clock)
+            return KvmCpu(self.bus, self.clock, pic=self.pic if firmware else None)
         raise CpuError(f"no CPU named {name!r}; there are {' and '.join(CPUS)}")
 
     def _start_firmware(self, firmware: str, cpu: str) -> None:
@@ -173,6 +179,13 @@ class Pc:
         cpu.set("edx", self.bios.disk.boot_drive)
         cpu.set("eax", 0xAA55)
         cpu.set("eip", 0x7C00)
+
+    @property
+    def bios(self) -> Bios:
+        """The builtin BIOS; a whole firmware has none."""
+        if self._bios is None:
+            raise RuntimeError("this PC runs a firmware of its own")
+        return self._bios
 
     # --- running --------------------------------------------------------------------------------
 
@@ -234,14 +247,17 @@ class Pc:
         cpu, clock = self.cpu, self.clock
         now = clock.now_ns()
         self.keyboard.advance(now)
-        self.pit.advance(now)
+        if not self.cpu.has_own_timer:
+            self.pit.advance(now)
         if now >= self._wake_ns:
             self._wake_ns = NEVER_NS
             cpu.halted = False
-        if self.pic.has_interrupt() and cpu.can_interrupt():
+        if not cpu.has_own_timer and self.pic.has_interrupt() and cpu.can_interrupt():
             cpu.halted = False
             cpu.interrupt(self.pic.acknowledge())
         if not cpu.halted:
+            if self._bios is not None:
+                self._bios.new_slice()
             cpu.run(limit_ns)
         elif not cpu.get("eflags") & INTERRUPT and self._wake_ns == NEVER_NS:
             self.end()  # halted with interrupts off: nothing can happen any more

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from vgaemu.guest.x86.bus import ROM_END, ROM_START, VGA_START, Bus
-from vgaemu.guest.x86.clock import Clock
+from vgaemu.guest.x86.clock import INTERRUPT_NS, PLANES_NS, PORT_NS, Clock
 from vgaemu.guest.x86.cpu import (
     GENERAL,
     INTERRUPT,
@@ -105,7 +105,7 @@ class UnicornCpu(Cpu):
         self._code_pages: set[int] = set()
         #: The guest fetched from where there is no memory.
         self._lost = False
-        self._vram = VramPages(self._uc, bus.vga)
+        self._vram = VramPages(self._uc, bus.vga, lambda: clock.cost(PLANES_NS))
         self._tlb = self._vram.tlb
         self._map(unicorn)
         self._hook(unicorn, x86_const)
@@ -121,14 +121,19 @@ class UnicornCpu(Cpu):
         self._rx = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
         self._all = unicorn.UC_PROT_ALL
         uc.mem_map_ptr(0, bus.ram_bytes, self._all, bus.array.ctypes.data)
+        cost = self._clock.cost
+
         def rom_read(uc: Uc, offset: int, size: int, _: object) -> int:
-            return int.from_bytes(bus.memory[ROM_START + offset :][:size], "little")
+            cost(PLANES_NS)
+            at = ROM_START + offset
+            return int.from_bytes(bus.memory[at : at + size], "little")
 
         def open_read(uc: Uc, offset: int, size: int, _: object) -> int:
+            cost(PLANES_NS)
             return (1 << 8 * size) - 1
 
         def ignore(uc: Uc, offset: int, size: int, value: int, _: object) -> None:
-            pass
+            cost(PLANES_NS)
 
         uc.mmio_map(ROM_AT, ROM_END - ROM_START, rom_read, None, ignore, None)
         uc.mmio_map(OPEN_AT, PAGE_SIZE, open_read, None, ignore, None)
@@ -186,16 +191,19 @@ class UnicornCpu(Cpu):
         tlb = self._tlb
         if tlb.request is not None:
             tlb.serve()
+        self._clock.cost(PORT_NS)
         return self.bus.port_in(port, size)
 
     def _on_out(self, uc: Uc, port: int, size: int, value: int, _: object) -> None:
         tlb = self._tlb
         if tlb.request is not None:
             tlb.serve()
+        self._clock.cost(PORT_NS)
         self.bus.port_out(port, size, value)
 
     def _on_interrupt(self, uc: Uc, vector: int, _: object) -> None:
         """INT n, or an exception. Unicorn goes through no vector table itself."""
+        self._clock.cost(INTERRUPT_NS)
         if self.get("cr0") & PROTECTED:
             raise GuestFault(
                 f"interrupt {vector:02X}h in protected mode: --cpu unicorn does not emulate that, "

@@ -127,8 +127,13 @@ class TlbHarvest:
 class VramPages:
     """The VGA's memory in one engine."""
 
-    def __init__(self, uc: Uc, vga: Vga) -> None:
+    def __init__(self, uc: Uc, vga: Vga, planes_touched: Callable[[], None]) -> None:
         """Map VRAM and planes, and listen to what the device changes.
+
+        Args:
+            uc: The engine.
+            vga: The device.
+            planes_touched: Called for each store and load through the planes.
 
         Raises:
             UcError: Something is mapped there already.
@@ -147,9 +152,11 @@ class VramPages:
         load, store = vga.load, vga.store
 
         def planes_read(uc: Uc, offset: int, size: int, _: object) -> int:
+            planes_touched()
             return int.from_bytes(load(VGA_START + offset, size), "little")
 
         def planes_write(uc: Uc, offset: int, size: int, value: int, _: object) -> None:
+            planes_touched()
             store(VGA_START + offset, (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
 
         uc.mmio_map(PLANES_AT, VGA_END - VGA_START, planes_read, None, planes_write, None)

@@ -46,6 +46,8 @@ MODE_SELECTS = {0: 0x2C, 1: 0x28, 2: 0x2D, 3: 0x29, 4: 0x2A, 5: 0x2E, 6: 0x1E, 7
 #: Supported-functions table of INT 10h/1Bh: all modes, 400-line text, both fonts' blocks, ...
 STATIC_STATE = bytes.fromhex("FF E0 0F 00 00 00 00 07 02 08 FF 0E 00 00 3F 00")
 STATIC_STATE_AT = 0xE000  # in segment F000h
+#: Characters that one INT 10h/13h writes; more have scrolled away.
+MAX_STRING = 4096
 BELL, BACKSPACE, LINE_FEED, RETURN = 7, 8, 10, 13
 
 # Sequencer, graphics controller and CRTC index ports.
@@ -304,6 +306,9 @@ class VideoBios:
     def _draw_glyph(self, page: int, row: int, column: int, code: int, colour: int) -> None:
         glyph = self._font_row(code)
         top, mode = row * len(glyph), self.mode
+        if mode in range(0x0D, 0x13) and self.vbe.mode is None:
+            self._draw_planar(page, top, column, glyph, colour)
+            return
         for line, bits in enumerate(glyph):
             y = top + line
             if mode == 0x13 and self.vbe.mode is None:
@@ -319,9 +324,7 @@ class VideoBios:
                 if colour & 0x80:
                     wide ^= int.from_bytes(self._vga.load(at, 2), "big")
                 self._vga.store(at, wide.to_bytes(2, "big"))
-            elif self.vbe.mode is None:
-                self._draw_planar(page, y, column, bits, colour)
-            else:
+            elif self.vbe.mode is not None:
                 self.vbe.draw_row(column * 8, y, bits, colour)
 
     def _planar_setup(self, values: dict[int, int]) -> dict[int, int]:
@@ -330,21 +333,24 @@ class VideoBios:
             self._set_indexed(GC, index, value)
         return saved
 
-    def _draw_planar(self, page: int, y: int, column: int, bits: int, colour: int) -> None:
-        vga = self._vga
-        at = 0xA0000 + (page & 7) * self._bus.read16(PAGE_BYTES) + y * self.columns + column
+    def _draw_planar(self, page: int, top: int, column: int, glyph: bytes, colour: int) -> None:
+        vga, pitch = self._vga, self.columns
+        at = 0xA0000 + (page & 7) * self._bus.read16(PAGE_BYTES) + top * pitch + column
         xor = 0x18 if colour & 0x80 else 0
-        saved = self._planar_setup({0: colour & 15, 1: 15, 3: xor, 5: 0, 8: bits})
+        saved = self._planar_setup({0: colour & 15, 1: 15, 3: xor, 5: 0, 8: 0xFF})
         old_mask = self._get_indexed(SEQ, 2)
         self._set_indexed(SEQ, 2, 15)
         if not xor:
             self._set_indexed(GC, 0, 0)
-            self._set_indexed(GC, 8, 0xFF)
-            vga.store(at, b"\xff")
+            for y in range(len(glyph)):
+                vga.store(at + y * pitch, b"\xff")
             self._set_indexed(GC, 0, colour & 15)
-            self._set_indexed(GC, 8, bits)
-        vga.load(at, 1)
-        vga.store(at, b"\xff")
+        vga.outb(GC, 8)
+        for y, bits in enumerate(glyph):
+            if bits:
+                vga.outb(GC + 1, bits)
+                vga.load(at + y * pitch, 1)
+                vga.store(at + y * pitch, b"\xff")
         for index, value in saved.items():
             self._set_indexed(GC, index, value)
         self._set_indexed(SEQ, 2, old_mask)
@@ -418,7 +424,7 @@ class VideoBios:
         at = (cpu.es << 4) + cpu.bp
         before = self.cursor(page)
         self.move_cursor(page, cpu.dh, cpu.dl)
-        for _ in range(cpu.cx):
+        for _ in range(min(cpu.cx, MAX_STRING)):
             code = bus.read8(at)
             at += 1
             if options & 2:

@@ -1,0 +1,260 @@
+"""`mmu`: the log kept by the host's own MMU. Linux 6.7 and later, no KVM and no privileges needed.
+
+The slot's memory is registered with userfaultfd for asynchronous write protection (WP_ASYNC): the
+first store to a protected page, however it is made, traps into the kernel, which lifts the
+protection and lets the store go on; nobody in this process is asked. The ioctl PAGEMAP_SCAN then
+finds the pages that are not protected any more and protects them again, in one step. So guests write
+a plain numpy view, and the order of store and mark is the processor's business.
+
+Not seen: stores to the same memory through another mapping of it. `Memslot.mark_dirty` reports
+those, and is obeyed without a look at the MMU. Counted as faults are the pages found.
+
+Sources: Documentation/admin-guide/mm/userfaultfd.rst and pagemap.rst, <linux/userfaultfd.h>,
+<linux/fs.h>.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+import platform
+import struct
+import sys
+import weakref
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog
+from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
+from vgaemu.memslot.keeper import FREE_THREADED, Keeper, KeeperUnavailable
+
+#: The number of the system call by `platform.machine()`.
+SYS_USERFAULTFD = {"x86_64": 323, "aarch64": 282, "riscv64": 282}
+UFFD_USER_MODE_ONLY = 1
+UFFD_API = 0xAA
+UFFD_FEATURE_WP_UNPOPULATED = 1 << 13
+UFFD_FEATURE_WP_ASYNC = 1 << 15
+UFFDIO_API = 0xC018AA3F  # u64 api, features, ioctls
+UFFDIO_REGISTER = 0xC020AA00  # u64 start, length, mode, ioctls
+UFFDIO_REGISTER_MODE_WP = 2
+UFFDIO_WRITEPROTECT = 0xC018AA06  # u64 start, length, mode
+UFFDIO_WRITEPROTECT_MODE_WP = 1
+
+PAGEMAP_SCAN = 0xC0606610
+PM_SCAN_WP_MATCHING = 1
+PM_SCAN_CHECK_WPASYNC = 2
+PAGE_IS_WRITTEN = 2
+#: struct pm_scan_arg: u64 size, flags, start, end, walk_end, vec, vec_len, max_pages, and the masks
+#: category_inverted, category_mask, category_anyof_mask, return_mask.
+SCAN = struct.Struct("<12Q")
+SCAN_WALK_END = 4
+#: struct page_region: u64 start, end, categories.
+REGION = struct.Struct("<3Q")
+#: Regions of one scan; a harvest goes on where the table was full.
+REGIONS = 1 << 15
+
+#: Below 34 pages the kernel flushes the TLB page by page: a scan of 33 pages with one dirty costs
+#: seven times that of 34 (4.7 us and 0.65 us). So smaller slots are given memory they do not use.
+LEAST_PAGES = 34
+#: Write protection of pages never touched takes page-table entries, 8 bytes a page: 32 MiB of them.
+MOST_PAGES = 1 << 22
+#: Runs of dirty pages that are put into the map one by one. Beyond them numpy does it in a few
+#: calls, but numpy lets go of the GIL, and busy guest threads then make the harvest wait.
+FEW_RUNS = 64
+
+
+class MmuKeeper(Keeper):
+    """Write protection in the page tables of this process."""
+
+    name = "mmu"
+    sees_all_stores = True
+
+    def __init__(self, npages: int) -> None:
+        """Start clean; `attach` says to what memory.
+
+        Raises:
+            KeeperUnavailable: The system cannot do it.
+        """
+        super().__init__(npages)
+        if npages > MOST_PAGES:
+            raise KeeperUnavailable(f"mmu: a slot may have {MOST_PAGES} pages, not {npages}")
+        # The store path never has to fault: the processor does.
+        self.writable[:] = b"\1" * len(self.writable)
+        #: What `mark_dirty` was told.
+        self._marks = (LockedFlagsKeeper if FREE_THREADED else FlagsKeeper)(npages)
+        self._reserve: mmap.mmap | None = None
+        self._open_files()
+
+    def _open_files(self) -> None:
+        number = SYS_USERFAULTFD.get(platform.machine())
+        if sys.platform != "linux" or number is None:
+            raise KeeperUnavailable(f"mmu: {sys.platform} on {platform.machine()} has no userfaultfd")
+        # PyDLL keeps the GIL: these calls take microseconds, and getting it back beside busy
+        # threads takes milliseconds.
+        libc = ctypes.PyDLL(None, use_errno=True)
+        self._libc_ioctl = libc.ioctl
+        fd = libc.syscall(ctypes.c_long(number), os.O_CLOEXEC | UFFD_USER_MODE_ONLY)
+        if fd < 0:
+            why = os.strerror(ctypes.get_errno())
+            raise KeeperUnavailable(f"mmu: the system gives no userfaultfd: {why}")
+        self._uffd = fd
+        weakref.finalize(self, os.close, fd)
+        try:
+            self._pagemap = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise KeeperUnavailable(f"mmu: /proc/self/pagemap: {error.strerror}") from None
+        weakref.finalize(self, os.close, self._pagemap)
+        features = UFFD_FEATURE_WP_UNPOPULATED | UFFD_FEATURE_WP_ASYNC
+        try:
+            self._ioctl(UFFDIO_API, struct.pack("<3Q", UFFD_API, features, 0))
+        except OSError:
+            raise KeeperUnavailable(
+                "mmu: asynchronous write protection needs Linux 6.7 or later"
+            ) from None
+
+    def _ioctl(self, request: int, argument: bytes) -> None:
+        buffer = ctypes.create_string_buffer(argument, len(argument))
+        if self._libc_ioctl(self._uffd, ctypes.c_ulong(request), buffer) < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+
+    def allocate(self, nbytes: int) -> mmap.mmap:
+        """At least `LEAST_PAGES` pages; the slot is the first of them."""
+        self._reserve = super().allocate(max(nbytes, LEAST_PAGES * PAGE_SIZE))
+        return self._reserve
+
+    def attach(self, memory: NDArray[np.uint8]) -> None:
+        """Register the memory and write-protect it.
+
+        Raises:
+            KeeperUnavailable: It is not page-aligned private or shared memory, or the kernel
+                refuses.
+        """
+        self._memory = memory  # stays mapped as long as it is registered
+        self._start = start = memory.ctypes.data
+        if start % PAGE_SIZE or mmap.PAGESIZE != PAGE_SIZE:
+            raise KeeperUnavailable(f"mmu: memory at {start:#x} is not aligned to 4 KiB pages")
+        self._nbytes = len(self._reserve) if self._reserve is not None else memory.nbytes
+        try:
+            registration = struct.pack("<4Q", start, self._nbytes, UFFDIO_REGISTER_MODE_WP, 0)
+            self._ioctl(UFFDIO_REGISTER, registration)
+        except OSError as error:
+            raise KeeperUnavailable(f"mmu: this memory cannot be registered: {error}") from None
+        self._regions = bytearray(REGION.size * min(REGIONS, self.npages // 2 + 1))
+        address = np.frombuffer(self._regions, np.uint8).ctypes.data
+        end = start + self._nbytes
+        self._scan_argument = bytearray(
+            SCAN.pack(
+                SCAN.size,
+                PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
+                start,
+                end,
+                0,
+                address,
+                len(self._regions) // REGION.size,
+                0,
+                0,
+                PAGE_IS_WRITTEN,
+                0,
+                PAGE_IS_WRITTEN,
+            )
+        )
+        self._scan_fields = memoryview(self._scan_argument).cast("Q")
+        self._scan_arguments = (
+            ctypes.c_int(self._pagemap),
+            ctypes.c_ulong(PAGEMAP_SCAN),
+            ctypes.c_void_p(np.frombuffer(self._scan_argument, np.uint8).ctypes.data),
+        )
+        try:
+            self._protect_all()
+            self._scan()
+        except OSError as error:
+            raise KeeperUnavailable(f"mmu: PAGEMAP_SCAN: {error.strerror}") from None
+
+    def _protect_all(self) -> None:
+        everything = struct.pack("<3Q", self._start, self._nbytes, UFFDIO_WRITEPROTECT_MODE_WP)
+        self._ioctl(UFFDIO_WRITEPROTECT, everything)
+
+    def fault(self, page: int) -> None:
+        """What `mark_dirty` tells."""
+        self._marks.fault(page)
+
+    def fault_range(self, start: int, end: int) -> None:
+        """What `mark_dirty` tells."""
+        self._marks.fault_range(start, end)
+
+    def harvest(self) -> DirtyLog:
+        """Find and protect in one ioctl, which flushes before it returns."""
+        runs = self._scan()
+        marks = self._marks.harvest()
+        if not runs:
+            return marks or self.nothing_dirty
+        counters = self.counters
+        counters.protect_calls += 1
+        counters.flushes += 1
+        if len(runs) == 1:
+            log = DirtyLog(self.npages, runs[0])
+            found = runs[0][1] - runs[0][0]
+        else:
+            flags = self._flags_of(runs)
+            log = DirtyLog(self.npages, None, flags)
+            found = flags.count(1)
+        counters.faults += found
+        counters.protected_pages += found
+        return log | marks
+
+    def written(self) -> list[tuple[int, int]]:
+        """What the next harvest would find, as half-open runs of pages; nothing is changed."""
+        self._scan_fields[1] = PM_SCAN_CHECK_WPASYNC
+        try:
+            return self._scan()
+        finally:
+            self._scan_fields[1] |= PM_SCAN_WP_MATCHING
+
+    def _scan(self) -> list[tuple[int, int]]:
+        """Written pages as half-open runs, ascending; they are protected again."""
+        fields = self._scan_fields
+        base, end = self._start, self._start + self._nbytes
+        runs: list[tuple[int, int]] = []
+        fields[2] = base
+        while True:
+            count = self._libc_ioctl(*self._scan_arguments)
+            if count < 0:
+                code = ctypes.get_errno()
+                if code == errno.EINTR:
+                    continue
+                raise OSError(code, f"PAGEMAP_SCAN: {os.strerror(code)}")
+            if count:
+                table = memoryview(self._regions)[: count * REGION.size]
+                runs += [
+                    (first - base >> PAGE_SHIFT, last - base >> PAGE_SHIFT)
+                    for first, last, _ in REGION.iter_unpack(table)
+                ]
+            walked = fields[SCAN_WALK_END]
+            if walked >= end:
+                return runs
+            fields[2] = walked
+
+    def _flags_of(self, runs: list[tuple[int, int]]) -> bytes:
+        """One 0/1 byte a page."""
+        if len(runs) <= FEW_RUNS:
+            flags = bytearray(len(self.writable))
+            for start, end in runs:
+                flags[start:end] = b"\1" * (end - start)
+            return bytes(flags)
+        edges = np.array(runs)
+        steps = np.zeros(len(self.writable) + 1, np.int8)
+        steps[edges[:, 0]] = 1
+        steps[edges[:, 1]] -= 1  # where one run ends and the next starts, nothing changes
+        return np.cumsum(steps[:-1], dtype=np.int8).tobytes()
+
+    def start(self) -> None:
+        """Protect everything and drop all marks; what is stored in between is marked by the MMU."""
+        self._marks.start()
+        self._protect_all()
+
+    def stop(self) -> None:
+        """Nothing to do: stores go on to be seen, and nobody asks."""
