@@ -298,8 +298,11 @@ class UnicornCpu(Cpu):
         """Drop the engine."""
         self._vram.close()
         if hasattr(self, "_uc"):
-            # Hooks make a cycle with the engine, which is large: cut it.
+            # The engine is large, and in a cycle with its hooks: do not wait for the collector.
+            finalizer = getattr(self._uc, "_Uc__finalizer", None)
             del self._uc
+            if finalizer is not None:
+                finalizer()
         self.bus.cpu = None
 
 

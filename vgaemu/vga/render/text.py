@@ -208,7 +208,7 @@ class TextRenderer(Renderer):
             bands += [0, len(self._bands) - 1]
         if bands:
             first, end = self._look
-            self._look = (min(first, *bands, first), max(end, *(band + 1 for band in bands), end))
+            self._look = min(first, *bands), max(end, max(bands) + 1)
 
     def _find_cursor(self) -> None:
         """Bands and columns that the cursor is on: several where memory is shown twice."""
@@ -319,7 +319,8 @@ class TextRenderer(Renderer):
                 if page not in of_page:
                     continue
                 at, numbers = of_page[page]
-                now, before = self.vram[numbers], self._font[i, at]
+                # A copy: a guest may store on while it is compared and kept.
+                now, before = self.vram[numbers].copy(), self._font[i, at]
                 if (now != before).any():
                     glyphs = np.arange(FONT_BYTES)[at] >> 5
                     changed.append(256 * i + glyphs[now != before])

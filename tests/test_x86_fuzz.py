@@ -1,0 +1,35 @@
+"""Random bytes as boot sectors, in child processes: each run ends as specified, none hurts its host."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from x86_helpers import CPUS
+
+pytest.importorskip("unicorn")
+CHILD = Path(__file__).with_name("x86_fuzz.py")
+
+
+def run_child(cpu: str, first: int, count: int, seconds_each: float) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", str(CHILD), cpu, str(first), str(count)],
+        capture_output=True, text=True, timeout=10 + seconds_each * count, check=False,
+    )  # fmt: skip
+    last = done.stdout.splitlines()[-1:]
+    assert done.returncode == 0, f"seed {last}: {done.stderr[-2000:]}"
+    assert last[0].startswith("{"), last
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_random_boot_sectors(cpu: str) -> None:
+    run_child(cpu, 0, 8, 5)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("first", range(0, 2000, 100))
+def test_two_thousand_random_boot_sectors(cpu: str, first: int) -> None:
+    run_child(cpu, first, 100, 5)
