@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
 from gaps import Rig, RigAction, Score, race
+from keepers import skip_unless_available
 
 from vgaemu.memslot import KEEPERS, DirtyLog, Memslot
 from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
 from vgaemu.memslot.keeper import Keeper
+from vgaemu.memslot.kvm import KvmKeeper, KvmManualKeeper
+from vgaemu.memslot.kvm_guest import KvmGuest
+from vgaemu.memslot.pagemap import MmuKeeper
 from vgaemu.memslot.slot import ByteBuffer
-from vgaemu.memslot.words import WordsKeeper
+from vgaemu.memslot.sparse import SparseKeeper
+from vgaemu.memslot.srcu import Srcu, SrcuKeeper
+from vgaemu.memslot.words import PagesKeeper, WordsKeeper
 
 NPAGES = 6
 #: What is dirty when the race begins: nothing, one run, scattered pages, everything.
 STATES: dict[str, list[int]] = {"clean": [], "run": [1, 2], "scattered": [1, 4], "all": [*range(6)]}
-LOCKING: dict[str, type[Keeper]] = {"words": WordsKeeper, "locked flags": LockedFlagsKeeper}
+LOCKING: dict[str, type[Keeper]] = {
+    "words": WordsKeeper,
+    "pages": PagesKeeper,
+    "srcu": SrcuKeeper,
+    "sparse": SparseKeeper,
+    "locked flags": LockedFlagsKeeper,
+}
+#: The four steps are taken by the kernel; Python runs before and after them.
+KERNELS: dict[str, type[Keeper]] = {
+    "mmu": MmuKeeper,
+    "kvm": KvmKeeper,
+    "kvm-manual": KvmManualKeeper,
+}
 
 
 def store_to(page: int) -> RigAction:
@@ -144,6 +163,52 @@ def test_a_harvest_beside_every_gap_of_a_locking_store(
 ) -> None:
     rigs = make(LOCKING[keeper], [1, 4])
     assert_none_lost(race(rigs, STORES[store], Rig.harvest, threaded=True))
+
+
+# --- keepers whose four steps the kernel takes ----------------------------------------------------
+
+
+@pytest.mark.parametrize("store", ["page 1", "page 3", "across", "marked"])
+@pytest.mark.parametrize("keeper", KERNELS)
+def test_a_store_in_every_gap_of_the_kernels_harvest(
+    make: MakeRig, keeper: str, store: str
+) -> None:
+    skip_unless_available(keeper)
+    rigs = make(KERNELS[keeper], [1, 4])
+    assert_none_lost(race(rigs, Rig.harvest, STORES[store]))
+
+
+@pytest.mark.parametrize("store", ["page 1", "page 3", "marked"])
+@pytest.mark.parametrize("keeper", KERNELS)
+def test_the_kernels_harvest_in_every_gap_of_a_store(
+    make: MakeRig, keeper: str, store: str
+) -> None:
+    skip_unless_available(keeper)
+    rigs = make(KERNELS[keeper], [1, 4])
+    assert race(rigs, STORES[store], Rig.harvest).lost == 0
+
+
+class GuestRig(Rig):
+    """A vCPU stores as well."""
+
+    def __init__(self, slot: Memslot) -> None:
+        self._guest = KvmGuest(slot, native=True)
+        super().__init__(slot, [1, 4])
+        self.guest_store()
+
+    def guest_store(self) -> None:
+        self._guest.write_pages([3, 1])
+
+
+@pytest.mark.parametrize("keeper", ["kvm", "kvm-manual"])
+def test_a_vcpus_stores_in_every_gap_of_a_harvest(keeper: str) -> None:
+    skip_unless_available(keeper)
+    score = race(
+        lambda: GuestRig(Memslot(NPAGES, dirty_log=keeper)),
+        Rig.harvest,
+        GuestRig.guest_store,  # type: ignore[arg-type]  # the rigs are its own
+    )
+    assert_none_lost(score)
 
 
 # --- two readers ----------------------------------------------------------------------------------
@@ -283,6 +348,110 @@ class MarkThenStore(Memslot):
 
 
 BROKEN_HERE = ("vgaemu.memslot", __name__)
+
+
+class ClearsWhatItDidNotRead(KvmManualKeeper):
+    """Host stores are dropped once the kernel's log has been read."""
+
+    def _after_read(self) -> None:
+        super()._after_read()
+        self.writable[:] = bytes(len(self.writable))
+
+
+def test_what_a_kernel_keeper_drops_is_found(make: MakeRig) -> None:
+    skip_unless_available("kvm-manual")
+
+    class BrokenGuestRig(GuestRig):
+        pass
+
+    make(ClearsWhatItDidNotRead, [])
+    score = race(
+        lambda: BrokenGuestRig(Memslot(NPAGES, dirty_log="racing")),
+        Rig.harvest,
+        store_to(5),
+        modules=BROKEN_HERE,
+    )
+    assert score.lost > 0
+
+
+class ScansTwice(MmuKeeper):
+    """Takes a second look, and forgets what the first one found and protected."""
+
+    def harvest(self) -> DirtyLog:
+        self._scan()
+        return super().harvest()
+
+
+def test_what_an_mmu_keeper_drops_is_found(make: MakeRig) -> None:
+    skip_unless_available("mmu")
+    assert race(make(ScansTwice, [1, 4]), Rig.harvest, store_to(3), modules=BROKEN_HERE).lost > 0
+
+
+class NoGracePeriod(Srcu):
+    def synchronize(self) -> None:
+        pass
+
+
+class OneFlip(Srcu):
+    """Turns the index and waits once: late comers on the index used next are not waited for."""
+
+    def synchronize(self) -> None:
+        self._index = 1 - self._index
+        self._wait(1 - self._index)
+
+
+class DoesNotWait(SrcuKeeper):
+    def __init__(self, npages: int) -> None:
+        super().__init__(npages)
+        self.srcu = NoGracePeriod()
+
+
+def test_a_skipped_grace_period_is_found(make: MakeRig) -> None:
+    # A fault has looked up the published bitmap; the harvest publishes the other one, does not wait
+    # for the mark, and hands the old one out without it.
+    rigs = make(DoesNotWait, [1, 4])
+    assert race(rigs, store_to(3), Rig.harvest, modules=BROKEN_HERE, threaded=True).lost > 0
+
+
+def test_the_grace_period_waits_for_whoever_was_inside() -> None:
+    srcu = Srcu()
+    ended = threading.Event()
+
+    def synchronize() -> None:
+        srcu.synchronize()
+        ended.set()
+
+    inside = srcu.read_lock()
+    waiter = threading.Thread(target=synchronize)
+    waiter.start()
+    assert not ended.wait(0.02)
+    nested = srcu.read_lock()  # who comes later is not waited for
+    srcu.read_unlock(inside)
+    assert ended.wait(10)
+    waiter.join()
+    srcu.read_unlock(nested)
+    srcu.synchronize()
+
+
+@pytest.mark.parametrize(("srcu", "waits"), [(Srcu, True), (OneFlip, False)])
+def test_late_comers_are_waited_for(srcu: type[Srcu], waits: bool) -> None:
+    """A reader read the index, then was put off for a grace period, and counts itself in now."""
+    late = srcu()
+    late._readers[threading.get_ident()] = [0, 0]
+    index = late._index
+    late.synchronize()
+    late._readers[threading.get_ident()][index] += 1
+    ended = threading.Event()
+
+    def synchronize() -> None:
+        late.synchronize()
+        ended.set()
+
+    waiter = threading.Thread(target=synchronize)
+    waiter.start()
+    assert ended.wait(0.02) is not waits
+    late.read_unlock(index)
+    waiter.join()
 
 
 def test_two_maps_in_the_right_order_lose_nothing(make: MakeRig) -> None:

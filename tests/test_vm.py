@@ -146,6 +146,8 @@ def test_what_is_no_buffer_at_all_is_a_type_error_and_keeps_the_bits(vm: Vm) -> 
 
 
 def test_host_stores_are_not_logged(vm: Vm) -> None:
+    if vm.slots[0].dirty_log == "mmu":
+        return  # which sees every store
     vm.slots[0].memory[0] = 1
     bitmap = bytearray(b"\xaa" * 16)
     vm.get_dirty_log(0, bitmap)

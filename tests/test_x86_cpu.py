@@ -127,7 +127,10 @@ def test_a_fault_ends_the_run_with_registers(
 
 def test_a_fetch_from_nowhere_ends_the_run(tmp_path: Path) -> None:
     # Protected mode is not needed: FFFF:FFF0 lies in RAM above 1 MiB, A000h in planes does not run.
-    with make_pc(disk(tmp_path, code("EA 00 00 00 A0"))) as pc, pytest.raises(GuestFault, match="fetch"):
+    with (
+        make_pc(disk(tmp_path, code("EA 00 00 00 A0"))) as pc,
+        pytest.raises(GuestFault, match="fetch"),
+    ):
         run_until_halted(pc)
 
 
@@ -219,5 +222,3 @@ def test_the_kernel_logs_plain_stores(tmp_path: Path) -> None:
         run_until_halted(pc)
         # One page, which no Python code has marked: only the kernel knew.
         assert seen[1] == (1, False)
-
-

@@ -1,7 +1,8 @@
-"""Random bytes as boot sectors, in child processes: each run ends as specified, none hurts its host."""
+"""Random bytes as boot sectors, in child processes: every run ends as specified."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ CHILD = Path(__file__).with_name("x86_fuzz.py")
 def run_child(cpu: str, first: int, count: int, seconds_each: float) -> None:
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", str(CHILD), cpu, str(first), str(count)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True, text=True, timeout=10 + seconds_each * count, check=False,
     )  # fmt: skip
     last = done.stdout.splitlines()[-1:]

@@ -25,7 +25,9 @@ NAMES = ["colours", "plasma", "modes12", "scroller", "vbe", "snake", "selftest"]
 def test_bytes_are_built_from_the_source(source: Path, tmp_path: Path) -> None:
     built = tmp_path / "built"
     subprocess.run(["nasm", "-f", "bin", str(source), "-o", str(built)], check=True)
-    committed = next(source.with_suffix(s) for s in (".img", ".com") if source.with_suffix(s).exists())
+    committed = next(
+        source.with_suffix(s) for s in (".img", ".com") if source.with_suffix(s).exists()
+    )
     assert built.read_bytes() == committed.read_bytes()
 
 

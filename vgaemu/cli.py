@@ -96,8 +96,9 @@ def _parser() -> argparse.ArgumentParser:
         "--speed", type=_speed, default=1.0, metavar="X", help="60 X frames a second; 0: no limit"
     )
     run.add_argument(
-        "--dirty-log", default="flags", metavar="NAME", help="who keeps the log: flags or words"
-    )
+        "--dirty-log", default="flags", metavar="NAME",
+        help="who keeps the log: flags, words, srcu, mmu, kvm...; 'vgaemu info' lists them",
+    )  # fmt: skip
     run.add_argument(
         "--span-pages", type=int, choices=(64, 32, 16, 8), metavar="N",
         help="pages looked at as one word for the ffs..fls spans: 64, 32, 16 or 8",
@@ -161,6 +162,13 @@ def _parser() -> argparse.ArgumentParser:
     ))  # fmt: skip
     bench.add_argument("--runs", type=_positive, default=5, metavar="N", help="repetitions (5)")
     bench.add_argument("--json", type=Path, metavar="F.json", help="write the rows too")
+    bench.add_argument(
+        "--plot", type=Path, metavar="F.png|svg", help="dirty-log: draw time against dirty pages"
+    )
+    bench.add_argument(
+        "--heatmap", type=Path, metavar="F.png|svg",
+        help="dirty-log: draw which pages a run dirties in which frame",
+    )  # fmt: skip
     info = commands.add_parser("info", help="versions, displays, and what works here")
     info.set_defaults(command=_info)
     return parser
@@ -442,10 +450,21 @@ def _modes(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from vgaemu.bench.suite import run
+    from vgaemu.bench.suite import BenchError, run
 
-    _check_writable(options.json)
-    print(run(options.name, runs=options.runs, json_file=options.json))
+    for path in (options.json, options.plot, options.heatmap):
+        _check_writable(path)
+    try:
+        text = run(
+            options.name,
+            runs=options.runs,
+            json_file=options.json,
+            plot=options.plot,
+            heatmap=options.heatmap,
+        )
+    except BenchError as error:
+        raise UsageError(str(error)) from None
+    print(text)
     return 0
 
 

@@ -12,15 +12,24 @@ from vgaemu import __version__
 
 def lines() -> list[str]:
     """One fact a line."""
-    from vgaemu.memslot import KEEPERS
+    from vgaemu.memslot import KEEPERS, why_unavailable
 
+    keepers = {name: why_unavailable(name) for name in KEEPERS}
     return [
         f"vgaemu {__version__}, Python {platform.python_version()} on {platform.platform()}",
-        *(f"{name} {_installed(name)}" for name in ("numpy", "pillow", "pygame", "pygame-ce")),
+        *(f"{name} {_installed(name)}" for name in ("numpy", "pillow", "pygame", "pygame-ce", "unicorn")),
         f"display null: yes; window: {_window()}",
-        f"dirty log: {', '.join(KEEPERS)}",
-        f"/dev/kvm, which 'bench harvest' compares with: {_kvm()}",
+        f"dirty log: {', '.join(name for name, why in keepers.items() if why is None)}",
+        *(f"dirty log {name}: no: {why}" for name, why in keepers.items() if why is not None),
+        f"/dev/kvm, for --cpu kvm and to compare with: {_kvm()}",
+        f"VGA BIOS ROMs: {_roms()}",
     ]
+
+
+def _roms() -> str:
+    from vgaemu.guest.x86.vgarom import PLACES
+
+    return ", ".join(place for place in PLACES if os.path.isfile(place)) or "none; builtin"
 
 
 def _installed(name: str) -> str:

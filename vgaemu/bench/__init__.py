@@ -3,8 +3,10 @@
 #: Name -> what it measures, for `vgaemu bench --help`.
 BENCHMARKS = {
     "harvest": "get_dirty_log against the real KVM_GET_DIRTY_LOG, and beside busy guests",
+    "dirty-log": "every dirty-log scheme at every size, and the 2012 patch's claims",
     "frame": "a dirty redraw against a full redraw of the same frames",
     "store": "what the logged store path costs a guest",
     "render": "drawing a whole picture against a memcpy of it",
     "start": "how long the command takes to start",
+    "guest": "machine code: stores through the VGA, harvests beside a running guest, boot",
 }

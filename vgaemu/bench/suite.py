@@ -6,26 +6,67 @@ import json
 import platform
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 from vgaemu.bench import BENCHMARKS
 from vgaemu.bench.measure import RUNS, Row, table
 
+PICTURES = (".png", ".svg")
 
-def run(name: str, *, runs: int = RUNS, json_file: Path | None = None) -> str:
+
+class BenchError(ValueError):
+    """A benchmark was asked for what it cannot do; the message is one line."""
+
+
+def run(
+    name: str,
+    *,
+    runs: int = RUNS,
+    json_file: Path | None = None,
+    plot: Path | None = None,
+    heatmap: Path | None = None,
+) -> str:
     """Run a benchmark.
 
     Args:
         name: One of `BENCHMARKS`.
         runs: Repetitions; each number is their median.
         json_file: Also write the rows there, as a JSON list of objects.
+        plot: Also draw them there.
+        heatmap: Also draw there which pages a run dirties in which frame.
 
     Returns:
         The rows as a table.
+
+    Raises:
+        BenchError: There is no such picture of this benchmark, or no matplotlib to draw it.
     """
-    measure: Callable[[int], list[Row]] = import_module(f"vgaemu.bench.{name}").measure
+    module = import_module(f"vgaemu.bench.{name.replace('-', '_')}")
+    pictures = {"plot": plot, "heatmap": heatmap}
+    for kind, path in pictures.items():
+        _check_picture(module, name, kind, path)
+    measure: Callable[[int], list[Row]] = module.measure
+    report: Callable[[list[Row]], str] = getattr(module, "report", table)
     rows = measure(runs)
     if json_file is not None:
         json_file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     head = f"{BENCHMARKS[name]}; medians of {runs} runs; Python {platform.python_version()}"
-    return f"{head}\n{table(rows)}"
+    if plot is not None:
+        module.plot(rows, plot)
+    if heatmap is not None:
+        module.heatmap(heatmap)
+    return f"{head}\n{report(rows)}"
+
+
+def _check_picture(module: ModuleType, name: str, kind: str, path: Path | None) -> None:
+    """Before minutes of measuring, and not after."""
+    if path is None:
+        return
+    if not hasattr(module, kind):
+        raise BenchError(f"--{kind}: 'bench {name}' draws none; 'bench dirty-log' does")
+    if find_spec("matplotlib") is None:
+        raise BenchError(f"--{kind} needs matplotlib: pip install 'vgaemu[plot]'")
+    if path.suffix not in PICTURES:
+        raise BenchError(f"--{kind} {path}: name a file that ends in {' or '.join(PICTURES)}")

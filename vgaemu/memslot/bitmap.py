@@ -34,8 +34,8 @@ WORD = np.dtype("<u8")
 
 Words: TypeAlias = NDArray[np.uint64]
 Span: TypeAlias = tuple[int, int]
-#: Dirty parts of a large slot, ascending: number of the first page, one 0/1 byte a page. Each part
-#: begins at a multiple of 64 pages.
+#: Dirty parts of a large slot, ascending: number of the first page, one 0/1 byte a page. A part is
+#: whole words of the bitmap and crosses no multiple of `PART_PAGES`; in each multiple there is one.
 Parts: TypeAlias = list[tuple[int, bytes]]
 SpanPages: TypeAlias = Literal[64, 32, 16, 8]
 
@@ -183,7 +183,8 @@ def words_of_parts(parts: Parts, npages: int) -> Words:
     words = np.zeros(word_count(npages), WORD)
     for first, flags in parts:
         part = words_of_flags(flags)
-        words[first // WORD_PAGES :][: len(part)] = part[: len(words) - first // WORD_PAGES]
+        at = first // WORD_PAGES
+        words[at : at + len(part)] = part[: len(words) - at]
     return words
 
 
@@ -199,17 +200,19 @@ def parts_of_run(start: int, end: int) -> Parts:
 
 
 def union_of_parts(a: Parts, b: Parts) -> Parts:
-    """Pages in either; both are cut at multiples of `PART_PAGES`."""
-    union = dict(a)
+    """Pages in either."""
+    union = {first // PART_PAGES: (first, flags) for first, flags in a}
     for first, flags in b:
-        other = union.get(first)
+        other = union.get(first // PART_PAGES)
         if other is not None:
-            # Only a slot's last part may be shorter, so in that either form ends at its end.
-            size = max(len(flags), len(other))
-            either = int.from_bytes(flags, "little") | int.from_bytes(other, "little")
-            flags = either.to_bytes(size, "little")
-        union[first] = flags
-    return sorted(union.items())
+            low = min(first, other[0])
+            size = max(first + len(flags), other[0] + len(other[1])) - low
+            either = 0
+            for start, some in ((first, flags), other):
+                either |= int.from_bytes(some, "little") << 8 * (start - low)
+            first, flags = low, either.to_bytes(size, "little")
+        union[first // PART_PAGES] = first, flags
+    return [union[part] for part in sorted(union)]
 
 
 def flags_of_words(words: Words) -> bytes:
@@ -300,7 +303,9 @@ class DirtyLog:
             return parts_of_run(*self._run)
         flags = self._as_flags()
         starts = range(0, len(flags), PART_PAGES)
-        return [(i, flags[i : i + PART_PAGES]) for i in starts if flags.find(1, i, i + PART_PAGES) >= 0]
+        return [
+            (i, flags[i : i + PART_PAGES]) for i in starts if flags.find(1, i, i + PART_PAGES) >= 0
+        ]
 
     @property
     def count(self) -> int:

@@ -19,6 +19,7 @@ import os
 import struct
 import sys
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,8 +99,8 @@ def _as_argument(argument: object) -> object:
     return ctypes.c_ulong(argument) if isinstance(argument, int) else argument
 
 
-_ioctl = ctypes.CDLL(None, use_errno=True).ioctl if sys.platform == "linux" else None
-_quick_ioctl = ctypes.PyDLL(None, use_errno=True).ioctl if sys.platform == "linux" else None
+_ioctl: Any = ctypes.CDLL(None, use_errno=True).ioctl if sys.platform == "linux" else None
+_quick_ioctl: Any = ctypes.PyDLL(None, use_errno=True).ioctl if sys.platform == "linux" else None
 
 
 class KvmVm:
@@ -142,7 +143,9 @@ class KvmVm:
         """KVM_CHECK_EXTENSION."""
         return libc_ioctl(self.kvm, KVM_CHECK_EXTENSION, capability)
 
-    def set_region(self, slot: int, gpa: int, memory: NDArray[np.uint8] | None, flags: int = 0) -> None:
+    def set_region(
+        self, slot: int, gpa: int, memory: NDArray[np.uint8] | None, flags: int = 0
+    ) -> None:
         """Create a slot over page-aligned memory, which must outlive it; None deletes it.
 
         Raises:
@@ -236,7 +239,6 @@ class _Prepared:
     """An ioctl of a VM with all its arguments, which keeps the GIL."""
 
     def __init__(self, vm: KvmVm, request: int, argument: bytes) -> None:
-        assert _quick_ioctl is not None
         self.ioctl = _quick_ioctl
         self._argument = ctypes.create_string_buffer(argument, len(argument))
         self.arguments = (

@@ -3,8 +3,8 @@
 The slot's memory is registered with userfaultfd for asynchronous write protection (WP_ASYNC): the
 first store to a protected page, however it is made, traps into the kernel, which lifts the
 protection and lets the store go on; nobody in this process is asked. The ioctl PAGEMAP_SCAN then
-finds the pages that are not protected any more and protects them again, in one step. So guests write
-a plain numpy view, and the order of store and mark is the processor's business.
+finds the pages that are not protected any more and protects them again, in one step. So guests
+write a plain numpy view, and the order of store and mark is the processor's business.
 
 Not seen: stores to the same memory through another mapping of it. `Memslot.mark_dirty` reports
 those, and is obeyed without a look at the MMU. Counted as faults are the pages found.
@@ -91,7 +91,9 @@ class MmuKeeper(Keeper):
     def _open_files(self) -> None:
         number = SYS_USERFAULTFD.get(platform.machine())
         if sys.platform != "linux" or number is None:
-            raise KeeperUnavailable(f"mmu: {sys.platform} on {platform.machine()} has no userfaultfd")
+            raise KeeperUnavailable(
+                f"mmu: {sys.platform} on {platform.machine()} has no userfaultfd"
+            )
         # PyDLL keeps the GIL: these calls take microseconds, and getting it back beside busy
         # threads takes milliseconds.
         libc = ctypes.PyDLL(None, use_errno=True)

@@ -4,9 +4,9 @@ The scheme of Linux 3.3 (kvm_vm_ioctl_get_dirty_log, write_protect_slot in arch/
 fault marks the page in the bitmap of the memslots it finds published, and counts the pages dirty.
 A harvest that finds none dirty does nothing more. Else it clears the slot's second bitmap, copies
 the memslots, gives the copy that bitmap and a count of 0, publishes the copy, and waits for a grace
-period: until every fault that may still hold the old memslots is over. Then nobody writes to the old
-bitmap, and its pages are write-protected: each dirty page by itself, or, if there are at least as
-many as are mapped, by a walk over all mapped pages. One flush, and the old bitmap is handed out.
+period: until every fault that may still hold the old memslots is over. Then nobody writes to the
+old bitmap, and its pages are write-protected: each dirty page by itself, or, if there are at least
+as many as are mapped, by a walk over all mapped pages. One flush, and the old bitmap is handed out.
 
 Emulated: all of that, with the mark, protect and flush of `words`, so that only the scheme differs;
 the readers of the grace period are guest threads inside a fault, counted per thread and waited for
@@ -18,7 +18,7 @@ in the kernel; nor shadow page tables: *mapped* is every page written since logg
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter_ns, sleep
 
 import numpy as np
@@ -122,7 +122,7 @@ class SrcuKeeper(WordsKeeper):
         first, second = self._bitmaps
         fresh = second if old.dirty_bitmap is first else first
         fresh[:] = [0] * len(fresh)
-        memslots = [replace(slot) for slot in self._memslots]
+        memslots = self._memslots.copy()
         memslots[SLOT] = _Slot(fresh)
         self._memslots = memslots
         begin = perf_counter_ns()

@@ -1,1 +1,1 @@
-"""Machine-code guests: a PC around the VGA, whose CPU is Unicorn's or the host's own through KVM."""
+"""Machine-code guests: a PC around the VGA; its CPU is Unicorn's, or the host's through KVM."""

@@ -8,9 +8,9 @@
     vga.screen.save("shot.png")
 
 Hooked up: the VGA's ports, its windows at A0000h-BFFFFh, the linear frame buffer at E0000000h and
-VRAM's dirty log. All else of the engine stays as it is, with two limits: addresses are translated by
-the VGA's hook, one to one, so the guest cannot use paging; and `frame` is called by the thread that
-runs the engine, after `emu_start` or in a hook.
+VRAM's dirty log. All else of the engine stays as it is, with two limits: addresses are translated
+by the VGA's hook, one to one, so the guest cannot use paging; and `frame` is called by the thread
+that runs the engine, after `emu_start` or in a hook.
 """
 
 from __future__ import annotations

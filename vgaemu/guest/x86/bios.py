@@ -6,14 +6,15 @@ Emulated: INT 08h/1Ch tick, 09h/16h keyboard with its buffer and shift states, 1
 cassette, hardware configuration tables beyond INT 15h/C0h, protected-mode services.
 
 Each vector leads to a stub in ROM: ``out port, al`` brings Python in, ``iret`` goes back. A service
-that has to wait sets the carry flag; its stub then halts until the next interrupt and asks again, so
-a program that waits for a key costs nothing.
+that has to wait sets the carry flag; its stub then halts until the next interrupt and asks again,
+so a program that waits for a key costs nothing.
 
 Source: IBM AT BIOS reference; R. Brown's interrupt list.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vgaemu.guest.x86 import scancodes
@@ -151,7 +152,7 @@ class Bios:
             at = STUBS + number * STUB_BYTES
             stub = _stub(vector, TRAP_PORTS[number])
             rom[at : at + len(stub)] = stub
-            bus.byte_out[TRAP_PORTS[number]] = lambda value, vector=vector: self.call(vector)  # type: ignore[misc]
+            bus.byte_out[TRAP_PORTS[number]] = partial(self._trap, vector)
         for number, second in ((len(SERVICES), False), (len(SERVICES) + 1, True)):
             stub = _eoi_stub(second)
             at = STUBS + number * STUB_BYTES
@@ -202,6 +203,9 @@ class Bios:
         seconds = (now.tm_hour * 60 + now.tm_min) * 60 + now.tm_sec
         bus.write32(TICKS, seconds * TICKS_A_DAY // 86_400)
 
+    def _trap(self, vector: int, value: int) -> None:
+        self.call(vector)
+
     def call(self, vector: int) -> None:
         """A stub's OUT: serve it. Registers and the stacked flags are the caller's."""
         service = self.services.get(vector)
@@ -247,12 +251,17 @@ class Bios:
         def fault() -> None:
             cpu, bus = self._cpu, self._bus
             at = cpu.ss << 4
-            offset, segment = (bus.read16(at + (cpu.sp + i & 0xFFFF)) for i in (0, 2))
-            raise GuestFault(f"{FAULTS[vector]} at {segment:04X}:{offset:04X}, and no handler")
+            offset, segment, flags = (bus.read16(at + (cpu.sp + i & 0xFFFF)) for i in (0, 2, 4))
+            error = GuestFault(f"{FAULTS[vector]} at {segment:04X}:{offset:04X}, and no handler")
+            # As they were where it happened, before the stack and the stub.
+            error.registers = cpu.registers() | {
+                "cs": segment, "eip": offset, "eflags": flags, "esp": cpu.sp + 6,
+            }  # fmt: skip
+            raise error
 
         return fault
 
-    # --- timer and clock: INT 08h, 1Ah, 15h/86h -----------------------------------------------------
+    # --- timer and clock: INT 08h, 1Ah, 15h/86h ---------------------------------------------------
 
     def _tick(self) -> None:
         bus = self._bus
@@ -309,7 +318,7 @@ class Bios:
         self.carry(False)
         return None
 
-    # --- small ones: INT 11h, 12h, 14h, 17h, 15h ------------------------------------------------------
+    # --- small ones: INT 11h, 12h, 14h, 17h, 15h --------------------------------------------------
 
     def _equipment(self) -> None:
         self._cpu.ax = self._bus.read16(EQUIPMENT)
@@ -347,7 +356,9 @@ class Bios:
         cpu, bus = self._cpu, self._bus
         table = (cpu.es << 4) + cpu.si
         source, target = (
-            bus.read16(table + at + 2) | bus.read8(table + at + 4) << 16 | bus.read8(table + at + 7) << 24
+            bus.read16(table + at + 2)
+            | bus.read8(table + at + 4) << 16
+            | bus.read8(table + at + 7) << 24
             for at in (0x10, 0x18)
         )
         count = 2 * min(cpu.cx, 0x8000)
@@ -376,13 +387,20 @@ class Bios:
             cpu.bx = cpu.dx = high
             self.carry(False)
             return
-        ranges = ((0, 0x9FC00, 1), (0x9FC00, 0x400, 2), (0xF0000, 0x10000, 2), (1 << 20, above_1m, 1))
+        ranges = (
+            (0, 0x9FC00, 1),
+            (0x9FC00, 0x400, 2),
+            (0xF0000, 0x10000, 2),
+            (1 << 20, above_1m, 1),
+        )
         index = cpu.get("ebx")
         if cpu.al != 0x20 or cpu.get("edx") != 0x534D4150 or index >= len(ranges):  # "SMAP"
             self._unsupported_system()
             return
         start, length, kind = ranges[index]
-        entry = start.to_bytes(8, "little") + length.to_bytes(8, "little") + kind.to_bytes(4, "little")
+        entry = (
+            start.to_bytes(8, "little") + length.to_bytes(8, "little") + kind.to_bytes(4, "little")
+        )
         bus.write((cpu.es << 4) + cpu.di, entry)
         cpu.set("eax", 0x534D4150)
         cpu.set("ecx", 20)
@@ -408,7 +426,7 @@ class Bios:
         vector = "INT 20h" if self._cpu.ah == 0 else "INT 21h"
         raise GuestFault(f"{vector}: a boot sector has no DOS; run programs as .COM files")
 
-    # --- keyboard: INT 09h, 16h ------------------------------------------------------------------------
+    # --- keyboard: INT 09h, 16h -------------------------------------------------------------------
 
     def _keyboard_interrupt(self) -> None:
         """IRQ 1: a scancode becomes a shift state or a key in the buffer."""

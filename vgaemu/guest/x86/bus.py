@@ -55,6 +55,8 @@ class Bus:
         self.byte_out: dict[int, ByteOut] = {}
         self.wide_in: dict[int, WideIn] = {}
         self.wide_out: dict[int, WideOut] = {}
+        #: While option ROMs start, they may write to themselves, as shadowed ones can.
+        self.rom_writable = False
         #: Told of RAM that devices and firmware wrote.
         self.cpu: Cpu | None = None
 
@@ -69,20 +71,24 @@ class Bus:
         end = gpa + count
         if end <= VGA_START or (gpa >= ROM_START and end <= self.ram_bytes):
             return bytes(self.memory[gpa:end])
-        if VGA_START <= gpa and (end <= VGA_END or gpa >= LFB_GPA):
+        if gpa >= VGA_START and (end <= VGA_END or gpa >= LFB_GPA):
             return self.vga.load(gpa, count)
-        return b"".join(self.read(at, 1) if at < self.ram_bytes else b"\xff" for at in range(gpa, end))
+        return b"".join(
+            self.read(at, 1) if at < self.ram_bytes else b"\xff" for at in range(gpa, end)
+        )
 
     def write(self, gpa: int, data: bytes | bytearray | memoryview) -> None:
         """Store bytes upwards; ROM and what is not there ignore them."""
         end = gpa + len(data)
+        if gpa == end:
+            return
         if end <= VGA_START or (gpa >= ROM_END and end <= self.ram_bytes):
             self.memory[gpa:end] = data
             if self.cpu is not None:
                 self.cpu.ram_written(gpa, len(data))
-        elif VGA_START <= gpa and (end <= VGA_END or gpa >= LFB_GPA):
+        elif gpa >= VGA_START and (end <= VGA_END or gpa >= LFB_GPA):
             self.vga.store(gpa, data)
-        elif not (ROM_START <= gpa and end <= ROM_END) and gpa < self.ram_bytes:
+        elif not (gpa >= ROM_START and end <= ROM_END) and gpa < self.ram_bytes:
             for at in range(len(data)):
                 if self.is_ram(gpa + at) or VGA_START <= gpa + at < VGA_END:
                     self.write(gpa + at, data[at : at + 1])

@@ -1,11 +1,11 @@
 """The PC's small chips: interrupt controllers, timer, keyboard controller, CMOS, speaker gate.
 
 Emulated: two 8259A (initialisation words, masks, priorities, specific and automatic end of
-interrupt, IRR/ISR reads), an 8254 timer (modes 0, 2 and 3 of channel 0 interrupt; all channels count
-and latch; channel 2 gates the speaker, which is silent), an 8042 keyboard controller with a
-set 1 keyboard and typematic repeat (ports 60h, 64h, 61h), an MC146818 clock with CMOS RAM,
-port 92h. Not emulated: a mouse, RTC interrupts, BCD counting, the CPU reset line (a guest that pulls
-it ends the run).
+interrupt, IRR/ISR reads), an 8254 timer (modes 0, 2 and 3 of channel 0 interrupt; all channels
+count and latch; channel 2 gates the speaker, which is silent), an 8042 keyboard controller with a
+set 1 keyboard and typematic repeat (ports 60h, 64h, 61h), an MC146818 clock with CMOS RAM, port
+92h. Not emulated: a mouse, RTC interrupts, BCD counting, the CPU reset line (a guest that pulls it
+ends the run).
 
 Source: Intel 8259A, 8254 and 8042 data sheets, IBM AT Technical Reference.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from vgaemu.guest.keys import Keys
 from vgaemu.guest.x86 import scancodes
@@ -35,7 +36,7 @@ class Pic:
         self._chips = (Pic8259(0x08), Pic8259(0x70))
         for chip, port in zip(self._chips, (0x20, 0xA0), strict=True):
             bus.byte_in[port] = chip.read_command
-            bus.byte_in[port + 1] = lambda chip=chip: chip.mask  # type: ignore[misc]
+            bus.byte_in[port + 1] = chip.read_data
             bus.byte_out[port] = chip.write_command
             bus.byte_out[port + 1] = chip.write_data
 
@@ -98,6 +99,10 @@ class Pic8259:
     def read_command(self) -> int:
         """IRR or ISR, as OCW3 chose."""
         return self._in_service if self._read_service else self.requested
+
+    def read_data(self) -> int:
+        """The mask."""
+        return self.mask
 
     def write_command(self, value: int) -> None:
         """ICW1, OCW2 or OCW3."""
@@ -216,8 +221,8 @@ class Pit:
         self._gate = 0
         self._refresh = 0
         for number in range(3):
-            bus.byte_in[0x40 + number] = lambda number=number: self._read(number)  # type: ignore[misc]
-            bus.byte_out[0x40 + number] = lambda value, number=number: self._write(number, value)  # type: ignore[misc]
+            bus.byte_in[0x40 + number] = partial(self._read, number)
+            bus.byte_out[0x40 + number] = partial(self._write, number)
         bus.byte_out[0x43] = self._control
         bus.byte_in[0x61] = self._read_gate
         bus.byte_out[0x61] = self._write_gate

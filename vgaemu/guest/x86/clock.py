@@ -40,23 +40,23 @@ class Clock(ABC):
     def now_ns(self) -> int:
         """Nanoseconds since power on."""
 
-    def ran(self, instructions: int) -> None:
+    def ran(self, instructions: int) -> None:  # noqa: B027  # a default
         """The CPU executed so many."""
 
-    def cost(self, ns: int) -> None:
+    def cost(self, ns: int) -> None:  # noqa: B027  # a default
         """The guest did what takes a real machine long, too: see `PORT_NS` and its kin."""
 
-    def polled(self) -> None:
+    def polled(self) -> None:  # noqa: B027  # a default
         """The guest looked at a port that tells the time."""
 
     @abstractmethod
     def idle(self, until_ns: int) -> None:
         """The CPU is halted: let time pass, at most until then."""
 
-    def start(self) -> None:
+    def start(self) -> None:  # noqa: B027  # a default
         """The guest runs from now on."""
 
-    def stop(self) -> None:
+    def stop(self) -> None:  # noqa: B027  # a default
         """The guest stands still from now on."""
 
     @abstractmethod

@@ -10,9 +10,10 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vgaemu.guest.x86.bus import Bus
     from vgaemu.memslot.bitmap import DirtyLog
-    from collections.abc import Callable
 
 GENERAL = ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp")
 SEGMENTS = ("cs", "ds", "es", "ss", "fs", "gs")
@@ -31,6 +32,8 @@ class GuestFault(Exception):
 
     #: Registers, code bytes, last instructions: lines.
     report: str = ""
+    #: The registers, if the CPU's are no longer what they were when it happened.
+    registers: dict[str, int] | None = None
 
 
 class CpuError(Exception):
@@ -103,14 +106,17 @@ class Cpu(ABC):
             keeper_harvest: Snapshot, clear and protect in the slot's own log.
         """
 
-    def stop(self) -> None:
+    def stop(self) -> None:  # noqa: B027  # a default
         """End `run` soon; any thread may ask."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  # a default
         """Give everything back. Closing twice is fine."""
 
-    def ram_written(self, gpa: int, count: int) -> None:
+    def ram_written(self, gpa: int, count: int) -> None:  # noqa: B027  # a default
         """RAM was written by somebody else than this CPU."""
+
+    def protection_changed(self) -> None:  # noqa: B027  # a default
+        """`Bus.rom_writable` was set."""
 
     def push(self, value: int) -> None:
         """Push a word onto the real-mode stack."""

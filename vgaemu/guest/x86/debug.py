@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vgaemu.guest.x86.cpu import PROTECTED, Cpu
+from vgaemu.guest.x86.bus import Bus
+from vgaemu.guest.x86.cpu import PROTECTED
 from vgaemu.guest.x86.images import ImageError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class PortTrace:
             ImageError: It cannot be written.
         """
         try:
-            self._file = Path(path).open("w", encoding="ascii")
+            self._file = Path(path).open("w", encoding="ascii")  # noqa: SIM115
         except OSError as error:
             raise ImageError(f"--trace-ports {path}: {error.strerror}") from None
         self._pc = pc
@@ -61,33 +62,35 @@ class PortTrace:
         self._file.close()
 
 
-def fault_report(pc: Pc) -> str:
+def fault_report(pc: Pc, values: dict[str, int] | None = None) -> str:
     """Registers, stack and the code around CS:IP, as lines."""
     cpu = pc.cpu
     try:
-        values = cpu.registers()
+        values = values or cpu.registers()
     except Exception as error:  # the CPU itself is gone
         return f"registers: {error}"
     lines = ["  ".join(f"{name}={values[name]:08x}" for name in names) for names in (
         ("eax", "ebx", "ecx", "edx"), ("esi", "edi", "ebp", "esp"),
     )]  # fmt: skip
-    lines.append("  ".join(f"{name}={values[name]:04x}" for name in ("cs", "ds", "es", "ss", "fs", "gs")))
+    lines.append(
+        "  ".join(f"{name}={values[name]:04x}" for name in ("cs", "ds", "es", "ss", "fs", "gs"))
+    )
     lines.append("  ".join(f"{name}={values[name]:08x}" for name in ("eip", "eflags", "cr0")))
     if not values["cr0"] & PROTECTED:
         stack = (values["ss"] << 4) + (values["esp"] & 0xFFFF)
         lines.append("stack: " + pc.bus.read(stack, 16).hex(" ", 2))
-    lines += code_lines(cpu)
+    lines += code_lines(cpu.bus, values)
     return "\n".join(lines)
 
 
-def code_lines(cpu: Cpu) -> list[str]:
+def code_lines(bus: Bus, values: dict[str, int]) -> list[str]:
     """The instructions up to CS:IP, and the one there."""
-    protected = cpu.get("cr0") & PROTECTED
-    eip = cpu.get("eip")
-    base = 0 if protected else cpu.cs << 4
+    protected = values["cr0"] & PROTECTED
+    eip = values["eip"]
+    base = 0 if protected else values["cs"] << 4
     before = min(BYTES_BEFORE, eip)
     start = base + eip - before
-    code = cpu.bus.read(start, before + BYTES_AFTER)
+    code = bus.read(start, before + BYTES_AFTER)
     lines = [f"code before: {code[:before].hex(' ')}", f"code at IP:  {code[before:].hex(' ')}"]
     try:
         import capstone

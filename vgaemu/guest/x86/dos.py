@@ -127,10 +127,10 @@ class DosFiles:
 
     def seek(self, fd: int, offset: int, whence: int) -> int:
         """Move a file's position; no farther than a program could write."""
-        base = (0, os.lseek(fd, 0, os.SEEK_CUR), os.fstat(fd).st_size)[whence]
+        base = int((0, os.lseek(fd, 0, os.SEEK_CUR), os.fstat(fd).st_size)[whence])
         if not 0 <= base + offset <= MAX_WRITTEN * 32:
             raise DosError(BAD_FUNCTION)
-        return os.lseek(fd, base + offset, os.SEEK_SET)
+        return int(os.lseek(fd, base + offset, os.SEEK_SET))
 
     def listing(self, pattern: str) -> list[NamedFile]:
         """Names in 8.3 that match a pattern, in the pattern's folder."""
@@ -148,7 +148,11 @@ class DosFiles:
         found = []
         for entry in sorted(os.scandir(path), key=lambda entry: entry.name.upper()):
             name = entry.name.upper()
-            if _is_short(name) and entry.is_file(follow_symlinks=False) and fnmatchcase(name, wanted):
+            if (
+                _is_short(name)
+                and entry.is_file(follow_symlinks=False)
+                and fnmatchcase(name, wanted)
+            ):
                 found.append((name, entry.stat(follow_symlinks=False)))
         return found
 
@@ -165,7 +169,7 @@ def _entry(folder: Path, name: str) -> str | None:
 
 
 def _is_short(name: str) -> bool:
-    stem, dot, suffix = name.partition(".")
+    stem, _, suffix = name.partition(".")
     return 0 < len(stem) <= 8 and len(suffix) <= 3 and "." not in suffix and name.isascii()
 
 
@@ -247,7 +251,9 @@ class Dos:
         bus, cpu = self._bus, self._cpu
         tail = (" " + " ".join(program.args) if program.args else "").encode("cp437", "replace")
         if len(tail) > 126:
-            raise ImageError(f"{program.path}: arguments of {len(tail)} bytes; a command line takes 126")
+            raise ImageError(
+                f"{program.path}: arguments of {len(tail)} bytes; a command line takes 126"
+            )
         name = f"C:\\{program.path.name.upper()}".encode("cp437", "replace")
         bus.write(
             ENVIRONMENT << 4, b"COMSPEC=C:\\COMMAND.COM\0PATH=C:\\\0\0\x01\0" + name[:80] + b"\0"
@@ -318,7 +324,7 @@ class Dos:
         return WAIT
 
     def _at_ds_dx(self) -> int:
-        return (self._cpu.ds << 4) + self._cpu.dx
+        return int((self._cpu.ds << 4) + self._cpu.dx)
 
     def _name(self, gpa: int) -> str:
         raw = self._bus.read(gpa, 128).partition(b"\0")[0]
@@ -522,7 +528,7 @@ class Dos:
         self._blocks[start] = cpu.bx
         self._worked()
 
-    # --- files --------------------------------------------------------------------------------------
+    # --- files ------------------------------------------------------------------------------------
 
     def _new_handle(self) -> Handle:
         for handle in range(CONSOLE_HANDLES, MAX_HANDLES):

@@ -1,7 +1,8 @@
 """What can be run: boot sectors, floppy and hard disk images, .COM programs; read and checked.
 
-Emulated: floppies of 160 KB to 2.88 MB by their size, hard disks by their partition table. A smaller
-image is a floppy with nothing behind it. Not emulated: .EXE programs, compressed or qcow images.
+Emulated: floppies of 160 KB to 2.88 MB by their size, hard disks by their partition table. A
+smaller image is a floppy with nothing behind it. Not emulated: .EXE programs, compressed or qcow
+images.
 """
 
 from __future__ import annotations
@@ -110,7 +111,9 @@ def load_image(
     if not data:
         raise ImageError(f"{name}: the file is empty; name a disk image or a .com program")
     if path.suffix.lower() == ".exe" or (path.suffix.lower() == ".com" and data[:2] == b"MZ"):
-        raise ImageError(f"{name}: .EXE programs are not supported; .COM programs and disk images are")
+        raise ImageError(
+            f"{name}: .EXE programs are not supported; .COM programs and disk images are"
+        )
     if path.suffix.lower() == ".com":
         if len(data) > MAX_COM:
             raise ImageError(

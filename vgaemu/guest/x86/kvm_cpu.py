@@ -6,11 +6,11 @@ Interrupts come from the `Pic` in Python, or with `irqchip` from the kernel's ow
 determinism; a guest runs in wall time.
 
 The dirty log of plain windows and of the linear frame buffer is the kernel's own
-(KVM_MEM_LOG_DIRTY_PAGES, KVM_GET_DIRTY_LOG); stores through the planes and by the BIOS are marked in
-the slot. A harvest is both.
+(KVM_MEM_LOG_DIRTY_PAGES, KVM_GET_DIRTY_LOG); stores through the planes and by the BIOS are marked
+in the slot. A harvest is both.
 
-A vCPU that computes and never leaves the guest is brought back by immediate_exit and a signal to its
-thread (measured: 49 us median).
+A vCPU that computes and never leaves the guest is brought back by immediate_exit and a signal to
+its thread (measured: 49 us median).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ from vgaemu.guest.x86.chips import Pic
 from vgaemu.guest.x86.clock import Clock
 from vgaemu.guest.x86.cpu import SEGMENTS, Cpu, CpuError, GuestFault
 from vgaemu.memslot import kvm_ioctl as kvm
-from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog, word_count
 from vgaemu.vga.device import LFB_GPA
 
 #: Memory slots.
@@ -51,10 +52,7 @@ _RING_ENTRIES = (PAGE_SIZE - 8) // _RING_ENTRY.size
 _IO = struct.Struct("<BBHIQ")
 _MMIO = struct.Struct("<Q8sIB")
 
-if hasattr(signal, "SIGRTMIN"):
-    KICK_SIGNAL = signal.SIGRTMIN + 7
-else:
-    KICK_SIGNAL = 0
+KICK_SIGNAL = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else 0
 
 
 class KvmCpu(Cpu):
@@ -91,7 +89,9 @@ class KvmCpu(Cpu):
         self._closed = False
         vga = bus.vga
         self.vm.set_region(LOW_RAM, 0, bus.array[:VGA_START])
-        self.vm.set_region(ROM, ROM_START, bus.array[ROM_START:ROM_END], 0 if pic else kvm.KVM_MEM_READONLY)
+        self.vm.set_region(
+            ROM, ROM_START, bus.array[ROM_START:ROM_END], 0 if pic else kvm.KVM_MEM_READONLY
+        )
         self.vm.set_region(HIGH_RAM, ROM_END, bus.array[ROM_END:])
         self.vm.set_region(LFB, LFB_GPA, vga.slot.array, kvm.KVM_MEM_LOG_DIRTY_PAGES)
         self._lfb_log = kvm.DirtyLogReader(self.vm, LFB, vga.slot.npages)
@@ -108,7 +108,9 @@ class KvmCpu(Cpu):
         self._thread: int | None = None
         self._turn = 0
         self._running = threading.Event()
-        self._kicker = threading.Thread(target=self._kick_now_and_then, daemon=True, name="vgaemu kick")
+        self._kicker = threading.Thread(
+            target=self._kick_now_and_then, daemon=True, name="vgaemu kick"
+        )
         self._kicker.start()
         bus.cpu = self
 
@@ -128,7 +130,10 @@ class KvmCpu(Cpu):
         import ctypes
 
         at = kvm.RUN_SYNC_REGS
-        for request, size in ((kvm.KVM_GET_REGS, kvm.REGS_BYTES), (kvm.KVM_GET_SREGS, kvm.SREGS_BYTES)):
+        for request, size in (
+            (kvm.KVM_GET_REGS, kvm.REGS_BYTES),
+            (kvm.KVM_GET_SREGS, kvm.SREGS_BYTES),
+        ):
             data = ctypes.create_string_buffer(size)
             kvm.libc_ioctl(self._vcpu, request, data)
             self._run[at : at + size] = data.raw
@@ -259,14 +264,18 @@ class KvmCpu(Cpu):
         if is_write:
             self._mmio_store(gpa, data[:length])
         else:
-            value = self.bus.vga.load(gpa, length) if VGA_START <= gpa < VGA_END else b"\xff" * length
+            value = (
+                self.bus.vga.load(gpa, length) if VGA_START <= gpa < VGA_END else b"\xff" * length
+            )
             at = kvm.RUN_UNION + 8
             self._run[at : at + length] = value
 
     def _mmio_store(self, gpa: int, data: bytes) -> None:
-        # Nothing else is stored to: ROM ignores it, and elsewhere is nothing.
+        # Nothing else is stored to: ROM ignores it most of the time, and elsewhere is nothing.
         if VGA_START <= gpa < VGA_END:
             self.bus.vga.store(gpa, data)
+        elif self.bus.rom_writable and ROM_START <= gpa <= ROM_END - len(data):
+            self.bus.memory[gpa : gpa + len(data)] = data
 
     def _drain_ring(self) -> None:
         """Stores that the kernel collected, in order, before anything else is looked at."""
@@ -289,10 +298,8 @@ class KvmCpu(Cpu):
         thread = self._thread
         if self._running.is_set() and thread is not None and not self._closed:
             self._run[kvm.RUN_IMMEDIATE_EXIT] = 1
-            try:
+            with suppress(OSError):  # the thread may have ended meanwhile
                 signal.pthread_kill(thread, KICK_SIGNAL)
-            except (ProcessLookupError, OSError):  # the thread has ended meanwhile
-                pass
 
     def _kick_now_and_then(self) -> None:
         while not self._closed:
@@ -303,7 +310,7 @@ class KvmCpu(Cpu):
             if self._running.is_set() and self._turn == turn:
                 self.stop()
 
-    # --- memory and its log -------------------------------------------------------------------------
+    # --- memory and its log -----------------------------------------------------------------------
 
     def _plain_window(self) -> tuple[int, int, int] | None:
         """Address, size and VRAM offset of the plain part of A0000h-BFFFFh."""
@@ -348,24 +355,15 @@ class KvmCpu(Cpu):
             log = keeper_harvest()
             if self._closed:
                 return log
-            words = self._lfb_log.read()
-            found = words.any()
-            window = None
-            if self._window_log is not None:
-                window = self._window_log.read()
-                if not window.any():
-                    window = None
-            if not found and window is None:
-                return log
-            words = words.copy()
-            if window is not None and self._window is not None:
-                shift, at = self._window[2] >> PAGE_SHIFT & 63, self._window[2] >> PAGE_SHIFT + 6
-                # 8 or 16 pages, so one word of the window's log and two of the slot's at most.
-                bits = int(window[0]) << shift
-                words[at] |= np.uint64(bits & (1 << 64) - 1)
-                if bits >> 64:
-                    words[at + 1] |= np.uint64(bits >> 64)
-            return log | DirtyLog(log.npages, words=words)
+            # As whole numbers: after a sleep, numpy's first calls cost more than the ioctls.
+            self._lfb_log.read()
+            pages = int.from_bytes(self._lfb_log.bitmap, "little")
+            if self._window is not None and self._window_log is not None:
+                self._window_log.read()
+                pages |= int.from_bytes(self._window_log.bitmap, "little") << (
+                    self._window[2] >> PAGE_SHIFT
+                )
+        return log | _log_of(pages, log.npages) if pages else log
 
     def close(self) -> None:
         """Destroy the VM; its thread is no longer in it."""
@@ -384,3 +382,10 @@ class KvmCpu(Cpu):
         self.bus.cpu = None
 
 
+def _log_of(pages: int, npages: int) -> DirtyLog:
+    """A log from a number whose bit i is page i; one run of pages, if they are."""
+    first, end = (pages & -pages).bit_length() - 1, pages.bit_length()
+    if pages >> first == (1 << end - first) - 1:
+        return DirtyLog(npages, (first, end))
+    words = pages.to_bytes(8 * word_count(npages), "little")
+    return DirtyLog(npages, words=np.frombuffer(words, np.uint64))

@@ -19,7 +19,7 @@ from vgaemu.guest.keys import Keys
 from vgaemu.guest.workload import Guest
 from vgaemu.guest.x86.bios import Bios
 from vgaemu.guest.x86.bus import Bus
-from vgaemu.guest.x86.chips import Cmos, DebugPorts, I8042, Pic, Pit
+from vgaemu.guest.x86.chips import I8042, Cmos, DebugPorts, Pic, Pit
 from vgaemu.guest.x86.clock import Clock, GuestBeam, StepClock, WallClock
 from vgaemu.guest.x86.cpu import INTERRUPT, Cpu, CpuError, GuestFault
 from vgaemu.guest.x86.debug import PortTrace, fault_report
@@ -146,7 +146,7 @@ class Pc:
         if name == "unicorn":
             from vgaemu.guest.x86.unicorn_cpu import UnicornCpu
 
-            return UnicornCpu(self.bus, self.clock)
+            return UnicornCpu(self.bus, self.clock, free=self.free)
         if name == "kvm":
             from vgaemu.guest.x86.kvm_cpu import KvmCpu
 
@@ -212,7 +212,9 @@ class Pc:
                         self.step(self.clock.now_ns() + KVM_SLICE_NS)
                     else:
                         self._single = False
-                        self._next_frame_ns = self.clock.now_ns() if self.free else self._next_frame_ns
+                        self._next_frame_ns = (
+                            self.clock.now_ns() if self.free else self._next_frame_ns
+                        )
                         self.frame()
                 finally:
                     if not self.free:
@@ -221,7 +223,7 @@ class Pc:
                     break
                 yield Guest.NOW if self.free else None
         except GuestFault as fault:
-            fault.report = fault_report(self)
+            fault.report = fault_report(self, fault.registers)
             raise
 
     def stop(self) -> None:

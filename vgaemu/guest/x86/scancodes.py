@@ -104,6 +104,8 @@ def of_key(key: Key, *, shift: bool) -> bytes:
         return b""
     code, shifted = CHARACTERS[name]
     if shifted and not shift:
-        around = bytes((LEFT_SHIFT, code)) if key.pressed else bytes((code | 0x80, LEFT_SHIFT | 0x80))
+        around = (
+            bytes((LEFT_SHIFT, code)) if key.pressed else bytes((code | 0x80, LEFT_SHIFT | 0x80))
+        )
         return around
     return bytes((code | release,))

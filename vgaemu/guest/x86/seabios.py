@@ -94,7 +94,9 @@ def start_seabios(pc: Pc) -> None:
         raise ImageError(f"{image.path}: --firmware seabios boots floppy images")
     firmware = Path(place).read_bytes()
     if len(firmware) != FIRMWARE_BYTES:
-        raise ImageError(f"--firmware seabios: {place} has {len(firmware)} bytes, not {FIRMWARE_BYTES}")
+        raise ImageError(
+            f"--firmware seabios: {place} has {len(firmware)} bytes, not {FIRMWARE_BYTES}"
+        )
     bus.memory[LOW_AT : LOW_AT + FIRMWARE_BYTES] = firmware
     top = np.zeros(FIRMWARE_BYTES + 4096, np.uint8)
     start = -top.ctypes.data % 4096

@@ -5,11 +5,11 @@ exceptions through the real-mode vector table; external interrupts between slice
 paging, interrupts while in protected mode, instruction timing, A20 off.
 
 The write fault is the *virtual TLB*: Unicorn asks `_fill` for each page it does not know. A VRAM
-page that is read becomes readable; the first store to it asks again, is marked dirty in the slot and
-made writable: what KVM's write fault does. A harvest snapshots, clears and protects in the slot,
-then flushes this TLB, and must do so between two instructions of the guest; so a harvest that is
-asked for by another thread while pages are open is carried out by the CPU's own thread, at the end
-of its slice or at its next port access, whatever comes first.
+page that is read becomes readable; the first store to it asks again, is marked dirty in the slot
+and made writable: what KVM's write fault does. A harvest snapshots, clears and protects in the
+slot, then flushes this TLB, and must do so between two instructions of the guest; so a harvest that
+is asked for by another thread while pages are open is carried out by the CPU's own thread, at the
+end of its slice or at its next port access, whatever comes first.
 
 Slices end by instruction count alone. Measured with Unicorn 2.1.4: `timeout=` costs milliseconds,
 `emu_stop` from another thread tears read-modify-write instructions, and touching a running engine
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from vgaemu.guest.x86.bus import ROM_END, ROM_START, VGA_START, Bus
@@ -41,15 +42,18 @@ if TYPE_CHECKING:
 
 #: Instructions in a slice: 86 us, 5 % slower than slices of a million (measured).
 SLICE = 10_000
-#: Where in Unicorn's own physical space the other ranges lie that are served by the bus; RAM is at 0.
+#: Where in Unicorn's own physical space the other ranges lie that are served by the bus; RAM is at
+#: 0.
 ROM_AT = 0xF010_0000
 OPEN_AT = 0xF020_0000
+#: In free runs: a slice that takes longer is halved, down to the shortest. Stores take 26 to 55 ns.
+LONG_SLICE_NS, SHORTEST_SLICE = 150_000, 1_250
 #: Room for translated code; Unicorn would reserve 1 GiB for each engine.
 TRANSLATION_BYTES = 64 << 20
 #: Words of Unicorn's engine that `_find_counter` looks at.
 ENGINE_WORDS = 256
-#: Where a slice would end by address: the last byte of ROM, which holds no instruction. Unicorn looks
-#: it up after each slice, so it must be memory.
+#: Where a slice would end by address: the last byte of ROM, which holds no instruction. Unicorn
+#: looks it up after each slice, so it must be memory.
 NEVER = ROM_END - 1
 _PAGE = -PAGE_SIZE & 0xFFFF_FFFF
 _HLT = 0xF4
@@ -79,8 +83,13 @@ class UnicornCpu(Cpu):
 
     name = "unicorn"
 
-    def __init__(self, bus: Bus, clock: Clock, *, slice_instructions: int = SLICE) -> None:
+    def __init__(self, bus: Bus, clock: Clock, *, free: bool = False) -> None:
         """An engine in real mode, all registers as after reset or 0.
+
+        Args:
+            bus: Memory and ports.
+            clock: Told what was executed.
+            free: Fit the slices to the time they take; else all are equal, for runs that repeat.
 
         Raises:
             CpuError: Unicorn is not installed.
@@ -90,7 +99,8 @@ class UnicornCpu(Cpu):
         from unicorn import x86_const
 
         self._clock = clock
-        self._slice = slice_instructions
+        self._slice = SLICE
+        self._adapts = free
         self._error: type[Exception] = unicorn.UcError
         # A 32-bit engine runs real mode as well, and resumes 32-bit code where it was; a 16-bit one
         # cuts EIP to 16 bits.
@@ -161,7 +171,12 @@ class UnicornCpu(Cpu):
     def _fill(self, uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
         """Which physical page a virtual one is, and what may be done with it."""
         page = address & _PAGE
-        if page < VGA_START or ROM_END <= page < self.bus.ram_bytes:
+        bus = self.bus
+        if (
+            page < VGA_START
+            or ROM_END <= page < bus.ram_bytes
+            or (bus.rom_writable and ROM_START <= page < ROM_END)
+        ):
             result.paddr = page
             if access == self._fetch:
                 self._code_pages.add(page)
@@ -248,6 +263,7 @@ class UnicornCpu(Cpu):
         count = self._slice
         counter = self._counter(uc)
         failed = False
+        started = perf_counter_ns() if self._adapts else 0
         tlb.enter()
         try:
             uc.emu_start(begin, NEVER, count=count)
@@ -256,12 +272,21 @@ class UnicornCpu(Cpu):
             self._on_error(error)
         finally:
             tlb.leave()
+        if started:
+            self._fit_slice(perf_counter_ns() - started)
         executed = min(counter(), count) if counter is not None else count
         if not failed and (counter is None or counter() < count):
             self.halted = self._stopped_at_hlt()
             if not self.halted and counter is not None:
                 self.real_mode_interrupt(self._swallowed_vector())
         self._clock.ran(max(executed, 1))
+
+    def _fit_slice(self, took_ns: int) -> None:
+        """Shorter slices for code that takes long, and back: harvests wait for their ends."""
+        if took_ns > LONG_SLICE_NS:
+            self._slice = max(self._slice // 2, SHORTEST_SLICE)
+        elif took_ns < LONG_SLICE_NS // 3:
+            self._slice = min(self._slice * 2, SLICE)
 
     def _stopped_at_hlt(self) -> bool:
         """Nothing but HLT, an error or the count ends a slice; the byte before IP tells them."""
@@ -293,6 +318,10 @@ class UnicornCpu(Cpu):
         for page in range(gpa & _PAGE, gpa + count, PAGE_SIZE):
             if page in self._code_pages:
                 self._uc.ctl_remove_cache(max(page, gpa), min(page + PAGE_SIZE, gpa + count))
+
+    def protection_changed(self) -> None:
+        """Forget all translations."""
+        self._tlb.map_changed()
 
     def close(self) -> None:
         """Drop the engine."""

@@ -1,8 +1,8 @@
 """VRAM inside a Unicorn engine: windows as translations, write faults as TLB fills, its harvest.
 
 Emulated: what a hypervisor's MMU does for a logged memory slot. A page of VRAM is read-only in the
-engine's virtual TLB until the first store to it; that asks `VramPages.translate`, which marks the page
-in the slot and opens it. What only goes through the planes is MMIO.
+engine's virtual TLB until the first store to it; that asks `VramPages.translate`, which marks the
+page in the slot and opens it. What only goes through the planes is MMIO.
 
 Used by `unicorn_cpu` and by `attach`.
 """
@@ -20,16 +20,16 @@ from vgaemu.vga.device import LFB_GPA, Vga
 if TYPE_CHECKING:
     from unicorn import Uc
 
-#: Where in Unicorn's own physical space the planes lie as MMIO; VRAM itself is where the linear frame
-#: buffer is.
+#: Where in Unicorn's own physical space the planes lie as MMIO; VRAM itself is where the linear
+#: frame buffer is.
 PLANES_AT = 0xF000_0000
 
 
 class TlbHarvest:
     """Lets any thread harvest beside a CPU whose TLB only its own thread may flush.
 
-    Two facts decide what a harvest does, and one lock guards both: whether the CPU is in guest code,
-    and whether its TLB holds a VRAM page that can be written without a fault.
+    Two facts decide what a harvest does, and one lock guards both: whether the CPU is in guest
+    code, and whether its TLB holds a VRAM page that can be written without a fault.
     """
 
     def __init__(self, flush: Callable[[], None]) -> None:
@@ -44,7 +44,8 @@ class TlbHarvest:
         self._open = False
         self._stale = False
         self._thread = 0
-        #: A harvest that another thread waits for; the CPU's thread looks here between instructions.
+        #: A harvest that another thread waits for; the CPU's thread looks here between
+        #: instructions.
         self.request: Callable[[], DirtyLog] | None = None
         self._answer: DirtyLog | None = None
         self._answered = threading.Semaphore(0)

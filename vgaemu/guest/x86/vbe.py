@@ -44,7 +44,9 @@ _SIZES = {
          0x144: (1024, 768), 0x145: (1280, 1024)},
 }  # fmt: skip
 VBE_MODES = {
-    number: VbeMode(number, *size, bpp) for bpp, sizes in _SIZES.items() for number, size in sizes.items()
+    number: VbeMode(number, *size, bpp)
+    for bpp, sizes in _SIZES.items()
+    for number, size in sizes.items()
 }
 #: Bits a pixel -> size and position of red, green, blue and the rest.
 CHANNELS = {
@@ -294,7 +296,7 @@ class Vbe:
                 bus.write(at + 4 * i, bytes((blue, green, red, 0)))
         self._done(cpu.bl & 0x7F <= 1)
 
-    # --- what INT 10h's character calls do in these modes ---------------------------------------------
+    # --- what INT 10h's character calls do in these modes -----------------------------------------
 
     def _offset(self, x: int, y: int) -> int:
         assert self.mode is not None

@@ -95,6 +95,8 @@ def install_vga_rom(pc: Pc, rom: bytes) -> None:
     cpu.set("esp", 0x7000)
     cpu.set("eflags", 2)
     cpu.set("eax", 0)
+    bus.rom_writable = True
+    cpu.protection_changed()
     try:
         pc.clock.start()
         for _ in range(START_SLICES):
@@ -105,6 +107,8 @@ def install_vga_rom(pc: Pc, rom: bytes) -> None:
         raise ImageError(f"--vga-bios: the ROM failed: {fault}") from None
     finally:
         pc.clock.stop()
+        bus.rom_writable = False
+        cpu.protection_changed()
     if not cpu.halted:
         raise ImageError("--vga-bios: the ROM does not come back from its entry")
     cpu.halted = False

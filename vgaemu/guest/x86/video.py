@@ -1,10 +1,10 @@
 """INT 10h: the builtin VGA BIOS, for when no ROM is used.
 
 Emulated: modes 0-7 and 0Dh-13h with their registers, cursor, pages, scrolling, characters and
-strings in text and graphics modes, pixels, palettes (0Bh, 10h), fonts (11h), alternate select (12h),
-combination code (1Ah), state information (1Bh), VBE 2.0 through DISPI (4Fh, `vbe`), and the fields
-of the BIOS data area that programs read. Not emulated: light pen, save/restore of the video state
-(1Ch), 200- and 350-line text selected by INT 10h/12h/30h.
+strings in text and graphics modes, pixels, palettes (0Bh, 10h), fonts (11h), alternate select
+(12h), combination code (1Ah), state information (1Bh), VBE 2.0 through DISPI (4Fh, `vbe`), and the
+fields of the BIOS data area that programs read. Not emulated: light pen, save/restore of the video
+state (1Ch), 200- and 350-line text selected by INT 10h/12h/30h.
 
 Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt list.
 """
@@ -191,7 +191,7 @@ class VideoBios:
         cpu.al = self.mode | bus.read8(VIDEO_CONTROL) & 0x80
         cpu.ah, cpu.bh = self.columns, bus.read8(PAGE)
 
-    # --- registers of the VGA -----------------------------------------------------------------------
+    # --- registers of the VGA ---------------------------------------------------------------------
 
     @property
     def _crtc(self) -> int:
@@ -221,7 +221,7 @@ class VideoBios:
         vga.outb(0x3C0, 0x20)
         return value
 
-    # --- cursor and pages -----------------------------------------------------------------------------
+    # --- cursor and pages -------------------------------------------------------------------------
 
     def _set_cursor_shape(self) -> None:
         cpu = self._cpu
@@ -271,7 +271,7 @@ class VideoBios:
         self._set_indexed(self._crtc, 0x0D, address & 0xFF)
         self.move_cursor(page, *self.cursor(page))
 
-    # --- characters -------------------------------------------------------------------------------------
+    # --- characters -------------------------------------------------------------------------------
 
     def _text_base(self, page: int) -> int:
         base = 0xB0000 if self.mode == 7 else 0xB8000
@@ -382,9 +382,7 @@ class VideoBios:
             self._vga.store(self._cell(page, row, column), bytes((code, attribute)) * count)
             return
         for at in range(column, column + count):
-            self.put_character(
-                page, row + at // self.columns, at % self.columns, code, attribute
-            )
+            self.put_character(page, row + at // self.columns, at % self.columns, code, attribute)
 
     def _teletype(self) -> None:
         cpu = self._cpu
@@ -430,7 +428,6 @@ class VideoBios:
             if options & 2:
                 attribute = bus.read8(at)
                 at += 1
-            row, column = self.cursor(page)
             if code in (BELL, BACKSPACE, LINE_FEED, RETURN):
                 self.type(code, page=page)
             else:
@@ -525,7 +522,7 @@ class VideoBios:
         for index, old in saved.items():
             self._set_indexed(GC, index, old)
 
-    # --- pixels ------------------------------------------------------------------------------------------
+    # --- pixels -----------------------------------------------------------------------------------
 
     def _write_pixel(self) -> None:
         cpu, vga, mode = self._cpu, self._vga, self.mode
@@ -584,7 +581,7 @@ class VideoBios:
         if not self.is_text:
             cpu.al = self.pixel(cpu.cx, cpu.dx, cpu.bh)
 
-    # --- palette: 0Bh, 10h ----------------------------------------------------------------------------------
+    # --- palette: 0Bh, 10h ------------------------------------------------------------------------
 
     def _cga_palette(self) -> None:
         cpu, bus = self._cpu, self._bus
@@ -694,7 +691,7 @@ class VideoBios:
             greys.append(((77 * red + 151 * green + 28 * blue + 128) >> 8,) * 3)
         self._write_dac(cpu.bx, [tuple(grey) for grey in greys])
 
-    # --- fonts: 11h -----------------------------------------------------------------------------------------
+    # --- fonts: 11h -------------------------------------------------------------------------------
 
     def _fonts(self) -> None:
         cpu, bus = self._cpu, self._bus
@@ -788,7 +785,7 @@ class VideoBios:
         cpu.cx = bus.read16(CHAR_HEIGHT)
         cpu.dl = bus.read8(LAST_ROW)
 
-    # --- 12h, 1Ah, 1Bh --------------------------------------------------------------------------------------
+    # --- 12h, 1Ah, 1Bh ----------------------------------------------------------------------------
 
     def _alternate_select(self) -> None:
         call = self._alternate_calls.get(self._cpu.bl)

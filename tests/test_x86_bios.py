@@ -1,0 +1,267 @@
+"""The builtin BIOS: services by vector, and the data area that programs read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from x86_helpers import GUESTS, call, disk, make_pc
+
+from vgaemu.display.screen import Screen
+from vgaemu.guest.x86.chips import bcd
+from vgaemu.guest.x86.pc import Pc
+from vgaemu.guest.x86.vbe import VBE_MODES
+from vgaemu.machine import Machine
+from vgaemu.vga.modes import MODES
+
+pytest.importorskip("unicorn")
+CARRY, ZERO = 1, 0x40
+
+
+@pytest.fixture
+def pc(tmp_path: Path) -> Iterator[Pc]:
+    with make_pc(disk(tmp_path, b"\xf4"), vram_pages=4096) as made:
+        yield made
+
+
+def text(pc: Pc) -> list[str]:
+    screen = Screen(pc.vga)
+    return [row.rstrip() for row in screen.text()]
+
+
+@pytest.mark.parametrize("number", sorted(MODES))
+def test_modes_and_the_data_area(pc: Pc, number: int) -> None:
+    call(pc, 0x10, ax=number)
+    call(pc, 0x10, ah=0x0F, bh=9)
+    mode = MODES[number]
+    assert (pc.cpu.al, pc.cpu.bh) == (number, 0)
+    assert pc.cpu.ah == {0: 40, 1: 40, 4: 40, 5: 40, 0xD: 40, 0x13: 40}.get(number, 80)
+    assert bytes(pc.vga.crtc.values[:25]) == mode.crtc
+    assert pc.bus.read8(0x449) == number
+    assert pc.bus.read16(0x463) == (0x3D4 if mode.misc & 1 else 0x3B4)
+    assert pc.bus.read16(0x485) == {0xF: 14, 0x10: 14}.get(
+        number, 8 if number in (4, 5, 6, 0xD, 0xE, 0x13) else 16
+    )
+    # A character in every mode, and what the BIOS reads back.
+    call(pc, 0x10, ah=2, bh=0, dx=0x0203)
+    call(pc, 0x10, ah=9, al=ord("R"), bx=0x000F, cx=2)
+    call(pc, 0x10, ah=8, bh=0)
+    assert pc.cpu.al == ord("R")
+    call(pc, 0x10, ah=2, bh=0, dx=0x0204)
+    call(pc, 0x10, ah=8, bh=0)
+    assert pc.cpu.al == ord("R")
+
+
+@pytest.mark.parametrize("number", [4, 6, 0x0D, 0x10, 0x12, 0x13])
+def test_pixels(pc: Pc, number: int) -> None:
+    call(pc, 0x10, ax=number)
+    colours = {4: 3, 6: 1}.get(number, 13)
+    for x, y in ((0, 0), (7, 1), (8, 1), (101, 77)):
+        call(pc, 0x10, ah=0x0C, al=colours, bh=0, cx=x, dx=y)
+        call(pc, 0x10, ah=0x0D, bh=0, cx=x, dx=y)
+        assert pc.cpu.al == colours, (x, y)
+        call(pc, 0x10, ah=0x0D, bh=0, cx=x + 1, dx=y)
+        assert pc.cpu.al == 0
+    if number != 0x13:
+        call(pc, 0x10, ah=0x0C, al=0x80 | colours, bh=0, cx=101, dx=77)
+        call(pc, 0x10, ah=0x0D, bh=0, cx=101, dx=77)
+        assert pc.cpu.al == 0
+
+
+def test_teletype_wraps_and_scrolls(pc: Pc) -> None:
+    for character in b"ab\bc\r\n" + b"x" * 81:
+        call(pc, 0x10, ah=0x0E, al=character, bx=7)
+    assert text(pc)[:3] == ["ac", "x" * 80, "x"]
+    for row in range(25):
+        for character in b"\r\n%d" % row:
+            call(pc, 0x10, ah=0x0E, al=character, bx=7)
+    assert text(pc)[0] == "0"
+    assert text(pc)[24] == "24"
+    call(pc, 0x10, ah=3, bh=0)
+    assert pc.cpu.dx == 24 << 8 | 2
+    assert pc.vga.crtc.values[0x0E] << 8 | pc.vga.crtc.values[0x0F] == 24 * 80 + 2
+
+
+def test_scroll_windows(pc: Pc) -> None:
+    for row in range(25):
+        pc.vga.store(0xB8000 + row * 160, bytes((0x41 + row, 7)) * 80)
+    call(pc, 0x10, ax=0x0602, bh=0x1E, cx=0x0505, dx=0x0A0A)
+    rows = text(pc)
+    assert rows[5][4:12] == "FHHHHHHF"
+    assert rows[9][4:12] == "J      J"
+    assert pc.vga.load(0xB8000 + 9 * 160 + 11, 1) == b"\x1e"
+    call(pc, 0x10, ax=0x0701, bh=7, cx=0x0000, dx=0x184F)
+    assert text(pc)[0] == ""
+    assert text(pc)[1] == "A" * 80
+    call(pc, 0x10, ax=0x0600, bh=7, cx=0x0000, dx=0x184F)
+    assert not any(text(pc))
+
+
+def test_strings_and_pages(pc: Pc) -> None:
+    pc.bus.write(0x9000, b"H\x1ei\x2e")
+    call(pc, 0x10, ax=0x1303, bx=0, cx=2, dx=0x0A10, es=0x900, bp=0)
+    assert pc.vga.load(0xB8000 + 10 * 160 + 32, 4) == b"H\x1ei\x2e"
+    call(pc, 0x10, ah=3, bh=0)
+    assert pc.cpu.dx == 0x0A12
+    call(pc, 0x10, ax=0x0501)
+    call(pc, 0x10, ah=0x0E, al=ord("p"), bx=7)
+    assert pc.vga.load(0xB9000, 1) == b"p"
+    assert pc.bus.read16(0x44E) == 0x1000
+    assert pc.vga.crtc.values[0x0C] == 0x08
+
+
+def test_palettes(pc: Pc) -> None:
+    call(pc, 0x10, ax=0x1010, bx=200, cx=0x1522, dx=0x3300)
+    call(pc, 0x10, ax=0x1015, bx=200)
+    assert (pc.cpu.dh, pc.cpu.cx) == (0x33, 0x1522)
+    call(pc, 0x10, ax=0x1000, bx=0x2A05)
+    call(pc, 0x10, ax=0x1007, bx=0x0005)
+    assert pc.cpu.bh == 0x2A
+    pc.bus.write(0x9000, bytes(range(17)))
+    call(pc, 0x10, ax=0x1002, es=0x900, dx=0)
+    call(pc, 0x10, ax=0x1009, es=0x910, dx=0)
+    assert pc.bus.read(0x9100, 17) == bytes(range(17))
+    call(pc, 0x10, ax=0x1003, bx=0)
+    assert not pc.vga.attribute.values[0x10] & 8
+    assert pc.vga.attribute_address & 0x20
+
+
+def test_fonts_change_the_rows(pc: Pc) -> None:
+    call(pc, 0x10, ax=0x1112, bx=0)
+    assert (pc.bus.read8(0x484), pc.bus.read16(0x485)) == (49, 8)
+    assert len(text(pc)) == 50
+    call(pc, 0x10, ax=0x1130, bh=3)
+    assert (pc.cpu.cx, pc.cpu.dl) == (8, 49)
+    glyph_a = pc.bus.read((pc.cpu.es << 4) + pc.cpu.bp + 8 * 0x41, 8)
+    assert any(glyph_a)
+
+
+def test_vbe(pc: Pc) -> None:
+    pc.bus.write(0x9000, b"VBE2")
+    call(pc, 0x10, ax=0x4F00, es=0x900, di=0)
+    assert pc.cpu.ax == 0x004F
+    assert pc.bus.read(0x9000, 6) == b"VESA\x00\x02"
+    at = (pc.bus.read16(0x9010) << 4) + pc.bus.read16(0x900E)
+    listed = []
+    while (number := pc.bus.read16(at + 2 * len(listed))) != 0xFFFF:
+        listed.append(number)
+    assert listed == sorted(VBE_MODES)
+    for number in listed:
+        mode = VBE_MODES[number]
+        call(pc, 0x10, ax=0x4F01, cx=number, es=0x900, di=0)
+        assert pc.cpu.ax == 0x004F
+        assert pc.bus.read16(0x9012) == mode.width
+        assert pc.bus.read32(0x9028) == 0xE0000000
+        call(pc, 0x10, ax=0x4F02, bx=0x4000 | number)
+        assert pc.cpu.ax == 0x004F
+        picture = Screen(pc.vga).full_redraw()
+        assert picture.shape == (mode.height, mode.width)
+        call(pc, 0x10, ax=0x4F03)
+        assert pc.cpu.bx == 0x4000 | number
+    call(pc, 0x10, ax=0x4F02, bx=0x101)
+    call(pc, 0x10, ax=0x4F05, bx=0, dx=2)
+    assert pc.vga.window(0xA0000) == 0x20000
+    call(pc, 0x10, ax=0x4F07, bx=0, cx=0, dx=10)
+    call(pc, 0x10, ax=0x4F07, bx=1)
+    assert pc.cpu.dx == 10
+    call(pc, 0x10, ax=0x4F02, bx=0x1FF)
+    assert pc.cpu.ax == 0x014F
+
+
+def test_keys_come_with_scancodes(tmp_path: Path) -> None:
+    # mov ah, 0; int 16h; stosw; loop
+    program = bytes.fromhex("31 C0 8E C0 BF 00 90 B4 00 CD 16 AB EB F9")
+    with Machine(str(disk(tmp_path, program))) as machine:
+        assert machine.pc is not None
+        for name in ("a", "A", "enter", "left", "f1", "!", "esc", "space"):
+            machine.keys.press(name)
+            machine.tick(6)
+        words = [machine.pc.bus.read16(0x9000 + 2 * i) for i in range(9)]
+        assert words == [
+            0x1E61, 0x1E41, 0x1C0D, 0x4B00, 0x3B00, 0x0221, 0x011B, 0x3920, 0,
+        ]  # fmt: skip
+        assert machine.pc.bus.read8(0x417) == 0
+
+
+def test_a_held_key_repeats(tmp_path: Path) -> None:
+    from vgaemu.display.report import Key
+
+    program = bytes.fromhex("31 C0 8E C0 BF 00 90 B4 00 CD 16 AB EB F9")
+    with Machine(str(disk(tmp_path, program))) as machine:
+        assert machine.pc is not None
+        machine.keys.put(Key("x", True, "x"))
+        machine.tick(60)  # 1 s: once, then after 0.5 s 10.9 times a second
+        machine.keys.put(Key("x", False))
+        machine.tick(60)
+        assert 6 <= (machine.pc.cpu.di - 0x9000) // 2 <= 7
+
+
+def test_the_clock_ticks_18_times_a_second(tmp_path: Path) -> None:
+    with Machine(str(disk(tmp_path, b"\xf4\xeb\xfd"))) as machine:
+        assert machine.pc is not None
+        before = machine.pc.bus.read32(0x46C)
+        machine.tick(600)
+        assert machine.pc.bus.read32(0x46C) - before == 182
+        call(machine.pc, 0x1A, ah=2)
+        assert machine.pc.cpu.cx == 0 << 8 | bcd(0)
+        assert machine.pc.cpu.dh == bcd(10)
+
+
+def test_wait_takes_its_time(tmp_path: Path) -> None:
+    # int 15h/86h: 100 ms; then cli; hlt
+    program = bytes.fromhex("B4 86 B9 01 00 BA A0 86 CD 15 FA F4")
+    with Machine(str(disk(tmp_path, program))) as machine:
+        assert not machine.tick(60)
+        assert 6 <= machine.frames <= 8  # 65536 + 34464 us
+
+
+def test_disk_reads_writes_and_its_copy(tmp_path: Path) -> None:
+    path = disk(tmp_path, b"\xf4")
+    path.write_bytes(path.read_bytes() + b"two".ljust(512, b"\0"))
+    original = path.read_bytes()
+    with make_pc(path) as pc:
+        assert not call(pc, 0x13, ax=0x0201, cx=2, dx=0, es=0x900, bx=0) & CARRY
+        assert pc.bus.read(0x9000, 3) == b"two"
+        pc.bus.write(0x9000, b"new")
+        assert not call(pc, 0x13, ax=0x0301, cx=2, dx=0, es=0x900, bx=0) & CARRY
+        call(pc, 0x13, ax=0x0201, cx=2, dx=0, es=0x910, bx=0)
+        assert pc.bus.read(0x9100, 3) == b"new"
+        assert call(pc, 0x13, ax=0x0201, cx=0x0040, dx=0, es=0x900, bx=0) & CARRY  # sector 0
+        assert call(pc, 0x13, ax=0x0201, cx=1, dx=0x80, es=0x900, bx=0) & CARRY
+        call(pc, 0x13, ah=8, dx=0)
+        assert (pc.cpu.ch, pc.cpu.cl, pc.cpu.dh, pc.cpu.bl) == (79, 18, 1, 4)
+    assert path.read_bytes() == original
+    with make_pc(path, writable=True) as pc:
+        pc.bus.write(0x9000, b"new")
+        call(pc, 0x13, ax=0x0301, cx=2, dx=0, es=0x900, bx=0)
+    assert path.read_bytes()[512:515] == b"new"
+
+
+def test_memory_sizes(pc: Pc) -> None:
+    call(pc, 0x12)
+    assert pc.cpu.ax == 640
+    assert not call(pc, 0x15, ah=0x88) & CARRY
+    assert pc.cpu.ax == 15 * 1024
+    pc.cpu.set("edx", 0x534D4150)
+    pc.cpu.set("ebx", 0)
+    assert not call(pc, 0x15, ax=0xE820, es=0x900, di=0) & CARRY
+    assert pc.bus.read32(0x9008) == 0x9FC00
+    assert call(pc, 0x15, ah=0x53) & CARRY
+
+
+@pytest.mark.parametrize(
+    "choice", ["/usr/share/seabios/vgabios-isavga.bin", "/usr/share/vgabios/vgabios.bin"]
+)
+@pytest.mark.parametrize("name", ["colours", "modes12"])
+def test_a_real_vga_bios_shows_the_same(choice: str, name: str) -> None:
+    if not Path(choice).is_file():
+        pytest.skip(f"{choice} is not here")
+    shown = []
+    for bios in ("builtin", choice):
+        with Machine(str(GUESTS / f"{name}.img"), vga_bios=bios) as machine:
+            machine.tick(60)
+            picture = machine.screen.full_redraw()
+            # The fonts differ: text is compared as text, graphics below the title's row.
+            shown.append(machine.screen.text() if machine.screen.is_text else picture[16:].tolist())
+    assert shown[0] == shown[1]

@@ -1,0 +1,163 @@
+"""The PC's chips on their own, and the attached VGA of one's own Unicorn script."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import vgaemu
+from vgaemu.display.report import Key
+from vgaemu.guest.keys import Keys
+from vgaemu.guest.x86 import scancodes
+from vgaemu.guest.x86.bus import Bus
+from vgaemu.guest.x86.chips import I8042, PIT_HZ, Cmos, Pic, Pit
+from vgaemu.guest.x86.clock import StepClock, WallClock
+from vgaemu.memslot import Memslot
+from vgaemu.vga.device import Vga
+
+
+@pytest.fixture
+def bus() -> Bus:
+    return Bus(Vga(Memslot(64)), 2 << 20)
+
+
+def test_pic_priorities_masks_and_ends(bus: Bus) -> None:
+    pic = Pic(bus)
+    pic.raise_irq(1)
+    pic.raise_irq(0)
+    assert pic.acknowledge() == 8
+    assert not pic.has_interrupt()  # IRQ 0 is in service
+    bus.port_out(0x20, 1, 0x20)
+    assert pic.acknowledge() == 9
+    bus.port_out(0x20, 1, 0x61)  # specific
+    bus.port_out(0x21, 1, 0x02)
+    pic.raise_irq(1)
+    assert not pic.has_interrupt()
+    bus.port_out(0x21, 1, 0x00)
+    assert pic.has_interrupt()
+    for port, value in ((0x20, 0x11), (0x21, 0x20), (0x21, 4), (0x21, 1)):
+        bus.port_out(port, 1, value)
+    pic.raise_irq(12)
+    assert pic.acknowledge() == 0x74
+    bus.port_out(0x20, 1, 0x0B)
+    assert bus.port_in(0x20, 1) == 0x04
+
+
+def test_pit_counts_latches_and_interrupts(bus: Bus) -> None:
+    clock = StepClock()
+    pic = Pic(bus)
+    pit = Pit(bus, pic, clock)
+    bus.port_out(0x43, 1, 0x34)  # channel 0, both bytes, mode 2
+    bus.port_out(0x40, 1, 0xE8)
+    bus.port_out(0x40, 1, 0x03)  # 1000
+    clock.ns = 500 * 10**9 // PIT_HZ
+    bus.port_out(0x43, 1, 0x00)
+    low, high = bus.port_in(0x40, 1), bus.port_in(0x40, 1)
+    assert 498 <= low | high << 8 <= 502
+    pit.advance(clock.ns)
+    assert not pic.has_interrupt()
+    interrupts = 0
+    for at in range(0, 10**9, 100_000):
+        pit.advance(at)
+        if pic.has_interrupt():
+            pic.acknowledge()
+            bus.port_out(0x20, 1, 0x20)
+            interrupts += 1
+    assert interrupts in (1192, 1193)
+
+
+def test_speaker_gate_and_refresh(bus: Bus) -> None:
+    Pit(bus, Pic(bus), StepClock())
+    first, second = bus.port_in(0x61, 1), bus.port_in(0x61, 1)
+    assert (first ^ second) & 0x10
+    bus.port_out(0x61, 1, 0x03)
+    assert bus.port_in(0x61, 1) & 0x0F == 3
+
+
+def test_keyboard_bytes_come_one_at_a_time(bus: Bus) -> None:
+    clock, keys = StepClock(), Keys()
+    keyboard = I8042(bus, Pic(bus), clock, keys)
+    keys.press("left")
+    got = []
+    for _ in range(20):
+        clock.ns += 600_000
+        keyboard.advance(clock.ns)
+        if bus.port_in(0x64, 1) & 1:
+            got.append(bus.port_in(0x60, 1))
+    assert got == [0xE0, 0x4B, 0xE0, 0xCB]
+    bus.port_out(0x60, 1, 0xED)
+    clock.ns += 2_000_000
+    keyboard.advance(clock.ns)
+    assert bus.port_in(0x60, 1) == 0xFA
+    bus.port_out(0x64, 1, 0xAA)
+    assert bus.port_in(0x60, 1) == 0x55
+
+
+@pytest.mark.parametrize(
+    ("name", "pressed", "codes"),
+    [
+        ("a", True, "1E"), ("a", False, "9E"), ("A", True, "2A 1E"), ("A", False, "9E AA"),
+        ("?", True, "2A 35"), ("f12", True, "58"), ("pause", True, "E1 1D 45 E1 9D C5"),
+        ("delete", False, "E0 D3"), ("colon", True, "2A 27"), ("é", True, ""),
+    ],
+)  # fmt: skip
+def test_scancodes(name: str, pressed: bool, codes: str) -> None:
+    assert scancodes.of_key(Key(name, pressed), shift=False) == bytes.fromhex(codes)
+
+
+def test_cmos_time_is_the_clocks(bus: Bus) -> None:
+    clock = StepClock()
+    Cmos(bus, clock, bus.ram_bytes)
+    clock.ns = 3_661 * 10**9
+    read = []
+    for index in (0, 2, 4, 7, 8, 9, 0x32):
+        bus.port_out(0x70, 1, index)
+        read.append(bus.port_in(0x71, 1))
+    assert read == [0x01, 0x01, 0x01, 0x01, 0x01, 0x80, 0x19]
+
+
+def test_wall_clock_stands_still_and_speeds_up() -> None:
+    clock = WallClock(100.0)
+    assert clock.now_ns() == 0
+    clock.start()
+    while clock.now_ns() < 1_000_000:
+        pass
+    clock.stop()
+    stopped = clock.now_ns()
+    assert clock.now_ns() == stopped
+
+
+def test_bus_ranges(bus: Bus) -> None:
+    bus.write(0x9FFFE, b"abcd")
+    assert bus.read(0x9FFFE, 2) == b"ab"
+    bus.write(0xF0000, b"x")
+    assert bus.read(0xF0000, 1) == b"\xff"
+    bus.write(0xFFFFF, b"xy")
+    assert bus.read(0xFFFFF, 3) == b"\xffy\0"
+    bus.write(bus.ram_bytes - 1, b"12")
+    assert bus.read(bus.ram_bytes - 1, 2) == b"1\xff"
+    assert bus.port_in(0x9999, 4) == 0xFFFFFFFF
+
+
+def test_attach_to_ones_own_engine() -> None:
+    unicorn = pytest.importorskip("unicorn")
+    uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_16)
+    uc.mem_map(0, 1 << 20)
+    # es = A000h; byte 5 at 3000h; DAC 5 = white; in al, 77h; hlt
+    uc.mem_write(0x7C00, bytes.fromhex(
+        "68 00 A0 07 26 C6 06 00 30 05 BA C8 03 B0 05 EE 42 B0 3F EE EE EE E4 77 F4"
+    ))  # fmt: skip
+    uc.reg_write(unicorn.x86_const.UC_X86_REG_SP, 0x7000)
+    vga = vgaemu.attach(uc, mode=0x13, port_in=lambda port, size: port)
+    vga.frame()
+    uc.emu_start(0x7C00, 0xFFFF, count=1000)
+    report = vga.frame()
+    assert report.dirty_pages.tolist() == [3]
+    assert vga.screen.frame[0x3000 // 320, 0x3000 % 320] == 0xFFFFFF
+    assert uc.reg_read(unicorn.x86_const.UC_X86_REG_AL) == 0x77
+    np.testing.assert_array_equal(vga.screen.frame, vga.screen.full_redraw())
+    uc.emu_start(0x7C00, 0xFFFF, count=5)
+    assert vga.frame().dirty_pages.tolist() == [3]  # protected again, so marked again
+    with pytest.raises(unicorn.UcError):
+        uc.emu_start(0x200000, 0, count=1)
+    vga.close()

@@ -1,0 +1,189 @@
+"""What `vgaemu run` says to files and options that it cannot use: one line each, status 2."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from x86_helpers import boot_sector
+
+from vgaemu.cli import main
+from vgaemu.guest.x86.images import DiskImage, ImageError, load_image
+from vgaemu.guest.x86.vgarom import check_rom
+from vgaemu.memslot import kvm_ioctl
+
+pytest.importorskip("unicorn")
+GOOD = boot_sector(b"\xfa\xf4")
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    status = main(["run", *arguments, "--headless", "--frames", "2"])
+    captured = capsys.readouterr()
+    assert status == 2, captured
+    lines = captured.err.splitlines()
+    assert len(lines) == 1, captured.err
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("empty.img", b"", ["empty.img", "empty"]),
+        ("short.img", b"\x90" * 100, ["short.img", "not bootable", "--force"]),
+        ("plain.img", bytes(512), ["plain.img", "55AA", "--force"]),
+        ("big.img", GOOD + bytes(3 << 20), ["big.img", "floppy", "--force"]),
+        ("big.com", bytes(0x10000), ["big.com", "65536", "65278"]),
+        ("game.exe", b"MZ" + bytes(600), ["game.exe", ".EXE", "not supported"]),
+        ("game.com", b"MZ" + bytes(600), ["game.com", ".EXE", "not supported"]),
+    ],
+)
+def test_files_that_do_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, data: bytes, words: list[str]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    line = said(capsys, str(path))
+    for word in words:
+        assert word in line
+
+
+def test_files_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "No such file" in said(capsys, str(tmp_path / "none.img"))
+    (tmp_path / "folder.img").mkdir()
+    assert "not a file" in said(capsys, str(tmp_path / "folder.img"))
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> str:
+    path = tmp_path / "good.img"
+    path.write_bytes(GOOD)
+    return str(path)
+
+
+def test_options_that_cannot_be(
+    tmp_path: Path, good: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "--keys" in said(capsys, good, "--keys", "x")
+    assert "--keys" in said(capsys, good, "--keys", "30:nokey")
+    assert "--dos-root" in said(capsys, good, "--dos-root", str(tmp_path / "none"))
+    assert "--vga-bios" in said(capsys, good, "--vga-bios", str(tmp_path / "none"))
+    assert "--firmware seabios needs --cpu kvm" in said(capsys, good, "--firmware", "seabios")
+    assert "--trace-ports" in said(capsys, good, "--trace-ports", str(tmp_path / "no" / "t.txt"))
+    assert "takes no arguments" in said(capsys, good, "argument")
+    if os.geteuid() != 0:
+        Path(good).chmod(0o444)
+        assert "--writable" in said(capsys, good, "--writable")
+
+
+def test_roms(tmp_path: Path, good: str, capsys: pytest.CaptureFixture[str]) -> None:
+    rom = bytearray(b"\x55\xaa\x01\xcb" + bytes(508))
+    rom[511] = -sum(rom) & 0xFF
+    assert check_rom(bytes(rom), "rom") == bytes(rom)
+    for at, word in ((0, "55 AA"), (2, "length"), (100, "checksum")):
+        bad = bytearray(rom)
+        bad[at] ^= 0x7F
+        path = tmp_path / "rom.bin"
+        path.write_bytes(bad)
+        assert word in said(capsys, good, "--vga-bios", str(path))
+
+
+def test_a_rom_that_never_returns(
+    tmp_path: Path, good: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rom = bytearray(b"\x55\xaa\x01\xeb\xfe" + bytes(507))
+    rom[511] = -sum(rom) & 0xFF
+    path = tmp_path / "rom.bin"
+    path.write_bytes(rom)
+    assert "does not come back" in said(capsys, good, "--vga-bios", str(path))
+
+
+def test_missing_unicorn(
+    good: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *rest: object) -> object:
+        if name == "unicorn":
+            raise ImportError(name)
+        return real(name, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.delitem(sys.modules, "unicorn", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without)
+    assert "pip install 'vgaemu[unicorn]'" in said(capsys, good)
+
+
+def test_no_rights_on_kvm(
+    good: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str, *rest: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(kvm_ioctl.os, "open", refuse)
+    assert "no rights on /dev/kvm" in said(capsys, good, "--cpu", "kvm")
+
+
+def test_force_boots_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "plain.img"
+    path.write_bytes(b"\xfa\xf4")
+    image = load_image(str(path), [], force=True)
+    assert isinstance(image, DiskImage)
+    assert (image.cylinders, image.heads, image.sectors) == (80, 2, 18)
+
+
+@pytest.mark.parametrize(
+    ("size", "shape"),
+    [(163840, (40, 1, 8)), (368640, (40, 2, 9)), (737280, (80, 2, 9)), (1228800, (80, 2, 15)),
+     (1474560, (80, 2, 18)), (2949120, (80, 2, 36)), (10000, (80, 2, 18))],
+)  # fmt: skip
+def test_floppy_shapes(tmp_path: Path, size: int, shape: tuple[int, int, int]) -> None:
+    path = tmp_path / "floppy.img"
+    path.write_bytes(GOOD.ljust(size, b"\0"))
+    image = load_image(str(path), [])
+    assert isinstance(image, DiskImage)
+    assert (image.cylinders, image.heads, image.sectors) == shape
+    assert not image.is_hard_disk
+
+
+def test_hard_disks_have_partitions(tmp_path: Path) -> None:
+    sector = bytearray(GOOD)
+    sector[446:462] = bytes.fromhex("80 01 01 00 06 0F 3F 05 3F 00 00 00 81 16 00 00")
+    path = tmp_path / "disk.img"
+    path.write_bytes(bytes(sector) + bytes(4 << 20))
+    image = load_image(str(path), [])
+    assert isinstance(image, DiskImage)
+    assert image.is_hard_disk
+    with pytest.raises(ImageError):
+        load_image(str(path), ["argument"])
+
+
+def test_a_fault_is_told_with_registers_and_the_screen_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "fault.img"
+    # print "!", then an unknown opcode
+    path.write_bytes(boot_sector(bytes.fromhex("B8 21 0E BB 07 00 CD 10 0F 0B")))
+    shot, dump = tmp_path / "shot.png", tmp_path / "text.txt"
+    status = main(
+        ["run", str(path), "--headless", "--frames", "9", "--screenshot", str(shot),
+         "--dump-text", str(dump)]
+    )  # fmt: skip
+    captured = capsys.readouterr()
+    assert status == 1
+    assert "unknown opcode at 0000:7C08" in captured.err
+    assert "eax=" in captured.err
+    assert "0f 0b" in captured.err
+    assert "Traceback" not in captured.err
+    assert shot.is_file()
+    assert dump.read_text("utf-8").startswith("!")
+
+
+def test_ports_are_traced(tmp_path: Path) -> None:
+    path, trace = tmp_path / "ports.img", tmp_path / "trace.txt"
+    path.write_bytes(boot_sector(bytes.fromhex("B0 2A E6 80 E4 61 FA F4")))
+    main(["run", str(path), "--headless", "--frames", "2", "--trace-ports", str(trace)])
+    lines = [line.split()[1:] for line in trace.read_text("ascii").splitlines()]
+    assert ["out", "0080", "2a"] in lines
+    assert any(line[:2] == ["in", "0061"] for line in lines)

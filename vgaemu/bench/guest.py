@@ -1,0 +1,215 @@
+"""`vgaemu bench guest`: what the VGA costs machine code, and what a harvest beside it costs.
+
+Fills by `rep stosd` with Unicorn: through the VGA's windows with their dirty log, against the same
+bytes on a bare engine in the same slices, and against a hook on every store. Harvests asked for by
+another thread while the guest runs, with Unicorn and with KVM, there against the bare ioctls. And
+the time from nothing to the first frame of a boot sector.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from vgaemu.bench.measure import Row, interleaved, median_of_runs
+from vgaemu.guest.x86.cpu import CpuError
+from vgaemu.guest.x86.unicorn_cpu import NEVER, SLICE, UnicornCpu, import_unicorn
+from vgaemu.machine import Machine
+from vgaemu.memslot import Memslot
+from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.modes import set_mode
+
+#: Slices timed together: about 60 Hz apart, as harvests are.
+SLICES = 40
+ROUNDS = 9
+HARVEST_SECONDS = 1.5
+CODE_AT = 0x7C00
+#: mov ax, A000h; mov es, ax; l: xor di, di; mov cx, 16000; rep stosd; inc eax; jmp l
+FILL_13H = bytes.fromhex("B8 00 A0 8E C0 31 FF B9 80 3E F3 66 AB 66 40 EB F4")
+#: Flat protected mode, then 640x480x32: mov edi, E0000000h; mov ecx, 307200; rep stosd; inc eax;
+#: jmp
+FILL_LFB = (
+    bytes.fromhex("FA 0F 01 16 30 7C 0F 20 C0 0C 01 0F 22 C0 EA 13 7C 08 00")
+    + bytes.fromhex("66 B8 10 00 8E C0 BF 00 00 00 E0 B9 00 B0 04 00 F3 AB 40 EB F1")
+).ljust(0x30, b"\x90") + bytes.fromhex(
+    "17 00 38 7C 00 00 90 90"
+    "00 00 00 00 00 00 00 00 FF FF 00 00 00 9A CF 00 FF FF 00 00 00 92 CF 00"
+)  # fmt: skip
+
+
+def measure(runs: int = 5) -> list[Row]:
+    """All rows, each the median of `runs` runs."""
+    return (
+        median_of_runs(_fills, runs) + median_of_runs(_harvests, runs) + median_of_runs(_boot, runs)
+    )
+
+
+def _fills() -> list[Row]:
+    rows: list[Row] = []
+    for name, code in (("mode 13h", FILL_13H), ("LFB 640x480x32", FILL_LFB)):
+        sides = {
+            "vgaemu": _through_the_vga(code),
+            "bare": _bare(code),
+            "hook": _bare(code, hooked=True),
+        }
+        for side in sides.values():  # translate, touch
+            side()
+        times = interleaved(sides, ROUNDS)
+        instructions = SLICES * SLICE
+        rows.append(
+            {
+                "fill": name,
+                "store_ns": times["vgaemu"] / instructions,
+                "bare_store_ns": times["bare"] / instructions,
+                "hook_store_ns": times["hook"] / instructions,
+                "ratio_to_bare": times["vgaemu"] / times["bare"],
+                "hook_ratio_to_bare": times["hook"] / times["bare"],
+            }
+        )
+    return rows
+
+
+def _through_the_vga(code: bytes) -> Callable[[], None]:
+    """A CPU on a bus; after the slices a frame's harvest."""
+    from vgaemu.guest.x86.bus import Bus
+    from vgaemu.guest.x86.clock import StepClock
+
+    vga = Vga(Memslot(4096, LFB_GPA >> 12))
+    set_mode(vga, 0x13)
+    bus = Bus(vga)
+    cpu = UnicornCpu(bus, StepClock())
+    bus.write(CODE_AT, code)
+    cpu.set("eip", CODE_AT)
+    vga.slot.harvest_through(cpu.harvest)
+
+    def side() -> None:
+        for _ in range(SLICES):
+            cpu.run(0)
+        vga.slot.get_dirty_log()
+
+    return side
+
+
+def _bare(code: bytes, *, hooked: bool = False) -> Callable[[], None]:
+    """The same engine without a VGA: plain memory, and a hook on each store if `hooked`."""
+    unicorn = import_unicorn()
+    from unicorn import x86_const as x86
+
+    uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
+    uc.mem_map(0, 1 << 20)
+    uc.mem_map(LFB_GPA, 16 << 20)
+    uc.mem_write(CODE_AT, code)
+    uc.reg_write(x86.UC_X86_REG_CR0, 0x10)
+    for register in (x86.UC_X86_REG_CS, x86.UC_X86_REG_DS, x86.UC_X86_REG_ES, x86.UC_X86_REG_SS):
+        uc.reg_write(register, 0)
+    if hooked:
+        dirty = bytearray(4096)
+
+        def on_store(uc: Any, access: int, gpa: int, size: int, value: int, _: object) -> None:
+            dirty[gpa >> 12 & 0xFFF] = 1
+
+        uc.hook_add(unicorn.UC_HOOK_MEM_WRITE, on_store, None, 0xA0000, 0xBFFFF)
+        uc.hook_add(unicorn.UC_HOOK_MEM_WRITE, on_store, None, LFB_GPA, LFB_GPA + (16 << 20))
+    uc.reg_write(x86.UC_X86_REG_EIP, CODE_AT)
+
+    def side() -> None:
+        for _ in range(SLICES):
+            uc.emu_start(uc.reg_read(x86.UC_X86_REG_EIP), NEVER, count=SLICE)
+
+    return side
+
+
+def _harvests() -> list[Row]:
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "fill.img"
+        # mov ax, 13h; int 10h, then the fill.
+        code = bytes.fromhex("B8 13 00 CD 10") + FILL_13H
+        image.write_bytes(code.ljust(510, b"\0") + b"\x55\xaa")
+        for cpu in ("unicorn", "kvm"):
+            try:
+                rows.append(_harvest_beside(cpu, str(image)))
+            except CpuError:
+                continue
+    return rows
+
+
+def _harvest_beside(cpu: str, image: str) -> Row:
+    """Draw frames on this thread, 60 times a second, while the guest fills the screen."""
+    from vgaemu.guest.x86.images import ImageError
+
+    try:
+        machine = Machine(image, cpu=cpu, free=True)
+    except ImageError as error:
+        raise CpuError(str(error)) from None
+    with machine:
+        machine.frame()
+        time.sleep(0.05)
+        assert machine.pc is not None
+        flush_ns: list[int] = []
+        tlb = getattr(machine.pc.cpu, "_tlb", None)
+        if tlb is not None:
+            flush = tlb._flush
+
+            def timed_flush() -> None:
+                begin = time.perf_counter_ns()
+                flush()
+                flush_ns.append(time.perf_counter_ns() - begin)
+
+            tlb._flush = timed_flush
+        times, ioctls, pages = [], [], []
+        end = time.monotonic() + HARVEST_SECONDS
+        while time.monotonic() < end:
+            report = machine.frame()
+            times.append(report.harvest_ns)
+            pages.append(len(report.dirty_pages))
+            time.sleep(0.008)
+            if cpu == "kvm":
+                ioctls.append(_bare_ioctls(machine))
+            time.sleep(0.008)
+    row: Row = {
+        "harvest beside": cpu,
+        "pages": float(median(pages)),
+        "request_us": median(times) / 1000,
+        "request_p99_us": float(np.percentile(times, 99)) / 1000,
+    }
+    if flush_ns:
+        row["flush_us"] = median(flush_ns) / 1000
+    else:
+        row["bare_ioctls_us"] = median(ioctls) / 1000
+        row["above_ioctls_us"] = row["request_us"] - row["bare_ioctls_us"]
+    return row
+
+
+def _bare_ioctls(machine: Machine) -> int:
+    """The two KVM_GET_DIRTY_LOG alone, in nanoseconds; what they find is marked, not lost."""
+    assert machine.pc is not None
+    cpu: Any = machine.pc.cpu
+    with cpu._slots_lock:
+        begin = time.perf_counter_ns()
+        cpu._lfb_log.read()
+        cpu._window_log.read()
+        took = time.perf_counter_ns() - begin
+        cpu._collect(cpu._window_log.words, cpu._window[2])
+    return took
+
+
+def _boot() -> list[Row]:
+    """From nothing to the first frame with text on it; modules are imported."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "hello.img"
+        code = bytes.fromhex("B8 21 0E BB 07 00 CD 10 FA F4")
+        image.write_bytes(code.ljust(510, b"\0") + b"\x55\xaa")
+        begin = time.perf_counter_ns()
+        with Machine(str(image)) as machine:
+            machine.tick()
+            took = time.perf_counter_ns() - begin
+            if not machine.screen.text()[0].startswith("!"):
+                raise RuntimeError("the boot sector printed nothing")
+    return [{"boot": "unicorn, builtin BIOS", "first_frame_ms": took / 1e6}]
