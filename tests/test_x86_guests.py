@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from x86_helpers import CPUS, GUESTS, needs_kvm
 
 from vgaemu.machine import Machine
@@ -150,3 +151,20 @@ def test_type_prints_a_file(tmp_path: Path) -> None:
         assert machine.ended
         assert machine.pc is not None
         assert machine.pc.exit_code == 1
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("name", ["colours", "modes12", "vbe"])
+def test_a_tape_of_machine_code_plays_back(name: str, cpu: str, tmp_path: Path) -> None:
+    if (name, cpu) == ("vbe", "kvm"):
+        pytest.skip("300 000 exits")
+    from vgaemu.replay import replay
+
+    tape, shot = tmp_path / "guest.tape", tmp_path / "shot.png"
+    with Machine(str(GUESTS / f"{name}.img"), cpu=cpu, record_tape=tape) as machine:
+        machine.tick(3 if name == "vbe" else 40)
+        recorded = machine.screen.full_redraw()
+    assert recorded.any()
+    replay(tape, screenshot=shot)
+    rgb = np.asarray(Image.open(shot).convert("RGB")).astype(np.uint32)
+    np.testing.assert_array_equal(rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2], recorded)

@@ -131,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     pc = run.add_argument_group("machine code (.img, .com)")
     pc.add_argument("--cpu", choices=("unicorn", "kvm"), default="unicorn")
     pc.add_argument(
-        "--vga-bios", default="builtin", metavar="auto|builtin|PATH",
+        "--vga-bios", default="auto", metavar="auto|builtin|PATH",
         help="auto: a ROM of the system's, if there is one",
     )  # fmt: skip
     pc.add_argument("--firmware", choices=("seabios",), help="boot through SeaBIOS; needs kvm")

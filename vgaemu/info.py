@@ -17,7 +17,10 @@ def lines() -> list[str]:
     keepers = {name: why_unavailable(name) for name in KEEPERS}
     return [
         f"vgaemu {__version__}, Python {platform.python_version()} on {platform.platform()}",
-        *(f"{name} {_installed(name)}" for name in ("numpy", "pillow", "pygame", "pygame-ce", "unicorn")),
+        *(
+            f"{name} {_installed(name)}"
+            for name in ("numpy", "pillow", "pygame", "pygame-ce", "unicorn")
+        ),
         f"display null: yes; window: {_window()}",
         f"dirty log: {', '.join(name for name, why in keepers.items() if why is None)}",
         *(f"dirty log {name}: no: {why}" for name, why in keepers.items() if why is not None),

@@ -453,7 +453,8 @@ def plot(rows: Sequence[Row], path: Path) -> None:
                         color=f"C{i}" if i < 10 else "black",
                         label=label,
                     )
-        panel.axvline(CLAIM_PAGES, color="grey", linewidth=0.5)
+        if panel.get_xlim()[1] > CLAIM_PAGES:
+            panel.axvline(CLAIM_PAGES, color="grey", linewidth=0.5)
         panel.set(xscale="log", yscale="log", xlabel="dirty pages", title=f"{slot} slot")
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("us a reading, median (solid contiguous, dashed scattered)")
@@ -463,7 +464,9 @@ def plot(rows: Sequence[Row], path: Path) -> None:
 
 #: The run that a heatmap shows: text that scrolls, sprites, a plasma, palette cycling, Life.
 HEATMAP_WORKLOAD = "tour"
-HEATMAP_FRAMES = 600
+HEATMAP_FRAMES = 2700
+#: Frames in one column of the picture.
+HEATMAP_STEP = 10
 
 
 def heatmap(path: Path) -> None:
@@ -477,11 +480,19 @@ def heatmap(path: Path) -> None:
             logs.append(view.get_dirty_log())
         keeper = machine.vram.dirty_log
     top = max((int(log.pages()[-1]) for log in logs if log), default=0) + 1
-    raster = np.zeros((top, len(logs)), np.bool_)
+    raster = np.zeros((top, -(-len(logs) // HEATMAP_STEP)))
     for frame, log in enumerate(logs):
-        raster[log.pages(), frame] = True
+        raster[log.pages(), frame // HEATMAP_STEP] += 1 / HEATMAP_STEP
     figure, (panel,) = _axes(1)
-    panel.imshow(raster, aspect="auto", origin="lower", cmap="Greys", interpolation="nearest")
+    image = panel.imshow(
+        raster,
+        aspect="auto",
+        origin="lower",
+        cmap="magma",
+        interpolation="nearest",
+        extent=(0, raster.shape[1] * HEATMAP_STEP, -0.5, top - 0.5),
+    )
+    figure.colorbar(image, label=f"share of {HEATMAP_STEP} frames in which it was dirty")
     panel.set(
         xlabel="frame",
         ylabel="page of VRAM",

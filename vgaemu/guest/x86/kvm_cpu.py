@@ -93,8 +93,11 @@ class KvmCpu(Cpu):
             ROM, ROM_START, bus.array[ROM_START:ROM_END], 0 if pic else kvm.KVM_MEM_READONLY
         )
         self.vm.set_region(HIGH_RAM, ROM_END, bus.array[ROM_END:])
-        self.vm.set_region(LFB, LFB_GPA, vga.slot.array, kvm.KVM_MEM_LOG_DIRTY_PAGES)
-        self._lfb_log = kvm.DirtyLogReader(self.vm, LFB, vga.slot.npages)
+        self._lfb_log: kvm.DirtyLogReader | None = None
+        # While a tape records every store, the frame buffer is not plain memory either.
+        if vga.window(LFB_GPA) is not None:
+            self.vm.set_region(LFB, LFB_GPA, vga.slot.array, kvm.KVM_MEM_LOG_DIRTY_PAGES)
+            self._lfb_log = kvm.DirtyLogReader(self.vm, LFB, vga.slot.npages)
         self.vm.coalesce_mmio(VGA_START, VGA_END - VGA_START)
         self._vcpu, self._run = self.vm.create_vcpu()
         page = self.vm.extension(kvm.KVM_CAP_COALESCED_MMIO)
@@ -270,9 +273,12 @@ class KvmCpu(Cpu):
             at = kvm.RUN_UNION + 8
             self._run[at : at + length] = value
 
+    def _is_vga(self, gpa: int) -> bool:
+        return VGA_START <= gpa < VGA_END or LFB_GPA <= gpa < LFB_GPA + self.bus.vga.slot.nbytes
+
     def _mmio_store(self, gpa: int, data: bytes) -> None:
         # Nothing else is stored to: ROM ignores it most of the time, and elsewhere is nothing.
-        if VGA_START <= gpa < VGA_END:
+        if self._is_vga(gpa):
             self.bus.vga.store(gpa, data)
         elif self.bus.rom_writable and ROM_START <= gpa <= ROM_END - len(data):
             self.bus.memory[gpa : gpa + len(data)] = data
@@ -356,8 +362,10 @@ class KvmCpu(Cpu):
             if self._closed:
                 return log
             # As whole numbers: after a sleep, numpy's first calls cost more than the ioctls.
-            self._lfb_log.read()
-            pages = int.from_bytes(self._lfb_log.bitmap, "little")
+            pages = 0
+            if self._lfb_log is not None:
+                self._lfb_log.read()
+                pages = int.from_bytes(self._lfb_log.bitmap, "little")
             if self._window is not None and self._window_log is not None:
                 self._window_log.read()
                 pages |= int.from_bytes(self._window_log.bitmap, "little") << (
@@ -374,7 +382,8 @@ class KvmCpu(Cpu):
             changed.remove(self._remap)
         with self._slots_lock:
             self._collect_window()
-            self._collect(self._lfb_log.read(), 0)
+            if self._lfb_log is not None:
+                self._collect(self._lfb_log.read(), 0)
             self._closed = True
         self._kicker.join(1.0)
         self._run.close()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: Where in Unicorn's own physical space the planes lie as MMIO; VRAM itself is where the linear
 #: frame buffer is.
 PLANES_AT = 0xF000_0000
+#: The same for the linear frame buffer while it is not plain memory: a tape records every store.
+RECORDED_LFB_AT = 0x2_0000_0000
 
 
 class TlbHarvest:
@@ -152,15 +154,19 @@ class VramPages:
         uc.mem_map_ptr(LFB_GPA, vga.slot.nbytes, self._all, vga.slot.array.ctypes.data)
         load, store = vga.load, vga.store
 
-        def planes_read(uc: Uc, offset: int, size: int, _: object) -> int:
+        def read(uc: Uc, offset: int, size: int, start: int) -> int:
             planes_touched()
-            return int.from_bytes(load(VGA_START + offset, size), "little")
+            return int.from_bytes(load(start + offset, size), "little")
 
-        def planes_write(uc: Uc, offset: int, size: int, value: int, _: object) -> None:
+        def write(uc: Uc, offset: int, size: int, value: int, start: int) -> None:
             planes_touched()
-            store(VGA_START + offset, (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
+            store(start + offset, (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
 
-        uc.mmio_map(PLANES_AT, VGA_END - VGA_START, planes_read, None, planes_write, None)
+        for at, start, size in (
+            (PLANES_AT, VGA_START, VGA_END - VGA_START),
+            (RECORDED_LFB_AT, LFB_GPA, vga.slot.nbytes),
+        ):
+            uc.mmio_map(at, size, read, start, write, start)
         vga.on_map_changed.append(self.tlb.map_changed)
 
     def flush(self) -> None:
@@ -181,6 +187,8 @@ class VramPages:
             return LFB_GPA + offset, self._all
         if VGA_START <= page < VGA_END and access != self._fetch:
             return PLANES_AT + page - VGA_START, self._rw
+        if LFB_GPA <= page < LFB_GPA + vga.slot.nbytes and access != self._fetch:
+            return RECORDED_LFB_AT + page - LFB_GPA, self._rw
         return None
 
     def close(self) -> None:
