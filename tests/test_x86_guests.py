@@ -49,7 +49,8 @@ def at_mark(name: str, cpu: str, **options: Any) -> tuple[np.ndarray, list[int],
 
         assert machine.pc is not None
         machine.pc.bus.byte_out[MARK] = mark
-        for _ in range(600):
+        # KVM lives in wall time, and some hosts emulate every instruction.
+        for _ in range(3000):
             machine.tick()
             if seen:
                 return seen[0]
@@ -92,7 +93,7 @@ def test_pictures_are_what_the_guests_draw(on_unicorn: Any) -> None:
     np.testing.assert_array_equal(modes12[20:116, 32:272], modes12[20:116, 368:608])
     vbe = on_unicorn["vbe"][0]
     assert vbe.shape == (480, 640)
-    assert vbe[240, 320] == 240 * 255 >> 9 << 16 | 320 * 255 >> 10
+    assert vbe[240, 320] == 240 * 255 >> 9 << 16 | 320 >> 2
     assert on_unicorn["vbe"][1] == list(range(300))
 
 

@@ -51,30 +51,29 @@ flat:   mov ax, 16
         cld
         xor ebx, ebx            ; y
 .line:  push edi
-        xor ecx, ecx            ; x
-.pixel: mov eax, ebx            ; red grows downwards
-        imul eax, 255
-        shr eax, 9
-        shl eax, 16
-        mov edx, ecx            ; blue grows to the right
-        imul edx, 255
-        shr edx, 10
-        or eax, edx
-        mov edx, ecx            ; green: rings around the middle
-        sub edx, WIDTH / 2
-        imul edx, edx
-        mov esi, ebx
+        push ebp
+        mov ebp, ebx            ; red grows downwards
+        imul ebp, 255
+        shr ebp, 9
+        shl ebp, 16
+        mov esi, ebx            ; the rings' part of this line
         sub esi, HEIGHT / 2
         imul esi, esi
+        xor ecx, ecx            ; x
+.pixel: lea edx, [ecx - WIDTH / 2]
+        imul edx, edx
         add edx, esi
-        shr edx, 7
-        and edx, 0FFh
-        shl edx, 8
+        add edx, edx            ; green: rings around the middle
+        and edx, 0FF00h
+        mov eax, ecx            ; blue grows to the right
+        shr eax, 2
         or eax, edx
+        or eax, ebp
         stosd
         inc ecx
         cmp ecx, WIDTH
         jb .pixel
+        pop ebp
         pop edi
         add edi, ebp
         inc ebx

@@ -323,10 +323,8 @@ def _medians(rows: Sequence[Row]) -> dict[tuple[str, str, int], dict[str, float]
 PAIRS = (
     ("words", "srcu-no-wait"),
     ("words", "pages"),
-    ("flags", "words"),
     ("flags", "kvm"),
     ("mmu", "kvm"),
-    ("kvm", "kvm-manual"),
 )
 
 
@@ -458,7 +456,10 @@ def plot(rows: Sequence[Row], path: Path) -> None:
         panel.set(xscale="log", yscale="log", xlabel="dirty pages", title=f"{slot} slot")
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("us a reading, median (solid contiguous, dashed scattered)")
-    panels[0].legend(fontsize="small")
+    lines = {line.get_label(): line for panel in panels for line in panel.get_lines()}
+    figure.legend(
+        handles=[lines[scheme] for scheme in schemes if scheme in lines], loc="outside right upper"
+    )
     figure.savefig(path)
 
 

@@ -249,9 +249,10 @@ class MmuKeeper(Keeper):
             return bytes(flags)
         edges = np.array(runs)
         steps = np.zeros(len(self.writable) + 1, np.int8)
-        steps[edges[:, 0]] = 1
-        steps[edges[:, 1]] -= 1  # where one run ends and the next starts, nothing changes
-        return np.cumsum(steps[:-1], dtype=np.int8).tobytes()
+        # Where a scan goes on after a full table, a page may be named twice.
+        np.add.at(steps, edges[:, 0], 1)
+        np.add.at(steps, edges[:, 1], -1)
+        return (np.cumsum(steps[:-1], dtype=np.int8) > 0).tobytes()
 
     def start(self) -> None:
         """Protect everything and drop all marks; what is stored in between is marked by the MMU."""

@@ -130,20 +130,27 @@ class SrcuKeeper(WordsKeeper):
         self.counters.grace_period_ns += perf_counter_ns() - begin
         with self._mmu_lock:
             if old.nr_dirty_pages < self._nr_mapped:
+                protected = old.nr_dirty_pages
                 for i, word in enumerate(old.dirty_bitmap):
-                    for page in set_bits(word, i * WORD_PAGES):
-                        self._protect(page, page + 1)
+                    if word:
+                        for page in set_bits(word, i * WORD_PAGES):
+                            self._protect(page, page + 1)
             else:
-                self._protect_all()
+                protected = self._protect_all()
+        self.counters.protect_calls += protected
+        self.counters.protected_pages += protected
         self.counters.flushes += 1
         return DirtyLog(self.npages, words=np.array(old.dirty_bitmap, WORD))
 
-    def _protect_all(self) -> None:
-        """kvm_mmu_slot_remove_write_access: one mapped page after the other."""
+    def _protect_all(self) -> int:
+        """kvm_mmu_slot_remove_write_access: one mapped page after the other; returns how many."""
+        count = 0
         page = self._mapped.find(1)
         while page >= 0:
             self._protect(page, page + 1)
+            count += 1
             page = self._mapped.find(1, page + 1)
+        return count
 
     def start(self) -> None:
         """Drop all marks and protect everything under the lock."""

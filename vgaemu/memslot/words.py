@@ -58,12 +58,14 @@ class WordsKeeper(Keeper):
 
     def _protect_word(self, word: int, index: int) -> None:
         """From the first dirty page to the last, the clean ones between them included."""
-        self._protect(*word_span(word, index))
-
-    def _protect(self, start: int, end: int) -> None:
-        self.writable[start:end] = bytes(end - start)
+        start, end = word_span(word, index)
+        self._protect(start, end)
         self.counters.protect_calls += 1
         self.counters.protected_pages += end - start
+
+    def _protect(self, start: int, end: int) -> None:
+        """One protect call, the same for every scheme."""
+        self.writable[start:end] = bytes(end - start)
 
     def start(self) -> None:
         """Drop all marks and protect everything under the lock."""
@@ -81,3 +83,6 @@ class PagesKeeper(WordsKeeper):
         """Only what is dirty, page by page."""
         for page in set_bits(word, index * WORD_PAGES):
             self._protect(page, page + 1)
+        count = word.bit_count()
+        self.counters.protect_calls += count
+        self.counters.protected_pages += count

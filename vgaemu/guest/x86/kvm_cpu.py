@@ -267,9 +267,7 @@ class KvmCpu(Cpu):
         if is_write:
             self._mmio_store(gpa, data[:length])
         else:
-            value = (
-                self.bus.vga.load(gpa, length) if VGA_START <= gpa < VGA_END else b"\xff" * length
-            )
+            value = self.bus.vga.load(gpa, length) if self._is_vga(gpa) else b"\xff" * length
             at = kvm.RUN_UNION + 8
             self._run[at : at + length] = value
 

@@ -1,0 +1,48 @@
+"""SeaBIOS, whole, on KVM: it finds our image through fw_cfg and boots it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from x86_helpers import GUESTS, needs_kvm
+
+from vgaemu.guest.x86.bus import Bus
+from vgaemu.guest.x86.seabios import DIRECTORY, FIRMWARES, SELECTOR_PORT, FwCfg
+from vgaemu.machine import Machine
+from vgaemu.memslot import Memslot
+from vgaemu.vga.device import Vga
+
+
+def test_fw_cfg_items_and_files() -> None:
+    bus = Bus(Vga(Memslot(64)), 2 << 20)
+    FwCfg(bus, {"a/b.bin": b"data", "c": b"x"})
+
+    def item(key: int, count: int) -> bytes:
+        bus.port_out(SELECTOR_PORT, 2, key)
+        return bytes(bus.port_in(SELECTOR_PORT + 1, 1) for _ in range(count))
+
+    assert item(0, 5) == b"QEMU\0"
+    directory = item(DIRECTORY, 4 + 2 * 64)
+    assert directory[:4] == (2).to_bytes(4, "big")
+    size, key = int.from_bytes(directory[4:8], "big"), int.from_bytes(directory[8:10], "big")
+    assert directory[12:20] == b"a/b.bin\0"
+    assert item(key, size + 1) == b"data\0"
+    assert item(0x8001, 4) == bytes(4)  # not item 1
+
+
+@pytest.mark.long
+@needs_kvm
+@pytest.mark.skipif(not Path(FIRMWARES[0]).is_file(), reason=f"{FIRMWARES[0]} is not here")
+def test_seabios_boots_our_guest() -> None:
+    with Machine(str(GUESTS / "selftest.img"), cpu="kvm", firmware="seabios", free=True) as machine:
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            machine.frame()
+            time.sleep(0.03)
+            if machine.screen.is_text and any(
+                row.startswith(("PASS", "FAIL")) for row in machine.screen.text()
+            ):
+                break
+        assert any(row.startswith("PASS") for row in machine.screen.text()), machine.screen.text()
