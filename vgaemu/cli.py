@@ -163,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--runs", type=_positive, default=5, metavar="N", help="repetitions (5)")
     bench.add_argument("--json", type=Path, metavar="F.json", help="write the rows too")
     bench.add_argument(
-        "--plot", type=Path, metavar="F.png|svg", help="dirty-log: draw time against dirty pages"
+        "--plot", type=Path, metavar="F.png|svg", help="dirty-log, vga: draw the times, too"
     )
     bench.add_argument(
         "--heatmap", type=Path, metavar="F.png|svg",

@@ -29,7 +29,7 @@ from vgaemu.vga.modes import set_mode
 #: So many frames are redrawn as the log says, then as many whole, and so on in turns.
 BLOCK_FRAMES = 12
 BLOCKS = 10
-SPAN_PAGES: tuple[SpanPages, ...] = (64, 8)
+SPAN_PAGES: tuple[SpanPages, ...] = (64, 32, 16, 8)
 
 _PAGE_OF_TEXT = [
     "The quick brown fox jumps over the lazy dog, and the dirty log knows where it trod. "[:78]
