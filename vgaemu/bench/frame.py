@@ -82,6 +82,17 @@ def sprite(guest: Guest) -> Slices:
         yield
 
 
+def far_apart(guest: Guest) -> Slices:
+    """A line of mode 13h at the top and one at the bottom: two dirty pages with 14 between."""
+    guest.set_mode(0x13)
+    colour = 0
+    while True:
+        colour = (colour + 1) & 0xFF
+        for line in (2, 197):
+            guest.store(0xA0000 + 320 * line, bytes((colour,)) * 320)
+        yield
+
+
 def video(guest: Guest) -> Slices:
     """All of mode 13h rewritten every frame."""
     guest.set_mode(0x13)
@@ -134,6 +145,7 @@ CONTENTS: dict[str, Callable[[Guest], Slices]] = {
     "typing": typing,
     "scrolling": scrolling,
     "sprite 32x32, mode 13h": sprite,
+    "two far lines, mode 13h": far_apart,
     "full change, mode 13h": video,
     "static, 1024x768x32": static_true_colour,
     "sprite 32x32, 1024x768x32": sprite_true_colour,

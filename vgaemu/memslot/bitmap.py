@@ -28,6 +28,8 @@ PACK_PAGES = 60 * WORD_PAGES
 PART_PAGES = 4096
 #: Slots with more pages than these (256 MiB) are looked at by parts.
 LARGE_PAGES = 1 << 16
+#: So few pages are found one by one sooner than by a look at all of a slot's flags.
+FEW_PAGES = 32
 
 #: One bitmap word, as KVM lays it out on every host.
 WORD = np.dtype("<u8")
@@ -273,7 +275,14 @@ class DirtyLog:
         if self._run is not None:
             return np.arange(*self._run)
         if self._parts is None:
-            return np.flatnonzero(np.frombuffer(self._as_flags(), np.uint8))
+            flags = self._as_flags()
+            if flags.count(1) > FEW_PAGES:
+                return np.flatnonzero(np.frombuffer(flags, np.uint8))
+            pages, page = [], flags.find(1)
+            while page >= 0:
+                pages.append(page)
+                page = flags.find(1, page + 1)
+            return np.array(pages, np.intp)
         return np.concatenate(
             [first + np.flatnonzero(np.frombuffer(flags, np.uint8)) for first, flags in self._parts]
         )
@@ -349,3 +358,51 @@ class DirtyLog:
 
     def __repr__(self) -> str:
         return f"DirtyLog({self.count} of {self.npages} pages, spans={self.spans()})"
+
+
+#: uint64 elements a numpy call may touch and still keep the GIL (it lets go above 500).
+KEEPS_GIL = 480
+
+
+class Backlog:
+    """Dirt that was drained for others and that one reader has not asked for yet.
+
+    Logs are added often and taken seldom, so adding is cheap: nothing is allocated, and the
+    interpreter is kept.
+    """
+
+    def __init__(self, npages: int) -> None:
+        """Empty, for a slot of `npages`."""
+        self._npages = npages
+        self._log: DirtyLog | None = None
+        self._flags = bytearray()
+        self._chunks: list[NDArray[np.uint64]] = []
+        if npages <= LARGE_PAGES:
+            self._flags = bytearray(WORD_PAGES * word_count(npages))
+            flags8 = np.frombuffer(self._flags, np.uint64)
+            self._chunks = [flags8[i : i + KEEPS_GIL] for i in range(0, len(flags8), KEEPS_GIL)]
+        #: Whether nothing was added since the last `take`.
+        self.empty = True
+
+    def add(self, log: DirtyLog) -> None:
+        """Remember the pages of `log`."""
+        self.empty = False
+        if not self._chunks:  # a slot so large that a byte a page would not do
+            self._log = log if self._log is None else self._log | log
+        elif log._run is not None:
+            start, end = log._run
+            self._flags[start:end] = b"\1" * (end - start)
+        else:
+            flags8 = np.frombuffer(log._as_flags(), np.uint64)
+            for i, chunk in enumerate(self._chunks):
+                chunk |= flags8[i * KEEPS_GIL : (i + 1) * KEEPS_GIL]
+
+    def take(self) -> DirtyLog:
+        """All that was added since the last call."""
+        self.empty = True
+        if not self._chunks:
+            log, self._log = self._log, None
+            return log if log is not None else DirtyLog(self._npages)
+        flags = bytes(self._flags)
+        self._flags[:] = bytes(len(flags))
+        return DirtyLog(self._npages, flags=flags)

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.memslot.bitmap import LARGE_PAGES, PAGE_SHIFT, PAGE_SIZE, DirtyLog
+from vgaemu.memslot.bitmap import LARGE_PAGES, PAGE_SHIFT, PAGE_SIZE, Backlog, DirtyLog
 from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
 from vgaemu.memslot.keeper import FREE_THREADED, Counters, Keeper, KeeperUnavailable, MemslotError
 from vgaemu.memslot.kvm import KvmKeeper, KvmManualKeeper
@@ -81,7 +81,7 @@ class Subscription:
 
     def __init__(self, slot: Memslot) -> None:
         self._slot = slot
-        self._pending = slot._nothing_dirty
+        self._backlog = Backlog(slot.npages)
 
     def get_dirty_log(self) -> DirtyLog:
         """Pages written since this reader's last call; they are write-protected again.
@@ -96,7 +96,7 @@ class Subscription:
             slot._maybe_dirty.find(1) < 0
             and not slot._logged_elsewhere
             and not slot._slots_lock.locked()
-            and self._pending is nothing
+            and self._backlog.empty
         ):
             return nothing
         # A with statement costs 80 ns more than this: 4 % of a harvest.
@@ -106,14 +106,12 @@ class Subscription:
             if log is not nothing and len(slot._views) > 1:
                 for view in slot._views:
                     if view is not self:
-                        view._pending = view._pending | log
-            pending = self._pending
-            if pending is nothing:
+                        view._backlog.add(log)
+            if self._backlog.empty:
                 return log
-            self._pending = nothing
+            return self._backlog.take() | log
         finally:
             slot._slots_lock.release()
-        return pending | log
 
     def put_back(self, log: DirtyLog) -> None:
         """Take a log back that could not be delivered: its pages are reported again.
@@ -121,7 +119,7 @@ class Subscription:
         They stay write-protected meanwhile; what is written to them is reported with them.
         """
         with self._slot._slots_lock:
-            self._pending = self._pending | log
+            self._backlog.add(log)
 
     def close(self) -> None:
         """Stop listening. Closing twice is fine."""
@@ -306,7 +304,7 @@ class Memslot:
             else:
                 self._keeper.stop()
             for view in self._views:
-                view._pending = self._nothing_dirty
+                view._backlog.take()
 
     def _outside(self, offset: int, end: int) -> MemslotError:
         return MemslotError(
