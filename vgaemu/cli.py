@@ -284,8 +284,8 @@ def _run(options: argparse.Namespace) -> int:
             status = 0 if not headless else 130
         except WorkloadError as error:
             raise UsageError(str(error)) from None
-        except DisplayError as error:
-            raise UsageError(f"--display window: {error}") from None
+        except DisplayError:
+            raise
         except Exception as error:
             _print_guest_traceback(error)
             status = 1
@@ -322,7 +322,8 @@ def _run(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _device_errors() -> Iterator[None]:
-    """Tapes and states that are refused, as one line."""
+    """Displays, tapes and states that are refused, as one line."""
+    from vgaemu.display.errors import DisplayError
     from vgaemu.tape import TapeError
     from vgaemu.vga.state import StateError
 
@@ -330,18 +331,18 @@ def _device_errors() -> Iterator[None]:
         yield
     except (TapeError, StateError) as error:
         raise UsageError(str(error)) from None
+    except DisplayError as error:
+        raise UsageError(f"--display window: {error}") from None
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from vgaemu.display.errors import DisplayError
     from vgaemu.replay import replay
-    from vgaemu.tape import TapeError
 
     for path in (options.screenshot, options.readbacks):
         _check_writable(path)
     if options.screenshot is not None:
         _check_picture_suffix(options.screenshot)
-    try:
+    with _device_errors():
         replay(
             options.tape,
             screenshot=options.screenshot,
@@ -349,10 +350,6 @@ def _replay(options: argparse.Namespace) -> int:
             display=options.display,
             per_frame=options.per_frame,
         )
-    except TapeError as error:
-        raise UsageError(str(error)) from None
-    except DisplayError as error:
-        raise UsageError(f"--display window: {error}") from None
     return 0
 
 
