@@ -12,7 +12,7 @@ register is touched, so a file that is refused leaves the device as it was.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -152,6 +152,50 @@ PARTS: dict[str, _Part] = {
 }
 
 
+def arrays_of(vga: Vga, *, without: Collection[str] = ()) -> dict[str, Array]:
+    """What of `PARTS` a device holds now, as a state keeps it; its guest must not run meanwhile.
+
+    Args:
+        vga: The device.
+        without: Names of parts to leave out.
+    """
+    return {
+        name: np.asarray(part.get(vga), part.dtype)
+        for name, part in PARTS.items()
+        if name not in without
+    }
+
+
+def check_arrays(vga: Vga, arrays: Mapping[str, Array], source: object) -> None:
+    """Find out whether `put_arrays` may be called.
+
+    Args:
+        vga: The device they are for.
+        arrays: Some of `PARTS`.
+        source: What an error names: the file or peer that they came from.
+
+    Raises:
+        StateError: Types, shapes or values that no device has, or not this one.
+    """
+    for name, array in arrays.items():
+        part = PARTS[name]
+        if name == "vram" and array.shape != vga.slot.array.shape:
+            raise StateError(
+                f"{source}: saved with {array.nbytes >> 20} MiB of VRAM, this machine has "
+                f"{vga.slot.nbytes >> 20}; make one with as much (vram_mib)"
+            )
+        shape = np.asarray(part.get(vga)).shape
+        if array.dtype != np.dtype(part.dtype) or array.shape != shape or not part.fits(vga, array):
+            raise StateError(f"{source}: {name} has values that no VGA has; save the state again")
+
+
+def put_arrays(vga: Vga, arrays: Mapping[str, Array]) -> None:
+    """Bring a device to a state that `check_arrays` has passed."""
+    for name, array in arrays.items():
+        PARTS[name].put(vga, array)
+    vga.registers_replaced()
+
+
 def save_state(vga: Vga, path: str | Path, *, frame: int = 0) -> None:
     """Save a device; its guest must not run meanwhile.
 
@@ -164,9 +208,7 @@ def save_state(vga: Vga, path: str | Path, *, frame: int = 0) -> None:
         StateError: The file cannot be written; one that existed is untouched.
     """
     path = Path(path)
-    arrays: dict[str, Any] = {
-        name: np.asarray(part.get(vga), part.dtype) for name, part in PARTS.items()
-    }
+    arrays: dict[str, Any] = dict(arrays_of(vga))
     arrays |= {"frame": np.asarray(frame, "u8"), "version": np.asarray(VERSION, "u4")}
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -202,18 +244,8 @@ def load_state(vga: Vga, path: str | Path) -> int:
     """
     path = Path(path)
     arrays, frame = _read(path)
-    if len(arrays["vram"]) != vga.slot.nbytes:
-        raise StateError(
-            f"{path}: saved with {len(arrays['vram']) >> 20} MiB of VRAM, this machine has "
-            f"{vga.slot.nbytes >> 20}; make one with as much (vram_mib)"
-        )
-    for name, part in PARTS.items():
-        want = np.asarray(part.get(vga))
-        if arrays[name].shape != want.shape or not part.fits(vga, arrays[name]):
-            raise StateError(f"{path}: {name} has values that no VGA has; save the state again")
-    for name, part in PARTS.items():
-        part.put(vga, arrays[name])
-    vga.registers_replaced()
+    check_arrays(vga, arrays, path)
+    put_arrays(vga, arrays)
     return frame
 
 
