@@ -8,6 +8,7 @@ import pytest
 
 from vgaemu.display import panel as p
 from vgaemu.display.report import FrameReport, ScreenInfo
+from vgaemu.memslot.bitmap import DirtyLog
 
 KEYS = (("Ctrl+F3", "panel", "panel"), ("F5", "screenshot", "shot"), ("F9", "quit", "quit"))
 TEXT = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", 4096, "flags")
@@ -17,12 +18,14 @@ SIZES = [(width, p.BELOW_HEIGHT) for width in WIDTHS] + [(width, 1080) for width
 
 
 def report(frame=0, pages=(), spans=None, harvest_ns=12_300, **more):
-    pages = np.array(pages, np.intp)
+    flags = bytearray(1 << 16)
+    for page in pages:
+        flags[page] = 1
     spans = [(int(n), int(n) + 1) for n in pages] if spans is None else spans
     values = {"render_ns": 20_000, "present_ns": 30_000, "pixels": 0, "faults": 0, "redraw": ""}
+    log = DirtyLog(len(flags), flags=bytes(flags))
     return FrameReport(
-        frame=frame, harvest_ns=harvest_ns, dirty_pages=pages, spans=spans,
-        span_pages=sum(b - a for a, b in spans), **(values | more),
+        frame=frame, harvest_ns=harvest_ns, log=log, spans=spans, **(values | more)
     )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from vgaemu.display.report import (
 from vgaemu.display.viewport import Viewport, fitted_size, scaled_size
 from vgaemu.guest.keys import key_text
 from vgaemu.machine import Machine
+from vgaemu.memslot.bitmap import DirtyLog
 
 VGA = 4 / 3
 TEXT = ScreenInfo(720, 400, VGA, 0x0000AA, "text 80x25", 4096, "flags")
@@ -36,7 +37,7 @@ MODE_X = ScreenInfo(320, 400, VGA, 0, "320x400x256", 4096, "flags")
 EGA = ScreenInfo(640, 350, VGA, 0, "640x350x16", 4096, "flags")
 ODD = ScreenInfo(333, 111, 333 / 111, 0, "333x111x32bpp", 4096, "flags")
 WIDE_TEXT = ScreenInfo(360, 400, VGA, 0, "text 40x25", 4096, "flags")
-NO_PAGES = np.empty(0, np.intp)
+NOTHING_DIRTY = DirtyLog(4096)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -74,7 +75,7 @@ def open_window(_dummy_driver):
 
 
 def report(rects=(), clean=(), frame=0):
-    return FrameReport(frame, 1000, 1000, 1000, NO_PAGES, [], 0,
+    return FrameReport(frame, 1000, 1000, 1000, NOTHING_DIRTY, [],
                        sum(r.area for r in rects), 0, "", clean)  # fmt: skip
 
 

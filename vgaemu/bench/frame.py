@@ -232,7 +232,7 @@ def _one(name: str, presented: str, display: Display) -> list[Row]:
                 "dirty_ns": float(dirty_median),
                 "full_ns": float(full_median),
                 "times_cheaper": full_median / dirty_median,
-                "pages": statistics.median(len(report.dirty_pages) for report in reports),
+                "pages": statistics.median(report.log.count for report in reports),
                 "redrawn_percent": 100 * pixels / (info.width * info.height),
             }
         )

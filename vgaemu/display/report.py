@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.memslot.bitmap import Span
+from vgaemu.memslot.bitmap import DirtyLog, Span
 from vgaemu.vga.render import Rect
 
 __all__ = [
@@ -55,11 +55,9 @@ class FrameReport:
     render_ns: int
     #: `Display.update` of the frame *before*: this one is not presented yet.
     present_ns: int
-    #: Pages the log named, and the spans taken from it (half-open page ranges, ffs..fls).
-    dirty_pages: NDArray[np.intp]
+    #: What was harvested, and the spans taken from it (half-open page ranges, ffs..fls).
+    log: DirtyLog
     spans: Sequence[Span]
-    #: Pages in the spans, clean ones taken along included.
-    span_pages: int
     pixels: int
     #: Write faults guests took since the frame before.
     faults: int
@@ -68,6 +66,16 @@ class FrameReport:
     #: Drawn only because clean pages lay inside a span; worked out for displays that have a true
     #: attribute ``shows_clean_rects``.
     clean_rects: Sequence[Rect] = ()
+
+    @property
+    def dirty_pages(self) -> NDArray[np.intp]:
+        """Numbers of the pages that the log named, ascending: worked out when asked."""
+        return self.log.pages()
+
+    @property
+    def span_pages(self) -> int:
+        """Pages in the spans, clean ones taken along included."""
+        return sum([end - start for start, end in self.spans])
 
 
 @dataclass(frozen=True, slots=True)

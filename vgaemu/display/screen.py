@@ -205,6 +205,8 @@ def merge_rects(rects: list[Rect]) -> list[Rect]:
     >>> merge_rects([Rect(0, 0, 720, 16), Rect(0, 16, 720, 16), Rect(9, 64, 9, 16)])
     [Rect(x=0, y=0, width=720, height=32), Rect(x=9, y=64, width=9, height=16)]
     """
+    if len(rects) < 2:
+        return rects
     merged: list[Rect] = []
     for rect in sorted(rects, key=lambda r: (r.x, r.width, r.y)):
         if merged:

@@ -7,7 +7,7 @@ drew last; it never touches the dirty log. `Renderer.draw_all` reads VRAM and th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,7 @@ BLOCK_PIXELS = 1 << 17
 Frame = NDArray[np.uint32]
 
 
-@dataclass(frozen=True, slots=True)
-class Rect:
+class Rect(NamedTuple):
     """Part of the picture in logical pixels; x + width and y + height are exclusive."""
 
     x: int
