@@ -1,8 +1,12 @@
 """Text renderer: cells, compared with what was drawn last, so that one character redraws one cell.
 
+The renderer keeps what VRAM held when it last looked, and draws from that alone. A dirty page is
+compared with it: a changed dword is a cell to look at, or a piece of a glyph. A guest that stores
+while a frame is drawn makes its page dirty again, and the next look finds what it stored.
+
 A cell's look is a *key*: character with its font, attribute, whether its blink hides it, whether
-the cursor is on it. Keys are made from VRAM for the rows whose pages are dirty; only cells whose
-key changed are drawn. Cursor moves and blinking are key changes like any other.
+the cursor is on it. Only cells whose key changed are drawn; cursor moves and blinking are key
+changes like any other.
 
 Finished glyphs are kept by key, so a row of text is one `np.take` whose element is a whole glyph
 row (32 or 36 bytes).
@@ -16,9 +20,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.memslot.bitmap import PAGE_SHIFT, Span
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, Span, spans_of_pages
 from vgaemu.vga.crtc import scan_lines
-from vgaemu.vga.layout import LEGACY_PAGES, dword_of_address
+from vgaemu.vga.layout import LEGACY_BYTES, LEGACY_DWORDS, LEGACY_PAGES, dword_of_address
 from vgaemu.vga.render.base import Frame, Rect, Renderer
 from vgaemu.vga.rows import fetch_dwords
 from vgaemu.vga.scanout import Scanout
@@ -31,8 +35,13 @@ KEYS = 1 << 19
 #: No cell has this key: it is drawn at the next look.
 STALE = -1
 
-#: No band: wider than any with `min` and `max`.
-NOWHERE = (1 << 30, 0)
+#: Pages are compared as 64-bit words: two plane addresses each, of four planes.
+PAGE_QWORDS = PAGE_SIZE // 8
+#: Planes 0 and 1 of both, where cells are, and plane 2, where fonts are.
+LOW_CELL, HIGH_CELL = 0x0000_0000_0000_FFFF, 0x0000_FFFF_0000_0000
+FONT_BITS = 0x00FF_0000_00FF_0000
+#: So few changed words are looked at one by one.
+FEW_WORDS = 12
 
 #: A font in plane 2: 256 glyphs of 32 bytes.
 FONT_BYTES = 8192
@@ -43,6 +52,8 @@ GAP_CELLS = 4
 CELLS_A_RUN = 300
 #: So few runs are drawn on their own whatever it costs: less of the picture is then presented.
 FEW_RUNS = 4
+#: Where at least this part of some rows' cells changed, the rows are drawn as a block.
+BLOCK_PART = 1 / 4
 
 
 @lru_cache(maxsize=16)
@@ -89,6 +100,7 @@ class GlyphCache:
         self._element = np.dtype(f"V{4 * width}")
         self._width = width
         self._slot_of_key = np.full(KEYS, -1, np.int32)
+        self._slots = self._slot_of_key.data  # reads one entry in half the time
         self._used = 0
         self._key_of_slot = np.empty(256, np.int32)
         self._pixels = np.empty((256, lines), self._element)
@@ -155,6 +167,11 @@ class GlyphCache:
         index: NDArray[np.intp] = first[:, None, :] + lines[:, None]
         return index
 
+    def glyph(self, key: int) -> NDArray[np.void] | None:
+        """All lines of one glyph, (lines,), or None if it is not there."""
+        slot = self._slots[key]
+        return None if slot < 0 else self._pixels[slot]
+
     def rows(self, keys: NDArray[np.int32], lines: slice | NDArray[np.intp]) -> NDArray[np.void]:
         """Some lines of the glyphs of a few cells, (lines, len(keys)): quicker than `index`."""
         return self._pixels[self._slot_of_key[keys]][:, lines].T
@@ -171,7 +188,11 @@ class TextRenderer(Renderer):
     def __init__(self, vram: NDArray[np.uint8], scanout: Scanout) -> None:
         """Prepare tables; see `Renderer`."""
         self._glyph_row = np.dtype(f"V{4 * scanout.cell_width}")
-        self._cells16 = vram[: len(vram) // 4 * 4].view(np.uint16)
+        self._vram64 = vram[:LEGACY_BYTES].view(np.uint64)
+        #: What VRAM held at the last look, where it is shown.
+        self._seen64 = np.zeros(LEGACY_BYTES // 8, np.uint64)
+        self._seen = self._seen64.view(np.uint8)
+        self._cells16 = self._seen64.view(np.uint16)
         self._font = np.zeros((2, FONT_BYTES), np.uint8)
         self._glyphs = GlyphCache(32, scanout.cell_width)
         super().__init__(vram, scanout)
@@ -179,17 +200,23 @@ class TextRenderer(Renderer):
     def renew(self, scanout: Scanout) -> None:
         """Take another scanout; tables that depend on what changed are made anew."""
         old, self._old, self.scanout = self._old, scanout, scanout
-        if old is None or _shape(old) != _shape(scanout):
+        self._forget_changes()
+        new_bands = old is None or _shape(old) != _shape(scanout)
+        new_fonts = old is None or _glyph_source(old) != _glyph_source(scanout)
+        if new_bands:
             self._build_bands()
-        if old is None or _glyph_source(old) != _glyph_source(scanout):
+        if new_fonts:
             self._find_fonts()
-            self._build_patterns()
+        if new_bands or new_fonts:
+            #: Pages with cells or glyphs.
+            self._shown = spans_of_pages(np.union1d(self._cell_pages, self._font_pages), 1)
+            self._look_at_all()
+        if new_fonts:
+            self._read_fonts()
         self._glyphs.clear()
         self._keys.fill(STALE)
         self._find_cursor()
         self._cursor_shape = scanout.cursor[1:] if scanout.cursor is not None else (0, 0)
-        #: Bands whose cells may look otherwise though no page is dirty: first and end.
-        self._look = NOWHERE
 
     def renew_cells(self, scanout: Scanout) -> None:
         """Take a scanout that differs in cursor and blink alone; only cells may look otherwise."""
@@ -200,25 +227,30 @@ class TextRenderer(Renderer):
             self._cursor_shape = now[1:]
             self._glyphs.clear()
             self._keys[(self._keys & CURSOR) != 0] = STALE
-        bands = [band for band, _ in self._cursor_cells]
+        self._changed_cells += self._cursor_cells
         if before != now:
             self._find_cursor()
-            bands += [band for band, _ in self._cursor_cells]
+            self._changed_cells += self._cursor_cells
         if old.blink_shown != scanout.blink_shown:
-            bands += [0, len(self._bands) - 1]
-        if bands:
-            first, end = self._look
-            self._look = min(first, *bands), max(end, max(bands) + 1)
+            self._everything_changed = True
+
+    def _forget_changes(self) -> None:
+        """What may look otherwise than it was drawn: nothing."""
+        #: Cells, counted row by row; dwords of VRAM; pages; or everything.
+        self._changed_cells: list[int] = []
+        self._changed_dwords: list[int] = []
+        self._changed_spans: list[Span] = []
+        self._everything_changed = False
 
     def _find_cursor(self) -> None:
-        """Bands and columns that the cursor is on: several where memory is shown twice."""
-        self._cursor_cells: list[tuple[int, int]] = []
+        """Cells that the cursor is on: several where memory is shown twice."""
+        self._cursor_cells: list[int] = []
         if self.scanout.cursor is not None:
-            address, columns = self.scanout.cursor[0], self._keys[0].size
+            address, columns = self.scanout.cursor[0], self._keys.shape[1]
             for band, row_start in enumerate(self._row_starts):
                 column = (address - row_start) & 0xFFFF
                 if column < columns:
-                    self._cursor_cells.append((band, column))
+                    self._cursor_cells.append(band * columns + column)
 
     # --- tables -------------------------------------------------------------------------------
 
@@ -260,24 +292,40 @@ class TextRenderer(Renderer):
         dwords = fetch_dwords(scanout, slice(None), 1 if self._panned else 0)[tops]
         #: (bands, columns + 1 if panned): each cell's two bytes as a number of 16-bit words.
         self._cell_numbers = 2 * dwords
-        self._keys = np.full(dwords.shape, STALE, np.int32)
+        self._keys: NDArray[np.int32] = np.full(dwords.shape, STALE, np.int32)
+        #: Made when it is first needed.
+        self._cell_of_dword: NDArray[np.int32] | None = None
         pages = dwords * 4 >> PAGE_SHIFT
+        self._cell_pages = np.unique(pages)
         #: First and last page of each band.
         self._band_pages = list(
             zip(pages.min(axis=1).tolist(), pages.max(axis=1).tolist(), strict=True)
         )
 
     def _find_fonts(self) -> None:
-        """Where the fonts' bytes lie in VRAM (plane 2 of their addresses), and what they are."""
+        """Where the fonts' bytes lie in VRAM: plane 2 of their addresses."""
         fonts = self.scanout.fonts
         # One font in both places is looked at once; attribute bit 3 then selects nothing.
         self._font_bytes = [
             4 * dword_of_address(base + np.arange(FONT_BYTES), self.scanout.chain4_layout) + 2
             for base in (fonts if fonts[0] != fonts[1] else fonts[:1])
         ]
-        self._font_bytes_of_page = [_by_page(at) for at in self._font_bytes]
+        self._font_pages = np.unique(np.concatenate(self._font_bytes) >> PAGE_SHIFT)
+
+    def _read_fonts(self) -> None:
+        """The glyphs of the fonts' bytes: their dots."""
         for i, at in enumerate(self._font_bytes):
-            self._font[i] = self.vram.take(at)
+            self._font[i] = self._seen.take(at)
+        self._build_patterns()
+
+    def _map_dwords(self) -> NDArray[np.int32]:
+        """(65536,) int32: the cell that a dword of VRAM is, -1 for none, -2 for several."""
+        dwords = self._cell_numbers.ravel() >> 1
+        cells = np.arange(len(dwords), dtype=np.int32)
+        cell_of_dword = np.full(LEGACY_DWORDS, -1, np.int32)
+        cell_of_dword[dwords] = cells
+        cell_of_dword[dwords[cell_of_dword[dwords] != cells]] = -2
+        return cell_of_dword
 
     def _build_patterns(self) -> None:
         """(512, 32) intp: dots of each glyph line of both fonts; finished glyphs go."""
@@ -312,29 +360,55 @@ class TextRenderer(Renderer):
     # --- drawing ------------------------------------------------------------------------------
 
     def see(self, spans: list[Span]) -> None:
-        """Look for glyphs that changed in the pages of `spans`; cells that show them are stale."""
-        changed: list[NDArray[np.intp]] = []
-        for i, of_page in enumerate(self._font_bytes_of_page):
-            for page in [p for low, high in spans for p in range(low, min(high, LEGACY_PAGES))]:
-                if page not in of_page:
-                    continue
-                at, numbers = of_page[page]
-                # A copy: a guest may store on while it is compared and kept.
-                now, before = self.vram[numbers].copy(), self._font[i, at]
-                if (now != before).any():
-                    glyphs = np.arange(FONT_BYTES)[at] >> 5
-                    changed.append(256 * i + glyphs[now != before])
-                    before[:] = now
-        if changed:
-            stale = np.zeros(512, np.bool_)
-            stale[np.concatenate(changed)] = True
+        """Look at the pages of `spans`, and note which cells and glyphs changed."""
+        for low, high in spans:
+            if low < LEGACY_PAGES:
+                self._look_at(low, min(high, LEGACY_PAGES))
+
+    def _look_at(self, low: int, high: int) -> None:
+        first, end = low * PAGE_QWORDS, high * PAGE_QWORDS
+        before = self._seen64[first:end]
+        # A copy: a guest may store on while it is compared and kept.
+        now = self._vram64[first:end].copy()
+        where = (now != before).nonzero()[0]
+        if not len(where):
+            return
+        bits = 0
+        if len(where) <= FEW_WORDS:
+            for at in where.tolist():
+                change = int(now[at]) ^ int(before[at])
+                bits |= change
+                if change & LOW_CELL:
+                    self._changed_dwords.append(2 * (first + at))
+                if change & HIGH_CELL:
+                    self._changed_dwords.append(2 * (first + at) + 1)
+        else:
+            bits = int(np.bitwise_or.reduce(now.take(where) ^ before.take(where)))
+            self._changed_spans.append((low, high))
+        before[:] = now
+        if bits & FONT_BITS:
+            self._compare_fonts()
+
+    def _look_at_all(self) -> None:
+        """Look at all pages with cells or glyphs, whatever the dirty log says."""
+        for low, high in self._shown:
+            self._look_at(low, high)
+
+    def _compare_fonts(self) -> None:
+        """Find glyphs that changed; cells that show them are drawn again."""
+        before = self._font.copy()
+        for i, at in enumerate(self._font_bytes):
+            self._font[i] = self._seen.take(at)
+        stale = (self._font != before).reshape(512, 32).any(axis=1)
+        if stale.any():
             self._build_patterns()
             self._keys[stale[self._keys & 0x1FF]] = STALE
-            self._look = (0, len(self._bands))
+            self._everything_changed = True
 
     def draw_all(self, frame: Frame) -> None:
         """Every cell."""
-        self._look = NOWHERE
+        self._look_at_all()
+        self._forget_changes()
         if self.scanout.blank:
             frame.fill(0)
         elif self._uniform:
@@ -345,26 +419,68 @@ class TextRenderer(Renderer):
             self._draw_bands(frame, 0, len(self._bands))
 
     def draw_changes(self, frame: Frame, spans: list[Span]) -> list[Rect]:
-        """The cells whose look changed; `spans` says where to look for new characters."""
-        first, end = self._look
-        self._look = NOWHERE
+        """The cells whose look changed; `see` was told where to look."""
+        cells, dwords, pages = self._changed_cells, self._changed_dwords, self._changed_spans
+        everything = self._everything_changed
+        self._forget_changes()
         if self.scanout.blank:
             return []
-        for band, (low_page, high_page) in enumerate(self._band_pages):
-            for low, high in spans:
-                if low <= high_page and low_page < high:
-                    first, end = min(first, band), max(end, band + 1)
-        return self._draw_bands(frame, first, end) if first < end else []
+        if everything:
+            return self._draw_bands(frame, 0, len(self._bands))
+        if not pages and not self._panned:
+            if self._cell_of_dword is None:
+                self._cell_of_dword = self._map_dwords()
+            found = [int(self._cell_of_dword[dword]) for dword in dwords]
+            if -2 not in found:
+                return self._draw_cells(frame, {*cells, *found} - {-1})
+        pages += [(dword >> 10, (dword >> 10) + 1) for dword in dwords]
+        columns = self._keys.shape[1]
+        bands = [cell // columns for cell in cells]
+        for band, (first_page, last_page) in enumerate(self._band_pages):
+            if any(low <= last_page and first_page < high for low, high in pages):
+                bands.append(band)
+        return self._draw_bands(frame, min(bands), max(bands) + 1) if bands else []
 
     def _keys_of(self, first: int, end: int) -> NDArray[np.int32]:
-        """Keys of the cells of some bands, from VRAM: (end - first, columns)."""
-        scanout = self.scanout
-        table = key_table(scanout.blink, scanout.blink_shown, scanout.fonts[0] != scanout.fonts[1])
-        keys = table.take(self._cells16.take(self._cell_numbers[first:end]))
-        for band, column in self._cursor_cells:
-            if first <= band < end:
-                keys[band - first, column] |= CURSOR
+        """Keys of the cells of some bands: (end - first, columns)."""
+        keys = self._key_table().take(self._cells16.take(self._cell_numbers[first:end]))
+        columns = keys.shape[1]
+        for cell in self._cursor_cells:
+            if first <= cell // columns < end:
+                keys[cell // columns - first, cell % columns] |= CURSOR
         return keys
+
+    def _key_table(self) -> NDArray[np.int32]:
+        scanout = self.scanout
+        return key_table(scanout.blink, scanout.blink_shown, scanout.fonts[0] != scanout.fonts[1])
+
+    def _draw_cells(self, frame: Frame, cells: set[int]) -> list[Rect]:
+        """A few cells, those of them that do not look as they did, one by one."""
+        table = self._key_table()
+        keys, numbers = self._keys.ravel(), self._cell_numbers.ravel()
+        columns, width = keys.size // len(self._bands), self.scanout.cell_width
+        out = frame.view(self._glyph_row)
+        drawn = []
+        for cell in sorted(cells):
+            key = int(table[self._cells16[numbers[cell]]])
+            if cell in self._cursor_cells:
+                key |= CURSOR
+            if key == keys[cell]:
+                continue
+            keys[cell] = key
+            glyph = self._glyphs.glyph(key)
+            if glyph is None:
+                self._add_glyphs(keys[cell : cell + 1])
+                glyph = self._glyphs.glyph(key)
+                assert glyph is not None
+            band = self._bands[cell // columns]
+            out[band.y : band.y + band.height, cell % columns] = glyph[band.lines]
+            drawn.append(cell)
+        rects = []
+        for row, left, right in cell_runs(drawn, columns):
+            band = self._bands[row]
+            rects.append(Rect(left * width, band.y, (right - left) * width, band.height))
+        return rects
 
     def _draw_bands(self, frame: Frame, first: int, end: int) -> list[Rect]:
         """Draw the cells of some bands that do not look as they did."""
@@ -374,26 +490,24 @@ class TextRenderer(Renderer):
         if not len(where):
             return []
         self._keys[first:end] = keys
-        self._add_glyphs(keys.ravel() if self._panned else keys.ravel().take(where))
         if self._panned:
+            self._add_glyphs(keys.ravel())
             rows = changed.any(axis=1).nonzero()[0]
             return [self._draw_panned(frame, first + i, keys[i]) for i in rows.tolist()]
         columns = keys.shape[1]
-        if len(where) <= FEW_RUNS:
-            runs = cell_runs(where.tolist(), columns)
-        else:
-            cuts = run_cuts(where, columns)
-            if self._uniform and len(cuts) > FEW_RUNS and len(cuts) * CELLS_A_RUN > keys.size:
-                return self._draw_block(frame, first, end)
-            starts = where[np.concatenate(([0], cuts))].tolist()
-            ends = where[np.concatenate((cuts - 1, [len(where) - 1]))].tolist()
-            runs = [
-                (a // columns, a % columns, b % columns + 1)
-                for a, b in zip(starts, ends, strict=True)
-            ]
+        top, bottom = int(where[0]) // columns, int(where[-1]) // columns + 1
+        cuts = run_cuts(where, columns)
+        if self._uniform and (
+            len(where) >= (bottom - top) * columns * BLOCK_PART
+            or (len(cuts) > FEW_RUNS and len(cuts) * CELLS_A_RUN > (bottom - top) * columns)
+        ):
+            return self._draw_block(frame, first + top, first + bottom)
+        self._add_glyphs(keys.ravel().take(where))
+        starts = where[np.concatenate(([0], cuts))].tolist()
+        ends = where[np.concatenate((cuts - 1, [len(where) - 1]))].tolist()
         return [
-            self._draw_run(frame, first + row, left, right, keys[row, left:right])
-            for row, left, right in runs
+            self._draw_run(frame, first + a // columns, a % columns, b % columns + 1)
+            for a, b in zip(starts, ends, strict=True)
         ]
 
     def _draw_block(self, frame: Frame, first: int, end: int) -> list[Rect]:
@@ -407,13 +521,11 @@ class TextRenderer(Renderer):
         self._glyphs.elements.take(index.reshape(out.shape), out=out, mode="clip")
         return [Rect(0, top, self.scanout.width, height)]
 
-    def _draw_run(
-        self, frame: Frame, number: int, left: int, right: int, keys: NDArray[np.int32]
-    ) -> Rect:
+    def _draw_run(self, frame: Frame, number: int, left: int, right: int) -> Rect:
         """Neighbouring cells of one band."""
         band, width = self._bands[number], self.scanout.cell_width
-        if right - left > 1:
-            self._add_glyphs(keys)  # a run takes unchanged cells along, known since they were drawn
+        keys = self._keys[number, left:right]
+        self._add_glyphs(keys)  # a run takes unchanged cells along, known since they were drawn
         out = frame[band.y : band.y + band.height].view(self._glyph_row)
         out[:, left:right] = self._glyphs.rows(keys, band.lines)
         return Rect(left * width, band.y, (right - left) * width, band.height)
@@ -437,22 +549,6 @@ def _consecutive(lines: NDArray[np.intp]) -> slice | NDArray[np.intp]:
     if np.array_equal(lines, np.arange(first, first + len(lines))):
         return slice(first, first + len(lines))
     return lines
-
-
-def _by_page(font_bytes: NDArray[np.intp]) -> dict[int, tuple[slice, slice]]:
-    """Page of VRAM -> which bytes of a font lie there, and where in VRAM; both evenly spaced."""
-    page = font_bytes >> PAGE_SHIFT
-    found = {}
-    for number in np.unique(page).tolist():
-        at = np.flatnonzero(page == number)
-        found[number] = (_as_slice(at), _as_slice(font_bytes[at]))
-    return found
-
-
-def _as_slice(numbers: NDArray[np.intp]) -> slice:
-    step = int(numbers[1] - numbers[0])
-    assert (np.diff(numbers) == step).all(), "both layouts space a font's bytes evenly in a page"
-    return slice(int(numbers[0]), int(numbers[-1]) + 1, step)
 
 
 def _shape(scanout: Scanout) -> tuple[object, ...]:
