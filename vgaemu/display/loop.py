@@ -12,6 +12,7 @@ from vgaemu.display.screen import Screen
 from vgaemu.display.stats import Stats
 from vgaemu.memslot.bitmap import DirtyLog, Span, SpanPages
 from vgaemu.vga.device import Vga
+from vgaemu.vga.scanout import Redraw
 
 #: Pages looked at as one word when spans are taken. 64 is the seed; all of legacy VRAM is then a
 #: single word, and two far-apart dirty pages redraw everything between (`vgaemu bench frame`).
@@ -38,11 +39,11 @@ class DisplayLoop:
         #: Added to `frames` for blinking: a loaded state goes on blinking where it was saved.
         self.frame_offset = 0
         self._display = display
-        self._slot = vga.slot
+        self._counters = vga.slot.counters
         self._log = vga.slot.subscribe()
         self._shape: ScreenInfo | None = None
         self._present_ns = 0
-        self._faults = vga.slot.counters.faults
+        self._faults = self._counters.faults
 
     def frame(self) -> FrameReport:
         """Harvest, draw what changed, present it, and say what it cost."""
@@ -53,12 +54,12 @@ class DisplayLoop:
         spans = log.spans(self.span_pages)
         rects, redraw = self.screen.refresh(self.frames + self.frame_offset, spans)
         drawn = perf_counter_ns()
-        if redraw is not None:
+        if redraw is not None and redraw is not Redraw.CELLS:
             info = self.screen.info
             if info != self._shape:
                 self._shape = info
                 self._display.resize(info)
-        faults = self._slot.counters.faults
+        faults = self._counters.faults
         # Without keywords: they would be a tenth of what an idle frame costs.
         report = FrameReport(
             self.frames,

@@ -100,6 +100,8 @@ class Screen:
             Rectangles drawn, merged and capped, and what was redrawn without a dirty page.
         """
         redraw = self._follow_registers(frame)
+        if redraw is None and not spans and not self._stale and self._renderer is not None:
+            return [], None
         if self._renderer is None:
             redraw = Redraw.RESIZE
         if redraw is Redraw.RESIZE:

@@ -35,19 +35,16 @@ class Viewport:
     #: Source column of each destination column, and source row of each row: (width,), (height,).
     columns: NDArray[np.intp] = field(init=False, repr=False, compare=False)
     rows: NDArray[np.intp] = field(init=False, repr=False, compare=False)
+    #: Times that each pixel is repeated in x and y, or None where that is uneven.
+    factors: Size | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         columns, rows = self.source
+        even = self.width % columns == 0 and self.height % rows == 0
+        factors = (self.width // columns, self.height // rows) if even else None
+        object.__setattr__(self, "factors", factors)
         object.__setattr__(self, "columns", np.arange(self.width) * columns // self.width)
         object.__setattr__(self, "rows", np.arange(self.height) * rows // self.height)
-
-    @property
-    def factors(self) -> Size | None:
-        """Times that each pixel is repeated in x and y, or None where that is uneven."""
-        columns, rows = self.source
-        if self.width % columns or self.height % rows:
-            return None
-        return self.width // columns, self.height // rows
 
     def place(self, rect: Rect) -> Rect:
         """Where a part of the picture lies in the window.
@@ -55,11 +52,15 @@ class Viewport:
         >>> Viewport(10, 0, 320, 240, (320, 200)).place(Rect(0, 1, 8, 4))
         Rect(x=10, y=2, width=8, height=4)
         """
+        x, y, width, height = rect
+        if self.factors is not None:
+            across, down = self.factors
+            return Rect(self.x + x * across, self.y + y * down, width * across, height * down)
         columns, rows = self.source
-        left = -(-rect.x * self.width // columns)
-        top = -(-rect.y * self.height // rows)
-        right = -(-(rect.x + rect.width) * self.width // columns)
-        bottom = -(-(rect.y + rect.height) * self.height // rows)
+        left = -(-x * self.width // columns)
+        top = -(-y * self.height // rows)
+        right = -(-(x + width) * self.width // columns)
+        bottom = -(-(y + height) * self.height // rows)
         return Rect(self.x + left, self.y + top, right - left, bottom - top)
 
 

@@ -286,18 +286,14 @@ class WindowDisplay:
 
     def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
         """Draw and present what changed; the panel is left to `poll`, outside of this time."""
-        if self._closed or self._info is None:
-            return
         if frame is not self._frame:
+            if self._closed or self._info is None:
+                return
             self._share(frame)
         self._meter.note(report, len(rects))
         self._panel_stale = True
-        if self._all_stale:
-            self._paint_all()
-        elif self.shows_clean_rects:
-            self._paint_outlined(rects, report.clean_rects)
-        elif rects:
-            self._present([self._paint(rect) for rect in rects])
+        if rects or self._all_stale or self.shows_clean_rects:
+            self._show(rects, report)
         if not self._polled:
             # A script that calls `Machine.tick` never polls: keep its window alive.
             pygame.event.pump()
@@ -305,10 +301,19 @@ class WindowDisplay:
             self._draw_panel_if_due()
         self._polled = False
 
+    def _show(self, rects: Sequence[Rect], report: FrameReport) -> None:
+        if self._all_stale:
+            self._paint_all()
+        elif self.shows_clean_rects:
+            self._paint_outlined(rects, report.clean_rects)
+        else:
+            self._present([self._paint(rect) for rect in rects])
+
     def close(self) -> None:
         """Close the window; twice is fine."""
         if not self._closed:
             self._closed = True
+            self._frame = None
             pygame.display.quit()
 
     # --- the picture ----------------------------------------------------------------------------
@@ -322,14 +327,14 @@ class WindowDisplay:
     def _paint(self, rect: Rect) -> Rect:
         """Draw a part of the picture into the window's surface; returns where it lies there."""
         place = self.viewport.place(rect)
-        area = (rect.x, rect.y, rect.width, rect.height)
-        if self._factors == (1, 1):
-            self._window.blit(self._picture, (place.x, place.y), area)
-        elif self._factors is not None and self._scales_directly:
+        factors = self.viewport.factors
+        if factors == (1, 1):
+            self._window.blit(self._picture, place, rect)
+        elif factors is not None and self._scales_directly:
             pygame.transform.scale(
-                self._picture.subsurface(area),
+                self._picture.subsurface(rect),
                 (place.width, place.height),
-                self._window.subsurface((place.x, place.y, place.width, place.height)),
+                self._window.subsurface(place),
             )
         elif place.width and place.height:
             self._paint_unevenly(place)
@@ -364,12 +369,13 @@ class WindowDisplay:
         return Rect(0, 0, self._info.width, self._info.height)
 
     def _present(self, places: Sequence[Rect]) -> None:
-        places = [place for place in places if place.width and place.height]
-        if not places:
-            return
+        if self.viewport.factors is None:
+            # Where rows or columns are left out, a rectangle may show nothing.
+            places = [place for place in places if place.width and place.height]
         if len(places) > MAX_PRESENTED:
             places = [_around(places)]
-        pygame.display.update([(p.x, p.y, p.width, p.height) for p in places])
+        if places:
+            pygame.display.update(places)
 
     # --- outlines -------------------------------------------------------------------------------
 
@@ -493,7 +499,6 @@ class WindowDisplay:
             (room[0] - size[0]) // 2, (room[1] - size[1]) // 2, *size,
             (self._info.width, self._info.height),
         )  # fmt: skip
-        self._factors = self.viewport.factors
         self._panel = None
         if self._panel_place.area:
             place = self._panel_place

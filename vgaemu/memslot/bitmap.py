@@ -293,8 +293,9 @@ class DirtyLog:
         Args:
             word_pages: 64 (the seed), 32, 16 or 8 pages looked at as one word.
         """
-        if self._run is not None:
-            return [self._run] if self else []
+        run = self._run
+        if run is not None:
+            return [run] if run[0] < run[1] else []
         if self._parts is None:
             return spans_of_flags(self._as_flags(), word_pages)
         spans: list[Span] = []

@@ -213,6 +213,7 @@ class TextRenderer(Renderer):
             self._look_at_all()
         if new_fonts:
             self._read_fonts()
+        self._choose_key_table()
         self._glyphs.clear()
         self._keys.fill(STALE)
         self._find_cursor()
@@ -232,7 +233,14 @@ class TextRenderer(Renderer):
             self._find_cursor()
             self._changed_cells += self._cursor_cells
         if old.blink_shown != scanout.blink_shown:
+            self._choose_key_table()
             self._everything_changed = True
+
+    def _choose_key_table(self) -> None:
+        scanout = self.scanout
+        self._key_table = key_table(
+            scanout.blink, scanout.blink_shown, scanout.fonts[0] != scanout.fonts[1]
+        )
 
     def _forget_changes(self) -> None:
         """What may look otherwise than it was drawn: nothing."""
@@ -247,6 +255,12 @@ class TextRenderer(Renderer):
         self._cursor_cells: list[int] = []
         if self.scanout.cursor is not None:
             address, columns = self.scanout.cursor[0], self._keys.shape[1]
+            if self._pitch >= columns:
+                # No cell is there twice.
+                band, column = divmod(address - self._row_starts[0] & 0xFFFF, self._pitch)
+                if band < len(self._bands) and column < columns:
+                    self._cursor_cells.append(band * columns + column)
+                return
             for band, row_start in enumerate(self._row_starts):
                 column = (address - row_start) & 0xFFFF
                 if column < columns:
@@ -289,6 +303,9 @@ class TextRenderer(Renderer):
         )
         #: CRTC address of each band's first cell, for the cursor.
         self._row_starts: list[int] = row_start[tops].tolist()
+        #: Addresses from row to row, where that is the same for all rows; else 0.
+        pitches = set(np.diff(row_start[tops]).tolist())
+        self._pitch: int = pitches.pop() if len(pitches) == 1 else 0
         dwords = fetch_dwords(scanout, slice(None), 1 if self._panned else 0)[tops]
         #: (bands, columns + 1 if panned): each cell's two bytes as a number of 16-bit words.
         self._cell_numbers = 2 * dwords
@@ -430,6 +447,8 @@ class TextRenderer(Renderer):
         if not pages and not self._panned:
             if self._cell_of_dword is None:
                 self._cell_of_dword = self._map_dwords()
+                self._flat_keys = self._keys.reshape(-1)
+                self._flat_numbers: list[int] = self._cell_numbers.ravel().tolist()
             found = [int(self._cell_of_dword[dword]) for dword in dwords]
             if -2 not in found:
                 return self._draw_cells(frame, {*cells, *found} - {-1})
@@ -443,26 +462,22 @@ class TextRenderer(Renderer):
 
     def _keys_of(self, first: int, end: int) -> NDArray[np.int32]:
         """Keys of the cells of some bands: (end - first, columns)."""
-        keys = self._key_table().take(self._cells16.take(self._cell_numbers[first:end]))
+        keys = self._key_table.take(self._cells16.take(self._cell_numbers[first:end]))
         columns = keys.shape[1]
         for cell in self._cursor_cells:
             if first <= cell // columns < end:
                 keys[cell // columns - first, cell % columns] |= CURSOR
         return keys
 
-    def _key_table(self) -> NDArray[np.int32]:
-        scanout = self.scanout
-        return key_table(scanout.blink, scanout.blink_shown, scanout.fonts[0] != scanout.fonts[1])
-
     def _draw_cells(self, frame: Frame, cells: set[int]) -> list[Rect]:
         """A few cells, those of them that do not look as they did, one by one."""
-        table = self._key_table()
-        keys, numbers = self._keys.ravel(), self._cell_numbers.ravel()
-        columns, width = keys.size // len(self._bands), self.scanout.cell_width
+        table, cells16, numbers = self._key_table, self._cells16, self._flat_numbers
+        keys = self._flat_keys
+        columns, width = self._keys.shape[1], self.scanout.cell_width
         out = frame.view(self._glyph_row)
         drawn = []
         for cell in sorted(cells):
-            key = int(table[self._cells16[numbers[cell]]])
+            key = int(table[cells16[numbers[cell]]])
             if cell in self._cursor_cells:
                 key |= CURSOR
             if key == keys[cell]:
@@ -496,11 +511,11 @@ class TextRenderer(Renderer):
             return [self._draw_panned(frame, first + i, keys[i]) for i in rows.tolist()]
         columns = keys.shape[1]
         top, bottom = int(where[0]) // columns, int(where[-1]) // columns + 1
+        cells = (bottom - top) * columns
+        if self._uniform and len(where) >= cells * BLOCK_PART:
+            return self._draw_block(frame, first + top, first + bottom)
         cuts = run_cuts(where, columns)
-        if self._uniform and (
-            len(where) >= (bottom - top) * columns * BLOCK_PART
-            or (len(cuts) > FEW_RUNS and len(cuts) * CELLS_A_RUN > (bottom - top) * columns)
-        ):
+        if self._uniform and len(cuts) > FEW_RUNS and len(cuts) * CELLS_A_RUN > cells:
             return self._draw_block(frame, first + top, first + bottom)
         self._add_glyphs(keys.ravel().take(where))
         starts = where[np.concatenate(([0], cuts))].tolist()
