@@ -110,6 +110,13 @@ class GlyphCache:
         self._slot_of_key[self._key_of_slot[: self._used]] = -1
         self._used = 0
 
+    def reshape(self, lines: int) -> None:
+        """Keep `lines` scan lines of each glyph from now on; forgets all where that is new."""
+        if lines != self.lines:
+            self.clear()
+            self.lines = lines
+            self._pixels = np.empty((len(self._key_of_slot), lines), self._element)
+
     def missing(self, keys: NDArray[np.int32]) -> NDArray[np.int32]:
         """Those of `keys`, (n,), that have no glyph yet, each once."""
         absent = keys[self._slot_of_key.take(keys) < 0]
@@ -295,6 +302,8 @@ class TextRenderer(Renderer):
             )
             for top, bottom in zip(tops.tolist(), bottoms.tolist(), strict=True)
         ]
+        # Lines that no band shows are not coloured: half of a glyph's 32, as a rule.
+        self._glyphs.reshape(1 + int(scan.max()))
         self._panned = any(scanout.pan)
         #: All bands show the same glyph lines in the same place: they can be drawn in one go.
         first = self._bands[0]
@@ -363,9 +372,10 @@ class TextRenderer(Renderer):
         attribute = keys >> ATTRIBUTE_SHIFT & 0xFF
         front, back = attribute & 0x0F, attribute >> 4 & (7 if scanout.blink else 15)
         hidden = (keys & HIDDEN) != 0
-        patterns = self._patterns.take(keys & 0x1FF, axis=0)
+        patterns = self._patterns[:, : self._glyphs.lines].take(keys & 0x1FF, axis=0)
         all_dots = (1 << scanout.cell_width) - 1
-        patterns[(attribute & 0x77) == 0x01, scanout.underline_line] = all_dots
+        underline = scanout.underline_line
+        patterns[(attribute & 0x77) == 0x01, underline : underline + 1] = all_dots
         patterns[hidden] = 0
         if scanout.cursor is not None:
             # A solid block in the foreground colour, even where the character blinks off.
