@@ -77,3 +77,35 @@ def test_waiting_for_retrace_on_the_wall_clock_takes_the_modes_real_time():
         wait_for_retrace()
     # A tenth of a second; a busy machine may miss a retrace of 64 us now and then, never gain one.
     assert time.perf_counter() - begin > 7 / 70.09 - 0.01
+
+
+@pytest.mark.parametrize("gap_us", [20, 64, 150, 400, 900])
+def test_a_guest_that_polls_slowly_misses_no_retrace_and_sees_none_twice(gap_us):
+    class SlowWall(WallBeam):
+        at = 0.0
+
+        def now_ns(self):
+            self.at += gap_us * 1000
+            return self.at
+
+    vga = vga_in(0x13)
+    vga.beam = beam = SlowWall()
+    timing = timing_of(*vga.timing_key())
+    rises, before = 0, 0
+    while beam.at < 50 * timing.frame_ns:
+        now = vga.inb(0x3DA) & VERTICAL_RETRACE
+        rises += bool(now and not before)
+        before = now
+    assert rises == timing.retraces(beam.at) + 1
+
+
+def test_a_retrace_long_ago_is_not_told_to_a_guest_that_did_not_wait():
+    class Jumps(WallBeam):
+        looks = iter((1_000_000.0, 14_000_000.0))
+
+        def now_ns(self):
+            return next(self.looks)
+
+    vga = vga_in(0x13)
+    vga.beam = Jumps()
+    assert [vga.inb(0x3DA) & VERTICAL_RETRACE for _ in range(2)] == [0, 0]

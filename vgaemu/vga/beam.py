@@ -21,6 +21,11 @@ DOT_CLOCK_HZ = (25_175_000, 28_322_000, 25_175_000, 25_175_000)
 NOT_DISPLAYING = 0x01
 VERTICAL_RETRACE = 0x08
 
+#: In wall time a look at the port costs some 50 us (an exit of a vCPU into Python), and retrace
+#: lasts 64: a guest that waits for it would miss every second one. Looks closer than this wait, and
+#: are told of a retrace that was over before the second of them.
+WAITING_NS = 1_000_000
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -43,6 +48,10 @@ class Timing:
     def refresh_hz(self) -> float:
         """Frames per second."""
         return 1e9 / self.frame_ns
+
+    def retraces(self, at_ns: float) -> int:
+        """How many vertical retraces began up to `at_ns`."""
+        return int((at_ns - self.retrace_start_line * self.line_ns) // self.frame_ns)
 
     def status(self, at_ns: float) -> int:
         """Bits 0 and 3 of input status 1, `at_ns` after the first displayed pixel of a frame."""
@@ -85,13 +94,26 @@ class Beam(ABC):
     def now_ns(self) -> float:
         """Nanoseconds since some frame began."""
 
+    #: Whether time passes between two looks that the guest did not spend.
+    keeps_wall_time = False
+    _looked_ns = 0.0
+
     def status(self, key: tuple[bytes, int, int]) -> int:
         """Input status 1 now, for `Vga.timing_key`."""
-        return timing_of(*key).status(self.now_ns())
+        timing = timing_of(*key)
+        now = self.now_ns()
+        status = timing.status(now)
+        if self.keeps_wall_time:
+            since, self._looked_ns = self._looked_ns, now
+            if now - WAITING_NS < since < now and timing.retraces(since) != timing.retraces(now):
+                status |= NOT_DISPLAYING | VERTICAL_RETRACE
+        return status
 
 
 class WallBeam(Beam):
     """The beam moves with the wall clock: a guest that waits for retrace sees the real rate."""
+
+    keeps_wall_time = True
 
     def now_ns(self) -> float:
         """Wall-clock nanoseconds."""
