@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from vgaemu.memslot import PAGE_SIZE, DirtyLog, Memslot, Subscription
@@ -61,32 +62,76 @@ def run_with_injections(
         thread.join(WAITS_SECONDS)
         waiting.append(thread)
 
-    def trace_opcodes(frame: FrameType, event: str, argument: Any) -> Any:
+    def gap() -> None:
         nonlocal gaps
-        if event == "opcode":
-            action = injections.get(gaps)
-            gaps += 1
-            if action is not None:
-                inject(action)
-        return trace_opcodes
+        action = injections.get(gaps)
+        gaps += 1
+        if action is not None:
+            inject(action)
 
-    def trace_calls(frame: FrameType, event: str, argument: Any) -> Any:
-        if not frame.f_globals.get("__name__", "").startswith(modules):
-            return None
-        frame.f_trace_opcodes = True
-        frame.f_trace_lines = False
-        return trace_opcodes
-
-    before = sys.gettrace()
-    sys.settrace(trace_calls)
     try:
-        target()
+        with _before_each_opcode(gap, modules):
+            target()
     finally:
-        sys.settrace(before)
         for thread in waiting:
             thread.join(STUCK_SECONDS)
     assert not any(thread.is_alive() for thread in waiting), "deadlock"
     return gaps
+
+
+@contextmanager
+def _before_each_opcode(gap: Action, modules: tuple[str, ...]) -> Iterator[None]:
+    """Call `gap` before each opcode that this thread executes in `modules`."""
+    if sys.version_info < (3, 12):
+
+        def trace_opcodes(frame: FrameType, event: str, argument: Any) -> Any:
+            if event == "opcode":
+                gap()
+            return trace_opcodes
+
+        def trace_calls(frame: FrameType, event: str, argument: Any) -> Any:
+            if not frame.f_globals.get("__name__", "").startswith(modules):
+                return None
+            frame.f_trace_opcodes = True
+            frame.f_trace_lines = False
+            return trace_opcodes
+
+        before = sys.gettrace()
+        sys.settrace(trace_calls)
+        try:
+            yield
+        finally:
+            sys.settrace(before)
+        return
+
+    # Here settrace shows no opcodes of a function's first call.
+    files = {
+        file
+        for name, module in sys.modules.items()
+        if name.startswith(modules) and (file := getattr(module, "__file__", None))
+    }
+    this_thread, inside = threading.get_ident(), False
+
+    def on_instruction(code: CodeType, offset: int) -> None:
+        nonlocal inside
+        if inside or code.co_filename not in files or threading.get_ident() != this_thread:
+            return
+        inside = True
+        try:
+            gap()
+        finally:
+            inside = False
+
+    monitoring = sys.monitoring
+    tool, event = monitoring.DEBUGGER_ID, monitoring.events.INSTRUCTION
+    monitoring.use_tool_id(tool, "gaps")
+    monitoring.register_callback(tool, event, on_instruction)
+    monitoring.set_events(tool, event)
+    try:
+        yield
+    finally:
+        monitoring.set_events(tool, monitoring.events.NO_EVENTS)
+        monitoring.free_tool_id(tool)
 
 
 class Reader:
