@@ -66,7 +66,9 @@ class RowMap:
         self.stride = 0
         self._first_page: list[int] = []
         self._last_page: list[int] = []
-        self._page_of_byte: NDArray[np.intp] | None = None
+        #: Pages of each row's bytes, (height, n), where they are not told by its ends; repeats
+        #: that all rows have are left out.
+        self._pages: NDArray[np.intp] | None = None
         if self.start is not None:
             steps = np.diff(self.start)
             if len(steps) and bool((steps == steps[0]).all()):
@@ -75,12 +77,17 @@ class RowMap:
                 self._first_page = (self.start >> PAGE_SHIFT).tolist()
                 self._last_page = (self.start + self.nbytes - 1 >> PAGE_SHIFT).tolist()
 
-    def byte_numbers(self, rows: slice) -> NDArray[np.intp]:
-        """VRAM byte of every byte of some rows: (rows, nbytes) intp."""
+    def byte_numbers(self, rows: slice, slack: int = 0) -> NDArray[np.intp]:
+        """VRAM byte of every byte of some rows: (rows, nbytes) intp.
+
+        Args:
+            rows: Logical rows.
+            slack: Linear kinds: bytes past the end of each row that are wanted too.
+        """
         scanout = self._scanout
         if scanout.linear_pitch:
             start = scanout.linear_start + scanout.linear_pitch * np.arange(scanout.height)[rows]
-            return (start[:, None] + np.arange(self.nbytes)) % scanout.vram_bytes
+            return (start[:, None] + np.arange(self.nbytes + slack)) % scanout.vram_bytes
         dwords = fetch_dwords(scanout, rows, self._extra)
         return (dwords[:, :, None] * 4 + np.arange(4)).reshape(len(dwords), self.nbytes)
 
@@ -108,12 +115,14 @@ class RowMap:
             for start, end in spans:
                 mask |= (last >= start) & (first < end)
             return runs(mask)
-        if self._page_of_byte is None:
-            self._page_of_byte = self.byte_numbers(slice(None)) >> PAGE_SHIFT
+        if self._pages is None:
+            pages = self.byte_numbers(slice(None)) >> PAGE_SHIFT
+            new = (pages[:, 1:] != pages[:, :-1]).any(axis=0)
+            self._pages = pages[:, [0, *(new.nonzero()[0] + 1).tolist()]]
         dirty = np.zeros(self._scanout.vram_bytes >> PAGE_SHIFT, np.bool_)
         for start, end in spans:
             dirty[start:end] = True
-        mask[:] = dirty.take(self._page_of_byte, mode="clip").any(axis=1)
+        mask[:] = dirty.take(self._pages, mode="wrap").any(axis=1)
         return runs(mask)
 
 
@@ -159,5 +168,7 @@ def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
     >>> runs(np.array([False, True, True, False, True]))
     [(1, 3), (4, 5)]
     """
-    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0)).tolist()
+    bordered = np.zeros(len(mask) + 2, np.bool_)
+    bordered[1:-1] = mask
+    edges = (bordered[1:] != bordered[:-1]).nonzero()[0].tolist()
     return list(zip(edges[::2], edges[1::2], strict=True))
