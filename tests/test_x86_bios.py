@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from x86_helpers import GUESTS, call, disk, make_pc
 
+from vgaemu.cli import main
 from vgaemu.display.screen import Screen
+from vgaemu.guest.keys import Keys
 from vgaemu.guest.x86.chips import bcd
+from vgaemu.guest.x86.images import ImageError, load_image
 from vgaemu.guest.x86.pc import Pc
 from vgaemu.guest.x86.vbe import VBE_MODES
 from vgaemu.machine import Machine
+from vgaemu.memslot import Memslot
+from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.font import bundled_font
 from vgaemu.vga.modes import MODES
+from vgaemu.vga.scanout import FONT_ADDRESS
 
 pytest.importorskip("unicorn")
 CARRY, ZERO = 1, 0x40
@@ -265,3 +275,84 @@ def test_a_real_vga_bios_shows_the_same(choice: str, name: str) -> None:
             # The fonts differ: text is compared as text, graphics below the title's row.
             shown.append(machine.screen.text() if machine.screen.is_text else picture[16:].tolist())
     assert shown[0] == shown[1]
+
+
+# --- the user's font ----------------------------------------------------------------------------
+
+
+def user_font(height: int) -> np.ndarray:
+    return np.random.default_rng(height).integers(0, 256, (256, height), np.uint8)
+
+
+def plane_2(pc: Pc, height: int, block: int = 0) -> np.ndarray:
+    """Glyphs as they lie in a block of plane 2."""
+    plane = pc.vga.slot.array[: 256 << 10].reshape(-1, 4)[:, 2]
+    start = FONT_ADDRESS[block]
+    return plane[start : start + 8192].reshape(256, 32)[:, :height]
+
+
+@contextmanager
+def pc_with_font(tmp_path: Path, height: int, **options: str) -> Iterator[Pc]:
+    vga = Vga(Memslot(1024, LFB_GPA >> 12))
+    vga.rom_font = user_font(height)
+    pc = Pc(vga, Keys(), load_image(str(disk(tmp_path, b"\xf4")), []), **options)  # type: ignore[arg-type]
+    try:
+        yield pc
+    finally:
+        pc.close()
+
+
+@pytest.mark.parametrize(("height", "rows"), [(8, 50), (14, 28), (16, 25), (19, 21)])
+def test_text_modes_start_with_the_users_font(tmp_path: Path, height: int, rows: int) -> None:
+    with pc_with_font(tmp_path, height) as pc:
+        for _ in range(2):
+            np.testing.assert_array_equal(plane_2(pc, height), user_font(height))
+            assert (pc.bus.read8(0x484) + 1, pc.bus.read16(0x485)) == (rows, height)
+            assert Screen(pc.vga).text()[rows - 1 :] == [" " * 80]
+            call(pc, 0x10, ax=0x0013)
+            call(pc, 0x10, ax=0x0003)
+        # The last row is one that characters reach and that scrolls.
+        call(pc, 0x10, ah=2, bh=0, dh=rows - 1, dl=0)
+        for code in b"x\r\ny":
+            call(pc, 0x10, ah=0x0E, al=code, bh=0)
+        assert [row[:1] for row in Screen(pc.vga).text()[-2:]] == ["x", "y"]
+
+
+@pytest.mark.parametrize("height", [8, 14, 16])
+def test_font_calls_load_the_users_font_of_its_height(tmp_path: Path, height: int) -> None:
+    calls = {14: 0x01, 8: 0x02, 16: 0x04}
+    with pc_with_font(tmp_path, height) as pc:
+        for other, number in calls.items():
+            call(pc, 0x10, ah=0x11, al=number, bl=1)
+            expected = user_font(other) if other == height else bundled_font(other)
+            np.testing.assert_array_equal(plane_2(pc, other, 1), expected)
+        call(pc, 0x10, ah=0x11, al=calls[height] | 0x10, bl=0)
+        assert pc.bus.read16(0x485) == height
+        np.testing.assert_array_equal(plane_2(pc, height), user_font(height))
+        # Graphics draw with ROM's copy of it.
+        call(pc, 0x10, ah=0x11, al=0x30, bh={8: 3, 14: 2, 16: 6}[height])
+        at = (pc.cpu.es << 4) + pc.cpu.bp
+        assert pc.bus.read(at, 256 * height) == user_font(height).tobytes()
+
+
+def test_a_font_and_a_rom_that_brings_its_own(tmp_path: Path) -> None:
+    with pc_with_font(tmp_path, 16, vga_bios="auto") as pc:
+        np.testing.assert_array_equal(plane_2(pc, 16), user_font(16))
+    for options in ({"vga_bios": "rom.bin"}, {"firmware": "seabios", "cpu": "kvm"}):
+        with (
+            pytest.raises(ImageError, match=r"--font: a VGA BIOS ROM brings its own"),
+            pc_with_font(tmp_path, 16, **options),
+        ):
+            pass
+
+
+def test_the_font_option_reaches_a_boot_sector(tmp_path: Path) -> None:
+    font, shot = tmp_path / "f.fnt", tmp_path / "shot.png"
+    font.write_bytes(bytes(b"\xaa\x55" * 8) * 256)
+    # mov ah, 0Eh; mov al, 'A'; int 10h
+    code = disk(tmp_path, bytes.fromhex("B4 0E B0 41 CD 10 FA F4"))
+    arguments = ["run", str(code), "--headless", "--frames", "3", "--font", str(font)]
+    assert main([*arguments, "--screenshot", str(shot)]) == 0
+    with Image.open(shot) as picture:
+        light = np.asarray(picture.convert("L"))[:16, :8] > 0
+    np.testing.assert_array_equal(light, np.indices((16, 8)).sum(axis=0) % 2 == 0)

@@ -222,3 +222,98 @@ def test_the_kernel_logs_plain_stores(tmp_path: Path) -> None:
         run_until_halted(pc)
         # One page, which no Python code has marked: only the kernel knew.
         assert seen[1] == (1, False)
+
+
+# cli; ds = 0; lgdt; lidt; CR0.PE = 1; jmp 8:start. start: ds = es = ss = 16; esp = 7000h; int 9;
+# div by 0; ud2; sti; hlt for ever. Handlers of INT 9, of vectors 0 and 6, and of IRQ 0 count at
+# 600h, 601h, 602h and 603h, and return with IRETD; then the IDT, the GDT and their pointers.
+PROTECTED_INTERRUPTS = code(
+    "FA 31 C0 8E D8 0F 01 16 CE 7C 0F 01 1E B0 7C 0F 20 C0 0C 01 0F 22 C0 EA 1C 7C 08 00 66 B8"
+    "10 00 8E D8 8E C0 8E D0 BC 00 70 00 00 CD 09 31 D2 31 C9 F7 F1 0F 0B FB F4 EB FD FE 05 00"
+    "06 00 00 CF FE 05 01 06 00 00 41 CF FE 05 02 06 00 00 83 04 24 02 CF FE 05 03 06 00 00 50"
+    "B0 20 E6 20 58 CF 40 7C 08 00 00 8E 00 00", "00" * 40, "48 7C 08 00 00 8E 00 00",
+    "00" * 8, "53 7C 08 00 00 8E 00 00 39 7C 08 00 00 8E 00 00 4F 00 60 7C", "00" * 10,
+    "FF FF 00 00 00 9A CF 00 FF FF 00 00 00 92 CF 00 17 00 B6 7C 00 00",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_interrupts_in_protected_mode(tmp_path: Path, cpu: str) -> None:
+    program = bytearray(PROTECTED_INTERRUPTS)
+    if cpu == "kvm":  # whose emulator, for hosts that need it, has no INT in protected mode
+        program[0x2B:0x2D] = b"\x90\x90"
+    with Machine(str(disk(tmp_path, bytes(program))), cpu=cpu) as machine:
+        assert machine.tick(60)
+        assert machine.pc is not None
+        soft, division, unknown, ticks = machine.pc.bus.read(0x600, 4)
+        assert (soft, division, unknown) == (cpu != "kvm", 1, 1)
+        assert 14 <= ticks <= 22  # 18.2 Hz
+        assert machine.pc.cpu.registers()["esp"] == 0x7000
+
+
+def test_a_gate_may_lead_to_another_segment(tmp_path: Path) -> None:
+    program = bytearray(PROTECTED_INTERRUPTS.ljust(0xE0, b"\0"))
+    program[0xE0:] = code("1F 00 B6 7C 00 00")  # the GDT's pointer makes room
+    program[0x08] = 0xE0
+    program[0xCE:0xD6] = program[0xBE:0xC6]  # for one more descriptor of the code
+    program[0xA2] = 0x18  # in vector 8's gate
+    with Machine(str(disk(tmp_path, bytes(program)))) as machine:
+        pc = machine.pc
+        assert pc is not None
+        end, seen = pc.bus.byte_out[0x20], []
+
+        def look(value: int) -> None:
+            seen.append(pc.cpu.get("cs"))
+            end(value)
+
+        pc.bus.byte_out[0x20] = look
+        machine.tick(30)
+        assert set(seen) == {0x18}
+        assert pc.cpu.get("cs") == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ((0x65, 0x00), "no interrupt or trap gate"),  # vector 0's gate is not there
+        ((0xB0, 0x07), "interrupt 09h .* ends before it: a triple fault"),  # the IDT has one entry
+    ],
+)
+def test_interrupts_that_no_gate_takes(tmp_path: Path, change: tuple[int, int], why: str) -> None:
+    program = bytearray(PROTECTED_INTERRUPTS)
+    program[change[0]] = change[1]
+    with (
+        Machine(str(disk(tmp_path, bytes(program)))) as machine,
+        pytest.raises(GuestFault, match=f"in protected mode: .*{why.split(' .* ')[-1]}"),
+    ):
+        machine.tick(3)
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_a_loop_around_a_service_lets_interrupts_in(tmp_path: Path, cpu: str) -> None:
+    # es = B800h; wait: ah = 0; int 1Ah; [es:0] = dx; until dx has changed four times; cli; hlt
+    program = code(
+        "68 00 B8 07 B4 00 CD 1A 89 D3 83 C3 04 B4 00 CD 1A 26 89 16 00 00 39 DA 75 F3", HALT
+    )
+    with make_pc(disk(tmp_path, program), cpu=cpu) as pc:
+        run_until_halted(pc, 60)
+        assert pc.bus.read32(0x46C) >= 4
+
+
+def test_a_fault_is_told_with_what_was_executed(tmp_path: Path) -> None:
+    # cx = 3; loop to itself; jump over an unknown opcode to another one
+    program = code("B9 03 00 E2 FE EB 02 0F 0B 40 0F 0B")
+    reports, times = {}, []
+    for traced in (False, True):
+        with Machine(str(disk(tmp_path, program)), trace_code=traced) as machine:
+            with pytest.raises(GuestFault) as caught:
+                machine.tick(3)
+            assert machine.pc is not None
+            reports[traced] = caught.value.report
+            times.append(machine.pc.clock.now_ns())
+    assert times[0] == times[1]
+    assert reports[False].endswith("run it again with --trace-code")
+    executed = reports[True].partition("executed, by whole basic blocks")[2]
+    assert executed.count("7c03  ") == 3
+    assert "7c07  " not in executed
+    assert executed.index("7c05  ") < executed.index("7c09  ") < executed.index("7c0a  ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,22 @@ def test_the_game_is_played_with_keys() -> None:
         machine.keys.press("space")
         machine.tick(10)
         assert not any("Game over" in row for row in machine.screen.text())
+
+
+def test_a_window_at_half_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pygame")
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    with Machine(str(GUESTS / "plasma.img"), display="window", guest_speed=0.5) as machine:
+        machine.frame()
+        begin = time.perf_counter()
+        assert machine.pc is not None
+        before = machine.pc.clock.now_ns()
+        machine.run(20, speed=0.5)
+        guest_s = (machine.pc.clock.now_ns() - before) / 1e9
+        seconds = time.perf_counter() - begin
+        assert seconds > 0.6  # 19 frames at 30 a second
+        assert 0.35 * seconds < guest_s < 0.55 * seconds
+        assert len(np.unique(machine.screen.frame)) > 50
 
 
 def test_every_frame_of_a_guest_is_a_full_redraw() -> None:

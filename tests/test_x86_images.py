@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from x86_helpers import boot_sector
+from x86_helpers import boot_sector, has_kvm
 
 from vgaemu.cli import main
 from vgaemu.guest.x86.images import DiskImage, ImageError, load_image
@@ -187,3 +187,49 @@ def test_ports_are_traced(tmp_path: Path) -> None:
     lines = [line.split()[1:] for line in trace.read_text("ascii").splitlines()]
     assert ["out", "0080", "2a"] in lines
     assert any(line[:2] == ["in", "0061"] for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("entry", "size", "hard_disk"),
+    [
+        ("80 00 01 00 17 3F 20 01 00 00 00 00 00 10 00 00", 2 << 20, True),  # a hybrid CD image
+        ("80 00 01 00 17 3F 20 01 00 00 00 00 00 10 00 00", 1474560, False),  # a floppy's size
+        ("80 00 01 00 17 3F 20 01 00 00 00 00 01 10 00 00", 2 << 20, False),  # ends outside
+        ("80 00 01 00 06 3F 20 01 3F 00 00 00 82 3E 00 00", 512, False),  # a table for show
+    ],
+)
+def test_small_images_with_partitions(
+    tmp_path: Path, entry: str, size: int, hard_disk: bool
+) -> None:
+    sector = bytearray(GOOD)
+    sector[446:462] = bytes.fromhex(entry)
+    path = tmp_path / "disk.img"
+    path.write_bytes(bytes(sector).ljust(size, b"\0"))
+    image = load_image(str(path), [])
+    assert isinstance(image, DiskImage)
+    assert image.is_hard_disk == hard_disk
+
+
+def test_a_trace_of_code_needs_unicorn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if not has_kvm():
+        pytest.skip("/dev/kvm cannot be opened")
+    path = tmp_path / "x.img"
+    path.write_bytes(boot_sector(b"\xfa\xf4"))
+    arguments = ["run", str(path), "--headless", "--frames", "2", "--cpu", "kvm", "--trace-code"]
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == "vgaemu: --trace-code needs --cpu unicorn\n"
+
+
+def test_undoing_what_was_written_to_a_copy(tmp_path: Path) -> None:
+    path = tmp_path / "disk.img"
+    path.write_bytes(GOOD.ljust(8 * 512, b"\x11"))
+    image = load_image(str(path), [])
+    assert isinstance(image, DiskImage)
+    before = image.read(0, 20), image.digest()
+    image.write(3, b"a" * 512)
+    image.write(2, b"b" * 1024)
+    image.write(15, b"c" * 512)  # behind the file's end
+    assert image.read(2, 2) == b"b" * 1024
+    assert sorted(image.originals) == [2, 3, 15]
+    image.undo_writes()
+    assert (image.read(0, 20), image.digest()) == before

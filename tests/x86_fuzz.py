@@ -1,5 +1,7 @@
 """Run random bytes as boot sectors: ``python x86_fuzz.py CPU FIRST COUNT``; a line for each.
 
+Each is saved in the end, and goes on from there for a frame.
+
 Started in child processes by `test_x86_fuzz`: whatever a sector does, this process ends by itself.
 """
 
@@ -10,10 +12,12 @@ import resource
 import sys
 import tempfile
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from vgaemu.guest.x86.cpu import GuestFault
 from vgaemu.machine import Machine
+from vgaemu.vga.state import StateError
 
 FRAMES = 4
 #: Bytes of addresses a child may take: a leak of a few MiB a run would end it.
@@ -47,6 +51,24 @@ def sector(seed: int) -> bytes:
     return (prelude + body).ljust(510, b"\x90") + b"\x55\xaa"
 
 
+def save_and_go_on(machine: Machine) -> str:
+    """Whatever a guest has become, its state is taken, and put back or refused."""
+    pc = machine.pc
+    assert pc is not None
+    arrays = pc.state_arrays()
+    try:
+        pc.check_state(arrays, "state")
+    except StateError:
+        return "state refused"
+    pc.put_state(arrays)
+    again = pc.state_arrays()
+    for name in ("cpu.general", "cpu.segments", "cpu.control", "chips.pit", "ram"):
+        assert (arrays[name] == again[name]).all(), name
+    with suppress(GuestFault):
+        next(pc.slices(), None)
+    return "state put back"
+
+
 def main(cpu: str, first: int, count: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     ends: Counter[str] = Counter()
@@ -62,6 +84,7 @@ def main(cpu: str, first: int, count: int) -> None:
                 except GuestFault as fault:
                     ends["fault" if fault.report else "fault without a report"] += 1
                 machine.screen.full_redraw()
+                ends[save_and_go_on(machine)] += 1
     if ends["fault without a report"]:
         sys.exit("a fault came without a report")
     print(dict(ends))

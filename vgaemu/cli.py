@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vgaemu.display.report import Display
+    from vgaemu.machine import Machine
+    from vgaemu.migrate import Migration
 
 
 class UsageError(Exception):
@@ -119,8 +121,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--font", type=Path, metavar="FILE", help="text mode's font: PSF or raw 8xN, plain or .gz"
     )
-    run.add_argument("--load-state", type=Path, metavar="F.npz", help="start from a saved device")
-    run.add_argument("--save-state", type=Path, metavar="F.npz", help="save the device at the end")
+    run.add_argument("--load-state", type=Path, metavar="F.npz", help="go on from a saved state")
+    run.add_argument("--save-state", type=Path, metavar="F.npz", help="save the state at the end")
     run.add_argument(
         "--record-tape",
         type=Path,
@@ -128,6 +130,29 @@ def _parser() -> argparse.ArgumentParser:
         help="record for 'replay'; .tape.gz is smaller",
     )
     run.add_argument("--keys", metavar="F:KEY,...", help="strike keys at frames: 30:a,60:enter")
+    live = run.add_argument_group("live migration")
+    live.add_argument(
+        "--migrate-to", metavar="HOST:PORT", help="send the machine to a 'receive', while it runs"
+    )
+    live.add_argument(
+        "--migrate-at",
+        type=_positive,
+        default=60,
+        metavar="FRAME",
+        help="after so many frames (60)",
+    )
+    live.add_argument(
+        "--downtime", type=_positive, default=50, metavar="MS",
+        help="stop the guest when what is left takes no longer (50)",
+    )  # fmt: skip
+    live.add_argument(
+        "--max-rounds", type=_positive, default=30, metavar="N",
+        help="rounds until a guest is found to write faster than the link takes (30)",
+    )  # fmt: skip
+    live.add_argument(
+        "--when-stuck", choices=("stop", "give-up"), default="stop",
+        help="then stop it for longer, or let it run on here",
+    )  # fmt: skip
     pc = run.add_argument_group("machine code (.img, .com)")
     pc.add_argument("--cpu", choices=("unicorn", "kvm"), default="unicorn")
     pc.add_argument(
@@ -139,6 +164,32 @@ def _parser() -> argparse.ArgumentParser:
     pc.add_argument("--writable", action="store_true", help="let the guest write to the image")
     pc.add_argument("--force", action="store_true", help="boot a disk without a boot signature")
     pc.add_argument("--trace-ports", type=Path, metavar="F", help="write every port access")
+    pc.add_argument(
+        "--trace-code", action="store_true", help="slowly: report what led to a fault; unicorn only"
+    )
+
+    receive = commands.add_parser("receive", help="take over what 'run --migrate-to' sends")
+    receive.set_defaults(
+        command=_receive, aspect="auto", no_panel=False, border=0, fullscreen=False
+    )
+    receive.add_argument(
+        "workload", nargs="?", help="the guest that starts then, as for run; else the picture stays"
+    )
+    receive.add_argument("args", nargs="*", help="the workload's arguments")
+    receive.add_argument(
+        "--listen", default="127.0.0.1:4096", metavar="HOST:PORT",
+        help="where; on loopback unless told otherwise (127.0.0.1:4096); port 0: one that is free",
+    )  # fmt: skip
+    receive.add_argument(
+        "--wait", type=_positive, metavar="S", help="give up if nobody comes for S seconds"
+    )
+    receive.add_argument("--display", choices=("window", "null"), default="window")
+    receive.add_argument(
+        "--headless", action="store_true", help="--display null, as fast as it goes, in step"
+    )
+    receive.add_argument("--frames", type=_positive, metavar="N", help="then stop after N frames")
+    receive.add_argument("--scale", type=_positive, metavar="N", help="window size, whole steps")
+    receive.add_argument("--screenshot", type=Path, metavar="F.png", help="save the last frame")
 
     replay = commands.add_parser("replay", help="play a tape: recorded port and memory operations")
     replay.set_defaults(command=_replay)
@@ -211,6 +262,7 @@ def _run(options: argparse.Namespace) -> int:
     from vgaemu.guest.workload import WorkloadError
     from vgaemu.machine import Machine
     from vgaemu.memslot import MemslotError
+    from vgaemu.migrate import Limits, MigrateError
     from vgaemu.vga.dump import dump_registers, palette_picture
     from vgaemu.vga.font import FontError, load_font_file
 
@@ -256,6 +308,7 @@ def _run(options: argparse.Namespace) -> int:
             writable=options.writable,
             force=options.force,
             trace_ports=options.trace_ports,
+            trace_code=options.trace_code,
             guest_speed=options.speed,
         )
     except WorkloadError as error:
@@ -270,6 +323,20 @@ def _run(options: argparse.Namespace) -> int:
     if options.stats_frames:
         machine.stats.rows = []
     machine.schedule_keys(keys)
+    migration: Migration | None = None
+    if options.migrate_to is not None:
+        limits = Limits(
+            downtime_ms=options.downtime,
+            max_rounds=options.max_rounds,
+            when_stuck=options.when_stuck,
+        )
+        try:
+            migration = machine.start_migration(
+                options.migrate_to, limits, at_frame=options.migrate_at, say=_say_migration
+            )
+        except MigrateError as error:
+            machine.close()
+            raise UsageError(f"--migrate-to {error}") from None
     status = 0
     with _device_errors(), machine:
         if headless and options.frames is None and (machine.endless or not options.workload):
@@ -282,6 +349,7 @@ def _run(options: argparse.Namespace) -> int:
             machine.run(options.frames, speed=0 if headless else options.speed, progress=progress)
         except KeyboardInterrupt:
             status = 0 if not headless else 130
+            migration = None  # who interrupts does not wait for it
         except WorkloadError as error:
             raise UsageError(str(error)) from None
         except DisplayError:
@@ -292,6 +360,8 @@ def _run(options: argparse.Namespace) -> int:
         finally:
             if progress is not None:
                 progress(-1)
+        if migration is not None and status == 0:
+            _finish_migration(machine, migration)
         if options.screenshot is not None:
             machine.screen.save(options.screenshot)
         if options.dump_text is not None:
@@ -333,6 +403,76 @@ def _device_errors() -> Iterator[None]:
         raise UsageError(str(error)) from None
     except DisplayError as error:
         raise UsageError(f"--display window: {error}") from None
+
+
+def _say_migration(line: str) -> None:
+    print(f"vgaemu: --migrate-to {line}", file=sys.stderr)
+
+
+def _finish_migration(machine: Machine, migration: Migration) -> None:
+    """The frames are over: let a migration that is on its way arrive, and say how it went."""
+    if not machine.closed_by_user():
+        migration.finish()
+    if migration.succeeded:
+        print(f"migrated to {migration.address}: {migration.result().line()}")
+    elif not migration.done:
+        what = "not over yet" if migration.started else f"due after {migration.at_frame}"
+        _say_migration(f"{migration.address}: {what} when the run ended at {machine.frames} frames")
+
+
+def _receive(options: argparse.Namespace) -> int:
+    from vgaemu.display.errors import DisplayError
+    from vgaemu.guest.workload import WorkloadError
+    from vgaemu.machine import Machine
+    from vgaemu.migrate import MigrateError, Receiver, receive_machine
+
+    headless = options.headless or options.display == "null"
+    _check_writable(options.screenshot)
+    if options.screenshot is not None:
+        _check_picture_suffix(options.screenshot)
+    try:
+        machine = Machine(
+            options.workload,
+            options.args,
+            display="null" if headless else _window(options),
+            free=not headless,
+        )
+    except WorkloadError as error:
+        raise UsageError(str(error)) from None
+    except DisplayError as error:
+        raise UsageError(f"--display window: {error}") from None
+    except Exception as error:  # raised by the workload's own file while it was read
+        _print_guest_traceback(error)
+        return 1
+    with _device_errors(), machine:
+        if headless and options.workload and options.frames is None and machine.endless:
+            raise UsageError(f"{options.workload} never ends: --headless needs --frames N with it")
+        try:
+            with Receiver(options.listen) as receiver:
+                print(f"listening on {receiver.address}", flush=True)
+                received = receive_machine(receiver, machine, options.wait)
+        except MigrateError as error:
+            if machine.closed_by_user():
+                return 0
+            raise UsageError(f"receive: {error}") from None
+        print(f"received {received.line()}", flush=True)
+        frames = None if options.frames is None else machine.frames + options.frames
+        try:
+            if frames is not None or options.workload or not headless:
+                machine.run(frames, speed=0 if headless else 1)
+        except KeyboardInterrupt:
+            return 130 if headless else 0
+        except WorkloadError as error:
+            raise UsageError(str(error)) from None
+        except DisplayError:
+            raise
+        except Exception as error:
+            _print_guest_traceback(error)
+            return 1
+        finally:
+            if options.screenshot is not None:
+                machine.screen.save(options.screenshot)
+    return 0
 
 
 def _replay(options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -45,10 +45,19 @@ from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.font import load_font_file
 from vgaemu.vga.modes import set_mode
-from vgaemu.vga.state import load_state, save_state
+from vgaemu.vga.state import (
+    Array,
+    StateError,
+    arrays_of,
+    check_arrays,
+    put_arrays,
+    read_state,
+    save_state,
+)
 
 if TYPE_CHECKING:
     from vgaemu.guest.x86.pc import Pc, PcOptions
+    from vgaemu.migrate import Limits, Migration, Report
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +165,10 @@ class Machine:
         #: Frames that a free guest was let run into, counted under the condition.
         self._released = 0
         self._thread: threading.Thread | None = None
+        #: A free guest is to stay at its next ``yield``, and whether it is at one; both under the
+        #: condition.
+        self._held = self._parked = False
+        self._migration: Migration | None = None
         #: Called with the machine when the user asks for a screenshot.
         self.on_screenshot: Callable[[Machine], None] = save_screenshot
 
@@ -179,9 +192,16 @@ class Machine:
     @property
     def ended(self) -> bool:
         """Whether the guest has ended. A machine without a workload has no guest to end."""
-        return self._guest_error is not None or (self._slices is not None and self._done)
+        if self._guest_error is not None or self.migrated:
+            return True
+        return self._slices is not None and self._done
 
     _done = False
+
+    @property
+    def migrated(self) -> bool:
+        """Whether a receiver has taken over; the guest has ended here then."""
+        return self._migration is not None and self._migration.succeeded
 
     # --- time -----------------------------------------------------------------------------------
 
@@ -218,6 +238,7 @@ class Machine:
             self._release_thread()
         report = self._loop.frame()
         self._raise_guest_error()
+        self._between_frames()
         return report
 
     def run(
@@ -247,6 +268,9 @@ class Machine:
             if self._close_requested:
                 return
             if self._paused and not self._step_once:
+                self._between_frames()
+                if self.migrated:
+                    return
                 time.sleep(1 / FRAME_HZ)
                 due = time.perf_counter_ns()
                 continue
@@ -254,7 +278,7 @@ class Machine:
             self.frame()
             if progress is not None:
                 progress(self.frames)
-            if self.ended and not (can_be_closed and stay):
+            if self.migrated or (self.ended and not (can_be_closed and stay)):
                 return
             if period_ns:
                 due = max(due + period_ns, time.perf_counter_ns() - period_ns)
@@ -286,20 +310,157 @@ class Machine:
     # --- states ---------------------------------------------------------------------------------
 
     def save_state(self, path: str | Path) -> None:
-        """Save the device, not the guest's program. A guest on its own thread must not run then.
+        """Save the device and a machine-code guest; of a workload in Python only the device.
+
+        A guest on its own thread must not run then; after `close` it does not.
 
         Raises:
             StateError: The file cannot be written.
         """
-        save_state(self.vga, path, frame=self._loop.frames + self._loop.frame_offset)
+        self._refuse_running_guest(path)
+        guest = None if self.pc is None else self.pc.state_arrays()
+        frame = self._loop.frames + self._loop.frame_offset
+        save_state(self.vga, path, frame=frame, guest=guest)
 
     def load_state(self, path: str | Path) -> None:
-        """Bring the device to a saved state; a guest goes on with its program.
+        """Bring the device to a saved state, and a machine-code guest with it.
+
+        A workload in Python goes on with its program. A guest on its own thread must not run then.
 
         Raises:
             StateError: The file is refused; nothing has changed then.
         """
-        self._loop.frame_offset = load_state(self.vga, path) - self._loop.frames
+        state = read_state(path)
+        check_arrays(self.vga, state.device, path)
+        if self.pc is not None:
+            self._refuse_running_guest(path)
+            self.pc.check_state(state.guest, path)
+            self.pc.put_state(state.guest, path)
+            self._slices, self._done, self._guest_error = self.pc.slices(), False, None
+        elif state.guest:
+            name = state.guest.get("pc.name", np.zeros(0)).tobytes().decode("utf-8", "replace")
+            raise StateError(f"{path}: saved with machine code, {name!r}; load it with that file")
+        put_arrays(self.vga, state.device)
+        self._loop.frame_offset = state.frame - self._loop.frames
+
+    def _refuse_running_guest(self, path: str | Path) -> None:
+        """Registers of a CPU are nobody else's while it executes."""
+        thread = self._thread
+        if self.pc is not None and thread is not None and thread.is_alive() and not self._parked:
+            raise StateError(f"{path}: the guest runs on its own thread; close the machine first")
+
+    def device_state(self) -> dict[str, Array]:
+        """What of the device is not in VRAM, and the number of the next frame, by name.
+
+        A guest on its own thread must not run meanwhile.
+        """
+        arrays = arrays_of(self.vga, without=("vram",))
+        arrays["frame"] = np.asarray(self._loop.frames + self._loop.frame_offset, "u8")
+        return arrays
+
+    def put_device_state(self, arrays: Mapping[str, Array], source: object) -> None:
+        """Bring the device to a state whose VRAM is there, and show the frame before its next one.
+
+        Args:
+            arrays: All of `device_state`.
+            source: What an error names: the peer that they came from.
+
+        Raises:
+            StateError: A device has no such state; nothing has changed then.
+        """
+        device = dict(arrays)
+        frame = device.pop("frame")
+        if frame.shape or frame.dtype != np.uint64 or int(frame) >> 63:
+            raise StateError(f"{source}: frame is no number; save the state again")
+        check_arrays(self.vga, device, source)
+        put_arrays(self.vga, device)
+        self._loop.frame_offset = max(int(frame) - 1, 0) - self._loop.frames
+        self.show()
+
+    def show(self) -> None:
+        """Draw and present a frame; the guest stays where it is."""
+        self._loop.frame()
+
+    def closed_by_user(self) -> bool:
+        """Take what the user did at the display, and say whether that was to close it."""
+        self._poll()
+        return self._close_requested
+
+    # --- live migration -------------------------------------------------------------------------
+
+    def migrate_to(self, address: str, limits: Limits | None = None) -> Report:
+        """Send VRAM and device to a receiver, running frames meanwhile; then the guest ends here.
+
+        Args:
+            address: HOST:PORT of a `vgaemu receive` or `vgaemu.migrate.Receiver`.
+            limits: How long the guest may be stopped, and what to do if it writes too fast.
+
+        Raises:
+            MigrateError: The receiver has not taken over; the guest goes on here.
+            Exception: Whatever the guest raised.
+        """
+        migration = self.start_migration(address, limits)
+        try:
+            while not migration.done:
+                self._poll()
+                self.frame()
+                if self._free:
+                    time.sleep(1 / FRAME_HZ)
+        finally:
+            migration.cancel()
+        return migration.result()
+
+    def start_migration(
+        self,
+        address: str,
+        limits: Limits | None = None,
+        *,
+        at_frame: int = 0,
+        say: Callable[[str], None] | None = None,
+    ) -> Migration:
+        """Let the next frames be accompanied by a migration; `migrated` says when it is over.
+
+        Args:
+            address: See `migrate_to`.
+            limits: See `migrate_to`.
+            at_frame: Run so many frames before.
+            say: Called with a line when the guest does not converge, and when the receiver has
+                not taken over; not on the caller's thread.
+
+        Raises:
+            MigrateError: The address is none, or one is on its way already.
+        """
+        from vgaemu.migrate import Limits, MigrateError, Migration
+
+        if self.migrated or (self._migration is not None and not self._migration.done):
+            raise MigrateError(f"{address}: the machine is on its way to another receiver")
+        self._migration = Migration(self, address, limits or Limits(), at_frame=at_frame, say=say)
+        return self._migration
+
+    def _between_frames(self) -> None:
+        if self._migration is not None:
+            self._migration.between_frames()
+
+    def hold_guest(self, seconds: float) -> bool:
+        """Let a guest on its own thread stop at its next ``yield``, and wait until it has.
+
+        Args:
+            seconds: How long to wait; it stops later then, unless released.
+
+        Returns:
+            Whether it has. One in step stands still between two frames anyway.
+        """
+        with self._frame_passed:
+            self._held = True
+            if self._thread is None:
+                return True
+            return self._frame_passed.wait_for(lambda: self._parked, seconds)
+
+    def release_guest(self) -> None:
+        """Let a guest go on that `hold_guest` has stopped."""
+        with self._frame_passed:
+            self._held = False
+            self._frame_passed.notify_all()
 
     # --- the guest ------------------------------------------------------------------------------
 
@@ -318,7 +479,7 @@ class Machine:
             self._guest_error = error
 
     def _start_thread(self) -> None:
-        if self._slices is None:
+        if self._slices is None or self._held:
             return
         sys.setswitchinterval(SWITCH_INTERVAL)
         self._thread = threading.Thread(target=self._run_free, name="vgaemu guest", daemon=True)
@@ -329,16 +490,22 @@ class Machine:
         try:
             while not self._closed:
                 seen = self._released
-                if next(self._slices) is not Guest.NOW or self._paused:
+                if next(self._slices) is not Guest.NOW or self._paused or self._held:
                     if self.pc is not None:
                         self.pc.pause()
                     with self._frame_passed:
-                        while self._released == seen and not self._closed:
+                        self._parked = True
+                        self._frame_passed.notify_all()
+                        while (self._released == seen or self._held) and not self._closed:
                             self._frame_passed.wait()
+                        self._parked = False
         except (StopIteration, GuestStopped):
             self._done = True
         except Exception as error:
             self._guest_error = error
+        with self._frame_passed:
+            self._parked = True
+            self._frame_passed.notify_all()
 
     def _release_thread(self) -> None:
         with self._frame_passed:
@@ -377,6 +544,8 @@ class Machine:
         """
         if self._closed:
             return
+        if self._migration is not None:
+            self._migration.cancel()
         self._closed = True
         self._guest.stop()
         if self.pc is not None:

@@ -2,7 +2,8 @@
 
 Saved: every register with its index, the attribute flip-flop, the DAC with a half-written triple,
 latches, DISPI, VRAM and how it is laid out, the virtual beam, and the frame number that blinking
-follows. Not saved: the guest's program (a Python generator has no form that could be), caches.
+follows; next to them what a machine-code guest adds, under names of its own. Not saved: a Python
+workload (a generator has no form that could be), caches.
 
 The file is a versioned .npz of plain arrays, VRAM deflated. It is written beside its place and
 renamed, so a state is there whole or not at all; and it is read and checked whole before the first
@@ -27,9 +28,20 @@ from vgaemu.vga.registers import RegisterBank
 
 FORMAT = "vgaemu state"
 #: Goes up when what is saved changes its meaning; older versions are then converted or refused.
-VERSION = 1
+#: Version 1 had no guests; a reader of it would leave out one that is there.
+VERSION = 2
 
 Array: TypeAlias = NDArray[Any]
+
+
+class State(NamedTuple):
+    """What a file has, not checked yet."""
+
+    device: dict[str, Array]
+    #: What a machine-code guest added; empty if there was none.
+    guest: dict[str, Array]
+    #: Number of the frame that was saved with it.
+    frame: int
 
 
 class StateError(ValueError):
@@ -117,6 +129,8 @@ def _put_beam_ns(vga: Vga, array: Array) -> None:
         vga.beam.at_ns = int(array)
 
 
+#: Arrays that say what a file is.
+HEAD = ("format", "version", "frame")
 #: Array of the file -> how it is taken from a device and put back.
 PARTS: dict[str, _Part] = {
     "misc": _bank("misc"),
@@ -196,19 +210,22 @@ def put_arrays(vga: Vga, arrays: Mapping[str, Array]) -> None:
     vga.registers_replaced()
 
 
-def save_state(vga: Vga, path: str | Path, *, frame: int = 0) -> None:
+def save_state(
+    vga: Vga, path: str | Path, *, frame: int = 0, guest: Mapping[str, Array] | None = None
+) -> None:
     """Save a device; its guest must not run meanwhile.
 
     Args:
         vga: The device.
         path: The file, by custom ending in ``.npz``; one that exists is replaced.
         frame: Number of the frame, which blinking follows.
+        guest: Arrays of a machine-code guest; no name is one of `PARTS`.
 
     Raises:
         StateError: The file cannot be written; one that existed is untouched.
     """
     path = Path(path)
-    arrays: dict[str, Any] = dict(arrays_of(vga))
+    arrays: dict[str, Any] = arrays_of(vga) | dict(guest or {})
     arrays |= {"frame": np.asarray(frame, "u8"), "version": np.asarray(VERSION, "u4")}
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -227,7 +244,7 @@ def save_state(vga: Vga, path: str | Path, *, frame: int = 0) -> None:
 
 
 def load_state(vga: Vga, path: str | Path) -> int:
-    """Bring a device into a saved state; all its pages are dirty then.
+    """Bring a device into a saved state, without its guest; all its pages are dirty then.
 
     The guest must not run meanwhile.
 
@@ -242,15 +259,20 @@ def load_state(vga: Vga, path: str | Path) -> int:
         StateError: The file cannot be read, is damaged or no state, comes from a newer version, or
             has another size of VRAM. The device is then as it was.
     """
+    state = read_state(path)
+    check_arrays(vga, state.device, path)
+    put_arrays(vga, state.device)
+    return state.frame
+
+
+def read_state(path: str | Path) -> State:
+    """Read a file whole.
+
+    Raises:
+        StateError: It cannot be read, is damaged or no state, or comes from a newer version.
+    """
     path = Path(path)
-    arrays, frame = _read(path)
-    check_arrays(vga, arrays, path)
-    put_arrays(vga, arrays)
-    return frame
-
-
-def _read(path: Path) -> tuple[dict[str, Array], int]:
-    """All arrays of a file, of the right types, and the frame number."""
+    guest = {}
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if str(file["format"]) != FORMAT:
@@ -258,6 +280,8 @@ def _read(path: Path) -> tuple[dict[str, Array], int]:
             version = int(file["version"])
             if version <= VERSION:
                 arrays = {name: file[name] for name in PARTS}
+                known = {*PARTS, *HEAD}
+                guest = {name: file[name] for name in file.files if name not in known}
                 frame = int(file["frame"])
     except OSError as error:
         if error.strerror is not None:
@@ -273,7 +297,7 @@ def _read(path: Path) -> tuple[dict[str, Array], int]:
         )
     if any(arrays[name].dtype != np.dtype(part.dtype) for name, part in PARTS.items()):
         raise StateError(_refused(path))
-    return arrays, frame
+    return State(arrays, guest, frame)
 
 
 def _refused(path: Path) -> str:

@@ -15,10 +15,10 @@ Source: IBM AT BIOS reference; R. Brown's interrupt list.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from vgaemu.guest.x86 import scancodes
-from vgaemu.guest.x86.chips import bcd
+from vgaemu.guest.x86.chips import NEVER_NS, Saved, bcd
 from vgaemu.guest.x86.clock import SERVICE_NS
 from vgaemu.guest.x86.cpu import CARRY, INTERRUPT, ZERO, GuestFault
 from vgaemu.guest.x86.disk import DiskBios
@@ -36,8 +36,7 @@ from vgaemu.guest.x86.rom import (
     Service,
 )
 from vgaemu.guest.x86.vbe import OEM_STRING, OEM_STRING_AT, WINDOW_FUNCTION, WINDOW_FUNCTION_AT
-from vgaemu.guest.x86.video import STATIC_STATE, STATIC_STATE_AT, VideoBios
-from vgaemu.vga.font import bundled_font
+from vgaemu.guest.x86.video import STATIC_STATE, STATIC_STATE_AT, VideoBios, rom_font
 
 if TYPE_CHECKING:
     from vgaemu.guest.x86.pc import Pc
@@ -89,14 +88,16 @@ LOCK_BITS = {scancodes.SCROLL_LOCK: 0x10, scancodes.NUM_LOCK: 0x20, scancodes.CA
 class Bios:
     """Stubs in ROM, and what happens behind them."""
 
+    SAVED: ClassVar[Saved] = {"after_e0": (0, 1), "wait_until_ns": (-1, NEVER_NS)}
+
     def __init__(self, pc: Pc) -> None:
         """Write ROM, vectors and data area; take the trap ports."""
         self._pc, self._bus, self._cpu = pc, pc.bus, pc.cpu
-        self.video = VideoBios(pc)
-        self.disk = DiskBios(pc)
-        self._after_e0 = False
+        self.video: VideoBios = VideoBios(pc)
+        self.disk: DiskBios = DiskBios(pc)
+        self.after_e0 = False
         self._calls_left = CALLS_A_SLICE
-        self._wait_until_ns: int | None = None
+        self.wait_until_ns: int | None = None
         self.services: dict[int, Service] = {
             0x08: self._tick,
             0x09: self._keyboard_interrupt,
@@ -146,7 +147,7 @@ class Bios:
         bus = self._bus
         rom = bytearray(b"\xff" * 0x10000)
         for height, at in FONTS.items():
-            font = bundled_font(height).tobytes()
+            font = rom_font(bus.vga, height).tobytes()
             rom[at : at + len(font)] = font
         for number, vector in enumerate(SERVICES):
             at = STUBS + number * STUB_BYTES
@@ -215,9 +216,11 @@ class Bios:
         pc.clock.cost(SERVICE_NS)
         self._calls_left -= 1
         if self._calls_left < 0 and vector not in (0x08, 0x09):
-            # Enough for one slice: ask again in the next, with interrupts as they are.
+            # Enough for one slice: ask again in the next, with interrupts as the caller has them; a
+            # loop around a service would otherwise end each slice in here, and keep them all out.
             pc.wake_at(0)
-            cpu.set("eflags", cpu.get("eflags") | CARRY)
+            callers = self._bus.read16((cpu.ss << 4) + (cpu.sp + 4 & 0xFFFF))
+            cpu.set("eflags", cpu.get("eflags") | CARRY | callers & INTERRUPT)
         elif service() is WAIT:
             cpu.set("eflags", cpu.get("eflags") | CARRY | INTERRUPT)
 
@@ -309,12 +312,12 @@ class Bios:
 
     def _wait(self) -> bool | None:
         cpu, now = self._cpu, self._pc.clock.now_ns()
-        if self._wait_until_ns is None:
-            self._wait_until_ns = now + (cpu.cx << 16 | cpu.dx) * 1000
-            self._pc.wake_at(self._wait_until_ns)
-        if now < self._wait_until_ns:
+        if self.wait_until_ns is None:
+            self.wait_until_ns = now + (cpu.cx << 16 | cpu.dx) * 1000
+            self._pc.wake_at(self.wait_until_ns)
+        if now < self.wait_until_ns:
             return WAIT
-        self._wait_until_ns = None
+        self.wait_until_ns = None
         self.carry(False)
         return None
 
@@ -434,9 +437,9 @@ class Bios:
         code = bus.port_in(0x60, 1)
         pc.bus.port_out(0x20, 1, 0x20)
         if code in (0xE0, 0xE1):
-            self._after_e0 = True
+            self.after_e0 = True
             return
-        extended, self._after_e0 = self._after_e0, False
+        extended, self.after_e0 = self.after_e0, False
         released, code = code & 0x80, code & 0x7F
         flags = bus.read8(SHIFT_FLAGS)
         bit = MODIFIER_BITS.get(code)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import ClassVar, TypeAlias
 
 from vgaemu.guest.keys import Keys
 from vgaemu.guest.x86 import scancodes
@@ -27,14 +28,20 @@ PIT_HZ = 1_193_182
 #: Interrupts due at most this long ago are made up for; older ones were lost with the time the
 #: guest stood still.
 LATE_NS = 250_000_000
+#: Later than all times.
+NEVER_NS = 1 << 62
+
+#: What a chip's state is made of, for `state`: attribute -> smallest and largest value. -1 stands
+#: for None.
+Saved: TypeAlias = dict[str, tuple[int, int]]
 
 
 class Pic:
     """Two 8259A: IRQs 0-7, and 8-15 through IRQ 2."""
 
     def __init__(self, bus: Bus) -> None:
-        self._chips = (Pic8259(0x08), Pic8259(0x70))
-        for chip, port in zip(self._chips, (0x20, 0xA0), strict=True):
+        self.chips = (Pic8259(0x08), Pic8259(0x70))
+        for chip, port in zip(self.chips, (0x20, 0xA0), strict=True):
             bus.byte_in[port] = chip.read_command
             bus.byte_in[port + 1] = chip.read_data
             bus.byte_out[port] = chip.write_command
@@ -42,38 +49,43 @@ class Pic:
 
     def raise_irq(self, irq: int) -> None:
         """An edge on a line."""
-        self._chips[irq >> 3].requested |= 1 << (irq & 7)
+        self.chips[irq >> 3].requested |= 1 << (irq & 7)
 
     def has_interrupt(self) -> bool:
         """Whether an unmasked line asks for attention."""
         self._cascade()
-        return self._chips[0].next_line() is not None
+        return self.chips[0].next_line() is not None
 
     def acknowledge(self) -> int:
         """The CPU takes the interrupt: its vector."""
         self._cascade()
-        line = self._chips[0].acknowledge()
+        line = self.chips[0].acknowledge()
         if line == 2:
-            return self._chips[1].base + self._chips[1].acknowledge()
-        return self._chips[0].base + line
+            return self.chips[1].base + self.chips[1].acknowledge()
+        return self.chips[0].base + line
 
     def _cascade(self) -> None:
-        if self._chips[1].next_line() is not None:
-            self._chips[0].requested |= 4
+        if self.chips[1].next_line() is not None:
+            self.chips[0].requested |= 4
 
 
 class Pic8259:
     """One 8259A."""
 
+    SAVED: ClassVar[Saved] = {
+        "base": (0, 0xFF), "mask": (0, 0xFF), "requested": (0, 0xFF), "in_service": (0, 0xFF),
+        "auto_eoi": (0, 1), "read_service": (0, 1),
+    }  # fmt: skip
+
     def __init__(self, base: int) -> None:
         self.base = base
         self.mask = 0
         self.requested = 0
-        self._in_service = 0
-        self._auto_eoi = False
-        self._read_service = False
+        self.in_service = 0
+        self.auto_eoi = False
+        self.read_service = False
         #: Initialisation words still to come: ICW2, 3, 4.
-        self._expect: list[int] = []
+        self.expect: list[int] = []
 
     def next_line(self) -> int | None:
         """The line that interrupts next: of higher priority than all that are in service."""
@@ -81,7 +93,7 @@ class Pic8259:
         if not ready:
             return None
         line = (ready & -ready).bit_length() - 1
-        served = self._in_service
+        served = self.in_service
         if served and (served & -served).bit_length() - 1 <= line:
             return None
         return line
@@ -92,13 +104,13 @@ class Pic8259:
         if line is None:
             return 7
         self.requested &= ~(1 << line)
-        if not self._auto_eoi:
-            self._in_service |= 1 << line
+        if not self.auto_eoi:
+            self.in_service |= 1 << line
         return line
 
     def read_command(self) -> int:
         """IRR or ISR, as OCW3 chose."""
-        return self._in_service if self._read_service else self.requested
+        return self.in_service if self.read_service else self.requested
 
     def read_data(self) -> int:
         """The mask."""
@@ -107,40 +119,45 @@ class Pic8259:
     def write_command(self, value: int) -> None:
         """ICW1, OCW2 or OCW3."""
         if value & 0x10:
-            self.mask = self.requested = self._in_service = 0
-            self._auto_eoi = self._read_service = False
-            self._expect = [2] + ([] if value & 2 else [3]) + ([4] if value & 1 else [])
+            self.mask = self.requested = self.in_service = 0
+            self.auto_eoi = self.read_service = False
+            self.expect = [2] + ([] if value & 2 else [3]) + ([4] if value & 1 else [])
         elif value & 0x08:
             if value & 2:
-                self._read_service = bool(value & 1)
+                self.read_service = bool(value & 1)
         elif value & 0x60 == 0x60:  # specific end of interrupt
-            self._in_service &= ~(1 << (value & 7))
+            self.in_service &= ~(1 << (value & 7))
         elif value & 0x20:
-            self._in_service &= self._in_service - 1 if self._in_service else 0
+            self.in_service &= self.in_service - 1 if self.in_service else 0
 
     def write_data(self, value: int) -> None:
         """The initialisation word that is due, or the mask."""
-        if not self._expect:
+        if not self.expect:
             self.mask = value
             return
-        word = self._expect.pop(0)
+        word = self.expect.pop(0)
         if word == 2:
             self.base = value & 0xF8
         elif word == 4:
-            self._auto_eoi = bool(value & 2)
+            self.auto_eoi = bool(value & 2)
 
 
 class PitChannel:
     """One counter of an 8254."""
 
+    SAVED: ClassVar[Saved] = {
+        "reload": (1, 0x10000), "mode": (0, 5), "start_ns": (0, NEVER_NS), "access": (1, 3),
+        "latched": (-1, 0xFFFF), "read_high": (0, 1), "low": (-1, 0xFF), "running": (0, 1),
+    }  # fmt: skip
+
     def __init__(self) -> None:
         self.reload = 0x10000
         self.mode = 3
         self.start_ns = 0
-        self._access = 3
-        self._latched: int | None = None
-        self._read_high = False
-        self._low: int | None = None
+        self.access = 3
+        self.latched: int | None = None
+        self.read_high = False
+        self.low: int | None = None
         #: Counts whether the counter was loaded since `mode` was set.
         self.running = True
 
@@ -169,27 +186,27 @@ class PitChannel:
         """A control word for this counter."""
         access = value >> 4 & 3
         if access == 0:
-            if self._latched is None:
-                self._latched = self.value(now_ns)
+            if self.latched is None:
+                self.latched = self.value(now_ns)
             return
-        self._access = access
+        self.access = access
         self.mode = value >> 1 & 7
         if self.mode > 5:
             self.mode -= 4
-        self._low = None
-        self._read_high = False
-        self._latched = None
+        self.low = None
+        self.read_high = False
+        self.latched = None
         self.running = False
 
     def write(self, value: int, now_ns: int) -> bool:
         """A byte of the count; True when it is complete and the counter starts anew."""
-        if self._access == 3:
-            if self._low is None:
-                self._low = value
+        if self.access == 3:
+            if self.low is None:
+                self.low = value
                 return False
-            count, self._low = self._low | value << 8, None
+            count, self.low = self.low | value << 8, None
         else:
-            count = value if self._access == 1 else value << 8
+            count = value if self.access == 1 else value << 8
         self.reload = count or 0x10000
         self.start_ns = now_ns
         self.running = True
@@ -197,16 +214,16 @@ class PitChannel:
 
     def read(self, now_ns: int) -> int:
         """A byte of the count, or of what was latched."""
-        count = self.value(now_ns) if self._latched is None else self._latched
-        if self._access == 1:
-            self._latched = None
+        count = self.value(now_ns) if self.latched is None else self.latched
+        if self.access == 1:
+            self.latched = None
             return count & 0xFF
-        if self._access == 2:
-            self._latched = None
+        if self.access == 2:
+            self.latched = None
             return count >> 8
-        high, self._read_high = self._read_high, not self._read_high
+        high, self.read_high = self.read_high, not self.read_high
         if high:
-            self._latched = None
+            self.latched = None
             return count >> 8
         return count & 0xFF
 
@@ -214,12 +231,14 @@ class PitChannel:
 class Pit:
     """The 8254 and port 61h."""
 
+    SAVED: ClassVar[Saved] = {"next_irq_ns": (0, NEVER_NS), "gate": (0, 0x0F), "refresh": (0, 0x10)}
+
     def __init__(self, bus: Bus, pic: Pic, clock: Clock) -> None:
         self._pic, self._clock = pic, clock
         self.channels = [PitChannel() for _ in range(3)]
         self.next_irq_ns = self.channels[0].period_ns
-        self._gate = 0
-        self._refresh = 0
+        self.gate = 0
+        self.refresh = 0
         for number in range(3):
             bus.byte_in[0x40 + number] = partial(self._read, number)
             bus.byte_out[0x40 + number] = partial(self._write, number)
@@ -234,7 +253,7 @@ class Pit:
         self._pic.raise_irq(0)
         channel = self.channels[0]
         if channel.mode not in (2, 3):
-            self.next_irq_ns = 1 << 62
+            self.next_irq_ns = NEVER_NS
             return
         self.next_irq_ns += max(channel.period_ns, 1000)
         if self.next_irq_ns < now_ns - LATE_NS:
@@ -264,11 +283,11 @@ class Pit:
         self._clock.polled()
         # Bit 4 toggles with every memory refresh, 15 us; bit 5 is the speaker's counter.
         now = self._clock.now_ns()
-        self._refresh ^= 0x10
-        return self._gate & 0x0F | self._refresh | self.channels[2].output(now) << 5
+        self.refresh ^= 0x10
+        return self.gate & 0x0F | self.refresh | self.channels[2].output(now) << 5
 
     def _write_gate(self, value: int) -> None:
-        self._gate = value & 0x0F
+        self.gate = value & 0x0F
 
 
 class I8042:
@@ -278,20 +297,24 @@ class I8042:
     TYPEMATIC_PERIOD_NS = 91_700_000  # 10.9 characters a second
     #: The keyboard forgets what comes while its buffer is full; 16 bytes in the real one.
     BUFFER_BYTES = 256
+    SAVED: ClassVar[Saved] = {
+        "output": (0, 0xFF), "full": (0, 1), "command": (0, 0xFF), "config": (0, 0xFF),
+        "enabled": (0, 1), "expect_keyboard": (0, 0xFF), "repeat_ns": (0, NEVER_NS),
+        "next_byte_ns": (0, NEVER_NS),
+    }  # fmt: skip
 
     def __init__(self, bus: Bus, pic: Pic, clock: Clock, keys: Keys) -> None:
         self._pic, self._clock, self._keys = pic, clock, keys
-        self._buffer: deque[int] = deque()
-        self._output = 0
+        self.buffer: deque[int] = deque()
+        self.output = 0
         self.full = False
-        self._command = 0
-        self._config = 0x45  # IRQ 1, system flag, translation to set 1
-        self._enabled = True
-        self._expect_keyboard = 0
-        self._held: tuple[str, bytes] | None = None
-        self._repeat_ns = 1 << 62
-        self._shift_made = False
-        self._next_byte_ns = 0
+        self.command = 0
+        self.config = 0x45  # IRQ 1, system flag, translation to set 1
+        self.enabled = True
+        self.expect_keyboard = 0
+        self.held: tuple[str, bytes] | None = None
+        self.repeat_ns = NEVER_NS
+        self.next_byte_ns = 0
         bus.byte_in[0x60] = self.read_data
         bus.byte_out[0x60] = self._write_data
         bus.byte_in[0x64] = self._read_status
@@ -301,84 +324,84 @@ class I8042:
 
     def advance(self, now_ns: int) -> None:
         """Take keys from the host, repeat a held one, hand the next byte to the CPU."""
-        key = self._keys.get() if len(self._buffer) < self.BUFFER_BYTES - 16 else None
+        key = self._keys.get() if len(self.buffer) < self.BUFFER_BYTES - 16 else None
         while key is not None:
             codes = scancodes.of_key(key, shift=self._keys.is_down("shift"))
-            self._buffer.extend(codes)
+            self.buffer.extend(codes)
             if key.pressed and codes:
-                self._held = (key.name, codes)
-                self._repeat_ns = now_ns + self.TYPEMATIC_DELAY_NS
-            elif self._held is not None and self._held[0] == key.name:
-                self._held = None
-            key = self._keys.get() if len(self._buffer) < self.BUFFER_BYTES - 16 else None
-        if self._held is not None and now_ns >= self._repeat_ns:
-            self._repeat_ns = now_ns + self.TYPEMATIC_PERIOD_NS
-            if not self._buffer:
-                self._buffer.extend(self._held[1])
-        if self._buffer and not self.full and self._enabled and now_ns >= self._next_byte_ns:
-            self._deliver(self._buffer.popleft())
+                self.held = (key.name, codes)
+                self.repeat_ns = now_ns + self.TYPEMATIC_DELAY_NS
+            elif self.held is not None and self.held[0] == key.name:
+                self.held = None
+            key = self._keys.get() if len(self.buffer) < self.BUFFER_BYTES - 16 else None
+        if self.held is not None and now_ns >= self.repeat_ns:
+            self.repeat_ns = now_ns + self.TYPEMATIC_PERIOD_NS
+            if not self.buffer:
+                self.buffer.extend(self.held[1])
+        if self.buffer and not self.full and self.enabled and now_ns >= self.next_byte_ns:
+            self._deliver(self.buffer.popleft())
 
     def due_ns(self, now_ns: int) -> int:
         """When `advance` has something to do next, if no key comes."""
-        if self._buffer and not self.full and self._enabled:
-            return max(self._next_byte_ns, now_ns)
-        return self._repeat_ns if self._held is not None else 1 << 62
+        if self.buffer and not self.full and self.enabled:
+            return max(self.next_byte_ns, now_ns)
+        return self.repeat_ns if self.held is not None else NEVER_NS
 
     def _deliver(self, byte: int) -> None:
-        self._output = byte
+        self.output = byte
         self.full = True
-        if self._config & 1:
+        if self.config & 1:
             self._pic.raise_irq(1)
 
     def read_data(self) -> int:
         """Port 60h."""
         self.full = False
         # Bytes come over a serial line, about 1 ms each: a handler sees one at a time.
-        self._next_byte_ns = self._clock.now_ns() + 1_000_000
-        return self._output
+        self.next_byte_ns = self._clock.now_ns() + 1_000_000
+        return self.output
 
     def _read_status(self) -> int:
         self._clock.polled()
         return 0x1C | self.full
 
     def _write_command(self, value: int) -> None:
-        self._command = 0
+        self.command = 0
         if value == 0x20:
-            self._output, self.full = self._config, True
+            self.output, self.full = self.config, True
         elif value == 0xAA:
-            self._output, self.full = 0x55, True
+            self.output, self.full = 0x55, True
         elif value == 0xAB:
-            self._output, self.full = 0x00, True
+            self.output, self.full = 0x00, True
         elif value in (0xAD, 0xAE):
-            self._enabled = value == 0xAE
+            self.enabled = value == 0xAE
         elif value == 0xD0:
-            self._output, self.full = 0x03, True
+            self.output, self.full = 0x03, True
         elif value in (0x60, 0xD1, 0xD2):
-            self._command = value
+            self.command = value
         elif value == 0xFE:
             raise GuestFault("the guest pulled the CPU's reset line (port 64h)")
 
     def _write_data(self, value: int) -> None:
-        command, self._command = self._command, 0
+        command, self.command = self.command, 0
         if command == 0x60:
-            self._config = value
+            self.config = value
         elif command == 0xD2:
             self._deliver(value)
         elif command == 0xD1:
             if not value & 1:
                 raise GuestFault("the guest pulled the CPU's reset line (port 64h)")
-        elif self._expect_keyboard:  # the argument of EDh (lamps), F0h (set), F3h (rate)
-            self._expect_keyboard = 0
-            self._buffer.append(0xFA)
+        elif self.expect_keyboard:  # the argument of EDh (lamps), F0h (set), F3h (rate)
+            self.expect_keyboard = 0
+            self.buffer.append(0xFA)
         else:
             self._keyboard_command(value)
 
     def _keyboard_command(self, value: int) -> None:
         answers = {0xEE: b"\xee", 0xF2: b"\xfa\xab\x41", 0xFF: b"\xfa\xaa"}
         if value in (0xED, 0xF0, 0xF3):
-            self._expect_keyboard = value
-        if len(self._buffer) < self.BUFFER_BYTES:
-            self._buffer.extend(answers.get(value, b"\xfa"))
+            self.expect_keyboard = value
+        if len(self.buffer) < self.BUFFER_BYTES:
+            self.buffer.extend(answers.get(value, b"\xfa"))
 
     def _write_port_92(self, value: int) -> None:
         if value & 1:
@@ -388,9 +411,11 @@ class I8042:
 class Cmos:
     """The battery-backed clock and its RAM (ports 70h, 71h)."""
 
+    SAVED: ClassVar[Saved] = {"index": (0, 0x7F)}
+
     def __init__(self, bus: Bus, clock: Clock, ram_bytes: int, *, floppy: bool = True) -> None:
         self._clock = clock
-        self._index = 0
+        self.index = 0
         self.ram = bytearray(128)
         extended_kib = min((ram_bytes >> 10) - 1024, 0xFFFF)
         self.ram[0x0B] = 0x02  # 24 hours, BCD
@@ -407,7 +432,7 @@ class Cmos:
         bus.byte_out[0x71] = self._write
 
     def _select(self, value: int) -> None:
-        self._index = value & 0x7F
+        self.index = value & 0x7F
 
     def _read(self) -> int:
         now = self._clock.time_of_day()
@@ -416,18 +441,18 @@ class Cmos:
             0x06: (now.tm_wday + 1) % 7 + 1, 0x07: now.tm_mday, 0x08: now.tm_mon,
             0x09: now.tm_year % 100, 0x32: now.tm_year // 100,
         }  # fmt: skip
-        value = fields.get(self._index)
+        value = fields.get(self.index)
         if value is None:
-            if self._index == 0x0A:
+            if self.index == 0x0A:
                 self._clock.polled()
                 return 0x26
-            return self.ram[self._index]
+            return self.ram[self.index]
         return value if self.ram[0x0B] & 4 else bcd(value)
 
     def _write(self, value: int) -> None:
         # The clock itself cannot be set: it is the host's, or virtual.
-        if self._index >= 0x0E or self._index in (0x0A, 0x0B):
-            self.ram[self._index] = value
+        if self.index >= 0x0E or self.index in (0x0A, 0x0B):
+            self.ram[self.index] = value
 
 
 def bcd(value: int) -> int:

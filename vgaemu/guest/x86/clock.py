@@ -40,6 +40,10 @@ class Clock(ABC):
     def now_ns(self) -> int:
         """Nanoseconds since power on."""
 
+    @abstractmethod
+    def set_ns(self, ns: int) -> None:
+        """Go on from a saved time; the guest stands still."""
+
     def ran(self, instructions: int) -> None:  # noqa: B027  # a default
         """The CPU executed so many."""
 
@@ -74,6 +78,10 @@ class StepClock(Clock):
     def now_ns(self) -> int:
         """Nanoseconds since power on."""
         return self.ns
+
+    def set_ns(self, ns: int) -> None:
+        """Go on from there."""
+        self.ns = ns
 
     def ran(self, instructions: int) -> None:
         """`INSTRUCTION_NS` each."""
@@ -122,6 +130,10 @@ class WallClock(Clock):
             return self._passed
         return self._passed + int((time.perf_counter_ns() - since) * self._speed)
 
+    def set_ns(self, ns: int) -> None:
+        """Go on from there, at the next start."""
+        self._passed, self._since = ns, None
+
     def start(self) -> None:
         """Go on."""
         if self._since is None:
@@ -153,6 +165,7 @@ class GuestBeam(Beam):
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.keeps_wall_time = isinstance(clock, WallClock)
 
     def now_ns(self) -> float:
         """Guest nanoseconds."""

@@ -7,7 +7,11 @@ everything else through the `Bus`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +26,31 @@ REGISTERS = (*GENERAL, "eip", "eflags", *SEGMENTS, "cr0")
 CARRY, ZERO, TRAP, INTERRUPT = 0x0001, 0x0040, 0x0100, 0x0200
 #: CR0 bit 0: protected mode.
 PROTECTED = 1
+
+Array: TypeAlias = NDArray[Any]
+#: A saved CPU, the same for all: array -> type and shape. A CPU may add arrays of its own.
+CPU_ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
+    # RAX, RBX, RCX, RDX, RSI, RDI, RSP, RBP, R8 to R15, RIP, RFLAGS.
+    "cpu.general": ("u8", (18,)),
+    # CS, DS, ES, FS, GS, SS, TR, LDT: selector, base, limit, attributes as in a descriptor: type,
+    # S, DPL and P in bits 0-7, AVL, L, D and G in bits 12-15; bit 16: not usable.
+    "cpu.segments": ("u8", (8, 4)),
+    # GDT, IDT: base, limit.
+    "cpu.tables": ("u8", (2, 2)),
+    # CR0, CR2, CR3, CR4, CR8, EFER, APIC base.
+    "cpu.control": ("u8", (7,)),
+    # ST(0) to ST(7), 10 bytes each and 6 unused; FCW, FSW, FTW (a bit a register), MXCSR.
+    "cpu.fpu": ("u1", (8, 16)),
+    "cpu.fpu_control": ("u4", (4,)),
+    "cpu.xmm": ("u1", (16, 16)),
+    # Vector of an interrupt that was raised and not taken yet, or -1; whether a HLT stopped it.
+    "cpu.pending": ("i4", ()),
+    "cpu.halted": ("u1", ()),
+}
+SAVED_SEGMENTS = ("cs", "ds", "es", "fs", "gs", "ss")
+#: Attributes of a segment in real mode, of CS and of the others; of a segment that is not there.
+REAL_CODE, REAL_DATA, UNUSABLE = 0x9B, 0x93, 1 << 16
+REAL_LIMIT = 0xFFFF
 
 
 class GuestFault(Exception):
@@ -58,6 +87,8 @@ class Cpu(ABC):
     name: str
     #: Interrupt controllers and timer come with it; it takes interrupts by itself.
     has_own_timer = False
+    #: Linear address and size of the basic blocks executed last, if they are traced.
+    blocks: deque[tuple[int, int]] | None = None
     #: Stopped by a HLT until the next interrupt.
     halted = False
 
@@ -105,6 +136,18 @@ class Cpu(ABC):
         Args:
             keeper_harvest: Snapshot, clear and protect in the slot's own log.
         """
+
+    @abstractmethod
+    def arrays(self) -> dict[str, Array]:
+        """`CPU_ARRAYS`, and what else this CPU needs to go on; between slices."""
+
+    @abstractmethod
+    def refusal(self, arrays: Mapping[str, Array]) -> str | None:
+        """Why `put_arrays` cannot take `CPU_ARRAYS` of the right types, and RAM, or None."""
+
+    @abstractmethod
+    def put_arrays(self, arrays: Mapping[str, Array]) -> None:
+        """Go on from a saved CPU; RAM has been replaced before."""
 
     def stop(self) -> None:  # noqa: B027  # a default
         """End `run` soon; any thread may ask."""

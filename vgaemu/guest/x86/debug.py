@@ -1,6 +1,9 @@
 """What is left when a guest fails: registers, code, the last instructions; and a trace of ports.
 
-The last instructions are decoded with capstone where it is installed; else their bytes are shown.
+The code around CS:IP is what lies there; what was executed is known only when it was traced. A
+trace of basic blocks costs a call into Python each, so it is an option: a run in step repeats to
+the bit, and comes to the same fault with it. Code that has been overwritten since is shown as it is
+now. Instructions are decoded with capstone where it is installed; else their bytes are shown.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 #: A trace ends after this many lines; a guest may poll for ever.
 MAX_TRACE_LINES = 2_000_000
 BYTES_BEFORE, BYTES_AFTER = 16, 16
+#: Instructions of a trace that a report shows.
+TRACED = 24
 
 
 class PortTrace:
@@ -80,7 +85,31 @@ def fault_report(pc: Pc, values: dict[str, int] | None = None) -> str:
         stack = (values["ss"] << 4) + (values["esp"] & 0xFFFF)
         lines.append("stack: " + pc.bus.read(stack, 16).hex(" ", 2))
     lines += code_lines(cpu.bus, values)
+    if cpu.blocks is not None:
+        lines += executed_lines(
+            cpu.bus, list(cpu.blocks), protected=bool(values["cr0"] & PROTECTED)
+        )
+    elif cpu.name == "unicorn" and not pc.free:
+        lines.append("what was executed before: run it again with --trace-code")
     return "\n".join(lines)
+
+
+def executed_lines(bus: Bus, blocks: list[tuple[int, int]], *, protected: bool) -> list[str]:
+    """The last instructions of basic blocks, in the order of their execution."""
+    try:
+        import capstone
+    except ImportError:
+        return ["executed, by basic blocks, last last; linear addresses:"] + [
+            f"  {at:08x}  {bus.read(at, size).hex(' ')}" for at, size in blocks[-TRACED // 4 :]
+        ]
+    bits = capstone.CS_MODE_32 if protected else capstone.CS_MODE_16
+    decoder = capstone.Cs(capstone.CS_ARCH_X86, bits)
+    found = [
+        f"  {instruction.address:08x}  {instruction.mnemonic} {instruction.op_str}".rstrip()
+        for at, size in blocks
+        for instruction in decoder.disasm(bus.read(at, size), at)
+    ]
+    return ["executed, by whole basic blocks, last last; linear addresses:", *found[-TRACED:]]
 
 
 def code_lines(bus: Bus, values: dict[str, int]) -> list[str]:

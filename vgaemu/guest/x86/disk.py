@@ -9,8 +9,9 @@ Source: IBM AT BIOS reference; the EDD 1.1 specification.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from vgaemu.guest.x86.chips import Saved
 from vgaemu.guest.x86.images import SECTOR, DiskImage
 from vgaemu.guest.x86.rom import DISKETTE_TABLE, ROM_SEGMENT, Service
 
@@ -25,10 +26,12 @@ DRIVE_TYPES = {720: 1, 2400: 2, 1440: 3, 2880: 4, 5760: 6}
 class DiskBios:
     """INT 13h."""
 
+    SAVED: ClassVar[Saved] = {"status": (0, 0xFF)}
+
     def __init__(self, pc: Pc) -> None:
         self._pc, self._bus, self._cpu = pc, pc.bus, pc.cpu
         self.image: DiskImage | None = pc.image if isinstance(pc.image, DiskImage) else None
-        self._status = OK
+        self.status = OK
         self._calls: dict[int, Service] = {
             0x00: lambda: self._done(OK),
             0x01: self._last_status,
@@ -86,13 +89,13 @@ class DiskBios:
             call()
 
     def _done(self, status: int) -> None:
-        self._status = status
+        self.status = status
         self._cpu.ah = status
         self._bus.write8(0x441, status)
         self._pc.bios.carry(status != OK)
 
     def _last_status(self) -> None:
-        self._done(self._status)
+        self._done(self.status)
 
     def _place(self) -> tuple[DiskImage, int, int] | None:
         """Image, first sector and count of a CHS call; None if they do not exist."""

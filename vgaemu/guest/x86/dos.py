@@ -17,8 +17,9 @@ import os
 import stat
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
 
+from vgaemu.guest.x86.chips import Saved
 from vgaemu.guest.x86.cpu import CARRY, INTERRUPT, ZERO
 from vgaemu.guest.x86.images import ComProgram, ImageError
 from vgaemu.guest.x86.rom import WAIT, Service
@@ -42,7 +43,18 @@ CTRL_C, ESCAPE, BACKSPACE, RETURN, LINE_FEED, TAB = 3, 27, 8, 13, 10, 9
 
 #: Codes above 7Fh in names, as code page 437 has them.
 Handle: TypeAlias = int
-NamedFile: TypeAlias = tuple[str, os.stat_result]
+#: Name and size.
+NamedFile: TypeAlias = tuple[str, int]
+
+
+class OpenFile(NamedTuple):
+    """What a handle stands for."""
+
+    fd: int
+    #: Below the program's folder, as the host spells it, with slashes.
+    name: str
+    #: O_RDONLY, O_WRONLY or O_RDWR.
+    access: int
 
 
 class DosError(Exception):
@@ -58,7 +70,7 @@ class DosFiles:
 
     def __init__(self, root: Path | None) -> None:
         self._root = None if root is None else root.resolve()
-        self._written = 0
+        self.written = 0
 
     def resolve(self, name: str, *, must_exist: bool = True) -> Path:
         """A host path inside the folder.
@@ -90,15 +102,15 @@ class DosFiles:
             path = real
         return path
 
-    def open(self, name: str, flags: int, *, create: bool = False) -> int:
-        """A host file descriptor of an ordinary file.
+    def open(self, name: str, access: int, *, create: bool = False) -> OpenFile:
+        """Open an ordinary file.
 
         Raises:
             DosError: It cannot be opened.
         """
         path = self.resolve(name, must_exist=not create)
         # Neither follow a link that has just appeared, nor wait for a pipe.
-        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        flags = access | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         try:
             if path.exists() and not path.is_file():
@@ -113,16 +125,17 @@ class DosFiles:
             raise DosError(DENIED)
         if create:
             os.ftruncate(fd, 0)
-        return fd
+        assert self._root is not None
+        return OpenFile(fd, path.relative_to(self._root).as_posix(), access)
 
     def write(self, fd: int, data: bytes) -> int:
         """Write, as far as there is room."""
-        data = data[: MAX_WRITTEN - self._written]
+        data = data[: MAX_WRITTEN - self.written]
         try:
             count = os.write(fd, data) if data else 0
         except OSError:
             raise DosError(DENIED) from None
-        self._written += count
+        self.written += count
         return count
 
     def seek(self, fd: int, offset: int, whence: int) -> int:
@@ -153,7 +166,7 @@ class DosFiles:
                 and entry.is_file(follow_symlinks=False)
                 and fnmatchcase(name, wanted)
             ):
-                found.append((name, entry.stat(follow_symlinks=False)))
+                found.append((name, entry.stat(follow_symlinks=False).st_size))
         return found
 
 
@@ -176,6 +189,8 @@ def _is_short(name: str) -> bool:
 class Dos:
     """One program and its DOS."""
 
+    SAVED: ClassVar[Saved] = {"dta": (0, 0x10FFEF), "pending_scancode": (-1, 0xFF)}
+
     def __init__(self, pc: Pc, program: ComProgram, root: Path | None) -> None:
         """Load the program and take the vectors.
 
@@ -183,14 +198,14 @@ class Dos:
             ImageError: The arguments are longer than a command line.
         """
         self._pc, self._bus, self._cpu = pc, pc.bus, pc.cpu
-        self._files = DosFiles(root)
-        self._handles: dict[Handle, int] = {}
-        self._dta = (PREFIX << 4) + 0x80
-        self._pending_scancode: int | None = None
-        self._line = bytearray()
-        self._found: list[NamedFile] = []
+        self.files = DosFiles(root)
+        self.handles: dict[Handle, OpenFile] = {}
+        self.dta = (PREFIX << 4) + 0x80
+        self.pending_scancode: int | None = None
+        self.line = bytearray()
+        self.found: list[NamedFile] = []
         #: Memory blocks: first paragraph -> paragraphs.
-        self._blocks = {PREFIX: TOP - PREFIX}
+        self.blocks = {PREFIX: TOP - PREFIX}
         pc.bios.services |= {
             0x20: self._terminate, 0x21: self._service, 0x27: self._terminate,
             0x29: lambda: self._type(self._cpu.al), 0x33: self._no_mouse,
@@ -283,9 +298,9 @@ class Dos:
 
     def close(self) -> None:
         """Close the program's files."""
-        for fd in self._handles.values():
-            os.close(fd)
-        self._handles.clear()
+        for file in self.handles.values():
+            os.close(file.fd)
+        self.handles.clear()
 
     # --- calling ------------------------------------------------------------------------------
 
@@ -361,14 +376,14 @@ class Dos:
 
     def _next_key(self) -> int | None:
         """The next character: for keys without one, 0 and then the scancode."""
-        if self._pending_scancode is not None:
-            code, self._pending_scancode = self._pending_scancode, None
+        if self.pending_scancode is not None:
+            code, self.pending_scancode = self.pending_scancode, None
             return code
         word = self._pc.bios.take_key()
         if word is None:
             return None
         if word & 0xFF in (0, 0xE0) and word >> 8:
-            self._pending_scancode = word >> 8
+            self.pending_scancode = word >> 8
             return 0
         return word & 0xFF
 
@@ -396,7 +411,7 @@ class Dos:
 
     def _key_status(self) -> None:
         self._pc.clock.polled()
-        waiting = self._pending_scancode is not None or self._pc.bios.peek_key() is not None
+        waiting = self.pending_scancode is not None or self._pc.bios.peek_key() is not None
         self._cpu.al = 0xFF if waiting else 0
 
     def _flush_and_read(self) -> bool | None:
@@ -418,7 +433,7 @@ class Dos:
             if code == 0:
                 self._next_key()
             elif code == RETURN:
-                line, self._line = bytes(self._line), bytearray()
+                line, self.line = bytes(self.line), bytearray()
                 self._bus.write(buffer + 1, bytes((len(line),)) + line + b"\r")
                 self._type(RETURN)
                 return None
@@ -426,23 +441,23 @@ class Dos:
                 self._type_all(b"^C\r\n")
                 return self._terminate()
             elif code == BACKSPACE:
-                if self._line:
-                    self._line.pop()
+                if self.line:
+                    self.line.pop()
                     self._type_all(b"\b \b")
-            elif len(self._line) < room:
-                self._line.append(code)
+            elif len(self.line) < room:
+                self.line.append(code)
                 self._type(code)
         return WAIT
 
     # --- small ones -----------------------------------------------------------------------------
 
     def _set_dta(self) -> None:
-        self._dta = self._at_ds_dx()
+        self.dta = self._at_ds_dx()
 
     def _get_dta(self) -> None:
         cpu = self._cpu
-        cpu.set("es", self._dta >> 4)
-        cpu.bx = self._dta & 0xF
+        cpu.set("es", self.dta >> 4)
+        cpu.bx = self.dta & 0xF
 
     def _set_vector(self) -> None:
         self._pc.bios.set_vector(self._cpu.al, self._cpu.dx, self._cpu.ds)
@@ -497,16 +512,16 @@ class Dos:
 
     def _room_behind(self, start: int) -> int:
         """Paragraphs from a block's start to the next block."""
-        return min((other for other in self._blocks if other > start), default=TOP) - start
+        return min((other for other in self.blocks if other > start), default=TOP) - start
 
     def _allocate(self) -> None:
         cpu, wanted = self._cpu, self._cpu.bx
         largest = 0
         # Between two blocks one paragraph is DOS's own.
-        for start in sorted(start + size for start, size in self._blocks.items()) or [PREFIX]:
-            free = self._room_behind(start) - 1 if start not in self._blocks else 0
+        for start in sorted(start + size for start, size in self.blocks.items()) or [PREFIX]:
+            free = self._room_behind(start) - 1 if start not in self.blocks else 0
             if wanted and wanted <= free:
-                self._blocks[start + 1] = wanted
+                self.blocks[start + 1] = wanted
                 self._set_ax(start + 1)
                 return
             largest = max(largest, free)
@@ -514,39 +529,37 @@ class Dos:
         raise DosError(NO_MEMORY)
 
     def _free(self) -> None:
-        if self._blocks.pop(self._cpu.es, None) is None:
+        if self.blocks.pop(self._cpu.es, None) is None:
             raise DosError(BAD_BLOCK)
         self._worked()
 
     def _resize(self) -> None:
         cpu, start = self._cpu, self._cpu.es
-        if start not in self._blocks:
+        if start not in self.blocks:
             raise DosError(BAD_BLOCK)
         if cpu.bx > self._room_behind(start):
             cpu.bx = self._room_behind(start)
             raise DosError(NO_MEMORY)
-        self._blocks[start] = cpu.bx
+        self.blocks[start] = cpu.bx
         self._worked()
 
     # --- files ------------------------------------------------------------------------------------
 
     def _new_handle(self) -> Handle:
         for handle in range(CONSOLE_HANDLES, MAX_HANDLES):
-            if handle not in self._handles:
+            if handle not in self.handles:
                 return handle
         raise DosError(TOO_MANY)
 
     def _fd(self) -> int:
-        fd = self._handles.get(self._cpu.bx)
-        if fd is None:
+        file = self.handles.get(self._cpu.bx)
+        if file is None:
             raise DosError(BAD_HANDLE)
-        return fd
+        return file.fd
 
     def _create(self) -> None:
         handle = self._new_handle()
-        self._handles[handle] = self._files.open(
-            self._name(self._at_ds_dx()), os.O_RDWR, create=True
-        )
+        self.handles[handle] = self.files.open(self._name(self._at_ds_dx()), os.O_RDWR, create=True)
         self._set_ax(handle)
 
     def _open(self) -> None:
@@ -558,13 +571,13 @@ class Dos:
         if name.upper() in ("CON", "NUL"):
             self._set_ax(1)
             return
-        self._handles[handle] = self._files.open(name, flags)
+        self.handles[handle] = self.files.open(name, flags)
         self._set_ax(handle)
 
     def _close(self) -> None:
         if self._cpu.bx >= CONSOLE_HANDLES:
             os.close(self._fd())
-            del self._handles[self._cpu.bx]
+            del self.handles[self._cpu.bx]
         self._worked()
 
     def _read(self) -> bool | None:
@@ -582,17 +595,17 @@ class Dos:
     def _read_console(self, at: int, count: int) -> bool | None:
         while (code := self._next_key()) is not None:
             if code == RETURN:
-                line, self._line = bytes(self._line) + b"\r\n", bytearray()
+                line, self.line = bytes(self.line) + b"\r\n", bytearray()
                 self._type_all(b"\r\n")
                 self._bus.write(at, line[:count])
                 self._set_ax(min(len(line), count))
                 return None
             if code == BACKSPACE:
-                if self._line:
-                    self._line.pop()
+                if self.line:
+                    self.line.pop()
                     self._type_all(b"\b \b")
-            elif code and len(self._line) < 126:
-                self._line.append(code)
+            elif code and len(self.line) < 126:
+                self.line.append(code)
                 self._type(code)
         return WAIT
 
@@ -611,7 +624,7 @@ class Dos:
                 raise DosError(DENIED) from None
             self._set_ax(0)
             return
-        self._set_ax(self._files.write(fd, data))
+        self._set_ax(self.files.write(fd, data))
 
     def _seek(self) -> None:
         cpu = self._cpu
@@ -620,14 +633,14 @@ class Dos:
         offset = cpu.cx << 16 | cpu.dx
         if cpu.al:
             offset -= (offset & 0x8000_0000) << 1
-        place = self._files.seek(self._fd(), offset, cpu.al)
+        place = self.files.seek(self._fd(), offset, cpu.al)
         cpu.dx = place >> 16
         self._set_ax(place & 0xFFFF)
 
     def _attributes(self) -> None:
         if self._cpu.al != 0:
             raise DosError(DENIED)
-        path = self._files.resolve(self._name(self._at_ds_dx()))
+        path = self.files.resolve(self._name(self._at_ds_dx()))
         self._cpu.cx = 0x10 if path.is_dir() else 0x20
         self._worked()
 
@@ -643,20 +656,20 @@ class Dos:
         self._worked()
 
     def _find_first(self) -> None:
-        self._found = self._files.listing(self._name(self._at_ds_dx()))
-        if not self._found:
+        self.found = self.files.listing(self._name(self._at_ds_dx()))
+        if not self.found:
             raise DosError(NO_FILE)
         self._find_next()
 
     def _find_next(self) -> None:
-        if not self._found:
+        if not self.found:
             raise DosError(NO_MORE_FILES)
-        name, status = self._found.pop(0)
+        name, size = self.found.pop(0)
         entry = bytearray(43)
         entry[0x15] = 0x20
-        entry[0x1A:0x1E] = min(status.st_size, 0xFFFFFFFF).to_bytes(4, "little")
+        entry[0x1A:0x1E] = min(size, 0xFFFFFFFF).to_bytes(4, "little")
         entry[0x1E : 0x1E + len(name)] = name.encode("ascii")
-        self._bus.write(self._dta, bytes(entry))
+        self._bus.write(self.dta, bytes(entry))
         self._set_ax(0)
 
     def _file_time(self) -> None:

@@ -1,12 +1,14 @@
 """What can be run: boot sectors, floppy and hard disk images, .COM programs; read and checked.
 
-Emulated: floppies of 160 KB to 2.88 MB by their size, hard disks by their partition table. A
-smaller image is a floppy with nothing behind it. Not emulated: .EXE programs, compressed or qcow
+Emulated: floppies of 160 KB to 2.88 MB by their size, hard disks by their partition table; so what
+has no floppy's size and a table of partitions that lie in it is a hard disk. Other smaller images
+are floppies with nothing behind them. Not emulated: .EXE programs, compressed or qcow
 images.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +51,15 @@ class DiskImage:
     is_hard_disk: bool
     #: Writes reach the file, too.
     writable: bool = False
+    #: Sectors that were written to a copy -> what the file has there.
+    originals: dict[int, bytes] = field(default_factory=dict)
+    _digest: bytes | None = None
+
+    def digest(self) -> bytes:
+        """SHA-256 of the file: as it was opened, or as it was written to."""
+        if self._digest is None:
+            self._digest = hashlib.sha256(self.data).digest()
+        return self._digest
 
     @property
     def total(self) -> int:
@@ -63,6 +74,13 @@ class DiskImage:
     def write(self, first: int, data: bytes) -> None:
         """Write sectors: to the copy in memory, and to the file if it was opened for that."""
         at = first * SECTOR
+        if self.writable:
+            self._digest = None
+        else:
+            self.digest()
+            for sector in range(first, first + -(-len(data) // SECTOR)):
+                if sector not in self.originals:
+                    self.originals[sector] = self.read(sector, 1)
         if len(self.data) < at + len(data):
             self.data.extend(bytes(at + len(data) - len(self.data)))
         self.data[at : at + len(data)] = data
@@ -74,6 +92,12 @@ class DiskImage:
                 file.seek(at)
                 file.write(data)
 
+    def undo_writes(self) -> None:
+        """Make the copy what the file is."""
+        for sector, data in self.originals.items():
+            self.data[sector * SECTOR : (sector + 1) * SECTOR] = data
+        self.originals.clear()
+
 
 @dataclass
 class ComProgram:
@@ -82,6 +106,10 @@ class ComProgram:
     path: Path
     data: bytes
     args: list[str] = field(default_factory=list)
+
+    def digest(self) -> bytes:
+        """SHA-256 of the file."""
+        return hashlib.sha256(self.data).digest()
 
 
 def load_image(
@@ -136,7 +164,8 @@ def _disk(path: Path, data: bytes, *, force: bool, writable: bool) -> DiskImage:
         except OSError as error:
             raise ImageError(f"{path}: --writable: {error.strerror}") from None
     total = -(-len(data) // SECTOR)
-    if len(data) <= MAX_FLOPPY:
+    partitioned_disk = total not in FLOPPIES and _partitions_fit(data, total)
+    if len(data) <= MAX_FLOPPY and not partitioned_disk:
         # The smallest usual floppy that holds it, but a lone boot sector is on 1.44 MB.
         shape = FLOPPIES.get(total)
         if shape is None:
@@ -153,6 +182,14 @@ def _disk(path: Path, data: bytes, *, force: bool, writable: bool) -> DiskImage:
     return DiskImage(
         path, bytearray(data), cylinders, heads, sectors, is_hard_disk=True, writable=writable
     )
+
+
+def _partitions_fit(data: bytes, total: int) -> bool:
+    """Whether there are partitions, and all lie inside the image."""
+    entries = [data[at : at + 16] for at in range(446, 510, 16)]
+    places = [(entry[8:12], entry[12:16]) for entry in entries if any(entry)]
+    ends = [sum(int.from_bytes(word, "little") for word in place) for place in places]
+    return len(data) >= SECTOR and _has_partitions(data) and all(0 < end <= total for end in ends)
 
 
 def _has_partitions(data: bytes) -> bool:

@@ -20,7 +20,7 @@ import signal
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import numpy as np
@@ -29,7 +29,9 @@ from numpy.typing import NDArray
 from vgaemu.guest.x86.bus import ROM_END, ROM_START, VGA_END, VGA_START, Bus
 from vgaemu.guest.x86.chips import Pic
 from vgaemu.guest.x86.clock import Clock
-from vgaemu.guest.x86.cpu import SEGMENTS, Cpu, CpuError, GuestFault
+from vgaemu.guest.x86.cpu import SEGMENTS, Array, Cpu, CpuError, GuestFault
+from vgaemu.guest.x86.kvm_iret import return_from_interrupt
+from vgaemu.guest.x86.kvm_state import VcpuState
 from vgaemu.memslot import kvm_ioctl as kvm
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog, word_count
 from vgaemu.vga.device import LFB_GPA
@@ -100,6 +102,7 @@ class KvmCpu(Cpu):
             self._lfb_log = kvm.DirtyLogReader(self.vm, LFB, vga.slot.npages)
         self.vm.coalesce_mmio(VGA_START, VGA_END - VGA_START)
         self._vcpu, self._run = self.vm.create_vcpu()
+        self._state = VcpuState(self.vm, self._vcpu, self._run, with_chips=pic is not None)
         page = self.vm.extension(kvm.KVM_CAP_COALESCED_MMIO)
         self._ring = page * PAGE_SIZE if page > 0 else None
         self._read_all_registers()
@@ -250,6 +253,8 @@ class KvmCpu(Cpu):
         if reason == kvm.KVM_EXIT_SHUTDOWN:
             raise GuestFault(f"triple fault {where}")
         if reason == kvm.KVM_EXIT_INTERNAL_ERROR:
+            if return_from_interrupt(run, self.bus):
+                return False
             raise GuestFault(f"KVM cannot execute the instruction {where}")
         raise GuestFault(f"KVM exit {reason} {where}")
 
@@ -370,6 +375,21 @@ class KvmCpu(Cpu):
                     self._window[2] >> PAGE_SHIFT
                 )
         return log | _log_of(pages, log.npages) if pages else log
+
+    def arrays(self) -> dict[str, Array]:
+        """`CPU_ARRAYS`, and what is KVM's own."""
+        arrays = self._state.arrays()
+        arrays["cpu.halted"][...] = self.halted
+        return arrays
+
+    def refusal(self, arrays: Mapping[str, Array]) -> str | None:
+        """Why the kernel would not go on from a state, or None."""
+        return self._state.refusal(arrays)
+
+    def put_arrays(self, arrays: Mapping[str, Array]) -> None:
+        """Go on from a saved CPU."""
+        self._state.put(arrays)
+        self.halted = bool(arrays["cpu.halted"])
 
     def close(self) -> None:
         """Destroy the VM; its thread is no longer in it."""

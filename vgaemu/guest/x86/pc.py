@@ -8,7 +8,7 @@ at the clock, interrupts are taken and the dirty log of pages that the CPU has o
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -19,9 +19,9 @@ from vgaemu.guest.keys import Keys
 from vgaemu.guest.workload import Guest
 from vgaemu.guest.x86.bios import Bios
 from vgaemu.guest.x86.bus import Bus
-from vgaemu.guest.x86.chips import I8042, Cmos, DebugPorts, Pic, Pit
+from vgaemu.guest.x86.chips import I8042, NEVER_NS, Cmos, DebugPorts, Pic, Pit
 from vgaemu.guest.x86.clock import Clock, GuestBeam, StepClock, WallClock
-from vgaemu.guest.x86.cpu import INTERRUPT, Cpu, CpuError, GuestFault
+from vgaemu.guest.x86.cpu import INTERRUPT, Array, Cpu, CpuError, GuestFault
 from vgaemu.guest.x86.debug import PortTrace, fault_report
 from vgaemu.guest.x86.images import ComProgram, DiskImage, ImageError, load_image
 from vgaemu.guest.x86.vgarom import find_vga_rom, install_vga_rom
@@ -29,12 +29,12 @@ from vgaemu.vga.device import Vga
 
 if TYPE_CHECKING:
     from vgaemu.guest.x86.dos import Dos
+    from vgaemu.guest.x86.seabios import FwCfg
 
 FRAME_NS = 1_000_000_000 // 60
 #: Free-running slices are handed to KVM for at most this long.
 KVM_SLICE_NS = 10_000_000
 CPUS = ("unicorn", "kvm")
-NEVER_NS = 1 << 62
 
 
 class PcOptions(TypedDict, total=False):
@@ -54,6 +54,9 @@ class PcOptions(TypedDict, total=False):
     force: bool
     #: A file that gets a line for every port access.
     trace_ports: str | Path | None
+    #: Remember what was executed last, for the report of a fault; Unicorn only, several times
+    #: slower.
+    trace_code: bool
     #: Guest seconds a second, on a thread of its own.
     guest_speed: float
 
@@ -73,6 +76,7 @@ class Pc:
         firmware: str | None = None,
         dos_root: str | Path | None = None,
         trace_ports: str | Path | None = None,
+        trace_code: bool = False,
         guest_speed: float = 1.0,
     ) -> None:
         """Power on, up to the first instruction of the image.
@@ -87,37 +91,46 @@ class Pc:
             firmware: A whole firmware.
             dos_root: Files of a program.
             trace_ports: Log of port accesses.
+            trace_code: What was executed last, in the report of a fault.
             guest_speed: Guest seconds a second.
 
         Raises:
             CpuError: There is no such CPU here.
             ImageError: A ROM or folder cannot be used.
         """
-        self.vga, self.keys, self.image = vga, keys, image
-        self.free = free
+        self.vga, self.keys = vga, keys
+        self.image: DiskImage | ComProgram = image
+        self.free: bool = free
         #: A program ends; what boots from a disk seldom does.
         self.endless = isinstance(image, DiskImage)
-        self.ended = False
+        self.ended: bool = False
+        #: Somebody asked for the end of the run; the guest may go on from a saved state.
+        self._stopped = False
         self._single = False
+        #: What is left of a closed PC for a saved state: all but RAM and disk.
+        self._last: dict[str, Array] | None = None
         #: What the guest returned, for programs that do.
-        self.exit_code = 0
+        self.exit_code: int = 0
         self._dos_root = None if dos_root is None else Path(dos_root)
         if self._dos_root is not None and not self._dos_root.is_dir():
             raise ImageError(f"--dos-root {dos_root}: not a folder; name one")
-        rom = find_vga_rom(vga_bios)
-        self.bus = Bus(vga)
-        self.clock = self._make_clock(cpu, free, guest_speed)
-        self.pic = Pic(self.bus)
-        self.pit = Pit(self.bus, self.pic, self.clock)
-        self.keyboard = I8042(self.bus, self.pic, self.clock, keys)
-        self.cmos = Cmos(self.bus, self.clock, self.bus.ram_bytes)
+        rom = self._find_rom(vga_bios, firmware)
+        self.bus: Bus = Bus(vga)
+        self.clock: Clock = self._make_clock(cpu, free, guest_speed)
+        self.pic: Pic = Pic(self.bus)
+        self.pit: Pit = Pit(self.bus, self.pic, self.clock)
+        self.keyboard: I8042 = I8042(self.bus, self.pic, self.clock, keys)
+        self.cmos: Cmos = Cmos(self.bus, self.clock, self.bus.ram_bytes)
         self.debug = DebugPorts(self.bus)
         self.trace = None if trace_ports is None else PortTrace(self, trace_ports)
         #: What a firmware needs above RAM; the CPU's memory slots point to it.
         self.firmware_memory: NDArray[np.uint8] | None = None
-        self.cpu = self._make_cpu(cpu, firmware)
-        self._wake_ns = NEVER_NS
-        self._next_frame_ns = 0
+        self.firmware: str | None = firmware
+        self.fw_cfg: FwCfg | None = None
+        self.cpu = self._make_cpu(cpu, firmware, trace_code)
+        #: When a service that waits wants to be asked again, and the next frame ends; in ns.
+        self.wake_ns: int = NEVER_NS
+        self.next_frame_ns: int = 0
         vga.beam = GuestBeam(self.clock)
         vga.slot.harvest_through(self.cpu.harvest)
         self._bios: Bios | None = None
@@ -133,8 +146,19 @@ class Pc:
                     self.bios.video.set_mode(3)
                 self._start_image()
         except BaseException:
+            self._last = {}
             self.close()
             raise
+
+    def _find_rom(self, choice: str, firmware: str | None) -> bytes | None:
+        """The VGA BIOS ROM to use, or None for the builtin one."""
+        if self.vga.rom_font is None:
+            return find_vga_rom(choice)
+        if firmware is not None or choice not in ("auto", "builtin"):
+            raise ImageError(
+                "--font: a VGA BIOS ROM brings its own; use --vga-bios builtin and no --firmware"
+            )
+        return None
 
     @staticmethod
     def _make_clock(cpu: str, free: bool, speed: float) -> Clock:
@@ -142,11 +166,13 @@ class Pc:
             return WallClock(speed)
         return WallClock(skip=True) if cpu == "kvm" else StepClock()
 
-    def _make_cpu(self, name: str, firmware: str | None) -> Cpu:
+    def _make_cpu(self, name: str, firmware: str | None, trace_code: bool) -> Cpu:
         if name == "unicorn":
             from vgaemu.guest.x86.unicorn_cpu import UnicornCpu
 
-            return UnicornCpu(self.bus, self.clock, free=self.free)
+            return UnicornCpu(self.bus, self.clock, free=self.free, trace_code=trace_code)
+        if trace_code:
+            raise ImageError("--trace-code needs --cpu unicorn")
         if name == "kvm":
             from vgaemu.guest.x86.kvm_cpu import KvmCpu
 
@@ -191,7 +217,7 @@ class Pc:
 
     def wake_at(self, ns: int) -> None:
         """A service waits for a time: wake its HLT then, interrupt or not."""
-        self._wake_ns = min(self._wake_ns, ns)
+        self.wake_ns = min(self.wake_ns, ns)
 
     def end(self, exit_code: int = 0) -> None:
         """The guest is done; the slice in hand ends the run."""
@@ -205,21 +231,21 @@ class Pc:
             GuestFault: What ended the run.
         """
         try:
-            while not self.ended:
+            while not (self.ended or self._stopped):
                 self.clock.start()
                 try:
                     if self.free and not self._single:
                         self.step(self.clock.now_ns() + KVM_SLICE_NS)
                     else:
                         self._single = False
-                        self._next_frame_ns = (
-                            self.clock.now_ns() if self.free else self._next_frame_ns
+                        self.next_frame_ns = (
+                            self.clock.now_ns() if self.free else self.next_frame_ns
                         )
                         self.frame()
                 finally:
                     if not self.free:
                         self.clock.stop()
-                if self.ended:
+                if self.ended or self._stopped:
                     break
                 yield Guest.NOW if self.free else None
         except GuestFault as fault:
@@ -228,7 +254,7 @@ class Pc:
 
     def stop(self) -> None:
         """End the run soon; any thread may ask."""
-        self.ended = True
+        self._stopped = True
         self.clock.wake.set()
         self.cpu.stop()
 
@@ -239,10 +265,10 @@ class Pc:
 
     def frame(self) -> None:
         """Run for a 60th of a second of the guest's time."""
-        self._next_frame_ns += FRAME_NS
+        self.next_frame_ns += FRAME_NS
         clock = self.clock
-        while clock.now_ns() < self._next_frame_ns and not self.ended:
-            self.step(self._next_frame_ns)
+        while clock.now_ns() < self.next_frame_ns and not (self.ended or self._stopped):
+            self.step(self.next_frame_ns)
 
     def step(self, limit_ns: int) -> None:
         """Chips, an interrupt if one is due, one slice of instructions or of sleep."""
@@ -251,8 +277,8 @@ class Pc:
         self.keyboard.advance(now)
         if not self.cpu.has_own_timer:
             self.pit.advance(now)
-        if now >= self._wake_ns:
-            self._wake_ns = NEVER_NS
+        if now >= self.wake_ns:
+            self.wake_ns = NEVER_NS
             cpu.halted = False
         if not cpu.has_own_timer and self.pic.has_interrupt() and cpu.can_interrupt():
             cpu.halted = False
@@ -261,22 +287,60 @@ class Pc:
             if self._bios is not None:
                 self._bios.new_slice()
             cpu.run(limit_ns)
-        elif not cpu.get("eflags") & INTERRUPT and self._wake_ns == NEVER_NS:
+        elif not cpu.get("eflags") & INTERRUPT and self.wake_ns == NEVER_NS:
             self.end()  # halted with interrupts off: nothing can happen any more
         else:
-            due = min(limit_ns, self.pit.next_irq_ns, self._wake_ns, self.keyboard.due_ns(now))
+            due = min(limit_ns, self.pit.next_irq_ns, self.wake_ns, self.keyboard.due_ns(now))
             clock.idle(max(due, now + 1))
 
     def close(self) -> None:
         """Stop and give everything back. Closing twice is fine."""
-        self.ended = True
+        self._stopped = True
         self.clock.wake.set()
+        self.clock.stop()
+        try:
+            if self._last is None:
+                from vgaemu.guest.x86.state import small_arrays
+
+                self._last = small_arrays(self)
+        finally:
+            self._close_parts()
+
+    def _close_parts(self) -> None:
         self.cpu.close()
         self.vga.slot.harvest_through(None)
         if self.dos is not None:
             self.dos.close()
         if self.trace is not None:
             self.trace.close()
+
+    # --- states ---------------------------------------------------------------------------------
+
+    def state_arrays(self) -> dict[str, Array]:
+        """All that a saved state needs but the VGA; between slices, or after `close`."""
+        from vgaemu.guest.x86.state import bulk_arrays, small_arrays
+
+        return (small_arrays(self) if self._last is None else self._last) | bulk_arrays(self)
+
+    def check_state(self, arrays: Mapping[str, Array], source: object) -> None:
+        """Find out whether `put_state` may be called.
+
+        Raises:
+            StateError: It is of something else, or no state.
+        """
+        from vgaemu.guest.x86.state import check_state
+
+        check_state(self, arrays, source)
+
+    def put_state(self, arrays: Mapping[str, Array], source: object = "state") -> None:
+        """Bring the PC to a state that `check_state` has passed; `slices` then begins anew.
+
+        Raises:
+            StateError: A file that the program had open is gone; nothing has changed then.
+        """
+        from vgaemu.guest.x86.state import put_state
+
+        put_state(self, arrays, source)
 
 
 def open_pc(

@@ -13,11 +13,12 @@ Source: QEMU's docs/specs/fw_cfg; SeaBIOS's documentation of its run-time config
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from vgaemu.guest.x86.bus import Bus
+from vgaemu.guest.x86.chips import Saved
 from vgaemu.guest.x86.images import DiskImage, ImageError
 from vgaemu.guest.x86.vgarom import PLACES, find_vga_rom
 from vgaemu.memslot.kvm_ioctl import KVM_MEM_READONLY
@@ -39,6 +40,8 @@ SIGNATURE, IDENTITY, RAM_SIZE, CPUS, DIRECTORY, FIRST_FILE = 0x00, 0x01, 0x03, 0
 class FwCfg:
     """Numbered items and named files, read a byte at a time."""
 
+    SAVED: ClassVar[Saved] = {"key": (0, 0xFFFF), "at": (0, 1 << 40)}
+
     def __init__(self, bus: Bus, files: dict[str, bytes]) -> None:
         """Take the ports.
 
@@ -58,20 +61,20 @@ class FwCfg:
             directory += len(data).to_bytes(4, "big") + key.to_bytes(2, "big") + bytes(2)
             directory += name.encode("ascii").ljust(56, b"\0")
         self._items[DIRECTORY] = directory
-        self._item = b""
-        self._at = 0
+        self.key = 0xFFFF
+        self.at = 0
         bus.wide_out[SELECTOR_PORT] = self._select
         bus.byte_in[DATA_PORT] = self._read
 
     def _select(self, value: int, size: int) -> None:
         # Keys are whole words: 8001h is not 1.
-        self._item = self._items.get(value & 0xFFFF, b"")
-        self._at = 0
+        self.key = value & 0xFFFF
+        self.at = 0
 
     def _read(self) -> int:
-        at = self._at
-        self._at += 1
-        return self._item[at] if at < len(self._item) else 0
+        item, at = self._items.get(self.key, b""), self.at
+        self.at += 1
+        return item[at] if at < len(item) else 0
 
 
 def start_seabios(pc: Pc) -> None:
@@ -104,7 +107,7 @@ def start_seabios(pc: Pc) -> None:
     pc.firmware_memory[:] = np.frombuffer(firmware, np.uint8)
     cpu.vm.set_region(TOP_SLOT, TOP_AT, pc.firmware_memory, KVM_MEM_READONLY)
     floppy = bytes(image.data).ljust(max(FLOPPY_BYTES, image.total * 512), b"\0")
-    FwCfg(bus, {"vgaroms/vgabios.bin": rom, "floppyimg/boot.img": floppy})
+    pc.fw_cfg = FwCfg(bus, {"vgaroms/vgabios.bin": rom, "floppyimg/boot.img": floppy})
     pc.cmos.ram[0x10] = 0  # no floppy controller: the image is SeaBIOS's own
     pc.cmos.ram[0x14] = 0x20
     cpu.set("cs", 0xF000)

@@ -1,8 +1,9 @@
 """A CPU by Unicorn: translated code, VRAM pages opened by TLB fills, slices by instruction count.
 
-Emulated: real mode and flat or segmented protected mode without paging; software interrupts and
-exceptions through the real-mode vector table; external interrupts between slices. Not emulated:
-paging, interrupts while in protected mode, instruction timing, A20 off.
+Emulated: real mode and flat or segmented protected mode; software interrupts and exceptions through
+the vector table or the IDT's interrupt and trap gates; external interrupts between slices. Not
+emulated: paging (a guest that maps memory to itself does not notice), gates to another privilege
+level, task gates, long mode, instruction timing, A20 off.
 
 The write fault is the *virtual TLB*: Unicorn asks `_fill` for each page it does not know. A VRAM
 page that is read becomes readable; the first store to it asks again, is marked dirty in the slot
@@ -19,7 +20,8 @@ from another thread crashes it.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +32,19 @@ from vgaemu.guest.x86.cpu import (
     INTERRUPT,
     PROTECTED,
     SEGMENTS,
+    TRAP,
+    Array,
     Cpu,
     CpuError,
     GuestFault,
+)
+from vgaemu.guest.x86.unicorn_state import (
+    NESTED,
+    code_base,
+    engine_arrays,
+    engine_refusal,
+    put_engine_arrays,
+    read_gate,
 )
 from vgaemu.guest.x86.unicorn_vga import VramPages
 from vgaemu.memslot.bitmap import PAGE_SIZE, DirtyLog
@@ -48,6 +60,8 @@ ROM_AT = 0xF010_0000
 OPEN_AT = 0xF020_0000
 #: In free runs: a slice that takes longer is halved, down to the shortest. Stores take 26 to 55 ns.
 LONG_SLICE_NS, SHORTEST_SLICE = 150_000, 1_250
+#: Basic blocks that a trace of code remembers.
+BLOCKS_KEPT = 32
 #: Room for translated code; Unicorn would reserve 1 GiB for each engine.
 TRANSLATION_BYTES = 64 << 20
 #: Words of Unicorn's engine that `_find_counter` looks at.
@@ -57,7 +71,9 @@ ENGINE_WORDS = 256
 NEVER = ROM_END - 1
 _PAGE = -PAGE_SIZE & 0xFFFF_FFFF
 _HLT = 0xF4
-DOUBLE_FAULT = 8
+UNKNOWN_OPCODE, DOUBLE_FAULT = 6, 8
+#: Exceptions that push an error code; which, the engine does not tell: it is 0 then.
+ERROR_CODES = frozenset([8, 10, 11, 12, 13, 14, 17])
 PREFIXES = bytes.fromhex("26 2E 36 3E 64 65 66 67 F0 F2 F3")
 #: div and idiv, aam.
 DIVISIONS = (b"\xf6", b"\xf7", b"\xd4")
@@ -83,13 +99,16 @@ class UnicornCpu(Cpu):
 
     name = "unicorn"
 
-    def __init__(self, bus: Bus, clock: Clock, *, free: bool = False) -> None:
+    def __init__(
+        self, bus: Bus, clock: Clock, *, free: bool = False, trace_code: bool = False
+    ) -> None:
         """An engine in real mode, all registers as after reset or 0.
 
         Args:
             bus: Memory and ports.
             clock: Told what was executed.
             free: Fit the slices to the time they take; else all are equal, for runs that repeat.
+            trace_code: Remember the basic blocks that were executed last.
 
         Raises:
             CpuError: Unicorn is not installed.
@@ -119,9 +138,22 @@ class UnicornCpu(Cpu):
         self._tlb = self._vram.tlb
         self._map(unicorn)
         self._hook(unicorn, x86_const)
+        if trace_code:
+            blocks: deque[tuple[int, int]] = deque(maxlen=BLOCKS_KEPT)
+            self.blocks = blocks
+            self._uc.hook_add(
+                unicorn.UC_HOOK_BLOCK, lambda uc, at, size, _: blocks.append((at, size))
+            )
         self.set("cr0", 0x10)  # a 32-bit engine starts in protected mode
         for name in SEGMENTS:
             self.set(name, 0)
+        # As FNINIT and a reset leave them; the engine starts with all exceptions unmasked.
+        for register, value in (
+            (x86_const.UC_X86_REG_FPCW, 0x37F),
+            (x86_const.UC_X86_REG_FPTAG, 0xFFFF),
+            (x86_const.UC_X86_REG_MXCSR, 0x1F80),
+        ):
+            self._uc.reg_write(register, value)
         bus.cpu = self
 
     def _map(self, unicorn: Any) -> None:
@@ -219,18 +251,43 @@ class UnicornCpu(Cpu):
     def _on_interrupt(self, uc: Uc, vector: int, _: object) -> None:
         """INT n, or an exception. Unicorn goes through no vector table itself."""
         self._clock.cost(INTERRUPT_NS)
-        if self.get("cr0") & PROTECTED:
-            raise GuestFault(
-                f"interrupt {vector:02X}h in protected mode: --cpu unicorn does not emulate that, "
-                "--cpu kvm does"
-            )
         if vector == DOUBLE_FAULT and self._code(-2, 2) != b"\xcd\x08":
             vector = self._swallowed_vector()
-        self.real_mode_interrupt(vector)
+        software = self._code(-2, 2) == bytes((0xCD, vector))
+        self._deliver(vector, has_error_code=vector in ERROR_CODES and not software)
+
+    def _deliver(self, vector: int, *, has_error_code: bool = False) -> None:
+        """On at the vector's handler."""
+        if not self.get("cr0") & PROTECTED:
+            self.real_mode_interrupt(vector)
+            return
+        gate = read_gate(self._uc, self.bus.array, vector)
+        if isinstance(gate, str):
+            at = f"{self.cs:04X}:{self.get('eip'):08X}"
+            raise GuestFault(f"interrupt {vector:02X}h at {at} in protected mode: {gate}")
+        flags = self.get("eflags")
+        frame = [flags, self.cs, self.get("eip")] + ([0] if has_error_code else [])
+        stack = self.get("esp") - gate.size * len(frame) & gate.stack_mask
+        data = b"".join(
+            (value & (1 << 8 * gate.size) - 1).to_bytes(gate.size, "little")
+            for value in reversed(frame)
+        )
+        self.bus.write(gate.stack_base + stack & 0xFFFF_FFFF, data)
+        self.set("esp", self.get("esp") & ~gate.stack_mask | stack)
+        self.set("eflags", flags & ~(TRAP | NESTED | (INTERRUPT if gate.masks else 0)))
+        self.set("cs", gate.selector)
+        self.set("eip", gate.offset)
+
+    def _code_at(self) -> int:
+        """Linear address of the next instruction."""
+        if self.get("cr0") & PROTECTED:
+            base = code_base(self._uc, self.bus.array)
+            return (base + self.get("eip")) & 0xFFFF_FFFF
+        return int((self.cs << 4) + self.ip)
 
     def _code(self, offset: int, count: int) -> bytes:
-        """Bytes at CS:IP + offset, in real mode."""
-        return self.bus.read(max((self.cs << 4) + self.ip + offset, 0), count)
+        """Bytes at CS:IP + offset."""
+        return self.bus.read(max(self._code_at() + offset, 0), count)
 
     def _swallowed_vector(self) -> int:
         """The fault of the instruction at CS:IP.
@@ -246,15 +303,14 @@ class UnicornCpu(Cpu):
     def interrupt(self, vector: int) -> None:
         """Take an external interrupt, between slices."""
         self.halted = False
-        self.real_mode_interrupt(vector)
+        self._deliver(vector)
 
     def can_interrupt(self) -> bool:
         """IF is set, and the next instruction does not follow an STI in whose shadow it is."""
-        if not self.get("eflags") & INTERRUPT or self.get("cr0") & PROTECTED:
+        if not self.get("eflags") & INTERRUPT:
             return False
-        at = (self.cs << 4) + self.ip
         # sti; hlt: an interrupt taken between them would be slept through.
-        return self.halted or self.bus.read(max(at - 1, 0), 2) != b"\xfb\xf4"
+        return self.halted or self._code(-1, 2) != b"\xfb\xf4"
 
     def run(self, limit_ns: int) -> None:
         """Execute one slice."""
@@ -278,7 +334,8 @@ class UnicornCpu(Cpu):
         if not failed and (counter is None or counter() < count):
             self.halted = self._stopped_at_hlt()
             if not self.halted and counter is not None:
-                self.real_mode_interrupt(self._swallowed_vector())
+                vector = self._swallowed_vector()
+                self._deliver(vector, has_error_code=vector in ERROR_CODES)
         self._clock.ran(max(executed, 1))
 
     def _fit_slice(self, took_ns: int) -> None:
@@ -290,20 +347,14 @@ class UnicornCpu(Cpu):
 
     def _stopped_at_hlt(self) -> bool:
         """Nothing but HLT, an error or the count ends a slice; the byte before IP tells them."""
-        # Segment bases are kept in the engine only, so protected mode is taken at its word.
-        if self.get("cr0") & PROTECTED:
-            return True
-        at = (self.cs << 4) + self.ip
-        return self.bus.read8(max(at - 1, 0)) == _HLT
+        return self._code(-1, 1)[0] == _HLT
 
     def _on_error(self, error: Any) -> None:
         from unicorn import unicorn_const as const
 
         where = f"at {self.cs:04X}:{self.get('eip'):04X}"
         if error.errno == const.UC_ERR_INSN_INVALID:
-            if self.get("cr0") & PROTECTED:
-                raise GuestFault(f"unknown opcode {where}") from None
-            self.real_mode_interrupt(6)
+            self._deliver(UNKNOWN_OPCODE)
             return
         if self._lost or error.errno == const.UC_ERR_FETCH_UNMAPPED:
             raise GuestFault(f"fetch from where there is no memory, {where}") from None
@@ -322,6 +373,31 @@ class UnicornCpu(Cpu):
     def protection_changed(self) -> None:
         """Forget all translations."""
         self._tlb.map_changed()
+
+    # --- states ---------------------------------------------------------------------------------
+
+    def arrays(self) -> dict[str, Array]:
+        """`CPU_ARRAYS`."""
+        arrays = engine_arrays(self._uc, self.bus.array)
+        arrays["cpu.pending"][...] = -1
+        arrays["cpu.halted"][...] = self.halted
+        return arrays
+
+    def refusal(self, arrays: Mapping[str, Array]) -> str | None:
+        """Why the engine cannot take a state, or None."""
+        return engine_refusal(arrays)
+
+    def put_arrays(self, arrays: Mapping[str, Array]) -> None:
+        """Go on from a saved CPU."""
+        import unicorn
+
+        self._uc.ctl(unicorn.UC_CTL_TB_FLUSH, unicorn.UC_CTL_IO_WRITE)
+        self._code_pages.clear()
+        self._tlb.map_changed()
+        put_engine_arrays(self._uc, arrays)
+        self.halted = bool(arrays["cpu.halted"])
+        if int(arrays["cpu.pending"]) >= 0:
+            self.real_mode_interrupt(int(arrays["cpu.pending"]))
 
     def close(self) -> None:
         """Drop the engine."""

@@ -10,8 +10,9 @@ Source: VESA BIOS Extension 2.0; the mode numbers above 11Bh are those of Bochs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from vgaemu.guest.x86.chips import Saved
 from vgaemu.guest.x86.rom import Service
 from vgaemu.vga import dispi
 from vgaemu.vga.device import LFB_GPA
@@ -70,12 +71,14 @@ VGA_MODE_FIELD_GRAPHICS = 0x7F
 class Vbe:
     """INT 10h/4Fh."""
 
+    SAVED: ClassVar[Saved] = {"mode_number": (0, 0xFFFF)}
+
     def __init__(self, pc: Pc, video: VideoBios) -> None:
         self._pc, self._bus, self._cpu, self._video = pc, pc.bus, pc.cpu, video
         self._vga = pc.bus.vga
         #: The mode, or None in VGA modes.
         self.mode: VbeMode | None = None
-        self._mode_number = 3
+        self.mode_number = 3
         self._calls: dict[int, Service] = {
             0x00: self._information,
             0x01: self._mode_information,
@@ -106,7 +109,8 @@ class Vbe:
         self._vga.outw(0x1CE, index)
         return self._vga.inw(0x1CF)
 
-    def _fits(self, mode: VbeMode) -> bool:
+    def fits(self, mode: VbeMode) -> bool:
+        """Whether VRAM has room for a mode's picture."""
         size = mode.width * mode.height * dispi.BYTES_PER_PIXEL[mode.bpp]
         return size <= self._vga.slot.nbytes
 
@@ -120,7 +124,7 @@ class Vbe:
         block[0:6] = b"VESA" + (0x0200).to_bytes(2, "little")
         block[6:10] = OEM_STRING_AT.to_bytes(2, "little") + (0xF000).to_bytes(2, "little")
         block[10] = 1  # the DAC takes 8 bits
-        modes = [number for number, mode in VBE_MODES.items() if self._fits(mode)]
+        modes = [number for number, mode in VBE_MODES.items() if self.fits(mode)]
         listing = b"".join(number.to_bytes(2, "little") for number in [*sorted(modes), 0xFFFF])
         # The list lies in the block's reserved bytes.
         block[14:18] = (cpu.di + 34 & 0xFFFF).to_bytes(2, "little") + cpu.es.to_bytes(2, "little")
@@ -132,7 +136,7 @@ class Vbe:
     def _mode_information(self) -> None:
         cpu, bus = self._cpu, self._bus
         mode = VBE_MODES.get(cpu.cx & 0x1FF)
-        if mode is None or not self._fits(mode):
+        if mode is None or not self.fits(mode):
             self._done(False)
             return
         pixel_bytes = dispi.BYTES_PER_PIXEL[mode.bpp]
@@ -181,15 +185,15 @@ class Vbe:
                 self._done(False)
                 return
             self._video.set_mode(number, clear=not keep)
-            self._mode_number = number
+            self.mode_number = number
             self._done()
             return
         mode = VBE_MODES.get(number)
-        if mode is None or not self._fits(mode):
+        if mode is None or not self.fits(mode):
             self._done(False)
             return
         self.set_mode(mode, keep=keep)
-        self._mode_number = cpu.bx & (0x1FF | LINEAR | KEEP)
+        self.mode_number = cpu.bx & (0x1FF | LINEAR | KEEP)
         self._done()
 
     def set_mode(self, mode: VbeMode, *, keep: bool = False) -> None:
@@ -213,7 +217,7 @@ class Vbe:
 
     def _get_mode(self) -> None:
         cpu = self._cpu
-        cpu.bx = self._mode_number if self.mode is not None else self._video.mode
+        cpu.bx = self.mode_number if self.mode is not None else self._video.mode
         self._done()
 
     def _state_size(self) -> None:

@@ -3,18 +3,24 @@
 Emulated: modes 0-7 and 0Dh-13h with their registers, cursor, pages, scrolling, characters and
 strings in text and graphics modes, pixels, palettes (0Bh, 10h), fonts (11h), alternate select
 (12h), combination code (1Ah), state information (1Bh), VBE 2.0 through DISPI (4Fh, `vbe`), and the
-fields of the BIOS data area that programs read. Not emulated: light pen, save/restore of the video
-state (1Ch), 200- and 350-line text selected by INT 10h/12h/30h.
+fields of the BIOS data area that programs read. A font of the user's (`Vga.rom_font`) takes the
+place of ROM's of its height, and text modes start with it. Not emulated: light pen, save/restore of
+the video state (1Ch), 200- and 350-line text selected by INT 10h/12h/30h.
 
 Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt list.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.guest.x86.chips import Saved
 from vgaemu.guest.x86.rom import FONT_8_UPPER, FONTS, ROM_SEGMENT, Service
 from vgaemu.guest.x86.vbe import Vbe
+from vgaemu.vga.device import Vga
 from vgaemu.vga.font import bundled_font
 from vgaemu.vga.modes import MODES, set_mode
 from vgaemu.vga.scanout import FONT_ADDRESS
@@ -54,14 +60,22 @@ BELL, BACKSPACE, LINE_FEED, RETURN = 7, 8, 10, 13
 SEQ, GC = 0x3C4, 0x3CE
 
 
+def rom_font(vga: Vga, height: int) -> NDArray[np.uint8]:
+    """The font of a height that ROM has: the user's, if it is of that height."""
+    font = vga.rom_font
+    return font if font is not None and font.shape[1] == height else bundled_font(height)
+
+
 class VideoBios:
     """INT 10h."""
+
+    SAVED: ClassVar[Saved] = {"default_palette": (0, 1)}
 
     def __init__(self, pc: Pc) -> None:
         self._pc, self._bus, self._cpu = pc, pc.bus, pc.cpu
         self._vga = pc.bus.vga
-        self.vbe = Vbe(pc, self)
-        self._default_palette = True
+        self.vbe: Vbe = Vbe(pc, self)
+        self.default_palette = True
         self._calls: dict[int, Service] = {
             0x00: self._set_mode,
             0x01: self._set_cursor_shape,
@@ -157,7 +171,7 @@ class VideoBios:
     def set_mode(self, number: int, *, clear: bool = True) -> None:
         """Registers, palette, font, memory and data area of a mode."""
         vga = self._vga
-        palette = bytes(vga.dac.entries) if not self._default_palette else None
+        palette = bytes(vga.dac.entries) if not self.default_palette else None
         self.vbe.mode = None
         set_mode(vga, number, clear=clear)
         if palette is not None:
@@ -185,6 +199,9 @@ class VideoBios:
         bus.write8(MODE_OPTIONS, 0x51)
         bus.write8(DISPLAY_CODE, VGA_COLOUR)
         self._pc.bios.set_vector(0x43, FONTS.get(height, FONTS[16]))
+        font = self._vga.rom_font
+        if font is not None and MODES[number].is_text and font.shape[1] != height:
+            self._text_height(font.shape[1])
 
     def _get_mode(self) -> None:
         cpu, bus = self._cpu, self._bus
@@ -706,7 +723,7 @@ class VideoBios:
                 self._text_height(height)
         elif call & 0xEF in rom_heights:
             height = rom_heights[call & 0xEF]
-            self._load_glyphs(block, 0, height, bundled_font(height).tobytes())
+            self._load_glyphs(block, 0, height, rom_font(self._vga, height).tobytes())
             if call & 0x10:
                 self._text_height(height)
         elif call == 0x03:
@@ -798,7 +815,7 @@ class VideoBios:
         cpu.ch, cpu.cl = 0, 9
 
     def _palette_loading(self) -> None:
-        self._default_palette = self._cpu.al == 0
+        self.default_palette = self._cpu.al == 0
         self._accept(0x12)
 
     def _screen_off(self) -> None:
