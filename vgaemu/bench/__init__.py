@@ -9,5 +9,6 @@ BENCHMARKS = {
     "store": "what the logged store path costs a guest",
     "render": "drawing a whole picture against a memcpy of it",
     "start": "how long the command takes to start",
+    "migrate": "64 MiB over loopback while a writer dirties it, against a plain socket copy",
     "guest": "machine code: stores through the VGA, harvests beside a running guest, boot",
 }

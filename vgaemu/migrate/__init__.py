@@ -1,0 +1,27 @@
+"""Live migration: a machine's memory and device over TCP while its guest goes on.
+
+`sender` does the rounds, `receiver` the other end, `stream` is what goes between them, and `live`
+is where a `Machine` comes in.
+"""
+
+from vgaemu.migrate.live import Migration, receive_machine
+from vgaemu.migrate.receiver import Received, Receiver
+from vgaemu.migrate.sender import Limits, Report, Round, connect, send
+from vgaemu.migrate.stream import DEFAULT_PORT, LOOPBACK, MigrateError, Region, parse_address
+
+__all__ = [
+    "DEFAULT_PORT",
+    "LOOPBACK",
+    "Limits",
+    "MigrateError",
+    "Migration",
+    "Received",
+    "Receiver",
+    "Region",
+    "Report",
+    "Round",
+    "connect",
+    "parse_address",
+    "receive_machine",
+    "send",
+]

@@ -1,0 +1,253 @@
+"""The receiving side: pages straight into memory, a state that is checked whole, then its turn.
+
+It listens on loopback unless told otherwise, takes one source, and believes it nothing: regions
+must be those that are here, pages inside of them, arrays those that the device has, with values it
+can have. What is refused is refused in one line, on both sides.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.memslot.bitmap import PAGE_SHIFT
+from vgaemu.migrate.stream import (
+    DEFAULT_PORT,
+    LOOK_SECONDS,
+    LOOPBACK,
+    Array,
+    Channel,
+    Kind,
+    Message,
+    MigrateError,
+    Region,
+    check_runs,
+    memory_digest,
+    name_of_address,
+    parse_address,
+    picture_digest,
+    unpack_arrays,
+    unpack_regions,
+)
+
+
+class Target(Protocol):
+    """Who takes what is sent: a machine, or memory alone."""
+
+    @property
+    def regions(self) -> Sequence[Region]:
+        """The memory."""
+
+    def put_state(self, arrays: Mapping[str, Array], channel: Channel) -> NDArray[np.uint32]:
+        """Bring the device to a state, all memory being there, and say what it shows then.
+
+        Raises:
+            MigrateError: The arrays are not those of this device; it is as it was.
+        """
+
+
+@dataclass(frozen=True)
+class Received:
+    """A guest that has arrived."""
+
+    #: Where from.
+    peer: str
+    rounds: int
+    pages: int
+    zero_pages: int
+
+    def line(self) -> str:
+        """All of it for a person."""
+        return (
+            f"from {self.peer}: {self.rounds} rounds, {self.pages} pages and {self.zero_pages} "
+            "of zeros, memory and picture are equal"
+        )
+
+
+class Receiver:
+    """Listens for one source. Use it as a context manager, or call `close`."""
+
+    def __init__(self, listen: str = f"{LOOPBACK}:{DEFAULT_PORT}") -> None:
+        """Begin to listen.
+
+        Args:
+            listen: HOST:PORT; port 0 is one that is free, see `address`.
+
+        Raises:
+            MigrateError: One cannot listen there.
+        """
+        host, port = parse_address(listen)
+        try:
+            family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            self._socket = socket.create_server(where[:2], family=family, backlog=1)
+        except OSError as error:
+            raise MigrateError(
+                f"{name_of_address((host, port))}: {error.strerror or error}; "
+                "name an address of this host and a free port"
+            ) from None
+        #: HOST:PORT.
+        self.address = name_of_address(self._socket.getsockname())
+
+    def accept(
+        self, wait_seconds: float | None = None, meanwhile: Callable[[], None] | None = None
+    ) -> tuple[socket.socket, str]:
+        """Wait for a source.
+
+        Args:
+            wait_seconds: For how long; None: as long as it takes.
+            meanwhile: Called every now and then; it may raise.
+
+        Returns:
+            Its connection and address.
+
+        Raises:
+            MigrateError: Nobody came.
+        """
+        self._socket.settimeout(LOOK_SECONDS)
+        begin = monotonic()
+        while wait_seconds is None or monotonic() - begin < wait_seconds:
+            try:
+                connection, peer = self._socket.accept()
+            except TimeoutError:
+                if meanwhile is not None:
+                    meanwhile()
+                continue
+            return connection, name_of_address(peer)
+        raise MigrateError(f"{self.address}: nobody came within {wait_seconds:g} s")
+
+    def receive(
+        self,
+        target: Target,
+        wait_seconds: float | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Received:
+        """Wait for a source and take what it sends.
+
+        Args:
+            target: Where it goes.
+            wait_seconds: How long to wait for a connection; None: as long as it takes.
+            meanwhile: Called every now and then; it may raise.
+
+        Raises:
+            MigrateError: Nobody came, or somebody who is refused or does not hold out. The
+                target's memory then has whatever came so far: throw it away.
+        """
+        channel = Channel(*self.accept(wait_seconds, meanwhile))
+        try:
+            return receive(channel, target, meanwhile)
+        finally:
+            channel.close()
+
+    def close(self) -> None:
+        """Stop listening; twice is fine."""
+        self._socket.close()
+
+    def __enter__(self) -> Receiver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def receive(
+    channel: Channel, target: Target, meanwhile: Callable[[], None] | None = None
+) -> Received:
+    """Take what the source at the other end sends; when this returns, the target has its turn.
+
+    Raises:
+        MigrateError: See `Receiver.receive`.
+    """
+    try:
+        channel.meanwhile = meanwhile
+        return _receive(channel, target)
+    except MigrateError as error:
+        channel.refuse(error)
+        raise
+    finally:
+        for region in target.regions:  # displays and others who look
+            region.slot.mark_dirty(0, region.slot.nbytes)
+
+
+def _receive(channel: Channel, target: Target) -> Received:
+    channel.send_preamble()
+    channel.check_preamble()
+    message = channel.receive(Kind.REGIONS)
+    theirs = unpack_regions(channel.read(message.length), message.count)
+    regions = _check_regions(channel, target.regions, theirs)
+    channel.send(Kind.ACCEPT)
+    rounds = pages = zero_pages = 0
+    while True:
+        message = channel.receive(Kind.PAGES, Kind.ZEROS, Kind.ROUND, Kind.STATE)
+        if message.kind is Kind.STATE:
+            break
+        if message.kind is Kind.ROUND:
+            rounds += 1
+            channel.send(Kind.ROUND_DONE)
+        elif message.kind is Kind.PAGES:
+            pages += _take_pages(channel, message, regions)
+        else:
+            zero_pages += _take_pages(channel, message, regions)
+    arrays = unpack_arrays(channel.read(message.length), message.count)
+    if arrays is None:
+        raise channel.error("sent a damaged state")
+    for region in regions:
+        region.slot.mark_dirty(0, region.slot.nbytes)
+    picture = target.put_state(arrays, channel)
+    digests = [memory_digest(region.slot.array) for region in regions] + [picture_digest(picture)]
+    message = channel.receive(Kind.DIGESTS)
+    same = channel.read(message.length) == b"".join(digests)
+    channel.send(Kind.DIGESTS, [memoryview(b"".join(digests))], count=len(digests))
+    if not same:
+        raise channel.error("sent a memory or picture that differs from its own")
+    channel.receive(Kind.COMMIT)
+    channel.send(Kind.RUNNING)
+    return Received(channel.peer, rounds + 1, pages, zero_pages)  # the last has no end of its own
+
+
+def _check_regions(
+    channel: Channel, regions: Sequence[Region], theirs: Mapping[str, int] | None
+) -> list[Region]:
+    """Our regions in the order that the source numbers them."""
+    if theirs is None:
+        raise channel.error("sent a damaged list of regions")
+    ours = {region.name: region for region in regions}
+    for name in sorted(theirs.keys() | ours.keys()):
+        if name not in theirs or name not in ours:
+            raise channel.error(
+                f"{'has' if name in theirs else 'lacks'} memory named {name}, the receiver "
+                f"{'has' if name in ours else 'lacks'} it"
+            )
+        npages = ours[name].slot.npages
+        if theirs[name] != npages:
+            raise channel.error(
+                f"has {_mib(theirs[name])} of {name}, the receiver {_mib(npages)}; make both alike"
+            )
+    return [ours[name] for name in theirs]
+
+
+def _mib(npages: int) -> str:
+    return f"{npages / 256:g} MiB"
+
+
+def _take_pages(channel: Channel, message: Message, regions: Sequence[Region]) -> int:
+    """Put what a message has where it belongs; returns how many pages that were."""
+    if message.region >= len(regions):
+        raise channel.error(f"sent pages of region {message.region}, of {len(regions)}")
+    slot = regions[message.region].slot
+    runs = check_runs(channel, message, slot.npages)
+    if message.kind is Kind.PAGES:
+        memory = slot.memory
+        channel.read_into([memory[start << PAGE_SHIFT : end << PAGE_SHIFT] for start, end in runs])
+    else:
+        for start, end in runs:
+            part = slot.array[start << PAGE_SHIFT : end << PAGE_SHIFT]
+            # Memory that nobody has written yet is zero, and is not allocated by a look at it.
+            if part.any():
+                part[:] = 0
+    return sum(end - start for start, end in runs)
