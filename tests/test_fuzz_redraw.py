@@ -122,6 +122,20 @@ def test_the_cursor_takes_another_shape_while_it_is_hidden(text: Watched) -> Non
     text.frame()
 
 
+def test_colours_change_while_the_cursor_is_hidden_and_then_its_shape(text: Watched) -> None:
+    for n in range(2 * screen.BLINK_FRAMES):
+        text.frame()
+        if n == screen.BLINK_FRAMES + 3:
+            assert loop_cursor(text) is None
+            text.vga.outb(0x3C8, 7)
+            for value in (40, 20, 10):
+                text.vga.outb(0x3C9, value)
+        if n == screen.BLINK_FRAMES + 5:
+            write(text.vga, 0x3D4, {0x0A: 0, 0x0B: 0})
+    assert loop_cursor(text) == (0, 0, 0)
+    text.frame()
+
+
 def write(vga: Vga, port: int, registers: dict[int, int]) -> None:
     for index, value in registers.items():
         vga.outw(port, value << 8 | index)

@@ -103,7 +103,11 @@ class GlyphCache:
         self._slots = self._slot_of_key.data  # reads one entry in half the time
         self._used = 0
         self._key_of_slot = np.empty(256, np.int32)
-        self._pixels = np.empty((256, lines), self._element)
+        #: Of each glyph its set dots as all ones, and its colours.
+        self._masks, self._pixels = self._room(256), self._room(256)
+
+    def _room(self, slots: int) -> NDArray[np.void]:
+        return np.empty((slots, self.lines), self._element)
 
     def clear(self) -> None:
         """Colours, fonts or shapes changed: forget all glyphs."""
@@ -115,7 +119,7 @@ class GlyphCache:
         if lines != self.lines:
             self.clear()
             self.lines = lines
-            self._pixels = np.empty((len(self._key_of_slot), lines), self._element)
+            self._masks, self._pixels = (self._room(len(self._key_of_slot)) for _ in range(2))
 
     def missing(self, keys: NDArray[np.int32]) -> NDArray[np.int32]:
         """Those of `keys`, (n,), that have no glyph yet, each once."""
@@ -145,20 +149,35 @@ class GlyphCache:
             foreground: (n,) colour of set dots.
             background: (n,) colour of the others.
         """
-        count = len(keys)
-        if self._used + count > len(self._pixels):
-            grown = np.empty((2 * (self._used + count), self.lines), self._element)
-            grown[: self._used] = self._pixels[: self._used]
-            self._pixels = grown
-            self._key_of_slot = np.resize(self._key_of_slot, len(grown))
-        masks = dot_masks(self._width).take(patterns)
-        pixels = masks.view(np.uint32).reshape(count, -1)
-        pixels &= (foreground ^ background)[:, None]
+        first, self._used = self._used, self._used + len(keys)
+        if self._used > len(self._pixels):
+            for name in ("_masks", "_pixels"):
+                grown = self._room(2 * self._used)
+                grown[:first] = getattr(self, name)[:first]
+                setattr(self, name, grown)
+            self._key_of_slot = np.resize(self._key_of_slot, 2 * self._used)
+        dot_masks(self._width).take(patterns, out=self._masks[first : self._used], mode="clip")
+        self._colour(first, foreground, background)
+        self._key_of_slot[first : self._used] = keys
+        self._slot_of_key[keys] = np.arange(first, self._used)
+
+    @property
+    def keys(self) -> NDArray[np.int32]:
+        """Keys of all glyphs, in the order of their slots: (n,)."""
+        return self._key_of_slot[: self._used]
+
+    def recolour(self, foreground: NDArray[np.uint32], background: NDArray[np.uint32]) -> None:
+        """Give all glyphs other colours: (n,) each, in the order of `keys`."""
+        self._colour(0, foreground, background)
+
+    def _colour(
+        self, first: int, foreground: NDArray[np.uint32], background: NDArray[np.uint32]
+    ) -> None:
+        masks, pixels = (
+            glyphs[first : self._used].view(np.uint32) for glyphs in (self._masks, self._pixels)
+        )
+        np.bitwise_and(masks, (foreground ^ background)[:, None], out=pixels)
         pixels ^= background[:, None]
-        self._pixels[self._used : self._used + count] = masks
-        self._key_of_slot[self._used : self._used + count] = keys
-        self._slot_of_key[keys] = np.arange(self._used, self._used + count)
-        self._used += count
 
     def index(self, keys: NDArray[np.int32], lines: NDArray[np.intp]) -> NDArray[np.intp]:
         """Where each cell's glyph rows are in `elements`.
@@ -202,6 +221,8 @@ class TextRenderer(Renderer):
         self._cells16 = self._seen64.view(np.uint16)
         self._font = np.zeros((2, FONT_BYTES), np.uint8)
         self._glyphs = GlyphCache(32, scanout.cell_width)
+        #: First and last line of the cursor in the glyphs that have one.
+        self._cursor_shape = (0, 0)
         super().__init__(vram, scanout)
 
     def renew(self, scanout: Scanout) -> None:
@@ -221,10 +242,17 @@ class TextRenderer(Renderer):
         if new_fonts:
             self._read_fonts()
         self._choose_key_table()
-        self._glyphs.clear()
+        reshaped = scanout.cursor is not None and scanout.cursor[1:] != self._cursor_shape
+        if old is None or reshaped or _glyph_shapes(old) != _glyph_shapes(scanout):
+            self._glyphs.clear()
+        elif len(self._glyphs.keys) > self._keys.size:  # most of them are not shown any more
+            self._glyphs.clear()
+        else:
+            self._glyphs.recolour(*self._colours_of(self._glyphs.keys))
         self._keys.fill(STALE)
         self._find_cursor()
-        self._cursor_shape = scanout.cursor[1:] if scanout.cursor is not None else (0, 0)
+        if scanout.cursor is not None:
+            self._cursor_shape = scanout.cursor[1:]
 
     def renew_cells(self, scanout: Scanout) -> None:
         """Take a scanout that differs in cursor and blink alone; only cells may look otherwise."""
@@ -370,7 +398,6 @@ class TextRenderer(Renderer):
         if not len(keys):
             return
         attribute = keys >> ATTRIBUTE_SHIFT & 0xFF
-        front, back = attribute & 0x0F, attribute >> 4 & (7 if scanout.blink else 15)
         hidden = (keys & HIDDEN) != 0
         patterns = self._patterns[:, : self._glyphs.lines].take(keys & 0x1FF, axis=0)
         all_dots = (1 << scanout.cell_width) - 1
@@ -381,8 +408,14 @@ class TextRenderer(Renderer):
             # A solid block in the foreground colour, even where the character blinks off.
             _, first, last = scanout.cursor
             patterns[(keys & CURSOR) != 0, first : last + 1] = all_dots
-        palette = np.frombuffer(scanout.palette, np.uint32)
-        self._glyphs.add(keys, patterns, palette[front], palette[back])
+        self._glyphs.add(keys, patterns, *self._colours_of(keys))
+
+    def _colours_of(self, keys: NDArray[np.int32]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """Colours of set dots, and of the others."""
+        palette = np.frombuffer(self.scanout.palette, np.uint32)
+        attribute = keys >> ATTRIBUTE_SHIFT
+        back = attribute >> 4 & (7 if self.scanout.blink else 15)
+        return palette.take(attribute & 0x0F), palette.take(back)
 
     # --- drawing ------------------------------------------------------------------------------
 
@@ -587,6 +620,11 @@ def _shape(scanout: Scanout) -> tuple[object, ...]:
 def _glyph_source(scanout: Scanout) -> tuple[object, ...]:
     """What the dot patterns are made from, besides VRAM."""
     return scanout.fonts, scanout.line_graphics, scanout.chain4_layout
+
+
+def _glyph_shapes(scanout: Scanout) -> tuple[object, ...]:
+    """What finished glyphs depend on besides dots of fonts, palette and the cursor's shape."""
+    return _glyph_source(scanout), scanout.blink, scanout.underline_line
 
 
 def run_cuts(where: NDArray[np.intp], columns: int) -> NDArray[np.intp]:
