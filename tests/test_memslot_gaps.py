@@ -9,7 +9,7 @@ import pytest
 from gaps import Rig, RigAction, Score, race
 from keepers import skip_unless_available
 
-from vgaemu.memslot import KEEPERS, DirtyLog, Memslot
+from vgaemu.memslot import KEEPERS, DirtyLog, Memslot, flags
 from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
 from vgaemu.memslot.keeper import Keeper
 from vgaemu.memslot.kvm import KvmKeeper, KvmManualKeeper
@@ -91,6 +91,14 @@ def test_a_store_in_every_gap_of_a_harvest(make: MakeRig, state: str, store: str
 
 
 @pytest.mark.parametrize("store", STORES)
+def test_a_store_in_every_gap_of_a_harvest_by_xor(
+    make: MakeRig, monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    monkeypatch.setattr(flags, "FEW_PAGES", 0)
+    assert_none_lost(race(make(FlagsKeeper, STATES["scattered"]), Rig.harvest, STORES[store]))
+
+
+@pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("state", STATES)
 def test_a_harvest_in_every_gap_of_a_store(make: MakeRig, state: str, store: str) -> None:
     assert_none_lost(race(make(FlagsKeeper, STATES[state]), STORES[store], Rig.harvest))
@@ -108,8 +116,13 @@ def test_two_more_in_every_pair_of_gaps_of_a_store(
     assert_none_lost(race(make(FlagsKeeper, [1, 4]), STORES[target], first, second, stride=3))
 
 
-@pytest.mark.parametrize("state", ["run", "scattered"])
-def test_two_stores_in_pairs_of_gaps_of_a_harvest(make: MakeRig, state: str) -> None:
+@pytest.mark.parametrize(
+    ("state", "few"), [("run", flags.FEW_PAGES), ("scattered", flags.FEW_PAGES), ("scattered", 0)]
+)
+def test_two_stores_in_pairs_of_gaps_of_a_harvest(
+    make: MakeRig, monkeypatch: pytest.MonkeyPatch, state: str, few: int
+) -> None:
+    monkeypatch.setattr(flags, "FEW_PAGES", few)
     assert_none_lost(
         race(make(FlagsKeeper, STATES[state]), Rig.harvest, store_to(3), store_to(1), stride=7)
     )

@@ -24,6 +24,9 @@ from vgaemu.memslot.keeper import Keeper
 
 #: uint64 elements a numpy call may touch without releasing the GIL (its limit is 500): 3840 pages.
 CHUNK_WORDS = 480
+#: So few pages, so near to each other (all of legacy VRAM), are cleared one by one. At 60 harvests
+#: a second caches are cold, and to enter numpy costs 30 us more than to stay with bytes.
+FEW_PAGES, NEAR_PAGES = 8, 64
 
 
 class FlagsKeeper(Keeper):
@@ -56,7 +59,7 @@ class FlagsKeeper(Keeper):
         self._flags[start:end] = b"\1" * (end - start)
 
     def harvest(self) -> DirtyLog:
-        """One run of dirty pages costs a slice assignment; scattered ones, a copy and an XOR."""
+        """A run is cleared by a slice assignment, a few near pages by bytes, others by an XOR."""
         flags = self.writable
         start = flags.find(1)
         if start < 0:
@@ -65,6 +68,13 @@ class FlagsKeeper(Keeper):
         if flags.find(0, start, end) < 0:
             self._flags[start:end] = self._zeros[: end - start]
             log = DirtyLog(self.npages, (start, end))
+        elif end - start <= NEAR_PAGES and flags.count(1, start, end) <= FEW_PAGES:
+            found = bytes(flags)
+            page = start
+            while page >= 0:
+                flags[page] = 0
+                page = found.find(1, page + 1)
+            log = DirtyLog(self.npages, None, found)
         else:
             snapshot = self._snapshot
             snapshot[:] = self._flags

@@ -243,12 +243,16 @@ class TextRenderer(Renderer):
             self._read_fonts()
         self._choose_key_table()
         reshaped = scanout.cursor is not None and scanout.cursor[1:] != self._cursor_shape
-        if old is None or reshaped or _glyph_shapes(old) != _glyph_shapes(scanout):
-            self._glyphs.clear()
-        elif len(self._glyphs.keys) > self._keys.size:  # most of them are not shown any more
-            self._glyphs.clear()
+        glyphs = self._glyphs.keys  # where they are more than cells, most are not shown any more
+        if (
+            old is not None
+            and not reshaped
+            and _glyph_shapes(old) == _glyph_shapes(scanout)
+            and len(glyphs) <= self._keys.size
+        ):
+            self._glyphs.recolour(*self._colours_of(glyphs))
         else:
-            self._glyphs.recolour(*self._colours_of(self._glyphs.keys))
+            self._glyphs.clear()
         self._keys.fill(STALE)
         self._find_cursor()
         if scanout.cursor is not None:
