@@ -37,6 +37,9 @@ MSRS = (
 )  # fmt: skip
 _MSR_ENTRY = struct.Struct("<II Q")
 
+#: struct kvm_vcpu_events: an interrupt's injected, nr, soft.
+_INTERRUPT_AT = 8
+
 KVM_GET_XSAVE, KVM_SET_XSAVE = 0x9000AEA4, 0x5000AEA5
 KVM_GET_MSRS, KVM_SET_MSRS = 0xC008AE88, 0x4008AE89
 KVM_GET_IRQCHIP, KVM_SET_IRQCHIP = 0xC208AE62, 0x8208AE63
@@ -87,6 +90,9 @@ class VcpuState:
         arrays["kvm.xsave"] = np.frombuffer(xsave, "u1")
         for name, blob in self._blobs().items():
             arrays[name] = np.frombuffer(self._get(blob.get, blob.size, of_vm=blob.of_vm), "u1")
+        # Of an interrupt the shared page may tell what has been taken since: the events do not.
+        injected, vector, soft = arrays["kvm.events"][_INTERRUPT_AT : _INTERRUPT_AT + 3].tolist()
+        arrays["cpu.pending"][...] = vector if injected and not soft else -1
         arrays["kvm.msrs"] = self._msrs()
         if self._with_chips:
             arrays["kvm.chips"] = np.stack([
