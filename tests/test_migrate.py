@@ -54,6 +54,12 @@ class Memory:
         self.on_stop()
         self.stopped = True
 
+    def guest(self) -> Mapping[str, Any]:
+        return {}
+
+    def check_guest(self, arrays: Mapping[str, Any], channel: Channel) -> None:
+        assert not arrays
+
     def state(self) -> Mapping[str, Any]:
         return {"number": np.asarray(7, "u4")}
 

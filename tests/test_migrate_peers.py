@@ -189,6 +189,7 @@ def region(name: bytes, npages: int) -> bytes:
 
 
 HELLO = PREAMBLE.pack(MAGIC, VERSION)
+GUEST = message(Kind.GUEST, pack_arrays({"pc.name": np.zeros(3, "u1")}), count=1)
 REGIONS = message(Kind.REGIONS, region(b"ram", NPAGES), count=1)
 PAGE = bytes(PAGE_SIZE)
 STATE = message(Kind.STATE, pack_arrays({"number": np.asarray(7, "u4")}), count=1)
@@ -198,6 +199,10 @@ BAD_SOURCES = {
     "another program": (b"GET / HTTP/1.1\r\nHost: there\r\n\r\n", "no vgaemu answers there"),
     "nothing": (b"", "cut the connection"),
     "half a preamble": (HELLO[:9], "cut the connection"),
+    "a guest without a name": (HELLO + message(Kind.GUEST), "damaged name of a guest"),
+    "a damaged guest": (HELLO + message(Kind.GUEST, b"junk", count=1), "damaged name of a guest"),
+    "a long name": (HELLO + message(Kind.GUEST, length=1 << 20), "where none is so long"),
+    "a guest twice": (HELLO + GUEST + GUEST, "something else"),
     "a line end changed": (HELLO.replace(b"\n", b"\r\n"), "no vgaemu answers there"),
     "a newer version": (PREAMBLE.pack(MAGIC, VERSION + 1), f"version {VERSION + 1} of the migr"),
     "an older version": (PREAMBLE.pack(MAGIC, 0), "version 0 of the migration stream"),

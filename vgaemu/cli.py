@@ -153,16 +153,7 @@ def _parser() -> argparse.ArgumentParser:
         "--when-stuck", choices=("stop", "give-up"), default="stop",
         help="then stop it for longer, or let it run on here",
     )  # fmt: skip
-    pc = run.add_argument_group("machine code (.img, .com)")
-    pc.add_argument("--cpu", choices=("unicorn", "kvm"), default="unicorn")
-    pc.add_argument(
-        "--vga-bios", default="auto", metavar="auto|builtin|PATH",
-        help="auto: a ROM of the system's, if there is one",
-    )  # fmt: skip
-    pc.add_argument("--firmware", choices=("seabios",), help="boot through SeaBIOS; needs kvm")
-    pc.add_argument("--dos-root", type=Path, metavar="DIR", help="the files a .com program sees")
-    pc.add_argument("--writable", action="store_true", help="let the guest write to the image")
-    pc.add_argument("--force", action="store_true", help="boot a disk without a boot signature")
+    pc = _pc_options(run)
     pc.add_argument("--trace-ports", type=Path, metavar="F", help="write every port access")
     pc.add_argument(
         "--trace-code", action="store_true", help="slowly: report what led to a fault; unicorn only"
@@ -173,8 +164,10 @@ def _parser() -> argparse.ArgumentParser:
         command=_receive, aspect="auto", no_panel=False, border=0, fullscreen=False
     )
     receive.add_argument(
-        "workload", nargs="?", help="the guest that starts then, as for run; else the picture stays"
-    )
+        "workload", nargs="?",
+        help="an .img or .com that is sent goes on here: name the same file; of a workload in "
+        "Python the picture is sent, and the one named here starts on it",
+    )  # fmt: skip
     receive.add_argument("args", nargs="*", help="the workload's arguments")
     receive.add_argument(
         "--listen", default="127.0.0.1:4096", metavar="HOST:PORT",
@@ -190,6 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     receive.add_argument("--frames", type=_positive, metavar="N", help="then stop after N frames")
     receive.add_argument("--scale", type=_positive, metavar="N", help="window size, whole steps")
     receive.add_argument("--screenshot", type=Path, metavar="F.png", help="save the last frame")
+    _pc_options(receive)
 
     replay = commands.add_parser("replay", help="play a tape: recorded port and memory operations")
     replay.set_defaults(command=_replay)
@@ -223,6 +217,22 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="versions, displays, and what works here")
     info.set_defaults(command=_info)
     return parser
+
+
+def _pc_options(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    from pathlib import Path
+
+    pc = command.add_argument_group("machine code (.img, .com)")
+    pc.add_argument("--cpu", choices=("unicorn", "kvm"), default="unicorn")
+    pc.add_argument(
+        "--vga-bios", default="auto", metavar="auto|builtin|PATH",
+        help="auto: a ROM of the system's, if there is one",
+    )  # fmt: skip
+    pc.add_argument("--firmware", choices=("seabios",), help="boot through SeaBIOS; needs kvm")
+    pc.add_argument("--dos-root", type=Path, metavar="DIR", help="the files a .com program sees")
+    pc.add_argument("--writable", action="store_true", help="let the guest write to the image")
+    pc.add_argument("--force", action="store_true", help="boot a disk without a boot signature")
+    return pc
 
 
 def _positive(text: str) -> int:
@@ -436,6 +446,12 @@ def _receive(options: argparse.Namespace) -> int:
             options.args,
             display="null" if headless else _window(options),
             free=not headless,
+            cpu=options.cpu,
+            vga_bios=options.vga_bios,
+            firmware=options.firmware,
+            dos_root=options.dos_root,
+            writable=options.writable,
+            force=options.force,
         )
     except WorkloadError as error:
         raise UsageError(str(error)) from None

@@ -331,23 +331,31 @@ class Machine:
             StateError: The file is refused; nothing has changed then.
         """
         state = read_state(path)
-        check_arrays(self.vga, state.device, path)
-        if self.pc is not None:
-            self._refuse_running_guest(path)
-            self.pc.check_state(state.guest, path)
-            self.pc.put_state(state.guest, path)
-            self._slices, self._done, self._guest_error = self.pc.slices(), False, None
-        elif state.guest:
-            name = state.guest.get("pc.name", np.zeros(0)).tobytes().decode("utf-8", "replace")
-            raise StateError(f"{path}: saved with machine code, {name!r}; load it with that file")
-        put_arrays(self.vga, state.device)
+        self._put_state(state.device, state.guest, path)
         self._loop.frame_offset = state.frame - self._loop.frames
 
-    def _refuse_running_guest(self, path: str | Path) -> None:
+    def _put_state(
+        self, device: Mapping[str, Array], guest: Mapping[str, Array], source: object
+    ) -> None:
+        """Look at all of a state, then put all of it."""
+        check_arrays(self.vga, device, source)
+        if self.pc is not None:
+            self._refuse_running_guest(source)
+            self.pc.check_state(guest, source)
+            self.pc.put_state(guest, source)
+            self._slices, self._done, self._guest_error = self.pc.slices(), False, None
+        elif guest:
+            from vgaemu.guest.x86.state import identity_name
+
+            name = identity_name(guest)
+            raise StateError(f"{source}: saved with machine code, {name!r}; load it with that file")
+        put_arrays(self.vga, device)
+
+    def _refuse_running_guest(self, source: object) -> None:
         """Registers of a CPU are nobody else's while it executes."""
         thread = self._thread
         if self.pc is not None and thread is not None and thread.is_alive() and not self._parked:
-            raise StateError(f"{path}: the guest runs on its own thread; close the machine first")
+            raise StateError(f"{source}: the guest runs on its own thread; close the machine first")
 
     def device_state(self) -> dict[str, Array]:
         """What of the device is not in VRAM, and the number of the next frame, by name.
@@ -358,22 +366,28 @@ class Machine:
         arrays["frame"] = np.asarray(self._loop.frames + self._loop.frame_offset, "u8")
         return arrays
 
-    def put_device_state(self, arrays: Mapping[str, Array], source: object) -> None:
+    def put_device_state(
+        self,
+        arrays: Mapping[str, Array],
+        source: object,
+        guest: Mapping[str, Array] | None = None,
+    ) -> None:
         """Bring the device to a state whose VRAM is there, and show the frame before its next one.
 
         Args:
             arrays: All of `device_state`.
             source: What an error names: the peer that they came from.
+            guest: Of a machine-code guest all of `Pc.state_arrays`; it goes on from there.
 
         Raises:
-            StateError: A device has no such state; nothing has changed then.
+            StateError: A device or PC has no such state; nothing has changed then, but see
+                `Pc.put_state`.
         """
         device = dict(arrays)
         frame = device.pop("frame")
         if frame.shape or frame.dtype != np.uint64 or int(frame) >> 63:
             raise StateError(f"{source}: frame is no number; save the state again")
-        check_arrays(self.vga, device, source)
-        put_arrays(self.vga, device)
+        self._put_state(device, guest or {}, source)
         self._loop.frame_offset = max(int(frame) - 1, 0) - self._loop.frames
         self.show()
 
@@ -389,7 +403,9 @@ class Machine:
     # --- live migration -------------------------------------------------------------------------
 
     def migrate_to(self, address: str, limits: Limits | None = None) -> Report:
-        """Send VRAM and device to a receiver, running frames meanwhile; then the guest ends here.
+        """Send all to a receiver, running frames meanwhile; then the guest ends here.
+
+        A machine-code guest goes on there; of a workload in Python, VRAM and device are sent.
 
         Args:
             address: HOST:PORT of a `vgaemu receive` or `vgaemu.migrate.Receiver`.

@@ -2,7 +2,8 @@
 
 The sender has a thread of its own in both schedules. Only the last round needs the guest stopped,
 and stopping it is for whoever moves the frames: between two frames, with a guest on its own thread
-parked at its next ``yield``. A Python guest has no form that could travel, so it ends here; the
+parked at its next ``yield``. A machine-code guest goes along, CPU and RAM, to a machine that was
+made with the same file. A Python guest has no form that could travel, so it ends here; the
 receiver's machine has one of its own, or none.
 """
 
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.migrate.memory import UnloggedMemory
 from vgaemu.migrate.receiver import Received, Receiver
 from vgaemu.migrate.sender import Limits, Report, connect, send
 from vgaemu.migrate.stream import (
+    MAX_STATE_BYTES,
     Array,
     Channel,
     MigrateError,
@@ -35,6 +38,13 @@ HOLD_SECONDS = 2.0
 #: Seconds for somebody to move the machine on to the next frame.
 FRAME_SECONDS = 10.0
 
+#: Most that a guest may have written to its copy of a disk: the rest of a state is far smaller than
+#: what this leaves of a message.
+MAX_DISK_BYTES = MAX_STATE_BYTES - (2 << 20)
+#: The array of a PC that is sent as memory.
+RAM = "ram"
+
+_NO_YIELD = f"the guest came to no 'yield' within {HOLD_SECONDS:.0f} s"
 _CLOSED = "the machine was closed before"
 
 
@@ -78,6 +88,8 @@ class Migration:
         #: The sender asks for the guest to be stopped; the other side answers with `_stopped`.
         self._stop_wanted, self._stopped = threading.Event(), threading.Event()
         self._why_running = ""
+        #: Which file a machine-code guest runs.
+        self._guest: Mapping[str, Array] = {}
 
     @property
     def started(self) -> bool:
@@ -115,16 +127,29 @@ class Migration:
         """
         machine = self._machine
         if self._thread is None and not self.done and machine.frames >= self.at_frame:
-            self._thread = threading.Thread(target=self._send, name="vgaemu migration", daemon=True)
-            self._thread.start()
+            self._start()
         if not self._stop_wanted.is_set() or self.done or self._thread is None:
             return
         if not machine.hold_guest(HOLD_SECONDS):
-            self._why_running = f"the guest came to no 'yield' within {HOLD_SECONDS:.0f} s"
+            self._why_running = _NO_YIELD
         self._stopped.set()
         self._thread.join()
         if self._report is None:
             machine.release_guest()
+
+    def _start(self) -> None:
+        pc = self._machine.pc
+        if pc is not None:
+            try:
+                if not self._machine.hold_guest(HOLD_SECONDS):
+                    self._error = MigrateError(f"{self.address}: {_NO_YIELD}")
+                    self._tell(f"{self._error}; the guest runs on here")
+                    return
+                self._guest = pc.identity()
+            finally:
+                self._machine.release_guest()
+        self._thread = threading.Thread(target=self._send, name="vgaemu migration", daemon=True)
+        self._thread.start()
 
     def finish(self) -> None:
         """Send what is left of a machine whose frames are over, if it has begun."""
@@ -165,13 +190,29 @@ class Migration:
         if self._say is not None and not self._cancelled:
             self._say(line)
 
+    def guest(self) -> Mapping[str, Array]:
+        """Which file a machine-code guest runs."""
+        self._check_disk()
+        return self._guest
+
+    def _check_disk(self) -> None:
+        """What a guest has written to its disk goes with the state: refuse what will not fit."""
+        pc = self._machine.pc
+        if pc is not None and pc.disk_state_bytes > MAX_DISK_BYTES:
+            raise MigrateError(
+                f"{self.address}: the guest has written {pc.disk_state_bytes >> 20} MiB to its "
+                f"copy of the disk, a migration takes {MAX_DISK_BYTES >> 20}; save a state instead"
+            )
+
     @property
     def regions(self) -> Sequence[Region]:
         """The machine's memory."""
-        return regions_of(self._machine)
+        pc = self._machine.pc
+        return regions_of(self._machine, None if pc is None else pc.bus.array)
 
     def stop(self) -> None:
         """Ask for the guest to be stopped, and wait until it is."""
+        self._check_disk()
         self._stop_wanted.set()
         if not self._stopped.wait(FRAME_SECONDS):
             self._why_running = f"no frame was run for {FRAME_SECONDS:.0f} s"
@@ -181,8 +222,12 @@ class Migration:
             raise MigrateError(f"{self.address}: {self._why_running}")
 
     def state(self) -> Mapping[str, Array]:
-        """The device without its memory, and the number of the next frame."""
-        return self._machine.device_state()
+        """Device and PC without their memory, and the number of the next frame."""
+        arrays, pc = self._machine.device_state(), self._machine.pc
+        if pc is not None:
+            arrays |= pc.state_arrays()
+            del arrays[RAM]
+        return arrays
 
     def picture(self) -> NDArray[np.uint32]:
         """What it shows."""
@@ -195,22 +240,59 @@ class Arrival:
     def __init__(self, machine: Machine) -> None:
         """Take what arrives into `machine`, which has not run yet."""
         self.machine = machine
+        #: RAM as it arrives; a PC takes it over with the rest of its state, or not at all.
+        self._ram: NDArray[np.uint8] | None = None
+        if machine.pc is not None:
+            # A copy of what is here: then both are allocated before a guest is stopped for it.
+            self._ram = machine.pc.bus.array.copy()
         #: The machine's memory.
-        self.regions = regions_of(machine)
+        self.regions = regions_of(machine, self._ram)
+
+    def check_guest(self, arrays: Mapping[str, Array], channel: Channel) -> None:
+        """Machine code goes to a machine with the same file, and nothing else does."""
+        from vgaemu.guest.x86.state import check_identity, identity_name
+
+        pc = self.machine.pc
+        if pc is None and arrays:
+            raise channel.error(
+                f"sends machine code, {identity_name(arrays)!r}; receive it with that file"
+            )
+        if pc is not None and not arrays:
+            raise channel.error(
+                f"sends no machine code, and {pc.image.path.name} is; receive it without that file"
+            )
+        if pc is not None:
+            try:
+                check_identity(pc, arrays, channel.peer, "sent", "receive it with")
+            except StateError as error:
+                raise MigrateError(str(error)) from None
 
     def put_state(self, arrays: Mapping[str, Array], channel: Channel) -> NDArray[np.uint32]:
-        """Bring the device to the source's state and show its last frame."""
-        check_names(channel, arrays, self.machine.device_state())
+        """Bring device and PC to the source's state and show its last frame."""
+        device, pc = self.machine.device_state(), self.machine.pc
+        known = {*device} if pc is None else {*device, *pc.state_arrays()} - {RAM}
+        # What only KVM saves may be missing, or left out: `Pc.check_state` says if it must not.
+        check_names(channel, *(
+            [name for name in names if not name.startswith("kvm.")] for names in (arrays, known)
+        ))  # fmt: skip
+        guest = {name: array for name, array in arrays.items() if name not in device}
+        if self._ram is not None:
+            guest[RAM] = self._ram
         try:
-            self.machine.put_device_state(arrays, channel.peer)
+            self.machine.put_device_state(
+                {name: arrays[name] for name in device}, channel.peer, guest
+            )
         except StateError as error:
             raise MigrateError(str(error)) from None
         return self.machine.screen.frame
 
 
-def regions_of(machine: Machine) -> list[Region]:
-    """The memory of a machine that travels."""
-    return [Region("vram", machine.vram)]
+def regions_of(machine: Machine, ram: NDArray[np.uint8] | None) -> list[Region]:
+    """The memory of a machine that travels; `ram` is a PC's, or where it arrives."""
+    regions = [Region("vram", machine.vram)]
+    if ram is not None:
+        regions.append(Region(RAM, UnloggedMemory(ram)))
+    return regions
 
 
 def receive_machine(
@@ -220,7 +302,8 @@ def receive_machine(
 ) -> Received:
     """Wait for a source and let a machine take over its picture, ports and memory.
 
-    The machine's own guest, if it has one, starts with the next frame.
+    A machine-code guest goes on with the next frame where it was. A machine's own guest in Python,
+    if it has one, starts with it.
 
     Args:
         receiver: What listens; it stays open.

@@ -44,6 +44,17 @@ class Target(Protocol):
     def regions(self) -> Sequence[Region]:
         """The memory."""
 
+    def check_guest(self, arrays: Mapping[str, Array], channel: Channel) -> None:
+        """Find out whether this is where a guest belongs, before any memory is sent.
+
+        Args:
+            arrays: Which file a machine-code guest runs; empty if none comes.
+            channel: What an error names.
+
+        Raises:
+            MigrateError: It belongs elsewhere.
+        """
+
     def put_state(self, arrays: Mapping[str, Array], channel: Channel) -> NDArray[np.uint32]:
         """Bring the device to a state, all memory being there, and say what it shows then.
 
@@ -177,7 +188,14 @@ def receive(
 def _receive(channel: Channel, target: Target) -> Received:
     channel.send_preamble()
     channel.check_preamble()
-    message = channel.receive(Kind.REGIONS)
+    message = channel.receive(Kind.GUEST, Kind.REGIONS)
+    guest: dict[str, Array] | None = {}
+    if message.kind is Kind.GUEST:
+        guest = unpack_arrays(channel.read(message.length), message.count)
+        if not guest:
+            raise channel.error("sent a damaged name of a guest")
+        message = channel.receive(Kind.REGIONS)
+    target.check_guest(guest or {}, channel)
     theirs = unpack_regions(channel.read(message.length), message.count)
     regions = _check_regions(channel, target.regions, theirs)
     channel.send(Kind.ACCEPT)

@@ -1,4 +1,4 @@
-"""The sending side: pre-copy from a subscriber of the dirty log while the guest goes on.
+"""The sending side: pre-copy from readers of the memory's dirty logs while the guest goes on.
 
 The first round sends everything (pages of zeros as such), each further one what was written
 meanwhile, until what is left fits the downtime budget at the throughput measured so far. Then the
@@ -7,7 +7,8 @@ from the stopped guest's whole memory, are compared on both sides; then, and onl
 is told to take over. Whatever goes wrong before it says that it has: the guest runs on here.
 
 Order, always: harvest a page's dirt, *then* read the page. A store that comes between is read torn
-or not at all, but its page is dirty again and goes with the next round.
+or not at all, but its page is dirty again and goes with the next round. Memory without a log is
+read in the harvest itself: see `memory`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog, spans_of_pages
-from vgaemu.memslot.slot import Subscription
+from vgaemu.migrate.memory import Reader, reader_of
 from vgaemu.migrate.stream import (
     CONNECT_SECONDS,
     LOOPBACK,
@@ -46,6 +48,9 @@ WhenStuck = Literal["stop", "give-up"]
 
 class Source(Protocol):
     """What is sent: a machine, or memory alone."""
+
+    def guest(self) -> Mapping[str, Array]:
+        """Which file a machine-code guest runs; empty if there is no such guest."""
 
     @property
     def regions(self) -> Sequence[Region]:
@@ -167,12 +172,12 @@ def send(
     """
     limits = limits or Limits()
     begin = perf_counter()
-    views: list[Subscription] = []
+    views: list[Reader] = []
     try:
         for region in source.regions:
-            if not region.slot.logging:
+            if isinstance(region.slot, Memslot) and not region.slot.logging:
                 raise MigrateError(f"{region.name}: its dirty log is off")
-            views.append(region.slot.subscribe())
+            views.append(reader_of(region.slot))
         report = _Migration(channel, source, views, limits, say).run()
     except MigrateError as error:
         channel.refuse(error)
@@ -192,7 +197,7 @@ class _Migration:
         self,
         channel: Channel,
         source: Source,
-        views: Sequence[Subscription],
+        views: Sequence[Reader],
         limits: Limits,
         say: Callable[[str], None] | None,
     ) -> None:
@@ -209,6 +214,9 @@ class _Migration:
         channel, report = self.channel, self.report
         channel.send_preamble()
         channel.check_preamble()
+        guest = self.source.guest()
+        if guest:
+            channel.send(Kind.GUEST, [memoryview(pack_arrays(guest))], count=len(guest))
         body = memoryview(pack_regions(self.regions))
         channel.send(Kind.REGIONS, [body], count=len(self.regions))
         channel.receive(Kind.ACCEPT)
@@ -226,13 +234,17 @@ class _Migration:
     def iterate(self) -> list[DirtyLog]:
         """Rounds of dirty pages; returns the logs of those that are left for the last one."""
         limits, digest_seconds = self.limits, self.digest_seconds()
+        # Together at most half of the budget: no round makes them shorter.
+        most_seconds = limits.downtime_ms / 2000
         begin = harvested = perf_counter()
         while True:
+            begun = perf_counter()
             logs = self.harvest()
             now = perf_counter()
+            fixed_seconds = min(digest_seconds + now - begun, most_seconds)
             left = sum(log.count for log in logs) * PAGE_SIZE
             bytes_a_second = self.sent_bytes / self.sent_seconds
-            downtime_ms = 1000 * (left / bytes_a_second + digest_seconds)
+            downtime_ms = 1000 * (left / bytes_a_second + fixed_seconds)
             if downtime_ms <= limits.downtime_ms:
                 return logs
             if len(self.report.rounds) >= limits.max_rounds or now - begin > limits.max_seconds:
@@ -253,7 +265,7 @@ class _Migration:
             self.round([_pages_of(log) for log in logs])
 
     def digest_seconds(self) -> float:
-        """How long the digests of all memory will take; at most half of the budget.
+        """How long the digests of all memory will take.
 
         Told from one message's worth of it: the guest still runs. Both sides take theirs at once,
         but perhaps from one memory bus or on one CPU: twice.
@@ -264,7 +276,7 @@ class _Migration:
         memory_digest(part)
         seconds_a_byte = (perf_counter() - begin) / len(part)
         nbytes = sum(region.slot.nbytes for region in self.regions)
-        return min(2 * nbytes * seconds_a_byte, self.limits.downtime_ms / 2000)
+        return 2 * nbytes * seconds_a_byte
 
     def harvest(self) -> list[DirtyLog]:
         """What was written since the last call, region by region."""
@@ -284,7 +296,7 @@ class _Migration:
         begin, sent_before = perf_counter(), channel.sent_bytes
         data_pages = zero_pages = 0
         for number, pages_of_region in enumerate(regions):
-            memory = self.regions[number].slot.array
+            memory = self.views[number].array
             for pages in pages_of_region:
                 zero = _zero(memory, pages)
                 zero_pages += int(zero.sum())
@@ -309,7 +321,7 @@ class _Migration:
         pages: NDArray[np.intp],
         zero: NDArray[np.bool_],
     ) -> None:
-        """Send a message's worth of pages of one region, straight out of its memory."""
+        """Send a message's worth of pages of one region, not copied."""
         if zero.any():
             runs = spans_of_pages(pages[zero], 1)
             self.channel.send(Kind.ZEROS, [pack_runs(runs)], region=number, count=len(runs))

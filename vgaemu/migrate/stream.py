@@ -5,7 +5,9 @@ messages: a header of 16 bytes with the length of what follows, and that many by
 speaks, the receiver answers where the table has it on the right:
 
     ======================================  =======================================
-    REGIONS  name and pages of each region  ACCEPT, or REFUSE with the reason
+    GUEST  which file, if a machine-code    (none), or REFUSE with the reason
+    guest comes
+    REGIONS  name and pages of each region  ACCEPT, or REFUSE
     PAGES, ZEROS  runs of pages, as often   (none)
     as it takes
     ROUND  all of a round is sent           ROUND_DONE, all of it has arrived
@@ -37,13 +39,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, Span
+from vgaemu.migrate.memory import Memory
 
 #: As PNG's: bytes that no text has, and that a changed line end would show.
 MAGIC = b"vgaemu\x1a\n"
-#: Goes up when a message changes its meaning; both sides must be of one version.
-VERSION = 1
+#: Goes up when a message changes its meaning; both sides must be of one version. Version 1 had no
+#: machine-code guests.
+VERSION = 2
 PREAMBLE = struct.Struct("<8sH6x")  # magic, version
 HEADER = struct.Struct("<BB2sIQ")  # kind, region, zeros, count, length of the body
 RUN = np.dtype("<u4")  # a run of pages is two of them: its first page, how many
@@ -54,11 +57,12 @@ MAX_PAGES = 4096
 MAX_REGIONS = 16
 MAX_ARRAYS = 256
 MAX_STATE_BYTES = 1 << 26
+MAX_GUEST_BYTES = 1 << 12
 MAX_DIMENSIONS = 4
 MAX_REASON_BYTES = 400
 DIGEST_BYTES = 16
 #: What an array of a state may consist of.
-DTYPES = ("u1", "u2", "u4", "u8", "i8")
+DTYPES = ("u1", "u2", "u4", "u8", "i4", "i8")
 NAME = re.compile(r"[a-z0-9_.]{1,32}")
 
 #: Listened on and connected to unless told otherwise: the size of a page.
@@ -99,6 +103,7 @@ class Kind(IntEnum):
     DIGESTS = 9
     COMMIT = 10
     RUNNING = 11
+    GUEST = 12
 
 
 #: Longest body of each kind; none has more than a header unless it is here.
@@ -109,6 +114,7 @@ LONGEST = {
     Kind.ZEROS: MAX_PAGES * 2 * RUN.itemsize,
     Kind.STATE: MAX_STATE_BYTES,
     Kind.DIGESTS: (MAX_REGIONS + 1) * DIGEST_BYTES,
+    Kind.GUEST: MAX_GUEST_BYTES,
 }
 
 
@@ -117,7 +123,7 @@ class Region:
     """Memory that travels under a name which both sides know."""
 
     name: str
-    slot: Memslot
+    slot: Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,7 +429,7 @@ def unpack_arrays(body: bytearray, count: int) -> dict[str, Array] | None:
     return arrays if at == len(body) and len(arrays) == count else None
 
 
-def check_names(channel: Channel, arrays: Mapping[str, Array], known: Collection[str]) -> None:
+def check_names(channel: Channel, arrays: Collection[str], known: Collection[str]) -> None:
     """Find out whether a state has all that a device has, and nothing that would be lost.
 
     Raises:

@@ -23,7 +23,7 @@ from vgaemu.guest.x86.chips import I8042, NEVER_NS, Cmos, DebugPorts, Pic, Pit
 from vgaemu.guest.x86.clock import Clock, GuestBeam, StepClock, WallClock
 from vgaemu.guest.x86.cpu import INTERRUPT, Array, Cpu, CpuError, GuestFault
 from vgaemu.guest.x86.debug import PortTrace, fault_report
-from vgaemu.guest.x86.images import ComProgram, DiskImage, ImageError, load_image
+from vgaemu.guest.x86.images import SECTOR, ComProgram, DiskImage, ImageError, load_image
 from vgaemu.guest.x86.vgarom import find_vga_rom, install_vga_rom
 from vgaemu.vga.device import Vga
 
@@ -321,6 +321,17 @@ class Pc:
         from vgaemu.guest.x86.state import bulk_arrays, small_arrays
 
         return (small_arrays(self) if self._last is None else self._last) | bulk_arrays(self)
+
+    def identity(self) -> dict[str, Array]:
+        """Of `state_arrays` those that say which file is run; between slices, or after `close`."""
+        from vgaemu.guest.x86.state import identity_arrays
+
+        return identity_arrays(self)
+
+    @property
+    def disk_state_bytes(self) -> int:
+        """What the guest has written to its copy of the disk, which a state carries."""
+        return SECTOR * len(self.image.originals) if isinstance(self.image, DiskImage) else 0
 
     def check_state(self, arrays: Mapping[str, Array], source: object) -> None:
         """Find out whether `put_state` may be called.

@@ -30,6 +30,7 @@ from vgaemu.guest.x86.dos import CONSOLE_HANDLES, MAX_HANDLES, MAX_WRITTEN, DosE
 from vgaemu.guest.x86.images import SECTOR, DiskImage
 from vgaemu.guest.x86.rom import ROM_BASE, STUBS
 from vgaemu.guest.x86.vbe import VBE_MODES
+from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.vga.state import StateError
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 16
 #: A DOS name, as 8.3; what can be typed into the longest line that a program asks for.
 SHORT_NAME, MAX_LINE = 12, 254
+#: Which file, under which firmware.
+IDENTITY = ("pc.name", "pc.sha256", "pc.firmware")
 #: Parts that are large, or take long, and outlive the CPU and a program's files.
 BULK = ("pc.sha256", "ram", "disk.sectors", "disk.data")
 ACCESSES = 3  # O_RDONLY, O_WRONLY, O_RDWR
@@ -125,7 +128,15 @@ def _parsed(array: Array) -> Any:
 
 
 def _put_ram(pc: Pc, array: Array) -> None:
-    pc.bus.array[:] = array
+    # Most pages are zeros here and there. To write those takes 14 ms, all of them to be allocated.
+    old, new = (memory.reshape(-1, PAGE_SIZE) for memory in (pc.bus.array, array))
+    differs = (old.view(np.uint64) != new.view(np.uint64)).any(axis=1)
+    old[differs] = new[differs]
+
+
+def _put_firmware_memory(pc: Pc, array: Array) -> None:
+    assert pc.firmware_memory is not None
+    pc.firmware_memory[:] = array
 
 
 def _same_rom(pc: Pc, array: Array) -> bool:
@@ -363,7 +374,11 @@ BIOS_PARTS: dict[str, _Part] = {
     "bios.disk": _fields(lambda pc: pc.bios.disk),
 }
 
-FIRMWARE_PARTS: dict[str, _Part] = {"firmware.config": _fields(lambda pc: pc.fw_cfg)}
+FIRMWARE_PARTS: dict[str, _Part] = {
+    "firmware.config": _fields(lambda pc: pc.fw_cfg),
+    # What lies above RAM, where the processor begins after a reset.
+    "firmware.memory": _Part("u1", lambda pc: pc.firmware_memory, _put_firmware_memory),
+}
 
 DISK_PARTS: dict[str, _Part] = {
     "disk.sectors": _Part(
@@ -418,6 +433,21 @@ def small_arrays(pc: Pc) -> dict[str, Array]:
     return arrays | pc.cpu.arrays()
 
 
+def identity_arrays(pc: Pc) -> dict[str, Array]:
+    """`IDENTITY`; the guest must not write to its disk meanwhile."""
+    return {name: np.asarray(PARTS[name].get(pc), PARTS[name].dtype) for name in IDENTITY}
+
+
+def identity_name(arrays: Mapping[str, Array]) -> str:
+    """The name of the file that a state is of, as its `IDENTITY` has it."""
+    return _text_of(arrays, "pc.name")
+
+
+def _text_of(arrays: Mapping[str, Array], name: str) -> str:
+    text = arrays.get(name, np.zeros(0)).tobytes()[:MAX_BYTES].decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def check_state(pc: Pc, arrays: Mapping[str, Array], source: object) -> None:
     """Find out whether `put_state` may be called; nothing has changed then.
 
@@ -429,7 +459,7 @@ def check_state(pc: Pc, arrays: Mapping[str, Array], source: object) -> None:
             f"{source}: saved without a machine-code guest, {pc.image.path.name} is one; "
             "load it with the workload it was saved with"
         )
-    _check_identity(pc, arrays, source)
+    check_identity(pc, arrays, source)
     parts = _parts(pc)
     for name, part in parts.items():
         array = arrays.get(name)
@@ -458,18 +488,29 @@ def check_state(pc: Pc, arrays: Mapping[str, Array], source: object) -> None:
         raise StateError(f"{source}: {why}")
 
 
-def _check_identity(pc: Pc, arrays: Mapping[str, Array], source: object) -> None:
-    names = [arrays.get(name, np.zeros(0, "u1")) for name in ("pc.name", "pc.firmware")]
-    saved_name, saved_firmware = (
-        name[:MAX_BYTES].tobytes().decode("utf-8", "replace") for name in names
-    )
-    if arrays["pc.sha256"].tobytes() != pc.image.digest():
+def check_identity(
+    pc: Pc, arrays: Mapping[str, Array], source: object, what: str = "saved", do: str = "run"
+) -> None:
+    """Find out whether a state is of this file and firmware.
+
+    Args:
+        pc: Where it would go.
+        arrays: `IDENTITY` at least.
+        source: What an error names.
+        what: What was done with the state.
+        do: What is to be done with the right file.
+
+    Raises:
+        StateError: It is of another one.
+    """
+    saved_name, saved_firmware = identity_name(arrays), _text_of(arrays, "pc.firmware")
+    if arrays.get("pc.sha256", np.zeros(0)).tobytes() != pc.image.digest():
         name = pc.image.path.name
-        what = "another content of it" if saved_name == name else repr(saved_name)
-        raise StateError(f"{source}: saved with {what}, not with this {name}; run that file")
+        other = "another content of it" if saved_name == name else repr(saved_name)
+        raise StateError(f"{source}: {what} with {other}, not with this {name}; {do} that file")
     if saved_firmware != (pc.firmware or ""):
         said = f"--firmware {saved_firmware}" if saved_firmware else "the builtin BIOS"
-        raise StateError(f"{source}: saved under {said}; run it so")
+        raise StateError(f"{source}: {what} under {said}; run it so")
 
 
 def _is_like(array: Array, dtype: str, shape: tuple[int, ...], part: _Part) -> bool:
