@@ -51,7 +51,7 @@ class DisplayLoop:
         log = self._log.get_dirty_log()
         harvested = perf_counter_ns()
         # The log is cleared before VRAM is read: a store that comes now is in the next log.
-        spans = log.spans(self.span_pages)
+        spans = [] if log is self._log.nothing else log.spans(self.span_pages)
         rects, redraw = self.screen.refresh(self.frames + self.frame_offset, spans)
         drawn = perf_counter_ns()
         if redraw is not None and redraw is not Redraw.CELLS:

@@ -42,12 +42,8 @@ class Screen:
         self._scanout = scanout_of(vga)
         self._stale = False
         self._renderer: Renderer | None = None
-        self._frame: Frame = np.zeros((self._scanout.height, self._scanout.width), np.uint32)
-
-    @property
-    def frame(self) -> NDArray[np.uint32]:
-        """(height, width) uint32 0x00RRGGBB, row-major: a view, overwritten by the next frame."""
-        return self._frame
+        #: (height, width) uint32 0x00RRGGBB, row-major: overwritten by the next frame.
+        self.frame: Frame = np.zeros((self._scanout.height, self._scanout.width), np.uint32)
 
     @property
     def info(self) -> ScreenInfo:
@@ -107,7 +103,7 @@ class Screen:
         if redraw is Redraw.RESIZE:
             scanout = self._scanout
             self._renderer = make_renderer(self.vga.slot.array, scanout)
-            self._frame = np.zeros((scanout.height, scanout.width), np.uint32)
+            self.frame = np.zeros((scanout.height, scanout.width), np.uint32)
         assert self._renderer is not None
         if redraw is Redraw.EVERYTHING:
             self._renderer.renew(self._scanout)
@@ -115,14 +111,14 @@ class Screen:
             self._renderer.see(list(spans))
         if self._stale or redraw in (Redraw.RESIZE, Redraw.EVERYTHING):
             self._stale = False
-            self._renderer.draw_all(self._frame)
-            height, width = self._frame.shape
+            self._renderer.draw_all(self.frame)
+            height, width = self.frame.shape
             return [Rect(0, 0, width, height)], redraw
         if redraw is Redraw.CELLS and isinstance(self._renderer, TextRenderer):
             self._renderer.renew_cells(self._scanout)
         elif not spans:
             return [], redraw
-        return merge_rects(self._renderer.draw_changes(self._frame, list(spans))), redraw
+        return merge_rects(self._renderer.draw_changes(self.frame, list(spans))), redraw
 
     def _follow_registers(self, frame: int) -> Redraw | None:
         """Take the scanout of now, and say what its difference to the last one asks for."""
@@ -168,7 +164,7 @@ class Screen:
     def rgb(self) -> NDArray[np.uint8]:
         """(height, width, 3) uint8, a copy."""
         shifts = np.array([16, 8, 0], np.uint32)
-        return (self._frame[:, :, None] >> shifts).astype(np.uint8)
+        return (self.frame[:, :, None] >> shifts).astype(np.uint8)
 
     def text(self) -> list[str]:
         """What a text mode shows, one string a row, as Unicode.

@@ -80,6 +80,8 @@ class Subscription:
     """One reader's own view of a slot's dirty log; `Memslot.subscribe` makes it."""
 
     def __init__(self, slot: Memslot) -> None:
+        #: What is answered while nothing is dirty: always this same log.
+        self.nothing = slot._nothing_dirty
         self._slot = slot
         self._backlog = Backlog(slot.npages)
 
@@ -88,8 +90,7 @@ class Subscription:
 
         Two threads may call it at once: they share the pages out between them.
         """
-        slot = self._slot
-        nothing = slot._nothing_dirty
+        slot, nothing = self._slot, self.nothing
         # No page writable, so none dirty; nobody between its harvest and the fan-out; nothing
         # fanned out to us. Looked at in this order that is an answer, and saves taking the lock.
         if (
