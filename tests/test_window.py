@@ -435,6 +435,20 @@ def test_the_panel_on_and_off(open_window, pygame):
     assert (panel_pixels() == PAPER).mean() > 0.3
 
 
+def test_a_hidden_panel_gathers_nothing(open_window, pygame, monkeypatch):
+    from vgaemu.display.panel import Meter
+
+    noted = []
+    monkeypatch.setattr(Meter, "note", lambda self, report, rects: noted.append(report.frame))
+    window = open_window(TEXT, panel=False)
+    frame = picture(TEXT)
+    window.update(frame, whole(TEXT), report(frame=1))
+    press(pygame, pygame.K_F3, pygame.KMOD_LCTRL)
+    window.poll()
+    window.update(frame, [], report(frame=2))
+    assert noted == [2]
+
+
 def test_without_a_panel_the_window_is_the_picture(open_window, pygame):
     open_window(TEXT, panel=False, scale=1)
     assert pygame.display.get_surface().get_size() == (720, 400)

@@ -290,8 +290,9 @@ class WindowDisplay:
             if self._closed or self._info is None:
                 return
             self._share(frame)
-        self._meter.note(report, len(rects))
-        self._panel_stale = True
+        if self._panel_shown:  # hidden, it costs nothing, and begins anew when it is shown
+            self._meter.note(report, len(rects))
+            self._panel_stale = True
         if rects or self._all_stale or self.shows_clean_rects:
             self._show(rects, report)
         if not self._polled:
@@ -615,6 +616,7 @@ class WindowDisplay:
 
     def _toggle_panel(self) -> list[Event]:
         self._panel_shown = not self._panel_shown
+        self._meter.restart_clock()
         self._panel_reserved |= self._panel_shown
         self._refit()
         return []
