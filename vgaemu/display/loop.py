@@ -40,6 +40,7 @@ class DisplayLoop:
         self.frame_offset = 0
         self._display = display
         self._counters = vga.slot.counters
+        self._nothing_dirty = vga.slot.nothing_dirty
         self._log = vga.slot.subscribe()
         self._shape: ScreenInfo | None = None
         self._present_ns = 0
@@ -51,7 +52,7 @@ class DisplayLoop:
         log = self._log.get_dirty_log()
         harvested = perf_counter_ns()
         # The log is cleared before VRAM is read: a store that comes now is in the next log.
-        spans = [] if log is self._log.nothing else log.spans(self.span_pages)
+        spans = [] if log is self._nothing_dirty else log.spans(self.span_pages)
         rects, redraw = self.screen.refresh(self.frames + self.frame_offset, spans)
         drawn = perf_counter_ns()
         if redraw is not None and redraw is not Redraw.CELLS:

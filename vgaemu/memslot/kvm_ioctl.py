@@ -208,6 +208,8 @@ class DirtyLogReader:
     def __init__(self, vm: KvmVm, slot: int, npages: int) -> None:
         #: What `read` found, as KVM lays it out; the next read overwrites it.
         self.bitmap = bytearray(8 * -(-npages // 64))
+        #: The same with no page dirty.
+        self.clean = bytes(self.bitmap)
         #: The same: (ceil(npages / 64),) uint64.
         self.words: NDArray[np.uint64] = np.frombuffer(self.bitmap, np.uint64)
         address = self.words.ctypes.data

@@ -17,6 +17,7 @@ from __future__ import annotations
 import mmap
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -80,8 +81,6 @@ class Subscription:
     """One reader's own view of a slot's dirty log; `Memslot.subscribe` makes it."""
 
     def __init__(self, slot: Memslot) -> None:
-        #: What is answered while nothing is dirty: always this same log.
-        self.nothing = slot._nothing_dirty
         self._slot = slot
         self._backlog = Backlog(slot.npages)
 
@@ -90,7 +89,8 @@ class Subscription:
 
         Two threads may call it at once: they share the pages out between them.
         """
-        slot, nothing = self._slot, self.nothing
+        slot = self._slot
+        nothing = slot.nothing_dirty
         # No page writable, so none dirty; nobody between its harvest and the fan-out; nothing
         # fanned out to us. Looked at in this order that is an answer, and saves taking the lock.
         if (
@@ -181,7 +181,8 @@ class Memslot:
         self._fault = self._keeper.fault
         self._fault_range = self._keeper.fault_range
         self._harvest = self._keeper.harvest
-        self._nothing_dirty = self._keeper.nothing_dirty
+        #: What is answered while nothing is dirty: always this same log.
+        self.nothing_dirty = self._keeper.nothing_dirty
         self._maybe_dirty = self._keeper.maybe_dirty
         self._logged_elsewhere = self._keeper.logs_elsewhere
         self._slots_lock = threading.Lock()
@@ -282,7 +283,7 @@ class Memslot:
         """
         harvest = self._keeper.harvest
         with self._slots_lock:
-            self._harvest = harvest if wrap is None else lambda: wrap(harvest)
+            self._harvest = harvest if wrap is None else partial(wrap, harvest)
             self._logged_elsewhere = wrap is not None or self._keeper.logs_elsewhere
 
     @property
