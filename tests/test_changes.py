@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from shadow import Watched
 
+from vgaemu.display.screen import Screen
 from vgaemu.memslot import Memslot
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import load_font, set_mode
@@ -193,6 +194,26 @@ def test_graphics_blink_changes_the_palette_when_the_phase_turns():
     watched = Watched(vga)
     drawn = [watched.frame().redraw for _ in range(17)]
     assert drawn[1:] == [""] * 15 + ["everything"]
+
+
+@pytest.mark.parametrize("start", [0, 160, 0xFFB0], ids=hex)
+@pytest.mark.parametrize("pitch", [80, 82, 40])
+def test_the_cursor_is_where_its_address_is_shown(start, pitch):
+    vga = Vga(Memslot(64))
+    set_mode(vga, 3)
+    planes = vga.slot.array[: 256 << 10].view(np.uint32)
+    planes[:] = planes & 0xFFFF0000 | 0x0720  # grey spaces everywhere; the font stays
+    for index, value in ((0x0C, start >> 8), (0x0D, start & 0xFF), (0x13, pitch // 2)):
+        crtc(index, value)(vga)
+    for row, column in ((0, 0), (3, 5), (24, 39)):
+        address = (start + row * pitch + column) & 0xFFFF
+        crtc(0x0E, address >> 8)(vga)
+        crtc(0x0F, address & 0xFF)(vga)
+        frame = Screen(vga).full_redraw()
+        cells = {(y // 16, x // 9) for y, x in zip(*frame.nonzero(), strict=True)}
+        # Rows that overlap show a cell twice.
+        shown = {(r, address - start - r * pitch & 0xFFFF) for r in range(25)}
+        assert cells == {(r, c) for r, c in shown if c < 80}
 
 
 def test_moving_the_cursor_redraws_two_cells():
