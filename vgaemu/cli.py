@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # Nothing heavy here: `--version` imports nothing, `--help` and wrong usage do not wait for numpy.
 from vgaemu import __version__
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 class UsageError(Exception):
     """Wrong usage or input: the message is the one line to print."""
+
+
+class GuestFailedError(Exception):
+    """The guest raised; its own traceback has been printed."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"vgaemu: {error}", file=sys.stderr)
         return 2
+    except GuestFailedError:
+        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -265,13 +271,9 @@ def _tour(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     import json
 
-    from vgaemu.display.errors import DisplayError
     from vgaemu.display.loop import DEFAULT_SPAN_PAGES
     from vgaemu.display.screen import ScreenError
     from vgaemu.guest.keys import KeysError, parse_keys
-    from vgaemu.guest.workload import WorkloadError
-    from vgaemu.machine import Machine
-    from vgaemu.memslot import MemslotError
     from vgaemu.migrate import Limits, MigrateError
     from vgaemu.vga.dump import dump_registers, palette_picture
     from vgaemu.vga.font import FontError, load_font_file
@@ -301,35 +303,17 @@ def _run(options: argparse.Namespace) -> int:
         keys = parse_keys(options.keys) if options.keys else []
     except KeysError as error:
         raise UsageError(f"--keys: {error}") from None
-    try:
-        machine = Machine(
-            options.workload,
-            options.args,
-            display="null" if headless else _window(options),
-            dirty_log=options.dirty_log,
-            span_pages=options.span_pages or DEFAULT_SPAN_PAGES,
-            free=not headless,
-            record_tape=options.record_tape,
-            font=font,
-            cpu=options.cpu,
-            vga_bios=options.vga_bios,
-            firmware=options.firmware,
-            dos_root=options.dos_root,
-            writable=options.writable,
-            force=options.force,
-            trace_ports=options.trace_ports,
-            trace_code=options.trace_code,
-            guest_speed=options.speed,
-        )
-    except WorkloadError as error:
-        raise UsageError(str(error)) from None
-    except MemslotError as error:
-        raise UsageError(f"--dirty-log: {error}") from None
-    except DisplayError as error:
-        raise UsageError(f"--display window: {error}") from None
-    except Exception as error:  # raised by the workload's own file while it was read
-        _print_guest_traceback(error)
-        return 1
+    machine = _make_machine(
+        options,
+        headless,
+        dirty_log=options.dirty_log,
+        span_pages=options.span_pages or DEFAULT_SPAN_PAGES,
+        record_tape=options.record_tape,
+        font=font,
+        trace_ports=options.trace_ports,
+        trace_code=options.trace_code,
+        guest_speed=options.speed,
+    )
     if options.stats_frames:
         machine.stats.rows = []
     machine.schedule_keys(keys)
@@ -347,30 +331,14 @@ def _run(options: argparse.Namespace) -> int:
         except MigrateError as error:
             machine.close()
             raise UsageError(f"--migrate-to {error}") from None
-    status = 0
     with _device_errors(), machine:
         if headless and options.frames is None and (machine.endless or not options.workload):
             what = options.workload or "a machine without a workload"
             raise UsageError(f"{what} never ends: --headless needs --frames N with it")
         if options.load_state is not None:
             machine.load_state(options.load_state)
-        progress = _progress(options.frames) if headless else None
-        try:
-            machine.run(options.frames, speed=0 if headless else options.speed, progress=progress)
-        except KeyboardInterrupt:
-            status = 0 if not headless else 130
-            migration = None  # who interrupts does not wait for it
-        except WorkloadError as error:
-            raise UsageError(str(error)) from None
-        except DisplayError:
-            raise
-        except Exception as error:
-            _print_guest_traceback(error)
-            status = 1
-        finally:
-            if progress is not None:
-                progress(-1)
-        if migration is not None and status == 0:
+        status = _run_frames(machine, options.frames, headless, options.speed)
+        if migration is not None and status == 0:  # who interrupts does not wait for it
             _finish_migration(machine, migration)
         if options.screenshot is not None:
             machine.screen.save(options.screenshot)
@@ -397,7 +365,71 @@ def _run(options: argparse.Namespace) -> int:
             machine.save_state(options.save_state)
     if headless:
         print(machine.stats.table())
-    return status
+    return _exit_status(status, headless)
+
+
+def _make_machine(options: argparse.Namespace, headless: bool, **more: Any) -> Machine:
+    """The machine that `run` and `receive` ask for."""
+    from vgaemu.display.errors import DisplayError
+    from vgaemu.guest.workload import WorkloadError
+    from vgaemu.machine import Machine
+    from vgaemu.memslot import MemslotError
+
+    try:
+        return Machine(
+            options.workload,
+            options.args,
+            display="null" if headless else _window(options),
+            free=not headless,
+            cpu=options.cpu,
+            vga_bios=options.vga_bios,
+            firmware=options.firmware,
+            dos_root=options.dos_root,
+            writable=options.writable,
+            force=options.force,
+            **more,
+        )
+    except WorkloadError as error:
+        raise UsageError(str(error)) from None
+    except MemslotError as error:
+        raise UsageError(f"--dirty-log: {error}") from None
+    except DisplayError as error:
+        raise UsageError(f"--display window: {error}") from None
+    except Exception as error:  # raised by the workload's own file while it was read
+        _print_guest_traceback(error)
+        raise GuestFailedError from None
+
+
+#: Exit status of a run that Ctrl-C ended.
+INTERRUPTED = 130
+
+
+def _run_frames(machine: Machine, frames: int | None, headless: bool, speed: float) -> int:
+    """Run to the end: 0, 1 if the guest failed, `INTERRUPTED`."""
+    from vgaemu.display.errors import DisplayError
+    from vgaemu.guest.workload import WorkloadError
+
+    progress = _progress(frames) if headless else None
+    try:
+        machine.run(frames, speed=0 if headless else speed, progress=progress)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except WorkloadError as error:
+        raise UsageError(str(error)) from None
+    except DisplayError:
+        raise
+    except Exception as error:
+        _print_guest_traceback(error)
+        return 1
+    finally:
+        if progress is not None:
+            progress(-1)
+    return 0
+
+
+def _exit_status(status: int, headless: bool) -> int:
+    """Ctrl-C is how people end a window's run: nothing went wrong."""
+    return 0 if status == INTERRUPTED and not headless else status
 
 
 @contextmanager
@@ -431,35 +463,13 @@ def _finish_migration(machine: Machine, migration: Migration) -> None:
 
 
 def _receive(options: argparse.Namespace) -> int:
-    from vgaemu.display.errors import DisplayError
-    from vgaemu.guest.workload import WorkloadError
-    from vgaemu.machine import Machine
     from vgaemu.migrate import MigrateError, Receiver, receive_machine
 
     headless = options.headless or options.display == "null"
     _check_writable(options.screenshot)
     if options.screenshot is not None:
         _check_picture_suffix(options.screenshot)
-    try:
-        machine = Machine(
-            options.workload,
-            options.args,
-            display="null" if headless else _window(options),
-            free=not headless,
-            cpu=options.cpu,
-            vga_bios=options.vga_bios,
-            firmware=options.firmware,
-            dos_root=options.dos_root,
-            writable=options.writable,
-            force=options.force,
-        )
-    except WorkloadError as error:
-        raise UsageError(str(error)) from None
-    except DisplayError as error:
-        raise UsageError(f"--display window: {error}") from None
-    except Exception as error:  # raised by the workload's own file while it was read
-        _print_guest_traceback(error)
-        return 1
+    machine = _make_machine(options, headless)
     with _device_errors(), machine:
         if headless and options.workload and options.frames is None and machine.endless:
             raise UsageError(f"{options.workload} never ends: --headless needs --frames N with it")
@@ -473,22 +483,14 @@ def _receive(options: argparse.Namespace) -> int:
             raise UsageError(f"receive: {error}") from None
         print(f"received {received.line()}", flush=True)
         frames = None if options.frames is None else machine.frames + options.frames
+        status = 0
         try:
             if frames is not None or options.workload or not headless:
-                machine.run(frames, speed=0 if headless else 1)
-        except KeyboardInterrupt:
-            return 130 if headless else 0
-        except WorkloadError as error:
-            raise UsageError(str(error)) from None
-        except DisplayError:
-            raise
-        except Exception as error:
-            _print_guest_traceback(error)
-            return 1
+                status = _run_frames(machine, frames, headless, 1.0)
         finally:
             if options.screenshot is not None:
                 machine.screen.save(options.screenshot)
-    return 0
+    return _exit_status(status, headless)
 
 
 def _replay(options: argparse.Namespace) -> int:
