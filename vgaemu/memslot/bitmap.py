@@ -23,6 +23,8 @@ WORD_PAGES = 64
 #: Pages that one numpy call packs into bits. numpy lets go of the GIL above 500 elements (here
 #: bytes of result), and whoever lets go of it beside busy threads gets it back milliseconds later.
 PACK_PAGES = 60 * WORD_PAGES
+#: uint64 elements a numpy call may touch and still keep the GIL (it lets go above 500).
+KEEPS_GIL = 480
 #: Pages of one part of a slot where only dirty parts are looked at: with a byte a page, as many
 #: bytes as a page has.
 PART_PAGES = 4096
@@ -361,8 +363,6 @@ class DirtyLog:
         return f"DirtyLog({self.count} of {self.npages} pages, spans={self.spans()})"
 
 
-#: uint64 elements a numpy call may touch and still keep the GIL (it lets go above 500).
-KEEPS_GIL = 480
 #: So few pages are added to a backlog one by one: with cold caches, as at 60 harvests a second,
 #: that saves 50 us.
 ADDED_ONE_BY_ONE = 8

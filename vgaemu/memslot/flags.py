@@ -8,7 +8,7 @@ of two steps to get wrong. A byte store needs no read-modify-write and so, under
 The harvest never clears what it did not see: it looks, clears exactly what it found, and packs that
 to KVM words only if somebody asks. Sound under the GIL because every step that must not be torn is
 one C call that keeps it: `find`, `bytes`, a slice assignment, and numpy calls on at most
-`CHUNK_WORDS` elements (numpy releases the GIL above 500, and a harvest that loses the GIL to busy
+`KEEPS_GIL` elements (numpy releases the GIL above 500, and a harvest that loses the GIL to busy
 guest threads stalls for milliseconds). Without the GIL, `LockedFlagsKeeper` takes its place.
 """
 
@@ -19,11 +19,9 @@ import threading
 import numpy as np
 from numpy import bitwise_xor
 
-from vgaemu.memslot.bitmap import DirtyLog
+from vgaemu.memslot.bitmap import KEEPS_GIL, DirtyLog
 from vgaemu.memslot.keeper import Keeper
 
-#: uint64 elements a numpy call may touch without releasing the GIL (its limit is 500): 3840 pages.
-CHUNK_WORDS = 480
 #: So few pages, so near to each other (all of legacy VRAM), are cleared one by one. At 60 harvests
 #: a second caches are cold, and to enter numpy costs 30 us more than to stay with bytes.
 FEW_PAGES, NEAR_PAGES = 8, 64
@@ -44,8 +42,8 @@ class FlagsKeeper(Keeper):
         flags8 = np.frombuffer(self._flags, np.uint64)  # eight pages an element
         snapshot8 = np.frombuffer(self._snapshot, np.uint64)
         self._chunks = [
-            (flags8[i : i + CHUNK_WORDS], snapshot8[i : i + CHUNK_WORDS])
-            for i in range(0, len(flags8), CHUNK_WORDS)
+            (flags8[i : i + KEEPS_GIL], snapshot8[i : i + KEEPS_GIL])
+            for i in range(0, len(flags8), KEEPS_GIL)
         ]
 
     def fault(self, page: int) -> None:
