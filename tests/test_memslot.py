@@ -13,7 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from keepers import NAMES, protected, use
 
 from vgaemu.memslot import PAGE_SIZE, DirtyLog, Memslot, MemslotError, Subscription
+from vgaemu.memslot.bitmap import LARGE_PAGES
 from vgaemu.memslot.keeper import anonymous_memory
+from vgaemu.memslot.slot import MAX_PENDING
 
 SIZES = [1, 63, 64, 65, 129, 2048, 2**18 + 3]
 #: Sees stores however they are made, counts faults when it finds them.
@@ -359,6 +361,23 @@ def test_put_back_is_reported_again_with_what_came_since(make_slot: MakeSlot) ->
     assert reported(slot) == [1, 2, 70]  # the other reader's view is its own
     reader.put_back(DirtyLog(129))
     assert reported(reader) == []
+
+
+@pytest.mark.parametrize("npages", [640, LARGE_PAGES + 640])
+def test_a_reader_who_seldom_asks_misses_nothing(npages: int) -> None:
+    slot = Memslot(npages)
+    seldom = slot.subscribe()
+    written: set[int] = set()
+    for i in range(5 * MAX_PENDING + 3):
+        # A run, two pages far apart, and many apart: the three forms that a log is kept in.
+        at = 4 * i
+        pages = ((at, at + 1), (at, at + 300), (at, *range(400 + i, 640, 9)))[i % 3]
+        touch(slot, *pages)
+        written |= set(pages)
+        slot.get_dirty_log()
+        assert len(seldom._pending) <= MAX_PENDING
+    assert reported(seldom) == sorted(written)
+    assert reported(seldom) == []
 
 
 # --- logging off and on -------------------------------------------------------------------------

@@ -79,13 +79,15 @@ class Counters:
     grace_period_ns: int = 0
 
 
+#: See `Keeper.maybe_dirty`.
+ALWAYS = bytearray(b"\1")
+
+
 class Keeper(ABC):
     """Keeps the dirty log of one slot."""
 
     #: How `--dirty-log` and `Memslot(dirty_log=...)` call it.
     name: str
-    #: Whether dirt may come to light that `maybe_dirty` knows nothing of.
-    logs_elsewhere = False
     #: Whether stores are seen however they are made, so that the store path need not look.
     sees_all_stores = False
 
@@ -96,7 +98,7 @@ class Keeper(ABC):
         #: One byte a page, 0 = write-protected; padded to whole bitmap words. A dirty page is
         #: writable: while none is, there is nothing to harvest.
         self.writable = bytearray(64 * word_count(npages))
-        #: Without a 1 in it nothing is dirty.
+        #: Without a 1 in it nothing is dirty. `ALWAYS` where that is not known without a harvest.
         self.maybe_dirty = self.writable
         #: What `harvest` returns when nothing was dirty: always this object.
         self.nothing_dirty = DirtyLog(npages)

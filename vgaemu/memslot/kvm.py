@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from vgaemu.memslot import kvm_ioctl as kvm
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, WORD, DirtyLog
 from vgaemu.memslot.flags import FlagsKeeper
-from vgaemu.memslot.keeper import KeeperUnavailable
+from vgaemu.memslot.keeper import ALWAYS, KeeperUnavailable
 
 #: Where the logged slot begins, and its number; below lie code and data of the guest.
 SLOT_GPA = 0x1000_0000
@@ -34,8 +34,12 @@ class KvmKeeper(FlagsKeeper):
     """The kernel's log of what a vCPU stores, and flags for what this process stores."""
 
     name = "kvm"
-    logs_elsewhere = True
     _manual = False
+
+    def __init__(self, npages: int) -> None:
+        """Start clean."""
+        super().__init__(npages)
+        self.maybe_dirty = ALWAYS
 
     def attach(self, memory: NDArray[np.uint8]) -> None:
         """Make the VM.

@@ -18,6 +18,8 @@ import mmap
 import os
 import struct
 import sys
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -213,9 +215,9 @@ class DirtyLogReader:
         #: The same: (ceil(npages / 64),) uint64.
         self.words: NDArray[np.uint64] = np.frombuffer(self.bitmap, np.uint64)
         address = self.words.ctypes.data
-        self._get = _Prepared(vm, KVM_GET_DIRTY_LOG, struct.pack("<IIQ", slot, 0, address))
+        self._get = _prepared(vm, KVM_GET_DIRTY_LOG, struct.pack("<IIQ", slot, 0, address))
         clear = struct.pack("<IIQQ", slot, npages, 0, address)
-        self._clear = _Prepared(vm, KVM_CLEAR_DIRTY_LOG, clear)
+        self._clear = _prepared(vm, KVM_CLEAR_DIRTY_LOG, clear)
 
     def read(self) -> NDArray[np.uint64]:
         """KVM_GET_DIRTY_LOG: read, and clear unless the VM has manual protect.
@@ -223,7 +225,7 @@ class DirtyLogReader:
         Raises:
             OSError: It failed.
         """
-        if self._get.ioctl(*self._get.arguments):
+        if self._get():
             raise _failed("KVM_GET_DIRTY_LOG")
         return self.words
 
@@ -233,21 +235,18 @@ class DirtyLogReader:
         Raises:
             OSError: It failed.
         """
-        if self._clear.ioctl(*self._clear.arguments):
+        if self._clear():
             raise _failed("KVM_CLEAR_DIRTY_LOG")
 
 
-class _Prepared:
+def _prepared(vm: KvmVm, request: int, argument: bytes) -> Callable[[], int]:
     """An ioctl of a VM with all its arguments, which keeps the GIL."""
-
-    def __init__(self, vm: KvmVm, request: int, argument: bytes) -> None:
-        self.ioctl = _quick_ioctl
-        self._argument = ctypes.create_string_buffer(argument, len(argument))
-        self.arguments = (
-            ctypes.c_int(vm.fd),
-            ctypes.c_ulong(request),
-            ctypes.c_void_p(ctypes.addressof(self._argument)),
-        )
+    return partial(
+        _quick_ioctl,
+        ctypes.c_int(vm.fd),
+        ctypes.c_ulong(request),
+        ctypes.create_string_buffer(argument, len(argument)),
+    )
 
 
 def _failed(name: str) -> OSError:
