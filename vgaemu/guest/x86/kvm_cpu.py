@@ -86,7 +86,11 @@ class KvmCpu(Cpu):
             pic.raise_irq = self._pulse  # type: ignore[method-assign]
         #: Held while slots change or are read.
         self._slots_lock = threading.Lock()
+        self._nothing_dirty = bus.vga.slot.nothing_dirty
+        self._maybe_dirty = bus.vga.slot.maybe_dirty
         self._window: tuple[int, int, int] | None = None
+        #: Page of VRAM that the window begins with.
+        self._window_page = 0
         self._window_log: kvm.DirtyLogReader | None = None
         self._closed = False
         vga = bus.vga
@@ -343,6 +347,7 @@ class KvmCpu(Cpu):
             self._window = new
             if new is not None:
                 gpa, size, offset = new
+                self._window_page = offset >> PAGE_SHIFT
                 memory = self.bus.vga.slot.array[offset : offset + size]
                 self.vm.set_region(WINDOW, gpa, memory, kvm.KVM_MEM_LOG_DIRTY_PAGES)
                 self._window_log = kvm.DirtyLogReader(self.vm, WINDOW, size >> PAGE_SHIFT)
@@ -360,26 +365,35 @@ class KvmCpu(Cpu):
 
     def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
         """The slot's own log, and the kernel's."""
-        with self._slots_lock:
-            log = keeper_harvest()
+        # After a sleep caches are cold: each function that is entered costs some 8 us, numpy's
+        # more than the ioctls. So no more is done here than has to be.
+        pages = 0
+        self._slots_lock.acquire()
+        try:
+            clean = self._maybe_dirty.find(1) < 0
+            log = self._nothing_dirty if clean else keeper_harvest()
             if self._closed:
                 return log
-            # After a sleep caches are cold: each function that is entered costs some 8 us, numpy's
-            # more than the ioctls. So no more is done here than has to be.
-            pages = 0
-            if self._lfb_log is not None:
-                self._lfb_log.read()
-                if self._lfb_log.bitmap != self._lfb_log.clean:
-                    pages = int.from_bytes(self._lfb_log.bitmap, "little")
-            if self._window is not None and self._window_log is not None:
-                self._window_log.read()
-                if self._window_log.bitmap != self._window_log.clean:
-                    window = int.from_bytes(self._window_log.bitmap, "little")
-                    pages |= window << (self._window[2] >> PAGE_SHIFT)
+            lfb, window = self._lfb_log, self._window_log
+            if lfb is not None:
+                lfb.read()
+                if lfb.bitmap != lfb.clean:
+                    pages = int.from_bytes(lfb.bitmap, "little")
+            if window is not None:
+                window.read()
+                if window.bitmap != window.clean:
+                    pages |= int.from_bytes(window.bitmap, "little") << self._window_page
+        finally:
+            self._slots_lock.release()
         if not pages:
             return log
-        found = _log_of(pages, self.bus.vga.slot.npages)
-        return found if log is self.bus.vga.slot.nothing_dirty else log | found
+        first, end = (pages & -pages).bit_length() - 1, pages.bit_length()
+        if pages >> first == (1 << end - first) - 1:
+            found = DirtyLog(log.npages, (first, end))
+        else:
+            words = pages.to_bytes(8 * word_count(log.npages), "little")
+            found = DirtyLog(log.npages, words=np.frombuffer(words, np.uint64))
+        return found if clean else log | found
 
     def arrays(self) -> dict[str, Array]:
         """`CPU_ARRAYS`, and what is KVM's own."""
@@ -412,12 +426,3 @@ class KvmCpu(Cpu):
         self._run.close()
         self.vm.close()
         self.bus.cpu = None
-
-
-def _log_of(pages: int, npages: int) -> DirtyLog:
-    """A log from a number whose bit i is page i; one run of pages, if they are."""
-    first, end = (pages & -pages).bit_length() - 1, pages.bit_length()
-    if pages >> first == (1 << end - first) - 1:
-        return DirtyLog(npages, (first, end))
-    words = pages.to_bytes(8 * word_count(npages), "little")
-    return DirtyLog(npages, words=np.frombuffer(words, np.uint64))
