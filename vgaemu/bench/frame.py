@@ -2,9 +2,9 @@
 
 A dozen frames are redrawn as the dirty log says, then the picture as often whole, in turns, so both
 sides see the same content and the same noise. Each frame is timed from the harvest to the present.
-Both present to a window without panel, and once more to nothing; the rows say which. The window is
-one of an Xvfb of our own (`vgaemu.bench.xvfb`), or of the display there is where that is missing.
-Each `--span-pages` stands beside the others.
+Both present to a window without panel, in the size that it opens with and once more at scale 1, and
+to nothing; the rows say which. The window is one of an Xvfb of our own (`vgaemu.bench.xvfb`), or of
+the display there is where that is missing. Each `--span-pages` stands beside the others.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import statistics
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from vgaemu.guest.workload import Guest, Slices
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
+
+if TYPE_CHECKING:
+    from vgaemu.display.window import WindowDisplay
 
 #: So many frames are redrawn as the log says, then as many whole, and so on in turns.
 BLOCK_FRAMES = 12
@@ -154,12 +158,20 @@ CONTENTS: dict[str, Callable[[Guest], Slices]] = {
 }
 
 
+#: How windows are opened: as `vgaemu run` does, and so small that presenting costs the least.
+WINDOWS: dict[str, dict[str, Any]] = {
+    "as it opens": {},
+    "scale 1": {"scale": 1, "square_pixels": True},
+}
+
+
 class OneWindow:
     """A window for all measurements: closing and opening it again would be measured otherwise."""
 
-    def __init__(self, window: Display) -> None:
+    def __init__(self, window: WindowDisplay) -> None:
+        self.window = window
         self.resize, self.update = window.resize, window.update
-        self.poll = getattr(window, "poll")  # noqa: B009  optional in the protocol
+        self.poll = window.poll
 
     def close(self) -> None:
         """Not yet."""
@@ -167,33 +179,35 @@ class OneWindow:
 
 def measure(runs: int = 5) -> list[Row]:
     """All rows, each the median of `runs` runs."""
+    rows: list[Row] = []
     with own_x_server() as own:
-        presentations: dict[str, Display] = {"nothing": NullDisplay()}
-        window = _window()
-        if window is not None:
-            presentations = {"Xvfb" if own else "window": OneWindow(window)} | presentations
-        rows = [
-            row
-            for name in CONTENTS
-            for presented, display in presentations.items()
-            for row in median_of_runs(partial(_one, name, presented, display), runs)
-        ]
-        if window is not None:
-            window.close()
-        return rows
+        for how, options in WINDOWS.items():
+            window = _window(**options)
+            if window is not None:
+                rows += _all("Xvfb" if own else "window", how, OneWindow(window), runs)
+                window.close()
+    return rows + _all("nothing", "", NullDisplay(), runs)
 
 
-def _window() -> Display | None:
+def _all(presented: str, how: str, display: Display, runs: int) -> list[Row]:
+    return [
+        row
+        for name in CONTENTS
+        for row in median_of_runs(partial(_one, name, presented, how, display), runs)
+    ]
+
+
+def _window(**options: Any) -> WindowDisplay | None:
     """A window without panel, if one opens here."""
     try:
         from vgaemu.display.window import WindowDisplay
 
-        return WindowDisplay(scale=1, square_pixels=True, panel=False)
+        return WindowDisplay(panel=False, **options)
     except DisplayError:
         return None
 
 
-def _one(name: str, presented: str, display: Display) -> list[Row]:
+def _one(name: str, presented: str, how: str, display: Display) -> list[Row]:
     rows: list[Row] = []
     for span_pages in SPAN_PAGES:
         vga = Vga()
@@ -223,6 +237,11 @@ def _one(name: str, presented: str, display: Display) -> list[Row]:
                     full_ns.clear()
                     reports.clear()
         info = loop.screen.info
+        if isinstance(display, OneWindow):
+            view = display.window.viewport
+            presented_as = f"{presented}, {how}: {view.width}x{view.height}"
+        else:
+            presented_as = presented
         loop.close()
         dirty_median, full_median = statistics.median(dirty_ns), statistics.median(full_ns)
         pixels = statistics.fmean(report.pixels for report in reports)
@@ -230,7 +249,7 @@ def _one(name: str, presented: str, display: Display) -> list[Row]:
             {
                 "content": name,
                 "size": f"{info.width}x{info.height}",
-                "presented": presented,
+                "presented": presented_as,
                 "span_pages": span_pages,
                 "dirty_ns": float(dirty_median),
                 "full_ns": float(full_median),

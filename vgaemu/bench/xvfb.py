@@ -13,7 +13,8 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SCREEN = "1280x1024x24"
+#: A common desktop: windows open in the size that suits it.
+SCREEN = "1920x1080x24"
 
 
 @contextmanager
