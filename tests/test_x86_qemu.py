@@ -92,7 +92,7 @@ def on_qemu(image: Path, tmp_path: Path, expected: np.ndarray) -> np.ndarray:
         qemu.wait()
 
 
-@pytest.mark.parametrize("name", ["colours", "modes12", "vbe"])
+@pytest.mark.parametrize("name", ["colours", "modes12", "vbe", "kernel"])
 def test_the_same_picture(name: str, tmp_path: Path) -> None:
     image = GUESTS / f"{name}.img"
     with Machine(str(image), vga_bios=PLACES[0]) as machine:

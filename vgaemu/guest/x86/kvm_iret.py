@@ -17,10 +17,10 @@ import numpy as np
 from vgaemu.guest.x86.bus import Bus
 from vgaemu.guest.x86.cpu import PROTECTED, Array
 from vgaemu.guest.x86.kvm_state import sregs_of, take_sregs
+from vgaemu.guest.x86.paging import PAGING
 from vgaemu.guest.x86.unicorn_state import (
     BIG,
     NESTED,
-    PAGING,
     RFLAGS,
     RIP,
     VIRTUAL_8086,
@@ -69,7 +69,7 @@ def return_from_interrupt(run: mmap, bus: Bus) -> bool:
     if target & 3 != selector & 3 or target & 4 or flags & VIRTUAL_8086:
         return False
     table, limit = arrays["cpu.tables"][0].tolist()
-    segment = descriptor(bus.array, table, limit, target)
+    segment = descriptor(bus.read, table, limit, target)
     if segment is None or not segment[3] & 8:
         return False
     segments[_CS] = segment

@@ -1,16 +1,17 @@
 """A CPU by Unicorn: translated code, VRAM pages opened by TLB fills, slices by instruction count.
 
-Emulated: real mode and flat or segmented protected mode; software interrupts and exceptions through
-the vector table or the IDT's interrupt and trap gates; external interrupts between slices. Not
-emulated: paging (a guest that maps memory to itself does not notice), gates to another privilege
-level, task gates, long mode, instruction timing, A20 off.
+Emulated: real mode and flat or segmented protected mode, with paging and user mode; software
+interrupts and exceptions through the vector table or the IDT's interrupt and trap gates, also to
+privilege level 0 from 3; external interrupts between slices. Not emulated: levels 1 and 2, task
+gates, virtual 8086 mode, long mode, instruction timing, A20 off.
 
 The write fault is the *virtual TLB*: Unicorn asks `_fill` for each page it does not know. A VRAM
 page that is read becomes readable; the first store to it asks again, is marked dirty in the slot
 and made writable: what KVM's write fault does. A harvest snapshots, clears and protects in the
 slot, then flushes this TLB, and must do so between two instructions of the guest; so a harvest that
 is asked for by another thread while pages are open is carried out by the CPU's own thread, at the
-end of its slice or at its next port access, whatever comes first.
+end of its slice or at its next port access, whatever comes first. A guest's own page tables are
+walked in `_fill`, too: with a virtual TLB the engine leaves them alone.
 
 Slices end by instruction count alone. Measured with Unicorn 2.1.4: `timeout=` costs milliseconds,
 `emu_stop` from another thread tears read-modify-write instructions, and touching a running engine
@@ -38,12 +39,21 @@ from vgaemu.guest.x86.cpu import (
     CpuError,
     GuestFault,
 )
+from vgaemu.guest.x86.paging import (
+    PAGING,
+    Control,
+    LinearReader,
+    PageFault,
+    linear_reader,
+    translate,
+)
 from vgaemu.guest.x86.unicorn_state import (
     NESTED,
     code_base,
     engine_arrays,
     engine_refusal,
     put_engine_arrays,
+    put_privilege,
     read_gate,
 )
 from vgaemu.guest.x86.unicorn_vga import VramPages
@@ -71,7 +81,8 @@ ENGINE_WORDS = 256
 NEVER = ROM_END - 1
 _PAGE = -PAGE_SIZE & 0xFFFF_FFFF
 _HLT = 0xF4
-UNKNOWN_OPCODE, DOUBLE_FAULT = 6, 8
+UNKNOWN_OPCODE, DOUBLE_FAULT, GENERAL_PROTECTION, PAGE_FAULT = 6, 8, 13, 14
+UNPAGED = Control(0, 0, 0)
 #: Exceptions that push an error code; which, the engine does not tell: it is 0 then.
 ERROR_CODES = frozenset([8, 10, 11, 12, 13, 14, 17])
 PREFIXES = bytes.fromhex("26 2E 36 3E 64 65 66 67 F0 F2 F3")
@@ -127,13 +138,18 @@ class UnicornCpu(Cpu):
         self._uc.ctl_set_tcg_buffer_size(TRANSLATION_BYTES)
         self._ids = {
             name: getattr(x86_const, f"UC_X86_REG_{name.upper()}")
-            for name in (*GENERAL, *SEGMENTS, "eip", "eflags", "cr0")
+            for name in (*GENERAL, *SEGMENTS, "eip", "eflags", "cr0", "cr3", "cr4")
         }
         self._counter = _find_counter(unicorn)
         #: RAM pages that hold translated code, by address.
         self._code_pages: set[int] = set()
-        #: The guest fetched from where there is no memory.
+        self._tables = tuple(
+            getattr(x86_const, f"UC_X86_REG_{name}") for name in ("GDTR", "LDTR", "IDTR", "TR")
+        )
+        self._cr2 = x86_const.UC_X86_REG_CR2
+        #: The guest fetched from where there is no memory; its page tables forbade an access.
         self._lost = False
+        self._page_fault: PageFault | None = None
         self._vram = VramPages(self._uc, bus.vga, lambda: clock.cost(PLANES_NS))
         self._tlb = self._vram.tlb
         self._map(unicorn)
@@ -201,8 +217,46 @@ class UnicornCpu(Cpu):
     # --- what the engine asks -----------------------------------------------------------------
 
     def _fill(self, uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
-        """Which physical page a virtual one is, and what may be done with it."""
-        page = address & _PAGE
+        """Which physical page a linear one is, and what may be done with it."""
+        page, writable = address & _PAGE, True
+        control = self._control()
+        if control.paging:
+            try:
+                page, writable = self._translate(control, address, access)
+            except PageFault as fault:
+                self._page_fault = fault
+                return False
+        if not self._place(page, access, result):
+            return False
+        if not writable:
+            result.perms &= self._rx
+        return True
+
+    def _control(self) -> Control:
+        cr0 = self.get("cr0")
+        return Control(cr0, self.get("cr3"), self.get("cr4")) if cr0 & PAGING else UNPAGED
+
+    def _translate(self, control: Control, address: int, access: int) -> tuple[int, bool]:
+        """Through the guest's page tables; see `translate`."""
+        write, memory = access == self._write, self.bus.memory
+        user = (self.cs & 3) == 3
+        try:
+            return translate(memory, control, address, write=write, user=user, mark=True)
+        except PageFault:
+            page = address & _PAGE
+            if user and self._holds_descriptors(page):
+                # Loading a segment, the processor reads as the supervisor that it is.
+                return translate(memory, control, address, write=write, mark=True)
+            if page == NEVER & _PAGE and access == self._fetch and self._code_at() & _PAGE != page:
+                return page, False  # not the guest: the engine looks where the slice would end
+            raise
+
+    def _holds_descriptors(self, page: int) -> bool:
+        tables = [self._uc.reg_read(register) for register in self._tables]
+        return any(base - PAGE_SIZE < page <= base + limit for _, base, limit, _ in tables)
+
+    def _place(self, page: int, access: int, result: Any) -> bool:
+        """Where a physical page lies in the engine's own physical space."""
         bus = self.bus
         if (
             page < VGA_START
@@ -254,40 +308,76 @@ class UnicornCpu(Cpu):
         if vector == DOUBLE_FAULT and self._code(-2, 2) != b"\xcd\x08":
             vector = self._swallowed_vector()
         software = self._code(-2, 2) == bytes((0xCD, vector))
-        self._deliver(vector, has_error_code=vector in ERROR_CODES and not software)
+        self._deliver(vector, software=software, error_code=_error_code(vector, software))
 
-    def _deliver(self, vector: int, *, has_error_code: bool = False) -> None:
+    def _deliver(
+        self, vector: int, *, software: bool = False, error_code: int | None = None
+    ) -> None:
         """On at the vector's handler."""
         if not self.get("cr0") & PROTECTED:
             self.real_mode_interrupt(vector)
             return
-        gate = read_gate(self._uc, self.bus.array, vector)
+        gate = read_gate(self._uc, self._memory(), vector)
+        at = f"{self.cs:04X}:{self.get('eip'):08X}"
         if isinstance(gate, str):
-            at = f"{self.cs:04X}:{self.get('eip'):08X}"
             raise GuestFault(f"interrupt {vector:02X}h at {at} in protected mode: {gate}")
+        level = self.cs & 3
+        if software and gate.level < level:
+            self.set("eip", self.get("eip") - 2)  # the INT n itself is at fault
+            self._deliver(GENERAL_PROTECTION, error_code=vector << 3 | 2)
+            return
         flags = self.get("eflags")
-        frame = [flags, self.cs, self.get("eip")] + ([0] if has_error_code else [])
-        stack = self.get("esp") - gate.size * len(frame) & gate.stack_mask
+        frame = [flags, self.cs, self.get("eip")]
+        more_privilege = (gate.selector & 3) < level
+        if more_privilege:
+            frame = [self.ss, self.get("esp"), *frame]
+        if error_code is not None:
+            frame.append(error_code)
+        stack = gate.pointer - gate.size * len(frame) & gate.stack_mask
         data = b"".join(
             (value & (1 << 8 * gate.size) - 1).to_bytes(gate.size, "little")
             for value in reversed(frame)
         )
-        self.bus.write(gate.stack_base + stack & 0xFFFF_FFFF, data)
-        self.set("esp", self.get("esp") & ~gate.stack_mask | stack)
+        try:
+            self._write_linear(gate.stack_base + stack, data)
+        except PageFault as fault:
+            raise GuestFault(f"interrupt {vector:02X}h at {at}: its stack has a {fault}") from None
+        if more_privilege:
+            put_privilege(self._uc, gate.selector & 3)
+            self.set("ss", gate.stack)
+        self.set("esp", gate.pointer & ~gate.stack_mask | stack)
         self.set("eflags", flags & ~(TRAP | NESTED | (INTERRUPT if gate.masks else 0)))
         self.set("cs", gate.selector)
         self.set("eip", gate.offset)
 
+    def _memory(self) -> LinearReader:
+        """The guest's memory by linear addresses, as its page tables are now."""
+        return linear_reader(self.bus.memory, self._control())
+
+    def _write_linear(self, linear: int, data: bytes) -> None:
+        """Store as the processor itself does."""
+        control = self._control()
+        if not control.paging:
+            self.bus.write(linear & 0xFFFF_FFFF, data)
+            return
+        for i, byte in enumerate(data):
+            at = linear + i & 0xFFFF_FFFF
+            page, _ = translate(self.bus.memory, control, at, write=True, mark=True)
+            self.bus.write8(page | at & ~_PAGE, byte)
+
     def _code_at(self) -> int:
         """Linear address of the next instruction."""
         if self.get("cr0") & PROTECTED:
-            base = code_base(self._uc, self.bus.array)
+            base = code_base(self._uc, self._memory())
             return (base + self.get("eip")) & 0xFFFF_FFFF
         return int((self.cs << 4) + self.ip)
 
     def _code(self, offset: int, count: int) -> bytes:
         """Bytes at CS:IP + offset."""
-        return self.bus.read(max(self._code_at() + offset, 0), count)
+        at = max(self._code_at() + offset, 0)
+        if not self._control().paging:
+            return self.bus.read(at, count)
+        return self._memory()(at, count).ljust(count, b"\0")
 
     def _swallowed_vector(self) -> int:
         """The fault of the instruction at CS:IP.
@@ -335,7 +425,7 @@ class UnicornCpu(Cpu):
             self.halted = self._stopped_at_hlt()
             if not self.halted and counter is not None:
                 vector = self._swallowed_vector()
-                self._deliver(vector, has_error_code=vector in ERROR_CODES)
+                self._deliver(vector, error_code=_error_code(vector))
         self._clock.ran(max(executed, 1))
 
     def _fit_slice(self, took_ns: int) -> None:
@@ -353,6 +443,11 @@ class UnicornCpu(Cpu):
         from unicorn import unicorn_const as const
 
         where = f"at {self.cs:04X}:{self.get('eip'):04X}"
+        fault, self._page_fault = self._page_fault, None
+        if fault is not None:
+            self._uc.reg_write(self._cr2, fault.linear)
+            self._deliver(PAGE_FAULT, error_code=fault.error_code)
+            return
         if error.errno == const.UC_ERR_INSN_INVALID:
             self._deliver(UNKNOWN_OPCODE)
             return
@@ -366,9 +461,20 @@ class UnicornCpu(Cpu):
 
     def ram_written(self, gpa: int, count: int) -> None:
         """Drop translated code that was overwritten."""
+        if self._control().paging:
+            # The engine wants linear addresses here, and there may be several.
+            pages = range(gpa & _PAGE, gpa + count, PAGE_SIZE)
+            if not self._code_pages.isdisjoint(pages):
+                self._forget_code()
+            return
         for page in range(gpa & _PAGE, gpa + count, PAGE_SIZE):
             if page in self._code_pages:
                 self._uc.ctl_remove_cache(max(page, gpa), min(page + PAGE_SIZE, gpa + count))
+
+    def _forget_code(self) -> None:
+        import unicorn
+
+        self._uc.ctl(unicorn.UC_CTL_TB_FLUSH, unicorn.UC_CTL_IO_WRITE)
 
     def protection_changed(self) -> None:
         """Forget all translations."""
@@ -378,7 +484,7 @@ class UnicornCpu(Cpu):
 
     def arrays(self) -> dict[str, Array]:
         """`CPU_ARRAYS`."""
-        arrays = engine_arrays(self._uc, self.bus.array)
+        arrays = engine_arrays(self._uc, self._memory())
         arrays["cpu.pending"][...] = -1
         arrays["cpu.halted"][...] = self.halted
         return arrays
@@ -389,9 +495,7 @@ class UnicornCpu(Cpu):
 
     def put_arrays(self, arrays: Mapping[str, Array]) -> None:
         """Go on from a saved CPU."""
-        import unicorn
-
-        self._uc.ctl(unicorn.UC_CTL_TB_FLUSH, unicorn.UC_CTL_IO_WRITE)
+        self._forget_code()
         self._code_pages.clear()
         self._tlb.map_changed()
         put_engine_arrays(self._uc, arrays)
@@ -409,6 +513,11 @@ class UnicornCpu(Cpu):
             if finalizer is not None:
                 finalizer()
         self.bus.cpu = None
+
+
+def _error_code(vector: int, software: bool = False) -> int | None:
+    """What an exception pushes; for want of better knowledge 0."""
+    return 0 if vector in ERROR_CODES and not software else None
 
 
 def _find_counter(unicorn: Any) -> Callable[[Uc], Callable[[], int] | None]:

@@ -1,0 +1,296 @@
+"""Page tables: walked as the processor's own MMU walks them, and a kernel that relies on them."""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from x86_helpers import GUESTS, make_pc, needs_kvm
+
+from vgaemu.guest.x86.cpu import GuestFault
+from vgaemu.guest.x86.paging import (
+    PAE,
+    PAGING,
+    PRESENT,
+    PROTECTION,
+    PSE,
+    USER,
+    WRITABLE,
+    WRITE_PROTECT,
+    Control,
+    PageFault,
+    linear_reader,
+    translate,
+)
+from vgaemu.machine import Machine
+
+unicorn = pytest.importorskip("unicorn")
+from unicorn import x86_const as x86  # noqa: E402
+
+KERNEL = GUESTS / "kernel.img"
+#: What the guest reports, as QEMU shows it (`tests/test_x86_qemu.py`).
+REPORT = [
+    "kernel at C0000000h; CR0 80010001",
+    "program at 08000000h; sum 00078000",
+    "no: address C0000000",
+    "    error code 00000005",
+    "no: address 08000000",
+    "    error code 00000007",
+    "privileged instruction at 08000047",
+    "privileged instruction at 0800004D",
+    "PASS; faults 00000014",
+]
+#: Its code, data and stacks, its tables, and the pages that it gives away.
+KERNEL_MEMORY = ((0x7800, 0x2000), (0x100000, 0x5000), (0x200000, 0x12000))
+RAM_BYTES = 8 << 20
+CODE_AT = 0x1000
+TABLES_AT = 0x10000
+
+
+def random_tables(rng: random.Random, memory: np.ndarray, *, pae: bool) -> list[int]:
+    """Tables with every combination of rights; linear addresses to try, half of them mapped."""
+    words = memory.view("<u8" if pae else "<u4")
+    size, slots = (8, 512) if pae else (4, 1024)
+
+    def entry(target: int) -> int:
+        low = rng.choices((0, PRESENT), (1, 6))[0] | rng.getrandbits(2) << 1
+        return target | low | rng.getrandbits(2) << 5
+
+    def table(at: int, number: int, value: int) -> None:
+        words[(at + size * number) // size] = value
+
+    addresses = []
+    directories = [TABLES_AT]
+    if pae:
+        directories = [TABLES_AT + 0x1000 * (1 + i) for i in range(4)]
+        for i, directory in enumerate(directories):
+            table(TABLES_AT, i, directory | (PRESENT if i < 3 else 0))
+    free = TABLES_AT + 0x5000
+    for top, directory in enumerate(directories):
+        for _ in range(3 if pae else 5):
+            number = rng.randrange(1, slots)  # 0 holds the code
+            base = top << 30 | number << (21 if pae else 22)
+            if rng.random() < 0.3:
+                table(directory, number, entry(rng.randrange(2) << 22) | 0x80)
+                addresses.append(base | rng.randrange(1 << 21) & ~3)
+                continue
+            table(directory, number, entry(free))
+            for _ in range(4):
+                page = rng.randrange(slots)
+                table(free, page, entry(rng.randrange(0x100, 0x400) << 12))
+                addresses.append(base | page << 12 | rng.randrange(0, 4096, 4))
+            addresses.append(base | rng.randrange(slots) << 12)
+            free += 0x1000
+    # The code, mapped to itself, for the supervisor.
+    table(directories[0], 0, free | 3)
+    for page in range(16):
+        table(free, page, page << 12 | 0x63)
+    return addresses
+
+
+def engine_with_mmu(memory: np.ndarray, control: Control) -> tuple[Any, list[int]]:
+    """An engine that walks page tables itself, and the vectors of its exceptions."""
+    uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
+    uc.ctl_set_tcg_buffer_size(1 << 20)
+    uc.mem_map_ptr(0, RAM_BYTES, unicorn.UC_PROT_ALL, memory.ctypes.data)
+    uc.reg_write(x86.UC_X86_REG_CR3, control.cr3)
+    uc.reg_write(x86.UC_X86_REG_CR4, uc.reg_read(x86.UC_X86_REG_CR4) & ~0x30 | control.cr4)
+    uc.reg_write(x86.UC_X86_REG_CR0, control.cr0)
+    faults: list[int] = []
+
+    def on_interrupt(uc: object, vector: int, _: object) -> None:
+        faults.append(vector)
+        raise StopIteration
+
+    uc.hook_add(unicorn.UC_HOOK_INTR, on_interrupt)
+    return uc, faults
+
+
+@pytest.mark.parametrize("pae", [False, True], ids=["two levels", "three levels"])
+@pytest.mark.parametrize("seed", range(4))
+def test_walks_as_the_engines_own_mmu(seed: int, pae: bool) -> None:
+    rng = random.Random(seed)
+    memory = np.zeros(RAM_BYTES, np.uint8)
+    addresses = random_tables(rng, memory, pae=pae)
+    pristine = memory.copy()
+    cr0 = PAGING | 0x11 | (WRITE_PROTECT if seed & 1 else 0)
+    cr4 = (PAE if pae else 0) | (PSE if seed & 2 else 0)
+    control = Control(cr0, TABLES_AT, cr4)
+    uc, faults = engine_with_mmu(memory, control)
+    for address in addresses:
+        for write in (False, True):
+            memory[:] = pristine
+            expected = memory.copy()
+            # mov eax, [address] or mov [address], eax
+            memory[CODE_AT] = expected[CODE_AT] = 0xA3 if write else 0xA1
+            for where in (memory, expected):
+                where[CODE_AT + 1 : CODE_AT + 5] = np.frombuffer(
+                    address.to_bytes(4, "little"), "u1"
+                )
+            uc.ctl(unicorn.UC_CTL_TLB_FLUSH, unicorn.UC_CTL_IO_WRITE)
+            uc.ctl(unicorn.UC_CTL_TB_FLUSH, unicorn.UC_CTL_IO_WRITE)
+            uc.reg_write(x86.UC_X86_REG_EAX, 0xDEADBEEF)
+            translate(expected.data, control, CODE_AT, mark=True)
+            try:
+                page, _ = translate(expected.data, control, address, write=write, mark=True)
+                place = page | address & 0xFFF
+                value = int.from_bytes(expected[place : place + 4].tobytes(), "little")
+                if write:
+                    expected[place : place + 4] = np.frombuffer(b"\xef\xbe\xad\xde", "u1")
+                fault = None
+            except PageFault as caught:
+                fault = caught
+            with suppress(unicorn.UcError, StopIteration):
+                uc.emu_start(CODE_AT, CODE_AT + 5, count=1)
+            assert bool(faults) == (fault is not None), hex(address)
+            if fault is not None:
+                assert faults == [14]
+                assert uc.reg_read(x86.UC_X86_REG_CR2) == fault.linear == address
+                assert bool(fault.error_code & WRITABLE) == write
+                # To this engine, which sees no fault delivered, the next would be a double one.
+                uc, faults = engine_with_mmu(memory, control)
+                continue
+            if not write:
+                assert uc.reg_read(x86.UC_X86_REG_EAX) == value
+            # Its data, and the accessed and dirty bits.
+            np.testing.assert_array_equal(memory[0x2000:], expected[0x2000:])
+
+
+def test_rights_of_programs_and_error_codes() -> None:
+    memory = bytearray(0x4000)
+    view = memoryview(memory)
+    control = Control(PAGING, 0x1000, 0)
+
+    def put(at: int, value: int) -> None:
+        memory[at : at + 4] = value.to_bytes(4, "little")
+
+    put(0x1000, 0x2000 | PRESENT | WRITABLE | USER)
+    put(0x2000, 0x3000 | PRESENT)
+    put(0x2004, 0x3000 | PRESENT | USER)
+    put(0x2008, 0x3000 | PRESENT | USER | WRITABLE)
+
+    def code(linear: int, **access: bool) -> int | None:
+        try:
+            translate(view, control, linear, **access)
+        except PageFault as fault:
+            return fault.error_code
+        return None
+
+    assert code(0x0000) is None
+    assert code(0x0000, write=True) is None  # the supervisor, with WP off
+    assert code(0x0000, user=True) == PROTECTION | USER
+    assert code(0x1000, user=True) is None
+    assert code(0x1000, user=True, write=True) == PROTECTION | USER | WRITABLE
+    assert code(0x2000, user=True, write=True) is None
+    assert code(0x3000, user=True) == USER
+    assert code(0x3000, write=True) == WRITABLE
+    # Stores go through only once the dirty bit is there.
+    assert translate(view, control, 0x2000) == (0x3000, False)
+    assert translate(view, control, 0x2000, write=True, mark=True) == (0x3000, True)
+    assert translate(view, control, 0x2000) == (0x3000, True)
+    # A table beyond memory has no entries.
+    put(0x1004, 0x7FFF_F000 | PRESENT)
+    assert code(0x40_0000) == 0
+
+
+def test_reading_across_pages_ends_where_there_is_none() -> None:
+    memory = bytearray(0x5000)
+    memory[0x1000:0x1004] = (0x2003).to_bytes(4, "little")
+    memory[0x2000:0x2008] = (0x4003).to_bytes(4, "little") + (0x3003).to_bytes(4, "little")
+    memory[0x4FFE:0x5000], memory[0x3000:0x3002] = b"ab", b"cd"
+    read = linear_reader(memoryview(memory), Control(PAGING, 0x1000, 0))
+    assert read(0xFFE, 4) == b"abcd"
+    assert read(0x1FFE, 4) == bytes(2)
+    assert read(0x2000, 4) == b""
+
+
+def pvm() -> bool:
+    """Whether the host's KVM has no page tables of 32-bit guests: its own emulator runs them."""
+    return Path("/sys/module/kvm_pvm").exists()
+
+
+@pytest.mark.parametrize(
+    "cpu",
+    [
+        "unicorn",
+        pytest.param(
+            "kvm",
+            marks=[needs_kvm, pytest.mark.skipif(pvm(), reason="kvm_pvm has no 32-bit paging")],
+        ),
+    ],
+)
+def test_a_kernel_with_paging_and_a_program(cpu: str) -> None:
+    ended: list[int] = []
+    with Machine(str(KERNEL), cpu=cpu) as machine:
+        assert machine.pc is not None
+        machine.pc.bus.byte_out[0xF4] = ended.append
+        for _ in range(600):
+            report = machine.frame()
+            if ended:
+                break
+        # It wrote to B8000h by another address: the log has its pages all the same.
+        assert report.dirty_pages.tolist()
+        np.testing.assert_array_equal(machine.screen.frame, machine.screen.full_redraw())
+        assert [row.rstrip() for row in machine.screen.text()][: len(REPORT)] == REPORT
+        # Found by the kernel, as the processor sets them: the program's page was read, not written.
+        code_page, stack_page = np.frombuffer(machine.pc.bus.read(0x102000, 8), "<u4").tolist()
+        assert (code_page & 0x60, stack_page & 0x60) == (0x20, 0x60)
+
+
+def test_a_state_of_a_program_goes_on(tmp_path: Path) -> None:
+    """Saved in the kernel and in the program, now and then."""
+    levels = []
+    with make_pc(KERNEL) as pc:
+        states = []
+        pc.cpu._slice = 13
+        for step in range(3000):
+            pc.step(pc.next_frame_ns)
+            if pc.cpu.halted:
+                break
+            level = pc.cpu.cs & 3
+            if pc.cpu.get("cr0") & PAGING and not step % (5 if level else 25):
+                levels.append(level)
+                states.append({name: a.copy() for name, a in pc.state_arrays().items()})
+        assert pc.cpu.halted
+        expected = [pc.bus.read(at, count) for at, count in KERNEL_MEMORY]
+    assert min(levels.count(0), levels.count(3)) >= 2
+    elsewhere = {**states[-1], "cpu.segments": states[-1]["cpu.segments"].copy()}
+    elsewhere["cpu.segments"][5, 0] |= 1
+    with make_pc(KERNEL) as other:
+        assert "privilege level 1; only --cpu kvm" in str(other.cpu.refusal(elsewhere))
+    for arrays in states:
+        with make_pc(KERNEL) as other:
+            assert other.cpu.refusal(arrays) is None
+            other.put_state(arrays)
+            for _ in range(2000):
+                other.step(other.next_frame_ns)
+                if other.cpu.halted:
+                    break
+            assert other.cpu.halted
+            assert [other.bus.read(at, count) for at, count in KERNEL_MEMORY] == expected
+
+
+IDT_LIMIT = (0x407).to_bytes(2, "little")
+TASK_STACK = (0xC0007C00).to_bytes(4, "little") + (0x10).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        (IDT_LIMIT, b"\x6f\x00", "interrupt 80h at 001B:08000.* ends before it: a triple fault"),
+        (TASK_STACK, b"\0\0\0\xc8" + TASK_STACK[4:], "its stack has a page fault at 0xc7ff"),
+        (TASK_STACK, TASK_STACK[:4] + b"\x20\0\0\0", "UC_ERR_EXCEPTION|privilege"),
+    ],
+    ids=["short table", "no stack", "another level's stack"],
+)
+def test_faults_that_end_a_kernel(tmp_path: Path, old: bytes, new: bytes, what: str) -> None:
+    image = KERNEL.read_bytes()
+    assert image.count(old) == 1
+    path = tmp_path / "broken.img"
+    path.write_bytes(image.replace(old, new))
+    with Machine(str(path)) as machine, pytest.raises(GuestFault, match=what):
+        machine.tick(5)

@@ -1,0 +1,151 @@
+"""Paging: from linear to physical addresses, by the page tables in a guest's memory.
+
+Emulated: two levels of tables with pages of 4 KiB and 4 MiB (CR4.PSE), three with 4 KiB and 2 MiB
+(CR4.PAE), write protection (CR0.WP), supervisor pages, accessed and dirty bits, error codes. Not
+emulated: long mode, execute-disable, memory above 4 GiB, reserved bits that have to be 0.
+
+Source: Intel SDM volume 3A, chapter 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+from vgaemu.memslot.bitmap import PAGE_SIZE
+
+#: Bytes at a linear address: fewer than asked for where memory ends or no page is.
+LinearReader: TypeAlias = Callable[[int, int], bytes]
+
+WRITE_PROTECT, PAGING = 1 << 16, 1 << 31  # CR0
+PSE, PAE = 1 << 4, 1 << 5  # CR4
+#: Bits of an entry.
+PRESENT, WRITABLE, USER, ACCESSED, DIRTY, LARGE = 1, 2, 4, 1 << 5, 1 << 6, 1 << 7
+#: Bits of a page fault's error code besides `WRITABLE` and `USER`: the page is there, and forbids.
+PROTECTION = 1
+
+_OFFSET = PAGE_SIZE - 1
+
+
+class Control(NamedTuple):
+    """The control registers that paging depends on."""
+
+    cr0: int
+    cr3: int
+    cr4: int
+
+    @property
+    def paging(self) -> bool:
+        """Whether linear addresses are not physical ones."""
+        return bool(self.cr0 & PAGING)
+
+
+class _Format(NamedTuple):
+    """One shape of page tables."""
+
+    #: Bytes an entry; mask of its number in a table; lowest address bit that each level looks up.
+    entry: int
+    number: int
+    shifts: tuple[int, ...]
+    #: Alignment of the first table, and the bits of an entry that are an address.
+    first: int
+    address: int
+
+
+_TWO_LEVELS = _Format(4, 0x3FF, (22, 12), -PAGE_SIZE, 0xFFFFF000)
+_THREE_LEVELS = _Format(8, 0x1FF, (30, 21, 12), -32, 0xF_FFFF_FFFF_F000)
+
+
+class PageFault(Exception):
+    """The page tables do not allow an access."""
+
+    def __init__(self, linear: int, error_code: int) -> None:
+        super().__init__(f"page fault at {linear:#010x}, error code {error_code}")
+        #: What CR2 shall hold.
+        self.linear = linear
+        self.error_code = error_code
+
+
+def translate(
+    memory: memoryview,
+    control: Control,
+    linear: int,
+    *,
+    write: bool = False,
+    user: bool = False,
+    mark: bool = False,
+) -> tuple[int, bool]:
+    """The physical page of a linear address, paging being on.
+
+    Args:
+        memory: Physical memory from 0 on.
+        control: What the guest loaded.
+        linear: Address, 32 bits.
+        write: For a store.
+        user: At privilege level 3.
+        mark: Set accessed and dirty bits, as an access does.
+
+    Returns:
+        Address of the page, and whether stores may go there without another look: not before its
+        dirty bit is set.
+
+    Raises:
+        PageFault: There is no such page, or it forbids the access.
+    """
+    form = _THREE_LEVELS if control.cr4 & PAE else _TWO_LEVELS
+    code = WRITABLE * write | USER * user
+    rights = WRITABLE | USER
+    table = control.cr3 & form.first & 0xFFFF_FFFF
+    walked: list[tuple[int, int]] = []
+    for shift in form.shifts:
+        at = table + form.entry * (linear >> shift & form.number)
+        entry = int.from_bytes(memory[at : at + form.entry], "little")
+        if not entry & PRESENT:
+            raise PageFault(linear, code)
+        if shift < 30:  # the first of three tables gives no rights
+            walked.append((at, entry))
+            rights &= entry
+        table = entry & form.address
+        large = entry & LARGE and (shift == 21 or (shift == 22 and control.cr4 & PSE))
+        if large:
+            break
+    inside = (1 << shift) - 1
+    page = (table & ~inside | linear & inside) & ~_OFFSET
+    writable = bool(rights & WRITABLE) or not (user or control.cr0 & WRITE_PROTECT)
+    if (user and not rights & USER) or (write and not writable):
+        raise PageFault(linear, code | PROTECTION)
+    if mark:
+        for at, entry in walked[:-1]:
+            _set_bits(memory, at, entry, ACCESSED)
+        _set_bits(memory, *walked[-1], ACCESSED | DIRTY * write)
+    return page, writable and (write or bool(entry & DIRTY))
+
+
+def _set_bits(memory: memoryview, at: int, entry: int, bits: int) -> None:
+    """Both bits are in an entry's lowest byte."""
+    if bits & ~entry:
+        memory[at] = entry & 0xFF | bits
+
+
+def linear_reader(memory: memoryview, control: Control) -> LinearReader:
+    """Reads as the processor itself does, which no user bit keeps out; sets no accessed bits."""
+    if not control.paging:
+        return lambda linear, count: bytes(memory[linear : linear + count])
+
+    def read(linear: int, count: int) -> bytes:
+        found = b""
+        while len(found) < count:
+            at = linear + len(found) & 0xFFFF_FFFF
+            try:
+                page, _ = translate(memory, control, at)
+            except PageFault:
+                break
+            piece = min(count - len(found), PAGE_SIZE - (at & _OFFSET))
+            start = page | at & _OFFSET
+            some = bytes(memory[start : start + piece])
+            found += some
+            if len(some) < piece:
+                break
+        return found
+
+    return read
