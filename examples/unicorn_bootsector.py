@@ -1,6 +1,6 @@
 """A boot sector on a bare Unicorn engine, with vgaemu as its screen.
 
-    pip install 'vgaemu[unicorn]'
+    pip install unicorn
     python examples/unicorn_bootsector.py [SHOT.png]
 
 The script is the whole machine: memory, registers, and a BIOS of one call (print a character).
@@ -21,8 +21,8 @@ uc.mem_map(0, 1 << 20)
 uc.mem_write(0x7C00, CODE)
 uc.reg_write(x86.UC_X86_REG_SP, 0x7C00)
 
-screen = vgaemu.attach(uc)
-screen.frame()
+vga = vgaemu.attach(uc)
+vga.frame()
 cells = 0
 
 
@@ -31,14 +31,14 @@ def on_interrupt(uc, vector, _):
     global cells
     if vector == 0x10:
         character = uc.reg_read(x86.UC_X86_REG_AL)
-        screen.vga.store(0xB8000 + 2 * cells, bytes((character, 0x1E)))
+        vga.vga.store(0xB8000 + 2 * cells, bytes((character, 0x1E)))
         cells += 1
 
 
 uc.hook_add(unicorn.UC_HOOK_INTR, on_interrupt)
 uc.emu_start(0x7C00, 0xFFFF, count=10_000)
-report = screen.frame()
-print(screen.screen.text()[0].rstrip())
+report = vga.frame()
+print(vga.screen.text()[0].rstrip())
 print(f"dirty pages: {report.dirty_pages.tolist()}, harvested in {report.harvest_ns / 1000:.0f} us")
 if len(sys.argv) > 1:
-    screen.screen.save(sys.argv[1])
+    vga.screen.save(sys.argv[1])

@@ -67,6 +67,6 @@ def _check_picture(module: ModuleType, name: str, kind: str, path: Path | None) 
     if not hasattr(module, kind):
         raise BenchError(f"--{kind}: 'bench {name}' draws none; 'bench dirty-log' does")
     if find_spec("matplotlib") is None:
-        raise BenchError(f"--{kind} needs matplotlib: pip install 'vgaemu[plot]'")
+        raise BenchError(f"--{kind} needs matplotlib: pip install matplotlib")
     if path.suffix not in PICTURES:
         raise BenchError(f"--{kind} {path}: name a file that ends in {' or '.join(PICTURES)}")

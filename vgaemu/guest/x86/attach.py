@@ -2,30 +2,31 @@
 
     uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_16)
     ...                                   # map memory, load code, as ever
-    vga = vgaemu.attach(uc)
-    uc.emu_start(begin, until, count=1_000_000)
-    vga.frame()
-    vga.screen.save("shot.png")
+    with vgaemu.attach(uc) as vga:
+        uc.emu_start(begin, until, count=1_000_000)
+        vga.frame()
+        vga.screen.save("shot.png")
 
 Hooked up: the VGA's ports, its windows at A0000h-BFFFFh, the linear frame buffer at E0000000h and
 VRAM's dirty log. All else of the engine stays as it is, with two limits: addresses are translated
-by the VGA's hook, one to one, so the guest cannot use paging; and `frame` is called by the thread
-that runs the engine, after `emu_start` or in a hook.
+by the VGA's hook, one to one, so the guest cannot use paging; and `frame` and `get_dirty_log` are
+called by the thread that runs the engine, after `emu_start` or in a hook.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from vgaemu.display.loop import DisplayLoop
-from vgaemu.display.null import NullDisplay
+from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop
+from vgaemu.display.named import make_display
 from vgaemu.display.report import Display, FrameReport
 from vgaemu.display.screen import Screen
 from vgaemu.display.stats import Stats
 from vgaemu.guest.x86.bus import VGA_PORTS
 from vgaemu.memslot import Memslot
-from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog, SpanPages
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
 
@@ -46,7 +47,9 @@ class AttachedVga:
         *,
         mode: int,
         vram_mib: int,
-        display: Display | None,
+        dirty_log: str,
+        span_pages: SpanPages,
+        display: str | Display,
         port_in: PortIn | None,
         port_out: PortOut | None,
     ) -> None:
@@ -57,12 +60,14 @@ class AttachedVga:
 
         self._uc = uc
         #: VRAM, a `Memslot`.
-        self.vram = Memslot((vram_mib << 20) >> PAGE_SHIFT, LFB_GPA >> PAGE_SHIFT)
+        self.vram = Memslot(
+            (vram_mib << 20) >> PAGE_SHIFT, LFB_GPA >> PAGE_SHIFT, dirty_log=dirty_log
+        )
         #: The device: ports and registers.
         self.vga = Vga(self.vram)
         set_mode(self.vga, mode)
+        self._display = make_display(display) if isinstance(display, str) else display
         self._pages = VramPages(uc, self.vga, lambda: None)
-        self._pages.tlb.enter()  # on this thread, between instructions: a harvest flushes at once
         self._port_in = port_in or (lambda port, size: (1 << 8 * size) - 1)
         self._port_out = port_out or (lambda port, size, value: None)
         self._regions = list(uc.mem_regions())
@@ -72,8 +77,8 @@ class AttachedVga:
             uc.hook_add(unicorn.UC_HOOK_INSN, self._on_in, None, 1, 0, x86_const.UC_X86_INS_IN),
             uc.hook_add(unicorn.UC_HOOK_INSN, self._on_out, None, 1, 0, x86_const.UC_X86_INS_OUT),
         ]
-        self.vram.harvest_through(self._pages.tlb.harvest)
-        self._loop = DisplayLoop(self.vga, display or NullDisplay())
+        self.vram.harvest_through(self._harvest)
+        self._loop = DisplayLoop(self.vga, self._display, span_pages=span_pages)
 
     @property
     def screen(self) -> Screen:
@@ -93,10 +98,28 @@ class AttachedVga:
         """Harvest, draw what changed, show it."""
         return self._loop.frame()
 
+    def _harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
+        """Whoever asks is the engine's thread, between two instructions: flush the TLB here."""
+        self._pages.tlb.enter()
+        return self._pages.tlb.harvest(keeper_harvest)
+
+    def __enter__(self) -> AttachedVga:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
     def close(self) -> None:
-        """Take the hooks out; the engine goes on without a VGA."""
+        """Take hooks and VRAM out; the engine goes on without a VGA. Closing twice is fine."""
         import unicorn
 
+        if not self._hooks:
+            return
         self.vram.harvest_through(None)
         self._pages.close()
         for hook in self._hooks:
@@ -145,20 +168,35 @@ def attach(
     *,
     mode: int = 3,
     vram_mib: int = 16,
-    display: Display | None = None,
+    dirty_log: str = "flags",
+    span_pages: SpanPages = DEFAULT_SPAN_PAGES,
+    display: str | Display = "null",
     port_in: PortIn | None = None,
     port_out: PortOut | None = None,
 ) -> AttachedVga:
     """Give a Unicorn engine a VGA.
 
     Args:
-        uc: An x86 engine, not running. E0000000h and F0000000h are not mapped yet.
+        uc: An x86 engine, not running. E0000000h, F0000000h and 2_00000000h are not mapped yet.
         mode: BIOS mode to start in.
         vram_mib: Size of VRAM in MiB.
-        display: Who shows the frames; none if None.
+        dirty_log: Who keeps VRAM's dirty log: see `vgaemu.memslot.KEEPERS`.
+        span_pages: Word width of the ffs..fls spans: 64, 32, 16 or 8 pages.
+        display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`.
         port_in: Answers the ports that are not the VGA's: ``port_in(port, size)``.
         port_out: Takes what goes to them: ``port_out(port, size, value)``.
+
+    Raises:
+        MemslotError: No such dirty log.
+        DisplayError: The window cannot be opened.
     """
     return AttachedVga(
-        uc, mode=mode, vram_mib=vram_mib, display=display, port_in=port_in, port_out=port_out
+        uc,
+        mode=mode,
+        vram_mib=vram_mib,
+        dirty_log=dirty_log,
+        span_pages=span_pages,
+        display=display,
+        port_in=port_in,
+        port_out=port_out,
     )

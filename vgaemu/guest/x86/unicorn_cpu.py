@@ -100,7 +100,7 @@ def import_unicorn() -> Any:
         import unicorn
     except ImportError:
         raise CpuError(
-            "the CPU 'unicorn' is not installed; pip install 'vgaemu[unicorn]'"
+            "the CPU 'unicorn' is not installed; pip install unicorn"
         ) from None
     return unicorn
 

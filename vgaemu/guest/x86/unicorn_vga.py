@@ -167,6 +167,10 @@ class VramPages:
             (RECORDED_LFB_AT, LFB_GPA, vga.slot.nbytes),
         ):
             uc.mmio_map(at, size, read, start, write, start)
+        self._mapped = (
+            (LFB_GPA, vga.slot.nbytes), (PLANES_AT, VGA_END - VGA_START),
+            (RECORDED_LFB_AT, vga.slot.nbytes),
+        )  # fmt: skip
         vga.on_map_changed.append(self.tlb.map_changed)
 
     def flush(self) -> None:
@@ -192,7 +196,10 @@ class VramPages:
         return None
 
     def close(self) -> None:
-        """Stop listening, and let go of the engine."""
+        """Stop listening, take VRAM out of the engine, and let go of it."""
+        if self._uc is not None:
+            for at, size in self._mapped:
+                self._uc.mem_unmap(at, size)
         self._uc = None
         changed = self._vga.on_map_changed
         if self.tlb.map_changed in changed:

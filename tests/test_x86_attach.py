@@ -1,0 +1,123 @@
+"""A VGA in somebody's own Unicorn script."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from x86_helpers import CPUS, disk
+
+import vgaemu
+from vgaemu.guest.x86.attach import AttachedVga
+from vgaemu.machine import Machine
+
+unicorn = pytest.importorskip("unicorn")
+from unicorn import x86_const as x86  # noqa: E402
+
+#: inc byte [0]; jmp back, with DS = A000h or B800h
+COUNT = bytes.fromhex("FE 06 00 00 EB FA")
+
+
+def engine(segment: int = 0xB800) -> Any:
+    uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_16)
+    uc.mem_map(0, 0x10000)
+    uc.mem_write(0x1000, COUNT)
+    uc.reg_write(x86.UC_X86_REG_DS, segment)
+    return uc
+
+
+def run(uc: Any) -> None:
+    uc.emu_start(0x1000, 0xFFFF, count=10)
+
+
+def test_the_frames_of_a_script() -> None:
+    uc = engine()
+    with vgaemu.attach(uc, dirty_log="words", span_pages=64) as vga:
+        vga.frame()
+        run(uc)
+        assert vga.frame().dirty_pages.tolist() == [0]
+        run(uc)
+        assert vga.frame().dirty_pages.tolist() == [0]
+        assert vga.vram.dirty_log == "words"
+        assert vga.frame().dirty_pages.tolist() == []
+
+
+def test_logging_off_and_on_again_misses_no_store() -> None:
+    uc = engine(0xA000)
+    with vgaemu.attach(uc, mode=0x13) as vga:
+        vga.vram.get_dirty_log()
+        run(uc)
+        assert vga.vram.get_dirty_log().pages().tolist() == [0]
+        run(uc)
+        vga.vram.logging = False
+        run(uc)
+        vga.vram.logging = True
+        assert not vga.vram.get_dirty_log()
+        run(uc)  # the page was open in the engine's TLB
+        assert vga.vram.get_dirty_log().pages().tolist() == [0]
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_logging_off_and_on_beside_a_running_cpu(tmp_path: Path, cpu: str) -> None:
+    # mov ax, 13h; int 10h; mov ax, A000h; mov ds, ax; inc byte [0]; jmp back
+    code = bytes.fromhex("B8 13 00 CD 10 B8 00 A0 8E D8") + COUNT
+    with Machine(str(disk(tmp_path, code)), cpu=cpu, free=True) as machine:  # type: ignore[arg-type]
+        slot, counted = machine.vram, -1
+        for _ in range(2000):
+            machine.frame()
+            if slot.array[0] > 3:
+                break
+        view = slot.subscribe()
+        for _ in range(20):
+            slot.logging = False
+            slot.logging = True
+            counted = int(slot.array[0])
+            deadline = threading.Event()
+            while int(slot.array[0]) == counted:
+                deadline.wait(0.001)
+            deadline.wait(0.01)
+            assert 0 in view.get_dirty_log().pages()
+
+
+def test_all_on_a_thread_of_its_own() -> None:
+    ended: list[list[int]] = []
+    uc = engine()
+    vga = vgaemu.attach(uc)
+    vga.frame()
+
+    def work() -> None:
+        run(uc)
+        ended.append(vga.frame().dirty_pages.tolist())
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert ended == [[0]]
+    vga.close()
+
+
+def test_after_close_the_engine_is_as_it_was() -> None:
+    uc = engine()
+    before = list(uc.mem_regions())
+    vga = vgaemu.attach(uc)
+    assert isinstance(vga, AttachedVga)
+    run(uc)
+    vga.close()
+    vga.close()
+    assert list(uc.mem_regions()) == before
+    with pytest.raises(unicorn.UcError):
+        run(uc)
+    with vgaemu.attach(uc) as again:
+        run(uc)
+        assert again.frame().dirty_pages.tolist()
+
+
+def test_displays_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="there are null and window"):
+        vgaemu.attach(engine(), display="nowhere")
+    pytest.importorskip("pygame")
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    with vgaemu.attach(engine(), display="window") as vga:
+        vga.frame()
