@@ -197,7 +197,6 @@ STATE = message(Kind.STATE, pack_arrays({"number": np.asarray(7, "u4")}), count=
 BAD_SOURCES = {
     # what is sent: what the receiver says
     "another program": (b"GET / HTTP/1.1\r\nHost: there\r\n\r\n", "no vgaemu answers there"),
-    "nothing": (b"", "cut the connection"),
     "half a preamble": (HELLO[:9], "cut the connection"),
     "a guest without a name": (HELLO + message(Kind.GUEST), "damaged name of a guest"),
     "a damaged guest": (HELLO + message(Kind.GUEST, b"junk", count=1), "damaged name of a guest"),

@@ -36,6 +36,9 @@ from vgaemu.migrate.stream import (
     unpack_regions,
 )
 
+#: A source speaks first; who has not after this long is none.
+SILENCE_SECONDS = 5.0
+
 
 class Target(Protocol):
     """Who takes what is sent: a machine, or memory alone."""
@@ -108,7 +111,7 @@ class Receiver:
     def accept(
         self, wait_seconds: float | None = None, meanwhile: Callable[[], None] | None = None
     ) -> tuple[socket.socket, str]:
-        """Wait for a source.
+        """Wait for a source: somebody who connects and says something.
 
         Args:
             wait_seconds: For how long; None: as long as it takes.
@@ -129,7 +132,9 @@ class Receiver:
                 if meanwhile is not None:
                     meanwhile()
                 continue
-            return connection, name_of_address(peer)
+            if _speaks(connection, meanwhile):
+                return connection, name_of_address(peer)
+            connection.close()  # who only looks whether the port is open is no source
         raise MigrateError(f"{self.address}: nobody came within {wait_seconds:g} s")
 
     def receive(
@@ -164,6 +169,21 @@ class Receiver:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _speaks(connection: socket.socket, meanwhile: Callable[[], None] | None) -> bool:
+    """Whether a peer sends anything before it hangs up, and soon enough."""
+    connection.settimeout(LOOK_SECONDS)
+    begin = monotonic()
+    while monotonic() - begin < SILENCE_SECONDS:
+        try:
+            return bool(connection.recv(1, socket.MSG_PEEK))
+        except TimeoutError:
+            if meanwhile is not None:
+                meanwhile()
+        except OSError:
+            return False
+    return False
 
 
 def receive(
