@@ -508,3 +508,32 @@ def test_the_tapes_of_the_oracle_play_through_a_machine(tmp_path: Path) -> None:
         replay(path, screenshot=tmp_path / "t.png", per_frame=200)
         with Tape(path) as tape, Image.open(tmp_path / "t.png") as image:
             np.testing.assert_array_equal(np.asarray(image.convert("RGB")), play(tape).picture)
+
+
+def test_a_recording_that_ends_with_blinking_hidden_plays_back_so(tmp_path: Path) -> None:
+    def workload(guest: Guest) -> Slices:
+        guest.store(0xB8000 + 160 * 5, b"B\x8e" * 40)
+        while True:
+            yield
+
+    for frames in (3, 20, 40):
+        tape, shot = tmp_path / f"{frames}.tape", tmp_path / f"{frames}.png"
+        with Machine(workload, record_tape=tape) as machine:
+            machine.tick(frames)
+            expected = machine.screen.rgb()
+        replay(tape, screenshot=shot)
+        np.testing.assert_array_equal(np.asarray(Image.open(shot)), expected)
+        # Other players do not know it: it is there only where it says something.
+        assert ('["frame",19]' in tape.read_text()) == (frames == 20)
+
+
+def test_what_leaves_the_frame_buffer_is_not_on_the_tape(tmp_path: Path) -> None:
+    tape = tmp_path / "edge.tape"
+    with Machine(None, record_tape=tape, vram_mib=1) as machine:
+        machine.vga.load(0xE0000000 + (1 << 20), 1)
+        machine.vga.store(0xE0000000 + (1 << 20) - 2, b"abcd")
+        end = machine.vram.read((1 << 20) - 2, 2)
+    assert end == b"ab"
+    with Machine(None, vram_mib=1) as machine, Tape(tape) as read:
+        Player(machine.vga, read).play()
+        assert machine.vram.read((1 << 20) - 2, 2) == end

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.display.report import Display
+from vgaemu.display.screen import blink_shown, rgb_of
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.machine import Machine
 from vgaemu.tape import START, Player, Tape, expand
@@ -36,7 +37,8 @@ def replay(
 
     Args:
         path: The tape; gzipped or not.
-        screenshot: Where to save the last picture, cursor and blinking shown.
+        screenshot: Where to save the last picture; cursor and blinking are shown, unless the tape
+            says that it ended with them hidden.
         readbacks: Where to write the logged reads, as JSON.
         display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`.
         per_frame: Operations played between two frames; by default all in one frame, or
@@ -54,7 +56,7 @@ def replay(
         guest = _TapeGuest(tape, per_frame, keep_readbacks=readbacks is not None)
         with Machine(guest.workload, display=display, vram_mib=tape.vram_mib) as machine:
             machine.run(speed=speed if window else 0)
-            rgb = picture(machine.vga)
+            rgb = picture(machine.vga, guest.player.frame)
             if screenshot is not None:
                 save_picture(rgb, screenshot)
             if readbacks is not None:
@@ -76,16 +78,18 @@ class _TapeGuest:
         Player(guest, (op for start in START for op in expand(start))).play()
         player = Player(guest, self._tape, keep_readbacks=self._keep)
         self.readbacks = player.readbacks
+        self.player = player
         while player.play(self._per_frame):
             yield
 
 
-def picture(vga: Vga) -> NDArray[np.uint8]:
-    """(height, width, 3) uint8: what the device shows now, drawn afresh, cursor and blink shown."""
-    scanout = scanout_of(vga)
+def picture(vga: Vga, frame_number: int = 0) -> NDArray[np.uint8]:
+    """(height, width, 3) uint8: what the device shows in some frame, drawn afresh."""
+    shown = blink_shown(frame_number)
+    scanout = scanout_of(vga, cursor_phase=shown, blink_phase=shown)
     frame = np.zeros((scanout.height, scanout.width), np.uint32)
     make_renderer(vga.slot.array, scanout).draw_all(frame)
-    return (frame[:, :, None] >> np.array([16, 8, 0], np.uint32)).astype(np.uint8)
+    return rgb_of(frame)
 
 
 def save_picture(rgb: NDArray[np.uint8], path: Path) -> None:

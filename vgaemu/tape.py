@@ -10,10 +10,12 @@ tape too, and is read whole. Numbers are integers, addresses guest-physical, `he
     ["in", port, mask?]          ["r8", addr]                 ["lfb", offset, hex]
     ["inw", port, mask?]         ["r16", addr]                ["lfbfill", offset, count, v8]
     ["inx", port]                ["rx", addr]                 ["lfbread", offset, count]
-                                 ["rn", addr, count]          ["rep", n, step, memory op]
+    ["frame", number]            ["rn", addr, count]          ["rep", n, step, memory op]
 
 Reads are logged, one value each, save ``inx`` and ``rx``. ``outs`` writes all its bytes to one
-port. ``rep`` repeats an operation with its address (``copy``: both) growing by `step`. The header
+port. ``rep`` repeats an operation with its address (``copy``: both) growing by `step`. ``frame``,
+which only vgaemu has, says which frame was drawn last: whether blinking and cursor are shown. It is
+at the end of recordings that end with them hidden. The header
 needs a ``name``; the keys it may have are `HEADER_KEYS`. ``vram_mib`` is 16 if it is not there.
 
 Before the first operation DISPI is off, VRAM and latches are zero and the display is off: `START`.
@@ -128,6 +130,7 @@ SHAPES: dict[str, Shape] = {
     "in": Shape((_VGA, _U8), optional=1),
     "inw": Shape((_ANY, _U16), optional=1),
     "inx": Shape((_VGA,)),
+    "frame": Shape((_U32,)),
     "w8": Shape((_U32, _U8), lambda op, _: _legacy(op[1], 1)),
     "w16": Shape((_U32, _U16), lambda op, _: _legacy(op[1], 2)),
     "w32": Shape((_U32, _U32), lambda op, _: _legacy(op[1], 4)),
@@ -143,7 +146,7 @@ SHAPES: dict[str, Shape] = {
     "lfbread": Shape((_U32, _U32), lambda op, size: _linear(op[1], op[2], size)),
 }
 #: What "rep" does not take.
-NOT_REPEATED = ("rep", "out", "outw", "outs", "in", "inw", "inx")
+NOT_REPEATED = ("rep", "out", "outw", "outs", "in", "inw", "inx", "frame")
 
 
 def check_op(op: object, vram_bytes: int = DEFAULT_VRAM_MIB << 20) -> None:
@@ -411,6 +414,8 @@ class Player:
             keep_readbacks: Keep the logged reads; a tape may log more than fits memory.
         """
         self._ops = iter(ops)
+        #: Number of the frame that was drawn last, as far as the tape says.
+        self.frame = 0
         #: Logged reads so far, in order; 16 bits are enough for each.
         self.readbacks = array("H")
         keep = self.readbacks
@@ -419,6 +424,7 @@ class Player:
             if keep_readbacks
             else _player(device, _forget, _forget)
         )
+        self._plays["frame"] = self._set_frame
 
     def play(self, count: int | None = None) -> bool:
         """Play the next operations.
@@ -435,6 +441,9 @@ class Player:
             plays[op[0]](op)
             played += 1
         return played == count
+
+    def _set_frame(self, op: Op) -> None:
+        self.frame = op[1]
 
 
 def _forget(value: object) -> None:
@@ -514,6 +523,10 @@ class TapeRecorder:
             )
         self._vga = vga
         self._inside = False
+        self._memories = (
+            LEGACY,
+            _Memory(LFB_GPA, LFB_GPA + vga.slot.nbytes, LFB_GPA, "lfb", "lfbfill", "lfbread"),
+        )
         self._error: OSError | None = None
         try:
             self._raw = self.path.open("wb")
@@ -533,8 +546,11 @@ class TapeRecorder:
         self._write("out", 0x3C2, vga.misc.values[0])  # a tape starts at 63h
         self._attach()
 
-    def close(self) -> None:
+    def close(self, *, hidden_in: int | None = None) -> None:
         """Stop recording; twice is fine.
+
+        Args:
+            hidden_in: Number of the frame that was drawn last, if blinking was hidden in it.
 
         Raises:
             TapeError: Something could not be written: the tape ends there.
@@ -544,6 +560,8 @@ class TapeRecorder:
         for name in self._wrappers():
             delattr(self._vga, name)
         self._map_changed()
+        if hidden_in is not None:
+            self._write("frame", hidden_in)
         try:
             self._file.close()
             self._raw.close()
@@ -627,7 +645,7 @@ class TapeRecorder:
 
     def _store(self, gpa: int, data: Any) -> None:
         data = bytes(data)
-        for memory, start, end in _reached(gpa, len(data)):
+        for memory, start, end in self._reached(gpa, len(data)):
             for at in range(start, end, PIECE_BYTES):
                 piece = data[at - gpa : min(at + PIECE_BYTES, end) - gpa]
                 if len(piece) >= FILL_BYTES and piece.count(piece[0]) == len(piece):
@@ -636,8 +654,15 @@ class TapeRecorder:
                     self._write(memory.store, at - memory.base, piece.hex())
 
     def _load(self, gpa: int, count: int) -> None:
-        for memory, start, end in _reached(gpa, count):
+        for memory, start, end in self._reached(gpa, count):
             self._write(memory.load, start - memory.base, end - start)
+
+    def _reached(self, gpa: int, count: int) -> Iterator[tuple[_Memory, int, int]]:
+        """The parts of a range that operations can reach: (memory, start, end)."""
+        for memory in self._memories:
+            start, end = max(gpa, memory.start), min(gpa + count, memory.end)
+            if start < end:
+                yield memory, start, end
 
     def _copy(self, src: int, dst: int, count: int) -> bool:
         inside = all(at >= LEGACY_START and at + count <= LEGACY_END for at in (src, dst))
@@ -659,15 +684,4 @@ class _Memory(NamedTuple):
     load: str
 
 
-_MEMORIES = (
-    _Memory(LEGACY_START, LEGACY_END, 0, "copy-in", "fill", "rn"),
-    _Memory(LFB_GPA, LFB_GPA + (MAX_VRAM_MIB << 20), LFB_GPA, "lfb", "lfbfill", "lfbread"),
-)
-
-
-def _reached(gpa: int, count: int) -> Iterator[tuple[_Memory, int, int]]:
-    """The parts of a range that operations can reach: (memory, start, end)."""
-    for memory in _MEMORIES:
-        start, end = max(gpa, memory.start), min(gpa + count, memory.end)
-        if start < end:
-            yield memory, start, end
+LEGACY = _Memory(LEGACY_START, LEGACY_END, 0, "copy-in", "fill", "rn")

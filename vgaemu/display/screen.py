@@ -46,6 +46,11 @@ class Screen:
         self.frame: Frame = np.zeros((self._scanout.height, self._scanout.width), np.uint32)
 
     @property
+    def frame_number(self) -> int:
+        """Number of the frame that was drawn last; it sets the blink phase."""
+        return self._frame_number
+
+    @property
     def info(self) -> ScreenInfo:
         """Shape and mode of the picture."""
         scanout = self._scanout
@@ -68,7 +73,7 @@ class Screen:
         return self._scanout.is_text
 
     def _scanout_now(self, frame: int) -> Scanout:
-        shown = _blink_shown(frame)
+        shown = blink_shown(frame)
         return scanout_of(self.vga, cursor_phase=shown, blink_phase=shown)
 
     def full_redraw(self) -> NDArray[np.uint32]:
@@ -131,7 +136,7 @@ class Screen:
         if generation != self._generation or (phase_changed and not old.is_text):
             self._scanout = self._scanout_now(frame)
         elif phase_changed or cursor_generation != self._cursor_generation:
-            shown = _blink_shown(frame)
+            shown = blink_shown(frame)
             self._scanout = with_cursor(old, vga, cursor_phase=shown, blink_phase=shown)
             self._cursor_generation = cursor_generation
             same = (old.cursor, old.blink_shown) == (
@@ -163,8 +168,7 @@ class Screen:
 
     def rgb(self) -> NDArray[np.uint8]:
         """(height, width, 3) uint8, a copy."""
-        shifts = np.array([16, 8, 0], np.uint32)
-        return (self.frame[:, :, None] >> shifts).astype(np.uint8)
+        return rgb_of(self.frame)
 
     def text(self) -> list[str]:
         """What a text mode shows, one string a row, as Unicode.
@@ -189,11 +193,25 @@ class Screen:
 
         try:
             Image.fromarray(self.rgb()).save(path)
-        except ValueError as error:
+        except (ValueError, KeyError) as error:
             raise ScreenError(f"{path}: {error}; use .png") from None
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise ScreenError(f"{path}: {error}; use .png") from None  # not in that format
 
 
-def _blink_shown(frame: int) -> bool:
+def rgb_of(frame: Frame) -> NDArray[np.uint8]:
+    """(height, width) uint32 0x00RRGGBB as (height, width, 3) uint8."""
+    return (frame[:, :, None] >> np.array([16, 8, 0], np.uint32)).astype(np.uint8)
+
+
+def blink_shown(frame: int) -> bool:
+    """Whether blinking characters and the cursor are shown in a frame.
+
+    >>> [blink_shown(frame) for frame in (0, 15, 16, 31, 32)]
+    [True, True, False, False, True]
+    """
     return not frame // BLINK_FRAMES & 1
 
 
