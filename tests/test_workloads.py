@@ -411,11 +411,30 @@ def test_film_timing(milliseconds, frames):
     assert picture._durations(milliseconds) == frames
 
 
-@pytest.mark.parametrize(("options", "rounds"), [({}, 1), ({"loop": 0}, 1), ({"loop": 3}, 3)])
+@pytest.mark.parametrize(
+    ("options", "rounds"), [({}, 1), ({"loop": 3}, 3), ({"loop": 0}, None)], ids=str
+)
 def test_film_plays_as_often_as_it_says(options, rounds, tmp_path):
     with vgaemu.Machine("picture", [film_file(tmp_path, 4, **options)]) as machine:
-        machine.tick(10_000)
-        assert machine.frames == rounds * 4 * 6 + 1
+        assert machine.endless == (rounds is None)
+        machine.tick(1000)
+        assert machine.frames == (1000 if rounds is None else rounds * 4 * 6 + 1)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F", "unit F"])
+def test_greys_of_more_than_8_bits(mode, tmp_path):
+    path = tmp_path / "grey.tiff"
+    ramp = np.linspace(0, 65535, 320).astype(np.uint16)[None, :].repeat(200, axis=0)
+    kinds = {"I;16": np.uint16, "I": np.int32, "F": np.float32, "unit F": np.float32}
+    values = ramp.astype(kinds[mode])
+    if "F" in mode:
+        values /= 65535 if mode == "unit F" else 257
+    Image.fromarray(values).save(path)
+    with vgaemu.Machine("picture", [str(path)]) as machine:
+        machine.tick(2)
+        grey = machine.screen.rgb()[100, :, 1].astype(int)
+    assert (np.diff(grey) >= -8).all()  # it is dithered
+    assert grey[160] in range(112, 144)
 
 
 def test_film_stores_changed_rows_only(tmp_path):
@@ -573,3 +592,11 @@ def test_tour_goes_on_with_a_key():
 def test_captions_fit():
     for station in STATIONS:
         assert len(station.watch) <= 39
+
+
+def test_a_picture_too_large_is_one_line(tmp_path, monkeypatch):
+    path = tmp_path / "huge.png"
+    Image.new("L", (64, 64)).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
+    with pytest.raises(WorkloadError, match="too large"):
+        vgaemu.Machine("picture", [str(path)])

@@ -49,7 +49,14 @@ class Text:
         return base + 2 * (row * self.columns + column)
 
     def set_colour(self, foreground: int | str, background: int | str = 0) -> None:
-        """Colour of what is written from now on: numbers 0-15 or names from `COLOURS`."""
+        """Colour of what is written from now on: numbers 0-15 or names from `COLOURS`.
+
+        Raises:
+            ValueError: There is no such colour.
+        """
+        for colour in (foreground, background):
+            if colour not in COLOURS and colour not in range(16):
+                raise ValueError(f"no colour {colour!r}; there are 0-15 and {', '.join(COLOURS)}")
         front, back = (
             COLOURS.index(c) if isinstance(c, str) else c for c in (foreground, background)
         )
@@ -90,6 +97,8 @@ class Text:
             # A tab reaches the next eighth column of the screen, not of what is printed.
             line = (" " * self.column + line).expandtabs(8)[self.column :]
             while line:
+                if self.column >= columns:  # moved there, or the screen has fewer columns by now
+                    self._new_line(columns, rows)
                 room = columns - self.column
                 part, line = line[:room], line[room:]
                 self.write_at(self.column, self.row, part)

@@ -1,6 +1,8 @@
 """Workloads: guests written in Python, and how one is found by name or file.
 
-A workload is a generator function ``workload(guest, *args)``. ``yield`` waits for the next frame;
+A workload is a generator function ``workload(guest, *args)``, or a function that looks at its
+arguments and returns a generator: the machine may still be given a saved state before the first
+slice, so only the generator touches the guest. ``yield`` waits for the next frame;
 ``yield guest.NOW`` ends a slice without waiting, for guests that run as fast as they can. It
 reaches the machine through `Guest` alone: ports, memory, keys, and what is built on them. It has no
 wall clock, so the same workload does the same in every run.
@@ -10,12 +12,14 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
+import importlib.machinery
 import inspect
 import pkgutil
 import random
 import sys
+import types
 from collections.abc import Callable, Generator
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -31,6 +35,10 @@ if TYPE_CHECKING:
 #: What a workload yields is `Guest.NOW` or nothing.
 Slices: TypeAlias = Generator[Any, None, None]
 Workload: TypeAlias = Callable[..., Slices]
+
+
+#: Workload files are modules of this name and their own.
+FILES = "vgaemu_workload_files"
 
 
 class WorkloadError(Exception):
@@ -57,6 +65,8 @@ class Guest:
         self.keys = keys
         #: Seeded the same in every run.
         self.random = random.Random(0)
+        #: Set it where only the arguments tell that a workload never ends; see `endless`.
+        self.endless = False
         self.text = Text(self)
         self._canvas: Canvas | None = None
         self._stopped = False
@@ -178,14 +188,20 @@ def bundled() -> dict[str, str]:
     return found
 
 
-def find_workload(name: str | Workload) -> Workload:
+def find_workload(name: str | PathLike[str] | Workload) -> Workload:
     """A workload by bundled name, by path of a Python file, or itself.
 
     Raises:
         WorkloadError: There is none, or the file has no function ``workload``.
     """
+    if isinstance(name, PathLike):
+        return _load_file(Path(name))
     if callable(name):
         return name
+    if not isinstance(name, str):
+        raise WorkloadError(
+            f"a workload is a name, a path or a generator function, not a {type(name).__name__}"
+        )
     if name.endswith(".py") or "/" in name or "\\" in name:
         return _load_file(Path(name))
     if name in bundled_names():
@@ -193,14 +209,18 @@ def find_workload(name: str | Workload) -> Workload:
         found: Workload = module.workload
         return found
     near = difflib.get_close_matches(name, bundled_names(), n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "'vgaemu list' shows all"
-    raise WorkloadError(f"no workload named {name!r}; {hint} A file ends in .py")
+    hint = f"did you mean {' or '.join(near)}?" if near else "'vgaemu list' shows all."
+    raise WorkloadError(
+        f"no workload named {name!r}; {hint} A file's name ends in .py, .img or .com"
+    )
 
 
 def _load_file(path: Path) -> Workload:
-    if not path.is_file():
-        raise WorkloadError(f"{path}: no such file; name a Python file, or one of 'vgaemu list'")
     try:
+        if not path.is_file():
+            raise WorkloadError(
+                f"{path}: no such file; name a Python file, or one of 'vgaemu list'"
+            )
         compile(path.read_bytes(), str(path), "exec")
     except OSError as error:
         raise WorkloadError(f"{path}: {error.strerror}; name a readable Python file") from None
@@ -208,16 +228,20 @@ def _load_file(path: Path) -> Workload:
         raise WorkloadError(f"{path}:{error.lineno}: not Python: {error.msg}") from None
     except ValueError as error:  # null bytes, before Python 3.12
         raise WorkloadError(f"{path}: not Python: {error}") from None
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise WorkloadError(f"{path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    # The file may import its neighbours, as it could if it were run.
-    sys.path.insert(0, str(path.parent.resolve()))
+    loader = importlib.machinery.SourceFileLoader(f"{FILES}.{path.stem}", str(path))
+    module = types.ModuleType(loader.name)
+    module.__file__ = str(path)
+    # Dataclasses look their module up here.
+    sys.modules[loader.name] = module
+    # The file may import its neighbours at any time, as it could if it were run.
+    folder = str(path.parent.resolve())
+    if folder not in sys.path:
+        sys.path.append(folder)
     try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(path.parent.resolve()))
+        loader.exec_module(module)
+    except BaseException:
+        del sys.modules[loader.name]
+        raise
     workload = getattr(module, "workload", None)
     if not callable(workload):
         raise WorkloadError(f"{path}: has no function 'workload(guest, ...)'")
@@ -236,7 +260,7 @@ def start(workload: Workload, guest: Guest, args: list[str]) -> Slices:
         name = name_of(workload)
         raise WorkloadError(f"{name}: {error}; usage: {name} {usage(workload)}") from None
     slices = workload(guest, *args)
-    if not hasattr(slices, "send"):
+    if not hasattr(slices, "__next__"):
         raise WorkloadError(
             f"{name_of(workload)} is not a generator: "
             "it needs at least one 'yield', which waits for the next frame"

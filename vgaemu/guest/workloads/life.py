@@ -35,7 +35,7 @@ COLOURS = """05060f 0a0f24 10183a 182052 26276c 3a2f82
 def workload(guest: Guest) -> Slices:
     """A generation every few frames; a world that has gone quiet is woken."""
     guest.set_mode(3)
-    return frames(guest)
+    yield from frames(guest)
 
 
 def frames(guest: Guest, rows: int = 25) -> Slices:

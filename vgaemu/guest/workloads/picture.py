@@ -2,17 +2,17 @@
 
 Mode 13h has 320x200 pixels that are 5:6, so a picture is fitted as it will look on a 4:3 monitor,
 in the middle, with a black border. A still picture is drawn and the workload ends. An animation
-plays as often as its file says; one that should go on for ever plays once, so that headless runs
-end. Its timing is kept to the nearest frame of 60 Hz.
+plays as often as its file says, or for ever. Its timing is kept to the nearest frame of 60 Hz.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import islice, pairwise
+from itertools import islice, pairwise, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,9 @@ DEFAULT_MS, LEAST_MS = 100, 20
 
 
 def workload(guest: Guest, file: str) -> Slices:
-    """Show `file`: anything that Pillow reads."""
+    """Show `file`: anything that Pillow reads; what loops for ever is played for ever."""
     film = load(file)
-    guest.set_mode(0x13)
+    guest.endless = film.rounds is None
     return _play(guest, film)
 
 
@@ -48,7 +48,8 @@ class Film:
     pictures: list[NDArray[np.uint8]]  # (HEIGHT, WIDTH) each
     #: Frames of 60 Hz that each is shown.
     durations: list[int]
-    rounds: int
+    #: How often it is played; None for ever.
+    rounds: int | None
 
 
 def load(file: str) -> Film:
@@ -66,16 +67,22 @@ def load(file: str) -> Film:
     if not data:
         raise WorkloadError(f"{file}: the file is empty; name a picture file")
     try:
-        with Image.open(BytesIO(data)) as image:
-            rounds = image.info.get("loop", 1)
+        with catch_warnings():
+            simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(BytesIO(data))
+        with image:
+            loop = image.info.get("loop", 1)
             frames = [_fitted(f) for f in islice(ImageSequence.Iterator(image), MAX_FRAMES)]
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise WorkloadError(f"{file}: a picture too large; scale it down") from None
     except UnidentifiedImageError:
         raise WorkloadError(f"{file}: not a picture that Pillow can read") from None
     except Exception as error:
         # What a decoder raises for a broken file depends on the format.
         raise WorkloadError(f"{file}: a damaged picture: {_one_line(error)}") from None
     palette, pictures = _quantise([picture for picture, _ in frames])
-    return Film(palette, pictures, _durations([ms for _, ms in frames]), max(rounds, 1))
+    rounds = None if len(pictures) > 1 and not loop else max(loop, 1)
+    return Film(palette, pictures, _durations([ms for _, ms in frames]), rounds)
 
 
 def _one_line(error: Exception) -> str:
@@ -87,7 +94,7 @@ def _fitted(image: Image.Image) -> tuple[Image.Image, float]:
     from PIL import Image, ImageOps
 
     milliseconds = image.info.get("duration", 0)
-    picture = ImageOps.exif_transpose(image).convert("RGBA")
+    picture = _of_8_bits(ImageOps.exif_transpose(image)).convert("RGBA")
     scale = min(WIDTH / picture.width, HEIGHT * PIXEL_ASPECT / picture.height)
     size = (
         max(round(picture.width * scale), 1),
@@ -97,6 +104,18 @@ def _fitted(image: Image.Image) -> tuple[Image.Image, float]:
     screen = Image.new("RGBA", (WIDTH, HEIGHT), (0, 0, 0, 255))
     screen.alpha_composite(picture, ((WIDTH - size[0]) // 2, (HEIGHT - size[1]) // 2))
     return screen.convert("RGB"), milliseconds
+
+
+def _of_8_bits(image: Image.Image) -> Image.Image:
+    """Greys of more than 8 bits as 8: Pillow would cut all bright ones to white."""
+    from PIL import Image
+
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image, np.float64)
+    # Floats are of 0 to 1 or of 0 to 255 by custom; integers of 16 bits, whatever they are held in.
+    most = 65535.0 if image.mode != "F" else 1.0 if values.max(initial=0) <= 1 else 255.0
+    return Image.fromarray(np.clip(values * (255 / most), 0, 255).astype(np.uint8))
 
 
 def _durations(milliseconds: list[float]) -> list[int]:
@@ -134,10 +153,11 @@ def _quantise(
 
 
 def _play(guest: Guest, film: Film) -> Slices:
+    guest.set_mode(0x13)
     canvas = guest.canvas
     canvas.set_palette(film.palette)
     shown: NDArray[np.uint8] | None = None
-    for _ in range(film.rounds):
+    for _ in repeat(None) if film.rounds is None else repeat(None, film.rounds):
         for picture, duration in zip(film.pictures, film.durations, strict=True):
             for first, end in _changed_rows(shown, picture):
                 canvas.blit(0, first, picture[first:end])

@@ -28,7 +28,7 @@ SETS = (
 def workload(guest: Guest) -> Slices:
     """A whole picture a frame."""
     guest.set_mode(0x13)
-    return frames(guest)
+    yield from frames(guest)
 
 
 def frames(guest: Guest, height: int = HEIGHT) -> Slices:

@@ -38,8 +38,12 @@ def workload(guest: Guest, balls: str = "8") -> Slices:
     count = int(balls) if balls.isdecimal() else 0
     if not 1 <= count <= MAX_BALLS:
         raise WorkloadError(f"{balls!r} is not a number of balls; take 1 to {MAX_BALLS}")
+    return _in_mode_13h(guest, count)
+
+
+def _in_mode_13h(guest: Guest, count: int) -> Slices:
     guest.set_mode(0x13)
-    return frames(guest, count)
+    yield from frames(guest, count)
 
 
 @dataclass

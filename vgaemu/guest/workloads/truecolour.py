@@ -59,11 +59,11 @@ def workload(guest: Guest, bubbles: str = "9") -> Slices:
     count = int(bubbles) if bubbles.isdecimal() else 0
     if not 1 <= count <= MAX_BUBBLES:
         raise WorkloadError(f"{bubbles!r} is not a number of bubbles; take 1 to {MAX_BUBBLES}")
-    guest.set_dispi_mode(WIDTH, HEIGHT, 32)
     return _frames(guest, count)
 
 
 def _frames(guest: Guest, count: int) -> Slices:
+    guest.set_dispi_mode(WIDTH, HEIGHT, 32)
     canvas = guest.canvas
     background = _background(guest.random)
     canvas.blit(0, 0, _packed(background))

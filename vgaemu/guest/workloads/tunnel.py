@@ -20,7 +20,7 @@ FIRST_COLOUR, DEPTHS, STRIPES = 16, 40, 6
 def workload(guest: Guest) -> Slices:
     """Store a picture, then change colours only."""
     guest.set_mode(0x13)
-    return frames(guest)
+    yield from frames(guest)
 
 
 def frames(guest: Guest, height: int = HEIGHT) -> Slices:

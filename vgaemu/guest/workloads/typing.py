@@ -69,7 +69,7 @@ That is all there is to it. Press a key, and see how little it takes.
 def workload(guest: Guest) -> Slices:
     """Page after page, for ever."""
     guest.set_mode(3)
-    return frames(guest)
+    yield from frames(guest)
 
 
 def frames(guest: Guest) -> Slices:
