@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 
@@ -10,9 +11,11 @@ import pytest
 
 import vgaemu
 from vgaemu.display.null import NullDisplay
-from vgaemu.display.report import Close, Key
-from vgaemu.guest.workload import endless
+from vgaemu.display.report import Close, Key, PauseToggled, SingleStep
+from vgaemu.guest.workload import WorkloadError, bundled_names, endless
 from vgaemu.machine import NOW_SLICES_A_FRAME, Machine
+from vgaemu.memslot import MemslotError
+from vgaemu.vga.state import StateError
 
 
 def test_six_lines_from_store_to_text():
@@ -62,14 +65,14 @@ def test_keys_reach_the_guest_at_their_frame():
             yield
 
     with Machine(echo) as machine:
-        machine.schedule_keys([(5, "a"), (2, "Z"), (5, "space")])
+        machine.schedule_keys([(5, "space"), (2, "Z"), (5, "a")])
         machine.tick(8)
         machine.keys.type("ok")
         machine.tick()
         assert [row.rstrip() for row in machine.screen.text()[:5]] == [
             "2:Z",
-            "5:a",
             "5:",
+            "5:a",
             "8:o",
             "8:k",
         ]
@@ -235,3 +238,171 @@ def test_importing_vgaemu_and_asking_its_version_import_no_numpy():
         "assert not {'numpy', 'argparse', 'pygame'} & set(sys.modules)",
     ):
         subprocess.run([sys.executable, "-c", program], check=True, timeout=60, capture_output=True)
+
+
+def test_the_docstring_is_a_program_that_runs(capsys):
+    program = vgaemu.__doc__.partition("\n\n")[2].partition("\n`Machine`")[0]
+    exec(compile(textwrap.dedent(program), "vgaemu.__doc__", "exec"), {})
+    assert capsys.readouterr().out.startswith("Hi ")
+
+
+def looping(guest):
+    while True:
+        guest.text.print("x")
+        yield
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"cpu": "kvm"}, "cpu: only for machine code"),
+        ({"nonsense": 3}, "nonsense: only for machine code"),
+        ({"args": "one"}, "a list of arguments, not the string 'one'"),
+    ],
+)
+def test_options_that_do_not_fit_a_workload_are_refused(options, what):
+    with pytest.raises(WorkloadError, match=what):
+        Machine("plasma", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [({"span_pages": 7}, "span_pages is 64"), ({"vram_mib": 300}, "vram_mib is 1 to 256")],
+)
+def test_sizes_out_of_range_are_refused(options, what):
+    with pytest.raises(MemslotError, match=what):
+        Machine(**options)
+
+
+def test_what_a_workload_may_be(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("def workload(guest):\n    guest.text.print('from a path')\n    yield\n")
+    with Machine(path) as machine:
+        machine.tick()
+        assert machine.screen.text()[0].startswith("from a path")
+    for wrong in (3, looping(None)):
+        with pytest.raises(WorkloadError, match="a name, a path or a generator function"):
+            Machine(wrong)
+
+
+class Player(NullDisplay):
+    """A display whose user does something at each poll."""
+
+    def __init__(self, *events):
+        self.events = list(events)
+
+    def poll(self):
+        return self.events.pop(0) if self.events else ()
+
+
+def test_a_script_that_ticks_waits_while_the_user_has_it_paused():
+    frames = []
+
+    def workload(guest):
+        while True:
+            frames.append(len(display.events))
+            yield
+
+    pause = [PauseToggled()]
+    display = Player((), pause, (), (), [SingleStep()], (), pause)
+    with Machine(workload, display=display) as machine:
+        assert machine.tick(3)
+    # Polled before each: the first at once, one by a single step, the third after the pause.
+    assert frames == [6, 2, 0]
+    with Machine(looping, display=Player(pause, [Close()])) as machine:
+        assert not machine.tick()
+        assert machine.frames == 0
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_what_a_guest_raises_while_it_is_stopped_is_kept(free):
+    def workload(guest):
+        try:
+            while True:
+                yield
+        finally:
+            raise KeyError("mine")
+
+    closed = []
+    display = NullDisplay()
+    display.close = lambda: closed.append(True)
+    machine = Machine(workload, display=display, free=free)
+    machine.tick()
+    machine.close()
+    assert closed == [True]
+    assert isinstance(machine.guest_error, KeyError)
+
+
+def test_a_free_guest_that_exits_has_ended():
+    def workload(guest):
+        yield
+        sys.exit(3)
+
+    with Machine(workload, free=True) as machine:
+        with pytest.raises(SystemExit):
+            machine.run(1000)
+        assert machine.ended
+        assert machine.hold_guest(1)
+
+
+def test_the_interpreters_switch_interval_comes_back():
+    before = sys.getswitchinterval()
+    with Machine(looping, free=True) as machine:
+        machine.frame()
+        assert sys.getswitchinterval() < before
+    assert sys.getswitchinterval() == before
+
+
+def test_no_state_is_loaded_into_a_recording(tmp_path):
+    state = tmp_path / "s.npz"
+    with Machine() as machine:
+        machine.save_state(state)
+    with (
+        Machine(record_tape=tmp_path / "t.tape") as machine,
+        pytest.raises(StateError, match="a tape starts at power on"),
+    ):
+        machine.load_state(state)
+
+
+def test_every_workload_goes_on_from_any_state(tmp_path):
+    """A state is put in place before the first slice: each workload still finds its own mode."""
+    states = {}
+    for name in ("typing", "plasma", "truecolour"):
+        states[name] = tmp_path / f"{name}.npz"
+        with Machine(name) as machine:
+            machine.tick(5)
+            machine.save_state(states[name])
+    file = tmp_path / "file.txt"
+    file.write_text("a line\n")
+    picture = tmp_path / "picture.png"
+    with Machine() as machine:
+        machine.tick()
+        machine.screen.save(picture)
+    arguments = {"cat": [str(file)], "picture": [str(picture)]}
+    for name in bundled_names():
+        for state in states.values():
+            with Machine(name, arguments.get(name, [])) as machine:
+                machine.load_state(state)
+                machine.tick(3)
+                np.testing.assert_array_equal(
+                    machine.screen.frame, machine.screen.full_redraw(), f"{name} from {state.stem}"
+                )
+
+
+def test_a_display_that_fails_once_sees_all_of_the_next_frame():
+    class Flaky(NullDisplay):
+        seen = 0
+
+        def update(self, frame, rects, report):
+            self.seen += 1
+            if self.seen == 2:
+                raise RuntimeError("not now")
+            self.rects = rects
+
+    display = Flaky()
+    with Machine(looping, display=display) as machine:
+        machine.frame()
+        with pytest.raises(RuntimeError):
+            machine.frame()
+        machine.frame()
+        assert display.rects == [(0, 0, 720, 400)]

@@ -1,11 +1,13 @@
 r"""vgaemu: a VGA framebuffer emulator that draws only what a KVM-style dirty log says changed.
 
-import vgaemu
+    import vgaemu
 
-with vgaemu.Machine() as machine:
-machine.vga.store(0xB8000, b"H\x1ei\x1e")
-machine.tick()
-print(machine.screen.text()[0])
+    with vgaemu.Machine() as machine:
+        machine.vga.store(0xB8000, b"H\x1ei\x1e")
+        machine.tick()
+        print(machine.screen.text()[0])
+
+`Machine` is the place to start; `attach` gives one's own Unicorn script a screen.
 """
 
 from __future__ import annotations

@@ -7,22 +7,26 @@ Two schedules. *In step* (headless, scripts, tests): each frame runs the guest u
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import count
+from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Unpack, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop
-from vgaemu.display.null import NullDisplay
+from vgaemu.display.named import make_display
 from vgaemu.display.report import (
     Close,
     Display,
@@ -33,14 +37,22 @@ from vgaemu.display.report import (
     Screenshot,
     SingleStep,
 )
-from vgaemu.display.screen import Screen
+from vgaemu.display.screen import Screen, blink_shown
 from vgaemu.display.stats import Stats
 from vgaemu.guest.keys import Keys
-from vgaemu.guest.workload import Guest, GuestStopped, Slices, Workload, find_workload, start
+from vgaemu.guest.workload import (
+    Guest,
+    GuestStopped,
+    Slices,
+    Workload,
+    WorkloadError,
+    find_workload,
+    start,
+)
 from vgaemu.guest.x86.images import is_image
-from vgaemu.memslot import Memslot
+from vgaemu.memslot import Memslot, MemslotError
 from vgaemu.memslot.bitmap import PAGE_SHIFT, SpanPages
-from vgaemu.tape import TapeRecorder
+from vgaemu.tape import MAX_VRAM_MIB, TapeRecorder
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.font import load_font_file
@@ -68,6 +80,8 @@ NOW_SLICES_A_FRAME = 16
 #: A busy guest thread hands the interpreter to the display after this long (seconds). Measured: at
 #: the default of 5 ms the display wakes 5.2 ms late, at 0.5 ms 0.66 ms late.
 SWITCH_INTERVAL = 0.0005
+#: Machine code is waited for at most this long: far longer than a slice takes.
+MACHINE_CODE_STOPS_S = 10.0
 
 
 class Machine:
@@ -75,7 +89,7 @@ class Machine:
 
     def __init__(
         self,
-        workload: str | Workload | None = None,
+        workload: str | PathLike[str] | Workload | None = None,
         args: Sequence[str] = (),
         *,
         display: str | Display = "null",
@@ -107,11 +121,15 @@ class Machine:
 
         Raises:
             WorkloadError: The workload cannot be found or started.
-            MemslotError: No such dirty log.
+            MemslotError: No such dirty log, number of span pages, or size of VRAM.
             FontError: The font file is none.
             DisplayError: The window cannot be opened.
             TapeError: The tape cannot be written.
         """
+        if not 1 <= vram_mib <= MAX_VRAM_MIB:
+            raise MemslotError(f"vram_mib is 1 to {MAX_VRAM_MIB}, not {vram_mib}")
+        if span_pages not in get_args(SpanPages):
+            raise MemslotError(f"span_pages is 64, 32, 16 or 8, not {span_pages}")
         #: VRAM, a `Memslot`; `vram.subscribe()` watches what is written.
         self.vram = Memslot(
             (vram_mib << 20) >> PAGE_SHIFT, LFB_GPA >> PAGE_SHIFT, dirty_log=dirty_log
@@ -120,17 +138,19 @@ class Machine:
         if font is not None:
             self.vga.rom_font = font if isinstance(font, np.ndarray) else load_font_file(font)
         self._recorder = None if record_tape is None else TapeRecorder(self.vga, record_tape)
-        set_mode(self.vga, mode)
         #: The guest's keyboard; the window types here too.
         self.keys = Keys()
         self._guest = Guest(self.vga, self.keys)
         #: Whether the workload says of itself that it never ends.
         self.endless = False
         self._slices: Slices | None = None
+        #: The PC around a machine-code guest.
+        self.pc: Pc | None = None
         try:
-            #: The PC around a machine-code guest.
-            self.pc: Pc | None = None
+            set_mode(self.vga, mode)
             self._free = display == "window" if free is None else free
+            if isinstance(args, str):
+                raise WorkloadError(f"args is a list of arguments, not the string {args!r}")
             if is_image(workload):
                 from vgaemu.guest.x86.pc import open_pc
 
@@ -144,12 +164,20 @@ class Machine:
                 )
                 self._slices = self.pc.slices()
                 self.endless = self.pc.endless
+            elif pc_options:
+                raise WorkloadError(
+                    f"{', '.join(pc_options)}: only for machine code, a file that ends in .img or "
+                    f".com; this is {'no guest' if workload is None else 'a workload in Python'}"
+                )
             elif workload is not None:
                 function = find_workload(workload)
                 self.endless = getattr(function, "endless", False)
                 self._slices = start(function, self._guest, list(args))
+                self.endless = self.endless or self._guest.endless
             self._display = make_display(display) if isinstance(display, str) else display
         except BaseException:
+            if self.pc is not None:
+                self.pc.close()
             self._stop_recording()
             raise
         self._loop = DisplayLoop(self.vga, self._display, span_pages=span_pages)
@@ -199,6 +227,11 @@ class Machine:
     _done = False
 
     @property
+    def guest_error(self) -> BaseException | None:
+        """What the guest raised, if it did; `frame` raises it, too, unless it came of `close`."""
+        return self._guest_error
+
+    @property
     def migrated(self) -> bool:
         """Whether a receiver has taken over; the guest has ended here then."""
         return self._migration is not None and self._migration.succeeded
@@ -206,7 +239,7 @@ class Machine:
     # --- time -----------------------------------------------------------------------------------
 
     def tick(self, count: int = 1) -> bool:
-        """Run some frames, without waiting for a clock.
+        """Run some frames, without waiting for a clock; while the user has it paused, wait.
 
         Returns:
             False when the guest has ended, or the user closed the display.
@@ -216,8 +249,12 @@ class Machine:
         """
         for _ in range(count):
             self._poll()
+            while self._paused and not self._step_once and not self._close_requested:
+                time.sleep(1 / FRAME_HZ)
+                self._poll()
             if self._close_requested:
                 break
+            self._step_once = False
             self.frame()
             if self.ended:
                 break
@@ -286,7 +323,8 @@ class Machine:
 
     def schedule_keys(self, keys: Iterable[tuple[int, str]]) -> None:
         """Strike keys at given frames: see `vgaemu.guest.keys.parse_keys`."""
-        self._key_schedule = sorted([*self._key_schedule, *keys])
+        schedule = [*self._key_schedule, *keys]
+        self._key_schedule = sorted(schedule, key=lambda entry: entry[0])
 
     def wait_for_text(self, pattern: str, frames: int = 600) -> bool:
         """Run until a row of a text screen matches a regular expression.
@@ -338,11 +376,16 @@ class Machine:
         self, device: Mapping[str, Array], guest: Mapping[str, Array], source: object
     ) -> None:
         """Look at all of a state, then put all of it."""
+        if self._recorder is not None:
+            raise StateError(f"{source}: a tape starts at power on, and one is being recorded")
         check_arrays(self.vga, device, source)
         if self.pc is not None:
             self._refuse_running_guest(source)
             self.pc.check_state(guest, source)
             self.pc.put_state(guest, source)
+            if self.ended and self._thread is not None:
+                self._thread.join()
+                self._thread = None  # the next frame starts another
             self._slices, self._done, self._guest_error = self.pc.slices(), False, None
         elif guest:
             from vgaemu.guest.x86.state import identity_name
@@ -394,6 +437,12 @@ class Machine:
     def show(self) -> None:
         """Draw and present a frame; the guest stays where it is."""
         self._loop.frame()
+
+    def tell_user(self, text: str) -> None:
+        """Let the display say something, if it is one that can: ``notice(text)``."""
+        notice: Callable[[str], None] | None = getattr(self._display, "notice", None)
+        if notice is not None:
+            notice(text)
 
     def closed_by_user(self) -> bool:
         """Take what the user did at the display, and say whether that was to close it."""
@@ -491,12 +540,20 @@ class Machine:
                     break
         except StopIteration:
             self._done = True
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """The guest raised; a SystemExit of 0 is only its end."""
+        if isinstance(error, SystemExit) and not error.code:
+            self._done = True
+        else:
             self._guest_error = error
 
     def _start_thread(self) -> None:
         if self._slices is None or self._held:
             return
+        self._switch_interval = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL)
         self._thread = threading.Thread(target=self._run_free, name="vgaemu guest", daemon=True)
         self._thread.start()
@@ -517,11 +574,24 @@ class Machine:
                         self._parked = False
         except (StopIteration, GuestStopped):
             self._done = True
-        except Exception as error:
-            self._guest_error = error
-        with self._frame_passed:
-            self._parked = True
-            self._frame_passed.notify_all()
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            with self._frame_passed:
+                self._parked = True
+                self._frame_passed.notify_all()
+            if self._closed:
+                self._end_workload()
+
+    def _end_workload(self) -> None:
+        """Run what a workload has in its ``finally``; its calls into the machine are refused."""
+        assert self._slices is not None
+        try:
+            self._slices.close()
+        except GuestStopped:
+            pass
+        except BaseException as error:
+            self._guest_error = self._guest_error or error
 
     def _release_thread(self) -> None:
         with self._frame_passed:
@@ -567,19 +637,29 @@ class Machine:
         if self.pc is not None:
             self.pc.stop()
         self._release_thread()
-        if self._thread is not None:
-            # A guest that never yields nor calls the machine cannot be stopped; it dies with us.
-            self._thread.join(timeout=0.5)
-        elif self._slices is not None:
-            self._slices.close()
+        with ExitStack() as last_first:
+            last_first.callback(self._stop_recording)
+            last_first.callback(self._loop.close)
+            last_first.callback(self._close_pc)
+            thread = self._thread
+            if thread is not None:
+                sys.setswitchinterval(self._switch_interval)
+            elif self.pc is None and self._slices is not None:
+                thread = threading.Thread(target=self._end_workload, daemon=True)
+                thread.start()
+            if thread is not None:
+                # A workload that never yields, or lets nothing pass, cannot be stopped: it dies
+                # with us. Machine code stops after its slice, and may not outlive its memory.
+                thread.join(timeout=0.5 if self.pc is None else MACHINE_CODE_STOPS_S)
+
+    def _close_pc(self) -> None:
         if self.pc is not None and (self._thread is None or not self._thread.is_alive()):
             self.pc.close()
-        self._loop.close()
-        self._stop_recording()
 
     def _stop_recording(self) -> None:
         if self._recorder is not None:
-            self._recorder.close()
+            frame = self._loop.screen.frame_number if hasattr(self, "_loop") else 0
+            self._recorder.close(hidden_in=None if blink_shown(frame) else frame)
 
     def __enter__(self) -> Machine:
         return self
@@ -593,41 +673,33 @@ class Machine:
         self.close()
 
 
-def make_display(name: str) -> Display:
-    """A display by name.
-
-    Raises:
-        ValueError: There is none of that name.
-        DisplayError: It cannot be opened.
-    """
-    if name == "null":
-        return NullDisplay()
-    if name == "window":
-        from vgaemu.display.window import WindowDisplay
-
-        return WindowDisplay()
-    raise ValueError(f"no display named {name!r}; there are null and window")
-
-
 def save_screenshot(machine: Machine) -> None:
     """Save the picture under the next free name ``vgaemu-001.png`` ... in the current folder."""
     path = next(path for n in count(1) if not (path := Path(f"vgaemu-{n:03}.png")).exists())
     try:
         machine.screen.save(path)
     except OSError as error:
-        log.error("%s: %s; no screenshot was saved", path, error.strerror or error)
+        said = f"{path}: {error.strerror or error}; no screenshot was saved"
+        log.error(said)
     else:
-        log.info("saved %s", path)
+        said = f"saved {path}"
+        log.info(said)
+    machine.tell_user(said)
 
 
 def unwritable(path: Path) -> str | None:
     """Why a file cannot be written, or None: asked before a run rather than after."""
     try:
-        existed = path.exists()
-        with path.open("ab"):
+        if path.is_dir():
+            return os.strerror(errno.EISDIR)
+        if path.exists() and not path.is_file():  # a pipe would wait for its reader
+            return None if os.access(path, os.W_OK) else os.strerror(errno.EACCES)
+        target = path.resolve()  # a link may lead to where nothing is yet
+        existed = target.exists()
+        with target.open("ab"):
             pass
         if not existed:
-            path.unlink()
+            target.unlink()
     except OSError as error:
         return error.strerror or str(error)
     return None

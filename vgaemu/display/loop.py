@@ -76,7 +76,11 @@ class DisplayLoop:
         )
         self._faults = faults
         present = perf_counter_ns()
-        self._display.update(self.screen.frame, rects, report)
+        try:
+            self._display.update(self.screen.frame, rects, report)
+        except BaseException:
+            self.screen.invalidate()  # it has not seen these rectangles
+            raise
         self._present_ns = perf_counter_ns() - present
         self.stats.record(report, len(rects), self._present_ns)
         self.frames += 1

@@ -116,7 +116,8 @@ Event: TypeAlias = Key | Close | PauseToggled | SingleStep | Screenshot
 class Display(Protocol):
     """Who looks. A user's object with these three methods is a display.
 
-    Optionally ``poll() -> Iterable[Event]``, called once a frame: what the user did.
+    Optionally ``poll() -> Iterable[Event]``, called once a frame: what the user did; and
+    ``notice(text)``: something to tell the user, such as where a screenshot went.
     """
 
     def resize(self, screen: ScreenInfo) -> None:

@@ -108,6 +108,8 @@ TINT_ALPHA = 64
 DESKTOP_MARGIN = (16, 80)
 #: A window that changes its size this soon after it was given one was not sized by the user.
 SETTLING_NS = 500_000_000
+#: How long the title tells where a screenshot went.
+NOTICE_NS = 3_000_000_000
 #: Pixels of width and height that the panel must leave to the picture, or it is not shown.
 MIN_PICTURE = 100
 #: A held key types again after, and every (milliseconds).
@@ -247,6 +249,7 @@ class WindowDisplay:
         self._title = title
         self._paused = False
         self._closed = False
+        self._notice, self._notice_until_ns = "", 0
         #: Sized by the user (or a tiling desktop): then the picture fits the window.
         self._user_sized = False
         self._user_size: Size = (0, 0)
@@ -478,8 +481,10 @@ class WindowDisplay:
                     # Coming from full screen, pygame 2.6.1 keeps that size until asked again.
                     pygame.display.set_mode(size, flags)
             except pygame.error as error:
+                asked = self._scale is not None or self._border
+                hint = "take a smaller scale or border" if asked else "try --headless"
                 raise DisplayError(
-                    f"no window of {size[0]}x{size[1]} can be opened (SDL: {error}); try --headless"
+                    f"no window of {size[0]}x{size[1]} can be opened (SDL: {error}); {hint}"
                 ) from None
             pygame.mouse.set_visible(not self._fullscreen)
             self._flags = flags
@@ -548,9 +553,14 @@ class WindowDisplay:
     def _show_title(self) -> None:
         assert self._info is not None
         paused = " - PAUSED" if self._paused else ""
-        pygame.display.set_caption(
-            f"{self._title} - {self._info.mode_name}{paused} - Ctrl+F3 panel, Ctrl+F9 quit"
-        )
+        rest = self._notice or "Ctrl+F3 panel, Ctrl+F9 quit"
+        pygame.display.set_caption(f"{self._title} - {self._info.mode_name}{paused} - {rest}")
+
+    def notice(self, text: str) -> None:
+        """Say something in the title for a while, such as where a screenshot went."""
+        self._notice, self._notice_until_ns = text, monotonic_ns() + NOTICE_NS
+        if self._info is not None and not self._closed:
+            self._show_title()
 
     # --- the user -------------------------------------------------------------------------------
 
@@ -568,6 +578,9 @@ class WindowDisplay:
             if self._all_stale and self._frame is not None:
                 self._paint_all()
             self._draw_panel_if_due()
+            if self._notice and monotonic_ns() > self._notice_until_ns:
+                self._notice = ""
+                self._show_title()
         return events
 
     def _on_quit(self, event: pygame.event.Event) -> list[Event]:
@@ -675,6 +688,9 @@ def _open_display() -> Size:
         raise DisplayError(
             "no display available (neither DISPLAY nor WAYLAND_DISPLAY is set); try --headless"
         )
+    if sys.platform == "linux" and not asked and "WAYLAND_DISPLAY" not in os.environ:
+        # Else SDL asks Wayland's library first, which complains in its own words.
+        os.environ["SDL_VIDEODRIVER"] = "x11"
     try:
         pygame.display.init()
         driver = pygame.display.get_driver()
@@ -686,7 +702,11 @@ def _open_display() -> Size:
         pygame.key.set_repeat(*KEY_REPEAT)
         pygame.event.set_blocked(pygame.MOUSEMOTION)
     except pygame.error as error:
-        raise DisplayError(f"no display available (SDL: {error}); try --headless") from None
+        where = f" at DISPLAY={os.environ['DISPLAY']}" if "DISPLAY" in os.environ else ""
+        raise DisplayError(f"no display available{where} (SDL: {error}); try --headless") from None
+    finally:
+        if not asked:
+            os.environ.pop("SDL_VIDEODRIVER", None)
     return desktop
 
 
