@@ -1,6 +1,10 @@
 """The command line: what it writes, and one clear line for every mistake."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -85,7 +89,36 @@ MISTAKES = {
         ["run", "typing", "--headless", "--frames", "1", "--screenshot", "shot.nope"],
         "use .png",
     ),
-}
+    "picture format that is only read": (
+        ["run", "typing", "--headless", "--frames", "1", "--screenshot", "shot.psd"],
+        "--screenshot shot.psd: no picture format",
+    ),
+    "picture format without colours": (
+        ["run", "typing", "--headless", "--frames", "1", "--screenshot", "shot.xbm"],
+        "--screenshot shot.xbm: pictures cannot be written so",
+    ),
+    "neither name nor path": (["run", "mine", "--headless"], "ends in .py, .img or .com"),
+    "a name too long": (["run", f"./{'a' * 300}.py", "--headless"], "File name too long"),
+    "machine code only": (
+        ["run", "plasma", "--headless", "--frames", "1", "--cpu", "kvm", "--trace-ports", "t"],
+        "--cpu, --trace-ports: only for machine code",
+    ),
+    "rows for nothing": (
+        ["run", "typing", "--headless", "--frames", "1", "--stats-frames"], "--stats F.json"
+    ),
+    "one file twice": (
+        ["run", "typing", "--headless", "--frames", "1", "--screenshot", "a.png",
+         "--dump-palette", "a.png"],
+        "--dump-palette a.png: --screenshot is the same file",
+    ),
+    "headless in a window": (
+        ["run", "typing", "--headless", "--display", "window"], "take one of them"
+    ),
+    "no keys": (["run", "typing", "--headless", "--frames", "1", "--keys", ""], "--keys"),
+    "registers swallowed the workload": (
+        ["run", "--headless", "--dump-registers", "plasma"], "took the word behind it"
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MISTAKES)
@@ -97,8 +130,8 @@ def test_a_mistake_is_one_clear_line_and_status_2(capsys, tmp_path, monkeypatch,
     assert out == ""
     assert hint in err
     assert "Traceback" not in err
-    # argparse prints its usage above; the complaint itself is one line.
-    assert err.splitlines()[-1].startswith("vgaemu")
+    assert err.startswith("vgaemu")
+    assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -123,6 +156,140 @@ def test_a_failing_guest_shows_its_own_traceback_and_keeps_the_screen(capsys, tm
     assert "broken.py" in err
     assert "machine.py" not in err
     assert "kept" in dump.read_text()
+
+
+def test_what_can_be_written_is_written_whatever_else_fails(capsys, tmp_path):
+    text, stats, state = (tmp_path / name for name in ("t.txt", "s.json", "s.npz"))
+    status, out, err = run(
+        capsys, "run", "plasma", "--headless", "--frames", "2", "--dump-text", str(text),
+        "--stats", str(stats), "--save-state", str(state),
+    )  # fmt: skip
+    assert status == 2
+    assert err.count("\n") == 1
+    assert "harvest" in out
+    assert stats.exists()
+    assert state.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is not here")
+@pytest.mark.parametrize("option", ["--stats", "--dump-text", "--dump-registers"])
+def test_a_full_disk_is_one_line(capsys, option):
+    status, out, err = run(
+        capsys, "run", "typing", "--headless", "--frames", "2", option, "/dev/full"
+    )
+    assert status == 2
+    assert err == f"vgaemu: {option} /dev/full: No space left on device\n"
+    assert "harvest" in out
+
+
+def test_a_link_to_nothing_yet_stays(capsys, tmp_path):
+    link = tmp_path / "link.png"
+    link.symlink_to("missing.png")
+    assert run(capsys, "run", "typing", "--headless", "--screenshot", str(link))[0] == 2
+    assert link.is_symlink()
+    arguments = ("run", "typing", "--headless", "--frames", "1", "--screenshot", str(link))
+    assert run(capsys, *arguments)[0] == 0
+    assert (tmp_path / "missing.png").read_bytes().startswith(b"\x89PNG")
+
+
+FINALLY = """
+def workload(guest):
+    try:
+        while True:
+            guest.text.print('x')
+            yield
+    finally:
+        {last}
+"""
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"), [("guest.text.print('end')", 0), ("raise KeyError('mine')", 1)]
+)
+def test_what_a_guest_does_at_its_end(capsys, tmp_path, last, expected):
+    program, state = tmp_path / "fin.py", tmp_path / "s.npz"
+    program.write_text(FINALLY.format(last=last))
+    status, out, err = run(
+        capsys, "run", str(program), "--headless", "--frames", "3", "--save-state", str(state)
+    )
+    assert status == expected
+    assert "harvest" in out
+    assert state.exists()
+    assert ("KeyError: 'mine'" in err) == bool(expected)
+    assert "machine.py" not in err
+
+
+def test_a_guest_that_lets_nothing_pass_does_not_hold_the_run_up(tmp_path):
+    program = tmp_path / "deaf.py"
+    program.write_text(
+        "def workload(guest):\n    while True:\n        try:\n"
+        "            guest.text.print('x')\n            yield\n"
+        "        except BaseException:\n            pass\n"
+    )
+    command = [sys.executable, "-m", "vgaemu", "run", str(program), "--headless", "--frames", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0
+    assert "harvest" in done.stdout
+
+
+@pytest.mark.parametrize(("code", "expected"), [("", 0), ("3", 1), ("'no thanks'", 1)])
+def test_a_guest_that_exits_has_ended(capsys, tmp_path, code, expected):
+    program, dump = tmp_path / "leave.py", tmp_path / "t.txt"
+    program.write_text(
+        "import sys\ndef workload(guest):\n    guest.text.print('kept')\n    yield\n"
+        f"    sys.exit({code})\n"
+    )
+    status, out, _ = run(capsys, "run", str(program), "--headless", "--dump-text", str(dump))
+    assert status == expected
+    assert "kept" in dump.read_text()
+    assert "harvest" in out
+
+
+def test_a_workload_file_like_any_module(capsys, tmp_path, monkeypatch):
+    (tmp_path / "neighbour_of_it.py").write_text("NAME = 'next door'\n")
+    program, dump = tmp_path / "lazy.py", tmp_path / "t.txt"
+    program.write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "@dataclass\nclass P:\n    x: int\n"
+        "def workload(guest):\n    import neighbour_of_it\n"
+        "    guest.text.print(neighbour_of_it.NAME + str(P(3)))\n    yield\n"
+    )
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    status, _, err = run(capsys, "run", str(program), "--headless", "--dump-text", str(dump))
+    assert (status, err) == (0, "")
+    assert "next doorP(x=3)" in dump.read_text()
+
+
+def test_what_follows_two_dashes_is_the_workloads(capsys, tmp_path):
+    program, dump = tmp_path / "args.py", tmp_path / "t.txt"
+    program.write_text(
+        "def workload(guest, *args):\n    guest.text.print(' '.join(args))\n    yield\n"
+    )
+    status, _, err = run(
+        capsys, "run", str(program), "one", "--headless", "--dump-text", str(dump),
+        "--", "-5", "--frames", "x",
+    )  # fmt: skip
+    assert (status, err) == (0, "")
+    assert "one -5 --frames x" in dump.read_text()
+
+
+def test_progress_is_shown_on_a_terminal_only(tmp_path):
+    pty = pytest.importorskip("pty")
+    program = tmp_path / "slow.py"
+    program.write_text(
+        "import time\ndef workload(guest):\n"
+        "    for _ in range(30):\n        time.sleep(0.02)\n        yield\n"
+    )
+    command = [sys.executable, "-m", "vgaemu", "run", str(program), "--headless", "--frames", "30"]
+    main_end, terminal = pty.openpty()
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=terminal, timeout=60)
+    os.close(terminal)
+    shown = os.read(main_end, 1 << 16).decode()
+    os.close(main_end)
+    assert done.returncode == 0
+    assert " of 30 frames" in shown
+    piped = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert piped.stderr == ""
 
 
 def test_a_workload_file_that_fails_while_it_is_read_shows_its_own_traceback(capsys, tmp_path):

@@ -739,13 +739,14 @@ def test_a_guest_that_calls_nothing_does_not_keep_the_window_open(tmp_path):
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_ctrl_c_in_the_terminal_ends_cleanly(tmp_path):
+@pytest.mark.parametrize("tour", [False, True])
+def test_ctrl_c_in_the_terminal_ends_cleanly(tour, tmp_path):
     file = tmp_path / "idle.py"
     file.write_text("def workload(guest):\n    while True:\n        yield\n")
     # Under a job whose SIGINT is ignored Python would leave it so.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); " + MAIN
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", code, "run", str(file)],
+        [sys.executable, "-W", "ignore", "-c", code, *([] if tour else ["run", str(file)])],
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     time.sleep(3)
@@ -772,6 +773,29 @@ def test_no_display_is_one_line(driver, why, tmp_path):
     assert ended.stderr.count("\n") == 1
     assert f"no display available {why}" in ended.stderr
     assert "try --headless" in ended.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="X11")
+def test_a_display_that_does_not_answer_is_one_line():
+    env = {"DISPLAY": ":987", "WAYLAND_DISPLAY": None, "XDG_RUNTIME_DIR": None}
+    ended = python(MAIN, "run", "typing", "--frames", "2", env=env | {"SDL_VIDEODRIVER": None})
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "no display available at DISPLAY=:987" in ended.stderr
+
+
+def test_the_title_says_where_a_screenshot_went(open_window, pygame, monkeypatch):
+    window = open_window()
+    window.resize(EGA)
+    title = pygame.display.get_caption()[0]
+    window.notice("saved vgaemu-001.png")
+    assert "saved vgaemu-001.png" in pygame.display.get_caption()[0]
+    window.poll()
+    assert "saved vgaemu-001.png" in pygame.display.get_caption()[0]
+    monkeypatch.setattr("vgaemu.display.window.NOTICE_NS", 0)
+    window.notice("another")
+    window.poll()
+    assert pygame.display.get_caption()[0] == title
 
 
 def test_both_pygames_installed():

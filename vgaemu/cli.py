@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 # Nothing heavy here: `--version` imports nothing, `--help` and wrong usage do not wait for numpy.
 from vgaemu import __version__
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from vgaemu.display.report import Display
     from vgaemu.machine import Machine
     from vgaemu.migrate import Migration
+
+
+#: Exit status of a run that Ctrl-C ended.
+INTERRUPTED = 130
+
+
+#: What stands for it where a file may be named.
+STANDARD_OUTPUT = "-"
 
 
 class UsageError(Exception):
@@ -38,21 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(f"vgaemu {__version__}")
         return 0
-    parser = _parser()
-    # What follows an option would otherwise not be taken as a workload's argument.
-    options, rest = parser.parse_known_args(arguments)
-    if rest and (not hasattr(options, "args") or any(word.startswith("-") for word in rest)):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:
-        options.args += rest
-    command: Callable[[argparse.Namespace], int] = options.command
     try:
+        options = _parsed(arguments)
+        command: Callable[[argparse.Namespace], int] = options.command
         status = command(options)
-        sys.stdout.flush()
-        return status
     except BrokenPipeError:
-        # Whoever read the output, such as `head`, has seen enough; nothing is left to flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the output, such as `head`, has seen enough.
+        _forget_output()
         return 0
     except UsageError as error:
         print(f"vgaemu: {error}", file=sys.stderr)
@@ -60,16 +60,56 @@ def main(argv: Sequence[str] | None = None) -> int:
     except GuestFailedError:
         return 1
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+    except OSError as error:
+        _forget_output()
+        print(f"vgaemu: standard output: {error.strerror}", file=sys.stderr)
+        return 1
+    return status
+
+
+def _forget_output() -> None:
+    """Nothing is left to flush at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    """The options; what a workload takes may stand anywhere, and all after ``--`` is its own."""
+    parser = _parser()
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    arguments, own = arguments[:at], arguments[at + 1 :]
+    # What follows an option would otherwise not be taken as a workload's argument.
+    options, rest = parser.parse_known_args(arguments)
+    takes_more = hasattr(options, "args")
+    if any(word.startswith("-") for word in rest) or (rest + own and not takes_more):
+        parser.error(f"unrecognized arguments: {' '.join(rest + own)}")
+    if takes_more:
+        words = [*options.args, *rest, *own]
+        if options.workload is None and words:
+            options.workload = words.pop(0)
+        options.args = words
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
     import argparse
     from pathlib import Path
+    from typing import NoReturn
 
     from vgaemu.bench import BENCHMARKS
 
-    parser = argparse.ArgumentParser(
+    class Parser(argparse.ArgumentParser):
+        """One line for a mistake, without the usage."""
+
+        def error(self, message: str) -> NoReturn:
+            self.exit(2, f"{self.prog}: {message}; see '{self.prog} --help'\n")
+
+    parser = Parser(
         prog="vgaemu",
         description="A VGA that redraws only what its dirty log says changed. "
         "Without a command: the tour.",
@@ -84,32 +124,40 @@ def _parser() -> argparse.ArgumentParser:
         "workload", nargs="?", help="a name from 'vgaemu list', or a path: .py, .img, .com"
     )
     run.add_argument("args", nargs="*", help="the workload's arguments")
-    run.add_argument("--display", choices=("window", "null"), default="window")
+    run.add_argument(
+        "--display", choices=("window", "null"), help="where the picture goes (window)"
+    )
     run.add_argument(
         "--headless", action="store_true", help="--display null, as fast as it goes, in step"
     )
     run.add_argument("--frames", type=_positive, metavar="N", help="stop after N frames")
-    run.add_argument("--scale", type=_positive, metavar="N", help="window size, whole steps")
+    run.add_argument(
+        "--scale", type=_positive, metavar="N", help="window size, whole steps (what fits)"
+    )
     run.add_argument(
         "--aspect", choices=("auto", "square"), default="auto",
-        help="auto shows VGA modes as 4:3, as a monitor does; square shows square pixels",
+        help="auto shows VGA modes as 4:3, as a monitor does; square shows square pixels (auto)",
     )  # fmt: skip
-    run.add_argument("--fullscreen", action="store_true")
+    run.add_argument("--fullscreen", action="store_true", help="start without a window's frame")
     run.add_argument(
-        "--border", type=_positive, default=0, metavar="N",
+        "--border", type=_not_negative, default=0, metavar="N",
         help="keep N window pixels of the overscan colour around the picture",
     )  # fmt: skip
     run.add_argument("--no-panel", action="store_true", help="only the picture")
     run.add_argument(
-        "--speed", type=_speed, default=1.0, metavar="X", help="60 X frames a second; 0: no limit"
+        "--speed",
+        type=_speed,
+        default=1.0,
+        metavar="X",
+        help="60 X frames a second; 0: no limit",
     )
     run.add_argument(
         "--dirty-log", default="flags", metavar="NAME",
-        help="who keeps the log: flags, words, srcu, mmu, kvm...; 'vgaemu info' lists them",
+        help="who keeps the log: flags, words, srcu, mmu, kvm...; 'vgaemu info' lists them (flags)",
     )  # fmt: skip
     run.add_argument(
         "--span-pages", type=int, choices=(64, 32, 16, 8), metavar="N",
-        help="pages looked at as one word for the ffs..fls spans: 64, 32, 16 or 8",
+        help="pages looked at as one word for the ffs..fls spans: 64, 32, 16 or 8 (8)",
     )  # fmt: skip
     run.add_argument("--screenshot", type=Path, metavar="F.png", help="save the last frame")
     run.add_argument("--dump-text", type=Path, metavar="F.txt", help="save the text screen")
@@ -118,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         "--stats-frames", action="store_true", help="with a row for every frame in --stats"
     )
     run.add_argument(
-        "--dump-registers", type=Path, nargs="?", const=Path("-"), metavar="F",
+        "--dump-registers", type=Path, nargs="?", const=Path(STANDARD_OUTPUT), metavar="F",
         help="print every register by name with its fields at the end, or write them to F",
     )  # fmt: skip
     run.add_argument(
@@ -149,7 +197,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     live.add_argument(
         "--downtime", type=_positive, default=50, metavar="MS",
-        help="stop the guest when what is left takes no longer (50)",
+        help="stop the guest for the rest as soon as that takes no longer to send (50)",
     )  # fmt: skip
     live.add_argument(
         "--max-rounds", type=_positive, default=30, metavar="N",
@@ -157,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     live.add_argument(
         "--when-stuck", choices=("stop", "give-up"), default="stop",
-        help="then stop it for longer, or let it run on here",
+        help="what to do with such a guest: stop it for longer, or give up and let it run on here",
     )  # fmt: skip
     pc = _pc_options(run)
     pc.add_argument("--trace-ports", type=Path, metavar="F", help="write every port access")
@@ -182,7 +230,9 @@ def _parser() -> argparse.ArgumentParser:
     receive.add_argument(
         "--wait", type=_positive, metavar="S", help="give up if nobody comes for S seconds"
     )
-    receive.add_argument("--display", choices=("window", "null"), default="window")
+    receive.add_argument(
+        "--display", choices=("window", "null"), help="where the picture goes (window)"
+    )
     receive.add_argument(
         "--headless", action="store_true", help="--display null, as fast as it goes, in step"
     )
@@ -229,10 +279,12 @@ def _pc_options(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     from pathlib import Path
 
     pc = command.add_argument_group("machine code (.img, .com)")
-    pc.add_argument("--cpu", choices=("unicorn", "kvm"), default="unicorn")
     pc.add_argument(
-        "--vga-bios", default="auto", metavar="auto|builtin|PATH",
-        help="auto: a ROM of the system's, if there is one",
+        "--cpu", choices=("unicorn", "kvm"), help="who executes: an emulator, or the host (unicorn)"
+    )
+    pc.add_argument(
+        "--vga-bios", metavar="auto|builtin|PATH",
+        help="auto: a ROM of the system's, if there is one (auto)",
     )  # fmt: skip
     pc.add_argument("--firmware", choices=("seabios",), help="boot through SeaBIOS; needs kvm")
     pc.add_argument("--dos-root", type=Path, metavar="DIR", help="the files a .com program sees")
@@ -248,6 +300,10 @@ def _positive(text: str) -> int:
     if value < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return value
+
+
+def _not_negative(text: str) -> int:
+    return 0 if text == "0" else _positive(text)
 
 
 def _speed(text: str) -> float:
@@ -269,38 +325,28 @@ def _tour(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    import json
-
     from vgaemu.display.loop import DEFAULT_SPAN_PAGES
-    from vgaemu.display.screen import ScreenError
     from vgaemu.guest.keys import KeysError, parse_keys
-    from vgaemu.migrate import Limits, MigrateError
-    from vgaemu.vga.dump import dump_registers, palette_picture
     from vgaemu.vga.font import FontError, load_font_file
 
-    headless = options.headless or options.display == "null"
+    headless = _is_headless(options)
     if options.workload is None and options.load_state is None:
-        raise UsageError("run: name a workload; 'vgaemu list' shows those there are")
+        hint = ""
+        if options.dump_registers is not None:
+            hint = " (--dump-registers took the word behind it: put it last)"
+        raise UsageError(f"run: name a workload{hint}; 'vgaemu list' shows those there are")
     if options.load_state is not None and options.record_tape is not None:
         raise UsageError("--record-tape: a tape starts at power on, not from --load-state")
-    for path in (options.save_state, options.record_tape):
-        _check_writable(path)
-    registers = options.dump_registers
-    outputs = [options.screenshot, options.dump_text, options.stats, options.dump_palette]
-    if registers is not None and str(registers) != "-":
-        outputs.append(registers)
-    for path in outputs:
-        _check_writable(path)
-    if options.screenshot is not None:
-        _check_picture_suffix(options.screenshot)
-    if options.dump_palette is not None:
-        _check_picture_suffix(options.dump_palette, "--dump-palette")
+    if options.stats_frames and options.stats is None:
+        raise UsageError("--stats-frames: say with --stats F.json where the rows go")
+    outputs = _outputs(options)
+    _check_outputs(options, outputs)
     try:
         font = None if options.font is None else load_font_file(options.font)
     except FontError as error:
         raise UsageError(f"--font {error}") from None
     try:
-        keys = parse_keys(options.keys) if options.keys else []
+        keys = parse_keys(options.keys) if options.keys is not None else []
     except KeysError as error:
         raise UsageError(f"--keys: {error}") from None
     machine = _make_machine(
@@ -310,27 +356,12 @@ def _run(options: argparse.Namespace) -> int:
         span_pages=options.span_pages or DEFAULT_SPAN_PAGES,
         record_tape=options.record_tape,
         font=font,
-        trace_ports=options.trace_ports,
-        trace_code=options.trace_code,
-        guest_speed=options.speed,
     )
     if options.stats_frames:
         machine.stats.rows = []
     machine.schedule_keys(keys)
-    migration: Migration | None = None
-    if options.migrate_to is not None:
-        limits = Limits(
-            downtime_ms=options.downtime,
-            max_rounds=options.max_rounds,
-            when_stuck=options.when_stuck,
-        )
-        try:
-            migration = machine.start_migration(
-                options.migrate_to, limits, at_frame=options.migrate_at, say=_say_migration
-            )
-        except MigrateError as error:
-            machine.close()
-            raise UsageError(f"--migrate-to {error}") from None
+    migration = None if options.migrate_to is None else _start_migration(machine, options)
+    problems: list[str] = []
     with _device_errors(), machine:
         if headless and options.frames is None and (machine.endless or not options.workload):
             what = options.workload or "a machine without a workload"
@@ -339,33 +370,137 @@ def _run(options: argparse.Namespace) -> int:
             machine.load_state(options.load_state)
         status = _run_frames(machine, options.frames, headless, options.speed)
         if migration is not None and status == 0:  # who interrupts does not wait for it
-            _finish_migration(machine, migration)
-        if options.screenshot is not None:
-            machine.screen.save(options.screenshot)
-        if options.dump_text is not None:
-            try:
-                lines = [row.rstrip() for row in machine.screen.text()]
-            except ScreenError as error:
-                raise UsageError(f"--dump-text: {error}") from None
-            options.dump_text.write_text("\n".join(lines) + "\n", "utf-8")
-        if options.dump_palette is not None:
-            palette_picture(machine.vga).save(options.dump_palette)
-        if registers is not None:
-            dump = dump_registers(machine.vga) + "\n"
-            if str(registers) == "-":
-                print(dump)
-            else:
-                registers.write_text(dump, "utf-8")
-        if options.stats is not None:
-            summary = {"workload": options.workload, "args": options.args}
-            summary |= {"dirty_log": machine.vram.dirty_log} | machine.stats.summary()
-            options.stats.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
-    if options.save_state is not None:
-        with _device_errors():  # after the guest has stopped
-            machine.save_state(options.save_state)
+            status = _finish_migration(machine, migration)
+        for output in outputs:
+            if not output.after_close:
+                problems += output.problem(machine)
+    if machine.guest_error is not None and status == 0:  # raised while it was stopped
+        _print_guest_traceback(machine.guest_error)
+        status = 1
+    for output in outputs:
+        if output.after_close:
+            problems += output.problem(machine)
     if headless:
         print(machine.stats.table())
+    if problems:
+        raise UsageError("\nvgaemu: ".join(problems))
     return _exit_status(status, headless)
+
+
+def _is_headless(options: argparse.Namespace) -> bool:
+    if options.headless and options.display == "window":
+        raise UsageError("--headless and --display window: take one of them")
+    return bool(options.headless or options.display == "null")
+
+
+class _Output(NamedTuple):
+    """A file that a run leaves."""
+
+    option: str
+    path: Path
+    write: Callable[[Machine, Path], None]
+    is_picture: bool = False
+    #: Written when the guest has stopped.
+    after_close: bool = False
+
+    def problem(self, machine: Machine) -> list[str]:
+        """Write it; why it could not be, in one line, or nothing."""
+        from vgaemu.display.screen import ScreenError
+        from vgaemu.vga.state import StateError
+
+        try:
+            self.write(machine, self.path)
+        except (ScreenError, StateError) as error:
+            return [f"{self.option}: {error}"]
+        except OSError as error:
+            return [f"{self.option} {self.path}: {error.strerror or error}"]
+        return []
+
+
+def _outputs(options: argparse.Namespace) -> list[_Output]:
+    """What the options ask for; the order is the one in which it is written."""
+    import json
+
+    from vgaemu.vga.dump import dump_registers, palette_picture
+
+    def text(machine: Machine, path: Path) -> None:
+        lines = [row.rstrip() for row in machine.screen.text()]
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+
+    def palette(machine: Machine, path: Path) -> None:
+        palette_picture(machine.vga).save(path)
+
+    def registers(machine: Machine, path: Path) -> None:
+        dump = dump_registers(machine.vga) + "\n"
+        if str(path) == STANDARD_OUTPUT:
+            print(dump)
+        else:
+            path.write_text(dump, "utf-8")
+
+    def stats(machine: Machine, path: Path) -> None:
+        summary = {"workload": options.workload, "args": options.args}
+        summary |= {"dirty_log": machine.vram.dirty_log} | machine.stats.summary()
+        path.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
+
+    asked = (
+        _Output("--screenshot", options.screenshot, _write_screenshot, is_picture=True),
+        _Output("--dump-text", options.dump_text, text),
+        _Output("--dump-palette", options.dump_palette, palette, is_picture=True),
+        _Output("--dump-registers", options.dump_registers, registers),
+        _Output("--stats", options.stats, stats),
+        _Output("--save-state", options.save_state, _write_state, after_close=True),
+    )
+    return [output for output in asked if output.path is not None]
+
+
+def _write_screenshot(machine: Machine, path: Path) -> None:
+    machine.screen.save(path)
+
+
+def _write_state(machine: Machine, path: Path) -> None:
+    machine.save_state(path)
+
+
+def _check_outputs(options: argparse.Namespace, outputs: list[_Output]) -> None:
+    """Before the run: each can be written, and none over another or over what is read."""
+    from pathlib import Path
+
+    taken = {
+        Path(name).resolve(): str(name)
+        for name in (options.workload, *options.args, options.font)
+        if name is not None and os.path.isfile(name)  # never raises, whatever the name
+    }
+    files = [(output.option, output.path) for output in outputs]
+    if options.record_tape is not None:
+        files.append(("--record-tape", options.record_tape))
+    for option, path in files:
+        if str(path) == STANDARD_OUTPUT:
+            continue
+        _check_writable(path)
+        if path.is_file() or not path.exists():
+            other = taken.setdefault(path.resolve(), option)
+            if other != option:
+                raise UsageError(f"{option} {path}: {other} is the same file; name another")
+    for output in outputs:
+        if output.is_picture:
+            _check_picture_suffix(output.path, output.option)
+
+
+def _start_migration(machine: Machine, options: argparse.Namespace) -> Migration:
+    from vgaemu.migrate import Limits, MigrateError
+
+    limits = Limits(
+        downtime_ms=options.downtime,
+        max_rounds=options.max_rounds,
+        when_stuck=options.when_stuck,
+    )
+    try:
+        return machine.start_migration(
+            options.migrate_to, limits, at_frame=options.migrate_at, say=_say_migration
+        )
+    except MigrateError as error:
+        machine.close()
+        raise UsageError(f"--migrate-to {error}") from None
 
 
 def _make_machine(options: argparse.Namespace, headless: bool, **more: Any) -> Machine:
@@ -375,18 +510,13 @@ def _make_machine(options: argparse.Namespace, headless: bool, **more: Any) -> M
     from vgaemu.machine import Machine
     from vgaemu.memslot import MemslotError
 
+    more |= _machine_code_options(options)
     try:
         return Machine(
             options.workload,
             options.args,
             display="null" if headless else _window(options),
             free=not headless,
-            cpu=options.cpu,
-            vga_bios=options.vga_bios,
-            firmware=options.firmware,
-            dos_root=options.dos_root,
-            writable=options.writable,
-            force=options.force,
             **more,
         )
     except WorkloadError as error:
@@ -395,13 +525,29 @@ def _make_machine(options: argparse.Namespace, headless: bool, **more: Any) -> M
         raise UsageError(f"--dirty-log: {error}") from None
     except DisplayError as error:
         raise UsageError(f"--display window: {error}") from None
-    except Exception as error:  # raised by the workload's own file while it was read
+    except (Exception, SystemExit) as error:  # raised by the workload's file while it was read
         _print_guest_traceback(error)
         raise GuestFailedError from None
 
 
-#: Exit status of a run that Ctrl-C ended.
-INTERRUPTED = 130
+#: Options that are only for machine code.
+MACHINE_CODE_OPTIONS = (
+    "cpu", "vga_bios", "firmware", "dos_root", "writable", "force", "trace_ports", "trace_code",
+)  # fmt: skip
+
+
+def _machine_code_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Those that were given, and the speed of the guest's clock."""
+    from vgaemu.guest.x86.images import is_image
+
+    given = {name: getattr(options, name, None) for name in MACHINE_CODE_OPTIONS}
+    given = {name: value for name, value in given.items() if value not in (None, False)}
+    if not is_image(options.workload):
+        if given:
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise UsageError(f"{names}: only for machine code, a file that ends in .img or .com")
+        return {}
+    return given | ({"guest_speed": options.speed} if hasattr(options, "speed") else {})
 
 
 def _run_frames(machine: Machine, frames: int | None, headless: bool, speed: float) -> int:
@@ -418,7 +564,7 @@ def _run_frames(machine: Machine, frames: int | None, headless: bool, speed: flo
         raise UsageError(str(error)) from None
     except DisplayError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _print_guest_traceback(error)
         return 1
     finally:
@@ -434,14 +580,15 @@ def _exit_status(status: int, headless: bool) -> int:
 
 @contextmanager
 def _device_errors() -> Iterator[None]:
-    """Displays, tapes and states that are refused, as one line."""
+    """Displays, tapes, pictures and states that are refused, as one line."""
     from vgaemu.display.errors import DisplayError
+    from vgaemu.display.screen import ScreenError
     from vgaemu.tape import TapeError
     from vgaemu.vga.state import StateError
 
     try:
         yield
-    except (TapeError, StateError) as error:
+    except (TapeError, StateError, ScreenError) as error:
         raise UsageError(str(error)) from None
     except DisplayError as error:
         raise UsageError(f"--display window: {error}") from None
@@ -451,21 +598,27 @@ def _say_migration(line: str) -> None:
     print(f"vgaemu: --migrate-to {line}", file=sys.stderr)
 
 
-def _finish_migration(machine: Machine, migration: Migration) -> None:
-    """The frames are over: let a migration that is on its way arrive, and say how it went."""
-    if not machine.closed_by_user():
+def _finish_migration(machine: Machine, migration: Migration) -> int:
+    """The frames are over: let a migration that is on its way arrive, and say how it went.
+
+    Returns:
+        The exit status: 1 if the guest is still here, unless the user ended the run.
+    """
+    closed = machine.closed_by_user()
+    if not closed:
         migration.finish()
     if migration.succeeded:
         print(f"migrated to {migration.address}: {migration.result().line()}")
     elif not migration.done:
         what = "not over yet" if migration.started else f"due after {migration.at_frame}"
         _say_migration(f"{migration.address}: {what} when the run ended at {machine.frames} frames")
+    return 0 if closed or migration.succeeded else 1
 
 
 def _receive(options: argparse.Namespace) -> int:
     from vgaemu.migrate import MigrateError, Receiver, receive_machine
 
-    headless = options.headless or options.display == "null"
+    headless = _is_headless(options)
     _check_writable(options.screenshot)
     if options.screenshot is not None:
         _check_picture_suffix(options.screenshot)
@@ -473,14 +626,19 @@ def _receive(options: argparse.Namespace) -> int:
     with _device_errors(), machine:
         if headless and options.workload and options.frames is None and machine.endless:
             raise UsageError(f"{options.workload} never ends: --headless needs --frames N with it")
+        listening = False
         try:
             with Receiver(options.listen) as receiver:
+                listening = True
                 print(f"listening on {receiver.address}", flush=True)
                 received = receive_machine(receiver, machine, options.wait)
         except MigrateError as error:
             if machine.closed_by_user():
                 return 0
-            raise UsageError(f"receive: {error}") from None
+            if not listening:
+                raise UsageError(f"receive: {error}") from None
+            print(f"vgaemu: receive: {error}", file=sys.stderr)
+            return 1
         print(f"received {received.line()}", flush=True)
         frames = None if options.frames is None else machine.frames + options.frames
         status = 0
@@ -531,10 +689,20 @@ def _check_writable(path: Path | None) -> None:
 
 
 def _check_picture_suffix(path: Path, option: str = "--screenshot") -> None:
+    from io import BytesIO
+
     from PIL import Image
 
-    if path.suffix.lower() not in Image.registered_extensions():
+    known = Image.registered_extensions().get(path.suffix.lower())
+    if known not in Image.SAVE:
         raise UsageError(f"{option} {path}: no picture format ends in that; use .png")
+    try:
+        Image.new("RGB", (1, 1)).save(BytesIO(), known)
+    except Exception as error:  # what it raises depends on the format
+        why = " ".join(str(error).split())
+        raise UsageError(
+            f"{option} {path}: pictures cannot be written so ({why}); use .png"
+        ) from None
 
 
 def _print_guest_traceback(error: BaseException) -> None:

@@ -6,6 +6,7 @@ The stations themselves are the workload `tour`; here is only where they are sho
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,12 @@ def tour() -> int:
         The exit status: 0, or 2 if the picture cannot be written.
     """
     try:
-        with Machine("tour", display=open_window(), free=True) as machine:
+        with (
+            Machine("tour", display=open_window(), free=True) as machine,
+            suppress(
+                KeyboardInterrupt  # one of the ways to end it
+            ),
+        ):
             machine.run()
     except DisplayError:
         return headless()
