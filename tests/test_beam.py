@@ -1,7 +1,7 @@
-"""Input status 1: its bits follow the CRTC's own timing, on a wall clock and on a virtual beam."""
+"""Input status: its bits follow the CRTC's own timing, on a wall clock and on a virtual beam."""
 
 import time
-from itertools import pairwise
+from itertools import count, pairwise, repeat
 
 import pytest
 
@@ -48,6 +48,27 @@ def test_status_bits_along_a_frame():
     assert timing.status(449 * line) == 0
 
 
+def test_a_retrace_past_the_vertical_total_goes_on_at_the_next_frame():
+    vga = vga_in(0x13)
+    for value in (0x0011, 0xBF06, 0x1F07, 0xBD10, 0x0811):  # 449 lines, retrace at 445 to 455
+        vga.outw(0x3D4, value)
+    timing = timing_of(*vga.timing_key())
+    assert (timing.total_lines, timing.retrace_start_line) == (449, 445)
+    lines = [n for n in range(449) if timing.status((n + 0.1) * timing.line_ns) & VERTICAL_RETRACE]
+    assert lines == [0, 1, 2, 3, 4, 5, 6, 445, 446, 447, 448]
+
+
+def test_a_retrace_that_starts_past_the_vertical_total_never_comes():
+    vga = vga_in(0x13)
+    for value in (0x0011, 0xC110):  # at line 449 of 449
+        vga.outw(0x3D4, value)
+    timing = timing_of(*vga.timing_key())
+    assert timing.retrace_start_line == timing.total_lines
+    bits = [timing.status((n + 0.1) * timing.line_ns) for n in range(449)]
+    assert not any(status & VERTICAL_RETRACE for status in bits)
+    assert timing.retraces(0.0) == timing.retraces(1e9)
+
+
 def test_a_guest_that_polls_sees_every_line_and_one_retrace_a_frame():
     vga = vga_in(0x13)
     assert isinstance(vga.beam, VirtualBeam)
@@ -79,17 +100,38 @@ def test_waiting_for_retrace_on_the_wall_clock_takes_the_modes_real_time():
     assert time.perf_counter() - begin > 7 / 70.09 - 0.01
 
 
-@pytest.mark.parametrize("gap_us", [20, 64, 150, 400, 900])
+class SlowWall(WallBeam):
+    """Time passes between looks alone: as long as the next of `gaps_us` says."""
+
+    def __init__(self, gaps_us):
+        self.at = 0.0
+        self.gaps_us = iter(gaps_us)
+
+    def now_ns(self):
+        self.at += next(self.gaps_us) * 1000
+        return self.at
+
+
+@pytest.mark.parametrize("gap_us", [20, 64, 150, 400, 900, 2000, 5000, 7000, 8000])
 def test_a_guest_that_polls_slowly_misses_no_retrace_and_sees_none_twice(gap_us):
-    class SlowWall(WallBeam):
-        at = 0.0
-
-        def now_ns(self):
-            self.at += gap_us * 1000
-            return self.at
-
     vga = vga_in(0x13)
-    vga.beam = beam = SlowWall()
+    vga.beam = beam = SlowWall(repeat(gap_us))
+    timing = timing_of(*vga.timing_key())
+    retrace_us = 2 * timing.line_ns / 1000
+    seen, before = 0, 0
+    while beam.at < 50 * timing.frame_ns:
+        now = vga.inb(0x3DA) & VERTICAL_RETRACE
+        # Looks further apart than a retrace lasts do not see the same one.
+        seen += bool(now and (not before or gap_us > retrace_us))
+        before = now
+    assert seen == timing.retraces(beam.at) + 1
+
+
+@pytest.mark.parametrize("mode", [0x12, 0x13])
+@pytest.mark.parametrize("stall_us", [1500, 4000, 8000])
+def test_a_tight_loop_on_a_busy_host_misses_no_retrace(mode, stall_us):
+    vga = vga_in(mode)
+    vga.beam = beam = SlowWall(stall_us if n % 37 == 36 else 20 for n in count())
     timing = timing_of(*vga.timing_key())
     rises, before = 0, 0
     while beam.at < 50 * timing.frame_ns:
@@ -97,6 +139,40 @@ def test_a_guest_that_polls_slowly_misses_no_retrace_and_sees_none_twice(gap_us)
         rises += bool(now and not before)
         before = now
     assert rises == timing.retraces(beam.at) + 1
+
+
+@pytest.mark.parametrize("mode", [0x12, 0x13])
+@pytest.mark.parametrize("frames", [0.75, 0.9, 1.0, 1.3, 2.0])
+def test_a_guest_that_looks_once_a_frame_sees_the_beam_as_it_is(mode, frames):
+    vga = vga_in(mode)
+    timing = timing_of(*vga.timing_key())
+    vga.beam = beam = SlowWall(repeat(frames * timing.frame_ns / 1000))
+    for _ in range(100):
+        assert vga.inb(0x3DA) == timing.status(beam.at)
+
+
+@pytest.mark.parametrize(("work_ms", "frames"), [(2, 1), (9, 1), (13, 1), (15, 2), (25, 2)])
+def test_work_between_two_waits_takes_whole_frames_as_on_hardware(work_ms, frames):
+    """A program that draws, then waits for the retrace: drawing too long costs the next frame."""
+    working = False
+
+    def gaps():
+        while True:
+            yield work_ms * 1000 if working else 20
+
+    vga = vga_in(0x13)
+    vga.beam = beam = SlowWall(gaps())
+    timing = timing_of(*vga.timing_key())
+    times = []
+    for _ in range(20):
+        working = True
+        status = vga.inb(0x3DA)
+        working = False
+        while not status & VERTICAL_RETRACE:
+            status = vga.inb(0x3DA)
+        times.append(beam.at)
+    for a, b in pairwise(times):
+        assert b - a == pytest.approx(frames * timing.frame_ns, abs=70_000)
 
 
 def test_a_retrace_long_ago_is_not_told_to_a_guest_that_did_not_wait():
@@ -109,3 +185,69 @@ def test_a_retrace_long_ago_is_not_told_to_a_guest_that_did_not_wait():
     vga = vga_in(0x13)
     vga.beam = Jumps()
     assert [vga.inb(0x3DA) & VERTICAL_RETRACE for _ in range(2)] == [0, 0]
+
+
+# --- input status 0 ---------------------------------------------------------------------------
+
+
+PENDING = 0x80
+
+
+def polls_until_pending(vga, most=10_000):
+    return next(n for n in range(most) if vga.inb(0x3C2) & PENDING)
+
+
+def test_a_pending_retrace_is_held_clear_while_cr11_bit_4_is_0():
+    vga = vga_in(0x13)  # CR11 = 8Eh
+    for _ in range(10_000):
+        assert vga.inb(0x3C2) == 0
+    vga.outw(0x3D4, 0x9E11)
+    assert 2000 < polls_until_pending(vga) < 3000  # a frame is 2854 looks
+    assert {vga.inb(0x3C2) for _ in range(5000)} == {PENDING}
+    vga.outw(0x3D4, 0x9E11)  # a 1 again clears nothing
+    assert vga.inb(0x3C2) == PENDING
+    vga.outw(0x3D4, 0x8E11)
+    assert vga.inb(0x3C2) == 0
+
+
+def test_each_retrace_asks_once_that_is_cleared():
+    vga = vga_in(0x13)
+    timing = timing_of(*vga.timing_key())
+    vga.outw(0x3D4, 0x9E11)
+    polls_until_pending(vga)
+    for _ in range(5):
+        vga.outw(0x3D4, 0x8E11)
+        vga.outw(0x3D4, 0x9E11)
+        begin = vga.beam.at_ns
+        polls_until_pending(vga)
+        assert vga.beam.at_ns - begin == pytest.approx(timing.frame_ns, abs=20_000)
+
+
+def test_a_retrace_that_asked_goes_on_asking_whatever_the_timing_is_then():
+    vga = vga_in(0x13)
+    vga.outw(0x3D4, 0x9E11)
+    polls_until_pending(vga)
+    vga.outw(0x3D4, 0xC110)  # past the total: there are no more
+    assert vga.inb(0x3C2) == PENDING
+
+
+def test_a_new_frame_of_the_virtual_beam_comes_after_a_retrace():
+    vga = vga_in(0x13)
+    vga.outw(0x3D4, 0x9E11)
+    assert vga.inb(0x3C2) == 0
+    vga.beam.start_frame()
+    assert vga.inb(0x3C2) == PENDING
+    vga.outw(0x3D4, 0x8E11)
+    vga.outw(0x3D4, 0x9E11)
+    assert vga.inb(0x3C2) == 0
+
+
+def test_a_pending_retrace_on_the_wall_clock():
+    vga = vga_in(0x13)
+    vga.beam = beam = SlowWall(repeat(100))
+    timing = timing_of(*vga.timing_key())
+    vga.outw(0x3D4, 0x9E11)
+    begin = beam.at
+    polls_until_pending(vga)
+    assert timing.retraces(beam.at) == timing.retraces(begin) + 1
+    assert timing.retraces(beam.at - 100_000) == timing.retraces(begin)

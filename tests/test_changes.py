@@ -7,10 +7,13 @@ import pytest
 from shadow import Watched
 
 from vgaemu.display.screen import Screen
+from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import load_font, set_mode
-from vgaemu.vga.scanout import CHANGES, Redraw, Scanout
+from vgaemu.vga.render import TextRenderer
+from vgaemu.vga.render.text import MOST_GLYPHS
+from vgaemu.vga.scanout import CHANGES, Redraw, Scanout, scanout_of
 
 
 def attribute(index, value):
@@ -216,6 +219,17 @@ def test_the_cursor_is_where_its_address_is_shown(start, pitch):
         assert cells == {(r, c) for r, c in shown if c < 80}
 
 
+def test_screen_off_darkens_the_border_too():
+    vga = Vga(Memslot(64))
+    text_screen(vga)
+    attribute(0x11, 0x3F)(vga)
+    assert scanout_of(vga).border == 0xFFFFFF
+    sequencer(1, 0x20)(vga)
+    assert scanout_of(vga).border == 0
+    sequencer(1, 0x00)(vga)
+    assert scanout_of(vga).border == 0xFFFFFF
+
+
 def test_moving_the_cursor_redraws_two_cells():
     vga = Vga(Memslot(64))
     set_mode(vga, 3)
@@ -288,3 +302,20 @@ def test_a_mode_set_resizes_the_display_and_covers_all_of_it():
     watched.frame()
     shapes = [(s.width, s.height, s.mode_name) for s in watched.display.resized]
     assert shapes == [(720, 400, "text 80x25"), (320, 200, "320x200x256")]
+
+
+def test_glyphs_that_are_not_shown_any_more_are_not_kept_for_ever() -> None:
+    with Machine() as machine:
+        store = machine.vga.store
+        for first in range(0, 1 << 16, 2000):
+            cells = np.arange(first, first + 2000, dtype="<u2")
+            store(0xB8000, cells.tobytes())
+            machine.tick()
+            np.testing.assert_array_equal(machine.screen.frame, machine.screen.full_redraw())
+            # A few cells on their own, too, right after many glyphs have gone.
+            store(0xB8000 + 160, cells[::-1][:7].tobytes())
+            machine.tick()
+            np.testing.assert_array_equal(machine.screen.frame, machine.screen.full_redraw())
+        renderer = machine.screen._renderer
+        assert isinstance(renderer, TextRenderer)
+        assert len(renderer._glyphs.keys) <= MOST_GLYPHS

@@ -28,6 +28,78 @@ def test_the_write_index_drops_a_partial_triple():
     assert vga.dac.entries[3:9] == bytes((0, 0, 0, 1, 2, 3))
 
 
+def outs(vga, port, *values):
+    for value in values:
+        vga.outb(port, value)
+
+
+def ins(vga, count):
+    return [vga.inb(0x3C9) for _ in range(count)]
+
+
+def test_a_new_read_index_drops_a_partial_triple():
+    vga = Vga(Memslot(64))
+    outs(vga, 0x3C8, 5)
+    outs(vga, 0x3C9, 1, 2, 3)
+    outs(vga, 0x3C8, 5)
+    outs(vga, 0x3C9, 0x11, 0x12)
+    outs(vga, 0x3C7, 9)
+    outs(vga, 0x3C9, 0x13)
+    outs(vga, 0x3C7, 5)
+    assert ins(vga, 3) == [1, 2, 3]
+
+
+def test_reads_and_writes_count_the_bytes_of_a_triple_together():
+    vga = Vga(Memslot(64))
+    outs(vga, 0x3C8, 5)
+    outs(vga, 0x3C9, 1, 2, 3, 4, 5, 6)
+    outs(vga, 0x3C8, 5)
+    outs(vga, 0x3C9, 0x11)
+    outs(vga, 0x3C7, 5)
+    assert ins(vga, 1) == [1]
+    outs(vga, 0x3C9, 0x21, 0x22)  # the second and the third byte
+    assert ins(vga, 2) == [0x11, 0x21]
+
+
+def test_a_read_between_leaves_the_old_byte_in_the_triple():
+    vga = Vga(Memslot(64))
+    outs(vga, 0x3C8, 29)
+    outs(vga, 0x3C9, 1, 2, 3, 7, 8, 9)
+    outs(vga, 0x3C8, 5)
+    ins(vga, 1)
+    outs(vga, 0x3C9, 0x21, 0x22)
+    outs(vga, 0x3C7, 5)
+    assert ins(vga, 3) == [7, 0x21, 0x22]
+    assert vga.inb(0x3C8) == 6
+
+
+def test_a_new_write_index_starts_a_triple_for_reads_too():
+    vga = Vga(Memslot(64))
+    outs(vga, 0x3C8, 5)
+    outs(vga, 0x3C9, 1, 2, 3, 4, 5, 6)
+    outs(vga, 0x3C7, 5)
+    assert ins(vga, 1) == [1]
+    outs(vga, 0x3C8, 20)
+    assert ins(vga, 3) == [1, 2, 3]
+
+
+def test_back_at_six_bits_the_upper_two_have_no_effect():
+    vga = Vga(Memslot(64))
+    for index, value in ((1, 64), (2, 64), (3, 8), (4, 0x61)):
+        vga.outw(0x1CE, index)
+        vga.outw(0x1CF, value)
+    outs(vga, 0x3C8, 0)
+    outs(vga, 0x3C9, 0xFF, 0xC0, 0x95)
+    assert vga.dac.colours()[0] == 0xFFC095
+    vga.outw(0x1CF, 0)
+    assert vga.dac.colours()[0] == 0xFF0055
+    outs(vga, 0x3C7, 0)
+    assert ins(vga, 3) == [0x3F, 0x00, 0x15]
+    vga.outw(0x1CF, 0x61)  # entries keep their bits
+    outs(vga, 0x3C7, 0)
+    assert ins(vga, 3) == [0xFF, 0xC0, 0x95]
+
+
 def test_reading_has_an_index_of_its_own_and_wraps():
     vga = Vga(Memslot(64))
     vga.outb(0x3C8, 255)

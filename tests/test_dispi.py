@@ -8,6 +8,7 @@ from vgaemu.memslot import Memslot
 from vgaemu.vga import dispi
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
+from vgaemu.vga.scanout import scanout_of
 
 
 class Card(Vga):
@@ -88,6 +89,68 @@ def test_banks_move_the_window_and_stay_inside_vram():
     card.set(BANK=3)
     card.store(0xA0000, b"\x77")
     assert card.load(LFB_GPA + 3 * 0x8000, 1) == b"\x77"
+
+
+def test_a_bank_past_the_last_one_is_counted_from_the_first_again():
+    card = Card()
+    card.set(XRES=640, YRES=480, BPP=8, ENABLE=1)
+    for wanted, kept in ((0x105, 5), (0xC003, 3), (0x1FF, 0xFF)):
+        card.set(BANK=wanted)
+        assert card.get("BANK") == kept
+        assert card.window(0xA0000) == kept << 16
+    card.set(ENABLE=1 | dispi.BANK_32K, BANK=0x1FF)
+    assert card.window(0xA0000) == 0x1FF << 15
+    card.set(BANK=0x201)
+    assert card.window(0xA0000) == 1 << 15
+
+
+def test_an_overlapping_copy_from_a_bank_to_the_linear_frame_buffer_repeats():
+    card = Card()
+    card.set(XRES=640, YRES=480, BPP=8, ENABLE=0x41, BANK=2)
+    card.store(0xA0000, bytes((1, 2, 3)))
+    card.copy(0xA0000, LFB_GPA + 0x20003, 30)
+    assert card.load(0xA0000, 33) == bytes((1, 2, 3)) * 11
+    card.copy(LFB_GPA + 0x20000, 0xA0001, 8)
+    assert card.load(0xA0000, 9) == bytes((1,)) * 9
+
+
+def test_a_block_that_leaves_the_bank_lands_where_it_is_inside():
+    card = Card()
+    card.outw(0x3CE, 0x0106)  # a window of 128 KiB; a bank is half of it
+    card.set(XRES=640, YRES=480, BPP=8, ENABLE=0x41, BANK=2)
+    card.store(0xAFFFE, bytes((1, 2, 3, 4)))
+    assert card.load(LFB_GPA + 0x2FFFE, 4) == bytes((1, 2, 0, 0))
+    assert card.load(0xAFFFE, 4) == b"\x01\x02\xff\xff"
+    assert card.slot.array.sum() == 3
+
+
+@pytest.mark.parametrize("bpp", [4, 8, 24])
+def test_switching_on_clears_the_picture_alone(bpp):
+    card = Card(mib=1)
+    card.slot.array[:] = 0x55
+    card.set(XRES=64, YRES=48, BPP=bpp, ENABLE=0x41)
+    nbytes = 64 * 48 * bpp // 8
+    assert not card.slot.array[:nbytes].any()
+    assert (card.slot.array[nbytes:] == 0x55).all()
+
+
+def test_a_new_virtual_width_is_one_change():
+    card = Card()
+    card.set(XRES=64, YRES=48, BPP=8, ENABLE=0x41)
+    before = card.generation
+    card.set(VIRT_WIDTH=80)
+    assert card.generation == before + 1
+
+
+@pytest.mark.parametrize("width", range(2, 8))
+def test_planar_pictures_narrower_than_a_byte_are_not_switched_on(width):
+    card = Card()
+    card.set(XRES=width, YRES=40, BPP=4, ENABLE=0x41)
+    assert not card.dispi.enabled
+    assert Watched(card).frame().pixels
+    card.dispi.values[:] = [0xB0C5, width, 40, 4, 0x41, 0, 64, 0, 0, 0, 256]  # past the ports
+    assert scanout_of(card).width == 8
+    assert Watched(card).frame().pixels == 8 * 40
 
 
 @pytest.mark.parametrize("bpp", [4, 8, 15, 16, 24, 32])

@@ -29,6 +29,50 @@ class BytewiseVga(Vga):
 ADDRESSING = {"planar": 0x06, "odd/even": 0x02, "chain-4": 0x0E}
 
 
+@pytest.mark.parametrize("window", [0x05, 0x01], ids=["64 KiB", "128 KiB"])
+@pytest.mark.parametrize("seed", range(4))
+def test_blocks_equal_single_bytes_in_the_plain_window(window, seed):
+    """Chain-4 as mode 13h sets it: no store looks at the latches, but each load fills them."""
+    rng = random.Random(f"{window} {seed}")
+    fast, slow = Vga(Memslot(64)), BytewiseVga(Memslot(64))
+    content = np.frombuffer(rng.randbytes(256 << 10), np.uint8)
+    for vga in (fast, slow):
+        set_mode(vga, 0x13)
+        vga.outw(0x3CE, window << 8 | 6)
+        vga.slot.array[:] = content
+    bases = (0xA0000, 0xA8000, 0xAFFE0, 0xB0000, LFB_GPA, LFB_GPA + 0x8000, 0x9FFE0, 0xBFFE0)
+    for _ in range(120):
+        src, dst = (rng.choice(bases) + rng.randrange(48) for _ in range(2))
+        if rng.random() < 0.5:
+            dst = src + rng.randrange(-8, 9)
+        count = rng.choice((0, 1, 2, 3, 4, 5, 17, 64))
+        for vga in (fast, slow):
+            vga.copy(src, dst, count)
+        assert fast.latch == slow.latch, (hex(src), hex(dst), count)
+        assert np.array_equal(fast.slot.array, slow.slot.array), (hex(src), hex(dst), count)
+
+
+def test_the_last_byte_of_a_plain_copy_latches_what_the_copy_left():
+    vga = Vga(Memslot(64))
+    set_mode(vga, 0x13)
+    vga.store(0xA0004, bytes((4, 5, 6, 7)))
+    vga.copy(0xA0005, 0xA0004, 3)
+    assert vga.latch == 0x07060605  # what single bytes leave: 05 is there already, and 06
+    assert vga.load(0xA0004, 4) == bytes((5, 6, 7, 7))
+
+
+@pytest.mark.parametrize(
+    ("src", "dst"), [(0xA0000, 0xB0004), (0xB0000, 0xA0004), (0xA0000, LFB_GPA + 4)]
+)
+def test_an_overlapping_copy_through_two_windows_repeats_what_it_wrote(src, dst):
+    vga = Vga(Memslot(64))
+    set_mode(vga, 0x13)
+    vga.outw(0x3CE, 0x0106)  # 128 KiB: the second half shows the first again
+    vga.store(0xA0000, bytes((1, 2, 3, 4)))
+    vga.copy(src, dst, 32)
+    assert vga.load(0xA0000, 36) == bytes((1, 2, 3, 4)) * 9
+
+
 def random_graphics(rng):
     """Graphics controller and map mask values that exercise the whole pipeline."""
     ports = [(0x3CE, i, rng.randrange(256)) for i in (0, 1, 2, 3, 4, 7, 8)]

@@ -107,9 +107,42 @@ def test_words_write_index_and_data_and_dispi_is_sixteen_bits_wide(vga):
     assert vga.inw(0x1CF) == 0xB0C5
 
 
-def test_index_beyond_the_table_reads_ff_and_keeps_nothing(vga):
-    vga.outw(0x3C4, 0x7F09)
-    assert vga.inb(0x3C5) == 0xFF
+@pytest.mark.parametrize(("port", "bits"), [(0x3C4, 3), (0x3CE, 4), (0x3D4, 8)])
+def test_an_index_keeps_the_bits_that_it_has(vga, port, bits):
+    for value in (0xFF, 0xA5, 0x5A):
+        vga.outb(port, value)
+        assert vga.inb(port) == value & (1 << bits) - 1
+
+
+def test_index_0a_of_the_sequencer_is_index_2(vga):
+    vga.outb(0x3C4, 0x0A)
+    vga.outb(0x3C5, 5)
+    vga.outb(0x3C4, 2)
+    assert vga.inb(0x3C5) == 5
+
+
+@pytest.mark.parametrize(
+    ("port", "indexes"), [(0x3C4, range(5, 8)), (0x3CE, range(9, 16)), (0x3D4, range(0x19, 0x100))]
+)
+def test_an_index_without_a_register_reads_0_and_keeps_nothing(vga, port, indexes):
+    before = vga.generation
+    for index in indexes:
+        vga.outw(port, 0x7F00 | index)
+        assert vga.inb(port) == index
+        assert vga.inb(port + 1) == 0
+    assert vga.generation == before
+
+
+def test_an_attribute_index_without_a_register_reads_0_and_keeps_nothing(vga):
+    before = vga.generation
+    for index in range(0x15, 0x20):
+        vga.inb(0x3DA)
+        vga.outb(0x3C0, index)
+        vga.outb(0x3C0, 0x0F)
+        vga.inb(0x3DA)
+        vga.outb(0x3C0, index)
+        assert vga.inb(0x3C1) == 0
+    assert vga.generation == before
 
 
 @pytest.mark.parametrize(

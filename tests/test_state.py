@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 import zipfile
 from collections.abc import Callable
 from itertools import chain, islice
@@ -17,10 +19,10 @@ from vgaemu.display.loop import DisplayLoop
 from vgaemu.display.null import NullDisplay
 from vgaemu.memslot import Memslot
 from vgaemu.tape import START, Player
-from vgaemu.vga.beam import VirtualBeam
+from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
-from vgaemu.vga.state import PARTS, VERSION, StateError, load_state, save_state
+from vgaemu.vga.state import PARTS, VERSION, StateError, load_state, read_state, save_state
 
 VRAM_BYTES = 1 << 20
 
@@ -77,6 +79,32 @@ def test_a_half_read_colour(path: Path, read: int) -> None:
     assert other.inb(0x3C7) == 3
     assert other.inb(0x3C6) == 0x0F
     assert [other.inb(0x3C9) for _ in range(3 - read)] == [1, 2, 3][read:]
+
+
+def test_a_colour_that_was_half_written_and_read(path: Path) -> None:
+    vga = small_vga()
+    outs(vga, (0x3C8, 9), *[(0x3C9, n) for n in range(1, 7)], (0x3C8, 40), (0x3C9, 11))
+    vga.inb(0x3C9)
+    other = reloaded(vga, path)
+    outs(other, (0x3C9, 33))  # the third byte; the second is the last entry's
+    assert other.dac.entries[120:123] == bytes([11, 5, 33])
+
+
+@pytest.mark.parametrize("polls", [100, 3000])
+def test_a_retrace_that_is_watched_for(path: Path, polls: int) -> None:
+    vga = small_vga()
+    vga.outw(0x3D4, 0x9E11)
+    assert any(vga.inb(0x3C2) for _ in range(polls)) == (polls == 3000)
+    other = reloaded(vga, path)
+    assert [other.inb(0x3C2) for _ in range(3000)] == [vga.inb(0x3C2) for _ in range(3000)]
+
+
+def test_a_retrace_that_was_watched_for_by_the_wall_clock(path: Path) -> None:
+    vga = small_vga()
+    vga.beam = WallBeam()
+    vga.outw(0x3D4, 0x9E11)
+    other = reloaded(vga, path)  # whose time is another
+    assert other.inb(0x3C2) == 0x80
 
 
 @pytest.mark.parametrize("takes_data", [False, True])
@@ -216,6 +244,72 @@ def test_a_state_is_a_plain_npz(path: Path) -> None:
         assert all(file[name].dtype == part.dtype for name, part in PARTS.items())
 
 
+# --- older versions ---------------------------------------------------------------------------
+
+
+def as_version_2(path: Path, **arrays: object) -> None:
+    """The file as version 2 would have written it."""
+    old: dict[str, object] = {
+        "version": np.asarray(2, "u4"),
+        "dac_partial": np.zeros(3, "u1"),
+        "dac_read_step": np.asarray(0, "u4"),
+        "dac_cache": None,
+        "dac_step": None,
+        "watched_ns": None,
+    }
+    changed(path, **(old | arrays))
+
+
+def test_a_colour_half_written_in_version_2(path: Path) -> None:
+    vga = saved(path)
+    as_version_2(
+        path,
+        dac_state=np.asarray(0, "u4"),
+        dac_write_index=np.asarray(40, "u4"),
+        dac_partial=np.asarray([2, 11, 22], "u1"),
+        dac_read_step=np.asarray(1, "u4"),  # nobody went on with it after a write index
+    )
+    load_state(vga, path)
+    outs(vga, (0x3C9, 33))
+    assert vga.dac.entries[120:123] == bytes([11, 22, 33])
+
+
+def test_a_colour_half_read_in_version_2(path: Path) -> None:
+    vga = saved(path)
+    as_version_2(
+        path,
+        dac_state=np.asarray(3, "u4"),
+        dac_read_index=np.asarray(9, "u4"),
+        dac_read_step=np.asarray(1, "u4"),
+        dac_partial=np.asarray([2, 11, 22], "u1"),
+    )
+    load_state(vga, path)
+    assert [vga.inb(0x3C9), vga.inb(0x3C9)] == list(vga.dac.entries[28:30])
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_indexes_of_eight_bits_in_older_versions(path: Path, version: int) -> None:
+    vga = saved(path)
+    as_version_2(
+        path,
+        version=np.asarray(version, "u4"),
+        sequencer_index=np.asarray(0x0A, "u4"),
+        graphics_index=np.asarray(0xFF, "u4"),
+    )
+    load_state(vga, path)
+    assert (vga.inb(0x3C4), vga.inb(0x3CE), vga.inb(0x3C2)) == (2, 0x0F, 0)
+    assert read_state(path).guest == {}
+
+
+def test_older_versions_without_what_they_had(path: Path) -> None:
+    vga = saved(path)
+    as_version_2(path, dac_partial=None)
+    refused(vga, path, because="damaged, or no saved state")
+    save_state(vga, path)
+    as_version_2(path, dac_partial=np.asarray([3, 1, 2], "u1"))
+    refused(vga, path, because="dac_step has values that no VGA has")
+
+
 # --- what is refused --------------------------------------------------------------------------
 
 
@@ -351,6 +445,8 @@ def test_another_size_of_vram(path: Path) -> None:
         {"crtc": np.zeros(25, "u2")},
         {"latch": np.zeros((), "i4")},
         {"frame": np.zeros(3, "u8")},
+        {"frame": np.asarray(2**62 + 1, "u8")},
+        {"frame": np.asarray(-1)},
     ],
 )
 def test_missing_arrays_and_other_types(path: Path, wrong: dict[str, object]) -> None:
@@ -372,9 +468,20 @@ def dispi_values(**values: int) -> Any:
         ("sequencer", np.full(5, 0xFF, "u1")),
         ("attribute_address", np.asarray(0x40, "u4")),
         ("attribute_takes_data", np.asarray(2, "u4")),
-        ("dac_read_step", np.asarray(3, "u4")),
-        ("dac_partial", np.asarray([3, 1, 2], "u1")),
+        ("sequencer_index", np.asarray(8, "u4")),
+        ("graphics_index", np.asarray(16, "u4")),
+        ("dac_step", np.asarray(3, "u4")),
+        ("dac_cache", np.zeros(2, "u1")),
+        ("dac_state", np.asarray(1, "u4")),
+        ("dac_state", np.asarray(2, "u4")),
         ("dac_entries", np.zeros(765, "u1")),
+        ("beam_ns", np.asarray(2**62 + 1, "u8")),
+        ("watched_ns", np.asarray(2**62 + 1, "i8")),
+        ("watched_ns", np.asarray(-2, "i8")),
+        ("dispi", dispi_values(id=0xB0BF)),
+        ("dispi", dispi_values(id=0xB0C6)),
+        ("dispi", dispi_values(memory=8)),
+        ("dispi", dispi_values(bpp=4, enable=1, xres=4, yres=48, virt_width=64)),
         ("dispi", dispi_values(bpp=7)),
         ("dispi", dispi_values(bank=4)),
         ("dispi", dispi_values(enable=1)),
@@ -386,6 +493,32 @@ def test_values_that_no_device_has(path: Path, name: str, wrong: Any) -> None:
     vga = saved(path)
     changed(path, **{name: wrong})
     refused(vga, path, because=f"{name} has values that no VGA has")
+
+
+def test_a_layout_that_other_registers_speak_against(path: Path) -> None:
+    """The state is of mode 13h: SR04 asks for chain-4, and VRAM is laid out for it."""
+    four_bits = dispi_values(bpp=4, enable=1, xres=64, yres=48, virt_width=64)
+    for wrong in (
+        {"chain4_layout": np.asarray(0, "u4")},
+        {"sequencer": np.asarray([3, 1, 15, 0, 6], "u1")},
+        {"dispi": four_bits},
+    ):
+        vga = saved(path)
+        changed(path, **wrong)
+        refused(vga, path, because="chain4_layout has values that no VGA has")
+
+
+def test_any_layout_in_a_linear_mode(path: Path) -> None:
+    vga = saved(path)
+    changed(path, chain4_layout=np.asarray(0, "u4"), dispi=linear_64x48())
+    load_state(vga, path)
+    assert not vga.chain4_layout
+    save_state(vga, path)
+    assert load_state(small_vga(3, 256 << 10), path) == 0
+
+
+def linear_64x48() -> Any:
+    return dispi_values(enable=1, xres=64, yres=48, virt_width=64)
 
 
 # --- writing ----------------------------------------------------------------------------------
@@ -406,6 +539,33 @@ def test_a_state_is_there_whole_or_not_at_all(
         save_state(small_vga(0x13), path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["saved.npz"]
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    there, link = tmp_path / "deep" / "there.npz", tmp_path / "link.npz"
+    there.parent.mkdir()
+    link.symlink_to("deep/there.npz")
+    for mode in (3, 0x13):  # one that leads nowhere yet, and one that does
+        save_state(small_vga(mode), link)
+        assert link.is_symlink()
+        assert not there.is_symlink()
+        other = small_vga()
+        load_state(other, there)
+        assert everything(other) == everything(small_vga(mode))
+    assert [file.name for file in there.parent.iterdir()] == ["there.npz"]
+
+
+def test_what_is_no_regular_file_stays(tmp_path: Path) -> None:
+    pipe, to_pipe, loop = (tmp_path / name for name in ("pipe", "to_pipe", "loop"))
+    os.mkfifo(pipe)
+    to_pipe.symlink_to("pipe")
+    loop.symlink_to("loop")
+    for place in (pipe, to_pipe, loop):
+        with pytest.raises(StateError) as caught:
+            save_state(small_vga(), place)
+        assert str(caught.value) == f"{place}: no regular file; name a file that can be written"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert {file.name for file in tmp_path.iterdir()} == {"pipe", "to_pipe", "loop"}
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:

@@ -443,7 +443,7 @@ def test_start_brings_a_used_machine_to_where_tapes_start(tmp_path: Path) -> Non
         assert_same_device(vga, fresh)
         for bank in ("misc", "sequencer", "crtc", "graphics", "attribute"):
             assert getattr(vga, bank).index == getattr(fresh, bank).index
-        for field in ("mask", "write_index", "read_index", "read_step", "partial"):
+        for field in ("mask", "write_index", "read_index", "step", "cache"):
             assert getattr(vga.dac, field) == getattr(fresh.dac, field)
         assert (vga.attribute_address, vga.attribute_takes_data) == (0, False)
 

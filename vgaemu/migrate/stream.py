@@ -46,7 +46,7 @@ from vgaemu.migrate.memory import Memory
 MAGIC = b"vgaemu\x1a\n"
 #: Goes up when a message changes its meaning; both sides must be of one version. Version 1 had no
 #: machine-code guests.
-VERSION = 2
+VERSION = 3
 PREAMBLE = struct.Struct("<8sH6x")  # magic, version
 HEADER = struct.Struct("<BB2sIQ")  # kind, region, zeros, count, length of the body
 RUN = np.dtype("<u4")  # a run of pages is two of them: its first page, how many

@@ -1,7 +1,8 @@
-"""Where the electron beam is, from the CRTC's own timing: what input status 1 (3DAh) reports.
+"""Where the electron beam is, from the CRTC's own timing: what both input status ports report.
 
-Emulated: bit 0 (not displaying: horizontal or vertical blanking) and bit 3 (vertical retrace) with
-the mode's real rates, from a wall clock or from a virtual one. Not emulated: the diagnostic bits
+Emulated: bit 0 (not displaying: horizontal or vertical blanking) and bit 3 (vertical retrace) of
+input status 1 (3DAh) with the mode's real rates, from a wall clock or from a virtual one; and
+whether a retrace has begun since the guest asked (3C2h bit 7). Not emulated: the diagnostic bits
 4-5, light pen bits, display skew.
 
 Source: IBM PS/2 Hardware Interface Technical Reference; rates checked against the 70.09 and
@@ -15,6 +16,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 
+from vgaemu.vga.crtc import last_line
+
 #: Misc output bits 2-3 -> dot clock. 2 and 3 are external on an IBM VGA: taken as the first.
 DOT_CLOCK_HZ = (25_175_000, 28_322_000, 25_175_000, 25_175_000)
 
@@ -22,9 +25,14 @@ NOT_DISPLAYING = 0x01
 VERTICAL_RETRACE = 0x08
 
 #: In wall time a look at the port costs some 50 us (an exit of a vCPU into Python), and retrace
-#: lasts 64: a guest that waits for it would miss every second one. Looks closer than this wait, and
-#: are told of a retrace that was over before the second of them.
-WAITING_NS = 1_000_000
+#: lasts 64: a guest that waits for it would miss every second one, and more where a busy host lets
+#: it stand for milliseconds. Looks closer than this part of a frame (10 ms at 70 Hz) wait, and are
+#: told of a retrace that was over before the second of them. It leaves out a guest that looks once
+#: a frame: told of every retrace, it would take each frame for one that it was in time for.
+WAITING_FRAMES = 0.7
+
+#: `Beam.watched_ns` once a retrace has begun.
+BEGAN_NS = -1
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,7 @@ class Timing:
     line_ns: float
     total_lines: int
     displayed_lines: int
+    #: The end may lie past the total: in the next frame. Where both are equal there is no retrace.
     retrace_start_line: int
     retrace_end_line: int
     #: Part of each line that shows pixels.
@@ -51,6 +60,8 @@ class Timing:
 
     def retraces(self, at_ns: float) -> int:
         """How many vertical retraces began up to `at_ns`."""
+        if self.retrace_end_line == self.retrace_start_line:
+            return 0
         return int((at_ns - self.retrace_start_line * self.line_ns) // self.frame_ns)
 
     def status(self, at_ns: float) -> int:
@@ -59,7 +70,8 @@ class Timing:
         status = 0
         if line >= self.displayed_lines or within >= self.line_ns * self.displayed_fraction:
             status |= NOT_DISPLAYING
-        if self.retrace_start_line <= line < self.retrace_end_line:
+        start = self.retrace_start_line
+        if (line - start) % self.total_lines < self.retrace_end_line - start:
             status |= VERTICAL_RETRACE
         return status
 
@@ -71,16 +83,15 @@ def timing_of(crtc: bytes, clocking_mode: int, misc: int) -> Timing:
     total_chars = crtc[0] + 5
     displayed_chars = min(crtc[1] + 1, total_chars)
     total_lines = (crtc[6] | (overflow & 1) << 8 | (overflow & 0x20) << 4) + 2
-    displayed_lines = (crtc[0x12] | (overflow & 2) << 7 | (overflow & 0x40) << 3) + 1
     start = crtc[0x10] | (overflow & 4) << 6 | (overflow & 0x80) << 2
-    # Only the low four bits of the end are compared.
-    length = (crtc[0x11] - start) & 0x0F or 16
+    # Only the low four bits of the end are compared. A start past the total is never reached.
+    length = ((crtc[0x11] - start) & 0x0F or 16) if start < total_lines else 0
     dots = 8 if clocking_mode & 1 else 9
     clock = DOT_CLOCK_HZ[misc >> 2 & 3] / (2 if clocking_mode & 8 else 1)
     return Timing(
         line_ns=total_chars * dots * 1e9 / clock,
         total_lines=total_lines,
-        displayed_lines=min(displayed_lines, total_lines),
+        displayed_lines=min(last_line(crtc) + 1, total_lines),
         retrace_start_line=start,
         retrace_end_line=start + length,
         displayed_fraction=displayed_chars / total_chars,
@@ -97,6 +108,8 @@ class Beam(ABC):
     #: Whether time passes between two looks that the guest did not spend.
     keeps_wall_time = False
     _looked_ns = 0.0
+    #: Since when a retrace is watched for, or `BEGAN_NS`.
+    watched_ns: float = BEGAN_NS
 
     def status(self, key: tuple[bytes, int, int]) -> int:
         """Input status 1 now, for `Vga.timing_key`."""
@@ -105,9 +118,22 @@ class Beam(ABC):
         status = timing.status(now)
         if self.keeps_wall_time:
             since, self._looked_ns = self._looked_ns, now
-            if now - WAITING_NS < since < now and timing.retraces(since) != timing.retraces(now):
+            waits = now - WAITING_FRAMES * timing.frame_ns < since < now
+            if waits and timing.retraces(since) != timing.retraces(now):
                 status |= NOT_DISPLAYING | VERTICAL_RETRACE
         return status
+
+    def watch_retrace(self) -> None:
+        """Watch for the next vertical retrace from now on."""
+        self.watched_ns = self.now_ns()
+
+    def retrace_began(self, key: tuple[bytes, int, int]) -> bool:
+        """Whether a retrace has begun since `watch_retrace`, for `Vga.timing_key`."""
+        if self.watched_ns != BEGAN_NS:
+            timing = timing_of(*key)
+            if timing.retraces(self.watched_ns) != timing.retraces(self.now_ns()):
+                self.watched_ns = BEGAN_NS  # and stays so, whatever the timing is then
+        return self.watched_ns == BEGAN_NS
 
 
 class WallBeam(Beam):
@@ -136,5 +162,6 @@ class VirtualBeam(Beam):
         return float(self.at_ns)
 
     def start_frame(self) -> None:
-        """The picture begins anew."""
+        """The picture begins anew, after the retrace of the one before."""
         self.at_ns = 0
+        self.watched_ns = BEGAN_NS

@@ -1,10 +1,12 @@
 """The DAC: 256 colours of 3 x 6 bits, its index and data state machine, and the PEL mask.
 
 Emulated: separate write (3C8h) and read (3C7h) index, triples through 3C9h that take effect with
-their third byte, the state read back at 3C7h (3 after a read index, 0 after a write index), the
-mask at 3C6h, and the 8-bit width that DISPI can switch on. Not emulated: snow.
+their third byte, one count of a triple's bytes for reads and writes together, the state read back
+at 3C7h (3 after a read index, 0 after a write index), the mask at 3C6h, and the 8-bit width that
+DISPI can switch on. Not emulated: snow.
 
-Source: IBM PS/2 Hardware Interface Technical Reference; Bochs DISPI for the 8-bit width.
+Source: IBM PS/2 Hardware Interface Technical Reference; Bochs DISPI for the 8-bit width; QEMU 7.2
+for reads between the writes of a triple.
 """
 
 from __future__ import annotations
@@ -21,16 +23,18 @@ class Dac:
 
     def __init__(self) -> None:
         """All colours black, mask FFh."""
-        #: 256 x (R, G, B) as the CPU wrote them, 6 bits each, or 8 where DISPI says so.
+        #: 256 x (R, G, B) as the CPU wrote them, 6 bits each, or 8 where DISPI says so. At 8 bits
+        #: an old 3Fh is a dark 3Fh; back at 6, the upper bits of FFh are kept without effect.
         self.entries = bytearray(768)
         self.mask = 0xFF
         self.eight_bit = False
         self.write_index = 0
         self.read_index = 0
         self.state = STATE_WRITE
-        #: Bytes of a triple written so far, or how many of one were read.
-        self.partial = bytearray()
-        self.read_step = 0
+        #: Place in a triple that port 3C9h is at, whether it is read or written.
+        self.step = 0
+        #: The triple that is being written; a place that a read has passed keeps what it had.
+        self.cache = bytearray(3)
         #: Counts whatever can change a colour on the screen.
         self.generation = 0
         self._colours: NDArray[np.uint32] = np.zeros(256, np.uint32)
@@ -45,38 +49,39 @@ class Dac:
     def write_read_index(self, value: int) -> None:
         """Port 3C7h."""
         self.read_index = value
-        self.read_step = 0
+        self.step = 0
         self.state = STATE_READ
 
     def write_write_index(self, value: int) -> None:
         """Port 3C8h."""
         self.write_index = value
-        self.partial.clear()
+        self.step = 0
         self.state = STATE_WRITE
 
     def write_data(self, value: int) -> None:
         """Port 3C9h: red, green, blue; the third byte loads the entry and moves on."""
-        self.partial.append(value if self.eight_bit else value & 0x3F)
-        if len(self.partial) < 3:
+        self.cache[self.step] = value if self.eight_bit else value & 0x3F
+        self.step += 1
+        if self.step < 3:
             return
+        self.step = 0
         at = 3 * self.write_index
-        if self.entries[at : at + 3] != self.partial:
-            self.entries[at : at + 3] = self.partial
+        if self.entries[at : at + 3] != self.cache:
+            self.entries[at : at + 3] = self.cache
             self.generation += 1
-        self.partial.clear()
         self.write_index = (self.write_index + 1) & 0xFF
 
     def read_data(self) -> int:
         """Port 3C9h."""
-        value = self.entries[3 * self.read_index + self.read_step]
-        self.read_step += 1
-        if self.read_step == 3:
-            self.read_step = 0
+        value = self.entries[3 * self.read_index + self.step]
+        self.step += 1
+        if self.step == 3:
+            self.step = 0
             self.read_index = (self.read_index + 1) & 0xFF
-        return value
+        return value if self.eight_bit else value & 0x3F
 
     def set_eight_bit(self, on: bool) -> None:
-        """Switch the width. Entries keep their bits, as in QEMU: 3Fh is then a dark 3Fh."""
+        """Switch the width. Entries keep their bits, as in QEMU; see `entries`."""
         if on != self.eight_bit:
             self.eight_bit = on
             self.generation += 1
@@ -87,7 +92,7 @@ class Dac:
         if self.eight_bit:
             return entries
         widened = np.empty((256, 3), np.uint8)
-        np.bitwise_or(entries << 2, entries >> 4, out=widened)
+        np.bitwise_or(entries << 2, entries >> 4 & 3, out=widened)
         return widened
 
     def colours(self) -> NDArray[np.uint32]:

@@ -1,8 +1,9 @@
 """Vga: the device. Ports in one dict, memory windows, and what changed since somebody looked.
 
 Emulated: an IBM VGA with 256 KiB of planes in the first part of a larger VRAM, and Bochs DISPI for
-linear modes; the register banks, DAC, latches, windows, input status. Not emulated: PCI,
-interrupts, the monitor sense bits, the EGA feature connector (3xAh stores nothing), light pen.
+linear modes; the register banks, DAC, latches, windows, input status. Not emulated: PCI, the
+retrace interrupt (that one is pending can be read), the monitor sense bits, the EGA feature
+connector (3xAh stores nothing), light pen.
 
 Addresses come in three kinds, never mixed: *gpa* is guest-physical, *offset* is a byte inside VRAM,
 and a *window offset* is a byte inside the legacy aperture that GR06 selects.
@@ -53,9 +54,9 @@ class Vga:
         self.slot = slot if slot is not None else Memslot(16 << 20 >> 12, LFB_GPA >> 12)
         if self.slot.nbytes < LEGACY_BYTES:
             raise ValueError(f"VRAM is at least {LEGACY_BYTES} bytes, not {self.slot.nbytes}")
-        self.sequencer = RegisterBank("sequencer", SEQUENCER)
+        self.sequencer = RegisterBank("sequencer", SEQUENCER, index_mask=0x07)
         self.crtc = RegisterBank("crtc", CRTC)
-        self.graphics = RegisterBank("graphics", GRAPHICS)
+        self.graphics = RegisterBank("graphics", GRAPHICS, index_mask=0x0F)
         self.attribute = RegisterBank("attribute", ATTRIBUTE)
         self.misc = RegisterBank("misc", (MISC_OUTPUT,))
         self.dac = Dac()
@@ -67,7 +68,7 @@ class Vga:
         self._aperture = Aperture(self.slot)
         #: The font that a mode set loads for text, (256, height) uint8; the bundled ones if None.
         self.rom_font: NDArray[np.uint8] | None = None
-        #: Tells input status 1 where the beam is.
+        #: Tells input status 0 and 1 where the beam is.
         self.beam: Beam = VirtualBeam()
         #: Counts register writes that changed something; the picture may depend on each.
         self.generation = 0
@@ -92,7 +93,7 @@ class Vga:
         self.ports: dict[int, PortHandler] = {
             0x3C0: (self._read_attribute_address, self._write_attribute),
             0x3C1: (self._read_attribute, None),
-            0x3C2: (lambda: 0, self._write_misc),
+            0x3C2: (self._read_status_0, self._write_misc),
             0x3C4: (lambda: sequencer.index, self._index_writer(sequencer)),
             0x3C5: (lambda: sequencer.read(sequencer.index), self._write_sequencer),
             0x3C6: (lambda: dac.mask, dac.write_mask),
@@ -105,13 +106,15 @@ class Vga:
             0x3CF: (lambda: graphics.read(graphics.index), self._write_graphics),
             base + 4: (lambda: crtc.index, self._index_writer(crtc)),
             base + 5: (lambda: crtc.read(crtc.index), self._write_crtc),
-            base + 0xA: (self._read_status, lambda value: None),
+            base + 0xA: (self._read_status_1, lambda value: None),
         }
 
     @staticmethod
     def _index_writer(bank: RegisterBank) -> Callable[[int], None]:
+        mask = bank.index_mask
+
         def write(value: int) -> None:
-            bank.index = value
+            bank.index = value & mask
 
         return write
 
@@ -196,11 +199,19 @@ class Vga:
             if index != 7:
                 return
             value = self.crtc.values[7] & ~0x10 | value & 0x10  # line compare bit 8 stays free
+        if index == 0x11 and value & ~self.crtc.values[0x11] & 0x10:
+            self.beam.watch_retrace()
         if self.crtc.write(index, value):
             self.generation += 1
             self.cursor_generation += index in CURSOR_REGISTERS
 
-    def _read_status(self) -> int:
+    def _read_status_0(self) -> int:
+        """Bit 7: a retrace has begun since CR11 bit 4, which holds it clear while 0, became 1."""
+        if not self.crtc["vretrace_irq_clear"]:
+            return 0
+        return self.beam.retrace_began(self.timing_key()) << 7
+
+    def _read_status_1(self) -> int:
         self.attribute_takes_data = False
         return self.beam.status(self.timing_key())
 
@@ -262,10 +273,31 @@ class Vga:
         if latched and start <= low and high <= end:
             self._aperture.copy(src - start, dst - start, count)
             return
-        # Where some bytes load the latches and others lie outside, every byte counts.
-        step = 1 if latched else independent_bytes((dst - src) % (1 << 32), 1, 1 << 32)
-        for at in range(0, count, step):
-            self.store(dst + at, self.load(src + at, min(step, count - at)))
+        source, target = self._plain_range(src, count), self._plain_range(dst, count)
+        head = count
+        if not latched and source is not None and target is not None:
+            ahead = target - source
+            step = independent_bytes(ahead % (1 << 32), 1, 1 << 32)
+            # Chain-4 latches what lies around the last byte, with what was copied there before.
+            if -3 < ahead < count + 3:
+                head = max(count - 1, 0)
+        elif self._pieces(src, count) and self._pieces(dst, count):
+            step = 1  # some bytes load the latches, or two windows show the same ones
+        else:
+            step = max(count, 1)
+        for at in range(0, head, step):
+            self.store(dst + at, self.load(src + at, min(step, head - at)))
+        if head < count:
+            self.store(dst + head, self.load(src + head, 1))
+
+    def _plain_range(self, gpa: int, count: int) -> int | None:
+        """VRAM offset of a range of guest-physical space, if it is plain memory as a whole."""
+        end = gpa + count
+        if self._plain_start <= gpa and end <= self._plain_end:
+            return gpa - self._plain_start + self._plain_offset
+        if gpa >= LFB_GPA and end <= LFB_GPA + self.slot.nbytes:
+            return gpa - LFB_GPA
+        return None
 
     @property
     def latch(self) -> int:
@@ -330,20 +362,20 @@ class Vga:
         else:
             addressing = Addressing(PLANAR if sequencer["odd_even_off"] else ODD_EVEN, map_mask)
         self._aperture.configure(addressing, write, read)
-        self._window_start, self._window_end = start, start + size
         # Plain: no latch, rotate, function, mask or plane select could change a store or a load.
         plain_offset: int | None = None
+        end = start + size
         if dispi.linear:
             plain_offset = dispi.bank_bytes
-            size = min(size, 0x10000, self.slot.nbytes - plain_offset)
+            end = start + min(size, 0x10000, self.slot.nbytes - plain_offset)  # a bank, no more
         elif self.chain4_layout and write.is_plain and map_mask == 0xFFFFFFFF and not read.mode:
             plain_offset = 0
-            size = min(size, 0x10000)
+        self._window_start, self._window_end = start, end
         old = self._plain_start, self._plain_end, self._plain_offset
         if plain_offset is None:
             self._plain_start = self._plain_end = self._plain_offset = 0
         else:
-            self._plain_start, self._plain_end = start, start + size
+            self._plain_start, self._plain_end = start, min(end, start + 0x10000)
             self._plain_offset = plain_offset
         if (self._plain_start, self._plain_end, self._plain_offset) != old:
             for callback in self.on_map_changed:
@@ -354,9 +386,9 @@ class Vga:
         self.dac.set_eight_bit(bool(dispi.values[dispi_regs.ENABLE] & dispi_regs.EIGHT_BIT_DAC))
         self._sync_layout()
         if clear:
-            nbytes = self.slot.nbytes
-            if dispi.linear:
-                nbytes = min(nbytes, dispi.pitch_bytes * dispi.values[dispi_regs.YRES])
+            # A pitch in addresses, for 4 bpp, counts four bytes each.
+            pitch = dispi.pitch_bytes * (1 if dispi.linear else 4)
+            nbytes = min(self.slot.nbytes, pitch * dispi.values[dispi_regs.YRES])
             self.slot.array[:nbytes] = 0
             self.slot.mark_dirty(0, nbytes)
         self.generation += 1

@@ -97,9 +97,9 @@ class Dispi:
         elif index == ENABLE:
             self._write_enable(value)
         elif index == BANK:
-            # Bits 14, 15 choose read or write in Bochs; there is one window here.
-            value &= 0x1FF
-            if value < self._banks and value != values[BANK]:
+            # Bits 14, 15 choose read or write in Bochs; there is one window here. Banks repeat.
+            value = (value & 0x3FFF) % self._banks
+            if value != values[BANK]:
                 values[BANK] = value
                 self.on_change(False)
         elif index == VIRT_WIDTH:
@@ -149,7 +149,6 @@ class Dispi:
         if values[YRES] > self.virtual_height:
             values[VIRT_WIDTH] = old  # too wide for the lines to fit VRAM
             return
-        self._write_offset(X_OFFSET, values[X_OFFSET])
         self.on_change(False)
 
     def _write_offset(self, index: int, value: int) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.vga import dispi as dispi_regs
+from vgaemu.vga.crtc import last_line
 from vgaemu.vga.font import bundled_font, plane_2_bytes
 
 if TYPE_CHECKING:
@@ -54,7 +55,6 @@ class Mode:
         return (self.crtc[0x09] & 0x1F) + 1
 
 
-_VERTICAL_400 = "9C 8E 8F"
 _EGA_16 = "00 01 02 03 04 05 14 07 38 39 3A 3B 3C 3D 3E 3F"
 _CGA_16 = "00 01 02 03 04 05 06 07 10 11 12 13 14 15 16 17"
 _IDENTITY = "00 01 02 03 04 05 06 07 08 09 0A 0B 0C 0D 0E 0F"
@@ -134,12 +134,11 @@ def with_cell_height(crtc: bytes, height: int) -> bytes:
     """CRTC registers of a text mode for another font: as many whole rows as fit, as a BIOS does.
 
     >>> cells = with_cell_height(MODES[3].crtc, 14)
-    >>> (cells[0x09] & 0x1F) + 1, (cells[0x12] | (cells[0x07] & 2) << 7) + 1
+    >>> (cells[0x09] & 0x1F) + 1, last_line(cells) + 1
     (14, 392)
     """
     new = bytearray(crtc)
-    lines = crtc[0x12] | (crtc[0x07] & 0x02) << 7 | (crtc[0x07] & 0x40) << 3
-    last = (lines + 1) // height * height - 1
+    last = (last_line(crtc) + 1) // height * height - 1
     new[0x12] = last & 0xFF
     new[0x07] = crtc[0x07] & ~0x42 | last >> 7 & 0x02 | last >> 3 & 0x40
     new[0x09] = crtc[0x09] & 0xE0 | height - 1

@@ -2,7 +2,8 @@
 
 Emulated: the sequencer (3C4h/3C5h), CRTC (3D4h/3D5h or 3B4h/3B5h), graphics controller
 (3CEh/3CFh) and attribute controller (3C0h/3C1h) of an IBM VGA, and its miscellaneous output
-register (3C2h/3CCh). Unused bits read back as 0. The DAC and DISPI have files of their own.
+register (3C2h/3CCh). Unused bits and unused indexes read back as 0. The DAC and DISPI have files of
+their own.
 
 Sources: IBM PS/2 Hardware Interface Technical Reference (video subsystem); names after FreeVGA.
 """
@@ -143,8 +144,13 @@ class RegisterBank:
     ``bank["chain4"]`` reads a field, ``bank.values[4]`` a whole register.
     """
 
-    def __init__(self, name: str, rows: Sequence[Register]) -> None:
+    def __init__(self, name: str, rows: Sequence[Register], index_mask: int = 0xFF) -> None:
         """Lay out the table.
+
+        Args:
+            name: What a person calls the bank.
+            rows: The registers.
+            index_mask: Bits that the index register has.
 
         Raises:
             ValueError: Two rows share an index, or two fields share a name.
@@ -152,6 +158,7 @@ class RegisterBank:
         self.name = name
         self.rows = rows
         self.index = 0
+        self.index_mask = index_mask
         size = max(row.index for row in rows) + 1
         self.values = bytearray(size)
         self.masks = bytearray(size)
@@ -185,5 +192,5 @@ class RegisterBank:
         return True
 
     def read(self, index: int) -> int:
-        """Value of a register; FFh where there is none."""
-        return self.values[index] if index < len(self.values) else 0xFF
+        """Value of a register; 0 where there is none."""
+        return self.values[index] if index < len(self.values) else 0

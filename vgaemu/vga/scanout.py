@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vgaemu.vga import dispi as dispi_regs
-from vgaemu.vga.crtc import Geometry, uniform_repeat
+from vgaemu.vga.crtc import Geometry, last_line, uniform_repeat
 from vgaemu.vga.layout import LEGACY_BYTES
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ CHANGES: dict[str, Redraw] = {
     "linear_pitch": Redraw.EVERYTHING,  # DISPI virtual width
     "vram_bytes": Redraw.EVERYTHING,
     "palette": Redraw.EVERYTHING,  # DAC, 3C6h, AR00-0F, AR10b7, AR14
-    "border": Redraw.EVERYTHING,  # AR11: displays are told by `resize`, and want everything then
+    "border": Redraw.EVERYTHING,  # AR11, SR01b5: displays are told by `resize`, and want all
     "blank": Redraw.EVERYTHING,  # SR01b5, AR index bit 5
     "plane_enable": Redraw.EVERYTHING,  # AR12
     "fonts": Redraw.EVERYTHING,  # SR03
@@ -196,8 +196,7 @@ def scanout_of(vga: Vga, *, cursor_phase: bool = True, blink_phase: bool = True)
     cell_width = 9 if text and not sequencer["dots_8"] else 8
     start = crtc["start_address_high"] << 8 | crtc["start_address_low"]
     geometry = Geometry(
-        lines=1
-        + (crtc["vertical_display_end"] | crtc["vdisplay_bit8"] << 8 | crtc["vdisplay_bit9"] << 9),
+        lines=last_line(crtc.values) + 1,
         line_compare=crtc["line_compare"]
         | crtc["line_compare_bit8"] << 8
         | crtc["line_compare_bit9"] << 9,
@@ -260,6 +259,7 @@ def _dispi_scanout(vga: Vga) -> Scanout:
     x, y = values[dispi_regs.X_OFFSET], values[dispi_regs.Y_OFFSET]
     pitch = vga.dispi.pitch_bytes
     kind = Kind.PLANAR if bpp == 4 else Kind(f"linear {bpp}")
+    columns = max(width // 8, 1) if kind is Kind.PLANAR else 0
     if kind is Kind.PLANAR:
         pitch *= 4
         start = y * pitch + x // 8 * 4
@@ -270,11 +270,11 @@ def _dispi_scanout(vga: Vga) -> Scanout:
     pan = x & 7 if kind is Kind.PLANAR else 0
     return Scanout(
         kind=kind,
-        width=width & ~7 if kind is Kind.PLANAR else width,
+        width=8 * columns or width,
         height=height,
         scan_lines_a_row=1,
         dots_a_pixel=1,
-        columns=width // 8 if kind is Kind.PLANAR else 0,
+        columns=columns,
         cell_width=8,
         geometry=Geometry(height, height, 1, False, 0, 0, 0, 0),
         rotate=0,
@@ -319,6 +319,9 @@ def _blank(vga: Vga) -> bool:
 
 
 def _border(vga: Vga) -> int:
+    """Screen off darkens it, too."""
+    if vga.sequencer["screen_off"]:
+        return 0
     return int(vga.dac.colours()[vga.attribute["overscan_colour"]])
 
 
