@@ -164,3 +164,23 @@ def test_one_character_redraws_one_cell(machine):
     guest.text.print("x", end="")
     report = machine.frame()
     assert (len(report.dirty_pages), report.pixels) == (1, 9 * 16)
+
+
+def test_printing_from_beyond_the_right_edge_goes_on_below(machine):
+    text = guest_of(machine).text
+    text.move(81, 0)
+    text.print("x")
+    assert rows(machine)[:2] == ["", "x"]
+    text.move(60, 3)
+    guest_of(machine, 1)  # 40 columns
+    text.print("y")
+    assert text.row <= 24
+
+
+def test_colours_that_are_none_are_refused(machine):
+    text = guest_of(machine).text
+    for wrong in ("purple", 16, -1):
+        with pytest.raises(ValueError, match="no colour"):
+            text.set_colour(wrong)
+    text.set_colour("white", 1)
+    assert text.colour == 0x1F

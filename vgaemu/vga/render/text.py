@@ -32,6 +32,8 @@ ATTRIBUTE_SHIFT = 9
 HIDDEN = 1 << 17
 CURSOR = 1 << 18
 KEYS = 1 << 19
+#: More glyphs than these are not kept, but for twice as many cells: each takes some 1.2 KB.
+MOST_GLYPHS = 8192
 #: No cell has this key: it is drawn at the next look.
 STALE = -1
 
@@ -398,9 +400,13 @@ class TextRenderer(Renderer):
     def _add_glyphs(self, keys: NDArray[np.int32]) -> None:
         """Draw the glyphs that `keys` need and that are not there yet."""
         scanout = self.scanout
-        keys = self._glyphs.missing(keys)
-        if not len(keys):
+        missing = self._glyphs.missing(keys)
+        if not len(missing):
             return
+        if len(self._glyphs.keys) + len(missing) > max(MOST_GLYPHS, 2 * self._keys.size):
+            self._glyphs.clear()  # of what is shown, only what is drawn again needs one
+            missing = self._glyphs.missing(keys)
+        keys = missing
         attribute = keys >> ATTRIBUTE_SHIFT & 0xFF
         hidden = (keys & HIDDEN) != 0
         patterns = self._patterns[:, : self._glyphs.lines].take(keys & 0x1FF, axis=0)
