@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from x86_helpers import GUESTS, call, disk, make_pc
+from x86_helpers import CPUS, GUESTS, call, disk, make_pc
 
 from vgaemu.cli import main
+from vgaemu.display.report import Key
 from vgaemu.display.screen import Screen
 from vgaemu.guest.keys import Keys
 from vgaemu.guest.x86.chips import bcd
+from vgaemu.guest.x86.cpu import GuestFault
 from vgaemu.guest.x86.images import ImageError, load_image
 from vgaemu.guest.x86.pc import Pc
 from vgaemu.guest.x86.vbe import VBE_MODES
@@ -194,9 +197,193 @@ def test_keys_come_with_scancodes(tmp_path: Path) -> None:
         assert machine.pc.bus.read8(0x417) == 0
 
 
-def test_a_held_key_repeats(tmp_path: Path) -> None:
-    from vgaemu.display.report import Key
+def scan(pc: Pc, codes: str, key_call: int = 0x10) -> list[int]:
+    """Bytes from the keyboard; the keys that INT 16h then returns."""
+    for code in bytes.fromhex(codes):
+        pc.bus.port_out(0x64, 1, 0xD2)
+        pc.bus.port_out(0x60, 1, code)
+        call(pc, 0x09)
+    words = []
+    while pc.bios.peek_key() is not None:
+        call(pc, 0x16, ah=key_call)
+        words.append(pc.cpu.ax)
+    return words
 
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        # Home, up, page up, left, right, end, down, page down, insert, delete, slash, enter.
+        ("", "47E0 48E0 49E0 4BE0 4DE0 4FE0 50E0 51E0 52E0 53E0 E02F E00D"),
+        ("2A", "47E0 48E0 49E0 4BE0 4DE0 4FE0 50E0 51E0 52E0 53E0 E02F E00D"),
+        ("1D", "77E0 8DE0 84E0 73E0 74E0 75E0 91E0 76E0 92E0 93E0 9500 E00A"),
+        ("E0 1D", "77E0 8DE0 84E0 73E0 74E0 75E0 91E0 76E0 92E0 93E0 9500 E00A"),
+        ("38", "9700 9800 9900 9B00 9D00 9F00 A000 A100 A200 A300 A400 A600"),
+    ],
+)  # fmt: skip
+def test_grey_keys(pc: Pc, held: str, words: str) -> None:
+    scan(pc, held)
+    keys = ["47", "48", "49", "4B", "4D", "4F", "50", "51", "52", "53", "35", "1C"]
+    expected = [int(word, 16) for word in words.split()]
+    assert [scan(pc, f"E0 {key} E0 {int(key, 16) | 0x80:02X}") for key in keys] == [
+        [word] for word in expected
+    ]
+
+
+def test_the_calls_for_84_keys(pc: Pc) -> None:
+    assert scan(pc, "E0 48 E0 52 E0 35 E0 1C 1D E0 1C E0 4D", key_call=0) == [
+        0x4800, 0x5200, 0x352F, 0x1C0D, 0x1C0A, 0x7400,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("codes", "words"),
+    [
+        ("48 4C 4A 4E", [0x4800, 0x4C00, 0x4A2D, 0x4E2B]),
+        ("45 C5 48 4C 4A", [0x4838, 0x4C35, 0x4A2D]),
+        ("2A 48", [0x4838]), ("45 C5 2A 48", [0x4800]),
+        ("1D 48 4C 4A 4E 50 52 53", [0x8D00, 0x8F00, 0x8E00, 0x9000, 0x9100, 0x9200, 0x9300]),
+        ("38 4A 4E 48", [0x4A00, 0x4E00]), ("37", [0x372A]), ("1D E0 37", [0x7200]),
+    ],
+)  # fmt: skip
+def test_the_keypad(pc: Pc, codes: str, words: list[int]) -> None:
+    assert scan(pc, codes) == words
+
+
+def test_caps_lock_turns_letters_only(pc: Pc) -> None:
+    assert scan(pc, "3A BA 1E 02 2A 1E 02 AA 1E 1D 1E 9D 38 1E B8") == [
+        0x1E41, 0x0231, 0x1E61, 0x0221, 0x1E41, 0x1E01, 0x1E00,
+    ]  # fmt: skip
+    assert (pc.bus.read8(0x417), pc.bus.read8(0x497) & 7) == (0x40, 4)
+    assert scan(pc, "3A 3A BA 1E") == [0x1E61]  # held, it repeats
+    assert (pc.bus.read8(0x417), pc.bus.read8(0x497) & 7) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("names", "word"),
+    [
+        ("capslock a", 0x1E41), ("capslock A", 0x1E41), ("capslock !", 0x0221),
+        ("capslock shift+a", 0x1E61), ("capslock shift+A", 0x1E61), ("shift+a", 0x1E41),
+        ("capslock capslock A", 0x1E41), ("a", 0x1E61),
+    ],
+)  # fmt: skip
+def test_caps_lock_and_keys_of_the_host(tmp_path: Path, names: str, word: int) -> None:
+    program = bytes.fromhex("31 C0 8E C0 BF 00 90 B4 00 CD 16 AB EB F9")
+    with Machine(str(disk(tmp_path, program))) as machine:
+        assert machine.pc is not None
+        for name in names.split():
+            modifier, _, key = name.rpartition("+")
+            if modifier:
+                machine.keys.put(Key(modifier, True))
+            machine.keys.press(key)
+            if modifier:
+                machine.tick(3)
+                machine.keys.put(Key(modifier, False))
+            machine.tick(6)
+        assert machine.pc.bus.read16(0x9000) == word
+
+
+def test_pause_is_no_num_lock(pc: Pc) -> None:
+    assert scan(pc, "E1 1D 45 E1 9D C5 1E") == [0x1E61]
+    assert pc.bus.read16(0x417) == 0
+    assert pc.bus.read8(0x496) == 0x10
+
+
+@pytest.mark.parametrize("extended", ["", "E0 "])
+def test_insert_is_a_state(pc: Pc, extended: str) -> None:
+    scan(pc, f"{extended}52 {extended}52")
+    assert (pc.bus.read8(0x417), pc.bus.read8(0x418)) == (0x80, 0x80)
+    scan(pc, f"{extended}D2 1D {extended}52 {extended}D2 9D")
+    assert (pc.bus.read8(0x417), pc.bus.read8(0x418)) == (0x80, 0)
+    scan(pc, f"{extended}52 {extended}D2")
+    assert (pc.bus.read8(0x417), pc.bus.read8(0x418)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("codes", "flags", "both"),
+    [
+        ("1D", (0x04, 0x01, 0x10), 0x0104), ("E0 1D", (0x04, 0x00, 0x14), 0x0404),
+        ("38", (0x08, 0x02, 0x10), 0x0208), ("E0 38", (0x08, 0x00, 0x18), 0x0808),
+        ("1D E0 1D 9D", (0x04, 0x00, 0x14), 0x0404), ("1D E0 1D E0 9D 9D", (0, 0, 0x10), 0),
+        ("3A", (0x40, 0x40, 0x10), 0x4040), ("45 C5", (0x20, 0x00, 0x10), 0x0020),
+        ("46", (0x10, 0x10, 0x10), 0x1010), ("E0 2A", (0, 0, 0x10), 0), ("36", (1, 0, 0x10), 1),
+    ],
+)  # fmt: skip
+def test_shift_states(pc: Pc, codes: str, flags: tuple[int, ...], both: int) -> None:
+    assert scan(pc, codes) == []
+    assert tuple(pc.bus.read8(at) for at in (0x417, 0x418, 0x496)) == flags
+    call(pc, 0x16, ah=0x12)
+    assert pc.cpu.ax == both
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize(("names", "vector"), [(["print"], 0x05), (["ctrl", "pause"], 0x1B)])
+def test_keys_that_interrupt(tmp_path: Path, cpu: str, names: list[str], vector: int) -> None:
+    # ds = 0; IVT[vector] = 0:7C80h; sti; again: hlt; inc word [9002h]; jmp again
+    # 7C80h: inc word [9000h]; iret
+    code = "31 C0 8E D8 8E D0 BC 00 7C C7 06 {:02X} {:02X} 80 7C C7 06 {:02X} {:02X} 00 00 FB F4"
+    where = (4 * vector, 0, 4 * vector + 2, 0)
+    program = bytes.fromhex(code.format(*where) + "FF 06 02 90 EB F9").ljust(0x80, b"\0")
+    with Machine(
+        str(disk(tmp_path, program + bytes.fromhex("FF 06 00 90 CF"))), cpu=cpu
+    ) as machine:
+        pc = machine.pc
+        assert pc is not None
+        machine.tick(3)
+        for name in names:
+            machine.keys.put(Key(name, True))
+            machine.tick(6)
+        for name in names:
+            machine.keys.put(Key(name, False))
+        machine.tick(6)
+        assert pc.bus.read16(0x9000) == 1
+        assert pc.bus.read16(0x9002) > 2
+        is_break = vector == 0x1B
+        assert pc.bios.peek_key() == (0 if is_break else None)
+        assert pc.bus.read8(0x471) == (0x80 if is_break else 0)
+        assert pc.cpu.sp == 0x7C00
+
+
+def test_the_repeat_rate_is_the_guests(pc: Pc) -> None:
+    def repeats() -> int:
+        keyboard = pc.keyboard
+        pc.keys.put(Key("x", True, "x"))
+        count, now = 0, pc.clock.now_ns()
+        for at in range(now, now + 1_000_000_000, 1_000_000):
+            pc.clock.set_ns(at)
+            keyboard.advance(at)
+            if keyboard.full:
+                count += keyboard.read_data() == 0x2D
+        pc.keys.put(Key("x", False))
+        keyboard.advance(at)
+        keyboard.buffer.clear()
+        return count
+
+    assert repeats() == 7  # at once, after 0.5 s, 10.9 a second
+    call(pc, 0x16, ax=0x0305, bx=0x0000)
+    assert repeats() == 24  # after 0.25 s, 30 a second
+    call(pc, 0x16, ax=0x0306)
+    assert pc.cpu.bx == 0
+    for byte in (0xF3, 0x7F):
+        pc.bus.port_out(0x60, 1, byte)
+    pc.keyboard.buffer.clear()
+    assert repeats() == 1  # after 1 s, 2 a second
+    pc.bus.port_out(0x60, 1, 0xFF)
+    pc.keyboard.buffer.clear()
+    assert repeats() == 7
+    call(pc, 0x16, ax=0x0305, bx=0x031F)
+    call(pc, 0x16, ax=0x0300)
+    assert repeats() == 7
+
+
+def test_what_the_keyboard_can_do(pc: Pc) -> None:
+    call(pc, 0x16, ah=0x09)
+    assert pc.cpu.al == 0x3D
+    call(pc, 0x16, ah=0x0A)
+    assert pc.cpu.bx == 0x41AB
+
+
+def test_a_held_key_repeats(tmp_path: Path) -> None:
     program = bytes.fromhex("31 C0 8E C0 BF 00 90 B4 00 CD 16 AB EB F9")
     with Machine(str(disk(tmp_path, program))) as machine:
         assert machine.pc is not None
@@ -216,6 +403,53 @@ def test_the_clock_ticks_18_times_a_second(tmp_path: Path) -> None:
         call(machine.pc, 0x1A, ah=2)
         assert machine.pc.cpu.cx == 0 << 8 | bcd(0)
         assert machine.pc.cpu.dh == bcd(10)
+
+
+def test_time_and_date_are_set(pc: Pc) -> None:
+    assert not call(pc, 0x1A, ah=3, cx=0x2359, dx=0x5800) & CARRY
+    assert not call(pc, 0x1A, ah=5, cx=0x2024, dx=0x0229) & CARRY
+    call(pc, 0x1A, ah=2)
+    assert (pc.cpu.cx, pc.cpu.dh) == (0x2359, 0x58)
+    call(pc, 0x1A, ah=4)
+    assert (pc.cpu.cx, pc.cpu.dx) == (0x2024, 0x0229)
+    assert call(pc, 0x1A, ah=5, cx=0x2023, dx=0x0229) & CARRY
+    arrays = {name: array.copy() for name, array in pc.state_arrays().items()}
+    call(pc, 0x1A, ah=5, cx=0x2030, dx=0x0101)
+    pc.put_state(arrays)
+    call(pc, 0x1A, ah=4)
+    assert (pc.cpu.cx, pc.cpu.dx) == (0x2024, 0x0229)
+
+
+def test_an_event_sets_its_flag(tmp_path: Path) -> None:
+    # xor ax, ax; mov es, ax; mov bx, 9000h; mov ax, 8300h; mov cx, 1; mov dx, 86A0h; int 15h
+    # again: test byte [9000h], 80h; jz again; cli; hlt
+    program = bytes.fromhex(
+        "31 C0 8E C0 8E D8 BB 00 90 B8 00 83 B9 01 00 BA A0 86 CD 15 F6 06 00 90 80 74 F9 FA F4"
+    )
+    with Machine(str(disk(tmp_path, program))) as machine:
+        assert not machine.tick(60)
+        assert 6 <= machine.frames <= 9  # 100 ms
+        pc = machine.pc
+        assert pc is not None
+        assert pc.bus.read8(0x9000) == 0x80
+
+
+def test_one_event_at_a_time(pc: Pc) -> None:
+    event = {"cx": 0, "dx": 1000, "es": 0x900, "bx": 0}
+    assert not call(pc, 0x15, ax=0x8300, **event) & CARRY
+    assert call(pc, 0x15, ax=0x8300, **event) & CARRY
+    assert not call(pc, 0x15, ax=0x8301) & CARRY
+    pc.clock.set_ns(10**9)
+    pc.bios.new_slice()
+    assert pc.bus.read8(0x9000) == 0
+    for number in (0x90, 0x91):
+        assert not call(pc, 0x15, ah=number, al=0) & CARRY
+        assert pc.cpu.ah == 0
+
+
+def test_the_equipment(pc: Pc) -> None:
+    call(pc, 0x11)
+    assert pc.cpu.ax == 0x0023  # a drive, a coprocessor, 80x25 colour
 
 
 def test_wait_takes_its_time(tmp_path: Path) -> None:
@@ -246,6 +480,61 @@ def test_disk_reads_writes_and_its_copy(tmp_path: Path) -> None:
         pc.bus.write(0x9000, b"new")
         call(pc, 0x13, ax=0x0301, cx=2, dx=0, es=0x900, bx=0)
     assert path.read_bytes()[512:515] == b"new"
+
+
+def test_transfers_past_the_disks_end_are_told(pc: Pc) -> None:
+    pc.bus.write(0x9000, b"end")
+    last = {"ch": 79, "cl": 18, "dh": 1, "dl": 0, "es": 0x900, "bx": 0}
+    for number in (3, 2, 4):  # write, read, verify
+        assert call(pc, 0x13, ah=number, al=10, **last) & CARRY
+        assert pc.cpu.ax == 0x0401
+        assert not call(pc, 0x13, ah=number, al=1, **last) & CARRY
+        assert pc.cpu.ax == 0x0001
+        assert call(pc, 0x13, ah=number, al=0, **last) & CARRY
+
+
+@pytest.mark.parametrize("name", ["gone", "full"])
+def test_an_image_that_cannot_be_written_to_is_a_write_fault(tmp_path: Path, name: str) -> None:
+    def full(at: int, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    # A hard disk of 4 MiB with one partition.
+    path = disk(tmp_path, b"\xf4")
+    table = bytes.fromhex("80 00 01 00 06 00 00 00 01 00 00 00 00 1F 00 00")
+    path.write_bytes(b"\xf4".ljust(446, b"\0") + table.ljust(64, b"\0") + b"\x55\xaa")
+    with path.open("r+b") as file:
+        file.truncate(4 << 20)
+    with make_pc(path, writable=True) as pc:
+        if name == "gone":
+            path.unlink()
+        else:
+            pc.image._write_file = full  # type: ignore[method-assign, union-attr]
+        before = pc.image.digest()
+        pc.bus.write(0x9000, b"new")
+        assert call(pc, 0x13, ax=0x0301, cx=2, dx=0x80, es=0x900, bx=0) & CARRY
+        assert (pc.cpu.ax, pc.bus.read8(0x441)) == (0xCC00, 0xCC)
+        pc.bus.write(0x8000, bytes.fromhex("10 00 01 00 00 00 00 09 01 00 00 00 00 00 00 00"))
+        assert call(pc, 0x13, ah=0x43, dx=0x80, ds=0x800, si=0) & CARRY
+        assert pc.cpu.ah == 0xCC
+        assert pc.image.digest() == before
+        assert not call(pc, 0x13, ax=0x0201, cx=2, dx=0x80, es=0x900, bx=0) & CARRY
+        assert pc.bus.read(0x9000, 3) == bytes(3)
+
+
+def test_the_medium_in_the_drive(pc: Pc) -> None:
+    assert not call(pc, 0x13, ah=0x18, ch=79, cl=18, dl=0) & CARRY
+    assert (pc.cpu.es, pc.cpu.di) == (0xF000, 0xEFC7)
+    assert call(pc, 0x13, ah=0x18, ch=39, cl=9, dl=0) & CARRY
+    assert pc.cpu.ah == 0x0C
+
+
+@pytest.mark.parametrize(("code", "name"), [("B4 09 CD 20", "INT 20h"), ("30 E4 CD 21", "INT 21h")])
+def test_a_boot_sector_that_calls_dos_is_told_so(tmp_path: Path, code: str, name: str) -> None:
+    with (
+        Machine(str(disk(tmp_path, bytes.fromhex(code)))) as machine,
+        pytest.raises(GuestFault, match=f"^{name}: a boot sector has no DOS"),
+    ):
+        machine.tick(5)
 
 
 def test_memory_sizes(pc: Pc) -> None:

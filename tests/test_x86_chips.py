@@ -66,6 +66,24 @@ def test_pit_counts_latches_and_interrupts(bus: Bus) -> None:
     assert interrupts in (1192, 1193)
 
 
+def test_pit_reads_back_status_and_count(bus: Bus) -> None:
+    clock = StepClock()
+    Pit(bus, Pic(bus), clock)
+    bus.port_out(0x43, 1, 0x34)  # channel 0, both bytes, mode 2
+    bus.port_out(0x43, 1, 0xE2)  # status of channel 0
+    assert bus.port_in(0x40, 1) & 0x7F == 0x40 | 0x34  # its count is still to come
+    bus.port_out(0x40, 1, 0xE8)
+    bus.port_out(0x40, 1, 0x03)
+    bus.port_out(0x43, 1, 0xC2)  # status and count: status first
+    assert bus.port_in(0x40, 1) == 0x80 | 0x34
+    assert bus.port_in(0x40, 1) | bus.port_in(0x40, 1) << 8 >= 990
+    clock.ns = 900 * 10**9 // PIT_HZ
+    bus.port_out(0x43, 1, 0xE2)
+    bus.port_out(0x43, 1, 0xE2)  # latched already
+    assert bus.port_in(0x40, 1) == 0x34
+    assert bus.port_in(0x40, 1) | bus.port_in(0x40, 1) << 8 <= 100
+
+
 def test_speaker_gate_and_refresh(bus: Bus) -> None:
     Pit(bus, Pic(bus), StepClock())
     first, second = bus.port_in(0x61, 1), bus.port_in(0x61, 1)
@@ -114,6 +132,22 @@ def test_cmos_time_is_the_clocks(bus: Bus) -> None:
         bus.port_out(0x70, 1, index)
         read.append(bus.port_in(0x71, 1))
     assert read == [0x01, 0x01, 0x01, 0x01, 0x01, 0x80, 0x19]
+
+
+def test_the_clock_is_set_and_goes_on(bus: Bus) -> None:
+    clock = StepClock()
+    cmos = Cmos(bus, clock, bus.ram_bytes)
+    assert cmos.set(2024, 2, 29, 23, 59, 58)
+    clock.ns = 3 * 10**9
+    assert cmos.now()[:6] == (2024, 3, 1, 0, 0, 1)
+    bus.port_out(0x70, 1, 9)
+    assert bus.port_in(0x71, 1) == 0x24
+    for nothing in ((2023, 2, 29, 0, 0, 0), (1979, 1, 1, 0, 0, 0), (2100, 1, 1, 0, 0, 0),
+                    (2000, 13, 1, 0, 0, 0), (2000, 1, 1, 24, 0, 0)):  # fmt: skip
+        assert not cmos.set(*nothing)
+    assert cmos.now()[:6] == (2024, 3, 1, 0, 0, 1)
+    assert cmos.set(1980, 1, 1, 0, 0, 0)
+    assert cmos.now()[:6] == (1980, 1, 1, 0, 0, 0)
 
 
 def test_wall_clock_stands_still_and_speeds_up() -> None:

@@ -317,3 +317,55 @@ def test_a_fault_is_told_with_what_was_executed(tmp_path: Path) -> None:
     assert executed.count("7c03  ") == 3
     assert "7c07  " not in executed
     assert executed.index("7c05  ") < executed.index("7c09  ") < executed.index("7c0a  ")
+
+
+# ds = 0; vector 6 = 7D00h; 0F FF C0, which is no opcode; al = bx; store; cli; hlt. The handler
+# steps over the three bytes and counts.
+UNKNOWN_WITH_HANDLER = code(
+    "31 C0 8E D8 31 DB C7 06 18 00 00 7D A3 1A 00 FB 0F FF C0 0F FF C0 89 1E 00 90", HALT
+).ljust(0x100, b"\x90") + code("43 55 89 E5 83 46 02 03 5D CF")
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_a_handler_of_unknown_opcodes_is_called(tmp_path: Path, cpu: str) -> None:
+    with make_pc(disk(tmp_path, UNKNOWN_WITH_HANDLER), cpu=cpu) as pc:
+        run_until_halted(pc)
+        assert pc.bus.read16(0x9000) == 2
+        assert pc.cpu.sp == 0x7C00
+
+
+@needs_kvm
+def test_an_unknown_opcode_without_a_handler_ends_the_run(tmp_path: Path) -> None:
+    # 0F FF C0, while vector 6 leads to ROM.
+    with (
+        make_pc(disk(tmp_path, code("0F FF C0", HALT)), cpu="kvm") as pc,
+        pytest.raises(GuestFault, match=r"unknown opcode|cannot execute the instruction"),
+    ):
+        run_until_halted(pc)
+
+
+@needs_kvm
+def test_the_clock_of_a_headless_kvm_guest_runs_with_it(tmp_path: Path) -> None:
+    # sti; hlt; loop: the guest's seconds pass in milliseconds.
+    with Machine(str(disk(tmp_path, code("FB F4 EB FD"))), cpu="kvm") as machine:
+        assert machine.pc is not None
+        clock = machine.pc.clock
+        before, started = time.mktime(clock.time_of_day()), clock.now_ns()
+        machine.tick(300)
+        passed = (clock.now_ns() - started) / 1e9
+        assert passed >= 4.9
+        assert abs(time.mktime(clock.time_of_day()) - before - passed) <= 1
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_a_port_trace_says_where(tmp_path: Path, cpu: str) -> None:
+    trace = tmp_path / "trace.txt"
+    # jmp 07C0h:0005; out 80h, al; in al, 61h
+    path = disk(tmp_path, code("EA 05 00 C0 07 E6 80 E4 61", HALT))
+    with make_pc(path, cpu=cpu, trace_ports=trace) as pc:
+        run_until_halted(pc)
+    lines = [line.split() for line in trace.read_text("ascii").splitlines()]
+    (out,) = [line[0] for line in lines if line[1:3] == ["out", "0080"]]
+    assert out.split("@")[1] in (["07c0:0005"] if cpu == "unicorn" else ["07c0:0005", "07c0:0007"])
+    (read,) = [line[0] for line in lines if line[1:3] == ["in", "0061"]]
+    assert read.split("@")[1] == "07c0:0007"

@@ -1,9 +1,10 @@
 """The BIOS: services behind the real-mode vectors, in Python, shared by every CPU.
 
-Emulated: INT 08h/1Ch tick, 09h/16h keyboard with its buffer and shift states, 10h (`video`), 11h,
-12h, 13h disk (`disk`), 14h/17h (no ports there), 15h (wait, memory sizes, block move, no APM), 18h,
-19h boot, 1Ah clock and date; the BIOS data area as programs read it. Not emulated: print screen,
-cassette, hardware configuration tables beyond INT 15h/C0h, protected-mode services.
+Emulated: INT 08h/1Ch tick, 09h/16h keyboard with its buffer and shift states (print screen and
+break call INT 05h and 1Bh), 10h (`video`), 11h, 12h, 13h disk (`disk`), 14h/17h (no ports there),
+15h (wait, memory sizes, block move, no APM), 18h, 19h boot, 1Ah clock and date; the BIOS data area
+as programs read it. Not emulated: what print screen prints, pause, characters typed as numbers with
+alt, cassette, hardware configuration tables beyond INT 15h/C0h, protected-mode services.
 
 Each vector leads to a stub in ROM: ``out port, al`` brings Python in, ``iret`` goes back. A service
 that has to wait sets the carry flag; its stub then halts until the next interrupt and asks again,
@@ -18,9 +19,9 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from vgaemu.guest.x86 import scancodes
-from vgaemu.guest.x86.chips import NEVER_NS, Saved, bcd
+from vgaemu.guest.x86.chips import NEVER_NS, Saved, bcd, of_bcd
 from vgaemu.guest.x86.clock import SERVICE_NS
-from vgaemu.guest.x86.cpu import CARRY, INTERRUPT, ZERO, GuestFault
+from vgaemu.guest.x86.cpu import CARRY, INTERRUPT, TRAP, ZERO, GuestFault
 from vgaemu.guest.x86.disk import DiskBios
 from vgaemu.guest.x86.rom import (
     CONFIG_TABLE,
@@ -54,9 +55,16 @@ TABLES = {
 
 #: Trap ports: those that no device of a PC has.
 TRAP_PORTS = (*range(0xB0, 0xC0), *range(0xE0, 0xE9), *range(0xEA, 0xF0))
-#: Services a slice of instructions may ask for. They take the host up to a hundred times as long as
-#: instructions do, and a slice must not: harvests and keys wait for its end.
-CALLS_A_SLICE = 256
+#: What services may do in a slice of instructions: calls, and characters or colours of long ones.
+#: They take the host up to a hundred times as long as instructions do, and a slice must not:
+#: harvests and keys wait for its end.
+WORK_A_SLICE = 256
+#: Virtual time of one unit of a long call's work.
+WORK_NS = 10_000
+#: Long calls that are remembered half done: one, and those of the interrupts that came meanwhile.
+MAX_UNFINISHED = 8
+#: What tells them apart, with the vector.
+CALL_REGISTERS = ("eax", "ebx", "ecx", "edx", "ebp", "esp", "ss", "ds", "es")
 #: Vectors with a service, in the order of their trap ports.
 SERVICES = (
     0x00, 0x06, 0x0D, 0x08, 0x09, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1A,
@@ -71,8 +79,7 @@ SHIFT_FLAGS, SHIFT_FLAGS_2 = 0x417, 0x418
 KEY_HEAD, KEY_TAIL, KEY_BUFFER, KEY_BUFFER_END = 0x41A, 0x41C, 0x41E, 0x43E
 TICKS, MIDNIGHT, BREAK = 0x46C, 0x470, 0x471
 KEY_BUFFER_START_PTR, KEY_BUFFER_END_PTR = 0x480, 0x482
-KEY_FLAGS_3 = 0x496
-DISK_STATUS = 0x441
+KEY_FLAGS_3, LAMPS = 0x496, 0x497
 
 TICKS_A_DAY = 0x1800B0
 RIGHT_SHIFT_BIT, LEFT_SHIFT_BIT, CTRL_BIT, ALT_BIT = 1, 2, 4, 8
@@ -82,22 +89,49 @@ MODIFIER_BITS = {
     scancodes.CTRL: CTRL_BIT,
     scancodes.ALT: ALT_BIT,
 }
-LOCK_BITS = {scancodes.SCROLL_LOCK: 0x10, scancodes.NUM_LOCK: 0x20, scancodes.CAPS_LOCK: 0x40}
+SCROLL_ON, NUM_ON, CAPS_ON, INSERT_ON = 0x10, 0x20, 0x40, 0x80
+LOCK_BITS = {
+    scancodes.SCROLL_LOCK: SCROLL_ON, scancodes.NUM_LOCK: NUM_ON, scancodes.CAPS_LOCK: CAPS_ON
+}  # fmt: skip
+#: Of KEY_FLAGS_3: 101 keys; the last byte was a prefix.
+KEYS_101, AFTER_E0, AFTER_E1 = 0x10, 0x02, 0x01
+#: Keys that are noted while they are held: scancode, after E0h? -> where, which bit.
+HELD_BITS = {
+    (scancodes.CTRL, False): (SHIFT_FLAGS_2, 0x01), (scancodes.CTRL, True): (KEY_FLAGS_3, 0x04),
+    (scancodes.ALT, False): (SHIFT_FLAGS_2, 0x02), (scancodes.ALT, True): (KEY_FLAGS_3, 0x08),
+    (scancodes.SCROLL_LOCK, False): (SHIFT_FLAGS_2, 0x10),
+    (scancodes.NUM_LOCK, False): (SHIFT_FLAGS_2, 0x20),
+    (scancodes.CAPS_LOCK, False): (SHIFT_FLAGS_2, 0x40),
+    (scancodes.INSERT, False): (SHIFT_FLAGS_2, 0x80),
+    (scancodes.INSERT, True): (SHIFT_FLAGS_2, 0x80),
+}  # fmt: skip
+#: What INT 16h/09h says: 0Ah, 10h to 12h, and of 03h: 00h, 05h and 06h.
+KEYBOARD_CALLS = 0x3D
+KEYBOARD_ID = 0x41AB
+#: Enter and slash of the keypad, by character, as the calls for 84 keys return them.
+OLD_KEYPAD_KEYS = {0x0D: 0x1C0D, 0x0A: 0x1C0A, 0x2F: 0x352F}
 
 
 class Bios:
     """Stubs in ROM, and what happens behind them."""
 
-    SAVED: ClassVar[Saved] = {"after_e0": (0, 1), "wait_until_ns": (-1, NEVER_NS)}
+    SAVED: ClassVar[Saved] = {
+        "wait_until_ns": (-1, NEVER_NS), "event_ns": (-1, NEVER_NS), "event_at": (0, 0x10FFEF),
+    }  # fmt: skip
 
     def __init__(self, pc: Pc) -> None:
         """Write ROM, vectors and data area; take the trap ports."""
         self._pc, self._bus, self._cpu = pc, pc.bus, pc.cpu
         self.video: VideoBios = VideoBios(pc)
         self.disk: DiskBios = DiskBios(pc)
-        self.after_e0 = False
-        self._calls_left = CALLS_A_SLICE
+        self._work_left = WORK_A_SLICE
+        #: Long calls that go on in the next slice, by `_this_call`: how far each has come.
+        self.unfinished: dict[tuple[int, ...], int] = {}
+        self._vector = self._done = 0
         self.wait_until_ns: int | None = None
+        #: When INT 15h/83h sets a flag, and where.
+        self.event_ns: int | None = None
+        self.event_at = 0
         self.services: dict[int, Service] = {
             0x08: self._tick,
             0x09: self._keyboard_interrupt,
@@ -119,21 +153,27 @@ class Bios:
             0x00: self._read_key, 0x10: self._read_key,
             0x01: self._peek_key, 0x11: self._peek_key,
             0x02: self._shift_flags, 0x12: self._shift_flags_both,
-            0x03: lambda: None,
+            0x03: self._typematic,
             0x05: self._push_key,
+            0x09: self._keyboard_abilities,
+            0x0A: self._keyboard_id,
         }  # fmt: skip
         self._clock_calls: dict[int, Service] = {
             0x00: self._read_ticks, 0x01: self._set_ticks,
-            0x02: self._read_time, 0x03: lambda: None,
-            0x04: self._read_date, 0x05: lambda: None,
+            0x02: self._read_time, 0x03: self._set_time,
+            0x04: self._read_date, 0x05: self._set_date,
         }  # fmt: skip
         self._system_calls: dict[int, Service] = {
             0x24: self._a20,
             0x41: self._unsupported_system,
             0x4F: lambda: self.carry(True),
+            0x83: self._event,
             0x86: self._wait,
             0x87: self._block_move,
             0x88: self._extended_memory,
+            # A device is busy, or has finished: a system that does something else hooks them.
+            0x90: self._nothing_to_do,
+            0x91: self._nothing_to_do,
             0xC0: self._configuration,
             0xE8: self._memory_map,
         }
@@ -191,16 +231,16 @@ class Bios:
 
     def _write_data_area(self) -> None:
         bus, disk = self._bus, self.disk
-        # One floppy drive if there is one, 80x25 colour, PS/2 mouse not there.
-        bus.write16(EQUIPMENT, 0x0020 | (1 if disk.has_floppy else 0))
+        # One floppy drive if there is one, coprocessor, 80x25 colour, PS/2 mouse not there.
+        bus.write16(EQUIPMENT, 0x0022 | (1 if disk.has_floppy else 0))
         bus.write16(MEMORY_KIB, 640)
         bus.write16(KEY_HEAD, KEY_BUFFER & 0xFF)
         bus.write16(KEY_TAIL, KEY_BUFFER & 0xFF)
         bus.write16(KEY_BUFFER_START_PTR, KEY_BUFFER & 0xFF)
         bus.write16(KEY_BUFFER_END_PTR, KEY_BUFFER_END & 0xFF)
-        bus.write8(KEY_FLAGS_3, 0x10)  # 101 keys
+        bus.write8(KEY_FLAGS_3, KEYS_101)
         bus.write8(0x475, 0 if disk.has_floppy else disk.present)
-        now = self._pc.clock.time_of_day()
+        now = self._pc.cmos.now()
         seconds = (now.tm_hour * 60 + now.tm_min) * 60 + now.tm_sec
         bus.write32(TICKS, seconds * TICKS_A_DAY // 86_400)
 
@@ -214,24 +254,64 @@ class Bios:
             return
         pc, cpu = self._pc, self._cpu
         pc.clock.cost(SERVICE_NS)
-        self._calls_left -= 1
-        if self._calls_left < 0 and vector not in (0x08, 0x09):
-            # Enough for one slice: ask again in the next, with interrupts as the caller has them; a
-            # loop around a service would otherwise end each slice in here, and keep them all out.
-            pc.wake_at(0)
+        if vector not in (0x08, 0x09) and self.used_up:
+            # Enough for one slice: ask again in the next; a loop around a service would otherwise
+            # end each slice in here, and keep interrupts out. A machine that closes waits for none.
+            waits: bool | None = self.again()
+        else:
+            self._work_left -= 1
+            self._vector = vector
+            self._done = self.unfinished.pop(self._this_call(), 0) if self.unfinished else 0
+            waits = service()
+        if waits is WAIT:
+            # Interrupts may come while it waits; between two parts of its work as the caller has
+            # them.
             callers = self._bus.read16((cpu.ss << 4) + (cpu.sp + 4 & 0xFFFF))
-            cpu.set("eflags", cpu.get("eflags") | CARRY | callers & INTERRUPT)
-        elif service() is WAIT:
-            cpu.set("eflags", cpu.get("eflags") | CARRY | INTERRUPT)
+            enabled = callers & INTERRUPT if pc.wake_ns == 0 else INTERRUPT
+            cpu.set("eflags", cpu.get("eflags") | CARRY | enabled)
 
     def new_slice(self) -> None:
         """A slice of instructions begins."""
-        self._calls_left = CALLS_A_SLICE
+        self._work_left = WORK_A_SLICE
+        if self.event_ns is not None and self._pc.clock.now_ns() >= self.event_ns:
+            self.event_ns = None
+            self._bus.write8(self.event_at, self._bus.read8(self.event_at) | 0x80)
+
+    # --- long calls -----------------------------------------------------------------------------
+
+    def worked(self, units: int) -> None:
+        """A service did so much: characters, glyphs, colours. That is time, and less for others."""
+        self._work_left -= units
+        self._pc.clock.cost(units * WORK_NS)
+
+    @property
+    def used_up(self) -> bool:
+        """Whether services have done enough in this slice, or the machine closes."""
+        return self._work_left <= 0 or self._pc.stopped
+
+    @property
+    def done(self) -> int:
+        """How far the call in hand has come, as it told `go_on_from`; 0 if it is new."""
+        return self._done
+
+    def go_on_from(self, done: int) -> bool:
+        """The slice is `used_up`, the call in hand is not done: ask again in the next slice.
+
+        The service returns this; registers must be the caller's, as they were.
+        """
+        self.unfinished[self._this_call()] = done
+        if len(self.unfinished) > MAX_UNFINISHED:
+            del self.unfinished[next(iter(self.unfinished))]
+        return self.again()
 
     def again(self) -> bool:
         """A service has not finished: wait, and ask again at once."""
         self._pc.wake_at(0)
         return WAIT
+
+    def _this_call(self) -> tuple[int, ...]:
+        """What tells the call in hand from others, such as an interrupt's that came between."""
+        return (self._vector, *map(self._cpu.get, CALL_REGISTERS))
 
     # --- the caller's flags ---------------------------------------------------------------------
 
@@ -299,16 +379,39 @@ class Bios:
         self._bus.write8(MIDNIGHT, 0)
 
     def _read_time(self) -> None:
-        cpu, now = self._cpu, self._pc.clock.time_of_day()
+        cpu, now = self._cpu, self._pc.cmos.now()
         cpu.ch, cpu.cl, cpu.dh = bcd(now.tm_hour), bcd(now.tm_min), bcd(now.tm_sec)
         cpu.dl = 0
         self.carry(False)
 
+    def _set_time(self) -> None:
+        cpu, cmos = self._cpu, self._pc.cmos
+        time = (of_bcd(digits) for digits in (cpu.ch, cpu.cl, cpu.dh))
+        self.carry(not cmos.set(*cmos.now()[:3], *time))
+
+    def _set_date(self) -> None:
+        cpu, cmos = self._cpu, self._pc.cmos
+        year = 100 * of_bcd(cpu.ch) + of_bcd(cpu.cl)
+        self.carry(not cmos.set(year, of_bcd(cpu.dh), of_bcd(cpu.dl), *cmos.now()[3:6]))
+
     def _read_date(self) -> None:
-        cpu, now = self._cpu, self._pc.clock.time_of_day()
+        cpu, now = self._cpu, self._pc.cmos.now()
         cpu.ch, cpu.cl = bcd(now.tm_year // 100), bcd(now.tm_year % 100)
         cpu.dh, cpu.dl = bcd(now.tm_mon), bcd(now.tm_mday)
         self.carry(False)
+
+    def _event(self) -> None:
+        """INT 15h/83h: set a flag after a time, to the slice; or no longer."""
+        cpu = self._cpu
+        if cpu.al == 0x01:
+            self.event_ns = None
+            self.carry(False)
+        elif cpu.al or self.event_ns is not None:
+            self.carry(True)
+        else:
+            self.event_at = (cpu.es << 4) + cpu.bx
+            self.event_ns = self._pc.clock.now_ns() + (cpu.cx << 16 | cpu.dx) * 1000
+            self.carry(False)
 
     def _wait(self) -> bool | None:
         cpu, now = self._cpu, self._pc.clock.now_ns()
@@ -337,6 +440,10 @@ class Bios:
 
     def _system(self) -> bool | None:
         return self._call(self._system_calls, self._cpu.ah)
+
+    def _nothing_to_do(self) -> None:
+        self._cpu.ah = 0
+        self.carry(False)
 
     def _unsupported_system(self) -> None:
         self._cpu.ah = 0x86
@@ -426,7 +533,7 @@ class Bios:
         cpu.dl = self.disk.boot_drive
 
     def _program_outside_dos(self) -> None:
-        vector = "INT 20h" if self._cpu.ah == 0 else "INT 21h"
+        vector = f"INT {self._vector:02X}h"
         raise GuestFault(f"{vector}: a boot sector has no DOS; run programs as .COM files")
 
     # --- keyboard: INT 09h, 16h -------------------------------------------------------------------
@@ -436,43 +543,76 @@ class Bios:
         pc, bus = self._pc, self._bus
         code = bus.port_in(0x60, 1)
         pc.bus.port_out(0x20, 1, 0x20)
+        flags = bus.read8(KEY_FLAGS_3)
+        before, flags = flags & (AFTER_E0 | AFTER_E1), flags & ~(AFTER_E0 | AFTER_E1)
         if code in (0xE0, 0xE1):
-            self.after_e0 = True
-            return
-        extended, self.after_e0 = self.after_e0, False
-        released, code = code & 0x80, code & 0x7F
-        flags = bus.read8(SHIFT_FLAGS)
-        bit = MODIFIER_BITS.get(code)
-        if bit is not None:
-            if extended and bit in (LEFT_SHIFT_BIT, RIGHT_SHIFT_BIT):
-                return  # fake shifts around grey keys
-            bus.write8(SHIFT_FLAGS, flags & ~bit if released else flags | bit)
-            return
-        if released:
-            return
-        lock = LOCK_BITS.get(code)
-        if lock is not None and not extended:
-            bus.write8(SHIFT_FLAGS, flags ^ lock)
-            return
-        key = scancodes.BIOS_KEYS.get(code)
-        if key is None:
-            return
-        if flags & ALT_BIT:
-            word = key.alt
-        elif flags & CTRL_BIT:
-            if extended and code == 0x46:
-                bus.write8(BREAK, 0x80)
-            word = key.ctrl
-        elif flags & (LEFT_SHIFT_BIT | RIGHT_SHIFT_BIT) or (
-            flags & 0x20 and 0x47 <= code <= 0x53 and not extended
-        ):
-            word = key.shift if not extended else key.plain
+            bus.write8(KEY_FLAGS_3, flags | (AFTER_E0 if code == 0xE0 else AFTER_E1))
+        elif before == AFTER_E1:
+            # Pause: E1 1D 45 E1 9D C5.
+            bus.write8(KEY_FLAGS_3, flags | (before if code & 0x7F == scancodes.CTRL else 0))
         else:
-            word = key.plain
-        if extended and 0x47 <= code <= 0x53:
-            word = word & 0xFF00 | 0xE0 if word & 0xFF == 0 else word
-        if word:
-            self.put_key(word)
+            bus.write8(KEY_FLAGS_3, flags)
+            self._key(code & 0x7F, pressed=code < 0x80, extended=before == AFTER_E0)
+
+    def _key(self, code: int, *, pressed: bool, extended: bool) -> None:
+        if extended and code in (scancodes.LEFT_SHIFT, scancodes.RIGHT_SHIFT):
+            return  # fake shifts around grey keys
+        bus = self._bus
+        repeats = self._note_held(code, pressed, extended)
+        flags = bus.read8(SHIFT_FLAGS)
+        modifier, lock = MODIFIER_BITS.get(code), LOCK_BITS.get(code)
+        if modifier is not None:
+            on = pressed or self._is_held(code)
+            bus.write8(SHIFT_FLAGS, flags | modifier if on else flags & ~modifier)
+        elif not pressed:
+            return
+        elif extended and code == scancodes.BREAK:
+            if flags & CTRL_BIT:
+                self._break()
+        elif lock is not None:
+            if not repeats:
+                bus.write8(SHIFT_FLAGS, flags ^ lock)
+                lamps = (flags ^ lock) >> 4 & 7
+                bus.write8(LAMPS, bus.read8(LAMPS) & ~7 | lamps)
+        elif extended and code == scancodes.PRINT and not flags & (CTRL_BIT | ALT_BIT):
+            self._interrupt_next(0x05)
+        else:
+            word = _key_word(code, flags, extended)
+            if code == scancodes.INSERT and word in (0x5200, 0x52E0) and not repeats:
+                bus.write8(SHIFT_FLAGS, flags ^ INSERT_ON)
+            if word:
+                self.put_key(word)
+
+    def _note_held(self, code: int, pressed: bool, extended: bool) -> bool:
+        """Whether a key was held already."""
+        at, bit = HELD_BITS.get((code, extended), (SHIFT_FLAGS_2, 0))
+        flags = self._bus.read8(at)
+        if bit:
+            self._bus.write8(at, flags | bit if pressed else flags & ~bit)
+        return bool(flags & bit)
+
+    def _is_held(self, code: int) -> bool:
+        """Whether the left or the right one of a key is held."""
+        places = (HELD_BITS.get((code, extended)) for extended in (False, True))
+        return any(place is not None and self._bus.read8(place[0]) & place[1] for place in places)
+
+    def _break(self) -> None:
+        """Ctrl and break: the buffer has a key that is none, and INT 1Bh hears of it."""
+        bus = self._bus
+        bus.write8(BREAK, 0x80)
+        start = bus.read16(KEY_BUFFER_START_PTR)
+        bus.write16(KEY_HEAD, start)
+        bus.write16(KEY_TAIL, start)
+        self.put_key(0)
+        self._interrupt_next(0x1B)
+
+    def _interrupt_next(self, vector: int) -> None:
+        """Have the stub's IRET go to another interrupt, whose IRET goes back to the program."""
+        cpu, bus = self._cpu, self._bus
+        flags = bus.read16((cpu.ss << 4) + (cpu.sp + 4 & 0xFFFF)) & ~(INTERRUPT | TRAP)
+        cpu.sp = cpu.sp - 6
+        for i, word in enumerate((bus.read16(4 * vector), bus.read16(4 * vector + 2), flags)):
+            bus.write16((cpu.ss << 4) + (cpu.sp + 2 * i & 0xFFFF), word)
 
     def put_key(self, word: int) -> bool:
         """A key into the buffer; False if it is full."""
@@ -507,8 +647,12 @@ class Bios:
         return None if service is None else service()
 
     def _old_key(self, word: int) -> int:
-        """What the calls for 84 keys return: grey keys have AL = 0."""
-        return word & 0xFF00 if word & 0xFF == 0xE0 and self._cpu.ah < 0x10 else word
+        """What the calls for 84 keys return: grey keys look like those of the keypad."""
+        if self._cpu.ah >= 0x10:
+            return word
+        if word >> 8 == 0xE0:
+            return OLD_KEYPAD_KEYS.get(word & 0xFF, word)
+        return word & 0xFF00 if word & 0xFF == 0xE0 else word
 
     def _read_key(self) -> bool | None:
         word = self.take_key()
@@ -528,10 +672,45 @@ class Bios:
         self._cpu.al = self._bus.read8(SHIFT_FLAGS)
 
     def _shift_flags_both(self) -> None:
-        self._cpu.ax = self._bus.read16(SHIFT_FLAGS)
+        """AH: sysreq, the locks while they are held, right and left alt and ctrl."""
+        bus, held = self._bus, self._bus.read8(SHIFT_FLAGS_2)
+        right = bus.read8(KEY_FLAGS_3) & 0x0C
+        self._cpu.ax = (held & 0x73 | right | (held & 4) << 5) << 8 | bus.read8(SHIFT_FLAGS)
+
+    def _typematic(self) -> None:
+        cpu, keyboard = self._cpu, self._pc.keyboard
+        if cpu.al == 0x00:
+            keyboard.typematic = keyboard.TYPEMATIC
+        elif cpu.al == 0x05:
+            keyboard.typematic = (cpu.bh & 3) << 5 | cpu.bl & 0x1F
+        elif cpu.al == 0x06:
+            cpu.bh, cpu.bl = keyboard.typematic >> 5, keyboard.typematic & 0x1F
+
+    def _keyboard_abilities(self) -> None:
+        self._cpu.al = KEYBOARD_CALLS
+
+    def _keyboard_id(self) -> None:
+        self._cpu.bx = KEYBOARD_ID
 
     def _push_key(self) -> None:
         self._cpu.al = 0 if self.put_key(self._cpu.cx) else 1
+
+
+def _key_word(code: int, flags: int, extended: bool) -> int:
+    """What a key types under shift states; 0 is nothing."""
+    key = (scancodes.EXTENDED_KEYS if extended else scancodes.BIOS_KEYS).get(code)
+    if key is None:
+        return 0
+    if flags & ALT_BIT:
+        return key.alt
+    if flags & CTRL_BIT:
+        return key.ctrl
+    shift = bool(flags & (LEFT_SHIFT_BIT | RIGHT_SHIFT_BIT))
+    if code in scancodes.LETTERS and flags & CAPS_ON:
+        shift = not shift
+    if code in scancodes.KEYPAD and flags & NUM_ON:
+        shift = not shift
+    return key.shift if shift else key.plain
 
 
 def _stub(vector: int, port: int) -> bytes:

@@ -4,23 +4,26 @@ Emulated: two 8259A (initialisation words, masks, priorities, specific and autom
 interrupt, IRR/ISR reads), an 8254 timer (modes 0, 2 and 3 of channel 0 interrupt; all channels
 count and latch; channel 2 gates the speaker, which is silent), an 8042 keyboard controller with a
 set 1 keyboard and typematic repeat (ports 60h, 64h, 61h), an MC146818 clock with CMOS RAM, port
-92h. Not emulated: a mouse, RTC interrupts, BCD counting, the CPU reset line (a guest that pulls it
-ends the run).
+92h. Not emulated: a mouse, RTC interrupts, setting the clock through its ports (the BIOS sets it),
+BCD counting, the CPU reset line (a guest that pulls it ends the run).
 
 Source: Intel 8259A, 8254 and 8042 data sheets, IBM AT Technical Reference.
 """
 
 from __future__ import annotations
 
+import calendar
+import time
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import ClassVar, TypeAlias
 
 from vgaemu.guest.keys import Keys
 from vgaemu.guest.x86 import scancodes
 from vgaemu.guest.x86.bus import Bus
-from vgaemu.guest.x86.clock import Clock
+from vgaemu.guest.x86.clock import VIRTUAL_EPOCH, Clock
 from vgaemu.guest.x86.cpu import GuestFault
 
 #: The timer's input, in Hz.
@@ -28,6 +31,8 @@ PIT_HZ = 1_193_182
 #: Interrupts due at most this long ago are made up for; older ones were lost with the time the
 #: guest stood still.
 LATE_NS = 250_000_000
+#: The clock knows the years 1980 to 2099: 43830 days.
+YEARS, ALL_SECONDS = range(1980, 2100), 43_830 * 86_400
 #: Later than all times.
 NEVER_NS = 1 << 62
 
@@ -148,6 +153,7 @@ class PitChannel:
     SAVED: ClassVar[Saved] = {
         "reload": (1, 0x10000), "mode": (0, 5), "start_ns": (0, NEVER_NS), "access": (1, 3),
         "latched": (-1, 0xFFFF), "read_high": (0, 1), "low": (-1, 0xFF), "running": (0, 1),
+        "status": (-1, 0xFF),
     }  # fmt: skip
 
     def __init__(self) -> None:
@@ -158,6 +164,8 @@ class PitChannel:
         self.latched: int | None = None
         self.read_high = False
         self.low: int | None = None
+        #: What a read-back latched; the next read tells it.
+        self.status: int | None = None
         #: Counts whether the counter was loaded since `mode` was set.
         self.running = True
 
@@ -195,8 +203,14 @@ class PitChannel:
             self.mode -= 4
         self.low = None
         self.read_high = False
-        self.latched = None
+        self.latched = self.status = None
         self.running = False
+
+    def latch_status(self, now_ns: int) -> None:
+        """Output line, whether the count is still to come, access and mode."""
+        if self.status is None:
+            lines = self.output(now_ns) << 7 | (not self.running) << 6
+            self.status = lines | self.access << 4 | self.mode << 1
 
     def write(self, value: int, now_ns: int) -> bool:
         """A byte of the count; True when it is complete and the counter starts anew."""
@@ -214,6 +228,9 @@ class PitChannel:
 
     def read(self, now_ns: int) -> int:
         """A byte of the count, or of what was latched."""
+        if self.status is not None:
+            status, self.status = self.status, None
+            return status
         count = self.value(now_ns) if self.latched is None else self.latched
         if self.access == 1:
             self.latched = None
@@ -275,9 +292,11 @@ class Pit:
         if number < 3:
             self.channels[number].control(value, now)
             return
-        for i, channel in enumerate(self.channels):  # read-back: latch counts
+        for i, channel in enumerate(self.channels):  # read-back
             if value >> i + 1 & 1 and not value & 0x20:
                 channel.control(0, now)
+            if value >> i + 1 & 1 and not value & 0x10:
+                channel.latch_status(now)
 
     def _read_gate(self) -> int:
         self._clock.polled()
@@ -293,14 +312,14 @@ class Pit:
 class I8042:
     """The keyboard controller, and the keyboard behind it."""
 
-    TYPEMATIC_DELAY_NS = 500_000_000
-    TYPEMATIC_PERIOD_NS = 91_700_000  # 10.9 characters a second
+    #: Repeat after half a second, 10.9 times a second: see `_delay_ns` and `_period_ns`.
+    TYPEMATIC = 0x2B
     #: The keyboard forgets what comes while its buffer is full; 16 bytes in the real one.
     BUFFER_BYTES = 256
     SAVED: ClassVar[Saved] = {
         "output": (0, 0xFF), "full": (0, 1), "command": (0, 0xFF), "config": (0, 0xFF),
         "enabled": (0, 1), "expect_keyboard": (0, 0xFF), "repeat_ns": (0, NEVER_NS),
-        "next_byte_ns": (0, NEVER_NS),
+        "next_byte_ns": (0, NEVER_NS), "typematic": (0, 0x7F), "caps": (0, 1),
     }  # fmt: skip
 
     def __init__(self, bus: Bus, pic: Pic, clock: Clock, keys: Keys) -> None:
@@ -315,6 +334,10 @@ class I8042:
         self.held: tuple[str, bytes] | None = None
         self.repeat_ns = NEVER_NS
         self.next_byte_ns = 0
+        #: Delay in bits 5 and 6, rate below, as F3h takes them.
+        self.typematic = self.TYPEMATIC
+        #: Caps lock is on, as far as the keyboard can tell.
+        self.caps = False
         bus.byte_in[0x60] = self.read_data
         bus.byte_out[0x60] = self._write_data
         bus.byte_in[0x64] = self._read_status
@@ -326,20 +349,31 @@ class I8042:
         """Take keys from the host, repeat a held one, hand the next byte to the CPU."""
         key = self._keys.get() if len(self.buffer) < self.BUFFER_BYTES - 16 else None
         while key is not None:
-            codes = scancodes.of_key(key, shift=self._keys.is_down("shift"))
+            shift, ctrl = self._keys.is_down("shift"), self._keys.is_down("ctrl")
+            codes = scancodes.of_key(key, shift=shift, ctrl=ctrl, caps=self.caps)
+            self.caps ^= key.pressed and key.name == "capslock"
             self.buffer.extend(codes)
             if key.pressed and codes:
                 self.held = (key.name, codes)
-                self.repeat_ns = now_ns + self.TYPEMATIC_DELAY_NS
+                self.repeat_ns = now_ns + self._delay_ns
             elif self.held is not None and self.held[0] == key.name:
                 self.held = None
             key = self._keys.get() if len(self.buffer) < self.BUFFER_BYTES - 16 else None
         if self.held is not None and now_ns >= self.repeat_ns:
-            self.repeat_ns = now_ns + self.TYPEMATIC_PERIOD_NS
+            self.repeat_ns = now_ns + self._period_ns
             if not self.buffer:
                 self.buffer.extend(self.held[1])
         if self.buffer and not self.full and self.enabled and now_ns >= self.next_byte_ns:
             self._deliver(self.buffer.popleft())
+
+    @property
+    def _delay_ns(self) -> int:
+        return (1 + (self.typematic >> 5)) * 250_000_000
+
+    @property
+    def _period_ns(self) -> int:
+        rate = self.typematic & 0x1F
+        return (8 + (rate & 7) << (rate >> 3)) * 4_170_000
 
     def due_ns(self, now_ns: int) -> int:
         """When `advance` has something to do next, if no key comes."""
@@ -391,6 +425,8 @@ class I8042:
             if not value & 1:
                 raise GuestFault("the guest pulled the CPU's reset line (port 64h)")
         elif self.expect_keyboard:  # the argument of EDh (lamps), F0h (set), F3h (rate)
+            if self.expect_keyboard == 0xF3:
+                self.typematic = value & 0x7F
             self.expect_keyboard = 0
             self.buffer.append(0xFA)
         else:
@@ -400,6 +436,8 @@ class I8042:
         answers = {0xEE: b"\xee", 0xF2: b"\xfa\xab\x41", 0xFF: b"\xfa\xaa"}
         if value in (0xED, 0xF0, 0xF3):
             self.expect_keyboard = value
+        elif value in (0xF6, 0xFF):
+            self.typematic = self.TYPEMATIC
         if len(self.buffer) < self.BUFFER_BYTES:
             self.buffer.extend(answers.get(value, b"\xfa"))
 
@@ -411,17 +449,19 @@ class I8042:
 class Cmos:
     """The battery-backed clock and its RAM (ports 70h, 71h)."""
 
-    SAVED: ClassVar[Saved] = {"index": (0, 0x7F)}
+    SAVED: ClassVar[Saved] = {"index": (0, 0x7F), "ahead_s": (0, ALL_SECONDS - 1)}
 
     def __init__(self, bus: Bus, clock: Clock, ram_bytes: int, *, floppy: bool = True) -> None:
         self._clock = clock
         self.index = 0
+        #: The guest has set the clock: so much ahead of `Clock.time_of_day`, around all years.
+        self.ahead_s = 0
         self.ram = bytearray(128)
         extended_kib = min((ram_bytes >> 10) - 1024, 0xFFFF)
         self.ram[0x0B] = 0x02  # 24 hours, BCD
         self.ram[0x0D] = 0x80  # the battery is fine
         self.ram[0x10] = 0x40 if floppy else 0  # a 1.44 MB drive
-        self.ram[0x14] = 0x21 if floppy else 0x20
+        self.ram[0x14] = 0x23 if floppy else 0x22  # 80x25 colour, coprocessor
         self.ram[0x15:0x17] = (640).to_bytes(2, "little")
         self.ram[0x17:0x19] = self.ram[0x30:0x32] = extended_kib.to_bytes(2, "little")
         over_16m = max(0, ram_bytes - (16 << 20)) >> 16
@@ -431,11 +471,30 @@ class Cmos:
         bus.byte_in[0x71] = self._read
         bus.byte_out[0x71] = self._write
 
+    def now(self) -> time.struct_time:
+        """Date and time as the guest has set them."""
+        return time.gmtime(VIRTUAL_EPOCH + (self._unset_s() + self.ahead_s) % ALL_SECONDS)
+
+    def set(self, year: int, month: int, day: int, hour: int, minute: int, second: int) -> bool:
+        """Set the clock; False if there is no such time."""
+        try:
+            wanted = datetime(year, month, day, hour, minute, second).timetuple()
+        except ValueError:
+            return False
+        if wanted.tm_year not in YEARS:
+            return False
+        self.ahead_s = (calendar.timegm(wanted) - VIRTUAL_EPOCH - self._unset_s()) % ALL_SECONDS
+        return True
+
+    def _unset_s(self) -> int:
+        """Seconds since 1980 as they would be."""
+        return calendar.timegm(self._clock.time_of_day()) - VIRTUAL_EPOCH
+
     def _select(self, value: int) -> None:
         self.index = value & 0x7F
 
     def _read(self) -> int:
-        now = self._clock.time_of_day()
+        now = self.now()
         fields = {
             0x00: now.tm_sec, 0x02: now.tm_min, 0x04: now.tm_hour,
             0x06: (now.tm_wday + 1) % 7 + 1, 0x07: now.tm_mday, 0x08: now.tm_mon,
@@ -450,7 +509,6 @@ class Cmos:
         return value if self.ram[0x0B] & 4 else bcd(value)
 
     def _write(self, value: int) -> None:
-        # The clock itself cannot be set: it is the host's, or virtual.
         if self.index >= 0x0E or self.index in (0x0A, 0x0B):
             self.ram[self.index] = value
 
@@ -462,6 +520,15 @@ def bcd(value: int) -> int:
     '0x59'
     """
     return value // 10 << 4 | value % 10
+
+
+def of_bcd(value: int) -> int:
+    """What two decimal digits say.
+
+    >>> of_bcd(0x59)
+    59
+    """
+    return 10 * (value >> 4) + (value & 0x0F)
 
 
 class DebugPorts:

@@ -121,6 +121,8 @@ class WallClock(Clock):
         self._speed = max(speed or 1.0, 0.01)
         self._skip = skip
         self._passed = 0
+        #: Host time of power on, in whole seconds: those of the guest's clock begin with its own.
+        self._powered_on = int(time.time())
         self._since: int | None = None
 
     def now_ns(self) -> int:
@@ -131,8 +133,9 @@ class WallClock(Clock):
         return self._passed + int((time.perf_counter_ns() - since) * self._speed)
 
     def set_ns(self, ns: int) -> None:
-        """Go on from there, at the next start."""
+        """Go on from there, at the next start; the time of day is the host's again."""
         self._passed, self._since = ns, None
+        self._powered_on = int(time.time()) - ns // 1_000_000_000
 
     def start(self) -> None:
         """Go on."""
@@ -156,8 +159,8 @@ class WallClock(Clock):
         self.wake.clear()
 
     def time_of_day(self) -> time.struct_time:
-        """The host's local time."""
-        return time.localtime()
+        """The host's local time at power on, and as much later as the guest has lived."""
+        return time.localtime(self._powered_on + self.now_ns() // 1_000_000_000)
 
 
 class GuestBeam(Beam):

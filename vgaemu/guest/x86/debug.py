@@ -26,7 +26,10 @@ TRACED = 24
 
 
 class PortTrace:
-    """A line for every port access: time in us, CS:IP where known, direction, port, value."""
+    """A line for every port access: time in us, CS:IP, direction, port, value.
+
+    CS:IP is the instruction's; under KVM, that of an OUT may be the next one's.
+    """
 
     def __init__(self, pc: Pc, path: str | Path) -> None:
         """Open the file.
@@ -57,8 +60,9 @@ class PortTrace:
     def _line(self, direction: str, port: int, size: int, value: int) -> None:
         if self._lines < MAX_TRACE_LINES:
             self._lines += 1
-            at_us = self._pc.clock.now_ns() // 1000
-            self._file.write(f"{at_us} {direction} {port:04x} {value:0{2 * size}x}\n")
+            cpu, at_us = self._pc.cpu, self._pc.clock.now_ns() // 1000
+            place = f"{cpu.cs:04x}:{cpu.get('eip'):04x}"
+            self._file.write(f"{at_us}@{place} {direction} {port:04x} {value:0{2 * size}x}\n")
             if self._lines == MAX_TRACE_LINES:
                 self._file.write(f"no more: {MAX_TRACE_LINES} lines\n")
 

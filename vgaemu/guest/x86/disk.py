@@ -2,7 +2,7 @@
 
 Emulated: floppy and hard disk images by CHS (00h-05h, 08h, 0Ch, 15h-18h) and by LBA (41h, 42h, 43h,
 44h, 48h); writes go to a copy in memory unless the image was opened for writing. Not emulated:
-formatting, other drives, change lines, timing.
+formatting, other drives, change lines, timings of a drive.
 
 Source: IBM AT BIOS reference; the EDD 1.1 specification.
 """
@@ -18,7 +18,9 @@ from vgaemu.guest.x86.rom import DISKETTE_TABLE, ROM_SEGMENT, Service
 if TYPE_CHECKING:
     from vgaemu.guest.x86.pc import Pc
 
-OK, BAD_COMMAND, NOT_FOUND, WRITE_PROTECTED, DMA_BOUNDARY, NO_DRIVE = 0, 1, 4, 3, 9, 0x80
+OK, BAD_COMMAND, NOT_FOUND, BAD_MEDIA, NO_DRIVE, WRITE_FAULT = 0, 1, 4, 0x0C, 0x80, 0xCC
+#: BIOS data area: the last call's status.
+STATUS = 0x441
 #: Floppy capacity in sectors -> drive type of INT 13h/08h.
 DRIVE_TYPES = {720: 1, 2400: 2, 1440: 3, 2880: 4, 5760: 6}
 
@@ -47,7 +49,7 @@ class DiskBios:
             0x15: self._drive_type,
             0x16: lambda: self._done(OK),
             0x17: lambda: self._done(OK),
-            0x18: lambda: self._done(OK),
+            0x18: self._set_media,
             0x41: self._extensions,
             0x42: self._read_lba,
             0x43: self._write_lba,
@@ -91,7 +93,7 @@ class DiskBios:
     def _done(self, status: int) -> None:
         self.status = status
         self._cpu.ah = status
-        self._bus.write8(0x441, status)
+        self._bus.write8(STATUS, status)
         self._pc.bios.carry(status != OK)
 
     def _last_status(self) -> None:
@@ -113,31 +115,54 @@ class DiskBios:
     def _read(self) -> None:
         cpu, place = self._cpu, self._place()
         if place is None:
-            cpu.al = 0
-            self._done(NOT_FOUND)
+            self._nothing(NOT_FOUND)
             return
         image, first, count = place
         self._store((cpu.es << 4) + cpu.bx, image.read(first, count))
-        complete = count == cpu.al
-        cpu.al = count
+        self._transferred(count)
+
+    def _nothing(self, status: int) -> None:
+        """A CHS call fails as a whole."""
+        self._cpu.al = 0
+        self._done(status)
+
+    def _transferred(self, count: int) -> None:
+        """Sectors of a CHS call that there were; those behind the disk's end are not found."""
+        complete = count == self._cpu.al
+        self._cpu.al = count
         self._done(OK if complete else NOT_FOUND)
 
     def _store(self, gpa: int, data: bytes) -> None:
         for at in range(0, len(data), SECTOR):
             self._bus.write(gpa + at, data[at : at + SECTOR])
+        self._pc.bios.worked(len(data) // SECTOR)
+
+    def _save(self, image: DiskImage, first: int, gpa: int, count: int) -> bool:
+        """Write sectors; False if the image's file cannot be written to."""
+        self._pc.bios.worked(count)
+        try:
+            image.write(first, self._bus.read(gpa, count * SECTOR))
+        except OSError:
+            return False
+        return True
 
     def _write(self) -> None:
         cpu, place = self._cpu, self._place()
         if place is None:
-            cpu.al = 0
-            self._done(NOT_FOUND)
+            self._nothing(NOT_FOUND)
             return
         image, first, count = place
-        image.write(first, self._bus.read((cpu.es << 4) + cpu.bx, count * SECTOR))
-        self._done(OK)
+        if self._save(image, first, (cpu.es << 4) + cpu.bx, count):
+            self._transferred(count)
+        else:
+            self._nothing(WRITE_FAULT)
 
     def _verify(self) -> None:
-        self._done(OK if self._place() is not None else NOT_FOUND)
+        place = self._place()
+        if place is None:
+            self._nothing(NOT_FOUND)
+        else:
+            self._transferred(place[2])
 
     def _parameters(self) -> None:
         cpu, image = self._cpu, self.image
@@ -151,6 +176,19 @@ class DiskBios:
             cpu.di = DISKETTE_TABLE
         cpu.al = 0
         self._done(OK)
+
+    def _set_media(self) -> None:
+        """INT 13h/18h: the only medium there is, is in the drive."""
+        cpu, image = self._cpu, self.image
+        assert image is not None
+        if image.is_hard_disk:
+            self._done(BAD_COMMAND)
+        elif (cpu.ch, cpu.cl) == (image.cylinders - 1, image.sectors):
+            cpu.set("es", ROM_SEGMENT)
+            cpu.di = DISKETTE_TABLE
+            self._done(OK)
+        else:
+            self._done(BAD_MEDIA)
 
     def _drive_type(self) -> None:
         cpu, image = self._cpu, self.image
@@ -190,10 +228,11 @@ class DiskBios:
 
     def _write_lba(self) -> None:
         packet = self._packet()
-        if packet is not None:
-            image, first, count, gpa = packet
-            image.write(first, self._bus.read(gpa, count * SECTOR))
-        self._done(NOT_FOUND if packet is None else OK)
+        if packet is None:
+            self._done(NOT_FOUND)
+            return
+        image, first, count, gpa = packet
+        self._done(OK if self._save(image, first, gpa, count) else WRITE_FAULT)
 
     def _lba_parameters(self) -> None:
         cpu, bus, image = self._cpu, self._bus, self.image

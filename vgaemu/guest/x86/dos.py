@@ -1,28 +1,33 @@
 """DOS: what a .COM program finds around it, INT 20h, 21h, 27h, 29h, 2Fh and 33h.
 
 Emulated: program prefix, environment, console input and output, date and time, vectors, memory
-blocks, files by handle below one folder, exit. Not emulated: FCBs, other programs (4Bh), devices
-but CON and NUL, sub-directories made or removed, a mouse (INT 33h says there is none).
+blocks, files by handle below one folder, searches, devices by name (but CON they swallow what is
+written and read nothing), exit. Not emulated: FCBs, other programs (4Bh), sub-directories made or
+removed, a mouse (INT 33h says there is none), programs that stay (31h and 27h end the run).
 
 A program sees the folder `--dos-root` as drive C: and nothing else of the host: every name is
 resolved, symbolic links included, and must end inside the folder; only ordinary files are opened.
-Without that option no file opens.
+Without that option no file opens. Files of the host with long names open by them, but are not
+listed; what a program creates has an 8.3 name.
 
 Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import stat
-from fnmatch import fnmatchcase
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
 
 from vgaemu.guest.x86.chips import Saved
 from vgaemu.guest.x86.cpu import CARRY, INTERRUPT, ZERO
-from vgaemu.guest.x86.images import ComProgram, ImageError
+from vgaemu.guest.x86.images import SECTOR, ComProgram, ImageError
 from vgaemu.guest.x86.rom import WAIT, Service
+from vgaemu.guest.x86.video import PAGE, PAGE_START
 from vgaemu.vga.codepage import to_unicode
 
 if TYPE_CHECKING:
@@ -39,12 +44,45 @@ VERSION = (5, 0)
 # Error codes of INT 21h.
 BAD_FUNCTION, NO_FILE, NO_PATH, TOO_MANY, DENIED, BAD_HANDLE = 1, 2, 3, 4, 5, 6
 NO_MEMORY, BAD_BLOCK, NO_MORE_FILES = 8, 9, 18
-CTRL_C, ESCAPE, BACKSPACE, RETURN, LINE_FEED, TAB = 3, 27, 8, 13, 10, 9
+#: What the host says -> what DOS says; all else is `DENIED`.
+HOST_ERRORS = {
+    errno.ENOENT: NO_FILE, errno.ENAMETOOLONG: NO_FILE, errno.ENOTDIR: NO_PATH,
+    errno.EMFILE: TOO_MANY, errno.ENFILE: TOO_MANY,
+}  # fmt: skip
+CTRL_C, BELL, BACKSPACE, TAB, LINE_FEED, RETURN = 3, 7, 8, 9, 10, 13
+#: Characters that only type; so many are looked at at once.
+PLAIN = re.compile(rb"[^\a\b\t\n\r]+")
+RUN = 132
 
-#: Codes above 7Fh in names, as code page 437 has them.
+#: Device names, whatever folder and suffix they come with.
+DEVICES = frozenset(
+    ["CON", "NUL", "AUX", "PRN", "CLOCK$"]
+    + [f"COM{n}" for n in range(1, 5)]
+    + [f"LPT{n}" for n in range(1, 4)]
+)
+#: What INT 21h/44h says of them: a device, and whether it is input and output, or nothing.
+DEVICE_BITS = {"CON": 0x80D3, "NUL": 0x80C4}
+#: What no 8.3 name has in it, besides control characters.
+NO_NAME = frozenset(' "*+,/:;<=>?[\\]|')
+#: 1980-01-01, the date of every file.
+FIRST_DAY = 0x0021
+#: Attributes of files and of folders.
+ARCHIVE, VOLUME_LABEL, FOLDER = 0x20, 0x08, 0x10
+#: Folders and listings of searches that are remembered, for those that are not yet at their end.
+MAX_FOLDERS, MAX_LISTINGS = 512, 16
+#: Start of a disk transfer area, DOS's own part: drive, what is searched for as an FCB has it,
+#: attributes, how far the search has come, number of the folder.
+SEARCH = struct.Struct("<B11sBHH")
+
 Handle: TypeAlias = int
-#: Name and size.
-NamedFile: TypeAlias = tuple[str, int]
+
+
+class NamedFile(NamedTuple):
+    """What a search finds."""
+
+    name: str
+    size: int
+    attributes: int
 
 
 class OpenFile(NamedTuple):
@@ -77,64 +115,71 @@ class DosFiles:
 
         Raises:
             DosError: There is no such file, or it lies elsewhere.
+            OSError: The host does not let us look.
         """
         root = self._root
         if root is None:
             raise DosError(NO_PATH)
-        if len(name) > 1 and name[1] == ":":
-            if name[0].upper() != "C":
-                raise DosError(NO_PATH)
-            name = name[2:]
-        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
-        if not parts or any("\0" in part or part == ".." for part in parts):
+        parts = [part for part in _below_drive(name).split("/") if part not in ("", ".")]
+        if not parts or any("\0" in part for part in parts):
             raise DosError(NO_PATH)
-        path = root
+        # The folders on the way, each where its links lead to.
+        way = [root]
         for i, part in enumerate(parts):
-            found = _entry(path, part)
+            if not way[-1].is_dir() or (part == ".." and len(way) == 1):
+                raise DosError(NO_PATH)
+            if part == "..":
+                way.pop()
+                continue
+            found = _entry(way[-1], part)
             last = i == len(parts) - 1
             if found is None and (must_exist or not last):
                 raise DosError(NO_FILE if last else NO_PATH)
-            path = path / (found or part.lower())
-            # A link may lead anywhere: what counts is where it ends.
-            real = Path(os.path.realpath(path))
-            if real != root and root not in real.parents:
-                raise DosError(DENIED)
-            path = real
-        return path
+            if last and not must_exist:
+                # Also what is there already must have a name that a program can make.
+                part = short_name(part).lower()
+            way.append(self._inside(way[-1] / (found or part)))
+        return way[-1]
+
+    def _inside(self, path: Path) -> Path:
+        """A link may lead anywhere: where it ends counts."""
+        real, root = Path(os.path.realpath(path)), self._root
+        if real != root and root not in real.parents:
+            raise DosError(DENIED)
+        return real
 
     def open(self, name: str, access: int, *, create: bool = False) -> OpenFile:
-        """Open an ordinary file.
+        """Open an ordinary file, or a device.
 
         Raises:
             DosError: It cannot be opened.
+            OSError: The same.
         """
+        flags = access | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+        device = device_of(name)
+        if device is not None:
+            return OpenFile(os.open(os.devnull, flags), device, access)
         path = self.resolve(name, must_exist=not create)
-        # Neither follow a link that has just appeared, nor wait for a pipe.
-        flags = access | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-        try:
-            if path.exists() and not path.is_file():
-                raise DosError(DENIED)
-            fd = os.open(path, flags | (os.O_CREAT if create else 0), 0o644)
-        except FileNotFoundError:
-            raise DosError(NO_FILE) from None
-        except OSError:
-            raise DosError(DENIED) from None
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
+        if path.exists() and not path.is_file():
             raise DosError(DENIED)
-        if create:
-            os.ftruncate(fd, 0)
+        # Neither follow a link that has just appeared, nor wait for a pipe.
+        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        fd = os.open(path, flags | (os.O_CREAT if create else 0), 0o644)
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise DosError(DENIED)
+            if create:
+                os.ftruncate(fd, 0)
+        except BaseException:
+            os.close(fd)
+            raise
         assert self._root is not None
         return OpenFile(fd, path.relative_to(self._root).as_posix(), access)
 
     def write(self, fd: int, data: bytes) -> int:
         """Write, as far as there is room."""
         data = data[: MAX_WRITTEN - self.written]
-        try:
-            count = os.write(fd, data) if data else 0
-        except OSError:
-            raise DosError(DENIED) from None
+        count = os.write(fd, data) if data else 0
         self.written += count
         return count
 
@@ -145,45 +190,134 @@ class DosFiles:
             raise DosError(BAD_FUNCTION)
         return int(os.lseek(fd, base + offset, os.SEEK_SET))
 
-    def listing(self, pattern: str) -> list[NamedFile]:
-        """Names in 8.3 that match a pattern, in the pattern's folder."""
-        folder, _, wanted = pattern.replace("\\", "/").rpartition("/")
-        if folder in ("", "C:", "c:"):
-            path = self._root
-            wanted = wanted.rpartition(":")[2]
-        else:
-            path = self.resolve(folder)
-        if path is None or not path.is_dir():
+    def folder(self, pattern: str) -> tuple[str, str]:
+        """A pattern's folder, below the program's, and what it looks for there."""
+        folder, _, wanted = _below_drive(pattern).rpartition("/")
+        if self._root is None:
             raise DosError(NO_PATH)
-        wanted = wanted.upper()
-        if wanted == "*.*":
-            wanted = "*"
+        if {*folder.split("/")} <= {"", "."}:
+            return "", wanted
+        try:
+            path = self.resolve(folder)
+        except DosError as error:
+            raise DosError(NO_PATH if error.code == NO_FILE else error.code) from None
+        if not path.is_dir():
+            raise DosError(NO_PATH)
+        return "" if path == self._root else path.relative_to(self._root).as_posix(), wanted
+
+    def listing(self, folder: str, wanted: bytes, attributes: int) -> list[NamedFile]:
+        """8.3 names in a folder, sorted.
+
+        Args:
+            folder: Below the program's, as `folder` tells it.
+            wanted: 11 characters as in an FCB, with question marks.
+            attributes: `FOLDER`: list folders, too.
+        """
+        if self._root is None or attributes & ~1 == VOLUME_LABEL:
+            return []
+        path = self._inside(self._root / folder)
         found = []
-        for entry in sorted(os.scandir(path), key=lambda entry: entry.name.upper()):
-            name = entry.name.upper()
-            if (
-                _is_short(name)
-                and entry.is_file(follow_symlinks=False)
-                and fnmatchcase(name, wanted)
-            ):
-                found.append((name, entry.stat(follow_symlinks=False).st_size))
+        if attributes & FOLDER and folder:
+            found = [NamedFile(dots, 0, FOLDER) for dots in (".", "..") if _fits(dots, wanted)]
+        with os.scandir(path) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name.upper()):
+                name = entry.name.upper()
+                if not _is_short(name) or device_of(name) or not _fits(name, wanted):
+                    continue
+                if entry.is_file(follow_symlinks=False):
+                    size = entry.stat(follow_symlinks=False).st_size
+                    found.append(NamedFile(name, size, ARCHIVE))
+                elif attributes & FOLDER and entry.is_dir(follow_symlinks=False):
+                    found.append(NamedFile(name, 0, FOLDER))
         return found
 
 
+def _below_drive(name: str) -> str:
+    """A name with slashes and without its drive, which must be C:."""
+    if len(name) > 1 and name[1] == ":":
+        if name[0].upper() != "C":
+            raise DosError(NO_PATH)
+        name = name[2:]
+    return name.replace("\\", "/")
+
+
+def device_of(name: str) -> str | None:
+    r"""The device that a name means, or None.
+
+    >>> device_of(r"C:\SUB\con.txt"), device_of("console")
+    ('CON', None)
+    """
+    last = name.replace("\\", "/").rpartition("/")[2].rpartition(":")[2]
+    stem = last.partition(".")[0].rstrip().upper()
+    return stem if stem in DEVICES else None
+
+
 def _entry(folder: Path, name: str) -> str | None:
-    """The host's spelling of a name; DOS has no case."""
-    if (folder / name).exists():
-        return name
+    """The host's spelling of a name; DOS has no case, and what is too long is cut off."""
     try:
-        names = os.listdir(folder)
-    except OSError:
-        return None
-    return next((entry for entry in sorted(names) if entry.upper() == name.upper()), None)
+        if (folder / name).exists():
+            return name
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+    names = sorted(os.listdir(folder))
+    for wanted in (name.upper(), _cut_off(name).upper()):
+        found = next((entry for entry in names if entry.upper() == wanted), None)
+        if found is not None:
+            return found
+    return None
 
 
-def _is_short(name: str) -> bool:
+def _cut_off(name: str) -> str:
+    stem, dot, suffix = name.partition(".")
+    return stem[:8] + (dot + suffix[:3] if suffix else "")
+
+
+def short_name(name: str) -> str:
+    """A name as a file's that is made: what is more than 8.3 is cut off.
+
+    Raises:
+        DosError: It is no name.
+
+    >>> short_name("longfilename.text")
+    'longfile.tex'
+    """
+    short = _cut_off(name)
+    if not _is_short(short, ascii_only=False):
+        raise DosError(NO_PATH)
+    return short
+
+
+def _is_short(name: str, *, ascii_only: bool = True) -> bool:
     stem, _, suffix = name.partition(".")
-    return 0 < len(stem) <= 8 and len(suffix) <= 3 and "." not in suffix and name.isascii()
+    return (
+        0 < len(stem) <= 8
+        and len(suffix) <= 3
+        and "." not in suffix
+        and NO_NAME.isdisjoint(name)
+        and all(letter >= " " for letter in name)
+        and (not ascii_only or name.isascii())
+    )
+
+
+def fcb_name(name: str) -> bytes:
+    """A name or pattern as 11 characters; a star is question marks up to the end.
+
+    >>> fcb_name("R*.*"), fcb_name("*."), fcb_name("..")
+    (b'R??????????', b'????????   ', b'..         ')
+    """
+    if name in (".", ".."):
+        return name.ljust(11).encode("ascii")
+    stem, _, suffix = name.upper().partition(".")
+    parts = []
+    for part, width in ((stem, 8), (suffix, 3)):
+        before, star, _ = part.partition("*")
+        parts.append(before[:width].ljust(width, "?" if star else " "))
+    return "".join(parts).encode("cp437", "replace")
+
+
+def _fits(name: str, wanted: bytes) -> bool:
+    return all(b in (a, ord("?")) for a, b in zip(fcb_name(name), wanted, strict=True))
 
 
 class Dos:
@@ -203,7 +337,9 @@ class Dos:
         self.dta = (PREFIX << 4) + 0x80
         self.pending_scancode: int | None = None
         self.line = bytearray()
-        self.found: list[NamedFile] = []
+        #: Folders of searches, by the number that their transfer areas have; the latest is last.
+        self.folders: dict[int, str] = {}
+        self._listings: dict[tuple[str, bytes, int], list[NamedFile]] = {}
         #: Memory blocks: first paragraph -> paragraphs.
         self.blocks = {PREFIX: TOP - PREFIX}
         pc.bios.services |= {
@@ -231,11 +367,12 @@ class Dos:
             0x1A: self._set_dta,
             0x25: self._set_vector,
             0x2A: self._get_date,
-            0x2B: lambda: self._set_al(0xFF),
+            0x2B: self._set_date,
             0x2C: self._get_time,
-            0x2D: lambda: self._set_al(0xFF),
+            0x2D: self._set_time,
             0x2F: self._get_dta,
             0x30: self._version,
+            0x31: self._exit,
             0x33: self._break_check,
             0x35: self._get_vector,
             0x36: self._free_space,
@@ -314,7 +451,9 @@ class Dos:
             return call()
         except DosError as error:
             self._fail(error.code)
-            return None
+        except OSError as error:
+            self._fail(HOST_ERRORS.get(error.errno or 0, DENIED))
+        return None
 
     def _fail(self, code: int) -> None:
         self._cpu.ax = code
@@ -343,6 +482,8 @@ class Dos:
 
     def _name(self, gpa: int) -> str:
         raw = self._bus.read(gpa, 128).partition(b"\0")[0]
+        if raw and min(raw) < 0x20:
+            raise DosError(NO_PATH)
         return to_unicode(raw)
 
     # --- console ------------------------------------------------------------------------------
@@ -360,19 +501,56 @@ class Dos:
         for code in data:
             self._type(code)
 
+    def _type_some(self, data: bytes) -> int:
+        """Type the first character, or in text the plain ones up to the row's end; how many."""
+        bios, bus, video = self._pc.bios, self._bus, self._pc.bios.video
+        plain = PLAIN.match(data)
+        if plain is not None and video.is_text:
+            page = bus.read8(PAGE)
+            row, column = video.cursor(page)
+            # The last column is left to `_type`: behind it the cursor goes on in the next row.
+            count = min(plain.end(), video.columns - 1 - column)
+            if count > 1 and row < video.rows:
+                base = 0xB0000 if video.mode == 7 else 0xB8000
+                at = base + bus.read16(PAGE_START) + 2 * (row * video.columns + column)
+                cells = bytearray(bus.vga.load(at, 2 * count))
+                cells[::2] = data[:count]
+                bus.vga.store(at, cells)
+                video.move_cursor(page, row, column + count)
+                bios.worked(count)
+                return count
+        self._type(data[0])
+        bios.worked(1)
+        return 1
+
+    def _type_memory(self, at: int, count: int, end: bytes | None = None) -> bool | None:
+        """Type memory, at most up to a character, from where the call in hand had come to.
+
+        Returns:
+            `WAIT`, if there is more for the next slice.
+        """
+        bios = self._pc.bios
+        done = bios.done
+        while done < count:
+            if bios.used_up:
+                return bios.go_on_from(done)
+            data = self._bus.read(at + done, min(count - done, RUN))
+            if end is not None:
+                data = data.partition(end)[0]
+                if not data:
+                    break
+            done += self._type_some(data)
+        return None
+
     def _write_character(self) -> None:
         self._type(self._cpu.dl)
         self._cpu.al = self._cpu.dl
 
-    def _write_string(self) -> None:
-        at = self._at_ds_dx()
-        for _ in range(0x10000):
-            code = self._bus.read8(at)
-            if code == ord("$"):
-                break
-            self._type(code)
-            at += 1
+    def _write_string(self) -> bool | None:
+        if self._type_memory(self._at_ds_dx(), 0x10000, b"$") is WAIT:
+            return WAIT
         self._cpu.al = ord("$")
+        return None
 
     def _next_key(self) -> int | None:
         """The next character: for keys without one, 0 and then the scancode."""
@@ -382,6 +560,8 @@ class Dos:
         word = self._pc.bios.take_key()
         if word is None:
             return None
+        if word == 0:  # break
+            return CTRL_C
         if word & 0xFF in (0, 0xE0) and word >> 8:
             self.pending_scancode = word >> 8
             return 0
@@ -468,13 +648,21 @@ class Dos:
         cpu.set("es", self._bus.read16(at + 2))
 
     def _get_date(self) -> None:
-        cpu, now = self._cpu, self._pc.clock.time_of_day()
+        cpu, now = self._cpu, self._pc.cmos.now()
         cpu.cx, cpu.dh, cpu.dl = now.tm_year, now.tm_mon, now.tm_mday
         cpu.al = (now.tm_wday + 1) % 7
 
+    def _set_date(self) -> None:
+        cpu, cmos = self._cpu, self._pc.cmos
+        cpu.al = 0 if cmos.set(cpu.cx, cpu.dh, cpu.dl, *cmos.now()[3:6]) else 0xFF
+
+    def _set_time(self) -> None:
+        cpu, cmos = self._cpu, self._pc.cmos
+        cpu.al = 0 if cmos.set(*cmos.now()[:3], cpu.ch, cpu.cl, cpu.dh) else 0xFF
+
     def _get_time(self) -> None:
         self._pc.clock.polled()
-        cpu, now = self._cpu, self._pc.clock.time_of_day()
+        cpu, now = self._cpu, self._pc.cmos.now()
         cpu.ch, cpu.cl, cpu.dh = now.tm_hour, now.tm_min, now.tm_sec
         cpu.dl = self._pc.clock.now_ns() // 10_000_000 % 100
 
@@ -551,11 +739,18 @@ class Dos:
                 return handle
         raise DosError(TOO_MANY)
 
-    def _fd(self) -> int:
+    def _file(self) -> OpenFile:
         file = self.handles.get(self._cpu.bx)
         if file is None:
             raise DosError(BAD_HANDLE)
-        return file.fd
+        return file
+
+    def _device(self) -> str | None:
+        """What the handle in BX is, if it is no file."""
+        if self._cpu.bx < CONSOLE_HANDLES:
+            return "CON"
+        name = self._file().name
+        return name if name in DEVICES else None
 
     def _create(self) -> None:
         handle = self._new_handle()
@@ -567,28 +762,22 @@ class Dos:
         flags = {0: os.O_RDONLY, 1: os.O_WRONLY, 2: os.O_RDWR}.get(self._cpu.al & 7)
         if flags is None:
             raise DosError(12)
-        name = self._name(self._at_ds_dx())
-        if name.upper() in ("CON", "NUL"):
-            self._set_ax(1)
-            return
-        self.handles[handle] = self.files.open(name, flags)
+        self.handles[handle] = self.files.open(self._name(self._at_ds_dx()), flags)
         self._set_ax(handle)
 
     def _close(self) -> None:
         if self._cpu.bx >= CONSOLE_HANDLES:
-            os.close(self._fd())
+            os.close(self._file().fd)
             del self.handles[self._cpu.bx]
         self._worked()
 
     def _read(self) -> bool | None:
         cpu, at = self._cpu, self._at_ds_dx()
-        if cpu.bx < CONSOLE_HANDLES:
+        if self._device() == "CON":
             return self._read_console(at, cpu.cx)
-        try:
-            data = os.read(self._fd(), cpu.cx)
-        except OSError:
-            raise DosError(DENIED) from None
+        data = os.read(self._file().fd, cpu.cx)
         self._bus.write(at, data)
+        self._pc.bios.worked(len(data) // SECTOR)
         self._set_ax(len(data))
         return None
 
@@ -609,22 +798,22 @@ class Dos:
                 self._type(code)
         return WAIT
 
-    def _write(self) -> None:
-        cpu, at = self._cpu, self._at_ds_dx()
-        data = self._bus.read(at, cpu.cx)
-        if cpu.bx < CONSOLE_HANDLES:
-            self._type_all(data)
-            self._set_ax(len(data))
-            return
-        fd = self._fd()
-        if not data:  # writing nothing cuts the file off
-            try:
-                os.ftruncate(fd, os.lseek(fd, 0, os.SEEK_CUR))
-            except OSError:
-                raise DosError(DENIED) from None
+    def _write(self) -> bool | None:
+        cpu, at, device = self._cpu, self._at_ds_dx(), self._device()
+        if device is not None:
+            if device == "CON" and self._type_memory(at, cpu.cx) is WAIT:
+                return WAIT
+            self._set_ax(cpu.cx)
+            return None
+        fd = self._file().fd
+        if not cpu.cx:  # writing nothing cuts the file off
+            os.ftruncate(fd, os.lseek(fd, 0, os.SEEK_CUR))
             self._set_ax(0)
-            return
+            return None
+        data = self._bus.read(at, cpu.cx)
+        self._pc.bios.worked(len(data) // SECTOR)
         self._set_ax(self.files.write(fd, data))
+        return None
 
     def _seek(self) -> None:
         cpu = self._cpu
@@ -633,7 +822,7 @@ class Dos:
         offset = cpu.cx << 16 | cpu.dx
         if cpu.al:
             offset -= (offset & 0x8000_0000) << 1
-        place = self.files.seek(self._fd(), offset, cpu.al)
+        place = self.files.seek(self._file().fd, offset, cpu.al)
         cpu.dx = place >> 16
         self._set_ax(place & 0xFFFF)
 
@@ -648,32 +837,58 @@ class Dos:
         cpu = self._cpu
         if cpu.al != 0:
             raise DosError(BAD_FUNCTION)
-        if cpu.bx >= CONSOLE_HANDLES:
-            self._fd()
-            cpu.dx = 0x0002
-        else:
-            cpu.dx = 0x80D3
+        device = self._device()
+        cpu.dx = 0x0002 if device is None else DEVICE_BITS.get(device, 0x80C0)
         self._worked()
 
     def _find_first(self) -> None:
-        self.found = self.files.listing(self._name(self._at_ds_dx()))
-        if not self.found:
-            raise DosError(NO_FILE)
-        self._find_next()
+        folder, wanted = self.files.folder(self._name(self._at_ds_dx()))
+        numbers = (n for n, known in self.folders.items() if known == folder)
+        number = next(numbers, None)
+        if number is None:
+            number = next(n for n in range(MAX_FOLDERS + 1) if n not in self.folders)
+        attributes = self._cpu.cl
+        self._listings.pop((folder, fcb_name(wanted), attributes), None)
+        self._find(SEARCH.pack(3, fcb_name(wanted), attributes, 0, number), folder)
 
     def _find_next(self) -> None:
-        if not self.found:
+        search = self._bus.read(self.dta, SEARCH.size)
+        folder = self.folders.get(SEARCH.unpack(search)[-1])
+        if folder is None:
             raise DosError(NO_MORE_FILES)
-        name, size = self.found.pop(0)
+        self._find(search, folder)
+
+    def _find(self, search: bytes, folder: str) -> None:
+        """What a search finds next, into the transfer area, where the search itself lies, too."""
+        drive, wanted, attributes, place, number = SEARCH.unpack(search)
+        self.folders.pop(number, None)
+        self.folders[number] = folder
+        if len(self.folders) > MAX_FOLDERS:
+            del self.folders[next(iter(self.folders))]
+        found = self._listing(folder, wanted, attributes)
+        if place >= len(found):
+            raise DosError(NO_MORE_FILES)
+        file = found[place]
         entry = bytearray(43)
-        entry[0x15] = 0x20
-        entry[0x1A:0x1E] = min(size, 0xFFFFFFFF).to_bytes(4, "little")
-        entry[0x1E : 0x1E + len(name)] = name.encode("ascii")
-        self._bus.write(self.dta, bytes(entry))
+        SEARCH.pack_into(entry, 0, drive, wanted, attributes, place + 1, number)
+        entry[0x15] = file.attributes
+        entry[0x18:0x1A] = FIRST_DAY.to_bytes(2, "little")
+        entry[0x1A:0x1E] = min(file.size, 0xFFFFFFFF).to_bytes(4, "little")
+        entry[0x1E : 0x1E + len(file.name)] = file.name.encode("ascii")
+        self._bus.write(self.dta, entry)
         self._set_ax(0)
+
+    def _listing(self, folder: str, wanted: bytes, attributes: int) -> list[NamedFile]:
+        key = folder, wanted, attributes
+        if key not in self._listings:
+            self._listings[key] = self.files.listing(*key)
+            self._pc.bios.worked(1 + len(self._listings[key]))
+            if len(self._listings) > MAX_LISTINGS:
+                del self._listings[next(iter(self._listings))]
+        return self._listings[key]
 
     def _file_time(self) -> None:
         if self._cpu.al == 0:
-            self._fd()
-            self._cpu.cx, self._cpu.dx = 0, 0x21  # 1980-01-01
+            self._device()
+            self._cpu.cx, self._cpu.dx = 0, FIRST_DAY
         self._worked()

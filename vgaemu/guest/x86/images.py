@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 
 from vgaemu.guest.workload import WorkloadError
@@ -36,7 +37,7 @@ class ImageError(WorkloadError):
 
 def is_image(name: object) -> bool:
     """Whether a name is a file of machine code, by its suffix."""
-    return isinstance(name, str) and Path(name).suffix.lower() in SUFFIXES
+    return isinstance(name, str | PathLike) and Path(name).suffix.lower() in SUFFIXES
 
 
 @dataclass
@@ -72,9 +73,14 @@ class DiskImage:
         return data.ljust(count * SECTOR, b"\0")
 
     def write(self, first: int, data: bytes) -> None:
-        """Write sectors: to the copy in memory, and to the file if it was opened for that."""
+        """Write sectors: to the copy in memory, and to the file if it was opened for that.
+
+        Raises:
+            OSError: The file cannot be written to; the copy is as it was.
+        """
         at = first * SECTOR
         if self.writable:
+            self._write_file(at, data)
             self._digest = None
         else:
             self.digest()
@@ -84,13 +90,14 @@ class DiskImage:
         if len(self.data) < at + len(data):
             self.data.extend(bytes(at + len(data) - len(self.data)))
         self.data[at : at + len(data)] = data
-        if self.writable:
-            with self.path.open("r+b") as file:
-                file.seek(0, 2)
-                if file.tell() < at:
-                    file.truncate(at)
-                file.seek(at)
-                file.write(data)
+
+    def _write_file(self, at: int, data: bytes) -> None:
+        with self.path.open("r+b") as file:
+            file.seek(0, 2)
+            if file.tell() < at:
+                file.truncate(at)
+            file.seek(at)
+            file.write(data)
 
     def undo_writes(self) -> None:
         """Make the copy what the file is."""
@@ -138,11 +145,12 @@ def load_image(
         raise ImageError(f"{name}: {error.strerror}; name a disk image or a .com program") from None
     if not data:
         raise ImageError(f"{name}: the file is empty; name a disk image or a .com program")
-    if path.suffix.lower() == ".exe" or (path.suffix.lower() == ".com" and data[:2] == b"MZ"):
+    suffix = path.suffix.lower()
+    if suffix == ".exe" or (suffix == ".com" and data[:2] in (b"MZ", b"ZM")):
         raise ImageError(
             f"{name}: .EXE programs are not supported; .COM programs and disk images are"
         )
-    if path.suffix.lower() == ".com":
+    if suffix == ".com":
         if len(data) > MAX_COM:
             raise ImageError(
                 f"{name}: {len(data)} bytes; a .COM program has at most {MAX_COM}: one segment"

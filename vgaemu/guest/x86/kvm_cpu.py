@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from vgaemu.guest.x86.bus import ROM_END, ROM_START, VGA_END, VGA_START, Bus
 from vgaemu.guest.x86.chips import Pic
 from vgaemu.guest.x86.clock import Clock
-from vgaemu.guest.x86.cpu import SEGMENTS, Array, Cpu, CpuError, GuestFault
+from vgaemu.guest.x86.cpu import PROTECTED, SEGMENTS, Array, Cpu, CpuError, GuestFault
 from vgaemu.guest.x86.kvm_iret import return_from_interrupt
 from vgaemu.guest.x86.kvm_state import VcpuState
 from vgaemu.memslot import kvm_ioctl as kvm
@@ -48,6 +48,8 @@ _REGS = {
 _SEGMENTS = {name: i for i, name in enumerate(("cs", "ds", "es", "fs", "gs", "ss"))}
 _SEGMENT = struct.Struct("<QIH10B")
 _CR0 = 224
+#: Vector of the exception.
+UNKNOWN_OPCODE = 6
 #: Entries of the coalesced MMIO ring: u64 address; u32 length, pio; 8 bytes.
 _RING_ENTRY = struct.Struct("<QII8s")
 _RING_ENTRIES = (PAGE_SIZE - 8) // _RING_ENTRY.size
@@ -257,10 +259,24 @@ class KvmCpu(Cpu):
         if reason == kvm.KVM_EXIT_SHUTDOWN:
             raise GuestFault(f"triple fault {where}")
         if reason == kvm.KVM_EXIT_INTERNAL_ERROR:
-            if return_from_interrupt(run, self.bus):
+            if return_from_interrupt(run, self.bus) or self._unknown_opcode():
                 return False
             raise GuestFault(f"KVM cannot execute the instruction {where}")
         raise GuestFault(f"KVM exit {reason} {where}")
+
+    def _unknown_opcode(self) -> bool:
+        """On at the handler of vector 6, if a guest in real mode has one of its own."""
+        # Where the kernel emulates real mode, it fails at valid instructions, too, and does not
+        # tell them from unknown ones. A guest that hooked the vector tries what the CPU can do, and
+        # is told that it cannot; for all others an end that says where is better than a guess.
+        # Setting registers drops the exception that the kernel may have made of it already.
+        bus = self.bus
+        offset, segment = bus.read16(4 * UNKNOWN_OPCODE), bus.read16(4 * UNKNOWN_OPCODE + 2)
+        handler = (segment << 4) + offset
+        if self.get("cr0") & PROTECTED or not handler or not bus.is_ram(handler):
+            return False
+        self.real_mode_interrupt(UNKNOWN_OPCODE)
+        return True
 
     def _port_exit(self) -> None:
         run, bus = self._run, self.bus

@@ -215,6 +215,11 @@ class Pc:
 
     # --- running --------------------------------------------------------------------------------
 
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody asked for the end of the run, or the PC is closed."""
+        return self._stopped
+
     def wake_at(self, ns: int) -> None:
         """A service waits for a time: wake its HLT then, interrupt or not."""
         self.wake_ns = min(self.wake_ns, ns)

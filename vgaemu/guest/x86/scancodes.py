@@ -23,6 +23,9 @@ class BiosKey(NamedTuple):
 
 LEFT_SHIFT, RIGHT_SHIFT, CTRL, ALT = 0x2A, 0x36, 0x1D, 0x38
 CAPS_LOCK, NUM_LOCK, SCROLL_LOCK = 0x3A, 0x45, 0x46
+#: With the prefix E0h: print screen, and break, which is pause with ctrl.
+PRINT, BREAK, INSERT = 0x37, 0x46, 0x52
+KEYPAD = range(0x47, 0x54)
 
 #: Keys that type: first scancode of each row, unshifted and shifted characters.
 _ROWS = (
@@ -43,13 +46,31 @@ _NAMED = {
 } | {f"f{n}": 0x3A + n for n in range(1, 11)} | {"f11": 0x57, "f12": 0x58}  # fmt: skip
 _EXTENDED = {
     "home": 0x47, "up": 0x48, "pageup": 0x49, "left": 0x4B, "right": 0x4D, "end": 0x4F,
-    "down": 0x50, "pagedown": 0x51, "insert": 0x52, "delete": 0x53, "menu": 0x5D, "print": 0x37,
+    "down": 0x50, "pagedown": 0x51, "insert": INSERT, "delete": 0x53, "menu": 0x5D, "print": PRINT,
 }  # fmt: skip
-_PAUSE = bytes.fromhex("E1 1D 45 E1 9D C5")
+#: Grey keys -> alone or with shift, with ctrl, with alt.
+_GREY = {
+    0x47: (0x47E0, 0x77E0, 0x9700), 0x48: (0x48E0, 0x8DE0, 0x9800), 0x49: (0x49E0, 0x84E0, 0x9900),
+    0x4B: (0x4BE0, 0x73E0, 0x9B00), 0x4D: (0x4DE0, 0x74E0, 0x9D00), 0x4F: (0x4FE0, 0x75E0, 0x9F00),
+    0x50: (0x50E0, 0x91E0, 0xA000), 0x51: (0x51E0, 0x76E0, 0xA100), 0x52: (0x52E0, 0x92E0, 0xA200),
+    0x53: (0x53E0, 0x93E0, 0xA300),
+    # Slash and enter of the keypad; print screen alone is no key but INT 05h.
+    0x35: (0xE02F, 0x9500, 0xA400), 0x1C: (0xE00D, 0xE00A, 0xA600), PRINT: (0, 0x7200, 0),
+}  # fmt: skip
+#: Keys of the keypad with ctrl, and those that type the same with and without num lock.
+_KEYPAD_CTRL = {
+    0x47: 0x7700, 0x48: 0x8D00, 0x49: 0x8400, 0x4A: 0x8E00, 0x4B: 0x7300, 0x4C: 0x8F00,
+    0x4D: 0x7400, 0x4E: 0x9000, 0x4F: 0x7500, 0x50: 0x9100, 0x51: 0x7600, 0x52: 0x9200,
+    0x53: 0x9300,
+}  # fmt: skip
+_PAUSE, _BREAK = bytes.fromhex("E1 1D 45 E1 9D C5"), bytes((0xE0, BREAK, 0xE0, BREAK | 0x80))
 
 #: Character -> scancode, needs shift?
 CHARACTERS: dict[str, tuple[int, bool]] = {" ": (0x39, False)}
 BIOS_KEYS: dict[int, BiosKey] = {}
+#: Those with the prefix E0h.
+EXTENDED_KEYS = {code: BiosKey(key, key, ctrl, alt) for code, (key, ctrl, alt) in _GREY.items()}
+LETTERS: set[int] = set()
 
 
 def _fill_tables() -> None:
@@ -63,6 +84,8 @@ def _fill_tables() -> None:
             if low.isdigit() or low in "-=":
                 alt = _ALT_DIGITS + i << 8
             BIOS_KEYS[code] = BiosKey(code << 8 | ord(low), code << 8 | ord(high), ctrl, alt)
+            if low.isalpha():
+                LETTERS.add(code)
     BIOS_KEYS[0x01] = BiosKey(0x011B, 0x011B, 0x011B, 0x0100)
     BIOS_KEYS[0x0E] = BiosKey(0x0E08, 0x0E08, 0x0E7F, 0x0E00)
     BIOS_KEYS[0x0F] = BiosKey(0x0F09, 0x0F00, 0x9400, 0xA500)
@@ -73,24 +96,27 @@ def _fill_tables() -> None:
         BIOS_KEYS[code] = BiosKey(code << 8, 0x54 + n << 8, 0x5E + n << 8, 0x68 + n << 8)
     BIOS_KEYS[0x57] = BiosKey(0x8500, 0x8700, 0x8900, 0x8B00)
     BIOS_KEYS[0x58] = BiosKey(0x8600, 0x8800, 0x8A00, 0x8C00)
-    keypad = zip(range(0x47, 0x54), "789-456+1230.", strict=True)
-    control = {0x47: 0x7700, 0x49: 0x8400, 0x4B: 0x7300, 0x4D: 0x7400, 0x4F: 0x7500, 0x51: 0x7600}
-    for code, digit in keypad:
-        typed = code << 8 | ord(digit)
-        plain_key = typed if digit in "-+" else code << 8
-        BIOS_KEYS[code] = BiosKey(plain_key, typed, control.get(code, 0), 0)
+    for code, sign in zip(KEYPAD, "789-456+1230.", strict=True):
+        typed, key = code << 8 | ord(sign), code << 8
+        if sign in "-+":
+            BIOS_KEYS[code] = BiosKey(typed, typed, _KEYPAD_CTRL[code], key)
+        else:
+            BIOS_KEYS[code] = BiosKey(key, typed, _KEYPAD_CTRL[code], 0)
     BIOS_KEYS[0x37] = BiosKey(0x372A, 0x372A, 0x9600, 0x3700)
 
 
 _fill_tables()
 
 
-def of_key(key: Key, *, shift: bool) -> bytes:
+def of_key(key: Key, *, shift: bool, ctrl: bool = False, caps: bool = False) -> bytes:
     """Set 1 bytes of a host key going down or up.
 
     Args:
         key: The key.
         shift: Whether the host's shift is down: a capital that comes without it brings its own.
+        ctrl: Whether the host's ctrl is down.
+        caps: Whether caps lock is on: then a capital that comes without shift is the bare key. So
+            the window's keys, which caps lock of the host has made capitals, are not turned twice.
     """
     release = 0 if key.pressed else 0x80
     if key.name in _NAMED:
@@ -98,14 +124,13 @@ def of_key(key: Key, *, shift: bool) -> bytes:
     if key.name in _EXTENDED:
         return bytes((0xE0, _EXTENDED[key.name] | release))
     if key.name == "pause":
-        return _PAUSE if key.pressed else b""
+        return (_BREAK if ctrl else _PAUSE) if key.pressed else b""
     name = {"colon": ":", "plus": "+"}.get(key.name, key.name)
     if name not in CHARACTERS:
         return b""
     code, shifted = CHARACTERS[name]
-    if shifted and not shift:
-        around = (
-            bytes((LEFT_SHIFT, code)) if key.pressed else bytes((code | 0x80, LEFT_SHIFT | 0x80))
-        )
-        return around
+    if shifted and not shift and not (caps and code in LETTERS):
+        if key.pressed:
+            return bytes((LEFT_SHIFT, code))
+        return bytes((code | 0x80, LEFT_SHIFT | 0x80))
     return bytes((code | release,))

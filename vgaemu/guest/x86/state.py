@@ -24,9 +24,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from vgaemu.display.report import Key
+from vgaemu.guest.x86.bios import CALL_REGISTERS, MAX_UNFINISHED
 from vgaemu.guest.x86.chips import NEVER_NS
 from vgaemu.guest.x86.cpu import CPU_ARRAYS, Array
-from vgaemu.guest.x86.dos import CONSOLE_HANDLES, MAX_HANDLES, MAX_WRITTEN, DosError, OpenFile
+from vgaemu.guest.x86.dos import (
+    CONSOLE_HANDLES,
+    MAX_FOLDERS,
+    MAX_HANDLES,
+    MAX_WRITTEN,
+    DosError,
+    OpenFile,
+)
 from vgaemu.guest.x86.images import SECTOR, DiskImage
 from vgaemu.guest.x86.rom import ROM_BASE, STUBS
 from vgaemu.guest.x86.vbe import VBE_MODES
@@ -38,8 +46,8 @@ if TYPE_CHECKING:
 
 #: Bytes of texts and queues: more is no state of ours.
 MAX_BYTES = 1 << 16
-#: A DOS name, as 8.3; what can be typed into the longest line that a program asks for.
-SHORT_NAME, MAX_LINE = 12, 254
+#: What can be typed into the longest line that a program asks for.
+MAX_LINE = 254
 #: Which file, under which firmware.
 IDENTITY = ("pc.name", "pc.sha256", "pc.firmware")
 #: Parts that are large, or take long, and outlive the CPU and a program's files.
@@ -284,24 +292,30 @@ def _are_files(files: Any) -> bool:
     )
 
 
-def _found(pc: Pc) -> list[list[object]]:
+def _put_folders(pc: Pc, folders: list[list[Any]]) -> None:
     assert pc.dos is not None
-    return [[name, size] for name, size in pc.dos.found]
+    pc.dos.folders = {int(number): str(folder) for number, folder in folders}
 
 
-def _put_found(pc: Pc, found: list[list[Any]]) -> None:
-    assert pc.dos is not None
-    pc.dos.found = [(str(name), int(size)) for name, size in found]
+def _are_folders(folders: Any) -> bool:
+    return len(folders) <= MAX_FOLDERS and all(
+        isinstance(number, int)
+        and 0 <= number <= MAX_FOLDERS
+        and isinstance(folder, str)
+        and "\0" not in folder
+        for number, folder in folders
+    )
 
 
-def _are_found(found: Any) -> bool:
-    return all(
-        isinstance(name, str)
-        and name.isascii()
-        and len(name) <= SHORT_NAME
-        and isinstance(size, int)
-        and size >= 0
-        for name, size in found
+def _put_unfinished(pc: Pc, calls: list[list[Any]]) -> None:
+    pc.bios.unfinished = {tuple(call): done for call, done in calls}
+
+
+def _are_unfinished(calls: Any) -> bool:
+    return len(calls) <= MAX_UNFINISHED and all(
+        len(call) == 1 + len(CALL_REGISTERS)
+        and all(isinstance(number, int) and 0 <= number < 1 << 32 for number in (*call, done))
+        for call, done in calls
     )
 
 
@@ -372,6 +386,12 @@ BIOS_PARTS: dict[str, _Part] = {
     "bios.vbe": _fields(lambda pc: pc.bios.video.vbe),
     "bios.vbe_mode": _Part("i4", _vbe_mode, _put_vbe_mode, _vbe_mode_fits),
     "bios.disk": _fields(lambda pc: pc.bios.disk),
+    # Long calls that are not done: which, and how far.
+    "bios.unfinished": _text(
+        lambda pc: [[list(call), done] for call, done in pc.bios.unfinished.items()],
+        _put_unfinished,
+        _are_unfinished,
+    ),
 }
 
 FIRMWARE_PARTS: dict[str, _Part] = {
@@ -395,7 +415,12 @@ DOS_PARTS: dict[str, _Part] = {
     "dos.program": _fields(_dos),
     # Handle, name below the folder, access, position.
     "dos.files": _text(_files, _nothing, _are_files),
-    "dos.found": _text(_found, _put_found, _are_found),
+    # Number and name of the folders that were searched.
+    "dos.found": _text(
+        lambda pc: [[number, folder] for number, folder in _dos(pc).folders.items()],
+        _put_folders,
+        _are_folders,
+    ),
     # First paragraph, paragraphs.
     "dos.blocks": _Part(
         "u2",
@@ -536,7 +561,7 @@ def _reopened(pc: Pc, arrays: Mapping[str, Array], source: object) -> Iterator[d
                 # As a path of its folder: a name with a colon is no drive.
                 handles[handle] = file = pc.dos.files.open(f"C:{name}", access)
                 pc.dos.files.seek(file.fd, place, 0)
-            except DosError:
+            except (DosError, OSError):
                 raise StateError(
                     f"{source}: saved with {name!r} open, which cannot be opened now; "
                     "name its folder with --dos-root"

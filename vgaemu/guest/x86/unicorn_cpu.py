@@ -99,9 +99,7 @@ def import_unicorn() -> Any:
     try:
         import unicorn
     except ImportError:
-        raise CpuError(
-            "the CPU 'unicorn' is not installed; pip install unicorn"
-        ) from None
+        raise CpuError("the CPU 'unicorn' is not installed; pip install unicorn") from None
     return unicorn
 
 

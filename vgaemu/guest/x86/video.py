@@ -2,16 +2,18 @@
 
 Emulated: modes 0-7 and 0Dh-13h with their registers, cursor, pages, scrolling, characters and
 strings in text and graphics modes, pixels, palettes (0Bh, 10h), fonts (11h), alternate select
-(12h), combination code (1Ah), state information (1Bh), VBE 2.0 through DISPI (4Fh, `vbe`), and the
-fields of the BIOS data area that programs read. A font of the user's (`Vga.rom_font`) takes the
-place of ROM's of its height, and text modes start with it. Not emulated: light pen, save/restore of
-the video state (1Ch), 200- and 350-line text selected by INT 10h/12h/30h.
+(12h), combination code (1Ah), state information (1Bh), saving and restoring (1Ch, `video_state`),
+VBE 2.0 through DISPI (4Fh, `vbe`), and the fields of the BIOS data area that programs read. A font
+of the user's (`Vga.rom_font`) takes the place of ROM's of its height, and text modes start with it,
+in 400 lines. Not emulated: light pen, the tables of the save pointer.
 
 Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt list.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -19,7 +21,8 @@ from numpy.typing import NDArray
 
 from vgaemu.guest.x86.chips import Saved
 from vgaemu.guest.x86.rom import FONT_8_UPPER, FONTS, ROM_SEGMENT, Service
-from vgaemu.guest.x86.vbe import Vbe
+from vgaemu.guest.x86.vbe import KEEP, Vbe
+from vgaemu.guest.x86.video_state import VGA_STATES, VideoState
 from vgaemu.vga.device import Vga
 from vgaemu.vga.font import bundled_font
 from vgaemu.vga.modes import MODES, set_mode
@@ -35,6 +38,11 @@ MODE_SELECT, CGA_PALETTE, LAST_ROW, CHAR_HEIGHT = 0x465, 0x466, 0x484, 0x485
 VIDEO_CONTROL, SWITCHES, MODE_OPTIONS, DISPLAY_CODE = 0x487, 0x488, 0x489, 0x48A
 #: VGA with an analog colour display.
 VGA_COLOUR = 0x08
+#: `MODE_OPTIONS`: the VGA is there; colours become greys; mode sets leave the palette alone; 400 or
+#: 200 lines of text, else 350.
+VGA_ACTIVE, GREY, KEEP_PALETTE, LINES_400, LINES_200 = 0x41, 0x02, 0x08, 0x10, 0x80
+#: `VIDEO_CONTROL`: cursor shapes are taken as they are.
+NO_CURSOR_EMULATION = 0x01
 
 #: Mode -> glyph height, rows of text, bytes a page takes, columns.
 GEOMETRY = {
@@ -44,20 +52,33 @@ GEOMETRY = {
     0x07: (16, 25, 0x1000, 80),
     0x0D: (8, 25, 0x2000, 40), 0x0E: (8, 25, 0x4000, 80),
     0x0F: (14, 25, 0x8000, 80), 0x10: (14, 25, 0x8000, 80),
-    0x11: (16, 30, 0x0000, 80), 0x12: (16, 30, 0x0000, 80),
-    0x13: (8, 25, 0x0000, 40),
+    0x11: (16, 30, 0xA000, 80), 0x12: (16, 30, 0xA000, 80),
+    0x13: (8, 25, 0x2000, 40),
+}  # fmt: skip
+#: Text of other than 400 lines, 25 rows too: glyph height, misc output, CRTC registers. Its
+#: characters are 8 dots wide.
+TEXT_LINES = {
+    200: (8, 0x63, {0x09: 0xC7, 0x0A: 6, 0x0B: 7, 0x14: 0x08}),
+    350: (14, 0xA3, {0x09: 0x4D, 0x0A: 11, 0x0B: 12, 0x10: 0x83, 0x11: 0x05, 0x12: 0x5D,
+                     0x14: 0x0D, 0x15: 0x63, 0x16: 0xBA}),
 }  # fmt: skip
 #: CRT mode control and palette registers of the CGA, as the data area remembers them.
 MODE_SELECTS = {0: 0x2C, 1: 0x28, 2: 0x2D, 3: 0x29, 4: 0x2A, 5: 0x2E, 6: 0x1E, 7: 0x29}
-#: Supported-functions table of INT 10h/1Bh: all modes, 400-line text, both fonts' blocks, ...
-STATIC_STATE = bytes.fromhex("FF E0 0F 00 00 00 00 07 02 08 FF 0E 00 00 3F 00")
+#: Supported-functions table of INT 10h/1Bh: all modes; text of 200, 350 and 400 lines; 2 of 8 fonts
+#: at once; palettes, greys, cursors; saving, blinking, combination code; no save pointers.
+STATIC_STATE = bytes.fromhex("FF E0 0F 00 00 00 00 07 02 08 FF 0E 00 00 00 00")
 STATIC_STATE_AT = 0xE000  # in segment F000h
-#: Characters that one INT 10h/13h writes; more have scrolled away.
-MAX_STRING = 4096
-BELL, BACKSPACE, LINE_FEED, RETURN = 7, 8, 10, 13
+#: What calls do beside the call itself, in units of `Bios.worked`: a mode set, a glyph, a pixel.
+MODE_UNITS, GLYPH_UNITS, PIXEL_UNITS = 30, 6, 3
+#: What one unit is worth: lines of pixels scrolled, colours of the DAC, glyphs put into a font.
+LINES_A_UNIT, COLOURS_A_UNIT, GLYPHS_A_UNIT = 4, 16, 16
+BELL, BACKSPACE, LINE_FEED, RETURN = CONTROLS = 7, 8, 10, 13
 
 # Sequencer, graphics controller and CRTC index ports.
 SEQ, GC = 0x3C4, 0x3CE
+PLANAR_MODES = range(0x0D, 0x13)
+#: Pages of graphics modes that have more than one.
+GRAPHICS_PAGES = {0x0D: 8, 0x0E: 4, 0x0F: 2, 0x10: 2}
 
 
 def rom_font(vga: Vga, height: int) -> NDArray[np.uint8]:
@@ -66,16 +87,27 @@ def rom_font(vga: Vga, height: int) -> NDArray[np.uint8]:
     return font if font is not None and font.shape[1] == height else bundled_font(height)
 
 
+def grey(red: int, green: int, blue: int) -> tuple[int, int, int]:
+    """30 % red, 59 % green, 11 % blue.
+
+    >>> grey(63, 63, 63), grey(0, 42, 0)
+    ((63, 63, 63), (25, 25, 25))
+    """
+    return ((77 * red + 151 * green + 28 * blue + 128) >> 8,) * 3
+
+
 class VideoBios:
     """INT 10h."""
 
-    SAVED: ClassVar[Saved] = {"default_palette": (0, 1)}
+    #: Nothing: what the calls remember is in the data area.
+    SAVED: ClassVar[Saved] = {}
 
     def __init__(self, pc: Pc) -> None:
         self._pc, self._bus, self._cpu = pc, pc.bus, pc.cpu
         self._vga = pc.bus.vga
         self.vbe: Vbe = Vbe(pc, self)
-        self.default_palette = True
+        self._state = VideoState(pc, self.vbe)
+        pc.bus.write8(MODE_OPTIONS, VGA_ACTIVE | LINES_400)
         self._calls: dict[int, Service] = {
             0x00: self._set_mode,
             0x01: self._set_cursor_shape,
@@ -98,6 +130,7 @@ class VideoBios:
             0x13: self._write_string,
             0x1A: self._display_combination,
             0x1B: self._state_information,
+            0x1C: self._save_restore,
             0x4F: self.vbe.service,
         }
         self._palette_calls: dict[int, Service] = {
@@ -120,22 +153,24 @@ class VideoBios:
         }
         self._alternate_calls: dict[int, Service] = {
             0x10: self._ega_information,
-            0x30: lambda: self._accept(0x12),
+            0x30: self._select_lines,
             0x31: self._palette_loading,
-            0x32: lambda: self._accept(0x12),
-            0x33: lambda: self._accept(0x12),
-            0x34: lambda: self._accept(0x12),
+            0x32: self._access,
+            0x33: self._grey_mode,
+            0x34: self._cursor_emulation,
             0x36: self._screen_off,
         }
 
-    def service(self) -> None:
-        """INT 10h; calls there are not are ignored."""
+    def service(self) -> bool | None:
+        """INT 10h; calls there are not are ignored. `WAIT`, if one takes longer than a slice."""
         call = self._calls.get(self._cpu.ah)
-        if call is not None:
-            call()
+        return None if call is None else call()
 
     def _accept(self, al: int) -> None:
         self._cpu.al = al
+
+    def _worked(self, units: int) -> None:
+        self._pc.bios.worked(units)
 
     # --- modes ----------------------------------------------------------------------------------
 
@@ -171,20 +206,59 @@ class VideoBios:
     def set_mode(self, number: int, *, clear: bool = True) -> None:
         """Registers, palette, font, memory and data area of a mode."""
         vga = self._vga
-        palette = bytes(vga.dac.entries) if not self.default_palette else None
+        self._worked(MODE_UNITS)
+        options = self._bus.read8(MODE_OPTIONS)
+        palette = bytes(vga.dac.entries) if options & KEEP_PALETTE else None
         self.vbe.mode = None
+        self.vbe.mode_number = number | (0 if clear else KEEP)
         set_mode(vga, number, clear=clear)
         if palette is not None:
             self._write_dac(0, [tuple(palette[i : i + 3]) for i in range(0, 768, 3)])
+        elif options & GREY:
+            self._to_greys(0, 256)
         self.write_mode_fields(number, clear=clear)
+        lines = self._text_lines(number)
+        if lines in TEXT_LINES:
+            self._fewer_lines(lines)
+
+    def _text_lines(self, number: int) -> int:
+        """Lines of a mode, for text as 12h/30h chose; the user's font has its rows in 400."""
+        options = self._bus.read8(MODE_OPTIONS) & (LINES_400 | LINES_200)
+        if not MODES[number].is_text or self._vga.rom_font is not None:
+            return 400
+        if number == 7:  # never had 200
+            return 350 if options == 0 else 400
+        return {0: 350, LINES_200: 200}.get(options, 400)
+
+    def _fewer_lines(self, lines: int) -> None:
+        """Make a text mode that has just been set one of `TEXT_LINES`."""
+        height, misc, registers = TEXT_LINES[lines]
+        crtc = self._crtc
+        self._vga.outb(0x3C2, misc & ~1 | self._vga.inb(0x3CC) & 1)
+        self._set_indexed(SEQ, 1, self._get_indexed(SEQ, 1) | 1)
+        self._write_attribute(0x13, 0)
+        self._set_indexed(crtc, 0x11, 0)
+        for index, value in registers.items():
+            self._set_indexed(crtc, index, value)
+        self._set_indexed(crtc, 0x11, self._get_indexed(crtc, 0x11) | 0x80)
+        self._load_glyphs(0, 0, height, rom_font(self._vga, height).tobytes())
+        bus = self._bus
+        bus.write16(CHAR_HEIGHT, height)
+        bus.write16(CURSOR_SHAPE, (height - 2) << 8 | height - 1)
+        bus.write8(SWITCHES, 0xF8 if lines == 200 else 0xF9)
+        self._pc.bios.set_vector(0x43, FONTS[height])
+
+    def geometry(self, number: int) -> tuple[int, int, int, int]:
+        """Glyph height, rows, bytes of a page, columns."""
+        return GEOMETRY.get(number, (16, 30, 0, 80))
 
     def write_mode_fields(self, number: int, *, clear: bool) -> None:
         """The data area of a mode that has been set."""
         bus = self._bus
-        height, rows, page_bytes, columns = GEOMETRY.get(number, (16, 30, 0, 80))
+        height, rows, page_bytes, columns = self.geometry(number)
         bus.write8(MODE, number)
         bus.write16(COLUMNS, columns)
-        bus.write16(PAGE_BYTES, page_bytes or 0x10000 >> (number == 0x13) & 0xFFFF)
+        bus.write16(PAGE_BYTES, page_bytes)
         bus.write16(PAGE_START, 0)
         bus.write(CURSORS, bytes(16))
         bus.write16(CURSOR_SHAPE, 0x0607 if height == 8 else 0x0D0E)
@@ -194,9 +268,9 @@ class VideoBios:
         bus.write8(CGA_PALETTE, 0x3F if number == 6 else 0x30)
         bus.write8(LAST_ROW, rows - 1)
         bus.write16(CHAR_HEIGHT, height)
-        bus.write8(VIDEO_CONTROL, 0x60 | (0 if clear else 0x80))
+        kept = bus.read8(VIDEO_CONTROL) & NO_CURSOR_EMULATION
+        bus.write8(VIDEO_CONTROL, 0x60 | kept | (0 if clear else 0x80))
         bus.write8(SWITCHES, 0xF9)
-        bus.write8(MODE_OPTIONS, 0x51)
         bus.write8(DISPLAY_CODE, VGA_COLOUR)
         self._pc.bios.set_vector(0x43, FONTS.get(height, FONTS[16]))
         font = self._vga.rom_font
@@ -222,6 +296,26 @@ class VideoBios:
         self._vga.outb(port, index)
         return self._vga.inb(port + 1)
 
+    @contextmanager
+    def _registers(
+        self, graphics: dict[int, int], sequencer: dict[int, int] | None = None
+    ) -> Iterator[None]:
+        """Other values in graphics controller and sequencer for a while."""
+        vga = self._vga
+        banks = ((GC, vga.graphics, graphics), (SEQ, vga.sequencer, sequencer or {}))
+        saved = [(port, bank, {i: bank.values[i] for i in values}) for port, bank, values in banks]
+        for port, bank, values in banks:
+            for index, value in values.items():
+                if bank.values[index] != value:
+                    self._set_indexed(port, index, value)
+        try:
+            yield
+        finally:
+            for port, bank, values in saved:
+                for index, value in values.items():
+                    if bank.values[index] != value:
+                        self._set_indexed(port, index, value)
+
     def _write_attribute(self, index: int, value: int) -> None:
         vga = self._vga
         vga.inb(self._crtc + 6)
@@ -246,7 +340,8 @@ class VideoBios:
         start, end = cpu.ch & 0x3F, cpu.cl & 0x1F
         height = self._bus.read8(CHAR_HEIGHT)
         # Programs think in the CGA's 8 lines; the BIOS scales that to the font.
-        if height > 8 and end < 8 and start < 8 and not start & 0x20:
+        emulates = not self._bus.read8(VIDEO_CONTROL) & NO_CURSOR_EMULATION
+        if emulates and height > 8 and end < 8 and start < 8 and not start & 0x20:
             full = end == start + 1
             end = (end + 1) * height // 8 - 1
             start = end - 1 if full else (start * height // 8)
@@ -279,14 +374,20 @@ class VideoBios:
 
     def _select_page(self) -> None:
         bus, page = self._bus, self._cpu.al & 7
-        page_bytes = bus.read16(PAGE_BYTES)
+        if page >= self.pages:
+            return  # would show what is no page
+        start = page * bus.read16(PAGE_BYTES) & 0xFFFF
         bus.write8(PAGE, page)
-        start = page * page_bytes & 0xFFFF
         bus.write16(PAGE_START, start)
         address = start // 2 if self.is_text else start
         self._set_indexed(self._crtc, 0x0C, address >> 8)
         self._set_indexed(self._crtc, 0x0D, address & 0xFF)
         self.move_cursor(page, *self.cursor(page))
+
+    @property
+    def pages(self) -> int:
+        """Pages of the mode."""
+        return 8 if self.is_text else GRAPHICS_PAGES.get(self.mode, 1)
 
     # --- characters -------------------------------------------------------------------------------
 
@@ -308,69 +409,73 @@ class VideoBios:
             cell = bytes((code,)) if attribute is None else bytes((code, attribute))
             self._vga.store(at, cell)
         else:
-            self._draw_glyph(page, row, column, code, 7 if attribute is None else attribute)
+            self._draw_glyphs(page, row, column, code, 7 if attribute is None else attribute, 1)
 
-    def _font_row(self, code: int) -> bytes:
-        """A glyph's rows in graphics, from where INT 43h and INT 1Fh point."""
+    def _font(self, first: int, count: int) -> NDArray[np.uint8]:
+        """(count, height) uint8: glyphs of graphics modes, from where INT 43h and 1Fh point."""
         bus = self._bus
         height = bus.read8(CHAR_HEIGHT) or 8
-        vector = 0x43
-        if self.mode in (4, 5, 6) and code >= 128:
-            vector, code = 0x1F, code - 128
-        at = (bus.read16(4 * vector + 2) << 4) + bus.read16(4 * vector)
-        return bus.read(at + code * height, height)
+        parts = [(0x43, 0, 256)]
+        if self.mode in (4, 5, 6) and self.vbe.mode is None:
+            parts = [(0x43, 0, 128), (0x1F, 128, 256)]
+        rows = b""
+        for vector, begin, end in parts:
+            start, stop = max(first, begin), min(first + count, end)
+            if start < stop:
+                at = (bus.read16(4 * vector + 2) << 4) + bus.read16(4 * vector)
+                rows += bus.read(at + (start - begin) * height, (stop - start) * height)
+        return np.frombuffer(rows, np.uint8).reshape(count, height)
 
-    def _draw_glyph(self, page: int, row: int, column: int, code: int, colour: int) -> None:
-        glyph = self._font_row(code)
+    def _draw_glyphs(
+        self, page: int, row: int, column: int, code: int, colour: int, count: int
+    ) -> None:
+        """A glyph in a graphics mode, side by side so often; all of them lie in the row."""
+        glyph = self._font(code, 1)[0]
         top, mode = row * len(glyph), self.mode
-        if mode in range(0x0D, 0x13) and self.vbe.mode is None:
-            self._draw_planar(page, top, column, glyph, colour)
+        self._worked(GLYPH_UNITS * (1 + count // 16))
+        if self.vbe.mode is not None:
+            self.vbe.draw_glyphs(column * 8, top, glyph, colour, count)
+        elif mode in PLANAR_MODES:
+            self._draw_planar(page, top, column, glyph, colour, count)
+        else:
+            self._draw_packed(page, top, column, glyph, colour, count)
+
+    def _draw_packed(
+        self, page: int, top: int, column: int, glyph: NDArray[np.uint8], colour: int, count: int
+    ) -> None:
+        """In modes 4-6 and 13h."""
+        vga, mode = self._vga, self.mode
+        bits = np.unpackbits(np.tile(glyph[:, None], (1, count)), axis=1)
+        if mode == 0x13:
+            rows = bits * np.uint8(colour)
+        elif mode == 6:
+            rows = np.packbits(bits * np.uint8(colour & 1), axis=1)
+        else:
+            pairs = np.stack((bits & colour >> 1, bits & colour), axis=2) & 1
+            rows = np.packbits(pairs.reshape(len(bits), -1), axis=1)
+        places, length = self._places(page, top, len(glyph), column, column + count - 1)
+        for at, line in zip(places, rows, strict=True):
+            if mode != 0x13 and colour & 0x80:
+                line = line ^ np.frombuffer(vga.load(at, length), np.uint8)
+            vga.store(at, line)
+
+    def _draw_planar(
+        self, page: int, top: int, column: int, glyph: NDArray[np.uint8], colour: int, count: int
+    ) -> None:
+        vga, lines = self._vga, glyph.tolist()
+        places, length = self._places(page, top, len(lines), column, column + count - 1)
+        if colour & 0x80:
+            # XOR: set/reset on what each load latches, where the bit mask lets it.
+            with self._registers({0: colour & 15, 1: 15, 3: 0x18, 5: 0, 8: 0xFF}, {2: 15}):
+                for at, bits in zip(places, lines, strict=True):
+                    if bits:
+                        self._set_indexed(GC, 8, bits)
+                        vga.copy(at, at, length)
             return
-        for line, bits in enumerate(glyph):
-            y = top + line
-            if mode == 0x13 and self.vbe.mode is None:
-                pixels = bytes(colour if bits & 0x80 >> i else 0 for i in range(8))
-                self._vga.store(0xA0000 + y * 320 + column * 8, pixels)
-            elif mode == 6:
-                at = 0xB8000 + (y & 1) * 0x2000 + (y >> 1) * 80 + column
-                old = self._vga.load(at, 1)[0] if colour & 0x80 else 0
-                self._vga.store(at, bytes((old ^ (bits if colour & 1 else 0),)))
-            elif mode in (4, 5):
-                wide = sum((colour & 3) << 2 * (7 - i) for i in range(8) if bits & 0x80 >> i)
-                at = 0xB8000 + (y & 1) * 0x2000 + (y >> 1) * 80 + column * 2
-                if colour & 0x80:
-                    wide ^= int.from_bytes(self._vga.load(at, 2), "big")
-                self._vga.store(at, wide.to_bytes(2, "big"))
-            elif self.vbe.mode is not None:
-                self.vbe.draw_row(column * 8, y, bits, colour)
-
-    def _planar_setup(self, values: dict[int, int]) -> dict[int, int]:
-        saved = {index: self._get_indexed(GC, index) for index in values}
-        for index, value in values.items():
-            self._set_indexed(GC, index, value)
-        return saved
-
-    def _draw_planar(self, page: int, top: int, column: int, glyph: bytes, colour: int) -> None:
-        vga, pitch = self._vga, self.columns
-        at = 0xA0000 + (page & 7) * self._bus.read16(PAGE_BYTES) + top * pitch + column
-        xor = 0x18 if colour & 0x80 else 0
-        saved = self._planar_setup({0: colour & 15, 1: 15, 3: xor, 5: 0, 8: 0xFF})
-        old_mask = self._get_indexed(SEQ, 2)
-        self._set_indexed(SEQ, 2, 15)
-        if not xor:
-            self._set_indexed(GC, 0, 0)
-            for y in range(len(glyph)):
-                vga.store(at + y * pitch, b"\xff")
-            self._set_indexed(GC, 0, colour & 15)
-        vga.outb(GC, 8)
-        for y, bits in enumerate(glyph):
-            if bits:
-                vga.outb(GC + 1, bits)
-                vga.load(at + y * pitch, 1)
-                vga.store(at + y * pitch, b"\xff")
-        for index, value in saved.items():
-            self._set_indexed(GC, index, value)
-        self._set_indexed(SEQ, 2, old_mask)
+        # Planes of the colour take the bits, the others set/reset: 0.
+        with self._registers({0: 0, 1: ~colour & 15, 3: 0, 5: 0, 8: 0xFF}, {2: 15}):
+            for at, bits in zip(places, lines, strict=True):
+                vga.store(at, bytes((bits,)) * length)
 
     def _read_character(self) -> None:
         cpu = self._cpu
@@ -379,38 +484,70 @@ class VideoBios:
             code, attribute = self._vga.load(self._cell(cpu.bh, row, column), 2)
             cpu.al, cpu.ah = code, attribute
             return
-        height = self._bus.read8(CHAR_HEIGHT) or 8
-        drawn = bytes(
-            sum(0x80 >> i for i in range(8) if self.pixel(column * 8 + i, row * height + y, cpu.bh))
-            for y in range(height)
-        )
-        cpu.al = next((code for code in range(256) if self._font_row(code) == drawn), 0)
-        cpu.ah = 0
+        self._worked(2 * GLYPH_UNITS)
+        cpu.ah = cpu.al = 0
+        if row < self.rows and column < self.columns:
+            font = self._font(0, 256)
+            drawn = self._drawn(cpu.bh, row * font.shape[1], column, font.shape[1])
+            cpu.al = int((font == drawn).all(axis=1).argmax())
 
-    def _write_characters(self, *, with_attribute: bool) -> None:
-        cpu = self._cpu
+    def _drawn(self, page: int, top: int, column: int, height: int) -> NDArray[np.uint8]:
+        """(height,) uint8: a bit for each pixel under a character that is not black."""
+        vga, mode = self._vga, self.mode
+        if self.vbe.mode is not None:
+            return self.vbe.drawn(column * 8, top, height)
+        places, length = self._places(page, top, height, column, column)
+        if mode in PLANAR_MODES:
+            # Colour compare: a 1 where all planes hold 0.
+            with self._registers({2: 0, 5: 8, 7: 15}):
+                lines = b"".join(vga.load(at, length) for at in places)
+            return ~np.frombuffer(lines, np.uint8)
+        lines = b"".join(vga.load(at, length) for at in places)
+        pixels = np.frombuffer(lines, np.uint8)
+        if mode != 0x13:
+            pixels = np.unpackbits(pixels)
+        return np.packbits(pixels.reshape(height * 8, -1).any(axis=1))
+
+    def _write_characters(self, *, with_attribute: bool) -> bool | None:
+        cpu, bios = self._cpu, self._pc.bios
         row, column = self.cursor(cpu.bh)
-        page = cpu.bh if self.is_text else 0
         attribute = cpu.bl if with_attribute or not self.is_text else None
-        code = cpu.al
-        room = self.columns * self.rows - (row * self.columns + column)
-        count = max(min(cpu.cx, room), 0)
-        if self.is_text and attribute is not None:
-            self._vga.store(self._cell(page, row, column), bytes((code, attribute)) * count)
+        start = row * self.columns + column
+        # More than there is room for on the page is not shown.
+        count = max(min(cpu.cx, self.columns * self.rows - start), 0)
+        if self.is_text:
+            self._write_cells(self._cell(cpu.bh, row, column), count, cpu.al, attribute)
+            return None
+        colour, done = cpu.bl, bios.done
+        while done < count:
+            row, column = divmod(start + done, self.columns)
+            length = min(count - done, self.columns - column)
+            self._draw_glyphs(cpu.bh, row, column, cpu.al, colour, length)
+            done += length
+            if done < count and bios.used_up:
+                return bios.go_on_from(done)
+        return None
+
+    def _write_cells(self, at: int, count: int, code: int, attribute: int | None) -> None:
+        """The same character in cells of text."""
+        if attribute is not None:
+            self._vga.store(at, bytes((code, attribute)) * count)
             return
-        for at in range(column, column + count):
-            self.put_character(page, row + at // self.columns, at % self.columns, code, attribute)
+        cells = bytearray(self._vga.load(at, 2 * count))
+        cells[::2] = bytes((code,)) * count
+        self._vga.store(at, cells)
 
     def _teletype(self) -> None:
         cpu = self._cpu
         # AL in the active page, whatever BH says: what every program means.
-        self.type(cpu.al, cpu.bl if not self.is_text else None)
+        self._type(cpu.al, cpu.bl if not self.is_text else None, self._bus.read8(PAGE))
 
     def type(self, code: int, attribute: int | None = None, page: int | None = None) -> None:
         """A character at the cursor, which moves on; the screen scrolls at its end."""
-        bus = self._bus
-        if page is None:
-            page = bus.read8(PAGE)
+        self._worked(1)
+        self._type(code, attribute, self._bus.read8(PAGE) if page is None else page)
+
+    def _type(self, code: int, attribute: int | None, page: int) -> None:
         row, column = self.cursor(page)
         if code == BELL:
             return
@@ -433,24 +570,28 @@ class VideoBios:
             self.scroll(page, 1, (0, 0), (self.rows - 1, self.columns - 1), fill)
         self.move_cursor(page, row, column)
 
-    def _write_string(self) -> None:
-        cpu, bus = self._cpu, self._bus
+    def _write_string(self) -> bool | None:
+        cpu, bus, bios = self._cpu, self._bus, self._pc.bios
         page, attribute, options = cpu.bh & 7, cpu.bl, cpu.al
-        at = (cpu.es << 4) + cpu.bp
-        before = self.cursor(page)
-        self.move_cursor(page, cpu.dh, cpu.dl)
-        for _ in range(min(cpu.cx, MAX_STRING)):
+        # Progress is the number of characters, and above it the cursor as it was before.
+        done, before = bios.done & 0xFFFF, bios.done >> 16
+        if done == 0:
+            before = bus.read16(CURSORS + 2 * page)
+            self.move_cursor(page, cpu.dh, cpu.dl)
+        step = 2 if options & 2 else 1
+        while done < cpu.cx:
+            # The string wraps within its segment.
+            at = (cpu.es << 4) + (cpu.bp + step * done & 0xFFFF)
             code = bus.read8(at)
-            at += 1
             if options & 2:
-                attribute = bus.read8(at)
-                at += 1
-            if code in (BELL, BACKSPACE, LINE_FEED, RETURN):
-                self.type(code, page=page)
-            else:
-                self.type(code, attribute, page)
+                attribute = bus.read8((cpu.es << 4) + (cpu.bp + step * done + 1 & 0xFFFF))
+            self.type(code, None if code in CONTROLS else attribute, page)
+            done += 1
+            if done < cpu.cx and bios.used_up:
+                return bios.go_on_from(before << 16 | done)
         if not options & 1:
-            self.move_cursor(page, *before)
+            self.move_cursor(page, before >> 8, before & 0xFF)
+        return None
 
     def _scroll_call(self, *, up: bool) -> None:
         cpu = self._cpu
@@ -477,73 +618,113 @@ class VideoBios:
         height = bottom - top + 1
         if lines == 0 or abs(lines) > height:
             lines = height
-        move = self._move_text_row if self.is_text else self._move_glyph_row
-        clear = self._clear_text_row if self.is_text else self._clear_glyph_row
-        rows = range(top, bottom + 1 - lines) if lines > 0 else range(bottom, top - 1 - lines, -1)
-        for row in rows:
-            move(page, row + lines, row, left, right)
+        if self.is_text:
+            self._worked(1)
+            self._scroll_cells(self._cell(page, top, 0), height, lines, left, right, fill)
+            return
+        cell = self._bus.read8(CHAR_HEIGHT) or 8
+        self._worked(height * cell // LINES_A_UNIT)
         new = range(bottom + 1 - lines, bottom + 1) if lines > 0 else range(top, top - lines)
-        for row in new:
-            clear(page, row, left, right, fill)
+        moved = height - len(new)
+        target = top if lines > 0 else bottom + 1 - moved
+        self._move_lines(page, (target + lines) * cell, target * cell, moved * cell, left, right)
+        self._clear_lines(page, new.start * cell, len(new) * cell, left, right, fill)
 
-    def _move_text_row(self, page: int, source: int, target: int, left: int, right: int) -> None:
-        cells = self._vga.load(self._cell(page, source, left), 2 * (right - left + 1))
-        self._vga.store(self._cell(page, target, left), cells)
+    def _scroll_cells(
+        self, at: int, height: int, lines: int, left: int, right: int, fill: int
+    ) -> None:
+        """`scroll` in `height` rows of text that begin at an address."""
+        columns = self.columns
+        data = bytearray(self._vga.load(at, 2 * height * columns))
+        window = np.frombuffer(data, "<u2").reshape(height, columns)[:, left : right + 1]
+        blank = fill << 8 | 0x20
+        if lines > 0:
+            window[: height - lines] = window[lines:].copy()
+            window[height - lines :] = blank
+        else:
+            window[-lines:] = window[:lines].copy()
+            window[:-lines] = blank
+        self._vga.store(at, data)
 
-    def _clear_text_row(self, page: int, row: int, left: int, right: int, fill: int) -> None:
-        self._vga.store(self._cell(page, row, left), bytes((0x20, fill)) * (right - left + 1))
+    def _page_start(self, page: int) -> int:
+        """Where a page of a graphics mode begins in its window."""
+        pages = self.pages
+        return (page & pages - 1) * self._bus.read16(PAGE_BYTES) if pages > 1 else 0
 
-    def _lines(self, row: int) -> range:
-        height = self._bus.read8(CHAR_HEIGHT) or 8
-        return range(row * height, (row + 1) * height)
-
-    def _span(self, page: int, y: int, left: int, right: int) -> tuple[int, int]:
-        """Address and bytes of a line of pixels under characters `left` to `right`."""
+    def _places(
+        self, page: int, y: int, count: int, left: int, right: int
+    ) -> tuple[list[int], int]:
+        """Addresses of lines of pixels under characters `left` to `right`; bytes of each."""
         mode, width = self.mode, right - left + 1
+        lines = range(y, y + count)
         if mode == 0x13:
-            return 0xA0000 + y * 320 + left * 8, width * 8
+            return [0xA0000 + line * 320 + left * 8 for line in lines], width * 8
         if mode in (4, 5, 6):
             scale = 1 if mode == 6 else 2
-            return 0xB8000 + (y & 1) * 0x2000 + (y >> 1) * 80 + left * scale, width * scale
-        start = page * self._bus.read16(PAGE_BYTES)
-        return 0xA0000 + start + y * self.columns + left, width
+            start = 0xB8000 + left * scale
+            return [start + (y & 1) * 0x2000 + (y >> 1) * 80 for y in lines], width * scale
+        start, pitch = 0xA0000 + self._page_start(page) + left, self.columns
+        return [start + line * pitch for line in lines], width
 
-    def _move_glyph_row(self, page: int, source: int, target: int, left: int, right: int) -> None:
-        if self.vbe.mode is not None:
-            self.vbe.move_row(source, target, left, right)
+    def _spans(
+        self, page: int, y: int, count: int, left: int, right: int
+    ) -> Iterator[tuple[int, int]]:
+        """Addresses and bytes of `_places`, as few as there can be: a CGA mode's by banks."""
+        places, length = self._places(page, y, count, left, right)
+        if left > 0 or right < self.columns - 1:
+            yield from ((at, length) for at in places)
             return
-        planar = self.mode in range(0x0D, 0x13)
-        saved = self._planar_setup({5: 1}) if planar else {}
-        for up, down in zip(self._lines(source), self._lines(target), strict=True):
-            at, count = self._span(page, up, left, right)
-            to, _ = self._span(page, down, left, right)
-            self._vga.copy(at, to, count)
-        for index, value in saved.items():
-            self._set_indexed(GC, index, value)
+        banks = 2 if self.mode in (4, 5, 6) else 1
+        for bank in range(min(banks, count)):
+            yield places[bank], length * len(places[bank::banks])
 
-    def _clear_glyph_row(self, page: int, row: int, left: int, right: int, fill: int) -> None:
+    def _move_lines(
+        self, page: int, source: int, target: int, count: int, left: int, right: int
+    ) -> None:
+        """Lines of pixels to others."""
         if self.vbe.mode is not None:
-            self.vbe.clear_row(row, left, right)
+            self.vbe.move_lines(source, target, count, left, right)
             return
-        saved: dict[int, int] = {}
-        if self.mode in range(0x0D, 0x13):
-            saved = self._planar_setup({0: fill & 15, 1: 15, 3: 0, 5: 0, 8: 0xFF})
+        if count == 0:
+            return
+        # Downwards from the last on, so many at once as do not lie on their own targets.
+        step = count if target < source else target - source
+        if self.mode in (4, 5, 6) and target - source & 1:
+            step = 1  # into the other bank
+        starts = range(0, count, step)
+        with self._registers({5: 1} if self.mode in PLANAR_MODES else {}):
+            for start in starts if target < source else reversed(starts):
+                size = min(step, count - start)
+                moves = zip(
+                    self._spans(page, source + start, size, left, right),
+                    self._spans(page, target + start, size, left, right),
+                    strict=True,
+                )
+                for (at, length), (to, _) in moves:
+                    self._vga.copy(at, to, length)
+
+    def _clear_lines(self, page: int, y: int, count: int, left: int, right: int, fill: int) -> None:
+        """Lines of pixels in a colour."""
+        if self.vbe.mode is not None:
+            self.vbe.clear_lines(y, count, left, right)
+            return
         value = fill
         if self.mode in (4, 5):
             value = (fill & 3) * 0x55
         elif self.mode == 6:
             value = (fill & 1) * 0xFF
-        for y in self._lines(row):
-            at, count = self._span(page, y, left, right)
-            self._vga.store(at, bytes((value,)) * count)
-        for index, old in saved.items():
-            self._set_indexed(GC, index, old)
+        planar = self.mode in PLANAR_MODES
+        graphics = {0: fill & 15, 1: 15, 3: 0, 5: 0, 8: 0xFF} if planar else {}
+        with self._registers(graphics):
+            for at, length in self._spans(page, y, count, left, right):
+                self._vga.store(at, bytes((value,)) * length)
 
     # --- pixels -----------------------------------------------------------------------------------
 
     def _write_pixel(self) -> None:
         cpu, vga, mode = self._cpu, self._vga, self.mode
         x, y, colour = cpu.cx, cpu.dx, cpu.al
+        self._worked(PIXEL_UNITS)
         if self.vbe.mode is not None:
             self.vbe.write_pixel(x, y, colour)
         elif mode == 0x13:
@@ -555,17 +736,12 @@ class VideoBios:
             new = old ^ value if colour & 0x80 else old & ~(mask << shift) | value
             vga.store(at, bytes((new,)))
         elif not self.is_text:
-            page = cpu.bh & 7
-            at = 0xA0000 + page * self._bus.read16(PAGE_BYTES) + y * self.columns + (x >> 3)
+            at = 0xA0000 + self._page_start(cpu.bh) + y * self.columns + (x >> 3)
             xor = 0x18 if colour & 0x80 else 0
-            saved = self._planar_setup({0: colour & 15, 1: 15, 3: xor, 5: 0, 8: 0x80 >> (x & 7)})
-            old_mask = self._get_indexed(SEQ, 2)
-            self._set_indexed(SEQ, 2, 15)
-            vga.load(at, 1)
-            vga.store(at, b"\xff")
-            self._set_indexed(SEQ, 2, old_mask)
-            for index, value in saved.items():
-                self._set_indexed(GC, index, value)
+            bit = 0x80 >> (x & 7)
+            with self._registers({0: colour & 15, 1: 15, 3: xor, 5: 0, 8: bit}, {2: 15}):
+                vga.load(at, 1)
+                vga.store(at, b"\xff")
 
     def _cga_place(self, x: int, y: int) -> tuple[int, int, int]:
         bits = 1 if self.mode == 6 else 2
@@ -583,19 +759,18 @@ class VideoBios:
         if mode in (4, 5, 6):
             at, shift, mask = self._cga_place(x, y)
             return vga.load(at, 1)[0] >> shift & mask
-        at = 0xA0000 + (page & 7) * self._bus.read16(PAGE_BYTES) + y * self.columns + (x >> 3)
-        saved = self._planar_setup({4: 0, 5: 0})
+        at = 0xA0000 + self._page_start(page) + y * self.columns + (x >> 3)
         colour = 0
-        for plane in range(4):
-            self._set_indexed(GC, 4, plane)
-            colour |= (vga.load(at, 1)[0] >> (7 - (x & 7)) & 1) << plane
-        for index, value in saved.items():
-            self._set_indexed(GC, index, value)
+        with self._registers({4: 0, 5: 0}):
+            for plane in range(4):
+                self._set_indexed(GC, 4, plane)
+                colour |= (vga.load(at, 1)[0] >> (7 - (x & 7)) & 1) << plane
         return colour
 
     def _read_pixel(self) -> None:
         cpu = self._cpu
         if not self.is_text:
+            self._worked(PIXEL_UNITS)
             cpu.al = self.pixel(cpu.cx, cpu.dx, cpu.bh)
 
     # --- palette: 0Bh, 10h ------------------------------------------------------------------------
@@ -653,13 +828,16 @@ class VideoBios:
 
     def _write_dac(self, first: int, colours: list[tuple[int, ...]]) -> None:
         vga = self._vga
+        self._worked(len(colours) // COLOURS_A_UNIT)
         vga.outb(0x3C8, first & 0xFF)
+        greys = self._bus.read8(MODE_OPTIONS) & GREY
         for colour in colours:
-            for component in colour:
+            for component in grey(*colour) if greys else colour:
                 vga.outb(0x3C9, component)
 
     def _read_dac(self, first: int, count: int) -> bytes:
         vga = self._vga
+        self._worked(count // COLOURS_A_UNIT)
         vga.outb(0x3C7, first & 0xFF)
         return bytes(vga.inb(0x3C9) for _ in range(3 * count))
 
@@ -700,13 +878,11 @@ class VideoBios:
         self._cpu.bl = self._bus.port_in(0x3C6, 1)
 
     def _grey_scale(self) -> None:
-        cpu = self._cpu
-        data = self._read_dac(cpu.bx, min(cpu.cx, 256))
-        greys = []
-        for i in range(0, len(data), 3):
-            red, green, blue = data[i : i + 3]
-            greys.append(((77 * red + 151 * green + 28 * blue + 128) >> 8,) * 3)
-        self._write_dac(cpu.bx, [tuple(grey) for grey in greys])
+        self._to_greys(self._cpu.bx, min(self._cpu.cx, 256))
+
+    def _to_greys(self, first: int, count: int) -> None:
+        data = self._read_dac(first, count)
+        self._write_dac(first, [grey(*data[i : i + 3]) for i in range(0, len(data), 3)])
 
     # --- fonts: 11h -------------------------------------------------------------------------------
 
@@ -737,20 +913,16 @@ class VideoBios:
         """Glyphs into plane 2, through the windows, as SR and GR registers ask for."""
         if not 0 < height <= 32:
             return
-        vga = self._vga
-        saved_sequencer = {index: self._get_indexed(SEQ, index) for index in (2, 4)}
-        saved_graphics = self._planar_setup({1: 0, 3: 0, 4: 2, 5: 0, 6: 4, 8: 0xFF})
-        self._set_indexed(SEQ, 2, 4)
-        self._set_indexed(SEQ, 4, 6)
-        for number in range(len(data) // height):
-            code = first + number
-            if code < 256:
-                glyph = data[number * height : (number + 1) * height]
-                vga.store(0xA0000 + FONT_ADDRESS[block] + 32 * code, glyph)
-        for index, value in saved_sequencer.items():
-            self._set_indexed(SEQ, index, value)
-        for index, value in saved_graphics.items():
-            self._set_indexed(GC, index, value)
+        vga, count = self._vga, min(len(data) // height, 256 - first)
+        if count <= 0:
+            return
+        self._worked(count // GLYPHS_A_UNIT)
+        glyphs = np.frombuffer(data, np.uint8)[: count * height].reshape(count, height)
+        at = 0xA0000 + FONT_ADDRESS[block] + 32 * first
+        with self._registers({1: 0, 3: 0, 4: 2, 5: 0, 6: 4, 8: 0xFF}, {2: 4, 4: 6}):
+            cells = np.frombuffer(vga.load(at, 32 * count), np.uint8).reshape(count, 32).copy()
+            cells[:, :height] = glyphs
+            vga.store(at, cells.ravel())
 
     def _text_height(self, height: int) -> None:
         """Character cells of another height: rows, cursor and page size follow."""
@@ -814,14 +986,46 @@ class VideoBios:
         cpu.bh, cpu.bl = int(self.mode == 7), 3  # 256 KiB
         cpu.ch, cpu.cl = 0, 9
 
+    def _select_lines(self) -> None:
+        """Lines of text, from the next mode set on."""
+        choice = {0: LINES_200, 1: 0, 2: LINES_400}.get(self._cpu.al)
+        if choice is not None:
+            self._set_option(LINES_200 | LINES_400, choice)
+
     def _palette_loading(self) -> None:
-        self.default_palette = self._cpu.al == 0
+        self._set_option(KEEP_PALETTE, KEEP_PALETTE if self._cpu.al else 0)
+
+    def _set_option(self, mask: int, value: int) -> None:
+        self._bus.write8(MODE_OPTIONS, self._bus.read8(MODE_OPTIONS) & ~mask | value)
+        self._accept(0x12)
+
+    def _access(self) -> None:
+        """Let the CPU into VRAM, or not."""
+        misc = self._vga.inb(0x3CC)
+        self._vga.outb(0x3C2, misc & ~2 | (0 if self._cpu.al & 1 else 2))
+        self._accept(0x12)
+
+    def _grey_mode(self) -> None:
+        self._set_option(GREY, 0 if self._cpu.al & 1 else GREY)
+
+    def _cursor_emulation(self) -> None:
+        control = self._bus.read8(VIDEO_CONTROL) & ~NO_CURSOR_EMULATION
+        self._bus.write8(VIDEO_CONTROL, control | self._cpu.al & NO_CURSOR_EMULATION)
         self._accept(0x12)
 
     def _screen_off(self) -> None:
-        clocking = self._get_indexed(SEQ, 1)
-        self._set_indexed(SEQ, 1, clocking & ~0x20 | (self._cpu.al & 1) << 5)
+        self.show(not self._cpu.al & 1)
         self._accept(0x12)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the sequencer lets the picture through."""
+        return not self._vga.sequencer["screen_off"]
+
+    def show(self, on: bool) -> None:
+        """Show the picture, or keep the screen dark."""
+        clocking = self._get_indexed(SEQ, 1)
+        self._set_indexed(SEQ, 1, clocking & ~0x20 | (0 if on else 0x20))
 
     def _display_combination(self) -> None:
         cpu = self._cpu
@@ -843,9 +1047,35 @@ class VideoBios:
         state[0x25] = VGA_COLOUR
         colours = {4: 4, 5: 4, 6: 2, 7: 0, 0x0F: 0, 0x11: 2, 0x13: 256}.get(self.mode, 16)
         state[0x27:0x29] = colours.to_bytes(2, "little")
-        state[0x29] = 8 if self.is_text else 1
-        height = {0x0F: 1, 0x10: 1, 0x11: 3, 0x12: 3}.get(self.mode, 2 if self.is_text else 0)
-        state[0x2A] = height
+        state[0x29] = self.pages
+        state[0x2A] = self._lines_code()
+        fonts = self._get_indexed(SEQ, 3)
+        state[0x2B] = fonts & 3 | fonts >> 2 & 4
+        state[0x2C] = fonts >> 2 & 3 | fonts >> 3 & 4
+        options, blinks = bus.read8(MODE_OPTIONS), self._read_attribute(0x10) & 8
+        emulates = not bus.read8(VIDEO_CONTROL) & NO_CURSOR_EMULATION
+        # All modes on all displays; greys; palettes left alone; cursor emulation; blinking.
+        state[0x2D] = 1 | options & (GREY | KEEP_PALETTE) | emulates << 4 | (0x20 if blinks else 0)
         state[0x31] = 3  # 256 KiB
         bus.write(at, bytes(state))
         cpu.al = 0x1B
+
+    def _lines_code(self) -> int:
+        """Lines of the picture: 0 for 200, 1 for 350, 2 for 400, 3 for 480."""
+        if self.is_text:
+            height = self._bus.read8(CHAR_HEIGHT) * self.rows
+            return next((i for i, lines in enumerate((200, 350)) if height <= lines), 2)
+        return {0x0F: 1, 0x10: 1, 0x11: 3, 0x12: 3}.get(self.mode, 0)
+
+    def _save_restore(self) -> None:
+        cpu = self._cpu
+        call, states, at = cpu.al, cpu.cx, (cpu.es << 4) + cpu.bx
+        if call > 2 or states & ~VGA_STATES:
+            return
+        if call == 0:
+            cpu.bx = self._state.blocks(states)
+        elif call == 1:
+            self._state.save(states, at)
+        else:
+            self._state.restore(states, at)
+        cpu.al = 0x1C
