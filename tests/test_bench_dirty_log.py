@@ -112,5 +112,5 @@ def test_pictures_that_cannot_be_drawn_are_refused_at_once(
 
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite, "find_spec", lambda name: None)
-    with pytest.raises(suite.BenchError, match=r"vgaemu\[plot\]"):
+    with pytest.raises(suite.BenchError, match=r"pip install matplotlib"):
         suite.run("dirty-log", plot=Path("a.png"))

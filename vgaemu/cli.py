@@ -382,6 +382,8 @@ def _run(options: argparse.Namespace) -> int:
             problems += output.problem(machine)
     if headless:
         print(machine.stats.table())
+    if machine.pc is not None and machine.pc.exit_code:
+        print(f"{options.workload}: exit code {machine.pc.exit_code}")
     if problems:
         raise UsageError("\nvgaemu: ".join(problems))
     return _exit_status(status, headless)
