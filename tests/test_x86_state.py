@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import x86_fuzz
 from x86_helpers import CPUS, GUESTS, disk, has_kvm, needs_kvm
 
 from vgaemu.cli import main
 from vgaemu.display.screen import ScreenError
 from vgaemu.guest.workload import Guest, Slices
+from vgaemu.guest.x86.cpu import GuestFault
 from vgaemu.machine import Machine
 from vgaemu.vga.state import VERSION, StateError
 
@@ -206,6 +208,21 @@ def test_protected_mode_goes_along(tmp_path: Path, first: str, second: str) -> N
         assert other.pc is not None
         registers = other.pc.cpu.registers()
         assert (registers["cs"], registers["ds"], registers["cr0"] & 1) == (8, 16, 1)
+
+
+@needs_kvm
+def test_registers_that_the_kernel_gives_and_does_not_take(tmp_path: Path) -> None:
+    # Random bytes that switch to protected mode without a table, and end with a CS of nonsense.
+    code, state = tmp_path / "astray.img", tmp_path / "s.npz"
+    code.write_bytes(x86_fuzz.sector(700735))
+    with Machine(str(code), cpu="kvm", vram_mib=1) as machine:
+        with suppress(GuestFault):
+            machine.tick(4)
+        machine.save_state(state)
+        before = machine.screen.full_redraw()
+        with suppress(StateError):
+            machine.load_state(state)
+        np.testing.assert_array_equal(machine.screen.full_redraw(), before)
 
 
 @pytest.mark.parametrize("cpu", CPUS)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from mmap import mmap
 from typing import NamedTuple
 
@@ -132,7 +133,10 @@ class VcpuState:
         except OSError:
             return "the kernel does not take its registers; --cpu unicorn may"
         finally:
-            self._set(kvm.KVM_SET_SREGS, now)
+            # Registers that no program sets, of a guest gone astray, the kernel gives but does not
+            # take; the vCPU has them still, then, as it took no others.
+            with suppress(OSError):
+                self._set(kvm.KVM_SET_SREGS, now)
             self._set(KVM_SET_XSAVE, xsave)
         return None
 
