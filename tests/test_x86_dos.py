@@ -14,7 +14,8 @@ from vgaemu.display.screen import Screen
 from vgaemu.guest.x86.bios import WORK_A_SLICE, WORK_NS
 from vgaemu.guest.x86.chips import NEVER_NS
 from vgaemu.guest.x86.clock import SERVICE_NS
-from vgaemu.guest.x86.dos import PREFIX, DosError, DosFiles
+from vgaemu.guest.x86.dos import PREFIX
+from vgaemu.guest.x86.dos_files import DosError, DosFiles
 from vgaemu.guest.x86.pc import FRAME_NS, Pc
 from vgaemu.machine import Machine
 

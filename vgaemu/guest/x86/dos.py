@@ -15,16 +15,31 @@ Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import stat
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from vgaemu.guest.x86.chips import Saved
 from vgaemu.guest.x86.cpu import CARRY, INTERRUPT, ZERO
+from vgaemu.guest.x86.dos_files import (
+    BAD_BLOCK,
+    BAD_FUNCTION,
+    BAD_HANDLE,
+    DENIED,
+    DEVICES,
+    HOST_ERRORS,
+    NO_MEMORY,
+    NO_MORE_FILES,
+    NO_PATH,
+    TOO_MANY,
+    DosError,
+    DosFiles,
+    NamedFile,
+    OpenFile,
+    fcb_name,
+)
 from vgaemu.guest.x86.images import SECTOR, ComProgram, ImageError
 from vgaemu.guest.x86.rom import WAIT, Service
 from vgaemu.guest.x86.video import PAGE, PAGE_START
@@ -37,37 +52,17 @@ if TYPE_CHECKING:
 ENVIRONMENT, PREFIX, TOP = 0x0700, 0x0800, 0xA000
 #: Handles 0 to 4 are the console's.
 CONSOLE_HANDLES, MAX_HANDLES = 5, 20
-#: A program may write this much in all; then the disk is full.
-MAX_WRITTEN = 64 << 20
 VERSION = (5, 0)
 
-# Error codes of INT 21h.
-BAD_FUNCTION, NO_FILE, NO_PATH, TOO_MANY, DENIED, BAD_HANDLE = 1, 2, 3, 4, 5, 6
-NO_MEMORY, BAD_BLOCK, NO_MORE_FILES = 8, 9, 18
-#: What the host says -> what DOS says; all else is `DENIED`.
-HOST_ERRORS = {
-    errno.ENOENT: NO_FILE, errno.ENAMETOOLONG: NO_FILE, errno.ENOTDIR: NO_PATH,
-    errno.EMFILE: TOO_MANY, errno.ENFILE: TOO_MANY,
-}  # fmt: skip
 CTRL_C, BELL, BACKSPACE, TAB, LINE_FEED, RETURN = 3, 7, 8, 9, 10, 13
 #: Characters that only type; so many are looked at at once.
 PLAIN = re.compile(rb"[^\a\b\t\n\r]+")
 RUN = 132
 
-#: Device names, whatever folder and suffix they come with.
-DEVICES = frozenset(
-    ["CON", "NUL", "AUX", "PRN", "CLOCK$"]
-    + [f"COM{n}" for n in range(1, 5)]
-    + [f"LPT{n}" for n in range(1, 4)]
-)
 #: What INT 21h/44h says of them: a device, and whether it is input and output, or nothing.
 DEVICE_BITS = {"CON": 0x80D3, "NUL": 0x80C4}
-#: What no 8.3 name has in it, besides control characters.
-NO_NAME = frozenset(' "*+,/:;<=>?[\\]|')
 #: 1980-01-01, the date of every file.
 FIRST_DAY = 0x0021
-#: Attributes of files and of folders.
-ARCHIVE, VOLUME_LABEL, FOLDER = 0x20, 0x08, 0x10
 #: Folders and listings of searches that are remembered, for those that are not yet at their end.
 MAX_FOLDERS, MAX_LISTINGS = 512, 16
 #: Start of a disk transfer area, DOS's own part: drive, what is searched for as an FCB has it,
@@ -75,249 +70,6 @@ MAX_FOLDERS, MAX_LISTINGS = 512, 16
 SEARCH = struct.Struct("<B11sBHH")
 
 Handle: TypeAlias = int
-
-
-class NamedFile(NamedTuple):
-    """What a search finds."""
-
-    name: str
-    size: int
-    attributes: int
-
-
-class OpenFile(NamedTuple):
-    """What a handle stands for."""
-
-    fd: int
-    #: Below the program's folder, as the host spells it, with slashes.
-    name: str
-    #: O_RDONLY, O_WRONLY or O_RDWR.
-    access: int
-
-
-class DosError(Exception):
-    """A call fails with an error code."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-class DosFiles:
-    """The files below one folder, by DOS names."""
-
-    def __init__(self, root: Path | None) -> None:
-        self._root = None if root is None else root.resolve()
-        self.written = 0
-
-    def resolve(self, name: str, *, must_exist: bool = True) -> Path:
-        """A host path inside the folder.
-
-        Raises:
-            DosError: There is no such file, or it lies elsewhere.
-            OSError: The host does not let us look.
-        """
-        root = self._root
-        if root is None:
-            raise DosError(NO_PATH)
-        parts = [part for part in _below_drive(name).split("/") if part not in ("", ".")]
-        if not parts or any("\0" in part for part in parts):
-            raise DosError(NO_PATH)
-        # The folders on the way, each where its links lead to.
-        way = [root]
-        for i, part in enumerate(parts):
-            if not way[-1].is_dir() or (part == ".." and len(way) == 1):
-                raise DosError(NO_PATH)
-            if part == "..":
-                way.pop()
-                continue
-            found = _entry(way[-1], part)
-            last = i == len(parts) - 1
-            if found is None and (must_exist or not last):
-                raise DosError(NO_FILE if last else NO_PATH)
-            if last and not must_exist:
-                # Also what is there already must have a name that a program can make.
-                part = short_name(part).lower()
-            way.append(self._inside(way[-1] / (found or part)))
-        return way[-1]
-
-    def _inside(self, path: Path) -> Path:
-        """A link may lead anywhere: where it ends counts."""
-        real, root = Path(os.path.realpath(path)), self._root
-        if real != root and root not in real.parents:
-            raise DosError(DENIED)
-        return real
-
-    def open(self, name: str, access: int, *, create: bool = False) -> OpenFile:
-        """Open an ordinary file, or a device.
-
-        Raises:
-            DosError: It cannot be opened.
-            OSError: The same.
-        """
-        flags = access | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-        device = device_of(name)
-        if device is not None:
-            return OpenFile(os.open(os.devnull, flags), device, access)
-        path = self.resolve(name, must_exist=not create)
-        if path.exists() and not path.is_file():
-            raise DosError(DENIED)
-        # Neither follow a link that has just appeared, nor wait for a pipe.
-        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        fd = os.open(path, flags | (os.O_CREAT if create else 0), 0o644)
-        try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise DosError(DENIED)
-            if create:
-                os.ftruncate(fd, 0)
-        except BaseException:
-            os.close(fd)
-            raise
-        assert self._root is not None
-        return OpenFile(fd, path.relative_to(self._root).as_posix(), access)
-
-    def write(self, fd: int, data: bytes) -> int:
-        """Write, as far as there is room."""
-        data = data[: MAX_WRITTEN - self.written]
-        count = os.write(fd, data) if data else 0
-        self.written += count
-        return count
-
-    def seek(self, fd: int, offset: int, whence: int) -> int:
-        """Move a file's position; no farther than a program could write."""
-        base = int((0, os.lseek(fd, 0, os.SEEK_CUR), os.fstat(fd).st_size)[whence])
-        if not 0 <= base + offset <= MAX_WRITTEN * 32:
-            raise DosError(BAD_FUNCTION)
-        return int(os.lseek(fd, base + offset, os.SEEK_SET))
-
-    def folder(self, pattern: str) -> tuple[str, str]:
-        """A pattern's folder, below the program's, and what it looks for there."""
-        folder, _, wanted = _below_drive(pattern).rpartition("/")
-        if self._root is None:
-            raise DosError(NO_PATH)
-        if {*folder.split("/")} <= {"", "."}:
-            return "", wanted
-        try:
-            path = self.resolve(folder)
-        except DosError as error:
-            raise DosError(NO_PATH if error.code == NO_FILE else error.code) from None
-        if not path.is_dir():
-            raise DosError(NO_PATH)
-        return "" if path == self._root else path.relative_to(self._root).as_posix(), wanted
-
-    def listing(self, folder: str, wanted: bytes, attributes: int) -> list[NamedFile]:
-        """8.3 names in a folder, sorted.
-
-        Args:
-            folder: Below the program's, as `folder` tells it.
-            wanted: 11 characters as in an FCB, with question marks.
-            attributes: `FOLDER`: list folders, too.
-        """
-        if self._root is None or attributes & ~1 == VOLUME_LABEL:
-            return []
-        path = self._inside(self._root / folder)
-        found = []
-        if attributes & FOLDER and folder:
-            found = [NamedFile(dots, 0, FOLDER) for dots in (".", "..") if _fits(dots, wanted)]
-        with os.scandir(path) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name.upper()):
-                name = entry.name.upper()
-                if not _is_short(name) or device_of(name) or not _fits(name, wanted):
-                    continue
-                if entry.is_file(follow_symlinks=False):
-                    size = entry.stat(follow_symlinks=False).st_size
-                    found.append(NamedFile(name, size, ARCHIVE))
-                elif attributes & FOLDER and entry.is_dir(follow_symlinks=False):
-                    found.append(NamedFile(name, 0, FOLDER))
-        return found
-
-
-def _below_drive(name: str) -> str:
-    """A name with slashes and without its drive, which must be C:."""
-    if len(name) > 1 and name[1] == ":":
-        if name[0].upper() != "C":
-            raise DosError(NO_PATH)
-        name = name[2:]
-    return name.replace("\\", "/")
-
-
-def device_of(name: str) -> str | None:
-    r"""The device that a name means, or None.
-
-    >>> device_of(r"C:\SUB\con.txt"), device_of("console")
-    ('CON', None)
-    """
-    last = name.replace("\\", "/").rpartition("/")[2].rpartition(":")[2]
-    stem = last.partition(".")[0].rstrip().upper()
-    return stem if stem in DEVICES else None
-
-
-def _entry(folder: Path, name: str) -> str | None:
-    """The host's spelling of a name; DOS has no case, and what is too long is cut off."""
-    try:
-        if (folder / name).exists():
-            return name
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-    names = sorted(os.listdir(folder))
-    for wanted in (name.upper(), _cut_off(name).upper()):
-        found = next((entry for entry in names if entry.upper() == wanted), None)
-        if found is not None:
-            return found
-    return None
-
-
-def _cut_off(name: str) -> str:
-    stem, dot, suffix = name.partition(".")
-    return stem[:8] + (dot + suffix[:3] if suffix else "")
-
-
-def short_name(name: str) -> str:
-    """A name as a file's that is made: what is more than 8.3 is cut off.
-
-    Raises:
-        DosError: It is no name.
-
-    >>> short_name("longfilename.text")
-    'longfile.tex'
-    """
-    short = _cut_off(name)
-    if not _is_short(short, ascii_only=False):
-        raise DosError(NO_PATH)
-    return short
-
-
-def _is_short(name: str, *, ascii_only: bool = True) -> bool:
-    stem, _, suffix = name.partition(".")
-    return (
-        0 < len(stem) <= 8
-        and len(suffix) <= 3
-        and "." not in suffix
-        and NO_NAME.isdisjoint(name)
-        and all(letter >= " " for letter in name)
-        and (not ascii_only or name.isascii())
-    )
-
-
-def fcb_name(name: str) -> bytes:
-    """A name or pattern as 11 characters; a star is question marks up to the end.
-
-    >>> fcb_name("R*.*"), fcb_name("*."), fcb_name("..")
-    (b'R??????????', b'????????   ', b'..         ')
-    """
-    if name in (".", ".."):
-        return name.ljust(11).encode("ascii")
-    stem, _, suffix = name.upper().partition(".")
-    parts = []
-    for part, width in ((stem, 8), (suffix, 3)):
-        before, star, _ = part.partition("*")
-        parts.append(before[:width].ljust(width, "?" if star else " "))
-    return "".join(parts).encode("cp437", "replace")
-
-
-def _fits(name: str, wanted: bytes) -> bool:
-    return all(b in (a, ord("?")) for a, b in zip(fcb_name(name), wanted, strict=True))
 
 
 class Dos:

@@ -27,14 +27,8 @@ from vgaemu.display.report import Key
 from vgaemu.guest.x86.bios import CALL_REGISTERS, MAX_UNFINISHED
 from vgaemu.guest.x86.chips import NEVER_NS
 from vgaemu.guest.x86.cpu import CPU_ARRAYS, Array
-from vgaemu.guest.x86.dos import (
-    CONSOLE_HANDLES,
-    MAX_FOLDERS,
-    MAX_HANDLES,
-    MAX_WRITTEN,
-    DosError,
-    OpenFile,
-)
+from vgaemu.guest.x86.dos import CONSOLE_HANDLES, MAX_FOLDERS, MAX_HANDLES
+from vgaemu.guest.x86.dos_files import MAX_WRITTEN, DosError, OpenFile
 from vgaemu.guest.x86.images import SECTOR, DiskImage
 from vgaemu.guest.x86.rom import ROM_BASE, STUBS
 from vgaemu.guest.x86.vbe import VBE_MODES
