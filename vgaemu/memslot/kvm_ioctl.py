@@ -27,7 +27,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 # fmt: off
-KVM_GET_API_VERSION          = 0xAE00
 KVM_CREATE_VM                = 0xAE01
 KVM_CHECK_EXTENSION          = 0xAE03
 KVM_GET_VCPU_MMAP_SIZE       = 0xAE04

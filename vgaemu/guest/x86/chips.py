@@ -15,7 +15,6 @@ from __future__ import annotations
 import calendar
 import time
 from collections import deque
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import ClassVar, TypeAlias
@@ -538,8 +537,7 @@ class DebugPorts:
     #: Bytes kept; a guest may write on.
     KEEP = 1 << 16
 
-    def __init__(self, bus: Bus, out: Callable[[bytes], None] | None = None) -> None:
-        self._out = out
+    def __init__(self, bus: Bus) -> None:
         #: The last bytes that were printed.
         self.text = bytearray()
         for port in self.PORTS:
