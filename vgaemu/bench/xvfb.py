@@ -13,13 +13,13 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: A common desktop: windows open in the size that suits it.
-SCREEN = "1920x1080x24"
-
 
 @contextmanager
-def own_x_server() -> Iterator[bool]:
+def own_x_server(desktop: str) -> Iterator[bool]:
     """While it lasts, an Xvfb is the display, and this process shares a CPU with it.
+
+    Args:
+        desktop: Its size, as ``1920x1080``.
 
     Yields:
         Whether Xvfb is installed; if not, everything is as it was.
@@ -28,14 +28,15 @@ def own_x_server() -> Iterator[bool]:
         yield False
         return
     read, write = os.pipe()
+    screen = ("-screen", "0", f"{desktop}x24")
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-noreset", "-nolisten", "tcp", "-screen", "0", SCREEN],
+        ["Xvfb", "-displayfd", str(write), "-noreset", "-nolisten", "tcp", *screen],
         pass_fds=(write,),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     os.close(write)
-    environment = dict(os.environ)
+    before = {name: os.environ.get(name) for name in ("DISPLAY", "SDL_VIDEODRIVER")}
     try:
         with os.fdopen(read) as answer:
             number = answer.readline().strip()
@@ -46,8 +47,12 @@ def own_x_server() -> Iterator[bool]:
         with _one_cpu(server.pid):
             yield True
     finally:
-        os.environ.clear()
-        os.environ.update(environment)
+        # No others: when it is imported, the window's module sets what SDL is to read.
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
         server.terminate()
         server.wait()
 
