@@ -158,6 +158,17 @@ def test_a_failing_guest_shows_its_own_traceback_and_keeps_the_screen(capsys, tm
     assert "kept" in dump.read_text()
 
 
+def test_the_window_of_a_failing_guest_stays(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    program, stats = tmp_path / "broken.py", tmp_path / "s.json"
+    program.write_text("def workload(guest):\n    yield\n    raise KeyError('mine')\n")
+    options = ("--display", "window", "--frames", "9", "--stats", str(stats))
+    status, _, err = run(capsys, "run", str(program), *options)
+    assert status == 1
+    assert "KeyError: 'mine'" in err
+    assert json.loads(stats.read_text())["totals"]["frames"] == 9
+
+
 def test_what_can_be_written_is_written_whatever_else_fails(capsys, tmp_path):
     text, stats, state = (tmp_path / name for name in ("t.txt", "s.json", "s.npz"))
     status, out, err = run(

@@ -333,6 +333,27 @@ def test_what_a_guest_raises_while_it_is_stopped_is_kept(free):
     assert isinstance(machine.guest_error, KeyError)
 
 
+def test_a_guest_that_failed_is_shown_until_its_display_is_closed():
+    def workload(guest):
+        guest.text.print("last words")
+        yield
+        raise KeyError("mine")
+
+    display = Player((), (), (), [Close()])
+    told = []
+    display.notice = told.append
+    with Machine(workload, display=display) as machine:
+        with pytest.raises(KeyError):
+            machine.run()
+        machine.keep_showing("it failed")
+        assert machine.frames == 3
+        assert told == ["it failed"]
+        assert machine.screen.text()[0].startswith("last words")
+    with Machine(workload, display=NullDisplay()) as machine:
+        machine.keep_showing("nobody could close it")
+        assert machine.frames == 0
+
+
 def test_a_free_guest_that_exits_has_ended():
     def workload(guest):
         yield

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 # Nothing heavy here: `--version` imports nothing, `--help` and wrong usage do not wait for numpy.
@@ -553,7 +553,10 @@ def _machine_code_options(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run_frames(machine: Machine, frames: int | None, headless: bool, speed: float) -> int:
-    """Run to the end: 0, 1 if the guest failed, `INTERRUPTED`."""
+    """Run to the end: 0, 1 if the guest failed, `INTERRUPTED`.
+
+    What a guest that failed shows in a window stays there until it is closed.
+    """
     from vgaemu.display.errors import DisplayError
     from vgaemu.guest.workload import WorkloadError
 
@@ -568,6 +571,8 @@ def _run_frames(machine: Machine, frames: int | None, headless: bool, speed: flo
         raise
     except (Exception, SystemExit) as error:
         _print_guest_traceback(error)
+        with suppress(KeyboardInterrupt):
+            machine.keep_showing("the guest failed: see the terminal", frames)
         return 1
     finally:
         if progress is not None:

@@ -321,6 +321,25 @@ class Machine:
                 due = max(due + period_ns, time.perf_counter_ns() - period_ns)
                 time.sleep(max(0, due - time.perf_counter_ns()) / 1e9)
 
+    def keep_showing(self, note: str, frames: int | None = None) -> None:
+        """Go on showing a guest that has failed, until the user closes the display.
+
+        A display that cannot be closed is not kept.
+
+        Args:
+            note: What the display says meanwhile.
+            frames: Until so many have been shown since the machine was made; None for no limit.
+        """
+        if not hasattr(self._display, "poll"):
+            return
+        shown = 0
+        while not self.closed_by_user() and (frames is None or self.frames < frames):
+            if shown % FRAME_HZ == 0:
+                self.tell_user(note)  # displays say it for a while
+            self.show()
+            shown += 1
+            time.sleep(1 / FRAME_HZ)
+
     def schedule_keys(self, keys: Iterable[tuple[int, str]]) -> None:
         """Strike keys at given frames: see `vgaemu.guest.keys.parse_keys`."""
         schedule = [*self._key_schedule, *keys]
