@@ -79,7 +79,7 @@ def machine_with_ram() -> Vga:
         ('["rep", 2, 1, []]', "[] is not an operation"),
         ('["rep", 3, 65536, ["rx", 655360]]', "rx: 1 bytes at 0xc0000 leave"),
         ('["rx", 655360', "not JSON: Expecting ',' delimiter at column"),
-        ("[" * 100_000, "not a tape: maximum recursion depth"),
+        ("[" * 100_000, "not a tape: brackets in brackets"),
         ("9" * 5000, "not a tape: Exceeds the limit"),
     ],
 )

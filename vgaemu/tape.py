@@ -343,7 +343,9 @@ class Tape:
         except json.JSONDecodeError as error:
             self._line += error.lineno - 1
             raise self._error(f"not JSON: {error.msg} at column {error.colno}") from None
-        except (ValueError, RecursionError) as error:  # an absurdly long number, or deep nesting
+        except RecursionError:
+            raise self._error("not a tape: brackets in brackets without end") from None
+        except ValueError as error:  # an absurdly long number
             raise self._error(f"not a tape: {error}") from None
 
     def _error(self, what: str) -> TapeError:

@@ -16,6 +16,7 @@ import importlib.machinery
 import inspect
 import pkgutil
 import random
+import stat
 import sys
 import types
 from collections.abc import Callable, Generator
@@ -217,11 +218,14 @@ def find_workload(name: str | PathLike[str] | Workload) -> Workload:
 
 def _load_file(path: Path) -> Workload:
     try:
-        if not path.is_file():
-            raise WorkloadError(
-                f"{path}: no such file; name a Python file, or one of 'vgaemu list'"
-            )
+        # Not `is_file`: from Python 3.14 on it says no where it may not look.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise WorkloadError(f"{path}: not a file; name a Python file")
         compile(path.read_bytes(), str(path), "exec")
+    except FileNotFoundError:
+        raise WorkloadError(
+            f"{path}: no such file; name a Python file, or one of 'vgaemu list'"
+        ) from None
     except OSError as error:
         raise WorkloadError(f"{path}: {error.strerror}; name a readable Python file") from None
     except SyntaxError as error:

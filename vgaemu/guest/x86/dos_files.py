@@ -86,7 +86,7 @@ class DosFiles:
         # The folders on the way, each where its links lead to.
         way = [root]
         for i, part in enumerate(parts):
-            if not way[-1].is_dir() or (part == ".." and len(way) == 1):
+            if not stat.S_ISDIR(_mode(way[-1])) or (part == ".." and len(way) == 1):
                 raise DosError(NO_PATH)
             if part == "..":
                 way.pop()
@@ -120,7 +120,8 @@ class DosFiles:
         if device is not None:
             return OpenFile(os.open(os.devnull, flags), device, access)
         path = self.resolve(name, must_exist=not create)
-        if path.exists() and not path.is_file():
+        mode = _mode(path)
+        if mode and not stat.S_ISREG(mode):
             raise DosError(DENIED)
         # Neither follow a link that has just appeared, nor wait for a pipe.
         flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -161,7 +162,7 @@ class DosFiles:
             path = self.resolve(folder)
         except DosError as error:
             raise DosError(NO_PATH if error.code == NO_FILE else error.code) from None
-        if not path.is_dir():
+        if not stat.S_ISDIR(_mode(path)):
             raise DosError(NO_PATH)
         return "" if path == self._root else path.relative_to(self._root).as_posix(), wanted
 
@@ -190,6 +191,18 @@ class DosFiles:
                 elif attributes & FOLDER and entry.is_dir(follow_symlinks=False):
                     found.append(NamedFile(name, 0, FOLDER))
         return found
+
+
+def _mode(path: Path) -> int:
+    """What is there, as ``st_mode``; 0 for nothing.
+
+    `Path.is_dir` and its like would not tell, from Python 3.14 on, where the host does not let us
+    look.
+    """
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def _below_drive(name: str) -> str:
