@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,9 +14,9 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from keepers import NAMES, protected, use
+from keepers import NAMES, protected, skip_unless_available, use
 
-from vgaemu.memslot import PAGE_SIZE, DirtyLog, Memslot, MemslotError, Subscription
+from vgaemu.memslot import KEEPERS, PAGE_SIZE, DirtyLog, Memslot, MemslotError, Subscription
 from vgaemu.memslot.bitmap import LARGE_PAGES
 from vgaemu.memslot.keeper import anonymous_memory
 from vgaemu.memslot.slot import MAX_PENDING
@@ -363,6 +367,17 @@ def test_put_back_is_reported_again_with_what_came_since(make_slot: MakeSlot) ->
     assert reported(reader) == []
 
 
+def test_a_closed_reader_takes_nothing_back(make_slot: MakeSlot) -> None:
+    slot = make_slot(NPAGES)
+    reader = slot.subscribe()
+    touch(slot, 1)
+    log = reader.get_dirty_log()
+    reader.close()
+    reader.put_back(log)
+    assert reported(reader) == []
+    assert reported(slot) == [1]
+
+
 @pytest.mark.parametrize("npages", [640, LARGE_PAGES + 640])
 def test_a_reader_who_seldom_asks_misses_nothing(npages: int) -> None:
     slot = Memslot(npages)
@@ -407,11 +422,58 @@ def test_logging_off_and_on_drops_marks_and_protects_everything(
     assert slot.counters.faults == faults + 1
 
 
+def test_a_cpu_that_looks_first_lets_logging_begin(make_slot: MakeSlot) -> None:
+    """Where nothing can be dirty, a CPU's part in a harvest need not ask the keeper."""
+    slot = make_slot(NPAGES)
+
+    def harvest(keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
+        return slot.nothing_dirty if slot.maybe_dirty.find(1) < 0 else keeper_harvest()
+
+    slot.harvest_through(harvest)
+    slot.logging = False
+    slot.logging = True
+    touch(slot, 1, 100)
+    assert reported(slot) == [1, 100]
+
+
 def test_switching_logging_on_twice_keeps_the_marks(make_slot: MakeSlot) -> None:
     slot = make_slot(64)
     touch(slot, 1)
     slot.logging = True
     assert reported(slot) == [1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_forked_child_does_not_take_its_parents_pages(make_slot: MakeSlot) -> None:
+    slot = make_slot(NPAGES)
+    touch(slot, 1, 100)
+    child = os.fork()
+    if not child:
+        with suppress(OSError):  # what the kernel keeps is the parent's alone
+            slot.get_dirty_log()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert reported(slot) == [1, 100]
+    touch(slot, 2)
+    assert reported(slot) == [2]
+
+
+#: What is registered first is called last, when everything that ends with the interpreter has.
+LAST_HARVEST = """
+import atexit, sys
+atexit.register(lambda: print(slot.get_dirty_log().pages().tolist()))
+from vgaemu.memslot import Memslot
+slot = Memslot(64, dirty_log=sys.argv[1])
+slot.write(5 * 4096, b"x")
+"""
+
+
+@pytest.mark.parametrize("name", KEEPERS)
+def test_a_harvest_while_the_interpreter_ends(name: str) -> None:
+    skip_unless_available(name)
+    command = [sys.executable, "-c", LAST_HARVEST, name]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("[5]\n", "")
 
 
 # --- any sequence of operations -----------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 from array import array
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from keepers import skip_unless_available
 
 from vgaemu.memslot import KEEPERS, KVM_MEM_LOG_DIRTY_PAGES, PAGE_SIZE, Memslot, Vm
+from vgaemu.memslot.keeper import anonymous_memory
 from vgaemu.memslot.vm import MAX_SLOTS
 
 NPAGES = 65
@@ -170,6 +172,8 @@ LOG = KVM_MEM_LOG_DIRTY_PAGES
         (errno.EINVAL, 2, 0x80_0000, 0x1001, 0),
         (errno.EINVAL, 2, 0x80_0000, -0x1000, 0),
         (errno.EINVAL, 2, 0x80_0000, 0x1000, 0x80),
+        (errno.EINVAL, 2, 1 << 52, 0x1000, 0),
+        (errno.EINVAL, 2, (1 << 64) - 0x1000, 0x2000, 0),
         (errno.EINVAL, 2, GPA, 0x1000, 0x80),  # malformed comes before overlapping
         (errno.EINVAL, 2, 0, 0, 0),  # delete what is not there
         (errno.EINVAL, 0, GPA, 0x8000, LOG),  # resize
@@ -239,6 +243,22 @@ def test_delete(vm: Vm, nothing: Any) -> None:
     fails_with(errno.ENOENT, vm.get_dirty_log, 0, bytearray(16))
     fails_with(errno.EINVAL, vm.set_user_memory_region, 0, GPA, nothing)
     assert vm.set_user_memory_region(2, GPA, PAGE_SIZE)  # the place is free again
+
+
+@pytest.mark.parametrize("keeper", KEEPERS)
+def test_delete_and_create_on_the_same_memory(keeper: str) -> None:
+    skip_unless_available(keeper)
+    vm = Vm(dirty_log=keeper)
+    memory: Any = anonymous_memory(2 * PAGE_SIZE)
+    gc.disable()
+    try:
+        for _ in range(3):
+            vm.set_user_memory_region(0, GPA, memory, LOG)
+            vm.slots[0].write(PAGE_SIZE, b"x")
+            assert vm.slots[0].get_dirty_log().pages().tolist() == [1]
+            vm.set_user_memory_region(0, GPA, 0)
+    finally:
+        gc.enable()
 
 
 def test_error_names_the_slot(vm: Vm) -> None:

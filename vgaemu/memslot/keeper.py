@@ -14,7 +14,9 @@ from __future__ import annotations
 import mmap
 import platform
 import sys
+import weakref
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +60,14 @@ def anonymous_memory(nbytes: int) -> mmap.mmap:
         return mmap.mmap(-1, nbytes)
     except (OSError, OverflowError) as error:
         raise MemslotError(f"no {nbytes:#x} bytes of memory to be had: {error}") from None
+
+
+def close_with(owner: object, close: Callable[..., object], *arguments: object) -> None:
+    """Call `close` when `owner` is gone, but not at the end of the interpreter.
+
+    Daemon threads still harvest then, and the system closes all files itself.
+    """
+    weakref.finalize(owner, close, *arguments).atexit = False
 
 
 @dataclass(slots=True)

@@ -13,15 +13,13 @@ Source: Documentation/virt/kvm/api.rst.
 
 from __future__ import annotations
 
-import weakref
-
 import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.memslot import kvm_ioctl as kvm
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, WORD, DirtyLog
 from vgaemu.memslot.flags import FlagsKeeper
-from vgaemu.memslot.keeper import ALWAYS, KeeperUnavailable
+from vgaemu.memslot.keeper import ALWAYS, KeeperUnavailable, close_with
 
 #: Where the logged slot begins, and its number; below lie code and data of the guest.
 SLOT_GPA = 0x1000_0000
@@ -54,7 +52,7 @@ class KvmKeeper(FlagsKeeper):
             raise KeeperUnavailable("kvm: the memory is not aligned to 4 KiB pages")
         try:
             self.vm = kvm.KvmVm()
-            weakref.finalize(self, self.vm.close)
+            close_with(self, self.vm.close)
             if self._manual:
                 capability = kvm.KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2
                 self.vm.enable(capability, kvm.KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 import mmap
 import os
 import platform
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog
 from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
-from vgaemu.memslot.keeper import FREE_THREADED, Keeper, KeeperUnavailable
+from vgaemu.memslot.keeper import FREE_THREADED, Keeper, KeeperUnavailable, close_with
 
 #: The number of the system call by `platform.machine()`.
 SYS_USERFAULTFD = {"x86_64": 323, "aarch64": 282, "riscv64": 282}
@@ -103,12 +104,12 @@ class MmuKeeper(Keeper):
             why = os.strerror(ctypes.get_errno())
             raise KeeperUnavailable(f"mmu: the system gives no userfaultfd: {why}")
         self._uffd = fd
-        weakref.finalize(self, os.close, fd)
+        close_with(self, os.close, fd)
         try:
             self._pagemap = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise KeeperUnavailable(f"mmu: /proc/self/pagemap: {error.strerror}") from None
-        weakref.finalize(self, os.close, self._pagemap)
+        close_with(self, os.close, self._pagemap)
         features = UFFD_FEATURE_WP_UNPOPULATED | UFFD_FEATURE_WP_ASYNC
         try:
             self._ioctl(UFFDIO_API, struct.pack("<3Q", UFFD_API, features, 0))
@@ -116,6 +117,7 @@ class MmuKeeper(Keeper):
             raise KeeperUnavailable(
                 "mmu: asynchronous write protection needs Linux 6.7 or later"
             ) from None
+        _KEEPERS.add(self)
 
     def _ioctl(self, request: int, argument: bytes) -> None:
         buffer = ctypes.create_string_buffer(argument, len(argument))
@@ -141,8 +143,7 @@ class MmuKeeper(Keeper):
             raise KeeperUnavailable(f"mmu: memory at {start:#x} is not aligned to 4 KiB pages")
         self._nbytes = len(self._reserve) if self._reserve is not None else memory.nbytes
         try:
-            registration = struct.pack("<4Q", start, self._nbytes, UFFDIO_REGISTER_MODE_WP, 0)
-            self._ioctl(UFFDIO_REGISTER, registration)
+            self._register()
         except OSError as error:
             raise KeeperUnavailable(f"mmu: this memory cannot be registered: {error}") from None
         self._regions = bytearray(REGION.size * min(REGIONS, self.npages // 2 + 1))
@@ -175,6 +176,17 @@ class MmuKeeper(Keeper):
             self._scan()
         except OSError as error:
             raise KeeperUnavailable(f"mmu: PAGEMAP_SCAN: {error.strerror}") from None
+
+    def _register(self) -> None:
+        registration = struct.pack("<4Q", self._start, self._nbytes, UFFDIO_REGISTER_MODE_WP, 0)
+        try:
+            self._ioctl(UFFDIO_REGISTER, registration)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            # By another slot; one that nobody holds any more is gone once its cycle is collected.
+            gc.collect()
+            self._ioctl(UFFDIO_REGISTER, registration)
 
     def _protect_all(self) -> None:
         everything = struct.pack("<3Q", self._start, self._nbytes, UFFDIO_WRITEPROTECT_MODE_WP)
@@ -261,3 +273,25 @@ class MmuKeeper(Keeper):
 
     def stop(self) -> None:
         """Nothing to do: stores go on to be seen, and nobody asks."""
+
+
+_KEEPERS: weakref.WeakSet[MmuKeeper] = weakref.WeakSet()
+
+
+def _close_in_child() -> None:
+    """A forked child has its parent's files, and a scan there would clear the parent's log.
+
+    From now on it fails, as KVM's ioctls do in a child. The numbers stay taken: they are closed
+    with the keeper.
+    """
+    keepers = list(_KEEPERS)
+    if keepers:
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for keeper in keepers:
+            os.dup2(null, keeper._uffd, inheritable=False)
+            os.dup2(null, keeper._pagemap, inheritable=False)
+        os.close(null)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_in_child)

@@ -133,7 +133,8 @@ class Subscription:
         """
         if log:
             with self._slot._slots_lock:
-                self._pending.append(log)
+                if not self._closed:
+                    self._pending.append(log)
 
     def close(self) -> None:
         """Stop listening: nothing is reported any more. Closing twice is fine."""

@@ -82,3 +82,8 @@ class SparseKeeper(Keeper):
         with self._mmu_lock:
             self._summary[:] = bytes(len(self._summary))
             self._flags[:] = bytes(len(self._flags))
+
+    def stop(self) -> None:
+        """Make every page writable, and say so: who looks at the summary first has to ask then."""
+        super().stop()
+        self._summary[:] = b"\1" * len(self._summary)

@@ -29,6 +29,8 @@ from vgaemu.memslot.slot import ByteBuffer, Memslot, as_bytes
 KVM_MEM_LOG_DIRTY_PAGES = 1
 #: KVM_CAP_NR_MEMSLOTS of Linux 6.18 on x86.
 MAX_SLOTS = 32764
+#: An x86 processor has 52 bits of physical address at most.
+END_GPA = 1 << 52
 
 
 class Vm:
@@ -56,8 +58,8 @@ class Vm:
             The slot, or None when it was deleted.
 
         Raises:
-            OSError: EINVAL (id, alignment, flags, size, a change of an existing slot's place, or
-                deleting what is not there), EEXIST (overlap).
+            OSError: EINVAL (id, alignment, flags, size, no such addresses, a change of an existing
+                slot's place, or deleting what is not there), EEXIST (overlap).
         """
         _check_id(slot)
         if flags & ~KVM_MEM_LOG_DIRTY_PAGES:
@@ -69,6 +71,8 @@ class Vm:
             nbytes = array.nbytes
         if gpa % PAGE_SIZE or nbytes % PAGE_SIZE or gpa < 0 or nbytes < 0:
             raise _error(errno.EINVAL, f"{nbytes:#x} bytes at {gpa:#x} are not whole 4 KiB pages")
+        if gpa + nbytes > END_GPA:
+            raise _error(errno.EINVAL, f"{nbytes:#x} bytes at {gpa:#x} leave guest-physical memory")
         with self._slots_lock:
             old = self.slots.get(slot)
             if not nbytes:
