@@ -81,6 +81,57 @@ def test_logging_off_and_on_beside_a_running_cpu(tmp_path: Path, cpu: str) -> No
             assert 0 in view.get_dirty_log().pages()
 
 
+@pytest.mark.parametrize("dirty_log", ["flags", "sparse", "words", "srcu"])
+@pytest.mark.parametrize("cpu", CPUS)
+def test_logging_off_and_on_whoever_keeps_the_log(tmp_path: Path, cpu: str, dirty_log: str) -> None:
+    guest = str(disk(tmp_path, b"\xf4"))  # hlt
+    with Machine(guest, cpu=cpu, dirty_log=dirty_log) as machine:  # type: ignore[arg-type]
+        machine.tick(2)
+        machine.vram.get_dirty_log()
+        machine.vram.logging = False
+        machine.vram.logging = True
+        machine.vram.write(100 * 4096, b"x")
+        assert machine.vram.get_dirty_log().pages().tolist() == [100]
+
+
+#: With DS = A000h: store a byte; chain-4 off, only plane 1 is written; store another.
+UNCHAIN = bytes.fromhex("C6 06 00 00 11 BA C4 03 B8 04 06 EF B8 02 02 EF C6 06 04 00 22")
+
+
+@pytest.mark.parametrize("framed", [False, True], ids=["no frame before", "frame before"])
+@pytest.mark.parametrize("moved", [False, True], ids=["one thread", "another thread"])
+def test_windows_move_whoever_harvested_last(framed: bool, moved: bool) -> None:
+    uc = engine(0xA000)
+    uc.mem_write(0x2000, UNCHAIN)
+    with vgaemu.attach(uc, mode=0x13) as vga:
+        if framed:
+            vga.frame()
+
+        def work() -> None:
+            uc.emu_start(0x2000, 0x2000 + len(UNCHAIN))
+
+        thread = threading.Thread(target=work, daemon=True)
+        if moved:
+            thread.start()
+            thread.join(10)
+        else:
+            work()
+        assert vga.vram.array[[0, 4 * 4 + 1]].tolist() == [0x11, 0x22]
+
+
+def test_a_mode_that_the_script_sets_moves_windows() -> None:
+    uc = engine(0xA000)
+    with vgaemu.attach(uc, mode=0x13) as vga:
+        run(uc)
+        assert vga.vram.array[0]
+        vga.set_mode(0x12)
+        vga.vram.array[:] = 0
+        vga.vga.outw(0x3C4, 0x0202)  # plane 1
+        run(uc)
+        assert not vga.vram.array[0]
+        assert vga.vram.array[1]
+
+
 def test_all_on_a_thread_of_its_own() -> None:
     ended: list[list[int]] = []
     uc = engine()

@@ -9,8 +9,9 @@
 
 Hooked up: the VGA's ports, its windows at A0000h-BFFFFh, the linear frame buffer at E0000000h and
 VRAM's dirty log. All else of the engine stays as it is, with two limits: addresses are translated
-by the VGA's hook, one to one, so the guest cannot use paging; and `frame` and `get_dirty_log` are
-called by the thread that runs the engine, after `emu_start` or in a hook.
+by the VGA's hook, one to one, so the guest cannot use paging; and `frame`, `get_dirty_log` and what
+writes to the VGA's ports are called by the thread that runs the engine, after `emu_start` or in a
+hook.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ class AttachedVga:
             uc.hook_add(unicorn.UC_HOOK_INSN, self._on_in, None, 1, 0, x86_const.UC_X86_INS_IN),
             uc.hook_add(unicorn.UC_HOOK_INSN, self._on_out, None, 1, 0, x86_const.UC_X86_INS_OUT),
         ]
+        # Whoever moves windows is the engine's thread, too, perhaps before the first harvest.
+        self.vga.on_map_changed.append(self._pages.tlb.enter)
         self.vram.harvest_through(self._harvest)
         self._loop = DisplayLoop(self.vga, self._display, span_pages=span_pages)
 
@@ -121,6 +124,7 @@ class AttachedVga:
         if not self._hooks:
             return
         self.vram.harvest_through(None)
+        self.vga.on_map_changed.remove(self._pages.tlb.enter)
         self._pages.close()
         for hook in self._hooks:
             self._uc.hook_del(hook)
