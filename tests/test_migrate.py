@@ -641,7 +641,10 @@ def test_a_receiver_listens_on_loopback_unless_told_otherwise() -> None:
     assert Receiver.__init__.__defaults__ == ("127.0.0.1:4096",)
 
 
-@pytest.mark.parametrize("text", ["", "a:b", "host:70000", "::1", "a:1:2", "[::1", "ho st:1"])
+NO_ADDRESSES = ["", "a:b", "host:70000", "::1", "a:1:2", "[::1", "ho st:1", "a..b:1", "a" * 64]
+
+
+@pytest.mark.parametrize("text", NO_ADDRESSES)
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(MigrateError, match="no address: write HOST:PORT"):
         parse_address(text)

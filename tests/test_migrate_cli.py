@@ -176,6 +176,7 @@ MISTAKES = {
         "--migrate-to 'a:b:c' is no address: write HOST:PORT",
     ),
     "listen": (["receive", "--headless", "--listen", "1:2:3"], "'1:2:3' is no address"),
+    "no name of a host": (["receive", "--headless", "--listen", "a..b:0"], "'a..b:0' is no addr"),
     "not of this host": (
         ["receive", "--headless", "--listen", "192.0.2.1:4096"],
         "name an address of this host",

@@ -6,6 +6,7 @@ import random
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -267,6 +268,10 @@ BAD_SOURCES = {
         HELLO + REGIONS + message(Kind.ZEROS, runs((0, 2**32 - 1)), count=1),
         "pages outside of the 8",
     ),
+    "zeros twice": (
+        HELLO + REGIONS + message(Kind.ZEROS, runs((0, 8), (0, 8)), count=2),
+        "out of order",
+    ),
     "an empty run": (
         HELLO + REGIONS + message(Kind.ZEROS, runs((3, 0)), count=1),
         "pages outside of the 8",
@@ -464,6 +469,27 @@ def test_a_silent_receiver_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(MigrateError, match="silent for"):
             machine.migrate_to(address)
         assert machine.tick()
+
+
+def test_a_receiver_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "PEER_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def run() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.sendall(HELLO + message(Kind.ACCEPT) + message(Kind.ROUND_DONE))
+                for byte in digests(b"d"):  # a stopped guest waits for them
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.1)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        channel = connect(f"127.0.0.1:{listening.getsockname()[1]}")
+        with pytest.raises(MigrateError, match="slower than 4096 bytes a second"):
+            send(channel, Memory(random_slot(NPAGES)))
+        channel.close()
+        thread.join(20)
 
 
 def test_a_receiver_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import blake2b
+from itertools import pairwise
 from time import monotonic
 from typing import Any, TypeAlias
 
@@ -72,6 +73,9 @@ LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 5.0
 #: Seconds without a single byte from, or to, the peer.
 PEER_SECONDS = 10.0
+#: What takes longer than `PEER_SECONDS` has to go on this fast, so that no peer can hold a stopped
+#: guest for long with a byte now and then.
+LEAST_BYTES_A_SECOND = 4096
 
 #: Seconds for a peer that is refused to read why.
 LINGER_SECONDS = 1.0
@@ -147,9 +151,14 @@ def parse_address(text: str) -> tuple[str, int]:
     """
     match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]\s]*))(?::(\d{1,5}))?", text)
     port = int(match[3] or DEFAULT_PORT) if match else -1
-    if match is None or not text or not 0 <= port <= 0xFFFF:
+    host = (match[1] or match[2] or LOOPBACK) if match else ""
+    try:
+        host.encode("idna")  # as `socket` will
+    except UnicodeError:
+        host = ""
+    if not host or not text or not 0 <= port <= 0xFFFF:
         raise MigrateError(f"{text!r} is no address: write HOST:PORT, such as {LOOPBACK}:4096")
-    return match[1] or match[2] or LOOPBACK, port
+    return host, port
 
 
 def name_of_address(address: tuple[Any, ...]) -> str:
@@ -272,8 +281,9 @@ class Channel:
         """Fill some buffers, one after the other; the list is used up.
 
         Raises:
-            MigrateError: The connection is cut, or silent for too long.
+            MigrateError: The connection is cut, silent for too long, or far too slow.
         """
+        deadline = _deadline(views)
         at = _advance(views, 0, 0)
         while at < len(views):
             try:
@@ -286,11 +296,13 @@ class Channel:
             if not got:
                 raise self.error("cut the connection")
             at = _advance(views, at, got)
+            self._check_pace(deadline)
             if self.meanwhile is not None and monotonic() - self._looked > LOOK_SECONDS:
                 self.meanwhile()
                 self._looked = monotonic()
 
     def _send(self, buffers: list[memoryview]) -> None:
+        deadline = _deadline(buffers)
         at = _advance(buffers, 0, 0)
         while at < len(buffers):
             try:
@@ -302,11 +314,21 @@ class Channel:
                 raise self._lost(error) from None
             self.sent_bytes += sent
             at = _advance(buffers, at, sent)
+            self._check_pace(deadline)
+
+    def _check_pace(self, deadline: float) -> None:
+        if monotonic() > deadline:
+            raise self.error(f"slower than {LEAST_BYTES_A_SECOND} bytes a second")
 
     def _lost(self, error: OSError) -> MigrateError:
         if isinstance(error, TimeoutError):
             return self.error(f"silent for {PEER_SECONDS:.0f} s")
         return self.error(f"the connection is lost ({error.strerror or error})")
+
+
+def _deadline(buffers: Sequence[memoryview]) -> float:
+    """When all of some buffers has to be through."""
+    return monotonic() + PEER_SECONDS + sum(map(len, buffers)) / LEAST_BYTES_A_SECOND
 
 
 def _advance(buffers: list[memoryview], at: int, nbytes: int) -> int:
@@ -357,7 +379,7 @@ def pack_runs(runs: Sequence[Span]) -> memoryview:
 
 
 def check_runs(channel: Channel, message: Message, npages: int) -> list[Span]:
-    """The runs at the head of a PAGES or ZEROS message, half-open and inside the slot.
+    """The runs at the head of a PAGES or ZEROS message: half-open, ascending, inside the slot.
 
     Raises:
         MigrateError: They do not fit the message or the slot.
@@ -371,6 +393,9 @@ def check_runs(channel: Channel, message: Message, npages: int) -> list[Span]:
     pages = sum(length for _, length in pairs) if message.kind is Kind.PAGES else 0
     if any(not start < end <= npages for start, end in runs):
         raise channel.error(f"sent pages outside of the {npages} there are")
+    # Else a few bytes could have all of a slot looked at thousands of times.
+    if any(before > start for (_, before), (start, _) in pairwise(runs)):
+        raise channel.error("sent runs of pages that are out of order")
     if message.length != nbytes + (pages << PAGE_SHIFT):
         raise channel.error("sent a message whose length is not that of its pages")
     return runs
