@@ -421,6 +421,17 @@ def test_foreign_files(path: Path, content: Callable[[], bytes]) -> None:
     refused(small_vga(), path, because="damaged, or no saved state")
 
 
+@pytest.mark.parametrize("name", ["misc", "vram", "dac_cache", "guest"])
+def test_a_part_that_is_no_array(path: Path, name: str) -> None:
+    saved(path)
+    with zipfile.ZipFile(path) as file:
+        parts = {part: file.read(part) for part in file.namelist()}
+    with zipfile.ZipFile(path, "w") as file:
+        for part, data in (parts | {f"{name}.npy": b"no array"}).items():
+            file.writestr(part, data)
+    refused(small_vga(), path, because="damaged, or no saved state")
+
+
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     refused(small_vga(), tmp_path / "none.npz", because="No such file")
     refused(small_vga(), tmp_path, because="irectory")

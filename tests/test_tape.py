@@ -150,6 +150,15 @@ def test_one_object_counts_operations_instead_of_lines(tmp_path: Path) -> None:
 # --- streams ----------------------------------------------------------------------------------
 
 
+def test_a_recording_may_be_called_ops(tmp_path: Path) -> None:
+    vga = Vga(Memslot(4096, LFB_GPA >> 12))
+    with TapeRecorder(vga, tmp_path / "ops.tape"):
+        vga.outb(0x3C8, 1)
+    with Tape(tmp_path / "ops.tape") as tape:
+        assert tape.name == "ops"
+        assert list(tape)[-1] == ["out", 0x3C8, 1]
+
+
 def test_gzip_is_known_by_its_first_bytes(tmp_path: Path) -> None:
     path = tmp_path / "no-suffix"
     path.write_bytes(gzip.compress(f'{HEADER}\n["rx", 655360]\n'.encode()))

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -49,6 +50,8 @@ HEADER_KEYS = {
     "name", "desc", "bits", "cursor", "group", "quirks", "hw", "blits", "scale", "readbacks",
     "vram_mib",
 }  # fmt: skip
+#: The key of a tape in one object that a header has not; its name or description may be "ops".
+OPS_KEY = re.compile(r'\s*\{.*"ops"\s*:', re.DOTALL)
 #: A line may be as long as an ``lfb`` operation that fills 16 MiB.
 MAX_LINE = (2 << 24) + 1024
 MAX_REPEATS = 1 << 20
@@ -285,7 +288,7 @@ class Tape:
         if text is None:
             raise TapeError(f"{self.path}: the file is empty; a tape starts with its header")
         # One object with everything in it starts either so, or with its operations on line 1.
-        if text.strip() == "{" or (text.lstrip().startswith("{") and '"ops"' in text):
+        if text.strip() == "{" or OPS_KEY.match(text):
             header = self._parse(text + self._rest())
             operations = header.pop("ops", None) if isinstance(header, dict) else None
             if not isinstance(operations, list):

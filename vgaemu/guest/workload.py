@@ -13,12 +13,12 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.machinery
+import importlib.util
 import inspect
 import pkgutil
 import random
 import stat
 import sys
-import types
 from collections.abc import Callable, Generator
 from os import PathLike
 from pathlib import Path
@@ -233,8 +233,9 @@ def _load_file(path: Path) -> Workload:
     except ValueError as error:  # null bytes, before Python 3.12
         raise WorkloadError(f"{path}: not Python: {error}") from None
     loader = importlib.machinery.SourceFileLoader(f"{FILES}.{path.stem}", str(path))
-    module = types.ModuleType(loader.name)
-    module.__file__ = str(path)
+    spec = importlib.util.spec_from_file_location(loader.name, path, loader=loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
     # Dataclasses look their module up here.
     sys.modules[loader.name] = module
     # The file may import its neighbours at any time, as it could if it were run.

@@ -332,6 +332,9 @@ def read_state(path: str | Path) -> State:
                 arrays = {name: file[name] for name in PARTS if name not in converted} | converted
                 known = {*PARTS, *HEAD, *OLD_PARTS}
                 guest = {name: file[name] for name in file.files if name not in known}
+                # What does not begin as an array does comes as bytes.
+                if not all(isinstance(array, np.ndarray) for array in (arrays | guest).values()):
+                    raise ValueError
                 frame = int(file["frame"])
                 if not 0 <= frame <= MOST:
                     raise ValueError
