@@ -48,6 +48,23 @@ def test_status_bits_along_a_frame():
     assert timing.status(449 * line) == 0
 
 
+def test_a_retrace_that_ends_on_its_own_line_number_lasts_sixteen_lines():
+    vga = vga_in(0x13)
+    vga.outw(0x3D4, 0x8C11)  # the low four bits of its start, 412
+    timing = timing_of(*vga.timing_key())
+    lines = [n for n in range(449) if timing.status((n + 0.1) * timing.line_ns) & VERTICAL_RETRACE]
+    assert lines == list(range(412, 428))
+
+
+@pytest.mark.parametrize(
+    ("misc", "clock"), [(0x63, 25_175), (0x67, 28_322), (0x6B, 25_175), (0x6F, 25_175)]
+)
+def test_the_dot_clock_is_chosen_by_misc_output(misc, clock):
+    vga = vga_in(0x13)
+    vga.outb(0x3C2, misc)
+    assert timing_of(*vga.timing_key()).line_ns == pytest.approx(800e6 / clock)
+
+
 def test_a_retrace_past_the_vertical_total_goes_on_at_the_next_frame():
     vga = vga_in(0x13)
     for value in (0x0011, 0xBF06, 0x1F07, 0xBD10, 0x0811):  # 449 lines, retrace at 445 to 455

@@ -1,9 +1,11 @@
 """Every change that redraws without a dirty page: one row of `CHANGES`, one or more tests."""
 
 from dataclasses import fields
+from functools import partial
 
 import numpy as np
 import pytest
+from gaps import run_with_injections
 from shadow import Watched
 
 from vgaemu.display.screen import Screen
@@ -319,3 +321,38 @@ def test_glyphs_that_are_not_shown_any_more_are_not_kept_for_ever() -> None:
         renderer = machine.screen._renderer
         assert isinstance(renderer, TextRenderer)
         assert len(renderer._glyphs.keys) <= MOST_GLYPHS
+
+
+def show_picture(vga):
+    vga.inb(0x3DA)
+    vga.outb(0x3C0, 0x20)
+
+
+def move_cursor(vga):
+    crtc(0x0F, 81)(vga)
+
+
+@pytest.mark.parametrize(
+    ("change", "then"),
+    [(show_picture, []), (hide_picture, []), (move_cursor, [crtc(0x0D, 80)])],
+)
+def test_a_change_is_seen_whenever_a_display_looks(change, then):
+    """A display draws in one bytecode gap of a port write after another."""
+    gap, gaps = 0, 1
+    while gap < gaps:
+        vga = Vga(Memslot(64))
+        text_screen(vga)
+        if change is show_picture:
+            hide_picture(vga)
+        watched = Watched(vga)
+        watched.frame()
+        dac(7, 1, 2, 3)(vga)  # there is a change to look for
+        gaps = run_with_injections(
+            partial(change, vga), {gap: watched.loop.frame}, modules=("vgaemu.vga.device",)
+        )
+        for write in then:
+            write(vga)
+        watched.frame()
+        watched.loop.close()
+        gap += 1
+    assert gaps > 20

@@ -1,14 +1,17 @@
 """Bochs DISPI: registers, banks, clears, and pictures up to the largest."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from gaps import run_with_injections
 from shadow import Watched
 
 from vgaemu.memslot import Memslot
 from vgaemu.vga import dispi
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
-from vgaemu.vga.scanout import scanout_of
+from vgaemu.vga.scanout import Kind, scanout_of
 
 
 class Card(Vga):
@@ -53,6 +56,60 @@ def test_memory_size_and_virtual_height():
     assert card.get("VIRT_HEIGHT") == (8 << 20) // 8192
     card.set(VIRT_WIDTH=4096)  # 512 lines would be left
     assert card.get("VIRT_WIDTH") == 2048
+
+
+def test_zero_bits_a_pixel_are_eight():
+    card = Card()
+    card.set(BPP=32)
+    card.set(BPP=0)
+    assert card.get("BPP") == 8
+
+
+@pytest.mark.parametrize("index", [0x0B, 0x10, 0xFFFF])
+def test_an_index_without_a_register_reads_ffff(index):
+    card = Card()
+    card.outw(0x1CE, index)
+    assert (card.inw(0x1CE), card.inw(0x1CF)) == (index, 0xFFFF)
+
+
+def test_data_is_at_1d0_too():
+    card = Card()
+    card.outw(0x1CE, dispi.XRES)
+    card.outw(0x1D0, 640)
+    assert (card.inw(0x1CF), card.inw(0x1D0)) == (640, 640)
+
+
+def test_switching_on_starts_at_the_first_pixel_and_bank():
+    card = Card()
+    card.set(XRES=640, YRES=480, BPP=8, ENABLE=1)
+    card.set(VIRT_WIDTH=800, X_OFFSET=5, Y_OFFSET=6, BANK=7)
+    card.set(ENABLE=1)  # on already
+    names = ("VIRT_WIDTH", "X_OFFSET", "Y_OFFSET", "BANK")
+    assert [card.get(name) for name in names] == [800, 5, 6, 7]
+    card.set(ENABLE=0)
+    card.set(ENABLE=1)
+    assert [card.get(name) for name in names] == [640, 0, 0, 0]
+
+
+def test_a_virtual_width_is_at_least_the_real_one():
+    card = Card()
+    card.set(XRES=640, YRES=480, BPP=8, ENABLE=1, VIRT_WIDTH=320)
+    assert card.get("VIRT_WIDTH") == 640
+
+
+def test_bits_of_a_bank_that_choose_reading_and_writing_are_no_part_of_it():
+    card = Card(7)  # 112 banks
+    card.set(XRES=640, YRES=480, BPP=8, ENABLE=1, BANK=0xC003)
+    assert card.get("BANK") == 3
+    assert card.window(0xA0000) == 3 << 16
+
+
+def test_banks_of_another_size_stay_inside_vram():
+    card = Card(1)
+    card.set(XRES=64, YRES=48, BPP=8, ENABLE=1 | dispi.BANK_32K, BANK=30)
+    card.set(ENABLE=1)
+    assert card.get("BANK") == 14
+    assert card.window(0xA0000) == 14 << 16
 
 
 def test_sizes_are_fixed_while_the_mode_is_on():
@@ -199,3 +256,54 @@ def test_switching_off_returns_to_the_vga_picture():
     card.set(ENABLE=0)
     watched.frame()
     assert np.array_equal(watched.display.frame, before)
+
+
+def looked_at_in_each_gap(before, **values):
+    """Write DISPI registers, and let a display draw in one bytecode gap of it after another."""
+    gap, gaps = 0, 1
+    while gap < gaps:
+        card = Card(1)
+        card.set(**before)
+        card.slot.array[:] = np.arange(1 << 20) % 251
+        watched = Watched(card)
+        watched.frame()
+        card.outb(0x3C6, 0x7F)  # there is a change to look for
+        gaps = run_with_injections(
+            partial(card.set, **values), {gap: watched.loop.frame}, modules=("vgaemu.vga.dispi",)
+        )
+        watched.frame()
+        watched.loop.close()
+        gap += 1
+    assert gaps > 50
+
+
+@pytest.mark.parametrize("size", [{"XRES": 32, "YRES": 8}, {"XRES": 0}], ids=["on", "refused"])
+def test_a_display_may_look_while_a_mode_is_switched_on(size):
+    looked_at_in_each_gap(size, ENABLE=0x41)
+
+
+def test_a_virtual_width_that_is_refused_is_never_seen():
+    mode = {"XRES": 32, "YRES": 64, "BPP": 32, "ENABLE": 0x41}
+    looked_at_in_each_gap(mode, VIRT_WIDTH=0xFFFF)
+
+
+def test_a_guest_may_set_another_mode_while_a_display_looks():
+    card = Card(1)
+    gap, gaps = 0, 1
+    while gap < gaps:
+        card.set(ENABLE=0)
+        card.set(XRES=6, YRES=8, BPP=8, ENABLE=0x41)
+        seen = []
+
+        def look(seen=seen):
+            seen.append(scanout_of(card))
+
+        def other():
+            card.set(ENABLE=0)
+            card.set(XRES=64, YRES=16, BPP=4, ENABLE=0x41)
+
+        gaps = run_with_injections(look, {gap: other}, modules=("vgaemu.vga",))
+        shape = (seen[0].kind, seen[0].width, seen[0].height, seen[0].linear_pitch)
+        assert shape in ((Kind.LINEAR_8, 6, 8, 6), (Kind.PLANAR, 64, 16, 32))
+        gap += 1
+    assert gaps > 50

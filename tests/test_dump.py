@@ -46,6 +46,13 @@ def test_what_several_registers_say_together(machine):
     assert "70.09 Hz, 31.47 kHz" in text
 
 
+def test_a_start_address_that_byte_panning_carries_past_the_last_one(machine):
+    for value in (0xFF0C, 0xFE0D, 0x6008):  # FFFEh and three bytes
+        machine.vga.outw(0x3D4, value)
+    text = section(dump_registers(machine.vga), "picture")
+    assert re.search(r"^ *start address +0001h$", text, re.M)
+
+
 def test_dac_latches_and_flip_flop(machine):
     vga = machine.vga
     vga.outb(0x3C8, 0x20)

@@ -203,6 +203,20 @@ def test_switching_chain_4_there_and_back_keeps_every_byte_and_marks_all_pages()
     assert np.array_equal(vga.slot.array, content)
 
 
+def test_odd_even_reads_choose_the_pair_by_the_read_map_and_the_plane_by_the_address():
+    vga = Vga(Memslot(64))
+    set_mode(vga, 3)
+    vga.slot.array[8:12] = (0x10, 0x11, 0x12, 0x13)  # address 2, four planes
+    for read_map, expected in (
+        (0, b"\x10\x11"),
+        (1, b"\x10\x11"),
+        (2, b"\x12\x13"),
+        (3, b"\x12\x13"),
+    ):
+        vga.outw(0x3CE, 4 | read_map << 8)
+        assert vga.load(0xB8002, 2) == expected
+
+
 def test_text_cell_lies_in_planes_0_and_1_at_twice_its_number():
     vga = Vga(Memslot(64))
     set_mode(vga, 3)

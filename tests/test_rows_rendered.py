@@ -1,5 +1,6 @@
 """Row renderers: parts of a picture against the whole, and pixels against their definition."""
 
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -7,11 +8,12 @@ import pytest
 from shadow import Watched
 
 from vgaemu.memslot import Memslot
+from vgaemu.vga.crtc import Geometry, scan_lines
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.render import Rect, base, make_renderer
 from vgaemu.vga.render.graphics import EXCHANGES, four_pixels
-from vgaemu.vga.rows import RowMap
+from vgaemu.vga.rows import RowMap, plane_addresses
 from vgaemu.vga.scanout import Kind, scanout_of
 
 
@@ -156,3 +158,56 @@ def test_rows_of_every_single_page_by_their_bytes(name):
         for top, bottom in renderer.rows_of([(page, page + 1)]):
             touched[top:bottom] = True
         assert np.array_equal(touched, (pages == page).any(axis=1))
+
+
+def lines_one_by_one(g):
+    """The CRTC's counters, a scan line at a time: (row start, row scan, part)."""
+    start, scan, part = g.start, g.preset_row, 0
+    for line in range(g.lines):
+        yield start, scan, part
+        if line % 2 or not g.double_scan:
+            if scan == g.row_lines - 1:
+                start, scan = (start + g.pitch) & 0xFFFF, 0
+            else:
+                scan = (scan + 1) & 31
+        if line == g.line_compare:
+            start, scan, part = 0, 0, 1
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_scan_lines_equal_the_counters(seed):
+    r = random.Random(seed)
+    geometry = Geometry(
+        lines=90, line_compare=r.choice((1023, r.randrange(90))), row_lines=r.randrange(1, 33),
+        double_scan=r.random() < 0.5, preset_row=r.choice((0, r.randrange(32))),
+        start=r.randrange(0x10000), pitch=2 * r.randrange(256), row_bits=0,
+    )  # fmt: skip
+    found = scan_lines(geometry)
+    lines = zip(found.row_start.tolist(), found.row_scan.tolist(), found.part.tolist(), strict=True)
+    assert list(lines) == list(lines_one_by_one(geometry))
+
+
+@pytest.mark.parametrize(
+    ("ports", "address"),
+    [
+        (((0x14, 0x00), (0x17, 0xE3)), lambda ma, scan: ma),
+        (((0x14, 0x00), (0x17, 0xA3)), lambda ma, scan: ma << 1 & 0xFFFE | ma >> 15),
+        (((0x14, 0x00), (0x17, 0x83)), lambda ma, scan: ma << 1 & 0xFFFE | ma >> 13 & 1),
+        (((0x14, 0x40), (0x17, 0xA3)), lambda ma, scan: ma << 2 & 0xFFFC | ma >> 14),
+        (((0x14, 0x00), (0x17, 0xE2)), lambda ma, scan: ma & 0xDFFF | (scan & 1) << 13),
+        (((0x14, 0x00), (0x17, 0xE1)), lambda ma, scan: ma & 0xBFFF | (scan >> 1) << 14),
+    ],
+    ids=["bytes", "words, MA15", "words, MA13", "dwords", "A13 by the row scan", "A14"],
+)
+@pytest.mark.parametrize("start", [0x00, 0x1F, 0x3F, 0x7F, 0xBF, 0xDF])
+def test_addresses_by_their_definition(ports, address, start):
+    vga = bios(0x0D, (0x3D4, 0x09, 0x03), (0x3D4, 0x0C, start), (0x3D4, 0x0D, 0xF0))
+    for index, value in ports:
+        vga.outw(0x3D4, index | value << 8)
+    scanout = scanout_of(vga)
+    first = scanout.scan_lines_a_row
+    found = plane_addresses(scanout, slice(0, 4))
+    lines = scan_lines(scanout.geometry)
+    for row in range(4):
+        ma, scan = int(lines.row_start[row * first]), int(lines.row_scan[row * first])
+        assert found[row].tolist() == [address(ma + c & 0xFFFF, scan) for c in range(40)]

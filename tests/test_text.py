@@ -33,6 +33,15 @@ def test_size_comes_from_the_crtc(machine, mode, columns):
     assert rows(machine)[:2] == ["x" * columns, "yz"]
 
 
+@pytest.mark.parametrize("mode", [1, 3])
+def test_lines_that_are_shown_twice_count_once(machine, mode):
+    guest = guest_of(machine, mode)
+    guest.write_crtc(0x09, 0xC7)  # 200 lines, cells of eight
+    assert guest.text.rows == 25
+    guest.text.print("\n".join(map(str, range(100))), end="")
+    assert rows(machine) == [str(n) for n in range(75, 100)]
+
+
 def test_wraps_at_the_right_edge(machine):
     text = guest_of(machine).text
     text.print("a" * 79 + "bc", end="")

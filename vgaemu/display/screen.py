@@ -130,7 +130,7 @@ class Screen:
         vga, old = self.vga, self._scanout
         # Look at the counters first: a register written while we draw is then seen next time.
         cursor_generation = vga.cursor_generation
-        generation = vga.generation - cursor_generation + vga.dac.generation
+        generation = vga.generation + vga.dac.generation
         phase_changed = frame // BLINK_FRAMES != self._frame_number // BLINK_FRAMES
         self._frame_number = frame
         if generation != self._generation or (phase_changed and not old.is_text):

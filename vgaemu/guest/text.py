@@ -42,7 +42,8 @@ class Text:
         """Rows, from the CRTC's lines and cell height."""
         overflow = self._guest.read_crtc(0x07)
         lines = self._guest.read_crtc(0x12) | (overflow & 2) << 7 | (overflow & 0x40) << 3
-        return (lines + 1) // ((self._guest.read_crtc(0x09) & 0x1F) + 1)
+        cell = self._guest.read_crtc(0x09)
+        return (lines + 1 >> (cell >> 7)) // ((cell & 0x1F) + 1)  # bit 7: each line twice
 
     def _cell(self, column: int, row: int) -> int:
         base = 0xB8000 if self._guest.inb(0x3CC) & 1 else 0xB0000

@@ -70,9 +70,10 @@ class Vga:
         self.rom_font: NDArray[np.uint8] | None = None
         #: Tells input status 0 and 1 where the beam is.
         self.beam: Beam = VirtualBeam()
-        #: Counts register writes that changed something; the picture may depend on each.
+        #: Counts register writes that changed something; the picture may depend on each. A change
+        #: is there before it is counted, so that who looks at the count first misses none.
         self.generation = 0
-        #: How many of them only moved or reshaped the text cursor.
+        #: The same for writes that only moved or reshaped the text cursor; `generation` has others.
         self.cursor_generation = 0
         #: Called after `window()` began to answer otherwise.
         self.on_map_changed: list[Callable[[], None]] = []
@@ -159,9 +160,9 @@ class Vga:
 
     def _write_attribute(self, value: int) -> None:
         if not self.attribute_takes_data:
-            if (value ^ self.attribute_address) & 0x20:
+            old, self.attribute_address = self.attribute_address, value & 0x3F
+            if (value ^ old) & 0x20:
                 self.generation += 1
-            self.attribute_address = value & 0x3F
         else:
             index = self.attribute_address & 0x1F
             # The palette is out of the CPU's reach while the picture is shown.
@@ -202,8 +203,10 @@ class Vga:
         if index == 0x11 and value & ~self.crtc.values[0x11] & 0x10:
             self.beam.watch_retrace()
         if self.crtc.write(index, value):
-            self.generation += 1
-            self.cursor_generation += index in CURSOR_REGISTERS
+            if index in CURSOR_REGISTERS:
+                self.cursor_generation += 1
+            else:
+                self.generation += 1
 
     def _read_status_0(self) -> int:
         """Bit 7: a retrace has begun since CR11 bit 4, which holds it clear while 0, became 1."""

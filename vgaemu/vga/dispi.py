@@ -9,7 +9,7 @@ Source: the Bochs VBE_DISPI interface (vbe.h) as QEMU and Bochs implement it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 # fmt: off
 (ID, XRES, YRES, BPP, ENABLE, BANK,
@@ -30,6 +30,19 @@ MAX_XRES, MAX_YRES, MAX_BPP = 2560, 1600, 32
 
 #: Bits a pixel -> bytes a pixel; 4 bpp goes through the planes.
 BYTES_PER_PIXEL = {8: 1, 15: 2, 16: 2, 24: 3, 32: 4}
+
+
+def pitch_of(values: Sequence[int]) -> int:
+    """See `Dispi.pitch_bytes`; `values` are the registers by index."""
+    width, bpp = values[VIRT_WIDTH], values[BPP]
+    return width // 8 if bpp == 4 else width * BYTES_PER_PIXEL[bpp]
+
+
+def lines_of(values: Sequence[int], vram_bytes: int) -> int:
+    """See `Dispi.virtual_height`; `values` are the registers by index."""
+    pitch = pitch_of(values)
+    plane_bytes = vram_bytes // 4 if values[BPP] == 4 else vram_bytes
+    return min(plane_bytes // pitch, 0xFFFF) if pitch else 0
 
 
 class Dispi:
@@ -60,9 +73,7 @@ class Dispi:
     @property
     def pitch_bytes(self) -> int:
         """Bytes from one line to the next; for 4 bpp, addresses (8 pixels each)."""
-        width = self.values[VIRT_WIDTH]
-        bpp = self.values[BPP]
-        return width // 8 if bpp == 4 else width * BYTES_PER_PIXEL[bpp]
+        return pitch_of(self.values)
 
     @property
     def _banks(self) -> int:
@@ -118,37 +129,34 @@ class Dispi:
 
     def _write_enable(self, value: int) -> None:
         values = self.values
-        was_on = self.enabled
-        values[ENABLE] = value & (
-            ENABLED | GETCAPS | BANK_32K | EIGHT_BIT_DAC | LFB_ENABLED | NO_CLEAR
-        )
-        # Banks of another size: what was bank 300 of 32 KiB may not be there.
-        values[BANK] %= self._banks
-        turned_on = self.enabled and not was_on
+        flags = value & (ENABLED | GETCAPS | BANK_32K | EIGHT_BIT_DAC | LFB_ENABLED | NO_CLEAR)
+        turned_on = bool(flags & ENABLED) and not self.enabled
         if turned_on:
             values[VIRT_WIDTH] = values[XRES]
             values[X_OFFSET] = values[Y_OFFSET] = values[BANK] = 0
             if not values[XRES] or not values[YRES] or values[YRES] > self.virtual_height:
-                values[ENABLE] &= ~ENABLED  # no such picture fits VRAM
+                flags &= ~ENABLED  # no such picture fits VRAM
                 turned_on = False
+        # A display may look at any time, and sees the mode when all of it is there.
+        values[ENABLE] = flags
+        # Banks of another size: what was bank 300 of 32 KiB may not be there.
+        values[BANK] %= self._banks
         self.on_change(turned_on and not value & NO_CLEAR)
 
     @property
     def virtual_height(self) -> int:
         """Lines of the virtual width that VRAM has room for."""
-        pitch = self.pitch_bytes
-        plane_bytes = self.vram_bytes // 4 if self.values[BPP] == 4 else self.vram_bytes
-        return min(plane_bytes // pitch, 0xFFFF) if pitch else 0
+        return lines_of(self.values, self.vram_bytes)
 
     def _write_virtual_width(self, value: int) -> None:
         values = self.values
         if not self.enabled or value == values[VIRT_WIDTH]:
             return
-        old = values[VIRT_WIDTH]
-        values[VIRT_WIDTH] = max(value, values[XRES])
-        if values[YRES] > self.virtual_height:
-            values[VIRT_WIDTH] = old  # too wide for the lines to fit VRAM
-            return
+        wanted = values.copy()
+        wanted[VIRT_WIDTH] = max(value, values[XRES])
+        if values[YRES] > lines_of(wanted, self.vram_bytes):
+            return  # too wide for the lines to fit VRAM
+        values[VIRT_WIDTH] = wanted[VIRT_WIDTH]
         self.on_change(False)
 
     def _write_offset(self, index: int, value: int) -> None:

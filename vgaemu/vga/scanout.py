@@ -7,7 +7,9 @@ a change of each field asks for is one table, `CHANGES`.
 Emulated: see the table in the README. A row's pixels come from *fetches*: at character c of a scan
 line the CRTC counter MA = row start + c makes a plane address, and the four plane bytes there make
 8 dots. Not emulated: mid-frame register effects, display skew, blanking inside the display area,
-loading every 2nd or 4th character, counting by 2 or 4, 9-dot graphics.
+loading every 2nd or 4th character, counting by 2 or 4, vertical counts doubled (CR17 bit 2), retrace
+switched off (CR17 bit 7), bytes joined in pairs (AR10 bit 6) in other than 256-colour shifts, 9-dot
+graphics.
 
 Sources: IBM PS/2 Hardware Interface Technical Reference; FreeVGA.
 """
@@ -187,8 +189,10 @@ def scanout_of(vga: Vga, *, cursor_phase: bool = True, blink_phase: bool = True)
         cursor_phase: Whether the cursor is in the visible half of its blink.
         blink_phase: Whether blinking attributes are in the visible half of theirs.
     """
-    if vga.dispi.enabled:
-        return _dispi_scanout(vga)
+    # A guest on another thread may set a mode meanwhile; these registers belong together.
+    values = vga.dispi.values.copy()
+    if values[dispi_regs.ENABLE] & dispi_regs.ENABLED:
+        return _dispi_scanout(vga, values)
     crtc, sequencer, attribute = vga.crtc, vga.sequencer, vga.attribute
     kind = _kind(vga)
     text = kind is Kind.TEXT
@@ -203,7 +207,7 @@ def scanout_of(vga: Vga, *, cursor_phase: bool = True, blink_phase: bool = True)
         row_lines=crtc["max_scan_line"] + 1,
         double_scan=bool(crtc["double_scan"]),
         preset_row=crtc["preset_row"],
-        start=start + crtc["byte_panning"],
+        start=(start + crtc["byte_panning"]) & 0xFFFF,
         pitch=crtc["offset"] * 2,
         row_bits=(1 - crtc["no_row_bit0_as_a13"]) | (1 - crtc["no_row_bit1_as_a14"]) << 1,
     )
@@ -252,12 +256,11 @@ def with_cursor(old: Scanout, vga: Vga, *, cursor_phase: bool, blink_phase: bool
     return new
 
 
-def _dispi_scanout(vga: Vga) -> Scanout:
+def _dispi_scanout(vga: Vga, values: list[int]) -> Scanout:
     """DISPI modes: rows of bytes, or for 4 bpp rows of addresses, one after another in VRAM."""
-    values = vga.dispi.values
     bpp, width, height = (values[n] for n in (dispi_regs.BPP, dispi_regs.XRES, dispi_regs.YRES))
     x, y = values[dispi_regs.X_OFFSET], values[dispi_regs.Y_OFFSET]
-    pitch = vga.dispi.pitch_bytes
+    pitch = dispi_regs.pitch_of(values)
     kind = Kind.PLANAR if bpp == 4 else Kind(f"linear {bpp}")
     columns = max(width // 8, 1) if kind is Kind.PLANAR else 0
     if kind is Kind.PLANAR:
