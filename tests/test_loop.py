@@ -1,5 +1,7 @@
 """The display loop: what is drawn, reported and counted, and what may happen between its steps."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from shadow import ShadowDisplay, Watched
@@ -7,11 +9,11 @@ from shadow import ShadowDisplay, Watched
 from vgaemu.display.loop import DisplayLoop
 from vgaemu.display.null import NullDisplay
 from vgaemu.display.report import Display
-from vgaemu.display.screen import MAX_RECTS, Screen, ScreenError, merge_rects
+from vgaemu.display.screen import BLINK_FRAMES, MAX_RECTS, Screen, ScreenError, merge_rects
 from vgaemu.memslot import Memslot
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
-from vgaemu.vga.render import Rect
+from vgaemu.vga.render import Rect, RowRenderer, TextRenderer
 
 
 @pytest.fixture
@@ -67,6 +69,16 @@ def test_a_quiet_frame_draws_nothing_and_still_reaches_the_display(graphics):
     assert (report.pixels, report.spans, report.redraw, graphics.display.rects) == (0, [], "", [])
 
 
+def test_the_text_cursor_is_nothing_to_a_graphics_mode(graphics):
+    graphics.vga.outw(0x3D4, 80 << 8 | 0x0F)
+    assert graphics.frame().redraw == ""
+    assert graphics.loop.screen.scanout.cursor is None
+    set_mode(graphics.vga, 3)
+    graphics.vga.outw(0x3D4, 81 << 8 | 0x0F)
+    graphics.frame()
+    assert graphics.loop.screen.scanout.cursor[0] == 81
+
+
 def test_statistics_add_up(graphics):
     for i in range(10):
         graphics.vga.store(0xA0000 + 4096 * i, b"\x07")
@@ -79,6 +91,21 @@ def test_statistics_add_up(graphics):
     summary = graphics.loop.stats.summary()
     assert set(summary["harvest_ns"]) == {"p50", "p90", "p99", "max"}
     assert 0 < summary["harvest_ns"]["p50"] <= summary["harvest_ns"]["max"]
+
+
+@pytest.mark.parametrize("blinking", [False, True])
+def test_the_cursor_moves_or_blinks_in_a_frame_that_is_drawn_whole(blinking):
+    vga = Vga(Memslot(64))
+    set_mode(vga, 3)
+    watched = Watched(vga)
+    vga.store(0xB8000, b"A\x87" * 2000)
+    for _ in range(BLINK_FRAMES if blinking else 1):
+        watched.frame()
+    watched.loop.screen.invalidate()
+    if not blinking:
+        vga.outw(0x3D4, 80 << 8 | 0x0F)
+    assert watched.frame().redraw == "cells"
+    watched.frame()
 
 
 def test_reading_the_log_beside_the_loop_steals_nothing(graphics):
@@ -132,6 +159,39 @@ def test_stores_while_the_picture_is_drawn_are_in_the_next_frame():
     for _ in range(41):
         loop.frame()
     assert np.array_equal(display.frame, loop.screen.full_redraw())
+
+
+@pytest.mark.parametrize("where", ["renew", "draw_changes", "resize", "update"])
+@pytest.mark.parametrize("change", ["mode", "palette", "cursor"])
+def test_what_a_broken_off_frame_was_to_show_is_shown_by_the_next(where, change, monkeypatch):
+    vga = Vga(Memslot(64))
+    set_mode(vga, 3)
+    watched = Watched(vga)
+    watched.frame()
+
+    def break_off(*arguments):
+        raise KeyboardInterrupt
+
+    if change == "mode":
+        set_mode(vga, 0x13)
+        vga.store(0xA0000, b"\x0c" * 64000)
+    elif change == "palette":
+        vga.outb(0x3C8, 0)
+        for _ in range(3):
+            vga.outb(0x3C9, 20)
+    else:
+        vga.store(0xB8000, b"A\x07" * 2000)
+        vga.outw(0x3D4, 80 << 8 | 0x0F)
+    with monkeypatch.context() as patch:
+        if where in ("resize", "update"):
+            patch.setattr(watched.display, where, break_off)
+        else:
+            patch.setattr(TextRenderer, where, break_off)
+            patch.setattr(RowRenderer, where, break_off)
+        with suppress(KeyboardInterrupt):
+            watched.loop.frame()
+    watched.frame()
+    watched.frame()
 
 
 def test_a_display_of_ones_own_is_a_display():

@@ -366,11 +366,54 @@ def test_a_free_guest_that_exits_has_ended():
         assert machine.hold_guest(1)
 
 
+def test_a_guest_that_was_let_go_is_running_though_it_has_not_woken_yet(tmp_path):
+    pytest.importorskip("unicorn")
+    program, state = tmp_path / "loop.com", tmp_path / "state.npz"
+    program.write_bytes(b"\xeb\xfe")  # JMP to itself
+    with Machine(program, free=True) as machine:
+        machine.tick(3)
+        assert machine.hold_guest(10)
+        machine.save_state(state)
+        machine.release_guest()
+        with machine._frame_passed:  # it cannot wake meanwhile
+            machine.frame()
+            with pytest.raises(StateError, match="runs on its own thread"):
+                machine.save_state(state)
+        assert machine.hold_guest(10)
+        machine.save_state(state)
+
+
 def test_the_interpreters_switch_interval_comes_back():
     before = sys.getswitchinterval()
     with Machine(looping, free=True) as machine:
         machine.frame()
         assert sys.getswitchinterval() < before
+    assert sys.getswitchinterval() == before
+
+
+def test_the_switch_interval_comes_back_in_whatever_order_machines_are_closed():
+    before = sys.getswitchinterval()
+    first, second = Machine(looping, free=True), Machine(looping, free=True)
+    first.tick()
+    second.tick()
+    first.close()
+    assert sys.getswitchinterval() < before
+    second.close()
+    assert sys.getswitchinterval() == before
+
+
+def test_the_switch_interval_comes_back_after_a_guest_that_went_on_from_a_state(tmp_path):
+    pytest.importorskip("unicorn")
+    before = sys.getswitchinterval()
+    program, state = tmp_path / "stop.com", tmp_path / "start.npz"
+    program.write_bytes(b"\xfa\xf4")  # CLI, HLT
+    with Machine(program, free=True) as machine:
+        machine.save_state(state)
+        while not machine.ended:
+            machine.frame()
+            time.sleep(0.001)
+        machine.load_state(state)
+        machine.frame()
     assert sys.getswitchinterval() == before
 
 

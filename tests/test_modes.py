@@ -9,6 +9,7 @@ import vgaemu
 from vgaemu.cli import main
 from vgaemu.display.loop import DisplayLoop
 from vgaemu.display.null import NullDisplay
+from vgaemu.display.screen import Screen
 from vgaemu.memslot import Memslot
 from vgaemu.vga.beam import timing_of
 from vgaemu.vga.catalogue import catalogue, colours_of, row_of
@@ -68,6 +69,11 @@ def test_size_colours_and_rate(number, vga):
     assert colours_of(scanout) == colours
     assert timing_of(*vga.timing_key()).refresh_hz == pytest.approx(hertz, abs=0.005)
     assert not scanout.blank
+
+
+def test_every_name_of_the_catalogue_is_a_mode():
+    assert find_mode("320x200x256") is MODES[0x13]
+    assert all(find_mode(mode.name) is mode for mode in (*MODES.values(), *TWEAKS.values()))
 
 
 @pytest.mark.parametrize("mode", [*MODES, *TWEAKS], ids=str)
@@ -265,3 +271,16 @@ def test_catalogue_rows_say_what_the_registers_say(vga):
         "320x200", "", "", "4", "B8000h  2 bits a pixel, odd rows at 2000h", "70.09",
     )  # fmt: skip
     assert row_of(vga, TWEAKS["80x50 text"])[2:6] == ("720x400", "80x50", "9x8", "16")
+
+
+@pytest.mark.parametrize(("last_line", "doubled", "rows"), [
+    (399, 0, 25), (399, 0x80, 13), (398, 0, 25), (398, 0x80, 13), (384, 0x80, 13),
+])  # fmt: skip
+def test_a_text_mode_is_named_by_the_rows_that_it_shows(last_line, doubled, rows):
+    vga = Vga(Memslot(64))
+    set_mode(vga, 3)
+    vga.crtc.values[0x12] = last_line & 0xFF
+    vga.crtc.values[0x09] |= doubled
+    screen = Screen(vga)
+    assert screen.info.mode_name == f"text 80x{rows}"
+    assert len(screen.text()) == rows

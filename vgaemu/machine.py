@@ -14,8 +14,8 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from os import PathLike
 from pathlib import Path
@@ -196,6 +196,8 @@ class Machine:
         #: A free guest is to stay at its next ``yield``, and whether it is at one; both under the
         #: condition.
         self._held = self._parked = False
+        #: What `_released` was when the slice in hand began.
+        self._seen = 0
         self._migration: Migration | None = None
         #: Called with the machine when the user asks for a screenshot.
         self.on_screenshot: Callable[[Machine], None] = save_screenshot
@@ -416,7 +418,9 @@ class Machine:
     def _refuse_running_guest(self, source: object) -> None:
         """Registers of a CPU are nobody else's while it executes."""
         thread = self._thread
-        if self.pc is not None and thread is not None and thread.is_alive() and not self._parked:
+        if self.pc is None or thread is None or not thread.is_alive():
+            return
+        if not (self._parked and self._stays):  # one that was released may yet have to wake
             raise StateError(f"{source}: the guest runs on its own thread; close the machine first")
 
     def device_state(self) -> dict[str, Array]:
@@ -572,8 +576,7 @@ class Machine:
     def _start_thread(self) -> None:
         if self._slices is None or self._held:
             return
-        self._switch_interval = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_INTERVAL)
+        _switch_quickly(self)
         self._thread = threading.Thread(target=self._run_free, name="vgaemu guest", daemon=True)
         self._thread.start()
 
@@ -581,14 +584,14 @@ class Machine:
         assert self._slices is not None
         try:
             while not self._closed:
-                seen = self._released
+                self._seen = self._released
                 if next(self._slices) is not Guest.NOW or self._paused or self._held:
                     if self.pc is not None:
                         self.pc.pause()
                     with self._frame_passed:
                         self._parked = True
                         self._frame_passed.notify_all()
-                        while (self._released == seen or self._held) and not self._closed:
+                        while self._stays and not self._closed:
                             self._frame_passed.wait()
                         self._parked = False
         except (StopIteration, GuestStopped):
@@ -601,6 +604,11 @@ class Machine:
                 self._frame_passed.notify_all()
             if self._closed:
                 self._end_workload()
+
+    @property
+    def _stays(self) -> bool:
+        """Whether a guest at a ``yield`` is to stay there."""
+        return self._held or self._released == self._seen
 
     def _end_workload(self) -> None:
         """Run what a workload has in its ``finally``; its calls into the machine are refused."""
@@ -660,10 +668,9 @@ class Machine:
             last_first.callback(self._stop_recording)
             last_first.callback(self._loop.close)
             last_first.callback(self._close_pc)
+            _switch_as_before(self)
             thread = self._thread
-            if thread is not None:
-                sys.setswitchinterval(self._switch_interval)
-            elif self.pc is None and self._slices is not None:
+            if thread is None and self.pc is None and self._slices is not None:
                 thread = threading.Thread(target=self._end_workload, daemon=True)
                 thread.start()
             if thread is not None:
@@ -692,6 +699,28 @@ class Machine:
         self.close()
 
 
+#: Machines whose guests have threads, and the interpreter's interval from before the first.
+_quick: set[Machine] = set()
+_interval_before = 0.0
+
+
+def _switch_quickly(machine: Machine) -> None:
+    """Let threads take turns as a free machine needs it, until the last one is closed."""
+    global _interval_before
+    if not _quick:
+        _interval_before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_INTERVAL)
+    _quick.add(machine)
+
+
+def _switch_as_before(machine: Machine) -> None:
+    """Undo `_switch_quickly`, in whatever order machines are closed."""
+    if machine in _quick:
+        _quick.remove(machine)
+        if not _quick:
+            sys.setswitchinterval(_interval_before)
+
+
 def save_screenshot(machine: Machine) -> None:
     """Save the picture under the next free name ``vgaemu-001.png`` ... in the current folder."""
     path = next(path for n in count(1) if not (path := Path(f"vgaemu-{n:03}.png")).exists())
@@ -713,7 +742,7 @@ def unwritable(path: Path) -> str | None:
             return os.strerror(errno.EISDIR)
         if path.exists() and not path.is_file():  # a pipe would wait for its reader
             return None if os.access(path, os.W_OK) else os.strerror(errno.EACCES)
-        target = path.resolve()  # a link may lead to where nothing is yet
+        target = Path(os.path.realpath(path))  # a link may lead to where nothing is yet
         existed = target.exists()
         with target.open("ab"):
             pass
@@ -722,3 +751,12 @@ def unwritable(path: Path) -> str | None:
     except OSError as error:
         return error.strerror or str(error)
     return None
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an OSError say which file it was about: one of writing does not, by itself."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None

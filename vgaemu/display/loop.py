@@ -48,43 +48,45 @@ class DisplayLoop:
 
     def frame(self) -> FrameReport:
         """Harvest, draw what changed, present it, and say what it cost."""
-        begin = perf_counter_ns()
-        log = self._log.get_dirty_log()
-        harvested = perf_counter_ns()
-        # The log is cleared before VRAM is read: a store that comes now is in the next log.
-        spans = [] if log is self._nothing_dirty else log.spans(self.span_pages)
-        rects, redraw = self.screen.refresh(self.frames + self.frame_offset, spans)
-        drawn = perf_counter_ns()
-        if redraw is not None and redraw is not Redraw.CELLS:
-            info = self.screen.info
-            if info != self._shape:
-                self._shape = info
-                self._display.resize(info)
-        faults = self._counters.faults
-        # Without keywords: they would be a tenth of what an idle frame costs.
-        report = FrameReport(
-            self.frames,
-            harvested - begin,
-            drawn - harvested,
-            self._present_ns,
-            log,
-            spans,
-            sum([rect.area for rect in rects]) if rects else 0,
-            faults - self._faults,
-            "" if redraw is None else redraw.value,
-            self._clean_rects(log, spans) if spans else (),
-        )
-        self._faults = faults
-        present = perf_counter_ns()
         try:
+            begin = perf_counter_ns()
+            log = self._log.get_dirty_log()
+            harvested = perf_counter_ns()
+            # The log is cleared before VRAM is read: a store that comes now is in the next log.
+            spans = [] if log is self._nothing_dirty else log.spans(self.span_pages)
+            rects, redraw = self.screen.refresh(self.frames + self.frame_offset, spans)
+            drawn = perf_counter_ns()
+            if redraw is not None and redraw is not Redraw.CELLS:
+                info = self.screen.info
+                if info != self._shape:
+                    self._shape = info
+                    self._display.resize(info)
+            faults = self._counters.faults
+            # Without keywords: they would be a tenth of what an idle frame costs.
+            report = FrameReport(
+                self.frames,
+                harvested - begin,
+                drawn - harvested,
+                self._present_ns,
+                log,
+                spans,
+                sum([rect.area for rect in rects]) if rects else 0,
+                faults - self._faults,
+                "" if redraw is None else redraw.value,
+                self._clean_rects(log, spans) if spans else (),
+            )
+            self._faults = faults
+            present = perf_counter_ns()
             self._display.update(self.screen.frame, rects, report)
+            self._present_ns = perf_counter_ns() - present
+            self.stats.record(report, len(rects), self._present_ns)
+            self.frames += 1
+            return report
         except BaseException:
-            self.screen.invalidate()  # it has not seen these rectangles
+            # What was harvested may not be drawn, and what was drawn not shown.
+            self.screen.forget()
+            self._shape = None
             raise
-        self._present_ns = perf_counter_ns() - present
-        self.stats.record(report, len(rects), self._present_ns)
-        self.frames += 1
-        return report
 
     def _clean_rects(self, log: DirtyLog, spans: list[Span]) -> list[Rect]:
         if getattr(self._display, "shows_clean_rects", False):

@@ -90,6 +90,10 @@ class Screen:
         """Draw the whole picture at the next refresh, whatever the log says."""
         self._stale = True
 
+    def forget(self) -> None:
+        """Begin anew at the next refresh, as if nothing had been drawn yet."""
+        self._renderer = None
+
     def refresh(self, frame: int, spans: Sequence[Span]) -> tuple[list[Rect], Redraw | None]:
         """Bring the picture up to date.
 
@@ -110,7 +114,7 @@ class Screen:
             self._renderer = make_renderer(self.vga.slot.array, scanout)
             self.frame = np.zeros((scanout.height, scanout.width), np.uint32)
         assert self._renderer is not None
-        if redraw is Redraw.EVERYTHING:
+        if redraw is Redraw.EVERYTHING or (self._stale and redraw is Redraw.CELLS):
             self._renderer.renew(self._scanout)
         if spans:
             self._renderer.see(list(spans))
@@ -135,7 +139,7 @@ class Screen:
         self._frame_number = frame
         if generation != self._generation or (phase_changed and not old.is_text):
             self._scanout = self._scanout_now(frame)
-        elif phase_changed or cursor_generation != self._cursor_generation:
+        elif old.is_text and (phase_changed or cursor_generation != self._cursor_generation):
             shown = blink_shown(frame)
             self._scanout = with_cursor(old, vga, cursor_phase=shown, blink_phase=shown)
             self._cursor_generation = cursor_generation

@@ -197,6 +197,9 @@ TWEAKS: dict[str, Mode] = {
     )
 }
 
+#: All of both by name.
+NAMES: dict[str, Mode] = {mode.name: mode for mode in _BIOS_MODES} | TWEAKS
+
 
 def _ega_colour(c: int) -> tuple[int, int, int]:
     """An EGA rgbRGB number: primary bits weigh 2Ah, secondary bits 15h."""
@@ -273,7 +276,7 @@ def set_mode(vga: Vga, mode: int | str, *, clear: bool = True) -> None:
 
     Args:
         vga: The device.
-        mode: A BIOS mode's number, 00h-07h or 0Dh-13h, or a name in `TWEAKS`.
+        mode: A BIOS mode's number, 00h-07h or 0Dh-13h, or a name in `NAMES`.
         clear: Fill the mode's memory with blanks.
 
     Raises:
@@ -311,15 +314,16 @@ def set_mode(vga: Vga, mode: int | str, *, clear: bool = True) -> None:
 
 
 def find_mode(mode: int | str) -> Mode:
-    """A mode by its BIOS number or by its name in `TWEAKS`.
+    """A mode by its BIOS number or by its name in `NAMES`.
 
     Raises:
         ModeError: There is no such mode.
     """
     if isinstance(mode, str):
-        if mode not in TWEAKS:
-            raise ModeError(f"there is no mode {mode!r}; there are {', '.join(TWEAKS)}")
-        return TWEAKS[mode]
+        if mode not in NAMES:
+            known = "; ".join(NAMES)  # some have a comma
+            raise ModeError(f"there is no mode {mode!r}; there are: {known}")
+        return NAMES[mode]
     if mode not in MODES:
         known = ", ".join(f"{n:02X}h" for n in MODES)
         raise ModeError(f"there is no mode {mode:02X}h; there are {known}")

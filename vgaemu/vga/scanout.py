@@ -7,9 +7,9 @@ a change of each field asks for is one table, `CHANGES`.
 Emulated: see the table in the README. A row's pixels come from *fetches*: at character c of a scan
 line the CRTC counter MA = row start + c makes a plane address, and the four plane bytes there make
 8 dots. Not emulated: mid-frame register effects, display skew, blanking inside the display area,
-loading every 2nd or 4th character, counting by 2 or 4, vertical counts doubled (CR17 bit 2), retrace
-switched off (CR17 bit 7), bytes joined in pairs (AR10 bit 6) in other than 256-colour shifts, 9-dot
-graphics.
+loading every 2nd or 4th character, counting by 2 or 4, vertical counts doubled (CR17 bit 2),
+retrace switched off (CR17 bit 7), nibbles joined in pairs (AR10 bit 6) in other than 256-colour
+shifts, 9-dot graphics.
 
 Sources: IBM PS/2 Hardware Interface Technical Reference; FreeVGA.
 """
@@ -131,7 +131,8 @@ class Scanout:
     def mode_name(self) -> str:
         """What a person calls it: ``text 80x25``, ``320x200x256``."""
         if self.is_text:
-            rows = -(-self.height // self.geometry.row_lines)
+            row_lines = self.geometry.row_lines << self.geometry.double_scan
+            rows = -(-self.geometry.lines // row_lines)
             return f"text {self.columns}x{rows}"
         if self.kind in LINEAR_BPP:
             return f"{self.width}x{self.height}x{LINEAR_BPP[self.kind]}bpp"
