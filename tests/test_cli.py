@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,13 @@ MISTAKES = {
         "there are: flags, ",
     ),
     "keys": (["run", "typing", "--headless", "--frames", "1", "--keys", "a"], "FRAME:KEY"),
+    "a number of many digits": (
+        ["replay", "x.tape", "--per-frame", "9" * 20], "--per-frame: a number of 20 characters"
+    ),
+    "a frame of many digits": (
+        ["run", "typing", "--headless", "--frames", "1", "--keys", "9" * 5000 + ":a"],
+        "FRAME:KEY",
+    ),
     "no such key": (["run", "typing", "--headless", "--frames", "1", "--keys", "3:bang"], "bang"),
     "workload file": (["run", "nowhere/my.py", "--headless"], "nowhere/my.py: no such file"),
     "unwritable": (
@@ -113,6 +121,10 @@ MISTAKES = {
     ),
     "headless in a window": (
         ["run", "typing", "--headless", "--display", "window"], "take one of them"
+    ),
+    "what is not printed": (
+        ["run", "typing", "--headless", "--frames", "1", "--stats", "-", "--dump-text", "-"],
+        "--dump-text -: only --dump-registers prints",
     ),
     "no keys": (["run", "typing", "--headless", "--frames", "1", "--keys", ""], "--keys"),
     "registers swallowed the workload": (
@@ -193,6 +205,90 @@ def test_a_full_disk_is_one_line(capsys, option):
     assert "harvest" in out
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is not here")
+@pytest.mark.parametrize("command", ["--version", "list", "receive --headless --listen :0"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_to_a_full_disk_is_one_line(command, unbuffered):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "vgaemu", *command.split()], stdout=full,
+            stderr=subprocess.PIPE, text=True, timeout=60,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "vgaemu: standard output: No space left on device\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes a file descriptor as a shell does")
+def test_a_run_without_standard_error(tmp_path):
+    stats = tmp_path / "s.json"
+    command = [sys.executable, "-m", "vgaemu", "run", "typing", "--headless", "--frames", "2"]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *command, "--stats", str(stats)],
+        stdout=subprocess.PIPE, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "harvest" in done.stdout
+    assert stats.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes a pipe")
+def test_a_reader_who_has_gone_changes_no_status(tmp_path):
+    program = tmp_path / "broken.py"
+    program.write_text("def workload(guest):\n    yield\n    raise KeyError('mine')\n")
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run(
+        [sys.executable, "-m", "vgaemu", "run", str(program), "--headless"], stdout=theirs,
+        stderr=subprocess.PIPE, text=True, timeout=60,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    os.close(theirs)
+    assert done.returncode == 1
+    assert "KeyError: 'mine'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["replay t.tape --readbacks", "replay t.tape --screenshot", "bench start --runs 1 --json", ""],
+)
+def test_a_full_disk_is_one_line_of_every_command(capsys, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.delenv("SDL_VIDEODRIVER", raising=False)
+    assert (
+        run(capsys, *["run", "typing", "--headless", "--frames", "2", "--record-tape", "t.tape"])[0]
+        == 0
+    )
+    (tmp_path / "tour.png").symlink_to("/dev/full")
+    status, out, err = run(capsys, *command.split(), *(["tour.png"] if command else []))
+    assert (status, out) == (2, "")
+    assert err == "vgaemu: tour.png: No space left on device\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such signals")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_leaves_what_it_was_asked_for(tmp_path, sent):
+    program, stats = tmp_path / "endless.py", tmp_path / "s.json"
+    program.write_text(
+        "def workload(guest):\n    print('running', flush=True)\n    while True:\n        yield\n"
+    )
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from vgaemu.cli import main; sys.exit(main())"
+    )
+    command = [sys.executable, "-c", code, "run", str(program), "--headless"]
+    options = ["--frames", "1000000000", "--stats", str(stats)]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "running\n"
+        process.send_signal(sent)
+        assert process.wait(30) == 130
+    assert json.loads(stats.read_text())["totals"]["frames"] >= 0
+
+
 def test_a_link_to_nothing_yet_stays(capsys, tmp_path):
     link = tmp_path / "link.png"
     link.symlink_to("missing.png")
@@ -201,6 +297,16 @@ def test_a_link_to_nothing_yet_stays(capsys, tmp_path):
     arguments = ("run", "typing", "--headless", "--frames", "1", "--screenshot", str(link))
     assert run(capsys, *arguments)[0] == 0
     assert (tmp_path / "missing.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
+def test_links_in_a_circle_are_one_line(capsys, tmp_path):
+    link = tmp_path / "link.json"
+    link.symlink_to("link.json")
+    arguments = ("run", "typing", "--headless", "--frames", "1", "--stats", str(link))
+    status, _, err = run(capsys, *arguments)
+    assert status == 2
+    assert err.endswith("symbolic links; name a file that can be written\n")
 
 
 FINALLY = """
@@ -329,9 +435,51 @@ def test_output_that_existed_survives_a_wrong_command(capsys, tmp_path):
     assert kept.read_text() == "precious"
 
 
+OVER_INPUTS = {
+    "a state": ("run typing --headless --frames 1 --load-state {} --stats {}", "s.npz"),
+    "a VGA BIOS": ("run disk.img --headless --frames 1 --vga-bios {} --stats {}", "rom.bin"),
+    "the disk": ("run {} --headless --frames 1 --trace-ports {}", "disk.img"),
+    "another name of the file": ("run cat {} --headless --stats link", "text.txt"),
+    "another output": ("run disk.img --headless --frames 1 --stats a --trace-ports a", "disk.img"),
+    "the tape": ("replay {} --readbacks {}", "t.tape"),
+    "a disk that is sent": ("receive {} --headless --wait 1 --screenshot {}", "disk.img"),
+    "both pictures": ("bench dirty-log --plot x.png --heatmap x.png", "text.txt"),
+}
+
+
+@pytest.mark.parametrize("what", OVER_INPUTS)
+def test_nothing_is_written_over_what_is_read(capsys, tmp_path, monkeypatch, what):
+    monkeypatch.chdir(tmp_path)
+    command, name = OVER_INPUTS[what]
+    kept = tmp_path / name
+    kept.write_bytes(b"precious")
+    (tmp_path / "link").hardlink_to(kept)
+    status, out, err = run(capsys, *command.format(name, name).split())
+    assert (status, out) == (2, "")
+    assert err.endswith(" is the same file; name another\n")
+    assert err.count("\n") == 1
+    assert kept.read_bytes() == b"precious"
+
+
+def test_a_state_may_be_saved_where_it_was_loaded(capsys, tmp_path):
+    state = str(tmp_path / "s.npz")
+    arguments = ("run", "typing", "--headless", "--frames", "1", "--save-state", state)
+    assert run(capsys, *arguments)[0] == 0
+    assert run(capsys, *arguments, "--load-state", state)[0] == 0
+
+
 def test_bench_writes_its_rows(capsys, tmp_path):
     rows = tmp_path / "rows.json"
     status, out, _ = run(capsys, "bench", "start", "--runs", "1", "--json", str(rows))
     assert status == 0
     assert "vgaemu --version" in out
     assert {row["command"] for row in json.loads(rows.read_text())} >= {"python -c pass"}
+
+
+def test_bench_guest_without_unicorn_is_one_line(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "unicorn", None)
+    status, out, err = run(capsys, "bench", "guest", "--runs", "1")
+    assert (status, out) == (2, "")
+    assert err.startswith("vgaemu: bench guest: ")
+    assert "pip install unicorn" in err
+    assert err.count("\n") == 1

@@ -91,6 +91,22 @@ def test_the_picture_arrives(
         np.testing.assert_array_equal(pixels(there), pixels(here))
 
 
+@pytest.mark.parametrize("receiver", [["--headless", "--screenshot", "there.png"]], indirect=True)
+def test_a_guest_arrives_though_nobody_reads_on(
+    receiver: tuple[subprocess.Popen[str], str], tmp_path: Path
+) -> None:
+    process, address = receiver
+    assert process.stdout is not None
+    process.stdout.close()
+    options = ("--headless", "--frames", 10**7, "--migrate-to", address, "--migrate-at", 5)
+    assert ended(vgaemu(tmp_path, "run", "plasma", *options))[0] == 0
+    with process:
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+    assert pixels(tmp_path / "there.png").shape == (200, 320, 3)
+
+
 @pytest.mark.parametrize("receiver", [["--frames", "5"]], indirect=True)
 def test_into_a_window(receiver: tuple[subprocess.Popen[str], str], tmp_path: Path) -> None:
     process, address = receiver

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from x86_helpers import CPUS, disk, make_pc, needs_kvm, run_until_halted
 
 from vgaemu.guest.x86.cpu import GuestFault
+from vgaemu.guest.x86.pc import ctrl_c_waits
 from vgaemu.machine import Machine
 
 pytest.importorskip("unicorn")
@@ -369,3 +371,29 @@ def test_a_port_trace_says_where(tmp_path: Path, cpu: str) -> None:
     assert out.split("@")[1] in (["07c0:0005"] if cpu == "unicorn" else ["07c0:0005", "07c0:0007"])
     (read,) = [line[0] for line in lines if line[1:3] == ["in", "0061"]]
     assert read.split("@")[1] == "07c0:0007"
+
+
+def test_ctrl_c_comes_between_two_slices(tmp_path: Path) -> None:
+    # in al, 78h; mov [7F00h], al
+    path = disk(tmp_path, code("E4 78 A2 00 7F", HALT))
+    before = signal.getsignal(signal.SIGINT)
+    with make_pc(path) as pc:
+
+        def answer() -> int:
+            signal.raise_signal(signal.SIGINT)
+            return 0x42
+
+        pc.bus.byte_in[0x78] = answer
+        with pytest.raises(KeyboardInterrupt):
+            run_until_halted(pc)
+        assert pc.bus.memory[0x7F00] == 0x42
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_second_ctrl_c_does_not_wait() -> None:
+    with pytest.raises(KeyboardInterrupt), ctrl_c_waits():  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        came = [1]
+        signal.raise_signal(signal.SIGINT)
+        came.append(2)
+    assert came == [1]

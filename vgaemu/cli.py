@@ -16,7 +16,7 @@ from vgaemu import __version__
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from vgaemu.display.report import Display
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: Exit status of a run that Ctrl-C ended.
 INTERRUPTED = 130
 
+#: Longest number: what has more digits fits no C function's argument.
+MAX_DIGITS = 18
 
 #: What stands for it where a file may be named.
 STANDARD_OUTPUT = "-"
@@ -36,6 +38,10 @@ class UsageError(Exception):
     """Wrong usage or input: the message is the one line to print."""
 
 
+class OutputError(Exception):
+    """Standard output takes no more: the message says why."""
+
+
 class GuestFailedError(Exception):
     """The guest raised; its own traceback has been printed."""
 
@@ -43,10 +49,10 @@ class GuestFailedError(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    if arguments == ["--version"]:
-        print(f"vgaemu {__version__}")
-        return 0
     try:
+        if arguments == ["--version"]:
+            _say(f"vgaemu {__version__}")
+            return 0
         options = _parsed(arguments)
         command: Callable[[argparse.Namespace], int] = options.command
         status = command(options)
@@ -57,10 +63,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"vgaemu: {error}", file=sys.stderr)
         return 2
+    except OutputError as error:
+        print(f"vgaemu: standard output: {error}", file=sys.stderr)
+        return 1
     except GuestFailedError:
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"vgaemu: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -71,6 +85,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"vgaemu: standard output: {error.strerror}", file=sys.stderr)
         return 1
     return status
+
+
+def _say(text: str) -> None:
+    """Print at once; a reader who has gone, such as `head`, ends the output and nothing else.
+
+    Raises:
+        OutputError: The disk is full, or the like; what comes later is not printed either.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _forget_output()
+    except OSError as error:
+        _forget_output()
+        raise OutputError(error.strerror or str(error)) from None
 
 
 def _forget_output() -> None:
@@ -296,6 +325,8 @@ def _pc_options(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 def _positive(text: str) -> int:
     from argparse import ArgumentTypeError
 
+    if len(text) > MAX_DIGITS:
+        raise ArgumentTypeError(f"a number of {len(text)} characters is too large")
     value = int(text) if text.isdecimal() else 0
     if value < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
@@ -381,9 +412,9 @@ def _run(options: argparse.Namespace) -> int:
         if output.after_close:
             problems += output.problem(machine)
     if headless:
-        print(machine.stats.table())
+        _say(machine.stats.table())
     if machine.pc is not None and machine.pc.exit_code:
-        print(f"{options.workload}: exit code {machine.pc.exit_code}")
+        _say(f"{options.workload}: exit code {machine.pc.exit_code}")
     if problems:
         raise UsageError("\nvgaemu: ".join(problems))
     return _exit_status(status, headless)
@@ -416,6 +447,8 @@ class _Output(NamedTuple):
             return [f"{self.option}: {error}"]
         except OSError as error:
             return [f"{self.option} {self.path}: {error.strerror or error}"]
+        except OutputError as error:
+            return [f"{self.option}: standard output: {error}"]
         return []
 
 
@@ -435,7 +468,7 @@ def _outputs(options: argparse.Namespace) -> list[_Output]:
     def registers(machine: Machine, path: Path) -> None:
         dump = dump_registers(machine.vga) + "\n"
         if str(path) == STANDARD_OUTPUT:
-            print(dump)
+            _say(dump)
         else:
             path.write_text(dump, "utf-8")
 
@@ -464,28 +497,53 @@ def _write_state(machine: Machine, path: Path) -> None:
 
 
 def _check_outputs(options: argparse.Namespace, outputs: list[_Output]) -> None:
-    """Before the run: each can be written, and none over another or over what is read."""
-    from pathlib import Path
-
-    taken = {
-        Path(name).resolve(): str(name)
-        for name in (options.workload, *options.args, options.font)
-        if name is not None and os.path.isfile(name)  # never raises, whatever the name
-    }
+    """Before the run, all files that it leaves."""
     files = [(output.option, output.path) for output in outputs]
-    if options.record_tape is not None:
-        files.append(("--record-tape", options.record_tape))
-    for option, path in files:
-        if str(path) == STANDARD_OUTPUT:
-            continue
-        _check_writable(path)
-        if path.is_file() or not path.exists():
-            other = taken.setdefault(path.resolve(), option)
-            if other != option:
-                raise UsageError(f"{option} {path}: {other} is the same file; name another")
+    files.append(("--record-tape", options.record_tape))
+    files.append(("--trace-ports", options.trace_ports))
+    inputs = (options.font, options.vga_bios, options.load_state)
+    _check_files(files, (options.workload, *options.args, *inputs), options.load_state)
     for output in outputs:
         if output.is_picture:
             _check_picture_suffix(output.path, output.option)
+
+
+def _check_files(
+    outputs: Iterable[tuple[str, Path | None]], inputs: Iterable[Any], state: Path | None = None
+) -> None:
+    """Each output can be written, and none over another or over what is read.
+
+    Args:
+        outputs: Option and file.
+        inputs: What may name a file.
+        state: An input that ``--save-state`` may write over.
+    """
+    taken = {_identity(name): str(name) for name in inputs if name and os.path.isfile(name)}
+    for option, path in outputs:
+        if path is None:
+            continue
+        if str(path) == STANDARD_OUTPUT:
+            if option == "--dump-registers":
+                continue
+            raise UsageError(f"{option} -: only --dump-registers prints; name a file")
+        _check_writable(path)
+        if path.exists() and not path.is_file():
+            continue
+        identity = _identity(path)
+        if option == "--save-state" and state is not None and identity == _identity(state):
+            continue
+        other = taken.setdefault(identity, option)
+        if other != option:
+            raise UsageError(f"{option} {path}: {other} is the same file; name another")
+
+
+def _identity(path: Any) -> object:
+    """The same for all names of a file, links among them, and for those of one yet to come."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
 
 
 def _start_migration(machine: Machine, options: argparse.Namespace) -> Migration:
@@ -562,7 +620,8 @@ def _run_frames(machine: Machine, frames: int | None, headless: bool, speed: flo
 
     progress = _progress(frames) if headless else None
     try:
-        machine.run(frames, speed=0 if headless else speed, progress=progress)
+        with _sigterm_as_ctrl_c():
+            machine.run(frames, speed=0 if headless else speed, progress=progress)
     except KeyboardInterrupt:
         return INTERRUPTED
     except WorkloadError as error:
@@ -571,13 +630,25 @@ def _run_frames(machine: Machine, frames: int | None, headless: bool, speed: flo
         raise
     except (Exception, SystemExit) as error:
         _print_guest_traceback(error)
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt), _sigterm_as_ctrl_c():
             machine.keep_showing("the guest failed: see the terminal", frames)
         return 1
     finally:
         if progress is not None:
             progress(-1)
     return 0
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Who stops a container wants what the run leaves, too."""
+    import signal
+
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _exit_status(status: int, headless: bool) -> int:
@@ -615,7 +686,8 @@ def _finish_migration(machine: Machine, migration: Migration) -> int:
     if not closed:
         migration.finish()
     if migration.succeeded:
-        print(f"migrated to {migration.address}: {migration.result().line()}")
+        with suppress(OutputError):  # what the run leaves is still to be written
+            _say(f"migrated to {migration.address}: {migration.result().line()}")
     elif not migration.done:
         what = "not over yet" if migration.started else f"due after {migration.at_frame}"
         _say_migration(f"{migration.address}: {what} when the run ended at {machine.frames} frames")
@@ -623,10 +695,12 @@ def _finish_migration(machine: Machine, migration: Migration) -> int:
 
 
 def _receive(options: argparse.Namespace) -> int:
+    from vgaemu.machine import naming
     from vgaemu.migrate import MigrateError, Receiver, receive_machine
 
     headless = _is_headless(options)
-    _check_writable(options.screenshot)
+    inputs = (options.workload, *options.args, options.vga_bios)
+    _check_files([("--screenshot", options.screenshot)], inputs)
     if options.screenshot is not None:
         _check_picture_suffix(options.screenshot)
     machine = _make_machine(options, headless)
@@ -637,7 +711,7 @@ def _receive(options: argparse.Namespace) -> int:
         try:
             with Receiver(options.listen) as receiver:
                 listening = True
-                print(f"listening on {receiver.address}", flush=True)
+                _say(f"listening on {receiver.address}")
                 received = receive_machine(receiver, machine, options.wait)
         except MigrateError as error:
             if machine.closed_by_user():
@@ -646,7 +720,8 @@ def _receive(options: argparse.Namespace) -> int:
                 raise UsageError(f"receive: {error}") from None
             print(f"vgaemu: receive: {error}", file=sys.stderr)
             return 1
-        print(f"received {received.line()}", flush=True)
+        with suppress(OutputError):  # the guest is here now, whoever hears of it
+            _say(f"received {received.line()}")
         frames = None if options.frames is None else machine.frames + options.frames
         status = 0
         try:
@@ -654,15 +729,16 @@ def _receive(options: argparse.Namespace) -> int:
                 status = _run_frames(machine, frames, headless, 1.0)
         finally:
             if options.screenshot is not None:
-                machine.screen.save(options.screenshot)
+                with naming(options.screenshot):
+                    machine.screen.save(options.screenshot)
     return _exit_status(status, headless)
 
 
 def _replay(options: argparse.Namespace) -> int:
     from vgaemu.replay import replay
 
-    for path in (options.screenshot, options.readbacks):
-        _check_writable(path)
+    outputs = [("--screenshot", options.screenshot), ("--readbacks", options.readbacks)]
+    _check_files(outputs, [options.tape])
     if options.screenshot is not None:
         _check_picture_suffix(options.screenshot)
     with _device_errors():
@@ -688,10 +764,10 @@ def _window(options: argparse.Namespace) -> Display:
     )
 
 
-def _check_writable(path: Path | None) -> None:
+def _check_writable(path: Path) -> None:
     from vgaemu.machine import unwritable
 
-    if path is not None and (why := unwritable(path)) is not None:
+    if (why := unwritable(path)) is not None:
         raise UsageError(f"{path}: {why}; name a file that can be written")
 
 
@@ -739,7 +815,7 @@ def _print_guest_traceback(error: BaseException) -> None:
 
 def _progress(total: int | None) -> Callable[[int], None] | None:
     """Frames so far on a terminal's stderr, ten times a second; nothing where it is no terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         return None
     from time import monotonic
 
@@ -768,22 +844,22 @@ def _list(options: argparse.Namespace) -> int:
     workloads = bundled()
     width = max(map(len, workloads))
     for name, shows in workloads.items():
-        print(f"{name:{width}}  {shows}")
+        _say(f"{name:{width}}  {shows}")
     return 0
 
 
 def _modes(options: argparse.Namespace) -> int:
     from vgaemu.vga.catalogue import catalogue
 
-    print(catalogue())
+    _say(catalogue())
     return 0
 
 
 def _bench(options: argparse.Namespace) -> int:
     from vgaemu.bench.suite import BenchError, run
 
-    for path in (options.json, options.plot, options.heatmap):
-        _check_writable(path)
+    outputs = [(f"--{name}", getattr(options, name)) for name in ("json", "plot", "heatmap")]
+    _check_files(outputs, [])
     try:
         text = run(
             options.name,
@@ -794,12 +870,12 @@ def _bench(options: argparse.Namespace) -> int:
         )
     except BenchError as error:
         raise UsageError(str(error)) from None
-    print(text)
+    _say(text)
     return 0
 
 
 def _info(options: argparse.Namespace) -> int:
     from vgaemu.info import lines
 
-    print("\n".join(lines()))
+    _say("\n".join(lines()))
     return 0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vgaemu.display.report import Display
 from vgaemu.display.screen import blink_shown, rgb_of
 from vgaemu.guest.workload import Guest, Slices
-from vgaemu.machine import Machine
+from vgaemu.machine import Machine, naming
 from vgaemu.tape import START, Player, Tape, expand
 from vgaemu.vga.device import Vga
 from vgaemu.vga.render import make_renderer
@@ -58,10 +58,12 @@ def replay(
             machine.run(speed=speed if window else 0)
             rgb = picture(machine.vga, guest.player.frame)
             if screenshot is not None:
-                save_picture(rgb, screenshot)
+                with naming(screenshot):
+                    save_picture(rgb, screenshot)
             if readbacks is not None:
                 height, width = rgb.shape[:2]
-                write_readbacks(readbacks, tape.name, (width, height), guest.readbacks)
+                with naming(readbacks):
+                    write_readbacks(readbacks, tape.name, (width, height), guest.readbacks)
 
 
 class _TapeGuest:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vgaemu.display.errors import DisplayError
 from vgaemu.guest.workloads.tour import STATIONS
-from vgaemu.machine import Machine, unwritable
+from vgaemu.machine import Machine, naming, unwritable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -71,7 +71,8 @@ def headless() -> int:
             pictures.append(_as_on_a_monitor(machine))
         machine.tick()
         table = machine.stats.table()
-    contact_sheet(pictures).save(SHEET)
+    with naming(SHEET):
+        contact_sheet(pictures).save(SHEET)
     print(f"no display: ran headless, wrote {SHEET} ({len(pictures)} stations)")
     print(table)
     return 0

@@ -12,6 +12,8 @@ from types import ModuleType
 
 from vgaemu.bench import BENCHMARKS
 from vgaemu.bench.measure import RUNS, Row, table
+from vgaemu.guest.x86.cpu import CpuError
+from vgaemu.machine import naming
 
 PICTURES = (".png", ".svg")
 
@@ -41,7 +43,8 @@ def run(
         The rows as a table.
 
     Raises:
-        BenchError: There is no such picture of this benchmark, or no matplotlib to draw it.
+        BenchError: There is no such picture of this benchmark, no matplotlib to draw it, or not
+            the CPU that is measured.
     """
     module = import_module(f"vgaemu.bench.{name.replace('-', '_')}")
     pictures = {"plot": plot, "heatmap": heatmap}
@@ -49,9 +52,13 @@ def run(
         _check_picture(module, name, kind, path)
     measure: Callable[[int], list[Row]] = module.measure
     report: Callable[[list[Row]], str] = getattr(module, "report", table)
-    rows = measure(runs)
+    try:
+        rows = measure(runs)
+    except CpuError as error:
+        raise BenchError(f"bench {name}: {error}") from None
     if json_file is not None:
-        json_file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+        with naming(json_file):
+            json_file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     head = f"{BENCHMARKS[name]}; medians of {runs} runs; Python {platform.python_version()}"
     if plot is not None:
         module.plot(rows, plot)

@@ -54,6 +54,10 @@ def key_text(name: str) -> str:
     )
 
 
+#: Python reads numbers of some thousand digits, and no more.
+MAX_FRAME_DIGITS = 18
+
+
 def parse_keys(spec: str) -> list[tuple[int, str]]:
     """``"30:a,60:enter"`` -> [(30, "a"), (60, "enter")]: which key at which frame.
 
@@ -66,7 +70,7 @@ def parse_keys(spec: str) -> list[tuple[int, str]]:
     keys = []
     for entry in spec.split(","):
         frame, colon, name = entry.strip().partition(":")
-        if not colon or not frame.isdecimal():
+        if not colon or not frame.isdecimal() or len(frame) > MAX_FRAME_DIGITS:
             raise KeysError(f"{entry!r} is not FRAME:KEY, as in 30:a,60:enter")
         key_text(name)
         keys.append((int(frame), name))

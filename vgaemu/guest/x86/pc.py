@@ -8,8 +8,12 @@ at the clock, interrupts are taken and the dirty log of pages that the CPU has o
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+import signal
+import threading
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
@@ -277,6 +281,10 @@ class Pc:
 
     def step(self, limit_ns: int) -> None:
         """Chips, an interrupt if one is due, one slice of instructions or of sleep."""
+        with ctrl_c_waits():
+            self._step(limit_ns)
+
+    def _step(self, limit_ns: int) -> None:
         cpu, clock = self.cpu, self.clock
         now = clock.now_ns()
         self.keyboard.advance(now)
@@ -357,6 +365,32 @@ class Pc:
         from vgaemu.guest.x86.state import put_state
 
         put_state(self, arrays, source)
+
+
+@contextmanager
+def ctrl_c_waits() -> Iterator[None]:
+    """Let Ctrl-C come after the block; a second one comes at once.
+
+    A KeyboardInterrupt raised in a hook that the engine calls may be lost, and the hook's answer
+    with it: the guest then fails, or polls a port for ever. After a step the PC can be saved, too.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    waiting: list[tuple[int, FrameType | None]] = []
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, handler)
+        waiting.append((number, frame))
+
+    signal.signal(signal.SIGINT, wait)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if waiting:
+            handler(*waiting[0])
 
 
 def open_pc(
