@@ -492,8 +492,9 @@ WRONG = [
     (["number.py"], "number.py: has no function"),
     (["plain.py"], "needs at least one 'yield'"),
     (["syntax.py"], "syntax.py:1: not Python"),
-    (["null.py"], "null.py"),
+    (["null.py"], "null.py: not Python"),
     (["missing.py"], "missing.py: no such file"),
+    (["./"], "not a file; name a Python file"),
 ]
 
 

@@ -229,7 +229,8 @@ def _load_file(path: Path) -> Workload:
     except OSError as error:
         raise WorkloadError(f"{path}: {error.strerror}; name a readable Python file") from None
     except SyntaxError as error:
-        raise WorkloadError(f"{path}:{error.lineno}: not Python: {error.msg}") from None
+        place = path if error.lineno is None else f"{path}:{error.lineno}"
+        raise WorkloadError(f"{place}: not Python: {error.msg}") from None
     except ValueError as error:  # null bytes, before Python 3.12
         raise WorkloadError(f"{path}: not Python: {error}") from None
     loader = importlib.machinery.SourceFileLoader(f"{FILES}.{path.stem}", str(path))
