@@ -20,7 +20,7 @@ from vgaemu.guest.x86.chips import bcd
 from vgaemu.guest.x86.cpu import GuestFault
 from vgaemu.guest.x86.images import ImageError, load_image
 from vgaemu.guest.x86.pc import Pc
-from vgaemu.guest.x86.vbe import VBE_MODES
+from vgaemu.guest.x86.vbe_modes import VBE_MODES
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.vga.device import LFB_GPA, Vga

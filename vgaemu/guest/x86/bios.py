@@ -37,7 +37,10 @@ from vgaemu.guest.x86.rom import (
     Service,
 )
 from vgaemu.guest.x86.vbe import OEM_STRING, OEM_STRING_AT, WINDOW_FUNCTION, WINDOW_FUNCTION_AT
-from vgaemu.guest.x86.video import STATIC_STATE, STATIC_STATE_AT, VideoBios, rom_font
+from vgaemu.guest.x86.video import VideoBios
+from vgaemu.guest.x86.video_area import GLYPHS, UPPER_GLYPHS
+from vgaemu.guest.x86.video_fonts import rom_font
+from vgaemu.guest.x86.video_options import STATIC_STATE, STATIC_STATE_AT
 
 if TYPE_CHECKING:
     from vgaemu.guest.x86.pc import Pc
@@ -226,8 +229,8 @@ class Bios:
         for vector in range(0x78):
             self.set_vector(vector, self.stub_offset(vector))
         self.set_vector(0x1E, DISKETTE_TABLE)
-        self.set_vector(0x1F, FONT_8_UPPER)
-        self.set_vector(0x43, FONTS[16])
+        self.set_vector(UPPER_GLYPHS, FONT_8_UPPER)
+        self.set_vector(GLYPHS, FONTS[16])
 
     def _write_data_area(self) -> None:
         bus, disk = self._bus, self.disk

@@ -42,7 +42,7 @@ from vgaemu.guest.x86.dos_files import (
 )
 from vgaemu.guest.x86.images import SECTOR, ComProgram, ImageError
 from vgaemu.guest.x86.rom import WAIT, Service
-from vgaemu.guest.x86.video import PAGE, PAGE_START
+from vgaemu.guest.x86.video_area import PAGE, PAGE_START
 from vgaemu.vga.codepage import to_unicode
 
 if TYPE_CHECKING:
@@ -243,11 +243,11 @@ class Dos:
     def _type(self, code: int) -> None:
         video = self._pc.bios.video
         if code == TAB:
-            _, column = video.cursor(self._bus.read8(0x462))
+            _, column = video.cursor(self._bus.read8(PAGE))
             for _ in range(8 - column % 8):
-                video.type(0x20, 7 if not video.is_text else None)
+                video.characters.type(0x20, 7 if not video.is_text else None)
         else:
-            video.type(code, 7 if not video.is_text else None)
+            video.characters.type(code, 7 if not video.is_text else None)
 
     def _type_all(self, data: bytes) -> None:
         for code in data:

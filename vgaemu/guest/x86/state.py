@@ -31,7 +31,7 @@ from vgaemu.guest.x86.dos import CONSOLE_HANDLES, MAX_FOLDERS, MAX_HANDLES
 from vgaemu.guest.x86.dos_files import MAX_WRITTEN, DosError, OpenFile
 from vgaemu.guest.x86.images import SECTOR, DiskImage
 from vgaemu.guest.x86.rom import ROM_BASE, STUBS
-from vgaemu.guest.x86.vbe import VBE_MODES
+from vgaemu.guest.x86.vbe_modes import VBE_MODES
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.vga.state import StateError
 

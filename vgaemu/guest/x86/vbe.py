@@ -4,19 +4,19 @@ Emulated: VBE 2.0 calls 00h-09h for packed and direct-colour modes with a linear
 64 KiB window; power management (10h), where every state but "on" is a dark screen. Not emulated:
 the protected-mode interface (0Ah), DDC (15h says so), timings of the caller's (02h, bit 11).
 
-Source: VESA BIOS Extension 2.0; the mode numbers above 11Bh are those of Bochs.
+Source: VESA BIOS Extension 2.0.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from vgaemu.guest.x86.chips import Saved
 from vgaemu.guest.x86.rom import Service
+from vgaemu.guest.x86.vbe_modes import CHANNELS, VBE_MODES, VbeMode
+from vgaemu.guest.x86.video_area import COLUMNS, LAST_ROW
+from vgaemu.guest.x86.video_graphics import LinearPainter
+from vgaemu.guest.x86.video_palette import COLOURS_A_UNIT
 from vgaemu.guest.x86.video_state import ALL_STATES, VideoState
 from vgaemu.vga import dispi
 from vgaemu.vga.device import LFB_GPA
@@ -26,48 +26,10 @@ if TYPE_CHECKING:
     from vgaemu.guest.x86.pc import Pc
     from vgaemu.guest.x86.video import VideoBios
 
-
-@dataclass(frozen=True)
-class VbeMode:
-    """A picture."""
-
-    number: int
-    width: int
-    height: int
-    bpp: int
-
-
-_SIZES = {
-    8: {0x100: (640, 400), 0x101: (640, 480), 0x103: (800, 600), 0x105: (1024, 768),
-        0x107: (1280, 1024), 0x146: (320, 200), 0x11C: (1600, 1200)},
-    15: {0x10D: (320, 200), 0x110: (640, 480), 0x113: (800, 600), 0x116: (1024, 768),
-         0x119: (1280, 1024)},
-    16: {0x10E: (320, 200), 0x111: (640, 480), 0x114: (800, 600), 0x117: (1024, 768),
-         0x11A: (1280, 1024)},
-    24: {0x10F: (320, 200), 0x112: (640, 480), 0x115: (800, 600), 0x118: (1024, 768),
-         0x11B: (1280, 1024)},
-    32: {0x140: (320, 200), 0x141: (640, 400), 0x142: (640, 480), 0x143: (800, 600),
-         0x144: (1024, 768), 0x145: (1280, 1024)},
-}  # fmt: skip
-VBE_MODES = {
-    number: VbeMode(number, *size, bpp)
-    for bpp, sizes in _SIZES.items()
-    for number, size in sizes.items()
-}
-#: Bits a pixel -> size and position of red, green, blue and the rest.
-CHANNELS = {
-    8: (0, 0, 0, 0, 0, 0, 0, 0),
-    15: (5, 10, 5, 5, 5, 0, 1, 15),
-    16: (5, 11, 6, 5, 5, 0, 0, 0),
-    24: (8, 16, 8, 8, 8, 0, 0, 0),
-    32: (8, 16, 8, 8, 8, 0, 8, 24),
-}
 WINDOW_BYTES = 0x10000
 POWER_ON, POWER_OFF = 0, 4
 #: What `Bios.worked` is told of a mode set.
 MODE_UNITS = 4
-#: Colours of the DAC that one unit of `Bios.worked` is worth.
-COLOURS_A_UNIT = 16
 #: Bits of a mode number: linear frame buffer, do not clear.
 LINEAR, KEEP = 0x4000, 0x8000
 #: In segment F000h: maker's name, and the far routine that switches the window.
@@ -139,10 +101,14 @@ class Vbe:
         self._vga.outw(0x1CE, index)
         return self._vga.inw(0x1CF)
 
+    @property
+    def painter(self) -> LinearPainter | None:
+        """What draws in the mode, or None in VGA modes."""
+        return None if self.mode is None else LinearPainter(self._vga, self.mode)
+
     def fits(self, mode: VbeMode) -> bool:
         """Whether VRAM has room for a mode's picture."""
-        size = mode.width * mode.height * dispi.BYTES_PER_PIXEL[mode.bpp]
-        return size <= self._vga.slot.nbytes
+        return mode.width * mode.height * mode.pixel_bytes <= self._vga.slot.nbytes
 
     # --- what there is ----------------------------------------------------------------------------
 
@@ -178,8 +144,7 @@ class Vbe:
         if mode is None or not self.fits(mode):
             self._done(False)
             return
-        pixel_bytes = dispi.BYTES_PER_PIXEL[mode.bpp]
-        pitch = mode.width * pixel_bytes
+        pitch = mode.width * mode.pixel_bytes
         pages = min(self._vga.slot.nbytes // (pitch * mode.height), 256) - 1
         block = bytearray(256)
 
@@ -274,8 +239,8 @@ class Vbe:
         self.mode = mode
         video, bus = self._video, self._bus
         video.write_mode_fields(VGA_MODE_FIELD_GRAPHICS, clear=not keep)
-        bus.write16(0x44A, mode.width // 8)
-        bus.write8(0x484, min(mode.height // 16, 255) - 1)
+        bus.write16(COLUMNS, mode.width // 8)
+        bus.write8(LAST_ROW, min(mode.height // 16, 255) - 1)
 
     def follow(self, number: int) -> None:
         """DISPI was set past this BIOS: the mode that it shows, or none."""
@@ -322,7 +287,7 @@ class Vbe:
         if mode is None or cpu.bl > 3:
             self._done(False)
             return
-        pixel_bytes = dispi.BYTES_PER_PIXEL[mode.bpp]
+        pixel_bytes = mode.pixel_bytes
         if cpu.bl in (0, 2):
             wanted = cpu.cx if cpu.bl == 0 else -(-cpu.cx // pixel_bytes)
             self.put(dispi.VIRT_WIDTH, wanted)
@@ -336,11 +301,11 @@ class Vbe:
         self._done()
 
     def _display_start(self) -> None:
-        cpu = self._cpu
-        if self.mode is None:
+        cpu, painter = self._cpu, self.painter
+        if painter is None:
             self._done(False)
         elif cpu.bl & 0x7F == 0:
-            if self._offset(cpu.cx, cpu.dx) >= self._vga.slot.nbytes:
+            if painter.offset(cpu.cx, cpu.dx) >= self._vga.slot.nbytes:
                 self._done(False)  # not a pixel of it would be there
                 return
             self.put(dispi.X_OFFSET, cpu.cx)
@@ -395,84 +360,3 @@ class Vbe:
         elif call == 2:
             cpu.bh = POWER_ON if video.is_shown else POWER_OFF
         self._done(call <= 2)
-
-    # --- what INT 10h's character calls do in these modes -----------------------------------------
-
-    def _offset(self, x: int, y: int) -> int:
-        assert self.mode is not None
-        pixel_bytes = dispi.BYTES_PER_PIXEL[self.mode.bpp]
-        return (y * self._vga.dispi.values[dispi.VIRT_WIDTH] + x) * pixel_bytes
-
-    def _colour(self, number: int) -> bytes:
-        """A pixel of one of the 16 colours of text."""
-        assert self.mode is not None
-        if self.mode.bpp == 8:
-            return bytes((number,))
-        level = 0xFF if number & 8 else 0xAA
-        channels = CHANNELS[self.mode.bpp]
-        value = 0
-        for bit, channel in ((4, 0), (2, 2), (1, 4)):
-            size, position = channels[channel : channel + 2]
-            if number & bit:
-                value |= level >> 8 - size << position
-        return value.to_bytes(dispi.BYTES_PER_PIXEL[self.mode.bpp], "little")
-
-    def draw_glyphs(
-        self, x: int, y: int, glyph: NDArray[np.uint8], colour: int, count: int
-    ) -> None:
-        """A glyph side by side so often, black behind."""
-        pixel = np.frombuffer(self._colour(colour & 0x7F), np.uint8)
-        bits = np.unpackbits(np.tile(glyph[:, None], (1, count)), axis=1)
-        rows = (bits[:, :, None] * pixel).reshape(len(glyph), -1)
-        for line, row in enumerate(rows, y):
-            self._vga.store(LFB_GPA + self._offset(x, line), row)
-
-    def drawn(self, x: int, y: int, height: int) -> NDArray[np.uint8]:
-        """(height,) uint8: a bit for each of 8 pixels that is not black."""
-        size = self._offset(8, 0)
-        lines = b"".join(
-            self._vga.load(LFB_GPA + self._offset(x, line), size) for line in range(y, y + height)
-        )
-        pixels = np.frombuffer(lines, np.uint8).reshape(height * 8, -1)
-        return np.packbits(pixels.any(axis=1))
-
-    def move_lines(self, source: int, target: int, count: int, left: int, right: int) -> None:
-        """Lines of pixels under characters `left` to `right` to others."""
-        vga, size = self._vga, self._offset((right - left + 1) * 8, 0)
-        for line in range(count) if target < source else reversed(range(count)):
-            data = vga.load(LFB_GPA + self._offset(left * 8, source + line), size)
-            vga.store(LFB_GPA + self._offset(left * 8, target + line), data)
-
-    def clear_lines(self, y: int, count: int, left: int, right: int) -> None:
-        """Blacken lines of pixels under characters."""
-        black = bytes(self._offset((right - left + 1) * 8, 0))
-        for line in range(y, y + count):
-            self._vga.store(LFB_GPA + self._offset(left * 8, line), black)
-
-    def write_pixel(self, x: int, y: int, colour: int) -> None:
-        """One pixel."""
-        assert self.mode is not None
-        if x < self.mode.width and y < self.mode.height:
-            self._vga.store(LFB_GPA + self._offset(x, y), self._colour(colour))
-
-    def read_pixel(self, x: int, y: int) -> int:
-        """One pixel; in direct colour the text colour that is closest."""
-        assert self.mode is not None
-        if x >= self.mode.width or y >= self.mode.height:
-            return 0
-        found = self._vga.load(LFB_GPA + self._offset(x, y), self._offset(1, 0))
-        if self.mode.bpp == 8:
-            return found[0]
-        return min(range(16), key=lambda number: self._distance(found, self._colour(number)))
-
-    def _distance(self, one: bytes, other: bytes) -> int:
-        """How unlike two pixels of direct colour are."""
-        assert self.mode is not None
-        channels = CHANNELS[self.mode.bpp]
-        first, second = (int.from_bytes(pixel, "little") for pixel in (one, other))
-        distance = 0
-        for size, position in zip(channels[0:6:2], channels[1:6:2], strict=True):
-            mask = (1 << size) - 1
-            difference = (first >> position & mask) - (second >> position & mask)
-            distance += abs(difference) << 8 - size
-        return distance

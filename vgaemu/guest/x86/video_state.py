@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from vgaemu.guest.x86.video_area import GLYPHS, LAST_ROW, MODE, SAVE_POINTER, UPPER_GLYPHS
+from vgaemu.guest.x86.video_ports import GC, SEQ, VgaPorts
 from vgaemu.vga import dispi
 from vgaemu.vga.device import Vga
 from vgaemu.vga.registers import ATTRIBUTE, CRTC, GRAPHICS, SEQUENCER
@@ -30,7 +32,7 @@ VGA_STATES = HARDWARE | DATA_AREA | COLOURS
 ALL_STATES = VGA_STATES | EXTENSION
 
 #: Memory that belongs to the video BIOS: mode to 466h, rows to 48Ah, save pointer, INT 1Fh, 43h.
-FIELDS = ((0x449, 30), (0x484, 7), (0x4A8, 4), (0x7C, 4), (0x10C, 4))
+FIELDS = ((MODE, 30), (LAST_ROW, 7), (SAVE_POINTER, 4), (4 * UPPER_GLYPHS, 4), (4 * GLYPHS, 4))
 #: DISPI registers in the order in which they are set, once it is on.
 WHILE_OFF = (dispi.XRES, dispi.YRES, dispi.BPP)
 WHILE_ON = (dispi.BANK, dispi.VIRT_WIDTH, dispi.X_OFFSET, dispi.Y_OFFSET)
@@ -104,22 +106,21 @@ class VideoState:
             values = values[count:]
         sequencer, crtc, graphics, attribute = banks
         vga.outb(0x3C2, misc)
-        crtc_port = 0x3D4 if misc & 1 else 0x3B4
-        vga.outb(crtc_port, 0x11)
-        vga.outb(crtc_port + 1, 0)  # 00h-07h can be written
-        for port, bank in ((0x3C4, sequencer), (crtc_port, crtc), (0x3CE, graphics)):
+        ports = VgaPorts(vga)
+        crtc_port = ports.crtc
+        ports.set(crtc_port, 0x11, 0)  # 00h-07h can be written
+        for port, bank in ((SEQ, sequencer), (crtc_port, crtc), (GC, graphics)):
             for index, value in enumerate(bank):
-                vga.outb(port, index)
-                vga.outb(port + 1, value)
+                ports.set(port, index, value)
         vga.inb(crtc_port + 6)
         for index, value in enumerate(attribute):
             vga.outb(0x3C0, index)
             vga.outb(0x3C0, value)
         vga.outb(0x3C0, attribute_address)
         vga.inb(crtc_port + 6)
-        vga.outb(0x3C4, sequencer_index)
+        vga.outb(SEQ, sequencer_index)
         vga.outb(crtc_port, crtc_index)
-        vga.outb(0x3CE, graphics_index)
+        vga.outb(GC, graphics_index)
         vga.latch = latch
 
     # --- the data area --------------------------------------------------------------------------
