@@ -72,7 +72,7 @@ def test_options_that_cannot_be(
     assert "--dos-root" in said(capsys, good, "--dos-root", str(tmp_path / "none"))
     assert "--vga-bios" in said(capsys, good, "--vga-bios", str(tmp_path / "none"))
     assert "--firmware seabios needs --cpu kvm" in said(capsys, good, "--firmware", "seabios")
-    assert "--trace-ports" in said(capsys, good, "--trace-ports", str(tmp_path / "no" / "t.txt"))
+    assert "t.txt: No such file" in said(capsys, good, "--trace-ports", f"{tmp_path}/no/t.txt")
     assert "takes no arguments" in said(capsys, good, "argument")
     if os.geteuid() != 0:
         Path(good).chmod(0o444)

@@ -38,6 +38,13 @@ def int10(pc: Pc, **registers: int) -> None:
         pc.bios.call(0x10)
 
 
+def test_a_users_font_is_nothing_to_vbe_modes(pc: Pc) -> None:
+    pc.vga.rom_font = np.full((256, 8), 0x55, np.uint8)
+    int10(pc, ax=0x4F02, bx=0x101)
+    assert pc.cpu.ax == 0x004F
+    assert pc.bios.video.vbe.mode is not None
+
+
 # --- what one call may take -----------------------------------------------------------------------
 
 

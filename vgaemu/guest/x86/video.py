@@ -220,8 +220,8 @@ class VideoBios:
         bus.write8(SWITCHES, 0xF9)
         bus.write8(DISPLAY_CODE, VGA_COLOUR)
         self._pc.bios.set_vector(GLYPHS, FONTS.get(height, FONTS[16]))
-        font = self._vga.rom_font
-        if font is not None and MODES[number].is_text and font.shape[1] != height:
+        font, mode = self._vga.rom_font, MODES.get(number)  # none for VBE's
+        if font is not None and mode is not None and mode.is_text and font.shape[1] != height:
             self.fonts.set_text_height(font.shape[1])
 
     def _get_mode(self) -> None:
