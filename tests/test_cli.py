@@ -119,6 +119,10 @@ MISTAKES = {
          "--dump-palette", "a.png"],
         "--dump-palette a.png: --screenshot is the same file",
     ),
+    "how to migrate, and not where to": (
+        ["run", "typing", "--headless", "--frames", "1", "--downtime", "5", "--when-stuck", "stop"],
+        "--downtime, --when-stuck: say with --migrate-to HOST:PORT where to",
+    ),
     "headless in a window": (
         ["run", "typing", "--headless", "--display", "window"], "take one of them"
     ),

@@ -202,6 +202,21 @@ def test_what_is_shown_is_the_font(write):
         assert np.array_equal(machine.screen.frame[:14] == 0xFFFFFF, dots.reshape(14, 640) == 1)
 
 
+@pytest.mark.parametrize(
+    ("font", "why"),
+    [
+        (np.zeros((128, 16), np.uint8), r"not uint8 \(128, 16\)"),
+        (np.zeros((256, 16)), "not float64"),
+        (np.zeros(4096, np.uint8), r"not uint8 \(4096,\)"),
+        (np.zeros((256, 33), np.uint8), "33 lines high"),
+        (np.zeros((256, 0), np.uint8), "0 lines high"),
+    ],
+)
+def test_an_array_that_is_no_font(font, why):
+    with pytest.raises(FontError, match=why):
+        vgaemu.Machine(font=font)
+
+
 def test_cells_of_a_named_mode_stay_as_named(write):
     """80x50 needs eight lines: another font does not take their place, one of eight does."""
     for height, expected in ((16, bundled_font(8)), (8, None)):

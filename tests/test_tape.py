@@ -6,6 +6,7 @@ import gzip
 import json
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -546,3 +547,19 @@ def test_what_leaves_the_frame_buffer_is_not_on_the_tape(tmp_path: Path) -> None
     with Machine(None, vram_mib=1) as machine, Tape(tape) as read:
         Player(machine.vga, read).play()
         assert machine.vram.read((1 << 20) - 2, 2) == end
+
+
+@pytest.mark.parametrize("display", ["window", "null"])
+def test_ctrl_c_ends_a_replay_in_a_window_as_closing_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, display: str
+) -> None:
+    def interrupted(machine: Machine, **options: object) -> None:
+        machine.tick()
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setattr(Machine, "run", interrupted)
+    path, shot = write(tmp_path / "t.tape", HEADER, '["rx", 655360]'), tmp_path / "t.png"
+    with suppress(KeyboardInterrupt) if display == "null" else nullcontext():
+        replay(path, screenshot=shot, display=display)
+    assert shot.exists() == (display == "window")

@@ -220,21 +220,20 @@ def _parser() -> argparse.ArgumentParser:
     live.add_argument(
         "--migrate-at",
         type=_positive,
-        default=60,
         metavar="FRAME",
         help="after so many frames (60)",
     )
     live.add_argument(
-        "--downtime", type=_positive, default=50, metavar="MS",
+        "--downtime", type=_positive, metavar="MS", dest="downtime_ms",
         help="stop the guest for the rest as soon as that takes no longer to send (50)",
     )  # fmt: skip
     live.add_argument(
-        "--max-rounds", type=_positive, default=30, metavar="N",
+        "--max-rounds", type=_positive, metavar="N",
         help="rounds until a guest is found to write faster than the link takes (30)",
     )  # fmt: skip
     live.add_argument(
-        "--when-stuck", choices=("stop", "give-up"), default="stop",
-        help="what to do with such a guest: stop it for longer, or give up and let it run on here",
+        "--when-stuck", choices=("stop", "give-up"),
+        help="what to do with such a guest: stop it for longer, the default, or let it run on here",
     )  # fmt: skip
     pc = _pc_options(run)
     pc.add_argument("--trace-ports", type=Path, metavar="F", help="write every port access")
@@ -368,6 +367,10 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError(f"run: name a workload{hint}; 'vgaemu list' shows those there are")
     if options.load_state is not None and options.record_tape is not None:
         raise UsageError("--record-tape: a tape starts at power on, not from --load-state")
+    how = {"--migrate-at": options.migrate_at, "--downtime": options.downtime_ms}
+    how |= {"--max-rounds": options.max_rounds, "--when-stuck": options.when_stuck}
+    if options.migrate_to is None and (given := [name for name in how if how[name] is not None]):
+        raise UsageError(f"{', '.join(given)}: say with --migrate-to HOST:PORT where to")
     if options.stats_frames and options.stats is None:
         raise UsageError("--stats-frames: say with --stats F.json where the rows go")
     outputs = _outputs(options)
@@ -546,17 +549,22 @@ def _identity(path: Any) -> object:
     return status.st_dev, status.st_ino
 
 
+#: Options that say how to migrate, as `vgaemu.migrate.Limits` has them; and when, by default.
+LIMITS = ("downtime_ms", "max_rounds", "when_stuck")
+MIGRATE_AT = 60
+
+
 def _start_migration(machine: Machine, options: argparse.Namespace) -> Migration:
     from vgaemu.migrate import Limits, MigrateError
 
-    limits = Limits(
-        downtime_ms=options.downtime,
-        max_rounds=options.max_rounds,
-        when_stuck=options.when_stuck,
-    )
+    limits = {name: getattr(options, name) for name in LIMITS}
+    limits = {name: value for name, value in limits.items() if value is not None}
     try:
         return machine.start_migration(
-            options.migrate_to, limits, at_frame=options.migrate_at, say=_say_migration
+            options.migrate_to,
+            Limits(**limits),
+            at_frame=options.migrate_at or MIGRATE_AT,
+            say=_say_migration,
         )
     except MigrateError as error:
         machine.close()

@@ -55,7 +55,7 @@ from vgaemu.memslot.bitmap import PAGE_SHIFT, SpanPages
 from vgaemu.tape import MAX_VRAM_MIB, TapeRecorder
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import LFB_GPA, Vga
-from vgaemu.vga.font import load_font_file
+from vgaemu.vga.font import checked_font, load_font_file
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.state import (
     Array,
@@ -122,7 +122,7 @@ class Machine:
         Raises:
             WorkloadError: The workload cannot be found or started.
             MemslotError: No such dirty log, number of span pages, or size of VRAM.
-            FontError: The font file is none.
+            FontError: The font is none.
             DisplayError: The window cannot be opened.
             TapeError: The tape cannot be written.
         """
@@ -136,7 +136,9 @@ class Machine:
         )
         self.vga = Vga(self.vram)
         if font is not None:
-            self.vga.rom_font = font if isinstance(font, np.ndarray) else load_font_file(font)
+            self.vga.rom_font = (
+                checked_font(font) if isinstance(font, np.ndarray) else load_font_file(font)
+            )
         self._recorder = None if record_tape is None else TapeRecorder(self.vga, record_tape)
         #: The guest's keyboard; the window types here too.
         self.keys = Keys()

@@ -55,8 +55,12 @@ def replay(
     with Tape(path) as tape:
         guest = _TapeGuest(tape, per_frame, keep_readbacks=readbacks is not None)
         with Machine(guest.workload, display=display, vram_mib=tape.vram_mib) as machine:
-            machine.run(speed=speed if window else 0)
-            rgb = picture(machine.vga, guest.player.frame)
+            try:
+                machine.run(speed=speed if window else 0)
+            except KeyboardInterrupt:
+                if not window:  # a window's run people end so
+                    raise
+            rgb = picture(machine.vga, guest.frame)
             if screenshot is not None:
                 with naming(screenshot):
                     save_picture(rgb, screenshot)
@@ -73,14 +77,22 @@ class _TapeGuest:
         self._tape = tape
         self._per_frame = per_frame
         self._keep = keep_readbacks
-        self.readbacks = array("H")
+        self._player: Player | None = None  # a window may be closed before it begins
+
+    @property
+    def frame(self) -> int:
+        """The frame that the tape says it is in."""
+        return 0 if self._player is None else self._player.frame
+
+    @property
+    def readbacks(self) -> array[int]:
+        """What was read so far."""
+        return array("H") if self._player is None else self._player.readbacks
 
     def workload(self, guest: Guest) -> Slices:
         """Bring the machine to where tapes start, then play some operations a frame."""
         Player(guest, (op for start in START for op in expand(start))).play()
-        player = Player(guest, self._tape, keep_readbacks=self._keep)
-        self.readbacks = player.readbacks
-        self.player = player
+        self._player = player = Player(guest, self._tape, keep_readbacks=self._keep)
         while player.play(self._per_frame):
             yield
 

@@ -94,6 +94,19 @@ def plane_2_bytes(font: NDArray[np.uint8]) -> bytes:
     return padded.tobytes()
 
 
+def checked_font(font: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A font of a program's own: (256, 1 to 32) uint8.
+
+    Raises:
+        FontError: It has another shape or type.
+    """
+    if font.ndim != 2 or len(font) != 256 or font.dtype != np.uint8:
+        raise FontError(f"a font is 256 glyphs of uint8 lines, not {font.dtype} {font.shape}")
+    if not 0 < font.shape[1] <= GLYPH_BYTES:
+        raise FontError(f"glyphs are {font.shape[1]} lines high; a VGA font has 1 to {GLYPH_BYTES}")
+    return font
+
+
 # --- font files -----------------------------------------------------------------------------------
 
 PSF1_MAGIC, PSF2_MAGIC = b"\x36\x04", b"\x72\xb5\x4a\x86"
