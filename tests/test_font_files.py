@@ -191,7 +191,7 @@ def test_text_modes_load_it_and_have_as_many_rows_as_fit(height, rows, write):
             assert machine._guest.text.rows == rows
 
 
-def test_what_is_shown_is_the_font(write):
+def test_what_is_shown_is_the_font():
     font = glyphs(height=14)
     with vgaemu.Machine(font=font) as machine:
         machine.vga.outw(0x3C4, 0x0101)  # cells of eight dots
@@ -217,7 +217,7 @@ def test_an_array_that_is_no_font(font, why):
         vgaemu.Machine(font=font)
 
 
-def test_cells_of_a_named_mode_stay_as_named(write):
+def test_cells_of_a_named_mode_stay_as_named():
     """80x50 needs eight lines: another font does not take their place, one of eight does."""
     for height, expected in ((16, bundled_font(8)), (8, None)):
         font = glyphs(height=height)

@@ -218,7 +218,7 @@ def test_direct_stores_are_seen_when_marked(make_slot: MakeSlot, keeper: str) ->
     assert reported(slot) == [1]
 
 
-def test_memory_of_ones_own(make_slot: MakeSlot, keeper: str) -> None:
+def test_memory_of_ones_own(keeper: str) -> None:
     memory = np.frombuffer(anonymous_memory(2 * PAGE_SIZE), np.uint8)
     slot = Memslot(2, 0xA0, dirty_log=keeper, memory=memory)
     slot.write(PAGE_SIZE, b"here")

@@ -21,7 +21,7 @@ from vgaemu.memslot import kvm_guest as guests
 from vgaemu.memslot import kvm_ioctl as ioctls
 from vgaemu.memslot.kvm import MOST_PAGES, KvmKeeper
 from vgaemu.memslot.kvm_guest import KvmGuest
-from vgaemu.memslot.vm import KVM_MEM_LOG_DIRTY_PAGES, MAX_SLOTS
+from vgaemu.memslot.vm import MAX_SLOTS
 from vgaemu.vga.font import bundled_font
 
 SIZES = [1, 63, 64, 65, 129, 2048]
@@ -127,7 +127,7 @@ def test_bad_calls_fail_alike(read_only_page: int) -> None:
     vm = Vm()
     real = ioctls.KvmVm()
     memory = np.frombuffer(mmap.mmap(-1, 2 * PAGE_SIZE), np.uint8)
-    for slot, flags in ((logged, KVM_MEM_LOG_DIRTY_PAGES), (unlogged, 0)):
+    for slot, flags in ((logged, ioctls.KVM_MEM_LOG_DIRTY_PAGES), (unlogged, 0)):
         vm.set_user_memory_region(slot, slot << 12, PAGE_SIZE, flags)
         real.set_region(slot, slot << 12, memory[slot - 1 << 12 :][:PAGE_SIZE], flags)
 

@@ -329,7 +329,7 @@ def test_a_lost_page_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(received, MigrateError)
 
 
-def test_another_picture_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_picture_would_be_noticed() -> None:
     source, target = Memory(Memslot(1)), Memory(Memslot(1))
     target.picture = lambda: np.ones((2, 3), np.uint32)  # type: ignore[method-assign]
     sent, received = migrate(source, target)

@@ -254,7 +254,7 @@ def test_dispi_modes_are_open_at_a0000(bits):
     assert vga.slot.array[: 80 * (4 if bits == 4 else 1)].all()
 
 
-def test_catalogue_has_every_mode_on_a_line_of_its_own(capsys, vga):
+def test_catalogue_has_every_mode_on_a_line_of_its_own(capsys):
     assert main(["modes"]) == 0
     out = capsys.readouterr().out
     assert out == catalogue() + "\n"

@@ -441,7 +441,7 @@ class Counting:
         pass
 
 
-def test_start_brings_a_used_machine_to_where_tapes_start(tmp_path: Path) -> None:
+def test_start_brings_a_used_machine_to_where_tapes_start() -> None:
     with Machine(display="null", mode=0x13) as machine:
         vga = machine.vga
         vga.store(0xA0000, bytes(range(256)))

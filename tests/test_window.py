@@ -831,7 +831,7 @@ def test_only_the_window_imports_pygame():
 
 
 @pytest.fixture
-def x_server(tmp_path):
+def x_server():
     """DISPLAY of an X server of our own."""
     if shutil.which("Xvfb") is None:
         pytest.skip("Xvfb is not installed")

@@ -158,7 +158,7 @@ def test_cat_shows_the_end_of_the_file(tmp_path):
         assert machine.screen.text()[23].startswith("399     wide wide")
 
 
-def test_typing_a_key_redraws_its_cell_and_the_cursor(tmp_path):
+def test_typing_a_key_redraws_its_cell_and_the_cursor():
     with vgaemu.Machine("typing") as machine:
         machine.tick(20)
         pixels = [machine.frame().pixels for _ in range(100)]
@@ -529,7 +529,7 @@ def test_workload_that_raises_shows_its_own_traceback(folder, capsys):
     assert "machine.py" not in err
 
 
-def test_workload_file_with_arguments_and_neighbours(folder, capsys):
+def test_workload_file_with_arguments_and_neighbours(folder):
     (folder / "neighbour.py").write_text("WORD = 'hello'\n")
     (folder / "mine.py").write_text(
         "import neighbour\n"

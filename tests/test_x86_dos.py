@@ -157,9 +157,7 @@ NAMES = (
         ("[A-Z].COM", ""), ("A[B].C", ""), ("*b.c", "A.B A_B.C LONGNAME.EXT README"),
     ],
 )  # fmt: skip
-def test_patterns_are_dos_patterns(
-    tmp_path: Path, pc: Pc, root: Path, pattern: str, found: str
-) -> None:
+def test_patterns_are_dos_patterns(pc: Pc, root: Path, pattern: str, found: str) -> None:
     for name in NAMES:
         (root / "sub" / name).write_text("")
     (root / "sub" / "deep.txt").unlink()
@@ -241,7 +239,7 @@ def test_names_that_the_host_cannot_have_are_dos_errors(
 
 @pytest.mark.parametrize("function", ["exists", "listdir", "scandir", "stat", "open", "fstat"])
 def test_what_the_host_forbids_is_a_dos_error(
-    pc: Pc, root: Path, monkeypatch: pytest.MonkeyPatch, function: str
+    pc: Pc, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
     def forbidden(*args: object, **options: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")

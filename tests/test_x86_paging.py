@@ -241,7 +241,7 @@ def test_a_kernel_with_paging_and_a_program(cpu: str) -> None:
         assert (code_page & 0x60, stack_page & 0x60) == (0x20, 0x60)
 
 
-def test_a_state_of_a_program_goes_on(tmp_path: Path) -> None:
+def test_a_state_of_a_program_goes_on() -> None:
     """Saved in the kernel and in the program, now and then."""
     levels = []
     with make_pc(KERNEL) as pc:

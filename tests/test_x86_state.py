@@ -552,7 +552,7 @@ def test_a_truncated_state(tmp_path: Path, saved: Path) -> None:
 
 
 @pytest.mark.skipif(not has_kvm(), reason="/dev/kvm cannot be opened")
-def test_a_firmware_is_part_of_a_state(tmp_path: Path, saved: Path) -> None:
+def test_a_firmware_is_part_of_a_state(tmp_path: Path) -> None:
     from vgaemu.guest.x86.seabios import FIRMWARES
 
     if not Path(FIRMWARES[0]).is_file():

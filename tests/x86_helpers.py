@@ -18,7 +18,6 @@ from vgaemu.memslot import Memslot
 from vgaemu.vga.device import LFB_GPA, Vga
 
 GUESTS = Path(__file__).parents[1] / "examples" / "guests"
-BOOT_AT = 0x7C00
 
 
 def has_kvm() -> bool:

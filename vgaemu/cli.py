@@ -1,7 +1,8 @@
 """The `vgaemu` command. Every option is a keyword of the function it calls.
 
-Exit status: 0 done or window closed, 1 the guest or a check failed, 2 wrong usage or input. Errors
-are one line on stderr that names the file or option and says what to do.
+Exit status: 0 done or window closed, 1 the guest or a check failed, 2 wrong usage or input, 130
+Ctrl-C without a window. Errors are one line on stderr that names the file or option and says what
+to do.
 """
 
 from __future__ import annotations

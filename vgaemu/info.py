@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from vgaemu import __version__
@@ -54,10 +53,10 @@ def _window() -> str:
 
 
 def _kvm() -> str:
-    if sys.platform != "linux":
-        return "no: only Linux has it"
+    from vgaemu.memslot.kvm_ioctl import KvmError, KvmVm
+
     try:
-        os.close(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
-    except OSError as error:
-        return f"no: {error.strerror}"
+        KvmVm().close()
+    except KvmError as error:
+        return f"no: {error}"
     return "yes"

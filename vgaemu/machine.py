@@ -122,7 +122,9 @@ class Machine:
         Raises:
             WorkloadError: The workload cannot be found or started.
             MemslotError: No such dirty log, number of span pages, or size of VRAM.
+            ModeError: No such BIOS mode.
             FontError: The font is none.
+            ValueError: No display of that name.
             DisplayError: The window cannot be opened.
             TapeError: The tape cannot be written.
         """
@@ -265,7 +267,12 @@ class Machine:
         return not (self.ended or self._close_requested)
 
     def frame(self) -> FrameReport:
-        """Run one frame: keys, the guest up to its next ``yield``, harvest, draw, present."""
+        """Run one frame: keys, the guest up to its next ``yield``, harvest, draw, present.
+
+        Raises:
+            RuntimeError: The machine is closed.
+            Exception: Whatever the guest raised, once its last frame is drawn.
+        """
         if self._closed:
             raise RuntimeError("the machine is closed")
         now = self._loop.frames
@@ -294,7 +301,7 @@ class Machine:
 
         Args:
             frames: At most this many; None for no limit.
-            speed: Frames a second over 60; 0 is as fast as possible. Headless runs use 0.
+            speed: 1 is 60 frames a second; 0 is as fast as possible. Headless runs use 0.
             stay: With a display that can be closed, keep showing it after the guest has ended.
             progress: Called with the number of frames so far.
 

@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.display.report import Display
-from vgaemu.display.screen import blink_shown, rgb_of
+from vgaemu.display.screen import full_redraw, rgb_of, save_picture
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.machine import Machine, naming
 from vgaemu.tape import START, Player, Tape, expand
 from vgaemu.vga.device import Vga
-from vgaemu.vga.render import make_renderer
-from vgaemu.vga.scanout import scanout_of
 
 #: Operations a frame in a window, where one wants to see the picture come into being.
 WINDOW_PER_FRAME = 500
@@ -43,10 +41,11 @@ def replay(
         display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`.
         per_frame: Operations played between two frames; by default all in one frame, or
             `WINDOW_PER_FRAME` with a window.
-        speed: Frames a second over 60, in a window.
+        speed: In a window: 1 is 60 frames a second, 0 as fast as possible.
 
     Raises:
         TapeError: The tape cannot be read, or what is in it is no tape.
+        ScreenError: No picture format ends as `screenshot` does.
         OSError: A file cannot be written.
     """
     window = display == "window"
@@ -99,18 +98,7 @@ class _TapeGuest:
 
 def picture(vga: Vga, frame_number: int = 0) -> NDArray[np.uint8]:
     """(height, width, 3) uint8: what the device shows in some frame, drawn afresh."""
-    shown = blink_shown(frame_number)
-    scanout = scanout_of(vga, cursor_phase=shown, blink_phase=shown)
-    frame = np.zeros((scanout.height, scanout.width), np.uint32)
-    make_renderer(vga.slot.array, scanout).draw_all(frame)
-    return rgb_of(frame)
-
-
-def save_picture(rgb: NDArray[np.uint8], path: Path) -> None:
-    """Write a picture as an image file, in the format that the suffix names."""
-    from PIL import Image
-
-    Image.fromarray(rgb).save(path)
+    return rgb_of(full_redraw(vga, frame_number))
 
 
 def write_readbacks(path: Path, name: str, size: tuple[int, int], readbacks: array[int]) -> None:

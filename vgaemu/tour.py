@@ -45,7 +45,11 @@ def tour() -> int:
 
 
 def open_window() -> Display:
-    """The window; without a display a `DisplayError`."""
+    """The window.
+
+    Raises:
+        DisplayError: There is no display.
+    """
     from vgaemu.display.window import WindowDisplay
 
     return WindowDisplay()

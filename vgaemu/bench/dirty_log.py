@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vgaemu.bench.measure import Row, no_collector, table
+from vgaemu.bench.measure import RUNS, Row, no_collector, table
 from vgaemu.memslot import KEEPERS, PAGE_SIZE, KeeperUnavailable, Memslot, why_unavailable
 from vgaemu.memslot.bitmap import DirtyLog, Span
 from vgaemu.memslot.kvm import KvmKeeper
@@ -143,7 +143,7 @@ def lie_of(lie: str, count: int, npages: int) -> list[Span] | None:
 # --- measuring ------------------------------------------------------------------------------------
 
 
-def measure(runs: int = 5) -> list[Row]:
+def measure(runs: int = RUNS) -> list[Row]:
     """A row for each slot, number of dirty pages, lie and scheme; then the stores.
 
     Args:

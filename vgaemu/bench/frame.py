@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from vgaemu.bench.measure import Row, median_of_runs, no_collector
+from vgaemu.bench.measure import RUNS, Row, median_of_runs, no_collector
 from vgaemu.bench.xvfb import own_x_server
 from vgaemu.display.errors import DisplayError
 from vgaemu.display.loop import DisplayLoop
@@ -111,15 +111,9 @@ def video(guest: Guest) -> Slices:
         yield
 
 
-def _linear(guest: Guest, width: int, height: int, bpp: int) -> None:
-    for index, value in ((1, width), (2, height), (3, bpp), (4, 0x41)):
-        guest.outw(0x1CE, index)
-        guest.outw(0x1CF, value)
-
-
 def static_true_colour(guest: Guest) -> Slices:
     """A 1024x768x32 picture that does not change."""
-    _linear(guest, 1024, 768, 32)
+    guest.set_dispi_mode(1024, 768, 32)
     guest.store(LFB_GPA, np.arange(1024 * 768, dtype=np.uint32).tobytes())
     while True:
         yield
@@ -127,7 +121,7 @@ def static_true_colour(guest: Guest) -> Slices:
 
 def sprite_true_colour(guest: Guest) -> Slices:
     """A 32x32 sprite on 1024x768x32."""
-    _linear(guest, 1024, 768, 32)
+    guest.set_dispi_mode(1024, 768, 32)
     background = np.arange(1024 * 768, dtype=np.uint32).reshape(768, 1024)
     guest.store(LFB_GPA, background.tobytes())
     art = np.full((32, 32), 0xFFCC33, np.uint32)
@@ -187,7 +181,7 @@ class OneWindow:
         """Not yet."""
 
 
-def measure(runs: int = 5) -> list[Row]:
+def measure(runs: int = RUNS) -> list[Row]:
     """All rows, each the median of `runs` runs."""
     rows: list[Row] = []
     for desktop, how, options in WINDOWS:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from vgaemu.bench.measure import Row, interleaved, median_of_runs
+from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
 from vgaemu.guest.x86.cpu import CpuError
 from vgaemu.guest.x86.unicorn_cpu import NEVER, SLICE, UnicornCpu, import_unicorn
 from vgaemu.machine import Machine
@@ -46,7 +46,7 @@ FILL_LFB = (
 )  # fmt: skip
 
 
-def measure(runs: int = 5) -> list[Row]:
+def measure(runs: int = RUNS) -> list[Row]:
     """All rows, each the median of `runs` runs."""
     return (
         median_of_runs(_fills, runs) + median_of_runs(_harvests, runs) + median_of_runs(_boot, runs)

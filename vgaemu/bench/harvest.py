@@ -20,7 +20,7 @@ from time import perf_counter_ns, sleep
 
 import numpy as np
 
-from vgaemu.bench.measure import Row, interleaved, median_of_runs, timed_ns
+from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs, timed_ns
 from vgaemu.memslot import PAGE_SIZE, KeeperUnavailable, Memslot
 from vgaemu.memslot.bitmap import DirtyLog, Words
 from vgaemu.memslot.kvm import KvmKeeper
@@ -35,7 +35,7 @@ BUSY_DIRTY_PAGES = 64
 STALL_NS = 1_000_000
 
 
-def measure(runs: int = 5) -> list[Row]:
+def measure(runs: int = RUNS) -> list[Row]:
     """All rows, each the median of `runs` runs."""
     return median_of_runs(_shapes, runs) + median_of_runs(_beside_busy_guests, runs)
 

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.bench.measure import Row, median_of_runs
+from vgaemu.bench.measure import RUNS, Row, median_of_runs
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
 from vgaemu.migrate.receiver import Receiver, receive
@@ -126,7 +126,7 @@ class Writer:
         return np.zeros((0, 0), np.uint32)
 
 
-def measure(runs: int = 5) -> list[Row]:
+def measure(runs: int = RUNS) -> list[Row]:
     """A row for each of `CASES`, each the median of `runs` runs.
 
     Args:

@@ -19,10 +19,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.bench.measure import Row, interleaved, median_of_runs
+from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
 from vgaemu.memslot import Memslot
 from vgaemu.vga.device import LFB_GPA, Vga
-from vgaemu.vga.modes import set_mode
+from vgaemu.vga.modes import set_dispi_mode, set_mode
 from vgaemu.vga.render import make_renderer
 from vgaemu.vga.render.base import RowRenderer
 from vgaemu.vga.scanout import scanout_of
@@ -86,10 +86,7 @@ def _bios(mode: int, gpa: int, data: bytes) -> Vga:
 
 def _dispi(bpp: int, content: str) -> Vga:
     vga = Vga(Memslot(1024))
-    set_mode(vga, 0x13)
-    for index, value in ((1, 1024), (2, 768), (3, bpp), (4, 0x41)):
-        vga.outw(0x1CE, index)
-        vga.outw(0x1CF, value)
+    set_dispi_mode(vga, 1024, 768, bpp)
     rgb = _picture(1024, 768, 3)
     if content == "random":
         data = _random(1024 * 768 * bpp // 8)
@@ -122,7 +119,7 @@ PICTURES: dict[tuple[str, str], Callable[[], Vga]] = {
 }
 
 
-def measure(runs: int = 5) -> list[Row]:
+def measure(runs: int = RUNS) -> list[Row]:
     """All rows, each the median of `runs` runs."""
     return [row for key in PICTURES for row in median_of_runs(lambda key=key: [_one(*key)], runs)]  # type: ignore[misc]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from vgaemu.bench.measure import Row, interleaved, median_of_runs
+from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
 
 ROUNDS = 11
 #: A headless run must not even load pygame; the child fails if it did.
@@ -19,7 +19,7 @@ COMMANDS = {
 }
 
 
-def measure(runs: int = 5) -> list[Row]:
+def measure(runs: int = RUNS) -> list[Row]:
     """All rows, each the median of `runs` runs."""
     return median_of_runs(_once, runs)
 

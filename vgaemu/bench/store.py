@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vgaemu.bench.measure import Row, interleaved, median_of_runs
+from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
 from vgaemu.memslot import KEEPERS, Memslot, why_unavailable
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
@@ -18,7 +18,7 @@ BATCH = 2000
 ROUNDS = 15
 
 
-def measure(runs: int = 5) -> list[Row]:
+def measure(runs: int = RUNS) -> list[Row]:
     """All rows, each the median of `runs` runs."""
     return median_of_runs(_small_stores, runs) + median_of_runs(_write_modes, runs)
 

@@ -18,7 +18,7 @@ from time import monotonic, perf_counter_ns, sleep
 
 import numpy as np
 
-from vgaemu.bench.measure import Row, no_collector, table, timed_ns
+from vgaemu.bench.measure import RUNS, Row, no_collector, table, timed_ns
 from vgaemu.memslot import KEEPERS, Memslot, why_unavailable
 from vgaemu.memslot.kvm import KvmKeeper
 from vgaemu.memslot.kvm_guest import SCREEN_CELLS, KvmGuest
@@ -62,7 +62,7 @@ def glyphs(guest: KvmGuest, text: bytes, stop: threading.Event) -> None:
         at += 40
 
 
-def measure(runs: int = 5) -> list[Row]:
+def measure(runs: int = RUNS) -> list[Row]:
     """A row for each keeper and number of guests.
 
     Args:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from vgaemu.display.report import FrameReport, ScreenInfo
 from vgaemu.vga.codepage import to_cp437
 from vgaemu.vga.font import bundled_font
+from vgaemu.vga.layout import LEGACY_PAGES
 
 Pixels = NDArray[np.uint32]
 #: A key, and what it does in more and in fewer words.
@@ -79,9 +80,7 @@ MEANING_LINES = (
 
 #: Part of a page's light that is left after a second.
 FADE_A_SECOND = 0.12
-#: Pages shown one by one and large: the VGA's own 256 KiB.
-LEGACY_PAGES = 64
-#: Cells for the pages above; larger slots share them.
+#: Cells for the pages above the legacy ones, which are large; larger slots share them.
 MAP_CELLS = 4096
 #: Pixels between the two.
 MAP_GAP = 4

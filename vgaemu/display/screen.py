@@ -73,18 +73,14 @@ class Screen:
         return self._scanout.is_text
 
     def _scanout_now(self, frame: int) -> Scanout:
-        shown = blink_shown(frame)
-        return scanout_of(self.vga, cursor_phase=shown, blink_phase=shown)
+        return _scanout_in(self.vga, frame)
 
     def full_redraw(self) -> NDArray[np.uint32]:
         """The picture drawn afresh from VRAM and registers: (height, width) uint32, a new array.
 
         Reads no cache and touches no log.
         """
-        scanout = self._scanout_now(self._frame_number)
-        frame = np.zeros((scanout.height, scanout.width), np.uint32)
-        make_renderer(self.vga.slot.array, scanout).draw_all(frame)
-        return frame
+        return full_redraw(self.vga, self._frame_number)
 
     def invalidate(self) -> None:
         """Draw the whole picture at the next refresh, whatever the log says."""
@@ -193,16 +189,39 @@ class Screen:
             ScreenError: There is no such format.
             OSError: The file cannot be written.
         """
-        from PIL import Image
+        save_picture(self.rgb(), path)
 
-        try:
-            Image.fromarray(self.rgb()).save(path)
-        except (ValueError, KeyError) as error:
-            raise ScreenError(f"{path}: {error}; use .png") from None
-        except OSError as error:
-            if error.errno is not None:
-                raise
-            raise ScreenError(f"{path}: {error}; use .png") from None  # not in that format
+
+def full_redraw(vga: Vga, frame_number: int) -> NDArray[np.uint32]:
+    """What a device shows in some frame, drawn afresh: (height, width) uint32, a new array."""
+    scanout = _scanout_in(vga, frame_number)
+    frame = np.zeros((scanout.height, scanout.width), np.uint32)
+    make_renderer(vga.slot.array, scanout).draw_all(frame)
+    return frame
+
+
+def _scanout_in(vga: Vga, frame_number: int) -> Scanout:
+    shown = blink_shown(frame_number)
+    return scanout_of(vga, cursor_phase=shown, blink_phase=shown)
+
+
+def save_picture(rgb: NDArray[np.uint8], path: str | Path) -> None:
+    """Write (height, width, 3) as an image file, in the format that the suffix names.
+
+    Raises:
+        ScreenError: There is no such format.
+        OSError: The file cannot be written.
+    """
+    from PIL import Image
+
+    try:
+        Image.fromarray(rgb).save(path)
+    except (ValueError, KeyError) as error:
+        raise ScreenError(f"{path}: {error}; use .png") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise ScreenError(f"{path}: {error}; use .png") from None  # not in that format
 
 
 def rgb_of(frame: Frame) -> NDArray[np.uint8]:

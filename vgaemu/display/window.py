@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from time import monotonic_ns, perf_counter_ns
 from typing import Literal
@@ -91,7 +91,7 @@ except ImportError as error:
         "('pygame-ce' from Python 3.14 on), or use --headless"
     ) from None
 
-#: Seconds between two drawings of the panel, in nanoseconds: 10 a second.
+#: Between two drawings of the panel: 10 a second.
 PANEL_PERIOD_NS = 100_000_000
 #: Where Linux says that there is a screen.
 SCREENS = {"DISPLAY", "WAYLAND_DISPLAY"}
@@ -276,7 +276,11 @@ class WindowDisplay:
     # --- the display loop's side ----------------------------------------------------------------
 
     def resize(self, screen: ScreenInfo) -> None:
-        """Take the picture's shape; the window takes a size that suits it."""
+        """Take the picture's shape; the window takes a size that suits it.
+
+        Raises:
+            DisplayError: No window of that size can be opened.
+        """
         old, self._info = self._info, screen
         self._meter.reshape(screen)
         self._outlines.clear()
@@ -750,9 +754,8 @@ def _rgb(colour: int) -> tuple[int, int, int]:
     return colour >> 16 & 0xFF, colour >> 8 & 0xFF, colour & 0xFF
 
 
-def _around(rects: Iterable[Rect]) -> Rect:
+def _around(rects: Sequence[Rect]) -> Rect:
     """The smallest rectangle that holds all."""
-    rects = list(rects)
     left, top = min(r.x for r in rects), min(r.y for r in rects)
     right = max(r.x + r.width for r in rects)
     bottom = max(r.y + r.height for r in rects)

@@ -15,8 +15,7 @@ import numpy as np
 
 from vgaemu.guest.palette import Palette
 from vgaemu.guest.surface import CanvasError, Pixels, surface_of
-from vgaemu.vga.codepage import to_cp437
-from vgaemu.vga.font import bundled_font
+from vgaemu.vga.font import text_dots
 
 if TYPE_CHECKING:
     from vgaemu.guest.workload import Guest
@@ -230,10 +229,8 @@ class Canvas:
             background: Around them; what is there stays if None.
             height: 8, 14 or 16 points.
         """
-        font = bundled_font(height)
         for line in text.split("\n"):
-            codes = np.frombuffer(to_cp437(line), np.uint8)
-            dots = np.unpackbits(font[codes].T, axis=1).astype(bool)
+            dots = text_dots(line, height)
             pixels = np.where(dots, colour, background or 0).astype(self._surface.dtype)
             self._blit(x, y, pixels, dots if background is None else None)
             y += height

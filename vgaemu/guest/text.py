@@ -99,15 +99,15 @@ class Text:
             line = (" " * self.column + line).expandtabs(8)[self.column :]
             while line:
                 if self.column >= columns:  # moved there, or the screen has fewer columns by now
-                    self._new_line(columns, rows)
+                    self._new_line(rows)
                 room = columns - self.column
                 part, line = line[:room], line[room:]
                 self.write_at(self.column, self.row, part)
                 self.column += len(part)
                 if self.column == columns:
-                    self._new_line(columns, rows)
+                    self._new_line(rows)
             if newline:
-                self._new_line(columns, rows)
+                self._new_line(rows)
         self._show_cursor()
 
     def backspace(self) -> None:
@@ -124,7 +124,7 @@ class Text:
         self._guest.copy(self._cell(0, self.top + 1), self._cell(0, self.top), size)
         self._guest.store(self._cell(0, last), bytes((0x20, self.colour)) * columns)
 
-    def _new_line(self, columns: int, rows: int) -> None:
+    def _new_line(self, rows: int) -> None:
         self.column = 0
         if self.row + 1 < rows - self.bottom:
             self.row += 1

@@ -135,7 +135,7 @@ class Guest:
         self._start_anew()
 
     def set_dispi_mode(self, width: int, height: int, bits: int) -> None:
-        """Set a linear mode of 4 to 32 bits a pixel; the canvas starts anew.
+        """Set a DISPI mode of 4 to 32 bits a pixel. Text and canvas start anew.
 
         Raises:
             ModeError: The device has no such mode.

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.memslot.bitmap import DirtyLog, word_count
+from vgaemu.memslot.bitmap import WORD_PAGES, DirtyLog, word_count
 
 #: True on a free-threaded build running without the GIL: plain byte stores are then no longer
 #: ordered for us, and the lock-free keepers take a lock.
@@ -107,7 +107,7 @@ class Keeper(ABC):
         self.counters = Counters()
         #: One byte a page, 0 = write-protected; padded to whole bitmap words. A dirty page is
         #: writable: while none is, there is nothing to harvest.
-        self.writable = bytearray(64 * word_count(npages))
+        self.writable = bytearray(WORD_PAGES * word_count(npages))
         #: Without a 1 in it nothing is dirty. `ALWAYS` where that is not known without a harvest.
         self.maybe_dirty = self.writable
         #: What `harvest` returns when nothing was dirty: always this object.

@@ -62,7 +62,6 @@ class KvmKeeper(FlagsKeeper):
         except OSError as error:
             raise KeeperUnavailable(f"kvm: the kernel refuses the slot: {error.strerror}") from None
         self.reader = kvm.DirtyLogReader(self.vm, SLOT_ID, self.npages)
-        self._clean = bytes(len(self.reader.bitmap))
 
     def _set_region(self, *, logged: bool) -> None:
         flags = kvm.KVM_MEM_LOG_DIRTY_PAGES if logged else 0
@@ -71,9 +70,10 @@ class KvmKeeper(FlagsKeeper):
     def harvest(self) -> DirtyLog:
         """The kernel's log and the software's."""
         host = super().harvest()
-        self.reader.read()
-        bitmap = self.reader.bitmap
-        if bitmap == self._clean:
+        reader = self.reader
+        reader.read()
+        bitmap = reader.bitmap
+        if bitmap == reader.clean:
             return host
         self._after_read()
         return DirtyLog(self.npages, words=np.frombuffer(bytes(bitmap), WORD)) | host

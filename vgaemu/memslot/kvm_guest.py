@@ -47,10 +47,8 @@ PRESENT, WRITABLE, USER, LARGE = 1, 2, 4, 0x80
 CR0_PE, CR0_PG, CR4_PAE = 1, 1 << 31, 1 << 5
 EFER_SCE, EFER_LME, EFER_LMA = 1, 1 << 8, 1 << 10
 # struct kvm_sregs: cs ds es fs gs ss tr ldt, two descriptor tables, cr0 cr2 cr3 cr4 cr8 efer.
-SEGMENT_BYTES, SEGMENTS = 24, 6
+SEGMENTS = 6
 CR0, CR3, CR4, EFER = 224, 240, 248, 264
-#: struct kvm_segment: u64 base, u32 limit, u16 selector, u8 type, present, dpl, db, s, l, g, avl.
-SEGMENT = struct.Struct("<QIH8B")
 CODE_TYPE, DATA_TYPE = 0xB, 0x3
 
 #: Mode 13h.
@@ -87,10 +85,11 @@ class KvmGuest:
             kind = DATA_TYPE if i else CODE_TYPE
             selector = 0x2B if i else 0x33
             long = native and not i
-            segment = SEGMENT.pack(
-                0, 0xFFFF_FFFF, selector, kind, 1, 3 if native else 0, not long, 1, long, 1, 0
-            )
-            sregs[i * SEGMENT_BYTES : i * SEGMENT_BYTES + SEGMENT.size] = segment
+            kvm.SEGMENT.pack_into(
+                sregs, i * kvm.SEGMENT.size,
+                0, 0xFFFF_FFFF, selector,
+                kind, 1, 3 if native else 0, not long, 1, long, 1, 0, 0, 0,
+            )  # fmt: skip
         (cr0,) = struct.unpack_from("<Q", sregs, CR0)
         cr0 |= CR0_PE
         if native:

@@ -26,6 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.memslot.bitmap import word_count
+
 # fmt: off
 KVM_CREATE_VM                = 0xAE01
 KVM_CHECK_EXTENSION          = 0xAE03
@@ -51,11 +53,11 @@ KVM_ENABLE_CAP               = 0x4068AEA3  # u32 cap, flags; u64 args[4]; 64 byt
 KVM_CLEAR_DIRTY_LOG          = 0xC018AEC0  # u32 slot, num_pages; u64 first_page, pointer
 
 KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY = 1, 2
-KVM_CAP_COALESCED_MMIO, KVM_CAP_SYNC_REGS = 15, 74
+KVM_CAP_COALESCED_MMIO = 15
 KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE = 168, 1
 
 KVM_EXIT_IO, KVM_EXIT_HLT, KVM_EXIT_MMIO, KVM_EXIT_IRQ_WINDOW_OPEN = 2, 5, 6, 7
-KVM_EXIT_SHUTDOWN, KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTR, KVM_EXIT_INTERNAL_ERROR = 8, 9, 10, 17
+KVM_EXIT_SHUTDOWN, KVM_EXIT_INTR, KVM_EXIT_INTERNAL_ERROR = 8, 10, 17
 
 # struct kvm_run: offsets.
 RUN_REQUEST_INTERRUPT_WINDOW, RUN_IMMEDIATE_EXIT = 0, 1
@@ -64,6 +66,10 @@ RUN_UNION, RUN_VALID_REGS, RUN_DIRTY_REGS, RUN_SYNC_REGS = 32, 288, 296, 304
 SYNC_REGS, SYNC_SREGS = 1, 2
 REGS_BYTES, SREGS_BYTES = 144, 312
 # fmt: on
+
+#: struct kvm_segment: u64 base, u32 limit, u16 selector, u8 type, present, dpl, db, s, l, g, avl,
+#: unusable, padding.
+SEGMENT = struct.Struct("<QIH10B")
 
 #: Three pages and one more that Intel hosts need; far above every slot.
 TSS_GPA, IDENTITY_MAP_GPA = 0xFFFBD000, 0xFFFBC000
@@ -208,10 +214,10 @@ class DirtyLogReader:
 
     def __init__(self, vm: KvmVm, slot: int, npages: int) -> None:
         #: What `read` found, as KVM lays it out; the next read overwrites it.
-        self.bitmap = bytearray(8 * -(-npages // 64))
+        self.bitmap = bytearray(8 * word_count(npages))
         #: The same with no page dirty.
         self.clean = bytes(self.bitmap)
-        #: The same: (ceil(npages / 64),) uint64.
+        #: `bitmap` as (ceil(npages / 64),) uint64.
         self.words: NDArray[np.uint64] = np.frombuffer(self.bitmap, np.uint64)
         address = self.words.ctypes.data
         self._get = _prepared(vm, KVM_GET_DIRTY_LOG, struct.pack("<IIQ", slot, 0, address))

@@ -23,10 +23,9 @@ from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, Words, word_count
 from vgaemu.memslot.keeper import MemslotError
+from vgaemu.memslot.kvm_ioctl import KVM_MEM_LOG_DIRTY_PAGES
 from vgaemu.memslot.slot import ByteBuffer, Memslot, as_bytes
 
-#: Flag of `Vm.set_user_memory_region`: log stores to this slot.
-KVM_MEM_LOG_DIRTY_PAGES = 1
 #: KVM_CAP_NR_MEMSLOTS of Linux 6.18 on x86.
 MAX_SLOTS = 32764
 #: An x86 processor has 52 bits of physical address at most.
@@ -52,7 +51,7 @@ class Vm:
             gpa: Guest-physical address of its first byte, a multiple of 4096.
             memory: The guest's bytes (writable, whole pages), or how many fresh zero bytes; empty
                 or 0 deletes the slot. To re-flag, give the same bytes or the same size.
-            flags: 0 or `KVM_MEM_LOG_DIRTY_PAGES`.
+            flags: 0, or `KVM_MEM_LOG_DIRTY_PAGES`: log stores to this slot.
 
         Returns:
             The slot, or None when it was deleted.

@@ -211,7 +211,11 @@ class Migration:
         return regions_of(self._machine, None if pc is None else pc.bus.array)
 
     def stop(self) -> None:
-        """Ask for the guest to be stopped, and wait until it is."""
+        """Ask for the guest to be stopped, and wait until it is.
+
+        Raises:
+            MigrateError: It does not stop, or what it wrote to its disk does not fit.
+        """
         self._check_disk()
         self._stop_wanted.set()
         if not self._stopped.wait(FRAME_SECONDS):
@@ -249,7 +253,11 @@ class Arrival:
         self.regions = regions_of(machine, self._ram)
 
     def check_guest(self, arrays: Mapping[str, Array], channel: Channel) -> None:
-        """Machine code goes to a machine with the same file, and nothing else does."""
+        """Machine code goes to a machine with the same file, and nothing else does.
+
+        Raises:
+            MigrateError: It belongs elsewhere.
+        """
         from vgaemu.guest.x86.state import check_identity, identity_name
 
         pc = self.machine.pc
@@ -268,7 +276,11 @@ class Arrival:
                 raise MigrateError(str(error)) from None
 
     def put_state(self, arrays: Mapping[str, Array], channel: Channel) -> NDArray[np.uint32]:
-        """Bring device and PC to the source's state and show its last frame."""
+        """Bring device and PC to the source's state and show its last frame.
+
+        Raises:
+            MigrateError: The arrays are not those of this machine.
+        """
         device, pc = self.machine.device_state(), self.machine.pc
         known = {*device} if pc is None else {*device, *pc.state_arrays()} - {RAM}
         # What only KVM saves may be missing, or left out: `Pc.check_state` says if it must not.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.memslot import Memslot
-from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, WORD_PAGES, DirtyLog
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, WORD_PAGES, DirtyLog, word_count
 
 #: Pages that are compared at once: 1 MiB, so that both sides stay in a cache.
 COMPARED_PAGES = 256
@@ -95,7 +95,7 @@ class Comparison:
     def get_dirty_log(self) -> DirtyLog:
         """Pages that are not as they were kept; they are now."""
         npages = len(self._kept)
-        flags = np.zeros(-(-npages // WORD_PAGES) * WORD_PAGES, np.uint8)
+        flags = np.zeros(WORD_PAGES * word_count(npages), np.uint8)
         for first in range(0, npages, COMPARED_PAGES):
             some = slice(first, min(first + COMPARED_PAGES, npages))
             now, kept = self._now[some], self._kept[some]

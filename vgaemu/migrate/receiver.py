@@ -209,13 +209,13 @@ def _receive(channel: Channel, target: Target) -> Received:
     channel.send_preamble()
     channel.check_preamble()
     message = channel.receive(Kind.GUEST, Kind.REGIONS)
-    guest: dict[str, Array] | None = {}
+    guest: dict[str, Array] = {}
     if message.kind is Kind.GUEST:
-        guest = unpack_arrays(channel.read(message.length), message.count)
+        guest = unpack_arrays(channel.read(message.length), message.count) or {}
         if not guest:
             raise channel.error("sent a damaged name of a guest")
         message = channel.receive(Kind.REGIONS)
-    target.check_guest(guest or {}, channel)
+    target.check_guest(guest, channel)
     theirs = unpack_regions(channel.read(message.length), message.count)
     regions = _check_regions(channel, target.regions, theirs)
     channel.send(Kind.ACCEPT)

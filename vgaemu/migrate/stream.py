@@ -46,7 +46,7 @@ from vgaemu.migrate.memory import Memory
 #: As PNG's: bytes that no text has, and that a changed line end would show.
 MAGIC = b"vgaemu\x1a\n"
 #: Goes up when a message changes its meaning; both sides must be of one version. Version 1 had no
-#: machine-code guests.
+#: machine-code guests, up to version 2 the device had other arrays.
 VERSION = 3
 PREAMBLE = struct.Struct("<8sH6x")  # magic, version
 HEADER = struct.Struct("<BB2sIQ")  # kind, region, zeros, count, length of the body
@@ -157,7 +157,9 @@ def parse_address(text: str) -> tuple[str, int]:
     except UnicodeError:
         host = ""
     if not host or not text or not 0 <= port <= 0xFFFF:
-        raise MigrateError(f"{text!r} is no address: write HOST:PORT, such as {LOOPBACK}:4096")
+        raise MigrateError(
+            f"{text!r} is no address: write HOST:PORT, such as {LOOPBACK}:{DEFAULT_PORT}"
+        )
     return host, port
 
 
@@ -405,7 +407,7 @@ def check_runs(channel: Channel, message: Message, npages: int) -> list[Span]:
 
 
 def pack_arrays(arrays: Mapping[str, Array]) -> bytes:
-    """Named arrays, the body of STATE: of each its name, type, shape and bytes.
+    """Named arrays, the body of GUEST and STATE: of each its name, type, shape and bytes.
 
     Raises:
         MigrateError: More or other than a state may be.

@@ -147,7 +147,7 @@ class WallBeam(Beam):
 
 
 class VirtualBeam(Beam):
-    """Every look moves the beam on by `step_ns`: the same program always sees the same."""
+    """Every look moves the beam on by `STEP_NS`: the same program always sees the same."""
 
     #: Shorter than the 6.3 us of horizontal blanking in BIOS modes, so that a loop that waits for
     #: bit 0 sees every line.

@@ -1,6 +1,8 @@
 """The CRTC's counters: which scan line shows which row of memory, in closed form.
 
 Emulated: start address, offset, maximum scan line, double scan, preset row scan, line compare.
+Not emulated: what `scanout` names.
+
 Source: IBM PS/2 Hardware Interface Technical Reference; FreeVGA.
 """
 

@@ -50,6 +50,9 @@ class Vga:
 
         Args:
             slot: VRAM, at least 256 KiB; 16 MiB if None.
+
+        Raises:
+            ValueError: The slot is smaller.
         """
         self.slot = slot if slot is not None else Memslot(16 << 20 >> 12, LFB_GPA >> 12)
         if self.slot.nbytes < LEGACY_BYTES:

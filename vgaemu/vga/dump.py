@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.beam import timing_of
-from vgaemu.vga.codepage import to_cp437
 from vgaemu.vga.dac import STATE_READ
 from vgaemu.vga.device import Vga
-from vgaemu.vga.font import bundled_font
+from vgaemu.vga.font import text_dots
 from vgaemu.vga.registers import Register, RegisterBank
 from vgaemu.vga.scanout import scanout_of
 
@@ -181,7 +180,6 @@ def _write(
     pixels: NDArray[np.uint8], x: int, y: int, text: str, colour: Sequence[float], height: int
 ) -> None:
     """Write with a bundled font."""
-    codes = np.frombuffer(to_cp437(text), np.uint8)
-    dots = np.unpackbits(bundled_font(height)[codes].T, axis=1).astype(bool)
+    dots = text_dots(text, height)
     area = pixels[y : y + height, x : x + dots.shape[1]]
     area[dots] = np.array(colour).astype(np.uint8)

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.assets import asset
-from vgaemu.vga.codepage import CHARACTERS
+from vgaemu.vga.codepage import CHARACTERS, to_cp437
 
 #: Bytes a glyph takes in plane 2, whatever its height.
 GLYPH_BYTES = 32
@@ -82,9 +82,15 @@ def parse_art(text: str, name: str = "font") -> NDArray[np.uint8]:
 def bundled_font(height: int) -> NDArray[np.uint8]:
     """The project's own code page 437: (256, height) uint8; height as in `BUNDLED_HEIGHTS`."""
     path = asset(f"fonts/cp437-8x{height}.txt")
-    font = parse_art(Path(path).read_text("utf-8"), path.name)
+    font = parse_art(path.read_text("utf-8"), path.name)
     font.setflags(write=False)
     return font
+
+
+def text_dots(text: str, height: int) -> NDArray[np.bool_]:
+    """A line of text in a bundled font: (height, 8 * len(text)) bool, True where a dot is set."""
+    codes = np.frombuffer(to_cp437(text), np.uint8)
+    return np.unpackbits(bundled_font(height)[codes].T, axis=1).astype(bool)
 
 
 def plane_2_bytes(font: NDArray[np.uint8]) -> bytes:

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.crtc import last_line
 from vgaemu.vga.font import bundled_font, plane_2_bytes
+from vgaemu.vga.scanout import FONT_ADDRESS
 
 if TYPE_CHECKING:
     from vgaemu.vga.device import Vga
 
 
 class ModeError(ValueError):
-    """There is no such mode; the message lists those there are."""
+    """There is no such mode; the message says which there are."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,8 @@ def _mode(
         number, name, misc, bytes.fromhex(sequencer), bytes.fromhex(crtc),
         bytes.fromhex(attribute), bytes.fromhex(graphics), palette, fill,
     )  # fmt: skip
-    if [len(b) for b in (mode.sequencer, mode.crtc, mode.attribute, mode.graphics)] != [
-        4,
-        25,
-        20,
-        9,
-    ]:
+    banks = (mode.sequencer, mode.crtc, mode.attribute, mode.graphics)
+    if tuple(map(len, banks)) != (4, 25, 20, 9):
         raise ValueError(f"mode {number:02X}h: a register is missing in its table")
     return mode
 
@@ -256,8 +253,6 @@ def load_font(vga: Vga, glyphs: bytes, font: int = 0) -> None:
     saved_graphics = {i: vga.graphics.values[i] for i in graphics}
     _write_indexed(vga, 0x3C4, sequencer)
     _write_indexed(vga, 0x3CE, graphics)
-    from vgaemu.vga.scanout import FONT_ADDRESS
-
     vga.store(0xA0000 + FONT_ADDRESS[font], glyphs)
     _write_indexed(vga, 0x3C4, saved_sequencer)
     _write_indexed(vga, 0x3CE, saved_graphics)

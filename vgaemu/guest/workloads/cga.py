@@ -184,7 +184,7 @@ def _brick(look: int) -> NDArray[np.uint8]:
     """A brick with a light and a dark edge, in one of the looks."""
     first, second, pattern = LOOKS[look]
     y, x = np.mgrid[0 : BRICK_HEIGHT - 1, 0 : BRICK_WIDTH - 1]
-    brick = np.where((x + y) & 1 if pattern else x & 0, second, first)
+    brick = np.where((x + y) & pattern, second, first)
     brick[0, :] = brick[:, 0] = 3
     brick[-1, :] = brick[:, -1] = 0
     return brick.astype(np.uint8)

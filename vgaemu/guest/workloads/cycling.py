@@ -133,7 +133,7 @@ def _sky(guest: Guest, ranges: dict[str, Range], scene: Floats, x: Floats, y: Fl
             scene[sy, sx] = ranges["stars"].first + guest.random.randrange(16)
     spots = noise(guest.random, HEIGHT, WIDTH, 9, 2)
     disc = away < radius
-    scene[disc] = ranges["moon"].at(1.25 - 0.75 * spots + 0 * y)[disc]
+    scene[disc] = ranges["moon"].at(1.25 - 0.75 * spots)[disc]
 
 
 def _mountains(guest: Guest, ranges: dict[str, Range], scene: Floats, x: Floats, y: Floats) -> None:

@@ -53,10 +53,10 @@ def workload(guest: Guest) -> Slices:
     guest.set_mode("320x240 unchained")
     guest.canvas.set_palette(_palette(), SKY)
     random = guest.random
-    sky = _sky(random)
+    sky = _sky()
     clouds = [_clouds(random, row, size) for row, size in ((16, 1.0), (58, 0.7))]
     hills = [_hills(random, i) for i in range(len(HILLS))]
-    flight = _balloons(random)
+    flight = _balloons()
     surface = UnchainedSurface(guest, WIDTH, HEIGHT * PAGES, PITCH)
     t = 0
     while True:
@@ -138,7 +138,7 @@ class Balloon:
             np.copyto(frame[y + top : y + bottom, x + left : x + right], part, where=part != 0)
 
 
-def _balloons(random: Random) -> list[Balloon]:
+def _balloons() -> list[Balloon]:
     #: radius, dress, place, height, hills that pass before it
     places = (
         (9, 3, 60, 100, 2), (13, 1, 290, 70, 2), (18, 2, 200, 84, 3),
@@ -176,7 +176,7 @@ def _balloon(radius: int, dress: int) -> Picture:
     return sprite.astype(np.uint8)
 
 
-def _sky(random: Random) -> Picture:
+def _sky() -> Picture:
     y = np.linspace(0, 1, HEIGHT)[:, None] + np.zeros((1, WIDTH))
     level = y * 1.18 * SKY_COLOURS + 1.2 * dither((HEIGHT, WIDTH))
     return (SKY + np.clip(level, 0, SKY_COLOURS - 1)).astype(np.uint8)

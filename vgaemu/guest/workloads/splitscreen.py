@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from vgaemu.guest.art import Floats, dither, noise, ramp
 from vgaemu.guest.surface import UnchainedSurface
 from vgaemu.guest.workload import Guest, Slices, endless
-from vgaemu.vga.codepage import to_cp437
-from vgaemu.vga.font import bundled_font
+from vgaemu.vga.font import text_dots
 
 WIDTH, HEIGHT = 320, 240
 BAR = 40
@@ -156,8 +155,7 @@ def _write(
     picture: Picture, x: int, y: int, text: str, colour: int, halo: int | None = None
 ) -> None:
     """Write into a picture; a halo keeps letters readable on any ground."""
-    codes = np.frombuffer(to_cp437(text), np.uint8)
-    dots = np.unpackbits(bundled_font(8)[codes].T, axis=1).astype(bool)
+    dots = text_dots(text, 8)
     height, width = dots.shape
     if halo is not None:
         for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):

@@ -192,6 +192,8 @@ def attach(
 
     Raises:
         MemslotError: No such dirty log.
+        ModeError: No such BIOS mode.
+        ValueError: No display of that name.
         DisplayError: The window cannot be opened.
     """
     return AttachedVga(

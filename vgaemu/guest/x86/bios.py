@@ -168,7 +168,6 @@ class Bios:
         }  # fmt: skip
         self._system_calls: dict[int, Service] = {
             0x24: self._a20,
-            0x41: self._unsupported_system,
             0x4F: lambda: self.carry(True),
             0x83: self._event,
             0x86: self._wait,
@@ -361,12 +360,7 @@ class Bios:
         return self._call(self._clock_calls, self._cpu.ah)
 
     def _call(self, table: dict[int, Service], number: int) -> bool | None:
-        service = table.get(number)
-        if service is None:
-            self._cpu.ah = 0x86
-            self.carry(True)
-            return None
-        return service()
+        return table.get(number, self._unsupported)()
 
     def _read_ticks(self) -> None:
         cpu, bus = self._cpu, self._bus
@@ -448,7 +442,7 @@ class Bios:
         self._cpu.ah = 0
         self.carry(False)
 
-    def _unsupported_system(self) -> None:
+    def _unsupported(self) -> None:
         self._cpu.ah = 0x86
         self.carry(True)
 
@@ -508,7 +502,7 @@ class Bios:
         )
         index = cpu.get("ebx")
         if cpu.al != 0x20 or cpu.get("edx") != 0x534D4150 or index >= len(ranges):  # "SMAP"
-            self._unsupported_system()
+            self._unsupported()
             return
         start, length, kind = ranges[index]
         entry = (

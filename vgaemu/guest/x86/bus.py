@@ -118,7 +118,11 @@ class Bus:
         self.write(gpa, (value & 0xFFFFFFFF).to_bytes(4, "little"))
 
     def load_rom(self, gpa: int, rom: bytes) -> None:
-        """Put read-only bytes between C0000h and FFFFFh."""
+        """Put read-only bytes between C0000h and FFFFFh.
+
+        Raises:
+            ValueError: They do not lie there.
+        """
         if not ROM_START <= gpa <= ROM_END - len(rom):
             raise ValueError(f"{len(rom):#x} bytes of ROM at {gpa:#x} do not lie below 1 MiB")
         self.memory[gpa : gpa + len(rom)] = rom

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 from vgaemu.guest.x86.chips import Saved
 from vgaemu.guest.x86.cpu import CARRY, INTERRUPT, ZERO
 from vgaemu.guest.x86.dos_files import (
+    BAD_ACCESS,
     BAD_BLOCK,
     BAD_FUNCTION,
     BAD_HANDLE,
@@ -96,7 +97,8 @@ class Dos:
         self.blocks = {PREFIX: TOP - PREFIX}
         pc.bios.services |= {
             0x20: self._terminate, 0x21: self._service, 0x27: self._terminate,
-            0x29: lambda: self._type(self._cpu.al), 0x33: self._no_mouse,
+            0x29: lambda: self._type(self._cpu.al),
+            0x33: lambda: None,  # AX stays 0: there is no mouse
         }  # fmt: skip
         self._calls = self._table()
         self._load(program)
@@ -444,10 +446,6 @@ class Dos:
     def _get_prefix(self) -> None:
         self._cpu.bx = PREFIX
 
-    def _no_mouse(self) -> None:
-        if self._cpu.ax == 0:
-            self._cpu.ax = 0
-
     # --- memory -----------------------------------------------------------------------------------
 
     def _room_behind(self, start: int) -> int:
@@ -513,7 +511,7 @@ class Dos:
         handle = self._new_handle()
         flags = {0: os.O_RDONLY, 1: os.O_WRONLY, 2: os.O_RDWR}.get(self._cpu.al & 7)
         if flags is None:
-            raise DosError(12)
+            raise DosError(BAD_ACCESS)
         self.handles[handle] = self.files.open(self._name(self._at_ds_dx()), flags)
         self._set_ax(handle)
 

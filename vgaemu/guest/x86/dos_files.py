@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 # Error codes of INT 21h.
 BAD_FUNCTION, NO_FILE, NO_PATH, TOO_MANY, DENIED, BAD_HANDLE = 1, 2, 3, 4, 5, 6
-NO_MEMORY, BAD_BLOCK, NO_MORE_FILES = 8, 9, 18
+NO_MEMORY, BAD_BLOCK, BAD_ACCESS, NO_MORE_FILES = 8, 9, 12, 18
 #: What the host says -> what DOS says; all else is `DENIED`.
 HOST_ERRORS = {
     errno.ENOENT: NO_FILE, errno.ENAMETOOLONG: NO_FILE, errno.ENOTDIR: NO_PATH,
@@ -145,14 +145,23 @@ class DosFiles:
         return count
 
     def seek(self, fd: int, offset: int, whence: int) -> int:
-        """Move a file's position; no farther than a program could write."""
+        """Move a file's position; no farther than a program could write.
+
+        Raises:
+            DosError: It would lie before the file, or too far behind it.
+        """
         base = int((0, os.lseek(fd, 0, os.SEEK_CUR), os.fstat(fd).st_size)[whence])
         if not 0 <= base + offset <= MAX_WRITTEN * 32:
             raise DosError(BAD_FUNCTION)
         return int(os.lseek(fd, base + offset, os.SEEK_SET))
 
     def folder(self, pattern: str) -> tuple[str, str]:
-        """A pattern's folder, below the program's, and what it looks for there."""
+        """A pattern's folder, below the program's, and what it looks for there.
+
+        Raises:
+            DosError: There is no such folder, or it lies elsewhere.
+            OSError: The host does not let us look.
+        """
         folder, _, wanted = _below_drive(pattern).rpartition("/")
         if self._root is None:
             raise DosError(NO_PATH)

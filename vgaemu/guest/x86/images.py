@@ -2,8 +2,7 @@
 
 Emulated: floppies of 160 KB to 2.88 MB by their size, hard disks by their partition table; so what
 has no floppy's size and a table of partitions that lie in it is a hard disk. Other smaller images
-are floppies with nothing behind them. Not emulated: .EXE programs, compressed or qcow
-images.
+are floppies with nothing behind them. Not emulated: .EXE programs, compressed or qcow images.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ its thread (measured: 49 us median).
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import signal
 import struct
@@ -29,7 +30,15 @@ from numpy.typing import NDArray
 from vgaemu.guest.x86.bus import ROM_END, ROM_START, VGA_END, VGA_START, Bus
 from vgaemu.guest.x86.chips import Pic
 from vgaemu.guest.x86.clock import Clock
-from vgaemu.guest.x86.cpu import PROTECTED, SEGMENTS, Array, Cpu, CpuError, GuestFault
+from vgaemu.guest.x86.cpu import (
+    PROTECTED,
+    SAVED_SEGMENTS,
+    SEGMENTS,
+    Array,
+    Cpu,
+    CpuError,
+    GuestFault,
+)
 from vgaemu.guest.x86.kvm_iret import return_from_interrupt
 from vgaemu.guest.x86.kvm_state import VcpuState
 from vgaemu.memslot import kvm_ioctl as kvm
@@ -45,8 +54,7 @@ _REGS = {
     "eax": 0, "ebx": 1, "ecx": 2, "edx": 3, "esi": 4, "edi": 5, "esp": 6, "ebp": 7,
     "eip": 16, "eflags": 17,
 }  # fmt: skip
-_SEGMENTS = {name: i for i, name in enumerate(("cs", "ds", "es", "fs", "gs", "ss"))}
-_SEGMENT = struct.Struct("<QIH10B")
+_SEGMENTS = {name: i for i, name in enumerate(SAVED_SEGMENTS)}
 _CR0 = 224
 #: Vector of the exception.
 UNKNOWN_OPCODE = 6
@@ -139,8 +147,6 @@ class KvmCpu(Cpu):
     # --- registers --------------------------------------------------------------------------
 
     def _read_all_registers(self) -> None:
-        import ctypes
-
         at = kvm.RUN_SYNC_REGS
         for request, size in (
             (kvm.KVM_GET_REGS, kvm.REGS_BYTES),
@@ -164,7 +170,9 @@ class KvmCpu(Cpu):
         at = kvm.RUN_SYNC_REGS + kvm.REGS_BYTES
         if register == "cr0":
             return int.from_bytes(self._run[at + _CR0 : at + _CR0 + 4], "little")
-        return int(_SEGMENT.unpack_from(self._run, at + 24 * _SEGMENTS[register])[2])
+        return int(
+            kvm.SEGMENT.unpack_from(self._run, at + kvm.SEGMENT.size * _SEGMENTS[register])[2]
+        )
 
     def set(self, register: str, value: int) -> None:
         """Change a register for the next entry."""
@@ -180,8 +188,8 @@ class KvmCpu(Cpu):
         else:
             kind = 0xB if register == "cs" else 0x3
             selector = value & 0xFFFF
-            _SEGMENT.pack_into(
-                self._run, at + 24 * _SEGMENTS[register],
+            kvm.SEGMENT.pack_into(
+                self._run, at + kvm.SEGMENT.size * _SEGMENTS[register],
                 selector << 4, 0xFFFF, selector, kind, 1, 0, 0, 1, 0, 0, 0, 0, 0,
             )  # fmt: skip
         self._changed(kvm.SYNC_SREGS)
@@ -203,8 +211,6 @@ class KvmCpu(Cpu):
 
     def interrupt(self, vector: int) -> None:
         """KVM_INTERRUPT: taken at the next entry."""
-        import ctypes
-
         self.halted = False
         self._run[kvm.RUN_REQUEST_INTERRUPT_WINDOW] = 0
         self._run[kvm.RUN_READY_FOR_INTERRUPT] = 0

@@ -22,8 +22,6 @@ from vgaemu.guest.x86.cpu import CPU_ARRAYS, INTERRUPT, UNUSABLE, Array
 from vgaemu.memslot import kvm_ioctl as kvm
 
 _RFLAGS = 17
-#: struct kvm_segment: base, limit, selector, type, present, dpl, db, s, l, g, avl, unusable, pad.
-_SEGMENT = struct.Struct("<QIH10B")
 #: struct kvm_sregs: eight segments; GDT and IDT as base, limit, padding; CR0 to APIC base; then a
 #: bitmap of the vector that is pending.
 _TABLE = struct.Struct("<QH6x")
@@ -202,7 +200,7 @@ class VcpuState:
 def take_sregs(sregs: bytes, arrays: Mapping[str, Array]) -> None:
     """Fill segments, tables, control registers and the pending vector from struct kvm_sregs."""
     for i in range(8):
-        fields = _SEGMENT.unpack_from(sregs, 24 * i)
+        fields = kvm.SEGMENT.unpack_from(sregs, kvm.SEGMENT.size * i)
         base, limit, selector, kind, present, dpl, db, s, long, g, avl, unusable, _ = fields
         attributes = kind | s << 4 | dpl << 5 | present << 7
         attributes |= avl << 12 | long << 13 | db << 14 | g << 15 | (UNUSABLE if unusable else 0)
@@ -230,8 +228,8 @@ def sregs_of(arrays: Mapping[str, Array]) -> bytes:
     """The other way round."""
     sregs = bytearray(kvm.SREGS_BYTES)
     for i, (selector, base, limit, a) in enumerate(arrays["cpu.segments"].tolist()):
-        _SEGMENT.pack_into(
-            sregs, 24 * i, base, limit & 0xFFFFFFFF, selector & 0xFFFF,
+        kvm.SEGMENT.pack_into(
+            sregs, kvm.SEGMENT.size * i, base, limit & 0xFFFFFFFF, selector & 0xFFFF,
             a & 15, a >> 7 & 1, a >> 5 & 3, a >> 14 & 1, a >> 4 & 1, a >> 13 & 1, a >> 15 & 1,
             a >> 12 & 1, bool(a & UNUSABLE), 0,
         )  # fmt: skip

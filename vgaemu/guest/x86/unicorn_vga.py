@@ -93,7 +93,11 @@ class TlbHarvest:
                 self._answered.release()
 
     def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
-        """Snapshot, clear, protect, flush; on any thread, one at a time."""
+        """Snapshot, clear, protect, flush; on any thread, one at a time.
+
+        Raises:
+            RuntimeError: The harvest failed on the CPU's thread.
+        """
         with self._mmu_lock:
             if not self._running or not self._open:
                 log = keeper_harvest()
@@ -101,10 +105,8 @@ class TlbHarvest:
                     self._open = False
                     self._stale = True  # flushed before the next instruction
                 return log
-            if self._thread == threading.get_ident():
-                asked = False
-            else:
-                asked = True
+            asked = self._thread != threading.get_ident()
+            if asked:
                 self._answer = None
                 self.request = keeper_harvest
         if not asked:

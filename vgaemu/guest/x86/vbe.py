@@ -168,7 +168,6 @@ class Vbe:
         block[0x1D] = pages
         block[0x1E] = 1
         block[0x1F:0x27] = bytes(CHANNELS[mode.bpp])
-        block[0x27] = 0
         block[0x28:0x2C] = LFB_GPA.to_bytes(4, "little")
         word(0x32, pitch)
         block[0x34] = block[0x35] = pages
