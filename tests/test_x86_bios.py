@@ -537,6 +537,21 @@ def test_a_boot_sector_that_calls_dos_is_told_so(tmp_path: Path, code: str, name
         machine.tick(5)
 
 
+@pytest.mark.parametrize(("target", "status"), [(0, 0), (4096 * 4096 - 4, 0), (4096 * 4096, 2)])
+def test_blocks_move_to_the_frame_buffer_and_back(pc: Pc, target: int, status: int) -> None:
+    call(pc, 0x10, ax=0x4F02, bx=0x4101)
+    pc.bus.write(0x9000, b"pixl")
+    for source, to in ((0x9000, LFB_GPA + target), (LFB_GPA + target, 0x100000)):
+        table = bytearray(48)
+        for at, address in ((0x10, source), (0x18, to)):
+            low, high = (address & 0xFFFFFF).to_bytes(3, "little"), address >> 24
+            table[at : at + 8] = b"\xff\xff" + low + bytes((0x93, 0, high))
+        pc.bus.write(0x8000, bytes(table))
+        flags = call(pc, 0x15, ah=0x87, es=0x800, si=0, cx=2)
+        assert (pc.cpu.ah, flags & 1) == (status, int(status > 0))
+    assert (pc.bus.read(0x100000, 4) == b"pixl") == (status == 0)
+
+
 def test_memory_sizes(pc: Pc) -> None:
     call(pc, 0x12)
     assert pc.cpu.ax == 640

@@ -111,6 +111,30 @@ def test_keyboard_bytes_come_one_at_a_time(bus: Bus) -> None:
     assert bus.port_in(0x60, 1) == 0x55
 
 
+def test_there_is_no_mouse_port(bus: Bus) -> None:
+    clock = StepClock()
+    keyboard = I8042(bus, Pic(bus), clock, Keys())
+
+    def ask(command: int) -> int:
+        bus.port_out(0x64, 1, command)
+        assert bus.port_in(0x64, 1) & 1
+        return bus.port_in(0x60, 1)
+
+    bus.port_out(0x64, 1, 0xA8)  # turn it on
+    bus.port_out(0x64, 1, 0x60)
+    bus.port_out(0x60, 1, 0x47)
+    assert ask(0x20) == 0x67
+    assert ask(0xA9) == 0x01
+    bus.port_out(0x64, 1, 0xD4)
+    bus.port_out(0x60, 1, 0xF2)  # which device?
+    clock.ns += 10_000_000
+    keyboard.advance(clock.ns)
+    assert not bus.port_in(0x64, 1) & 1
+    bus.port_out(0x60, 1, 0xEE)
+    keyboard.advance(clock.ns)
+    assert bus.port_in(0x60, 1) == 0xEE
+
+
 @pytest.mark.parametrize(
     ("name", "pressed", "codes"),
     [

@@ -103,6 +103,33 @@ def test_a_second_division_by_zero_is_one_too(tmp_path: Path) -> None:
         assert pc.cpu.bp == 5
 
 
+@pytest.mark.parametrize(
+    ("vector", "instructions", "at"),
+    [
+        (0x06, "0F 0B", 0), (0x06, "F0 90", 0),
+        (0x05, "62 06 00 7C", 0),  # bound ax, [7C00h]
+        (0x07, "0F 20 C2 80 CA 04 0F 22 C2 D9 E8", 9),  # CR0.EM; fld1
+        (0x01, "9C 5A 80 CE 01 52 9D 40 40", 8),  # TF; inc ax
+        (0x01, "9C 9C 5A 80 CE 01 52 9D 9D 40", 9),  # TF set and reset
+    ],
+)  # fmt: skip
+def test_exceptions_after_two_faults(
+    tmp_path: Path, vector: int, instructions: str, at: int
+) -> None:
+    # Two divisions by zero are stepped over; then the vector's handler halts.
+    program = code(
+        "31 C0 8E D8 8E D0 BC 00 70 C7 06 00 00 00 7D A3 02 00",
+        f"C7 06 {4 * vector:02X} 00 20 7D A3 {4 * vector + 2:02X} 00 31 C9 F7 F1 F7 F1",
+    )
+    first = 0x7C00 + len(program)
+    sector = (program + code(instructions)).ljust(0x100, b"\x90")
+    sector = (sector + code("55 89 E5 83 46 02 02 5D CF")).ljust(0x120, b"\x90") + code(HALT)
+    with make_pc(disk(tmp_path, sector)) as pc:
+        run_until_halted(pc)
+        assert pc.cpu.ip == 0x7D22
+        assert pc.bus.read16(pc.cpu.sp) == first + at
+
+
 @pytest.mark.parametrize("cpu", CPUS)
 @pytest.mark.parametrize(
     ("name", "program", "message"),
@@ -391,7 +418,23 @@ def test_ctrl_c_comes_between_two_slices(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_the_second_ctrl_c_does_not_wait() -> None:
+def test_a_ctrl_c_that_comes_twice_is_one(tmp_path: Path) -> None:
+    path = disk(tmp_path, code("E4 78 A2 00 7F", HALT))
+    with make_pc(path) as pc:
+
+        def answer() -> int:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            return 0x42
+
+        pc.bus.byte_in[0x78] = answer
+        with pytest.raises(KeyboardInterrupt):
+            run_until_halted(pc)
+        assert pc.bus.memory[0x7F00] == 0x42
+
+
+def test_a_later_ctrl_c_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vgaemu.guest.x86.pc.CTRL_C_WAITS_S", 0.0)
     with pytest.raises(KeyboardInterrupt), ctrl_c_waits():  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         came = [1]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from x86_helpers import CPUS, call, make_pc
+from x86_helpers import CPUS, call, make_pc, run_until_halted
 
 from vgaemu.display.screen import Screen
 from vgaemu.guest.x86.bios import WORK_A_SLICE, WORK_NS
@@ -353,6 +353,12 @@ def test_memory_blocks(pc: Pc) -> None:
     assert 0x5000 < pc.cpu.bx < 0xA000
 
 
+def test_the_environment_is_a_block(pc: Pc) -> None:
+    environment = pc.bus.read16((PREFIX << 4) + 0x2C)
+    assert not call(pc, 0x21, ah=0x49, es=environment) & CARRY
+    assert call(pc, 0x21, ah=0x49, es=environment) & CARRY
+
+
 def test_prefix_and_vectors(pc: Pc) -> None:
     at = PREFIX << 4
     assert pc.bus.read(at, 2) == b"\xcd\x20"
@@ -412,6 +418,60 @@ def test_line_input_waits_and_edits(tmp_path: Path) -> None:
         machine.keys.press("enter")
         assert not machine.tick(10)
         assert machine.pc.bus.read((PREFIX << 4) + 0x200, 5) == b"\x14\x02aC\r"
+
+
+def type_keys(pc: Pc, text: bytes) -> None:
+    for code in text:
+        pc.bios.put_key(code)
+
+
+def read_console(pc: Pc, count: int) -> bytes:
+    assert not call(pc, 0x21, ah=0x3F, bx=0, cx=count, ds=DATA, dx=0) & CARRY
+    assert not pc.cpu.get("eflags") & CARRY  # it does not wait
+    return pc.bus.read(DATA << 4, pc.cpu.ax)
+
+
+def test_a_line_is_read_by_handle_in_pieces(pc: Pc) -> None:
+    type_keys(pc, b"abcd\r")
+    assert [read_console(pc, 1), read_console(pc, 2)] == [b"a", b"bc"]
+    arrays = {name: array.copy() for name, array in pc.state_arrays().items()}
+    type_keys(pc, b"e\r")
+    assert [read_console(pc, 2), read_console(pc, 80), read_console(pc, 80)] == [
+        b"d\r", b"\n", b"e\r\n",
+    ]  # fmt: skip
+    pc.check_state(arrays, "state")
+    pc.put_state(arrays)
+    assert read_console(pc, 80) == b"d\r\n"
+
+
+def test_end_of_file_and_break_by_handle(pc: Pc) -> None:
+    type_keys(pc, b"\x1a\r")
+    assert read_console(pc, 80) == b""
+    type_keys(pc, b"x\x03")
+    call(pc, 0x21, ah=0x3F, bx=0, cx=80, ds=DATA, dx=0)
+    assert pc.ended
+    assert typed(pc)[1] == "x^C"
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("reading", ["B4 08", "B4 01", "B4 0A", "B4 3F"])
+def test_break_calls_the_programs_handler(tmp_path: Path, cpu: str, reading: str) -> None:
+    # The handler (int 23h) counts in [300h]; the call then reads what is typed next.
+    path = tmp_path / "p.com"
+    begin = bytes.fromhex(
+        "C6 06 00 02 0A B8 23 25 BA 40 01 CD 21 BA 00 02 31 DB B9 0A 00" + reading + "CD 21"
+        "A3 02 03 B8 05 4C CD 21"
+    )
+    path.write_bytes(begin.ljust(0x40, b"\x90") + bytes.fromhex("FE 06 00 03 CF"))
+    with make_pc(path, cpu=cpu) as pc:
+        type_keys(pc, b"x\x03y\r" if reading in ("B4 0A", "B4 3F") else b"\x03y\r")
+        run_until_halted(pc)
+        base = PREFIX << 4
+        assert (pc.exit_code, pc.bus.read8(base + 0x300)) == (5, 1)
+        line = {"B4 0A": b"\x0a\x01y\r", "B4 3F": b"y\r\n"}.get(reading, b"")
+        assert pc.bus.read(base + 0x200, len(line)) == line
+        if not line:
+            assert pc.bus.read8(base + 0x302) == ord("y")
 
 
 # --- long calls -----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from x86_helpers import GUESTS, make_pc, needs_kvm
+from x86_helpers import GUESTS, disk, make_pc, needs_kvm, run_until_halted
 
 from vgaemu.guest.x86.cpu import GuestFault
 from vgaemu.guest.x86.paging import (
@@ -294,3 +294,33 @@ def test_faults_that_end_a_kernel(tmp_path: Path, old: bytes, new: bytes, what: 
     path.write_bytes(image.replace(old, new))
     with Machine(str(path)) as machine, pytest.raises(GuestFault, match=what):
         machine.tick(5)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "at_ip"),
+    [("0F 0B", "0f 0b"), ("A1 00 00 00 D0", "a1 00 00 00 d0"), ("E9 00 00 00 10", "no page")],
+)
+def test_a_report_reads_code_through_the_page_tables(
+    tmp_path: Path, instruction: str, at_ip: str
+) -> None:
+    # lgdt; CR0.PE; far jump; tables at 10000h map 0 and C0000000h to 0; CR3; CR0.PG; up there.
+    at_entry, gdt = 0x7C80, 0x7D00
+    program = bytes.fromhex(
+        "FA 31 C0 8E D8 0F 01 16 20 7D 0F 20 C0 0C 01 0F 22 C0 EA 17 7C 08 00"
+        "B8 10 00 8E D8 8E D0 BC 00 70 00 00"
+        "C7 05 00 00 01 00 03 10 01 00 C7 05 00 0C 01 00 03 10 01 00"
+        "C7 05 1C 10 01 00 03 70 00 00"
+        "B8 00 00 01 00 0F 22 D8 0F 20 C0 0D 00 00 00 80 0F 22 C0 B8 80 7C 00 C0 FF E0"
+    )
+    program = program.ljust(at_entry - 0x7C00, b"\x90")
+    program += bytes.fromhex("BB 78 56 34 12 90" + instruction)
+    program = program.ljust(gdt - 0x7C00, b"\0") + bytes.fromhex(
+        "00 00 00 00 00 00 00 00 FF FF 00 00 00 9A CF 00 FF FF 00 00 00 92 CF 00"
+    )
+    program = program.ljust(gdt + 0x20 - 0x7C00, b"\0") + bytes.fromhex("17 00 00 7D 00 00")
+    with make_pc(disk(tmp_path, program), trace_code=True) as pc:
+        with pytest.raises(GuestFault, match="triple fault") as caught:
+            run_until_halted(pc)
+        report = caught.value.report
+        assert f"code at IP:  {at_ip}" in report
+        assert "c0007c80  mov ebx, 0x12345678" in report

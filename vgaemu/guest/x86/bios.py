@@ -41,6 +41,7 @@ from vgaemu.guest.x86.video import VideoBios
 from vgaemu.guest.x86.video_area import GLYPHS, UPPER_GLYPHS
 from vgaemu.guest.x86.video_fonts import rom_font
 from vgaemu.guest.x86.video_options import STATIC_STATE, STATIC_STATE_AT
+from vgaemu.vga.device import LFB_GPA
 
 if TYPE_CHECKING:
     from vgaemu.guest.x86.pc import Pc
@@ -469,13 +470,19 @@ class Bios:
             for at in (0x10, 0x18)
         )
         count = 2 * min(cpu.cx, 0x8000)
-        if max(source, target) + count > bus.ram_bytes:
+        if not (self._has_memory(source, count) and self._has_memory(target, count)):
             cpu.ah = 2
             self.carry(True)
             return
         bus.write(target, bus.read(source, count))
         cpu.ah = 0
         self.carry(False)
+
+    def _has_memory(self, gpa: int, count: int) -> bool:
+        """Whether there is something below the end of RAM, or in the linear frame buffer."""
+        end = gpa + count
+        vram = self._bus.vga.slot.nbytes
+        return end <= self._bus.ram_bytes or (gpa >= LFB_GPA and end <= LFB_GPA + vram)
 
     def _configuration(self) -> None:
         cpu = self._cpu
@@ -572,7 +579,7 @@ class Bios:
                 lamps = (flags ^ lock) >> 4 & 7
                 bus.write8(LAMPS, bus.read8(LAMPS) & ~7 | lamps)
         elif extended and code == scancodes.PRINT and not flags & (CTRL_BIT | ALT_BIT):
-            self._interrupt_next(0x05)
+            self.interrupt_next(0x05)
         else:
             word = _key_word(code, flags, extended)
             if code == scancodes.INSERT and word in (0x5200, 0x52E0) and not repeats:
@@ -601,9 +608,9 @@ class Bios:
         bus.write16(KEY_HEAD, start)
         bus.write16(KEY_TAIL, start)
         self.put_key(0)
-        self._interrupt_next(0x1B)
+        self.interrupt_next(0x1B)
 
-    def _interrupt_next(self, vector: int) -> None:
+    def interrupt_next(self, vector: int) -> None:
         """Have the stub's IRET go to another interrupt, whose IRET goes back to the program."""
         cpu, bus = self._cpu, self._bus
         flags = bus.read16((cpu.ss << 4) + (cpu.sp + 4 & 0xFFFF)) & ~(INTERRUPT | TRAP)

@@ -315,6 +315,8 @@ class I8042:
     TYPEMATIC = 0x2B
     #: The keyboard forgets what comes while its buffer is full; 16 bytes in the real one.
     BUFFER_BYTES = 256
+    #: Of the configuration: the auxiliary port is off. As there is none, no guest can turn it on.
+    NO_AUXILIARY = 0x20
     SAVED: ClassVar[Saved] = {
         "output": (0, 0xFF), "full": (0, 1), "command": (0, 0xFF), "config": (0, 0xFF),
         "enabled": (0, 1), "expect_keyboard": (0, 0xFF), "repeat_ns": (0, NEVER_NS),
@@ -327,7 +329,7 @@ class I8042:
         self.output = 0
         self.full = False
         self.command = 0
-        self.config = 0x45  # IRQ 1, system flag, translation to set 1
+        self.config = 0x45 | self.NO_AUXILIARY  # IRQ 1, system flag, translation to set 1
         self.enabled = True
         self.expect_keyboard = 0
         self.held: tuple[str, bytes] | None = None
@@ -403,13 +405,15 @@ class I8042:
             self.output, self.full = self.config, True
         elif value == 0xAA:
             self.output, self.full = 0x55, True
+        elif value == 0xA9:
+            self.output, self.full = 0x01, True  # the auxiliary port's clock is low for ever
         elif value == 0xAB:
             self.output, self.full = 0x00, True
         elif value in (0xAD, 0xAE):
             self.enabled = value == 0xAE
         elif value == 0xD0:
             self.output, self.full = 0x03, True
-        elif value in (0x60, 0xD1, 0xD2):
+        elif value in (0x60, 0xD1, 0xD2, 0xD4):
             self.command = value
         elif value == 0xFE:
             raise GuestFault("the guest pulled the CPU's reset line (port 64h)")
@@ -417,7 +421,9 @@ class I8042:
     def _write_data(self, value: int) -> None:
         command, self.command = self.command, 0
         if command == 0x60:
-            self.config = value
+            self.config = value | self.NO_AUXILIARY
+        elif command == 0xD4:
+            pass  # for a mouse
         elif command == 0xD2:
             self._deliver(value)
         elif command == 0xD1:

@@ -9,11 +9,11 @@ now. Instructions are decoded with capstone where it is installed; else their by
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from vgaemu.guest.x86.bus import Bus
 from vgaemu.guest.x86.cpu import PROTECTED
 from vgaemu.guest.x86.images import ImageError
+from vgaemu.guest.x86.paging import Control, LinearReader, linear_reader
 
 if TYPE_CHECKING:
     from vgaemu.guest.x86.pc import Pc
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: A trace ends after this many lines; a guest may poll for ever.
 MAX_TRACE_LINES = 2_000_000
 BYTES_BEFORE, BYTES_AFTER = 16, 16
+#: Attributes of a segment, bit 14: 32-bit code.
+CODE_32 = 1 << 14
 #: Instructions of a trace that a report shows.
 TRACED = 24
 
@@ -88,48 +90,71 @@ def fault_report(pc: Pc, values: dict[str, int] | None = None) -> str:
     if not values["cr0"] & PROTECTED:
         stack = (values["ss"] << 4) + (values["esp"] & 0xFFFF)
         lines.append("stack: " + pc.bus.read(stack, 16).hex(" ", 2))
-    lines += code_lines(cpu.bus, values)
+    code = _code_segment(pc, values)
+    lines += code_lines(code, values["eip"])
     if cpu.blocks is not None:
-        lines += executed_lines(
-            cpu.bus, list(cpu.blocks), protected=bool(values["cr0"] & PROTECTED)
-        )
+        lines += executed_lines(code, list(cpu.blocks))
     elif cpu.name == "unicorn" and not pc.free:
         lines.append("what was executed before: run it again with --trace-code")
     return "\n".join(lines)
 
 
-def executed_lines(bus: Bus, blocks: list[tuple[int, int]], *, protected: bool) -> list[str]:
+class CodeSegment(NamedTuple):
+    """Where CS:IP leads."""
+
+    #: The guest's memory by linear addresses, as its page tables are.
+    read: LinearReader
+    base: int
+    #: Of 32-bit code.
+    wide: bool
+
+
+def _code_segment(pc: Pc, values: dict[str, int]) -> CodeSegment:
+    read: LinearReader = pc.bus.read
+    if not values["cr0"] & PROTECTED:
+        return CodeSegment(read, values["cs"] << 4, wide=False)
+    arrays = pc.cpu.arrays()
+    _, base, _, attributes = arrays["cpu.segments"][0].tolist()
+    cr0, _, cr3, cr4 = arrays["cpu.control"][:4].tolist()
+    control = Control(cr0, cr3, cr4)
+    if control.paging:
+        read = linear_reader(pc.bus.memory, control)
+    return CodeSegment(read, base, wide=bool(attributes & CODE_32))
+
+
+def executed_lines(code: CodeSegment, blocks: list[tuple[int, int]]) -> list[str]:
     """The last instructions of basic blocks, in the order of their execution."""
     try:
         import capstone
     except ImportError:
         return ["executed, by basic blocks, last last; linear addresses:"] + [
-            f"  {at:08x}  {bus.read(at, size).hex(' ')}" for at, size in blocks[-TRACED // 4 :]
+            f"  {at:08x}  {code.read(at, size).hex(' ')}" for at, size in blocks[-TRACED // 4 :]
         ]
-    bits = capstone.CS_MODE_32 if protected else capstone.CS_MODE_16
+    bits = capstone.CS_MODE_32 if code.wide else capstone.CS_MODE_16
     decoder = capstone.Cs(capstone.CS_ARCH_X86, bits)
     found = [
         f"  {instruction.address:08x}  {instruction.mnemonic} {instruction.op_str}".rstrip()
         for at, size in blocks
-        for instruction in decoder.disasm(bus.read(at, size), at)
+        for instruction in decoder.disasm(code.read(at, size), at)
     ]
     return ["executed, by whole basic blocks, last last; linear addresses:", *found[-TRACED:]]
 
 
-def code_lines(bus: Bus, values: dict[str, int]) -> list[str]:
+def code_lines(segment: CodeSegment, eip: int) -> list[str]:
     """The instructions up to CS:IP, and the one there."""
-    protected = values["cr0"] & PROTECTED
-    eip = values["eip"]
-    base = 0 if protected else values["cs"] << 4
     before = min(BYTES_BEFORE, eip)
-    start = base + eip - before
-    code = bus.read(start, before + BYTES_AFTER)
-    lines = [f"code before: {code[:before].hex(' ')}", f"code at IP:  {code[before:].hex(' ')}"]
+    at = segment.base + eip & 0xFFFF_FFFF
+    before_ip = segment.read(at - before & 0xFFFF_FFFF, before)
+    if len(before_ip) < before:  # there is no such page
+        before, before_ip = 0, b""
+    code = before_ip + segment.read(at, BYTES_AFTER)
+    at_ip = code[before:].hex(" ") or "no page"
+    lines = [f"code before: {code[:before].hex(' ')}", f"code at IP:  {at_ip}"]
     try:
         import capstone
     except ImportError:
         return lines
-    bits = capstone.CS_MODE_32 if protected else capstone.CS_MODE_16
+    bits = capstone.CS_MODE_32 if segment.wide else capstone.CS_MODE_16
     decoder = capstone.Cs(capstone.CS_ARCH_X86, bits)
     # Code decodes backwards only by trial: the first start whose instructions meet IP.
     for skip in range(before + 1):

@@ -2,8 +2,9 @@
 
 Emulated: program prefix, environment, console input and output, date and time, vectors, memory
 blocks, files by handle below one folder, searches, devices by name (but CON they swallow what is
-written and read nothing), exit. Not emulated: FCBs, other programs (4Bh), sub-directories made or
-removed, a mouse (INT 33h says there is none), programs that stay (31h and 27h end the run).
+written and read nothing), exit, Ctrl-C with INT 23h. Not emulated: FCBs, other programs (4Bh),
+sub-directories made or removed, an INT 23h that returns by RETF, a mouse (INT 33h says there is
+none), programs that stay (31h and 27h end the run).
 
 A program sees the folder `--dos-root` as drive C: and nothing else of the host: every name is
 resolved, symbolic links included, and must end inside the folder; only ordinary files are opened.
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from vgaemu.guest.x86.chips import Saved
-from vgaemu.guest.x86.cpu import CARRY, INTERRUPT, ZERO
+from vgaemu.guest.x86.cpu import CARRY, INTERRUPT, TRAP, ZERO
 from vgaemu.guest.x86.dos_files import (
     BAD_ACCESS,
     BAD_BLOCK,
@@ -42,7 +43,7 @@ from vgaemu.guest.x86.dos_files import (
     fcb_name,
 )
 from vgaemu.guest.x86.images import SECTOR, ComProgram, ImageError
-from vgaemu.guest.x86.rom import WAIT, Service
+from vgaemu.guest.x86.rom import ROM_SEGMENT, WAIT, Service
 from vgaemu.guest.x86.video_area import PAGE, PAGE_START
 from vgaemu.vga.codepage import to_unicode
 
@@ -54,8 +55,12 @@ ENVIRONMENT, PREFIX, TOP = 0x0700, 0x0800, 0xA000
 #: Handles 0 to 4 are the console's.
 CONSOLE_HANDLES, MAX_HANDLES = 5, 20
 VERSION = (5, 0)
+#: What Ctrl-C calls.
+BREAK_VECTOR = 0x23
 
 CTRL_C, BELL, BACKSPACE, TAB, LINE_FEED, RETURN = 3, 7, 8, 9, 10, 13
+#: Ctrl-Z: a line by handle ends before it.
+END_OF_FILE = b"\x1a"
 #: Characters that only type; so many are looked at at once.
 PLAIN = re.compile(rb"[^\a\b\t\n\r]+")
 RUN = 132
@@ -89,12 +94,14 @@ class Dos:
         self.handles: dict[Handle, OpenFile] = {}
         self.dta = (PREFIX << 4) + 0x80
         self.pending_scancode: int | None = None
+        #: A line that is typed; what a read by handle has left of one.
         self.line = bytearray()
+        self.entered = b""
         #: Folders of searches, by the number that their transfer areas have; the latest is last.
         self.folders: dict[int, str] = {}
         self._listings: dict[tuple[str, bytes, int], list[NamedFile]] = {}
         #: Memory blocks: first paragraph -> paragraphs.
-        self.blocks = {PREFIX: TOP - PREFIX}
+        self.blocks = {ENVIRONMENT: PREFIX - ENVIRONMENT - 1, PREFIX: TOP - PREFIX}
         pc.bios.services |= {
             0x20: self._terminate, 0x21: self._service, 0x27: self._terminate,
             0x29: lambda: self._type(self._cpu.al),
@@ -326,11 +333,25 @@ class Dos:
         if code is None:
             return WAIT
         if code == CTRL_C and breaks:
-            self._type_all(b"^C\r\n")
-            return self._terminate()
+            return self._break()
         if echo and code:
             self._type(code)
         self._cpu.al = code
+        return None
+
+    def _break(self) -> bool | None:
+        """Ctrl-C ends the program, or calls its INT 23h, whose IRET begins the call anew."""
+        self._type_all(b"^C\r\n")
+        self.line.clear()
+        cpu, bus, bios = self._cpu, self._bus, self._pc.bios
+        own = bus.read16(4 * BREAK_VECTOR), bus.read16(4 * BREAK_VECTOR + 2)
+        if own == (bios.stub_offset(BREAK_VECTOR), ROM_SEGMENT):
+            return self._terminate()
+        flags = bus.read16((cpu.ss << 4) + (cpu.sp + 4 & 0xFFFF)) & ~(INTERRUPT | TRAP)
+        cpu.sp = cpu.sp - 6
+        for i, word in enumerate((bios.stub_offset(0x21), ROM_SEGMENT, flags)):
+            bus.write16((cpu.ss << 4) + (cpu.sp + 2 * i & 0xFFFF), word)
+        bios.interrupt_next(BREAK_VECTOR)
         return None
 
     def _direct_console(self) -> None:
@@ -372,8 +393,7 @@ class Dos:
                 self._type(RETURN)
                 return None
             elif code == CTRL_C:
-                self._type_all(b"^C\r\n")
-                return self._terminate()
+                return self._break()
             elif code == BACKSPACE:
                 if self.line:
                     self.line.pop()
@@ -532,13 +552,18 @@ class Dos:
         return None
 
     def _read_console(self, at: int, count: int) -> bool | None:
+        if self.entered:
+            self._read_entered(at, count)
+            return None
         while (code := self._next_key()) is not None:
             if code == RETURN:
-                line, self.line = bytes(self.line) + b"\r\n", bytearray()
+                line, end, _ = bytes(self.line).partition(END_OF_FILE)
+                self.line, self.entered = bytearray(), line if end else line + b"\r\n"
                 self._type_all(b"\r\n")
-                self._bus.write(at, line[:count])
-                self._set_ax(min(len(line), count))
+                self._read_entered(at, count)
                 return None
+            if code == CTRL_C:
+                return self._break()
             if code == BACKSPACE:
                 if self.line:
                     self.line.pop()
@@ -547,6 +572,12 @@ class Dos:
                 self.line.append(code)
                 self._type(code)
         return WAIT
+
+    def _read_entered(self, at: int, count: int) -> None:
+        """As much as is wanted of the line; the next reads get the rest."""
+        data, self.entered = self.entered[:count], self.entered[count:]
+        self._bus.write(at, data)
+        self._set_ax(len(data))
 
     def _write(self) -> bool | None:
         cpu, at, device = self._cpu, self._at_ds_dx(), self._device()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,8 @@ FRAME_NS = 1_000_000_000 // 60
 #: Free-running slices are handed to KVM for at most this long.
 KVM_SLICE_NS = 10_000_000
 CPUS = ("unicorn", "kvm")
+#: A Ctrl-C that comes so long after another, which still waits for the step's end, comes at once.
+CTRL_C_WAITS_S = 1.0
 
 
 class PcOptions(TypedDict, total=False):
@@ -369,20 +372,26 @@ class Pc:
 
 @contextmanager
 def ctrl_c_waits() -> Iterator[None]:
-    """Let Ctrl-C come after the block; a second one comes at once.
+    """Let Ctrl-C come after the block; another one comes at once if the block has hung meanwhile.
 
     A KeyboardInterrupt raised in a hook that the engine calls may be lost, and the hook's answer
     with it: the guest then fails, or polls a port for ever. After a step the PC can be saved, too.
+    Two at a time are one: what started us may pass on what the terminal has sent us, too.
     """
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield
         return
     waiting: list[tuple[int, FrameType | None]] = []
+    since = 0.0
 
     def wait(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, handler)
-        waiting.append((number, frame))
+        nonlocal since
+        if not waiting:
+            waiting.append((number, frame))
+            since = time.monotonic()
+        elif time.monotonic() - since >= CTRL_C_WAITS_S:
+            handler(number, frame)
 
     signal.signal(signal.SIGINT, wait)
     try:

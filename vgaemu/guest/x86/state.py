@@ -323,6 +323,11 @@ def _put_line(pc: Pc, data: bytes) -> None:
     pc.dos.line = bytearray(data)
 
 
+def _put_entered(pc: Pc, data: bytes) -> None:
+    assert pc.dos is not None
+    pc.dos.entered = data
+
+
 def _put_written(pc: Pc, count: int) -> None:
     assert pc.dos is not None
     pc.dos.files.written = count
@@ -423,6 +428,7 @@ DOS_PARTS: dict[str, _Part] = {
         any_length=True,
     ),
     "dos.line": _bytes(lambda pc: _dos(pc).line, _put_line, MAX_LINE),
+    "dos.entered": _bytes(lambda pc: _dos(pc).entered, _put_entered, MAX_LINE),
     "dos.written": _number(lambda pc: _dos(pc).files.written, _put_written, MAX_WRITTEN),
 }
 

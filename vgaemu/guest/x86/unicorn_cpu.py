@@ -74,6 +74,8 @@ LONG_SLICE_NS, SHORTEST_SLICE = 150_000, 1_250
 BLOCKS_KEPT = 32
 #: Room for translated code; Unicorn would reserve 1 GiB for each engine.
 TRANSLATION_BYTES = 64 << 20
+#: The same for an engine that tries one instruction.
+PROBE_BYTES = 1 << 20
 #: Words of Unicorn's engine that `_find_counter` looks at.
 ENGINE_WORDS = 256
 #: Where a slice would end by address: the last byte of ROM, which holds no instruction. Unicorn
@@ -81,13 +83,19 @@ ENGINE_WORDS = 256
 NEVER = ROM_END - 1
 _PAGE = -PAGE_SIZE & 0xFFFF_FFFF
 _HLT = 0xF4
-UNKNOWN_OPCODE, DOUBLE_FAULT, GENERAL_PROTECTION, PAGE_FAULT = 6, 8, 13, 14
+DIVISION, SINGLE_STEP, BOUND, UNKNOWN_OPCODE, NO_COPROCESSOR = 0, 1, 5, 6, 7
+DOUBLE_FAULT, GENERAL_PROTECTION, PAGE_FAULT = 8, 13, 14
 UNPAGED = Control(0, 0, 0)
 #: Exceptions that push an error code; which, the engine does not tell: it is 0 then.
 ERROR_CODES = frozenset([8, 10, 11, 12, 13, 14, 17])
 PREFIXES = bytes.fromhex("26 2E 36 3E 64 65 66 67 F0 F2 F3")
 #: div and idiv, aam.
 DIVISIONS = (b"\xf6", b"\xf7", b"\xd4")
+_BOUND, _WAIT, _ESCAPES, _POPF = 0x62, 0x9B, range(0xD8, 0xE0), b"\x9d"
+#: CR0 bits 2 and 3: coprocessor instructions are emulated, or come after a task switch.
+NO_X87 = 0x0C
+#: Attributes of a segment, bit 14: 32-bit code.
+CODE_32 = 1 << 14
 
 
 def import_unicorn() -> Any:
@@ -384,7 +392,37 @@ class UnicornCpu(Cpu):
         second for a double fault, and ends the slice at the third as a triple fault would.
         """
         opcode = self._code(0, 15).lstrip(PREFIXES)[:1]
-        return 0x00 if opcode in DIVISIONS else 0x0D
+        return DIVISION if opcode in DIVISIONS else GENERAL_PROTECTION
+
+    def _lost_vector(self) -> int:
+        """The exception that ended a slice without a word, after two faults: it may be any."""
+        protected = self.get("cr0") & PROTECTED
+        # The POPF that ends single steps is itself one.
+        if self.get("eflags") & TRAP or (not protected and self._code(-1, 1) == _POPF):
+            return SINGLE_STEP
+        code = self._code(0, 15)
+        opcode = int.from_bytes(code.lstrip(PREFIXES)[:1], "little")
+        if opcode == _BOUND:
+            return BOUND
+        if self.get("cr0") & NO_X87 and (opcode == _WAIT or opcode in _ESCAPES):
+            return NO_COPROCESSOR
+        return UNKNOWN_OPCODE if self._is_unknown(code) else self._swallowed_vector()
+
+    def _is_unknown(self, code: bytes) -> bool:
+        """Whether an engine without a past takes an instruction for an unknown one."""
+        import unicorn
+
+        protected = self.get("cr0") & PROTECTED
+        wide = protected and int(self.arrays()["cpu.segments"][0][3]) & CODE_32
+        probe = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32 if wide else unicorn.UC_MODE_16)
+        probe.ctl_set_tcg_buffer_size(PROBE_BYTES)
+        probe.mem_map(0, PAGE_SIZE)
+        probe.mem_write(0, code)
+        try:
+            probe.emu_start(0, PAGE_SIZE - 1, count=1)
+        except self._error as error:
+            return bool(getattr(error, "errno", 0) == unicorn.UC_ERR_INSN_INVALID)
+        return False
 
     # --- running --------------------------------------------------------------------------------
 
@@ -422,7 +460,7 @@ class UnicornCpu(Cpu):
         if not failed and (counter is None or counter() < count):
             self.halted = self._stopped_at_hlt()
             if not self.halted and counter is not None:
-                vector = self._swallowed_vector()
+                vector = self._lost_vector()
                 self._deliver(vector, error_code=_error_code(vector))
         self._clock.ran(max(executed, 1))
 
