@@ -23,6 +23,7 @@ from __future__ import annotations
 import ctypes
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,26 @@ def import_unicorn() -> Any:
     except ImportError:
         raise CpuError("the CPU 'unicorn' is not installed; pip install unicorn") from None
     return unicorn
+
+
+@lru_cache(maxsize=64)
+def _is_unknown(code: bytes, wide: bool) -> bool:
+    """Whether an engine without a past takes an instruction for an unknown one.
+
+    Args:
+        code: The instruction, and what follows it.
+        wide: It is in a segment of 32-bit code.
+    """
+    unicorn = import_unicorn()
+    probe = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32 if wide else unicorn.UC_MODE_16)
+    probe.ctl_set_tcg_buffer_size(PROBE_BYTES)
+    probe.mem_map(0, PAGE_SIZE)
+    probe.mem_write(0, code)
+    try:
+        probe.emu_start(0, PAGE_SIZE - 1, count=1)
+    except unicorn.UcError as error:
+        return bool(getattr(error, "errno", 0) == unicorn.UC_ERR_INSN_INVALID)
+    return False
 
 
 class UnicornCpu(Cpu):
@@ -406,23 +427,8 @@ class UnicornCpu(Cpu):
             return BOUND
         if self.get("cr0") & NO_X87 and (opcode == _WAIT or opcode in _ESCAPES):
             return NO_COPROCESSOR
-        return UNKNOWN_OPCODE if self._is_unknown(code) else self._swallowed_vector()
-
-    def _is_unknown(self, code: bytes) -> bool:
-        """Whether an engine without a past takes an instruction for an unknown one."""
-        import unicorn
-
-        protected = self.get("cr0") & PROTECTED
-        wide = protected and int(self.arrays()["cpu.segments"][0][3]) & CODE_32
-        probe = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32 if wide else unicorn.UC_MODE_16)
-        probe.ctl_set_tcg_buffer_size(PROBE_BYTES)
-        probe.mem_map(0, PAGE_SIZE)
-        probe.mem_write(0, code)
-        try:
-            probe.emu_start(0, PAGE_SIZE - 1, count=1)
-        except self._error as error:
-            return bool(getattr(error, "errno", 0) == unicorn.UC_ERR_INSN_INVALID)
-        return False
+        wide = bool(protected and int(self.arrays()["cpu.segments"][0][3]) & CODE_32)
+        return UNKNOWN_OPCODE if _is_unknown(code, wide) else self._swallowed_vector()
 
     # --- running --------------------------------------------------------------------------------
 
