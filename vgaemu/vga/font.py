@@ -108,9 +108,13 @@ def checked_font(font: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     if font.ndim != 2 or len(font) != 256 or font.dtype != np.uint8:
         raise FontError(f"a font is 256 glyphs of uint8 lines, not {font.dtype} {font.shape}")
-    if not 0 < font.shape[1] <= GLYPH_BYTES:
-        raise FontError(f"glyphs are {font.shape[1]} lines high; a VGA font has 1 to {GLYPH_BYTES}")
+    _check_height(font.shape[1])
     return font
+
+
+def _check_height(height: int) -> None:
+    if not 1 <= height <= GLYPH_BYTES:
+        raise FontError(f"glyphs are {height} lines high; a VGA font has 1 to {GLYPH_BYTES}")
 
 
 # --- font files -----------------------------------------------------------------------------------
@@ -239,8 +243,7 @@ def _psf2(data: bytes) -> NDArray[np.uint8]:
 
 
 def _glyphs(data: bytes, at: int, count: int, height: int) -> NDArray[np.uint8]:
-    if not 1 <= height <= GLYPH_BYTES:
-        raise FontError(f"glyphs are {height} lines high; a VGA font has 1 to {GLYPH_BYTES}")
+    _check_height(height)
     need = at + count * height
     if len(data) < need or not count:
         raise FontError(

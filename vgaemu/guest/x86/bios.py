@@ -612,10 +612,14 @@ class Bios:
 
     def interrupt_next(self, vector: int) -> None:
         """Have the stub's IRET go to another interrupt, whose IRET goes back to the program."""
+        self.return_to(self._bus.read16(4 * vector), self._bus.read16(4 * vector + 2))
+
+    def return_to(self, offset: int, segment: int) -> None:
+        """Have the stub's IRET go to some code, whose IRET goes where this one would have."""
         cpu, bus = self._cpu, self._bus
         flags = bus.read16((cpu.ss << 4) + (cpu.sp + 4 & 0xFFFF)) & ~(INTERRUPT | TRAP)
         cpu.sp = cpu.sp - 6
-        for i, word in enumerate((bus.read16(4 * vector), bus.read16(4 * vector + 2), flags)):
+        for i, word in enumerate((offset, segment, flags)):
             bus.write16((cpu.ss << 4) + (cpu.sp + 2 * i & 0xFFFF), word)
 
     def put_key(self, word: int) -> bool:

@@ -26,6 +26,8 @@ REGISTERS = (*GENERAL, "eip", "eflags", *SEGMENTS, "cr0")
 CARRY, ZERO, TRAP, INTERRUPT = 0x0001, 0x0040, 0x0100, 0x0200
 #: CR0 bit 0: protected mode.
 PROTECTED = 1
+#: Attributes of a segment, bit 14: 32-bit code.
+CODE_32 = 1 << 14
 
 Array: TypeAlias = NDArray[Any]
 #: A saved CPU, the same for all: array -> type and shape. A CPU may add arrays of its own.

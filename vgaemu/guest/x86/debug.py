@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from vgaemu.guest.x86.cpu import PROTECTED
+from vgaemu.guest.x86.cpu import CODE_32, PROTECTED
 from vgaemu.guest.x86.images import ImageError
 from vgaemu.guest.x86.paging import Control, LinearReader, linear_reader
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 #: A trace ends after this many lines; a guest may poll for ever.
 MAX_TRACE_LINES = 2_000_000
 BYTES_BEFORE, BYTES_AFTER = 16, 16
-#: Attributes of a segment, bit 14: 32-bit code.
-CODE_32 = 1 << 14
 #: Instructions of a trace that a report shows.
 TRACED = 24
 

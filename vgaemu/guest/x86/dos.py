@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from vgaemu.guest.x86.chips import Saved
-from vgaemu.guest.x86.cpu import CARRY, INTERRUPT, TRAP, ZERO
+from vgaemu.guest.x86.cpu import CARRY, INTERRUPT, ZERO
 from vgaemu.guest.x86.dos_files import (
     BAD_ACCESS,
     BAD_BLOCK,
@@ -343,14 +343,11 @@ class Dos:
         """Ctrl-C ends the program, or calls its INT 23h, whose IRET begins the call anew."""
         self._type_all(b"^C\r\n")
         self.line.clear()
-        cpu, bus, bios = self._cpu, self._bus, self._pc.bios
+        bus, bios = self._bus, self._pc.bios
         own = bus.read16(4 * BREAK_VECTOR), bus.read16(4 * BREAK_VECTOR + 2)
         if own == (bios.stub_offset(BREAK_VECTOR), ROM_SEGMENT):
             return self._terminate()
-        flags = bus.read16((cpu.ss << 4) + (cpu.sp + 4 & 0xFFFF)) & ~(INTERRUPT | TRAP)
-        cpu.sp = cpu.sp - 6
-        for i, word in enumerate((bios.stub_offset(0x21), ROM_SEGMENT, flags)):
-            bus.write16((cpu.ss << 4) + (cpu.sp + 2 * i & 0xFFFF), word)
+        bios.return_to(bios.stub_offset(0x21), ROM_SEGMENT)
         bios.interrupt_next(BREAK_VECTOR)
         return None
 

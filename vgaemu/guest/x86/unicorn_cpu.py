@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 from vgaemu.guest.x86.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.guest.x86.clock import INTERRUPT_NS, PLANES_NS, PORT_NS, Clock
 from vgaemu.guest.x86.cpu import (
+    CODE_32,
     GENERAL,
     INTERRUPT,
     PROTECTED,
@@ -95,8 +96,6 @@ DIVISIONS = (b"\xf6", b"\xf7", b"\xd4")
 _BOUND, _WAIT, _ESCAPES, _POPF = 0x62, 0x9B, range(0xD8, 0xE0), b"\x9d"
 #: CR0 bits 2 and 3: coprocessor instructions are emulated, or come after a task switch.
 NO_X87 = 0x0C
-#: Attributes of a segment, bit 14: 32-bit code.
-CODE_32 = 1 << 14
 
 
 def import_unicorn() -> Any:
