@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -401,6 +402,15 @@ def test_a_port_trace_says_where(tmp_path: Path, cpu: str) -> None:
     assert read.split("@")[1] == "07c0:0007"
 
 
+@pytest.fixture
+def ctrl_c_interrupts() -> Iterator[None]:
+    """Also under a job whose SIGINT is ignored, where Python would leave it so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_comes_between_two_slices_and_twice_is_once(tmp_path: Path, times: int) -> None:
     # in al, 78h; mov [7F00h], al
@@ -420,6 +430,7 @@ def test_ctrl_c_comes_between_two_slices_and_twice_is_once(tmp_path: Path, times
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_a_later_ctrl_c_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vgaemu.guest.x86.pc.CTRL_C_WAITS_S", 0.0)
     with pytest.raises(KeyboardInterrupt), ctrl_c_waits():  # noqa: PT012
