@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vgaemu.display import panel as p
-from vgaemu.display.report import FrameReport, ScreenInfo
+from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.memslot.bitmap import DirtyLog
 
 KEYS = (("Ctrl+F3", "panel", "panel"), ("F5", "screenshot", "shot"), ("F9", "quit", "quit"))
@@ -22,7 +22,7 @@ def report(frame=0, pages=(), spans=None, harvest_ns=12_300, **more):
     for page in pages:
         flags[page] = 1
     spans = [(int(n), int(n) + 1) for n in pages] if spans is None else spans
-    values = {"render_ns": 20_000, "present_ns": 30_000, "pixels": 0, "faults": 0, "redraw": ""}
+    values = {"render_ns": 20_000, "present_ns": 30_000, "rects": (), "faults": 0, "redraw": ""}
     log = DirtyLog(len(flags), flags=bytes(flags))
     return FrameReport(
         frame=frame, harvest_ns=harvest_ns, log=log, spans=spans, **(values | more)
@@ -66,7 +66,8 @@ def test_boxes_lie_inside_and_apart(width, height):
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_all_of_it_fits(width, height):
     meter, panel = make(width, height)
-    worst = report(123_456, range(4096), [(0, 4096)], harvest_ns=10**9, pixels=10**6, faults=99_999)
+    drawn = [Rect(0, 0, 1000, 1000)]
+    worst = report(123_456, range(4096), [(0, 4096)], 10**9, rects=drawn, faults=99_999)
     for _ in range(p.HISTORY):
         meter.note(worst, 99_999)
     pixels = panel.draw(SECOND, p.Status(TEXT, paused=True, outlines=True, panel_ns=10**9))
@@ -85,9 +86,9 @@ def test_it_says_what_was_measured():
     meter, panel = make()
     for frame in range(100):
         meter.note(report(frame, harvest_ns=(frame + 1) * 1000), 0)
-    meter.note(
-        report(100, [0, 3], [(0, 4)], 45_600, pixels=720 * 40, faults=7, render_ns=71_000), 5
-    )
+    drawn = [Rect(0, 0, 720, 40)]
+    last = report(100, [0, 3], [(0, 4)], 45_600, rects=drawn, faults=7, render_ns=71_000)
+    meter.note(last, 5)
     pixels = panel.draw(SECOND, p.Status(TEXT, panel_ns=345_000))
     assert says(pixels, "45.6", p.DIRTY)  # last
     assert says(pixels, "50.0")  # p50

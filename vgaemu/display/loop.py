@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from time import perf_counter_ns
 
-from vgaemu.display.report import Display, FrameReport, Rect, ScreenInfo
+from vgaemu.display.report import Display, FrameReport, ScreenInfo
 from vgaemu.display.screen import Screen
 from vgaemu.display.stats import Stats
-from vgaemu.memslot.bitmap import DirtyLog, Span, SpanPages
+from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.vga.device import Vga
 from vgaemu.vga.scanout import Redraw
 
@@ -70,16 +70,18 @@ class DisplayLoop:
                 self._present_ns,
                 log,
                 spans,
-                sum([rect.area for rect in rects]) if rects else 0,
+                rects,
                 faults - self._faults,
                 "" if redraw is None else redraw.value,
-                self._clean_rects(log, spans) if spans else (),
+                self.screen.clean_rects(log, spans)
+                if spans and getattr(self._display, "shows_clean_rects", False)
+                else (),
             )
             self._faults = faults
             present = perf_counter_ns()
             self._display.update(self.screen.frame, rects, report)
             self._present_ns = perf_counter_ns() - present
-            self.stats.record(report, len(rects), self._present_ns)
+            self.stats.record(report, self._present_ns)
             self.frames += 1
             return report
         except BaseException:
@@ -87,11 +89,6 @@ class DisplayLoop:
             self.screen.forget()
             self._shape = None
             raise
-
-    def _clean_rects(self, log: DirtyLog, spans: list[Span]) -> list[Rect]:
-        if getattr(self._display, "shows_clean_rects", False):
-            return self.screen.clean_rects(log, spans)
-        return []
 
     def close(self) -> None:
         """Close the display and stop listening to the log."""

@@ -58,7 +58,8 @@ class FrameReport:
     #: What was harvested, and the spans taken from it (half-open page ranges, ffs..fls).
     log: DirtyLog
     spans: Sequence[Span]
-    pixels: int
+    #: What was drawn.
+    rects: Sequence[Rect]
     #: Write faults guests took since the frame before.
     faults: int
     #: Why more than dirty pages was drawn: ``resize``, ``everything``, ``cells``, or empty.
@@ -71,6 +72,11 @@ class FrameReport:
     def dirty_pages(self) -> NDArray[np.intp]:
         """Numbers of the pages that the log named, ascending: worked out when asked."""
         return self.log.pages()
+
+    @property
+    def pixels(self) -> int:
+        """Pixels drawn."""
+        return sum([rect.area for rect in self.rects])
 
     @property
     def span_pages(self) -> int:

@@ -101,29 +101,30 @@ class Screen:
             Rectangles drawn, merged and capped, and what was redrawn without a dirty page.
         """
         redraw = self._follow_registers(frame)
-        if redraw is None and not spans and not self._stale and self._renderer is not None:
-            return [], None
-        if self._renderer is None:
+        renderer = self._renderer
+        if redraw is None and not self._stale and renderer is not None:
+            if not spans:
+                return [], None
+            renderer.see(spans)
+            return merge_rects(renderer.draw_changes(self.frame, spans)), None
+        if renderer is None:
             redraw = Redraw.RESIZE
         if redraw is Redraw.RESIZE:
             scanout = self._scanout
-            self._renderer = make_renderer(self.vga.slot.array, scanout)
+            self._renderer = renderer = make_renderer(self.vga.slot.array, scanout)
             self.frame = np.zeros((scanout.height, scanout.width), np.uint32)
-        assert self._renderer is not None
+        assert renderer is not None
         if redraw is Redraw.EVERYTHING or (self._stale and redraw is Redraw.CELLS):
-            self._renderer.renew(self._scanout)
-        if spans:
-            self._renderer.see(list(spans))
+            renderer.renew(self._scanout)
+        renderer.see(spans)
         if self._stale or redraw in (Redraw.RESIZE, Redraw.EVERYTHING):
             self._stale = False
-            self._renderer.draw_all(self.frame)
+            renderer.draw_all(self.frame)
             height, width = self.frame.shape
             return [Rect(0, 0, width, height)], redraw
-        if redraw is Redraw.CELLS and isinstance(self._renderer, TextRenderer):
-            self._renderer.renew_cells(self._scanout)
-        elif not spans:
-            return [], redraw
-        return merge_rects(self._renderer.draw_changes(self.frame, list(spans))), redraw
+        if isinstance(renderer, TextRenderer):
+            renderer.renew_cells(self._scanout)
+        return merge_rects(renderer.draw_changes(self.frame, spans)), redraw
 
     def _follow_registers(self, frame: int) -> Redraw | None:
         """Take the scanout of now, and say what its difference to the last one asks for."""

@@ -63,11 +63,11 @@ class Stats:
         self._totals = Totals()
         self._rows: list[dict[str, Any]] | None = None
         #: Frames recorded and not yet added up: adding up is left until somebody looks.
-        self._fresh: list[tuple[FrameReport, int, int]] = []
+        self._fresh: list[tuple[FrameReport, int]] = []
 
-    def record(self, report: FrameReport, rects: int, present_ns: int) -> None:
+    def record(self, report: FrameReport, present_ns: int) -> None:
         """Take one frame in."""
-        self._fresh.append((report, rects, present_ns))
+        self._fresh.append((report, present_ns))
         if len(self._fresh) >= BATCH:
             self._add_up()
 
@@ -103,7 +103,7 @@ class Stats:
     def _add_up(self) -> Stats:
         fresh, self._fresh = self._fresh, []
         totals = self._totals
-        for report, rects, present_ns in fresh:
+        for report, present_ns in fresh:
             self._harvest_ns.append(report.harvest_ns)
             self._render_ns.append(report.render_ns)
             self._present_ns.append(present_ns)
@@ -111,11 +111,11 @@ class Stats:
             totals.pages += report.log.count
             totals.span_pages += report.span_pages
             totals.spans += len(report.spans)
-            totals.rects += rects
+            totals.rects += len(report.rects)
             totals.pixels += report.pixels
             totals.faults += report.faults
             if self._rows is not None:
-                self._rows.append(_row(report, rects, present_ns))
+                self._rows.append(_row(report, present_ns))
         return self
 
     def summary(self) -> dict[str, Any]:
@@ -150,7 +150,7 @@ class Stats:
         return "\n".join(lines)
 
 
-def _row(report: FrameReport, rects: int, present_ns: int) -> dict[str, Any]:
+def _row(report: FrameReport, present_ns: int) -> dict[str, Any]:
     return {
         "frame": report.frame,
         "harvest_ns": report.harvest_ns,
@@ -159,7 +159,7 @@ def _row(report: FrameReport, rects: int, present_ns: int) -> dict[str, Any]:
         "pages": report.log.count,
         "span_pages": report.span_pages,
         "spans": len(report.spans),
-        "rects": rects,
+        "rects": len(report.rects),
         "pixels": report.pixels,
         "faults": report.faults,
         "redraw": report.redraw,

@@ -7,6 +7,7 @@ start address, pitch, panning or split between a store and the harvest can make 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +96,7 @@ class RowMap:
         """VRAM dword of every fetch of every row, for kinds that fetch: (height, nbytes / 4)."""
         return fetch_dwords(self._scanout, slice(None), self._extra)
 
-    def touched(self, spans: list[Span]) -> list[tuple[int, int]]:
+    def touched(self, spans: Sequence[Span]) -> list[tuple[int, int]]:
         """Rows that show bytes of the pages in `spans`, as half-open ranges.
 
         Split screens, CGA banks, wrap, panning and pixels across page edges all end up here.
@@ -107,7 +108,7 @@ class RowMap:
                 bottom = bisect_left(self._first_page, end)
                 if top < bottom:
                     ranges.append((top, bottom))
-            return merge(ranges)
+            return merge(ranges) if len(ranges) > 1 else ranges
         mask = np.zeros(self._scanout.height, np.bool_)
         if self.start is not None:
             first = self.start >> PAGE_SHIFT

@@ -7,6 +7,7 @@ drew last; it never touches the dirty log. `Renderer.draw_all` reads VRAM and th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,7 +62,7 @@ class Renderer(ABC):
     def renew(self, scanout: Scanout) -> None:
         """Take another scanout of the same kind and size."""
 
-    def see(self, spans: list[Span]) -> None:  # noqa: B027  rows are looked at when drawn
+    def see(self, spans: Sequence[Span]) -> None:  # noqa: B027  rows are looked at when drawn
         """Take note that the pages in `spans` may have changed, before anything is drawn."""
 
     @abstractmethod
@@ -69,7 +70,7 @@ class Renderer(ABC):
         """Draw the whole picture into `frame`, (height, width) uint32 0x00RRGGBB."""
 
     @abstractmethod
-    def draw_changes(self, frame: Frame, spans: list[Span]) -> list[Rect]:
+    def draw_changes(self, frame: Frame, spans: Sequence[Span]) -> list[Rect]:
         """Draw what the pages in `spans` may have changed, and say where."""
 
 
@@ -136,29 +137,30 @@ class RowRenderer(Renderer):
         """Every row."""
         self.draw_rows(0, self.scanout.height, frame)
 
-    def draw_changes(self, frame: Frame, spans: list[Span]) -> list[Rect]:
+    def draw_changes(self, frame: Frame, spans: Sequence[Span]) -> list[Rect]:
         """The rows that show a byte of the pages in `spans`, and a few between them."""
         if not spans or self.scanout.blank:
             return []
         ranges = self._map.touched(spans)
         if len(ranges) > 1:
             ranges = [(a, b - NEAR_ROWS) for a, b in merge([(a, b + NEAR_ROWS) for a, b in ranges])]
-        width = self.scanout.width
+        width, rects = self.scanout.width, []
         for top, bottom in ranges:
             self.draw_rows(top, bottom, frame)
-        return [Rect(0, top, width, bottom - top) for top, bottom in ranges]
+            rects.append(Rect(0, top, width, bottom - top))
+        return rects
 
     def draw_rows(self, top: int, bottom: int, frame: Frame) -> None:
         """Draw the rows from `top` to `bottom` (exclusive) into `frame`, the whole picture."""
-        if self.scanout.blank:
+        scanout, split = self.scanout, self._split_row
+        if scanout.blank:
             frame[top:bottom] = 0
             return
-        split = self._split_row
         if top < split < bottom:
             self.draw_rows(top, split, frame)
             top = split
         below = top >= split
-        pan = self.scanout.pan[below]
+        pan = scanout.pan[below]
         while top < bottom:
             end = min(top + self._block, bottom)
             if self._elements is not None:
@@ -176,7 +178,7 @@ class RowRenderer(Renderer):
             self._numbers = self._map.dword_numbers()
         return self.vram.view(np.uint32).take(self._numbers[first:last]).view(np.uint8)
 
-    def rows_of(self, spans: list[Span]) -> list[tuple[int, int]]:
+    def rows_of(self, spans: Sequence[Span]) -> list[tuple[int, int]]:
         """Rows that show a byte of the pages in `spans`, as half-open ranges."""
         return self._map.touched(spans)
 

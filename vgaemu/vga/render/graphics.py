@@ -199,4 +199,4 @@ class TrueColourRenderer(RowRenderer):
             np.copyto(out, elements)
             np.bitwise_and(out, RGB, out=out)
         else:
-            np.bitwise_and(elements, RGB, out=out)
+            np.bitwise_and(elements, RGB, out)

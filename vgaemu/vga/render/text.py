@@ -14,6 +14,7 @@ row (32 or 36 bytes).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -429,7 +430,7 @@ class TextRenderer(Renderer):
 
     # --- drawing ------------------------------------------------------------------------------
 
-    def see(self, spans: list[Span]) -> None:
+    def see(self, spans: Sequence[Span]) -> None:
         """Look at the pages of `spans`, and note which cells and glyphs changed."""
         for low, high in spans:
             if low < LEGACY_PAGES:
@@ -488,7 +489,7 @@ class TextRenderer(Renderer):
             self._keys.fill(STALE)
             self._draw_bands(frame, 0, len(self._bands))
 
-    def draw_changes(self, frame: Frame, spans: list[Span]) -> list[Rect]:
+    def draw_changes(self, frame: Frame, spans: Sequence[Span]) -> list[Rect]:
         """The cells whose look changed; `see` was told where to look."""
         cells, dwords, pages = self._changed_cells, self._changed_dwords, self._changed_spans
         everything = self._everything_changed
