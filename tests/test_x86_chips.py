@@ -43,6 +43,18 @@ def test_pic_priorities_masks_and_ends(bus: Bus) -> None:
     assert bus.port_in(0x20, 1) == 0x04
 
 
+class Frozen(StepClock):
+    """Looks cost no time."""
+
+    def polled(self) -> None:
+        """Nothing."""
+
+
+def ticks(count: int) -> int:
+    """Nanoseconds after which the timer has counted that far."""
+    return -(-count * 10**9 // PIT_HZ)
+
+
 def test_pit_counts_latches_and_interrupts(bus: Bus) -> None:
     clock = StepClock()
     pic = Pic(bus)
@@ -67,7 +79,7 @@ def test_pit_counts_latches_and_interrupts(bus: Bus) -> None:
 
 
 def test_pit_reads_back_status_and_count(bus: Bus) -> None:
-    clock = StepClock()
+    clock = Frozen()
     Pit(bus, Pic(bus), clock)
     bus.port_out(0x43, 1, 0x34)  # channel 0, both bytes, mode 2
     bus.port_out(0x43, 1, 0xE2)  # status of channel 0
@@ -77,11 +89,97 @@ def test_pit_reads_back_status_and_count(bus: Bus) -> None:
     bus.port_out(0x43, 1, 0xC2)  # status and count: status first
     assert bus.port_in(0x40, 1) == 0x80 | 0x34
     assert bus.port_in(0x40, 1) | bus.port_in(0x40, 1) << 8 >= 990
-    clock.ns = 900 * 10**9 // PIT_HZ
+    clock.ns = ticks(999)
     bus.port_out(0x43, 1, 0xE2)
     bus.port_out(0x43, 1, 0xE2)  # latched already
-    assert bus.port_in(0x40, 1) == 0x34
+    assert bus.port_in(0x40, 1) == 0x34  # low for the last tick
+    clock.ns = ticks(1900)
     assert bus.port_in(0x40, 1) | bus.port_in(0x40, 1) << 8 <= 100
+
+
+def irqs(pic: Pic, bus: Bus) -> int:
+    """Whether IRQ 0 was raised since the last look."""
+    if not pic.has_interrupt():
+        return 0
+    assert pic.acknowledge() == 8
+    bus.port_out(0x20, 1, 0x20)
+    return 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "raised"),
+    [(0, [0, 1, 0, 0]), (1, [0, 0, 0, 0]), (2, [0, 1, 1, 1]), (3, [0, 1, 1, 1]),
+     (4, [0, 1, 0, 0]), (5, [0, 0, 0, 0]), (6, [0, 1, 1, 1])],
+)  # fmt: skip
+def test_channel_0_interrupts_as_its_mode_says(bus: Bus, mode: int, raised: list[int]) -> None:
+    clock, pic = StepClock(), Pic(bus)
+    pit = Pit(bus, pic, clock)
+    bus.port_out(0x43, 1, 0x30 | mode << 1)
+    bus.port_out(0x40, 1, 0xE8)
+    bus.port_out(0x40, 1, 0x03)  # 1000
+    got = []
+    for at in (900, 1100, 2100, 3100):
+        clock.ns = ticks(at)
+        pit.advance(clock.ns)
+        got.append(irqs(pic, bus))
+    assert got == raised
+
+
+def test_a_control_word_stops_the_interrupts_until_a_count_comes(bus: Bus) -> None:
+    clock, pic = StepClock(), Pic(bus)
+    pit = Pit(bus, pic, clock)
+    clock.ns = ticks(65_000)
+    bus.port_out(0x43, 1, 0x30)  # mode 0
+    clock.ns = ticks(200_000)
+    pit.advance(clock.ns)
+    assert not pic.has_interrupt()
+    bus.port_out(0x40, 1, 0x64)
+    bus.port_out(0x40, 1, 0x00)
+    clock.ns += ticks(50)
+    bus.port_out(0x40, 1, 0x64)  # half of the next count: mode 0 stops
+    clock.ns += ticks(1000)
+    pit.advance(clock.ns)
+    assert not pic.has_interrupt()
+    bus.port_out(0x40, 1, 0x00)
+    clock.ns += ticks(101)
+    bus.port_out(0x43, 1, 0x34)  # it was due before this
+    assert irqs(pic, bus) == 1
+    pit.advance(clock.ns + ticks(70_000))
+    assert not pic.has_interrupt()
+
+
+def speaker_output(bus: Bus) -> int:
+    return bus.port_in(0x61, 1) >> 5 & 1
+
+
+#: Mode of channel 2 -> its output after so many ticks with a count of 100: gate low for 50 after
+#: the count was written, high for 60, low for 70, high again.
+OUTPUTS = {
+    0: {0: 0, 49: 0, 109: 0, 115: 0, 179: 0, 181: 0, 219: 0, 221: 1, 500: 1},
+    1: {0: 1, 49: 1, 51: 0, 109: 0, 115: 0, 149: 0, 151: 1, 179: 1, 181: 0, 279: 0, 281: 1},
+    2: {0: 1, 49: 1, 100: 1, 115: 1, 181: 1, 278: 1, 279.5: 0, 280.5: 1, 379.5: 0},
+    3: {0: 1, 49: 1, 99: 1, 101: 0, 109: 0, 111: 1, 179: 1, 229: 1, 231: 0, 279: 0, 281: 1},
+    4: {0: 1, 109: 1, 115: 1, 181: 1, 219: 1, 220.5: 0, 221.5: 1, 500: 1},
+    5: {0: 1, 49: 1, 149: 1, 150.5: 0, 151.5: 1, 279: 1, 280.5: 0, 281.5: 1, 500: 1},
+}
+
+
+@pytest.mark.parametrize("mode", OUTPUTS)
+def test_channel_2_follows_its_gate(bus: Bus, mode: int) -> None:
+    clock = Frozen()
+    Pit(bus, Pic(bus), clock)
+    bus.port_out(0x43, 1, 0x90 | mode << 1)  # channel 2, low byte
+    assert speaker_output(bus) == (mode != 0)
+    bus.port_out(0x42, 1, 100)
+    gates = {50: 1, 110: 0, 180: 1}
+    got = {}
+    for at in sorted({*gates, *OUTPUTS[mode]}):
+        clock.ns = int(at * 10**9 / PIT_HZ) + 1
+        if at in gates:
+            bus.port_out(0x61, 1, gates[at])
+        if at in OUTPUTS[mode]:
+            got[at] = speaker_output(bus)
+    assert got == OUTPUTS[mode]
 
 
 def test_speaker_gate_and_refresh(bus: Bus) -> None:

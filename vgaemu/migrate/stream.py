@@ -46,8 +46,9 @@ from vgaemu.migrate.memory import Memory
 #: As PNG's: bytes that no text has, and that a changed line end would show.
 MAGIC = b"vgaemu\x1a\n"
 #: Goes up when a message changes its meaning; both sides must be of one version. Version 1 had no
-#: machine-code guests, up to version 2 the device and up to 3 DOS had other arrays.
-VERSION = 4
+#: machine-code guests; up to version 2 the device, up to 3 DOS, and up to 4 the timer had other
+#: arrays.
+VERSION = 5
 PREAMBLE = struct.Struct("<8sH6x")  # magic, version
 HEADER = struct.Struct("<BB2sIQ")  # kind, region, zeros, count, length of the body
 RUN = np.dtype("<u4")  # a run of pages is two of them: its first page, how many

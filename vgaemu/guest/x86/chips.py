@@ -1,11 +1,11 @@
 """The PC's small chips: interrupt controllers, timer, keyboard controller, CMOS, speaker gate.
 
 Emulated: two 8259A (initialisation words, masks, priorities, specific and automatic end of
-interrupt, IRR/ISR reads), an 8254 timer (modes 0, 2 and 3 of channel 0 interrupt; all channels
-count and latch; channel 2 gates the speaker, which is silent), an 8042 keyboard controller with a
-set 1 keyboard and typematic repeat (ports 60h, 64h, 61h), an MC146818 clock with CMOS RAM, port
-92h. Not emulated: a mouse, RTC interrupts, setting the clock through its ports (the BIOS sets it),
-BCD counting, the CPU reset line (a guest that pulls it ends the run).
+interrupt, IRR/ISR reads), an 8254 timer (modes 0, 2, 3 and 4 of channel 0 interrupt; channel 2 has
+its gate, and a speaker that is silent), an 8042 keyboard controller with a set 1 keyboard and
+typematic repeat (ports 60h, 64h, 61h), an MC146818 clock with CMOS RAM, port 92h. Not emulated: a
+mouse, RTC interrupts, setting the clock through its ports (the BIOS sets it), BCD counting, counts
+that wait for the end of a period, the CPU reset line (a guest that pulls it ends the run).
 
 Source: Intel 8259A, 8254 and 8042 data sheets, IBM AT Technical Reference.
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 import calendar
 import time
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import ClassVar, TypeAlias
@@ -151,31 +152,42 @@ class PitChannel:
 
     SAVED: ClassVar[Saved] = {
         "reload": (1, 0x10000), "mode": (0, 5), "start_ns": (0, NEVER_NS), "access": (1, 3),
-        "latched": (-1, 0xFFFF), "read_high": (0, 1), "low": (-1, 0xFF), "running": (0, 1),
-        "status": (-1, 0xFF),
+        "latched": (-1, 0xFFFF), "read_high": (0, 1), "low": (-1, 0xFF), "loaded": (0, 1),
+        "status": (-1, 0xFF), "gate": (0, 1), "counting": (0, 1), "counted": (0, NEVER_NS),
     }  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, *, gate: bool = True) -> None:
         self.reload = 0x10000
         self.mode = 3
-        self.start_ns = 0
         self.access = 3
         self.latched: int | None = None
         self.read_high = False
         self.low: int | None = None
         #: What a read-back latched; the next read tells it.
         self.status: int | None = None
-        #: Counts whether the counter was loaded since `mode` was set.
-        self.running = True
+        #: A count was written since `mode` was set.
+        self.loaded = True
+        #: The gate line.
+        self.gate = gate
+        #: It counts since `start_ns`, and had counted so many ticks before.
+        self.counting = gate
+        self.start_ns = 0
+        self.counted = 0
 
     @property
     def period_ns(self) -> int:
         """From one terminal count to the next."""
         return self.reload * 1_000_000_000 // PIT_HZ
 
+    def ticks(self, now_ns: int) -> int:
+        """What was counted since the count was loaded."""
+        if not self.counting:
+            return self.counted
+        return self.counted + (now_ns - self.start_ns) * PIT_HZ // 1_000_000_000
+
     def value(self, now_ns: int) -> int:
         """The count now."""
-        ticks = (now_ns - self.start_ns) * PIT_HZ // 1_000_000_000
+        ticks = self.ticks(now_ns)
         if self.mode == 3:
             ticks *= 2
         if self.mode in (2, 3):
@@ -184,18 +196,27 @@ class PitChannel:
 
     def output(self, now_ns: int) -> bool:
         """The output line."""
-        ticks = (now_ns - self.start_ns) * PIT_HZ // 1_000_000_000
-        if self.mode in (2, 3):
-            return ticks % self.reload < (self.reload + 1) // 2
-        return ticks >= self.reload
+        ticks, reload = self.ticks(now_ns), self.reload
+        if self.mode == 0:
+            return self.loaded and ticks >= reload
+        if not self.counting and self.mode != 4:
+            return True
+        if self.mode == 1:
+            return ticks >= reload
+        if self.mode == 2:
+            return ticks % reload != reload - 1
+        if self.mode == 3:
+            return ticks % reload < (reload + 1) // 2
+        return ticks != reload or not self.loaded  # a strobe, in modes 4 and 5
 
-    def control(self, value: int, now_ns: int) -> None:
-        """A control word for this counter."""
+    def control(self, value: int, now_ns: int) -> bool:
+        """A control word for this counter; True if it sets the mode."""
         access = value >> 4 & 3
         if access == 0:
             if self.latched is None:
                 self.latched = self.value(now_ns)
-            return
+            return False
+        self._stop(now_ns)
         self.access = access
         self.mode = value >> 1 & 7
         if self.mode > 5:
@@ -203,27 +224,49 @@ class PitChannel:
         self.low = None
         self.read_high = False
         self.latched = self.status = None
-        self.running = False
+        return True
 
     def latch_status(self, now_ns: int) -> None:
         """Output line, whether the count is still to come, access and mode."""
         if self.status is None:
-            lines = self.output(now_ns) << 7 | (not self.running) << 6
+            lines = self.output(now_ns) << 7 | (not self.loaded) << 6
             self.status = lines | self.access << 4 | self.mode << 1
 
     def write(self, value: int, now_ns: int) -> bool:
-        """A byte of the count; True when it is complete and the counter starts anew."""
+        """A byte of the count; True if that starts or stops the counter.
+
+        With the last byte it counts anew, or waits for its gate; mode 0 stops at the first.
+        """
         if self.access == 3:
             if self.low is None:
                 self.low = value
-                return False
+                if self.mode == 0:
+                    self._stop(now_ns)
+                return self.mode == 0
             count, self.low = self.low | value << 8, None
         else:
             count = value if self.access == 1 else value << 8
         self.reload = count or 0x10000
-        self.start_ns = now_ns
-        self.running = True
+        self.loaded = True
+        self._start(now_ns, self.gate and self.mode not in (1, 5))
         return True
+
+    def set_gate(self, gate: bool, now_ns: int) -> None:
+        """The gate line: high lets count in modes 0 and 4, its rise starts anew in the others."""
+        if gate == self.gate:
+            return
+        self.gate = gate
+        if gate and self.loaded:
+            self._start(now_ns, True, self.counted if self.mode in (0, 4) else 0)
+        elif not gate and self.mode not in (1, 5):
+            self.counted, self.counting = self.ticks(now_ns), False
+
+    def _start(self, now_ns: int, counting: bool, counted: int = 0) -> None:
+        self.start_ns, self.counted, self.counting = now_ns, counted, counting
+
+    def _stop(self, now_ns: int) -> None:
+        """Stand still until a count comes."""
+        self.counted, self.counting, self.loaded = self.ticks(now_ns), False, False
 
     def read(self, now_ns: int) -> int:
         """A byte of the count, or of what was latched."""
@@ -251,7 +294,7 @@ class Pit:
 
     def __init__(self, bus: Bus, pic: Pic, clock: Clock) -> None:
         self._pic, self._clock = pic, clock
-        self.channels = [PitChannel() for _ in range(3)]
+        self.channels = [PitChannel(), PitChannel(), PitChannel(gate=False)]
         self.next_irq_ns = self.channels[0].period_ns
         self.gate = 0
         self.refresh = 0
@@ -280,22 +323,27 @@ class Pit:
         return self.channels[number].read(self._clock.now_ns())
 
     def _write(self, number: int, value: int) -> None:
-        now = self._clock.now_ns()
-        channel = self.channels[number]
-        if channel.write(value, now) and number == 0:
-            self.next_irq_ns = now + channel.period_ns
+        self._change(number, PitChannel.write, value)
 
     def _control(self, value: int) -> None:
-        number = value >> 6
-        now = self._clock.now_ns()
-        if number < 3:
-            self.channels[number].control(value, now)
+        if value >> 6 < 3:
+            self._change(value >> 6, PitChannel.control, value)
             return
+        now = self._clock.now_ns()
         for i, channel in enumerate(self.channels):  # read-back
             if value >> i + 1 & 1 and not value & 0x20:
                 channel.control(0, now)
             if value >> i + 1 & 1 and not value & 0x10:
                 channel.latch_status(now)
+
+    def _change(
+        self, number: int, change: Callable[[PitChannel, int, int], bool], value: int
+    ) -> None:
+        channel, now = self.channels[number], self._clock.now_ns()
+        if number == 0:
+            self.advance(now)
+        if change(channel, value, now) and number == 0:
+            self.next_irq_ns = now + channel.period_ns if channel.counting else NEVER_NS
 
     def _read_gate(self) -> int:
         self._clock.polled()
@@ -306,6 +354,7 @@ class Pit:
 
     def _write_gate(self, value: int) -> None:
         self.gate = value & 0x0F
+        self.channels[2].set_gate(bool(value & 1), self._clock.now_ns())
 
 
 class I8042:
