@@ -165,6 +165,32 @@ def test_after_close_the_engine_is_as_it_was() -> None:
         assert again.frame().dirty_pages.tolist()
 
 
+@pytest.mark.parametrize("at", [0xDFFFF000, 0xE0FFF000, 0xF001F000, 0x2_0000_0000])
+def test_what_lies_where_the_vga_would_be_is_named(at: int) -> None:
+    uc = engine()
+    uc.mem_map(at, 0x2000)
+    before = list(uc.mem_regions())
+    with pytest.raises(vgaemu.AttachError, match=f"where {at:X}h-{at + 0x1FFF:X}h is mapped"):
+        vgaemu.attach(uc)
+    assert list(uc.mem_regions()) == before
+
+
+def test_only_x86_engines_are_taken() -> None:
+    arm = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
+    with pytest.raises(vgaemu.AttachError, match="UC_ARCH_X86"):
+        vgaemu.attach(arm)
+
+
+def test_sizes_are_checked_before_the_engine_is_touched() -> None:
+    uc = engine()
+    before = list(uc.mem_regions())
+    with pytest.raises(vgaemu.MemslotError, match="vram_mib is 1 to 256, not 512"):
+        vgaemu.attach(uc, vram_mib=512)
+    with pytest.raises(vgaemu.MemslotError, match="span_pages is 64, 32, 16 or 8, not '8'"):
+        vgaemu.attach(uc, span_pages="8")  # type: ignore[arg-type]
+    assert list(uc.mem_regions()) == before
+
+
 def test_displays_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="there are null and window"):
         vgaemu.attach(engine(), display="nowhere")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vgaemu.display.report import Display, FrameReport, Rect, ScreenInfo
     from vgaemu.guest.workload import Guest, GuestStopped, WorkloadError
     from vgaemu.guest.x86.attach import attach
+    from vgaemu.guest.x86.unicorn_vga import AttachError
     from vgaemu.machine import Machine
     from vgaemu.memslot import DirtyLog, Memslot, MemslotError, Vm
     from vgaemu.vga.device import Vga
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 # Importing vgaemu costs nothing; each name brings its module when it is first used, so that
 # `vgaemu --version` need not wait for numpy.
 _HOMES = {
+    "AttachError": "vgaemu.guest.x86.unicorn_vga",
     "DirtyLog": "vgaemu.memslot",
     "Display": "vgaemu.display.report",
     "FrameReport": "vgaemu.display.report",
@@ -47,6 +49,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AttachError",
     "DirtyLog",
     "Display",
     "FontError",

@@ -20,12 +20,12 @@ from itertools import count
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Unpack, get_args
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop
+from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
 from vgaemu.display.named import make_display
 from vgaemu.display.report import (
     Close,
@@ -50,11 +50,10 @@ from vgaemu.guest.workload import (
     start,
 )
 from vgaemu.guest.x86.images import is_image
-from vgaemu.memslot import Memslot, MemslotError
-from vgaemu.memslot.bitmap import PAGE_SHIFT, SpanPages
-from vgaemu.tape import MAX_VRAM_MIB, TapeRecorder
+from vgaemu.memslot.bitmap import SpanPages
+from vgaemu.tape import TapeRecorder
 from vgaemu.vga.beam import VirtualBeam, WallBeam
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
 from vgaemu.vga.font import checked_font, load_font_file
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.state import (
@@ -95,7 +94,7 @@ class Machine:
         display: str | Display = "null",
         dirty_log: str = "flags",
         span_pages: SpanPages = DEFAULT_SPAN_PAGES,
-        vram_mib: int = 16,
+        vram_mib: int = DEFAULT_VRAM_MIB,
         mode: int = 3,
         free: bool | None = None,
         font: str | Path | NDArray[np.uint8] | None = None,
@@ -128,14 +127,9 @@ class Machine:
             DisplayError: The window cannot be opened.
             TapeError: The tape cannot be written.
         """
-        if not 1 <= vram_mib <= MAX_VRAM_MIB:
-            raise MemslotError(f"vram_mib is 1 to {MAX_VRAM_MIB}, not {vram_mib}")
-        if span_pages not in get_args(SpanPages):
-            raise MemslotError(f"span_pages is 64, 32, 16 or 8, not {span_pages}")
+        check_span_pages(span_pages)
         #: VRAM, a `Memslot`; `vram.subscribe()` watches what is written.
-        self.vram = Memslot(
-            (vram_mib << 20) >> PAGE_SHIFT, LFB_GPA >> PAGE_SHIFT, dirty_log=dirty_log
-        )
+        self.vram = make_vram(vram_mib, dirty_log=dirty_log)
         self.vga = Vga(self.vram)
         if font is not None:
             self.vga.rom_font = (

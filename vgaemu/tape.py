@@ -33,13 +33,12 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol, TypeAlias, cast
 
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import DEFAULT_VRAM_MIB, LFB_GPA, MAX_VRAM_MIB, Vga
 
 Op: TypeAlias = Sequence[Any]
 
 #: The legacy windows, as `memory` operations may touch them.
 LEGACY_START, LEGACY_END = 0xA0000, 0xC0000
-DEFAULT_VRAM_MIB, MAX_VRAM_MIB = 16, 256
 #: Ports an operation may name: the VGA's, 8 bits wide, and DISPI's, 16 bits wide.
 VGA_PORTS = range(0x3B0, 0x3E0)
 DISPI_PORTS = range(0x1CE, 0x1D2)

@@ -6,10 +6,12 @@ Nothing here calls back into the guest or the log while it draws; each step's ti
 from __future__ import annotations
 
 from time import perf_counter_ns
+from typing import get_args
 
 from vgaemu.display.report import Display, FrameReport, ScreenInfo
 from vgaemu.display.screen import Screen
 from vgaemu.display.stats import Stats
+from vgaemu.memslot import MemslotError
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.vga.device import Vga
 from vgaemu.vga.scanout import Redraw
@@ -17,6 +19,16 @@ from vgaemu.vga.scanout import Redraw
 #: Pages looked at as one word when spans are taken. 64 is the seed; all of legacy VRAM is then a
 #: single word, and two far-apart dirty pages redraw everything between (`vgaemu bench frame`).
 DEFAULT_SPAN_PAGES: SpanPages = 8
+
+
+def check_span_pages(span_pages: int) -> None:
+    """Find out whether a `DisplayLoop` can be made with it.
+
+    Raises:
+        MemslotError: It is no width of words.
+    """
+    if span_pages not in get_args(SpanPages):
+        raise MemslotError(f"span_pages is 64, 32, 16 or 8, not {span_pages!r}")
 
 
 class DisplayLoop:

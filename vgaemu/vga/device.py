@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.memslot import PAGE_SIZE, Memslot
+from vgaemu.memslot import PAGE_SIZE, Memslot, MemslotError
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.aperture import CHAIN4, ODD_EVEN, PLANAR, Addressing, Aperture
 from vgaemu.vga.beam import Beam, VirtualBeam
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 #: Where the linear frame buffer lies (QEMU's ISA VGA and Bochs without PCI put it there too).
 LFB_GPA = 0xE0000000
+DEFAULT_VRAM_MIB, MAX_VRAM_MIB = 16, 256
 #: GR06 bits 2-3 -> first byte and size of the legacy window.
 WINDOWS = ((0xA0000, 0x20000), (0xA0000, 0x10000), (0xB0000, 0x8000), (0xB8000, 0x8000))
 
@@ -40,6 +41,18 @@ WINDOWS = ((0xA0000, 0x20000), (0xA0000, 0x10000), (0xB0000, 0x8000), (0xB8000, 
 CURSOR_REGISTERS = (0x0A, 0x0B, 0x0E, 0x0F)
 
 PortHandler: TypeAlias = tuple[Callable[[], int] | None, Callable[[int], None] | None]
+
+
+def make_vram(vram_mib: int = DEFAULT_VRAM_MIB, *, dirty_log: str = "flags") -> Memslot:
+    """A slot for VRAM, where the linear frame buffer lies.
+
+    Raises:
+        MemslotError: Less than 1 MiB or more than `MAX_VRAM_MIB`, no such dirty log, or one that
+            cannot work here.
+    """
+    if not 1 <= vram_mib <= MAX_VRAM_MIB:
+        raise MemslotError(f"vram_mib is 1 to {MAX_VRAM_MIB}, not {vram_mib}")
+    return Memslot((vram_mib << 20) // PAGE_SIZE, LFB_GPA // PAGE_SIZE, dirty_log=dirty_log)
 
 
 class Vga:
@@ -54,7 +67,7 @@ class Vga:
         Raises:
             ValueError: The slot is smaller.
         """
-        self.slot = slot if slot is not None else Memslot(16 << 20 >> 12, LFB_GPA >> 12)
+        self.slot = make_vram() if slot is None else slot
         if self.slot.nbytes < LEGACY_BYTES:
             raise ValueError(f"VRAM is at least {LEGACY_BYTES} bytes, not {self.slot.nbytes}")
         self.sequencer = RegisterBank("sequencer", SEQUENCER, index_mask=0x07)

@@ -20,15 +20,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop
+from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
 from vgaemu.display.named import make_display
 from vgaemu.display.report import Display, FrameReport
 from vgaemu.display.screen import Screen
 from vgaemu.display.stats import Stats
 from vgaemu.guest.x86.bus import VGA_PORTS
-from vgaemu.memslot import Memslot
-from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog, SpanPages
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.memslot.bitmap import PAGE_SIZE, DirtyLog, SpanPages
+from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
 from vgaemu.vga.modes import set_mode
 
 if TYPE_CHECKING:
@@ -57,16 +56,16 @@ class AttachedVga:
         import unicorn
         from unicorn import x86_const
 
-        from vgaemu.guest.x86.unicorn_vga import VramPages
+        from vgaemu.guest.x86.unicorn_vga import VramPages, check_engine
 
+        check_span_pages(span_pages)
         self._uc = uc
         #: VRAM, a `Memslot`.
-        self.vram = Memslot(
-            (vram_mib << 20) >> PAGE_SHIFT, LFB_GPA >> PAGE_SHIFT, dirty_log=dirty_log
-        )
+        self.vram = make_vram(vram_mib, dirty_log=dirty_log)
         #: The device: ports and registers.
         self.vga = Vga(self.vram)
         set_mode(self.vga, mode)
+        check_engine(uc, self.vga)
         self._display = make_display(display) if isinstance(display, str) else display
         self._pages = VramPages(uc, self.vga, lambda: None)
         self._port_in = port_in or (lambda port, size: (1 << 8 * size) - 1)
@@ -171,7 +170,7 @@ def attach(
     uc: Uc,
     *,
     mode: int = 3,
-    vram_mib: int = 16,
+    vram_mib: int = DEFAULT_VRAM_MIB,
     dirty_log: str = "flags",
     span_pages: SpanPages = DEFAULT_SPAN_PAGES,
     display: str | Display = "null",
@@ -183,7 +182,7 @@ def attach(
     Args:
         uc: An x86 engine, not running. E0000000h, F0000000h and 2_00000000h are not mapped yet.
         mode: BIOS mode to start in.
-        vram_mib: Size of VRAM in MiB.
+        vram_mib: Size of VRAM in MiB, 1 to 256.
         dirty_log: Who keeps VRAM's dirty log: see `vgaemu.memslot.KEEPERS`.
         span_pages: Word width of the ffs..fls spans: 64, 32, 16 or 8 pages.
         display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`.
@@ -191,7 +190,8 @@ def attach(
         port_out: Takes what goes to them: ``port_out(port, size, value)``.
 
     Raises:
-        MemslotError: No such dirty log.
+        AttachError: No x86 engine, or one that has something else mapped there.
+        MemslotError: No such dirty log, number of span pages, or size of VRAM.
         ModeError: No such BIOS mode.
         ValueError: No display of that name.
         DisplayError: The window cannot be opened.

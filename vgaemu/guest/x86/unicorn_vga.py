@@ -27,6 +27,35 @@ PLANES_AT = 0xF000_0000
 RECORDED_LFB_AT = 0x2_0000_0000
 
 
+class AttachError(ValueError):
+    """An engine cannot have a VGA; the message says why."""
+
+
+def places(vga: Vga) -> tuple[tuple[int, int], ...]:
+    """What of an engine's physical space a device takes: begin and size."""
+    planes = VGA_END - VGA_START
+    return (LFB_GPA, vga.slot.nbytes), (PLANES_AT, planes), (RECORDED_LFB_AT, vga.slot.nbytes)
+
+
+def check_engine(uc: Uc, vga: Vga) -> None:
+    """Find out whether `VramPages` can be made.
+
+    Raises:
+        AttachError: It cannot.
+    """
+    import unicorn
+
+    if uc.query(unicorn.UC_QUERY_ARCH) != unicorn.UC_ARCH_X86:
+        raise AttachError("only an x86 engine takes a VGA: UC_ARCH_X86")
+    for start, last, _ in uc.mem_regions():
+        for at, size in places(vga):
+            if start < at + size and at <= last:
+                raise AttachError(
+                    f"the VGA lies at {at:X}h-{at + size - 1:X}h, where {start:X}h-{last:X}h is "
+                    "mapped already; map that elsewhere"
+                )
+
+
 class TlbHarvest:
     """Lets any thread harvest beside a CPU whose TLB only its own thread may flush.
 
@@ -164,15 +193,9 @@ class VramPages:
             planes_touched()
             store(start + offset, (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
 
-        for at, start, size in (
-            (PLANES_AT, VGA_START, VGA_END - VGA_START),
-            (RECORDED_LFB_AT, LFB_GPA, vga.slot.nbytes),
-        ):
+        _, *mmio = self._mapped = places(vga)
+        for (at, size), start in zip(mmio, (VGA_START, LFB_GPA), strict=True):
             uc.mmio_map(at, size, read, start, write, start)
-        self._mapped = (
-            (LFB_GPA, vga.slot.nbytes), (PLANES_AT, VGA_END - VGA_START),
-            (RECORDED_LFB_AT, vga.slot.nbytes),
-        )  # fmt: skip
         vga.on_map_changed.append(self.tlb.map_changed)
 
     def flush(self) -> None:
