@@ -1,6 +1,7 @@
 """Keyboard scancodes: host keys to set 1 codes, and set 1 codes to what the BIOS makes of them.
 
-Emulated: a US keyboard with 101 keys, shift, ctrl, alt, caps lock and num lock states.
+Emulated: a US keyboard with 101 keys, shift, ctrl, alt, caps lock and num lock states. Not
+emulated: other layouts, scancode sets 2 and 3.
 
 Source: IBM AT Technical Reference, keyboard section; the BIOS's key table.
 """

@@ -1,6 +1,7 @@
 """VBE modes: packed pixels and direct colour, one row of pixels after another.
 
-Emulated: modes of 8, 15, 16, 24 and 32 bits a pixel, with a linear frame buffer.
+Emulated: modes of 8, 15, 16, 24 and 32 bits a pixel, with a linear frame buffer. Not emulated: the
+planar (102h, 104h, 106h) and text modes (108h-10Ch).
 
 Source: VESA BIOS Extension 2.0; the mode numbers above 11Bh are those of Bochs.
 """
