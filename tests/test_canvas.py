@@ -8,6 +8,7 @@ import pytest
 import vgaemu
 from vgaemu.guest.canvas import Canvas, CanvasError
 from vgaemu.guest.palette import Palette
+from vgaemu.vga.font import FontError
 
 FAR = 10**12
 
@@ -284,3 +285,9 @@ def test_eight_bit_dac():
 def test_text_modes_have_no_canvas():
     with vgaemu.Machine() as machine, pytest.raises(CanvasError, match="text mode"):
         _ = machine._guest.canvas
+
+
+def test_there_is_no_font_of_another_height(drawing):
+    _, canvas, *_ = drawing
+    with pytest.raises(FontError, match="8, 14 and 16 dots high, not 12"):
+        canvas.text(0, 0, "hi", 1, height=12)

@@ -228,6 +228,9 @@ class Canvas:
             colour: Of the letters.
             background: Around them; what is there stays if None.
             height: 8, 14 or 16 points.
+
+        Raises:
+            FontError: Another height.
         """
         for line in text.split("\n"):
             dots = text_dots(line, height)

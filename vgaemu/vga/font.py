@@ -80,7 +80,13 @@ def parse_art(text: str, name: str = "font") -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=4)
 def bundled_font(height: int) -> NDArray[np.uint8]:
-    """The project's own code page 437: (256, height) uint8; height as in `BUNDLED_HEIGHTS`."""
+    """The project's own code page 437: (256, height) uint8; height as in `BUNDLED_HEIGHTS`.
+
+    Raises:
+        FontError: There is none of that height.
+    """
+    if height not in BUNDLED_HEIGHTS:
+        raise FontError(f"the bundled fonts are 8, 14 and 16 dots high, not {height!r}")
     path = asset(f"fonts/cp437-8x{height}.txt")
     font = parse_art(path.read_text("utf-8"), path.name)
     font.setflags(write=False)
