@@ -67,12 +67,22 @@ def test_the_dot_clock_is_chosen_by_misc_output(misc, clock):
 
 def test_a_retrace_past_the_vertical_total_goes_on_at_the_next_frame():
     vga = vga_in(0x13)
-    for value in (0x0011, 0xBF06, 0x1F07, 0xBD10, 0x0811):  # 449 lines, retrace at 445 to 455
+    for value in (0x0011, 0xBF06, 0x1F07, 0xBD10, 0x0811):  # 449 lines, retrace from 445 to line 8
         vga.outw(0x3D4, value)
     timing = timing_of(*vga.timing_key())
     assert (timing.total_lines, timing.retrace_start_line) == (449, 445)
     lines = [n for n in range(449) if timing.status((n + 0.1) * timing.line_ns) & VERTICAL_RETRACE]
-    assert lines == [0, 1, 2, 3, 4, 5, 6, 445, 446, 447, 448]
+    # The counter that CR11's four bits are compared with begins anew at line 0.
+    assert lines == [0, 1, 2, 3, 4, 5, 6, 7, 445, 446, 447, 448]
+
+
+def test_a_retrace_whose_end_no_line_has_lasts():
+    vga = vga_in(0x13)
+    for value in (0x0011, 0x0306, 0x0007, 0x0210, 0x0911):  # 5 lines, retrace from 2 to line 9
+        vga.outw(0x3D4, value)
+    timing = timing_of(*vga.timing_key())
+    bits = [timing.status((n + 0.1) * timing.line_ns) for n in range(5)]
+    assert all(status & VERTICAL_RETRACE for status in bits)
 
 
 def test_a_retrace_that_starts_past_the_vertical_total_never_comes():

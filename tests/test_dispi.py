@@ -206,8 +206,40 @@ def test_planar_pictures_narrower_than_a_byte_are_not_switched_on(width):
     assert not card.dispi.enabled
     assert Watched(card).frame().pixels
     card.dispi.values[:] = [0xB0C5, width, 40, 4, 0x41, 0, 64, 0, 0, 0, 256]  # past the ports
-    assert scanout_of(card).width == 8
-    assert Watched(card).frame().pixels == 8 * 40
+    assert scanout_of(card).width == width
+    assert Watched(card).frame().pixels == width * 40
+
+
+@pytest.mark.parametrize("x", [0, 3, 9])
+def test_planar_pictures_are_as_wide_as_asked_for(x):
+    card = Card()
+    card.set(XRES=44, YRES=2, BPP=4, ENABLE=0x41, VIRT_WIDTH=64, X_OFFSET=x)
+    card.outw(0x3C4, 0x0F02)
+    data = bytes.fromhex("8F0102F0AA55C3E7")
+    card.store(0xA0000, data)
+    watched = Watched(card)
+    watched.frame()
+    assert watched.display.frame.shape == (2, 44)
+    dots = [data[n // 8] >> (7 - n % 8) & 1 for n in range(x, x + 44)]
+    assert (watched.display.frame[0] != watched.display.frame[1, 0]).tolist() == [
+        bool(dot) for dot in dots
+    ]
+
+
+def test_planar_pictures_blink_as_the_vgas_own():
+    card = Card()
+    set_mode(card, 0x12)
+    card.inb(0x3DA)
+    for value in (0x10, 0x09, 0x20):  # AR10 bit 3
+        card.outb(0x3C0, value)
+    card.store(0xA0000, b"\xff" * 80)
+    vga = [scanout_of(card, blink_phase=phase).palette for phase in (True, False)]
+    card.set(XRES=640, YRES=480, BPP=4, ENABLE=0xC1)
+    assert [scanout_of(card, blink_phase=phase).palette for phase in (True, False)] == vga
+    assert vga[0] != vga[1]
+    watched = Watched(card)
+    drawn = [watched.frame().redraw for _ in range(17)]
+    assert drawn[1:] == [""] * 15 + ["everything"]
 
 
 @pytest.mark.parametrize("bpp", [4, 8, 15, 16, 24, 32])

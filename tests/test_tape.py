@@ -456,6 +456,14 @@ def test_start_brings_a_used_machine_to_where_tapes_start() -> None:
         for field in ("mask", "write_index", "read_index", "step", "cache"):
             assert getattr(vga.dac, field) == getattr(fresh.dac, field)
         assert (vga.attribute_address, vga.attribute_takes_data) == (0, False)
+        assert vga.dispi.index == 0
+
+
+def test_a_recording_that_looks_at_dispi_first_plays_back_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "dispi.tape"
+    recorded(path, lambda vga: vga.inw(0x1CF))  # the id, by the index of power on
+    replay(path, readbacks=tmp_path / "read.json")
+    assert json.loads((tmp_path / "read.json").read_text())["readbacks"] == [0xB0C5]
 
 
 def test_some_operations_a_frame(tmp_path: Path) -> None:

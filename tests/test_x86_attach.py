@@ -198,3 +198,18 @@ def test_displays_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     with vgaemu.attach(engine(), display="window") as vga:
         vga.frame()
+
+
+def test_32_bit_port_accesses_reach_the_vga_as_on_the_bus() -> None:
+    uc = engine()
+    # edx = 3C4h; eax = FF000502h; out dx, eax; edx = 1CEh; eax = 02340001h; out dx, eax
+    # edx = 3C4h; in eax, dx
+    code = "66 BA C4 03 00 00 66 B8 02 05 00 FF 66 EF 66 BA CE 01 00 00 66 B8 01 00 34 02 66 EF"
+    code += "66 BA C4 03 00 00 66 ED"
+    uc.mem_write(0x1000, bytes.fromhex(code))
+    with vgaemu.attach(uc) as vga:
+        uc.emu_start(0x1000, 0xFFFF, count=8)
+        assert vga.vga.sequencer["map_mask"] == 5
+        assert (vga.vga.dac.mask, vga.vga.dac.read_index) == (0x00, 0xFF)
+        assert (vga.vga.dispi.index, vga.vga.dispi.values[1]) == (1, 0x234)
+        assert uc.reg_read(x86.UC_X86_REG_EAX) == 0x03000502

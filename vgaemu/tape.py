@@ -397,6 +397,7 @@ START: tuple[Op, ...] = (
     ("out", 0x3C0, 0),  # palette address source off: no picture
     ("inx", 0x3DA),
     *(("out", port, 0) for port in (0x3C4, 0x3CE, 0x3D4, 0x3C8)),
+    ("outw", 0x1CE, 0),
     ("outs", 0x3C9, bytes(768).hex()),
     ("out", 0x3C7, 0),
     ("out", 0x3C8, 0),

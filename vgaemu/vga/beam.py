@@ -84,8 +84,8 @@ def timing_of(crtc: bytes, clocking_mode: int, misc: int) -> Timing:
     displayed_chars = min(crtc[1] + 1, total_chars)
     total_lines = (crtc[6] | (overflow & 1) << 8 | (overflow & 0x20) << 4) + 2
     start = crtc[0x10] | (overflow & 4) << 6 | (overflow & 0x80) << 2
-    # Only the low four bits of the end are compared. A start past the total is never reached.
-    length = ((crtc[0x11] - start) & 0x0F or 16) if start < total_lines else 0
+    # A start past the total is never reached.
+    length = _retrace_lines(start, crtc[0x11] & 0x0F, total_lines) if start < total_lines else 0
     dots = 8 if clocking_mode & 1 else 9
     clock = DOT_CLOCK_HZ[misc >> 2 & 3] / (2 if clocking_mode & 8 else 1)
     return Timing(
@@ -96,6 +96,19 @@ def timing_of(crtc: bytes, clocking_mode: int, misc: int) -> Timing:
         retrace_end_line=start + length,
         displayed_fraction=displayed_chars / total_chars,
     )
+
+
+def _retrace_lines(start: int, end: int, total: int) -> int:
+    """Lines of a retrace: only the low four bits of its end are compared, with the line counter.
+
+    The counter begins anew with a frame. Where a frame has no line with those bits, the retrace
+    lasts.
+
+    >>> [_retrace_lines(412, 14, 449), _retrace_lines(445, 8, 449), _retrace_lines(1, 9, 5)]
+    [2, 12, 5]
+    """
+    lines = (n for n in range(1, total) if (start + n) % total & 0x0F == end)
+    return next(lines, total)
 
 
 class Beam(ABC):

@@ -193,7 +193,7 @@ def scanout_of(vga: Vga, *, cursor_phase: bool = True, blink_phase: bool = True)
     # A guest on another thread may set a mode meanwhile; these registers belong together.
     values = vga.dispi.values.copy()
     if values[dispi_regs.ENABLE] & dispi_regs.ENABLED:
-        return _dispi_scanout(vga, values)
+        return _dispi_scanout(vga, values, blink_phase)
     crtc, sequencer, attribute = vga.crtc, vga.sequencer, vga.attribute
     kind = _kind(vga)
     text = kind is Kind.TEXT
@@ -257,24 +257,24 @@ def with_cursor(old: Scanout, vga: Vga, *, cursor_phase: bool, blink_phase: bool
     return new
 
 
-def _dispi_scanout(vga: Vga, values: list[int]) -> Scanout:
+def _dispi_scanout(vga: Vga, values: list[int], blink_phase: bool) -> Scanout:
     """DISPI modes: rows of bytes, or for 4 bpp rows of addresses, one after another in VRAM."""
     bpp, width, height = (values[n] for n in (dispi_regs.BPP, dispi_regs.XRES, dispi_regs.YRES))
     x, y = values[dispi_regs.X_OFFSET], values[dispi_regs.Y_OFFSET]
     pitch = dispi_regs.pitch_of(values)
     kind = Kind.PLANAR if bpp == 4 else Kind(f"linear {bpp}")
-    columns = max(width // 8, 1) if kind is Kind.PLANAR else 0
+    columns = -(-width // 8) if kind is Kind.PLANAR else 0
     if kind is Kind.PLANAR:
         pitch *= 4
         start = y * pitch + x // 8 * 4
-        palette = _palette(vga, kind, blink_phase=True)
+        palette = _palette(vga, kind, blink_phase)
     else:
         start = y * pitch + x * dispi_regs.BYTES_PER_PIXEL[bpp]
         palette = vga.dac.colours().tobytes() if bpp == 8 else b""
     pan = x & 7 if kind is Kind.PLANAR else 0
     return Scanout(
         kind=kind,
-        width=8 * columns or width,
+        width=width,
         height=height,
         scan_lines_a_row=1,
         dots_a_pixel=1,

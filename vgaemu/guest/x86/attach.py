@@ -151,19 +151,23 @@ class AttachedVga:
             self._regions = list(self._uc.mem_regions())
         return 0
 
-    def _on_in(self, uc: Uc, port: int, size: int, _: object) -> int:
-        if port in VGA_PORTS and size <= 2:
+    def _on_in(self, uc: Uc, port: int, size: int, data: object) -> int:
+        if port not in VGA_PORTS:
+            return self._port_in(port, size)
+        if size <= 2:
             return self.vga.inb(port) if size == 1 else self.vga.inw(port)
-        return self._port_in(port, size)
+        return sum(self._on_in(uc, port + i, 1, data) << 8 * i for i in range(size))
 
-    def _on_out(self, uc: Uc, port: int, size: int, value: int, _: object) -> None:
-        if port in VGA_PORTS and size <= 2:
-            if size == 1:
-                self.vga.outb(port, value)
-            else:
-                self.vga.outw(port, value)
-        else:
+    def _on_out(self, uc: Uc, port: int, size: int, value: int, data: object) -> None:
+        if port not in VGA_PORTS:
             self._port_out(port, size, value)
+        elif size == 1:
+            self.vga.outb(port, value)
+        elif size == 2:
+            self.vga.outw(port, value)
+        else:
+            self._on_out(uc, port, 2, value & 0xFFFF, data)
+            self._on_out(uc, port + 2, 2, value >> 16, data)
 
 
 def attach(
