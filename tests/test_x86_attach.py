@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,9 @@ def test_only_x86_engines_are_taken() -> None:
     arm = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
     with pytest.raises(vgaemu.AttachError, match="UC_ARCH_X86"):
         vgaemu.attach(arm)
+    wrong: Any = bytearray(9)
+    with pytest.raises(vgaemu.AttachError, match=r"a unicorn\.Uc, not to a bytearray"):
+        vgaemu.attach(wrong)
 
 
 def test_sizes_are_checked_before_the_engine_is_touched() -> None:
@@ -213,3 +217,45 @@ def test_32_bit_port_accesses_reach_the_vga_as_on_the_bus() -> None:
         assert (vga.vga.dac.mask, vga.vga.dac.read_index) == (0x00, 0xFF)
         assert (vga.vga.dispi.index, vga.vga.dispi.values[1]) == (1, 0x234)
         assert uc.reg_read(x86.UC_X86_REG_EAX) == 0x03000502
+
+
+def test_a_scripts_hook_for_unmapped_memory_is_called() -> None:
+    uc = engine(0x9000)
+    asked = []
+
+    def map_it(uc: Any, access: int, address: int, *_: Any) -> bool:
+        asked.append(address)
+        uc.mem_map(address & ~0xFFF, 0x1000)
+        return True
+
+    with vgaemu.attach(uc):
+        uc.hook_add(unicorn.UC_HOOK_MEM_UNMAPPED, map_it)
+        run(uc)
+    assert asked == [0x90000]
+    assert uc.mem_read(0x90000, 1) == b"\5"
+
+
+@pytest.mark.parametrize(
+    ("prepare", "error"),
+    [
+        (lambda uc: None, "UC_ERR_READ_UNMAPPED"),
+        (lambda uc: uc.mem_map(0x90000, 0x1000, 1), "UC_ERR_WRITE_PROT"),
+    ],
+)
+def test_errors_of_memory_are_the_engines(prepare: Callable[[Any], None], error: str) -> None:
+    uc = engine(0x9000)
+    prepare(uc)
+    with vgaemu.attach(uc), pytest.raises(unicorn.UcError) as raised:
+        run(uc)
+    assert raised.value.errno == getattr(unicorn, error)
+
+
+def test_a_closed_vga_shows_no_frames() -> None:
+    uc = engine()
+    with vgaemu.attach(uc) as vga:
+        with pytest.raises(vgaemu.AttachError, match="mapped already"):
+            vgaemu.attach(uc)
+        vga.frame()
+    with pytest.raises(RuntimeError, match="closed"):
+        vga.frame()
+    vgaemu.attach(uc).close()

@@ -8,10 +8,12 @@
         vga.screen.save("shot.png")
 
 Hooked up: the VGA's ports, its windows at A0000h-BFFFFh, the linear frame buffer at E0000000h and
-VRAM's dirty log. All else of the engine stays as it is, with two limits: addresses are translated
-by the VGA's hook, one to one, so the guest cannot use paging; and `frame`, `get_dirty_log` and what
-writes to the VGA's ports are called by the thread that runs the engine, after `emu_start` or in a
-hook.
+VRAM's dirty log. All else of the engine stays as it is, with three limits. Addresses are translated
+by the VGA's hook, one to one, so the guest cannot use paging. The script's own `mem_read` and
+`mem_write` see what it mapped below the windows, and its memory hooks find VRAM where it lies in
+the engine, from E0000000h and F0000000h on; `vga.vga` loads and stores at guest addresses. And
+`frame`, `get_dirty_log` and what writes to the VGA's ports are called by the thread that runs the
+engine, after `emu_start` or in a hook.
 """
 
 from __future__ import annotations
@@ -66,11 +68,11 @@ class AttachedVga:
         self.vga = Vga(self.vram)
         set_mode(self.vga, mode)
         check_engine(uc, self.vga)
-        self._display = make_display(display) if isinstance(display, str) else display
+        self._display = make_display(display)
         self._pages = VramPages(uc, self.vga, lambda: None)
         self._port_in = port_in or (lambda port, size: (1 << 8 * size) - 1)
         self._port_out = port_out or (lambda port, size, value: None)
-        self._regions = list(uc.mem_regions())
+        self._all_perms: int = unicorn.UC_PROT_ALL
         uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
         self._hooks = [
             uc.hook_add(unicorn.UC_HOOK_TLB_FILL, self._fill),
@@ -97,7 +99,13 @@ class AttachedVga:
         set_mode(self.vga, number)
 
     def frame(self) -> FrameReport:
-        """Harvest, draw what changed, show it."""
+        """Harvest, draw what changed, show it.
+
+        Raises:
+            RuntimeError: The VGA was taken out.
+        """
+        if not self._hooks:
+            raise RuntimeError("the VGA is closed")
         return self._loop.frame()
 
     def _harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
@@ -134,22 +142,10 @@ class AttachedVga:
     def _fill(self, uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
         page = address & _PAGE
         place = self._pages.translate(page, access)
-        if place is None:
-            perms = self._perms(page)
-            if not perms:
-                return False
-            place = page, perms
-        result.paddr, result.perms = place
+        # What is mapped elsewhere, and for what, the engine finds out itself: so it calls the
+        # script's hooks for unmapped and protected memory, and its errors are the usual ones.
+        result.paddr, result.perms = (page, self._all_perms) if place is None else place
         return True
-
-    def _perms(self, page: int) -> int:
-        """What the script's own mapping allows; 0 where nothing is mapped."""
-        for _ in range(2):
-            for start, end, perms in self._regions:
-                if start <= page <= end:
-                    return int(perms)
-            self._regions = list(self._uc.mem_regions())
-        return 0
 
     def _on_in(self, uc: Uc, port: int, size: int, data: object) -> int:
         if port not in VGA_PORTS:

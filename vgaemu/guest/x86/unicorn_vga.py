@@ -45,6 +45,8 @@ def check_engine(uc: Uc, vga: Vga) -> None:
     """
     import unicorn
 
+    if not isinstance(uc, unicorn.Uc):
+        raise AttachError(f"a VGA is attached to a unicorn.Uc, not to a {type(uc).__name__}")
     if uc.query(unicorn.UC_QUERY_ARCH) != unicorn.UC_ARCH_X86:
         raise AttachError("only an x86 engine takes a VGA: UC_ARCH_X86")
     for start, last, _ in uc.mem_regions():
