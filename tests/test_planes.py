@@ -328,3 +328,42 @@ def _bit(mode, function, setting, rotate, mask, data, latch, plane, bit):
         masked = mask >> bit & 1
     combined = (value, value & latched, value | latched, value ^ latched)[function]
     return combined if masked else latched
+
+
+def showing(mode):
+    """A VGA in a BIOS mode, and where its window begins."""
+    vga = Vga(Memslot(64))
+    set_mode(vga, mode)
+    return vga, 0xA0000 if mode > 7 else 0xB8000
+
+
+@pytest.mark.parametrize("mode", [0x13, 0x12, 4, 3])
+@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize("shape", [(4, 16), (1, 64), (64, 1), (2, 8, 4)])
+@pytest.mark.parametrize("constant", [False, True])
+def test_a_picture_is_stored_row_after_row(mode, step, shape, constant):
+    vga, at = showing(mode)
+    picture = np.arange(64 * step, dtype=np.uint8).reshape(*shape[:-1], -1)[..., ::step]
+    picture = picture | 0xFF if constant else picture
+    vga.store(at, picture)
+    assert vga.load(at, 65) == picture.tobytes() + vga.load(at + 64, 1)
+
+
+def test_a_picture_that_begins_outside_vram():
+    vga, at = showing(0x13)
+    picture = np.arange(64, dtype=np.uint8).reshape(4, 16)
+    vga.store(at - 16, picture)
+    assert vga.load(at, 48) == picture.tobytes()[16:]
+
+
+@pytest.mark.parametrize("mode", [0x13, 0x12, 3])
+@pytest.mark.parametrize(
+    ("data", "error"), [(np.arange(4), ValueError), (np.arange(4, dtype=np.uint16), ValueError),
+                        ([1], TypeError)]
+)  # fmt: skip
+def test_what_is_no_bytes_is_refused(mode, data, error):
+    vga, at = showing(mode)
+    before = vga.load(at, 64)
+    with pytest.raises(error, match=r"uint8|bytes-like"):
+        vga.store(at, data)
+    assert vga.load(at, 64) == before

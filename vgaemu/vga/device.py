@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,19 @@ def make_vram(vram_mib: int = DEFAULT_VRAM_MIB, *, dirty_log: str = "flags") -> 
     if not 1 <= vram_mib <= MAX_VRAM_MIB:
         raise MemslotError(f"vram_mib is 1 to {MAX_VRAM_MIB}, not {vram_mib}")
     return Memslot((vram_mib << 20) // PAGE_SIZE, LFB_GPA // PAGE_SIZE, dirty_log=dirty_log)
+
+
+def _as_bytes(data: Any) -> Any:
+    """Data for a store, one byte an element; what has rows or gaps is copied row after row.
+
+    Raises:
+        TypeError: They are not in a buffer.
+        ValueError: Their elements are no bytes.
+    """
+    view = memoryview(data)
+    if view.itemsize != 1:
+        raise ValueError(f"a store takes bytes or uint8, not elements of format {view.format!r}")
+    return data if view.ndim == 1 and view.contiguous else view.tobytes()
 
 
 class Vga:
@@ -254,7 +267,18 @@ class Vga:
         return None
 
     def store(self, gpa: int, data: bytes | bytearray | memoryview | NDArray[np.uint8]) -> None:
-        """Store bytes upwards, each as `rep stosb` would. What lies outside VRAM is ignored."""
+        """Store bytes upwards, each as `rep stosb` would. What lies outside VRAM is ignored.
+
+        Args:
+            gpa: Guest-physical address of the first.
+            data: Bytes, or an array of them, row after row if it has more than one dimension.
+
+        Raises:
+            TypeError: The data are not in a buffer, as in a list.
+            ValueError: They are no bytes.
+        """
+        if type(data) is not bytes:
+            data = _as_bytes(data)
         end = gpa + len(data)
         if self._plain_start <= gpa and end <= self._plain_end:
             self.slot.write(gpa - self._plain_start + self._plain_offset, data)
