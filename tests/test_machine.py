@@ -5,6 +5,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import vgaemu
 from vgaemu.display.null import NullDisplay
 from vgaemu.display.report import Close, Key, PauseToggled, SingleStep
+from vgaemu.guest.keys import Keys, KeysError, parse_keys
 from vgaemu.guest.workload import WorkloadError, bundled_names, endless
 from vgaemu.machine import NOW_SLICES_A_FRAME, Machine
 from vgaemu.memslot import MemslotError
@@ -470,3 +472,64 @@ def test_a_display_that_fails_once_sees_all_of_the_next_frame():
             machine.frame()
         machine.frame()
         assert display.rects == [(0, 0, 720, 400)]
+
+
+def test_a_screenshot_that_fails_leaves_no_empty_file(tmp_path, monkeypatch):
+    from PIL import Image
+
+    def full(self, path, *_):
+        Path(path).touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with vgaemu.Machine() as machine, pytest.raises(OSError, match="No space"):
+        machine.screen.save(tmp_path / "shot.png")
+    assert not (tmp_path / "shot.png").exists()
+
+
+@pytest.mark.parametrize("display", [None, object(), 3])
+def test_what_is_no_display(display):
+    with pytest.raises(ValueError, match="resize, update and close"):
+        vgaemu.Machine(display=display)
+
+
+def test_keys_with_modifiers():
+    keys = Keys()
+    keys.press("ctrl-alt-f1")
+    struck = [(key.name, key.pressed) for key in iter(keys.get, None)]
+    down = ["ctrl", "alt", "f1"]
+    assert struck == [(name, True) for name in down] + [(name, False) for name in reversed(down)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("ctrl-c", "\x03"), ("alt-x", ""), ("shift-A", "A"), ("-", "-"), ("a", "a")]
+)
+def test_what_keys_with_modifiers_type(name, text):
+    keys = Keys()
+    keys.press(name)
+    assert keys.typed() == text
+
+
+def test_scripts_of_keys_with_modifiers():
+    assert parse_keys("1:ctrl-c,2:-") == [(1, "ctrl-c"), (2, "-")]
+    with pytest.raises(KeysError, match="no key named 'nokey'"):
+        parse_keys("1:ctrl-nokey")
+
+
+class ClosedSoon(NullDisplay):
+    """A display whose user closes it after a moment."""
+
+    def __init__(self):
+        self.polls = 0
+
+    def poll(self):
+        self.polls += 1
+        return [Close()] if self.polls > 5 else [Key("a", True, "a")]
+
+
+def test_a_slow_window_listens():
+    with vgaemu.Machine(display=ClosedSoon()) as machine:
+        begin = time.monotonic()
+        machine.run(speed=0.001)  # 16 s a frame
+        assert time.monotonic() - begin < 5
+        assert machine.frames == 1

@@ -881,3 +881,9 @@ def test_a_window_under_x11(x_server, tmp_path):
     with Image.open(shot) as image:
         assert image.size == (720, 400)
         assert (170, 170, 170) in {colour for _, colour in image.convert("RGB").getcolors()}
+
+
+def test_a_second_window_is_refused_while_there_is_one():
+    with Machine(display="window"), pytest.raises(DisplayError, match="one window"):
+        Machine(display="window")
+    Machine(display="window").close()

@@ -123,7 +123,7 @@ class Machine:
             MemslotError: No such dirty log, number of span pages, or size of VRAM.
             ModeError: No such BIOS mode.
             FontError: The font is none.
-            ValueError: No display of that name.
+            ValueError: No display of that name, or an object that is none.
             DisplayError: The window cannot be opened.
             TapeError: The tape cannot be written.
         """
@@ -172,7 +172,7 @@ class Machine:
                 self.endless = getattr(function, "endless", False)
                 self._slices = start(function, self._guest, list(args))
                 self.endless = self.endless or self._guest.endless
-            self._display = make_display(display) if isinstance(display, str) else display
+            self._display = make_display(display)
         except BaseException:
             if self.pc is not None:
                 self.pc.close()
@@ -324,7 +324,18 @@ class Machine:
                 return
             if period_ns:
                 due = max(due + period_ns, time.perf_counter_ns() - period_ns)
-                time.sleep(max(0, due - time.perf_counter_ns()) / 1e9)
+                self._wait_until(due)
+
+    def _wait_until(self, due_ns: int) -> None:
+        """Wait for the next frame; at slow speeds go on taking what the user does."""
+        while (left := (due_ns - time.perf_counter_ns()) / 1e9) > 0:
+            if left <= 1 / FRAME_HZ:
+                time.sleep(left)
+                return
+            time.sleep(1 / FRAME_HZ)
+            self._poll()
+            if self._close_requested:
+                return
 
     def keep_showing(self, note: str, frames: int | None = None) -> None:
         """Go on showing a guest that has failed, until the user closes the display.

@@ -6,7 +6,9 @@ is the honest check of all the shortcuts: a fresh picture from VRAM and register
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -215,11 +217,15 @@ def save_picture(rgb: NDArray[np.uint8], path: str | Path) -> None:
     """
     from PIL import Image
 
+    existed = os.path.lexists(path)
     try:
         Image.fromarray(rgb).save(path)
     except (ValueError, KeyError) as error:
         raise ScreenError(f"{path}: {error}; use .png") from None
     except OSError as error:
+        if not existed:  # Pillow leaves an empty one on a full disk
+            with suppress(OSError):
+                os.unlink(path)
         if error.errno is not None:
             raise
         raise ScreenError(f"{path}: {error}; use .png") from None  # not in that format

@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 import os
 import sys
+import weakref
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from time import monotonic_ns, perf_counter_ns
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,9 @@ for _name, _value in {
     "SDL_FRAMEBUFFER_ACCELERATION": "0",
     # A window that grows stays on the desktop.
     "SDL_VIDEO_CENTERED": "1",
+    # What desktops group windows by, else "__main__.py".
+    "SDL_VIDEO_X11_WMCLASS": "vgaemu",
+    "SDL_VIDEO_WAYLAND_WMCLASS": "vgaemu",
     # Ctrl-C in the terminal is Python's.
     "SDL_NO_SIGNAL_HANDLERS": "1",
 }.items():
@@ -212,6 +216,9 @@ class WindowDisplay:
     never on it. All methods belong to the main thread.
     """
 
+    #: Answers the window that was made last, while somebody has it.
+    _newest: ClassVar[Callable[[], WindowDisplay | None]] = staticmethod(lambda: None)
+
     def __init__(
         self,
         *,
@@ -270,7 +277,11 @@ class WindowDisplay:
         #: Outlined rectangles and how many frames ago they were drawn; of clean ones, too.
         self._outlines: dict[tuple[Rect, bool], int] = {}
         self._all_stale = True
+        other = WindowDisplay._newest()
+        if other is not None and not other._closed:
+            raise DisplayError("pygame has one window in a process; close the other machine first")
         self._desktop = _open_display()
+        WindowDisplay._newest = weakref.ref(self)
         pygame.display.set_icon(_icon())
 
     # --- the display loop's side ----------------------------------------------------------------

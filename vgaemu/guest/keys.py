@@ -1,7 +1,7 @@
 """Keys: their names, and the queue between whoever types and the guest.
 
-Names are QEMU's `sendkey` names where it has one, plus the characters themselves: ``a``, ``A``,
-``1``, ``!``, ``space``, ``enter``, ``left``, ``f1``.
+Names are characters, and the words on the other keys: ``a``, ``A``, ``1``, ``!``, ``space``,
+``enter``, ``left``, ``f1``. Modifiers come before a key as in QEMU's `sendkey`: ``ctrl-alt-f1``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ SILENT = frozenset(
     + ["shift", "ctrl", "alt", "capslock", "numlock", "scrolllock", "pause", "print", "menu"]
     + [f"f{n}" for n in range(1, 13)]
 )
+#: What may come before a key, with a hyphen.
+MODIFIERS = ("ctrl", "alt", "shift")
 #: A guest that reads no keys forgets the oldest beyond this many.
 QUEUE_KEYS = 256
 
@@ -54,6 +56,21 @@ def key_text(name: str) -> str:
     )
 
 
+def split_key(name: str) -> tuple[list[str], str]:
+    """The modifiers of a key, and the key.
+
+    >>> split_key("ctrl-alt-f1"), split_key("-"), split_key("ctrl--")
+    ((['ctrl', 'alt'], 'f1'), ([], '-'), (['ctrl'], '-'))
+    """
+    held: list[str] = []
+    while True:
+        modifier, hyphen, rest = name.partition("-")
+        if modifier not in MODIFIERS or not hyphen or not rest:
+            return held, name
+        held.append(modifier)
+        name = rest
+
+
 #: Python reads numbers of some thousand digits, and no more.
 MAX_FRAME_DIGITS = 18
 
@@ -72,7 +89,7 @@ def parse_keys(spec: str) -> list[tuple[int, str]]:
         frame, colon, name = entry.strip().partition(":")
         if not colon or not frame.isdecimal() or len(frame) > MAX_FRAME_DIGITS:
             raise KeysError(f"{entry!r} is not FRAME:KEY, as in 30:a,60:enter")
-        key_text(name)
+        key_text(split_key(name)[1])
         keys.append((int(frame), name))
     return keys
 
@@ -96,14 +113,23 @@ class Keys:
         self._queue.append(key)
 
     def press(self, name: str) -> None:
-        """Strike a key: down and up.
+        """Strike a key: down and up, and around it the modifiers that the name begins with.
 
         Raises:
             KeysError: There is no key of that name.
         """
+        held, name = split_key(name)
         text = key_text(name)
+        if held and held != ["shift"]:
+            # What a window's toolkit gives: a control character, or nothing.
+            is_control = held[0] == "ctrl" and len(held) == 1 and name.isascii() and name.isalpha()
+            text = chr(ord(name.upper()) - 0x40) if is_control and len(name) == 1 else ""
+        for modifier in held:
+            self.put(Key(modifier, True))
         self.put(Key(name, True, text))
         self.put(Key(name, False))
+        for modifier in reversed(held):
+            self.put(Key(modifier, False))
 
     def type(self, text: str) -> None:
         """Strike the keys that type `text`.
