@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -268,7 +269,8 @@ def test_a_full_disk_is_one_line_of_every_command(capsys, tmp_path, monkeypatch,
     )
     (tmp_path / "tour.png").symlink_to("/dev/full")
     status, out, err = run(capsys, *command.split(), *(["tour.png"] if command else []))
-    assert (status, out) == (2, "")
+    assert status == 2
+    assert ("headless frame" in out) == command.startswith("bench")  # minutes are not lost
     assert err == "vgaemu: tour.png: No space left on device\n"
 
 
@@ -488,3 +490,164 @@ def test_bench_guest_without_unicorn_is_one_line(capsys, monkeypatch):
     assert err.startswith("vgaemu: bench guest: ")
     assert "pip install unicorn" in err
     assert err.count("\n") == 1
+
+
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
+SHORT = ["run", "plasma", "--headless", "--frames", "3"]
+
+
+def only_line(capsys) -> str:
+    error = capsys.readouterr().err
+    assert error.startswith("vgaemu")
+    assert error.count("\n") == 1
+    return error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "cat", "no\nfile", "--headless"],
+        ["run", "no\nfile.py", "--headless"],
+        ["run", "no\nfile.img", "--headless"],
+        ["replay", "no\nfile.tape"],
+        [*SHORT, "--screenshot", "no/\nfile.png"],
+        [*SHORT, "--font", "no\x1b[31m\nfont"],
+    ],
+)
+def test_line_ends_in_names_do_not_break_the_line(arguments, capsys):
+    assert main(arguments) == 2
+    assert "\\n" in only_line(capsys)
+
+
+def test_wrong_usage_is_one_line_too(capsys):
+    with pytest.raises(SystemExit):
+        main(["list", "a\nb"])
+    only_line(capsys)
+
+
+@pytest.mark.parametrize("word", ["sprites", "tour", "./mine.py", "game.img", "demo.com"])
+def test_a_workload_without_run(word, capsys):
+    with pytest.raises(SystemExit):
+        main([word])
+    assert f"say 'vgaemu run {word}'" in only_line(capsys)
+
+
+@needs_full
+def test_a_state_is_saved_though_the_tape_is_cut_off(tmp_path, monkeypatch, capsys):
+    state, stats = tmp_path / "run.npz", tmp_path / "run.json"
+    outputs = ["--save-state", str(state), "--stats", str(stats)]
+    assert main([*SHORT, "--record-tape", str(FULL), *outputs]) == 2
+    assert state.exists()
+    assert json.loads(stats.read_text())["args"] == []
+    out, err = capsys.readouterr()
+    assert "3 frames" in out
+    assert err == "vgaemu: /dev/full: No space left on device\n"
+
+
+@needs_full
+def test_a_port_trace_on_a_full_disk(guest_image, tmp_path, capsys):
+    pytest.importorskip("unicorn")
+    state = tmp_path / "run.npz"
+    arguments = ["run", str(guest_image), "--headless", "--frames", "5", "--save-state", str(state)]
+    assert main([*arguments, "--trace-ports", str(FULL)]) == 2
+    assert state.exists()
+    line = only_line(capsys)
+    assert line == "vgaemu: --trace-ports /dev/full: No space left on device; the log is cut off\n"
+
+
+@pytest.fixture
+def guest_image() -> Path:
+    return Path(__file__).parents[1] / "examples" / "guests" / "plasma.img"
+
+
+@needs_full
+def test_a_state_that_cannot_be_saved_is_refused_before_the_run(
+    capsys,
+):
+    assert main([*SHORT, "--save-state", str(FULL)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "vgaemu: --save-state /dev/full: no regular file; name one\n")
+
+
+@needs_full
+def test_a_benchmark_is_printed_before_its_file_fails(monkeypatch, capsys):
+    from vgaemu.bench import start
+
+    monkeypatch.setattr(start, "measure", lambda runs: [{"what": "minutes of work", "ratio": 1.0}])
+    assert main(["bench", "start", "--json", str(FULL)]) == 2
+    out, err = capsys.readouterr()
+    assert "minutes of work" in out
+    assert err == "vgaemu: /dev/full: No space left on device\n"
+
+
+@pytest.mark.parametrize("workload", ["cat", "picture"])
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero")
+def test_a_file_without_end(workload, monkeypatch, capsys):
+    from vgaemu.guest.workloads import cat, picture
+
+    monkeypatch.setattr(cat, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(picture, "MAX_BYTES", 1 << 20)
+    assert main(["run", workload, "/dev/zero", "--headless"]) == 2
+    assert "/dev/zero: more than 1 MiB" in only_line(capsys)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero")
+def test_a_rom_without_end(guest_image, capsys):
+    pytest.importorskip("unicorn")
+    arguments = ["run", str(guest_image), "--headless", "--frames", "1"]
+    assert main([*arguments, "--vga-bios", "/dev/zero"]) == 2
+    assert "no ROM" in only_line(capsys)
+
+
+def test_options_of_programs_and_of_disks(guest_image, tmp_path, capsys):
+    arguments = ["run", str(guest_image), "--headless", "--frames", "1"]
+    assert main([*arguments, "--dos-root", str(tmp_path)]) == 2
+    assert "--dos-root: only for .com programs" in only_line(capsys)
+    program = str(guest_image.with_name("type.com"))
+    for option in ("--writable", "--force"):
+        assert main(["run", program, "--headless", option]) == 2
+        assert f"{option}: only for disk images" in only_line(capsys)
+
+
+def test_what_replay_says_without_a_display_can_be_done(tmp_path):
+    tape = tmp_path / "run.tape"
+    assert main([*SHORT, "--record-tape", str(tape)]) == 0
+    assert main(["replay", str(tape), "--headless"]) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such signals")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("gap", [0.0, 0.005, 0.02])
+def test_two_ctrl_c_at_a_time_are_one(tmp_path, gap, sent):
+    program, state, stats = tmp_path / "endless.py", tmp_path / "s.npz", tmp_path / "s.json"
+    program.write_text(
+        "def workload(guest):\n    yield\n    print('running', flush=True)\n"
+        "    while True:\n        yield\n"
+    )
+    arguments = ["run", str(program), "--headless", "--save-state", str(state)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vgaemu", *arguments, "--stats", str(stats)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "running\n"
+    for _ in range(2):
+        process.send_signal(sent)
+        time.sleep(gap)
+    _, err = process.communicate(timeout=30)
+    assert err == ""
+    assert state.exists()
+    assert stats.exists()
+
+
+def test_the_font_of_the_readme_sets_the_rows(tmp_path):
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    workload = next(line.split()[2] for line in readme.splitlines() if "--font FILE" in line)
+    font, text = tmp_path / "8x20.fnt", tmp_path / "screen.txt"
+    font.write_bytes(bytes(256 * 20))
+    arguments = ["run", workload, "--headless", "--frames", "3", "--font", str(font)]
+    assert main([*arguments, "--dump-text", str(text)]) == 0
+    assert len(text.read_text("utf-8").splitlines()) == 20

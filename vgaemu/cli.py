@@ -17,8 +17,9 @@ from vgaemu import __version__
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
+    from types import FrameType
 
     from vgaemu.display.report import Display
     from vgaemu.machine import Machine
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 #: Exit status of a run that Ctrl-C ended.
 INTERRUPTED = 130
 
+#: A Ctrl-C so long after another ends what the run still writes, too.
+CTRL_C_AGAIN_S = 1.0
+
 #: Longest number: what has more digits fits no C function's argument.
 MAX_DIGITS = 18
 
@@ -36,7 +40,7 @@ STANDARD_OUTPUT = "-"
 
 
 class UsageError(Exception):
-    """Wrong usage or input: the message is the one line to print."""
+    """Wrong usage or input: each argument is one line to print."""
 
 
 class OutputError(Exception):
@@ -56,16 +60,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         options = _parsed(arguments)
         command: Callable[[argparse.Namespace], int] = options.command
-        status = command(options)
+        with _two_ctrl_c_are_one():
+            status = command(options)
     except BrokenPipeError:
         # Whoever read the output, such as `head`, has seen enough.
         _forget_output()
         return 0
     except UsageError as error:
-        print(f"vgaemu: {error}", file=sys.stderr)
+        for line in error.args:
+            _complain(line)
         return 2
     except OutputError as error:
-        print(f"vgaemu: standard output: {error}", file=sys.stderr)
+        _complain(f"standard output: {error}")
         return 1
     except GuestFailedError:
         return 1
@@ -74,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None:
             raise
-        print(f"vgaemu: {error.filename}: {error.strerror}", file=sys.stderr)
+        _complain(f"{error.filename}: {error.strerror}")
         return 2
     try:
         if sys.stdout is not None:
@@ -83,9 +89,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         _forget_output()
     except OSError as error:
         _forget_output()
-        print(f"vgaemu: standard output: {error.strerror}", file=sys.stderr)
+        _complain(f"standard output: {error.strerror}")
         return 1
     return status
+
+
+def _complain(text: str) -> None:
+    """One line on stderr, whatever characters a file's name has; what becomes of it is all one."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(f"vgaemu: {_one_line(text)}", file=sys.stderr)
+
+
+def _one_line(text: str) -> str:
+    r"""Line ends and other control characters as Python writes them.
+
+    >>> _one_line("a\nb\x1b")
+    'a\\nb\\x1b'
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _say(text: str) -> None:
@@ -110,7 +132,9 @@ def _forget_output() -> None:
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
     """The options; what a workload takes may stand anywhere, and all after ``--`` is its own."""
-    parser = _parser()
+    parser, commands = _parser()
+    if arguments and arguments[0] not in commands and _is_workload(arguments[0]):
+        parser.error(f"no command {arguments[0]!r}; say 'vgaemu run {arguments[0]}'")
     at = arguments.index("--") if "--" in arguments else len(arguments)
     arguments, own = arguments[:at], arguments[at + 1 :]
     # What follows an option would otherwise not be taken as a workload's argument.
@@ -126,7 +150,17 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def _parser() -> argparse.ArgumentParser:
+def _is_workload(word: str) -> bool:
+    from vgaemu.guest.workload import bundled_names
+    from vgaemu.guest.x86.images import is_image
+
+    return not word.startswith("-") and (
+        word in bundled_names() or word.endswith(".py") or is_image(word)
+    )
+
+
+def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
+    """The parser, and the names of the commands."""
     import argparse
     from pathlib import Path
     from typing import NoReturn
@@ -137,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         """One line for a mistake, without the usage."""
 
         def error(self, message: str) -> NoReturn:
-            self.exit(2, f"{self.prog}: {message}; see '{self.prog} --help'\n")
+            self.exit(2, f"{self.prog}: {_one_line(message)}; see '{self.prog} --help'\n")
 
     parser = Parser(
         prog="vgaemu",
@@ -203,8 +237,10 @@ def _parser() -> argparse.ArgumentParser:
         "--dump-palette", type=Path, metavar="F.png", help="save the DAC's colours as a picture"
     )
     run.add_argument(
-        "--font", type=Path, metavar="FILE", help="text mode's font: PSF or raw 8xN, plain or .gz"
-    )
+        "--font", type=Path, metavar="FILE",
+        help="font of text modes 0 to 3 and 7, whose rows follow its height: PSF or raw 8xN, plain "
+        "or .gz; tweaked modes such as 80x50 take one of their own height only",
+    )  # fmt: skip
     run.add_argument("--load-state", type=Path, metavar="F.npz", help="go on from a saved state")
     run.add_argument("--save-state", type=Path, metavar="F.npz", help="save the state at the end")
     run.add_argument(
@@ -213,7 +249,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="F.tape",
         help="record for 'replay'; .tape.gz is smaller",
     )
-    run.add_argument("--keys", metavar="F:KEY,...", help="strike keys at frames: 30:a,60:enter")
+    run.add_argument(
+        "--keys", metavar="F:KEY,...", help="strike keys at frames: 30:a,60:enter,90:ctrl-c"
+    )
     live = run.add_argument_group("live migration")
     live.add_argument(
         "--migrate-to", metavar="HOST:PORT", help="send the machine to a 'receive', while it runs"
@@ -275,7 +313,10 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("tape", type=Path, help="JSON lines, gzipped or not: see vgaemu/tape.py")
     replay.add_argument("--screenshot", type=Path, metavar="F.png", help="save the last picture")
     replay.add_argument("--readbacks", type=Path, metavar="F.json", help="write what was read")
-    replay.add_argument("--display", choices=("window", "null"), default="null")
+    replay.add_argument(
+        "--display", choices=("window", "null"), help="where the picture goes (null)"
+    )
+    replay.add_argument("--headless", action="store_true", help="--display null")
     replay.add_argument(
         "--per-frame", type=_positive, metavar="N",
         help="operations between two frames; default: all at once, 500 in a window",
@@ -301,7 +342,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     info = commands.add_parser("info", help="versions, displays, and what works here")
     info.set_defaults(command=_info)
-    return parser
+    return parser, commands.choices
 
 
 def _pc_options(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -316,7 +357,9 @@ def _pc_options(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         help="auto: a ROM of the system's, if there is one (auto)",
     )  # fmt: skip
     pc.add_argument("--firmware", choices=("seabios",), help="boot through SeaBIOS; needs kvm")
-    pc.add_argument("--dos-root", type=Path, metavar="DIR", help="the files a .com program sees")
+    pc.add_argument("--dos-root", type=Path, metavar="DIR",
+        help="the folder whose files a .com program reads, writes and deletes (none)",
+    )  # fmt: skip
     pc.add_argument("--writable", action="store_true", help="let the guest write to the image")
     pc.add_argument("--force", action="store_true", help="boot a disk without a boot signature")
     return pc
@@ -356,6 +399,11 @@ def _tour(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    with _sigterm_as_ctrl_c():  # until all files are written, not only while frames run
+        return _run_workload(options)
+
+
+def _run_workload(options: argparse.Namespace) -> int:
     from vgaemu.display.loop import DEFAULT_SPAN_PAGES
     from vgaemu.guest.keys import KeysError, parse_keys
     from vgaemu.vga.font import FontError, load_font_file
@@ -409,6 +457,7 @@ def _run(options: argparse.Namespace) -> int:
         for output in outputs:
             if not output.after_close:
                 problems += output.problem(machine)
+        problems += _closing_problems(machine)
     if machine.guest_error is not None and status == 0:  # raised while it was stopped
         _print_guest_traceback(machine.guest_error)
         status = 1
@@ -420,8 +469,20 @@ def _run(options: argparse.Namespace) -> int:
     if machine.pc is not None and machine.pc.exit_code:
         _say(f"{options.workload}: exit code {machine.pc.exit_code}")
     if problems:
-        raise UsageError("\nvgaemu: ".join(problems))
+        raise UsageError(*problems)
     return _exit_status(status, headless)
+
+
+def _closing_problems(machine: Machine) -> list[str]:
+    """Close a machine; why its tape or trace is not whole. Other files are still to be written."""
+    from vgaemu.guest.workload import WorkloadError
+    from vgaemu.tape import TapeError
+
+    try:
+        machine.close()
+    except (TapeError, WorkloadError) as error:
+        return [str(error)]
+    return []
 
 
 def _is_headless(options: argparse.Namespace) -> bool:
@@ -532,6 +593,8 @@ def _check_files(
             raise UsageError(f"{option} -: only --dump-registers prints; name a file")
         _check_writable(path)
         if path.exists() and not path.is_file():
+            if option == "--save-state":
+                raise UsageError(f"{option} {path}: no regular file; name one")
             continue
         identity = _identity(path)
         if option == "--save-state" and state is not None and identity == _identity(state):
@@ -616,6 +679,11 @@ def _machine_code_options(options: argparse.Namespace) -> dict[str, Any]:
             names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
             raise UsageError(f"{names}: only for machine code, a file that ends in .img or .com")
         return {}
+    is_program = str(options.workload).lower().endswith(".com")
+    for name in ("writable", "force") if is_program else ("dos_root",):
+        if name in given:
+            what = "disk images" if is_program else ".com programs"
+            raise UsageError(f"--{name.replace('_', '-')}: only for {what}; leave it out")
     return given | ({"guest_speed": options.speed} if hasattr(options, "speed") else {})
 
 
@@ -629,8 +697,7 @@ def _run_frames(machine: Machine, frames: int | None, headless: bool, speed: flo
 
     progress = _progress(frames) if headless else None
     try:
-        with _sigterm_as_ctrl_c():
-            machine.run(frames, speed=0 if headless else speed, progress=progress)
+        machine.run(frames, speed=0 if headless else speed, progress=progress)
     except KeyboardInterrupt:
         return INTERRUPTED
     except WorkloadError as error:
@@ -639,13 +706,43 @@ def _run_frames(machine: Machine, frames: int | None, headless: bool, speed: flo
         raise
     except (Exception, SystemExit) as error:
         _print_guest_traceback(error)
-        with suppress(KeyboardInterrupt), _sigterm_as_ctrl_c():
+        with suppress(KeyboardInterrupt):
             machine.keep_showing("the guest failed: see the terminal", frames)
         return 1
     finally:
         if progress is not None:
             progress(-1)
     return 0
+
+
+@contextmanager
+def _two_ctrl_c_are_one() -> Iterator[None]:
+    """Let one Ctrl-C end a run, and another not what the run leaves, unless it comes much later.
+
+    What started us may pass on what the terminal has sent us, too.
+    """
+    import signal
+    from threading import current_thread, main_thread
+    from time import monotonic
+
+    before = signal.getsignal(signal.SIGINT)
+    # It is ignored in the background, say; and only the main thread may take signals.
+    if before is not signal.default_int_handler or current_thread() is not main_thread():
+        yield
+        return
+    heeded = 0.0
+
+    def heed(number: int, frame: FrameType | None) -> None:
+        nonlocal heeded
+        if not heeded or monotonic() - heeded >= CTRL_C_AGAIN_S:
+            heeded = monotonic()
+            signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, heed)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -682,7 +779,7 @@ def _device_errors() -> Iterator[None]:
 
 
 def _say_migration(line: str) -> None:
-    print(f"vgaemu: --migrate-to {line}", file=sys.stderr)
+    _complain(f"--migrate-to {line}")
 
 
 def _finish_migration(machine: Machine, migration: Migration) -> int:
@@ -727,7 +824,7 @@ def _receive(options: argparse.Namespace) -> int:
                 return 0
             if not listening:
                 raise UsageError(f"receive: {error}") from None
-            print(f"vgaemu: receive: {error}", file=sys.stderr)
+            _complain(f"receive: {error}")
             return 1
         with suppress(OutputError):  # the guest is here now, whoever hears of it
             _say(f"received {received.line()}")
@@ -746,6 +843,7 @@ def _receive(options: argparse.Namespace) -> int:
 def _replay(options: argparse.Namespace) -> int:
     from vgaemu.replay import replay
 
+    headless = _is_headless(options)
     outputs = [("--screenshot", options.screenshot), ("--readbacks", options.readbacks)]
     _check_files(outputs, [options.tape])
     if options.screenshot is not None:
@@ -755,7 +853,7 @@ def _replay(options: argparse.Namespace) -> int:
             options.tape,
             screenshot=options.screenshot,
             readbacks=options.readbacks,
-            display=options.display,
+            display="null" if headless or options.display is None else options.display,
             per_frame=options.per_frame,
         )
     return 0
@@ -869,9 +967,19 @@ def _bench(options: argparse.Namespace) -> int:
 
     outputs = [(f"--{name}", getattr(options, name)) for name in ("json", "plot", "heatmap")]
     _check_files(outputs, [])
+    unheard: list[OutputError] = []
+
+    def say(text: str) -> None:
+        """What took minutes is printed before a file fails, and written though nobody reads."""
+        try:
+            _say(text)
+        except OutputError as error:
+            unheard.append(error)
+
     try:
-        text = run(
+        run(
             options.name,
+            say=say,
             runs=options.runs,
             json_file=options.json,
             plot=options.plot,
@@ -879,7 +987,8 @@ def _bench(options: argparse.Namespace) -> int:
         )
     except BenchError as error:
         raise UsageError(str(error)) from None
-    _say(text)
+    if unheard:
+        raise unheard[0]
     return 0
 
 

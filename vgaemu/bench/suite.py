@@ -25,6 +25,7 @@ class BenchError(ValueError):
 def run(
     name: str,
     *,
+    say: Callable[[str], None] | None = None,
     runs: int = RUNS,
     json_file: Path | None = None,
     plot: Path | None = None,
@@ -34,6 +35,7 @@ def run(
 
     Args:
         name: One of `BENCHMARKS`.
+        say: Called with the table as soon as there is one, before any file is written.
         runs: Repetitions; each number is their median.
         json_file: Also write the rows there, as a JSON list of objects.
         plot: Also draw them there.
@@ -56,15 +58,18 @@ def run(
         rows = measure(runs)
     except CpuError as error:
         raise BenchError(f"bench {name}: {error}") from None
+    head = f"{BENCHMARKS[name]}; medians of {runs} runs; Python {platform.python_version()}"
+    text = f"{head}\n{report(rows)}"
+    if say is not None:
+        say(text)
     if json_file is not None:
         with naming(json_file):
             json_file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-    head = f"{BENCHMARKS[name]}; medians of {runs} runs; Python {platform.python_version()}"
     if plot is not None:
         module.plot(rows, plot)
     if heatmap is not None:
         module.heatmap(heatmap)
-    return f"{head}\n{report(rows)}"
+    return text
 
 
 def _check_picture(module: ModuleType, name: str, kind: str, path: Path | None) -> None:

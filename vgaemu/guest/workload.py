@@ -168,6 +168,29 @@ class Guest:
             pass
 
 
+def read_file(file: str, kind: str, most: int) -> bytes:
+    """A file that a workload was given.
+
+    Args:
+        file: Its name.
+        kind: What the user is to name instead.
+        most: Bytes; what has more is not meant, or never ends.
+
+    Raises:
+        WorkloadError: It cannot be read, is empty or too large.
+    """
+    if not file:
+        raise WorkloadError(f"an empty name; name a {kind}")
+    try:
+        with open(file, "rb") as opened:
+            data = opened.read(most + 1)
+    except OSError as error:
+        raise WorkloadError(f"{file}: {error.strerror}; name a {kind}") from None
+    if len(data) > most:
+        raise WorkloadError(f"{file}: more than {most >> 20} MiB; name a smaller file")
+    return data
+
+
 def endless(workload: Workload) -> Workload:
     """Mark a workload that never ends, so that headless runs of it ask for a number of frames."""
     workload.endless = True  # type: ignore[attr-defined]
@@ -185,7 +208,7 @@ def bundled() -> dict[str, str]:
     found = {}
     for name in bundled_names():
         module = importlib.import_module(f"vgaemu.guest.workloads.{name}")
-        found[name] = (module.__doc__ or "").strip().splitlines()[0].rstrip(".")
+        found[name] = (module.__doc__ or "").strip().partition("\n")[0].rstrip(".")
     return found
 
 

@@ -6,11 +6,12 @@ The 2012 kernel patch was measured with VGA and a guest that reads a file.
 from __future__ import annotations
 
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from pathlib import Path
 
-from vgaemu.guest.workload import Guest, Slices, WorkloadError
+from vgaemu.guest.workload import Guest, Slices, WorkloadError, read_file
 
 COLUMNS = 80
+#: Largest file: it is kept in memory.
+MAX_BYTES = 64 << 20
 
 
 def workload(guest: Guest, file: str) -> Slices:
@@ -24,10 +25,7 @@ def read_lines(file: str) -> list[str]:
     Raises:
         WorkloadError: It cannot be read, or is empty.
     """
-    try:
-        data = Path(file).read_bytes()
-    except OSError as error:
-        raise WorkloadError(f"{file}: {error.strerror}; name a readable text file") from None
+    data = read_file(file, "readable text file", MAX_BYTES)
     if not data:
         raise WorkloadError(f"{file}: the file is empty; there is nothing to print")
     try:

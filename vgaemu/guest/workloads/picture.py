@@ -10,14 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice, pairwise, repeat
-from pathlib import Path
 from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.guest.workload import Guest, Slices, WorkloadError
+from vgaemu.guest.workload import Guest, Slices, WorkloadError, read_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -29,6 +28,8 @@ PIXEL_ASPECT = 6 / 5
 COLOURS = 255
 #: Frames that are looked at to choose an animation's colours, and the most that are played.
 SAMPLES, MAX_FRAMES = 12, 2000
+#: Largest file: it is kept in memory.
+MAX_BYTES = 256 << 20
 #: Milliseconds of a GIF frame that names none, or less than a monitor shows: as in browsers.
 DEFAULT_MS, LEAST_MS = 100, 20
 
@@ -60,10 +61,7 @@ def load(file: str) -> Film:
     """
     from PIL import Image, ImageSequence, UnidentifiedImageError
 
-    try:
-        data = Path(file).read_bytes()
-    except OSError as error:
-        raise WorkloadError(f"{file}: {error.strerror}; name a picture file") from None
+    data = read_file(file, "picture file", MAX_BYTES)
     if not data:
         raise WorkloadError(f"{file}: the file is empty; name a picture file")
     try:

@@ -41,6 +41,8 @@ class PortTrace:
             self._file = Path(path).open("w", encoding="ascii")  # noqa: SIM115
         except OSError as error:
             raise ImageError(f"--trace-ports {path}: {error.strerror}") from None
+        self._path = path
+        self._error: OSError | None = None
         self._pc = pc
         self._lines = 0
         bus = pc.bus
@@ -62,13 +64,30 @@ class PortTrace:
             self._lines += 1
             cpu, at_us = self._pc.cpu, self._pc.clock.now_ns() // 1000
             place = f"{cpu.cs:04x}:{cpu.get('eip'):04x}"
-            self._file.write(f"{at_us}@{place} {direction} {port:04x} {value:0{2 * size}x}\n")
+            self._write(f"{at_us}@{place} {direction} {port:04x} {value:0{2 * size}x}\n")
             if self._lines == MAX_TRACE_LINES:
-                self._file.write(f"no more: {MAX_TRACE_LINES} lines\n")
+                self._write(f"no more: {MAX_TRACE_LINES} lines\n")
+
+    def _write(self, text: str) -> None:
+        if self._error is None:
+            try:
+                self._file.write(text)
+            except OSError as error:  # the guest goes on; `close` tells
+                self._error = error
 
     def close(self) -> None:
-        """Write what is buffered."""
-        self._file.close()
+        """Write what is buffered.
+
+        Raises:
+            ImageError: Something could not be written: the log ends there.
+        """
+        try:
+            self._file.close()
+        except OSError as error:
+            self._error = self._error or error
+        if self._error is not None:
+            why = self._error.strerror or self._error
+            raise ImageError(f"--trace-ports {self._path}: {why}; the log is cut off")
 
 
 def fault_report(pc: Pc, values: dict[str, int] | None = None) -> str:

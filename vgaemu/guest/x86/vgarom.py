@@ -54,7 +54,8 @@ def find_vga_rom(choice: str) -> bytes | None:
                     continue
         return None
     try:
-        return check_rom(Path(choice).read_bytes(), choice)
+        with Path(choice).open("rb") as file:
+            return check_rom(file.read(MAX_ROM), choice)
     except OSError as error:
         raise ImageError(
             f"--vga-bios {choice}: {error.strerror}; name a ROM file, or say auto or builtin"
