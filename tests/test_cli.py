@@ -526,6 +526,13 @@ def test_wrong_usage_is_one_line_too(capsys):
     only_line(capsys)
 
 
+@pytest.mark.parametrize("arguments", [["replay", ""], [*SHORT, "--screenshot", ""]])
+def test_an_empty_name_is_no_file(arguments, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert "an empty name is no file's" in only_line(capsys)
+
+
 @pytest.mark.parametrize("word", ["sprites", "tour", "./mine.py", "game.img", "demo.com"])
 def test_a_workload_without_run(word, capsys):
     with pytest.raises(SystemExit):

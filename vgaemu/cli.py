@@ -223,29 +223,29 @@ def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
         "--span-pages", type=int, choices=(64, 32, 16, 8), metavar="N",
         help="pages looked at as one word for the ffs..fls spans: 64, 32, 16 or 8 (8)",
     )  # fmt: skip
-    run.add_argument("--screenshot", type=Path, metavar="F.png", help="save the last frame")
-    run.add_argument("--dump-text", type=Path, metavar="F.txt", help="save the text screen")
-    run.add_argument("--stats", type=Path, metavar="F.json", help="write the statistics")
+    run.add_argument("--screenshot", type=_path, metavar="F.png", help="save the last frame")
+    run.add_argument("--dump-text", type=_path, metavar="F.txt", help="save the text screen")
+    run.add_argument("--stats", type=_path, metavar="F.json", help="write the statistics")
     run.add_argument(
         "--stats-frames", action="store_true", help="with a row for every frame in --stats"
     )
     run.add_argument(
-        "--dump-registers", type=Path, nargs="?", const=Path(STANDARD_OUTPUT), metavar="F",
+        "--dump-registers", type=_path, nargs="?", const=Path(STANDARD_OUTPUT), metavar="F",
         help="print every register by name with its fields at the end, or write them to F",
     )  # fmt: skip
     run.add_argument(
-        "--dump-palette", type=Path, metavar="F.png", help="save the DAC's colours as a picture"
+        "--dump-palette", type=_path, metavar="F.png", help="save the DAC's colours as a picture"
     )
     run.add_argument(
-        "--font", type=Path, metavar="FILE",
+        "--font", type=_path, metavar="FILE",
         help="font of text modes 0 to 3 and 7, whose rows follow its height: PSF or raw 8xN, plain "
         "or .gz; tweaked modes such as 80x50 take one of their own height only",
     )  # fmt: skip
-    run.add_argument("--load-state", type=Path, metavar="F.npz", help="go on from a saved state")
-    run.add_argument("--save-state", type=Path, metavar="F.npz", help="save the state at the end")
+    run.add_argument("--load-state", type=_path, metavar="F.npz", help="go on from a saved state")
+    run.add_argument("--save-state", type=_path, metavar="F.npz", help="save the state at the end")
     run.add_argument(
         "--record-tape",
-        type=Path,
+        type=_path,
         metavar="F.tape",
         help="record for 'replay'; .tape.gz is smaller",
     )
@@ -275,7 +275,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
         help="what to do with such a guest: stop it for longer, the default, or let it run on here",
     )  # fmt: skip
     pc = _pc_options(run)
-    pc.add_argument("--trace-ports", type=Path, metavar="F", help="write every port access")
+    pc.add_argument("--trace-ports", type=_path, metavar="F", help="write every port access")
     pc.add_argument(
         "--trace-code", action="store_true", help="slowly: report what led to a fault; unicorn only"
     )
@@ -305,14 +305,14 @@ def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
     )
     receive.add_argument("--frames", type=_positive, metavar="N", help="then stop after N frames")
     receive.add_argument("--scale", type=_positive, metavar="N", help="window size, whole steps")
-    receive.add_argument("--screenshot", type=Path, metavar="F.png", help="save the last frame")
+    receive.add_argument("--screenshot", type=_path, metavar="F.png", help="save the last frame")
     _pc_options(receive)
 
     replay = commands.add_parser("replay", help="play a tape: recorded port and memory operations")
     replay.set_defaults(command=_replay)
-    replay.add_argument("tape", type=Path, help="JSON lines, gzipped or not: see vgaemu/tape.py")
-    replay.add_argument("--screenshot", type=Path, metavar="F.png", help="save the last picture")
-    replay.add_argument("--readbacks", type=Path, metavar="F.json", help="write what was read")
+    replay.add_argument("tape", type=_path, help="JSON lines, gzipped or not: see vgaemu/tape.py")
+    replay.add_argument("--screenshot", type=_path, metavar="F.png", help="save the last picture")
+    replay.add_argument("--readbacks", type=_path, metavar="F.json", help="write what was read")
     replay.add_argument(
         "--display", choices=("window", "null"), help="where the picture goes (null)"
     )
@@ -332,12 +332,12 @@ def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
         f"{name}: {what}" for name, what in BENCHMARKS.items()
     ))  # fmt: skip
     bench.add_argument("--runs", type=_positive, default=5, metavar="N", help="repetitions (5)")
-    bench.add_argument("--json", type=Path, metavar="F.json", help="write the rows too")
+    bench.add_argument("--json", type=_path, metavar="F.json", help="write the rows too")
     bench.add_argument(
-        "--plot", type=Path, metavar="F.png|svg", help="dirty-log, vga: draw the times, too"
+        "--plot", type=_path, metavar="F.png|svg", help="dirty-log, vga: draw the times, too"
     )
     bench.add_argument(
-        "--heatmap", type=Path, metavar="F.png|svg",
+        "--heatmap", type=_path, metavar="F.png|svg",
         help="dirty-log: draw which pages a run dirties in which frame",
     )  # fmt: skip
     info = commands.add_parser("info", help="versions, displays, and what works here")
@@ -346,7 +346,6 @@ def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
 
 
 def _pc_options(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    from pathlib import Path
 
     pc = command.add_argument_group("machine code (.img, .com)")
     pc.add_argument(
@@ -357,12 +356,21 @@ def _pc_options(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         help="auto: a ROM of the system's, if there is one (auto)",
     )  # fmt: skip
     pc.add_argument("--firmware", choices=("seabios",), help="boot through SeaBIOS; needs kvm")
-    pc.add_argument("--dos-root", type=Path, metavar="DIR",
+    pc.add_argument("--dos-root", type=_path, metavar="DIR",
         help="the folder whose files a .com program reads, writes and deletes (none)",
     )  # fmt: skip
     pc.add_argument("--writable", action="store_true", help="let the guest write to the image")
     pc.add_argument("--force", action="store_true", help="boot a disk without a boot signature")
     return pc
+
+
+def _path(text: str) -> Path:
+    from argparse import ArgumentTypeError
+    from pathlib import Path
+
+    if not text:
+        raise ArgumentTypeError("an empty name is no file's")
+    return Path(text)
 
 
 def _positive(text: str) -> int:

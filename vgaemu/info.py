@@ -59,4 +59,6 @@ def _kvm() -> str:
         KvmVm().close()
     except KvmError as error:
         return f"no: {error}"
+    if os.path.exists("/sys/module/kvm_pvm"):
+        return "yes; by kvm_pvm: guests cannot use 32-bit paging"
     return "yes"
