@@ -250,6 +250,13 @@ def test_errors_of_memory_are_the_engines(prepare: Callable[[Any], None], error:
     assert raised.value.errno == getattr(unicorn, error)
 
 
+def test_code_that_is_not_there_is_the_engines_error() -> None:
+    uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
+    with vgaemu.attach(uc), pytest.raises(unicorn.UcError) as raised:
+        uc.emu_start(0x200000, 0, count=1)
+    assert raised.value.errno == unicorn.UC_ERR_FETCH_UNMAPPED
+
+
 def test_a_closed_vga_shows_no_frames() -> None:
     uc = engine()
     with vgaemu.attach(uc) as vga:
