@@ -39,7 +39,7 @@ class Screen:
     def __init__(self, vga: Vga) -> None:
         """A screen for `vga`; its first `refresh` draws everything."""
         self.vga = vga
-        self._frame_number = 0
+        self._frame_number = self._phase = 0
         self._generation = self._cursor_generation = -1
         self._scanout = scanout_of(vga)
         self._stale = False
@@ -134,11 +134,12 @@ class Screen:
         # Look at the counters first: a register written while we draw is then seen next time.
         cursor_generation = vga.cursor_generation
         generation = vga.generation + vga.dac.generation
-        phase_changed = frame // BLINK_FRAMES != self._frame_number // BLINK_FRAMES
-        self._frame_number = frame
+        phase = frame // BLINK_FRAMES
+        phase_changed = phase != self._phase
+        self._frame_number, self._phase = frame, phase
         if generation != self._generation or (phase_changed and not old.is_text):
             self._scanout = self._scanout_now(frame)
-        elif old.is_text and (phase_changed or cursor_generation != self._cursor_generation):
+        elif (phase_changed or cursor_generation != self._cursor_generation) and old.is_text:
             shown = blink_shown(frame)
             self._scanout = with_cursor(old, vga, cursor_phase=shown, blink_phase=shown)
             self._cursor_generation = cursor_generation

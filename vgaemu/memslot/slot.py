@@ -105,7 +105,7 @@ class Subscription:
         nothing = slot.nothing_dirty
         # No page writable, so none dirty; nobody between its harvest and the fan-out; nothing
         # fanned out to us. Looked at in this order that is an answer, and saves taking the lock.
-        if slot._first_look.find(1) < 0 and not slot._slots_lock.locked() and not self._pending:
+        if 1 not in slot._first_look and not slot._slots_lock.locked() and not self._pending:
             return nothing
         # A with statement costs 80 ns more than this: 4 % of a harvest.
         slot._slots_lock.acquire()

@@ -392,7 +392,7 @@ class KvmCpu(Cpu):
         pages = 0
         self._slots_lock.acquire()
         try:
-            clean = self._maybe_dirty.find(1) < 0
+            clean = 1 not in self._maybe_dirty
             log = self._nothing_dirty if clean else keeper_harvest()
             if self._closed:
                 return log
