@@ -533,3 +533,41 @@ def test_a_slow_window_listens():
         machine.run(speed=0.001)  # 16 s a frame
         assert time.monotonic() - begin < 5
         assert machine.frames == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "size"),
+    [
+        (0x13, (1600, 1200)),
+        (0x12, (1280, 960)),
+        (3, (1440, 1200)),
+        ("320x240 unchained", (1600, 1200)),
+    ],
+)
+def test_upscaled_pictures_repeat_pixels(mode, size):
+    def workload(guest):
+        guest.set_mode(mode)
+        yield
+
+    with Machine(workload) as machine:
+        machine.tick()
+        machine.vga.store(0xA0000, bytes(range(256)) * 32)
+        machine.frame()
+        raw, large = machine.screen.rgb(), machine.screen.upscaled()
+        assert large.shape == (*size[::-1], 3)
+        height, width = raw.shape[:2]
+        rows, columns = (
+            np.arange(size[1]) * height // size[1],
+            np.arange(size[0]) * width // size[0],
+        )
+        assert (large == raw[rows][:, columns]).all()
+
+
+def test_a_picture_larger_than_the_room_is_not_shrunk():
+    def workload(guest):
+        guest.set_dispi_mode(1920, 1080, 32)
+        yield
+
+    with Machine(workload) as machine:
+        machine.tick()
+        assert machine.screen.upscaled().shape == (1080, 1920, 3)

@@ -224,6 +224,10 @@ def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
         help="pages looked at as one word for the ffs..fls spans: 64, 32, 16 or 8 (8)",
     )  # fmt: skip
     run.add_argument("--screenshot", type=_path, metavar="F.png", help="save the last frame")
+    run.add_argument(
+        "--upscaled", action="store_true",
+        help="save it as a monitor shows it: 320x200 as 1600x1200, pixels repeated",
+    )  # fmt: skip
     run.add_argument("--dump-text", type=_path, metavar="F.txt", help="save the text screen")
     run.add_argument("--stats", type=_path, metavar="F.json", help="write the statistics")
     run.add_argument(
@@ -428,6 +432,8 @@ def _run_workload(options: argparse.Namespace) -> int:
     how |= {"--max-rounds": options.max_rounds, "--when-stuck": options.when_stuck}
     if options.migrate_to is None and (given := [name for name in how if how[name] is not None]):
         raise UsageError(f"{', '.join(given)}: say with --migrate-to HOST:PORT where to")
+    if options.upscaled and options.screenshot is None:
+        raise UsageError("--upscaled: say with --screenshot F.png where the picture goes")
     if options.stats_frames and options.stats is None:
         raise UsageError("--stats-frames: say with --stats F.json where the rows go")
     outputs = _outputs(options)
@@ -531,6 +537,9 @@ def _outputs(options: argparse.Namespace) -> list[_Output]:
 
     from vgaemu.vga.dump import dump_registers, palette_picture
 
+    def screenshot(machine: Machine, path: Path) -> None:
+        machine.screen.save(path, upscaled=options.upscaled)
+
     def text(machine: Machine, path: Path) -> None:
         lines = [row.rstrip() for row in machine.screen.text()]
         path.write_text("\n".join(lines) + "\n", "utf-8")
@@ -551,7 +560,7 @@ def _outputs(options: argparse.Namespace) -> list[_Output]:
         path.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
 
     asked = (
-        _Output("--screenshot", options.screenshot, _write_screenshot, is_picture=True),
+        _Output("--screenshot", options.screenshot, screenshot, is_picture=True),
         _Output("--dump-text", options.dump_text, text),
         _Output("--dump-palette", options.dump_palette, palette, is_picture=True),
         _Output("--dump-registers", options.dump_registers, registers),
@@ -559,10 +568,6 @@ def _outputs(options: argparse.Namespace) -> list[_Output]:
         _Output("--save-state", options.save_state, _write_state, after_close=True),
     )
     return [output for output in asked if output.path is not None]
-
-
-def _write_screenshot(machine: Machine, path: Path) -> None:
-    machine.screen.save(path)
 
 
 def _write_state(machine: Machine, path: Path) -> None:

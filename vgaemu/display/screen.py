@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.display.report import Rect, ScreenInfo
+from vgaemu.display.viewport import Viewport, fitted_size
 from vgaemu.memslot.bitmap import DirtyLog, Span, spans_of_pages
 from vgaemu.vga.codepage import to_unicode
 from vgaemu.vga.device import Vga
@@ -25,6 +26,8 @@ from vgaemu.vga.scanout import Redraw, Scanout, redraw_between, scanout_of, with
 #: More rectangles than this are worth less than the one around them (measured: dozens of tiny
 #: presents cost more than a large one).
 MAX_RECTS = 32
+#: What an upscaled picture fits into, as 320x200 does exactly.
+UPSCALED_ROOM = (1600, 1200)
 #: Frames that the cursor and blinking attributes are shown, then hidden.
 BLINK_FRAMES = 16
 
@@ -174,6 +177,17 @@ class Screen:
         """(height, width, 3) uint8, a copy."""
         return rgb_of(self.frame)
 
+    def upscaled(self) -> NDArray[np.uint8]:
+        """As a monitor shows it, in `UPSCALED_ROOM`: (height, width, 3) uint8.
+
+        Pixels are repeated as in a window of that size, and larger pictures are as they are.
+        """
+        height, width = self.frame.shape
+        if width > UPSCALED_ROOM[0] or height > UPSCALED_ROOM[1]:
+            return self.rgb()
+        view = Viewport(0, 0, *fitted_size(self.info, UPSCALED_ROOM), (width, height))
+        return rgb_of(self.frame[view.rows[:, None], view.columns])
+
     def text(self) -> list[str]:
         """What a text mode shows, one string a row, as Unicode.
 
@@ -186,14 +200,18 @@ class Screen:
         renderer = TextRenderer(self.vga.slot.array, scanout)
         return [to_unicode(row.astype(np.uint8).tobytes()) for row in renderer.cells()]
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, upscaled: bool = False) -> None:
         """Write the picture as an image file, in the format that the suffix names.
+
+        Args:
+            path: The file.
+            upscaled: As a monitor shows it, see `upscaled`; else a pixel is a pixel.
 
         Raises:
             ScreenError: There is no such format.
             OSError: The file cannot be written.
         """
-        save_picture(self.rgb(), path)
+        save_picture(self.upscaled() if upscaled else self.rgb(), path)
 
 
 def full_redraw(vga: Vga, frame_number: int) -> NDArray[np.uint32]:
