@@ -112,6 +112,9 @@ MISTAKES = {
         ["run", "plasma", "--headless", "--frames", "1", "--cpu", "kvm", "--trace-ports", "t"],
         "--cpu, --trace-ports: only for machine code",
     ),
+    "upscaling for nothing": (
+        ["run", "typing", "--headless", "--frames", "1", "--upscaled"], "--screenshot F.png"
+    ),
     "rows for nothing": (
         ["run", "typing", "--headless", "--frames", "1", "--stats-frames"], "--stats F.json"
     ),
