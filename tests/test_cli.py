@@ -498,6 +498,8 @@ def test_bench_guest_without_unicorn_is_one_line(capsys, monkeypatch):
 FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
 SHORT = ["run", "plasma", "--headless", "--frames", "3"]
+GUESTS = Path(__file__).parents[1] / "examples" / "guests"
+PLASMA = str(GUESTS / "plasma.img")
 
 
 def only_line(capsys) -> str:
@@ -556,19 +558,22 @@ def test_a_state_is_saved_though_the_tape_is_cut_off(tmp_path, monkeypatch, caps
 
 
 @needs_full
-def test_a_port_trace_on_a_full_disk(guest_image, tmp_path, capsys):
+def test_a_port_trace_on_a_full_disk(tmp_path, capsys):
     pytest.importorskip("unicorn")
     state = tmp_path / "run.npz"
-    arguments = ["run", str(guest_image), "--headless", "--frames", "5", "--save-state", str(state)]
+    arguments = [
+        "run",
+        PLASMA,
+        "--headless",
+        "--frames",
+        "5",
+        "--save-state",
+        str(state),
+    ]
     assert main([*arguments, "--trace-ports", str(FULL)]) == 2
     assert state.exists()
     line = only_line(capsys)
     assert line == "vgaemu: --trace-ports /dev/full: No space left on device; the log is cut off\n"
-
-
-@pytest.fixture
-def guest_image() -> Path:
-    return Path(__file__).parents[1] / "examples" / "guests" / "plasma.img"
 
 
 @needs_full
@@ -603,18 +608,18 @@ def test_a_file_without_end(workload, monkeypatch, capsys):
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero")
-def test_a_rom_without_end(guest_image, capsys):
+def test_a_rom_without_end(capsys):
     pytest.importorskip("unicorn")
-    arguments = ["run", str(guest_image), "--headless", "--frames", "1"]
+    arguments = ["run", PLASMA, "--headless", "--frames", "1"]
     assert main([*arguments, "--vga-bios", "/dev/zero"]) == 2
     assert "no ROM" in only_line(capsys)
 
 
-def test_options_of_programs_and_of_disks(guest_image, tmp_path, capsys):
-    arguments = ["run", str(guest_image), "--headless", "--frames", "1"]
+def test_options_of_programs_and_of_disks(tmp_path, capsys):
+    arguments = ["run", PLASMA, "--headless", "--frames", "1"]
     assert main([*arguments, "--dos-root", str(tmp_path)]) == 2
     assert "--dos-root: only for .com programs" in only_line(capsys)
-    program = str(guest_image.with_name("type.com"))
+    program = str(GUESTS / "type.com")
     for option in ("--writable", "--force"):
         assert main(["run", program, "--headless", option]) == 2
         assert f"{option}: only for disk images" in only_line(capsys)
@@ -626,29 +631,52 @@ def test_what_replay_says_without_a_display_can_be_done(tmp_path):
     assert main(["replay", str(tape), "--headless"]) == 0
 
 
+#: It says that it runs, and runs on.
+ENDLESS = """
+def workload(guest):
+    yield
+    print('running', flush=True)
+    while True:
+        yield
+"""
+
+
 @pytest.mark.skipif(os.name != "posix", reason="no such signals")
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("sent", "ctrl_c"),
+    [(signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.default_int_handler),
+     (signal.SIGTERM, signal.SIG_IGN)],
+    ids=["Ctrl-C", "SIGTERM", "SIGTERM in the background"],
+)  # fmt: skip
 @pytest.mark.parametrize("gap", [0.0, 0.005, 0.02])
-def test_two_ctrl_c_at_a_time_are_one(tmp_path, gap, sent):
+@pytest.mark.parametrize("guest", ["endless.py", "plasma.img"])
+def test_two_signals_at_a_time_are_one(tmp_path, guest, gap, sent, ctrl_c):
     program, state, stats = tmp_path / "endless.py", tmp_path / "s.npz", tmp_path / "s.json"
-    program.write_text(
-        "def workload(guest):\n    yield\n    print('running', flush=True)\n"
-        "    while True:\n        yield\n"
-    )
+    program.write_text(ENDLESS)
+    trace = tmp_path / "ports"
     arguments = ["run", str(program), "--headless", "--save-state", str(state)]
+    if guest == "plasma.img":
+        pytest.importorskip("unicorn")
+        arguments[1:2] = PLASMA, "--trace-ports", str(trace)
     process = subprocess.Popen(
-        [sys.executable, "-m", "vgaemu", *arguments, "--stats", str(stats)],
+        [sys.executable, "-m", "vgaemu", *arguments, "--frames", "1000000", "--stats", str(stats)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, ctrl_c),
     )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stdout.readline() == "running\n"
-    for _ in range(2):
-        process.send_signal(sent)
-        time.sleep(gap)
-    _, err = process.communicate(timeout=30)
-    assert err == ""
+    try:
+        if guest == "endless.py":
+            assert process.stdout.readline() == "running\n"
+        while guest == "plasma.img" and not (trace.exists() and trace.stat().st_size):
+            assert process.poll() is None
+            time.sleep(0.01)
+        for _ in range(2):
+            process.send_signal(sent)
+            time.sleep(gap)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, err) == (130, "")
     assert state.exists()
     assert stats.exists()
 

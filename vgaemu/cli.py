@@ -728,30 +728,37 @@ def _run_frames(machine: Machine, frames: int | None, headless: bool, speed: flo
     return 0
 
 
+def _interrupter() -> Callable[[int, FrameType | None], None]:
+    """A signal handler that interrupts, and lets pass what comes at once after that.
+
+    What started us may pass on what the terminal has sent us, too: a second Ctrl-C does not end
+    what the first lets the run leave, unless it comes `CTRL_C_AGAIN_S` later.
+    """
+    from time import monotonic
+
+    heeded: float | None = None
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal heeded
+        if heeded is None or monotonic() - heeded >= CTRL_C_AGAIN_S:
+            heeded = monotonic()
+            raise KeyboardInterrupt
+
+    return interrupt
+
+
 @contextmanager
 def _two_ctrl_c_are_one() -> Iterator[None]:
-    """Let one Ctrl-C end a run, and another not what the run leaves, unless it comes much later.
-
-    What started us may pass on what the terminal has sent us, too.
-    """
+    """See `_interrupter`."""
     import signal
     from threading import current_thread, main_thread
-    from time import monotonic
 
     before = signal.getsignal(signal.SIGINT)
     # It is ignored in the background, say; and only the main thread may take signals.
     if before is not signal.default_int_handler or current_thread() is not main_thread():
         yield
         return
-    heeded = 0.0
-
-    def heed(number: int, frame: FrameType | None) -> None:
-        nonlocal heeded
-        if not heeded or monotonic() - heeded >= CTRL_C_AGAIN_S:
-            heeded = monotonic()
-            signal.default_int_handler(number, frame)
-
-    signal.signal(signal.SIGINT, heed)
+    signal.signal(signal.SIGINT, _interrupter())
     try:
         yield
     finally:
@@ -760,10 +767,11 @@ def _two_ctrl_c_are_one() -> Iterator[None]:
 
 @contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Who stops a container wants what the run leaves, too."""
+    """Who stops a container wants what the run leaves, too; also where Ctrl-C is ignored."""
     import signal
 
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    ctrl_c = signal.getsignal(signal.SIGINT)
+    before = signal.signal(signal.SIGTERM, ctrl_c if callable(ctrl_c) else _interrupter())
     try:
         yield
     finally:

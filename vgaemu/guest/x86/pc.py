@@ -376,10 +376,12 @@ def ctrl_c_waits() -> Iterator[None]:
 
     A KeyboardInterrupt raised in a hook that the engine calls may be lost, and the hook's answer
     with it: the guest then fails, or polls a port for ever. After a step the PC can be saved, too.
-    Two at a time are one: what started us may pass on what the terminal has sent us, too.
+    Two at a time are one: what started us may pass on what the terminal has sent us, too. So is
+    SIGTERM, which has a handler only where somebody wants it to do more than end the process.
     """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    ours = {number: handler for number, handler in handlers.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread() or not ours:
         yield
         return
     waiting: list[tuple[int, FrameType | None]] = []
@@ -391,15 +393,18 @@ def ctrl_c_waits() -> Iterator[None]:
             waiting.append((number, frame))
             since = time.monotonic()
         elif time.monotonic() - since >= CTRL_C_WAITS_S:
-            handler(number, frame)
+            ours[signal.Signals(number)](number, frame)
 
-    signal.signal(signal.SIGINT, wait)
+    for number in ours:
+        signal.signal(number, wait)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in ours.items():
+            signal.signal(number, handler)
         if waiting:
-            handler(*waiting[0])
+            first, frame = waiting[0]
+            ours[signal.Signals(first)](first, frame)
 
 
 def open_pc(
