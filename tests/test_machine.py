@@ -502,7 +502,16 @@ def test_keys_with_modifiers():
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("ctrl-c", "\x03"), ("alt-x", ""), ("shift-A", "A"), ("-", "-"), ("a", "a")]
+    ("name", "text"),
+    [
+        ("ctrl-c", "\x03"),
+        ("alt-x", ""),
+        ("shift-A", "A"),
+        ("shift-a", "A"),
+        ("ctrl--", ""),
+        ("-", "-"),
+        ("a", "a"),
+    ],
 )
 def test_what_keys_with_modifiers_type(name, text):
     keys = Keys()
@@ -512,8 +521,9 @@ def test_what_keys_with_modifiers_type(name, text):
 
 def test_scripts_of_keys_with_modifiers():
     assert parse_keys("1:ctrl-c,2:-") == [(1, "ctrl-c"), (2, "-")]
-    with pytest.raises(KeysError, match="no key named 'nokey'"):
-        parse_keys("1:ctrl-nokey")
+    for unknown, name in (("ctrl-nokey", "nokey"), ("ctrl-", "ctrl-"), ("--", "--")):
+        with pytest.raises(KeysError, match=f"no key named '{name}'"):
+            parse_keys(f"1:{unknown}")
 
 
 class ClosedSoon(NullDisplay):

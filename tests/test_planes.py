@@ -349,6 +349,13 @@ def test_a_picture_is_stored_row_after_row(mode, step, shape, constant):
     assert vga.load(at, 65) == picture.tobytes() + vga.load(at + 64, 1)
 
 
+@pytest.mark.parametrize("mode", [0x13, 0x12, 3])
+def test_a_picture_of_one_colour_is_stored_whole(mode):
+    vga, at = showing(mode)
+    vga.store(at, np.full((200, 80), 0x55, np.uint8))
+    assert vga.load(at, 16001) == b"\x55" * 16000 + vga.load(at + 16000, 1)
+
+
 def test_a_picture_that_begins_outside_vram():
     vga, at = showing(0x13)
     picture = np.arange(64, dtype=np.uint8).reshape(4, 16)

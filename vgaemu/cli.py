@@ -350,7 +350,6 @@ def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
 
 
 def _pc_options(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-
     pc = command.add_argument_group("machine code (.img, .com)")
     pc.add_argument(
         "--cpu", choices=("unicorn", "kvm"), help="who executes: an emulator, or the host (unicorn)"

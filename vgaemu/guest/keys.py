@@ -39,21 +39,32 @@ class KeysError(ValueError):
 
 
 def key_text(name: str) -> str:
-    """What a key types.
+    r"""What a key types; with ctrl or alt what a window's toolkit gives, a control character or "".
 
     Raises:
         KeysError: There is no key of that name.
+
+    >>> key_text("a"), key_text("shift-a"), key_text("ctrl-c"), key_text("alt-x"), key_text("f1")
+    ('a', 'A', '\x03', '', '')
     """
-    if name in NAMED_TEXT:
-        return NAMED_TEXT[name]
-    if name in SILENT:
-        return ""
-    if len(name) == 1 and name.isprintable():
-        return name
-    raise KeysError(
-        f"no key named {name!r}; keys are single characters, "
-        f"{', '.join(sorted(NAMED_TEXT))}, {', '.join(sorted(SILENT))}"
-    )
+    held, key = split_key(name)
+    if key in NAMED_TEXT:
+        text = NAMED_TEXT[key]
+    elif key in SILENT:
+        text = ""
+    elif len(key) == 1 and key.isprintable():
+        text = key
+    else:
+        raise KeysError(
+            f"no key named {key!r}; keys are single characters, "
+            f"{', '.join(sorted(NAMED_TEXT))}, {', '.join(sorted(SILENT))}"
+        )
+    if not held:
+        return text
+    if held == ["shift"]:
+        return text.upper()
+    is_letter = key.isascii() and key.isalpha() and len(key) == 1
+    return chr(ord(key.upper()) - 0x40) if held == ["ctrl"] and is_letter else ""
 
 
 def split_key(name: str) -> tuple[list[str], str]:
@@ -64,8 +75,8 @@ def split_key(name: str) -> tuple[list[str], str]:
     """
     held: list[str] = []
     while True:
-        modifier, hyphen, rest = name.partition("-")
-        if modifier not in MODIFIERS or not hyphen or not rest:
+        modifier, _, rest = name.partition("-")
+        if modifier not in MODIFIERS or not rest:
             return held, name
         held.append(modifier)
         name = rest
@@ -89,7 +100,7 @@ def parse_keys(spec: str) -> list[tuple[int, str]]:
         frame, colon, name = entry.strip().partition(":")
         if not colon or not frame.isdecimal() or len(frame) > MAX_FRAME_DIGITS:
             raise KeysError(f"{entry!r} is not FRAME:KEY, as in 30:a,60:enter")
-        key_text(split_key(name)[1])
+        key_text(name)
         keys.append((int(frame), name))
     return keys
 
@@ -118,16 +129,12 @@ class Keys:
         Raises:
             KeysError: There is no key of that name.
         """
-        held, name = split_key(name)
         text = key_text(name)
-        if held and held != ["shift"]:
-            # What a window's toolkit gives: a control character, or nothing.
-            is_control = held[0] == "ctrl" and len(held) == 1 and name.isascii() and name.isalpha()
-            text = chr(ord(name.upper()) - 0x40) if is_control and len(name) == 1 else ""
+        held, key = split_key(name)
         for modifier in held:
             self.put(Key(modifier, True))
-        self.put(Key(name, True, text))
-        self.put(Key(name, False))
+        self.put(Key(key, True, text))
+        self.put(Key(key, False))
         for modifier in reversed(held):
             self.put(Key(modifier, False))
 

@@ -177,7 +177,7 @@ def read_file(file: str, kind: str, most: int) -> bytes:
         most: Bytes; what has more is not meant, or never ends.
 
     Raises:
-        WorkloadError: It cannot be read, is empty or too large.
+        WorkloadError: It has no name, cannot be read, or is too large.
     """
     if not file:
         raise WorkloadError(f"an empty name; name a {kind}")
