@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vgaemu.bench import dirty_log, suite
-from vgaemu.cli import main
+from vgaemu.cli.main import main
 
 SMALL = {"256 KiB": (64, [0, 2, 16]), "256 GiB": (1 << 26, [0, 16])}
 

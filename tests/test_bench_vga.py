@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vgaemu.bench import vga
-from vgaemu.cli import main
+from vgaemu.cli.main import main
 from vgaemu.memslot import why_unavailable
 
 

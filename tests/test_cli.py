@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vgaemu import __version__
-from vgaemu.cli import main
+from vgaemu.cli.main import main
 
 
 def run(capsys, *arguments):
@@ -287,7 +287,7 @@ def test_a_run_that_is_stopped_leaves_what_it_was_asked_for(tmp_path, sent):
     )
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from vgaemu.cli import main; sys.exit(main())"
+        "from vgaemu.cli.main import main; sys.exit(main())"
     )
     command = [sys.executable, "-c", code, "run", str(program), "--headless"]
     options = ["--frames", "1000000000", "--stats", str(stats)]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import vgaemu
-from vgaemu.cli import main
+from vgaemu.cli.main import main
 from vgaemu.vga import dispi
 from vgaemu.vga.dump import GAP, HEAD, MARGIN, SWATCH, dump_registers, palette_picture
 from vgaemu.vga.modes import set_dispi_mode

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import vgaemu
-from vgaemu.cli import main
+from vgaemu.cli.main import main
 from vgaemu.vga.codepage import CHARACTERS
 from vgaemu.vga.font import FontError, bundled_font, load_font_file, plane_2_bytes
 

@@ -13,8 +13,8 @@ import pytest
 import vgaemu
 from vgaemu.display.null import NullDisplay
 from vgaemu.display.report import Close, Key, PauseToggled, SingleStep
-from vgaemu.guest.keys import Keys, KeysError, parse_keys
 from vgaemu.guest.workload import WorkloadError, bundled_names, endless
+from vgaemu.keys.queue import Keys, KeysError, parse_keys
 from vgaemu.machine import NOW_SLICES_A_FRAME, Machine
 from vgaemu.memslot import MemslotError
 from vgaemu.vga.state import StateError
@@ -236,7 +236,7 @@ def test_headless_imports_no_pygame():
 def test_importing_vgaemu_and_asking_its_version_import_no_numpy():
     for program in (
         "import vgaemu, sys; assert 'numpy' not in sys.modules",
-        "import sys; from vgaemu.cli import main; main(['--version']); "
+        "import sys; from vgaemu.cli.main import main; main(['--version']); "
         "assert not {'numpy', 'argparse', 'pygame'} & set(sys.modules)",
     ):
         subprocess.run([sys.executable, "-c", program], check=True, timeout=60, capture_output=True)

@@ -12,8 +12,8 @@ from keepers import skip_unless_available
 from vgaemu.memslot import KEEPERS, DirtyLog, Memslot, flags
 from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
 from vgaemu.memslot.keeper import Keeper
-from vgaemu.memslot.kvm import KvmKeeper, KvmManualKeeper
-from vgaemu.memslot.kvm_guest import KvmGuest
+from vgaemu.memslot.kvm.guest import KvmGuest
+from vgaemu.memslot.kvm.keeper import KvmKeeper, KvmManualKeeper
 from vgaemu.memslot.pagemap import MmuKeeper
 from vgaemu.memslot.slot import ByteBuffer
 from vgaemu.memslot.sparse import SparseKeeper
@@ -202,7 +202,7 @@ def test_the_kernels_harvest_in_every_gap_of_a_store(
 
 
 #: A rig with a VM takes a while to make and to close: only the gaps between the steps.
-KVM_MODULES = ("vgaemu.memslot.kvm", "vgaemu.memslot.flags")
+KVM_MODULES = ("vgaemu.memslot.kvm.keeper", "vgaemu.memslot.flags")
 
 
 class GuestRig(Rig):
@@ -387,7 +387,7 @@ def test_what_a_kernel_keeper_drops_is_found(make: MakeRig) -> None:
         lambda: BrokenGuestRig(Memslot(NPAGES, dirty_log="racing")),
         Rig.harvest,
         store_to(5),
-        modules=("vgaemu.memslot.kvm", __name__),
+        modules=("vgaemu.memslot.kvm.keeper", __name__),
     )
     assert score.lost > 0
 

@@ -17,10 +17,10 @@ import pytest
 from keepers import skip_unless_available
 
 from vgaemu.memslot import KEEPERS, PAGE_SIZE, KeeperUnavailable, Memslot, MemslotError, Vm
-from vgaemu.memslot import kvm_guest as guests
-from vgaemu.memslot import kvm_ioctl as ioctls
-from vgaemu.memslot.kvm import MOST_PAGES, KvmKeeper
-from vgaemu.memslot.kvm_guest import KvmGuest
+from vgaemu.memslot.kvm import guest as guests
+from vgaemu.memslot.kvm import ioctl as ioctls
+from vgaemu.memslot.kvm.guest import KvmGuest
+from vgaemu.memslot.kvm.keeper import MOST_PAGES, KvmKeeper
 from vgaemu.memslot.vm import MAX_SLOTS
 from vgaemu.vga.font import bundled_font
 
@@ -191,7 +191,7 @@ def test_a_slot_that_is_dropped_closes_its_vm(kvm: str) -> None:
 
 @pytest.mark.skipif(shutil.which("nasm") is None, reason="nasm is not installed")
 def test_the_guests_are_what_their_source_says(tmp_path: Path) -> None:
-    source = Path(guests.__file__).with_name("kvm_guests.asm")
+    source = Path(guests.__file__).with_name("guests.asm")
     built = tmp_path / "guests"
     subprocess.run(["nasm", "-f", "bin", source, "-o", built], check=True)
     assert built.read_bytes() == guests.CODE

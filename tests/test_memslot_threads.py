@@ -22,7 +22,7 @@ from keepers import NAMES, skip_unless_available, use
 
 from vgaemu.memslot import KEEPERS, PAGE_SIZE, DirtyLog, Memslot
 from vgaemu.memslot.flags import FlagsKeeper
-from vgaemu.memslot.kvm_guest import KvmGuest
+from vgaemu.memslot.kvm.guest import KvmGuest
 
 GUESTS = 2
 #: Of each test and keeper: some 35 of them.

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from keepers import skip_unless_available
 
-from vgaemu import info
-from vgaemu.cli import main
+from vgaemu.cli import info
+from vgaemu.cli.main import main
 from vgaemu.memslot import (
     PAGE_SIZE,
     KeeperUnavailable,
     Memslot,
-    kvm_ioctl,
     pagemap,
     why_unavailable,
 )
+from vgaemu.memslot.kvm import ioctl as kvm_ioctl
 
 
 def no_kvm(*args: object, **kwargs: object) -> None:

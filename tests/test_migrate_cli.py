@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from vgaemu.bench import migrate as bench
-from vgaemu.cli import main
+from vgaemu.cli.main import main
 from vgaemu.memslot.bitmap import DirtyLog
 from vgaemu.migrate import sender
 

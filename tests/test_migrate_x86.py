@@ -231,7 +231,7 @@ def test_open_files_go_on_where_they_were(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not has_kvm(), reason="/dev/kvm cannot be opened")
 def test_a_firmware_goes_along() -> None:
-    from vgaemu.guest.x86.seabios import FIRMWARES
+    from vgaemu.pc.bios.seabios import FIRMWARES
 
     if not Path(FIRMWARES[0]).is_file():
         pytest.skip(f"{FIRMWARES[0]} is not here")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import vgaemu
-from vgaemu.cli import main
+from vgaemu.cli.main import main
 from vgaemu.display.loop import DisplayLoop
 from vgaemu.display.null import NullDisplay
 from vgaemu.display.screen import Screen

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from vgaemu.display import panel as p
+from vgaemu.display.panel import panel as p
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.memslot.bitmap import DirtyLog
 
@@ -215,5 +215,5 @@ def test_a_panel_too_small_is_cut_not_broken():
 
 
 def test_the_panel_imports_no_pygame():
-    code = "import sys, vgaemu.display.panel; sys.exit('pygame' in sys.modules)"
+    code = "import sys, vgaemu.display.panel.panel; sys.exit('pygame' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

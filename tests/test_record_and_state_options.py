@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vgaemu.cli import main
+from vgaemu.cli.main import main
+from vgaemu.cli.replay import picture
 from vgaemu.guest.workload import Guest, Slices, WorkloadError
 from vgaemu.machine import Machine
-from vgaemu.replay import picture
-from vgaemu.tape import Tape, TapeError
+from vgaemu.tape.tape import Tape, TapeError
 from vgaemu.vga.state import StateError
 
 

@@ -18,7 +18,7 @@ from random_tapes import random_ops
 from vgaemu.display.loop import DisplayLoop
 from vgaemu.display.null import NullDisplay
 from vgaemu.memslot import Memslot
-from vgaemu.tape import START, Player
+from vgaemu.tape.tape import START, Player
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode

@@ -17,13 +17,13 @@ from goldens import play, tape_files
 from PIL import Image
 from random_tapes import random_ops
 
-from vgaemu.cli import main
-from vgaemu.guest.keys import Keys
+from vgaemu.cli.main import main
+from vgaemu.cli.replay import picture, replay
 from vgaemu.guest.workload import Guest, Slices, find_workload
+from vgaemu.keys.queue import Keys
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
-from vgaemu.replay import picture, replay
-from vgaemu.tape import START, Player, Tape, TapeError, TapeRecorder, check_op, expand
+from vgaemu.tape.tape import START, Player, Tape, TapeError, TapeRecorder, check_op, expand
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
 

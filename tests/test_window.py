@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from vgaemu.display.errors import DisplayError
-from vgaemu.display.panel import BELOW_HEIGHT, BESIDE_WIDTHS, CLEAN, DIRTY, PAPER
+from vgaemu.display.panel.panel import BELOW_HEIGHT, BESIDE_WIDTHS, CLEAN, DIRTY, PAPER
 from vgaemu.display.report import (
     Close,
     FrameReport,
@@ -26,7 +26,7 @@ from vgaemu.display.report import (
     SingleStep,
 )
 from vgaemu.display.viewport import Viewport, fitted_size, scaled_size
-from vgaemu.guest.keys import key_text
+from vgaemu.keys.queue import key_text
 from vgaemu.machine import Machine
 from vgaemu.memslot.bitmap import DirtyLog
 
@@ -60,7 +60,7 @@ def pygame(_dummy_driver):
 
 @pytest.fixture
 def open_window(_dummy_driver):
-    from vgaemu.display.window import WindowDisplay
+    from vgaemu.display.window.window import WindowDisplay
 
     windows = []
 
@@ -353,7 +353,7 @@ def test_full_screen_and_back(open_window, pygame):
 
 @pytest.fixture
 def clock(_dummy_driver, monkeypatch):
-    from vgaemu.display import window
+    from vgaemu.display.window import window
 
     class Clock:
         now = 10**12
@@ -377,7 +377,7 @@ def test_the_panel_is_below_and_never_on_the_picture(open_window):
 
 
 def test_the_panel_is_drawn_ten_times_a_second_at_most(open_window, clock, monkeypatch):
-    from vgaemu.display.panel import Panel
+    from vgaemu.display.panel.panel import Panel
 
     drawn = []
     original = Panel.draw
@@ -396,7 +396,7 @@ def test_the_panel_is_drawn_ten_times_a_second_at_most(open_window, clock, monke
 
 
 def test_the_panel_is_not_drawn_in_present_time(open_window, clock, monkeypatch):
-    from vgaemu.display.panel import Panel
+    from vgaemu.display.panel.panel import Panel
 
     window = open_window(TEXT)
     frame = picture(TEXT)
@@ -436,7 +436,7 @@ def test_the_panel_on_and_off(open_window, pygame):
 
 
 def test_a_hidden_panel_gathers_nothing(open_window, pygame, monkeypatch):
-    from vgaemu.display.panel import Meter
+    from vgaemu.display.panel.panel import Meter
 
     noted = []
     monkeypatch.setattr(Meter, "note", lambda self, report, rects: noted.append(report.frame))
@@ -458,7 +458,7 @@ def test_without_a_panel_the_window_is_the_picture(open_window, pygame):
 
 
 def test_outlines_fade_and_leave_the_picture_as_it_was(open_window, pygame):
-    from vgaemu.display.window import FADE_FRAMES
+    from vgaemu.display.window.window import FADE_FRAMES
 
     window = open_window(MODE_13H, scale=2)
     frame = picture(MODE_13H)
@@ -506,7 +506,7 @@ def test_a_fresh_outline_and_a_fresh_tint(open_window, pygame):
 
 
 def test_many_outlines_at_once(open_window, pygame):
-    from vgaemu.display.window import FADE_FRAMES, MAX_OUTLINES
+    from vgaemu.display.window.window import FADE_FRAMES, MAX_OUTLINES
 
     window = open_window(TEXT, scale=1)
     frame = picture(TEXT)
@@ -568,7 +568,7 @@ def test_keys_for_the_guest(open_window, pygame, key, text, name, typed):
 
 
 def test_every_named_key_is_one_the_guest_knows(pygame):
-    from vgaemu.display.window import CHARACTER_NAMES, KEY_NAMES, KEYPAD_NAMES
+    from vgaemu.display.window.window import CHARACTER_NAMES, KEY_NAMES, KEYPAD_NAMES
 
     for name, text in KEY_NAMES.values():
         assert key_text(name) == text
@@ -729,7 +729,7 @@ def python(code, *args, env=None, timeout=30):
     )  # fmt: skip
 
 
-MAIN = "import sys; from vgaemu.cli import main; sys.exit(main())"
+MAIN = "import sys; from vgaemu.cli.main import main; sys.exit(main())"
 
 
 def test_a_guest_that_calls_nothing_does_not_keep_the_window_open(tmp_path):
@@ -792,14 +792,14 @@ def test_the_title_says_where_a_screenshot_went(open_window, pygame, monkeypatch
     assert "saved vgaemu-001.png" in pygame.display.get_caption()[0]
     window.poll()
     assert "saved vgaemu-001.png" in pygame.display.get_caption()[0]
-    monkeypatch.setattr("vgaemu.display.window.NOTICE_NS", 0)
+    monkeypatch.setattr("vgaemu.display.window.window.NOTICE_NS", 0)
     window.notice("another")
     window.poll()
     assert pygame.display.get_caption()[0] == title
 
 
 def test_both_pygames_installed():
-    from vgaemu.display.window import check_pygame
+    from vgaemu.display.window.window import check_pygame
 
     with pytest.raises(DisplayError, match="pip uninstall pygame pygame-ce"):
         check_pygame(lambda name: "2")
@@ -823,7 +823,7 @@ def test_no_pygame_installed(tmp_path):
 
 
 def test_only_the_window_imports_pygame():
-    code = "import sys, vgaemu.machine, vgaemu.cli; sys.exit('pygame' in sys.modules)"
+    code = "import sys, vgaemu.machine, vgaemu.cli.main; sys.exit('pygame' in sys.modules)"
     assert python(code).returncode == 0
 
 

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from shadow import ShadowDisplay
 
 import vgaemu
-from vgaemu.cli import main
+from vgaemu.cli.main import main
 from vgaemu.guest.workload import WorkloadError, bundled, bundled_names, find_workload
 from vgaemu.guest.workloads import life, picture
 from vgaemu.guest.workloads.tour import STATIONS
@@ -546,7 +546,7 @@ def test_workload_file_with_arguments_and_neighbours(folder):
 
 @pytest.fixture
 def no_display(monkeypatch):
-    from vgaemu import tour
+    from vgaemu.cli import tour
     from vgaemu.display.errors import DisplayError
 
     def refuse():

@@ -11,7 +11,7 @@ import pytest
 from x86_helpers import CPUS, disk
 
 import vgaemu
-from vgaemu.guest.x86.attach import AttachedVga
+from vgaemu.attached import AttachedVga
 from vgaemu.machine import Machine
 
 unicorn = pytest.importorskip("unicorn")

@@ -12,17 +12,17 @@ import pytest
 from PIL import Image
 from x86_helpers import CPUS, GUESTS, call, disk, make_pc
 
-from vgaemu.cli import main
+from vgaemu.cli.main import main
 from vgaemu.display.report import Key
 from vgaemu.display.screen import Screen
-from vgaemu.guest.keys import Keys
-from vgaemu.guest.x86.chips import bcd
-from vgaemu.guest.x86.cpu import GuestFault
-from vgaemu.guest.x86.images import ImageError, load_image
-from vgaemu.guest.x86.pc import Pc
-from vgaemu.guest.x86.vbe_modes import VBE_MODES
+from vgaemu.keys.queue import Keys
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
+from vgaemu.pc.bios.video.vbe_modes import VBE_MODES
+from vgaemu.pc.chips.chips import bcd
+from vgaemu.pc.cpu.cpu import GuestFault
+from vgaemu.pc.images import ImageError, load_image
+from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.font import bundled_font
 from vgaemu.vga.modes import MODES

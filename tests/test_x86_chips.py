@@ -7,12 +7,12 @@ import pytest
 
 import vgaemu
 from vgaemu.display.report import Key
-from vgaemu.guest.keys import Keys
-from vgaemu.guest.x86 import scancodes
-from vgaemu.guest.x86.bus import Bus
-from vgaemu.guest.x86.chips import I8042, PIT_HZ, Cmos, Pic, Pit
-from vgaemu.guest.x86.clock import StepClock, WallClock
+from vgaemu.keys import scancodes
+from vgaemu.keys.queue import Keys
 from vgaemu.memslot import Memslot
+from vgaemu.pc.bus import Bus
+from vgaemu.pc.chips.chips import I8042, PIT_HZ, Cmos, Pic, Pit
+from vgaemu.pc.clock import StepClock, WallClock
 from vgaemu.vga.device import Vga
 
 

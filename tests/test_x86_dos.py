@@ -11,13 +11,13 @@ import pytest
 from x86_helpers import CPUS, call, make_pc, run_until_halted
 
 from vgaemu.display.screen import Screen
-from vgaemu.guest.x86.bios import WORK_A_SLICE, WORK_NS
-from vgaemu.guest.x86.chips import NEVER_NS
-from vgaemu.guest.x86.clock import SERVICE_NS
-from vgaemu.guest.x86.dos import PREFIX
-from vgaemu.guest.x86.dos_files import DosError, DosFiles
-from vgaemu.guest.x86.pc import FRAME_NS, Pc
 from vgaemu.machine import Machine
+from vgaemu.pc.bios.bios import WORK_A_SLICE, WORK_NS
+from vgaemu.pc.chips.chips import NEVER_NS
+from vgaemu.pc.clock import SERVICE_NS
+from vgaemu.pc.dos.dos import PREFIX
+from vgaemu.pc.dos.files import DosError, DosFiles
+from vgaemu.pc.pc import FRAME_NS, Pc
 
 pytest.importorskip("unicorn")
 CARRY = 1

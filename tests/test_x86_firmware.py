@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from x86_helpers import GUESTS, needs_kvm
 
-from vgaemu.guest.x86.bus import Bus
-from vgaemu.guest.x86.seabios import DIRECTORY, FIRMWARES, SELECTOR_PORT, FwCfg
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
+from vgaemu.pc.bios.seabios import DIRECTORY, FIRMWARES, SELECTOR_PORT, FwCfg
+from vgaemu.pc.bus import Bus
 from vgaemu.vga.device import Vga
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from x86_helpers import boot_sector, has_kvm
 
-from vgaemu.cli import main
-from vgaemu.guest.x86.images import DiskImage, ImageError, load_image
-from vgaemu.guest.x86.vgarom import check_rom
-from vgaemu.memslot import kvm_ioctl
+from vgaemu.cli.main import main
+from vgaemu.memslot.kvm import ioctl as kvm_ioctl
+from vgaemu.pc.bios.vgarom import check_rom
+from vgaemu.pc.images import DiskImage, ImageError, load_image
 
 pytest.importorskip("unicorn")
 GOOD = boot_sector(b"\xfa\xf4")

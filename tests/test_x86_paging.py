@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from x86_helpers import GUESTS, disk, make_pc, needs_kvm, run_until_halted
 
-from vgaemu.guest.x86.cpu import GuestFault
-from vgaemu.guest.x86.paging import (
+from vgaemu.machine import Machine
+from vgaemu.pc.cpu.cpu import GuestFault
+from vgaemu.pc.cpu.paging import (
     PAE,
     PAGING,
     PRESENT,
@@ -26,7 +27,6 @@ from vgaemu.guest.x86.paging import (
     linear_reader,
     translate,
 )
-from vgaemu.machine import Machine
 
 unicorn = pytest.importorskip("unicorn")
 from unicorn import x86_const as x86  # noqa: E402

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from x86_helpers import GUESTS
 
-from vgaemu.guest.x86.vgarom import PLACES
 from vgaemu.machine import Machine
+from vgaemu.pc.bios.vgarom import PLACES
 
 pytest.importorskip("unicorn")
 QEMU = "qemu-system-x86_64"

@@ -16,11 +16,11 @@ import pytest
 import x86_fuzz
 from x86_helpers import CPUS, GUESTS, disk, has_kvm, needs_kvm
 
-from vgaemu.cli import main
+from vgaemu.cli.main import main
 from vgaemu.display.screen import ScreenError
 from vgaemu.guest.workload import Guest, Slices
-from vgaemu.guest.x86.cpu import GuestFault
 from vgaemu.machine import Machine
+from vgaemu.pc.cpu.cpu import GuestFault
 from vgaemu.vga.state import VERSION, StateError
 
 pytest.importorskip("unicorn")
@@ -553,7 +553,7 @@ def test_a_truncated_state(tmp_path: Path, saved: Path) -> None:
 
 @pytest.mark.skipif(not has_kvm(), reason="/dev/kvm cannot be opened")
 def test_a_firmware_is_part_of_a_state(tmp_path: Path) -> None:
-    from vgaemu.guest.x86.seabios import FIRMWARES
+    from vgaemu.pc.bios.seabios import FIRMWARES
 
     if not Path(FIRMWARES[0]).is_file():
         pytest.skip(f"{FIRMWARES[0]} is not here")

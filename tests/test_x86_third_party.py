@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from x86_helpers import CPUS, has_kvm
 
-from vgaemu.guest.x86.seabios import FIRMWARES
-from vgaemu.guest.x86.vgarom import find_vga_rom
 from vgaemu.machine import Machine
+from vgaemu.pc.bios.seabios import FIRMWARES
+from vgaemu.pc.bios.vgarom import find_vga_rom
 
 pytest.importorskip("unicorn")
 

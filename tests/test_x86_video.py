@@ -11,9 +11,9 @@ import pytest
 from x86_helpers import call, disk, make_pc
 
 from vgaemu.display.screen import Screen
-from vgaemu.guest.x86.clock import StepClock, WallClock
-from vgaemu.guest.x86.pc import Pc
 from vgaemu.machine import Machine
+from vgaemu.pc.clock import StepClock, WallClock
+from vgaemu.pc.pc import Pc
 from vgaemu.vga.modes import MODES
 
 pytest.importorskip("unicorn")

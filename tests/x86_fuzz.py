@@ -15,8 +15,8 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
-from vgaemu.guest.x86.cpu import GuestFault
 from vgaemu.machine import Machine
+from vgaemu.pc.cpu.cpu import GuestFault
 from vgaemu.vga.state import StateError
 
 FRAMES = 4

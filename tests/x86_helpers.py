@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from vgaemu.guest.keys import Keys
-from vgaemu.guest.x86.images import ComProgram, DiskImage, load_image
-from vgaemu.guest.x86.pc import Pc
+from vgaemu.keys.queue import Keys
 from vgaemu.memslot import Memslot
+from vgaemu.pc.images import ComProgram, DiskImage, load_image
+from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import LFB_GPA, Vga
 
 GUESTS = Path(__file__).parents[1] / "examples" / "guests"

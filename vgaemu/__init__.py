@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from vgaemu.attached import attach
     from vgaemu.display.report import Display, FrameReport, Rect, ScreenInfo
     from vgaemu.guest.workload import Guest, GuestStopped, WorkloadError
-    from vgaemu.guest.x86.attach import attach
-    from vgaemu.guest.x86.unicorn_vga import AttachError
     from vgaemu.machine import Machine
     from vgaemu.memslot import DirtyLog, Memslot, MemslotError, Vm
+    from vgaemu.pc.cpu.unicorn_vga import AttachError
     from vgaemu.vga.device import Vga
     from vgaemu.vga.font import FontError
 
 # Importing vgaemu costs nothing; each name brings its module when it is first used, so that
 # `vgaemu --version` need not wait for numpy.
 _HOMES = {
-    "AttachError": "vgaemu.guest.x86.unicorn_vga",
+    "AttachError": "vgaemu.pc.cpu.unicorn_vga",
     "DirtyLog": "vgaemu.memslot",
     "Display": "vgaemu.display.report",
     "FrameReport": "vgaemu.display.report",
@@ -45,7 +45,7 @@ _HOMES = {
     "Vga": "vgaemu.vga.device",
     "Vm": "vgaemu.memslot",
     "WorkloadError": "vgaemu.guest.workload",
-    "attach": "vgaemu.guest.x86.attach",
+    "attach": "vgaemu.attached",
 }
 
 __all__ = [

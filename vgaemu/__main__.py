@@ -2,6 +2,6 @@
 
 import sys
 
-from vgaemu.cli import main
+from vgaemu.cli.main import main
 
 sys.exit(main())

@@ -39,7 +39,6 @@ from vgaemu.display.report import (
 )
 from vgaemu.display.screen import Screen, blink_shown
 from vgaemu.display.stats import Stats
-from vgaemu.guest.keys import Keys
 from vgaemu.guest.workload import (
     Guest,
     GuestStopped,
@@ -49,9 +48,10 @@ from vgaemu.guest.workload import (
     find_workload,
     start,
 )
-from vgaemu.guest.x86.images import is_image
+from vgaemu.keys.queue import Keys
 from vgaemu.memslot.bitmap import SpanPages
-from vgaemu.tape import TapeRecorder
+from vgaemu.pc.images import is_image
+from vgaemu.tape.tape import TapeRecorder
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
 from vgaemu.vga.font import checked_font, load_font_file
@@ -67,8 +67,8 @@ from vgaemu.vga.state import (
 )
 
 if TYPE_CHECKING:
-    from vgaemu.guest.x86.pc import Pc, PcOptions
     from vgaemu.migrate import Limits, Migration, Report
+    from vgaemu.pc.pc import Pc, PcOptions
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ class Machine:
             font: What text modes load instead of the bundled font: a PSF or raw 8xN file, or
                 (256, height) uint8. The rows follow its height: 8 lines give 80x50.
             record_tape: Write every port and memory operation to this tape, from power on.
-            **pc_options: For machine code: see `vgaemu.guest.x86.pc.PcOptions`.
+            **pc_options: For machine code: see `vgaemu.pc.pc.PcOptions`.
 
         Raises:
             WorkloadError: The workload cannot be found or started.
@@ -150,7 +150,7 @@ class Machine:
             if isinstance(args, str):
                 raise WorkloadError(f"args is a list of arguments, not the string {args!r}")
             if is_image(workload):
-                from vgaemu.guest.x86.pc import open_pc
+                from vgaemu.pc.pc import open_pc
 
                 self.pc = open_pc(
                     str(workload),
@@ -357,7 +357,7 @@ class Machine:
             time.sleep(1 / FRAME_HZ)
 
     def schedule_keys(self, keys: Iterable[tuple[int, str]]) -> None:
-        """Strike keys at given frames: see `vgaemu.guest.keys.parse_keys`."""
+        """Strike keys at given frames: see `vgaemu.keys.queue.parse_keys`."""
         schedule = [*self._key_schedule, *keys]
         self._key_schedule = sorted(schedule, key=lambda entry: entry[0])
 
@@ -423,7 +423,7 @@ class Machine:
                 self._thread = None  # the next frame starts another
             self._slices, self._done, self._guest_error = self.pc.slices(), False, None
         elif guest:
-            from vgaemu.guest.x86.state import identity_name
+            from vgaemu.pc.state import identity_name
 
             name = identity_name(guest)
             raise StateError(f"{source}: saved with machine code, {name!r}; load it with that file")

@@ -7,7 +7,7 @@ and the cost of the store that gets logged beside the cost of the read: either a
 
 `srcu` is shown with and without its grace-period wait. `kvm` is the bare ioctl KVM_GET_DIRTY_LOG
 called from Python, behind a guest that runs natively, and behind one that KVM emulates where it has
-only shadow page tables (see `vgaemu.memslot.kvm_guest`); `kvm-manual` is the same read followed by
+only shadow page tables (see `vgaemu.memslot.kvm.guest`); `kvm-manual` is the same read followed by
 KVM_CLEAR_DIRTY_LOG.
 """
 
@@ -24,8 +24,8 @@ import numpy as np
 from vgaemu.bench.measure import RUNS, Row, no_collector, table
 from vgaemu.memslot import KEEPERS, PAGE_SIZE, KeeperUnavailable, Memslot, why_unavailable
 from vgaemu.memslot.bitmap import DirtyLog, Span
-from vgaemu.memslot.kvm import KvmKeeper
-from vgaemu.memslot.kvm_guest import KvmGuest
+from vgaemu.memslot.kvm.guest import KvmGuest
+from vgaemu.memslot.kvm.keeper import KvmKeeper
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

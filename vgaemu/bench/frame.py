@@ -25,14 +25,14 @@ from vgaemu.display.errors import DisplayError
 from vgaemu.display.loop import DisplayLoop
 from vgaemu.display.null import NullDisplay
 from vgaemu.display.report import Display
-from vgaemu.guest.keys import Keys
 from vgaemu.guest.workload import Guest, Slices
+from vgaemu.keys.queue import Keys
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
 
 if TYPE_CHECKING:
-    from vgaemu.display.window import WindowDisplay
+    from vgaemu.display.window.window import WindowDisplay
 
 #: So many frames are redrawn as the log says, then as many whole, and so on in turns.
 BLOCK_FRAMES = 12
@@ -205,7 +205,7 @@ def _all(presented: str, display: Display, runs: int) -> list[Row]:
 def _window(**options: Any) -> WindowDisplay | None:
     """A window without panel, if one opens here."""
     try:
-        from vgaemu.display.window import WindowDisplay
+        from vgaemu.display.window.window import WindowDisplay
 
         return WindowDisplay(panel=False, **options)
     except DisplayError:

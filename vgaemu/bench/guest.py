@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
-from vgaemu.guest.x86.cpu import CpuError
-from vgaemu.guest.x86.unicorn_cpu import NEVER, SLICE, UnicornCpu, import_unicorn
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
+from vgaemu.pc.cpu.cpu import CpuError
+from vgaemu.pc.cpu.unicorn import NEVER, SLICE, UnicornCpu, import_unicorn
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
 
@@ -80,8 +80,8 @@ def _fills() -> list[Row]:
 
 def _through_the_vga(code: bytes) -> Callable[[], None]:
     """A CPU on a bus; after the slices a frame's harvest."""
-    from vgaemu.guest.x86.bus import Bus
-    from vgaemu.guest.x86.clock import StepClock
+    from vgaemu.pc.bus import Bus
+    from vgaemu.pc.clock import StepClock
 
     vga = Vga(Memslot(4096, LFB_GPA >> 12))
     set_mode(vga, 0x13)
@@ -146,7 +146,7 @@ def _harvests() -> list[Row]:
 
 def _harvest_beside(cpu: str, image: str, pause_s: float) -> Row:
     """Draw frames on this thread, with pauses, while the guest fills the screen."""
-    from vgaemu.guest.x86.images import ImageError
+    from vgaemu.pc.images import ImageError
 
     try:
         machine = Machine(image, cpu=cpu, free=True)

@@ -23,8 +23,8 @@ import numpy as np
 from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs, timed_ns
 from vgaemu.memslot import PAGE_SIZE, KeeperUnavailable, Memslot
 from vgaemu.memslot.bitmap import DirtyLog, Words
-from vgaemu.memslot.kvm import KvmKeeper
-from vgaemu.memslot.kvm_guest import KvmGuest
+from vgaemu.memslot.kvm.guest import KvmGuest
+from vgaemu.memslot.kvm.keeper import KvmKeeper
 
 #: 8 MiB.
 SLOT_PAGES = 2048

@@ -12,8 +12,8 @@ from types import ModuleType
 
 from vgaemu.bench import BENCHMARKS
 from vgaemu.bench.measure import RUNS, Row, table
-from vgaemu.guest.x86.cpu import CpuError
 from vgaemu.machine import naming
+from vgaemu.pc.cpu.cpu import CpuError
 
 PICTURES = (".png", ".svg")
 

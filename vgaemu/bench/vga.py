@@ -20,8 +20,8 @@ import numpy as np
 
 from vgaemu.bench.measure import RUNS, Row, no_collector, table, timed_ns
 from vgaemu.memslot import KEEPERS, Memslot, why_unavailable
-from vgaemu.memslot.kvm import KvmKeeper
-from vgaemu.memslot.kvm_guest import SCREEN_CELLS, KvmGuest
+from vgaemu.memslot.kvm.guest import SCREEN_CELLS, KvmGuest
+from vgaemu.memslot.kvm.keeper import KvmKeeper
 from vgaemu.vga.font import bundled_font
 
 #: The legacy VRAM.

@@ -23,7 +23,7 @@ def make_display(name: str | Display) -> Display:
     if name == "null":
         return NullDisplay()
     if name == "window":
-        from vgaemu.display.window import WindowDisplay
+        from vgaemu.display.window.window import WindowDisplay
 
         return WindowDisplay()
     raise ValueError(f"no display named {name!r}; there are null and window")

@@ -88,7 +88,7 @@ class FrameReport:
 class Key:
     """A key of the host keyboard, for the guest."""
 
-    #: ``a``, ``A``, ``1``, ``space``, ``enter``, ``left``, ``f1``: see `vgaemu.guest.keys`.
+    #: ``a``, ``A``, ``1``, ``space``, ``enter``, ``left``, ``f1``: see `vgaemu.keys.queue`.
     name: str
     pressed: bool
     #: What the key types, or an empty string.

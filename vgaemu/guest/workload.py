@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import vgaemu.guest.workloads
-from vgaemu.guest.keys import Keys
 from vgaemu.guest.text import Text
+from vgaemu.keys.queue import Keys
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_dispi_mode, set_mode
 

@@ -2,7 +2,7 @@
 
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog
 from vgaemu.memslot.keeper import Counters, KeeperUnavailable, MemslotError
-from vgaemu.memslot.kvm_ioctl import KVM_MEM_LOG_DIRTY_PAGES
+from vgaemu.memslot.kvm.ioctl import KVM_MEM_LOG_DIRTY_PAGES
 from vgaemu.memslot.slot import KEEPERS, Memslot, Subscription, why_unavailable
 from vgaemu.memslot.vm import Vm
 

@@ -33,7 +33,7 @@ from vgaemu.memslot.keeper import (
     KeeperUnavailable,
     MemslotError,
 )
-from vgaemu.memslot.kvm import KvmKeeper, KvmManualKeeper
+from vgaemu.memslot.kvm.keeper import KvmKeeper, KvmManualKeeper
 from vgaemu.memslot.pagemap import MmuKeeper
 from vgaemu.memslot.sparse import SparseKeeper
 from vgaemu.memslot.srcu import SrcuKeeper

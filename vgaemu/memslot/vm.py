@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, Words, word_count
 from vgaemu.memslot.keeper import MemslotError
-from vgaemu.memslot.kvm_ioctl import KVM_MEM_LOG_DIRTY_PAGES
+from vgaemu.memslot.kvm.ioctl import KVM_MEM_LOG_DIRTY_PAGES
 from vgaemu.memslot.slot import ByteBuffer, Memslot, as_bytes
 
 #: KVM_CAP_NR_MEMSLOTS of Linux 6.18 on x86.

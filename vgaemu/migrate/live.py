@@ -258,7 +258,7 @@ class Arrival:
         Raises:
             MigrateError: It belongs elsewhere.
         """
-        from vgaemu.guest.x86.state import check_identity, identity_name
+        from vgaemu.pc.state import check_identity, identity_name
 
         pc = self.machine.pc
         if pc is None and arrays:

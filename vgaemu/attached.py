@@ -1,0 +1,208 @@
+"""attach: a VGA for one's own Unicorn script.
+
+    uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_16)
+    ...                                   # map memory, load code, as ever
+    with vgaemu.attach(uc) as vga:
+        uc.emu_start(begin, until, count=1_000_000)
+        vga.frame()
+        vga.screen.save("shot.png")
+
+Hooked up: the VGA's ports, its windows at A0000h-BFFFFh, the linear frame buffer at E0000000h and
+VRAM's dirty log. All else of the engine stays as it is, with three limits. Addresses are translated
+by the VGA's hook, one to one, so the guest cannot use paging. The script's own `mem_read` and
+`mem_write` see what it mapped below the windows, and its memory hooks find VRAM where it lies in
+the engine, from E0000000h and F0000000h on; `vga.vga` loads and stores at guest addresses. And
+`frame`, `get_dirty_log` and what writes to the VGA's ports are called by the thread that runs the
+engine, after `emu_start` or in a hook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
+from vgaemu.display.named import make_display
+from vgaemu.display.report import Display, FrameReport
+from vgaemu.display.screen import Screen
+from vgaemu.display.stats import Stats
+from vgaemu.memslot.bitmap import PAGE_SIZE, DirtyLog, SpanPages
+from vgaemu.pc.bus import VGA_PORTS
+from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
+from vgaemu.vga.modes import set_mode
+
+if TYPE_CHECKING:
+    from unicorn import Uc
+
+PortIn = Callable[[int, int], int]
+PortOut = Callable[[int, int, int], None]
+_PAGE = -PAGE_SIZE & (1 << 64) - 1
+
+
+class AttachedVga:
+    """The VGA in an engine; `attach` makes it."""
+
+    def __init__(
+        self,
+        uc: Uc,
+        *,
+        mode: int,
+        vram_mib: int,
+        dirty_log: str,
+        span_pages: SpanPages,
+        display: str | Display,
+        port_in: PortIn | None,
+        port_out: PortOut | None,
+    ) -> None:
+        import unicorn
+        from unicorn import x86_const
+
+        from vgaemu.pc.cpu.unicorn_vga import VramPages, check_engine
+
+        check_span_pages(span_pages)
+        self._uc = uc
+        #: VRAM, a `Memslot`.
+        self.vram = make_vram(vram_mib, dirty_log=dirty_log)
+        #: The device: ports and registers.
+        self.vga = Vga(self.vram)
+        set_mode(self.vga, mode)
+        check_engine(uc, self.vga)
+        self._display = make_display(display)
+        self._pages = VramPages(uc, self.vga, lambda: None)
+        self._port_in = port_in or (lambda port, size: (1 << 8 * size) - 1)
+        self._port_out = port_out or (lambda port, size, value: None)
+        self._all_perms: int = unicorn.UC_PROT_ALL
+        uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
+        self._hooks = [
+            uc.hook_add(unicorn.UC_HOOK_TLB_FILL, self._fill),
+            uc.hook_add(unicorn.UC_HOOK_INSN, self._on_in, None, 1, 0, x86_const.UC_X86_INS_IN),
+            uc.hook_add(unicorn.UC_HOOK_INSN, self._on_out, None, 1, 0, x86_const.UC_X86_INS_OUT),
+        ]
+        # Whoever moves windows is the engine's thread, too, perhaps before the first harvest.
+        self.vga.on_map_changed.append(self._pages.tlb.enter)
+        self.vram.harvest_through(self._harvest)
+        self._loop = DisplayLoop(self.vga, self._display, span_pages=span_pages)
+
+    @property
+    def screen(self) -> Screen:
+        """The picture: `frame`, `rgb()`, `text()`, `save()`, `full_redraw()`."""
+        return self._loop.screen
+
+    @property
+    def stats(self) -> Stats:
+        """What the frames cost."""
+        return self._loop.stats
+
+    def set_mode(self, number: int) -> None:
+        """Set a BIOS mode, for scripts that emulate no BIOS."""
+        set_mode(self.vga, number)
+
+    def frame(self) -> FrameReport:
+        """Harvest, draw what changed, show it.
+
+        Raises:
+            RuntimeError: The VGA was taken out.
+        """
+        if not self._hooks:
+            raise RuntimeError("the VGA is closed")
+        return self._loop.frame()
+
+    def _harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
+        """Whoever asks is the engine's thread, between two instructions: flush the TLB here."""
+        self._pages.tlb.enter()
+        return self._pages.tlb.harvest(keeper_harvest)
+
+    def __enter__(self) -> AttachedVga:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take hooks and VRAM out; the engine goes on without a VGA. Closing twice is fine."""
+        import unicorn
+
+        if not self._hooks:
+            return
+        self.vram.harvest_through(None)
+        self.vga.on_map_changed.remove(self._pages.tlb.enter)
+        self._pages.close()
+        for hook in self._hooks:
+            self._uc.hook_del(hook)
+        self._hooks.clear()
+        self._uc.ctl_set_tlb_mode(unicorn.UC_TLB_CPU)
+        self._loop.close()
+
+    def _fill(self, uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
+        page = address & _PAGE
+        place = self._pages.translate(page, access)
+        # What is mapped elsewhere, and for what, the engine finds out itself: so it calls the
+        # script's hooks for unmapped and protected memory, and its errors are the usual ones.
+        result.paddr, result.perms = (page, self._all_perms) if place is None else place
+        return True
+
+    def _on_in(self, uc: Uc, port: int, size: int, data: object) -> int:
+        if port not in VGA_PORTS:
+            return self._port_in(port, size)
+        if size <= 2:
+            return self.vga.inb(port) if size == 1 else self.vga.inw(port)
+        return sum(self._on_in(uc, port + i, 1, data) << 8 * i for i in range(size))
+
+    def _on_out(self, uc: Uc, port: int, size: int, value: int, data: object) -> None:
+        if port not in VGA_PORTS:
+            self._port_out(port, size, value)
+        elif size == 1:
+            self.vga.outb(port, value)
+        elif size == 2:
+            self.vga.outw(port, value)
+        else:
+            self._on_out(uc, port, 2, value & 0xFFFF, data)
+            self._on_out(uc, port + 2, 2, value >> 16, data)
+
+
+def attach(
+    uc: Uc,
+    *,
+    mode: int = 3,
+    vram_mib: int = DEFAULT_VRAM_MIB,
+    dirty_log: str = "flags",
+    span_pages: SpanPages = DEFAULT_SPAN_PAGES,
+    display: str | Display = "null",
+    port_in: PortIn | None = None,
+    port_out: PortOut | None = None,
+) -> AttachedVga:
+    """Give a Unicorn engine a VGA.
+
+    Args:
+        uc: An x86 engine, not running. E0000000h, F0000000h and 2_00000000h are not mapped yet.
+        mode: BIOS mode to start in.
+        vram_mib: Size of VRAM in MiB, 1 to 256.
+        dirty_log: Who keeps VRAM's dirty log: see `vgaemu.memslot.KEEPERS`.
+        span_pages: Word width of the ffs..fls spans: 64, 32, 16 or 8 pages.
+        display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`.
+        port_in: Answers the ports that are not the VGA's: ``port_in(port, size)``.
+        port_out: Takes what goes to them: ``port_out(port, size, value)``.
+
+    Raises:
+        AttachError: No x86 engine, or one that has something else mapped there.
+        MemslotError: No such dirty log, number of span pages, or size of VRAM.
+        ModeError: No such BIOS mode.
+        ValueError: No display of that name.
+        DisplayError: The window cannot be opened.
+    """
+    return AttachedVga(
+        uc,
+        mode=mode,
+        vram_mib=vram_mib,
+        dirty_log=dirty_log,
+        span_pages=span_pages,
+        display=display,
+        port_in=port_in,
+        port_out=port_out,
+    )

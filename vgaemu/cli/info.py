@@ -1,0 +1,64 @@
+"""`vgaemu info`: versions, and which displays and dirty-log keepers work here."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from vgaemu import __version__
+
+
+def lines() -> list[str]:
+    """One fact a line."""
+    from vgaemu.memslot import KEEPERS, why_unavailable
+
+    keepers = {name: why_unavailable(name) for name in KEEPERS}
+    return [
+        f"vgaemu {__version__}, Python {platform.python_version()} on {platform.platform()}",
+        *(
+            f"{name} {_installed(name)}"
+            for name in ("numpy", "pillow", "pygame", "pygame-ce", "unicorn")
+        ),
+        f"display null: yes; window: {_window()}",
+        f"dirty log: {', '.join(name for name, why in keepers.items() if why is None)}",
+        *(f"dirty log {name}: no: {why}" for name, why in keepers.items() if why is not None),
+        f"/dev/kvm, for --cpu kvm and to compare with: {_kvm()}",
+        f"VGA BIOS ROMs: {_roms()}",
+    ]
+
+
+def _roms() -> str:
+    from vgaemu.pc.bios.vgarom import PLACES
+
+    return ", ".join(place for place in PLACES if os.path.isfile(place)) or "none; builtin"
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _window() -> str:
+    from vgaemu.display.errors import DisplayError
+
+    try:
+        from vgaemu.display.window.window import probe
+
+        return f"yes ({probe()})"
+    except DisplayError as error:
+        return f"no: {error}"
+
+
+def _kvm() -> str:
+    from vgaemu.memslot.kvm.ioctl import KvmError, KvmVm
+
+    try:
+        KvmVm().close()
+    except KvmError as error:
+        return f"no: {error}"
+    if os.path.exists("/sys/module/kvm_pvm"):
+        return "yes; by kvm_pvm: guests cannot use 32-bit paging"
+    return "yes"

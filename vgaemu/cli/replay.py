@@ -1,0 +1,112 @@
+"""Replaying a tape: on a machine, onto a display, into a picture and a list of what was read."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.display.report import Display
+from vgaemu.display.screen import full_redraw, rgb_of, save_picture
+from vgaemu.guest.workload import Guest, Slices
+from vgaemu.machine import Machine, naming
+from vgaemu.tape.tape import START, Player, Tape, expand
+from vgaemu.vga.device import Vga
+
+#: Operations a frame in a window, where one wants to see the picture come into being.
+WINDOW_PER_FRAME = 500
+#: Read-backs written to a file in one go.
+CHUNK_READBACKS = 1 << 16
+
+
+def replay(
+    path: str | Path,
+    *,
+    screenshot: Path | None = None,
+    readbacks: Path | None = None,
+    display: str | Display = "null",
+    per_frame: int | None = None,
+    speed: float = 1.0,
+) -> None:
+    """Play a tape on a new machine.
+
+    Args:
+        path: The tape; gzipped or not.
+        screenshot: Where to save the last picture; cursor and blinking are shown, unless the tape
+            says that it ended with them hidden.
+        readbacks: Where to write the logged reads, as JSON.
+        display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`.
+        per_frame: Operations played between two frames; by default all in one frame, or
+            `WINDOW_PER_FRAME` with a window.
+        speed: In a window: 1 is 60 frames a second, 0 as fast as possible.
+
+    Raises:
+        TapeError: The tape cannot be read, or what is in it is no tape.
+        ScreenError: No picture format ends as `screenshot` does.
+        OSError: A file cannot be written.
+    """
+    window = display == "window"
+    if per_frame is None and window:
+        per_frame = WINDOW_PER_FRAME
+    with Tape(path) as tape:
+        guest = _TapeGuest(tape, per_frame, keep_readbacks=readbacks is not None)
+        with Machine(guest.workload, display=display, vram_mib=tape.vram_mib) as machine:
+            try:
+                machine.run(speed=speed if window else 0)
+            except KeyboardInterrupt:
+                if not window:  # a window's run people end so
+                    raise
+            rgb = picture(machine.vga, guest.frame)
+            if screenshot is not None:
+                with naming(screenshot):
+                    save_picture(rgb, screenshot)
+            if readbacks is not None:
+                height, width = rgb.shape[:2]
+                with naming(readbacks):
+                    write_readbacks(readbacks, tape.name, (width, height), guest.readbacks)
+
+
+class _TapeGuest:
+    """A workload that plays a tape."""
+
+    def __init__(self, tape: Tape, per_frame: int | None, *, keep_readbacks: bool) -> None:
+        self._tape = tape
+        self._per_frame = per_frame
+        self._keep = keep_readbacks
+        self._player: Player | None = None  # a window may be closed before it begins
+
+    @property
+    def frame(self) -> int:
+        """The frame that the tape says it is in."""
+        return 0 if self._player is None else self._player.frame
+
+    @property
+    def readbacks(self) -> array[int]:
+        """What was read so far."""
+        return array("H") if self._player is None else self._player.readbacks
+
+    def workload(self, guest: Guest) -> Slices:
+        """Bring the machine to where tapes start, then play some operations a frame."""
+        Player(guest, (op for start in START for op in expand(start))).play()
+        self._player = player = Player(guest, self._tape, keep_readbacks=self._keep)
+        while player.play(self._per_frame):
+            yield
+
+
+def picture(vga: Vga, frame_number: int = 0) -> NDArray[np.uint8]:
+    """(height, width, 3) uint8: what the device shows in some frame, drawn afresh."""
+    return rgb_of(full_redraw(vga, frame_number))
+
+
+def write_readbacks(path: Path, name: str, size: tuple[int, int], readbacks: array[int]) -> None:
+    """Write ``{"name": ..., "size": [w, h], "readbacks": [...]}``, however many there are."""
+    with path.open("w", encoding="utf-8") as file:
+        head = json.dumps({"name": name, "size": size, "readbacks": []}, separators=(",", ":"))
+        file.write(head.removesuffix("]}"))
+        for at in range(0, len(readbacks), CHUNK_READBACKS):
+            values = readbacks[at : at + CHUNK_READBACKS]
+            file.write(("," if at else "") + ",".join(map(str, values)))
+        file.write("]}\n")

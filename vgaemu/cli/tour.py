@@ -1,0 +1,108 @@
+"""The tour: what plain `vgaemu` shows, in a window, or headless as a picture and a table.
+
+The stations themselves are the workload `tour`; here is only where they are shown.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vgaemu.display.errors import DisplayError
+from vgaemu.guest.workloads.tour import STATIONS
+from vgaemu.machine import Machine, naming, unwritable
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from vgaemu.display.report import Display
+
+#: The contact sheet, in pixels: pictures 4:3 as on a monitor, in rows of three.
+SHEET = Path("tour.png")
+CELL_WIDTH, CELL_HEIGHT, GAP, A_ROW = 640, 480, 16, 3
+BACKGROUND = (24, 24, 28)
+
+
+def tour() -> int:
+    """Show the tour in a window; without a display run it headless and write `tour.png`.
+
+    Returns:
+        The exit status: 0, or 2 if the picture cannot be written.
+    """
+    try:
+        with (
+            Machine("tour", display=open_window(), free=True) as machine,
+            suppress(
+                KeyboardInterrupt  # one of the ways to end it
+            ),
+        ):
+            machine.run()
+    except DisplayError:
+        return headless()
+    return 0
+
+
+def open_window() -> Display:
+    """The window.
+
+    Raises:
+        DisplayError: There is no display.
+    """
+    from vgaemu.display.window.window import WindowDisplay
+
+    return WindowDisplay()
+
+
+def headless() -> int:
+    """Run the tour in step, write a contact sheet of its stations, print the harvest table.
+
+    Returns:
+        The exit status: 0, or 2 if the picture cannot be written.
+    """
+    problem = unwritable(SHEET)
+    if problem is not None:
+        print(
+            f"vgaemu: {SHEET}: {problem}; run the tour in a directory that can be written",
+            file=sys.stderr,
+        )
+        return 2
+    pictures = []
+    with Machine("tour") as machine:
+        for station in STATIONS:
+            machine.tick(station.frames)
+            pictures.append(_as_on_a_monitor(machine))
+        machine.tick()
+        table = machine.stats.table()
+    with naming(SHEET):
+        contact_sheet(pictures).save(SHEET)
+    print(f"no display: ran headless, wrote {SHEET} ({len(pictures)} stations)")
+    print(table)
+    return 0
+
+
+def _as_on_a_monitor(machine: Machine) -> Image.Image:
+    """The screen as 4:3: each pixel a sharp rectangle, its edges blended."""
+    from PIL import Image
+
+    picture = Image.fromarray(machine.screen.rgb())
+    size = (CELL_WIDTH, CELL_HEIGHT)
+    # Whole steps up, then the mean of what falls on each pixel.
+    steps = [-(-2 * to // of) for to, of in zip(size, picture.size, strict=True)]
+    large = picture.resize(
+        (picture.width * steps[0], picture.height * steps[1]), Image.Resampling.NEAREST
+    )
+    return large.resize(size, Image.Resampling.BOX)
+
+
+def contact_sheet(pictures: list[Image.Image]) -> Image.Image:
+    """Pictures of one size beside and under each other."""
+    from PIL import Image
+
+    rows = -(-len(pictures) // A_ROW)
+    right, down = CELL_WIDTH + GAP, CELL_HEIGHT + GAP
+    sheet = Image.new("RGB", (GAP + A_ROW * right, GAP + rows * down), BACKGROUND)
+    for i, picture in enumerate(pictures):
+        sheet.paste(picture, (GAP + i % A_ROW * right, GAP + i // A_ROW * down))
+    return sheet

@@ -1,0 +1,1 @@
+"""The panel below the picture."""

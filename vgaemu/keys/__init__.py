@@ -1,0 +1,1 @@
+"""Keys: their names, what they type, their scancodes."""

@@ -1,0 +1,1 @@
+"""The dirty log that a real VM keeps."""

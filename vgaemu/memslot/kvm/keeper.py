@@ -1,0 +1,102 @@
+"""`kvm`: the log kept by a real VM, the reference for the emulated slot. Linux with /dev/kvm.
+
+Each slot gets a VM of its own with the slot's memory as a memslot that has KVM_MEM_LOG_DIRTY_PAGES.
+A harvest is KVM_GET_DIRTY_LOG; `kvm-manual` reads without clearing and then clears exactly what it
+read with KVM_CLEAR_DIRTY_LOG (KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2). The kernel logs what its vCPU
+stores and knows nothing of stores by this process, so those are marked in software as in `flags`,
+and a harvest is both; the counters tell of the software's part only.
+
+What stores: a `vgaemu.memslot.kvm.guest.KvmGuest`.
+
+Source: Documentation/virt/kvm/api.rst.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, WORD, DirtyLog
+from vgaemu.memslot.flags import FlagsKeeper
+from vgaemu.memslot.keeper import ALWAYS, KeeperUnavailable, close_with
+from vgaemu.memslot.kvm import ioctl as kvm
+
+#: Where the logged slot begins, and its number; below lie code and data of the guest.
+SLOT_GPA = 0x1000_0000
+SLOT_ID = 1
+#: A guest reaches 4 GiB; the last of them stays free for the guest.
+MOST_PAGES = (0xC000_0000 - SLOT_GPA) >> PAGE_SHIFT
+
+
+class KvmKeeper(FlagsKeeper):
+    """The kernel's log of what a vCPU stores, and flags for what this process stores."""
+
+    name = "kvm"
+    _manual = False
+
+    def __init__(self, npages: int) -> None:
+        """Start clean."""
+        super().__init__(npages)
+        self.maybe_dirty = ALWAYS
+
+    def attach(self, memory: NDArray[np.uint8]) -> None:
+        """Make the VM.
+
+        Raises:
+            KeeperUnavailable: There is no KVM here, or it does not take this memory.
+        """
+        self._memory = memory  # outlives the VM that maps it
+        if self.npages > MOST_PAGES:
+            raise KeeperUnavailable(f"kvm: a slot may have {MOST_PAGES} pages, not {self.npages}")
+        if memory.ctypes.data % PAGE_SIZE:
+            raise KeeperUnavailable("kvm: the memory is not aligned to 4 KiB pages")
+        try:
+            self.vm = kvm.KvmVm()
+            close_with(self, self.vm.close)
+            if self._manual:
+                capability = kvm.KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2
+                self.vm.enable(capability, kvm.KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE)
+            self._set_region(logged=True)
+        except kvm.KvmError as error:
+            raise KeeperUnavailable(f"kvm: {error}") from None
+        except OSError as error:
+            raise KeeperUnavailable(f"kvm: the kernel refuses the slot: {error.strerror}") from None
+        self.reader = kvm.DirtyLogReader(self.vm, SLOT_ID, self.npages)
+
+    def _set_region(self, *, logged: bool) -> None:
+        flags = kvm.KVM_MEM_LOG_DIRTY_PAGES if logged else 0
+        self.vm.set_region(SLOT_ID, SLOT_GPA, self._memory, flags)
+
+    def harvest(self) -> DirtyLog:
+        """The kernel's log and the software's."""
+        host = super().harvest()
+        reader = self.reader
+        reader.read()
+        bitmap = reader.bitmap
+        if bitmap == reader.clean:
+            return host
+        self._after_read()
+        return DirtyLog(self.npages, words=np.frombuffer(bytes(bitmap), WORD)) | host
+
+    def _after_read(self) -> None:
+        """The kernel has cleared and protected already."""
+
+    def start(self) -> None:
+        """Switch the kernel's log on, which clears it, and the software's."""
+        super().start()
+        self._set_region(logged=True)
+
+    def stop(self) -> None:
+        """Switch both off."""
+        self._set_region(logged=False)
+        super().stop()
+
+
+class KvmManualKeeper(KvmKeeper):
+    """`kvm` that reads first, and then clears and protects what it has read."""
+
+    name = "kvm-manual"
+    _manual = True
+
+    def _after_read(self) -> None:
+        self.reader.clear()

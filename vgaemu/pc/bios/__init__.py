@@ -1,0 +1,1 @@
+"""The BIOS of a PC."""

@@ -1,0 +1,246 @@
+"""INT 13h: one disk, the image that was booted.
+
+Emulated: floppy and hard disk images by CHS (00h-05h, 08h, 0Ch, 15h-18h) and by LBA (41h, 42h, 43h,
+44h, 48h); writes go to a copy in memory unless the image was opened for writing. Not emulated:
+formatting, other drives, change lines, timings of a drive.
+
+Source: IBM AT BIOS reference; the EDD 1.1 specification.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from vgaemu.pc.bios.rom import DISKETTE_TABLE, ROM_SEGMENT, Service
+from vgaemu.pc.chips.chips import Saved
+from vgaemu.pc.images import SECTOR, DiskImage
+
+if TYPE_CHECKING:
+    from vgaemu.pc.pc import Pc
+
+OK, BAD_COMMAND, NOT_FOUND, BAD_MEDIA, NO_DRIVE, WRITE_FAULT = 0, 1, 4, 0x0C, 0x80, 0xCC
+#: BIOS data area: the last call's status.
+STATUS = 0x441
+#: Floppy capacity in sectors -> drive type of INT 13h/08h.
+DRIVE_TYPES = {720: 1, 2400: 2, 1440: 3, 2880: 4, 5760: 6}
+
+
+class DiskBios:
+    """INT 13h."""
+
+    SAVED: ClassVar[Saved] = {"status": (0, 0xFF)}
+
+    def __init__(self, pc: Pc) -> None:
+        self._pc, self._bus, self._cpu = pc, pc.bus, pc.cpu
+        self.image: DiskImage | None = pc.image if isinstance(pc.image, DiskImage) else None
+        self.status = OK
+        self._calls: dict[int, Service] = {
+            0x00: lambda: self._done(OK),
+            0x01: self._last_status,
+            0x02: self._read,
+            0x03: self._write,
+            0x04: self._verify,
+            0x05: lambda: self._done(OK),
+            0x08: self._parameters,
+            0x0C: lambda: self._done(OK),
+            0x0D: lambda: self._done(OK),
+            0x10: lambda: self._done(OK),
+            0x11: lambda: self._done(OK),
+            0x15: self._drive_type,
+            0x16: lambda: self._done(OK),
+            0x17: lambda: self._done(OK),
+            0x18: self._set_media,
+            0x41: self._extensions,
+            0x42: self._read_lba,
+            0x43: self._write_lba,
+            0x44: lambda: self._done(OK),
+            0x48: self._lba_parameters,
+        }
+
+    @property
+    def has_floppy(self) -> bool:
+        """Whether the disk is a floppy."""
+        return self.image is not None and not self.image.is_hard_disk
+
+    @property
+    def present(self) -> int:
+        """Number of disks."""
+        return int(self.image is not None)
+
+    @property
+    def boot_drive(self) -> int:
+        """What DL says at boot."""
+        return 0x80 if self.image is not None and self.image.is_hard_disk else 0x00
+
+    def boot_sector(self) -> bytes | None:
+        """The disk's first sector."""
+        return None if self.image is None else self.image.read(0, 1)
+
+    def service(self) -> None:
+        """INT 13h."""
+        cpu = self._cpu
+        if self.image is None or cpu.dl != self.boot_drive:
+            self._done(BAD_COMMAND if cpu.ah == 8 else NO_DRIVE)
+            if cpu.ah == 0x15:
+                cpu.ah = 0
+            return
+        call = self._calls.get(cpu.ah)
+        if call is None:
+            self._done(BAD_COMMAND)
+        else:
+            call()
+
+    def _done(self, status: int) -> None:
+        self.status = status
+        self._cpu.ah = status
+        self._bus.write8(STATUS, status)
+        self._pc.bios.carry(status != OK)
+
+    def _last_status(self) -> None:
+        self._done(self.status)
+
+    def _place(self) -> tuple[DiskImage, int, int] | None:
+        """Image, first sector and count of a CHS call; None if they do not exist."""
+        cpu, image = self._cpu, self.image
+        assert image is not None
+        cylinder = cpu.ch | (cpu.cl & 0xC0) << 2
+        sector, head, count = cpu.cl & 0x3F, cpu.dh, cpu.al
+        if not 1 <= sector <= image.sectors or head >= image.heads or not count:
+            return None
+        first = (cylinder * image.heads + head) * image.sectors + sector - 1
+        if cylinder >= image.cylinders or first >= image.total:
+            return None
+        return image, first, min(count, image.total - first)
+
+    def _read(self) -> None:
+        cpu, place = self._cpu, self._place()
+        if place is None:
+            self._nothing(NOT_FOUND)
+            return
+        image, first, count = place
+        self._store((cpu.es << 4) + cpu.bx, image.read(first, count))
+        self._transferred(count)
+
+    def _nothing(self, status: int) -> None:
+        """A CHS call fails as a whole."""
+        self._cpu.al = 0
+        self._done(status)
+
+    def _transferred(self, count: int) -> None:
+        """Sectors of a CHS call that there were; those behind the disk's end are not found."""
+        complete = count == self._cpu.al
+        self._cpu.al = count
+        self._done(OK if complete else NOT_FOUND)
+
+    def _store(self, gpa: int, data: bytes) -> None:
+        for at in range(0, len(data), SECTOR):
+            self._bus.write(gpa + at, data[at : at + SECTOR])
+        self._pc.bios.worked(len(data) // SECTOR)
+
+    def _save(self, image: DiskImage, first: int, gpa: int, count: int) -> bool:
+        """Write sectors; False if the image's file cannot be written to."""
+        self._pc.bios.worked(count)
+        try:
+            image.write(first, self._bus.read(gpa, count * SECTOR))
+        except OSError:
+            return False
+        return True
+
+    def _write(self) -> None:
+        cpu, place = self._cpu, self._place()
+        if place is None:
+            self._nothing(NOT_FOUND)
+            return
+        image, first, count = place
+        if self._save(image, first, (cpu.es << 4) + cpu.bx, count):
+            self._transferred(count)
+        else:
+            self._nothing(WRITE_FAULT)
+
+    def _verify(self) -> None:
+        place = self._place()
+        if place is None:
+            self._nothing(NOT_FOUND)
+        else:
+            self._transferred(place[2])
+
+    def _parameters(self) -> None:
+        cpu, image = self._cpu, self.image
+        assert image is not None
+        last = image.cylinders - 1
+        cpu.ch, cpu.cl = last & 0xFF, image.sectors | last >> 2 & 0xC0
+        cpu.dh, cpu.dl = image.heads - 1, 1
+        if not image.is_hard_disk:
+            cpu.bl = DRIVE_TYPES.get(image.total, 4)
+            cpu.set("es", ROM_SEGMENT)
+            cpu.di = DISKETTE_TABLE
+        cpu.al = 0
+        self._done(OK)
+
+    def _set_media(self) -> None:
+        """INT 13h/18h: the only medium there is, is in the drive."""
+        cpu, image = self._cpu, self.image
+        assert image is not None
+        if image.is_hard_disk:
+            self._done(BAD_COMMAND)
+        elif (cpu.ch, cpu.cl) == (image.cylinders - 1, image.sectors):
+            cpu.set("es", ROM_SEGMENT)
+            cpu.di = DISKETTE_TABLE
+            self._done(OK)
+        else:
+            self._done(BAD_MEDIA)
+
+    def _drive_type(self) -> None:
+        cpu, image = self._cpu, self.image
+        assert image is not None
+        self._done(OK)
+        if image.is_hard_disk:
+            cpu.ah, cpu.cx, cpu.dx = 3, image.total >> 16, image.total & 0xFFFF
+        else:
+            cpu.ah = 1
+
+    def _extensions(self) -> None:
+        cpu, image = self._cpu, self.image
+        if cpu.bx != 0x55AA or image is None or not image.is_hard_disk:
+            self._done(BAD_COMMAND)
+            return
+        self._done(OK)
+        cpu.ah, cpu.bx, cpu.cx = 0x21, 0xAA55, 1  # version 1.1, packet calls
+
+    def _packet(self) -> tuple[DiskImage, int, int, int] | None:
+        """Image, first sector, count and address of an LBA call."""
+        cpu, bus, image = self._cpu, self._bus, self.image
+        assert image is not None
+        at = (cpu.ds << 4) + cpu.si
+        count = bus.read16(at + 2)
+        offset, segment = bus.read16(at + 4), bus.read16(at + 6)
+        first = bus.read32(at + 8) | bus.read32(at + 12) << 32
+        if bus.read8(at) < 16 or not count or count > 127 or first + count > image.total:
+            return None
+        return image, first, count, (segment << 4) + offset
+
+    def _read_lba(self) -> None:
+        packet = self._packet()
+        if packet is not None:
+            image, first, count, gpa = packet
+            self._store(gpa, image.read(first, count))
+        self._done(NOT_FOUND if packet is None else OK)
+
+    def _write_lba(self) -> None:
+        packet = self._packet()
+        if packet is None:
+            self._done(NOT_FOUND)
+            return
+        image, first, count, gpa = packet
+        self._done(OK if self._save(image, first, gpa, count) else WRITE_FAULT)
+
+    def _lba_parameters(self) -> None:
+        cpu, bus, image = self._cpu, self._bus, self.image
+        assert image is not None
+        at = (cpu.ds << 4) + cpu.si
+        bus.write16(at, 26)
+        bus.write16(at + 2, 2)  # geometry is valid
+        for i, value in enumerate((image.cylinders, image.heads, image.sectors, image.total, 0)):
+            bus.write32(at + 4 + 4 * i, value)
+        bus.write16(at + 24, SECTOR)
+        self._done(OK)

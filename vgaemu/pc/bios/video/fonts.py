@@ -1,0 +1,187 @@
+"""INT 10h/11h: fonts.
+
+Emulated: loading glyphs of the caller's or of ROM into a block of plane 2, with or without the cell
+height that goes with them, choice of blocks, the fonts of graphics modes, font information. A font
+of the user's (`Vga.rom_font`) takes the place of ROM's of its height. Not emulated: 9 dots wide
+alternatives (calls 1130h, BH = 5 and 7, answer with the 8 dots wide fonts).
+
+Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt list.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.pc.bios.rom import FONT_8_UPPER, FONTS, ROM_SEGMENT, Service
+from vgaemu.pc.bios.video.area import (
+    CHAR_HEIGHT,
+    CURSOR_SHAPE,
+    GLYPHS,
+    LAST_ROW,
+    PAGE_BYTES,
+    UPPER_GLYPHS,
+)
+from vgaemu.pc.bios.video.graphics import CGA_MODES
+from vgaemu.pc.bios.video.ports import SEQ
+from vgaemu.vga.device import Vga
+from vgaemu.vga.font import GLYPH_BYTES, bundled_font
+from vgaemu.vga.scanout import FONT_ADDRESS
+
+if TYPE_CHECKING:
+    from vgaemu.pc.bios.video.video import VideoBios
+    from vgaemu.pc.pc import Pc
+
+#: Glyphs put into a font that one unit of `Bios.worked` is worth.
+GLYPHS_A_UNIT = 16
+#: Glyph height of ROM's fonts by the low digit of the call: for text, and for graphics.
+TEXT_FONTS = {1: 14, 2: 8, 4: 16}
+GRAPHICS_FONTS = {2: 14, 3: 8, 4: 16}
+#: BL of graphics calls -> rows of text; others give them in DL.
+GRAPHICS_ROWS = {1: 14, 2: 25, 3: 43}
+#: BH of the information call -> vector, or font in ROM.
+VECTORS = {0: UPPER_GLYPHS, 1: GLYPHS}
+ROM_FONTS = {
+    2: FONTS[14], 3: FONTS[8], 4: FONT_8_UPPER, 5: FONTS[14], 6: FONTS[16], 7: FONTS[16],
+}  # fmt: skip
+
+
+def rom_font(vga: Vga, height: int) -> NDArray[np.uint8]:
+    """(256, height) uint8: ROM's font of a height; the user's, if it is of that height."""
+    font = vga.rom_font
+    return font if font is not None and font.shape[1] == height else bundled_font(height)
+
+
+class VideoFonts:
+    """INT 10h/11h."""
+
+    def __init__(self, pc: Pc, video: VideoBios) -> None:
+        self._pc, self._bus, self._cpu, self._video = pc, pc.bus, pc.cpu, video
+        self._vga, self._ports = pc.bus.vga, video.ports
+        self._calls: dict[int, Service] = {
+            0x00: self._load_callers, 0x10: self._load_callers,
+            0x01: self._load_roms, 0x11: self._load_roms,
+            0x02: self._load_roms, 0x12: self._load_roms,
+            0x04: self._load_roms, 0x14: self._load_roms,
+            0x03: lambda: self._ports.set(SEQ, 3, self._cpu.bl),
+            0x20: lambda: self._pc.bios.set_vector(UPPER_GLYPHS, self._cpu.bp, self._cpu.es),
+            0x21: self._graphics_callers,
+            0x22: self._graphics_roms, 0x23: self._graphics_roms, 0x24: self._graphics_roms,
+            0x30: self._information,
+        }  # fmt: skip
+
+    def service(self) -> None:
+        """11h; calls there are not are ignored."""
+        call = self._calls.get(self._cpu.al)
+        if call is not None:
+            call()
+
+    # --- text -------------------------------------------------------------------------------------
+
+    def _load_callers(self) -> None:
+        cpu = self._cpu
+        height, count = cpu.bh, min(cpu.cx, 256)
+        data = self._bus.read((cpu.es << 4) + cpu.bp, count * height)
+        self._load(cpu.bl & 7, cpu.dx, height, data)
+        if cpu.al & 0x10:
+            self.set_text_height(height)
+
+    def _load_roms(self) -> None:
+        cpu = self._cpu
+        height = TEXT_FONTS[cpu.al & 0x0F]
+        self.load_roms(cpu.bl & 7, height)
+        if cpu.al & 0x10:
+            self.set_text_height(height)
+
+    def load_roms(self, block: int, height: int) -> None:
+        """ROM's font of a height into a block."""
+        self._load(block, 0, height, rom_font(self._vga, height).tobytes())
+
+    def _load(self, block: int, first: int, height: int, data: bytes) -> None:
+        """Glyphs into plane 2, through the windows, as SR and GR registers ask for."""
+        if not 0 < height <= GLYPH_BYTES:
+            return
+        vga, count = self._vga, min(len(data) // height, 256 - first)
+        if count <= 0:
+            return
+        self._pc.bios.worked(count // GLYPHS_A_UNIT)
+        glyphs = np.frombuffer(data, np.uint8)[: count * height].reshape(count, height)
+        at, size = 0xA0000 + FONT_ADDRESS[block] + GLYPH_BYTES * first, GLYPH_BYTES * count
+        with self._ports.changed({1: 0, 3: 0, 4: 2, 5: 0, 6: 4, 8: 0xFF}, {2: 4, 4: 6}):
+            cells = np.frombuffer(vga.load(at, size), np.uint8).reshape(count, -1).copy()
+            cells[:, :height] = glyphs
+            vga.store(at, cells.ravel())
+
+    def set_text_height(self, height: int) -> None:
+        """Character cells of another height: rows, cursor and page size follow."""
+        bus, ports, crtc = self._bus, self._ports, self._ports.crtc
+        if not 0 < height <= GLYPH_BYTES or not self._video.is_text:
+            return
+        cells = ports.get(crtc, 9)
+        ports.set(crtc, 9, cells & 0xE0 | height - 1)
+        overflow = ports.get(crtc, 7)
+        displayed = ports.get(crtc, 0x12) | (overflow & 2) << 7 | (overflow & 0x40) << 3
+        rows = (displayed + 1) // height
+        ports.set(crtc, 0x0A, max(height - 2, 0))
+        ports.set(crtc, 0x0B, height - 1)
+        bus.write8(LAST_ROW, rows - 1)
+        bus.write16(CHAR_HEIGHT, height)
+        bus.write16(CURSOR_SHAPE, (height - 2 & 0xFF) << 8 | height - 1)
+        page_bytes = rows * self._video.columns * 2
+        bus.write16(PAGE_BYTES, page_bytes + 255 & ~255)
+
+    # --- graphics ---------------------------------------------------------------------------------
+
+    @property
+    def height(self) -> int:
+        """Lines of a character in graphics modes."""
+        return self._bus.read8(CHAR_HEIGHT) or 8
+
+    def glyphs(self, first: int, count: int) -> NDArray[np.uint8]:
+        """(count, height) uint8: glyphs of graphics modes, from where the vectors point."""
+        height = self.height
+        parts = [(GLYPHS, 0, 256)]
+        if self._video.mode in CGA_MODES and self._video.vbe.mode is None:
+            parts = [(GLYPHS, 0, 128), (UPPER_GLYPHS, 128, 256)]
+        lines = b""
+        for vector, begin, end in parts:
+            start, stop = max(first, begin), min(first + count, end)
+            if start < stop:
+                segment, offset = self._vector(vector)
+                at = (segment << 4) + offset
+                lines += self._bus.read(at + (start - begin) * height, (stop - start) * height)
+        return np.frombuffer(lines, np.uint8).reshape(count, height)
+
+    def _vector(self, vector: int) -> tuple[int, int]:
+        """Segment and offset."""
+        return self._bus.read16(4 * vector + 2), self._bus.read16(4 * vector)
+
+    def _graphics_callers(self) -> None:
+        cpu = self._cpu
+        self._pc.bios.set_vector(GLYPHS, cpu.bp, cpu.es)
+        self._set_graphics_height(cpu.cx)
+
+    def _graphics_roms(self) -> None:
+        height = GRAPHICS_FONTS[self._cpu.al & 0x0F]
+        self._pc.bios.set_vector(GLYPHS, FONTS[height])
+        self._set_graphics_height(height)
+
+    def _set_graphics_height(self, height: int) -> None:
+        rows = GRAPHICS_ROWS.get(self._cpu.bl, self._cpu.dl)
+        self._bus.write16(CHAR_HEIGHT, height)
+        self._bus.write8(LAST_ROW, max(rows, 1) - 1)
+
+    def _information(self) -> None:
+        cpu, bus = self._cpu, self._bus
+        if cpu.bh in VECTORS:
+            segment, offset = self._vector(VECTORS[cpu.bh])
+        elif cpu.bh in ROM_FONTS:
+            segment, offset = ROM_SEGMENT, ROM_FONTS[cpu.bh]
+        else:
+            return
+        cpu.set("es", segment)
+        cpu.bp = offset
+        cpu.cx = bus.read16(CHAR_HEIGHT)
+        cpu.dl = bus.read8(LAST_ROW)

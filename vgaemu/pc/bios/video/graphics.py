@@ -1,0 +1,318 @@
+"""Graphics modes: what characters, scrolling and pixels are in each, one painter for a kind.
+
+Emulated: planar modes 0Dh-12h through the graphics controller, packed pixels of the CGA's modes 4-6
+and of 13h, VBE's through the linear frame buffer. Bit 7 of a colour draws with exclusive or, but
+in 13h and in VBE modes. Not emulated: lines that come into a VBE picture in another colour than
+black.
+
+Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.pc.bios.video.ports import GC, VgaPorts
+from vgaemu.pc.bios.video.vbe_modes import CHANNELS, VbeMode
+from vgaemu.vga import dispi
+from vgaemu.vga.device import LFB_GPA, Vga
+
+#: The bit of a colour that means exclusive or.
+XOR = 0x80
+CGA_MODES = range(0x04, 0x07)
+
+
+class Painter(Protocol):
+    """What a mode's picture is made of.
+
+    `column`, and `left` to `right`, which is one of them, count characters of 8 pixels. `y`,
+    `source` and `target` are lines of pixels; there is at least one.
+    """
+
+    def draw_glyphs(
+        self, column: int, y: int, glyph: NDArray[np.uint8], colour: int, count: int
+    ) -> None:
+        """A glyph side by side so often, black behind; all of them lie in the row."""
+
+    def drawn(self, column: int, y: int, height: int) -> NDArray[np.uint8]:
+        """(height,) uint8: a bit for each pixel under a character that is not black."""
+
+    def move_lines(self, source: int, target: int, count: int, left: int, right: int) -> None:
+        """Lines of pixels to others."""
+
+    def clear_lines(self, y: int, count: int, left: int, right: int, fill: int) -> None:
+        """Lines of pixels in a colour."""
+
+    def write_pixel(self, x: int, y: int, colour: int) -> None:
+        """One pixel."""
+
+    def read_pixel(self, x: int, y: int) -> int:
+        """The colour of one pixel."""
+
+
+def vga_painter(ports: VgaPorts, mode: int, columns: int, page_start: int) -> Painter:
+    """The painter of a VGA mode's page; numbers that no mode has are taken for planar ones."""
+    if mode in PACKED_MODES:
+        return _PackedPainter(ports, PACKED_MODES[mode], columns)
+    return _PlanarPainter(ports, Layout(0xA0000 + page_start, columns, 1), columns)
+
+
+def _dots(glyph: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """(height, 8 * count) uint8: 1 where a glyph has a dot, side by side so often."""
+    return np.unpackbits(np.tile(glyph[:, None], (1, count)), axis=1)
+
+
+def _not_black(lines: bytes, height: int) -> NDArray[np.uint8]:
+    """(height,) uint8: a bit for each of 8 packed pixels a line that is not 0."""
+    bits = np.unpackbits(np.frombuffer(lines, np.uint8))
+    return np.packbits(bits.reshape(height * 8, -1).any(axis=1))
+
+
+# --- in the VGA's windows -------------------------------------------------------------------------
+
+
+class Layout(NamedTuple):
+    """Where lines of pixels lie."""
+
+    start: int  # GPA of line 0
+    pitch: int  # bytes from a line to the next of its bank
+    bits: int  # of a pixel, in each plane; so many bytes are 8 pixels
+    banks: int = 1  # lines take turns in them, 2000h apart
+
+
+#: Modes whose pixels are bits side by side.
+PACKED_MODES = {
+    0x04: Layout(0xB8000, 80, 2, 2), 0x05: Layout(0xB8000, 80, 2, 2),
+    0x06: Layout(0xB8000, 80, 1, 2),
+    0x13: Layout(0xA0000, 320, 8),
+}  # fmt: skip
+
+
+class _WindowPainter:
+    """What planar and packed modes have in common: bytes of a window, in lines."""
+
+    def __init__(self, ports: VgaPorts, layout: Layout, columns: int) -> None:
+        self._ports, self._vga = ports, ports.vga
+        self._layout, self._columns = layout, columns
+        #: Bits of a colour in one byte's pixel.
+        self._mask = (1 << layout.bits) - 1
+
+    def _line(self, y: int) -> int:
+        """Where a line begins."""
+        start, pitch, _, banks = self._layout
+        return start + y % banks * 0x2000 + y // banks * pitch
+
+    def _places(self, y: int, count: int, left: int, right: int) -> tuple[list[int], int]:
+        """Addresses of lines of pixels under characters; bytes of each."""
+        size = self._layout.bits
+        places = [self._line(line) + left * size for line in range(y, y + count)]
+        return places, (right - left + 1) * size
+
+    def _spans(self, y: int, count: int, left: int, right: int) -> Iterator[tuple[int, int]]:
+        """Addresses and bytes of `_places`, as few as there can be: whole lines by banks."""
+        places, length = self._places(y, count, left, right)
+        if left > 0 or right < self._columns - 1:
+            yield from ((at, length) for at in places)
+            return
+        banks = self._layout.banks
+        for bank in range(min(banks, count)):
+            yield places[bank], length * len(places[bank::banks])
+
+    def _under(self, column: int, y: int, height: int) -> bytes:
+        """The bytes under a character."""
+        places, length = self._places(y, height, column, column)
+        return b"".join(self._vga.load(at, length) for at in places)
+
+    def move_lines(self, source: int, target: int, count: int, left: int, right: int) -> None:
+        # Downwards from the last on, so many at once as do not lie on their own targets.
+        step = count if target < source else target - source
+        if (target - source) % self._layout.banks:
+            step = 1  # into the other bank
+        starts = range(0, count, step)
+        for start in starts if target < source else reversed(starts):
+            size = min(step, count - start)
+            moves = zip(
+                self._spans(source + start, size, left, right),
+                self._spans(target + start, size, left, right),
+                strict=True,
+            )
+            for (at, length), (to, _) in moves:
+                self._vga.copy(at, to, length)
+
+    def clear_lines(self, y: int, count: int, left: int, right: int, fill: int) -> None:
+        value = (fill & self._mask) * (0xFF // self._mask)
+        for at, length in self._spans(y, count, left, right):
+            self._vga.store(at, bytes((value,)) * length)
+
+
+class _PackedPainter(_WindowPainter):
+    """Modes 4-6 and 13h: the leftmost pixel is in the highest bits of its byte."""
+
+    def draw_glyphs(
+        self, column: int, y: int, glyph: NDArray[np.uint8], colour: int, count: int
+    ) -> None:
+        shifts = range(8 - self._layout.bits, -1, -self._layout.bits)
+        pixels = np.array([(colour & self._mask) << shift for shift in shifts], np.uint8)
+        lines = _dots(glyph, count).reshape(len(glyph), -1, len(pixels)) @ pixels
+        places, length = self._places(y, len(glyph), column, column + count - 1)
+        for at, line in zip(places, lines, strict=True):
+            if colour & XOR & ~self._mask:
+                line = line ^ np.frombuffer(self._vga.load(at, length), np.uint8)
+            self._vga.store(at, line)
+
+    def drawn(self, column: int, y: int, height: int) -> NDArray[np.uint8]:
+        return _not_black(self._under(column, y, height), height)
+
+    def _pixel(self, x: int, y: int) -> tuple[int, int]:
+        """Where a pixel is: byte and shift."""
+        byte, bit = divmod(x * self._layout.bits, 8)
+        return self._line(y) + byte, 8 - self._layout.bits - bit
+
+    def write_pixel(self, x: int, y: int, colour: int) -> None:
+        (at, shift), mask = self._pixel(x, y), self._mask
+        value = (colour & mask) << shift
+        if mask != 0xFF:  # others share its byte
+            old = self._vga.load(at, 1)[0]
+            value = old ^ value if colour & XOR else old & ~(mask << shift) | value
+        self._vga.store(at, bytes((value,)))
+
+    def read_pixel(self, x: int, y: int) -> int:
+        at, shift = self._pixel(x, y)
+        return self._vga.load(at, 1)[0] >> shift & self._mask
+
+
+class _PlanarPainter(_WindowPainter):
+    """Modes 0Dh-12h: a bit in each plane, through the graphics controller."""
+
+    def draw_glyphs(
+        self, column: int, y: int, glyph: NDArray[np.uint8], colour: int, count: int
+    ) -> None:
+        vga, ports, lines = self._vga, self._ports, glyph.tolist()
+        places, length = self._places(y, len(lines), column, column + count - 1)
+        if colour & XOR:
+            # Set/reset on what each load latches, where the bit mask lets it.
+            with ports.changed({0: colour & 15, 1: 15, 3: 0x18, 5: 0, 8: 0xFF}, {2: 15}):
+                for at, bits in zip(places, lines, strict=True):
+                    if bits:
+                        ports.set(GC, 8, bits)
+                        vga.copy(at, at, length)
+            return
+        # Planes of the colour take the bits, the others set/reset: 0.
+        with ports.changed({0: 0, 1: ~colour & 15, 3: 0, 5: 0, 8: 0xFF}, {2: 15}):
+            for at, bits in zip(places, lines, strict=True):
+                vga.store(at, bytes((bits,)) * length)
+
+    def drawn(self, column: int, y: int, height: int) -> NDArray[np.uint8]:
+        # Colour compare: a 1 where all planes hold 0.
+        with self._ports.changed({2: 0, 5: 8, 7: 15}):
+            return ~np.frombuffer(self._under(column, y, height), np.uint8)
+
+    def move_lines(self, source: int, target: int, count: int, left: int, right: int) -> None:
+        with self._ports.changed({5: 1}):  # latches: all planes at once
+            super().move_lines(source, target, count, left, right)
+
+    def clear_lines(self, y: int, count: int, left: int, right: int, fill: int) -> None:
+        with self._ports.changed({0: fill & 15, 1: 15, 3: 0, 5: 0, 8: 0xFF}):
+            super().clear_lines(y, count, left, right, fill)
+
+    def write_pixel(self, x: int, y: int, colour: int) -> None:
+        at, function = self._line(y) + (x >> 3), 0x18 if colour & XOR else 0
+        graphics = {0: colour & 15, 1: 15, 3: function, 5: 0, 8: 0x80 >> (x & 7)}
+        with self._ports.changed(graphics, {2: 15}):
+            self._vga.load(at, 1)
+            self._vga.store(at, b"\xff")
+
+    def read_pixel(self, x: int, y: int) -> int:
+        at, colour = self._line(y) + (x >> 3), 0
+        with self._ports.changed({4: 0, 5: 0}):
+            for plane in range(4):
+                self._ports.set(GC, 4, plane)
+                colour |= (self._vga.load(at, 1)[0] >> (7 - (x & 7)) & 1) << plane
+        return colour
+
+
+# --- in the linear frame buffer -------------------------------------------------------------------
+
+
+class LinearPainter:
+    """VBE modes."""
+
+    def __init__(self, vga: Vga, mode: VbeMode) -> None:
+        self._vga, self._mode = vga, mode
+
+    def offset(self, x: int, y: int) -> int:
+        """Offset in VRAM of a pixel."""
+        return (y * self._vga.dispi.values[dispi.VIRT_WIDTH] + x) * self._mode.pixel_bytes
+
+    def _place(self, x: int, y: int) -> int:
+        return LFB_GPA + self.offset(x, y)
+
+    def _colour(self, number: int) -> bytes:
+        """A pixel of one of the 16 colours of text."""
+        bpp = self._mode.bpp
+        if bpp == 8:
+            return bytes((number,))
+        level = 0xFF if number & 8 else 0xAA
+        value = 0
+        for bit, channel in ((4, 0), (2, 2), (1, 4)):
+            size, position = CHANNELS[bpp][channel : channel + 2]
+            if number & bit:
+                value |= level >> 8 - size << position
+        return value.to_bytes(self._mode.pixel_bytes, "little")
+
+    def draw_glyphs(
+        self, column: int, y: int, glyph: NDArray[np.uint8], colour: int, count: int
+    ) -> None:
+        """A glyph side by side so often, black behind."""
+        pixel = np.frombuffer(self._colour(colour & ~XOR), np.uint8)
+        lines = (_dots(glyph, count)[:, :, None] * pixel).reshape(len(glyph), -1)
+        for line, data in enumerate(lines, y):
+            self._vga.store(self._place(column * 8, line), data)
+
+    def drawn(self, column: int, y: int, height: int) -> NDArray[np.uint8]:
+        """A bit for each of 8 pixels that is not black."""
+        size = 8 * self._mode.pixel_bytes
+        lines = (self._vga.load(self._place(column * 8, y + i), size) for i in range(height))
+        return _not_black(b"".join(lines), height)
+
+    def move_lines(self, source: int, target: int, count: int, left: int, right: int) -> None:
+        """Lines of pixels to others, one by one."""
+        vga, size = self._vga, (right - left + 1) * 8 * self._mode.pixel_bytes
+        for line in range(count) if target < source else reversed(range(count)):
+            data = vga.load(self._place(left * 8, source + line), size)
+            vga.store(self._place(left * 8, target + line), data)
+
+    def clear_lines(self, y: int, count: int, left: int, right: int, fill: int) -> None:
+        """Blacken lines of pixels."""
+        black = bytes((right - left + 1) * 8 * self._mode.pixel_bytes)
+        for line in range(y, y + count):
+            self._vga.store(self._place(left * 8, line), black)
+
+    def write_pixel(self, x: int, y: int, colour: int) -> None:
+        """One pixel, if the picture has it."""
+        if x < self._mode.width and y < self._mode.height:
+            self._vga.store(self._place(x, y), self._colour(colour))
+
+    def read_pixel(self, x: int, y: int) -> int:
+        """One pixel; in direct colour the text colour that is closest."""
+        if x >= self._mode.width or y >= self._mode.height:
+            return 0
+        found = self._vga.load(self._place(x, y), self._mode.pixel_bytes)
+        if self._mode.bpp == 8:
+            return found[0]
+        return min(range(16), key=lambda number: self._distance(found, self._colour(number)))
+
+    def _distance(self, one: bytes, other: bytes) -> int:
+        """How unlike two pixels of direct colour are."""
+        channels = CHANNELS[self._mode.bpp]
+        first, second = (int.from_bytes(pixel, "little") for pixel in (one, other))
+        distance = 0
+        for size, position in zip(channels[0:6:2], channels[1:6:2], strict=True):
+            mask = (1 << size) - 1
+            difference = (first >> position & mask) - (second >> position & mask)
+            distance += abs(difference) << 8 - size
+        return distance

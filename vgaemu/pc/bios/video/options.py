@@ -1,0 +1,147 @@
+"""INT 10h/12h, 1Ah and 1Bh: what there is, and what programs may choose of it.
+
+Emulated: memory size, lines of text, palette loading, access to VRAM, greys, cursor emulation and a
+dark screen (12h), combination code (1Ah), functionality and state (1Bh). Not emulated: another
+print screen routine (12h/20h), two displays (12h/35h; 1Ah lets no code be set).
+
+Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt list.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vgaemu.pc.bios.rom import ROM_SEGMENT, Service
+from vgaemu.pc.bios.video.area import (
+    CHAR_HEIGHT,
+    GREY,
+    KEEP_PALETTE,
+    LINES_200,
+    LINES_400,
+    MODE,
+    MODE_OPTIONS,
+    NO_CURSOR_EMULATION,
+    VGA_COLOUR,
+    VIDEO_CONTROL,
+)
+from vgaemu.pc.bios.video.ports import SEQ
+
+if TYPE_CHECKING:
+    from vgaemu.pc.bios.video.video import VideoBios
+    from vgaemu.pc.pc import Pc
+
+#: Supported-functions table of INT 10h/1Bh: all modes; text of 200, 350 and 400 lines; 2 of 8 fonts
+#: at once; palettes, greys, cursors; saving, blinking, combination code; no save pointers.
+STATIC_STATE = bytes.fromhex("FF E0 0F 00 00 00 00 07 02 08 FF 0E 00 00 00 00")
+STATIC_STATE_AT = 0xE000  # in segment F000h
+#: VRAM as programs are told: 256 KiB.
+MEMORY_CODE = 3
+#: What tells a program that its choice was taken.
+ACCEPTED = 0x12
+#: Colours of modes that do not have 16.
+COLOURS = {0x04: 4, 0x05: 4, 0x06: 2, 0x07: 0, 0x0F: 0, 0x11: 2, 0x13: 256}
+#: Lines of graphics modes, as 1Bh numbers them: 0 for 200, 1 for 350, 2 for 400, 3 for 480.
+GRAPHICS_LINES = {0x0F: 1, 0x10: 1, 0x11: 3, 0x12: 3}
+
+
+class VideoOptions:
+    """INT 10h/12h, 1Ah and 1Bh."""
+
+    def __init__(self, pc: Pc, video: VideoBios) -> None:
+        self._bus, self._cpu, self._vga, self._video = pc.bus, pc.cpu, pc.bus.vga, video
+        self._calls: dict[int, Service] = {
+            0x10: self._ega_information,
+            0x30: self._select_lines,
+            0x31: self._palette_loading,
+            0x32: self._access,
+            0x33: self._grey_mode,
+            0x34: self._cursor_emulation,
+            0x36: self._screen_off,
+        }
+
+    def select(self) -> None:
+        """12h; calls there are not are ignored."""
+        call = self._calls.get(self._cpu.bl)
+        if call is not None:
+            call()
+
+    def _accept(self) -> None:
+        self._cpu.al = ACCEPTED
+
+    def _set_option(self, mask: int, value: int) -> None:
+        self._bus.write8(MODE_OPTIONS, self._bus.read8(MODE_OPTIONS) & ~mask | value)
+        self._accept()
+
+    def _ega_information(self) -> None:
+        cpu = self._cpu
+        cpu.bh, cpu.bl = int(self._video.mode == 7), MEMORY_CODE
+        cpu.ch, cpu.cl = 0, 9
+
+    def _select_lines(self) -> None:
+        """Lines of text, from the next mode set on."""
+        choice = {0: LINES_200, 1: 0, 2: LINES_400}.get(self._cpu.al)
+        if choice is not None:
+            self._set_option(LINES_200 | LINES_400, choice)
+
+    def _palette_loading(self) -> None:
+        self._set_option(KEEP_PALETTE, KEEP_PALETTE if self._cpu.al else 0)
+
+    def _access(self) -> None:
+        """Let the CPU into VRAM, or not."""
+        misc = self._vga.inb(0x3CC)
+        self._vga.outb(0x3C2, misc & ~2 | (0 if self._cpu.al & 1 else 2))
+        self._accept()
+
+    def _grey_mode(self) -> None:
+        self._set_option(GREY, 0 if self._cpu.al & 1 else GREY)
+
+    def _cursor_emulation(self) -> None:
+        control = self._bus.read8(VIDEO_CONTROL) & ~NO_CURSOR_EMULATION
+        self._bus.write8(VIDEO_CONTROL, control | self._cpu.al & NO_CURSOR_EMULATION)
+        self._accept()
+
+    def _screen_off(self) -> None:
+        self._video.show(not self._cpu.al & 1)
+        self._accept()
+
+    def display_combination(self) -> None:
+        """1Ah: which display there is."""
+        cpu = self._cpu
+        if cpu.al == 0:
+            cpu.bx = VGA_COLOUR
+        if cpu.al in (0, 1):
+            cpu.al = 0x1A
+
+    def state_information(self) -> None:
+        """1Bh: 64 bytes on what there is and what is chosen."""
+        cpu, bus, video = self._cpu, self._bus, self._video
+        if cpu.bx != 0:
+            return
+        state = bytearray(64)
+        state[0x00:0x02] = STATIC_STATE_AT.to_bytes(2, "little")
+        state[0x02:0x04] = ROM_SEGMENT.to_bytes(2, "little")
+        state[0x04:0x22] = bus.read(MODE, 30)
+        state[0x22] = video.rows
+        state[0x23:0x25] = bus.read(CHAR_HEIGHT, 2)
+        state[0x25] = VGA_COLOUR
+        state[0x27:0x29] = COLOURS.get(video.mode, 16).to_bytes(2, "little")
+        state[0x29] = video.pages
+        state[0x2A] = self._lines_code()
+        fonts = video.ports.get(SEQ, 3)
+        state[0x2B] = fonts & 3 | fonts >> 2 & 4
+        state[0x2C] = fonts >> 2 & 3 | fonts >> 3 & 4
+        options, blinks = bus.read8(MODE_OPTIONS), video.ports.get_attribute(0x10) & 8
+        emulates = not bus.read8(VIDEO_CONTROL) & NO_CURSOR_EMULATION
+        # All modes on all displays; greys; palettes left alone; cursor emulation; blinking.
+        state[0x2D] = 1 | options & (GREY | KEEP_PALETTE) | emulates << 4 | (0x20 if blinks else 0)
+        state[0x31] = MEMORY_CODE
+        bus.write((cpu.es << 4) + cpu.di, bytes(state))
+        cpu.al = 0x1B
+
+    def _lines_code(self) -> int:
+        """Lines of the picture, as in `GRAPHICS_LINES`."""
+        video = self._video
+        if video.is_text:
+            height = self._bus.read8(CHAR_HEIGHT) * video.rows
+            return next((i for i, lines in enumerate((200, 350)) if height <= lines), 2)
+        return GRAPHICS_LINES.get(video.mode, 0)

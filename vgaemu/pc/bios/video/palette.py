@@ -1,0 +1,179 @@
+"""INT 10h/0Bh and 10h: colours.
+
+Emulated: the CGA's background and palette (0Bh), the attribute controller's registers with border,
+blinking and DAC page, the DAC with its mask, and greys (10h). Colours that are set while 12h/33h
+has chosen greys become greys.
+
+Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt list.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vgaemu.pc.bios.rom import Service
+from vgaemu.pc.bios.video.area import CGA_PALETTE, GREY, MODE_OPTIONS
+
+if TYPE_CHECKING:
+    from vgaemu.pc.bios.video.video import VideoBios
+    from vgaemu.pc.pc import Pc
+
+#: Colours of the DAC that one unit of `Bios.worked` is worth.
+COLOURS_A_UNIT = 16
+#: Attribute registers: palette 00h-0Fh, and those that calls name.
+MODE_CONTROL, OVERSCAN, COLOUR_SELECT = 0x10, 0x11, 0x14
+
+
+def greys(colours: bytes) -> bytes:
+    """Of each colour 30 % red, 59 % green, 11 % blue.
+
+    >>> list(greys(bytes((63, 63, 63, 0, 42, 0))))
+    [63, 63, 63, 25, 25, 25]
+    """
+    grey = bytearray(len(colours))
+    for i in range(0, len(colours), 3):
+        red, green, blue = colours[i : i + 3]
+        grey[i : i + 3] = ((77 * red + 151 * green + 28 * blue + 128) >> 8,) * 3
+    return bytes(grey)
+
+
+class VideoPalette:
+    """INT 10h/0Bh and 10h."""
+
+    def __init__(self, pc: Pc, video: VideoBios) -> None:
+        self._pc, self._bus, self._cpu, self._video = pc, pc.bus, pc.cpu, video
+        self._vga, self._ports = pc.bus.vga, video.ports
+        self._calls: dict[int, Service] = {
+            0x00: self._set_register,
+            0x01: lambda: self._ports.set_attribute(OVERSCAN, self._cpu.bh),
+            0x02: self._set_all_registers,
+            0x03: self._blink_or_intensity,
+            0x07: self._get_register,
+            0x08: self._get_overscan,
+            0x09: self._get_all_registers,
+            0x10: self._set_dac_entry,
+            0x12: self._set_dac_block,
+            0x13: self._dac_page,
+            0x15: self._get_dac_entry,
+            0x17: self._get_dac_block,
+            0x18: lambda: self._bus.port_out(0x3C6, 1, self._cpu.bl),
+            0x19: self._get_dac_mask,
+            0x1A: self._get_dac_page,
+            0x1B: lambda: self.to_greys(self._cpu.bx, min(self._cpu.cx, 256)),
+        }
+
+    def service(self) -> None:
+        """10h; calls there are not are ignored."""
+        call = self._calls.get(self._cpu.al)
+        if call is not None:
+            call()
+
+    # --- the CGA's: 0Bh ---------------------------------------------------------------------------
+
+    def cga_service(self) -> None:
+        """0Bh: background and border, or which of two palettes."""
+        if self._cpu.bh == 0:
+            self._cga_background(self._cpu.bl)
+        else:
+            self._cga_palette(self._cpu.bl & 1)
+
+    def _cga_background(self, colour: int) -> None:
+        bus, ports = self._bus, self._ports
+        # Bits 0-2 of the background, bit 4 its intensity as the attribute palette has it.
+        value = colour & 7 | (colour & 8) << 1
+        has_palette = self._video.mode in (4, 5)
+        if has_palette:
+            ports.set_attribute(0, value)
+        ports.set_attribute(OVERSCAN, value)
+        for index in (1, 2, 3) if has_palette else ():
+            old = ports.get_attribute(index)
+            ports.set_attribute(index, old & ~0x10 | colour & 0x10)
+        bus.write8(CGA_PALETTE, bus.read8(CGA_PALETTE) & 0xE0 | colour & 0x1F)
+
+    def _cga_palette(self, number: int) -> None:
+        bus, ports = self._bus, self._ports
+        for index in (1, 2, 3):
+            ports.set_attribute(index, ports.get_attribute(index) & 0xFE | number)
+        bus.write8(CGA_PALETTE, bus.read8(CGA_PALETTE) & 0xDF | number << 5)
+
+    # --- attribute registers ----------------------------------------------------------------------
+
+    def _set_register(self) -> None:
+        if self._cpu.bl <= COLOUR_SELECT:
+            self._ports.set_attribute(self._cpu.bl, self._cpu.bh)
+
+    def _get_register(self) -> None:
+        if self._cpu.bl <= COLOUR_SELECT:
+            self._cpu.bh = self._ports.get_attribute(self._cpu.bl)
+
+    def _get_overscan(self) -> None:
+        self._cpu.bh = self._ports.get_attribute(OVERSCAN)
+
+    def _set_all_registers(self) -> None:
+        at = (self._cpu.es << 4) + self._cpu.dx
+        for index, value in enumerate(self._bus.read(at, 16)):
+            self._ports.set_attribute(index, value)
+        self._ports.set_attribute(OVERSCAN, self._bus.read8(at + 16))
+
+    def _get_all_registers(self) -> None:
+        at = (self._cpu.es << 4) + self._cpu.dx
+        values = [self._ports.get_attribute(index) for index in (*range(16), OVERSCAN)]
+        self._bus.write(at, bytes(values))
+
+    def _blink_or_intensity(self) -> None:
+        mode_control = self._ports.get_attribute(MODE_CONTROL)
+        self._ports.set_attribute(MODE_CONTROL, mode_control & ~8 | (self._cpu.bl & 1) << 3)
+
+    def _dac_page(self) -> None:
+        """Pages of 64 or 16 colours (BL = 0), or which page."""
+        cpu, ports = self._cpu, self._ports
+        mode_control = ports.get_attribute(MODE_CONTROL)
+        if cpu.bl == 0:
+            ports.set_attribute(MODE_CONTROL, mode_control & 0x7F | (cpu.bh & 1) << 7)
+        else:
+            shift = 0 if mode_control & 0x80 else 2
+            ports.set_attribute(COLOUR_SELECT, cpu.bh << shift & 0x0F)
+
+    def _get_dac_page(self) -> None:
+        cpu, ports = self._cpu, self._ports
+        cpu.bl = ports.get_attribute(MODE_CONTROL) >> 7
+        cpu.bh = ports.get_attribute(COLOUR_SELECT) >> (0 if cpu.bl else 2)
+
+    # --- the DAC ----------------------------------------------------------------------------------
+
+    def write_dac(self, first: int, colours: bytes) -> None:
+        """Set colours from one on: red, green and blue of each."""
+        self._pc.bios.worked(len(colours) // 3 // COLOURS_A_UNIT)
+        if self._bus.read8(MODE_OPTIONS) & GREY:
+            colours = greys(colours)
+        self._vga.outb(0x3C8, first & 0xFF)
+        for component in colours:
+            self._vga.outb(0x3C9, component)
+
+    def _read_dac(self, first: int, count: int) -> bytes:
+        self._pc.bios.worked(count // COLOURS_A_UNIT)
+        self._vga.outb(0x3C7, first & 0xFF)
+        return bytes(self._vga.inb(0x3C9) for _ in range(3 * count))
+
+    def to_greys(self, first: int, count: int) -> None:
+        """Make greys of colours that there are."""
+        self.write_dac(first, greys(self._read_dac(first, count)))
+
+    def _set_dac_entry(self) -> None:
+        cpu = self._cpu
+        self.write_dac(cpu.bx, bytes((cpu.dh, cpu.ch, cpu.cl)))
+
+    def _get_dac_entry(self) -> None:
+        cpu = self._cpu
+        cpu.dh, cpu.ch, cpu.cl = self._read_dac(cpu.bl, 1)
+
+    def _set_dac_block(self) -> None:
+        cpu = self._cpu
+        self.write_dac(cpu.bx, self._bus.read((cpu.es << 4) + cpu.dx, 3 * min(cpu.cx, 256)))
+
+    def _get_dac_block(self) -> None:
+        cpu = self._cpu
+        self._bus.write((cpu.es << 4) + cpu.dx, self._read_dac(cpu.bx, min(cpu.cx, 256)))
+
+    def _get_dac_mask(self) -> None:
+        self._cpu.bl = self._bus.port_in(0x3C6, 1)

@@ -1,0 +1,169 @@
+"""Bus: a PC's physical address space and I/O ports, the same for every CPU.
+
+Emulated: RAM from 0 and from 1 MiB on, the VGA's windows at A0000h and its linear frame buffer,
+read-only memory from C0000h to FFFFFh, an open bus elsewhere (reads FFh, writes nothing), ports of
+8, 16 and 32 bits. The A20 gate is always open. Not emulated: PCI, DMA, APICs.
+
+Chain-4 and linear frame buffers are plain memory for every CPU; planes go through the `Vga`.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from vgaemu.vga.device import LFB_GPA, Vga
+
+if TYPE_CHECKING:
+    from vgaemu.pc.cpu.cpu import Cpu
+
+VGA_START, VGA_END = 0xA0000, 0xC0000
+ROM_START, ROM_END = 0xC0000, 0x100000
+DEFAULT_RAM_BYTES = 16 << 20
+
+ByteIn: TypeAlias = Callable[[], int]
+ByteOut: TypeAlias = Callable[[int], None]
+#: With the access's size in bytes.
+WideIn: TypeAlias = Callable[[int], int]
+WideOut: TypeAlias = Callable[[int, int], None]
+
+#: All ports that the VGA answers, now or in another mode.
+VGA_PORTS = frozenset((*range(0x3B0, 0x3BB), *range(0x3C0, 0x3DB), 0x1CE, 0x1CF, 0x1D0))
+
+
+class Bus:
+    """Memory and ports. One CPU thread at a time drives it."""
+
+    def __init__(self, vga: Vga, ram_bytes: int = DEFAULT_RAM_BYTES) -> None:
+        """RAM is zero, ROM is FFh.
+
+        Args:
+            vga: Its windows and ports.
+            ram_bytes: End of RAM; the hole from A0000h to FFFFFh is part of it, unused.
+        """
+        self.vga = vga
+        self.ram_bytes = ram_bytes
+        self._ram = mmap.mmap(-1, ram_bytes)
+        #: All of RAM and, between C0000h and FFFFFh, what ROM holds.
+        self.array = np.frombuffer(self._ram, np.uint8)
+        self.memory = self.array.data
+        self.array[ROM_START:ROM_END] = 0xFF
+        self.byte_in: dict[int, ByteIn] = {}
+        self.byte_out: dict[int, ByteOut] = {}
+        self.wide_in: dict[int, WideIn] = {}
+        self.wide_out: dict[int, WideOut] = {}
+        #: While option ROMs start, they may write to themselves, as shadowed ones can.
+        self.rom_writable = False
+        #: Told of RAM that devices and firmware wrote.
+        self.cpu: Cpu | None = None
+
+    # --- memory -----------------------------------------------------------------------------
+
+    def is_ram(self, gpa: int) -> bool:
+        """Whether an address is RAM that can be written."""
+        return 0 <= gpa < VGA_START or ROM_END <= gpa < self.ram_bytes
+
+    def read(self, gpa: int, count: int) -> bytes:
+        """Load bytes upwards, as a device or the firmware does."""
+        end = gpa + count
+        if end <= VGA_START or (gpa >= ROM_START and end <= self.ram_bytes):
+            return bytes(self.memory[gpa:end])
+        if gpa >= VGA_START and (end <= VGA_END or gpa >= LFB_GPA):
+            return self.vga.load(gpa, count)
+        return b"".join(
+            self.read(at, 1) if at < self.ram_bytes else b"\xff" for at in range(gpa, end)
+        )
+
+    def write(self, gpa: int, data: bytes | bytearray | memoryview) -> None:
+        """Store bytes upwards; ROM and what is not there ignore them."""
+        end = gpa + len(data)
+        if gpa == end:
+            return
+        if end <= VGA_START or (gpa >= ROM_END and end <= self.ram_bytes):
+            self.memory[gpa:end] = data
+            if self.cpu is not None:
+                self.cpu.ram_written(gpa, len(data))
+        elif gpa >= VGA_START and (end <= VGA_END or gpa >= LFB_GPA):
+            self.vga.store(gpa, data)
+        elif not (gpa >= ROM_START and end <= ROM_END) and gpa < self.ram_bytes:
+            for at in range(len(data)):
+                if self.is_ram(gpa + at) or VGA_START <= gpa + at < VGA_END:
+                    self.write(gpa + at, data[at : at + 1])
+
+    def read8(self, gpa: int) -> int:
+        """A byte."""
+        return self.memory[gpa] if gpa < VGA_START else self.read(gpa, 1)[0]
+
+    def read16(self, gpa: int) -> int:
+        """A little-endian word."""
+        return int.from_bytes(self.read(gpa, 2), "little")
+
+    def read32(self, gpa: int) -> int:
+        """A little-endian double word."""
+        return int.from_bytes(self.read(gpa, 4), "little")
+
+    def write8(self, gpa: int, value: int) -> None:
+        """A byte."""
+        self.write(gpa, bytes((value & 0xFF,)))
+
+    def write16(self, gpa: int, value: int) -> None:
+        """A little-endian word."""
+        self.write(gpa, (value & 0xFFFF).to_bytes(2, "little"))
+
+    def write32(self, gpa: int, value: int) -> None:
+        """A little-endian double word."""
+        self.write(gpa, (value & 0xFFFFFFFF).to_bytes(4, "little"))
+
+    def load_rom(self, gpa: int, rom: bytes) -> None:
+        """Put read-only bytes between C0000h and FFFFFh.
+
+        Raises:
+            ValueError: They do not lie there.
+        """
+        if not ROM_START <= gpa <= ROM_END - len(rom):
+            raise ValueError(f"{len(rom):#x} bytes of ROM at {gpa:#x} do not lie below 1 MiB")
+        self.memory[gpa : gpa + len(rom)] = rom
+        if self.cpu is not None:
+            self.cpu.ram_written(gpa, len(rom))
+
+    # --- ports ------------------------------------------------------------------------------
+
+    def port_in(self, port: int, size: int) -> int:
+        """IN: 1, 2 or 4 bytes; FFh where there is no device."""
+        if port in VGA_PORTS:
+            if size == 1:
+                return self.vga.inb(port)
+            if size == 2:
+                return self.vga.inw(port)
+        wide = self.wide_in.get(port)
+        if wide is not None:
+            return wide(size)
+        if size == 1:
+            read = self.byte_in.get(port)
+            return 0xFF if read is None else read() & 0xFF
+        return sum(self.port_in(port + i & 0xFFFF, 1) << 8 * i for i in range(size))
+
+    def port_out(self, port: int, size: int, value: int) -> None:
+        """OUT: 1, 2 or 4 bytes; ignored where there is no device."""
+        if port in VGA_PORTS and size <= 2:
+            if size == 1:
+                self.vga.outb(port, value)
+            else:
+                self.vga.outw(port, value)
+            return
+        wide = self.wide_out.get(port)
+        if wide is not None:
+            wide(value, size)
+        elif size == 1:
+            write = self.byte_out.get(port)
+            if write is not None:
+                write(value & 0xFF)
+        elif port in VGA_PORTS:
+            self.port_out(port, 2, value & 0xFFFF)
+            self.port_out(port + 2, 2, value >> 16)
+        else:
+            for i in range(size):
+                self.port_out(port + i & 0xFFFF, 1, value >> 8 * i & 0xFF)

@@ -1,0 +1,1 @@
+"""The CPUs of a PC."""

@@ -1,0 +1,183 @@
+"""What the PC asks of a CPU, whoever executes its instructions: Unicorn or KVM.
+
+Emulated: registers by name, their 8- and 16-bit parts, external interrupts, halt. A CPU reaches
+everything else through the `Bus`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vgaemu.memslot.bitmap import DirtyLog
+    from vgaemu.pc.bus import Bus
+
+GENERAL = ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp")
+SEGMENTS = ("cs", "ds", "es", "ss", "fs", "gs")
+REGISTERS = (*GENERAL, "eip", "eflags", *SEGMENTS, "cr0")
+
+CARRY, ZERO, TRAP, INTERRUPT = 0x0001, 0x0040, 0x0100, 0x0200
+#: CR0 bit 0: protected mode.
+PROTECTED = 1
+#: Attributes of a segment, bit 14: 32-bit code.
+CODE_32 = 1 << 14
+
+Array: TypeAlias = NDArray[Any]
+#: A saved CPU, the same for all: array -> type and shape. A CPU may add arrays of its own.
+CPU_ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
+    # RAX, RBX, RCX, RDX, RSI, RDI, RSP, RBP, R8 to R15, RIP, RFLAGS.
+    "cpu.general": ("u8", (18,)),
+    # CS, DS, ES, FS, GS, SS, TR, LDT: selector, base, limit, attributes as in a descriptor: type,
+    # S, DPL and P in bits 0-7, AVL, L, D and G in bits 12-15; bit 16: not usable.
+    "cpu.segments": ("u8", (8, 4)),
+    # GDT, IDT: base, limit.
+    "cpu.tables": ("u8", (2, 2)),
+    # CR0, CR2, CR3, CR4, CR8, EFER, APIC base.
+    "cpu.control": ("u8", (7,)),
+    # ST(0) to ST(7), 10 bytes each and 6 unused; FCW, FSW, FTW (a bit a register), MXCSR.
+    "cpu.fpu": ("u1", (8, 16)),
+    "cpu.fpu_control": ("u4", (4,)),
+    "cpu.xmm": ("u1", (16, 16)),
+    # Vector of an interrupt that was raised and not taken yet, or -1; whether a HLT stopped it.
+    "cpu.pending": ("i4", ()),
+    "cpu.halted": ("u1", ()),
+}
+SAVED_SEGMENTS = ("cs", "ds", "es", "fs", "gs", "ss")
+#: Attributes of a segment in real mode, of CS and of the others; of a segment that is not there.
+REAL_CODE, REAL_DATA, UNUSABLE = 0x9B, 0x93, 1 << 16
+REAL_LIMIT = 0xFFFF
+
+
+class GuestFault(Exception):
+    """The guest did what ends a run: an unknown opcode, a fetch from nowhere, a triple fault.
+
+    The message is one line; `report` adds registers and code.
+    """
+
+    #: Registers, code bytes, last instructions: lines.
+    report: str = ""
+    #: The registers, if the CPU's are no longer what they were when it happened.
+    registers: dict[str, int] | None = None
+
+
+class CpuError(Exception):
+    """A CPU cannot be had; the message is one line that says why and what to do."""
+
+
+def _part(register: str, shift: int, mask: int) -> property:
+    def get(self: Cpu) -> int:
+        return self.get(register) >> shift & mask
+
+    def put(self: Cpu, value: int) -> None:
+        old = self.get(register)
+        self.set(register, old & ~(mask << shift) | (value & mask) << shift)
+
+    return property(get, put)
+
+
+class Cpu(ABC):
+    """One x86 CPU on a `Bus`."""
+
+    #: How `--cpu` calls it.
+    name: str
+    #: Interrupt controllers and timer come with it; it takes interrupts by itself.
+    has_own_timer = False
+    #: Linear address and size of the basic blocks executed last, if they are traced.
+    blocks: deque[tuple[int, int]] | None = None
+    #: Stopped by a HLT until the next interrupt.
+    halted = False
+
+    ax, al, ah = _part("eax", 0, 0xFFFF), _part("eax", 0, 0xFF), _part("eax", 8, 0xFF)
+    bx, bl, bh = _part("ebx", 0, 0xFFFF), _part("ebx", 0, 0xFF), _part("ebx", 8, 0xFF)
+    cx, cl, ch = _part("ecx", 0, 0xFFFF), _part("ecx", 0, 0xFF), _part("ecx", 8, 0xFF)
+    dx, dl, dh = _part("edx", 0, 0xFFFF), _part("edx", 0, 0xFF), _part("edx", 8, 0xFF)
+    si, di = _part("esi", 0, 0xFFFF), _part("edi", 0, 0xFFFF)
+    bp, sp = _part("ebp", 0, 0xFFFF), _part("esp", 0, 0xFFFF)
+    ds, es = _part("ds", 0, 0xFFFF), _part("es", 0, 0xFFFF)
+    cs, ss = _part("cs", 0, 0xFFFF), _part("ss", 0, 0xFFFF)
+    ip = _part("eip", 0, 0xFFFF)
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+
+    @abstractmethod
+    def get(self, register: str) -> int:
+        """A register of `REGISTERS`."""
+
+    @abstractmethod
+    def set(self, register: str, value: int) -> None:
+        """Load a register; a segment register in real mode gets its base, too."""
+
+    def can_interrupt(self) -> bool:
+        """Whether an external interrupt would be taken now."""
+        return bool(self.get("eflags") & INTERRUPT)
+
+    @abstractmethod
+    def interrupt(self, vector: int) -> None:
+        """Take an external interrupt; `can_interrupt` said yes."""
+
+    @abstractmethod
+    def run(self, limit_ns: int) -> None:
+        """Execute a slice, at most about until the guest's clock says `limit_ns`.
+
+        Raises:
+            GuestFault: The run ends here.
+        """
+
+    @abstractmethod
+    def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
+        """Harvest VRAM's dirty log with this CPU's part in it; any thread may ask.
+
+        Args:
+            keeper_harvest: Snapshot, clear and protect in the slot's own log.
+        """
+
+    @abstractmethod
+    def arrays(self) -> dict[str, Array]:
+        """`CPU_ARRAYS`, and what else this CPU needs to go on; between slices."""
+
+    @abstractmethod
+    def refusal(self, arrays: Mapping[str, Array]) -> str | None:
+        """Why `put_arrays` cannot take `CPU_ARRAYS` of the right types, and RAM, or None."""
+
+    @abstractmethod
+    def put_arrays(self, arrays: Mapping[str, Array]) -> None:
+        """Go on from a saved CPU; RAM has been replaced before."""
+
+    def stop(self) -> None:  # noqa: B027  # a default
+        """End `run` soon; any thread may ask."""
+
+    def close(self) -> None:  # noqa: B027  # a default
+        """Give everything back. Closing twice is fine."""
+
+    def ram_written(self, gpa: int, count: int) -> None:  # noqa: B027  # a default
+        """RAM was written by somebody else than this CPU."""
+
+    def protection_changed(self) -> None:  # noqa: B027  # a default
+        """`Bus.rom_writable` was set."""
+
+    def push(self, value: int) -> None:
+        """Push a word onto the real-mode stack."""
+        self.sp = self.sp - 2
+        self.bus.write16((self.ss << 4) + self.sp, value)
+
+    def real_mode_interrupt(self, vector: int) -> None:
+        """FLAGS, CS and IP to the stack, on at IVT[vector]."""
+        flags = self.get("eflags")
+        self.push(flags & 0xFFFF)
+        self.push(self.cs)
+        self.push(self.ip)
+        self.set("eflags", flags & ~(INTERRUPT | TRAP))
+        self.set("cs", self.bus.read16(4 * vector + 2))
+        self.set("eip", self.bus.read16(4 * vector))
+
+    def registers(self) -> dict[str, int]:
+        """All of `REGISTERS`."""
+        return {name: self.get(name) for name in REGISTERS}

@@ -1,0 +1,297 @@
+"""What a Unicorn engine tells of its registers, and takes: to and from `CPU_ARRAYS`.
+
+Carried over: general, segment, table and control registers, FPU and SSE. The engine keeps bases and
+limits of segment registers to itself; so in real mode they are taken to be 16 times the selector
+and FFFFh, and in protected mode what the descriptor tables say. A state in which that is not so, or
+in long mode, is one that only KVM goes on from. Not carried over: debug registers, where the last
+FPU instruction was, and that the engine has met a fault before, which makes the next one end its
+slice a little earlier or later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from vgaemu.pc.cpu.cpu import (
+    CPU_ARRAYS,
+    PROTECTED,
+    REAL_CODE,
+    REAL_DATA,
+    REAL_LIMIT,
+    SAVED_SEGMENTS,
+    UNUSABLE,
+    Array,
+)
+from vgaemu.pc.cpu.paging import PAGING, Control, LinearReader, linear_reader
+
+if TYPE_CHECKING:
+    from unicorn import Uc
+
+#: Selector, base, limit, attributes: as in `CPU_ARRAYS`.
+Segment: TypeAlias = tuple[int, int, int, int]
+
+GENERAL_ORDER = ("EAX", "EBX", "ECX", "EDX", "ESI", "EDI", "ESP", "EBP")
+RIP, RFLAGS = 16, 17
+#: Attribute of a segment: operands and addresses, or its stack pointer, have 32 bits.
+BIG = 1 << 14
+SS = SAVED_SEGMENTS.index("ss")
+CR0, CR2, CR3, CR4, CR8, EFER, APIC_BASE = range(7)
+LONG_MODE = 1 << 10
+#: EFLAGS.
+NESTED, VIRTUAL_8086 = 1 << 14, 1 << 17
+#: Type of a gate -> bytes a value on the stack, whether it masks interrupts: 32- and 16-bit
+#: interrupt and trap gates.
+GATES = {0x0E: (4, True), 0x0F: (4, False), 0x06: (2, True), 0x07: (2, False)}
+#: Where a PC's local APIC is, enabled, of the boot processor.
+DEFAULT_APIC_BASE = 0xFEE0_0900
+#: CR4 bits that the engine starts with, for SSE: its own, not the guest's.
+ENGINE_CR4 = 0x50200
+#: A TR that is none, in the only form that processors enter a guest with: a busy 32-bit TSS.
+NO_TASK = (0, 0, REAL_LIMIT, 0x8B)
+
+
+def engine_arrays(uc: Uc, memory: LinearReader) -> dict[str, Array]:
+    """`CPU_ARRAYS` of an engine, but for what `UnicornCpu` itself knows.
+
+    Args:
+        uc: The engine, standing still.
+        memory: For descriptors.
+    """
+    read = _reader(uc)
+    arrays = {name: np.zeros(shape, kind) for name, (kind, shape) in CPU_ARRAYS.items()}
+    general = arrays["cpu.general"]
+    general[:8] = [read(name) for name in GENERAL_ORDER]
+    general[RIP], general[RFLAGS] = read("EIP"), read("EFLAGS")
+    control = arrays["cpu.control"]
+    control[:4] = [read("CR0"), read("CR2"), read("CR3"), read("CR4") & ~ENGINE_CR4]
+    control[APIC_BASE] = DEFAULT_APIC_BASE
+    for i, name in enumerate(("GDTR", "IDTR")):
+        _, base, limit, _ = read(name)
+        arrays["cpu.tables"][i] = base, limit
+    segments = arrays["cpu.segments"]
+    for i, name in enumerate(("TR", "LDTR"), 6):
+        selector, base, limit, flags = read(name)
+        segments[i] = selector, base, limit, flags >> 8 & 0xF0FF or UNUSABLE
+    if not int(segments[6][3]) & 0x80:
+        segments[6] = NO_TASK
+    for i, name in enumerate(SAVED_SEGMENTS):
+        selector = read(name.upper())
+        segments[i] = _loaded(arrays, memory, i, selector) or _real(i, selector)
+    control_words = arrays["cpu.fpu_control"]
+    status, tags = read("FPSW"), read("FPTAG")
+    used = [i for i in range(8) if tags >> 2 * i & 3 != 3]
+    control_words[:] = read("FPCW"), status, sum(1 << i for i in used), read("MXCSR")
+    top = status >> 11 & 7
+    for i in range(8):
+        mantissa, exponent = read(f"FP{top + i & 7}")
+        ten = mantissa.to_bytes(8, "little") + exponent.to_bytes(2, "little")
+        arrays["cpu.fpu"][i, :10] = np.frombuffer(ten, np.uint8)
+        xmm = read(f"XMM{i}").to_bytes(16, "little")
+        arrays["cpu.xmm"][i] = np.frombuffer(xmm, np.uint8)
+    return arrays
+
+
+def engine_refusal(arrays: Mapping[str, Array]) -> str | None:
+    """Why an engine cannot take a state, whose RAM is among the arrays; or None."""
+    general, control = arrays["cpu.general"], arrays["cpu.control"]
+    only_kvm = "; only --cpu kvm goes on from that"
+    if int(control[EFER]) & LONG_MODE or (general >> np.uint64(32)).any() or general[8:16].any():
+        return "saved in long mode" + only_kvm
+    if int(general[RFLAGS]) & VIRTUAL_8086:
+        return "saved in virtual 8086 mode" + only_kvm
+    if int(arrays["cpu.pending"]) >= 0 and int(control[CR0]) & PROTECTED:
+        return "saved with an interrupt half taken in protected mode" + only_kvm
+    if int(control[CR4]) >> 32 or int(arrays["cpu.tables"].max()) >> 32:
+        return "damaged; save the state again"
+    level = int(arrays["cpu.segments"][SS][0]) & 3
+    if int(control[CR0]) & PROTECTED and level not in (0, 3):
+        return f"saved at privilege level {level}{only_kvm}"
+    memory = linear_reader(arrays["ram"].data, Control(*(int(control[i]) for i in (CR0, CR3, CR4))))
+    for i, name in enumerate(SAVED_SEGMENTS):
+        selector, base, _, attributes = (int(value) for value in arrays["cpu.segments"][i])
+        loaded = _loaded(arrays, memory, i, selector)
+        # Of CS and SS it matters, too, whether they are of 32 bits. Limits are not looked at.
+        sized = BIG if name in ("cs", "ss") else 0
+        if loaded is None or base != loaded[1] or (attributes ^ loaded[3]) & sized:
+            return f"saved with a base in {name.upper()} that its selector does not tell{only_kvm}"
+    return None
+
+
+def put_engine_arrays(uc: Uc, arrays: Mapping[str, Array]) -> None:
+    """Set all registers from arrays that `engine_refusal` has passed; RAM is in place."""
+    write = _writer(uc)
+    general, control = arrays["cpu.general"], arrays["cpu.control"]
+    for i, name in enumerate(("GDTR", "IDTR")):
+        base, limit = (int(value) for value in arrays["cpu.tables"][i])
+        write(name, (0, base, limit & 0xFFFF, 0))
+    for i, name in enumerate(("TR", "LDTR"), 6):
+        selector, base, limit, attributes = (int(value) for value in arrays["cpu.segments"][i])
+        usable = not attributes & UNUSABLE
+        write(name, (selector, base, limit, (attributes & 0xF0FF) << 8 if usable else 0))
+    for i, name in ((CR2, "CR2"), (CR3, "CR3")):
+        write(name, int(control[i]) & 0xFFFFFFFF)
+    write("CR4", int(control[CR4]) | ENGINE_CR4)
+    write("CR0", int(control[CR0]) & 0xFFFFFFFF)
+    if int(control[CR0]) & PROTECTED:
+        put_privilege(uc, int(arrays["cpu.segments"][SS][0]) & 3)
+    for i, name in enumerate(SAVED_SEGMENTS):
+        write(name.upper(), int(arrays["cpu.segments"][i][0]))
+    for name, value in zip(GENERAL_ORDER, general[:8].tolist(), strict=True):
+        write(name, value)
+    write("EIP", int(general[RIP]))
+    write("EFLAGS", int(general[RFLAGS]))
+    fcw, status, used, mxcsr = arrays["cpu.fpu_control"].tolist()
+    write("FPCW", fcw & 0xFFFF)
+    write("FPSW", status & 0xFFFF)
+    top = status >> 11 & 7
+    for i in range(8):
+        ten = arrays["cpu.fpu"][i, :10].tobytes()
+        value = int.from_bytes(ten[:8], "little"), int.from_bytes(ten[8:], "little")
+        write(f"FP{top + i & 7}", value)
+        write(f"XMM{i}", int.from_bytes(arrays["cpu.xmm"][i].tobytes(), "little"))
+    write("FPTAG", sum(3 << 2 * i for i in range(8) if not used >> i & 1))
+    write("MXCSR", mxcsr & 0xFFFF)
+
+
+def put_privilege(uc: Uc, level: int) -> None:
+    """Let the engine be at privilege level 0 or 3; load SS and CS next.
+
+    Its level is that of SS, and a SS of another level cannot be loaded, but in real mode (level 0)
+    and in virtual 8086 mode (level 3), from where it is one step to protected mode.
+    """
+    read, write = _reader(uc), _writer(uc)
+    cr0, flags = read("CR0"), read("EFLAGS")
+    write("CR0", cr0 & ~(PROTECTED | PAGING))
+    write("EFLAGS", flags & ~VIRTUAL_8086 | VIRTUAL_8086 * (level == 3))
+    write("SS", 0)
+    write("EFLAGS", flags)
+    write("CR0", cr0)
+
+
+class Gate(NamedTuple):
+    """Where an interrupt goes in protected mode, and the stack that it uses."""
+
+    selector: int
+    offset: int
+    #: Least privilege that may use it by INT n.
+    level: int
+    #: Bytes a value on the stack takes, 4 or 2; whether the handler begins with interrupts off.
+    size: int
+    masks: bool
+    #: Stack segment and pointer that it begins with; the segment is another one where the handler
+    #: has more privilege than what it interrupts.
+    stack: int
+    pointer: int
+    stack_base: int
+    stack_mask: int
+
+
+def code_base(uc: Uc, memory: LinearReader) -> int:
+    """Base of CS in protected mode, by its descriptor."""
+    read = _reader(uc)
+    selector = read("CS")
+    segment = descriptor(memory, *_table(read, selector), selector)
+    return selector << 4 if segment is None else segment[1]
+
+
+def read_gate(uc: Uc, memory: LinearReader, vector: int) -> Gate | str:
+    """A vector's gate in the IDT, or why it cannot be taken."""
+    read = _reader(uc)
+    _, base, limit, _ = read("IDTR")
+    entry = memory(base + 8 * vector, 8)
+    if 8 * vector + 7 > limit or len(entry) < 8:
+        return "the interrupt table ends before it: a triple fault"
+    low, high = (int.from_bytes(entry[i : i + 4], "little") for i in (0, 4))
+    kind = high >> 8 & 0x1F
+    if not high & 0x8000 or kind not in GATES:
+        return "the interrupt table has no interrupt or trap gate for it"
+    size, masks = GATES[kind]
+    stack, pointer, now = read("SS"), read("ESP"), read("CS") & 3
+    selector = low >> 16
+    target = descriptor(memory, *_table(read, selector), selector)
+    if target is None or not target[3] & 8:
+        return "its gate leads to no code"
+    conforming = target[3] & 4
+    level = now if conforming else target[3] >> 5 & 3
+    if level > now:
+        return "its gate leads to less privilege"
+    if level < now:
+        if level:
+            return f"--cpu unicorn has no privilege level {level}, --cpu kvm does"
+        _, task, limit, flags = read("TR")
+        wide_task = bool(flags >> 8 & 8)  # a 32-bit TSS
+        fields = memory(task + (4 if wide_task else 2), 8 if wide_task else 4)
+        half = len(fields) // 2
+        if limit < 3 or not half:
+            return "there is no task to take its stack from"
+        pointer = int.from_bytes(fields[:half], "little")
+        stack = int.from_bytes(fields[half : half + 2], "little")
+    here = descriptor(memory, *_table(read, stack), stack)
+    offset = low & 0xFFFF | (high & 0xFFFF0000 if size == 4 else 0)
+    wide = here is None or here[3] & BIG
+    return Gate(
+        selector & ~3 | level, offset, high >> 13 & 3, size, masks, stack, pointer,
+        0 if here is None else here[1], 0xFFFF_FFFF if wide else 0xFFFF,
+    )  # fmt: skip
+
+
+def _table(read: Any, selector: int) -> tuple[int, int]:
+    """Base and limit of the descriptor table that a selector is of."""
+    _, base, limit, _ = read("LDTR" if selector & 4 else "GDTR")
+    return base, limit
+
+
+def _real(index: int, selector: int) -> Segment:
+    return selector, selector << 4, REAL_LIMIT, REAL_DATA if index else REAL_CODE
+
+
+def _loaded(
+    arrays: Mapping[str, Array], memory: LinearReader, index: int, selector: int
+) -> Segment | None:
+    """A segment register as the engine loads it, by its selector alone; None if it cannot."""
+    if selector > 0xFFFF:
+        return None
+    if not int(arrays["cpu.control"][CR0]) & PROTECTED:
+        return _real(index, selector)
+    if selector & ~3 == 0 and SAVED_SEGMENTS[index] not in ("cs", "ss"):
+        return selector, 0, 0, UNUSABLE
+    if selector & 4:
+        _, table, limit, _ = (int(value) for value in arrays["cpu.segments"][7])
+    else:
+        table, limit = (int(value) for value in arrays["cpu.tables"][0])
+    segment = descriptor(memory, table, limit, selector)
+    # What the engine would refuse to load into CS: not code.
+    return None if segment is None or (not index and not segment[3] & 8) else segment
+
+
+def descriptor(memory: LinearReader, table: int, limit: int, selector: int) -> Segment | None:
+    """A segment as its descriptor tells; None if there is no segment of code or data."""
+    # Between the switch to protected mode and the jump after it, selectors are those of real mode.
+    if (selector & 0xFFF8) + 7 > limit:
+        return None
+    entry = memory(table + (selector & 0xFFF8), 8)
+    if len(entry) < 8:
+        return None
+    low, high = (int.from_bytes(entry[i : i + 4], "little") for i in (0, 4))
+    base = low >> 16 | (high & 0xFF) << 16 | high & 0xFF000000
+    limit = low & 0xFFFF | high & 0xF0000
+    if high >> 23 & 1:
+        limit = limit << 12 | 0xFFF
+    if not high >> 15 & 1 or not high >> 12 & 1:
+        return None
+    return selector, base, limit, high >> 8 & 0xF0FF
+
+
+def _reader(uc: Uc) -> Any:
+    from unicorn import x86_const
+
+    return lambda name: uc.reg_read(getattr(x86_const, f"UC_X86_REG_{name}"))
+
+
+def _writer(uc: Uc) -> Any:
+    from unicorn import x86_const
+
+    return lambda name, value: uc.reg_write(getattr(x86_const, f"UC_X86_REG_{name}"), value)

@@ -1,0 +1,233 @@
+"""VRAM inside a Unicorn engine: windows as translations, write faults as TLB fills, its harvest.
+
+Emulated: what a hypervisor's MMU does for a logged memory slot. A page of VRAM is read-only in the
+engine's virtual TLB until the first store to it; that asks `VramPages.translate`, which marks the
+page in the slot and opens it. What only goes through the planes is MMIO.
+
+Used by `unicorn_cpu` and by `attach`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from vgaemu.memslot.bitmap import DirtyLog
+from vgaemu.pc.bus import VGA_END, VGA_START
+from vgaemu.vga.device import LFB_GPA, Vga
+
+if TYPE_CHECKING:
+    from unicorn import Uc
+
+#: Where in Unicorn's own physical space the planes lie as MMIO; VRAM itself is where the linear
+#: frame buffer is.
+PLANES_AT = 0xF000_0000
+#: The same for the linear frame buffer while it is not plain memory: a tape records every store.
+RECORDED_LFB_AT = 0x2_0000_0000
+
+
+class AttachError(ValueError):
+    """An engine cannot have a VGA; the message says why."""
+
+
+def places(vga: Vga) -> tuple[tuple[int, int], ...]:
+    """What of an engine's physical space a device takes: begin and size."""
+    planes = VGA_END - VGA_START
+    return (LFB_GPA, vga.slot.nbytes), (PLANES_AT, planes), (RECORDED_LFB_AT, vga.slot.nbytes)
+
+
+def check_engine(uc: Uc, vga: Vga) -> None:
+    """Find out whether `VramPages` can be made.
+
+    Raises:
+        AttachError: It cannot.
+    """
+    import unicorn
+
+    if not isinstance(uc, unicorn.Uc):
+        raise AttachError(f"a VGA is attached to a unicorn.Uc, not to a {type(uc).__name__}")
+    if uc.query(unicorn.UC_QUERY_ARCH) != unicorn.UC_ARCH_X86:
+        raise AttachError("only an x86 engine takes a VGA: UC_ARCH_X86")
+    for start, last, _ in uc.mem_regions():
+        for at, size in places(vga):
+            if start < at + size and at <= last:
+                raise AttachError(
+                    f"the VGA lies at {at:X}h-{at + size - 1:X}h, where {start:X}h-{last:X}h is "
+                    "mapped already; map that elsewhere"
+                )
+
+
+class TlbHarvest:
+    """Lets any thread harvest beside a CPU whose TLB only its own thread may flush.
+
+    Two facts decide what a harvest does, and one lock guards both: whether the CPU is in guest
+    code, and whether its TLB holds a VRAM page that can be written without a fault.
+    """
+
+    def __init__(self, flush: Callable[[], None]) -> None:
+        """Stand still.
+
+        Args:
+            flush: Flushes the TLB; called on the CPU's thread only.
+        """
+        self._flush = flush
+        self._mmu_lock = threading.Lock()
+        self._running = False
+        self._open = False
+        self._stale = False
+        self._thread = 0
+        #: A harvest that another thread waits for; the CPU's thread looks here between
+        #: instructions.
+        self.request: Callable[[], DirtyLog] | None = None
+        self._answer: DirtyLog | None = None
+        self._answered = threading.Semaphore(0)
+
+    def enter(self) -> None:
+        """The CPU's thread is about to execute guest code."""
+        with self._mmu_lock:
+            self._thread = threading.get_ident()
+            self._running = True
+            stale, self._stale = self._stale, False
+        if stale:
+            self._flush()
+
+    def leave(self) -> None:
+        """It has stopped executing; what was asked meanwhile is answered."""
+        with self._mmu_lock:
+            self._running = False
+        self.serve()
+
+    def page_opened(self) -> None:
+        """A VRAM page is about to become writable in the TLB."""
+        if not self._open:
+            with self._mmu_lock:
+                self._open = True
+
+    def map_changed(self) -> None:
+        """Windows moved: no translation is right any more."""
+        with self._mmu_lock:
+            here = self._running and self._thread == threading.get_ident()
+            self._stale = not here
+            # Pages stay open until the flush has happened.
+        if here:
+            self._flush()
+
+    def serve(self) -> None:
+        """On the CPU's thread, between two instructions: answer who waits for a harvest."""
+        request = self.request
+        if request is not None:
+            self.request = None
+            try:
+                self._answer = self._harvest_here(request)
+            finally:
+                self._answered.release()
+
+    def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
+        """Snapshot, clear, protect, flush; on any thread, one at a time.
+
+        Raises:
+            RuntimeError: The harvest failed on the CPU's thread.
+        """
+        with self._mmu_lock:
+            if not self._running or not self._open:
+                log = keeper_harvest()
+                if log and self._open:
+                    self._open = False
+                    self._stale = True  # flushed before the next instruction
+                return log
+            asked = self._thread != threading.get_ident()
+            if asked:
+                self._answer = None
+                self.request = keeper_harvest
+        if not asked:
+            return self._harvest_here(keeper_harvest)
+        self._answered.acquire()
+        answer = self._answer
+        if answer is None:
+            raise RuntimeError("the harvest failed on the CPU's thread")
+        return answer
+
+    def _harvest_here(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
+        log = keeper_harvest()
+        if log:
+            with self._mmu_lock:
+                self._open = False
+                here = self._running
+                self._stale = not here
+            if here:
+                self._flush()
+        return log
+
+
+class VramPages:
+    """The VGA's memory in one engine."""
+
+    def __init__(self, uc: Uc, vga: Vga, planes_touched: Callable[[], None]) -> None:
+        """Map VRAM and planes, and listen to what the device changes.
+
+        Args:
+            uc: The engine.
+            vga: The device.
+            planes_touched: Called for each store and load through the planes.
+
+        Raises:
+            UcError: Something is mapped there already.
+        """
+        import unicorn
+
+        self._uc: Uc | None = uc
+        self._vga = vga
+        self._write, self._fetch = unicorn.UC_MEM_WRITE, unicorn.UC_MEM_FETCH
+        self._rw = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
+        self._rx = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
+        self._all = unicorn.UC_PROT_ALL
+        self._flush_arguments = (unicorn.UC_CTL_TLB_FLUSH, unicorn.UC_CTL_IO_WRITE)
+        self.tlb = TlbHarvest(self.flush)
+        uc.mem_map_ptr(LFB_GPA, vga.slot.nbytes, self._all, vga.slot.array.ctypes.data)
+        load, store = vga.load, vga.store
+
+        def read(uc: Uc, offset: int, size: int, start: int) -> int:
+            planes_touched()
+            return int.from_bytes(load(start + offset, size), "little")
+
+        def write(uc: Uc, offset: int, size: int, value: int, start: int) -> None:
+            planes_touched()
+            store(start + offset, (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
+
+        _, *mmio = self._mapped = places(vga)
+        for (at, size), start in zip(mmio, (VGA_START, LFB_GPA), strict=True):
+            uc.mmio_map(at, size, read, start, write, start)
+        vga.on_map_changed.append(self.tlb.map_changed)
+
+    def flush(self) -> None:
+        """Forget all translations."""
+        if self._uc is not None:
+            self._uc.ctl(*self._flush_arguments)
+
+    def translate(self, page: int, access: int) -> tuple[int, int] | None:
+        """Engine-physical page and permissions of a guest page; None if it is not the VGA's."""
+        vga = self._vga
+        offset = vga.window(page)
+        if offset is not None:
+            if access != self._write:
+                return LFB_GPA + offset, self._rx
+            # The store lands after this; no harvest comes between, see `TlbHarvest`.
+            self.tlb.page_opened()
+            vga.slot.mark_dirty(offset, 1)
+            return LFB_GPA + offset, self._all
+        if VGA_START <= page < VGA_END and access != self._fetch:
+            return PLANES_AT + page - VGA_START, self._rw
+        if LFB_GPA <= page < LFB_GPA + vga.slot.nbytes and access != self._fetch:
+            return RECORDED_LFB_AT + page - LFB_GPA, self._rw
+        return None
+
+    def close(self) -> None:
+        """Stop listening, take VRAM out of the engine, and let go of it."""
+        if self._uc is not None:
+            for at, size in self._mapped:
+                self._uc.mem_unmap(at, size)
+        self._uc = None
+        changed = self._vga.on_map_changed
+        if self.tlb.map_changed in changed:
+            changed.remove(self.tlb.map_changed)

@@ -1,0 +1,187 @@
+"""What is left when a guest fails: registers, code, the last instructions; and a trace of ports.
+
+The code around CS:IP is what lies there; what was executed is known only when it was traced. A
+trace of basic blocks costs a call into Python each, so it is an option: a run in step repeats to
+the bit, and comes to the same fault with it. Code that has been overwritten since is shown as it is
+now. Instructions are decoded with capstone where it is installed; else their bytes are shown.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from vgaemu.pc.cpu.cpu import CODE_32, PROTECTED
+from vgaemu.pc.cpu.paging import Control, LinearReader, linear_reader
+from vgaemu.pc.images import ImageError
+
+if TYPE_CHECKING:
+    from vgaemu.pc.pc import Pc
+
+#: A trace ends after this many lines; a guest may poll for ever.
+MAX_TRACE_LINES = 2_000_000
+BYTES_BEFORE, BYTES_AFTER = 16, 16
+#: Instructions of a trace that a report shows.
+TRACED = 24
+
+
+class PortTrace:
+    """A line for every port access: time in us, CS:IP, direction, port, value.
+
+    CS:IP is the instruction's; under KVM, that of an OUT may be the next one's.
+    """
+
+    def __init__(self, pc: Pc, path: str | Path) -> None:
+        """Open the file.
+
+        Raises:
+            ImageError: It cannot be written.
+        """
+        try:
+            self._file = Path(path).open("w", encoding="ascii")  # noqa: SIM115
+        except OSError as error:
+            raise ImageError(f"--trace-ports {path}: {error.strerror}") from None
+        self._path = path
+        self._error: OSError | None = None
+        self._pc = pc
+        self._lines = 0
+        bus = pc.bus
+        self._in, self._out = bus.port_in, bus.port_out
+        bus.port_in = self._port_in  # type: ignore[method-assign]
+        bus.port_out = self._port_out  # type: ignore[method-assign]
+
+    def _port_in(self, port: int, size: int) -> int:
+        value = self._in(port, size)
+        self._line("in ", port, size, value)
+        return value
+
+    def _port_out(self, port: int, size: int, value: int) -> None:
+        self._line("out", port, size, value)
+        self._out(port, size, value)
+
+    def _line(self, direction: str, port: int, size: int, value: int) -> None:
+        if self._lines < MAX_TRACE_LINES:
+            self._lines += 1
+            cpu, at_us = self._pc.cpu, self._pc.clock.now_ns() // 1000
+            place = f"{cpu.cs:04x}:{cpu.get('eip'):04x}"
+            self._write(f"{at_us}@{place} {direction} {port:04x} {value:0{2 * size}x}\n")
+            if self._lines == MAX_TRACE_LINES:
+                self._write(f"no more: {MAX_TRACE_LINES} lines\n")
+
+    def _write(self, text: str) -> None:
+        if self._error is None:
+            try:
+                self._file.write(text)
+            except OSError as error:  # the guest goes on; `close` tells
+                self._error = error
+
+    def close(self) -> None:
+        """Write what is buffered.
+
+        Raises:
+            ImageError: Something could not be written: the log ends there.
+        """
+        try:
+            self._file.close()
+        except OSError as error:
+            self._error = self._error or error
+        if self._error is not None:
+            why = self._error.strerror or self._error
+            raise ImageError(f"--trace-ports {self._path}: {why}; the log is cut off")
+
+
+def fault_report(pc: Pc, values: dict[str, int] | None = None) -> str:
+    """Registers, stack and the code around CS:IP, as lines."""
+    cpu = pc.cpu
+    try:
+        values = values or cpu.registers()
+    except Exception as error:  # the CPU itself is gone
+        return f"registers: {error}"
+    lines = ["  ".join(f"{name}={values[name]:08x}" for name in names) for names in (
+        ("eax", "ebx", "ecx", "edx"), ("esi", "edi", "ebp", "esp"),
+    )]  # fmt: skip
+    lines.append(
+        "  ".join(f"{name}={values[name]:04x}" for name in ("cs", "ds", "es", "ss", "fs", "gs"))
+    )
+    lines.append("  ".join(f"{name}={values[name]:08x}" for name in ("eip", "eflags", "cr0")))
+    if not values["cr0"] & PROTECTED:
+        stack = (values["ss"] << 4) + (values["esp"] & 0xFFFF)
+        lines.append("stack: " + pc.bus.read(stack, 16).hex(" ", 2))
+    code = _code_segment(pc, values)
+    lines += code_lines(code, values["eip"])
+    if cpu.blocks is not None:
+        lines += executed_lines(code, list(cpu.blocks))
+    elif cpu.name == "unicorn" and not pc.free:
+        lines.append("what was executed before: run it again with --trace-code")
+    return "\n".join(lines)
+
+
+class CodeSegment(NamedTuple):
+    """Where CS:IP leads."""
+
+    #: The guest's memory by linear addresses, as its page tables are.
+    read: LinearReader
+    base: int
+    #: Of 32-bit code.
+    wide: bool
+
+
+def _code_segment(pc: Pc, values: dict[str, int]) -> CodeSegment:
+    read: LinearReader = pc.bus.read
+    if not values["cr0"] & PROTECTED:
+        return CodeSegment(read, values["cs"] << 4, wide=False)
+    arrays = pc.cpu.arrays()
+    _, base, _, attributes = arrays["cpu.segments"][0].tolist()
+    cr0, _, cr3, cr4 = arrays["cpu.control"][:4].tolist()
+    control = Control(cr0, cr3, cr4)
+    if control.paging:
+        read = linear_reader(pc.bus.memory, control)
+    return CodeSegment(read, base, wide=bool(attributes & CODE_32))
+
+
+def executed_lines(code: CodeSegment, blocks: list[tuple[int, int]]) -> list[str]:
+    """The last instructions of basic blocks, in the order of their execution."""
+    try:
+        import capstone
+    except ImportError:
+        return ["executed, by basic blocks, last last; linear addresses:"] + [
+            f"  {at:08x}  {code.read(at, size).hex(' ')}" for at, size in blocks[-TRACED // 4 :]
+        ]
+    bits = capstone.CS_MODE_32 if code.wide else capstone.CS_MODE_16
+    decoder = capstone.Cs(capstone.CS_ARCH_X86, bits)
+    found = [
+        f"  {instruction.address:08x}  {instruction.mnemonic} {instruction.op_str}".rstrip()
+        for at, size in blocks
+        for instruction in decoder.disasm(code.read(at, size), at)
+    ]
+    return ["executed, by whole basic blocks, last last; linear addresses:", *found[-TRACED:]]
+
+
+def code_lines(segment: CodeSegment, eip: int) -> list[str]:
+    """The instructions up to CS:IP, and the one there."""
+    before = min(BYTES_BEFORE, eip)
+    at = segment.base + eip & 0xFFFF_FFFF
+    before_ip = segment.read(at - before & 0xFFFF_FFFF, before)
+    if len(before_ip) < before:  # there is no such page
+        before, before_ip = 0, b""
+    code = before_ip + segment.read(at, BYTES_AFTER)
+    at_ip = code[before:].hex(" ") or "no page"
+    lines = [f"code before: {code[:before].hex(' ')}", f"code at IP:  {at_ip}"]
+    try:
+        import capstone
+    except ImportError:
+        return lines
+    bits = capstone.CS_MODE_32 if segment.wide else capstone.CS_MODE_16
+    decoder = capstone.Cs(capstone.CS_ARCH_X86, bits)
+    # Code decodes backwards only by trial: the first start whose instructions meet IP.
+    for skip in range(before + 1):
+        found = list(decoder.disasm(code[skip:], eip - before + skip))
+        if any(instruction.address == eip for instruction in found) or skip == before:
+            for instruction in found:
+                mark = ">" if instruction.address == eip else " "
+                text = f"{instruction.mnemonic} {instruction.op_str}".strip()
+                lines.append(f"{mark} {instruction.address:08x}  {text}")
+                if instruction.address >= eip:
+                    break
+            break
+    return lines

@@ -1,0 +1,1 @@
+"""DOS for .COM programs."""

@@ -1,0 +1,1 @@
+"""Tapes: recorded port and memory operations."""
