@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import vgaemu
-from vgaemu.guest.canvas import Canvas, CanvasError
+from vgaemu.errors import CanvasError, FontError
+from vgaemu.guest.canvas import Canvas
 from vgaemu.guest.palette import Palette
-from vgaemu.vga.font import FontError
 
 FAR = 10**12
 

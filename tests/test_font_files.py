@@ -9,8 +9,9 @@ import pytest
 
 import vgaemu
 from vgaemu.cli.main import main
+from vgaemu.errors import FontError
 from vgaemu.vga.codepage import CHARACTERS
-from vgaemu.vga.font import FontError, bundled_font, load_font_file, plane_2_bytes
+from vgaemu.vga.font import bundled_font, load_font_file, plane_2_bytes
 
 RANDOM = np.random.default_rng(7)
 

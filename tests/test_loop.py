@@ -9,7 +9,8 @@ from shadow import ShadowDisplay, Watched
 from vgaemu.display.loop import DisplayLoop
 from vgaemu.display.null import NullDisplay
 from vgaemu.display.report import Display
-from vgaemu.display.screen import BLINK_FRAMES, MAX_RECTS, Screen, ScreenError, merge_rects
+from vgaemu.display.screen import BLINK_FRAMES, MAX_RECTS, Screen, merge_rects
+from vgaemu.errors import ScreenError
 from vgaemu.memslot import Memslot
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode

@@ -12,12 +12,13 @@ import pytest
 
 import vgaemu
 from vgaemu.display.null import NullDisplay
-from vgaemu.display.report import Close, Key, PauseToggled, SingleStep
-from vgaemu.guest.workload import WorkloadError, bundled_names, endless
-from vgaemu.keys.queue import Keys, KeysError, parse_keys
+from vgaemu.display.report import Close, PauseToggled, SingleStep
+from vgaemu.errors import KeysError, StateError, WorkloadError
+from vgaemu.guest.workload import bundled_names, endless
+from vgaemu.keys.key import Key
+from vgaemu.keys.queue import Keys, parse_keys
 from vgaemu.machine import NOW_SLICES_A_FRAME, Machine
 from vgaemu.memslot import MemslotError
-from vgaemu.vga.state import StateError
 
 
 def test_six_lines_from_store_to_text():

@@ -10,6 +10,7 @@ from keepers import skip_unless_available
 
 from vgaemu.cli import info
 from vgaemu.cli.main import main
+from vgaemu.errors import KvmError
 from vgaemu.memslot import (
     PAGE_SIZE,
     KeeperUnavailable,
@@ -21,7 +22,7 @@ from vgaemu.memslot.kvm import ioctl as kvm_ioctl
 
 
 def no_kvm(*args: object, **kwargs: object) -> None:
-    raise kvm_ioctl.KvmError(kvm_ioctl.OPEN_ERRORS[errno.ENOENT])
+    raise KvmError(kvm_ioctl.OPEN_ERRORS[errno.ENOENT])
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from vgaemu.cli.main import main
 from vgaemu.display.loop import DisplayLoop
 from vgaemu.display.null import NullDisplay
 from vgaemu.display.screen import Screen
+from vgaemu.errors import ModeError
 from vgaemu.memslot import Memslot
 from vgaemu.vga.beam import timing_of
 from vgaemu.vga.catalogue import catalogue, colours_of, row_of
@@ -17,7 +18,6 @@ from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import (
     MODES,
     TWEAKS,
-    ModeError,
     default_palette,
     find_mode,
     set_dispi_mode,

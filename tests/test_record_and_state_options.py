@@ -10,10 +10,10 @@ from PIL import Image
 
 from vgaemu.cli.main import main
 from vgaemu.cli.replay import picture
-from vgaemu.guest.workload import Guest, Slices, WorkloadError
+from vgaemu.errors import StateError, TapeError, WorkloadError
+from vgaemu.guest.workload import Guest, Slices
 from vgaemu.machine import Machine
-from vgaemu.tape.tape import Tape, TapeError
-from vgaemu.vga.state import StateError
+from vgaemu.tape.tape import Tape
 
 
 def drawing(guest: Guest) -> Slices:

@@ -17,12 +17,13 @@ from random_tapes import random_ops
 
 from vgaemu.display.loop import DisplayLoop
 from vgaemu.display.null import NullDisplay
+from vgaemu.errors import StateError
 from vgaemu.memslot import Memslot
 from vgaemu.tape.tape import START, Player
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
-from vgaemu.vga.state import PARTS, VERSION, StateError, load_state, read_state, save_state
+from vgaemu.vga.state import PARTS, VERSION, load_state, read_state, save_state
 
 VRAM_BYTES = 1 << 20
 

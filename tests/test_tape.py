@@ -19,11 +19,12 @@ from random_tapes import random_ops
 
 from vgaemu.cli.main import main
 from vgaemu.cli.replay import picture, replay
+from vgaemu.errors import TapeError
 from vgaemu.guest.workload import Guest, Slices, find_workload
 from vgaemu.keys.queue import Keys
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
-from vgaemu.tape.tape import START, Player, Tape, TapeError, TapeRecorder, check_op, expand
+from vgaemu.tape.tape import START, Player, Tape, TapeRecorder, check_op, expand
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
 

@@ -13,12 +13,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from vgaemu.display.errors import DisplayError
 from vgaemu.display.panel.panel import BELOW_HEIGHT, BESIDE_WIDTHS, CLEAN, DIRTY, PAPER
 from vgaemu.display.report import (
     Close,
     FrameReport,
-    Key,
     PauseToggled,
     Rect,
     ScreenInfo,
@@ -26,6 +24,8 @@ from vgaemu.display.report import (
     SingleStep,
 )
 from vgaemu.display.viewport import Viewport, fitted_size, scaled_size
+from vgaemu.errors import DisplayError
+from vgaemu.keys.key import Key
 from vgaemu.keys.queue import key_text
 from vgaemu.machine import Machine
 from vgaemu.memslot.bitmap import DirtyLog

@@ -10,7 +10,8 @@ from shadow import ShadowDisplay
 
 import vgaemu
 from vgaemu.cli.main import main
-from vgaemu.guest.workload import WorkloadError, bundled, bundled_names, find_workload
+from vgaemu.errors import WorkloadError
+from vgaemu.guest.workload import bundled, bundled_names, find_workload
 from vgaemu.guest.workloads import life, picture
 from vgaemu.guest.workloads.tour import STATIONS
 from vgaemu.memslot.slot import KEEPERS
@@ -547,7 +548,7 @@ def test_workload_file_with_arguments_and_neighbours(folder):
 @pytest.fixture
 def no_display(monkeypatch):
     from vgaemu.cli import tour
-    from vgaemu.display.errors import DisplayError
+    from vgaemu.errors import DisplayError
 
     def refuse():
         raise DisplayError("no display available")

@@ -13,15 +13,15 @@ from PIL import Image
 from x86_helpers import CPUS, GUESTS, call, disk, make_pc
 
 from vgaemu.cli.main import main
-from vgaemu.display.report import Key
 from vgaemu.display.screen import Screen
+from vgaemu.errors import GuestFault, ImageError
+from vgaemu.keys.key import Key
 from vgaemu.keys.queue import Keys
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.pc.bios.video.vbe_modes import VBE_MODES
 from vgaemu.pc.chips.chips import bcd
-from vgaemu.pc.cpu.cpu import GuestFault
-from vgaemu.pc.images import ImageError, load_image
+from vgaemu.pc.images import load_image
 from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.font import bundled_font

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import vgaemu
-from vgaemu.display.report import Key
 from vgaemu.keys import scancodes
+from vgaemu.keys.key import Key
 from vgaemu.keys.queue import Keys
 from vgaemu.memslot import Memslot
 from vgaemu.pc.bus import Bus

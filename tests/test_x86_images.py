@@ -11,9 +11,10 @@ import pytest
 from x86_helpers import boot_sector, has_kvm
 
 from vgaemu.cli.main import main
+from vgaemu.errors import ImageError
 from vgaemu.memslot.kvm import ioctl as kvm_ioctl
 from vgaemu.pc.bios.vgarom import check_rom
-from vgaemu.pc.images import DiskImage, ImageError, load_image
+from vgaemu.pc.images import DiskImage, load_image
 
 pytest.importorskip("unicorn")
 GOOD = boot_sector(b"\xfa\xf4")

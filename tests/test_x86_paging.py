@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from x86_helpers import GUESTS, disk, make_pc, needs_kvm, run_until_halted
 
+from vgaemu.errors import GuestFault
 from vgaemu.machine import Machine
-from vgaemu.pc.cpu.cpu import GuestFault
 from vgaemu.pc.cpu.paging import (
     PAE,
     PAGING,

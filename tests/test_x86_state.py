@@ -17,11 +17,10 @@ import x86_fuzz
 from x86_helpers import CPUS, GUESTS, disk, has_kvm, needs_kvm
 
 from vgaemu.cli.main import main
-from vgaemu.display.screen import ScreenError
+from vgaemu.errors import GuestFault, ScreenError, StateError
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.machine import Machine
-from vgaemu.pc.cpu.cpu import GuestFault
-from vgaemu.vga.state import VERSION, StateError
+from vgaemu.vga.state import VERSION
 
 pytest.importorskip("unicorn")
 

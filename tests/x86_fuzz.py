@@ -15,9 +15,8 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+from vgaemu.errors import GuestFault, StateError
 from vgaemu.machine import Machine
-from vgaemu.pc.cpu.cpu import GuestFault
-from vgaemu.vga.state import StateError
 
 FRAMES = 4
 #: Bytes of addresses a child may take: a leak of a few MiB a run would end it.

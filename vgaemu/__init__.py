@@ -20,48 +20,105 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from vgaemu.attached import attach
     from vgaemu.display.report import Display, FrameReport, Rect, ScreenInfo
-    from vgaemu.guest.workload import Guest, GuestStopped, WorkloadError
+    from vgaemu.errors import (
+        AttachError,
+        BenchError,
+        CanvasError,
+        CpuError,
+        DisplayError,
+        FontError,
+        GuestError,
+        GuestFault,
+        GuestStopped,
+        ImageError,
+        KeeperUnavailable,
+        KeysError,
+        KvmError,
+        MemslotError,
+        MigrateError,
+        ModeError,
+        ScreenError,
+        StateError,
+        TapeError,
+        VgaemuError,
+        WorkloadError,
+    )
+    from vgaemu.guest.workload import Guest
     from vgaemu.machine import Machine
-    from vgaemu.memslot import DirtyLog, Memslot, MemslotError, Vm
-    from vgaemu.pc.cpu.unicorn_vga import AttachError
+    from vgaemu.memslot import DirtyLog, Memslot, Vm
     from vgaemu.vga.device import Vga
-    from vgaemu.vga.font import FontError
 
 # Importing vgaemu costs nothing; each name brings its module when it is first used, so that
 # `vgaemu --version` need not wait for numpy.
 _HOMES = {
-    "AttachError": "vgaemu.pc.cpu.unicorn_vga",
     "DirtyLog": "vgaemu.memslot",
     "Display": "vgaemu.display.report",
     "FrameReport": "vgaemu.display.report",
-    "FontError": "vgaemu.vga.font",
     "Guest": "vgaemu.guest.workload",
-    "GuestStopped": "vgaemu.guest.workload",
     "Machine": "vgaemu.machine",
     "Memslot": "vgaemu.memslot",
-    "MemslotError": "vgaemu.memslot",
     "Rect": "vgaemu.display.report",
     "ScreenInfo": "vgaemu.display.report",
     "Vga": "vgaemu.vga.device",
     "Vm": "vgaemu.memslot",
-    "WorkloadError": "vgaemu.guest.workload",
     "attach": "vgaemu.attached",
-}
+} | dict.fromkeys(
+    (
+        "AttachError",
+        "BenchError",
+        "CanvasError",
+        "CpuError",
+        "DisplayError",
+        "FontError",
+        "GuestError",
+        "GuestFault",
+        "GuestStopped",
+        "ImageError",
+        "KeeperUnavailable",
+        "KeysError",
+        "KvmError",
+        "MemslotError",
+        "MigrateError",
+        "ModeError",
+        "ScreenError",
+        "StateError",
+        "TapeError",
+        "VgaemuError",
+        "WorkloadError",
+    ),
+    "vgaemu.errors",
+)
 
 __all__ = [
     "AttachError",
+    "BenchError",
+    "CanvasError",
+    "CpuError",
     "DirtyLog",
     "Display",
+    "DisplayError",
     "FontError",
     "FrameReport",
     "Guest",
+    "GuestError",
+    "GuestFault",
     "GuestStopped",
+    "ImageError",
+    "KeeperUnavailable",
+    "KeysError",
+    "KvmError",
     "Machine",
     "Memslot",
     "MemslotError",
+    "MigrateError",
+    "ModeError",
     "Rect",
+    "ScreenError",
     "ScreenInfo",
+    "StateError",
+    "TapeError",
     "Vga",
+    "VgaemuError",
     "Vm",
     "WorkloadError",
     "__version__",

@@ -7,15 +7,13 @@ Two schedules. *In step* (headless, scripts, tests): each frame runs the guest u
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import count
 from os import PathLike
 from pathlib import Path
@@ -32,22 +30,15 @@ from vgaemu.display.report import (
     Display,
     Event,
     FrameReport,
-    Key,
     PauseToggled,
     Screenshot,
     SingleStep,
 )
 from vgaemu.display.screen import Screen, blink_shown
 from vgaemu.display.stats import Stats
-from vgaemu.guest.workload import (
-    Guest,
-    GuestStopped,
-    Slices,
-    Workload,
-    WorkloadError,
-    find_workload,
-    start,
-)
+from vgaemu.errors import GuestStopped, StateError, WorkloadError
+from vgaemu.guest.workload import Guest, Slices, Workload, find_workload, start
+from vgaemu.keys.key import Key
 from vgaemu.keys.queue import Keys
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.pc.images import is_image
@@ -56,15 +47,7 @@ from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
 from vgaemu.vga.font import checked_font, load_font_file
 from vgaemu.vga.modes import set_mode
-from vgaemu.vga.state import (
-    Array,
-    StateError,
-    arrays_of,
-    check_arrays,
-    put_arrays,
-    read_state,
-    save_state,
-)
+from vgaemu.vga.state import Array, arrays_of, check_arrays, put_arrays, read_state, save_state
 
 if TYPE_CHECKING:
     from vgaemu.migrate import Limits, Migration, Report
@@ -532,7 +515,8 @@ class Machine:
         Raises:
             MigrateError: The address is none, or one is on its way already.
         """
-        from vgaemu.migrate import Limits, MigrateError, Migration
+        from vgaemu.errors import MigrateError
+        from vgaemu.migrate import Limits, Migration
 
         if self.migrated or (self._migration is not None and not self._migration.done):
             raise MigrateError(f"{address}: the machine is on its way to another receiver")
@@ -747,30 +731,3 @@ def save_screenshot(machine: Machine) -> None:
         said = f"saved {path}"
         log.info(said)
     machine.tell_user(said)
-
-
-def unwritable(path: Path) -> str | None:
-    """Why a file cannot be written, or None: asked before a run rather than after."""
-    try:
-        if path.is_dir():
-            return os.strerror(errno.EISDIR)
-        if path.exists() and not path.is_file():  # a pipe would wait for its reader
-            return None if os.access(path, os.W_OK) else os.strerror(errno.EACCES)
-        target = Path(os.path.realpath(path))  # a link may lead to where nothing is yet
-        existed = target.exists()
-        with target.open("ab"):
-            pass
-        if not existed:
-            target.unlink()
-    except OSError as error:
-        return error.strerror or str(error)
-    return None
-
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Let an OSError say which file it was about: one of writing does not, by itself."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from None

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vgaemu.bench.measure import RUNS, Row, no_collector, table
-from vgaemu.memslot import KEEPERS, PAGE_SIZE, KeeperUnavailable, Memslot, why_unavailable
+from vgaemu.errors import KeeperUnavailable
+from vgaemu.memslot import KEEPERS, PAGE_SIZE, Memslot, why_unavailable
 from vgaemu.memslot.bitmap import DirtyLog, Span
 from vgaemu.memslot.kvm.guest import KvmGuest
 from vgaemu.memslot.kvm.keeper import KvmKeeper

@@ -21,10 +21,10 @@ import numpy as np
 
 from vgaemu.bench.measure import RUNS, Row, median_of_runs, no_collector
 from vgaemu.bench.xvfb import own_x_server
-from vgaemu.display.errors import DisplayError
 from vgaemu.display.loop import DisplayLoop
 from vgaemu.display.null import NullDisplay
 from vgaemu.display.report import Display
+from vgaemu.errors import DisplayError
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.keys.queue import Keys
 from vgaemu.memslot.bitmap import SpanPages

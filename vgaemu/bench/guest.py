@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
+from vgaemu.errors import CpuError
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
-from vgaemu.pc.cpu.cpu import CpuError
 from vgaemu.pc.cpu.unicorn import NEVER, SLICE, UnicornCpu, import_unicorn
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
@@ -146,7 +146,7 @@ def _harvests() -> list[Row]:
 
 def _harvest_beside(cpu: str, image: str, pause_s: float) -> Row:
     """Draw frames on this thread, with pauses, while the guest fills the screen."""
-    from vgaemu.pc.images import ImageError
+    from vgaemu.errors import ImageError
 
     try:
         machine = Machine(image, cpu=cpu, free=True)

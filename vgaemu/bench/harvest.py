@@ -21,7 +21,8 @@ from time import perf_counter_ns, sleep
 import numpy as np
 
 from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs, timed_ns
-from vgaemu.memslot import PAGE_SIZE, KeeperUnavailable, Memslot
+from vgaemu.errors import KeeperUnavailable
+from vgaemu.memslot import PAGE_SIZE, Memslot
 from vgaemu.memslot.bitmap import DirtyLog, Words
 from vgaemu.memslot.kvm.guest import KvmGuest
 from vgaemu.memslot.kvm.keeper import KvmKeeper

@@ -12,14 +12,10 @@ from types import ModuleType
 
 from vgaemu.bench import BENCHMARKS
 from vgaemu.bench.measure import RUNS, Row, table
-from vgaemu.machine import naming
-from vgaemu.pc.cpu.cpu import CpuError
+from vgaemu.errors import BenchError, CpuError
+from vgaemu.outputs import naming
 
 PICTURES = (".png", ".svg")
-
-
-class BenchError(ValueError):
-    """A benchmark was asked for what it cannot do; the message is one line."""
 
 
 def run(

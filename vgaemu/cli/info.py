@@ -42,7 +42,7 @@ def _installed(name: str) -> str:
 
 
 def _window() -> str:
-    from vgaemu.display.errors import DisplayError
+    from vgaemu.errors import DisplayError
 
     try:
         from vgaemu.display.window.window import probe
@@ -53,7 +53,8 @@ def _window() -> str:
 
 
 def _kvm() -> str:
-    from vgaemu.memslot.kvm.ioctl import KvmError, KvmVm
+    from vgaemu.errors import KvmError
+    from vgaemu.memslot.kvm.ioctl import KvmVm
 
     try:
         KvmVm().close()

@@ -416,8 +416,9 @@ def _run(options: argparse.Namespace) -> int:
 
 def _run_workload(options: argparse.Namespace) -> int:
     from vgaemu.display.loop import DEFAULT_SPAN_PAGES
-    from vgaemu.keys.queue import KeysError, parse_keys
-    from vgaemu.vga.font import FontError, load_font_file
+    from vgaemu.errors import FontError, KeysError
+    from vgaemu.keys.queue import parse_keys
+    from vgaemu.vga.font import load_font_file
 
     headless = _is_headless(options)
     if options.workload is None and options.load_state is None:
@@ -488,8 +489,7 @@ def _run_workload(options: argparse.Namespace) -> int:
 
 def _closing_problems(machine: Machine) -> list[str]:
     """Close a machine; why its tape or trace is not whole. Other files are still to be written."""
-    from vgaemu.guest.workload import WorkloadError
-    from vgaemu.tape.tape import TapeError
+    from vgaemu.errors import TapeError, WorkloadError
 
     try:
         machine.close()
@@ -516,8 +516,7 @@ class _Output(NamedTuple):
 
     def problem(self, machine: Machine) -> list[str]:
         """Write it; why it could not be, in one line, or nothing."""
-        from vgaemu.display.screen import ScreenError
-        from vgaemu.vga.state import StateError
+        from vgaemu.errors import ScreenError, StateError
 
         try:
             self.write(machine, self.path)
@@ -631,7 +630,8 @@ MIGRATE_AT = 60
 
 
 def _start_migration(machine: Machine, options: argparse.Namespace) -> Migration:
-    from vgaemu.migrate import Limits, MigrateError
+    from vgaemu.errors import MigrateError
+    from vgaemu.migrate import Limits
 
     limits = {name: getattr(options, name) for name in LIMITS}
     limits = {name: value for name, value in limits.items() if value is not None}
@@ -649,10 +649,8 @@ def _start_migration(machine: Machine, options: argparse.Namespace) -> Migration
 
 def _make_machine(options: argparse.Namespace, headless: bool, **more: Any) -> Machine:
     """The machine that `run` and `receive` ask for."""
-    from vgaemu.display.errors import DisplayError
-    from vgaemu.guest.workload import WorkloadError
+    from vgaemu.errors import DisplayError, MemslotError, WorkloadError
     from vgaemu.machine import Machine
-    from vgaemu.memslot import MemslotError
 
     more |= _machine_code_options(options)
     try:
@@ -704,8 +702,7 @@ def _run_frames(machine: Machine, frames: int | None, headless: bool, speed: flo
 
     What a guest that failed shows in a window stays there until it is closed.
     """
-    from vgaemu.display.errors import DisplayError
-    from vgaemu.guest.workload import WorkloadError
+    from vgaemu.errors import DisplayError, WorkloadError
 
     progress = _progress(frames) if headless else None
     try:
@@ -785,10 +782,7 @@ def _exit_status(status: int, headless: bool) -> int:
 @contextmanager
 def _device_errors() -> Iterator[None]:
     """Displays, tapes, pictures and states that are refused, as one line."""
-    from vgaemu.display.errors import DisplayError
-    from vgaemu.display.screen import ScreenError
-    from vgaemu.tape.tape import TapeError
-    from vgaemu.vga.state import StateError
+    from vgaemu.errors import DisplayError, ScreenError, StateError, TapeError
 
     try:
         yield
@@ -821,8 +815,9 @@ def _finish_migration(machine: Machine, migration: Migration) -> int:
 
 
 def _receive(options: argparse.Namespace) -> int:
-    from vgaemu.machine import naming
-    from vgaemu.migrate import MigrateError, Receiver, receive_machine
+    from vgaemu.errors import MigrateError
+    from vgaemu.migrate import Receiver, receive_machine
+    from vgaemu.outputs import naming
 
     headless = _is_headless(options)
     inputs = (options.workload, *options.args, options.vga_bios)
@@ -892,7 +887,7 @@ def _window(options: argparse.Namespace) -> Display:
 
 
 def _check_writable(path: Path) -> None:
-    from vgaemu.machine import unwritable
+    from vgaemu.outputs import unwritable
 
     if (why := unwritable(path)) is not None:
         raise UsageError(f"{path}: {why}; name a file that can be written")
@@ -919,7 +914,7 @@ def _print_guest_traceback(error: BaseException) -> None:
     """The guest's own frames only: what lies below the machine's call into it."""
     import traceback
 
-    from vgaemu.pc.cpu.cpu import GuestFault
+    from vgaemu.errors import GuestFault
 
     if isinstance(error, GuestFault):
         print(f"vgaemu: the guest failed, its screen is kept: {error}", file=sys.stderr)
@@ -983,7 +978,8 @@ def _modes(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from vgaemu.bench.suite import BenchError, run
+    from vgaemu.bench.suite import run
+    from vgaemu.errors import BenchError
 
     outputs = [(f"--{name}", getattr(options, name)) for name in ("json", "plot", "heatmap")]
     _check_files(outputs, [])

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from vgaemu.display.report import Display
 from vgaemu.display.screen import full_redraw, rgb_of, save_picture
 from vgaemu.guest.workload import Guest, Slices
-from vgaemu.machine import Machine, naming
+from vgaemu.machine import Machine
+from vgaemu.outputs import naming
 from vgaemu.tape.tape import START, Player, Tape, expand
 from vgaemu.vga.device import Vga
 

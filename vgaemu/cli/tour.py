@@ -10,9 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vgaemu.display.errors import DisplayError
+from vgaemu.errors import DisplayError
 from vgaemu.guest.workloads.tour import STATIONS
-from vgaemu.machine import Machine, naming, unwritable
+from vgaemu.machine import Machine
+from vgaemu.outputs import naming, unwritable
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -11,7 +11,7 @@ from typing import get_args
 from vgaemu.display.report import Display, FrameReport, ScreenInfo
 from vgaemu.display.screen import Screen
 from vgaemu.display.stats import Stats
-from vgaemu.memslot import MemslotError
+from vgaemu.errors import MemslotError
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.vga.device import Vga
 from vgaemu.vga.scanout import Redraw

@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.keys.key import Key
 from vgaemu.memslot.bitmap import DirtyLog, Span
 from vgaemu.vga.render import Rect
 
@@ -17,7 +18,6 @@ __all__ = [
     "Display",
     "Event",
     "FrameReport",
-    "Key",
     "PauseToggled",
     "Rect",
     "ScreenInfo",
@@ -82,17 +82,6 @@ class FrameReport:
     def span_pages(self) -> int:
         """Pages in the spans, clean ones taken along included."""
         return sum([end - start for start, end in self.spans])
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key of the host keyboard, for the guest."""
-
-    #: ``a``, ``A``, ``1``, ``space``, ``enter``, ``left``, ``f1``: see `vgaemu.keys.queue`.
-    name: str
-    pressed: bool
-    #: What the key types, or an empty string.
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

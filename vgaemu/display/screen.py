@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from vgaemu.display.report import Rect, ScreenInfo
 from vgaemu.display.viewport import Viewport, fitted_size
+from vgaemu.errors import ScreenError
 from vgaemu.memslot.bitmap import DirtyLog, Span, spans_of_pages
 from vgaemu.vga.codepage import to_unicode
 from vgaemu.vga.device import Vga
@@ -30,10 +31,6 @@ MAX_RECTS = 32
 UPSCALED_ROOM = (1600, 1200)
 #: Frames that the cursor and blinking attributes are shown, then hidden.
 BLINK_FRAMES = 16
-
-
-class ScreenError(ValueError):
-    """The screen cannot answer that now; the message says why."""
 
 
 class Screen:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vgaemu.errors import CanvasError
 from vgaemu.guest.palette import Palette
-from vgaemu.guest.surface import CanvasError, Pixels, surface_of
+from vgaemu.guest.surface import Pixels, surface_of
 from vgaemu.vga.font import text_dots
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import CanvasError
 from vgaemu.vga.device import LFB_GPA
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 Pixels: TypeAlias = NDArray[Any]
 
 SEQUENCER, GRAPHICS = 0x3C4, 0x3CE
-
-
-class CanvasError(ValueError):
-    """Nothing can be drawn in the mode that is set; the message names it."""
 
 
 class Surface(ABC):

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import vgaemu.guest.workloads
+from vgaemu.errors import GuestStopped, WorkloadError
 from vgaemu.guest.text import Text
 from vgaemu.keys.queue import Keys
 from vgaemu.vga.device import Vga
@@ -40,14 +41,6 @@ Workload: TypeAlias = Callable[..., Slices]
 
 #: Workload files are modules of this name and their own.
 FILES = "vgaemu_workload_files"
-
-
-class WorkloadError(Exception):
-    """A workload cannot be found or started; the message is one line that says what to do."""
-
-
-class GuestStopped(BaseException):
-    """Raised in a guest's next call when its machine closes; let it pass."""
 
 
 class _Now:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from vgaemu.display.report import Key
+from vgaemu.errors import KeysError
+from vgaemu.keys.key import Key
 
 #: Keys that type something under another name than what they type.
 NAMED_TEXT = {
@@ -32,10 +33,6 @@ SILENT = frozenset(
 MODIFIERS = ("ctrl", "alt", "shift")
 #: A guest that reads no keys forgets the oldest beyond this many.
 QUEUE_KEYS = 256
-
-
-class KeysError(ValueError):
-    """No such key, or a malformed list of keys; the message names it."""
 
 
 def key_text(name: str) -> str:

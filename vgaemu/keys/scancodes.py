@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from vgaemu.display.report import Key
+from vgaemu.keys.key import Key
 
 
 class BiosKey(NamedTuple):

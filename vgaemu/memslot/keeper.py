@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import MemslotError
 from vgaemu.memslot.bitmap import WORD_PAGES, DirtyLog, word_count
 
 #: True on a free-threaded build running without the GIL: plain byte stores are then no longer
@@ -36,14 +37,6 @@ MAP_NORESERVE: int = getattr(
     if sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64", "riscv64")
     else 0,
 )
-
-
-class MemslotError(ValueError):
-    """A memslot was asked for something it cannot do; the message says what and what it takes."""
-
-
-class KeeperUnavailable(MemslotError):
-    """A keeper cannot work here; the message is one line that says why."""
 
 
 def anonymous_memory(nbytes: int) -> mmap.mmap:

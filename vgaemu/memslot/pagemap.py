@@ -28,9 +28,10 @@ import weakref
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import KeeperUnavailable
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog
 from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
-from vgaemu.memslot.keeper import FREE_THREADED, Keeper, KeeperUnavailable, close_with
+from vgaemu.memslot.keeper import FREE_THREADED, Keeper, close_with
 
 #: The number of the system call by `platform.machine()`.
 SYS_USERFAULTFD = {"x86_64": 323, "aarch64": 282, "riscv64": 282}

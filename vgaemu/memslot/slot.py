@@ -23,16 +23,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import KeeperUnavailable, MemslotError
 from vgaemu.memslot.bitmap import LARGE_PAGES, PAGE_SHIFT, PAGE_SIZE, DirtyLog, union
 from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
-from vgaemu.memslot.keeper import (
-    ALWAYS,
-    FREE_THREADED,
-    Counters,
-    Keeper,
-    KeeperUnavailable,
-    MemslotError,
-)
+from vgaemu.memslot.keeper import ALWAYS, FREE_THREADED, Counters, Keeper
 from vgaemu.memslot.kvm.keeper import KvmKeeper, KvmManualKeeper
 from vgaemu.memslot.pagemap import MmuKeeper
 from vgaemu.memslot.sparse import SparseKeeper

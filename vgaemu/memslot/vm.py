@@ -21,8 +21,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import MemslotError
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, Words, word_count
-from vgaemu.memslot.keeper import MemslotError
 from vgaemu.memslot.kvm.ioctl import KVM_MEM_LOG_DIRTY_PAGES
 from vgaemu.memslot.slot import ByteBuffer, Memslot, as_bytes
 

@@ -4,10 +4,11 @@
 is where a `Machine` comes in.
 """
 
+from vgaemu.errors import MigrateError
 from vgaemu.migrate.live import Migration, receive_machine
 from vgaemu.migrate.receiver import Received, Receiver
 from vgaemu.migrate.sender import Limits, Report, Round, connect, send
-from vgaemu.migrate.stream import DEFAULT_PORT, LOOPBACK, MigrateError, Region, parse_address
+from vgaemu.migrate.stream import DEFAULT_PORT, LOOPBACK, Region, parse_address
 
 __all__ = [
     "DEFAULT_PORT",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import MigrateError, StateError
 from vgaemu.migrate.memory import UnloggedMemory
 from vgaemu.migrate.receiver import Received, Receiver
 from vgaemu.migrate.sender import Limits, Report, connect, send
@@ -23,12 +24,10 @@ from vgaemu.migrate.stream import (
     MAX_STATE_BYTES,
     Array,
     Channel,
-    MigrateError,
     Region,
     check_names,
     parse_address,
 )
-from vgaemu.vga.state import StateError
 
 if TYPE_CHECKING:
     from vgaemu.machine import Machine

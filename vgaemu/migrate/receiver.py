@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import MigrateError
 from vgaemu.memslot.bitmap import PAGE_SHIFT
 from vgaemu.migrate.stream import (
     DEFAULT_PORT,
@@ -25,7 +26,6 @@ from vgaemu.migrate.stream import (
     Channel,
     Kind,
     Message,
-    MigrateError,
     Region,
     check_runs,
     memory_digest,

@@ -22,6 +22,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import MigrateError
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog, spans_of_pages
 from vgaemu.migrate.memory import Reader, reader_of
@@ -32,7 +33,6 @@ from vgaemu.migrate.stream import (
     Array,
     Channel,
     Kind,
-    MigrateError,
     Region,
     memory_digest,
     name_of_address,

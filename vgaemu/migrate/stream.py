@@ -40,6 +40,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import MigrateError
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, Span
 from vgaemu.migrate.memory import Memory
 
@@ -88,10 +89,6 @@ LOOK_SECONDS = 0.05
 IOV_MAX = 1000
 
 Array: TypeAlias = NDArray[Any]
-
-
-class MigrateError(Exception):
-    """A machine cannot be sent or received; the message is one line: the peer and why."""
 
 
 class Kind(IntEnum):

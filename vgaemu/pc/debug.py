@@ -11,9 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from vgaemu.errors import ImageError
 from vgaemu.pc.cpu.cpu import CODE_32, PROTECTED
 from vgaemu.pc.cpu.paging import Control, LinearReader, linear_reader
-from vgaemu.pc.images import ImageError
 
 if TYPE_CHECKING:
     from vgaemu.pc.pc import Pc

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
-from vgaemu.guest.workload import WorkloadError
+from vgaemu.errors import ImageError
 
 SECTOR = 512
 MAX_FLOPPY = 2880 << 10
@@ -28,10 +28,6 @@ MAX_COM = 0x10000 - 0x100 - 2
 
 #: Suffixes that are machine code; .py is a workload.
 SUFFIXES = frozenset([".img", ".ima", ".bin", ".flp", ".vfd", ".dsk", ".com", ".exe"])
-
-
-class ImageError(WorkloadError):
-    """A file cannot be run; the message is one line that names it and says what to do."""
 
 
 def is_image(name: object) -> bool:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import CpuError, GuestFault, ImageError
 from vgaemu.guest.workload import Guest
 from vgaemu.keys.queue import Keys
 from vgaemu.pc.bios.bios import Bios
@@ -27,9 +28,9 @@ from vgaemu.pc.bios.vgarom import find_vga_rom, install_vga_rom
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.chips import I8042, NEVER_NS, Cmos, DebugPorts, Pic, Pit
 from vgaemu.pc.clock import Clock, GuestBeam, StepClock, WallClock
-from vgaemu.pc.cpu.cpu import INTERRUPT, Array, Cpu, CpuError, GuestFault
+from vgaemu.pc.cpu.cpu import INTERRUPT, Array, Cpu
 from vgaemu.pc.debug import PortTrace, fault_report
-from vgaemu.pc.images import SECTOR, ComProgram, DiskImage, ImageError, load_image
+from vgaemu.pc.images import SECTOR, ComProgram, DiskImage, load_image
 from vgaemu.vga.device import Vga
 
 if TYPE_CHECKING:

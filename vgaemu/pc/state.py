@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from vgaemu.display.report import Key
+from vgaemu.errors import StateError
+from vgaemu.keys.key import Key
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.bios.bios import CALL_REGISTERS, MAX_UNFINISHED
 from vgaemu.pc.bios.rom import ROM_BASE, STUBS
@@ -33,7 +34,6 @@ from vgaemu.pc.cpu.cpu import CPU_ARRAYS, Array
 from vgaemu.pc.dos.dos import CONSOLE_HANDLES, MAX_FOLDERS, MAX_HANDLES
 from vgaemu.pc.dos.files import MAX_WRITTEN, DosError, OpenFile
 from vgaemu.pc.images import SECTOR, DiskImage
-from vgaemu.vga.state import StateError
 
 if TYPE_CHECKING:
     from vgaemu.pc.pc import Pc

@@ -33,6 +33,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol, TypeAlias, cast
 
+from vgaemu.errors import TapeError
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, LFB_GPA, MAX_VRAM_MIB, Vga
 
 Op: TypeAlias = Sequence[Any]
@@ -54,10 +55,6 @@ OPS_KEY = re.compile(r'\s*\{.*"ops"\s*:', re.DOTALL)
 #: A line may be as long as an ``lfb`` operation that fills 16 MiB.
 MAX_LINE = (2 << 24) + 1024
 MAX_REPEATS = 1 << 20
-
-
-class TapeError(ValueError):
-    """A tape cannot be read or written; the message is one line: file, line, and what is wrong."""
 
 
 # --- what an operation may look like ----------------------------------------------------------

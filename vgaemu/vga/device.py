@@ -19,7 +19,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.memslot import PAGE_SIZE, Memslot, MemslotError
+from vgaemu.errors import MemslotError
+from vgaemu.memslot import PAGE_SIZE, Memslot
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.aperture import CHAIN4, ODD_EVEN, PLANAR, Addressing, Aperture
 from vgaemu.vga.beam import Beam, VirtualBeam

@@ -26,16 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.assets import asset
+from vgaemu.errors import FontError
 from vgaemu.vga.codepage import CHARACTERS, to_cp437
 
 #: Bytes a glyph takes in plane 2, whatever its height.
 GLYPH_BYTES = 32
 #: Heights of the fonts that come with vgaemu, and of a BIOS's.
 BUNDLED_HEIGHTS = (8, 14, 16)
-
-
-class FontError(ValueError):
-    """A font file is not what it should be; the message is one line: the file and what is wrong."""
 
 
 def parse_art(text: str, name: str = "font") -> NDArray[np.uint8]:

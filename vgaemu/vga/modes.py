@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import ModeError
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.crtc import last_line
 from vgaemu.vga.font import bundled_font, plane_2_bytes
@@ -23,10 +24,6 @@ from vgaemu.vga.scanout import FONT_ADDRESS
 
 if TYPE_CHECKING:
     from vgaemu.vga.device import Vga
-
-
-class ModeError(ValueError):
-    """There is no such mode; the message says which there are."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import StateError
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.beam import BEGAN_NS, VirtualBeam
 from vgaemu.vga.dac import STATE_READ, STATE_WRITE
@@ -48,10 +49,6 @@ class State(NamedTuple):
     guest: dict[str, Array]
     #: Number of the frame that was saved with it.
     frame: int
-
-
-class StateError(ValueError):
-    """A state cannot be saved or loaded; the message is one line: the file and what to do."""
 
 
 class _Part(NamedTuple):

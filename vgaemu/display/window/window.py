@@ -20,7 +20,6 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.display.errors import DisplayError
 from vgaemu.display.panel.panel import (
     BELOW_HEIGHT,
     BESIDE_WIDTHS,
@@ -37,7 +36,6 @@ from vgaemu.display.report import (
     Close,
     Event,
     FrameReport,
-    Key,
     PauseToggled,
     Rect,
     ScreenInfo,
@@ -45,6 +43,8 @@ from vgaemu.display.report import (
     SingleStep,
 )
 from vgaemu.display.viewport import Size, Viewport, fitted_size, is_text, scaled_size
+from vgaemu.errors import DisplayError
+from vgaemu.keys.key import Key
 from vgaemu.vga.font import bundled_font
 
 # Read by SDL and pygame when they start; what the user has set wins.

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 
-from vgaemu.guest.workload import Guest, Slices, WorkloadError, read_file
+from vgaemu.errors import WorkloadError
+from vgaemu.guest.workload import Guest, Slices, read_file
 
 COLUMNS = 80
 #: Largest file: it is kept in memory.

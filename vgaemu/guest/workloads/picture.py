@@ -16,7 +16,8 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.guest.workload import Guest, Slices, WorkloadError, read_file
+from vgaemu.errors import WorkloadError
+from vgaemu.guest.workload import Guest, Slices, read_file
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import WorkloadError
 from vgaemu.guest.art import dither, ramp
-from vgaemu.guest.workload import Guest, Slices, WorkloadError, endless
+from vgaemu.guest.workload import Guest, Slices, endless
 
 WIDTH, HEIGHT = 320, 200
 MAX_BALLS = 64

@@ -13,8 +13,9 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import WorkloadError
 from vgaemu.guest.art import Floats, noise, ramp
-from vgaemu.guest.workload import Guest, Slices, WorkloadError, endless
+from vgaemu.guest.workload import Guest, Slices, endless
 
 WIDTH, HEIGHT = 1024, 768
 MAX_BUBBLES = 24

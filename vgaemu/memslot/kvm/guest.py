@@ -20,8 +20,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vgaemu.errors import MemslotError
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
-from vgaemu.memslot.keeper import MemslotError, anonymous_memory
+from vgaemu.memslot.keeper import anonymous_memory
 from vgaemu.memslot.kvm import ioctl as kvm
 from vgaemu.memslot.kvm.keeper import SLOT_GPA, KvmKeeper
 from vgaemu.memslot.slot import Memslot

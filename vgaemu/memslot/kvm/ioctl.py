@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import KvmError
 from vgaemu.memslot.bitmap import word_count
 
 # fmt: off
@@ -83,10 +84,6 @@ OPEN_ERRORS = {
     errno.EPERM: "no rights on /dev/kvm: join its group, usually 'kvm'",
     errno.EBUSY: "/dev/kvm is taken by another virtualizer",
 }
-
-
-class KvmError(Exception):
-    """KVM is not available; the message is one line that says why."""
 
 
 def libc_ioctl(fd: int, request: int, argument: object = 0) -> int:

@@ -16,9 +16,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import KeeperUnavailable, KvmError
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, WORD, DirtyLog
 from vgaemu.memslot.flags import FlagsKeeper
-from vgaemu.memslot.keeper import ALWAYS, KeeperUnavailable, close_with
+from vgaemu.memslot.keeper import ALWAYS, close_with
 from vgaemu.memslot.kvm import ioctl as kvm
 
 #: Where the logged slot begins, and its number; below lie code and data of the guest.
@@ -57,7 +58,7 @@ class KvmKeeper(FlagsKeeper):
                 capability = kvm.KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2
                 self.vm.enable(capability, kvm.KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE)
             self._set_region(logged=True)
-        except kvm.KvmError as error:
+        except KvmError as error:
             raise KeeperUnavailable(f"kvm: {error}") from None
         except OSError as error:
             raise KeeperUnavailable(f"kvm: the kernel refuses the slot: {error.strerror}") from None

@@ -18,6 +18,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from vgaemu.errors import GuestFault
 from vgaemu.keys import scancodes
 from vgaemu.pc.bios.disk import DiskBios
 from vgaemu.pc.bios.rom import (
@@ -40,7 +41,7 @@ from vgaemu.pc.bios.video.vbe import OEM_STRING, OEM_STRING_AT, WINDOW_FUNCTION,
 from vgaemu.pc.bios.video.video import VideoBios
 from vgaemu.pc.chips.chips import NEVER_NS, Saved, bcd, of_bcd
 from vgaemu.pc.clock import SERVICE_NS
-from vgaemu.pc.cpu.cpu import CARRY, INTERRUPT, TRAP, ZERO, GuestFault
+from vgaemu.pc.cpu.cpu import CARRY, INTERRUPT, TRAP, ZERO
 from vgaemu.vga.device import LFB_GPA
 
 if TYPE_CHECKING:

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from vgaemu.errors import ImageError
 from vgaemu.memslot.kvm.ioctl import KVM_MEM_READONLY
 from vgaemu.pc.bios.vgarom import PLACES, find_vga_rom
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.chips import Saved
-from vgaemu.pc.images import DiskImage, ImageError
+from vgaemu.pc.images import DiskImage
 
 if TYPE_CHECKING:
     from vgaemu.pc.pc import Pc

@@ -12,8 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vgaemu.pc.cpu.cpu import GuestFault
-from vgaemu.pc.images import ImageError
+from vgaemu.errors import GuestFault, ImageError
 
 if TYPE_CHECKING:
     from vgaemu.pc.pc import Pc

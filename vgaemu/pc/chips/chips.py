@@ -20,11 +20,11 @@ from datetime import datetime
 from functools import partial
 from typing import ClassVar, TypeAlias
 
+from vgaemu.errors import GuestFault
 from vgaemu.keys import scancodes
 from vgaemu.keys.queue import Keys
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import VIRTUAL_EPOCH, Clock
-from vgaemu.pc.cpu.cpu import GuestFault
 
 #: The timer's input, in Hz.
 PIT_HZ = 1_193_182

@@ -55,22 +55,6 @@ REAL_CODE, REAL_DATA, UNUSABLE = 0x9B, 0x93, 1 << 16
 REAL_LIMIT = 0xFFFF
 
 
-class GuestFault(Exception):
-    """The guest did what ends a run: an unknown opcode, a fetch from nowhere, a triple fault.
-
-    The message is one line; `report` adds registers and code.
-    """
-
-    #: Registers, code bytes, last instructions: lines.
-    report: str = ""
-    #: The registers, if the CPU's are no longer what they were when it happened.
-    registers: dict[str, int] | None = None
-
-
-class CpuError(Exception):
-    """A CPU cannot be had; the message is one line that says why and what to do."""
-
-
 def _part(register: str, shift: int, mask: int) -> property:
     def get(self: Cpu) -> int:
         return self.get(register) >> shift & mask

@@ -27,20 +27,13 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import CpuError, GuestFault, KvmError
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog, word_count
 from vgaemu.memslot.kvm import ioctl as kvm
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_END, VGA_START, Bus
 from vgaemu.pc.chips.chips import Pic
 from vgaemu.pc.clock import Clock
-from vgaemu.pc.cpu.cpu import (
-    PROTECTED,
-    SAVED_SEGMENTS,
-    SEGMENTS,
-    Array,
-    Cpu,
-    CpuError,
-    GuestFault,
-)
+from vgaemu.pc.cpu.cpu import PROTECTED, SAVED_SEGMENTS, SEGMENTS, Array, Cpu
 from vgaemu.pc.cpu.kvm_iret import return_from_interrupt
 from vgaemu.pc.cpu.kvm_state import VcpuState
 from vgaemu.vga.device import LFB_GPA
@@ -89,7 +82,7 @@ class KvmCpu(Cpu):
         self._install_signal()
         try:
             self.vm = kvm.KvmVm(irqchip=pic is not None)
-        except kvm.KvmError as error:
+        except KvmError as error:
             raise CpuError(f"kvm: {error}; --cpu unicorn works everywhere") from None
         self.has_own_timer = pic is not None
         if pic is not None:

@@ -27,21 +27,11 @@ from functools import lru_cache
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
+from vgaemu.errors import CpuError, GuestFault
 from vgaemu.memslot.bitmap import PAGE_SIZE, DirtyLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.pc.clock import INTERRUPT_NS, PLANES_NS, PORT_NS, Clock
-from vgaemu.pc.cpu.cpu import (
-    CODE_32,
-    GENERAL,
-    INTERRUPT,
-    PROTECTED,
-    SEGMENTS,
-    TRAP,
-    Array,
-    Cpu,
-    CpuError,
-    GuestFault,
-)
+from vgaemu.pc.cpu.cpu import CODE_32, GENERAL, INTERRUPT, PROTECTED, SEGMENTS, TRAP, Array, Cpu
 from vgaemu.pc.cpu.paging import (
     PAGING,
     Control,

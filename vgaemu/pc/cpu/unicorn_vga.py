@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from vgaemu.errors import AttachError
 from vgaemu.memslot.bitmap import DirtyLog
 from vgaemu.pc.bus import VGA_END, VGA_START
 from vgaemu.vga.device import LFB_GPA, Vga
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 PLANES_AT = 0xF000_0000
 #: The same for the linear frame buffer while it is not plain memory: a tape records every store.
 RECORDED_LFB_AT = 0x2_0000_0000
-
-
-class AttachError(ValueError):
-    """An engine cannot have a VGA; the message says why."""
 
 
 def places(vga: Vga) -> tuple[tuple[int, int], ...]:

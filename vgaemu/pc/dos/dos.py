@@ -22,6 +22,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
+from vgaemu.errors import ImageError
 from vgaemu.pc.bios.rom import ROM_SEGMENT, WAIT, Service
 from vgaemu.pc.bios.video.area import PAGE, PAGE_START
 from vgaemu.pc.chips.chips import Saved
@@ -44,7 +45,7 @@ from vgaemu.pc.dos.files import (
     OpenFile,
     fcb_name,
 )
-from vgaemu.pc.images import SECTOR, ComProgram, ImageError
+from vgaemu.pc.images import SECTOR, ComProgram
 from vgaemu.vga.codepage import to_unicode
 
 if TYPE_CHECKING:
