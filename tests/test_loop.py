@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from shadow import ShadowDisplay, Watched
 
+from vgaemu.display.base import BaseDisplay, as_display
 from vgaemu.display.loop import DisplayLoop
 from vgaemu.display.null import NullDisplay
-from vgaemu.display.report import Display
+from vgaemu.display.report import Close, Display
 from vgaemu.display.screen import BLINK_FRAMES, MAX_RECTS, Screen, merge_rects
 from vgaemu.errors import ScreenError
 from vgaemu.memslot import Memslot
@@ -198,6 +199,51 @@ def test_what_a_broken_off_frame_was_to_show_is_shown_by_the_next(where, change,
 def test_a_display_of_ones_own_is_a_display():
     assert isinstance(ShadowDisplay(), Display)
     assert isinstance(NullDisplay(), Display)
+
+
+def test_what_a_display_of_ones_own_has_besides_is_used():
+    class Own(ShadowDisplay):
+        def __init__(self):
+            super().__init__()
+            self.told = []
+
+        def poll(self):
+            return [Close()]
+
+        def notice(self, text):
+            self.told.append(text)
+
+    own = Own()
+    display = as_display(own)
+    display.notice("saved")
+    assert (display.poll(), own.told, display.can_be_closed) == ([Close()], ["saved"], True)
+    assert not display.shows_clean_rects
+    own.shows_clean_rects = True
+    assert display.shows_clean_rects
+
+
+def test_what_a_display_of_ones_own_lacks_does_nothing():
+    own = ShadowDisplay()
+    display = as_display(own)
+    display.notice("saved")
+    assert (list(display.poll()), display.shows_clean_rects, display.can_be_closed) == (
+        [], False, False,
+    )  # fmt: skip
+    display.close()
+    assert own.closed == 1
+    assert as_display(display) is display
+    with pytest.raises(ValueError, match="resize, update and close"):
+        as_display(object())
+
+
+def test_a_base_display_with_a_poll_of_its_own_can_be_closed():
+    class Polled(BaseDisplay):
+        def poll(self):
+            return [Close()]
+
+    assert Polled().can_be_closed
+    assert not BaseDisplay().can_be_closed
+    assert not NullDisplay().can_be_closed
 
 
 def test_many_rectangles_become_bands_that_cover_them():

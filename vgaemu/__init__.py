@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from vgaemu.attached import attach
+    from vgaemu.display.base import BaseDisplay
     from vgaemu.display.report import Display, FrameReport, Rect, ScreenInfo
     from vgaemu.errors import (
         AttachError,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 # Importing vgaemu costs nothing; each name brings its module when it is first used, so that
 # `vgaemu --version` need not wait for numpy.
 _HOMES = {
+    "BaseDisplay": "vgaemu.display.base",
     "DirtyLog": "vgaemu.memslot",
     "Display": "vgaemu.display.report",
     "FrameReport": "vgaemu.display.report",
@@ -91,6 +93,7 @@ _HOMES = {
 
 __all__ = [
     "AttachError",
+    "BaseDisplay",
     "BenchError",
     "CanvasError",
     "CpuError",

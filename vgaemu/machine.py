@@ -285,7 +285,7 @@ class Machine:
         Raises:
             Exception: Whatever the guest raised.
         """
-        can_be_closed = hasattr(self._display, "poll")
+        can_be_closed = self._display.can_be_closed
         period_ns = int(1e9 / (FRAME_HZ * speed)) if speed else 0
         due = time.perf_counter_ns()
         while frames is None or self.frames < frames:
@@ -329,7 +329,7 @@ class Machine:
             note: What the display says meanwhile.
             frames: Until so many have been shown since the machine was made; None for no limit.
         """
-        if not hasattr(self._display, "poll"):
+        if not self._display.can_be_closed:
             return
         shown = 0
         while not self.closed_by_user() and (frames is None or self.frames < frames):
@@ -459,10 +459,8 @@ class Machine:
         self._loop.frame()
 
     def tell_user(self, text: str) -> None:
-        """Let the display say something, if it is one that can: ``notice(text)``."""
-        notice: Callable[[str], None] | None = getattr(self._display, "notice", None)
-        if notice is not None:
-            notice(text)
+        """Let the display say something, if it is one that can."""
+        self._display.notice(text)
 
     def closed_by_user(self) -> bool:
         """Take what the user did at the display, and say whether that was to close it."""
@@ -629,8 +627,7 @@ class Machine:
 
     def _poll(self) -> None:
         """Take what the user did, from displays that can tell."""
-        poll: Callable[[], Iterable[Event]] | None = getattr(self._display, "poll", None)
-        for event in poll() if poll is not None else ():
+        for event in self._display.poll():
             self._handle(event)
 
     def _handle(self, event: Event) -> None:

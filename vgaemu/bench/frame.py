@@ -12,18 +12,20 @@ that is missing. Each `--span-pages` stands beside the others.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vgaemu.bench.measure import RUNS, Row, median_of_runs, no_collector
 from vgaemu.bench.xvfb import own_x_server
+from vgaemu.display.base import BaseDisplay
 from vgaemu.display.loop import DisplayLoop
 from vgaemu.display.null import NullDisplay
-from vgaemu.display.report import Display
+from vgaemu.display.report import Event, FrameReport, Rect, ScreenInfo
 from vgaemu.errors import DisplayError
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.keys.queue import Keys
@@ -169,16 +171,20 @@ WINDOWS = (
 )
 
 
-class OneWindow:
+class _OneWindow(BaseDisplay):
     """A window for all measurements: closing and opening it again would be measured otherwise."""
 
     def __init__(self, window: WindowDisplay) -> None:
         self.window = window
-        self.resize, self.update = window.resize, window.update
-        self.poll = window.poll
 
-    def close(self) -> None:
-        """Not yet."""
+    def resize(self, screen: ScreenInfo) -> None:
+        self.window.resize(screen)
+
+    def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
+        self.window.update(frame, rects, report)
+
+    def poll(self) -> Iterable[Event]:
+        return self.window.poll()
 
 
 def measure(runs: int = RUNS) -> list[Row]:
@@ -189,12 +195,12 @@ def measure(runs: int = RUNS) -> list[Row]:
             window = _window(**options)
             if window is not None:
                 presented = f"Xvfb {desktop}, {how}" if own else f"window, {how}"
-                rows += _all(presented, OneWindow(window), runs)
+                rows += _all(presented, _OneWindow(window), runs)
                 window.close()
     return rows + _all("nothing", NullDisplay(), runs)
 
 
-def _all(presented: str, display: Display, runs: int) -> list[Row]:
+def _all(presented: str, display: BaseDisplay, runs: int) -> list[Row]:
     return [
         row
         for name in CONTENTS
@@ -212,28 +218,26 @@ def _window(**options: Any) -> WindowDisplay | None:
         return None
 
 
-def _one(name: str, presented: str, display: Display) -> list[Row]:
+def _one(name: str, presented: str, display: BaseDisplay) -> list[Row]:
     rows: list[Row] = []
     for span_pages in SPAN_PAGES:
         vga = Vga()
         set_mode(vga, 3)
         loop = DisplayLoop(vga, display, span_pages=span_pages)
         slices = CONTENTS[name](Guest(vga, Keys()))
-        # A window's events are taken between frames, as a machine does.
-        poll: Callable[[], object] = getattr(display, "poll", lambda: None)
         full_ns, dirty_ns, reports = [], [], []
         with no_collector():
             for block in range(-1, BLOCKS):
                 for _ in range(BLOCK_FRAMES):
                     next(slices)
-                    poll()
+                    display.poll()
                     begin = perf_counter_ns()
                     report = loop.frame()
                     dirty_ns.append(perf_counter_ns() - begin)
                     reports.append(report)
                 for _ in range(BLOCK_FRAMES):
                     loop.screen.invalidate()
-                    poll()
+                    display.poll()
                     begin = perf_counter_ns()
                     loop.frame()
                     full_ns.append(perf_counter_ns() - begin)
@@ -242,7 +246,7 @@ def _one(name: str, presented: str, display: Display) -> list[Row]:
                     full_ns.clear()
                     reports.clear()
         info = loop.screen.info
-        if isinstance(display, OneWindow):
+        if isinstance(display, _OneWindow):
             view = display.window.viewport
             presented_as = f"{presented}: {view.width}x{view.height}"
         else:

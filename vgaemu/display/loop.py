@@ -8,6 +8,7 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import get_args
 
+from vgaemu.display.base import as_display
 from vgaemu.display.report import Display, FrameReport, ScreenInfo
 from vgaemu.display.screen import Screen
 from vgaemu.display.stats import Stats
@@ -41,7 +42,7 @@ class DisplayLoop:
 
         Args:
             vga: The device to look at.
-            display: Who shows it.
+            display: Who shows it: an object with `resize`, `update` and `close`.
             span_pages: Word width of the ffs..fls spans: 64, 32, 16 or 8 pages.
         """
         self.screen = Screen(vga)
@@ -50,7 +51,7 @@ class DisplayLoop:
         self.frames = 0
         #: Added to `frames` for blinking: a loaded state goes on blinking where it was saved.
         self.frame_offset = 0
-        self._display = display
+        self._display = as_display(display)
         self._counters = vga.slot.counters
         self._nothing_dirty = vga.slot.nothing_dirty
         self._log = vga.slot.subscribe()
@@ -86,7 +87,7 @@ class DisplayLoop:
                 faults - self._faults,
                 "" if redraw is None else redraw.value,
                 self.screen.clean_rects(log, spans)
-                if spans and getattr(self._display, "shows_clean_rects", False)
+                if spans and self._display.shows_clean_rects
                 else (),
             )
             self._faults = faults

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from vgaemu.display.base import BaseDisplay, as_display
 from vgaemu.display.null import NullDisplay
 from vgaemu.display.report import Display
 
 
-def make_display(name: str | Display) -> Display:
-    """A display by name, or itself.
+def make_display(name: str | Display) -> BaseDisplay:
+    """A display by name, or of a user's object.
 
     Raises:
         ValueError: There is none of that name, or the object is none.
         DisplayError: It cannot be opened.
     """
     if not isinstance(name, str):
-        if not all(callable(getattr(name, has, None)) for has in ("resize", "update", "close")):
-            raise ValueError(
-                "display is 'null', 'window', or an object with resize, update and close, "
-                f"not {name!r}"
-            )
-        return name
+        return as_display(name)
     if name == "null":
         return NullDisplay()
     if name == "window":

@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
-
-from vgaemu.display.report import FrameReport, Rect, ScreenInfo
+from vgaemu.display.base import BaseDisplay
 
 
-class NullDisplay:
+class NullDisplay(BaseDisplay):
     """Takes every frame and does nothing."""
-
-    def resize(self, screen: ScreenInfo) -> None:
-        """Nothing to do."""
-
-    def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
-        """Nothing to do."""
-
-    def close(self) -> None:
-        """Nothing to do."""

@@ -111,8 +111,7 @@ Event: TypeAlias = Key | Close | PauseToggled | SingleStep | Screenshot
 class Display(Protocol):
     """Who looks. A user's object with these three methods is a display.
 
-    Optionally ``poll() -> Iterable[Event]``, called once a frame: what the user did; and
-    ``notice(text)``: something to tell the user, such as where a screenshot went.
+    `vgaemu.BaseDisplay` names what one may have besides, and does nothing for all of it.
     """
 
     def resize(self, screen: ScreenInfo) -> None:

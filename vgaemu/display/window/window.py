@@ -20,6 +20,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.display.base import BaseDisplay
 from vgaemu.display.panel.panel import (
     BELOW_HEIGHT,
     BESIDE_WIDTHS,
@@ -208,7 +209,7 @@ def key_name(key: int, text: str) -> tuple[str, str] | None:
     return None
 
 
-class WindowDisplay:
+class WindowDisplay(BaseDisplay):
     """Shows the picture in a resizable window, by default 4:3 as a VGA monitor does.
 
     The picture is enlarged by repeating whole pixels; see `vgaemu.display.viewport.scaled_size` for

@@ -1,0 +1,98 @@
+"""BaseDisplay: a display that does nothing, for others to say only what they do otherwise.
+
+The loop and the machine know no other kind. An object with `resize`, `update` and `close` alone is
+made one by `as_display`, once, where it comes in; nobody behind it asks what a display can do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.display.report import Display, Event, FrameReport, Rect, ScreenInfo
+
+
+class BaseDisplay:
+    """Takes every frame and shows nothing."""
+
+    #: Whether `FrameReport.clean_rects` should be worked out; looked at each frame.
+    shows_clean_rects: bool = False
+
+    def resize(self, screen: ScreenInfo) -> None:
+        """The picture has another shape; the next `update` covers all of it."""
+
+    def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
+        """Show a frame: see `Display.update`."""
+
+    def close(self) -> None:
+        """No more frames."""
+
+    def poll(self) -> Iterable[Event]:
+        """What the user did since the last time; called once a frame."""
+        return ()
+
+    def notice(self, text: str) -> None:
+        """Tell the user something, such as where a screenshot went."""
+
+    @property
+    def can_be_closed(self) -> bool:
+        """Whether there is a user who may close it: then `poll` is not the one that says nothing.
+
+        Such a display goes on being shown when the guest has ended.
+        """
+        return type(self).poll is not BaseDisplay.poll
+
+
+class _OwnDisplay(BaseDisplay):
+    """A user's object, and nothing for what it does not have."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._poll: Callable[[], Iterable[Event]] | None = getattr(display, "poll", None)
+        self._notice: Callable[[str], object] | None = getattr(display, "notice", None)
+
+    @property
+    def shows_clean_rects(self) -> bool:
+        return bool(getattr(self._display, "shows_clean_rects", False))
+
+    @shows_clean_rects.setter
+    def shows_clean_rects(self, shown: bool) -> None:
+        raise AttributeError("the user's display says so itself")
+
+    def resize(self, screen: ScreenInfo) -> None:
+        self._display.resize(screen)
+
+    def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
+        self._display.update(frame, rects, report)
+
+    def close(self) -> None:
+        self._display.close()
+
+    def poll(self) -> Iterable[Event]:
+        return () if self._poll is None else self._poll()
+
+    def notice(self, text: str) -> None:
+        if self._notice is not None:
+            self._notice(text)
+
+    @property
+    def can_be_closed(self) -> bool:
+        return self._poll is not None
+
+
+def as_display(display: Display) -> BaseDisplay:
+    """An object with `resize`, `update` and `close` as a whole display; a `BaseDisplay` as it is.
+
+    Raises:
+        ValueError: It has not all three.
+    """
+    if isinstance(display, BaseDisplay):
+        return display
+    if not all(callable(getattr(display, has, None)) for has in ("resize", "update", "close")):
+        raise ValueError(
+            "display is 'null', 'window', or an object with resize, update and close, "
+            f"not {display!r}"
+        )
+    return _OwnDisplay(display)
