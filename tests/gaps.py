@@ -22,7 +22,7 @@ from itertools import count
 from types import CodeType, FrameType
 from typing import Any
 
-from vgaemu.memslot import PAGE_SIZE, DirtyLog, Memslot, Subscription
+from vgaemu.memslot import PAGE_SIZE, Memslot, Subscription
 
 Action = Callable[[], object]
 
@@ -141,7 +141,7 @@ class Reader:
         self._slot = slot
         self._log = log
         self._shadow = bytearray(slot.memory)
-        self.log = DirtyLog(slot.npages)
+        self.log = slot.nothing_dirty
 
     def refresh(self) -> None:
         """What a display does each frame."""

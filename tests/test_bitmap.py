@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plain import spans_of_words
 
 from vgaemu.memslot.bitmap import (
     PACK_PAGES,
-    DirtyLog,
     Span,
     Words,
     ffs,
@@ -21,12 +21,12 @@ from vgaemu.memslot.bitmap import (
     merge,
     spans_of_flags,
     spans_of_pages,
-    spans_of_words,
     word_count,
     word_span,
     words_of_flags,
     words_of_run,
 )
+from vgaemu.memslot.log import DirtyLog, FlagsLog, RunLog, WordsLog
 
 NPAGES = 300  # five words, the last one partial
 WIDTHS = (64, 32, 16, 8)
@@ -60,9 +60,9 @@ def runs_of(pages: set[int]) -> list[Span]:
 
 def logs_of(pages: set[int]) -> list[DirtyLog]:
     """The same pages in every form that can hold them."""
-    logs = [DirtyLog(NPAGES, words=words_of(pages)), DirtyLog(NPAGES, flags=flags_of(pages))]
+    logs = [WordsLog(NPAGES, words_of(pages)), FlagsLog(NPAGES, flags_of(pages))]
     if len(runs_of(pages)) <= 1:
-        logs.append(DirtyLog(NPAGES, run=(runs_of(pages) or [(0, 0)])[0]))
+        logs.append(RunLog(NPAGES, *(runs_of(pages) or [(0, 0)])[0]))
     return logs
 
 
@@ -109,7 +109,7 @@ def test_spans_equal_the_plain_walk(pages: set[int], width: int) -> None:
 
 @given(page_sets)
 def test_spans_cover_every_dirty_page_and_narrower_words_cover_less(pages: set[int]) -> None:
-    log = DirtyLog(NPAGES, words=words_of(pages))
+    log = WordsLog(NPAGES, words_of(pages))
     covered = [{page for span in log.spans(width) for page in range(*span)} for width in WIDTHS]
     for wider, narrower in itertools.pairwise(covered):
         assert pages <= narrower <= wider
@@ -120,7 +120,12 @@ def test_forms_agree(pages: set[int]) -> None:
     for log in logs_of(pages):
         assert log.pages().tolist() == sorted(pages)
         assert log.pages().dtype == np.intp
-        assert log.count == len(pages)
+        assert len(log) == len(pages)
+        assert list(log) == sorted(pages)
+        assert [page for page in range(-64, NPAGES + 64) if page in log] == sorted(pages)
+        assert log.mask().dtype == np.bool_
+        assert log.mask().shape == (NPAGES,)
+        assert log.mask().nonzero()[0].tolist() == sorted(pages)
         assert bool(log) == bool(pages)
         assert log.words.tobytes() == words_of(pages).tobytes()
         assert log.words.dtype.itemsize == 8
@@ -139,8 +144,8 @@ def test_or_is_union(a: set[int], b: set[int]) -> None:
 
 
 def test_logs_of_different_slots_differ() -> None:
-    assert DirtyLog(64, run=(0, 1)) != DirtyLog(65, run=(0, 1))
-    assert DirtyLog(64) != 0
+    assert RunLog(64, 0, 1) != RunLog(65, 0, 1)
+    assert RunLog(64) != 0
 
 
 @pytest.mark.parametrize("npages", [1, 63, 64, 65, PACK_PAGES, PACK_PAGES + 1, 9000])
@@ -157,11 +162,11 @@ def test_words_of_run(run: Span) -> None:
 
 
 def test_bytes_on_the_wire_are_little_endian() -> None:
-    log = DirtyLog(65, flags=flags_of({0, 9, 64}, 65))
+    log = FlagsLog(65, flags_of({0, 9, 64}, 65))
     assert log.words.tobytes() == bytes([1, 2, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
     assert log.words.dtype.newbyteorder("=") == np.uint64
     assert sys.byteorder == "big" or log.words.tolist() == [0x201, 1]
 
 
 def test_repr_tells_the_pages() -> None:
-    assert repr(DirtyLog(64, run=(3, 5))) == "DirtyLog(2 of 64 pages, spans=[(3, 5)])"
+    assert repr(RunLog(64, 3, 5)) == "DirtyLog(2 of 64 pages, spans=[(3, 5)])"

@@ -19,6 +19,7 @@ from keepers import NAMES, protected, skip_unless_available, use
 from vgaemu.memslot import KEEPERS, PAGE_SIZE, DirtyLog, Memslot, MemslotError, Subscription
 from vgaemu.memslot.bitmap import LARGE_PAGES
 from vgaemu.memslot.keeper import anonymous_memory
+from vgaemu.memslot.log import RunLog
 from vgaemu.memslot.slot import MAX_PENDING
 
 SIZES = [1, 63, 64, 65, 129, 2048, 2**18 + 3]
@@ -68,7 +69,7 @@ def test_tail_bits_are_clear_when_all_is_dirty(make_slot: MakeSlot, npages: int)
     slot = make_slot(npages)
     slot.mark_dirty(0, slot.nbytes)
     log = slot.get_dirty_log()
-    assert log.count == npages
+    assert len(log) == npages
     assert log.spans() == [(0, npages)]
     bits = np.unpackbits(log.words.view(np.uint8), bitorder="little")
     assert bits[:npages].all()
@@ -363,7 +364,7 @@ def test_put_back_is_reported_again_with_what_came_since(make_slot: MakeSlot) ->
     reader.put_back(log)
     assert reported(reader) == [1, 2, 70]
     assert reported(slot) == [1, 2, 70]  # the other reader's view is its own
-    reader.put_back(DirtyLog(129))
+    reader.put_back(RunLog(129))
     assert reported(reader) == []
 
 

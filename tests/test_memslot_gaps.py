@@ -14,6 +14,7 @@ from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
 from vgaemu.memslot.keeper import Keeper
 from vgaemu.memslot.kvm.guest import KvmGuest
 from vgaemu.memslot.kvm.keeper import KvmKeeper, KvmManualKeeper
+from vgaemu.memslot.log import FlagsLog
 from vgaemu.memslot.pagemap import MmuKeeper
 from vgaemu.memslot.slot import ByteBuffer
 from vgaemu.memslot.sparse import SparseKeeper
@@ -94,7 +95,7 @@ def test_a_store_in_every_gap_of_a_harvest(make: MakeRig, state: str, store: str
 def test_a_store_in_every_gap_of_a_harvest_by_xor(
     make: MakeRig, monkeypatch: pytest.MonkeyPatch, store: str
 ) -> None:
-    monkeypatch.setattr(flags, "FEW_PAGES", 0)
+    monkeypatch.setattr(flags, "MAX_CLEARED_SINGLY", 0)
     assert_none_lost(race(make(FlagsKeeper, STATES["scattered"]), Rig.harvest, STORES[store]))
 
 
@@ -117,12 +118,13 @@ def test_two_more_in_every_pair_of_gaps_of_a_store(
 
 
 @pytest.mark.parametrize(
-    ("state", "few"), [("run", flags.FEW_PAGES), ("scattered", flags.FEW_PAGES), ("scattered", 0)]
+    ("state", "singly"),
+    [("run", flags.MAX_CLEARED_SINGLY), ("scattered", flags.MAX_CLEARED_SINGLY), ("scattered", 0)],
 )
 def test_two_stores_in_pairs_of_gaps_of_a_harvest(
-    make: MakeRig, monkeypatch: pytest.MonkeyPatch, state: str, few: int
+    make: MakeRig, monkeypatch: pytest.MonkeyPatch, state: str, singly: int
 ) -> None:
-    monkeypatch.setattr(flags, "FEW_PAGES", few)
+    monkeypatch.setattr(flags, "MAX_CLEARED_SINGLY", singly)
     assert_none_lost(
         race(make(FlagsKeeper, STATES[state]), Rig.harvest, store_to(3), store_to(1), stride=7)
     )
@@ -137,7 +139,7 @@ def lost_after_the_switch(rig: Rig) -> bool:
     for page in range(NPAGES):
         rig.store(page)
     rig.harvest()
-    return rig.first.log.count != NPAGES
+    return len(rig.first.log) != NPAGES
 
 
 @pytest.mark.parametrize("keeper", [FlagsKeeper, WordsKeeper])
@@ -294,7 +296,7 @@ class TwoMaps(FlagsKeeper):
     def harvest(self) -> DirtyLog:
         found = self._snapshot_and_clear()
         self._protect(found)
-        return DirtyLog(self.npages, flags=found)
+        return FlagsLog(self.npages, found)
 
     def _snapshot_and_clear(self) -> bytes:
         found = bytes(self._dirty)
@@ -322,7 +324,7 @@ class DirtyBeforeWritable(TwoMaps):
 class ProtectBeforeSnapshot(TwoMaps):
     def harvest(self) -> DirtyLog:
         self._protect(bytes(self._dirty))
-        return DirtyLog(self.npages, flags=self._snapshot_and_clear())
+        return FlagsLog(self.npages, self._snapshot_and_clear())
 
 
 class ProtectBeforeDrop(TwoMaps):
@@ -335,7 +337,7 @@ class CopyThenClearAll(FlagsKeeper):
     def harvest(self) -> DirtyLog:
         found = bytes(self.writable)
         self._flags[:] = self._zeros
-        return DirtyLog(self.npages, flags=found)
+        return FlagsLog(self.npages, found)
 
 
 class NoLock:

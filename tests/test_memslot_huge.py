@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain import spans_of_words
 
-from vgaemu.memslot import PAGE_SIZE, DirtyLog, Memslot, MemslotError
-from vgaemu.memslot.bitmap import LARGE_PAGES, PART_PAGES, Parts, spans_of_words
+from vgaemu.memslot import PAGE_SIZE, Memslot, MemslotError
+from vgaemu.memslot.bitmap import LARGE_PAGES, PART_PAGES, Parts
+from vgaemu.memslot.log import DirtyLog, PartsLog, RunLog, WordsLog
 from vgaemu.memslot.sparse import SparseKeeper
 
 HUGE_PAGES = 1 << 26
@@ -47,7 +49,7 @@ def test_the_answer_is_sparse_and_the_bitmap_dense(huge: Memslot) -> None:
     touch(huge, *pages)
     log = huge.get_dirty_log()
     assert log.pages().tolist() == pages
-    assert (log.count, bool(log)) == (len(pages), True)
+    assert (len(log), bool(log)) == (len(pages), True)
     assert log.spans() == [
         (0, 64), (4095, 4097), (12345678, 12345679), (HUGE_PAGES - 1, HUGE_PAGES),
     ]  # fmt: skip
@@ -123,11 +125,16 @@ page_sets = st.sets(
 @settings(max_examples=60, deadline=None)
 @given(page_sets, st.sampled_from([64, 32, 16, 8]))
 def test_parts_say_what_words_say(pages: set[int], word_pages: int) -> None:
-    log = DirtyLog(NPAGES, parts=parts_of(pages))
+    log = PartsLog(NPAGES, parts_of(pages))
     assert log.pages().tolist() == sorted(pages)
-    assert log.count == len(pages)
+    assert len(log) == len(pages)
+    assert list(log) == sorted(pages)
+    assert all(page in log for page in pages)
+    assert not any(page in log for page in {-1, NPAGES, *(page + 1 for page in pages)} - pages)
+    assert log.mask().shape == (NPAGES,)
+    assert log.mask().nonzero()[0].tolist() == sorted(pages)
     assert log.spans(word_pages) == spans_of_words(log.words, word_pages)
-    plain = DirtyLog(NPAGES, words=log.words)
+    plain = WordsLog(NPAGES, log.words)
     assert log == plain
     assert plain.pages().tolist() == sorted(pages)
 
@@ -135,16 +142,16 @@ def test_parts_say_what_words_say(pages: set[int], word_pages: int) -> None:
 @settings(max_examples=60, deadline=None)
 @given(page_sets, page_sets, st.sampled_from(["parts", "words", "run"]))
 def test_the_union_of_parts(a: set[int], b: set[int], form: str) -> None:
-    one = DirtyLog(NPAGES, parts=parts_of(a))
+    one = PartsLog(NPAGES, parts_of(a))
     if form == "run":
         start, end = min(b), max(b) + 1
         b = set(range(start, end))
-        other = DirtyLog(NPAGES, run=(start, end))
+        other: DirtyLog = RunLog(NPAGES, start, end)
     else:
-        other = DirtyLog(NPAGES, parts=parts_of(b))
+        other = PartsLog(NPAGES, parts_of(b))
         if form == "words":
-            other = DirtyLog(NPAGES, words=other.words)
+            other = WordsLog(NPAGES, other.words)
     for union in (one | other, other | one):
         assert union.pages().tolist() == sorted(a | b)
-        assert union.count == len(a | b)
+        assert len(union) == len(a | b)
         assert union.words.tobytes() == (one.words | other.words).tobytes()

@@ -20,7 +20,7 @@ from vgaemu.memslot import KEEPERS, PAGE_SIZE, KeeperUnavailable, Memslot, Memsl
 from vgaemu.memslot.kvm import guest as guests
 from vgaemu.memslot.kvm import ioctl as ioctls
 from vgaemu.memslot.kvm.guest import KvmGuest
-from vgaemu.memslot.kvm.keeper import MOST_PAGES, KvmKeeper
+from vgaemu.memslot.kvm.keeper import MAX_PAGES, KvmKeeper
 from vgaemu.memslot.vm import MAX_SLOTS
 from vgaemu.vga.font import bundled_font
 
@@ -150,7 +150,7 @@ def test_bad_calls_fail_alike(read_only_page: int) -> None:
 def test_slots_that_kvm_cannot_take_are_refused() -> None:
     skip_unless_available("kvm")
     with pytest.raises(KeeperUnavailable, match="pages"):
-        Memslot(MOST_PAGES + 1, dirty_log="kvm")
+        Memslot(MAX_PAGES + 1, dirty_log="kvm")
     unaligned = np.zeros(3 * PAGE_SIZE, np.uint8)
     start = 16 - unaligned.ctypes.data % 16 + 16
     with pytest.raises(KeeperUnavailable, match="aligned"):

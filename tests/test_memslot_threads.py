@@ -23,6 +23,7 @@ from keepers import NAMES, skip_unless_available, use
 from vgaemu.memslot import KEEPERS, PAGE_SIZE, DirtyLog, Memslot
 from vgaemu.memslot.flags import FlagsKeeper
 from vgaemu.memslot.kvm.guest import KvmGuest
+from vgaemu.memslot.log import FlagsLog, RunLog
 
 GUESTS = 2
 #: Of each test and keeper: some 35 of them.
@@ -157,7 +158,7 @@ def stop_and_look(slot: Memslot, guests: RandomPages, seconds: float) -> None:
             reported[log.pages()] = True
             assert (values[reported] == guests.iteration).all(), "reported, but not written"
             assert (values[~reported] < guests.iteration).all(), "written, but not reported"
-            written += log.count
+            written += len(log)
     assert written > 0
 
 
@@ -267,7 +268,7 @@ class NeverProtects(FlagsKeeper):
     def harvest(self) -> DirtyLog:
         found = bytes(a & ~b & 1 for a, b in zip(self.writable, self._told, strict=True))
         self._told[:] = self.writable
-        return DirtyLog(self.npages, flags=found) if 1 in found else self.nothing_dirty
+        return FlagsLog(self.npages, found) if 1 in found else self.nothing_dirty
 
 
 class ReportsTheNeighbour(FlagsKeeper):
@@ -278,7 +279,7 @@ class ReportsTheNeighbour(FlagsKeeper):
         pages = log.pages()
         if not len(pages) or pages[-1] + 1 == self.npages:
             return log
-        return log | DirtyLog(self.npages, (int(pages[-1]), int(pages[-1]) + 2))
+        return log | RunLog(self.npages, int(pages[-1]), int(pages[-1]) + 2)
 
 
 class ClearsLate(FlagsKeeper):
@@ -288,7 +289,7 @@ class ClearsLate(FlagsKeeper):
         found = bytes(self.writable)
         sleep(0.001)
         self._flags[:] = self._zeros
-        return DirtyLog(self.npages, flags=found)
+        return FlagsLog(self.npages, found)
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_an_old_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_slot_too_large_for_page_tables() -> None:
     skip_unless_available("mmu")
     with pytest.raises(KeeperUnavailable, match="pages"):
-        Memslot(pagemap.MOST_PAGES + 1, dirty_log="mmu")
+        Memslot(pagemap.MAX_PAGES + 1, dirty_log="mmu")
 
 
 def test_many_runs_go_another_way() -> None:

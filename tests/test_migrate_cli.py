@@ -19,7 +19,7 @@ from PIL import Image
 
 from vgaemu.bench import migrate as bench
 from vgaemu.cli.main import main
-from vgaemu.memslot.bitmap import DirtyLog
+from vgaemu.memslot.log import DirtyLog
 from vgaemu.migrate import sender
 
 ROOT = Path(__file__).parent.parent

@@ -8,7 +8,7 @@ import pytest
 
 from vgaemu.display.panel import panel as p
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
-from vgaemu.memslot.bitmap import DirtyLog
+from vgaemu.memslot.log import FlagsLog
 
 KEYS = (("Ctrl+F3", "panel", "panel"), ("F5", "screenshot", "shot"), ("F9", "quit", "quit"))
 TEXT = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", 4096, "flags")
@@ -23,7 +23,7 @@ def report(frame=0, pages=(), spans=None, harvest_ns=12_300, **more):
         flags[page] = 1
     spans = [(int(n), int(n) + 1) for n in pages] if spans is None else spans
     values = {"render_ns": 20_000, "present_ns": 30_000, "rects": (), "faults": 0, "redraw": ""}
-    log = DirtyLog(len(flags), flags=bytes(flags))
+    log = FlagsLog(len(flags), bytes(flags))
     return FrameReport(
         frame=frame, harvest_ns=harvest_ns, log=log, spans=spans, **(values | more)
     )  # fmt: skip

@@ -197,7 +197,7 @@ def test_switching_chain_4_there_and_back_keeps_every_byte_and_marks_all_pages()
     vga.slot.array[:] = content
     vga.slot.get_dirty_log()
     vga.outw(0x3C4, 0x0E04)
-    assert vga.slot.get_dirty_log().count == 64
+    assert len(vga.slot.get_dirty_log()) == 64
     assert not np.array_equal(vga.slot.array, content)
     vga.outw(0x3C4, 0x0604)
     assert np.array_equal(vga.slot.array, content)

@@ -204,7 +204,7 @@ def test_loading_makes_all_pages_dirty(path: Path) -> None:
     save_state(vga, path)
     vga.slot.get_dirty_log()
     load_state(vga, path)
-    assert vga.slot.get_dirty_log().count == vga.slot.npages
+    assert len(vga.slot.get_dirty_log()) == vga.slot.npages
 
 
 def test_loading_redraws_the_saved_picture(path: Path) -> None:

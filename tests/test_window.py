@@ -28,7 +28,7 @@ from vgaemu.errors import DisplayError
 from vgaemu.keys.key import Key
 from vgaemu.keys.queue import key_text
 from vgaemu.machine import Machine
-from vgaemu.memslot.bitmap import DirtyLog
+from vgaemu.memslot.log import RunLog
 
 VGA = 4 / 3
 TEXT = ScreenInfo(720, 400, VGA, 0x0000AA, "text 80x25", 4096, "flags")
@@ -37,7 +37,7 @@ MODE_X = ScreenInfo(320, 400, VGA, 0, "320x400x256", 4096, "flags")
 EGA = ScreenInfo(640, 350, VGA, 0, "640x350x16", 4096, "flags")
 ODD = ScreenInfo(333, 111, 333 / 111, 0, "333x111x32bpp", 4096, "flags")
 WIDE_TEXT = ScreenInfo(360, 400, VGA, 0, "text 40x25", 4096, "flags")
-NOTHING_DIRTY = DirtyLog(4096)
+NOTHING_DIRTY = RunLog(4096)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -27,7 +27,8 @@ from vgaemu.display.named import make_display
 from vgaemu.display.report import Display, FrameReport
 from vgaemu.display.screen import Screen
 from vgaemu.display.stats import Stats
-from vgaemu.memslot.bitmap import PAGE_SIZE, DirtyLog, SpanPages
+from vgaemu.memslot.bitmap import PAGE_SIZE, SpanPages
+from vgaemu.memslot.log import DirtyLog
 from vgaemu.pc.bus import VGA_PORTS
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
 from vgaemu.vga.modes import set_mode

@@ -24,9 +24,10 @@ import numpy as np
 from vgaemu.bench.measure import RUNS, Row, no_collector, table
 from vgaemu.errors import KeeperUnavailable
 from vgaemu.memslot import KEEPERS, PAGE_SIZE, Memslot, why_unavailable
-from vgaemu.memslot.bitmap import DirtyLog, Span
+from vgaemu.memslot.bitmap import Span
 from vgaemu.memslot.kvm.guest import KvmGuest
 from vgaemu.memslot.kvm.keeper import KvmKeeper
+from vgaemu.memslot.log import DirtyLog
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +72,7 @@ class Side:
 
     def count(self) -> int:
         """Pages that the last reading reported."""
-        return self.log.count
+        return len(self.log)
 
     def waited_ns(self) -> int:
         """Grace periods so far."""

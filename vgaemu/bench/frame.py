@@ -263,7 +263,7 @@ def _one(name: str, presented: str, display: BaseDisplay) -> list[Row]:
                 "dirty_ns": float(dirty_median),
                 "full_ns": float(full_median),
                 "times_cheaper": full_median / dirty_median,
-                "pages": statistics.median(report.log.count for report in reports),
+                "pages": statistics.median(len(report.log) for report in reports),
                 "redrawn_percent": 100 * pixels / (info.width * info.height),
             }
         )

@@ -23,9 +23,10 @@ import numpy as np
 from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs, timed_ns
 from vgaemu.errors import KeeperUnavailable
 from vgaemu.memslot import PAGE_SIZE, Memslot
-from vgaemu.memslot.bitmap import DirtyLog, Words
+from vgaemu.memslot.bitmap import Words
 from vgaemu.memslot.kvm.guest import KvmGuest
 from vgaemu.memslot.kvm.keeper import KvmKeeper
+from vgaemu.memslot.log import DirtyLog
 
 #: 8 MiB.
 SLOT_PAGES = 2048

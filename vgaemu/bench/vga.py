@@ -120,7 +120,7 @@ def _read_beside(
                 begin = perf_counter_ns()
                 log = slot.get_dirty_log()
                 taken.append(perf_counter_ns() - begin)
-                pages.append(log.count)
+                pages.append(len(log))
     finally:
         stop.set()
         for thread in threads:

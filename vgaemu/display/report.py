@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.keys.key import Key
-from vgaemu.memslot.bitmap import DirtyLog, Span
+from vgaemu.memslot.bitmap import Span
+from vgaemu.memslot.log import DirtyLog
 from vgaemu.vga.render import Rect
 
 __all__ = [

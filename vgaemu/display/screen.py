@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from vgaemu.display.report import Rect, ScreenInfo
 from vgaemu.display.viewport import Viewport, fitted_size
 from vgaemu.errors import ScreenError
-from vgaemu.memslot.bitmap import DirtyLog, Span, spans_of_pages
+from vgaemu.memslot.bitmap import Span, spans_of_pages
+from vgaemu.memslot.log import DirtyLog
 from vgaemu.vga.codepage import to_unicode
 from vgaemu.vga.device import Vga
 from vgaemu.vga.render import Frame, Renderer, RowRenderer, TextRenderer, make_renderer

@@ -108,7 +108,7 @@ class Stats:
             self._render_ns.append(report.render_ns)
             self._present_ns.append(present_ns)
             totals.frames += 1
-            totals.pages += report.log.count
+            totals.pages += len(report.log)
             totals.span_pages += report.span_pages
             totals.spans += len(report.spans)
             totals.rects += len(report.rects)
@@ -156,7 +156,7 @@ def _row(report: FrameReport, present_ns: int) -> dict[str, Any]:
         "harvest_ns": report.harvest_ns,
         "render_ns": report.render_ns,
         "present_ns": present_ns,
-        "pages": report.log.count,
+        "pages": len(report.log),
         "span_pages": report.span_pages,
         "spans": len(report.spans),
         "rects": len(report.rects),

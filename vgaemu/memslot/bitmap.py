@@ -1,4 +1,4 @@
-"""Arithmetic on dirty bitmaps: words, pages, spans. Pure functions and one immutable value.
+"""Arithmetic on dirty bitmaps: words, flags, pages, spans. Pure functions.
 
 The layout is KVM's (Documentation/virt/kvm/api.rst, KVM_GET_DIRTY_LOG): bit ``i`` of 64-bit
 little-endian word ``w`` is page ``64 * w + i`` of the slot, the bitmap is ``8 * ceil(npages / 64)``
@@ -12,8 +12,6 @@ ranges, and neighbours that touch are merged.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
-from operator import or_
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -32,8 +30,6 @@ KEEPS_GIL = 480
 PART_PAGES = 4096
 #: Slots with more pages than these (256 MiB) are looked at by parts.
 LARGE_PAGES = 1 << 16
-#: So few pages are found one by one sooner than by a look at all of a slot's flags.
-FEW_PAGES = 32
 
 #: One bitmap word, as KVM lays it out on every host.
 WORD = np.dtype("<u8")
@@ -115,24 +111,12 @@ def merge(spans: list[Span]) -> list[Span]:
     return merged
 
 
-def spans_of_words(words: Words, word_pages: int = WORD_PAGES) -> list[Span]:
-    """The seed's walk, word by word: one ffs..fls span for each non-zero word, merged.
-
-    This is the plain form, against which tests hold `spans_of_flags` and `spans_of_pages`.
-
-    Args:
-        words: (n,) uint64 in KVM's layout.
-        word_pages: Bits looked at as one word: 64 is the seed; 32, 16 and 8 cut clean pages out.
-    """
-    narrow = np.ascontiguousarray(words, WORD).view(f"<u{word_pages // 8}")
-    return merge([word_span(int(narrow[i]), int(i), word_pages) for i in np.flatnonzero(narrow)])
-
-
 def spans_of_flags(flags: bytes, word_pages: int = WORD_PAGES) -> list[Span]:
-    """`spans_of_words` from one 0/1 byte a page: there `find` is ffs and `rfind` is fls.
+    """One ffs..fls span for each non-zero word, merged, from one 0/1 byte a page.
 
-    It costs a few searches a span, and unlike numpy's `nonzero` keeps the GIL: a display that asks
-    for spans beside busy guest threads is not put off for a switch interval.
+    There `find` is ffs and `rfind` is fls. It costs a few searches a span, and unlike numpy's
+    `nonzero` keeps the GIL: a display that asks for spans beside busy guest threads is not put off
+    for a switch interval.
 
     >>> spans_of_flags(bytes([0, 1, 0, 1, 0, 0, 0, 0, 0, 1]), word_pages=8)
     [(1, 4), (9, 10)]
@@ -152,7 +136,7 @@ def spans_of_flags(flags: bytes, word_pages: int = WORD_PAGES) -> list[Span]:
 
 
 def spans_of_pages(pages: NDArray[np.intp], word_pages: int = WORD_PAGES) -> list[Span]:
-    """`spans_of_words` from the ascending numbers of the dirty pages.
+    """The same spans from the ascending numbers of the dirty pages.
 
     >>> spans_of_pages(np.array([5, 7, 63, 64, 200]))
     [(5, 65), (200, 201)]
@@ -225,175 +209,3 @@ def flags_of_words(words: Words) -> bytes:
     """One 0/1 byte a page, padded to a multiple of 64: the inverse of `words_of_flags`."""
     bitmap = np.ascontiguousarray(words, WORD).view(np.uint8)
     return np.unpackbits(bitmap, bitorder="little").tobytes()
-
-
-class DirtyLog:
-    """One answer of `get_dirty_log`: which pages were written since the answer before. Immutable.
-
-    It keeps the form in which it was harvested (a run of pages, a byte a page, that for parts of
-    the slot only, or words) and computes the others when asked. A log is true if any page is dirty.
-    """
-
-    __slots__ = ("_flags", "_parts", "_run", "_words", "npages")
-
-    def __init__(
-        self,
-        npages: int,
-        run: Span | None = None,
-        flags: bytes | None = None,
-        words: Words | None = None,
-        parts: Parts | None = None,
-    ) -> None:
-        """Wrap one of the four forms; with none, the log is empty.
-
-        Args:
-            npages: Pages in the slot.
-            run: All dirty pages, if they are one half-open range.
-            flags: One byte a page, 0 or 1, padded with 0 to a multiple of 64.
-            words: (word_count(npages),) uint64 in KVM's layout.
-            parts: `flags` of the parts in which a page is dirty.
-        """
-        self.npages = npages
-        if run is None and flags is None and words is None and parts is None:
-            run = (0, 0)
-        self._run = run
-        self._flags = flags
-        self._words = words
-        self._parts = parts
-
-    @property
-    def words(self) -> Words:
-        """(ceil(npages / 64),) uint64 in KVM's layout; treat it as read-only."""
-        if self._words is None:
-            if self._run is not None:
-                self._words = words_of_run(*self._run, self.npages)
-            elif self._parts is not None:
-                self._words = words_of_parts(self._parts, self.npages)
-            else:
-                assert self._flags is not None
-                self._words = words_of_flags(self._flags)
-        return self._words
-
-    def pages(self) -> NDArray[np.intp]:
-        """Numbers of the dirty pages in the slot, ascending: (count,) intp."""
-        if self._run is not None:
-            return np.arange(*self._run)
-        if self._parts is None:
-            flags = self._as_flags()
-            if flags.count(1) > FEW_PAGES:
-                return np.flatnonzero(np.frombuffer(flags, np.uint8))
-            pages, page = [], flags.find(1)
-            while page >= 0:
-                pages.append(page)
-                page = flags.find(1, page + 1)
-            return np.array(pages, np.intp)
-        return np.concatenate(
-            [first + np.flatnonzero(np.frombuffer(flags, np.uint8)) for first, flags in self._parts]
-        )
-
-    def spans(self, word_pages: int = WORD_PAGES) -> list[Span]:
-        """What the seed write-protects and the display redraws: one ffs..fls span a word, merged.
-
-        Args:
-            word_pages: 64 (the seed), 32, 16 or 8 pages looked at as one word.
-        """
-        run = self._run
-        if run is not None:
-            return [run] if run[0] < run[1] else []
-        if self._parts is None:
-            return spans_of_flags(self._as_flags(), word_pages)
-        spans: list[Span] = []
-        for first, flags in self._parts:
-            spans += [(first + a, first + b) for a, b in spans_of_flags(flags, word_pages)]
-        return merge(spans)
-
-    def _as_flags(self) -> bytes:
-        return self._flags if self._flags is not None else flags_of_words(self.words)
-
-    def _as_parts(self) -> Parts:
-        if self._parts is not None:
-            return self._parts
-        if self._run is not None:
-            return parts_of_run(*self._run)
-        flags = self._as_flags()
-        starts = range(0, len(flags), PART_PAGES)
-        return [
-            (i, flags[i : i + PART_PAGES]) for i in starts if flags.find(1, i, i + PART_PAGES) >= 0
-        ]
-
-    @property
-    def count(self) -> int:
-        """Number of dirty pages."""
-        if self._run is not None:
-            return self._run[1] - self._run[0]
-        if self._flags is not None:
-            return self._flags.count(1)
-        if self._parts is not None:
-            return sum(flags.count(1) for _, flags in self._parts)
-        return int(np.bitwise_count(self.words).sum())
-
-    def __bool__(self) -> bool:
-        if self._run is not None:
-            return self._run[0] < self._run[1]
-        if self._flags is not None:
-            return 1 in self._flags
-        if self._parts is not None:
-            return any(1 in flags for _, flags in self._parts)
-        return bool(self.words.any())
-
-    def __or__(self, other: DirtyLog) -> DirtyLog:
-        """Pages dirty in either log of one slot."""
-        if not other:
-            return self
-        if not self:
-            return other
-        a, b = self._run, other._run
-        if a is not None and b is not None and a[0] <= b[1] and b[0] <= a[1]:
-            return DirtyLog(self.npages, run=(min(a[0], b[0]), max(a[1], b[1])))
-        if self.npages > LARGE_PAGES:
-            return DirtyLog(self.npages, parts=union_of_parts(self._as_parts(), other._as_parts()))
-        return DirtyLog(self.npages, words=self.words | other.words)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, DirtyLog):
-            return NotImplemented
-        return self.npages == other.npages and np.array_equal(self.words, other.words)
-
-    __hash__ = None  # type: ignore[assignment]  # compares by value, holds arrays
-
-    def __repr__(self) -> str:
-        return f"DirtyLog({self.count} of {self.npages} pages, spans={self.spans()})"
-
-
-#: So few pages are added to others one by one: with cold caches, as at 60 harvests a second, that
-#: saves 50 us.
-ADDED_ONE_BY_ONE = 8
-
-
-def union(logs: list[DirtyLog]) -> DirtyLog:
-    """Pages dirty in any of some logs, at least one, of one slot. Keeps the interpreter.
-
-    >>> union([DirtyLog(128, (3, 5)), DirtyLog(128, (100, 101))])
-    DirtyLog(3 of 128 pages, spans=[(3, 5), (100, 101)])
-    """
-    npages = logs[0].npages
-    if len(logs) == 1 or npages > LARGE_PAGES:
-        return reduce(or_, logs)
-    either = bytearray(WORD_PAGES * word_count(npages))
-    either8 = np.frombuffer(either, np.uint64)
-    for log in logs:
-        if log._run is not None:
-            start, end = log._run
-            either[start:end] = b"\1" * (end - start)
-            continue
-        flags = log._as_flags()
-        if flags.count(1) <= ADDED_ONE_BY_ONE:
-            page = flags.find(1)
-            while page >= 0:
-                either[page] = 1
-                page = flags.find(1, page + 1)
-        else:
-            flags8 = np.frombuffer(flags, np.uint64)
-            for i in range(0, len(flags8), KEEPS_GIL):
-                either8[i : i + KEEPS_GIL] |= flags8[i : i + KEEPS_GIL]
-    return DirtyLog(npages, flags=bytes(either))

@@ -19,12 +19,13 @@ import threading
 import numpy as np
 from numpy import bitwise_xor
 
-from vgaemu.memslot.bitmap import KEEPS_GIL, DirtyLog
+from vgaemu.memslot.bitmap import KEEPS_GIL
 from vgaemu.memslot.keeper import Keeper
+from vgaemu.memslot.log import DirtyLog, FlagsLog, RunLog
 
-#: So few pages, so near to each other (all of legacy VRAM), are cleared one by one. At 60 harvests
-#: a second caches are cold, and to enter numpy costs 30 us more than to stay with bytes.
-FEW_PAGES, NEAR_PAGES = 8, 64
+#: Up to so many pages, so near to each other (all of legacy VRAM), are cleared one by one. At 60
+#: harvests a second caches are cold, and to enter numpy costs 30 us more than to stay with bytes.
+MAX_CLEARED_SINGLY, MAX_APART = 8, 64
 
 
 class FlagsKeeper(Keeper):
@@ -65,14 +66,14 @@ class FlagsKeeper(Keeper):
         end = flags.rfind(1) + 1
         if flags.find(0, start, end) < 0:
             self._flags[start:end] = self._zeros[: end - start]
-            log = DirtyLog(self.npages, (start, end))
-        elif end - start <= NEAR_PAGES and flags.count(1, start, end) <= FEW_PAGES:
+            log: DirtyLog = RunLog(self.npages, start, end)
+        elif end - start <= MAX_APART and flags.count(1, start, end) <= MAX_CLEARED_SINGLY:
             found = bytes(flags)
             page = start
             while page >= 0:
                 flags[page] = 0
                 page = found.find(1, page + 1)
-            log = DirtyLog(self.npages, None, found)
+            log = FlagsLog(self.npages, found)
         else:
             snapshot = self._snapshot
             snapshot[:] = self._flags
@@ -80,7 +81,7 @@ class FlagsKeeper(Keeper):
                 # Only a harvest clears, so what was found is still set and an XOR clears exactly
                 # that; what has been marked since then stays.
                 bitwise_xor(flags8, snapshot8, flags8)
-            log = DirtyLog(self.npages, None, bytes(snapshot))
+            log = FlagsLog(self.npages, bytes(snapshot))
         counters = self.counters
         counters.protect_calls += 1
         counters.protected_pages += end - start

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.errors import MemslotError
-from vgaemu.memslot.bitmap import WORD_PAGES, DirtyLog, word_count
+from vgaemu.memslot.bitmap import WORD_PAGES, word_count
+from vgaemu.memslot.log import DirtyLog, RunLog
 
 #: True on a free-threaded build running without the GIL: plain byte stores are then no longer
 #: ordered for us, and the lock-free keepers take a lock.
@@ -104,7 +105,7 @@ class Keeper(ABC):
         #: Without a 1 in it nothing is dirty. `ALWAYS` where that is not known without a harvest.
         self.maybe_dirty = self.writable
         #: What `harvest` returns when nothing was dirty: always this object.
-        self.nothing_dirty = DirtyLog(npages)
+        self.nothing_dirty: DirtyLog = RunLog(npages)
 
     def allocate(self, nbytes: int) -> mmap.mmap:
         """Fresh memory for the slot, if it was given none."""

@@ -29,9 +29,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.errors import KeeperUnavailable
-from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
 from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
 from vgaemu.memslot.keeper import FREE_THREADED, Keeper, close_with
+from vgaemu.memslot.log import DirtyLog, FlagsLog, RunLog
 
 #: The number of the system call by `platform.machine()`.
 SYS_USERFAULTFD = {"x86_64": 323, "aarch64": 282, "riscv64": 282}
@@ -60,12 +61,12 @@ REGIONS = 1 << 15
 
 #: Below 34 pages the kernel flushes the TLB page by page: a scan of 33 pages with one dirty costs
 #: seven times that of 34 (4.7 us and 0.65 us). So smaller slots are given memory they do not use.
-LEAST_PAGES = 34
+MIN_PAGES = 34
 #: Write protection of pages never touched takes page-table entries, 8 bytes a page: 32 MiB of them.
-MOST_PAGES = 1 << 22
-#: Runs of dirty pages that are put into the map one by one. Beyond them numpy does it in a few
-#: calls, but numpy lets go of the GIL, and busy guest threads then make the harvest wait.
-FEW_RUNS = 64
+MAX_PAGES = 1 << 22
+#: Up to so many runs of dirty pages are put into the map one by one. Beyond them numpy does it in
+#: a few calls, but numpy lets go of the GIL, and busy guest threads then make the harvest wait.
+MAX_SET_SINGLY = 64
 
 
 class MmuKeeper(Keeper):
@@ -81,8 +82,8 @@ class MmuKeeper(Keeper):
             KeeperUnavailable: The system cannot do it.
         """
         super().__init__(npages)
-        if npages > MOST_PAGES:
-            raise KeeperUnavailable(f"mmu: a slot may have {MOST_PAGES} pages, not {npages}")
+        if npages > MAX_PAGES:
+            raise KeeperUnavailable(f"mmu: a slot may have {MAX_PAGES} pages, not {npages}")
         # The store path never has to fault: the processor does.
         self.writable[:] = b"\1" * len(self.writable)
         #: What `mark_dirty` was told.
@@ -127,8 +128,8 @@ class MmuKeeper(Keeper):
             raise OSError(code, os.strerror(code))
 
     def allocate(self, nbytes: int) -> mmap.mmap:
-        """At least `LEAST_PAGES` pages; the slot is the first of them."""
-        self._reserve = super().allocate(max(nbytes, LEAST_PAGES * PAGE_SIZE))
+        """At least `MIN_PAGES` pages; the slot is the first of them."""
+        self._reserve = super().allocate(max(nbytes, MIN_PAGES * PAGE_SIZE))
         return self._reserve
 
     def attach(self, memory: NDArray[np.uint8]) -> None:
@@ -211,11 +212,12 @@ class MmuKeeper(Keeper):
         counters.protect_calls += 1
         counters.flushes += 1
         if len(runs) == 1:
-            log = DirtyLog(self.npages, runs[0])
-            found = runs[0][1] - runs[0][0]
+            start, end = runs[0]
+            log: DirtyLog = RunLog(self.npages, start, end)
+            found = end - start
         else:
             flags = self._flags_of(runs)
-            log = DirtyLog(self.npages, None, flags)
+            log = FlagsLog(self.npages, flags)
             found = flags.count(1)
         counters.faults += found
         counters.protected_pages += found
@@ -255,7 +257,7 @@ class MmuKeeper(Keeper):
 
     def _flags_of(self, runs: list[tuple[int, int]]) -> bytes:
         """One 0/1 byte a page."""
-        if len(runs) <= FEW_RUNS:
+        if len(runs) <= MAX_SET_SINGLY:
             flags = bytearray(len(self.writable))
             for start, end in runs:
                 flags[start:end] = b"\1" * (end - start)

@@ -24,10 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.errors import KeeperUnavailable, MemslotError
-from vgaemu.memslot.bitmap import LARGE_PAGES, PAGE_SHIFT, PAGE_SIZE, DirtyLog, union
+from vgaemu.memslot.bitmap import LARGE_PAGES, PAGE_SHIFT, PAGE_SIZE
 from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
 from vgaemu.memslot.keeper import ALWAYS, FREE_THREADED, Counters, Keeper
 from vgaemu.memslot.kvm.keeper import KvmKeeper, KvmManualKeeper
+from vgaemu.memslot.log import DirtyLog, RunLog, union
 from vgaemu.memslot.pagemap import MmuKeeper
 from vgaemu.memslot.sparse import SparseKeeper
 from vgaemu.memslot.srcu import SrcuKeeper
@@ -328,7 +329,7 @@ class Memslot:
     def _begin(self) -> DirtyLog:
         """Protect every page; what is answered makes a CPU forget its translations of all."""
         self._keeper.start()
-        return DirtyLog(self.npages, (0, self.npages))
+        return RunLog(self.npages, 0, self.npages)
 
     def _outside(self, offset: int, end: int) -> MemslotError:
         return MemslotError(

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import threading
 
-from vgaemu.memslot.bitmap import PART_PAGES, WORD_PAGES, DirtyLog, Parts
+from vgaemu.memslot.bitmap import PART_PAGES, WORD_PAGES, Parts
 from vgaemu.memslot.keeper import Keeper
+from vgaemu.memslot.log import DirtyLog, PartsLog
 
 
 class SparseKeeper(Keeper):
@@ -75,7 +76,7 @@ class SparseKeeper(Keeper):
         counters.protect_calls += len(parts)
         counters.protected_pages += protected
         counters.flushes += 1
-        return DirtyLog(self.npages, parts=parts)
+        return PartsLog(self.npages, parts)
 
     def start(self) -> None:
         """Drop all marks and protect everything under the lock."""

@@ -23,7 +23,8 @@ from time import perf_counter_ns, sleep
 
 import numpy as np
 
-from vgaemu.memslot.bitmap import WORD, WORD_PAGES, DirtyLog, set_bits, word_count
+from vgaemu.memslot.bitmap import WORD, WORD_PAGES, set_bits, word_count
+from vgaemu.memslot.log import DirtyLog, WordsLog
 from vgaemu.memslot.words import WordsKeeper
 
 #: KVM_MEM_SLOTS_NUM of Linux 3.3 on x86: 32 of the user's and 4 private ones.
@@ -140,7 +141,7 @@ class SrcuKeeper(WordsKeeper):
         self.counters.protect_calls += protected
         self.counters.protected_pages += protected
         self.counters.flushes += 1
-        return DirtyLog(self.npages, words=np.array(old.dirty_bitmap, WORD))
+        return WordsLog(self.npages, np.array(old.dirty_bitmap, WORD))
 
     def _protect_all(self) -> int:
         """kvm_mmu_slot_remove_write_access: one mapped page after the other; returns how many."""

@@ -1,4 +1,4 @@
-"""`words`: the seed to the letter. 64-bit words, exchanged with 0 under the lock, ffs..fls spans.
+"""`words`: the 2012 patch to the letter. 64-bit words exchanged with 0 under a lock, ffs..fls.
 
 Takuya Yoshikawa, "KVM: Switch to srcu-less get_dirty_log()" (2012, an early version): under
 mmu_lock, for every non-zero word of the dirty bitmap, exchange the word with 0, store it in the
@@ -15,8 +15,9 @@ import threading
 
 import numpy as np
 
-from vgaemu.memslot.bitmap import WORD, WORD_PAGES, DirtyLog, set_bits, word_count, word_span
+from vgaemu.memslot.bitmap import WORD, WORD_PAGES, set_bits, word_count, word_span
 from vgaemu.memslot.keeper import Keeper
+from vgaemu.memslot.log import DirtyLog, WordsLog
 
 
 class WordsKeeper(Keeper):
@@ -38,7 +39,7 @@ class WordsKeeper(Keeper):
             self.counters.faults += 1
 
     def harvest(self) -> DirtyLog:
-        """The seed's loop."""
+        """The patch's loop."""
         bitmap = self._bitmap
         snapshot: list[int] | None = None
         with self._mmu_lock:
@@ -54,7 +55,7 @@ class WordsKeeper(Keeper):
             return self.nothing_dirty
         # Whoever passed its check before the protection has landed its data: the lock was the wait.
         self.counters.flushes += 1
-        return DirtyLog(self.npages, words=np.array(snapshot, WORD))
+        return WordsLog(self.npages, np.array(snapshot, WORD))
 
     def _protect_word(self, word: int, index: int) -> None:
         """From the first dirty page to the last, the clean ones between them included."""

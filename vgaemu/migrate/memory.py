@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.memslot import Memslot
-from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, WORD_PAGES, DirtyLog, word_count
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, WORD_PAGES, word_count
+from vgaemu.memslot.log import DirtyLog, FlagsLog
 
 #: Pages that are compared at once: 1 MiB, so that both sides stay in a cache.
 COMPARED_PAGES = 256
@@ -103,7 +104,7 @@ class Comparison:
             if differs.any():
                 kept[differs] = now[differs]
                 flags[some] = differs
-        return DirtyLog(npages, flags=flags.tobytes())
+        return FlagsLog(npages, flags.tobytes())
 
     def close(self) -> None:
         """Nothing is held."""

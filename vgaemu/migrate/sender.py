@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from vgaemu.errors import MigrateError
 from vgaemu.memslot import Memslot
-from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog, spans_of_pages
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, spans_of_pages
+from vgaemu.memslot.log import DirtyLog
 from vgaemu.migrate.memory import Reader, reader_of
 from vgaemu.migrate.stream import (
     CONNECT_SECONDS,
@@ -242,7 +243,7 @@ class _Migration:
             logs = self.harvest()
             now = perf_counter()
             fixed_seconds = min(digest_seconds + now - begun, most_seconds)
-            left = sum(log.count for log in logs) * PAGE_SIZE
+            left = sum(len(log) for log in logs) * PAGE_SIZE
             bytes_a_second = self.sent_bytes / self.sent_seconds
             downtime_ms = 1000 * (left / bytes_a_second + fixed_seconds)
             if downtime_ms <= limits.downtime_ms:

@@ -209,7 +209,7 @@ class Meter:
     def _row(self, report: FrameReport, rects: int) -> tuple[float, ...]:
         redrawn = 100 * min(1.0, report.pixels / self.picture_pixels)
         return (
-            report.harvest_ns, report.log.count, len(report.spans), rects, redrawn,
+            report.harvest_ns, len(report.log), len(report.spans), rects, redrawn,
             report.faults, report.render_ns, report.present_ns,
         )  # fmt: skip
 

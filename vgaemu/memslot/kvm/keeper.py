@@ -17,16 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.errors import KeeperUnavailable, KvmError
-from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, WORD, DirtyLog
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, WORD
 from vgaemu.memslot.flags import FlagsKeeper
 from vgaemu.memslot.keeper import ALWAYS, close_with
 from vgaemu.memslot.kvm import ioctl as kvm
+from vgaemu.memslot.log import DirtyLog, WordsLog
 
 #: Where the logged slot begins, and its number; below lie code and data of the guest.
 SLOT_GPA = 0x1000_0000
 SLOT_ID = 1
 #: A guest reaches 4 GiB; the last of them stays free for the guest.
-MOST_PAGES = (0xC000_0000 - SLOT_GPA) >> PAGE_SHIFT
+MAX_PAGES = (0xC000_0000 - SLOT_GPA) >> PAGE_SHIFT
 
 
 class KvmKeeper(FlagsKeeper):
@@ -47,8 +48,8 @@ class KvmKeeper(FlagsKeeper):
             KeeperUnavailable: There is no KVM here, or it does not take this memory.
         """
         self._memory = memory  # outlives the VM that maps it
-        if self.npages > MOST_PAGES:
-            raise KeeperUnavailable(f"kvm: a slot may have {MOST_PAGES} pages, not {self.npages}")
+        if self.npages > MAX_PAGES:
+            raise KeeperUnavailable(f"kvm: a slot may have {MAX_PAGES} pages, not {self.npages}")
         if memory.ctypes.data % PAGE_SIZE:
             raise KeeperUnavailable("kvm: the memory is not aligned to 4 KiB pages")
         try:
@@ -77,7 +78,7 @@ class KvmKeeper(FlagsKeeper):
         if bitmap == reader.clean:
             return host
         self._after_read()
-        return DirtyLog(self.npages, words=np.frombuffer(bytes(bitmap), WORD)) | host
+        return WordsLog(self.npages, np.frombuffer(bytes(bitmap), WORD)) | host
 
     def _after_read(self) -> None:
         """The kernel has cleared and protected already."""

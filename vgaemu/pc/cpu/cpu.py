@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vgaemu.memslot.bitmap import DirtyLog
+    from vgaemu.memslot.log import DirtyLog
     from vgaemu.pc.bus import Bus
 
 GENERAL = ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp")

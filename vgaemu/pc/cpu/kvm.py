@@ -28,8 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.errors import CpuError, GuestFault, KvmError
-from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, DirtyLog, word_count
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, word_count
 from vgaemu.memslot.kvm import ioctl as kvm
+from vgaemu.memslot.log import DirtyLog, RunLog, WordsLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_END, VGA_START, Bus
 from vgaemu.pc.chips.chips import Pic
 from vgaemu.pc.clock import Clock
@@ -404,10 +405,10 @@ class KvmCpu(Cpu):
             return log
         first, end = (pages & -pages).bit_length() - 1, pages.bit_length()
         if pages >> first == (1 << end - first) - 1:
-            found = DirtyLog(log.npages, (first, end))
+            found: DirtyLog = RunLog(log.npages, first, end)
         else:
             words = pages.to_bytes(8 * word_count(log.npages), "little")
-            found = DirtyLog(log.npages, words=np.frombuffer(words, np.uint64))
+            found = WordsLog(log.npages, np.frombuffer(words, np.uint64))
         return found if clean else log | found
 
     def arrays(self) -> dict[str, Array]:

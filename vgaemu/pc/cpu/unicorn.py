@@ -28,7 +28,8 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from vgaemu.errors import CpuError, GuestFault
-from vgaemu.memslot.bitmap import PAGE_SIZE, DirtyLog
+from vgaemu.memslot.bitmap import PAGE_SIZE
+from vgaemu.memslot.log import DirtyLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.pc.clock import INTERRUPT_NS, PLANES_NS, PORT_NS, Clock
 from vgaemu.pc.cpu.cpu import CODE_32, GENERAL, INTERRUPT, PROTECTED, SEGMENTS, TRAP, Array, Cpu

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vgaemu.errors import AttachError
-from vgaemu.memslot.bitmap import DirtyLog
+from vgaemu.memslot.log import DirtyLog
 from vgaemu.pc.bus import VGA_END, VGA_START
 from vgaemu.vga.device import LFB_GPA, Vga
 
