@@ -15,8 +15,10 @@ from vgaemu.machine import Machine
 from vgaemu.pc.bios.bios import WORK_A_SLICE, WORK_NS
 from vgaemu.pc.chips.chips import NEVER_NS
 from vgaemu.pc.clock import SERVICE_NS
-from vgaemu.pc.dos.dos import PREFIX
-from vgaemu.pc.dos.files import DosError, DosFiles
+from vgaemu.pc.dos.caller import DosError
+from vgaemu.pc.dos.console import Console
+from vgaemu.pc.dos.files import DosFiles, OpenFile
+from vgaemu.pc.dos.memory import PREFIX
 from vgaemu.pc.pc import FRAME_NS, Pc
 
 pytest.importorskip("unicorn")
@@ -47,6 +49,11 @@ def pc(tmp_path: Path, root: Path) -> Iterator[Pc]:
     program.write_bytes(b"\xc3")
     with make_pc(program, "a", "b c", dos_root=root) as made:
         yield made
+
+
+def opened(pc: Pc) -> dict[int, OpenFile]:
+    assert pc.dos is not None
+    return pc.dos.handles.opened
 
 
 def open_file(pc: Pc, name: str, call_number: int = 0x3D, access: int = 0) -> int | None:
@@ -84,7 +91,7 @@ def test_nothing_outside_opens(pc: Pc, root: Path, name: str, call_number: int) 
     before = {path: path.stat().st_size for path in root.parent.rglob("*") if path.is_file()}
     handle = open_file(pc, name, call_number)
     if handle is not None:  # a new file of a harmless name, inside
-        assert os.path.realpath(f"/proc/self/fd/{pc.dos._handles[handle]}").startswith(f"{root}/")  # type: ignore[union-attr]
+        assert os.path.realpath(f"/proc/self/fd/{opened(pc)[handle].fd}").startswith(f"{root}/")
     after = {path: path.stat().st_size for path in before}
     assert after == before
 
@@ -208,7 +215,8 @@ def test_a_state_goes_on_with_a_search(pc: Pc, root: Path) -> None:
         assert call(other, 0x21, ah=0x4F) & CARRY
         # A state may come from anywhere; no folder in it leads out of the program's.
         for folder in ("..", "/etc", "sub/../..", "outdir"):
-            other.dos.folders = {0: folder}  # type: ignore[union-attr]
+            assert other.dos is not None
+            other.dos.search.folders = {0: folder}
             assert call(other, 0x21, ah=0x4F) & CARRY
 
 
@@ -254,9 +262,9 @@ def test_what_the_host_forbids_is_a_dos_error(
     monkeypatch.undo()
     assert set(failed.values()) <= {0, 2, 3, 5, 18}
     assert 5 in failed.values()
-    opened = len(pc.dos.handles)  # type: ignore[union-attr]
-    assert opened == (1 if function == "scandir" else 0)
-    assert len(os.listdir("/dev/fd")) == before + opened
+    count = len(opened(pc))
+    assert count == (1 if function == "scandir" else 0)
+    assert len(os.listdir("/dev/fd")) == before + count
 
 
 def test_parent_folders_inside(pc: Pc, root: Path) -> None:
@@ -453,6 +461,17 @@ def test_end_of_file_and_break_by_handle(pc: Pc) -> None:
     assert typed(pc)[1] == "x^C"
 
 
+def test_keys_without_a_character_are_not_part_of_a_line(pc: Pc) -> None:
+    for word in (0x3B00, ord("a"), 0x4BE0, ord("b"), ord("\r")):  # F1, a, left, b, enter
+        pc.bios.put_key(word)
+    assert read_console(pc, 80) == b"ab\r\n"
+    for word in (0x3B00, ord("a"), 0x4BE0, ord("b"), ord("\r")):
+        pc.bios.put_key(word)
+    pc.bus.write8(DATA << 4, 20)
+    call(pc, 0x21, ah=0x0A, ds=DATA, dx=0)
+    assert pc.bus.read(DATA << 4, 5) == b"\x14\x02ab\r"
+
+
 @pytest.mark.parametrize("cpu", CPUS)
 @pytest.mark.parametrize("reading", ["B4 08", "B4 01", "B4 0A", "B4 3F"])
 def test_break_calls_the_programs_handler(tmp_path: Path, cpu: str, reading: str) -> None:
@@ -539,18 +558,23 @@ def test_an_interrupt_between_two_parts_of_a_call_types_its_own(pc: Pc) -> None:
     assert (text.count("a"), text.count("b")) == (400, 300)
 
 
-def test_an_endless_string_leaves_the_display_alone(tmp_path: Path) -> None:
+def test_an_endless_string_leaves_the_display_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # again: mov ah, 9; mov dx, 100h; int 21h; jmp again: memory without a $, 64 KiB of it
     path = tmp_path / "p.com"
     path.write_bytes(bytes.fromhex("B4 09 BA 00 01 CD 21 EB F7"))
+    lengths: list[int] = []
+    type_some = Console.type_some
+
+    def count(console: Console, data: bytes) -> int:
+        lengths.append(type_some(console, data))
+        return lengths[-1]
+
+    monkeypatch.setattr(Console, "type_some", count)
     with Machine(str(path)) as machine:
-        assert machine.pc is not None
-        dos, lengths = machine.pc.dos, []
-        assert dos is not None
-        type_some = dos._type_some
-        dos._type_some = lambda data: lengths.append(type_some(data)) or lengths[-1]  # type: ignore
         assert machine.tick(3)
-        assert 0 < sum(lengths) < 3 * FRAME_NS // WORK_NS + WORK_A_SLICE
+    assert 0 < sum(lengths) < 3 * FRAME_NS // WORK_NS + WORK_A_SLICE
 
 
 def test_a_machine_that_closes_waits_for_no_service(pc: Pc) -> None:
@@ -560,7 +584,7 @@ def test_a_machine_that_closes_waits_for_no_service(pc: Pc) -> None:
     assert pc.cpu.get("eflags") & CARRY
     assert typed(pc)[0] == ""
     call(pc, 0x21, ah=0x3C, ds=DATA, dx=0, cx=0)
-    assert not pc.dos.handles  # type: ignore[union-attr]
+    assert not opened(pc)
 
 
 def test_a_state_goes_on_with_a_long_call(pc: Pc) -> None:

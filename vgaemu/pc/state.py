@@ -31,8 +31,10 @@ from vgaemu.pc.bios.rom import ROM_BASE, STUBS
 from vgaemu.pc.bios.video.vbe_modes import VBE_MODES
 from vgaemu.pc.chips.chips import NEVER_NS
 from vgaemu.pc.cpu.cpu import CPU_ARRAYS, Array
-from vgaemu.pc.dos.dos import CONSOLE_HANDLES, MAX_FOLDERS, MAX_HANDLES
-from vgaemu.pc.dos.files import MAX_WRITTEN, DosError, OpenFile
+from vgaemu.pc.dos.caller import DosError
+from vgaemu.pc.dos.files import MAX_WRITTEN, OpenFile
+from vgaemu.pc.dos.handles import CONSOLE_HANDLES, MAX_HANDLES
+from vgaemu.pc.dos.search import MAX_FOLDERS
 from vgaemu.pc.images import SECTOR, DiskImage
 
 if TYPE_CHECKING:
@@ -61,23 +63,25 @@ class _Part(NamedTuple):
     any_length: bool = False
 
 
-def _fields(owner: Callable[[Pc], Any]) -> _Part:
-    """The attributes that an object's `SAVED` names."""
+def _fields(*owners: Callable[[Pc], Any]) -> _Part:
+    """The attributes that objects' `SAVED` name."""
+
+    def saved(pc: Pc) -> list[tuple[Any, str, tuple[int, int]]]:
+        parts = [owner(pc) for owner in owners]
+        return [(part, name, limits) for part in parts for name, limits in part.SAVED.items()]
 
     def get(pc: Pc) -> list[int]:
-        part = owner(pc)
-        values = [getattr(part, name) for name in part.SAVED]
+        values = [getattr(part, name) for part, name, _ in saved(pc)]
         return [-1 if value is None else int(value) for value in values]
 
     def put(pc: Pc, array: Array) -> None:
-        part = owner(pc)
-        for (name, (least, _)), value in zip(part.SAVED.items(), array.tolist(), strict=True):
+        for (part, name, (least, _)), value in zip(saved(pc), array.tolist(), strict=True):
             kind = bool if isinstance(getattr(part, name), bool) else int
             setattr(part, name, None if least < 0 and value < 0 else kind(value))
 
     def fits(pc: Pc, array: Array) -> bool:
-        ranges = zip(owner(pc).SAVED.values(), array.tolist(), strict=True)
-        return all(least <= value <= most for (least, most), value in ranges)
+        ranges = zip(saved(pc), array.tolist(), strict=True)
+        return all(least <= value <= most for (_, _, (least, most)), value in ranges)
 
     return _Part("i8", get, put, fits)
 
@@ -271,7 +275,7 @@ def _files(pc: Pc) -> list[list[object]]:
     assert pc.dos is not None
     return [
         [handle, file.name, file.access, pc.dos.files.seek(file.fd, 0, 1)]
-        for handle, file in sorted(pc.dos.handles.items())
+        for handle, file in sorted(pc.dos.handles.opened.items())
     ]
 
 
@@ -288,7 +292,7 @@ def _are_files(files: Any) -> bool:
 
 def _put_folders(pc: Pc, folders: list[list[Any]]) -> None:
     assert pc.dos is not None
-    pc.dos.folders = {int(number): str(folder) for number, folder in folders}
+    pc.dos.search.folders = {int(number): str(folder) for number, folder in folders}
 
 
 def _are_folders(folders: Any) -> bool:
@@ -315,17 +319,17 @@ def _are_unfinished(calls: Any) -> bool:
 
 def _put_blocks(pc: Pc, array: Array) -> None:
     assert pc.dos is not None
-    pc.dos.blocks = dict(array.tolist())
+    pc.dos.memory.blocks = dict(array.tolist())
 
 
 def _put_line(pc: Pc, data: bytes) -> None:
     assert pc.dos is not None
-    pc.dos.line = bytearray(data)
+    pc.dos.console.line = bytearray(data)
 
 
 def _put_entered(pc: Pc, data: bytes) -> None:
     assert pc.dos is not None
-    pc.dos.entered = data
+    pc.dos.console.entered = data
 
 
 def _put_written(pc: Pc, count: int) -> None:
@@ -411,24 +415,24 @@ DISK_PARTS: dict[str, _Part] = {
 }
 
 DOS_PARTS: dict[str, _Part] = {
-    "dos.program": _fields(_dos),
+    "dos.program": _fields(lambda pc: _dos(pc).search, lambda pc: _dos(pc).console),
     # Handle, name below the folder, access, position.
     "dos.files": _text(_files, _nothing, _are_files),
     # Number and name of the folders that were searched.
     "dos.found": _text(
-        lambda pc: [[number, folder] for number, folder in _dos(pc).folders.items()],
+        lambda pc: [[number, folder] for number, folder in _dos(pc).search.folders.items()],
         _put_folders,
         _are_folders,
     ),
     # First paragraph, paragraphs.
     "dos.blocks": _Part(
         "u2",
-        lambda pc: np.array(sorted(_dos(pc).blocks.items()), "u2").reshape(-1, 2),
+        lambda pc: np.array(sorted(_dos(pc).memory.blocks.items()), "u2").reshape(-1, 2),
         _put_blocks,
         any_length=True,
     ),
-    "dos.line": _bytes(lambda pc: _dos(pc).line, _put_line, MAX_LINE),
-    "dos.entered": _bytes(lambda pc: _dos(pc).entered, _put_entered, MAX_LINE),
+    "dos.line": _bytes(lambda pc: _dos(pc).console.line, _put_line, MAX_LINE),
+    "dos.entered": _bytes(lambda pc: _dos(pc).console.entered, _put_entered, MAX_LINE),
     "dos.written": _number(lambda pc: _dos(pc).files.written, _put_written, MAX_WRITTEN),
 }
 
@@ -588,7 +592,7 @@ def put_state(pc: Pc, arrays: Mapping[str, Array], source: object = "state") -> 
             _restore_disk(pc, arrays)
         if pc.dos is not None:
             pc.dos.close()
-            pc.dos.handles = handles
+            pc.dos.handles.opened = handles
         try:
             pc.cpu.put_arrays(arrays)
         except OSError as error:

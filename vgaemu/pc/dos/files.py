@@ -1,4 +1,4 @@
-"""The files of DOS programs: names, what lies below one folder of the host, and nothing else of it.
+"""The files of DOS programs: what lies below one folder of the host, and nothing else of it.
 
 Every name is resolved, symbolic links included, and must end inside the folder; only ordinary files
 are opened. What a program creates has an 8.3 name; files of the host with long names open by them,
@@ -15,26 +15,17 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-# Error codes of INT 21h.
-BAD_FUNCTION, NO_FILE, NO_PATH, TOO_MANY, DENIED, BAD_HANDLE = 1, 2, 3, 4, 5, 6
-NO_MEMORY, BAD_BLOCK, BAD_ACCESS, NO_MORE_FILES = 8, 9, 12, 18
-#: What the host says -> what DOS says; all else is `DENIED`.
-HOST_ERRORS = {
-    errno.ENOENT: NO_FILE, errno.ENAMETOOLONG: NO_FILE, errno.ENOTDIR: NO_PATH,
-    errno.EMFILE: TOO_MANY, errno.ENFILE: TOO_MANY,
-}  # fmt: skip
+from vgaemu.pc.dos.caller import BAD_FUNCTION, DENIED, NO_FILE, NO_PATH, DosError
+from vgaemu.pc.dos.names import below_drive, cut_off, device_of, is_short, matches, short_name
+
 #: A program may write this much in all; then the disk is full.
 MAX_WRITTEN = 64 << 20
-#: Device names, whatever folder and suffix they come with.
-DEVICES = frozenset(
-    ["CON", "NUL", "AUX", "PRN", "CLOCK$"]
-    + [f"COM{n}" for n in range(1, 5)]
-    + [f"LPT{n}" for n in range(1, 4)]
-)
-#: What no 8.3 name has in it, besides control characters.
-NO_NAME = frozenset(' "*+,/:;<=>?[\\]|')
+#: The farthest position of a file.
+MAX_POSITION = MAX_WRITTEN * 32
 #: Attributes of files and of folders.
 ARCHIVE, VOLUME_LABEL, FOLDER = 0x20, 0x08, 0x10
+#: 1980-01-01, the date of every file.
+FIRST_DAY = 0x0021
 
 
 class NamedFile(NamedTuple):
@@ -55,14 +46,6 @@ class OpenFile(NamedTuple):
     access: int
 
 
-class DosError(Exception):
-    """A call fails with an error code."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
 class DosFiles:
     """The files below one folder, by DOS names."""
 
@@ -77,29 +60,34 @@ class DosFiles:
             DosError: There is no such file, or it lies elsewhere.
             OSError: The host does not let us look.
         """
-        root = self._root
-        if root is None:
+        if self._root is None:
             raise DosError(NO_PATH)
-        parts = [part for part in _below_drive(name).split("/") if part not in ("", ".")]
+        parts = [part for part in below_drive(name).split("/") if part not in ("", ".")]
         if not parts or any("\0" in part for part in parts):
             raise DosError(NO_PATH)
         # The folders on the way, each where its links lead to.
-        way = [root]
-        for i, part in enumerate(parts):
-            if not stat.S_ISDIR(_mode(way[-1])) or (part == ".." and len(way) == 1):
-                raise DosError(NO_PATH)
-            if part == "..":
-                way.pop()
-                continue
-            found = _entry(way[-1], part)
-            last = i == len(parts) - 1
-            if found is None and (must_exist or not last):
-                raise DosError(NO_FILE if last else NO_PATH)
-            if last and not must_exist:
-                # Also what is there already must have a name that a program can make.
-                part = short_name(part).lower()
-            way.append(self._inside(way[-1] / (found or part)))
+        way = [self._root]
+        for part in parts[:-1]:
+            self._step(way, part, missing=NO_PATH)
+        self._step(way, parts[-1], missing=NO_FILE, create=not must_exist)
         return way[-1]
+
+    def _step(self, way: list[Path], part: str, *, missing: int, create: bool = False) -> None:
+        """Add to a way what a name in its last folder leads to, or go back for two dots."""
+        folder = way[-1]
+        if not stat.S_ISDIR(_mode(folder)) or (part == ".." and len(way) == 1):
+            raise DosError(NO_PATH)
+        if part == "..":
+            way.pop()
+            return
+        found = _entry(folder, part)
+        if create:
+            # Also what is there already must have a name that a program can make.
+            made = short_name(part).lower()
+            found = found or made
+        if found is None:
+            raise DosError(missing)
+        way.append(self._inside(folder / found))
 
     def _inside(self, path: Path) -> Path:
         """A link may lead anywhere: where it ends counts."""
@@ -151,7 +139,7 @@ class DosFiles:
             DosError: It would lie before the file, or too far behind it.
         """
         base = int((0, os.lseek(fd, 0, os.SEEK_CUR), os.fstat(fd).st_size)[whence])
-        if not 0 <= base + offset <= MAX_WRITTEN * 32:
+        if not 0 <= base + offset <= MAX_POSITION:
             raise DosError(BAD_FUNCTION)
         return int(os.lseek(fd, base + offset, os.SEEK_SET))
 
@@ -162,7 +150,7 @@ class DosFiles:
             DosError: There is no such folder, or it lies elsewhere.
             OSError: The host does not let us look.
         """
-        folder, _, wanted = _below_drive(pattern).rpartition("/")
+        folder, _, wanted = below_drive(pattern).rpartition("/")
         if self._root is None:
             raise DosError(NO_PATH)
         if {*folder.split("/")} <= {"", "."}:
@@ -188,11 +176,11 @@ class DosFiles:
         path = self._inside(self._root / folder)
         found = []
         if attributes & FOLDER and folder:
-            found = [NamedFile(dots, 0, FOLDER) for dots in (".", "..") if _fits(dots, wanted)]
+            found = [NamedFile(dots, 0, FOLDER) for dots in (".", "..") if matches(dots, wanted)]
         with os.scandir(path) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name.upper()):
                 name = entry.name.upper()
-                if not _is_short(name) or device_of(name) or not _fits(name, wanted):
+                if not is_short(name) or device_of(name) or not matches(name, wanted):
                     continue
                 if entry.is_file(follow_symlinks=False):
                     size = entry.stat(follow_symlinks=False).st_size
@@ -214,26 +202,6 @@ def _mode(path: Path) -> int:
         return 0
 
 
-def _below_drive(name: str) -> str:
-    """A name with slashes and without its drive, which must be C:."""
-    if len(name) > 1 and name[1] == ":":
-        if name[0].upper() != "C":
-            raise DosError(NO_PATH)
-        name = name[2:]
-    return name.replace("\\", "/")
-
-
-def device_of(name: str) -> str | None:
-    r"""The device that a name means, or None.
-
-    >>> device_of(r"C:\SUB\con.txt"), device_of("console")
-    ('CON', None)
-    """
-    last = name.replace("\\", "/").rpartition("/")[2].rpartition(":")[2]
-    stem = last.partition(".")[0].rstrip().upper()
-    return stem if stem in DEVICES else None
-
-
 def _entry(folder: Path, name: str) -> str | None:
     """The host's spelling of a name; DOS has no case, and what is too long is cut off."""
     try:
@@ -243,60 +211,8 @@ def _entry(folder: Path, name: str) -> str | None:
         if error.errno != errno.ENAMETOOLONG:
             raise
     names = sorted(os.listdir(folder))
-    for wanted in (name.upper(), _cut_off(name).upper()):
+    for wanted in (name.upper(), cut_off(name).upper()):
         found = next((entry for entry in names if entry.upper() == wanted), None)
         if found is not None:
             return found
     return None
-
-
-def _cut_off(name: str) -> str:
-    stem, dot, suffix = name.partition(".")
-    return stem[:8] + (dot + suffix[:3] if suffix else "")
-
-
-def short_name(name: str) -> str:
-    """A name as a file's that is made: what is more than 8.3 is cut off.
-
-    Raises:
-        DosError: It is no name.
-
-    >>> short_name("longfilename.text")
-    'longfile.tex'
-    """
-    short = _cut_off(name)
-    if not _is_short(short, ascii_only=False):
-        raise DosError(NO_PATH)
-    return short
-
-
-def _is_short(name: str, *, ascii_only: bool = True) -> bool:
-    stem, _, suffix = name.partition(".")
-    return (
-        0 < len(stem) <= 8
-        and len(suffix) <= 3
-        and "." not in suffix
-        and NO_NAME.isdisjoint(name)
-        and all(letter >= " " for letter in name)
-        and (not ascii_only or name.isascii())
-    )
-
-
-def fcb_name(name: str) -> bytes:
-    """A name or pattern as 11 characters; a star is question marks up to the end.
-
-    >>> fcb_name("R*.*"), fcb_name("*."), fcb_name("..")
-    (b'R??????????', b'????????   ', b'..         ')
-    """
-    if name in (".", ".."):
-        return name.ljust(11).encode("ascii")
-    stem, _, suffix = name.upper().partition(".")
-    parts = []
-    for part, width in ((stem, 8), (suffix, 3)):
-        before, star, _ = part.partition("*")
-        parts.append(before[:width].ljust(width, "?" if star else " "))
-    return "".join(parts).encode("cp437", "replace")
-
-
-def _fits(name: str, wanted: bytes) -> bool:
-    return all(b in (a, ord("?")) for a, b in zip(fcb_name(name), wanted, strict=True))

@@ -1,0 +1,247 @@
+"""The console of DOS: INT 21h/01h to 0Ch, INT 29h, and what handles 0 to 4 read and write.
+
+Emulated: characters typed by the video BIOS, tabs, lines with backspace, Ctrl-Z and Ctrl-C, keys
+without a character as 0 and then the scancode. Not emulated: function keys that edit a line,
+redirection.
+
+A text that takes longer than a slice is typed in parts; a call that waits for a key is asked again.
+
+Source: MS-DOS Programmer's Reference 5.0.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from vgaemu.pc.bios.bios import Bios
+from vgaemu.pc.bios.rom import WAIT, Service
+from vgaemu.pc.bios.video.area import PAGE, PAGE_START
+from vgaemu.pc.bus import Bus
+from vgaemu.pc.chips.chips import Saved
+from vgaemu.pc.clock import Clock
+from vgaemu.pc.cpu.cpu import ZERO, Cpu
+from vgaemu.pc.dos.caller import Caller
+
+CTRL_C, BELL, BACKSPACE, TAB, LINE_FEED, RETURN = 3, 7, 8, 9, 10, 13
+#: Ctrl-Z: a line by handle ends before it.
+END_OF_FILE = b"\x1a"
+#: What can be typed into a line that is read by handle, besides its end.
+MAX_LINE = 126
+#: Characters that only type; so many are looked at at once.
+PLAIN = re.compile(rb"[^\a\b\t\n\r]+")
+RUN = 132
+#: Calls that AH=0Ch goes on to.
+READS = frozenset((0x01, 0x06, 0x07, 0x08, 0x0A))
+
+
+class ControlC(Exception):
+    """Ctrl-C was read by a call that heeds it."""
+
+
+class Console:
+    """Keyboard and screen as DOS has them."""
+
+    SAVED: ClassVar[Saved] = {"pending_scancode": (-1, 0xFF)}
+
+    def __init__(self, bus: Bus, cpu: Cpu, clock: Clock, bios: Bios, caller: Caller) -> None:
+        self._bus, self._cpu, self._clock, self._caller = bus, cpu, clock, caller
+        self._bios, self._video = bios, bios.video
+        self.pending_scancode: int | None = None
+        #: A line that is typed; what a read by handle has left of one.
+        self.line = bytearray()
+        self.entered = b""
+        self.calls: dict[int, Service] = {
+            0x01: lambda: self._read_key(echo=True),
+            0x02: self._write_character,
+            0x06: self._direct,
+            0x07: lambda: self._read_key(echo=False, breaks=False),
+            0x08: lambda: self._read_key(echo=False),
+            0x09: self._write_string,
+            0x0A: self._read_line,
+            0x0B: self._key_status,
+            0x0C: self._flush_and_read,
+        }
+
+    def type(self, code: int) -> None:
+        """Type a character; a tab goes to the next of every eighth column."""
+        video = self._video
+        colour = None if video.is_text else 7
+        if code == TAB:
+            _, column = video.cursor(self._bus.read8(PAGE))
+            for _ in range(8 - column % 8):
+                video.characters.type(0x20, colour)
+        else:
+            video.characters.type(code, colour)
+
+    def _type_all(self, data: bytes) -> None:
+        for code in data:
+            self.type(code)
+
+    def type_some(self, data: bytes) -> int:
+        """Type the first character, or in text the plain ones up to the row's end; how many."""
+        bios, bus, video = self._bios, self._bus, self._video
+        plain = PLAIN.match(data)
+        if plain is not None and video.is_text:
+            page = bus.read8(PAGE)
+            row, column = video.cursor(page)
+            # The last column is left to `type`: behind it the cursor goes on in the next row.
+            count = min(plain.end(), video.columns - 1 - column)
+            if count > 1 and row < video.rows:
+                base = 0xB0000 if video.mode == 7 else 0xB8000
+                at = base + bus.read16(PAGE_START) + 2 * (row * video.columns + column)
+                cells = bytearray(bus.vga.load(at, 2 * count))
+                cells[::2] = data[:count]
+                bus.vga.store(at, cells)
+                video.move_cursor(page, row, column + count)
+                bios.worked(count)
+                return count
+        self.type(data[0])
+        bios.worked(1)
+        return 1
+
+    def type_memory(self, at: int, count: int, end: bytes | None = None) -> bool | None:
+        """Type memory, at most up to a character, from where the call in hand had come to.
+
+        Args:
+            at: Guest-physical address.
+            count: Bytes.
+            end: The character.
+
+        Returns:
+            `WAIT`, if there is more for the next slice.
+        """
+        bios = self._bios
+        done = bios.done
+        while done < count:
+            if bios.used_up:
+                return bios.go_on_from(done)
+            data = self._bus.read(at + done, min(count - done, RUN))
+            if end is not None:
+                data = data.partition(end)[0]
+                if not data:
+                    break
+            done += self.type_some(data)
+        return None
+
+    def _write_character(self) -> None:
+        self.type(self._cpu.dl)
+        self._cpu.al = self._cpu.dl
+
+    def _write_string(self) -> bool | None:
+        if self.type_memory(self._caller.buffer, 0x10000, b"$") is WAIT:
+            return WAIT
+        self._cpu.al = ord("$")
+        return None
+
+    def _next_key(self) -> int | None:
+        """The next character: for keys without one, 0 and then the scancode."""
+        if self.pending_scancode is not None:
+            code, self.pending_scancode = self.pending_scancode, None
+            return code
+        word = self._bios.take_key()
+        if word is None:
+            return None
+        if word == 0:  # break
+            return CTRL_C
+        if word & 0xFF in (0, 0xE0) and word >> 8:
+            self.pending_scancode = word >> 8
+            return 0
+        return word & 0xFF
+
+    def _read_key(self, *, echo: bool, breaks: bool = True) -> bool | None:
+        code = self._next_key()
+        if code is None:
+            return WAIT
+        if code == CTRL_C and breaks:
+            raise ControlC
+        if echo and code:
+            self.type(code)
+        self._cpu.al = code
+        return None
+
+    def _direct(self) -> None:
+        if self._cpu.dl != 0xFF:
+            self._write_character()
+            return
+        self._clock.polled()
+        code = self._next_key()
+        self._bios.flag(ZERO, code is None)
+        self._cpu.al = code or 0
+
+    def _key_status(self) -> None:
+        self._clock.polled()
+        waiting = self.pending_scancode is not None or self._bios.peek_key() is not None
+        self._cpu.al = 0xFF if waiting else 0
+
+    def _flush_and_read(self) -> bool | None:
+        cpu = self._cpu
+        while self._next_key() is not None:
+            pass
+        if cpu.al not in READS:
+            return None
+        # Asked again while it waits, the call must not flush what comes: it becomes the other call.
+        cpu.ah = cpu.al
+        return self.calls[cpu.al]()
+
+    def _edit(self, room: int) -> bytes | None:
+        """The line once Enter ends it; what has been typed is kept here while the program waits.
+
+        Raises:
+            ControlC: It ends otherwise.
+        """
+        while (code := self._next_key()) is not None:
+            if code == RETURN:
+                line, self.line = bytes(self.line), bytearray()
+                return line
+            if code == CTRL_C:
+                raise ControlC
+            if code == 0:
+                self._next_key()
+            elif code == BACKSPACE:
+                if self.line:
+                    self.line.pop()
+                    self._type_all(b"\b \b")
+            elif len(self.line) < room:
+                self.line.append(code)
+                self.type(code)
+        return None
+
+    def give_up_line(self) -> None:
+        """Show that Ctrl-C was typed, and forget the line before it."""
+        self._type_all(b"^C\r\n")
+        self.line.clear()
+
+    def _read_line(self) -> bool | None:
+        buffer = self._caller.buffer
+        line = self._edit(max(self._bus.read8(buffer) - 1, 0))
+        if line is None:
+            return WAIT
+        self._bus.write(buffer + 1, bytes((len(line),)) + line + b"\r")
+        self.type(RETURN)
+        return None
+
+    def read(self, at: int, count: int) -> bool | None:
+        """Read by handle: as much as is wanted of a line; the next reads get the rest.
+
+        Args:
+            at: Guest-physical address.
+            count: Bytes.
+
+        Returns:
+            `WAIT`, if no line has been entered yet.
+
+        Raises:
+            ControlC: The line ends with it.
+        """
+        if not self.entered:
+            line = self._edit(MAX_LINE)
+            if line is None:
+                return WAIT
+            before, end, _ = line.partition(END_OF_FILE)
+            self.entered = before if end else before + b"\r\n"
+            self._type_all(b"\r\n")
+        data, self.entered = self.entered[:count], self.entered[count:]
+        self._bus.write(at, data)
+        self._caller.succeed(len(data))
+        return None

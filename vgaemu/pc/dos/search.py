@@ -1,0 +1,107 @@
+"""Find first, find next: INT 21h/1Ah, 2Fh, 4Eh, 4Fh.
+
+Emulated: searches with patterns in the program's folder; where one has come to lies in its disk
+transfer area, as in DOS, so a program may have many. Not emulated: volume labels, searches by FCB.
+
+Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import ClassVar
+
+from vgaemu.pc.bios.bios import Bios
+from vgaemu.pc.bios.rom import Service
+from vgaemu.pc.bus import Bus
+from vgaemu.pc.chips.chips import Saved
+from vgaemu.pc.cpu.cpu import Cpu
+from vgaemu.pc.dos.caller import NO_MORE_FILES, Caller, DosError
+from vgaemu.pc.dos.files import FIRST_DAY, DosFiles, NamedFile
+from vgaemu.pc.dos.memory import PREFIX
+from vgaemu.pc.dos.names import fcb_name
+
+#: Folders and listings of searches that are remembered, for those that are not yet at their end.
+MAX_FOLDERS, MAX_LISTINGS = 512, 16
+#: Start of a disk transfer area, DOS's own part: drive, what is searched for as an FCB has it,
+#: attributes, how far the search has come, number of the folder.
+SEARCH = struct.Struct("<B11sBHH")
+#: Behind it: attributes, time, date, size, name.
+FOUND = struct.Struct("<21xBHHI13s")
+DRIVE_C = 3
+
+
+class Search:
+    """The disk transfer area, and folders that are searched."""
+
+    SAVED: ClassVar[Saved] = {"dta": (0, 0x10FFEF)}
+
+    def __init__(self, bus: Bus, cpu: Cpu, calls: Bios, caller: Caller, files: DosFiles) -> None:
+        self._bus, self._cpu, self._calls = bus, cpu, calls
+        self._caller, self._files = caller, files
+        #: Guest-physical address of the disk transfer area.
+        self.dta = (PREFIX << 4) + 0x80
+        #: Folders of searches, by the number that their transfer areas have; the latest is last.
+        self.folders: dict[int, str] = {}
+        self._listings: dict[tuple[str, bytes, int], list[NamedFile]] = {}
+        self.calls: dict[int, Service] = {
+            0x1A: self._set_dta,
+            0x2F: self._get_dta,
+            0x4E: self._find_first,
+            0x4F: self._find_next,
+        }
+
+    def _set_dta(self) -> None:
+        self.dta = self._caller.buffer
+
+    def _get_dta(self) -> None:
+        self._cpu.set("es", self.dta >> 4)
+        self._cpu.bx = self.dta & 0xF
+
+    def _find_first(self) -> None:
+        folder, pattern = self._files.folder(self._caller.name())
+        wanted, attributes = fcb_name(pattern), self._cpu.cl
+        self._listings.pop((folder, wanted, attributes), None)
+        self._find(SEARCH.pack(DRIVE_C, wanted, attributes, 0, self._number_of(folder)), folder)
+
+    def _number_of(self, folder: str) -> int:
+        for number, known in self.folders.items():
+            if known == folder:
+                return number
+        return next(number for number in range(MAX_FOLDERS + 1) if number not in self.folders)
+
+    def _find_next(self) -> None:
+        search = self._bus.read(self.dta, SEARCH.size)
+        folder = self.folders.get(SEARCH.unpack(search)[-1])
+        if folder is None:
+            raise DosError(NO_MORE_FILES)
+        self._find(search, folder)
+
+    def _find(self, search: bytes, folder: str) -> None:
+        """What a search finds next, into the transfer area, where the search itself lies, too."""
+        drive, wanted, attributes, place, number = SEARCH.unpack(search)
+        self.folders.pop(number, None)
+        self.folders[number] = folder
+        if len(self.folders) > MAX_FOLDERS:
+            del self.folders[next(iter(self.folders))]
+        found = self._listing(folder, wanted, attributes)
+        if place >= len(found):
+            raise DosError(NO_MORE_FILES)
+        file = found[place]
+        entry = bytearray(
+            FOUND.pack(
+                file.attributes, 0, FIRST_DAY, min(file.size, 0xFFFFFFFF), file.name.encode("ascii")
+            )
+        )
+        SEARCH.pack_into(entry, 0, drive, wanted, attributes, place + 1, number)
+        self._bus.write(self.dta, entry)
+        self._caller.succeed(0)
+
+    def _listing(self, folder: str, wanted: bytes, attributes: int) -> list[NamedFile]:
+        key = folder, wanted, attributes
+        if key not in self._listings:
+            self._listings[key] = self._files.listing(*key)
+            self._calls.worked(1 + len(self._listings[key]))
+            if len(self._listings) > MAX_LISTINGS:
+                del self._listings[next(iter(self._listings))]
+        return self._listings[key]
