@@ -5,11 +5,11 @@ import vgaemu
 with vgaemu.Machine(mode=0x13) as machine:
     machine.tick()  # the black screen that setting the mode leaves
     machine.vga.store(0xA0000, bytes(range(256)) * 250)
-    stored = machine.frame()
+    stored = machine.run_frame()
     machine.vga.outb(0x3C8, 5)  # the DAC's write index, then red, green and blue, 6 bits each
     for channel in (63, 32, 0):
         machine.vga.outb(0x3C9, channel)
-    changed = machine.frame()
+    changed = machine.run_frame()
 
 print(f"picture stored: {len(stored.dirty_pages)} dirty pages, {stored.pixels} pixels drawn")
 print(f"colour changed: {len(changed.dirty_pages)} dirty pages, {changed.pixels} pixels drawn")

@@ -31,5 +31,5 @@ def test_bar_ends():
 def test_bar_redraws_little():
     with vgaemu.Machine(progress_bar) as machine:
         machine.tick(4)
-        report = machine.frame()
+        report = machine.run_frame()
         assert report.pixels <= 3 * 9 * 16  # a block, and two digits

@@ -60,7 +60,7 @@ EXACT = [0x000000, 0xFF0000, 0x00FF00, 0x0000FF, 0xFFFF00, 0xFF00FF, 0xFFFFFF, 0
 def drawing(request):
     set_mode, width, height, colours = MODES[request.param]
     with vgaemu.Machine() as machine:
-        guest = machine._guest
+        guest = machine.guest
         set_mode(guest)
         yield machine, Canvas(guest), width, height, colours
 
@@ -146,7 +146,7 @@ def test_registers_are_as_before(drawing):
 @pytest.fixture
 def canvas():
     with vgaemu.Machine(mode=0x13) as machine:
-        yield Canvas(machine._guest)
+        yield Canvas(machine.guest)
 
 
 OUTSIDE = {
@@ -236,12 +236,12 @@ def test_text_draws_the_font(canvas):
 
 def test_rows_without_a_point_stay_clean():
     with vgaemu.Machine(mode=0x13) as machine:
-        canvas = Canvas(machine._guest)
+        canvas = Canvas(machine.guest)
         machine.tick()
         picture = np.zeros((100, 8), np.uint8)
         picture[99] = 5
         canvas.blit(0, 0, picture, transparent=0)
-        assert machine.frame().dirty_pages.tolist() == [99 * 320 // 4096]
+        assert machine.run_frame().dirty_pages.tolist() == [99 * 320 // 4096]
 
 
 def test_full_picture_is_one_store(canvas, monkeypatch):
@@ -261,7 +261,7 @@ def test_blit_wants_two_dimensions(canvas):
 @pytest.mark.parametrize("mode", [0x03, 0x0D, 0x10, 0x12, 0x13])
 def test_palette_round_trip(mode):
     with vgaemu.Machine(mode=mode) as machine:
-        palette = Palette(machine._guest)
+        palette = Palette(machine.guest)
         rgb = [((i * 16) | 3, 255 - i * 16, i) for i in range(16)]
         palette.set_colours(rgb)
         widened = [tuple(c >> 2 << 2 | c >> 6 for c in colour) for colour in rgb]
@@ -273,7 +273,7 @@ def test_palette_round_trip(mode):
 
 def test_eight_bit_dac():
     with vgaemu.Machine() as machine:
-        guest = machine._guest
+        guest = machine.guest
         dispi(8)(guest)
         guest.outw(0x1CE, 4)
         guest.outw(0x1CF, 0x61)
@@ -284,7 +284,7 @@ def test_eight_bit_dac():
 
 def test_text_modes_have_no_canvas():
     with vgaemu.Machine() as machine, pytest.raises(CanvasError, match="text mode"):
-        _ = machine._guest.canvas
+        _ = machine.guest.canvas
 
 
 def test_there_is_no_font_of_another_height(drawing):

@@ -183,20 +183,20 @@ def test_text_modes_load_it_and_have_as_many_rows_as_fit(height, rows, write):
     font = glyphs(height=height)
     with vgaemu.Machine(font=write(psf2(font))) as machine:
         for mode in (3, 1, 7, 3):
-            machine._guest.set_mode(0x13)
-            machine._guest.set_mode(mode)
+            machine.guest.set_mode(0x13)
+            machine.guest.set_mode(mode)
             machine.tick()
             assert plane_2(machine) == plane_2_bytes(font)
             assert machine.screen.text() == [" " * (40 if mode == 1 else 80)] * rows
             assert machine.screen.frame.shape[0] == rows * height
-            assert machine._guest.text.rows == rows
+            assert machine.guest.text.rows == rows
 
 
 def test_what_is_shown_is_the_font():
     font = glyphs(height=14)
     with vgaemu.Machine(font=font) as machine:
         machine.vga.outw(0x3C4, 0x0101)  # cells of eight dots
-        machine._guest.text.cursor(False)
+        machine.guest.text.cursor(False)
         machine.vga.store(0xB8000, bytes(c for code in range(80) for c in (code, 0x0F)))
         machine.tick()
         dots = np.unpackbits(font[:80], axis=1).reshape(80, 14, 8).transpose(1, 0, 2)
@@ -223,7 +223,7 @@ def test_cells_of_a_named_mode_stay_as_named():
     for height, expected in ((16, bundled_font(8)), (8, None)):
         font = glyphs(height=height)
         with vgaemu.Machine(font=font) as machine:
-            machine._guest.set_mode("80x50 text")
+            machine.guest.set_mode("80x50 text")
             machine.tick()
             assert len(machine.screen.text()) == 50
             assert plane_2(machine) == plane_2_bytes(font if expected is None else expected)

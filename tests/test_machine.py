@@ -17,8 +17,9 @@ from vgaemu.errors import KeysError, StateError, WorkloadError
 from vgaemu.guest.workload import bundled_names, endless
 from vgaemu.keys.key import Key
 from vgaemu.keys.queue import Keys, parse_keys
-from vgaemu.machine import NOW_SLICES_A_FRAME, Machine
+from vgaemu.machine import Machine
 from vgaemu.memslot import MemslotError
+from vgaemu.runner import NOW_SLICES_A_FRAME
 
 
 def test_six_lines_from_store_to_text():
@@ -136,7 +137,7 @@ def test_a_free_guest_runs_beside_the_frames_and_stops_with_the_machine():
 
     machine = Machine(busy, free=True)
     for _ in range(20):
-        machine.frame()
+        machine.run_frame()
         time.sleep(0.001)
     machine.close()
     machine.close()
@@ -151,7 +152,7 @@ def test_a_free_guest_that_never_yields_cannot_keep_the_process_alive():
         "    while True: pass\n"
         "    yield\n"
         "machine = Machine(forever, free=True)\n"
-        "machine.frame(); machine.close(); print('closed')\n"
+        "machine.run_frame(); machine.close(); print('closed')\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True
@@ -166,7 +167,7 @@ def test_a_free_guest_that_only_stores_stops_at_its_next_call():
         yield
 
     machine = Machine(forever, free=True)
-    machine.frame()
+    machine.run_frame()
     machine.close()
     assert not [t for t in threading.enumerate() if t.name == "vgaemu guest"]
 
@@ -259,13 +260,41 @@ def looping(guest):
     ("options", "what"),
     [
         ({"cpu": "kvm"}, "cpu: only for machine code"),
-        ({"nonsense": 3}, "nonsense: only for machine code"),
         ({"args": "one"}, "a list of arguments, not the string 'one'"),
     ],
 )
 def test_options_that_do_not_fit_a_workload_are_refused(options, what):
     with pytest.raises(WorkloadError, match=what):
         Machine("plasma", **options)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "said"),
+    [
+        ("dirtylog", "no keyword 'dirtylog'; did you mean 'dirty_log'"),
+        ("vgabios", "did you mean 'vga_bios'"),
+        ("nonsense", "no keyword 'nonsense'$"),
+    ],
+)
+def test_a_misspelt_keyword_is_answered_with_the_nearest(keyword, said):
+    with pytest.raises(TypeError, match=said):
+        Machine("plasma", **{keyword: 1})
+
+
+def test_a_key_that_is_none_is_refused_when_it_is_scheduled():
+    with Machine() as machine:
+        with pytest.raises(KeysError, match="no key named 'entre'"):
+            machine.schedule_keys([(0, "a"), (3, "entre")])
+        machine.tick(2)
+        assert machine.keys.typed() == ""
+
+
+def test_a_machine_says_what_it_is():
+    with Machine() as machine:
+        assert repr(machine) == "<vgaemu.Machine text 80x25, no guest, 0 frames>"
+    with Machine("typing") as machine:
+        machine.tick(2)
+        assert repr(machine) == "<vgaemu.Machine text 80x25, running, 2 frames>"
 
 
 @pytest.mark.parametrize(
@@ -366,7 +395,7 @@ def test_a_free_guest_that_exits_has_ended():
         with pytest.raises(SystemExit):
             machine.run(1000)
         assert machine.ended
-        assert machine.hold_guest(1)
+        assert machine.runner.hold(1)
 
 
 def test_a_guest_that_was_let_go_is_running_though_it_has_not_woken_yet(tmp_path):
@@ -375,21 +404,21 @@ def test_a_guest_that_was_let_go_is_running_though_it_has_not_woken_yet(tmp_path
     program.write_bytes(b"\xeb\xfe")  # JMP to itself
     with Machine(program, free=True) as machine:
         machine.tick(3)
-        assert machine.hold_guest(10)
+        assert machine.runner.hold(10)
         machine.save_state(state)
-        machine.release_guest()
-        with machine._frame_passed:  # it cannot wake meanwhile
-            machine.frame()
+        machine.runner.release()
+        with machine.runner.changed:  # it cannot wake meanwhile
+            machine.run_frame()
             with pytest.raises(StateError, match="runs on its own thread"):
                 machine.save_state(state)
-        assert machine.hold_guest(10)
+        assert machine.runner.hold(10)
         machine.save_state(state)
 
 
 def test_the_interpreters_switch_interval_comes_back():
     before = sys.getswitchinterval()
     with Machine(looping, free=True) as machine:
-        machine.frame()
+        machine.run_frame()
         assert sys.getswitchinterval() < before
     assert sys.getswitchinterval() == before
 
@@ -413,10 +442,10 @@ def test_the_switch_interval_comes_back_after_a_guest_that_went_on_from_a_state(
     with Machine(program, free=True) as machine:
         machine.save_state(state)
         while not machine.ended:
-            machine.frame()
+            machine.run_frame()
             time.sleep(0.001)
         machine.load_state(state)
-        machine.frame()
+        machine.run_frame()
     assert sys.getswitchinterval() == before
 
 
@@ -468,10 +497,10 @@ def test_a_display_that_fails_once_sees_all_of_the_next_frame():
 
     display = Flaky()
     with Machine(looping, display=display) as machine:
-        machine.frame()
+        machine.run_frame()
         with pytest.raises(RuntimeError):
-            machine.frame()
-        machine.frame()
+            machine.run_frame()
+        machine.run_frame()
         assert display.rects == [(0, 0, 720, 400)]
 
 
@@ -563,7 +592,7 @@ def test_upscaled_pictures_repeat_pixels(mode, size):
     with Machine(workload) as machine:
         machine.tick()
         machine.vga.store(0xA0000, bytes(range(256)) * 32)
-        machine.frame()
+        machine.run_frame()
         raw, large = machine.screen.rgb(), machine.screen.upscaled()
         assert large.shape == (*size[::-1], 3)
         height, width = raw.shape[:2]

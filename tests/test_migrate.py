@@ -20,6 +20,7 @@ from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.migrate import (
     Limits,
     MigrateError,
+    Migration,
     Receiver,
     Region,
     Report,
@@ -28,8 +29,10 @@ from vgaemu.migrate import (
     parse_address,
     receive_machine,
     send,
+    send_machine,
     sender,
 )
+from vgaemu.migrate.live import device_state
 from vgaemu.migrate.receiver import receive
 from vgaemu.migrate.stream import (
     Channel,
@@ -108,7 +111,7 @@ def assert_equal_machines(source: Machine, target: Machine) -> None:
     picture = source.screen.full_redraw()
     np.testing.assert_array_equal(target.screen.full_redraw(), picture)
     np.testing.assert_array_equal(target.screen.frame, picture)
-    ours, theirs = source.device_state(), target.device_state()
+    ours, theirs = device_state(source), device_state(target)
     for name in ours.keys() - {"beam_ns"}:  # time goes on
         np.testing.assert_array_equal(ours[name], theirs[name], name)
 
@@ -160,7 +163,7 @@ def test_memory_picture_and_ports_are_the_same(workload: Any, free: bool) -> Non
     with Machine(workload, free=free) as source, Machine(mode=0x12) as target:
         source.tick(20)
         with receiving(target) as (address, received):
-            report = source.migrate_to(address)
+            report = send_machine(source, address)
             assert outcome(received).rounds == len(report.rounds)
         assert report.digests_equal
         assert report.stuck == ""
@@ -172,9 +175,9 @@ def test_the_receiver_goes_on_where_the_source_was() -> None:
     with Machine() as source, Machine(mode=0x13) as target:
         source.tick(20)
         with receiving(target) as (address, received):
-            source.migrate_to(address)
+            send_machine(source, address)
             outcome(received)
-        frame = int(source.device_state()["frame"])
+        frame = int(device_state(source)["frame"])
         shown = target.screen.full_redraw()
         left = -frame % 16
         assert target.tick(left)
@@ -196,7 +199,7 @@ def test_a_guest_of_its_own_starts_once_the_state_has_arrived() -> None:
     with Machine(drawing) as source, Machine(reading) as target:
         source.tick()
         with receiving(target) as (address, received):
-            source.migrate_to(address)
+            send_machine(source, address)
             outcome(received)
         assert target.screen.text()[1].strip() == ""
         target.tick()
@@ -218,16 +221,16 @@ def test_the_guest_ends_at_the_source(free: bool) -> None:
     with Machine(counting, free=free) as source, Machine() as target:
         source.tick(3)
         with receiving(target) as (address, received):
-            source.migrate_to(address)
+            send_machine(source, address)
             outcome(received)
         before = steps
-        assert source.migrated
+        assert source.runner.left
         assert source.ended
         assert not source.tick(3)
         assert steps == before
         assert not target.ended
         with pytest.raises(MigrateError, match="another receiver"):
-            source.start_migration(address)
+            Migration(source, address)
 
 
 def test_regions_travel_by_name() -> None:
@@ -461,11 +464,11 @@ def test_holding_a_free_guest_is_real() -> None:
     with Machine(counting, free=True) as machine:
         machine.tick(5)
         for _ in range(20):
-            assert machine.hold_guest(5)
+            assert machine.runner.hold(5)
             before = steps
             machine.tick(2)
             assert steps == before
-            machine.release_guest()
+            machine.runner.release()
             while steps == before:
                 machine.tick()
 
@@ -475,13 +478,13 @@ def test_holding_a_guest_that_has_ended_or_not_begun() -> None:
         yield
 
     with Machine(short, free=True) as machine:
-        assert machine.hold_guest(0)
+        assert machine.runner.hold(0)
         machine.tick(5)
         assert not machine.ended
-        machine.release_guest()
+        machine.runner.release()
         while machine.tick():
             pass
-        assert machine.hold_guest(5)
+        assert machine.runner.hold(5)
 
 
 def test_a_guest_that_does_not_yield_stays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -498,7 +501,7 @@ def test_a_guest_that_does_not_yield_stays(monkeypatch: pytest.MonkeyPatch) -> N
         source.tick(5)
         with receiving(target) as (address, received):
             with pytest.raises(MigrateError, match="came to no 'yield' within"):
-                source.migrate_to(address)
+                send_machine(source, address)
             assert "refuses" in str(outcome(received))
         over.set()
         assert source.tick(3)
@@ -523,22 +526,22 @@ def test_the_guest_goes_on_when_the_receiver_breaks_off(free: bool) -> None:
         with Receiver("127.0.0.1:0") as receiver, ThreadPoolExecutor() as pool:
             received = pool.submit(receiver.receive, Deaf(target), 10)
             with pytest.raises(MigrateError, match="refuses: I have changed my mind"):
-                source.migrate_to(receiver.address)
+                send_machine(source, receiver.address)
             outcome(received)
         before = steps
         while steps < before + 3:
             assert source.tick()
-        assert not source.migrated
+        assert not source.runner.left
         with receiving(target) as (address, received):  # and may try again
-            source.migrate_to(address)
+            send_machine(source, address)
             outcome(received)
         assert_equal_machines(source, target)
 
 
 def test_a_machine_that_is_closed_meanwhile_hangs_up() -> None:
     with Machine() as source, Machine() as target, receiving(target) as (address, received):
-        migration = source.start_migration(address)
-        source.frame()
+        migration = Migration(source, address)
+        source.run_frame()
         source.close()
         with pytest.raises(MigrateError):
             migration.result()
@@ -547,7 +550,7 @@ def test_a_machine_that_is_closed_meanwhile_hangs_up() -> None:
 
 def test_frames_that_end_before_the_migration_does() -> None:
     with Machine() as source, Machine() as target, receiving(target) as (address, received):
-        migration = source.start_migration(address, at_frame=2)
+        migration = Migration(source, address, at_frame=2)
         source.tick()
         migration.finish()
         assert not migration.started
@@ -581,10 +584,10 @@ def test_a_paused_machine_is_migrated_too() -> None:
         Machine() as target,
         receiving(target) as (address, received),
     ):
-        source.frame()
-        source.start_migration(address)
+        source.run_frame()
+        Migration(source, address)
         source.run()
-        assert source.migrated
+        assert source.runner.left
         outcome(received)
         assert_equal_machines(source, target)
 

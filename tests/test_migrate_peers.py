@@ -19,7 +19,8 @@ from test_migrate import Memory, outcome, random_slot, receiving
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SIZE
-from vgaemu.migrate import MigrateError, Receiver, connect, send, stream
+from vgaemu.migrate import MigrateError, Receiver, connect, send, send_machine, stream
+from vgaemu.migrate.live import device_state
 from vgaemu.migrate.receiver import Received
 from vgaemu.migrate.sender import Report
 from vgaemu.migrate.stream import (
@@ -162,7 +163,7 @@ def test_a_machine_runs_on_when_the_connection_is_cut() -> None:
         with receiving(target) as (address, received):
             proxy = CuttingProxy(address, up=30_000)
             with pytest.raises(MigrateError, match="connection"):
-                source.migrate_to(proxy.address)
+                send_machine(source, proxy.address)
             one_line(outcome(received))
             proxy.close()
         assert source.tick(5)
@@ -362,7 +363,7 @@ def test_garbage_never_does_more_than_end_in_a_line() -> None:
 
 def state_of(change: Callable[[dict[str, Any]], None]) -> bytes:
     with Machine() as machine:
-        arrays = machine.device_state()
+        arrays = device_state(machine)
     change(arrays)
     return message(Kind.STATE, pack_arrays(arrays), count=len(arrays))
 
@@ -389,14 +390,14 @@ def test_a_state_that_no_device_has_is_refused_whole(name: str) -> None:
     with Machine() as target, Receiver("127.0.0.1:0") as receiver, ThreadPoolExecutor() as pool:
         from vgaemu.migrate import receive_machine
 
-        before = target.device_state()
+        before = device_state(target)
         received = pool.submit(receive_machine, receiver, target, 10)
         with socket.create_connection(stream.parse_address(receiver.address)) as connection:
             connection.sendall(
                 HELLO + message(Kind.REGIONS, region(b"vram", 4096), count=1) + state_of(change)
             )
             assert says in one_line(outcome(received))
-        after = target.device_state()
+        after = device_state(target)
         for name in before.keys() - {"beam_ns", "frame"}:
             np.testing.assert_array_equal(before[name], after[name])
 
@@ -455,11 +456,11 @@ def test_a_bad_receiver_leaves_the_guest_running(name: str) -> None:
     with Machine("sprites") as machine, raw_receiver(answer) as address:
         machine.tick(2)
         with pytest.raises(MigrateError) as caught:
-            machine.migrate_to(address)
+            send_machine(machine, address)
         assert says in one_line(caught.value)
         assert address in str(caught.value)
         assert machine.tick(2)
-        assert not machine.migrated
+        assert not machine.runner.left
 
 
 def test_a_silent_receiver_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -467,7 +468,7 @@ def test_a_silent_receiver_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     with Machine() as machine, socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"127.0.0.1:{listening.getsockname()[1]}"
         with pytest.raises(MigrateError, match="silent for"):
-            machine.migrate_to(address)
+            send_machine(machine, address)
         assert machine.tick()
 
 
@@ -510,7 +511,7 @@ def test_nobody_listens() -> None:
         address = receiver.address
     with Machine() as machine:
         with pytest.raises(MigrateError, match=f"{address}: Connection refused"):
-            machine.migrate_to(address)
+            send_machine(machine, address)
         assert machine.tick()
 
 
@@ -519,7 +520,7 @@ def test_machines_with_different_vram() -> None:
         before = target.vram.array.copy()
         with receiving(target) as (address, received):
             with pytest.raises(MigrateError, match="refuses: has 8 MiB of vram, the receiver 16"):
-                source.migrate_to(address)
+                send_machine(source, address)
             assert "has 8 MiB of vram" in one_line(outcome(received))
         np.testing.assert_array_equal(target.vram.array, before)
         assert source.tick()

@@ -18,8 +18,8 @@ from x86_helpers import CPUS, GUESTS, disk, has_kvm, needs_kvm
 
 from vgaemu.machine import Machine
 from vgaemu.memslot.bitmap import PAGE_SIZE
-from vgaemu.migrate import Limits, MigrateError, Report, live, sender
-from vgaemu.migrate.live import Arrival
+from vgaemu.migrate import Limits, MigrateError, Report, live, send_machine, sender
+from vgaemu.migrate.live import Arrival, device_state
 from vgaemu.migrate.memory import COMPARED_PAGES, Comparison
 from vgaemu.migrate.stream import Channel
 
@@ -37,7 +37,7 @@ RESTLESS = bytes.fromhex(
 
 def migrate(source: Machine, target: Machine, limits: Limits | None = None) -> Report:
     with receiving(target) as (address, received):
-        report = source.migrate_to(address, limits)
+        report = send_machine(source, address, limits)
         outcome(received)
     assert report.digests_equal
     return report
@@ -47,14 +47,14 @@ def refused(source: Machine, target: Machine) -> str:
     """What both sides say; the source runs on."""
     with receiving(target) as (address, received):
         with pytest.raises(MigrateError) as caught:
-            source.migrate_to(address)
+            send_machine(source, address)
         error = outcome(received)
     assert isinstance(error, MigrateError)
     told = str(error).partition(": ")[2]
     assert str(caught.value) == f"{address}: refuses: {told}"
     assert told.isprintable()
     assert source.tick(3)
-    assert not source.migrated
+    assert not source.runner.left
     return told
 
 
@@ -81,16 +81,16 @@ def test_a_run_in_step_goes_on_to_the_bit(name: str) -> None:
         assert not source.tick(3)
         shown = []
         for _ in range(after):
-            target.frame()
+            target.run_frame()
             shown.append(seen(target))
         state, ram = numbers(target)
     with Machine(path) as unmoved:
         unmoved.tick(30)
         unmoved.keys.press(key)
         while unmoved.frames < frames:  # also of one that has ended
-            unmoved.frame()
+            unmoved.run_frame()
         for frame in shown:
-            unmoved.frame()
+            unmoved.run_frame()
             assert seen(unmoved) == frame
         expected, expected_ram = numbers(unmoved)
         if unmoved.ended:  # in the middle of a frame, whose end nobody waits for
@@ -142,7 +142,7 @@ def test_from_one_window_into_another(cpu: str) -> None:
         assert target.tick(3)
         begin, changed = threading.Event(), False
         for _ in range(200):  # on a thread of its own: until it has drawn
-            target.frame()
+            target.run_frame()
             begin.wait(0.02)
             changed = seen(target) != shown
             if changed:
@@ -298,13 +298,13 @@ def test_a_disk_with_too_much_written_is_refused_before_the_stop(
         source.tick(5)
         held = []
         monkeypatch.setattr(
-            source,
-            "hold_guest",
+            source.runner,
+            "hold",
             lambda seconds: held.append(seconds) or True,  # type: ignore[func-returns-value]
         )
         with receiving(target) as (address, received):
             with pytest.raises(MigrateError, match=r"copy of the disk, .* save a state instead"):
-                source.migrate_to(address)
+                send_machine(source, address)
             assert "save a state instead" in str(outcome(received))
         assert len(held) == 1  # for its name, not for its state
         assert source.tick(3)
@@ -312,12 +312,12 @@ def test_a_disk_with_too_much_written_is_refused_before_the_stop(
 
 def test_a_guest_that_cannot_be_held_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     with Machine(image("plasma")) as source, Machine(image("plasma")) as target:
-        monkeypatch.setattr(source, "hold_guest", lambda seconds: False)
+        monkeypatch.setattr(source.runner, "hold", lambda seconds: False)
         with receiving(target) as (address, received):
             with pytest.raises(MigrateError, match="came to no 'yield' within"):
-                source.migrate_to(address)
+                send_machine(source, address)
             with Machine(image("plasma")) as other:
-                other.migrate_to(address)
+                send_machine(other, address)
             assert outcome(received).rounds
         assert source.tick(3)
 
@@ -344,7 +344,7 @@ def test_damaged_arrays_change_nothing(name: str) -> None:
     with Machine(path, vram_mib=1) as source, Machine(path, vram_mib=1) as target:
         source.tick(5)
         assert source.pc is not None
-        good = source.device_state() | source.pc.state_arrays()
+        good = device_state(source) | source.pc.state_arrays()
         ram = good.pop("ram")
         arrival, channel = Arrival(target), ear()
         arrival.regions[1].slot.array[:] = ram

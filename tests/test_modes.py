@@ -142,7 +142,7 @@ def test_tweaks_are_what_their_names_say(name, vga):
 @pytest.mark.parametrize("name", [name for name in TWEAKS if "unchained" in name])
 def test_unchained_modes_show_what_their_planes_hold(name):
     with vgaemu.Machine() as machine:
-        guest = machine._guest
+        guest = machine.guest
         guest.set_mode(name)
         width, height = guest.canvas.width, guest.canvas.height
         picture = np.random.default_rng(1).integers(0, 256, (height, width), np.uint8)

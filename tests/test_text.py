@@ -12,8 +12,8 @@ def machine():
 
 
 def guest_of(machine, mode=3):
-    machine._guest.set_mode(mode)
-    return machine._guest
+    machine.guest.set_mode(mode)
+    return machine.guest
 
 
 def rows(machine):
@@ -171,7 +171,7 @@ def test_one_character_redraws_one_cell(machine):
     guest.text.cursor(False)
     machine.tick()
     guest.text.print("x", end="")
-    report = machine.frame()
+    report = machine.run_frame()
     assert (len(report.dirty_pages), report.pixels) == (1, 9 * 16)
 
 

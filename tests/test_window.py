@@ -693,12 +693,11 @@ def test_cat_in_a_window(open_window, tmp_path):
     with machine:
         machine.run(2000, speed=0, stay=False)
         while not machine.ended:
-            machine.frame()
-        machine.frame()
+            machine.run_frame()
+        machine.run_frame()
         assert machine.screen.text()[4].startswith("line 4")
         assert np.array_equal(shown(window), machine.screen.full_redraw())
-        guest = machine._thread
-    assert not guest.is_alive()
+    assert machine.runner.is_over
 
 
 def test_a_guest_that_never_yields_can_be_closed(open_window, pygame):
@@ -715,9 +714,8 @@ def test_a_guest_that_never_yields_can_be_closed(open_window, pygame):
         machine.run(10)
         pygame.event.post(pygame.event.Event(pygame.QUIT))
         machine.run(100_000)
-        guest = machine._thread
     assert machine.frames < 1000
-    assert not guest.is_alive()
+    assert machine.runner.is_over
 
 
 def python(code, *args, env=None, timeout=30):

@@ -113,7 +113,7 @@ def trace(name, folder):
     with start(name, folder) as machine:
         machine.schedule_keys([(n, "y") for n in range(10, 100, 7)])
         for _ in range(120):
-            report = machine.frame()
+            report = machine.run_frame()
             pages.append(report.dirty_pages.tolist())
             digest.update(machine.screen.frame.tobytes())
             if machine.screen.is_text:
@@ -162,7 +162,7 @@ def test_cat_shows_the_end_of_the_file(tmp_path):
 def test_typing_a_key_redraws_its_cell_and_the_cursor():
     with vgaemu.Machine("typing") as machine:
         machine.tick(20)
-        pixels = [machine.frame().pixels for _ in range(100)]
+        pixels = [machine.run_frame().pixels for _ in range(100)]
         assert max(pixels) <= 3 * 9 * 16
 
 
@@ -181,7 +181,7 @@ def test_typing_corrects_its_mistakes():
 def test_tunnel_dirties_no_page():
     with vgaemu.Machine("tunnel") as machine:
         machine.tick()
-        reports = [machine.frame() for _ in range(20)]
+        reports = [machine.run_frame() for _ in range(20)]
     assert not any(len(report.dirty_pages) for report in reports)
     assert sum(report.pixels for report in reports) == 10 * 320 * 200
 
@@ -189,13 +189,13 @@ def test_tunnel_dirties_no_page():
 def test_plasma_dirties_every_page_of_the_picture():
     with vgaemu.Machine("plasma") as machine:
         machine.tick()
-        assert machine.frame().dirty_pages.tolist() == list(range(16))
+        assert machine.run_frame().dirty_pages.tolist() == list(range(16))
 
 
 def test_one_ball_touches_few_pages():
     with vgaemu.Machine("sprites", ["1"]) as machine:
         machine.tick()
-        assert max(len(machine.frame().dirty_pages) for _ in range(100)) <= 6
+        assert max(len(machine.run_frame().dirty_pages) for _ in range(100)) <= 6
 
 
 @pytest.mark.parametrize("count", ["1", "64"])
@@ -237,7 +237,7 @@ def registers_during(machine, frames, field):
     """Values that a register field takes."""
     seen = set()
     for _ in range(frames):
-        machine.frame()
+        machine.run_frame()
         seen.add(field(machine.vga))
     return seen
 
@@ -246,7 +246,7 @@ def test_cycling_and_history_dirty_no_page_after_the_first():
     for name in ("cycling", "history"):
         with vgaemu.Machine(name) as machine:
             machine.tick()
-            assert not any(len(machine.frame().dirty_pages) for _ in range(40)), name
+            assert not any(len(machine.run_frame().dirty_pages) for _ in range(40)), name
 
 
 def test_history_glides_by_single_scan_lines():
@@ -267,7 +267,7 @@ def test_modex_never_draws_on_the_page_that_is_shown():
         machine.tick(5)
         for _ in range(6):
             shown = machine.screen.scanout.geometry.start
-            pages = machine.frame().dirty_pages
+            pages = machine.run_frame().dirty_pages
             rows = machine.screen.scanout.geometry.pitch * machine.screen.scanout.height
             assert not np.isin(pages, np.arange(shown // 1024 + 1, (shown + rows) // 1024)).any()
             assert machine.screen.scanout.geometry.start != shown
@@ -279,7 +279,7 @@ def test_splitscreen_moves_the_chart_and_not_the_bar():
         pans = registers_during(machine, 40, lambda vga: vga.attribute["pel_panning"])
         assert pans == {0, 2, 4, 6}
         before = machine.screen.frame.copy()
-        report = machine.frame()
+        report = machine.run_frame()
         assert len(report.dirty_pages) <= 10  # the figures
         still = slice(0, 50), slice(130, 250)
         assert np.array_equal(machine.screen.frame[200:][still], before[200:][still])
@@ -322,7 +322,7 @@ def test_cga_keeps_to_four_colours_and_reaches_both_banks():
         machine.tick(8)
         banks = set()
         for _ in range(30):
-            banks |= {page // 8 for page in machine.frame().dirty_pages.tolist()}
+            banks |= {page // 8 for page in machine.run_frame().dirty_pages.tolist()}
         assert banks == {0, 1}
         assert len(np.unique(machine.screen.frame)) == 4
 
@@ -441,7 +441,7 @@ def test_greys_of_more_than_8_bits(mode, tmp_path):
 def test_film_stores_changed_rows_only(tmp_path):
     with vgaemu.Machine("picture", [film_file(tmp_path)]) as machine:
         machine.tick()
-        pages = [len(machine.frame().dirty_pages) for _ in range(40)]
+        pages = [len(machine.run_frame().dirty_pages) for _ in range(40)]
     assert 0 < max(pages) < 10
     assert pages.count(0) > 30
 

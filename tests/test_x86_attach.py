@@ -67,7 +67,7 @@ def test_logging_off_and_on_beside_a_running_cpu(tmp_path: Path, cpu: str) -> No
     with Machine(str(disk(tmp_path, code)), cpu=cpu, free=True) as machine:  # type: ignore[arg-type]
         slot, counted = machine.vram, -1
         for _ in range(2000):
-            machine.frame()
+            machine.run_frame()
             if slot.array[0] > 3:
                 break
         view = slot.subscribe()

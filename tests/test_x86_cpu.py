@@ -186,7 +186,7 @@ def test_harvests_beside_a_running_guest_lose_nothing(tmp_path: Path, cpu: str) 
         latencies = []
         end = time.monotonic() + 0.6
         while time.monotonic() < end:
-            machine.frame()
+            machine.run_frame()
             begin = time.perf_counter()
             log = view.get_dirty_log()
             latencies.append(time.perf_counter() - begin)
@@ -206,7 +206,7 @@ def test_nothing_is_left_running(tmp_path: Path, cpu: str) -> None:
     before = threading.active_count()
     for program in ("EB FE", "F4 EB FD", "E4 60 EB FC"):
         machine = Machine(str(disk(tmp_path, code(program))), cpu=cpu, free=True)
-        machine.frame()
+        machine.run_frame()
         time.sleep(0.02)
         begin = time.monotonic()
         machine.close()
@@ -222,7 +222,7 @@ def test_pause_and_single_frame(tmp_path: Path) -> None:
     with Machine(str(disk(tmp_path, program)), free=True) as machine:
         assert machine.pc is not None
         bus = machine.pc.bus
-        machine.frame()
+        machine.run_frame()
         time.sleep(0.05)
         machine._handle(PauseToggled())
         time.sleep(0.05)
@@ -230,7 +230,7 @@ def test_pause_and_single_frame(tmp_path: Path) -> None:
         time.sleep(0.05)
         assert bus.read32(0x9000) == paused > 0
         machine._handle(SingleStep())
-        machine.frame()
+        machine.run_frame()
         time.sleep(0.1)
         stepped = bus.read32(0x9000)
         assert stepped > paused

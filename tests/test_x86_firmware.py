@@ -39,7 +39,7 @@ def test_seabios_boots_our_guest() -> None:
     with Machine(str(GUESTS / "selftest.img"), cpu="kvm", firmware="seabios", free=True) as machine:
         end = time.monotonic() + 20
         while time.monotonic() < end:
-            machine.frame()
+            machine.run_frame()
             time.sleep(0.03)
             if machine.screen.is_text and any(
                 row.startswith(("PASS", "FAIL")) for row in machine.screen.text()

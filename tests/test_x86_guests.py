@@ -103,7 +103,7 @@ def test_a_run_in_step_is_repeated_to_the_bit() -> None:
         with Machine(str(GUESTS / "plasma.img")) as machine:
             dirty = []
             for _ in range(12):
-                report = machine.frame()
+                report = machine.run_frame()
                 dirty.append(list(report.dirty_pages))
             assert machine.pc is not None
             registers = list(machine.pc.cpu.registers().values())
@@ -138,7 +138,7 @@ def test_a_window_at_half_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pygame")
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     with Machine(str(GUESTS / "plasma.img"), display="window", guest_speed=0.5) as machine:
-        machine.frame()
+        machine.run_frame()
         begin = time.perf_counter()
         assert machine.pc is not None
         before = machine.pc.clock.now_ns()
@@ -154,7 +154,7 @@ def test_every_frame_of_a_guest_is_a_full_redraw() -> None:
     for name in ("scroller", "snake", "modes12"):
         with Machine(str(GUESTS / f"{name}.img")) as machine:
             for _ in range(25):
-                machine.frame()
+                machine.run_frame()
                 np.testing.assert_array_equal(machine.screen.frame, machine.screen.full_redraw())
 
 

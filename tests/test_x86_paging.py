@@ -229,7 +229,7 @@ def test_a_kernel_with_paging_and_a_program(cpu: str) -> None:
         assert machine.pc is not None
         machine.pc.bus.byte_out[0xF4] = ended.append
         for _ in range(600):
-            report = machine.frame()
+            report = machine.run_frame()
             if ended:
                 break
         # It wrote to B8000h by another address: the log has its pages all the same.

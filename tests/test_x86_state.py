@@ -59,7 +59,7 @@ def follow(machine: Machine, watcher: Watcher, frames: int) -> list[tuple[Any, .
     """What each frame shows, dirties and redraws; the first after a load redraws all."""
     rows = []
     for frame in range(frames):
-        report = machine.frame()
+        report = machine.run_frame()
         cost = (report.dirty_pages.tolist(), watcher.rects) if frame else ()
         rows.append((seen(machine), cost))
     assert machine.pc is not None
@@ -574,7 +574,7 @@ def test_a_firmware_is_part_of_a_state(tmp_path: Path) -> None:
 def test_a_guest_that_runs_on_its_own_thread(tmp_path: Path, cpu: str) -> None:
     path = tmp_path / "s.npz"
     with Machine(image("plasma"), cpu=cpu, free=True) as machine:
-        machine.frame()
+        machine.run_frame()
         with pytest.raises(StateError, match="close the machine first"):
             machine.save_state(path)
         with Machine(image("plasma"), cpu=cpu) as other:
@@ -591,4 +591,4 @@ def test_a_guest_that_runs_on_its_own_thread(tmp_path: Path, cpu: str) -> None:
     with Machine(image("plasma"), cpu=cpu, free=True) as third:
         third.load_state(path)
         assert seen(third) == before
-        third.frame()
+        third.run_frame()

@@ -1,16 +1,16 @@
 """Machine: one VGA, one guest, one display, and the clock that moves them.
 
-Two schedules. *In step* (headless, scripts, tests): each frame runs the guest up to its next
-``yield`` and then draws, all on one thread, so that two runs with the same arguments are equal.
-*Free* (the window): the guest has a thread of its own and the frames come at the display's pace.
+A frame runs the guest (`runner`: in step with it, or on a thread of its own), then harvests the
+dirty log, draws and presents. What else goes along with a machine hooks itself into
+`Machine.between_frames`.
 """
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import logging
 import re
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -36,38 +36,56 @@ from vgaemu.display.report import (
 )
 from vgaemu.display.screen import Screen, blink_shown
 from vgaemu.display.stats import Stats
-from vgaemu.errors import GuestStopped, StateError, WorkloadError
-from vgaemu.guest.workload import Guest, Slices, Workload, find_workload, start
+from vgaemu.errors import StateError
+from vgaemu.guest.workload import Guest, Workload
 from vgaemu.keys.key import Key
-from vgaemu.keys.queue import Keys
+from vgaemu.keys.queue import Keys, key_text
 from vgaemu.memslot.bitmap import SpanPages
-from vgaemu.pc.images import is_image
+from vgaemu.memslot.slot import Memslot
+from vgaemu.program import Program, load_program
+from vgaemu.runner import InStep, OnThread, Runner
 from vgaemu.tape.tape import TapeRecorder
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
 from vgaemu.vga.font import checked_font, load_font_file
 from vgaemu.vga.modes import set_mode
-from vgaemu.vga.state import Array, arrays_of, check_arrays, put_arrays, read_state, save_state
+from vgaemu.vga.state import State, check_arrays, put_arrays, read_state, save_state
 
 if TYPE_CHECKING:
-    from vgaemu.migrate import Limits, Migration, Report
     from vgaemu.pc.pc import Pc, PcOptions
 
 log = logging.getLogger(__name__)
 
 #: Frames a second at speed 1.
 FRAME_HZ = 60
-#: Slices that a guest in step may end with `Guest.NOW` before a frame is drawn.
-NOW_SLICES_A_FRAME = 16
-#: A busy guest thread hands the interpreter to the display after this long (seconds). Measured: at
-#: the default of 5 ms the display wakes 5.2 ms late, at 0.5 ms 0.66 ms late.
-SWITCH_INTERVAL = 0.0005
-#: Machine code is waited for at most this long: far longer than a slice takes.
-MACHINE_CODE_STOPS_S = 10.0
+#: Guests are waited for at most this long when a machine closes (seconds). A slice of machine code
+#: takes far less, and must not outlive the memory that it runs in.
+WORKLOAD_STOPS_S, MACHINE_CODE_STOPS_S = 0.5, 10.0
 
 
 class Machine:
     """A small machine you can look into. Use it as a context manager, or call `close`."""
+
+    #: VRAM, a `Memslot` with its dirty log; `vram.subscribe()` watches what is written.
+    vram: Memslot
+    #: The device: ports, memory windows, registers.
+    vga: Vga
+    #: The guest's keyboard; the window types here too.
+    keys: Keys
+    #: What a workload in Python sees; whoever holds a machine without one may use it.
+    guest: Guest
+    #: The PC around a machine-code guest, or None.
+    pc: Pc | None
+    #: Who runs the guest, and when.
+    runner: Runner
+    #: Whether the guest says of itself that it never ends.
+    endless: bool
+    #: Called with the machine when the user asks for a screenshot.
+    on_screenshot: Callable[[Machine], None]
+    #: Called after each frame, and while the user has the machine paused, by whoever runs frames.
+    between_frames: list[Callable[[], None]]
+    #: Called when the machine closes, before its guest is stopped.
+    before_close: list[Callable[[], None]]
 
     def __init__(
         self,
@@ -78,7 +96,7 @@ class Machine:
         dirty_log: str = "flags",
         span_pages: SpanPages = DEFAULT_SPAN_PAGES,
         vram_mib: int = DEFAULT_VRAM_MIB,
-        mode: int = 3,
+        mode: int | str = 3,
         free: bool | None = None,
         font: str | Path | NDArray[np.uint8] | None = None,
         record_tape: str | Path | None = None,
@@ -94,7 +112,7 @@ class Machine:
             dirty_log: Who keeps VRAM's dirty log: see `vgaemu.memslot.KEEPERS`.
             span_pages: Word width of the ffs..fls spans: 64, 32, 16 or 8 pages.
             vram_mib: Size of VRAM in MiB, 1 to 256.
-            mode: BIOS mode to start in.
+            mode: Mode to start in: a BIOS number, or a name in 'vgaemu modes'.
             free: Run the guest on a thread of its own; by default only with a window.
             font: What text modes load instead of the bundled font: a PSF or raw 8xN file, or
                 (256, height) uint8. The rows follow its height: 8 lines give 80x50.
@@ -104,86 +122,61 @@ class Machine:
         Raises:
             WorkloadError: The workload cannot be found or started.
             MemslotError: No such dirty log, number of span pages, or size of VRAM.
-            ModeError: No such BIOS mode.
+            ModeError: No such mode.
             FontError: The font is none.
+            TypeError: No such keyword.
             ValueError: No display of that name, or an object that is none.
             DisplayError: The window cannot be opened.
             TapeError: The tape cannot be written.
         """
+        if pc_options:
+            _check_keywords(pc_options)
         check_span_pages(span_pages)
-        #: VRAM, a `Memslot`; `vram.subscribe()` watches what is written.
         self.vram = make_vram(vram_mib, dirty_log=dirty_log)
         self.vga = Vga(self.vram)
         if font is not None:
             self.vga.rom_font = (
                 checked_font(font) if isinstance(font, np.ndarray) else load_font_file(font)
             )
-        self._recorder = None if record_tape is None else TapeRecorder(self.vga, record_tape)
-        #: The guest's keyboard; the window types here too.
         self.keys = Keys()
-        self._guest = Guest(self.vga, self.keys)
-        #: Whether the workload says of itself that it never ends.
-        self.endless = False
-        self._slices: Slices | None = None
-        #: The PC around a machine-code guest.
-        self.pc: Pc | None = None
-        try:
+        self.guest = Guest(self.vga, self.keys)
+        free = display == "window" if free is None else free
+        self._recorder = None if record_tape is None else TapeRecorder(self.vga, record_tape)
+        with ExitStack() as undo:
+            if self._recorder is not None:
+                undo.callback(self._recorder.close)
             set_mode(self.vga, mode)
-            self._free = display == "window" if free is None else free
-            if isinstance(args, str):
-                raise WorkloadError(f"args is a list of arguments, not the string {args!r}")
-            if is_image(workload):
-                from vgaemu.pc.pc import open_pc
-
-                self.pc = open_pc(
-                    str(workload),
-                    list(args),
-                    self.vga,
-                    self.keys,
-                    free=self._free,
-                    options=pc_options,
-                )
-                self._slices = self.pc.slices()
-                self.endless = self.pc.endless
-            elif pc_options:
-                raise WorkloadError(
-                    f"{', '.join(pc_options)}: only for machine code, a file that ends in .img or "
-                    f".com; this is {'no guest' if workload is None else 'a workload in Python'}"
-                )
-            elif workload is not None:
-                function = find_workload(workload)
-                self.endless = getattr(function, "endless", False)
-                self._slices = start(function, self._guest, list(args))
-                self.endless = self.endless or self._guest.endless
-            self._display = make_display(display)
-        except BaseException:
+            program = load_program(
+                workload, args, self.vga, self.guest, free=free, options=pc_options
+            )
+            self.pc, self.endless = program.pc, program.endless
             if self.pc is not None:
-                self.pc.close()
-            self._stop_recording()
-            raise
-        self._loop = DisplayLoop(self.vga, self._display, span_pages=span_pages)
+                undo.callback(self.pc.close)
+            self._display = make_display(display)
+            undo.pop_all()
         if self.pc is None:
-            self.vga.beam = WallBeam() if self._free else VirtualBeam()
+            self.vga.beam = WallBeam() if free else VirtualBeam()
+        self.runner = self._runner_of(program, free)
+        self._loop = DisplayLoop(self.vga, self._display, span_pages=span_pages)
         self._key_schedule: list[tuple[int, str]] = []
-        self._guest_error: BaseException | None = None
-        self._closed = False
-        self._close_requested = False
-        self._paused = False
-        self._step_once = False
-        self._frame_passed = threading.Condition()
-        #: Frames that a free guest was let run into, counted under the condition.
-        self._released = 0
-        self._thread: threading.Thread | None = None
-        #: A free guest is to stay at its next ``yield``, and whether it is at one; both under the
-        #: condition.
-        self._held = self._parked = False
-        #: What `_released` was when the slice in hand began.
-        self._seen = 0
-        self._migration: Migration | None = None
-        #: Called with the machine when the user asks for a screenshot.
-        self.on_screenshot: Callable[[Machine], None] = save_screenshot
+        self._closed = self._close_requested = False
+        self._paused = self._step_once = False
+        self.on_screenshot = save_screenshot
+        self.between_frames = []
+        self.before_close = []
 
-    # --- what can be seen -----------------------------------------------------------------------
+    @staticmethod
+    def _runner_of(program: Program, free: bool) -> Runner:
+        if not free:
+            return InStep(program.slices)
+        if program.pc is None:
+            return OnThread(program.slices)
+        return OnThread(program.slices, on_park=program.pc.pause)
+
+    def __repr__(self) -> str:
+        """What runs, how far it has come, and what is shown."""
+        guest = "no guest" if self.runner.is_empty else "ended" if self.ended else "running"
+        return f"<vgaemu.Machine {self.screen.info.mode_name}, {guest}, {self.frames} frames>"
 
     @property
     def screen(self) -> Screen:
@@ -203,23 +196,12 @@ class Machine:
     @property
     def ended(self) -> bool:
         """Whether the guest has ended. A machine without a workload has no guest to end."""
-        if self._guest_error is not None or self.migrated:
-            return True
-        return self._slices is not None and self._done
-
-    _done = False
+        return self.runner.ended
 
     @property
     def guest_error(self) -> BaseException | None:
-        """What the guest raised, if it did; `frame` raises it, too, unless it came of `close`."""
-        return self._guest_error
-
-    @property
-    def migrated(self) -> bool:
-        """Whether a receiver has taken over; the guest has ended here then."""
-        return self._migration is not None and self._migration.succeeded
-
-    # --- time -----------------------------------------------------------------------------------
+        """What the guest raised, if it did: in a frame, which raises it too, or in `close`."""
+        return self.runner.error
 
     def tick(self, count: int = 1) -> bool:
         """Run some frames, without waiting for a clock; while the user has it paused, wait.
@@ -238,12 +220,12 @@ class Machine:
             if self._close_requested:
                 break
             self._step_once = False
-            self.frame()
+            self.run_frame()
             if self.ended:
                 break
         return not (self.ended or self._close_requested)
 
-    def frame(self) -> FrameReport:
+    def run_frame(self) -> FrameReport:
         """Run one frame: keys, the guest up to its next ``yield``, harvest, draw, present.
 
         Raises:
@@ -255,16 +237,18 @@ class Machine:
         now = self._loop.frames
         while self._key_schedule and self._key_schedule[0][0] <= now:
             self.keys.press(self._key_schedule.pop(0)[1])
-        if not self._free:
-            self._run_slice()
-        elif self._thread is None:
-            self._start_thread()
-        else:
-            self._release_thread()
+        if isinstance(self.vga.beam, VirtualBeam):
+            self.vga.beam.start_frame()
+        self.runner.run_frame()
         report = self._loop.frame()
-        self._raise_guest_error()
-        self._between_frames()
+        if self.runner.error is not None:
+            raise self.runner.error
+        self._tell_companions()
         return report
+
+    def _tell_companions(self) -> None:
+        for companion in tuple(self.between_frames):  # one that is done takes itself out
+            companion()
 
     def run(
         self,
@@ -285,7 +269,7 @@ class Machine:
         Raises:
             Exception: Whatever the guest raised.
         """
-        can_be_closed = self._display.can_be_closed
+        stay = stay and self._display.can_be_closed
         period_ns = int(1e9 / (FRAME_HZ * speed)) if speed else 0
         due = time.perf_counter_ns()
         while frames is None or self.frames < frames:
@@ -293,17 +277,17 @@ class Machine:
             if self._close_requested:
                 return
             if self._paused and not self._step_once:
-                self._between_frames()
-                if self.migrated:
+                self._tell_companions()
+                if self.runner.left:
                     return
                 time.sleep(1 / FRAME_HZ)
                 due = time.perf_counter_ns()
                 continue
             self._step_once = False
-            self.frame()
+            self.run_frame()
             if progress is not None:
                 progress(self.frames)
-            if self.migrated or (self.ended and not (can_be_closed and stay)):
+            if self.runner.left or (self.ended and not stay):
                 return
             if period_ns:
                 due = max(due + period_ns, time.perf_counter_ns() - period_ns)
@@ -339,10 +323,47 @@ class Machine:
             shown += 1
             time.sleep(1 / FRAME_HZ)
 
+    def show(self) -> None:
+        """Draw and present a frame; the guest stays where it is."""
+        self._loop.frame()
+
+    def tell_user(self, text: str) -> None:
+        """Let the display say something, if it is one that can."""
+        self._display.notice(text)
+
+    def closed_by_user(self) -> bool:
+        """Take what the user did at the display, and say whether that was to close it."""
+        self._poll()
+        return self._close_requested
+
+    def _poll(self) -> None:
+        """Take what the user did, from displays that can tell."""
+        for event in self._display.poll():
+            self._handle(event)
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Key):
+            self.keys.put(event)
+        elif isinstance(event, Close):
+            self._close_requested = True
+        elif isinstance(event, PauseToggled):
+            self._paused = not self._paused
+            self.runner.pause(self._paused)
+        elif isinstance(event, SingleStep):
+            self._step_once = self._paused
+        elif isinstance(event, Screenshot):
+            self.on_screenshot(self)
+
     def schedule_keys(self, keys: Iterable[tuple[int, str]]) -> None:
-        """Strike keys at given frames: see `vgaemu.keys.queue.parse_keys`."""
-        schedule = [*self._key_schedule, *keys]
-        self._key_schedule = sorted(schedule, key=lambda entry: entry[0])
+        """Strike keys at given frames: see `vgaemu.keys.queue.parse_keys`.
+
+        Raises:
+            KeysError: There is no key of a name; none of them is struck then.
+        """
+        keys = list(keys)
+        for _, name in keys:
+            key_text(name)
+        self._key_schedule = sorted([*self._key_schedule, *keys], key=lambda entry: entry[0])
 
     def wait_for_text(self, pattern: str, frames: int = 600) -> bool:
         """Run until a row of a text screen matches a regular expression.
@@ -363,8 +384,6 @@ class Machine:
                 break
         return False
 
-    # --- states ---------------------------------------------------------------------------------
-
     def save_state(self, path: str | Path) -> None:
         """Save the device and a machine-code guest; of a workload in Python only the device.
 
@@ -375,8 +394,7 @@ class Machine:
         """
         self._refuse_running_guest(path)
         guest = None if self.pc is None else self.pc.state_arrays()
-        frame = self._loop.frames + self._loop.frame_offset
-        save_state(self.vga, path, frame=frame, guest=guest)
+        save_state(self.vga, path, frame=self.next_frame, guest=guest)
 
     def load_state(self, path: str | Path) -> None:
         """Bring the device to a saved state, and a machine-code guest with it.
@@ -386,263 +404,44 @@ class Machine:
         Raises:
             StateError: The file is refused; nothing has changed then.
         """
-        state = read_state(path)
-        self._put_state(state.device, state.guest, path)
-        self._loop.frame_offset = state.frame - self._loop.frames
+        self.restore_state(read_state(path), path)
 
-    def _put_state(
-        self, device: Mapping[str, Array], guest: Mapping[str, Array], source: object
-    ) -> None:
-        """Look at all of a state, then put all of it."""
-        if self._recorder is not None:
-            raise StateError(f"{source}: a tape starts at power on, and one is being recorded")
-        check_arrays(self.vga, device, source)
-        if self.pc is not None:
-            self._refuse_running_guest(source)
-            self.pc.check_state(guest, source)
-            self.pc.put_state(guest, source)
-            if self.ended and self._thread is not None:
-                self._thread.join()
-                self._thread = None  # the next frame starts another
-            self._slices, self._done, self._guest_error = self.pc.slices(), False, None
-        elif guest:
-            from vgaemu.pc.state import identity_name
-
-            name = identity_name(guest)
-            raise StateError(f"{source}: saved with machine code, {name!r}; load it with that file")
-        put_arrays(self.vga, device)
-
-    def _refuse_running_guest(self, source: object) -> None:
-        """Registers of a CPU are nobody else's while it executes."""
-        thread = self._thread
-        if self.pc is None or thread is None or not thread.is_alive():
-            return
-        if not (self._parked and self._stays):  # one that was released may yet have to wake
-            raise StateError(f"{source}: the guest runs on its own thread; close the machine first")
-
-    def device_state(self) -> dict[str, Array]:
-        """What of the device is not in VRAM, and the number of the next frame, by name.
-
-        A guest on its own thread must not run meanwhile.
-        """
-        arrays = arrays_of(self.vga, without=("vram",))
-        arrays["frame"] = np.asarray(self._loop.frames + self._loop.frame_offset, "u8")
-        return arrays
-
-    def put_device_state(
-        self,
-        arrays: Mapping[str, Array],
-        source: object,
-        guest: Mapping[str, Array] | None = None,
-    ) -> None:
-        """Bring the device to a state whose VRAM is there, and show the frame before its next one.
+    def restore_state(self, state: State, source: object) -> None:
+        """Look at all of a state, then put all of it; what is not in it stays as it is.
 
         Args:
-            arrays: All of `device_state`.
-            source: What an error names: the peer that they came from.
-            guest: Of a machine-code guest all of `Pc.state_arrays`; it goes on from there.
+            state: As `vgaemu.vga.state.read_state` has it, or of a peer; VRAM may be missing.
+            source: What an error names.
 
         Raises:
             StateError: A device or PC has no such state; nothing has changed then, but see
                 `Pc.put_state`.
         """
-        device = dict(arrays)
-        frame = device.pop("frame")
-        if frame.shape or frame.dtype != np.uint64 or int(frame) >> 63:
-            raise StateError(f"{source}: frame is no number; save the state again")
-        self._put_state(device, guest or {}, source)
-        self._loop.frame_offset = max(int(frame) - 1, 0) - self._loop.frames
-        self.show()
+        if self._recorder is not None:
+            raise StateError(f"{source}: a tape starts at power on, and one is being recorded")
+        check_arrays(self.vga, state.device, source)
+        if self.pc is not None:
+            self._refuse_running_guest(source)
+            self.pc.check_state(state.guest, source)
+            self.pc.put_state(state.guest, source)
+            self.runner.restart(self.pc.slices())
+        elif state.guest:
+            from vgaemu.pc.state import identity_name
 
-    def show(self) -> None:
-        """Draw and present a frame; the guest stays where it is."""
-        self._loop.frame()
-
-    def tell_user(self, text: str) -> None:
-        """Let the display say something, if it is one that can."""
-        self._display.notice(text)
-
-    def closed_by_user(self) -> bool:
-        """Take what the user did at the display, and say whether that was to close it."""
-        self._poll()
-        return self._close_requested
-
-    # --- live migration -------------------------------------------------------------------------
-
-    def migrate_to(self, address: str, limits: Limits | None = None) -> Report:
-        """Send all to a receiver, running frames meanwhile; then the guest ends here.
-
-        A machine-code guest goes on there; of a workload in Python, VRAM and device are sent.
-
-        Args:
-            address: HOST:PORT of a `vgaemu receive` or `vgaemu.migrate.Receiver`.
-            limits: How long the guest may be stopped, and what to do if it writes too fast.
-
-        Raises:
-            MigrateError: The receiver has not taken over; the guest goes on here.
-            Exception: Whatever the guest raised.
-        """
-        migration = self.start_migration(address, limits)
-        try:
-            while not migration.done:
-                self._poll()
-                self.frame()
-                if self._free:
-                    time.sleep(1 / FRAME_HZ)
-        finally:
-            migration.cancel()
-        return migration.result()
-
-    def start_migration(
-        self,
-        address: str,
-        limits: Limits | None = None,
-        *,
-        at_frame: int = 0,
-        say: Callable[[str], None] | None = None,
-    ) -> Migration:
-        """Let the next frames be accompanied by a migration; `migrated` says when it is over.
-
-        Args:
-            address: See `migrate_to`.
-            limits: See `migrate_to`.
-            at_frame: Run so many frames before.
-            say: Called with a line when the guest does not converge, and when the receiver has
-                not taken over; not on the caller's thread.
-
-        Raises:
-            MigrateError: The address is none, or one is on its way already.
-        """
-        from vgaemu.errors import MigrateError
-        from vgaemu.migrate import Limits, Migration
-
-        if self.migrated or (self._migration is not None and not self._migration.done):
-            raise MigrateError(f"{address}: the machine is on its way to another receiver")
-        self._migration = Migration(self, address, limits or Limits(), at_frame=at_frame, say=say)
-        return self._migration
-
-    def _between_frames(self) -> None:
-        if self._migration is not None:
-            self._migration.between_frames()
-
-    def hold_guest(self, seconds: float) -> bool:
-        """Let a guest on its own thread stop at its next ``yield``, and wait until it has.
-
-        Args:
-            seconds: How long to wait; it stops later then, unless released.
-
-        Returns:
-            Whether it has. One in step stands still between two frames anyway.
-        """
-        with self._frame_passed:
-            self._held = True
-            if self._thread is None:
-                return True
-            return self._frame_passed.wait_for(lambda: self._parked, seconds)
-
-    def release_guest(self) -> None:
-        """Let a guest go on that `hold_guest` has stopped."""
-        with self._frame_passed:
-            self._held = False
-            self._frame_passed.notify_all()
-
-    # --- the guest ------------------------------------------------------------------------------
-
-    def _run_slice(self) -> None:
-        if isinstance(self.vga.beam, VirtualBeam):
-            self.vga.beam.start_frame()
-        if self._slices is None or self.ended:
-            return
-        try:
-            for _ in range(NOW_SLICES_A_FRAME):
-                if next(self._slices) is not Guest.NOW:
-                    break
-        except StopIteration:
-            self._done = True
-        except (Exception, SystemExit) as error:
-            self._fail(error)
-
-    def _fail(self, error: BaseException) -> None:
-        """The guest raised; a SystemExit of 0 is only its end."""
-        if isinstance(error, SystemExit) and not error.code:
-            self._done = True
-        else:
-            self._guest_error = error
-
-    def _start_thread(self) -> None:
-        if self._slices is None or self._held:
-            return
-        _switch_quickly(self)
-        self._thread = threading.Thread(target=self._run_free, name="vgaemu guest", daemon=True)
-        self._thread.start()
-
-    def _run_free(self) -> None:
-        assert self._slices is not None
-        try:
-            while not self._closed:
-                self._seen = self._released
-                if next(self._slices) is not Guest.NOW or self._paused or self._held:
-                    if self.pc is not None:
-                        self.pc.pause()
-                    with self._frame_passed:
-                        self._parked = True
-                        self._frame_passed.notify_all()
-                        while self._stays and not self._closed:
-                            self._frame_passed.wait()
-                        self._parked = False
-        except (StopIteration, GuestStopped):
-            self._done = True
-        except BaseException as error:
-            self._fail(error)
-        finally:
-            with self._frame_passed:
-                self._parked = True
-                self._frame_passed.notify_all()
-            if self._closed:
-                self._end_workload()
+            name = identity_name(state.guest)
+            raise StateError(f"{source}: saved with machine code, {name!r}; load it with that file")
+        put_arrays(self.vga, state.device)
+        self._loop.frame_offset = state.frame - self._loop.frames
 
     @property
-    def _stays(self) -> bool:
-        """Whether a guest at a ``yield`` is to stay there."""
-        return self._held or self._released == self._seen
+    def next_frame(self) -> int:
+        """Number of the next frame, which blinking follows; a loaded state goes on from its own."""
+        return self._loop.frames + self._loop.frame_offset
 
-    def _end_workload(self) -> None:
-        """Run what a workload has in its ``finally``; its calls into the machine are refused."""
-        assert self._slices is not None
-        try:
-            self._slices.close()
-        except GuestStopped:
-            pass
-        except BaseException as error:
-            self._guest_error = self._guest_error or error
-
-    def _release_thread(self) -> None:
-        with self._frame_passed:
-            self._released += 1
-            self._frame_passed.notify_all()
-
-    def _raise_guest_error(self) -> None:
-        if self._guest_error is not None:
-            raise self._guest_error
-
-    def _poll(self) -> None:
-        """Take what the user did, from displays that can tell."""
-        for event in self._display.poll():
-            self._handle(event)
-
-    def _handle(self, event: Event) -> None:
-        if isinstance(event, Key):
-            self.keys.put(event)
-        elif isinstance(event, Close):
-            self._close_requested = True
-        elif isinstance(event, PauseToggled):
-            self._paused = not self._paused
-        elif isinstance(event, SingleStep):
-            self._step_once = self._paused
-        elif isinstance(event, Screenshot):
-            self.on_screenshot(self)
-
-    # --- the end --------------------------------------------------------------------------------
+    def _refuse_running_guest(self, source: object) -> None:
+        """Registers of a CPU are nobody else's while it executes."""
+        if self.pc is not None and self.runner.is_running:
+            raise StateError(f"{source}: the guest runs on its own thread; close the machine first")
 
     def close(self) -> None:
         """Stop the guest and close the display; twice is fine.
@@ -652,34 +451,25 @@ class Machine:
         """
         if self._closed:
             return
-        if self._migration is not None:
-            self._migration.cancel()
+        for companion in tuple(self.before_close):
+            companion()
         self._closed = True
-        self._guest.stop()
+        self.guest.stop()
         if self.pc is not None:
             self.pc.stop()
-        self._release_thread()
         with ExitStack() as last_first:
             last_first.callback(self._stop_recording)
             last_first.callback(self._loop.close)
             last_first.callback(self._close_pc)
-            _switch_as_before(self)
-            thread = self._thread
-            if thread is None and self.pc is None and self._slices is not None:
-                thread = threading.Thread(target=self._end_workload, daemon=True)
-                thread.start()
-            if thread is not None:
-                # A workload that never yields, or lets nothing pass, cannot be stopped: it dies
-                # with us. Machine code stops after its slice, and may not outlive its memory.
-                thread.join(timeout=0.5 if self.pc is None else MACHINE_CODE_STOPS_S)
+            self.runner.close(WORKLOAD_STOPS_S if self.pc is None else MACHINE_CODE_STOPS_S)
 
     def _close_pc(self) -> None:
-        if self.pc is not None and (self._thread is None or not self._thread.is_alive()):
+        if self.pc is not None and self.runner.is_over:
             self.pc.close()
 
     def _stop_recording(self) -> None:
         if self._recorder is not None:
-            frame = self._loop.screen.frame_number if hasattr(self, "_loop") else 0
+            frame = self.screen.frame_number
             self._recorder.close(hidden_in=None if blink_shown(frame) else frame)
 
     def __enter__(self) -> Machine:
@@ -694,26 +484,17 @@ class Machine:
         self.close()
 
 
-#: Machines whose guests have threads, and the interpreter's interval from before the first.
-_quick: set[Machine] = set()
-_interval_before = 0.0
+def _check_keywords(options: Mapping[str, object]) -> None:
+    """Answer a keyword that `Machine` has not with the nearest that it has."""
+    from vgaemu.pc.pc import PcOptions
 
-
-def _switch_quickly(machine: Machine) -> None:
-    """Let threads take turns as a free machine needs it, until the last one is closed."""
-    global _interval_before
-    if not _quick:
-        _interval_before = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_INTERVAL)
-    _quick.add(machine)
-
-
-def _switch_as_before(machine: Machine) -> None:
-    """Undo `_switch_quickly`, in whatever order machines are closed."""
-    if machine in _quick:
-        _quick.remove(machine)
-        if not _quick:
-            sys.setswitchinterval(_interval_before)
+    known = PcOptions.__annotations__
+    for name in options:
+        if name not in known:
+            taken = [*inspect.signature(Machine).parameters, *known]
+            near = difflib.get_close_matches(name, taken, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"Machine has no keyword {name!r}{hint}")
 
 
 def save_screenshot(machine: Machine) -> None:

@@ -153,7 +153,7 @@ def _harvest_beside(cpu: str, image: str, pause_s: float) -> Row:
     except ImageError as error:
         raise CpuError(str(error)) from None
     with machine:
-        machine.frame()
+        machine.run_frame()
         time.sleep(0.05)
         assert machine.pc is not None
         flush_ns: list[int] = []
@@ -170,7 +170,7 @@ def _harvest_beside(cpu: str, image: str, pause_s: float) -> Row:
         times, ioctls, pages = [], [], []
         end = time.monotonic() + HARVEST_SECONDS
         while time.monotonic() < end:
-            report = machine.frame()
+            report = machine.run_frame()
             times.append(report.harvest_ns)
             pages.append(len(report.dirty_pages))
             time.sleep(pause_s)

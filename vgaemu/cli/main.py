@@ -631,12 +631,13 @@ MIGRATE_AT = 60
 
 def _start_migration(machine: Machine, options: argparse.Namespace) -> Migration:
     from vgaemu.errors import MigrateError
-    from vgaemu.migrate import Limits
+    from vgaemu.migrate import Limits, Migration
 
     limits = {name: getattr(options, name) for name in LIMITS}
     limits = {name: value for name, value in limits.items() if value is not None}
     try:
-        return machine.start_migration(
+        return Migration(
+            machine,
             options.migrate_to,
             Limits(**limits),
             at_frame=options.migrate_at or MIGRATE_AT,
@@ -921,11 +922,11 @@ def _print_guest_traceback(error: BaseException) -> None:
         print(error.report, file=sys.stderr)
         return
 
-    from vgaemu import machine
+    from vgaemu import machine, runner
     from vgaemu.guest import workload
 
     frames = error.__traceback__
-    ours = (__file__, machine.__file__, workload.__file__)
+    ours = (__file__, machine.__file__, runner.__file__, workload.__file__)
     while frames is not None and (
         frames.tb_frame.f_code.co_filename in ours
         or frames.tb_frame.f_code.co_filename.startswith("<frozen importlib")

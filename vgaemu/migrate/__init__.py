@@ -5,7 +5,7 @@ is where a `Machine` comes in.
 """
 
 from vgaemu.errors import MigrateError
-from vgaemu.migrate.live import Migration, receive_machine
+from vgaemu.migrate.live import Migration, receive_machine, send_machine
 from vgaemu.migrate.receiver import Received, Receiver
 from vgaemu.migrate.sender import Limits, Report, Round, connect, send
 from vgaemu.migrate.stream import DEFAULT_PORT, LOOPBACK, Region, parse_address
@@ -25,4 +25,5 @@ __all__ = [
     "parse_address",
     "receive_machine",
     "send",
+    "send_machine",
 ]

@@ -10,13 +10,15 @@ receiver's machine has one of its own, or none.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.errors import MigrateError, StateError
+from vgaemu.machine import FRAME_HZ, Machine
 from vgaemu.migrate.memory import UnloggedMemory
 from vgaemu.migrate.receiver import Received, Receiver
 from vgaemu.migrate.sender import Limits, Report, connect, send
@@ -28,9 +30,9 @@ from vgaemu.migrate.stream import (
     check_names,
     parse_address,
 )
-
-if TYPE_CHECKING:
-    from vgaemu.machine import Machine
+from vgaemu.pc.state import check_identity, identity_name
+from vgaemu.runner import OnThread
+from vgaemu.vga.state import State, arrays_of
 
 #: Seconds for a guest to come to its next ``yield``.
 HOLD_SECONDS = 2.0
@@ -46,15 +48,21 @@ RAM = "ram"
 _NO_YIELD = f"the guest came to no 'yield' within {HOLD_SECONDS:.0f} s"
 _CLOSED = "the machine was closed before"
 
+#: The latest migration of each machine.
+_on_their_way: WeakKeyDictionary[Machine, Migration] = WeakKeyDictionary()
+
 
 class Migration:
-    """One machine on its way to a receiver; `Machine.start_migration` makes it."""
+    """One machine on its way to a receiver, beside the frames that somebody else runs.
+
+    It hooks itself into the machine; closing that hangs up.
+    """
 
     def __init__(
         self,
         machine: Machine,
         address: str,
-        limits: Limits,
+        limits: Limits | None = None,
         *,
         at_frame: int = 0,
         say: Callable[[str], None] | None = None,
@@ -64,18 +72,21 @@ class Migration:
         Args:
             machine: What is sent.
             address: HOST:PORT of the receiver.
-            limits: When to stop the guest.
+            limits: How long the guest may be stopped, and what to do if it writes too fast.
             at_frame: Frames to run before.
             say: Called on the sender's thread with a line when the guest does not converge, and
                 when it has not arrived.
 
         Raises:
-            MigrateError: The address is none.
+            MigrateError: The address is none, or the machine is on its way already.
         """
         parse_address(address)
+        other = _on_their_way.get(machine)
+        if other is not None and (other.succeeded or not other.done):
+            raise MigrateError(f"{address}: the machine is on its way to another receiver")
         #: HOST:PORT of the receiver.
         self.address = address
-        self._machine, self._limits = machine, limits
+        self._machine, self._limits = machine, limits or Limits()
         self._say = say
         #: Frames to run before.
         self.at_frame = at_frame
@@ -89,6 +100,9 @@ class Migration:
         self._why_running = ""
         #: Which file a machine-code guest runs.
         self._guest: Mapping[str, Array] = {}
+        _on_their_way[machine] = self
+        machine.between_frames.append(self.between_frames)
+        machine.before_close.append(self.cancel)
 
     @property
     def started(self) -> bool:
@@ -125,28 +139,32 @@ class Migration:
         For the thread that runs the frames: nothing draws and no guest in step runs meanwhile.
         """
         machine = self._machine
-        if self._thread is None and not self.done and machine.frames >= self.at_frame:
-            self._start()
-        if not self._stop_wanted.is_set() or self.done or self._thread is None:
+        if self.done:
+            machine.between_frames.remove(self.between_frames)
+            machine.before_close.remove(self.cancel)
             return
-        if not machine.hold_guest(HOLD_SECONDS):
+        if self._thread is None and machine.frames >= self.at_frame:
+            self._start()
+        if not self._stop_wanted.is_set() or self._thread is None:
+            return
+        if not machine.runner.hold(HOLD_SECONDS):
             self._why_running = _NO_YIELD
         self._stopped.set()
         self._thread.join()
         if self._report is None:
-            machine.release_guest()
+            machine.runner.release()
 
     def _start(self) -> None:
         pc = self._machine.pc
         if pc is not None:
             try:
-                if not self._machine.hold_guest(HOLD_SECONDS):
+                if not self._machine.runner.hold(HOLD_SECONDS):
                     self._error = MigrateError(f"{self.address}: {_NO_YIELD}")
                     self._tell(f"{self._error}; the guest runs on here")
                     return
                 self._guest = pc.identity()
             finally:
-                self._machine.release_guest()
+                self._machine.runner.release()
         self._thread = threading.Thread(target=self._send, name="vgaemu migration", daemon=True)
         self._thread.start()
 
@@ -183,6 +201,7 @@ class Migration:
             self._error = error
             self._tell(f"{error or repr(error)}; the guest runs on here")
         else:
+            self._machine.runner.leave()
             self._report = report
 
     def _tell(self, line: str) -> None:
@@ -226,7 +245,7 @@ class Migration:
 
     def state(self) -> Mapping[str, Array]:
         """Device and PC without their memory, and the number of the next frame."""
-        arrays, pc = self._machine.device_state(), self._machine.pc
+        arrays, pc = device_state(self._machine), self._machine.pc
         if pc is not None:
             arrays |= pc.state_arrays()
             del arrays[RAM]
@@ -257,8 +276,6 @@ class Arrival:
         Raises:
             MigrateError: It belongs elsewhere.
         """
-        from vgaemu.pc.state import check_identity, identity_name
-
         pc = self.machine.pc
         if pc is None and arrays:
             raise channel.error(
@@ -280,7 +297,7 @@ class Arrival:
         Raises:
             MigrateError: The arrays are not those of this machine.
         """
-        device, pc = self.machine.device_state(), self.machine.pc
+        device, pc = device_state(self.machine), self.machine.pc
         known = {*device} if pc is None else {*device, *pc.state_arrays()} - {RAM}
         # What only KVM saves may be missing, or left out: `Pc.check_state` says if it must not.
         check_names(channel, *(
@@ -290,12 +307,29 @@ class Arrival:
         if self._ram is not None:
             guest[RAM] = self._ram
         try:
-            self.machine.put_device_state(
-                {name: arrays[name] for name in device}, channel.peer, guest
+            frame = arrays["frame"]
+            if frame.shape or frame.dtype != np.uint64 or int(frame) >> 63:
+                raise channel.error("frame is no number; save the state again")
+            shown = State(
+                {name: arrays[name] for name in device if name != "frame"},
+                guest,
+                max(int(frame) - 1, 0),
             )
+            self.machine.restore_state(shown, channel.peer)
         except StateError as error:
             raise MigrateError(str(error)) from None
+        self.machine.show()
         return self.machine.screen.frame
+
+
+def device_state(machine: Machine) -> dict[str, Array]:
+    """What of the device is not in VRAM, and the number of the next frame, by name.
+
+    A guest on its own thread must not run meanwhile.
+    """
+    arrays = arrays_of(machine.vga, without=("vram",))
+    arrays["frame"] = np.asarray(machine.next_frame, "u8")
+    return arrays
 
 
 def regions_of(machine: Machine, ram: NDArray[np.uint8] | None) -> list[Region]:
@@ -304,6 +338,32 @@ def regions_of(machine: Machine, ram: NDArray[np.uint8] | None) -> list[Region]:
     if ram is not None:
         regions.append(Region(RAM, UnloggedMemory(ram)))
     return regions
+
+
+def send_machine(machine: Machine, address: str, limits: Limits | None = None) -> Report:
+    """Send all to a receiver, running frames meanwhile; then the guest ends here.
+
+    A machine-code guest goes on there; of a workload in Python, VRAM and device are sent.
+
+    Args:
+        machine: What is sent.
+        address: HOST:PORT of a `vgaemu receive` or a `Receiver`.
+        limits: How long the guest may be stopped, and what to do if it writes too fast.
+
+    Raises:
+        MigrateError: The receiver has not taken over; the guest goes on here.
+        Exception: Whatever the guest raised.
+    """
+    migration = Migration(machine, address, limits)
+    try:
+        while not migration.done:
+            machine.closed_by_user()
+            machine.run_frame()
+            if isinstance(machine.runner, OnThread):
+                time.sleep(1 / FRAME_HZ)
+    finally:
+        migration.cancel()
+    return migration.result()
 
 
 def receive_machine(

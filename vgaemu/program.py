@@ -1,0 +1,68 @@
+"""Program: what a machine is asked to run, made ready: a workload in Python, or machine code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from vgaemu.errors import WorkloadError
+from vgaemu.guest.workload import Guest, Slices, Workload, find_workload, start
+from vgaemu.pc.images import is_image
+from vgaemu.vga.device import Vga
+
+if TYPE_CHECKING:
+    from vgaemu.pc.pc import Pc, PcOptions
+
+
+class Program(NamedTuple):
+    """A guest that is about to start, or none."""
+
+    slices: Slices | None = None
+    #: The PC around machine code.
+    pc: Pc | None = None
+    #: Whether it says of itself that it never ends.
+    endless: bool = False
+
+
+def load_program(
+    name: str | PathLike[str] | Workload | None,
+    args: Sequence[str],
+    vga: Vga,
+    guest: Guest,
+    *,
+    free: bool,
+    options: Mapping[str, Any],
+) -> Program:
+    """Find a program and make it ready.
+
+    Args:
+        name: See `vgaemu.Machine`.
+        args: Its arguments.
+        vga: The device that machine code gets.
+        guest: What a workload in Python gets; machine code shares its keyboard.
+        free: Whether it is to run on a thread of its own.
+        options: `PcOptions`, for machine code.
+
+    Raises:
+        WorkloadError: It cannot be found or started, or takes no such options.
+    """
+    if isinstance(args, str):
+        raise WorkloadError(f"args is a list of arguments, not the string {args!r}")
+    if is_image(name):
+        from vgaemu.pc.pc import open_pc
+
+        chosen = cast("PcOptions", dict(options))
+        pc = open_pc(str(name), list(args), vga, guest.keys, free=free, options=chosen)
+        return Program(pc.slices(), pc, pc.endless)
+    if options:
+        raise WorkloadError(
+            f"{', '.join(options)}: only for machine code, a file that ends in .img or "
+            f".com; this is {'no guest' if name is None else 'a workload in Python'}"
+        )
+    if name is None:
+        return Program()
+    workload = find_workload(name)
+    endless = getattr(workload, "endless", False)  # `vgaemu.guest.workload.endless` marks them
+    slices = start(workload, guest, list(args))
+    return Program(slices, None, endless or guest.endless)

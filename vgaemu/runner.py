@@ -1,0 +1,270 @@
+"""Runner: who runs a guest's slices, and when: in step with the frames, or on a thread of its own.
+
+A guest is a generator. *In step* (headless, scripts, tests) each frame runs it up to its next
+``yield`` on the caller's thread, so that two runs with the same arguments are equal. *On a thread*
+(the window) it runs as fast as it can, and each frame lets it past its next ``yield``.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from vgaemu.errors import GuestStopped
+from vgaemu.guest.workload import Guest, Slices
+
+#: Slices that a guest in step may end with `Guest.NOW` before a frame is drawn.
+NOW_SLICES_A_FRAME = 16
+#: A busy guest thread hands the interpreter to the display after this long (seconds). Measured: at
+#: the default of 5 ms the display wakes 5.2 ms late, at 0.5 ms 0.66 ms late.
+SWITCH_INTERVAL = 0.0005
+
+
+class Runner(ABC):
+    """One guest's slices, or none's."""
+
+    def __init__(self, slices: Slices | None) -> None:
+        """The guest is about to start.
+
+        Args:
+            slices: What it does; None: there is no guest, and nothing to end.
+        """
+        self._slices = slices
+        self._thread: threading.Thread | None = None
+        self._done = self._left = False
+        #: What the guest raised, if it did.
+        self.error: BaseException | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the guest has ended: returned, raised, or gone elsewhere."""
+        return self._done or self._left or self.error is not None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no guest."""
+        return self._slices is None
+
+    @property
+    def left(self) -> bool:
+        """Whether the guest goes on elsewhere."""
+        return self._left
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the guest may be doing something between two frames."""
+        return False
+
+    @abstractmethod
+    def run_frame(self) -> None:
+        """Let the guest do what it does in a frame."""
+
+    def hold(self, seconds: float) -> bool:
+        """Let the guest stop at its next ``yield``, and wait until it has.
+
+        Args:
+            seconds: How long to wait; it stops later then, unless released.
+
+        Returns:
+            Whether it has. One in step stands still between two frames anyway.
+        """
+        return True
+
+    def release(self) -> None:  # noqa: B027  # a default
+        """Let a guest go on that `hold` has stopped."""
+
+    def pause(self, on: bool) -> None:  # noqa: B027  # a default
+        """While paused, a guest stops after its slice, ``yield guest.NOW`` or not."""
+
+    def leave(self) -> None:
+        """The guest goes on elsewhere: here it has ended."""
+        self._left = True
+
+    def restart(self, slices: Slices) -> None:
+        """Go on with other slices: the guest has been brought to another state."""
+        self._slices, self._done, self._left, self.error = slices, False, False, None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no thread runs the guest, now or any more."""
+        return self._thread is None or not self._thread.is_alive()
+
+    def close(self, timeout: float) -> None:
+        """Run what the guest has in its ``finally``, when its calls are refused already.
+
+        A workload that never yields, or lets nothing pass, cannot be stopped: it dies with the
+        process.
+
+        Args:
+            timeout: Seconds to wait for it; `is_over` says whether that was enough.
+        """
+        if self._thread is None and self._slices is not None:
+            self._thread = _start(self._end_slices)
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def _end_slices(self) -> None:
+        assert self._slices is not None
+        try:
+            self._slices.close()
+        except GuestStopped:
+            pass
+        except BaseException as error:
+            self.error = self.error or error
+
+    def _fail(self, error: BaseException) -> None:
+        """The guest raised; a SystemExit of 0 is only its end."""
+        if isinstance(error, SystemExit) and not error.code:
+            self._done = True
+        else:
+            self.error = error
+
+
+class InStep(Runner):
+    """The guest runs while its frame waits, on the same thread."""
+
+    def run_frame(self) -> None:
+        """Run the guest up to its next ``yield``."""
+        if self._slices is None or self.ended:
+            return
+        try:
+            for _ in range(NOW_SLICES_A_FRAME):
+                if next(self._slices) is not Guest.NOW:
+                    break
+        except StopIteration:
+            self._done = True
+        except (Exception, SystemExit) as error:
+            self._fail(error)
+
+
+class OnThread(Runner):
+    """The guest has a thread of its own, which begins with the first frame."""
+
+    def __init__(self, slices: Slices | None, on_park: Callable[[], None] = lambda: None) -> None:
+        """Nothing runs yet.
+
+        Args:
+            slices: See `Runner`.
+            on_park: Called on the guest's thread when it has come to a ``yield`` and stays there.
+        """
+        super().__init__(slices)
+        self._on_park = on_park
+        self._closing = self._paused = False
+        #: Guards what follows, and tells of changes.
+        self.changed = threading.Condition()
+        #: Frames that the guest was let run into, and what that was when the slice in hand began.
+        self._released = self._seen = 0
+        #: It is to stay at its next ``yield``, and whether it is at one.
+        self._held = self._parked = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the guest executes, or may yet have to wake."""
+        return not self.is_over and not (self._parked and self._stays)
+
+    @property
+    def _stays(self) -> bool:
+        """Whether a guest at a ``yield`` is to stay there."""
+        return self._held or self._released == self._seen
+
+    def run_frame(self) -> None:
+        """Start the guest's thread, or let it past its next ``yield``."""
+        if self._thread is not None:
+            self._release_frame()
+        elif self._slices is not None and not self._held and not self._left:
+            _switch_quickly(self)
+            self._thread = _start(self._run)
+
+    def _release_frame(self) -> None:
+        with self.changed:
+            self._released += 1
+            self.changed.notify_all()
+
+    def _run(self) -> None:
+        assert self._slices is not None
+        try:
+            while not self._closing:
+                self._seen = self._released
+                if next(self._slices) is not Guest.NOW or self._paused or self._held:
+                    self._on_park()
+                    self._park()
+        except (StopIteration, GuestStopped):
+            self._done = True
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            with self.changed:
+                self._parked = True
+                self.changed.notify_all()
+            if self._closing:
+                self._end_slices()
+
+    def _park(self) -> None:
+        with self.changed:
+            self._parked = True
+            self.changed.notify_all()
+            while self._stays and not self._closing:
+                self.changed.wait()
+            self._parked = False
+
+    def hold(self, seconds: float) -> bool:
+        """See `Runner.hold`."""
+        with self.changed:
+            self._held = True
+            if self._thread is None:
+                return True
+            return self.changed.wait_for(lambda: self._parked, seconds)
+
+    def release(self) -> None:
+        """See `Runner.release`."""
+        with self.changed:
+            self._held = False
+            self.changed.notify_all()
+
+    def pause(self, on: bool) -> None:
+        """See `Runner.pause`."""
+        self._paused = on
+
+    def restart(self, slices: Slices) -> None:
+        """See `Runner.restart`; the next frame starts another thread if this one has ended."""
+        if self._thread is not None and (self._done or self.error is not None):
+            self._thread.join()
+            self._thread = None
+        super().restart(slices)
+
+    def close(self, timeout: float) -> None:
+        """See `Runner.close`; machine code ends after its slice."""
+        self._closing = True
+        self._release_frame()
+        _switch_as_before(self)
+        super().close(timeout)
+
+
+def _start(target: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=target, name="vgaemu guest", daemon=True)
+    thread.start()
+    return thread
+
+
+#: Runners with threads, and the interpreter's interval from before the first.
+_quick: set[Runner] = set()
+_interval_before = 0.0
+
+
+def _switch_quickly(runner: Runner) -> None:
+    """Let threads take turns as a guest beside a display needs it, until the last one is closed."""
+    global _interval_before
+    if not _quick:
+        _interval_before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_INTERVAL)
+    _quick.add(runner)
+
+
+def _switch_as_before(runner: Runner) -> None:
+    """Undo `_switch_quickly`, in whatever order runners are closed."""
+    if runner in _quick:
+        _quick.remove(runner)
+        if not _quick:
+            sys.setswitchinterval(_interval_before)
