@@ -140,8 +140,9 @@ class Migration:
         """
         machine = self._machine
         if self.done:
-            machine.between_frames.remove(self.between_frames)
-            machine.before_close.remove(self.cancel)
+            if self.between_frames in machine.between_frames:
+                machine.between_frames.remove(self.between_frames)
+                machine.before_close.remove(self.cancel)
             return
         if self._thread is None and machine.frames >= self.at_frame:
             self._start()
