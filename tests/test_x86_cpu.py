@@ -14,7 +14,7 @@ from x86_helpers import CPUS, disk, make_pc, needs_kvm, run_until_halted
 
 from vgaemu.errors import GuestFault
 from vgaemu.machine import Machine
-from vgaemu.pc.pc import ctrl_c_waits
+from vgaemu.signals import ctrl_c_waits
 
 pytest.importorskip("unicorn")
 
@@ -432,7 +432,7 @@ def test_ctrl_c_comes_between_two_slices_and_twice_is_once(tmp_path: Path, times
 
 @pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_a_later_ctrl_c_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vgaemu.pc.pc.CTRL_C_WAITS_S", 0.0)
+    monkeypatch.setattr("vgaemu.signals.CTRL_C_AGAIN_S", 0.0)
     with pytest.raises(KeyboardInterrupt), ctrl_c_waits():  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         came = [1]

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 #: Exit status of a run that Ctrl-C ended.
 INTERRUPTED = 130
 
-#: A Ctrl-C so long after another ends what the run still writes, too.
-CTRL_C_AGAIN_S = 1.0
-
 #: Longest number: what has more digits fits no C function's argument.
 MAX_DIGITS = 18
 
@@ -728,10 +725,12 @@ def _run_frames(machine: Machine, frames: int | None, headless: bool, speed: flo
 def _interrupter() -> Callable[[int, FrameType | None], None]:
     """A signal handler that interrupts, and lets pass what comes at once after that.
 
-    What started us may pass on what the terminal has sent us, too: a second Ctrl-C does not end
-    what the first lets the run leave, unless it comes `CTRL_C_AGAIN_S` later.
+    A second Ctrl-C does not end what the first lets the run leave, unless it comes
+    `CTRL_C_AGAIN_S` later.
     """
     from time import monotonic
+
+    from vgaemu.signals import CTRL_C_AGAIN_S
 
     heeded: float | None = None
 

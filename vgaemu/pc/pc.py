@@ -8,13 +8,8 @@ at the clock, interrupts are taken and the dirty log of pages that the CPU has o
 
 from __future__ import annotations
 
-import signal
-import threading
-import time
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
@@ -31,6 +26,7 @@ from vgaemu.pc.clock import Clock, GuestBeam, StepClock, WallClock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Array, Cpu
 from vgaemu.pc.debug import PortTrace, fault_report
 from vgaemu.pc.images import SECTOR, ComProgram, DiskImage, load_image
+from vgaemu.signals import ctrl_c_waits
 from vgaemu.vga.device import Vga
 
 if TYPE_CHECKING:
@@ -41,8 +37,6 @@ FRAME_NS = 1_000_000_000 // 60
 #: Free-running slices are handed to KVM for at most this long.
 KVM_SLICE_NS = 10_000_000
 CPUS = ("unicorn", "kvm")
-#: A Ctrl-C that comes so long after another, which still waits for the step's end, comes at once.
-CTRL_C_WAITS_S = 1.0
 
 
 class PcOptions(TypedDict, total=False):
@@ -369,43 +363,6 @@ class Pc:
         from vgaemu.pc.state import put_state
 
         put_state(self, arrays, source)
-
-
-@contextmanager
-def ctrl_c_waits() -> Iterator[None]:
-    """Let Ctrl-C come after the block; another one comes at once if the block has hung meanwhile.
-
-    A KeyboardInterrupt raised in a hook that the engine calls may be lost, and the hook's answer
-    with it: the guest then fails, or polls a port for ever. After a step the PC can be saved, too.
-    Two at a time are one: what started us may pass on what the terminal has sent us, too. So is
-    SIGTERM, which has a handler only where somebody wants it to do more than end the process.
-    """
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    ours = {number: handler for number, handler in handlers.items() if callable(handler)}
-    if threading.current_thread() is not threading.main_thread() or not ours:
-        yield
-        return
-    waiting: list[tuple[int, FrameType | None]] = []
-    since = 0.0
-
-    def wait(number: int, frame: FrameType | None) -> None:
-        nonlocal since
-        if not waiting:
-            waiting.append((number, frame))
-            since = time.monotonic()
-        elif time.monotonic() - since >= CTRL_C_WAITS_S:
-            ours[signal.Signals(number)](number, frame)
-
-    for number in ours:
-        signal.signal(number, wait)
-    try:
-        yield
-    finally:
-        for number, handler in ours.items():
-            signal.signal(number, handler)
-        if waiting:
-            first, frame = waiting[0]
-            ours[signal.Signals(first)](first, frame)
 
 
 def open_pc(
