@@ -12,7 +12,7 @@ from x86_helpers import CPUS, call, make_pc, run_until_halted
 
 from vgaemu.display.screen import Screen
 from vgaemu.machine import Machine
-from vgaemu.pc.bios.bios import WORK_A_SLICE, WORK_NS
+from vgaemu.pc.bios.calls import WORK_A_SLICE, WORK_NS
 from vgaemu.pc.chips.chips import NEVER_NS
 from vgaemu.pc.clock import SERVICE_NS
 from vgaemu.pc.dos.caller import DosError
@@ -501,14 +501,14 @@ def asks(pc: Pc, limit: int = 10_000) -> int:
     for slices in range(1, limit):
         before = pc.clock.now_ns()
         pc.bios.new_slice()
-        pc.wake_ns = NEVER_NS
+        pc.run.wake_ns = NEVER_NS
         pc.cpu.set("eflags", pc.cpu.get("eflags") & ~CARRY)
-        pc.bios.call(0x21)
+        pc.bios.calls.call(0x21)
         # A row of characters may still be typed when the slice's part is done.
         assert pc.clock.now_ns() - before <= SERVICE_NS + (WORK_A_SLICE + 80) * WORK_NS
         if not pc.cpu.get("eflags") & CARRY:
             return slices
-        assert pc.wake_ns == 0
+        assert pc.run.wake_ns == 0
     raise AssertionError("does not end")
 
 
@@ -536,7 +536,7 @@ def test_a_long_string_takes_many_slices(pc: Pc, mode: int, registers: dict[str,
     assert asks(pc) >= length // (WORK_A_SLICE + 80)
     assert pc.clock.now_ns() - before >= length * WORK_NS
     assert pc.cpu.ax == length if registers["ah"] == 0x40 else pc.cpu.al == ord("$")
-    assert not pc.bios.unfinished
+    assert not pc.bios.calls.unfinished
     if mode == 3:
         shown = data.decode().expandtabs(8).split("\r\n")
         assert typed(pc) == [line.rstrip() for line in shown[-25:]]

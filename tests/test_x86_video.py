@@ -35,7 +35,7 @@ def int10(pc: Pc, **registers: int) -> None:
     while cpu.get("eflags") & 1:
         pc.bios.new_slice()
         cpu.set("eflags", 2)
-        pc.bios.call(0x10)
+        pc.bios.calls.call(0x10)
 
 
 def test_a_users_font_is_nothing_to_vbe_modes(pc: Pc) -> None:
@@ -77,14 +77,16 @@ def test_a_loop_around_a_call_leaves_slices_short(tmp_path: Path, name: str, pro
 
 
 @pytest.mark.parametrize("number", [3, 0x12])
-def test_a_long_string_is_written_whole(pc: Pc, number: int) -> None:
+def test_a_long_string_is_written_whole(
+    pc: Pc, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = b"".join(b"%05d " % n for n in range(1000))
     pc.bus.write(0x9000, words)
     results = []
     for whole in (False, True):
         int10(pc, ax=number)
         if whole:  # at once
-            pc.bios.worked = lambda units: None  # type: ignore[method-assign]
+            monkeypatch.setattr(pc.bios.calls, "spend", lambda units: None)
         int10(pc, ax=0x1301, bx=0x0007, cx=len(words), dx=0x0302, es=0x900, bp=0)
         results.append((Screen(pc.vga).full_redraw().copy(), pc.bios.video.cursor(0)))
     np.testing.assert_array_equal(results[0][0], results[1][0])
@@ -108,7 +110,7 @@ def test_interrupts_come_within_a_long_call(tmp_path: Path, call: str) -> None:
             assert len(cursors) > 10
             assert len(ticks) > 10
             assert bus.read16(0x450) == 0
-        assert not machine.pc.bios.unfinished
+        assert not machine.pc.bios.calls.unfinished
 
 
 def test_a_string_without_its_cursor_puts_the_old_one_back(pc: Pc) -> None:

@@ -79,5 +79,5 @@ def call(pc: Pc, vector: int, **registers: int) -> int:
             cpu.set(name, value)
         else:
             setattr(cpu, name, value)
-    pc.bios.call(vector)
+    pc.bios.calls.call(vector)
     return pc.bus.read16(0x7004)

@@ -20,6 +20,7 @@ from vgaemu.guest.workload import Guest
 from vgaemu.keys.queue import Keys
 from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.bios.vgarom import find_vga_rom, install_vga_rom
+from vgaemu.pc.board import Board, RunState
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.chips import I8042, NEVER_NS, Cmos, DebugPorts, Pic, Pit
 from vgaemu.pc.clock import Clock, GuestBeam, StepClock, WallClock
@@ -105,14 +106,10 @@ class Pc:
         self.free: bool = free
         #: A program ends; what boots from a disk seldom does.
         self.endless = isinstance(image, DiskImage)
-        self.ended: bool = False
-        #: Somebody asked for the end of the run; the guest may go on from a saved state.
-        self._stopped = False
+        self.run: RunState = RunState()
         self._single = False
         #: What is left of a closed PC for a saved state: all but RAM and disk.
         self._last: dict[str, Array] | None = None
-        #: What the guest returned, for programs that do.
-        self.exit_code: int = 0
         self._dos_root = None if dos_root is None else Path(dos_root)
         if self._dos_root is not None and not self._dos_root.is_dir():
             raise ImageError(f"--dos-root {dos_root}: not a folder; name one")
@@ -130,9 +127,9 @@ class Pc:
         self.firmware: str | None = firmware
         self.fw_cfg: FwCfg | None = None
         self.cpu = self._make_cpu(cpu, firmware, trace_code)
-        #: When a service that waits wants to be asked again, and the next frame ends; in ns.
-        self.wake_ns: int = NEVER_NS
+        #: When the next frame ends.
         self.next_frame_ns: int = 0
+        self.board = Board(vga, self.bus, self.cpu, self.clock, self.keyboard, self.cmos, self.run)
         vga.beam = GuestBeam(self.clock)
         vga.slot.harvest_through(self.cpu.harvest)
         self._bios: Bios | None = None
@@ -141,7 +138,7 @@ class Pc:
             if firmware is not None:
                 self._start_firmware(firmware, cpu)
             else:
-                self._bios = Bios(self)
+                self._bios = Bios(self.board, image if isinstance(image, DiskImage) else None)
                 if rom is not None:
                     install_vga_rom(self, rom)
                 else:
@@ -218,18 +215,14 @@ class Pc:
     # --- running --------------------------------------------------------------------------------
 
     @property
-    def stopped(self) -> bool:
-        """Whether somebody asked for the end of the run, or the PC is closed."""
-        return self._stopped
+    def ended(self) -> bool:
+        """Whether the guest is done."""
+        return self.run.ended
 
-    def wake_at(self, ns: int) -> None:
-        """A service waits for a time: wake its HLT then, interrupt or not."""
-        self.wake_ns = min(self.wake_ns, ns)
-
-    def end(self, exit_code: int = 0) -> None:
-        """The guest is done; the slice in hand ends the run."""
-        self.ended = True
-        self.exit_code = exit_code
+    @property
+    def exit_code(self) -> int:
+        """What the guest returned, for programs that do."""
+        return self.run.exit_code
 
     def slices(self) -> Generator[Any, None, None]:
         """The guest, for a `Machine`: a frame a turn in step, a slice a turn on its own thread.
@@ -238,7 +231,7 @@ class Pc:
             GuestFault: What ended the run.
         """
         try:
-            while not (self.ended or self._stopped):
+            while not (self.run.ended or self.run.stopped):
                 self.clock.start()
                 try:
                     if self.free and not self._single:
@@ -252,7 +245,7 @@ class Pc:
                 finally:
                     if not self.free:
                         self.clock.stop()
-                if self.ended or self._stopped:
+                if self.run.ended or self.run.stopped:
                     break
                 yield Guest.NOW if self.free else None
         except GuestFault as fault:
@@ -261,7 +254,7 @@ class Pc:
 
     def stop(self) -> None:
         """End the run soon; any thread may ask."""
-        self._stopped = True
+        self.run.stopped = True
         self.clock.wake.set()
         self.cpu.stop()
 
@@ -274,7 +267,7 @@ class Pc:
         """Run for a 60th of a second of the guest's time."""
         self.next_frame_ns += FRAME_NS
         clock = self.clock
-        while clock.now_ns() < self.next_frame_ns and not (self.ended or self._stopped):
+        while clock.now_ns() < self.next_frame_ns and not (self.run.ended or self.run.stopped):
             self.step(self.next_frame_ns)
 
     def step(self, limit_ns: int) -> None:
@@ -288,8 +281,8 @@ class Pc:
         self.keyboard.advance(now)
         if not self.cpu.has_own_timer:
             self.pit.advance(now)
-        if now >= self.wake_ns:
-            self.wake_ns = NEVER_NS
+        if now >= self.run.wake_ns:
+            self.run.wake_ns = NEVER_NS
             cpu.halted = False
         if not cpu.has_own_timer and self.pic.has_interrupt() and cpu.can_interrupt():
             cpu.halted = False
@@ -298,15 +291,15 @@ class Pc:
             if self._bios is not None:
                 self._bios.new_slice()
             cpu.run(limit_ns)
-        elif not cpu.get("eflags") & INTERRUPT and self.wake_ns == NEVER_NS:
-            self.end()  # halted with interrupts off: nothing can happen any more
+        elif not cpu.get("eflags") & INTERRUPT and self.run.wake_ns == NEVER_NS:
+            self.run.end()  # halted with interrupts off: nothing can happen any more
         else:
-            due = min(limit_ns, self.pit.next_irq_ns, self.wake_ns, self.keyboard.due_ns(now))
+            due = min(limit_ns, self.pit.next_irq_ns, self.run.wake_ns, self.keyboard.due_ns(now))
             clock.idle(max(due, now + 1))
 
     def close(self) -> None:
         """Stop and give everything back. Closing twice is fine."""
-        self._stopped = True
+        self.run.stopped = True
         self.clock.wake.set()
         self.clock.stop()
         try:

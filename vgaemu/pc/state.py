@@ -26,7 +26,7 @@ import numpy as np
 from vgaemu.errors import StateError
 from vgaemu.keys.key import Key
 from vgaemu.memslot.bitmap import PAGE_SIZE
-from vgaemu.pc.bios.bios import CALL_REGISTERS, MAX_UNFINISHED
+from vgaemu.pc.bios.calls import CALL_REGISTERS, MAX_UNFINISHED
 from vgaemu.pc.bios.rom import ROM_BASE, STUBS
 from vgaemu.pc.bios.video.vbe_modes import VBE_MODES
 from vgaemu.pc.chips.chips import NEVER_NS
@@ -152,7 +152,7 @@ def _same_rom(pc: Pc, array: Array) -> bool:
 
 
 def _put_flags(pc: Pc, array: Array) -> None:
-    pc.ended, pc.bus.rom_writable = (bool(value) for value in array)
+    pc.run.ended, pc.bus.rom_writable = (bool(value) for value in array)
     pc.cpu.protection_changed()
 
 
@@ -213,7 +213,7 @@ def _put_cmos(pc: Pc, data: bytes) -> None:
 
 
 def _put_wake(pc: Pc, ns: int) -> None:
-    pc.wake_ns = ns
+    pc.run.wake_ns = ns
 
 
 def _put_next_frame(pc: Pc, ns: int) -> None:
@@ -222,7 +222,7 @@ def _put_next_frame(pc: Pc, ns: int) -> None:
 
 
 def _put_exit_code(pc: Pc, code: int) -> None:
-    pc.exit_code = code
+    pc.run.exit_code = code
 
 
 def _put_vbe_mode(pc: Pc, array: Array) -> None:
@@ -306,7 +306,7 @@ def _are_folders(folders: Any) -> bool:
 
 
 def _put_unfinished(pc: Pc, calls: list[list[Any]]) -> None:
-    pc.bios.unfinished = {tuple(call): done for call, done in calls}
+    pc.bios.calls.unfinished = {tuple(call): done for call, done in calls}
 
 
 def _are_unfinished(calls: Any) -> bool:
@@ -358,7 +358,7 @@ PARTS: dict[str, _Part] = {
     "pc.clock_ns": _number(
         lambda pc: pc.clock.now_ns(), lambda pc, ns: pc.clock.set_ns(ns), NEVER_NS
     ),
-    "pc.wake_ns": _number(lambda pc: pc.wake_ns, _put_wake, NEVER_NS),
+    "pc.wake_ns": _number(lambda pc: pc.run.wake_ns, _put_wake, NEVER_NS),
     "pc.next_frame_ns": _number(
         lambda pc: pc.clock.now_ns() if pc.free else pc.next_frame_ns, _put_next_frame, NEVER_NS
     ),
@@ -391,7 +391,7 @@ BIOS_PARTS: dict[str, _Part] = {
     "bios.disk": _fields(lambda pc: pc.bios.disk),
     # Long calls that are not done: which, and how far.
     "bios.unfinished": _text(
-        lambda pc: [[list(call), done] for call, done in pc.bios.unfinished.items()],
+        lambda pc: [[list(call), done] for call, done in pc.bios.calls.unfinished.items()],
         _put_unfinished,
         _are_unfinished,
     ),

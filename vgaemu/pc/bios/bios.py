@@ -6,75 +6,33 @@ break call INT 05h and 1Bh), 10h (`video`), 11h, 12h, 13h disk (`disk`), 14h/17h
 as programs read it. Not emulated: what print screen prints, pause, characters typed as numbers with
 alt, cassette, hardware configuration tables beyond INT 15h/C0h, protected-mode services.
 
-Each vector leads to a stub in ROM: ``out port, al`` brings Python in, ``iret`` goes back. A service
-that has to wait sets the carry flag; its stub then halts until the next interrupt and asks again,
-so a program that waits for a key costs nothing.
-
 Source: IBM AT BIOS reference; R. Brown's interrupt list.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from vgaemu.errors import GuestFault
 from vgaemu.keys import scancodes
+from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.bios.disk import DiskBios
 from vgaemu.pc.bios.rom import (
     CONFIG_TABLE,
     DISKETTE_TABLE,
     FONT_8_UPPER,
     FONTS,
-    IRET_STUB,
-    ROM_BASE,
     ROM_SEGMENT,
-    STUB_BYTES,
-    STUBS,
-    WAIT,
-    Service,
+    stub_offset,
 )
 from vgaemu.pc.bios.video.area import GLYPHS, UPPER_GLYPHS
-from vgaemu.pc.bios.video.fonts import rom_font
-from vgaemu.pc.bios.video.options import STATIC_STATE, STATIC_STATE_AT
-from vgaemu.pc.bios.video.vbe import OEM_STRING, OEM_STRING_AT, WINDOW_FUNCTION, WINDOW_FUNCTION_AT
 from vgaemu.pc.bios.video.video import VideoBios
+from vgaemu.pc.board import Board
 from vgaemu.pc.chips.chips import NEVER_NS, Saved, bcd, of_bcd
-from vgaemu.pc.clock import SERVICE_NS
-from vgaemu.pc.cpu.cpu import CARRY, INTERRUPT, TRAP, ZERO
+from vgaemu.pc.cpu.cpu import ZERO
+from vgaemu.pc.images import DiskImage
 from vgaemu.vga.device import LFB_GPA
 
-if TYPE_CHECKING:
-    from vgaemu.pc.pc import Pc
-
-#: Tables in ROM.
-TABLES = {
-    # An AT: second interrupt controller, clock; INT 15h/4Fh is not called.
-    CONFIG_TABLE: bytes.fromhex("08 00 FC 01 00 60 00 00 00 00"),
-    # A 1.44 MB drive: step and head times, 512-byte sectors, 18 a track, gaps, fill, motor.
-    DISKETTE_TABLE: bytes.fromhex("AF 02 25 02 12 1B FF 6C F6 0F 08"),
-    OEM_STRING_AT: OEM_STRING,
-    WINDOW_FUNCTION_AT: WINDOW_FUNCTION,
-    STATIC_STATE_AT: STATIC_STATE,
-}
-
-#: Trap ports: those that no device of a PC has.
-TRAP_PORTS = (*range(0xB0, 0xC0), *range(0xE0, 0xE9), *range(0xEA, 0xF0))
-#: What services may do in a slice of instructions: calls, and characters or colours of long ones.
-#: They take the host up to a hundred times as long as instructions do, and a slice must not:
-#: harvests and keys wait for its end.
-WORK_A_SLICE = 256
-#: Virtual time of one unit of a long call's work.
-WORK_NS = 10_000
-#: Long calls that are remembered half done: one, and those of the interrupts that came meanwhile.
-MAX_UNFINISHED = 8
-#: What tells them apart, with the vector.
-CALL_REGISTERS = ("eax", "ebx", "ecx", "edx", "ebp", "esp", "ss", "ds", "es")
-#: Vectors with a service, in the order of their trap ports.
-SERVICES = (
-    0x00, 0x06, 0x0D, 0x08, 0x09, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1A,
-    0x20, 0x21, 0x27, 0x29, 0x2F, 0x33,
-)  # fmt: skip
 #: Exceptions that nobody has hooked end the run.
 FAULTS = {0x00: "division by zero or overflow", 0x06: "unknown opcode", 0x0D: "general protection"}
 
@@ -124,20 +82,28 @@ class Bios:
         "wait_until_ns": (-1, NEVER_NS), "event_ns": (-1, NEVER_NS), "event_at": (0, 0x10FFEF),
     }  # fmt: skip
 
-    def __init__(self, pc: Pc) -> None:
-        """Write ROM, vectors and data area; take the trap ports."""
-        self._pc, self._bus, self._cpu = pc, pc.bus, pc.cpu
-        self.video: VideoBios = VideoBios(pc)
-        self.disk: DiskBios = DiskBios(pc)
-        self._work_left = WORK_A_SLICE
-        #: Long calls that go on in the next slice, by `_this_call`: how far each has come.
-        self.unfinished: dict[tuple[int, ...], int] = {}
-        self._vector = self._done = 0
+    def __init__(self, board: Board, image: DiskImage | None) -> None:
+        """Write ROM, vectors and data area; take the trap ports.
+
+        Args:
+            board: What the services work on.
+            image: The disk, if there is one.
+        """
+        self._bus, self._cpu, self._clock = board.bus, board.cpu, board.clock
+        self._keyboard_chip, self._cmos = board.keyboard, board.cmos
+        self.calls: Calls = Calls(board)
+        calls = self.calls
+        self.worked, self.go_on_from, self.flag = calls.spend, calls.suspend, calls.flag
+        self.carry, self.set_vector = calls.carry, calls.set_vector
+        self.return_to, self.interrupt_next = calls.return_to, calls.interrupt_next
+        self.video: VideoBios = VideoBios(board, calls)
+        self.disk: DiskBios = DiskBios(board, calls, image)
         self.wait_until_ns: int | None = None
         #: When INT 15h/83h sets a flag, and where.
         self.event_ns: int | None = None
         self.event_at = 0
-        self.services: dict[int, Service] = {
+        self.services = calls.services
+        self.services |= {
             0x08: self._tick,
             0x09: self._keyboard_interrupt,
             0x10: self.video.service,
@@ -150,7 +116,7 @@ class Bios:
             0x17: self._no_printer,
             0x18: self._no_rom_basic,
             0x19: self._bootstrap,
-            0x1A: self._clock,
+            0x1A: self._time,
             0x20: self._program_outside_dos,
             0x21: self._program_outside_dos,
         } | {vector: self._fault_service(vector) for vector in FAULTS}
@@ -170,7 +136,7 @@ class Bios:
         }  # fmt: skip
         self._system_calls: dict[int, Service] = {
             0x24: self._a20,
-            0x4F: lambda: self.carry(True),
+            0x4F: lambda: self.calls.carry(True),
             0x83: self._event,
             0x86: self._wait,
             0x87: self._block_move,
@@ -181,57 +147,10 @@ class Bios:
             0xC0: self._configuration,
             0xE8: self._memory_map,
         }
-        self._write_rom()
-        self._write_vectors()
+        for vector, offset in ((0x1E, DISKETTE_TABLE), (UPPER_GLYPHS, FONT_8_UPPER)):
+            calls.set_vector(vector, offset)
+        calls.set_vector(GLYPHS, FONTS[16])
         self._write_data_area()
-
-    # --- stubs ----------------------------------------------------------------------------------
-
-    def _write_rom(self) -> None:
-        bus = self._bus
-        rom = bytearray(b"\xff" * 0x10000)
-        for height, at in FONTS.items():
-            font = rom_font(bus.vga, height).tobytes()
-            rom[at : at + len(font)] = font
-        for number, vector in enumerate(SERVICES):
-            at = STUBS + number * STUB_BYTES
-            stub = _stub(vector, TRAP_PORTS[number])
-            rom[at : at + len(stub)] = stub
-            bus.byte_out[TRAP_PORTS[number]] = partial(self._trap, vector)
-        for number, second in ((len(SERVICES), False), (len(SERVICES) + 1, True)):
-            stub = _eoi_stub(second)
-            at = STUBS + number * STUB_BYTES
-            rom[at : at + len(stub)] = stub
-        rom[IRET_STUB] = 0xCF
-        for at, table in TABLES.items():
-            rom[at : at + len(table)] = table
-        # After a reset: boot, as INT 19h.
-        rom[0xFFF0:0xFFF5] = b"\xcd\x19\xf4\xeb\xfd"
-        rom[0xFFF5:0xFFFD] = b"01/01/26"
-        rom[0xFFFE] = 0xFC
-        bus.load_rom(ROM_BASE, bytes(rom))
-
-    def stub_offset(self, vector: int) -> int:
-        """Offset in segment F000h of a vector's stub."""
-        if vector in SERVICES:
-            return STUBS + SERVICES.index(vector) * STUB_BYTES
-        if 0x0A <= vector <= 0x0F:
-            return STUBS + len(SERVICES) * STUB_BYTES
-        if 0x70 <= vector <= 0x77:
-            return STUBS + (len(SERVICES) + 1) * STUB_BYTES
-        return IRET_STUB
-
-    def set_vector(self, vector: int, offset: int, segment: int = ROM_SEGMENT) -> None:
-        """IVT[vector] = segment:offset."""
-        self._bus.write16(4 * vector, offset)
-        self._bus.write16(4 * vector + 2, segment)
-
-    def _write_vectors(self) -> None:
-        for vector in range(0x78):
-            self.set_vector(vector, self.stub_offset(vector))
-        self.set_vector(0x1E, DISKETTE_TABLE)
-        self.set_vector(UPPER_GLYPHS, FONT_8_UPPER)
-        self.set_vector(GLYPHS, FONTS[16])
 
     def _write_data_area(self) -> None:
         bus, disk = self._bus, self.disk
@@ -244,101 +163,38 @@ class Bios:
         bus.write16(KEY_BUFFER_END_PTR, KEY_BUFFER_END & 0xFF)
         bus.write8(KEY_FLAGS_3, KEYS_101)
         bus.write8(0x475, 0 if disk.has_floppy else disk.present)
-        now = self._pc.cmos.now()
+        now = self._cmos.now()
         seconds = (now.tm_hour * 60 + now.tm_min) * 60 + now.tm_sec
         bus.write32(TICKS, seconds * TICKS_A_DAY // 86_400)
 
-    def _trap(self, vector: int, value: int) -> None:
-        self.call(vector)
-
-    def call(self, vector: int) -> None:
-        """A stub's OUT: serve it. Registers and the stacked flags are the caller's."""
-        service = self.services.get(vector)
-        if service is None:
-            return
-        pc, cpu = self._pc, self._cpu
-        pc.clock.cost(SERVICE_NS)
-        if vector not in (0x08, 0x09) and self.used_up:
-            # Enough for one slice: ask again in the next; a loop around a service would otherwise
-            # end each slice in here, and keep interrupts out. A machine that closes waits for none.
-            waits: bool | None = self.again()
-        else:
-            self._work_left -= 1
-            self._vector = vector
-            self._done = self.unfinished.pop(self._this_call(), 0) if self.unfinished else 0
-            waits = service()
-        if waits is WAIT:
-            # Interrupts may come while it waits; between two parts of its work as the caller has
-            # them.
-            callers = self._bus.read16((cpu.ss << 4) + (cpu.sp + 4 & 0xFFFF))
-            enabled = callers & INTERRUPT if pc.wake_ns == 0 else INTERRUPT
-            cpu.set("eflags", cpu.get("eflags") | CARRY | enabled)
-
     def new_slice(self) -> None:
         """A slice of instructions begins."""
-        self._work_left = WORK_A_SLICE
-        if self.event_ns is not None and self._pc.clock.now_ns() >= self.event_ns:
+        self.calls.new_slice()
+        if self.event_ns is not None and self._clock.now_ns() >= self.event_ns:
             self.event_ns = None
             self._bus.write8(self.event_at, self._bus.read8(self.event_at) | 0x80)
 
-    # --- long calls -----------------------------------------------------------------------------
-
-    def worked(self, units: int) -> None:
-        """A service did so much: characters, glyphs, colours. That is time, and less for others."""
-        self._work_left -= units
-        self._pc.clock.cost(units * WORK_NS)
-
     @property
     def used_up(self) -> bool:
-        """Whether services have done enough in this slice, or the machine closes."""
-        return self._work_left <= 0 or self._pc.stopped
+        """`Calls.exhausted`."""
+        return self.calls.exhausted
 
     @property
     def done(self) -> int:
-        """How far the call in hand has come, as it told `go_on_from`; 0 if it is new."""
-        return self._done
+        """`Calls.progress`."""
+        return self.calls.progress
 
-    def go_on_from(self, done: int) -> bool:
-        """The slice is `used_up`, the call in hand is not done: ask again in the next slice.
-
-        The service returns this; registers must be the caller's, as they were.
-        """
-        self.unfinished[self._this_call()] = done
-        if len(self.unfinished) > MAX_UNFINISHED:
-            del self.unfinished[next(iter(self.unfinished))]
-        return self.again()
-
-    def again(self) -> bool:
-        """A service has not finished: wait, and ask again at once."""
-        self._pc.wake_at(0)
-        return WAIT
-
-    def _this_call(self) -> tuple[int, ...]:
-        """What tells the call in hand from others, such as an interrupt's that came between."""
-        return (self._vector, *map(self._cpu.get, CALL_REGISTERS))
-
-    # --- the caller's flags ---------------------------------------------------------------------
-
-    def flag(self, bit: int, on: bool) -> None:
-        """A flag as the caller finds it after IRET: FLAGS lie at SS:SP+4."""
-        cpu, bus = self._cpu, self._bus
-        at = (cpu.ss << 4) + (cpu.sp + 4 & 0xFFFF)
-        flags = bus.read16(at)
-        new = flags | bit if on else flags & ~bit
-        if new != flags:
-            bus.write16(at, new)
-
-    def carry(self, on: bool) -> None:
-        """The usual sign of failure."""
-        self.flag(CARRY, on)
+    @staticmethod
+    def stub_offset(vector: int) -> int:
+        """`rom.stub_offset`."""
+        return stub_offset(vector)
 
     # --- faults -----------------------------------------------------------------------------------
 
     def _fault_service(self, vector: int) -> Service:
         def fault() -> None:
-            cpu, bus = self._cpu, self._bus
-            at = cpu.ss << 4
-            offset, segment, flags = (bus.read16(at + (cpu.sp + i & 0xFFFF)) for i in (0, 2, 4))
+            cpu = self._cpu
+            offset, segment, flags = self.calls.frame()
             error = GuestFault(f"{FAULTS[vector]} at {segment:04X}:{offset:04X}, and no handler")
             # As they were where it happened, before the stack and the stub.
             error.registers = cpu.registers() | {
@@ -358,7 +214,7 @@ class Bios:
             bus.write8(MIDNIGHT, 1)
         bus.write32(TICKS, ticks)
 
-    def _clock(self) -> bool | None:
+    def _time(self) -> bool | None:
         return self._call(self._clock_calls, self._cpu.ah)
 
     def _call(self, table: dict[int, Service], number: int) -> bool | None:
@@ -366,7 +222,7 @@ class Bios:
 
     def _read_ticks(self) -> None:
         cpu, bus = self._cpu, self._bus
-        self._pc.clock.polled()
+        self._clock.polled()
         ticks = bus.read32(TICKS)
         cpu.dx, cpu.cx = ticks & 0xFFFF, ticks >> 16
         cpu.al = bus.read8(MIDNIGHT)
@@ -378,49 +234,49 @@ class Bios:
         self._bus.write8(MIDNIGHT, 0)
 
     def _read_time(self) -> None:
-        cpu, now = self._cpu, self._pc.cmos.now()
+        cpu, now = self._cpu, self._cmos.now()
         cpu.ch, cpu.cl, cpu.dh = bcd(now.tm_hour), bcd(now.tm_min), bcd(now.tm_sec)
         cpu.dl = 0
-        self.carry(False)
+        self.calls.carry(False)
 
     def _set_time(self) -> None:
-        cpu, cmos = self._cpu, self._pc.cmos
+        cpu, cmos = self._cpu, self._cmos
         time = (of_bcd(digits) for digits in (cpu.ch, cpu.cl, cpu.dh))
-        self.carry(not cmos.set(*cmos.now()[:3], *time))
+        self.calls.carry(not cmos.set(*cmos.now()[:3], *time))
 
     def _set_date(self) -> None:
-        cpu, cmos = self._cpu, self._pc.cmos
+        cpu, cmos = self._cpu, self._cmos
         year = 100 * of_bcd(cpu.ch) + of_bcd(cpu.cl)
-        self.carry(not cmos.set(year, of_bcd(cpu.dh), of_bcd(cpu.dl), *cmos.now()[3:6]))
+        self.calls.carry(not cmos.set(year, of_bcd(cpu.dh), of_bcd(cpu.dl), *cmos.now()[3:6]))
 
     def _read_date(self) -> None:
-        cpu, now = self._cpu, self._pc.cmos.now()
+        cpu, now = self._cpu, self._cmos.now()
         cpu.ch, cpu.cl = bcd(now.tm_year // 100), bcd(now.tm_year % 100)
         cpu.dh, cpu.dl = bcd(now.tm_mon), bcd(now.tm_mday)
-        self.carry(False)
+        self.calls.carry(False)
 
     def _event(self) -> None:
         """INT 15h/83h: set a flag after a time, to the slice; or no longer."""
         cpu = self._cpu
         if cpu.al == 0x01:
             self.event_ns = None
-            self.carry(False)
+            self.calls.carry(False)
         elif cpu.al or self.event_ns is not None:
-            self.carry(True)
+            self.calls.carry(True)
         else:
             self.event_at = (cpu.es << 4) + cpu.bx
-            self.event_ns = self._pc.clock.now_ns() + (cpu.cx << 16 | cpu.dx) * 1000
-            self.carry(False)
+            self.event_ns = self._clock.now_ns() + (cpu.cx << 16 | cpu.dx) * 1000
+            self.calls.carry(False)
 
     def _wait(self) -> bool | None:
-        cpu, now = self._cpu, self._pc.clock.now_ns()
+        cpu, now = self._cpu, self._clock.now_ns()
         if self.wait_until_ns is None:
             self.wait_until_ns = now + (cpu.cx << 16 | cpu.dx) * 1000
-            self._pc.wake_at(self.wait_until_ns)
+            self.calls.wake_at(self.wait_until_ns)
         if now < self.wait_until_ns:
             return WAIT
         self.wait_until_ns = None
-        self.carry(False)
+        self.calls.carry(False)
         return None
 
     # --- small ones: INT 11h, 12h, 14h, 17h, 15h --------------------------------------------------
@@ -442,11 +298,11 @@ class Bios:
 
     def _nothing_to_do(self) -> None:
         self._cpu.ah = 0
-        self.carry(False)
+        self.calls.carry(False)
 
     def _unsupported(self) -> None:
         self._cpu.ah = 0x86
-        self.carry(True)
+        self.calls.carry(True)
 
     def _a20(self) -> None:
         cpu = self._cpu
@@ -455,11 +311,11 @@ class Bios:
         elif cpu.al == 3:
             cpu.bx = 3
         cpu.ah = 0
-        self.carry(False)
+        self.calls.carry(False)
 
     def _extended_memory(self) -> None:
         self._cpu.ax = min((self._bus.ram_bytes >> 10) - 1024, 0xFFFF)
-        self.carry(False)
+        self.calls.carry(False)
 
     def _block_move(self) -> None:
         cpu, bus = self._cpu, self._bus
@@ -473,11 +329,11 @@ class Bios:
         count = 2 * min(cpu.cx, 0x8000)
         if not (self._has_memory(source, count) and self._has_memory(target, count)):
             cpu.ah = 2
-            self.carry(True)
+            self.calls.carry(True)
             return
         bus.write(target, bus.read(source, count))
         cpu.ah = 0
-        self.carry(False)
+        self.calls.carry(False)
 
     def _has_memory(self, gpa: int, count: int) -> bool:
         """Whether there is something below the end of RAM, or in the linear frame buffer."""
@@ -490,7 +346,7 @@ class Bios:
         cpu.set("es", ROM_SEGMENT)
         cpu.bx = CONFIG_TABLE
         cpu.ah = 0
-        self.carry(False)
+        self.calls.carry(False)
 
     def _memory_map(self) -> None:
         cpu, bus = self._cpu, self._bus
@@ -500,7 +356,7 @@ class Bios:
             high = max(above_1m - (15 << 20), 0) >> 16
             cpu.ax = cpu.cx = low
             cpu.bx = cpu.dx = high
-            self.carry(False)
+            self.calls.carry(False)
             return
         ranges = (
             (0, 0x9FC00, 1),
@@ -520,7 +376,7 @@ class Bios:
         cpu.set("eax", 0x534D4150)
         cpu.set("ecx", 20)
         cpu.set("ebx", (index + 1) % len(ranges))
-        self.carry(False)
+        self.calls.carry(False)
 
     def _no_rom_basic(self) -> None:
         raise GuestFault("no system to boot (INT 18h)")
@@ -532,22 +388,20 @@ class Bios:
         if sector is None:
             raise GuestFault("no system to boot (INT 19h), and no disk")
         bus.write(0x7C00, sector)
-        at = cpu.ss << 4
-        for i, value in enumerate((0x7C00, 0x0000, 0x0202)):
-            bus.write16(at + (cpu.sp + 2 * i & 0xFFFF), value)
+        self.calls.set_frame(0x7C00, 0x0000, 0x0202)
         cpu.dl = self.disk.boot_drive
 
     def _program_outside_dos(self) -> None:
-        vector = f"INT {self._vector:02X}h"
+        vector = f"INT {self.calls.vector:02X}h"
         raise GuestFault(f"{vector}: a boot sector has no DOS; run programs as .COM files")
 
     # --- keyboard: INT 09h, 16h -------------------------------------------------------------------
 
     def _keyboard_interrupt(self) -> None:
         """IRQ 1: a scancode becomes a shift state or a key in the buffer."""
-        pc, bus = self._pc, self._bus
+        bus = self._bus
         code = bus.port_in(0x60, 1)
-        pc.bus.port_out(0x20, 1, 0x20)
+        bus.port_out(0x20, 1, 0x20)
         flags = bus.read8(KEY_FLAGS_3)
         before, flags = flags & (AFTER_E0 | AFTER_E1), flags & ~(AFTER_E0 | AFTER_E1)
         if code in (0xE0, 0xE1):
@@ -580,7 +434,7 @@ class Bios:
                 lamps = (flags ^ lock) >> 4 & 7
                 bus.write8(LAMPS, bus.read8(LAMPS) & ~7 | lamps)
         elif extended and code == scancodes.PRINT and not flags & (CTRL_BIT | ALT_BIT):
-            self.interrupt_next(0x05)
+            self.calls.interrupt_next(0x05)
         else:
             word = _key_word(code, flags, extended)
             if code == scancodes.INSERT and word in (0x5200, 0x52E0) and not repeats:
@@ -609,19 +463,7 @@ class Bios:
         bus.write16(KEY_HEAD, start)
         bus.write16(KEY_TAIL, start)
         self.put_key(0)
-        self.interrupt_next(0x1B)
-
-    def interrupt_next(self, vector: int) -> None:
-        """Have the stub's IRET go to another interrupt, whose IRET goes back to the program."""
-        self.return_to(self._bus.read16(4 * vector), self._bus.read16(4 * vector + 2))
-
-    def return_to(self, offset: int, segment: int) -> None:
-        """Have the stub's IRET go to some code, whose IRET goes where this one would have."""
-        cpu, bus = self._cpu, self._bus
-        flags = bus.read16((cpu.ss << 4) + (cpu.sp + 4 & 0xFFFF)) & ~(INTERRUPT | TRAP)
-        cpu.sp = cpu.sp - 6
-        for i, word in enumerate((offset, segment, flags)):
-            bus.write16((cpu.ss << 4) + (cpu.sp + 2 * i & 0xFFFF), word)
+        self.calls.interrupt_next(0x1B)
 
     def put_key(self, word: int) -> bool:
         """A key into the buffer; False if it is full."""
@@ -671,9 +513,9 @@ class Bios:
         return None
 
     def _peek_key(self) -> None:
-        self._pc.clock.polled()
+        self._clock.polled()
         word = self.peek_key()
-        self.flag(ZERO, word is None)
+        self.calls.flag(ZERO, word is None)
         if word is not None:
             self._cpu.ax = self._old_key(word)
 
@@ -687,7 +529,7 @@ class Bios:
         self._cpu.ax = (held & 0x73 | right | (held & 4) << 5) << 8 | bus.read8(SHIFT_FLAGS)
 
     def _typematic(self) -> None:
-        cpu, keyboard = self._cpu, self._pc.keyboard
+        cpu, keyboard = self._cpu, self._keyboard_chip
         if cpu.al == 0x00:
             keyboard.typematic = keyboard.TYPEMATIC
         elif cpu.al == 0x05:
@@ -720,16 +562,3 @@ def _key_word(code: int, flags: int, extended: bool) -> int:
     if code in scancodes.KEYPAD and flags & NUM_ON:
         shift = not shift
     return key.shift if shift else key.plain
-
-
-def _stub(vector: int, port: int) -> bytes:
-    # clc; out port, al; jc wait; iret; wait: hlt; jmp stub
-    if vector == 0x08:
-        # int 1Ch; push ax; mov al, 20h; out 20h, al; pop ax; iret
-        return bytes((0xE6, port)) + b"\xcd\x1c\x50\xb0\x20\xe6\x20\x58\xcf"
-    return b"\xf8\xe6" + bytes((port,)) + b"\x72\x01\xcf\xf4\xeb\xf7"
-
-
-def _eoi_stub(second: bool) -> bytes:
-    # push ax; mov al, 20h; [out A0h, al;] out 20h, al; pop ax; iret
-    return b"\x50\xb0\x20" + (b"\xe6\xa0" if second else b"") + b"\xe6\x20\x58\xcf"

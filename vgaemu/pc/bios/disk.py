@@ -9,14 +9,13 @@ Source: IBM AT BIOS reference; the EDD 1.1 specification.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from vgaemu.pc.bios.rom import DISKETTE_TABLE, ROM_SEGMENT, Service
+from vgaemu.pc.bios.calls import Calls, Service
+from vgaemu.pc.bios.rom import DISKETTE_TABLE, ROM_SEGMENT
+from vgaemu.pc.board import Board
 from vgaemu.pc.chips.chips import Saved
 from vgaemu.pc.images import SECTOR, DiskImage
-
-if TYPE_CHECKING:
-    from vgaemu.pc.pc import Pc
 
 OK, BAD_COMMAND, NOT_FOUND, BAD_MEDIA, NO_DRIVE, WRITE_FAULT = 0, 1, 4, 0x0C, 0x80, 0xCC
 #: BIOS data area: the last call's status.
@@ -30,11 +29,11 @@ class DiskBios:
 
     SAVED: ClassVar[Saved] = {"status": (0, 0xFF)}
 
-    def __init__(self, pc: Pc) -> None:
-        self._pc, self._bus, self._cpu = pc, pc.bus, pc.cpu
-        self.image: DiskImage | None = pc.image if isinstance(pc.image, DiskImage) else None
+    def __init__(self, board: Board, calls: Calls, image: DiskImage | None) -> None:
+        self._bus, self._cpu, self._calls = board.bus, board.cpu, calls
+        self.image: DiskImage | None = image
         self.status = OK
-        self._calls: dict[int, Service] = {
+        self._services: dict[int, Service] = {
             0x00: lambda: self._done(OK),
             0x01: self._last_status,
             0x02: self._read,
@@ -84,7 +83,7 @@ class DiskBios:
             if cpu.ah == 0x15:
                 cpu.ah = 0
             return
-        call = self._calls.get(cpu.ah)
+        call = self._services.get(cpu.ah)
         if call is None:
             self._done(BAD_COMMAND)
         else:
@@ -94,7 +93,7 @@ class DiskBios:
         self.status = status
         self._cpu.ah = status
         self._bus.write8(STATUS, status)
-        self._pc.bios.carry(status != OK)
+        self._calls.carry(status != OK)
 
     def _last_status(self) -> None:
         self._done(self.status)
@@ -135,11 +134,11 @@ class DiskBios:
     def _store(self, gpa: int, data: bytes) -> None:
         for at in range(0, len(data), SECTOR):
             self._bus.write(gpa + at, data[at : at + SECTOR])
-        self._pc.bios.worked(len(data) // SECTOR)
+        self._calls.spend(len(data) // SECTOR)
 
     def _save(self, image: DiskImage, first: int, gpa: int, count: int) -> bool:
         """Write sectors; False if the image's file cannot be written to."""
-        self._pc.bios.worked(count)
+        self._calls.spend(count)
         try:
             image.write(first, self._bus.read(gpa, count * SECTOR))
         except OSError:

@@ -1,20 +1,21 @@
-"""Where things lie in the builtin BIOS's ROM, segment F000h, and what its services are.
+"""The builtin BIOS's ROM, segment F000h: fonts, tables, and a stub for each vector.
 
 Emulated: a layout of our own; only what programs look for has its historical place.
+
+Each vector leads to a stub: ``out port, al`` brings Python in (see `calls`), ``iret`` goes back.
+A stub whose service sets the carry flag halts until the next interrupt and asks again, so a program
+that waits for a key costs nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, TypeAlias
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.vga.font import bundled_font
 
 ROM_SEGMENT = 0xF000
 ROM_BASE = ROM_SEGMENT << 4
-
-#: What a service returns to be asked again after the next interrupt.
-WAIT: Final = True
-#: A BIOS or DOS service: registers are the caller's.
-Service: TypeAlias = Callable[[], bool | None]
 
 #: Fonts: glyph height -> offset.
 FONTS = {8: 0xB000, 14: 0xB800, 16: 0xC800}
@@ -25,4 +26,81 @@ FONT_8_UPPER = FONTS[8] + 128 * 8
 STUBS = 0xF000
 STUB_BYTES = 16
 IRET_STUB = STUBS + 0xE00
+#: Vectors with a service, in the order of their stubs and trap ports.
+SERVICES = (
+    0x00, 0x06, 0x0D, 0x08, 0x09, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1A,
+    0x20, 0x21, 0x27, 0x29, 0x2F, 0x33,
+)  # fmt: skip
+#: Trap ports: those that no device of a PC has.
+TRAP_PORTS = (*range(0xB0, 0xC0), *range(0xE0, 0xE9), *range(0xEA, 0xF0))
+
 CONFIG_TABLE, DISKETTE_TABLE = 0xE6F5, 0xEFC7
+#: Tables of the video BIOS: supported functions, maker's name, the far routine that switches VBE's
+#: window.
+STATIC_STATE_AT, OEM_STRING_AT, WINDOW_FUNCTION_AT = 0xE000, 0xE100, 0xE120
+#: Vendor, product and revision, one after another.
+OEM_STRINGS = (b"vgaemu\0", b"VBE on DISPI\0", b"2.0\0")
+TABLES = {
+    # An AT: second interrupt controller, clock; INT 15h/4Fh is not called.
+    CONFIG_TABLE: bytes.fromhex("08 00 FC 01 00 60 00 00 00 00"),
+    # A 1.44 MB drive: step and head times, 512-byte sectors, 18 a track, gaps, fill, motor.
+    DISKETTE_TABLE: bytes.fromhex("AF 02 25 02 12 1B FF 6C F6 0F 08"),
+    # INT 10h/1Bh: all modes; text of 200, 350 and 400 lines; 2 of 8 fonts at once; palettes, greys,
+    # cursors; saving, blinking, combination code; no save pointers.
+    STATIC_STATE_AT: bytes.fromhex("FF E0 0F 00 00 00 00 07 02 08 FF 0E 00 00 00 00"),
+    OEM_STRING_AT: b"".join(OEM_STRINGS),
+    # mov ax, 4F05h; int 10h; retf
+    WINDOW_FUNCTION_AT: bytes.fromhex("B8 05 4F CD 10 CB"),
+    IRET_STUB: b"\xcf",
+    # After a reset: boot, as INT 19h. Then the date of the BIOS, and what model it is: an AT.
+    0xFFF0: bytes.fromhex("CD 19 F4 EB FD"),
+    0xFFF5: b"01/01/26",
+    0xFFFE: b"\xfc",
+}
+
+
+def rom_font(height: int, users: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    """(256, height) uint8: ROM's font of a height; the user's, if it is of that height."""
+    return users if users is not None and users.shape[1] == height else bundled_font(height)
+
+
+def rom_image(users_font: NDArray[np.uint8] | None) -> bytes:
+    """64 KiB from F0000h on.
+
+    Args:
+        users_font: See `rom_font`.
+    """
+    parts = {at: rom_font(height, users_font).tobytes() for height, at in FONTS.items()} | TABLES
+    for vector, port in zip(SERVICES, TRAP_PORTS, strict=False):
+        parts[stub_offset(vector)] = _stub(vector, port)
+    for vector in (0x0A, 0x70):
+        parts[stub_offset(vector)] = _end_of_interrupt(vector)
+    rom = bytearray(b"\xff" * 0x10000)
+    for at, data in parts.items():
+        rom[at : at + len(data)] = data
+    return bytes(rom)
+
+
+def stub_offset(vector: int) -> int:
+    """Offset in ROM of a vector's stub: a service's, an interrupt's that is only ended, or IRET."""
+    if vector in SERVICES:
+        return STUBS + SERVICES.index(vector) * STUB_BYTES
+    if 0x0A <= vector <= 0x0F:
+        return STUBS + len(SERVICES) * STUB_BYTES
+    if 0x70 <= vector <= 0x77:
+        return STUBS + (len(SERVICES) + 1) * STUB_BYTES
+    return IRET_STUB
+
+
+def _stub(vector: int, port: int) -> bytes:
+    if vector == 0x08:
+        # out port, al; int 1Ch; push ax; mov al, 20h; out 20h, al; pop ax; iret
+        return bytes((0xE6, port)) + b"\xcd\x1c\x50\xb0\x20\xe6\x20\x58\xcf"
+    # clc; out port, al; jc wait; iret; wait: hlt; jmp stub
+    return b"\xf8\xe6" + bytes((port,)) + b"\x72\x01\xcf\xf4\xeb\xf7"
+
+
+def _end_of_interrupt(vector: int) -> bytes:
+    # push ax; mov al, 20h; [out A0h, al;] out 20h, al; pop ax; iret
+    second = b"\xe6\xa0" if vector >= 0x70 else b""
+    return b"\x50\xb0\x20" + second + b"\xe6\x20\x58\xcf"

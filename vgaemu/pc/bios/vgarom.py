@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vgaemu.errors import GuestFault, ImageError
+from vgaemu.pc.bios.rom import IRET_STUB
 
 if TYPE_CHECKING:
     from vgaemu.pc.pc import Pc
@@ -86,7 +87,7 @@ def install_vga_rom(pc: Pc, rom: bytes) -> None:
     bus, cpu = pc.bus, pc.cpu
     bus.load_rom(ROM_AT, rom)
     # INT 10h is the ROM's: ours must not answer in its stead.
-    pc.bios.set_vector(0x10, pc.bios.stub_offset(0xFF))
+    pc.bios.calls.set_vector(0x10, IRET_STUB)
     for name in ("ds", "es", "ss", "cs"):
         cpu.set(name, 0)
     # call C000:0003; mov ax, 3; int 10h; cli; hlt

@@ -15,7 +15,7 @@ import re
 from typing import ClassVar
 
 from vgaemu.pc.bios.bios import Bios
-from vgaemu.pc.bios.rom import WAIT, Service
+from vgaemu.pc.bios.calls import WAIT, Service
 from vgaemu.pc.bios.video.area import PAGE, PAGE_START
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.chips import Saved

@@ -19,7 +19,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vgaemu.pc.bios.rom import ROM_SEGMENT, WAIT, Service
+from vgaemu.pc.bios.calls import WAIT, Service
+from vgaemu.pc.bios.rom import ROM_SEGMENT
 from vgaemu.pc.dos.caller import BAD_FUNCTION, DENIED, HOST_ERRORS, Caller, DosError
 from vgaemu.pc.dos.console import Console, ControlC
 from vgaemu.pc.dos.files import DosFiles
@@ -110,9 +111,9 @@ class Dos:
         return None
 
     def _terminate(self) -> bool:
-        self._pc.end()
+        self._pc.run.end()
         return WAIT  # the stub halts; no instruction of the program runs any more
 
     def _exit(self) -> bool:
-        self._pc.end(self._cpu.al)
+        self._pc.run.end(self._cpu.al)
         return WAIT

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from vgaemu.pc.bios.bios import Bios
-from vgaemu.pc.bios.rom import WAIT, Service
+from vgaemu.pc.bios.calls import WAIT, Service
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.cpu.cpu import Cpu
 from vgaemu.pc.dos.caller import (

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vgaemu.pc.bios.rom import Service
+from vgaemu.pc.bios.calls import Service
 from vgaemu.pc.cpu.cpu import Cpu
 from vgaemu.pc.dos.caller import BAD_BLOCK, NO_MEMORY, Caller, DosError
 

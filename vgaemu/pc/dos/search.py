@@ -12,7 +12,7 @@ import struct
 from typing import ClassVar
 
 from vgaemu.pc.bios.bios import Bios
-from vgaemu.pc.bios.rom import Service
+from vgaemu.pc.bios.calls import Service
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.chips import Saved
 from vgaemu.pc.cpu.cpu import Cpu

@@ -9,7 +9,7 @@ Source: MS-DOS Programmer's Reference 5.0.
 from __future__ import annotations
 
 from vgaemu.pc.bios.bios import Bios
-from vgaemu.pc.bios.rom import Service
+from vgaemu.pc.bios.calls import Service
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.chips import Cmos
 from vgaemu.pc.clock import Clock

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vgaemu.pc.bios.rom import Service
+from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.bios.video.area import CURSORS, PAGE
 from vgaemu.pc.bios.video.graphics import Painter, vga_painter
+from vgaemu.pc.board import Board
 
 if TYPE_CHECKING:
     from vgaemu.pc.bios.video.video import VideoBios
-    from vgaemu.pc.pc import Pc
 
-#: What calls do beside the call itself, in units of `Bios.worked`: a glyph, a pixel.
+#: What calls do beside the call itself, in units of `Calls.spend`: a glyph, a pixel.
 GLYPH_UNITS, PIXEL_UNITS = 6, 3
 #: Lines of pixels scrolled that one unit is worth.
 LINES_A_UNIT = 4
@@ -33,10 +33,10 @@ LIGHT_GREY = 7
 class Characters:
     """INT 10h/06h-0Ah, 0Ch-0Eh and 13h."""
 
-    def __init__(self, pc: Pc, video: VideoBios) -> None:
-        self._pc, self._bus, self._cpu, self._video = pc, pc.bus, pc.cpu, video
-        self._vga = pc.bus.vga
-        self.calls: dict[int, Service] = {
+    def __init__(self, board: Board, calls: Calls, video: VideoBios) -> None:
+        self._bus, self._cpu, self._video = board.bus, board.cpu, video
+        self._vga, self._calls = board.vga, calls
+        self.services: dict[int, Service] = {
             0x06: lambda: self._scroll_call(up=True),
             0x07: lambda: self._scroll_call(up=False),
             0x08: self._read_character,
@@ -47,9 +47,6 @@ class Characters:
             0x0E: self._teletype,
             0x13: self._write_string,
         }
-
-    def _worked(self, units: int) -> None:
-        self._pc.bios.worked(units)
 
     def _cell(self, page: int, row: int, column: int) -> int:
         """Where a character of text is."""
@@ -72,7 +69,7 @@ class Characters:
         if video.is_text:
             cpu.al, cpu.ah = self._vga.load(self._cell(cpu.bh, row, column), 2)
             return
-        self._worked(2 * GLYPH_UNITS)
+        self._calls.spend(2 * GLYPH_UNITS)
         cpu.ah = cpu.al = 0
         if row < video.rows and column < video.columns:
             font = video.fonts.glyphs(0, 256)
@@ -81,7 +78,7 @@ class Characters:
             cpu.al = int((font == drawn).all(axis=1).argmax())
 
     def _write_characters(self, *, with_attribute: bool) -> bool | None:
-        cpu, bios, video = self._cpu, self._pc.bios, self._video
+        cpu, calls, video = self._cpu, self._calls, self._video
         row, column = video.cursor(cpu.bh)
         columns = video.columns
         start = row * columns + column
@@ -91,14 +88,14 @@ class Characters:
             attribute = cpu.bl if with_attribute else None
             self._write_cells(self._cell(cpu.bh, row, column), count, cpu.al, attribute)
             return None
-        done = bios.done
+        done = calls.progress
         while done < count:
             row, column = divmod(start + done, columns)
             length = min(count - done, columns - column)
             self._draw_glyphs(cpu.bh, row, column, cpu.al, cpu.bl, length)
             done += length
-            if done < count and bios.used_up:
-                return bios.go_on_from(done)
+            if done < count and calls.exhausted:
+                return calls.suspend(done)
         return None
 
     def _write_cells(self, at: int, count: int, code: int, attribute: int | None) -> None:
@@ -115,7 +112,7 @@ class Characters:
     ) -> None:
         """A glyph in a graphics mode, side by side so often; all of them lie in the row."""
         glyph = self._video.fonts.glyphs(code, 1)[0]
-        self._worked(GLYPH_UNITS * (1 + count // 16))
+        self._calls.spend(GLYPH_UNITS * (1 + count // 16))
         self._painter(page).draw_glyphs(column, row * len(glyph), glyph, colour, count)
 
     # --- typing: 0Eh, 13h -------------------------------------------------------------------------
@@ -127,7 +124,7 @@ class Characters:
 
     def type(self, code: int, attribute: int | None = None, page: int | None = None) -> None:
         """A character at the cursor, which moves on; the screen scrolls at its end."""
-        self._worked(1)
+        self._calls.spend(1)
         self._type(code, attribute, self._bus.read8(PAGE) if page is None else page)
 
     def _type(self, code: int, attribute: int | None, page: int) -> None:
@@ -168,10 +165,10 @@ class Characters:
             self._draw_glyphs(page, row, column, code, colour, 1)
 
     def _write_string(self) -> bool | None:
-        cpu, bus, bios, video = self._cpu, self._bus, self._pc.bios, self._video
+        cpu, bus, calls, video = self._cpu, self._bus, self._calls, self._video
         page, attribute, options = cpu.bh & 7, cpu.bl, cpu.al
         # Progress is the number of characters, and above it the cursor as it was before.
-        done, before = bios.done & 0xFFFF, bios.done >> 16
+        done, before = calls.progress & 0xFFFF, calls.progress >> 16
         if done == 0:
             before = bus.read16(CURSORS + 2 * page)
             video.move_cursor(page, cpu.dh, cpu.dl)
@@ -184,8 +181,8 @@ class Characters:
                 attribute = bus.read8((cpu.es << 4) + (cpu.bp + step * done + 1 & 0xFFFF))
             self.type(code, None if code in CONTROLS else attribute, page)
             done += 1
-            if done < cpu.cx and bios.used_up:
-                return bios.go_on_from(before << 16 | done)
+            if done < cpu.cx and calls.exhausted:
+                return calls.suspend(before << 16 | done)
         if not options & 1:
             video.move_cursor(page, before >> 8, before & 0xFF)
         return None
@@ -218,11 +215,11 @@ class Characters:
         if lines == 0 or abs(lines) > height:
             lines = height
         if video.is_text:
-            self._worked(1)
+            self._calls.spend(1)
             self._scroll_cells(self._cell(page, top, 0), height, lines, left, right, fill)
             return
         cell, painter = video.fonts.height, self._painter(page)
-        self._worked(height * cell // LINES_A_UNIT)
+        self._calls.spend(height * cell // LINES_A_UNIT)
         new = range(bottom + 1 - lines, bottom + 1) if lines > 0 else range(top, top - lines)
         moved = height - len(new)
         target = top if lines > 0 else bottom + 1 - moved
@@ -251,12 +248,12 @@ class Characters:
 
     def _write_pixel(self) -> None:
         cpu = self._cpu
-        self._worked(PIXEL_UNITS)
+        self._calls.spend(PIXEL_UNITS)
         if not self._video.is_text:
             self._painter(cpu.bh).write_pixel(cpu.cx, cpu.dx, cpu.al)
 
     def _read_pixel(self) -> None:
         cpu = self._cpu
         if not self._video.is_text:
-            self._worked(PIXEL_UNITS)
+            self._calls.spend(PIXEL_UNITS)
             cpu.al = self._painter(cpu.bh).read_pixel(cpu.cx, cpu.dx)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.pc.bios.rom import FONT_8_UPPER, FONTS, ROM_SEGMENT, Service
+from vgaemu.pc.bios.calls import Calls, Service
+from vgaemu.pc.bios.rom import FONT_8_UPPER, FONTS, ROM_SEGMENT, rom_font
 from vgaemu.pc.bios.video.area import (
     CHAR_HEIGHT,
     CURSOR_SHAPE,
@@ -26,15 +27,14 @@ from vgaemu.pc.bios.video.area import (
 )
 from vgaemu.pc.bios.video.graphics import CGA_MODES
 from vgaemu.pc.bios.video.ports import SEQ
-from vgaemu.vga.device import Vga
-from vgaemu.vga.font import GLYPH_BYTES, bundled_font
+from vgaemu.pc.board import Board
+from vgaemu.vga.font import GLYPH_BYTES
 from vgaemu.vga.scanout import FONT_ADDRESS
 
 if TYPE_CHECKING:
     from vgaemu.pc.bios.video.video import VideoBios
-    from vgaemu.pc.pc import Pc
 
-#: Glyphs put into a font that one unit of `Bios.worked` is worth.
+#: Glyphs put into a font that one unit of `Calls.spend` is worth.
 GLYPHS_A_UNIT = 16
 #: Glyph height of ROM's fonts by the low digit of the call: for text, and for graphics.
 TEXT_FONTS = {1: 14, 2: 8, 4: 16}
@@ -48,25 +48,19 @@ ROM_FONTS = {
 }  # fmt: skip
 
 
-def rom_font(vga: Vga, height: int) -> NDArray[np.uint8]:
-    """(256, height) uint8: ROM's font of a height; the user's, if it is of that height."""
-    font = vga.rom_font
-    return font if font is not None and font.shape[1] == height else bundled_font(height)
-
-
 class VideoFonts:
     """INT 10h/11h."""
 
-    def __init__(self, pc: Pc, video: VideoBios) -> None:
-        self._pc, self._bus, self._cpu, self._video = pc, pc.bus, pc.cpu, video
-        self._vga, self._ports = pc.bus.vga, video.ports
-        self._calls: dict[int, Service] = {
+    def __init__(self, board: Board, calls: Calls, video: VideoBios) -> None:
+        self._bus, self._cpu, self._video = board.bus, board.cpu, video
+        self._vga, self._ports, self._calls = board.vga, video.ports, calls
+        self._services: dict[int, Service] = {
             0x00: self._load_callers, 0x10: self._load_callers,
             0x01: self._load_roms, 0x11: self._load_roms,
             0x02: self._load_roms, 0x12: self._load_roms,
             0x04: self._load_roms, 0x14: self._load_roms,
             0x03: lambda: self._ports.set(SEQ, 3, self._cpu.bl),
-            0x20: lambda: self._pc.bios.set_vector(UPPER_GLYPHS, self._cpu.bp, self._cpu.es),
+            0x20: lambda: self._calls.set_vector(UPPER_GLYPHS, self._cpu.bp, self._cpu.es),
             0x21: self._graphics_callers,
             0x22: self._graphics_roms, 0x23: self._graphics_roms, 0x24: self._graphics_roms,
             0x30: self._information,
@@ -74,7 +68,7 @@ class VideoFonts:
 
     def service(self) -> None:
         """11h; calls there are not are ignored."""
-        call = self._calls.get(self._cpu.al)
+        call = self._services.get(self._cpu.al)
         if call is not None:
             call()
 
@@ -97,7 +91,7 @@ class VideoFonts:
 
     def load_roms(self, block: int, height: int) -> None:
         """ROM's font of a height into a block."""
-        self._load(block, 0, height, rom_font(self._vga, height).tobytes())
+        self._load(block, 0, height, rom_font(height, self._vga.rom_font).tobytes())
 
     def _load(self, block: int, first: int, height: int, data: bytes) -> None:
         """Glyphs into plane 2, through the windows, as SR and GR registers ask for."""
@@ -106,7 +100,7 @@ class VideoFonts:
         vga, count = self._vga, min(len(data) // height, 256 - first)
         if count <= 0:
             return
-        self._pc.bios.worked(count // GLYPHS_A_UNIT)
+        self._calls.spend(count // GLYPHS_A_UNIT)
         glyphs = np.frombuffer(data, np.uint8)[: count * height].reshape(count, height)
         at, size = 0xA0000 + FONT_ADDRESS[block] + GLYPH_BYTES * first, GLYPH_BYTES * count
         with self._ports.changed({1: 0, 3: 0, 4: 2, 5: 0, 6: 4, 8: 0xFF}, {2: 4, 4: 6}):
@@ -149,23 +143,19 @@ class VideoFonts:
         for vector, begin, end in parts:
             start, stop = max(first, begin), min(first + count, end)
             if start < stop:
-                segment, offset = self._vector(vector)
+                segment, offset = self._calls.get_vector(vector)
                 at = (segment << 4) + offset
                 lines += self._bus.read(at + (start - begin) * height, (stop - start) * height)
         return np.frombuffer(lines, np.uint8).reshape(count, height)
 
-    def _vector(self, vector: int) -> tuple[int, int]:
-        """Segment and offset."""
-        return self._bus.read16(4 * vector + 2), self._bus.read16(4 * vector)
-
     def _graphics_callers(self) -> None:
         cpu = self._cpu
-        self._pc.bios.set_vector(GLYPHS, cpu.bp, cpu.es)
+        self._calls.set_vector(GLYPHS, cpu.bp, cpu.es)
         self._set_graphics_height(cpu.cx)
 
     def _graphics_roms(self) -> None:
         height = GRAPHICS_FONTS[self._cpu.al & 0x0F]
-        self._pc.bios.set_vector(GLYPHS, FONTS[height])
+        self._calls.set_vector(GLYPHS, FONTS[height])
         self._set_graphics_height(height)
 
     def _set_graphics_height(self, height: int) -> None:
@@ -176,7 +166,7 @@ class VideoFonts:
     def _information(self) -> None:
         cpu, bus = self._cpu, self._bus
         if cpu.bh in VECTORS:
-            segment, offset = self._vector(VECTORS[cpu.bh])
+            segment, offset = self._calls.get_vector(VECTORS[cpu.bh])
         elif cpu.bh in ROM_FONTS:
             segment, offset = ROM_SEGMENT, ROM_FONTS[cpu.bh]
         else:

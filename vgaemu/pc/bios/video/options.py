@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vgaemu.pc.bios.rom import ROM_SEGMENT, Service
+from vgaemu.pc.bios.calls import Service
+from vgaemu.pc.bios.rom import ROM_SEGMENT, STATIC_STATE_AT
 from vgaemu.pc.bios.video.area import (
     CHAR_HEIGHT,
     GREY,
@@ -25,15 +26,11 @@ from vgaemu.pc.bios.video.area import (
     VIDEO_CONTROL,
 )
 from vgaemu.pc.bios.video.ports import SEQ
+from vgaemu.pc.board import Board
 
 if TYPE_CHECKING:
     from vgaemu.pc.bios.video.video import VideoBios
-    from vgaemu.pc.pc import Pc
 
-#: Supported-functions table of INT 10h/1Bh: all modes; text of 200, 350 and 400 lines; 2 of 8 fonts
-#: at once; palettes, greys, cursors; saving, blinking, combination code; no save pointers.
-STATIC_STATE = bytes.fromhex("FF E0 0F 00 00 00 00 07 02 08 FF 0E 00 00 00 00")
-STATIC_STATE_AT = 0xE000  # in segment F000h
 #: VRAM as programs are told: 256 KiB.
 MEMORY_CODE = 3
 #: What tells a program that its choice was taken.
@@ -47,9 +44,9 @@ GRAPHICS_LINES = {0x0F: 1, 0x10: 1, 0x11: 3, 0x12: 3}
 class VideoOptions:
     """INT 10h/12h, 1Ah and 1Bh."""
 
-    def __init__(self, pc: Pc, video: VideoBios) -> None:
-        self._bus, self._cpu, self._vga, self._video = pc.bus, pc.cpu, pc.bus.vga, video
-        self._calls: dict[int, Service] = {
+    def __init__(self, board: Board, video: VideoBios) -> None:
+        self._bus, self._cpu, self._vga, self._video = board.bus, board.cpu, board.vga, video
+        self._services: dict[int, Service] = {
             0x10: self._ega_information,
             0x30: self._select_lines,
             0x31: self._palette_loading,
@@ -61,7 +58,7 @@ class VideoOptions:
 
     def select(self) -> None:
         """12h; calls there are not are ignored."""
-        call = self._calls.get(self._cpu.bl)
+        call = self._services.get(self._cpu.bl)
         if call is not None:
             call()
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vgaemu.pc.bios.rom import Service
+from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.bios.video.area import CGA_PALETTE, GREY, MODE_OPTIONS
+from vgaemu.pc.board import Board
 
 if TYPE_CHECKING:
     from vgaemu.pc.bios.video.video import VideoBios
-    from vgaemu.pc.pc import Pc
 
-#: Colours of the DAC that one unit of `Bios.worked` is worth.
+#: Colours of the DAC that one unit of `Calls.spend` is worth.
 COLOURS_A_UNIT = 16
 #: Attribute registers: palette 00h-0Fh, and those that calls name.
 MODE_CONTROL, OVERSCAN, COLOUR_SELECT = 0x10, 0x11, 0x14
@@ -40,10 +40,10 @@ def greys(colours: bytes) -> bytes:
 class VideoPalette:
     """INT 10h/0Bh and 10h."""
 
-    def __init__(self, pc: Pc, video: VideoBios) -> None:
-        self._pc, self._bus, self._cpu, self._video = pc, pc.bus, pc.cpu, video
-        self._vga, self._ports = pc.bus.vga, video.ports
-        self._calls: dict[int, Service] = {
+    def __init__(self, board: Board, calls: Calls, video: VideoBios) -> None:
+        self._bus, self._cpu, self._video = board.bus, board.cpu, video
+        self._vga, self._ports, self._calls = board.vga, video.ports, calls
+        self._services: dict[int, Service] = {
             0x00: self._set_register,
             0x01: lambda: self._ports.set_attribute(OVERSCAN, self._cpu.bh),
             0x02: self._set_all_registers,
@@ -64,7 +64,7 @@ class VideoPalette:
 
     def service(self) -> None:
         """10h; calls there are not are ignored."""
-        call = self._calls.get(self._cpu.al)
+        call = self._services.get(self._cpu.al)
         if call is not None:
             call()
 
@@ -143,7 +143,7 @@ class VideoPalette:
 
     def write_dac(self, first: int, colours: bytes) -> None:
         """Set colours from one on: red, green and blue of each."""
-        self._pc.bios.worked(len(colours) // 3 // COLOURS_A_UNIT)
+        self._calls.spend(len(colours) // 3 // COLOURS_A_UNIT)
         if self._bus.read8(MODE_OPTIONS) & GREY:
             colours = greys(colours)
         self._vga.outb(0x3C8, first & 0xFF)
@@ -151,7 +151,7 @@ class VideoPalette:
             self._vga.outb(0x3C9, component)
 
     def _read_dac(self, first: int, count: int) -> bytes:
-        self._pc.bios.worked(count // COLOURS_A_UNIT)
+        self._calls.spend(count // COLOURS_A_UNIT)
         self._vga.outb(0x3C7, first & 0xFF)
         return bytes(self._vga.inb(0x3C9) for _ in range(3 * count))
 

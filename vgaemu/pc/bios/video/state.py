@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vgaemu.pc.bios.video.area import GLYPHS, LAST_ROW, MODE, SAVE_POINTER, UPPER_GLYPHS
 from vgaemu.pc.bios.video.ports import GC, SEQ, VgaPorts
+from vgaemu.pc.board import Board
 from vgaemu.vga import dispi
-from vgaemu.vga.device import Vga
 from vgaemu.vga.registers import ATTRIBUTE, CRTC, GRAPHICS, SEQUENCER
 
 if TYPE_CHECKING:
     from vgaemu.pc.bios.video.vbe import Vbe
-    from vgaemu.pc.bus import Bus
-    from vgaemu.pc.pc import Pc
 
 #: A buffer is counted in blocks of so many bytes.
 BLOCK = 64
@@ -53,9 +51,8 @@ class _Piece(NamedTuple):
 class VideoState:
     """What a program saves, and puts back."""
 
-    def __init__(self, pc: Pc, vbe: Vbe) -> None:
-        self._vga: Vga = pc.bus.vga
-        self._bus: Bus = pc.bus
+    def __init__(self, board: Board, vbe: Vbe) -> None:
+        self._vga, self._bus = board.vga, board.bus
         self._vbe = vbe
         self._pieces: dict[int, _Piece] = {
             HARDWARE: _Piece(9 + sum(_BANKS), self._hardware, self._put_hardware),

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from vgaemu.pc.bios.rom import Service
+from vgaemu.pc.bios.calls import Calls, Service
+from vgaemu.pc.bios.rom import OEM_STRING_AT, OEM_STRINGS, ROM_SEGMENT, WINDOW_FUNCTION_AT
 from vgaemu.pc.bios.video.area import COLUMNS, LAST_ROW
 from vgaemu.pc.bios.video.graphics import LinearPainter
 from vgaemu.pc.bios.video.palette import COLOURS_A_UNIT
 from vgaemu.pc.bios.video.state import ALL_STATES, VideoState
 from vgaemu.pc.bios.video.vbe_modes import CHANNELS, VBE_MODES, VbeMode
+from vgaemu.pc.board import Board
 from vgaemu.pc.chips.chips import Saved
 from vgaemu.vga import dispi
 from vgaemu.vga.device import LFB_GPA
@@ -24,21 +26,13 @@ from vgaemu.vga.modes import MODES, set_mode
 
 if TYPE_CHECKING:
     from vgaemu.pc.bios.video.video import VideoBios
-    from vgaemu.pc.pc import Pc
 
 WINDOW_BYTES = 0x10000
 POWER_ON, POWER_OFF = 0, 4
-#: What `Bios.worked` is told of a mode set.
+#: What `Calls.spend` is told of a mode set.
 MODE_UNITS = 4
 #: Bits of a mode number: linear frame buffer, do not clear.
 LINEAR, KEEP = 0x4000, 0x8000
-#: In segment F000h: maker's name, and the far routine that switches the window.
-OEM_STRING_AT, WINDOW_FUNCTION_AT = 0xE100, 0xE120
-#: Vendor, product and revision, one after another.
-OEM_STRINGS = (b"vgaemu\0", b"VBE on DISPI\0", b"2.0\0")
-OEM_STRING = b"".join(OEM_STRINGS)
-#: mov ax, 4F05h; int 10h; retf
-WINDOW_FUNCTION = b"\xb8\x05\x4f\xcd\x10\xcb"
 VGA_MODE_FIELD_GRAPHICS = 0x7F
 #: Modes of the VGA's: memory model (0 text, 1 CGA, 3 planar, 4 packed), bits a pixel, planes. Those
 #: that are not here are as 12h.
@@ -58,14 +52,14 @@ class Vbe:
 
     SAVED: ClassVar[Saved] = {"mode_number": (0, 0xFFFF)}
 
-    def __init__(self, pc: Pc, video: VideoBios) -> None:
-        self._pc, self._bus, self._cpu, self._video = pc, pc.bus, pc.cpu, video
-        self._vga = pc.bus.vga
+    def __init__(self, board: Board, calls: Calls, video: VideoBios) -> None:
+        self._bus, self._cpu, self._video = board.bus, board.cpu, video
+        self._vga, self._calls = board.vga, calls
         #: The mode, or None in VGA modes.
         self.mode: VbeMode | None = None
         self.mode_number = 3
-        self._state = VideoState(pc, self)
-        self._calls: dict[int, Service] = {
+        self._state = VideoState(board, self)
+        self._services: dict[int, Service] = {
             0x00: self._information,
             0x01: self._mode_information,
             0x02: self._set_mode,
@@ -82,7 +76,7 @@ class Vbe:
 
     def service(self) -> None:
         """AX = 004Fh if it worked, 014Fh if not, unchanged if there is no such call."""
-        call = self._calls.get(self._cpu.al)
+        call = self._services.get(self._cpu.al)
         if call is not None:
             call()
 
@@ -118,7 +112,7 @@ class Vbe:
         block = bytearray(256)
         second = bus.read(at, 4) == b"VBE2"
         block[0:6] = b"VESA" + (0x0200).to_bytes(2, "little")
-        block[6:10] = far(0xF000, OEM_STRING_AT)
+        block[6:10] = far(ROM_SEGMENT, OEM_STRING_AT)
         block[10] = 1  # the DAC takes 8 bits
         modes = [number for number, mode in VBE_MODES.items() if self.fits(mode)]
         listing = b"".join(number.to_bytes(2, "little") for number in [*sorted(modes), 0xFFFF])
@@ -129,7 +123,7 @@ class Vbe:
         if second:
             string = OEM_STRING_AT
             for place, text in zip((22, 26, 30), OEM_STRINGS, strict=True):
-                block[place : place + 4] = far(0xF000, string)
+                block[place : place + 4] = far(ROM_SEGMENT, string)
                 string += len(text)
         bus.write(at, bytes(block) + (bytes(256) if second else b""))
         self._done()
@@ -158,7 +152,7 @@ class Vbe:
         word(0x06, 64)
         word(0x08, 0xA000)
         word(0x0C, WINDOW_FUNCTION_AT)
-        word(0x0E, 0xF000)
+        word(0x0E, ROM_SEGMENT)
         word(0x10, pitch)
         word(0x12, mode.width)
         word(0x14, mode.height)
@@ -226,7 +220,7 @@ class Vbe:
     def set_mode(self, mode: VbeMode, *, keep: bool = False) -> None:
         """Registers for packed pixels below, DISPI on top."""
         vga = self._vga
-        self._pc.bios.worked(MODE_UNITS)
+        self._calls.spend(MODE_UNITS)
         if not self._fetch(dispi.ENABLE) & dispi.ENABLED or self.mode is None:
             set_mode(vga, 0x13, clear=False)
         self.put(dispi.ENABLE, 0)
@@ -334,7 +328,7 @@ class Vbe:
         cpu, bus, vga = self._cpu, self._bus, self._vga
         at = (cpu.es << 4) + cpu.di
         count = min(cpu.cx, 256)
-        self._pc.bios.worked(count // COLOURS_A_UNIT)
+        self._calls.spend(count // COLOURS_A_UNIT)
         if cpu.bl & 0x7F == 0:  # blue, green, red, nothing
             data = bus.read(at, 4 * count)
             vga.outb(0x3C8, cpu.dl)

@@ -13,9 +13,10 @@ Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from vgaemu.pc.bios.rom import FONTS, Service
+from vgaemu.pc.bios.calls import Calls, Service
+from vgaemu.pc.bios.rom import FONTS
 from vgaemu.pc.bios.video.area import (
     CGA_PALETTE,
     CHAR_HEIGHT,
@@ -49,11 +50,9 @@ from vgaemu.pc.bios.video.palette import VideoPalette
 from vgaemu.pc.bios.video.ports import SEQ, VgaPorts
 from vgaemu.pc.bios.video.state import VGA_STATES, VideoState
 from vgaemu.pc.bios.video.vbe import KEEP, Vbe
+from vgaemu.pc.board import Board
 from vgaemu.pc.chips.chips import Saved
 from vgaemu.vga.modes import MODES, set_mode
-
-if TYPE_CHECKING:
-    from vgaemu.pc.pc import Pc
 
 #: Mode -> glyph height, rows of text, bytes a page takes, columns.
 GEOMETRY = {
@@ -75,7 +74,7 @@ TEXT_LINES = {
 }  # fmt: skip
 #: Mode -> `MODE_SELECT`.
 MODE_SELECTS = {0: 0x2C, 1: 0x28, 2: 0x2D, 3: 0x29, 4: 0x2A, 5: 0x2E, 6: 0x1E, 7: 0x29}
-#: What a mode set is in units of `Bios.worked`, beside the call itself.
+#: What a mode set is in units of `Calls.spend`, beside the call itself.
 MODE_UNITS = 30
 #: Pages of graphics modes that have more than one.
 GRAPHICS_PAGES = {0x0D: 8, 0x0E: 4, 0x0F: 2, 0x10: 2}
@@ -87,18 +86,18 @@ class VideoBios:
     #: Nothing: what the calls remember is in the data area.
     SAVED: ClassVar[Saved] = {}
 
-    def __init__(self, pc: Pc) -> None:
-        self._pc, self._bus, self._cpu = pc, pc.bus, pc.cpu
-        self._vga = pc.bus.vga
+    def __init__(self, board: Board, calls: Calls) -> None:
+        self._bus, self._cpu, self._calls = board.bus, board.cpu, calls
+        self._vga = board.vga
         self.ports: VgaPorts = VgaPorts(self._vga)
-        self.vbe: Vbe = Vbe(pc, self)
-        self.palette: VideoPalette = VideoPalette(pc, self)
-        self.fonts: VideoFonts = VideoFonts(pc, self)
-        self.characters: Characters = Characters(pc, self)
-        self._options = VideoOptions(pc, self)
-        self._state = VideoState(pc, self.vbe)
-        pc.bus.write8(MODE_OPTIONS, VGA_ACTIVE | LINES_400)
-        self._calls: dict[int, Service] = {
+        self.vbe: Vbe = Vbe(board, calls, self)
+        self.palette: VideoPalette = VideoPalette(board, calls, self)
+        self.fonts: VideoFonts = VideoFonts(board, calls, self)
+        self.characters: Characters = Characters(board, calls, self)
+        self._options = VideoOptions(board, self)
+        self._state = VideoState(board, self.vbe)
+        self._bus.write8(MODE_OPTIONS, VGA_ACTIVE | LINES_400)
+        self._services: dict[int, Service] = {
             0x00: self._set_mode,
             0x01: self._set_cursor_shape,
             0x02: self._set_cursor,
@@ -113,11 +112,11 @@ class VideoBios:
             0x1B: self._options.state_information,
             0x1C: self._save_restore,
             0x4F: self.vbe.service,
-        } | self.characters.calls
+        } | self.characters.services
 
     def service(self) -> bool | None:
         """INT 10h; calls there are not are ignored. `WAIT`, if one takes longer than a slice."""
-        call = self._calls.get(self._cpu.ah)
+        call = self._services.get(self._cpu.ah)
         return None if call is None else call()
 
     # --- modes ----------------------------------------------------------------------------------
@@ -154,7 +153,7 @@ class VideoBios:
     def set_mode(self, number: int, *, clear: bool = True) -> None:
         """Registers, palette, font, memory and data area of a mode."""
         vga = self._vga
-        self._pc.bios.worked(MODE_UNITS)
+        self._calls.spend(MODE_UNITS)
         options = self._bus.read8(MODE_OPTIONS)
         palette = bytes(vga.dac.entries) if options & KEEP_PALETTE else None
         self.vbe.mode = None
@@ -193,7 +192,7 @@ class VideoBios:
         bus.write16(CHAR_HEIGHT, height)
         bus.write16(CURSOR_SHAPE, (height - 2) << 8 | height - 1)
         bus.write8(SWITCHES, 0xF8 if lines == 200 else 0xF9)
-        self._pc.bios.set_vector(GLYPHS, FONTS[height])
+        self._calls.set_vector(GLYPHS, FONTS[height])
 
     def geometry(self, number: int) -> tuple[int, int, int, int]:
         """Glyph height, rows, bytes of a page, columns."""
@@ -219,7 +218,7 @@ class VideoBios:
         bus.write8(VIDEO_CONTROL, 0x60 | kept | (0 if clear else 0x80))
         bus.write8(SWITCHES, 0xF9)
         bus.write8(DISPLAY_CODE, VGA_COLOUR)
-        self._pc.bios.set_vector(GLYPHS, FONTS.get(height, FONTS[16]))
+        self._calls.set_vector(GLYPHS, FONTS.get(height, FONTS[16]))
         font, mode = self._vga.rom_font, MODES.get(number)  # none for VBE's
         if font is not None and mode is not None and mode.is_text and font.shape[1] != height:
             self.fonts.set_text_height(font.shape[1])

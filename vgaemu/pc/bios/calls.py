@@ -1,0 +1,190 @@
+"""Calls: how the guest's INT comes to a Python service, and what a service may say to its caller.
+
+Emulated: a software interrupt's frame on the real-mode stack, with the caller's flags; services
+that wait, and long ones that go on in the next slice of instructions, with interrupts in between.
+
+A stub in ROM (see `rom`) writes to a trap port. The service finds the caller's registers in the CPU
+and answers in them; flags that it sets are the stacked ones. One that has to wait returns `WAIT`:
+the stub then halts, and asks again after the next interrupt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeAlias
+
+from vgaemu.pc.bios.rom import (
+    ROM_BASE,
+    ROM_SEGMENT,
+    SERVICES,
+    TRAP_PORTS,
+    rom_image,
+    stub_offset,
+)
+from vgaemu.pc.board import Board
+from vgaemu.pc.clock import SERVICE_NS
+from vgaemu.pc.cpu.cpu import CARRY, INTERRUPT, TRAP
+
+#: What a service returns to be asked again after the next interrupt.
+WAIT: Final = True
+#: A BIOS or DOS service: registers are the caller's.
+Service: TypeAlias = Callable[[], bool | None]
+
+#: What services may do in a slice of instructions: calls, and characters or colours of long ones.
+#: They take the host up to a hundred times as long as instructions do, and a slice must not:
+#: harvests and keys wait for its end.
+WORK_A_SLICE = 256
+#: Virtual time of one unit of a long call's work.
+WORK_NS = 10_000
+#: Long calls that are remembered half done: one, and those of the interrupts that came meanwhile.
+MAX_UNFINISHED = 8
+#: What tells them apart, with the vector.
+CALL_REGISTERS = ("eax", "ebx", "ecx", "edx", "ebp", "esp", "ss", "ds", "es")
+#: Interrupts of chips are served even when a slice's work is done.
+CHIPS = (0x08, 0x09)
+
+
+class Calls:
+    """The table of services, the budget of a slice, and the call in hand."""
+
+    def __init__(self, board: Board) -> None:
+        """Load ROM, take the trap ports, and let each vector lead to its stub."""
+        self._bus, self._cpu, self._clock, self._run = board.bus, board.cpu, board.clock, board.run
+        #: What answers a vector.
+        self.services: dict[int, Service] = {}
+        #: Long calls that go on in the next slice, by `_this_call`: how far each has come.
+        self.unfinished: dict[tuple[int, ...], int] = {}
+        #: The vector of the call in hand.
+        self.vector: int = 0
+        self._progress = 0
+        self._left = WORK_A_SLICE
+        self._bus.load_rom(ROM_BASE, rom_image(board.vga.rom_font))
+        for vector, port in zip(SERVICES, TRAP_PORTS, strict=False):
+            self._bus.byte_out[port] = partial(self._trap, vector)
+        for vector in range(0x78):
+            self.set_vector(vector, stub_offset(vector))
+
+    def _trap(self, vector: int, value: int) -> None:
+        self.call(vector)
+
+    def call(self, vector: int) -> None:
+        """A stub's OUT: serve it. Registers and the stacked flags are the caller's."""
+        service = self.services.get(vector)
+        if service is None:
+            return
+        self._clock.cost(SERVICE_NS)
+        if self.exhausted and vector not in CHIPS:
+            # Ask again in the next slice; a loop around a service would otherwise end each slice in
+            # here, and keep interrupts out. A machine that closes waits for none.
+            waits: bool | None = self.retry()
+        else:
+            self._left -= 1
+            self.vector = vector
+            self._progress = self.unfinished.pop(self._this_call(), 0) if self.unfinished else 0
+            waits = service()
+        if waits is WAIT:
+            # Interrupts may come while it waits; between two parts of its work as the caller has
+            # them.
+            callers = self._bus.read16(self._flags_at())
+            enabled = callers & INTERRUPT if self._run.wake_ns == 0 else INTERRUPT
+            self._cpu.set("eflags", self._cpu.get("eflags") | CARRY | enabled)
+
+    # The budget of a slice, and calls that need more.
+
+    def new_slice(self, units: int = WORK_A_SLICE) -> None:
+        """A slice of instructions begins, in which services may do so much."""
+        self._left = units
+
+    def spend(self, units: int) -> None:
+        """A service did so much: characters, glyphs, colours. That is time, and less for others."""
+        self._left -= units
+        self._clock.cost(units * WORK_NS)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether services have done enough in this slice, or the machine closes."""
+        return self._left <= 0 or self._run.stopped
+
+    @property
+    def progress(self) -> int:
+        """How far the call in hand had come when it was suspended; 0 if it is new."""
+        return self._progress
+
+    def suspend(self, progress: int) -> bool:
+        """The slice is exhausted, the call in hand is not done: go on from there in the next slice.
+
+        The service returns this; registers must be the caller's, as they were.
+        """
+        self.unfinished[self._this_call()] = progress
+        if len(self.unfinished) > MAX_UNFINISHED:
+            del self.unfinished[next(iter(self.unfinished))]
+        return self.retry()
+
+    def retry(self) -> bool:
+        """A service has not finished: wait, and ask again at once. The service returns this."""
+        self._run.wake_at(0)
+        return WAIT
+
+    def wake_at(self, ns: int) -> None:
+        """A service that waits is to be asked again at that time, interrupt or not."""
+        self._run.wake_at(ns)
+
+    def end(self, exit_code: int = 0) -> bool:
+        """The guest is done. The service returns this: its stub halts, and no code runs on."""
+        self._run.end(exit_code)
+        return WAIT
+
+    def _this_call(self) -> tuple[int, ...]:
+        """What tells the call in hand from others, such as an interrupt's that came between."""
+        return (self.vector, *map(self._cpu.get, CALL_REGISTERS))
+
+    # What the caller finds: flags, and where it goes on.
+
+    def _flags_at(self) -> int:
+        """Where the caller's FLAGS lie: SS:SP+4."""
+        return int((self._cpu.ss << 4) + (self._cpu.sp + 4 & 0xFFFF))
+
+    def flag(self, bit: int, on: bool) -> None:
+        """A flag as the caller finds it after IRET."""
+        at = self._flags_at()
+        flags = self._bus.read16(at)
+        new = flags | bit if on else flags & ~bit
+        if new != flags:
+            self._bus.write16(at, new)
+
+    def carry(self, on: bool) -> None:
+        """The usual sign of failure."""
+        self.flag(CARRY, on)
+
+    def frame(self) -> tuple[int, int, int]:
+        """IP, CS and FLAGS of the caller."""
+        at, sp = self._cpu.ss << 4, self._cpu.sp
+        ip, cs, flags = (self._bus.read16(at + (sp + i & 0xFFFF)) for i in (0, 2, 4))
+        return ip, cs, flags
+
+    def set_frame(self, ip: int, cs: int, flags: int) -> None:
+        """Have the stub's IRET go elsewhere."""
+        at, sp = self._cpu.ss << 4, self._cpu.sp
+        for i, word in enumerate((ip, cs, flags)):
+            self._bus.write16(at + (sp + 2 * i & 0xFFFF), word)
+
+    def return_to(self, offset: int, segment: int) -> None:
+        """Have the stub's IRET go to some code, whose IRET goes where this one would have."""
+        flags = self._bus.read16(self._flags_at()) & ~(INTERRUPT | TRAP)
+        self._cpu.sp = self._cpu.sp - 6
+        self.set_frame(offset, segment, flags)
+
+    def interrupt_next(self, vector: int) -> None:
+        """Have the stub's IRET go to another interrupt, whose IRET goes back to the program."""
+        segment, offset = self.get_vector(vector)
+        self.return_to(offset, segment)
+
+    def get_vector(self, vector: int) -> tuple[int, int]:
+        """Segment and offset of IVT[vector]."""
+        return self._bus.read16(4 * vector + 2), self._bus.read16(4 * vector)
+
+    def set_vector(self, vector: int, offset: int, segment: int = ROM_SEGMENT) -> None:
+        """IVT[vector] = segment:offset."""
+        self._bus.write16(4 * vector, offset)
+        self._bus.write16(4 * vector + 2, segment)

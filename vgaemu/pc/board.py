@@ -1,0 +1,51 @@
+"""Board: the parts of a PC that its BIOS and DOS may touch, and the run that they may end or wake.
+
+Emulated: nothing; a service gets a board instead of the whole `Pc`, so any service can be tested
+with a board of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vgaemu.pc.bus import Bus
+from vgaemu.pc.chips.chips import I8042, NEVER_NS, Cmos
+from vgaemu.pc.clock import Clock
+from vgaemu.pc.cpu.cpu import Cpu
+from vgaemu.vga.device import Vga
+
+
+class RunState:
+    """Whether the guest goes on, and when it is to be woken; the PC's slices go by it."""
+
+    def __init__(self) -> None:
+        #: The guest is done.
+        self.ended: bool = False
+        #: What the guest returned, for programs that do.
+        self.exit_code: int = 0
+        #: Somebody asked for the end of the run; the guest may go on from a saved state.
+        self.stopped: bool = False
+        #: When a service that waits wants to be asked again, in guest nanoseconds.
+        self.wake_ns: int = NEVER_NS
+
+    def wake_at(self, ns: int) -> None:
+        """Wake a halted CPU then, interrupt or not."""
+        self.wake_ns = min(self.wake_ns, ns)
+
+    def end(self, exit_code: int = 0) -> None:
+        """The guest is done; the slice in hand ends the run."""
+        self.ended = True
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True)
+class Board:
+    """What a service may touch."""
+
+    vga: Vga
+    bus: Bus
+    cpu: Cpu
+    clock: Clock
+    keyboard: I8042
+    cmos: Cmos
+    run: RunState = field(default_factory=RunState)
