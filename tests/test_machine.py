@@ -538,6 +538,7 @@ def test_keys_with_modifiers():
         ("alt-x", ""),
         ("shift-A", "A"),
         ("shift-a", "A"),
+        ("shift-1", "!"),
         ("ctrl--", ""),
         ("-", "-"),
         ("a", "a"),

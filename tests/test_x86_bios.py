@@ -15,8 +15,10 @@ from x86_helpers import CPUS, GUESTS, call, disk, make_pc
 from vgaemu.cli.main import main
 from vgaemu.display.screen import Screen
 from vgaemu.errors import GuestFault, ImageError
+from vgaemu.keys import scancodes
 from vgaemu.keys.key import Key
 from vgaemu.keys.queue import Keys
+from vgaemu.keys.table import BY_NAME, KEYS, TableKey
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.pc.bios.video.vbe_modes import VBE_MODES
@@ -208,6 +210,20 @@ def scan(pc: Pc, codes: str, key_call: int = 0x10) -> list[int]:
         call(pc, 0x16, ah=key_call)
         words.append(pc.cpu.ax)
     return words
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
+def test_each_key_of_the_table_types_in_the_bios(pc: Pc, key: TableKey) -> None:
+    for name, text in ((key.name, key.text), (key.shifted, key.shifted)):
+        if not text or (name == text and name not in BY_NAME):
+            continue
+        down, up = (scancodes.of_key(Key(name, pressed), shift=False) for pressed in (True, False))
+        typed = {"\n": "\r"}.get(text, text)
+        assert scan(pc, (down + up).hex()) == [key.scancode << 8 | ord(typed)]
+
+
+def test_a_menu_key_types_nothing_in_the_bios(pc: Pc) -> None:
+    assert scan(pc, "E0 5D E0 DD") == []
 
 
 @pytest.mark.parametrize(

@@ -10,29 +10,12 @@ from collections import deque
 
 from vgaemu.errors import KeysError
 from vgaemu.keys.key import Key
+from vgaemu.keys.table import BY_NAME, CHARACTER_NAMES, KEYS, MODIFIERS
 
-#: Keys that type something under another name than what they type.
-NAMED_TEXT = {
-    "space": " ",
-    "enter": "\n",
-    "tab": "\t",
-    "backspace": "\b",
-    "esc": "\x1b",
-    "comma": ",",
-    "colon": ":",
-    "minus": "-",
-    "plus": "+",
-}
-#: Keys that type nothing.
-SILENT = frozenset(
-    ["left", "right", "up", "down", "home", "end", "pageup", "pagedown", "insert", "delete"]
-    + ["shift", "ctrl", "alt", "capslock", "numlock", "scrolllock", "pause", "print", "menu"]
-    + [f"f{n}" for n in range(1, 13)]
-)
-#: What may come before a key, with a hyphen.
-MODIFIERS = ("ctrl", "alt", "shift")
 #: A guest that reads no keys forgets the oldest beyond this many.
 QUEUE_KEYS = 256
+#: The keys that type what has another name.
+_NAMES = CHARACTER_NAMES | {key.text: key.name for key in KEYS if len(key.name) > 1 and key.text}
 
 
 def key_text(name: str) -> str:
@@ -41,25 +24,24 @@ def key_text(name: str) -> str:
     Raises:
         KeysError: There is no key of that name.
 
-    >>> key_text("a"), key_text("shift-a"), key_text("ctrl-c"), key_text("alt-x"), key_text("f1")
-    ('a', 'A', '\x03', '', '')
+    >>> key_text("a"), key_text("shift-a"), key_text("shift-1"), key_text("f1")
+    ('a', 'A', '!', '')
+    >>> key_text("ctrl-c"), key_text("alt-x")
+    ('\x03', '')
     """
     held, key = split_key(name)
-    if key in NAMED_TEXT:
-        text = NAMED_TEXT[key]
-    elif key in SILENT:
-        text = ""
+    if key in BY_NAME:
+        row, with_shift = BY_NAME[key]
+        text, shifted = row.shifted if with_shift else row.text, row.shifted
     elif len(key) == 1 and key.isprintable():
-        text = key
+        text, shifted = key, key.upper()
     else:
-        raise KeysError(
-            f"no key named {key!r}; keys are single characters, "
-            f"{', '.join(sorted(NAMED_TEXT))}, {', '.join(sorted(SILENT))}"
-        )
+        names = sorted({name for name in BY_NAME if len(name) > 1})
+        raise KeysError(f"no key named {key!r}; keys are single characters, {', '.join(names)}")
     if not held:
         return text
     if held == ["shift"]:
-        return text.upper()
+        return shifted
     is_letter = key.isascii() and key.isalpha() and len(key) == 1
     return chr(ord(key.upper()) - 0x40) if held == ["ctrl"] and is_letter else ""
 
@@ -79,10 +61,6 @@ def split_key(name: str) -> tuple[list[str], str]:
         name = rest
 
 
-#: Python reads numbers of some thousand digits, and no more.
-MAX_FRAME_DIGITS = 18
-
-
 def parse_keys(spec: str) -> list[tuple[int, str]]:
     """``"30:a,60:enter"`` -> [(30, "a"), (60, "enter")]: which key at which frame.
 
@@ -94,11 +72,15 @@ def parse_keys(spec: str) -> list[tuple[int, str]]:
     """
     keys = []
     for entry in spec.split(","):
-        frame, colon, name = entry.strip().partition(":")
-        if not colon or not frame.isdecimal() or len(frame) > MAX_FRAME_DIGITS:
+        number, colon, name = entry.strip().partition(":")
+        try:
+            frame = int(number) if number.isdecimal() else -1
+        except ValueError:  # thousands of digits
+            frame = -1
+        if frame < 0 or not colon:
             raise KeysError(f"{entry!r} is not FRAME:KEY, as in 30:a,60:enter")
         key_text(name)
-        keys.append((int(frame), name))
+        keys.append((frame, name))
     return keys
 
 
@@ -141,9 +123,8 @@ class Keys:
         Raises:
             KeysError: A character is not on the keyboard.
         """
-        names = {typed: name for name, typed in NAMED_TEXT.items()}
         for character in text:
-            self.press(character if character.isalnum() else names.get(character, character))
+            self.press(_NAMES.get(character, character))
 
     # What the guest does.
 
