@@ -26,9 +26,9 @@ from vgaemu.pc.bios.video.area import (
     UPPER_GLYPHS,
 )
 from vgaemu.pc.bios.video.graphics import CGA_MODES
-from vgaemu.pc.bios.video.ports import SEQ
 from vgaemu.pc.board import Board
 from vgaemu.vga.font import GLYPH_BYTES
+from vgaemu.vga.ports import SEQ
 from vgaemu.vga.scanout import FONT_ADDRESS
 
 if TYPE_CHECKING:

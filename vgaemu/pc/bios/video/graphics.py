@@ -16,10 +16,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.pc.bios.video.ports import GC, VgaPorts
 from vgaemu.pc.bios.video.vbe_modes import CHANNELS, VbeMode
 from vgaemu.vga import dispi
 from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.ports import GC, VgaPorts
 
 #: The bit of a colour that means exclusive or.
 XOR = 0x80

@@ -25,8 +25,8 @@ from vgaemu.pc.bios.video.area import (
     VGA_COLOUR,
     VIDEO_CONTROL,
 )
-from vgaemu.pc.bios.video.ports import SEQ
 from vgaemu.pc.board import Board
+from vgaemu.vga.ports import SEQ
 
 if TYPE_CHECKING:
     from vgaemu.pc.bios.video.video import VideoBios

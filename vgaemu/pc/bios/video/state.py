@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from vgaemu.pc.bios.video.area import GLYPHS, LAST_ROW, MODE, SAVE_POINTER, UPPER_GLYPHS
-from vgaemu.pc.bios.video.ports import GC, SEQ, VgaPorts
 from vgaemu.pc.board import Board
 from vgaemu.vga import dispi
+from vgaemu.vga.ports import GC, SEQ, VgaPorts
 from vgaemu.vga.registers import ATTRIBUTE, CRTC, GRAPHICS, SEQUENCER
 
 if TYPE_CHECKING:

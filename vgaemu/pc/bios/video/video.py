@@ -47,12 +47,12 @@ from vgaemu.pc.bios.video.characters import Characters
 from vgaemu.pc.bios.video.fonts import VideoFonts
 from vgaemu.pc.bios.video.options import VideoOptions
 from vgaemu.pc.bios.video.palette import VideoPalette
-from vgaemu.pc.bios.video.ports import SEQ, VgaPorts
 from vgaemu.pc.bios.video.state import VGA_STATES, VideoState
 from vgaemu.pc.bios.video.vbe import KEEP, Vbe
 from vgaemu.pc.board import Board
 from vgaemu.pc.chips.chips import Saved
 from vgaemu.vga.modes import MODES, set_mode
+from vgaemu.vga.ports import SEQ, VgaPorts
 
 #: Mode -> glyph height, rows of text, bytes a page takes, columns.
 GEOMETRY = {
