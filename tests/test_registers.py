@@ -1,9 +1,12 @@
 """Every register row, through the ports."""
 
+from random import Random
+
 import pytest
 
 from vgaemu.memslot import Memslot
 from vgaemu.vga.device import Vga
+from vgaemu.vga.ports import GC, NAMED, Ports
 from vgaemu.vga.registers import (
     ATTRIBUTE,
     CRTC,
@@ -11,7 +14,8 @@ from vgaemu.vga.registers import (
     SEQUENCER,
     Field,
     Register,
-    RegisterBank,
+    Split,
+    places_of,
 )
 
 
@@ -160,6 +164,117 @@ def test_a_table_refuses_to_be_wrong(fields, complaint):
 
 def test_two_rows_or_fields_in_one_place_are_refused():
     with pytest.raises(ValueError, match="two rows"):
-        RegisterBank("bank", [Register(0, "a", 1), Register(0, "b", 1)])
+        places_of("bank", [Register(0, "a", 1), Register(0, "b", 1)])
     with pytest.raises(ValueError, match="two places"):
-        RegisterBank("bank", [Register(0, "a", 1), Register(1, "a", 1)])
+        places_of("bank", [Register(0, "a", 1), Register(1, "a", 1)])
+
+
+@pytest.mark.parametrize(
+    ("splits", "complaint"),
+    [
+        ([Split("whole", ("low", "nowhere"))], "no field nowhere"),
+        ([Split("whole", ("low", "high")), Split("other", ("high",))], "no field high, or shares"),
+        ([Split("low", ("low", "high"))], "low has two places"),
+        ([Split("whole", ("low",)), Split("whole", ("high",))], "whole has two places"),
+    ],
+)
+def test_a_split_of_fields_that_are_not_there_or_not_free_is_refused(splits, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        places_of("bank", [Register(0, "low", 0xFF), Register(1, "high", 0x03)], splits)
+
+
+@pytest.mark.parametrize(("name", "registers", "number"), [
+    ("vertical_total",         {0x06: 0x0D, 0x07: 0x21}, 0x30D),
+    ("vertical_display_end",   {0x12: 0x8F, 0x07: 0x02}, 0x18F),
+    ("vertical_display_end",   {0x12: 0x8F, 0x07: 0x40}, 0x28F),
+    ("vertical_retrace_start", {0x10: 0xEA, 0x07: 0x04}, 0x1EA),
+    ("vertical_retrace_start", {0x10: 0xEA, 0x07: 0x80}, 0x2EA),
+    ("vertical_blank_start",   {0x15: 0xE7, 0x07: 0x08, 0x09: 0x20}, 0x3E7),
+    ("line_compare",           {0x18: 0x90, 0x07: 0x10}, 0x190),
+    ("line_compare",           {0x18: 0x90, 0x09: 0x40}, 0x290),
+    ("start_address",          {0x0C: 0x12, 0x0D: 0x34}, 0x1234),
+    ("cursor_location",        {0x0E: 0x07, 0x0F: 0xCF}, 0x7CF),
+    ("hblank_end",             {0x03: 0x1F, 0x05: 0x80}, 0x3F),
+])  # fmt: skip
+def test_a_split_is_put_together_from_its_registers(vga, name, registers, number):
+    for index, value in registers.items():
+        vga.outw(0x3D4, value << 8 | index)
+    assert vga.crtc[name] == number
+    assert Ports(vga)[name] == number
+
+
+def test_the_fonts_of_sr03_have_their_third_bit_elsewhere(vga):
+    vga.outw(0x3C4, 0x1803)
+    assert (vga.sequencer["map_b"], vga.sequencer["map_a"]) == (4, 2)
+    vga.outw(0x3C4, 0x2703)
+    assert (vga.sequencer["map_b"], vga.sequencer["map_a"]) == (3, 5)
+
+
+def banks(vga):
+    return (vga.sequencer, vga.crtc, vga.graphics, vga.attribute, vga.misc)
+
+
+def fill(vga, seed):
+    """Random values in every register, past the ports; CR11 leaves 00h-07h unlocked."""
+    chance = Random(seed)
+    for bank in banks(vga):
+        bank.values[:] = bytes(chance.randrange(256) & mask for mask in bank.masks)
+    vga.crtc.values[0x11] &= 0x7F
+    vga.registers_replaced()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_ports_and_banks_agree_on_every_name(vga, seed):
+    fill(vga, seed)
+    ports = Ports(vga)
+    assert {name: ports[name] for name in NAMED} == {
+        name: bank[name] for bank in banks(vga) for name in NAMED if NAMED[name].bank == bank.name
+    }
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_name_that_is_written_changes_its_own_bits_alone(vga, seed):
+    fill(vga, seed)
+    ports, chance = Ports(vga), Random(seed)
+    for name, (bank_name, place, *_) in NAMED.items():
+        if name == "protect":
+            continue
+        bank = next(bank for bank in banks(vga) if bank.name == bank_name)
+        bits = sum(part.mask.bit_length() for part in place)
+        number = chance.randrange(1 << bits)
+        expected = bytearray(bank.values)
+        place.write(expected, number)
+        hidden = bank is vga.attribute and place[0].register < 0x10
+        if hidden:  # the palette is in reach while no picture is shown
+            vga.attribute_address = 0
+        ports[name] = number
+        assert bank[name] == number, name
+        assert bank.values == expected, name
+
+
+def test_values_changed_for_a_while_come_back(vga):
+    fill(vga, 1)
+    graphics, sequencer = bytes(vga.graphics.values), bytes(vga.sequencer.values)
+    ports = Ports(vga)
+    with ports.font_memory():
+        assert vga.graphics.values[6] == 0x04
+        assert vga.sequencer["map_mask"] == 0x04
+        ports.set(GC, 8, 0x0F)
+    assert (bytes(vga.graphics.values), bytes(vga.sequencer.values)) == (graphics, sequencer)
+
+
+def test_runs_of_colours_are_read_as_they_were_written(vga):
+    ports = Ports(vga)
+    ports.write_dac(254, bytes(range(9)))
+    assert vga.dac.entries[:3] == bytes((6, 7, 8))  # the index goes round
+    assert ports.read_dac(254, 3) == bytes(range(9))
+
+
+def test_ports_follow_the_crtc_to_3bxh(vga):
+    ports = Ports(vga)
+    assert (ports.crtc, ports.status) == (0x3D4, 0x3DA)
+    vga.outb(0x3C2, 0x66)
+    assert (ports.crtc, ports.status) == (0x3B4, 0x3BA)
+    ports["cursor_location"] = 0x123
+    ports.set_attribute(0x11, 5)
+    assert (vga.crtc["cursor_location"], ports.get_attribute(0x11)) == (0x123, 5)

@@ -29,9 +29,9 @@ from vgaemu.display.screen import Screen
 from vgaemu.display.stats import Stats
 from vgaemu.memslot.bitmap import PAGE_SIZE, SpanPages
 from vgaemu.memslot.log import DirtyLog
-from vgaemu.pc.bus import VGA_PORTS
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
 from vgaemu.vga.modes import set_mode
+from vgaemu.vga.ports import DECODED_PORTS
 
 if TYPE_CHECKING:
     from unicorn import Uc
@@ -149,14 +149,14 @@ class AttachedVga:
         return True
 
     def _on_in(self, uc: Uc, port: int, size: int, data: object) -> int:
-        if port not in VGA_PORTS:
+        if port not in DECODED_PORTS:
             return self._port_in(port, size)
         if size <= 2:
             return self.vga.inb(port) if size == 1 else self.vga.inw(port)
         return sum(self._on_in(uc, port + i, 1, data) << 8 * i for i in range(size))
 
     def _on_out(self, uc: Uc, port: int, size: int, value: int, data: object) -> None:
-        if port not in VGA_PORTS:
+        if port not in DECODED_PORTS:
             self._port_out(port, size, value)
         elif size == 1:
             self.vga.outb(port, value)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.ports import DECODED_PORTS
 
 if TYPE_CHECKING:
     from vgaemu.pc.cpu.cpu import Cpu
@@ -29,9 +30,6 @@ ByteOut: TypeAlias = Callable[[int], None]
 #: With the access's size in bytes.
 WideIn: TypeAlias = Callable[[int], int]
 WideOut: TypeAlias = Callable[[int, int], None]
-
-#: All ports that the VGA answers, now or in another mode.
-VGA_PORTS = frozenset((*range(0x3B0, 0x3BB), *range(0x3C0, 0x3DB), 0x1CE, 0x1CF, 0x1D0))
 
 
 class Bus:
@@ -133,7 +131,7 @@ class Bus:
 
     def port_in(self, port: int, size: int) -> int:
         """IN: 1, 2 or 4 bytes; FFh where there is no device."""
-        if port in VGA_PORTS:
+        if port in DECODED_PORTS:
             if size == 1:
                 return self.vga.inb(port)
             if size == 2:
@@ -148,7 +146,7 @@ class Bus:
 
     def port_out(self, port: int, size: int, value: int) -> None:
         """OUT: 1, 2 or 4 bytes; ignored where there is no device."""
-        if port in VGA_PORTS and size <= 2:
+        if port in DECODED_PORTS and size <= 2:
             if size == 1:
                 self.vga.outb(port, value)
             else:
@@ -161,7 +159,7 @@ class Bus:
             write = self.byte_out.get(port)
             if write is not None:
                 write(value & 0xFF)
-        elif port in VGA_PORTS:
+        elif port in DECODED_PORTS:
             self.port_out(port, 2, value & 0xFFFF)
             self.port_out(port + 2, 2, value >> 16)
         else:

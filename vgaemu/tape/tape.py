@@ -31,17 +31,17 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import IO, Any, NamedTuple, TypeAlias, cast
 
 from vgaemu.errors import TapeError
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, LFB_GPA, MAX_VRAM_MIB, Vga
+from vgaemu.vga.ports import ADAPTER_PORTS, Device
 
 Op: TypeAlias = Sequence[Any]
 
 #: The legacy windows, as `memory` operations may touch them.
 LEGACY_START, LEGACY_END = 0xA0000, 0xC0000
-#: Ports an operation may name: the VGA's, 8 bits wide, and DISPI's, 16 bits wide.
-VGA_PORTS = range(0x3B0, 0x3E0)
+#: Ports an operation may name beside those of adapters: DISPI's, 16 bits wide.
 DISPI_PORTS = range(0x1CE, 0x1D2)
 #: Input status 1 in mono and colour modes: what a read gives depends on the time.
 STATUS_PORTS = (0x3BA, 0x3DA)
@@ -108,7 +108,7 @@ def _copy_reach(op: Op, vram_bytes: int) -> None:
     _legacy(op[2], op[3])
 
 
-_VGA, _ANY = _port(VGA_PORTS), _port(VGA_PORTS, DISPI_PORTS)
+_VGA, _ANY = _port(ADAPTER_PORTS), _port(ADAPTER_PORTS, DISPI_PORTS)
 _U8, _U16, _U32 = _number(0xFF), _number(0xFFFF), _number(0xFFFFFFFF)
 
 
@@ -353,31 +353,6 @@ class Tape:
 
 
 # --- playing ----------------------------------------------------------------------------------
-
-
-class Device(Protocol):
-    """What a tape is played on: a `Vga`, or a guest's view of one."""
-
-    def outb(self, port: int, value: int) -> None:
-        """Write a byte to a port."""
-
-    def outw(self, port: int, value: int) -> None:
-        """Write 16 bits to a port."""
-
-    def inb(self, port: int) -> int:
-        """Read a byte from a port."""
-
-    def inw(self, port: int) -> int:
-        """Read 16 bits from a port."""
-
-    def store(self, gpa: int, data: bytes) -> None:
-        """Store bytes upwards."""
-
-    def load(self, gpa: int, count: int) -> bytes:
-        """Load bytes upwards."""
-
-    def copy(self, src: int, dst: int, count: int) -> None:
-        """Copy bytes upwards."""
 
 
 #: Brings a device that was used before to where a tape starts; a new one needs only the first
@@ -627,19 +602,21 @@ class TapeRecorder:
         return call
 
     def _outb(self, port: int, value: int) -> None:
-        if port in VGA_PORTS:
+        if port in ADAPTER_PORTS:
             self._write("out", port, value & 0xFF)
 
     def _outw(self, port: int, value: int) -> None:
-        if port in VGA_PORTS or port in DISPI_PORTS:
+        if port in ADAPTER_PORTS or port in DISPI_PORTS:
             self._write("outw", port, value & 0xFFFF)
 
     def _inb(self, port: int) -> None:
-        if port in VGA_PORTS:
+        if port in ADAPTER_PORTS:
             self._write("inx" if port in STATUS_PORTS else "in", port)
 
     def _inw(self, port: int) -> None:
-        if port in DISPI_PORTS or (port in VGA_PORTS and not {port, port + 1} & {*STATUS_PORTS}):
+        if port in DISPI_PORTS or (
+            port in ADAPTER_PORTS and not {port, port + 1} & {*STATUS_PORTS}
+        ):
             self._write("inw", port)
         else:
             self._inb(port)

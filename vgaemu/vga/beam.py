@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vgaemu.vga.crtc import last_line
+from vgaemu.vga.registers import CRTC_PLACES
 
 #: Misc output bits 2-3 -> dot clock. 2 and 3 are external on an IBM VGA: taken as the first.
 DOT_CLOCK_HZ = (25_175_000, 28_322_000, 25_175_000, 25_175_000)
@@ -79,11 +79,11 @@ class Timing:
 @lru_cache(maxsize=32)
 def timing_of(crtc: bytes, clocking_mode: int, misc: int) -> Timing:
     """Timing from the CRTC registers 00-18h, SR01 and misc output."""
-    overflow = crtc[7]
     total_chars = crtc[0] + 5
     displayed_chars = min(crtc[1] + 1, total_chars)
-    total_lines = (crtc[6] | (overflow & 1) << 8 | (overflow & 0x20) << 4) + 2
-    start = crtc[0x10] | (overflow & 4) << 6 | (overflow & 0x80) << 2
+    total_lines = CRTC_PLACES["vertical_total"].read(crtc) + 2
+    start = CRTC_PLACES["vertical_retrace_start"].read(crtc)
+    displayed_lines = CRTC_PLACES["vertical_display_end"].read(crtc) + 1
     # A start past the total is never reached.
     length = _retrace_lines(start, crtc[0x11] & 0x0F, total_lines) if start < total_lines else 0
     dots = 8 if clocking_mode & 1 else 9
@@ -91,7 +91,7 @@ def timing_of(crtc: bytes, clocking_mode: int, misc: int) -> Timing:
     return Timing(
         line_ns=total_chars * dots * 1e9 / clock,
         total_lines=total_lines,
-        displayed_lines=min(last_line(crtc) + 1, total_lines),
+        displayed_lines=min(displayed_lines, total_lines),
         retrace_start_line=start,
         retrace_end_line=start + length,
         displayed_fraction=displayed_chars / total_chars,

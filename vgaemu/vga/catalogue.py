@@ -13,8 +13,9 @@ import numpy as np
 from vgaemu.memslot import Memslot
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.beam import timing_of
-from vgaemu.vga.device import LFB_GPA, WINDOWS, Vga
+from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import MODES, TWEAKS, Mode, set_dispi_mode, set_mode
+from vgaemu.vga.registers import WINDOWS
 from vgaemu.vga.scanout import LINEAR_BPP, Kind, Scanout, scanout_of
 
 HEADINGS = ("mode", "name", "pixels", "text", "cell", "colours", "memory", "Hz")

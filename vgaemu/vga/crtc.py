@@ -8,21 +8,11 @@ Source: IBM PS/2 Hardware Interface Technical Reference; FreeVGA.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-
-
-def last_line(crtc: Sequence[int]) -> int:
-    """The last scan line displayed: CR12, with bits 8 and 9 in CR07.
-
-    Args:
-        crtc: Values of registers 00-12h at least.
-    """
-    return crtc[0x12] | (crtc[0x07] & 0x02) << 7 | (crtc[0x07] & 0x40) << 3
 
 
 @dataclass(frozen=True)

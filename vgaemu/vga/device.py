@@ -28,16 +28,26 @@ from vgaemu.vga.dac import Dac
 from vgaemu.vga.dispi import Dispi
 from vgaemu.vga.layout import LEGACY_BYTES, rearrange
 from vgaemu.vga.planes import PLANE_MASK, ReadSetup, WriteSetup, independent_bytes
-from vgaemu.vga.registers import ATTRIBUTE, CRTC, GRAPHICS, MISC_OUTPUT, SEQUENCER, RegisterBank
+from vgaemu.vga.registers import (
+    ATTRIBUTE,
+    ATTRIBUTE_PLACES,
+    CRTC,
+    CRTC_PLACES,
+    GRAPHICS,
+    GRAPHICS_PLACES,
+    MISC_OUTPUT,
+    MISC_PLACES,
+    SEQUENCER,
+    SEQUENCER_PLACES,
+    WINDOWS,
+    RegisterBank,
+)
 
 log = logging.getLogger(__name__)
 
 #: Where the linear frame buffer lies (QEMU's ISA VGA and Bochs without PCI put it there too).
 LFB_GPA = 0xE0000000
 DEFAULT_VRAM_MIB, MAX_VRAM_MIB = 16, 256
-#: GR06 bits 2-3 -> first byte and size of the legacy window.
-WINDOWS = ((0xA0000, 0x20000), (0xA0000, 0x10000), (0xB0000, 0x8000), (0xB8000, 0x8000))
-
 #: CRTC registers that say where the cursor is and how it looks, and nothing else.
 CURSOR_REGISTERS = (0x0A, 0x0B, 0x0E, 0x0F)
 
@@ -84,11 +94,11 @@ class Vga:
         self.slot = make_vram() if slot is None else slot
         if self.slot.nbytes < LEGACY_BYTES:
             raise ValueError(f"VRAM is at least {LEGACY_BYTES} bytes, not {self.slot.nbytes}")
-        self.sequencer = RegisterBank("sequencer", SEQUENCER, index_mask=0x07)
-        self.crtc = RegisterBank("crtc", CRTC)
-        self.graphics = RegisterBank("graphics", GRAPHICS, index_mask=0x0F)
-        self.attribute = RegisterBank("attribute", ATTRIBUTE)
-        self.misc = RegisterBank("misc", (MISC_OUTPUT,))
+        self.sequencer = RegisterBank("sequencer", SEQUENCER, SEQUENCER_PLACES, index_mask=0x07)
+        self.crtc = RegisterBank("crtc", CRTC, CRTC_PLACES)
+        self.graphics = RegisterBank("graphics", GRAPHICS, GRAPHICS_PLACES, index_mask=0x0F)
+        self.attribute = RegisterBank("attribute", ATTRIBUTE, ATTRIBUTE_PLACES)
+        self.misc = RegisterBank("misc", (MISC_OUTPUT,), MISC_PLACES)
         self.dac = Dac()
         self.dispi = Dispi(self.slot.nbytes)
         self.dispi.on_change = self._dispi_changed

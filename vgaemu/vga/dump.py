@@ -85,9 +85,8 @@ def _picture(vga: Vga) -> Iterator[str]:
     yield _value("start address", f"{geometry.start:04X}h")
     yield _value("addresses a row", geometry.pitch)
     yield _value("line compare", geometry.line_compare)
-    cursor = vga.crtc["cursor_location_high"] << 8 | vga.crtc["cursor_location_low"]
     if scanout.is_text:
-        yield _value("cursor address", f"{cursor:04X}h")
+        yield _value("cursor address", f"{vga.crtc['cursor_location']:04X}h")
 
 
 def _bank_state(vga: Vga, bank: RegisterBank) -> Iterator[str]:

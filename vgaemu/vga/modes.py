@@ -11,19 +11,17 @@ rule, checked against both. Tweaks: as the tables that programs carried agree on
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.errors import ModeError
 from vgaemu.vga import dispi as dispi_regs
-from vgaemu.vga.crtc import last_line
+from vgaemu.vga.device import Vga
 from vgaemu.vga.font import bundled_font, plane_2_bytes
+from vgaemu.vga.ports import GC, SEQ, Ports
+from vgaemu.vga.registers import CRTC_PLACES, GRAPHICS_PLACES, WINDOWS
 from vgaemu.vga.scanout import FONT_ADDRESS
-
-if TYPE_CHECKING:
-    from vgaemu.vga.device import Vga
 
 
 @dataclass(frozen=True)
@@ -45,12 +43,17 @@ class Mode:
     @property
     def is_text(self) -> bool:
         """Whether the mode shows characters."""
-        return not self.graphics[6] & 1
+        return not GRAPHICS_PLACES["graphics"].read(self.graphics)
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """First byte of the window onto VRAM, guest-physical, and its size."""
+        return WINDOWS[GRAPHICS_PLACES["memory_map"].read(self.graphics)]
 
     @property
     def cell_height(self) -> int:
         """Text: lines a character."""
-        return (self.crtc[0x09] & 0x1F) + 1
+        return CRTC_PLACES["max_scan_line"].read(self.crtc) + 1
 
 
 _EGA_16 = "00 01 02 03 04 05 14 07 38 39 3A 3B 3C 3D 3E 3F"
@@ -128,19 +131,18 @@ def with_cell_height(crtc: bytes, height: int) -> bytes:
     """CRTC registers of a text mode for another font: as many whole rows as fit, as a BIOS does.
 
     >>> cells = with_cell_height(MODES[3].crtc, 14)
-    >>> (cells[0x09] & 0x1F) + 1, last_line(cells) + 1
-    (14, 392)
+    >>> [CRTC_PLACES[name].read(cells) + 1 for name in ("max_scan_line", "vertical_display_end")]
+    [14, 392]
     """
     new = bytearray(crtc)
-    last = (last_line(crtc) + 1) // height * height - 1
-    new[0x12] = last & 0xFF
-    new[0x07] = crtc[0x07] & ~0x42 | last >> 7 & 0x02 | last >> 3 & 0x40
-    new[0x09] = crtc[0x09] & 0xE0 | height - 1
+    display_end, underline = CRTC_PLACES["vertical_display_end"], CRTC_PLACES["underline_line"]
+    display_end.write(new, (display_end.read(crtc) + 1) // height * height - 1)
+    CRTC_PLACES["max_scan_line"].write(new, height - 1)
     # The cursor: the last two lines, or with room below, the two above the last.
     first = max(height - (2 if height <= 8 else 3), 0)
     new[0x0A], new[0x0B] = first, min(first + 1, height - 1)
-    if crtc[0x14] & 0x1F != 0x1F:  # mono: the underline goes along
-        new[0x14] = crtc[0x14] & 0xE0 | height - 1
+    if underline.read(crtc) != 0x1F:  # mono: the underline goes along
+        underline.write(new, height - 1)
     return bytes(new)
 
 
@@ -244,21 +246,8 @@ def load_font(vga: Vga, glyphs: bytes, font: int = 0) -> None:
         glyphs: 256 glyphs of 32 bytes.
         font: Which of the eight, as SR03 counts.
     """
-    sequencer = {2: 0x04, 4: 0x06}
-    graphics = {1: 0x00, 3: 0x00, 4: 0x02, 5: 0x00, 6: 0x04, 8: 0xFF}
-    saved_sequencer = {i: vga.sequencer.values[i] for i in sequencer}
-    saved_graphics = {i: vga.graphics.values[i] for i in graphics}
-    _write_indexed(vga, 0x3C4, sequencer)
-    _write_indexed(vga, 0x3CE, graphics)
-    vga.store(0xA0000 + FONT_ADDRESS[font], glyphs)
-    _write_indexed(vga, 0x3C4, saved_sequencer)
-    _write_indexed(vga, 0x3CE, saved_graphics)
-
-
-def _write_indexed(vga: Vga, port: int, values: dict[int, int]) -> None:
-    for index, value in values.items():
-        vga.outb(port, index)
-        vga.outb(port + 1, value)
+    with Ports(vga).font_memory():
+        vga.store(0xA0000 + FONT_ADDRESS[font], glyphs)
 
 
 def set_mode(vga: Vga, mode: int | str, *, clear: bool = True) -> None:
@@ -275,33 +264,29 @@ def set_mode(vga: Vga, mode: int | str, *, clear: bool = True) -> None:
         ModeError: There is no such mode.
     """
     wanted = find_mode(mode)
-    vga.outw(0x1CE, dispi_regs.ENABLE)  # DISPI off
-    vga.outw(0x1CF, 0)
-    status = 0x3DA if wanted.misc & 1 else 0x3BA
+    ports = Ports(vga)
+    ports.set_dispi(dispi_regs.ENABLE, 0)
     vga.outb(0x3C2, wanted.misc)
     vga.outb(0x3C6, 0xFF)
-    vga.outb(0x3C8, 0x00)
-    for component in default_palette(wanted.palette):
-        vga.outb(0x3C9, component)
-    vga.inb(status)  # attribute flip-flop to "index"
+    ports.write_dac(0, default_palette(wanted.palette))
+    vga.inb(ports.status)  # attribute flip-flop to "index"
     for i, value in enumerate(wanted.attribute + b"\x00"):
         vga.outb(0x3C0, i)
         vga.outb(0x3C0, value)
-    _write_indexed(vga, 0x3C4, {0: 3} | dict(enumerate(wanted.sequencer, 1)))
-    _write_indexed(vga, 0x3CE, dict(enumerate(wanted.graphics)))
+    ports.set_all(SEQ, {0: 3} | dict(enumerate(wanted.sequencer, 1)))
+    ports.set_all(GC, dict(enumerate(wanted.graphics)))
     crtc = wanted.crtc
     if wanted.is_text:
         font = _rom_font(vga, wanted)
         if font.shape[1] != wanted.cell_height:
             crtc = with_cell_height(crtc, font.shape[1])
-    _write_indexed(vga, status - 6, {0x11: 0x00})  # unlock 00h-07h
-    _write_indexed(vga, status - 6, dict(enumerate(crtc)))
+    ports.set_crtc(0x11, 0x00)  # unlock 00h-07h
+    ports.set_all(ports.crtc, dict(enumerate(crtc)))
     if wanted.is_text:
         load_font(vga, plane_2_bytes(font))
     if clear:
-        base = (0xA0000, 0xA0000, 0xB0000, 0xB8000)[wanted.graphics[6] >> 2 & 3]
-        size = 0x10000 if base == 0xA0000 else 0x8000
-        vga.store(base, wanted.fill.to_bytes(2, "little") * (size // 2))
+        base, size = wanted.window
+        vga.store(base, wanted.fill.to_bytes(2, "little") * (min(size, 0x10000) // 2))
     vga.outb(0x3C0, 0x20)  # palette done: show the picture
 
 
@@ -351,21 +336,14 @@ def set_dispi_mode(vga: Vga, width: int, height: int, bits: int) -> None:
         dispi_regs.YRES: height,
         dispi_regs.BPP: bits,
     }
+    ports = Ports(vga)
     for index, value in values.items():
-        vga.outw(0x1CE, index)
-        vga.outw(0x1CF, value)
-    refused = [index for index in values if _dispi(vga, index) != values[index]]
-    vga.outw(0x1CE, dispi_regs.ENABLE)
-    if not refused:
-        vga.outw(0x1CF, dispi_regs.ENABLED | dispi_regs.LFB_ENABLED)
-    if refused or not vga.inw(0x1CF) & dispi_regs.ENABLED:
+        ports.set_dispi(index, value)
+    if all(ports.get_dispi(index) == value for index, value in values.items()):
+        ports.set_dispi(dispi_regs.ENABLE, dispi_regs.ENABLED | dispi_regs.LFB_ENABLED)
+    if not ports.get_dispi(dispi_regs.ENABLE) & dispi_regs.ENABLED:
         raise ModeError(
             f"no DISPI mode {width}x{height} with {bits} bits a pixel in "
-            f"{_dispi(vga, dispi_regs.MEMORY_64K) / 16:g} MiB; at most "
+            f"{ports.get_dispi(dispi_regs.MEMORY_64K) / 16:g} MiB; at most "
             f"{dispi_regs.MAX_XRES}x{dispi_regs.MAX_YRES}, 4, 8, 15, 16, 24 or 32 bits, even widths"
         )
-
-
-def _dispi(vga: Vga, index: int) -> int:
-    vga.outw(0x1CE, index)
-    return vga.inw(0x1CF)

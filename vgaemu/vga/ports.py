@@ -1,78 +1,246 @@
-"""Registers of the VGA as the video BIOS reaches them: by index, through the ports.
+"""Registers of the VGA as programs reach them: through ports, by index or by name.
 
-Emulated: CRTC at 3D4h or 3B4h, sequencer, graphics controller, and the attribute controller with
-its flip-flop, whose palette the BIOS leaves on the screen (bit 5 of the address). Not emulated:
-indexes that a program had set are not put back.
+Emulated: what a program does, so on any `Device`: CRTC at 3D4h or 3B4h, sequencer, graphics
+controller, the attribute controller with its flip-flop, the DAC's runs of triples, DISPI. Not
+emulated: indexes that a program had set are not put back, and the attribute controller's leaves the
+picture shown (bit 5).
 
 Source: IBM PS/2 Hardware Interface Technical Reference (video subsystem).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple, Protocol, TypeAlias
 
-from vgaemu.vga.device import Vga
+import numpy as np
+from numpy.typing import NDArray
 
-#: Index ports of sequencer and graphics controller.
+from vgaemu.vga.registers import (
+    ATTRIBUTE,
+    ATTRIBUTE_PLACES,
+    CRTC,
+    CRTC_PLACES,
+    GRAPHICS,
+    GRAPHICS_PLACES,
+    MISC_OUTPUT,
+    MISC_PLACES,
+    SEQUENCER,
+    SEQUENCER_PLACES,
+    Place,
+    Register,
+)
+
+#: Ports that a PC leaves to its display adapters; not all of them answer.
+ADAPTER_PORTS = range(0x3B0, 0x3E0)
+#: Those that belong to a VGA alone, so that it answers for them, with DISPI's; printers and disk
+#: controllers have their place between.
+DECODED_PORTS = frozenset((*range(0x3B0, 0x3BB), *range(0x3C0, 0x3DB), 0x1CE, 0x1CF, 0x1D0))
+#: Index ports of sequencer and graphics controller; the CRTC's is `Ports.crtc`.
 SEQ, GC = 0x3C4, 0x3CE
 
+#: No bank has more.
+MAX_REGISTERS = len(CRTC)
 
-class VgaPorts:
-    """Registers by port and index."""
+#: What can be stored: bytes, one an element.
+Data: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
 
-    def __init__(self, vga: Vga) -> None:
-        self.vga = vga
+
+class Device(Protocol):
+    """What drives a VGA, and is all that a program has of one: a `Vga`, a `Guest`."""
+
+    def outb(self, port: int, value: int) -> None:
+        """Write a byte to a port."""
+
+    def outw(self, port: int, value: int) -> None:
+        """Write 16 bits to a port: an index, and above it the data for the port that follows."""
+
+    def inb(self, port: int) -> int:
+        """Read a byte from a port."""
+
+    def inw(self, port: int) -> int:
+        """Read 16 bits from a port."""
+
+    def store(self, gpa: int, data: Data) -> None:
+        """Store bytes upwards from a guest-physical address."""
+
+    def load(self, gpa: int, count: int) -> bytes:
+        """Load bytes upwards from a guest-physical address."""
+
+    def copy(self, src: int, dst: int, count: int) -> None:
+        """Copy bytes upwards, each read loading the latches."""
+
+
+class _Named(NamedTuple):
+    """A field or split: in which bank, where, and which registers have other bits beside it."""
+
+    bank: str
+    place: Place
+    registers: tuple[int, ...]
+    shared: tuple[int, ...]
+
+
+def _named() -> Iterator[tuple[str, _Named]]:
+    tables: tuple[tuple[str, Iterable[Register], Mapping[str, Place]], ...] = (
+        ("sequencer", SEQUENCER, SEQUENCER_PLACES),
+        ("crtc", CRTC, CRTC_PLACES),
+        ("graphics", GRAPHICS, GRAPHICS_PLACES),
+        ("attribute", ATTRIBUTE, ATTRIBUTE_PLACES),
+        ("misc", (MISC_OUTPUT,), MISC_PLACES),
+    )
+    for bank, rows, places in tables:
+        masks = {row.index: row.mask for row in rows}
+        for name, place in places.items():
+            rest = {part.register: masks[part.register] for part in place}
+            for part in place:
+                rest[part.register] &= ~(part.mask << part.lsb)
+            shared = tuple(index for index, bits in rest.items() if bits)
+            yield name, _Named(bank, place, tuple(rest), shared)
+
+
+#: All of them: no two banks have fields of one name.
+NAMED = dict(_named())
+
+
+class Ports:
+    """Registers of a device: ``ports["line_compare"]`` by name, ``ports.get(SEQ, 4)`` by index."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self._banks: dict[str, tuple[Callable[[int], int], Callable[[int, int], None]]] = {
+            "sequencer": (partial(self.get, SEQ), partial(self.set, SEQ)),
+            "graphics": (partial(self.get, GC), partial(self.set, GC)),
+            "crtc": (self.get_crtc, self.set_crtc),
+            "attribute": (self.get_attribute, self.set_attribute),
+            "misc": (lambda _: device.inb(0x3CC), lambda _, value: device.outb(0x3C2, value)),
+        }
+
+    def __repr__(self) -> str:
+        return f"<Ports of {self.device!r}>"
+
+    def __getitem__(self, name: str) -> int:
+        """Read a field of the register tables, or all parts of a split one."""
+        bank, place, registers, _ = NAMED[name]
+        read, _ = self._banks[bank]
+        values = bytearray(MAX_REGISTERS)
+        for index in registers:
+            values[index] = read(index)
+        return place.read(values)
+
+    def __setitem__(self, name: str, number: int) -> None:
+        """Write a field, keeping the bits beside it. CR11's lock holds for CRTC 00h-07h."""
+        bank, place, registers, shared = NAMED[name]
+        read, write = self._banks[bank]
+        values = bytearray(MAX_REGISTERS)
+        for index in shared:
+            values[index] = read(index)
+        place.write(values, number)
+        for index in registers:
+            write(index, values[index])
 
     @property
     def crtc(self) -> int:
-        """The CRTC's index port."""
-        return 0x3D4 if self.vga.inb(0x3CC) & 1 else 0x3B4
+        """The CRTC's index port: 3D4h, or 3B4h in monochrome modes."""
+        return 0x3D4 if self.device.inb(0x3CC) & 1 else 0x3B4
 
-    def set(self, port: int, index: int, value: int) -> None:
-        """Write a register behind an index port."""
-        self.vga.outb(port, index)
-        self.vga.outb(port + 1, value)
+    @property
+    def status(self) -> int:
+        """The port of input status 1: 3DAh, or 3BAh in monochrome modes."""
+        return self.crtc + 6
+
+    # By index.
 
     def get(self, port: int, index: int) -> int:
         """Read a register behind an index port."""
-        self.vga.outb(port, index)
-        return self.vga.inb(port + 1)
+        self.device.outb(port, index)
+        return self.device.inb(port + 1)
+
+    def set(self, port: int, index: int, value: int) -> None:
+        """Write a register behind an index port."""
+        self.device.outw(port, value << 8 | index)
+
+    def set_all(self, port: int, values: Mapping[int, int]) -> None:
+        """Write several registers behind an index port, in order: index -> value."""
+        for index, value in values.items():
+            self.device.outw(port, value << 8 | index)
+
+    def get_crtc(self, index: int) -> int:
+        """Read a CRTC register at whichever port it answers."""
+        return self.get(self.crtc, index)
+
+    def set_crtc(self, index: int, value: int) -> None:
+        """Write a CRTC register at whichever port it answers."""
+        self.set(self.crtc, index, value)
+
+    def get_attribute(self, index: int) -> int:
+        """Read a register of the attribute controller. The picture stays shown."""
+        device, status = self.device, self.status
+        device.inb(status)  # an index is next
+        device.outb(0x3C0, index | 0x20)
+        value = device.inb(0x3C1)
+        device.inb(status)
+        return value
+
+    def set_attribute(self, index: int, value: int) -> None:
+        """Write a register of the attribute controller, and show the picture."""
+        device = self.device
+        device.inb(self.status)  # an index is next
+        for byte in (index, value, 0x20):
+            device.outb(0x3C0, byte)
+
+    def get_dispi(self, index: int) -> int:
+        """Read a DISPI register, 16 bits."""
+        self.device.outw(0x1CE, index)
+        return self.device.inw(0x1CF)
+
+    def set_dispi(self, index: int, value: int) -> None:
+        """Write a DISPI register, 16 bits."""
+        self.device.outw(0x1CE, index)
+        self.device.outw(0x1CF, value)
+
+    # Runs of colours.
+
+    def read_dac(self, first: int, count: int) -> bytes:
+        """Read neighbouring colours: red, green and blue of each, as wide as the DAC has them."""
+        inb = self.device.inb
+        self.device.outb(0x3C7, first)
+        return bytes([inb(0x3C9) for _ in range(3 * count)])
+
+    def write_dac(self, first: int, components: Iterable[int]) -> None:
+        """Write neighbouring colours: red, green and blue of each, as wide as the DAC has them."""
+        outb = self.device.outb
+        outb(0x3C8, first)
+        for component in components:
+            outb(0x3C9, component)
+
+    # For a while.
 
     @contextmanager
     def changed(
-        self, graphics: dict[int, int], sequencer: dict[int, int] | None = None
+        self, graphics: Mapping[int, int], sequencer: Mapping[int, int] | None = None
     ) -> Iterator[None]:
-        """Other values in graphics controller and sequencer for a while."""
-        vga = self.vga
-        banks = ((GC, vga.graphics, graphics), (SEQ, vga.sequencer, sequencer or {}))
-        saved = [(port, bank, {i: bank.values[i] for i in values}) for port, bank, values in banks]
-        for port, bank, values in banks:
+        """Other values in graphics controller and sequencer for a while: index -> value."""
+        outb, inb = self.device.outb, self.device.inb
+        saved = []
+        for port, values in ((GC, graphics), (SEQ, sequencer or {})):
             for index, value in values.items():
-                if bank.values[index] != value:
-                    self.set(port, index, value)
+                outb(port, index)
+                old = inb(port + 1)
+                saved.append((port, index, old))
+                if old != value:
+                    outb(port + 1, value)
         try:
             yield
         finally:
-            for port, bank, values in saved:
-                for index, value in values.items():
-                    if bank.values[index] != value:
-                        self.set(port, index, value)
+            for port, index, old in saved:
+                outb(port, index)
+                outb(port + 1, old)
 
-    def set_attribute(self, index: int, value: int) -> None:
-        """Write a register of the attribute controller."""
-        vga = self.vga
-        vga.inb(self.crtc + 6)  # an index is next
-        vga.outb(0x3C0, index)
-        vga.outb(0x3C0, value)
-        vga.outb(0x3C0, 0x20)
-
-    def get_attribute(self, index: int) -> int:
-        """Read a register of the attribute controller."""
-        vga = self.vga
-        vga.inb(self.crtc + 6)
-        vga.outb(0x3C0, index | 0x20)
-        value = vga.inb(0x3C1)
-        vga.inb(self.crtc + 6)
-        vga.outb(0x3C0, 0x20)
-        return value
+    @contextmanager
+    def font_memory(self) -> Iterator[None]:
+        """Plane 2, which holds the fonts, byte by byte at A0000h for a while, as a BIOS loads."""
+        graphics = {1: 0x00, 3: 0x00, 4: 0x02, 5: 0x00, 6: 0x04, 8: 0xFF}
+        with self.changed(graphics, {2: 0x04, 4: 0x06}):
+            yield

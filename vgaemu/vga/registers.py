@@ -1,5 +1,8 @@
 """VGA registers as tables: one row each, with its writable bits and named fields.
 
+A number that does not fit its register goes on in bits of others. It is a row of a second table, a
+`Split`, made of the fields by name; whoever reads or writes it sees one field.
+
 Emulated: the sequencer (3C4h/3C5h), CRTC (3D4h/3D5h or 3B4h/3B5h), graphics controller
 (3CEh/3CFh) and attribute controller (3C0h/3C1h) of an IBM VGA, and its miscellaneous output
 register (3C2h/3CCh). Unused bits and unused indexes read back as 0. The DAC and DISPI have files of
@@ -10,8 +13,9 @@ Sources: IBM PS/2 Hardware Interface Technical Reference (video subsystem); name
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,76 @@ class Register:
             raise ValueError(f"{self.name}: bits {self.mask & ~seen:#04x} have no field")
 
 
+@dataclass(frozen=True)
+class Split:
+    """A number in several fields of one bank, its lowest bits in the first."""
+
+    name: str
+    fields: tuple[str, ...]
+
+
+class Part(NamedTuple):
+    """Bits of a register, and how far up in the number they stand."""
+
+    register: int
+    lsb: int
+    mask: int
+    shift: int
+
+
+class Place(tuple[Part, ...]):
+    """Where a field or a split lies, lowest bits first."""
+
+    __slots__ = ()
+
+    def read(self, values: Sequence[int]) -> int:
+        """The number, from a bank's values by index.
+
+        >>> CRTC_PLACES["vertical_display_end"].read(bytes([0] * 7 + [0x42] + [0] * 10 + [0x8F]))
+        911
+        """
+        return sum((values[n] >> lsb & mask) << shift for n, lsb, mask, shift in self)
+
+    def write(self, values: MutableSequence[int], number: int) -> None:
+        """Put a number into a bank's values; bits that have no place are dropped."""
+        for n, lsb, mask, shift in self:
+            values[n] = values[n] & ~(mask << lsb) | (number >> shift & mask) << lsb
+
+
+def places_of(
+    bank: str, rows: Iterable[Register], splits: Iterable[Split] = ()
+) -> Mapping[str, Place]:
+    """Where each field and each split of a table lies, by name. A row without fields is one.
+
+    Raises:
+        ValueError: Two rows share an index or two fields a name; a split asks for a field that is
+            not there or is another split's.
+    """
+    places: dict[str, Place] = {}
+    indexes, joined = set(), set()
+    for row in rows:
+        if row.index in indexes:
+            raise ValueError(f"{bank}: index {row.index:#04x} has two rows")
+        indexes.add(row.index)
+        for field in row.fields or (Field(row.name, 0, row.mask.bit_length()),):
+            if field.name in places:
+                raise ValueError(f"{bank}: field {field.name} has two places")
+            places[field.name] = Place((Part(row.index, field.lsb, (1 << field.width) - 1, 0),))
+    whole: dict[str, Place] = {}
+    for split in splits:
+        if split.name in places or split.name in whole:
+            raise ValueError(f"{bank}: field {split.name} has two places")
+        parts, shift = [], 0
+        for name in split.fields:
+            if name not in places or name in joined:
+                raise ValueError(f"{bank}: {split.name} has no field {name}, or shares it")
+            joined.add(name)
+            parts += [part._replace(shift=shift) for part in places[name]]
+            shift += parts[-1].mask.bit_length()
+        whole[split.name] = Place(parts)
+    return places | whole
+
+
 # fmt: off
 SEQUENCER: Sequence[Register] = (
     #        index name                      mask  fields (lsb, width)
@@ -74,7 +148,7 @@ CRTC: Sequence[Register] = (
     Register(0x04, "horizontal_retrace_start", 0xFF),
     Register(0x05, "horizontal_retrace_end", 0xFF, (Field("hretrace_end", 0, 5), Field("hretrace_skew", 5, 2),
                                                     Field("hblank_end_bit5", 7))),
-    Register(0x06, "vertical_total",         0xFF),  # scan lines, minus 2; bits 8, 9 in overflow
+    Register(0x06, "vertical_total_low",     0xFF),  # scan lines, minus 2
     Register(0x07, "overflow",               0xFF, (Field("vtotal_bit8", 0), Field("vdisplay_bit8", 1),
                                                     Field("vretrace_bit8", 2), Field("vblank_bit8", 3),
                                                     Field("line_compare_bit8", 4), Field("vtotal_bit9", 5),
@@ -88,21 +162,21 @@ CRTC: Sequence[Register] = (
     Register(0x0D, "start_address_low",      0xFF),
     Register(0x0E, "cursor_location_high",   0xFF),
     Register(0x0F, "cursor_location_low",    0xFF),
-    Register(0x10, "vertical_retrace_start", 0xFF),
+    Register(0x10, "vertical_retrace_start_low", 0xFF),
     Register(0x11, "vertical_retrace_end",   0xFF, (Field("vretrace_end", 0, 4), Field("vretrace_irq_clear", 4),
                                                     Field("vretrace_irq_off", 5), Field("refresh_5_cycles", 6),
                                                     Field("protect", 7))),
-    Register(0x12, "vertical_display_end",   0xFF),  # scan lines, minus 1; bits 8, 9 in overflow
+    Register(0x12, "vertical_display_end_low", 0xFF),  # scan lines, minus 1
     Register(0x13, "offset",                 0xFF),  # row to row, in 2 characters
     Register(0x14, "underline_location",     0x7F, (Field("underline_line", 0, 5), Field("count_by_4", 5),
                                                     Field("dword_addressing", 6))),
-    Register(0x15, "vertical_blank_start",   0xFF),
+    Register(0x15, "vertical_blank_start_low", 0xFF),
     Register(0x16, "vertical_blank_end",     0xFF),
     Register(0x17, "mode_control",           0xEF, (Field("no_row_bit0_as_a13", 0), Field("no_row_bit1_as_a14", 1),
                                                     Field("retrace_by_2", 2), Field("count_by_2", 3),
                                                     Field("address_wrap", 5), Field("byte_addressing", 6),
                                                     Field("retrace_on", 7))),
-    Register(0x18, "line_compare",           0xFF),  # bit 8 in overflow, bit 9 in maximum_scan_line
+    Register(0x18, "line_compare_low",       0xFF),
 )
 
 GRAPHICS: Sequence[Register] = (
@@ -135,25 +209,56 @@ ATTRIBUTE: Sequence[Register] = (
 MISC_OUTPUT = Register(0x00, "misc_output",  0xEF, (Field("colour_ports", 0), Field("ram_enable", 1),
                                                     Field("clock_select", 2, 2), Field("odd_even_page", 5),
                                                     Field("hsync_negative", 6), Field("vsync_negative", 7)))
+
+SEQUENCER_SPLITS: Sequence[Split] = (
+    # Fonts of attribute bit 3 = 0 and 1, as `FONT_ADDRESS` counts them.
+    Split("map_b",                  ("map_b_low", "map_b_high")),
+    Split("map_a",                  ("map_a_low", "map_a_high")),
+)
+CRTC_SPLITS: Sequence[Split] = (
+    Split("hblank_end",             ("hblank_end_low", "hblank_end_bit5")),
+    Split("vertical_total",         ("vertical_total_low", "vtotal_bit8", "vtotal_bit9")),
+    Split("start_address",          ("start_address_low", "start_address_high")),
+    Split("cursor_location",        ("cursor_location_low", "cursor_location_high")),
+    Split("vertical_retrace_start", ("vertical_retrace_start_low", "vretrace_bit8", "vretrace_bit9")),
+    Split("vertical_display_end",   ("vertical_display_end_low", "vdisplay_bit8", "vdisplay_bit9")),
+    Split("vertical_blank_start",   ("vertical_blank_start_low", "vblank_bit8", "vblank_bit9")),
+    Split("line_compare",           ("line_compare_low", "line_compare_bit8", "line_compare_bit9")),
+)
 # fmt: on
+
+SEQUENCER_PLACES = places_of("sequencer", SEQUENCER, SEQUENCER_SPLITS)
+CRTC_PLACES = places_of("crtc", CRTC, CRTC_SPLITS)
+GRAPHICS_PLACES = places_of("graphics", GRAPHICS)
+ATTRIBUTE_PLACES = places_of("attribute", ATTRIBUTE)
+MISC_PLACES = places_of("misc", (MISC_OUTPUT,))
+
+
+#: GR06 bits 2-3 (``memory_map``) -> first byte and size of the window onto VRAM.
+WINDOWS = ((0xA0000, 0x20000), (0xA0000, 0x10000), (0xB0000, 0x8000), (0xB8000, 0x8000))
 
 
 class RegisterBank:
     """The registers of one table: an index, the values, and their fields by name.
 
-    ``bank["chain4"]`` reads a field, ``bank.values[4]`` a whole register.
+    ``bank["chain4"]`` reads a field, ``bank["line_compare"]`` a split, ``bank.values[4]`` a whole
+    register.
     """
 
-    def __init__(self, name: str, rows: Sequence[Register], index_mask: int = 0xFF) -> None:
+    def __init__(
+        self,
+        name: str,
+        rows: Sequence[Register],
+        places: Mapping[str, Place],
+        index_mask: int = 0xFF,
+    ) -> None:
         """Lay out the table.
 
         Args:
             name: What a person calls the bank.
             rows: The registers.
+            places: Where the rows' fields lie.
             index_mask: Bits that the index register has.
-
-        Raises:
-            ValueError: Two rows share an index, or two fields share a name.
         """
         self.name = name
         self.rows = rows
@@ -162,20 +267,23 @@ class RegisterBank:
         size = max(row.index for row in rows) + 1
         self.values = bytearray(size)
         self.masks = bytearray(size)
-        self._fields: dict[str, tuple[int, int, int]] = {}
         for row in rows:
-            if self.masks[row.index]:
-                raise ValueError(f"{name}: index {row.index:#04x} has two rows")
             self.masks[row.index] = row.mask
-            for field in row.fields or (Field(row.name, 0, row.mask.bit_length()),):
-                if field.name in self._fields:
-                    raise ValueError(f"{name}: field {field.name} has two places")
-                self._fields[field.name] = (row.index, field.lsb, (1 << field.width) - 1)
+        # A scanout asks for some thirty fields, nearly all of one part.
+        self._places = {
+            field: (first.register, first.lsb, first.mask, rest)
+            for field, (first, *rest) in places.items()
+        }
 
     def __getitem__(self, name: str) -> int:
-        """Value of a field, or of a register that has none."""
-        index, lsb, mask = self._fields[name]
-        return self.values[index] >> lsb & mask
+        """Value of a field, of a split, or of a register that has no fields."""
+        index, lsb, mask, rest = self._places[name]
+        number = self.values[index] >> lsb & mask
+        if rest:
+            values = self.values
+            for index, lsb, mask, shift in rest:
+                number |= (values[index] >> lsb & mask) << shift
+        return number
 
     def write(self, index: int, value: int) -> bool:
         """Store the writable bits of a register; an index without a row is ignored.

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vgaemu.vga import dispi as dispi_regs
-from vgaemu.vga.crtc import Geometry, last_line, uniform_repeat
+from vgaemu.vga.crtc import Geometry, uniform_repeat
 from vgaemu.vga.layout import LEGACY_BYTES
+from vgaemu.vga.registers import SEQUENCER_PLACES
 
 if TYPE_CHECKING:
     from vgaemu.vga.device import Vga
@@ -63,6 +64,14 @@ SIXTEEN_COLOURS = (Kind.TEXT, Kind.PLANAR, Kind.INTERLEAVE, Kind.NIBBLES)
 
 #: Plane 2 address of each of the eight fonts that SR03 can select.
 FONT_ADDRESS = (0x0000, 0x4000, 0x8000, 0xC000, 0x2000, 0x6000, 0xA000, 0xE000)
+#: SR03 -> plane 2 addresses of the fonts for attribute bit 3 = 0 and 1.
+FONTS = tuple(
+    (FONT_ADDRESS[map_b], FONT_ADDRESS[map_a])
+    for map_b, map_a in (
+        [SEQUENCER_PLACES[name].read((0, 0, 0, value)) for name in ("map_b", "map_a")]
+        for value in range(64)
+    )
+)
 
 
 class Redraw(Enum):
@@ -199,16 +208,13 @@ def scanout_of(vga: Vga, *, cursor_phase: bool = True, blink_phase: bool = True)
     text = kind is Kind.TEXT
     columns = crtc["horizontal_display_end"] + 1
     cell_width = 9 if text and not sequencer["dots_8"] else 8
-    start = crtc["start_address_high"] << 8 | crtc["start_address_low"]
     geometry = Geometry(
-        lines=last_line(crtc.values) + 1,
-        line_compare=crtc["line_compare"]
-        | crtc["line_compare_bit8"] << 8
-        | crtc["line_compare_bit9"] << 9,
+        lines=crtc["vertical_display_end"] + 1,
+        line_compare=crtc["line_compare"],
         row_lines=crtc["max_scan_line"] + 1,
         double_scan=bool(crtc["double_scan"]),
         preset_row=crtc["preset_row"],
-        start=(start + crtc["byte_panning"]) & 0xFFFF,
+        start=(crtc["start_address"] + crtc["byte_panning"]) & 0xFFFF,
         pitch=crtc["offset"] * 2,
         row_bits=(1 - crtc["no_row_bit0_as_a13"]) | (1 - crtc["no_row_bit1_as_a14"]) << 1,
     )
@@ -236,7 +242,7 @@ def scanout_of(vga: Vga, *, cursor_phase: bool = True, blink_phase: bool = True)
         border=_border(vga),
         blank=_blank(vga),
         plane_enable=attribute["planes_shown"],
-        fonts=_fonts(sequencer.values[3]) if text else (0, 0),
+        fonts=FONTS[sequencer.values[3]] if text else (0, 0),
         line_graphics=text and bool(attribute["line_graphics"]),
         blink=text and blinking,
         underline_line=crtc["underline_line"] if text else 0x1F,
@@ -329,19 +335,12 @@ def _border(vga: Vga) -> int:
     return int(vga.dac.colours()[vga.attribute["overscan_colour"]])
 
 
-def _fonts(character_map: int) -> tuple[int, int]:
-    """SR03's split bits: map B (attribute bit 3 = 0) is bits 4,1,0; map A is bits 5,3,2."""
-    map_b = character_map & 3 | character_map >> 2 & 4
-    map_a = character_map >> 2 & 3 | character_map >> 3 & 4
-    return FONT_ADDRESS[map_b], FONT_ADDRESS[map_a]
-
-
 def _cursor(vga: Vga) -> tuple[int, int, int] | None:
     crtc = vga.crtc
     first, last = crtc["cursor_first_line"], crtc["cursor_last_line"]
     if crtc["cursor_off"] or first > last:
         return None
-    return crtc["cursor_location_high"] << 8 | crtc["cursor_location_low"], first, last
+    return crtc["cursor_location"], first, last
 
 
 def _palette(vga: Vga, kind: Kind, blink_phase: bool) -> bytes:

@@ -103,7 +103,7 @@ class VideoFonts:
         self._calls.spend(count // GLYPHS_A_UNIT)
         glyphs = np.frombuffer(data, np.uint8)[: count * height].reshape(count, height)
         at, size = 0xA0000 + FONT_ADDRESS[block] + GLYPH_BYTES * first, GLYPH_BYTES * count
-        with self._ports.changed({1: 0, 3: 0, 4: 2, 5: 0, 6: 4, 8: 0xFF}, {2: 4, 4: 6}):
+        with self._ports.font_memory():
             cells = np.frombuffer(vga.load(at, size), np.uint8).reshape(count, -1).copy()
             cells[:, :height] = glyphs
             vga.store(at, cells.ravel())
@@ -113,11 +113,8 @@ class VideoFonts:
         bus, ports, crtc = self._bus, self._ports, self._ports.crtc
         if not 0 < height <= GLYPH_BYTES or not self._video.is_text:
             return
-        cells = ports.get(crtc, 9)
-        ports.set(crtc, 9, cells & 0xE0 | height - 1)
-        overflow = ports.get(crtc, 7)
-        displayed = ports.get(crtc, 0x12) | (overflow & 2) << 7 | (overflow & 0x40) << 3
-        rows = (displayed + 1) // height
+        ports["max_scan_line"] = height - 1
+        rows = (ports["vertical_display_end"] + 1) // height
         ports.set(crtc, 0x0A, max(height - 2, 0))
         ports.set(crtc, 0x0B, height - 1)
         bus.write8(LAST_ROW, rows - 1)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from vgaemu.pc.bios.video.vbe_modes import CHANNELS, VbeMode
 from vgaemu.vga import dispi
 from vgaemu.vga.device import LFB_GPA, Vga
-from vgaemu.vga.ports import GC, VgaPorts
+from vgaemu.vga.ports import GC, Ports
 
 #: The bit of a colour that means exclusive or.
 XOR = 0x80
@@ -54,7 +54,7 @@ class Painter(Protocol):
         """The colour of one pixel."""
 
 
-def vga_painter(ports: VgaPorts, mode: int, columns: int, page_start: int) -> Painter:
+def vga_painter(ports: Ports, mode: int, columns: int, page_start: int) -> Painter:
     """The painter of a VGA mode's page; numbers that no mode has are taken for planar ones."""
     if mode in PACKED_MODES:
         return _PackedPainter(ports, PACKED_MODES[mode], columns)
@@ -95,8 +95,8 @@ PACKED_MODES = {
 class _WindowPainter:
     """What planar and packed modes have in common: bytes of a window, in lines."""
 
-    def __init__(self, ports: VgaPorts, layout: Layout, columns: int) -> None:
-        self._ports, self._vga = ports, ports.vga
+    def __init__(self, ports: Ports, layout: Layout, columns: int) -> None:
+        self._ports, self._vga = ports, ports.device
         self._layout, self._columns = layout, columns
         #: Bits of a colour in one byte's pixel.
         self._mask = (1 << layout.bits) - 1

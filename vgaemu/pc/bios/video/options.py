@@ -26,7 +26,6 @@ from vgaemu.pc.bios.video.area import (
     VIDEO_CONTROL,
 )
 from vgaemu.pc.board import Board
-from vgaemu.vga.ports import SEQ
 
 if TYPE_CHECKING:
     from vgaemu.pc.bios.video.video import VideoBios
@@ -124,9 +123,7 @@ class VideoOptions:
         state[0x27:0x29] = COLOURS.get(video.mode, 16).to_bytes(2, "little")
         state[0x29] = video.pages
         state[0x2A] = self._lines_code()
-        fonts = video.ports.get(SEQ, 3)
-        state[0x2B] = fonts & 3 | fonts >> 2 & 4
-        state[0x2C] = fonts >> 2 & 3 | fonts >> 3 & 4
+        state[0x2B], state[0x2C] = video.ports["map_b"], video.ports["map_a"]
         options, blinks = bus.read8(MODE_OPTIONS), video.ports.get_attribute(0x10) & 8
         emulates = not bus.read8(VIDEO_CONTROL) & NO_CURSOR_EMULATION
         # All modes on all displays; greys; palettes left alone; cursor emulation; blinking.

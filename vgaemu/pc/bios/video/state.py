@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from vgaemu.pc.bios.video.area import GLYPHS, LAST_ROW, MODE, SAVE_POINTER, UPPER_GLYPHS
 from vgaemu.pc.board import Board
 from vgaemu.vga import dispi
-from vgaemu.vga.ports import GC, SEQ, VgaPorts
+from vgaemu.vga.ports import GC, SEQ, Ports
 from vgaemu.vga.registers import ATTRIBUTE, CRTC, GRAPHICS, SEQUENCER
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class VideoState:
             values = values[count:]
         sequencer, crtc, graphics, attribute = banks
         vga.outb(0x3C2, misc)
-        ports = VgaPorts(vga)
+        ports = Ports(vga)
         crtc_port = ports.crtc
         ports.set(crtc_port, 0x11, 0)  # 00h-07h can be written
         for port, bank in ((SEQ, sequencer), (crtc_port, crtc), (GC, graphics)):

@@ -178,7 +178,7 @@ class Vbe:
         width, lines = columns, rows  # of characters
         if not mode.is_text:
             width, lines = columns * 8, rows * height
-        window = (0xA000, 0xA000, 0xB000, 0xB800)[mode.graphics[6] >> 2 & 3]
+        window = mode.window[0] >> 4
         pitch = columns * 2 if mode.is_text else width * bpp // 8 // planes
         # Supported, extended information, text through the BIOS, colour, graphics.
         flags = 0x0007 | (0 if number in (7, 0x0F) else 8) | (0 if mode.is_text else 0x10)

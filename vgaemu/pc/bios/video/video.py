@@ -52,7 +52,7 @@ from vgaemu.pc.bios.video.vbe import KEEP, Vbe
 from vgaemu.pc.board import Board
 from vgaemu.pc.chips.chips import Saved
 from vgaemu.vga.modes import MODES, set_mode
-from vgaemu.vga.ports import SEQ, VgaPorts
+from vgaemu.vga.ports import SEQ, Ports
 
 #: Mode -> glyph height, rows of text, bytes a page takes, columns.
 GEOMETRY = {
@@ -89,7 +89,7 @@ class VideoBios:
     def __init__(self, board: Board, calls: Calls) -> None:
         self._bus, self._cpu, self._calls = board.bus, board.cpu, calls
         self._vga = board.vga
-        self.ports: VgaPorts = VgaPorts(self._vga)
+        self.ports: Ports = Ports(self._vga)
         self.vbe: Vbe = Vbe(board, calls, self)
         self.palette: VideoPalette = VideoPalette(board, calls, self)
         self.fonts: VideoFonts = VideoFonts(board, calls, self)
