@@ -197,7 +197,7 @@ class Pc:
         if isinstance(self.image, ComProgram):
             from vgaemu.pc.dos.dos import Dos
 
-            self.dos = Dos(self, self.image, self._dos_root)
+            self.dos = Dos(self.board, self.bios, self.image, self._dos_root)
             return
         sector = self.image.read(0, 1)
         bus.write(0x7C00, sector)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import errno
 
-from vgaemu.pc.bios.bios import Bios
-from vgaemu.pc.bus import Bus
-from vgaemu.pc.cpu.cpu import Cpu
+from vgaemu.pc.bios.calls import Calls
+from vgaemu.pc.board import Board
 from vgaemu.vga.codepage import to_unicode
 
 BAD_FUNCTION, NO_FILE, NO_PATH, TOO_MANY, DENIED, BAD_HANDLE = 1, 2, 3, 4, 5, 6
@@ -33,8 +32,8 @@ class DosError(Exception):
 class Caller:
     """The program that is calling."""
 
-    def __init__(self, bus: Bus, cpu: Cpu, calls: Bios) -> None:
-        self._bus, self._cpu, self._calls = bus, cpu, calls
+    def __init__(self, board: Board, calls: Calls) -> None:
+        self._bus, self._cpu, self._calls = board.bus, board.cpu, calls
 
     @property
     def buffer(self) -> int:

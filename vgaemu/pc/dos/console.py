@@ -15,12 +15,11 @@ import re
 from typing import ClassVar
 
 from vgaemu.pc.bios.bios import Bios
-from vgaemu.pc.bios.calls import WAIT, Service
+from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.bios.video.area import PAGE, PAGE_START
-from vgaemu.pc.bus import Bus
+from vgaemu.pc.board import Board
 from vgaemu.pc.chips.chips import Saved
-from vgaemu.pc.clock import Clock
-from vgaemu.pc.cpu.cpu import ZERO, Cpu
+from vgaemu.pc.cpu.cpu import ZERO
 from vgaemu.pc.dos.caller import Caller
 
 CTRL_C, BELL, BACKSPACE, TAB, LINE_FEED, RETURN = 3, 7, 8, 9, 10, 13
@@ -44,14 +43,15 @@ class Console:
 
     SAVED: ClassVar[Saved] = {"pending_scancode": (-1, 0xFF)}
 
-    def __init__(self, bus: Bus, cpu: Cpu, clock: Clock, bios: Bios, caller: Caller) -> None:
-        self._bus, self._cpu, self._clock, self._caller = bus, cpu, clock, caller
-        self._bios, self._video = bios, bios.video
+    def __init__(self, board: Board, calls: Calls, bios: Bios) -> None:
+        self._bus, self._cpu, self._clock, self._calls = board.bus, board.cpu, board.clock, calls
+        self._caller = Caller(board, calls)
+        self._keys, self._video = bios, bios.video
         self.pending_scancode: int | None = None
         #: A line that is typed; what a read by handle has left of one.
         self.line = bytearray()
         self.entered = b""
-        self.calls: dict[int, Service] = {
+        self.services: dict[int, Service] = {
             0x01: lambda: self._read_key(echo=True),
             0x02: self._write_character,
             0x06: self._direct,
@@ -80,7 +80,7 @@ class Console:
 
     def type_some(self, data: bytes) -> int:
         """Type the first character, or in text the plain ones up to the row's end; how many."""
-        bios, bus, video = self._bios, self._bus, self._video
+        bus, video = self._bus, self._video
         plain = PLAIN.match(data)
         if plain is not None and video.is_text:
             page = bus.read8(PAGE)
@@ -94,10 +94,10 @@ class Console:
                 cells[::2] = data[:count]
                 bus.vga.store(at, cells)
                 video.move_cursor(page, row, column + count)
-                bios.worked(count)
+                self._calls.spend(count)
                 return count
         self.type(data[0])
-        bios.worked(1)
+        self._calls.spend(1)
         return 1
 
     def type_memory(self, at: int, count: int, end: bytes | None = None) -> bool | None:
@@ -111,11 +111,11 @@ class Console:
         Returns:
             `WAIT`, if there is more for the next slice.
         """
-        bios = self._bios
-        done = bios.done
+        calls = self._calls
+        done = calls.progress
         while done < count:
-            if bios.used_up:
-                return bios.go_on_from(done)
+            if calls.exhausted:
+                return calls.suspend(done)
             data = self._bus.read(at + done, min(count - done, RUN))
             if end is not None:
                 data = data.partition(end)[0]
@@ -139,7 +139,7 @@ class Console:
         if self.pending_scancode is not None:
             code, self.pending_scancode = self.pending_scancode, None
             return code
-        word = self._bios.take_key()
+        word = self._keys.take_key()
         if word is None:
             return None
         if word == 0:  # break
@@ -166,12 +166,12 @@ class Console:
             return
         self._clock.polled()
         code = self._next_key()
-        self._bios.flag(ZERO, code is None)
+        self._calls.flag(ZERO, code is None)
         self._cpu.al = code or 0
 
     def _key_status(self) -> None:
         self._clock.polled()
-        waiting = self.pending_scancode is not None or self._bios.peek_key() is not None
+        waiting = self.pending_scancode is not None or self._keys.peek_key() is not None
         self._cpu.al = 0xFF if waiting else 0
 
     def _flush_and_read(self) -> bool | None:
@@ -182,7 +182,7 @@ class Console:
             return None
         # Asked again while it waits, the call must not flush what comes: it becomes the other call.
         cpu.ah = cpu.al
-        return self.calls[cpu.al]()
+        return self.services[cpu.al]()
 
     def _edit(self, room: int) -> bytes | None:
         """The line once Enter ends it; what has been typed is kept here while the program waits.

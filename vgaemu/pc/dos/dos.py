@@ -17,10 +17,11 @@ Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from vgaemu.pc.bios.calls import WAIT, Service
-from vgaemu.pc.bios.rom import ROM_SEGMENT
+from vgaemu.pc.bios.bios import Bios
+from vgaemu.pc.bios.calls import Service
+from vgaemu.pc.bios.rom import ROM_SEGMENT, stub_offset
+from vgaemu.pc.board import Board
 from vgaemu.pc.dos.caller import BAD_FUNCTION, DENIED, HOST_ERRORS, Caller, DosError
 from vgaemu.pc.dos.console import Console, ControlC
 from vgaemu.pc.dos.files import DosFiles
@@ -31,9 +32,6 @@ from vgaemu.pc.dos.search import Search
 from vgaemu.pc.dos.system import System
 from vgaemu.pc.images import ComProgram
 
-if TYPE_CHECKING:
-    from vgaemu.pc.pc import Pc
-
 #: What Ctrl-C calls.
 BREAK_VECTOR = 0x23
 
@@ -41,43 +39,44 @@ BREAK_VECTOR = 0x23
 class Dos:
     """One program and its DOS."""
 
-    def __init__(self, pc: Pc, program: ComProgram, root: Path | None) -> None:
+    def __init__(self, board: Board, bios: Bios, program: ComProgram, root: Path | None) -> None:
         """Load the program and take the vectors.
 
         Args:
-            pc: Where it runs.
+            board: What the program runs on.
+            bios: Types and reads keys for it; its table of services gets ours.
             program: What runs.
             root: The folder that its files are in; None: it has none.
 
         Raises:
             ImageError: The arguments are longer than a command line.
         """
-        self._pc, self._bus, self._cpu, self._bios = pc, pc.bus, pc.cpu, pc.bios
-        bus, cpu, bios = pc.bus, pc.cpu, pc.bios
-        self._caller = caller = Caller(bus, cpu, bios)
+        self._cpu, self._calls = board.cpu, bios.calls
+        calls = self._calls
+        self._caller = Caller(board, calls)
         self.files = DosFiles(root)
-        self.console = Console(bus, cpu, pc.clock, bios, caller)
-        self.memory = Memory(cpu, caller)
-        self.handles = Handles(bus, cpu, bios, caller, self.console, self.files)
-        self.search = Search(bus, cpu, bios, caller, self.files)
-        self._calls: dict[int, Service] = {
-            0x00: self._terminate,
+        self.console = Console(board, calls, bios)
+        self.memory = Memory(board, calls)
+        self.handles = Handles(board, calls, self.console, self.files)
+        self.search = Search(board, calls, self.files)
+        self._services: dict[int, Service] = {
+            0x00: calls.end,
             0x31: self._exit,
             0x4C: self._exit,
-            **self.console.calls,
-            **System(bus, cpu, pc.clock, pc.cmos, bios, caller).calls,
-            **self.memory.calls,
-            **self.handles.calls,
-            **self.search.calls,
+            **self.console.services,
+            **System(board, calls).services,
+            **self.memory.services,
+            **self.handles.services,
+            **self.search.services,
         }
-        bios.services |= {
-            0x20: self._terminate,
+        calls.services |= {
+            0x20: calls.end,
             0x21: self._service,
-            0x27: self._terminate,
-            0x29: lambda: self.console.type(cpu.al),
+            0x27: calls.end,
+            0x29: lambda: self.console.type(board.cpu.al),
             0x33: lambda: None,  # AX stays 0: there is no mouse
         }
-        load_program(bus, cpu, program)
+        load_program(board.bus, board.cpu, program)
 
     def close(self) -> None:
         """Close the program's files."""
@@ -85,12 +84,12 @@ class Dos:
 
     def _service(self) -> bool | None:
         """INT 21h."""
-        call = self._calls.get(self._cpu.ah)
-        if call is None:
+        service = self._services.get(self._cpu.ah)
+        if service is None:
             self._caller.fail(BAD_FUNCTION)
             return None
         try:
-            return call()
+            return service()
         except ControlC:
             return self._break()
         except DosError as error:
@@ -102,18 +101,12 @@ class Dos:
     def _break(self) -> bool | None:
         """Ctrl-C ends the program, or calls its INT 23h, whose IRET begins the call anew."""
         self.console.give_up_line()
-        bus, bios = self._bus, self._bios
-        own = bus.read16(4 * BREAK_VECTOR), bus.read16(4 * BREAK_VECTOR + 2)
-        if own == (bios.stub_offset(BREAK_VECTOR), ROM_SEGMENT):
-            return self._terminate()
-        bios.return_to(bios.stub_offset(0x21), ROM_SEGMENT)
-        bios.interrupt_next(BREAK_VECTOR)
+        calls = self._calls
+        if calls.get_vector(BREAK_VECTOR) == (ROM_SEGMENT, stub_offset(BREAK_VECTOR)):
+            return calls.end()
+        calls.return_to(stub_offset(0x21), ROM_SEGMENT)
+        calls.interrupt_next(BREAK_VECTOR)
         return None
 
-    def _terminate(self) -> bool:
-        self._pc.run.end()
-        return WAIT  # the stub halts; no instruction of the program runs any more
-
     def _exit(self) -> bool:
-        self._pc.run.end(self._cpu.al)
-        return WAIT
+        return self._calls.end(self._cpu.al)

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import os
 
-from vgaemu.pc.bios.bios import Bios
-from vgaemu.pc.bios.calls import WAIT, Service
-from vgaemu.pc.bus import Bus
-from vgaemu.pc.cpu.cpu import Cpu
+from vgaemu.pc.bios.calls import WAIT, Calls, Service
+from vgaemu.pc.board import Board
 from vgaemu.pc.dos.caller import (
     BAD_ACCESS,
     BAD_FUNCTION,
@@ -41,13 +39,11 @@ OTHER_DEVICE_BITS, FILE_BITS = 0x80C0, 0x0002
 class Handles:
     """What a program has open."""
 
-    def __init__(
-        self, bus: Bus, cpu: Cpu, calls: Bios, caller: Caller, console: Console, files: DosFiles
-    ) -> None:
-        self._bus, self._cpu, self._calls = bus, cpu, calls
-        self._caller, self._console, self._files = caller, console, files
+    def __init__(self, board: Board, calls: Calls, console: Console, files: DosFiles) -> None:
+        self._bus, self._cpu, self._calls = board.bus, board.cpu, calls
+        self._caller, self._console, self._files = Caller(board, calls), console, files
         self.opened: dict[int, OpenFile] = {}
-        self.calls: dict[int, Service] = {
+        self.services: dict[int, Service] = {
             0x3C: self._create,
             0x3D: self._open,
             0x3E: self._close,
@@ -109,7 +105,7 @@ class Handles:
             return self._console.read(at, count)
         data = os.read(self._file().fd, count)
         self._bus.write(at, data)
-        self._calls.worked(len(data) // SECTOR)
+        self._calls.spend(len(data) // SECTOR)
         self._caller.succeed(len(data))
         return None
 
@@ -125,7 +121,7 @@ class Handles:
             os.ftruncate(fd, os.lseek(fd, 0, os.SEEK_CUR))
             self._caller.succeed(0)
             return None
-        self._calls.worked(count // SECTOR)
+        self._calls.spend(count // SECTOR)
         self._caller.succeed(self._files.write(fd, self._bus.read(at, count)))
         return None
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vgaemu.pc.bios.calls import Service
-from vgaemu.pc.cpu.cpu import Cpu
+from vgaemu.pc.bios.calls import Calls, Service
+from vgaemu.pc.board import Board
 from vgaemu.pc.dos.caller import BAD_BLOCK, NO_MEMORY, Caller, DosError
 
 #: Paragraphs: environment and program prefix; the end of memory.
@@ -21,15 +21,15 @@ ENVIRONMENT, PREFIX, TOP = 0x0700, 0x0800, 0xA000
 class Memory:
     """What a program has of memory, and what is free."""
 
-    def __init__(self, cpu: Cpu, caller: Caller) -> None:
-        self._cpu, self._caller = cpu, caller
+    def __init__(self, board: Board, calls: Calls) -> None:
+        self._cpu, self._caller = board.cpu, Caller(board, calls)
         #: Memory blocks: first paragraph -> paragraphs.
         self.blocks = {ENVIRONMENT: PREFIX - ENVIRONMENT - 1, PREFIX: TOP - PREFIX}
-        self.calls: dict[int, Service] = {
+        self.services: dict[int, Service] = {
             0x48: self._allocate,
             0x49: self._free,
             0x4A: self._resize,
-            0x58: lambda: caller.succeed(0),  # first fit
+            0x58: lambda: self._caller.succeed(0),  # first fit
         }
 
     def gaps(self) -> Iterator[tuple[int, int]]:

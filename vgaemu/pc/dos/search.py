@@ -11,11 +11,9 @@ from __future__ import annotations
 import struct
 from typing import ClassVar
 
-from vgaemu.pc.bios.bios import Bios
-from vgaemu.pc.bios.calls import Service
-from vgaemu.pc.bus import Bus
+from vgaemu.pc.bios.calls import Calls, Service
+from vgaemu.pc.board import Board
 from vgaemu.pc.chips.chips import Saved
-from vgaemu.pc.cpu.cpu import Cpu
 from vgaemu.pc.dos.caller import NO_MORE_FILES, Caller, DosError
 from vgaemu.pc.dos.files import FIRST_DAY, DosFiles, NamedFile
 from vgaemu.pc.dos.memory import PREFIX
@@ -36,15 +34,15 @@ class Search:
 
     SAVED: ClassVar[Saved] = {"dta": (0, 0x10FFEF)}
 
-    def __init__(self, bus: Bus, cpu: Cpu, calls: Bios, caller: Caller, files: DosFiles) -> None:
-        self._bus, self._cpu, self._calls = bus, cpu, calls
-        self._caller, self._files = caller, files
+    def __init__(self, board: Board, calls: Calls, files: DosFiles) -> None:
+        self._bus, self._cpu, self._calls = board.bus, board.cpu, calls
+        self._caller, self._files = Caller(board, calls), files
         #: Guest-physical address of the disk transfer area.
         self.dta = (PREFIX << 4) + 0x80
         #: Folders of searches, by the number that their transfer areas have; the latest is last.
         self.folders: dict[int, str] = {}
         self._listings: dict[tuple[str, bytes, int], list[NamedFile]] = {}
-        self.calls: dict[int, Service] = {
+        self.services: dict[int, Service] = {
             0x1A: self._set_dta,
             0x2F: self._get_dta,
             0x4E: self._find_first,
@@ -101,7 +99,7 @@ class Search:
         key = folder, wanted, attributes
         if key not in self._listings:
             self._listings[key] = self._files.listing(*key)
-            self._calls.worked(1 + len(self._listings[key]))
+            self._calls.spend(1 + len(self._listings[key]))
             if len(self._listings) > MAX_LISTINGS:
                 del self._listings[next(iter(self._listings))]
         return self._listings[key]

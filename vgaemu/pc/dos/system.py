@@ -8,12 +8,8 @@ Source: MS-DOS Programmer's Reference 5.0.
 
 from __future__ import annotations
 
-from vgaemu.pc.bios.bios import Bios
-from vgaemu.pc.bios.calls import Service
-from vgaemu.pc.bus import Bus
-from vgaemu.pc.chips.chips import Cmos
-from vgaemu.pc.clock import Clock
-from vgaemu.pc.cpu.cpu import Cpu
+from vgaemu.pc.bios.calls import Calls, Service
+from vgaemu.pc.board import Board
 from vgaemu.pc.dos.caller import Caller
 from vgaemu.pc.dos.memory import PREFIX
 
@@ -28,12 +24,15 @@ REFUSED = 0xFF
 class System:
     """Calls that need no state of their own."""
 
-    def __init__(
-        self, bus: Bus, cpu: Cpu, clock: Clock, cmos: Cmos, bios: Bios, caller: Caller
-    ) -> None:
-        self._bus, self._cpu, self._clock, self._cmos = bus, cpu, clock, cmos
-        self._bios, self._caller = bios, caller
-        self.calls: dict[int, Service] = {
+    def __init__(self, board: Board, calls: Calls) -> None:
+        self._bus, self._cpu, self._clock, self._cmos = (
+            board.bus,
+            board.cpu,
+            board.clock,
+            board.cmos,
+        )
+        self._calls, self._caller = calls, Caller(board, calls)
+        self.services: dict[int, Service] = {
             0x0D: lambda: None,
             0x0E: lambda: self._set_al(DRIVES),
             0x19: lambda: self._set_al(DRIVE_C),
@@ -47,7 +46,7 @@ class System:
             0x35: self._get_vector,
             0x36: self._free_space,
             0x47: self._current_folder,
-            0x4D: lambda: caller.succeed(0),
+            0x4D: lambda: self._caller.succeed(0),
             0x50: lambda: None,
             0x51: self._get_prefix,
             0x62: self._get_prefix,
@@ -57,12 +56,11 @@ class System:
         self._cpu.al = value
 
     def _set_vector(self) -> None:
-        self._bios.set_vector(self._cpu.al, self._cpu.dx, self._cpu.ds)
+        self._calls.set_vector(self._cpu.al, self._cpu.dx, self._cpu.ds)
 
     def _get_vector(self) -> None:
-        cpu, at = self._cpu, 4 * self._cpu.al
-        cpu.bx = self._bus.read16(at)
-        cpu.set("es", self._bus.read16(at + 2))
+        segment, self._cpu.bx = self._calls.get_vector(self._cpu.al)
+        self._cpu.set("es", segment)
 
     def _get_date(self) -> None:
         cpu, now = self._cpu, self._cmos.now()
