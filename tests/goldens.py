@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vgaemu.cli.replay import picture
-from vgaemu.tape.tape import START, Player, Tape
+from vgaemu.tape import START, Player, Tape
 from vgaemu.vga.device import Vga
 
 FOLDER = Path(__file__).parent / "oracle"

@@ -13,7 +13,7 @@ from shadow import Watched
 from vgaemu.display import screen
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SHIFT
-from vgaemu.tape.tape import START, Player, check_op
+from vgaemu.tape import START, Player, check_op
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from goldens import Outcome, differences, play
 
-from vgaemu.tape.tape import check_op, expand
+from vgaemu.tape import check_op, expand
 
 ORACLE = Path(__file__).parents[2] / "shared" / "oracle"
 MISSING = [

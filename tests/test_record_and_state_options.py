@@ -13,7 +13,7 @@ from vgaemu.cli.replay import picture
 from vgaemu.errors import StateError, TapeError, WorkloadError
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.machine import Machine
-from vgaemu.tape.tape import Tape
+from vgaemu.tape import Tape
 
 
 def drawing(guest: Guest) -> Slices:

@@ -19,7 +19,7 @@ from vgaemu.display.loop import DisplayLoop
 from vgaemu.display.null import NullDisplay
 from vgaemu.errors import StateError
 from vgaemu.memslot import Memslot
-from vgaemu.tape.tape import START, Player
+from vgaemu.tape import START, Player
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode

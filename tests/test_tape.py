@@ -24,9 +24,10 @@ from vgaemu.guest.workload import Guest, Slices, find_workload
 from vgaemu.keys.queue import Keys
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
-from vgaemu.tape.tape import START, Player, Tape, TapeRecorder, check_op, expand
+from vgaemu.tape import START, Player, Tape, TapeRecorder, check_op, expand
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
+from vgaemu.vga.tap import TappedVga
 
 HEADER = '{"name": "t"}'
 
@@ -153,7 +154,7 @@ def test_one_object_counts_operations_instead_of_lines(tmp_path: Path) -> None:
 
 
 def test_a_recording_may_be_called_ops(tmp_path: Path) -> None:
-    vga = Vga(Memslot(4096, LFB_GPA >> 12))
+    vga = TappedVga(Memslot(4096, LFB_GPA >> 12))
     with TapeRecorder(vga, tmp_path / "ops.tape"):
         vga.outb(0x3C8, 1)
     with Tape(tmp_path / "ops.tape") as tape:
@@ -255,8 +256,8 @@ def test_an_odd_word_read_latches_the_byte_above_it() -> None:
 # --- recording --------------------------------------------------------------------------------
 
 
-def recorded(path: Path, drive: Callable[[Vga], object], vga: Vga | None = None) -> Vga:
-    vga = vga or Vga()
+def recorded(path: Path, drive: Callable[[Vga], object], vga: TappedVga | None = None) -> Vga:
+    vga = vga or TappedVga()
     with TapeRecorder(vga, path):
         drive(vga)
     return vga
@@ -350,7 +351,7 @@ def test_recording_a_bundled_workload(tmp_path: Path) -> None:
 def test_recording_random_tapes(tmp_path: Path, seed: int) -> None:
     vram_bytes = 1 << 20
     ops = chain.from_iterable(islice(random_ops(seed, vram_bytes), 60))
-    vga = Vga(Memslot(vram_bytes >> 12, LFB_GPA >> 12))
+    vga = TappedVga(Memslot(vram_bytes >> 12, LFB_GPA >> 12))
     path = tmp_path / "random.tape"
     recorded(path, lambda vga: Player(vga, chain(START[:3], ops)).play(), vga)
     assert_same_device(play_back(path), vga)
@@ -385,7 +386,7 @@ def test_what_a_recording_looks_like(tmp_path: Path) -> None:
 
 
 def test_plain_memory_goes_through_the_device_while_recording(tmp_path: Path) -> None:
-    vga = Vga()
+    vga = TappedVga()
     changes: list[int | None] = []
     with TapeRecorder(vga, tmp_path / "t.tape"):
         set_mode(vga, 0x13)
@@ -403,7 +404,7 @@ def test_two_recordings_of_a_run_are_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_recording_starts_at_power_on(tmp_path: Path) -> None:
-    vga = Vga()
+    vga = TappedVga()
     vga.outb(0x3C2, 0x67)
     with pytest.raises(TapeError, match=r"t\.tape: a recording starts at power on"):
         TapeRecorder(vga, tmp_path / "t.tape")
@@ -412,10 +413,10 @@ def test_a_recording_starts_at_power_on(tmp_path: Path) -> None:
 
 def test_a_recording_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(TapeError, match="directory"):
-        TapeRecorder(Vga(), tmp_path)
+        TapeRecorder(TappedVga(), tmp_path)
     full = Path("/dev/full")
     if full.exists():
-        vga = Vga()
+        vga = TappedVga()
         recorder = TapeRecorder(vga, full)
         for n in range(10_000):
             vga.outb(0x3C8, n)

@@ -44,12 +44,13 @@ from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
 from vgaemu.program import Program, load_program
 from vgaemu.runner import InStep, OnThread, Runner
-from vgaemu.tape.tape import TapeRecorder
+from vgaemu.tape import TapeRecorder
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
 from vgaemu.vga.font import checked_font, load_font_file
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.state import State, check_arrays, put_arrays, read_state, save_state
+from vgaemu.vga.tap import TappedVga
 
 if TYPE_CHECKING:
     from vgaemu.pc.pc import Pc, PcOptions
@@ -133,7 +134,10 @@ class Machine:
             _check_keywords(pc_options)
         check_span_pages(span_pages)
         self.vram = make_vram(vram_mib, dirty_log=dirty_log)
-        self.vga = Vga(self.vram)
+        self.vga, self._recorder = Vga(self.vram), None
+        if record_tape is not None:
+            self.vga = TappedVga(self.vram)
+            self._recorder = TapeRecorder(self.vga, record_tape)
         if font is not None:
             self.vga.rom_font = (
                 checked_font(font) if isinstance(font, np.ndarray) else load_font_file(font)
@@ -141,7 +145,6 @@ class Machine:
         self.keys = Keys()
         self.guest = Guest(self.vga, self.keys)
         free = display == "window" if free is None else free
-        self._recorder = None if record_tape is None else TapeRecorder(self.vga, record_tape)
         with ExitStack() as undo:
             if self._recorder is not None:
                 undo.callback(self._recorder.close)

@@ -14,7 +14,7 @@ from vgaemu.display.screen import full_redraw, rgb_of, save_picture
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.machine import Machine
 from vgaemu.outputs import naming
-from vgaemu.tape.tape import START, Player, Tape, expand
+from vgaemu.tape import START, Player, Tape, expand
 from vgaemu.vga.device import Vga
 
 #: Operations a frame in a window, where one wants to see the picture come into being.
