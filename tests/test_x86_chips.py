@@ -58,7 +58,7 @@ def ticks(count: int) -> int:
 def test_pit_counts_latches_and_interrupts(bus: Bus) -> None:
     clock = StepClock()
     pic = Pic(bus)
-    pit = Pit(bus, pic, clock)
+    pit = Pit(bus, pic.raise_irq, clock)
     bus.port_out(0x43, 1, 0x34)  # channel 0, both bytes, mode 2
     bus.port_out(0x40, 1, 0xE8)
     bus.port_out(0x40, 1, 0x03)  # 1000
@@ -80,7 +80,7 @@ def test_pit_counts_latches_and_interrupts(bus: Bus) -> None:
 
 def test_pit_reads_back_status_and_count(bus: Bus) -> None:
     clock = Frozen()
-    Pit(bus, Pic(bus), clock)
+    Pit(bus, Pic(bus).raise_irq, clock)
     bus.port_out(0x43, 1, 0x34)  # channel 0, both bytes, mode 2
     bus.port_out(0x43, 1, 0xE2)  # status of channel 0
     assert bus.port_in(0x40, 1) & 0x7F == 0x40 | 0x34  # its count is still to come
@@ -113,7 +113,7 @@ def irqs(pic: Pic, bus: Bus) -> int:
 )  # fmt: skip
 def test_channel_0_interrupts_as_its_mode_says(bus: Bus, mode: int, raised: list[int]) -> None:
     clock, pic = StepClock(), Pic(bus)
-    pit = Pit(bus, pic, clock)
+    pit = Pit(bus, pic.raise_irq, clock)
     bus.port_out(0x43, 1, 0x30 | mode << 1)
     bus.port_out(0x40, 1, 0xE8)
     bus.port_out(0x40, 1, 0x03)  # 1000
@@ -127,7 +127,7 @@ def test_channel_0_interrupts_as_its_mode_says(bus: Bus, mode: int, raised: list
 
 def test_a_control_word_stops_the_interrupts_until_a_count_comes(bus: Bus) -> None:
     clock, pic = StepClock(), Pic(bus)
-    pit = Pit(bus, pic, clock)
+    pit = Pit(bus, pic.raise_irq, clock)
     clock.ns = ticks(65_000)
     bus.port_out(0x43, 1, 0x30)  # mode 0
     clock.ns = ticks(200_000)
@@ -167,7 +167,7 @@ OUTPUTS = {
 @pytest.mark.parametrize("mode", OUTPUTS)
 def test_channel_2_follows_its_gate(bus: Bus, mode: int) -> None:
     clock = Frozen()
-    Pit(bus, Pic(bus), clock)
+    Pit(bus, Pic(bus).raise_irq, clock)
     bus.port_out(0x43, 1, 0x90 | mode << 1)  # channel 2, low byte
     assert speaker_output(bus) == (mode != 0)
     bus.port_out(0x42, 1, 100)
@@ -183,7 +183,7 @@ def test_channel_2_follows_its_gate(bus: Bus, mode: int) -> None:
 
 
 def test_speaker_gate_and_refresh(bus: Bus) -> None:
-    Pit(bus, Pic(bus), StepClock())
+    Pit(bus, Pic(bus).raise_irq, StepClock())
     first, second = bus.port_in(0x61, 1), bus.port_in(0x61, 1)
     assert (first ^ second) & 0x10
     bus.port_out(0x61, 1, 0x03)
@@ -192,7 +192,7 @@ def test_speaker_gate_and_refresh(bus: Bus) -> None:
 
 def test_keyboard_bytes_come_one_at_a_time(bus: Bus) -> None:
     clock, keys = StepClock(), Keys()
-    keyboard = I8042(bus, Pic(bus), clock, keys)
+    keyboard = I8042(bus, Pic(bus).raise_irq, clock, keys)
     keys.press("left")
     got = []
     for _ in range(20):
@@ -211,7 +211,7 @@ def test_keyboard_bytes_come_one_at_a_time(bus: Bus) -> None:
 
 def test_there_is_no_mouse_port(bus: Bus) -> None:
     clock = StepClock()
-    keyboard = I8042(bus, Pic(bus), clock, Keys())
+    keyboard = I8042(bus, Pic(bus).raise_irq, clock, Keys())
 
     def ask(command: int) -> int:
         bus.port_out(0x64, 1, command)

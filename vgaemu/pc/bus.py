@@ -11,15 +11,12 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.ports import DECODED_PORTS
-
-if TYPE_CHECKING:
-    from vgaemu.pc.cpu.cpu import Cpu
 
 VGA_START, VGA_END = 0xA0000, 0xC0000
 ROM_START, ROM_END = 0xC0000, 0x100000
@@ -53,10 +50,11 @@ class Bus:
         self.byte_out: dict[int, ByteOut] = {}
         self.wide_in: dict[int, WideIn] = {}
         self.wide_out: dict[int, WideOut] = {}
-        #: While option ROMs start, they may write to themselves, as shadowed ones can.
-        self.rom_writable = False
-        #: Told of RAM that devices and firmware wrote.
-        self.cpu: Cpu | None = None
+        #: Told of RAM and ROM that devices and firmware wrote: gpa and number of bytes.
+        self.on_memory_written: list[Callable[[int, int], None]] = []
+        #: Told that `rom_writable` was set.
+        self.on_protection_changed: list[Callable[[], None]] = []
+        self._rom_writable = False
 
     # --- memory -----------------------------------------------------------------------------
 
@@ -82,8 +80,8 @@ class Bus:
             return
         if end <= VGA_START or (gpa >= ROM_END and end <= self.ram_bytes):
             self.memory[gpa:end] = data
-            if self.cpu is not None:
-                self.cpu.ram_written(gpa, len(data))
+            for written in self.on_memory_written:
+                written(gpa, len(data))
         elif gpa >= VGA_START and (end <= VGA_END or gpa >= LFB_GPA):
             self.vga.store(gpa, data)
         elif not (gpa >= ROM_START and end <= ROM_END) and gpa < self.ram_bytes:
@@ -124,8 +122,19 @@ class Bus:
         if not ROM_START <= gpa <= ROM_END - len(rom):
             raise ValueError(f"{len(rom):#x} bytes of ROM at {gpa:#x} do not lie below 1 MiB")
         self.memory[gpa : gpa + len(rom)] = rom
-        if self.cpu is not None:
-            self.cpu.ram_written(gpa, len(rom))
+        for written in self.on_memory_written:
+            written(gpa, len(rom))
+
+    @property
+    def rom_writable(self) -> bool:
+        """While option ROMs start, they may write to themselves, as shadowed ones can."""
+        return self._rom_writable
+
+    @rom_writable.setter
+    def rom_writable(self, writable: bool) -> None:
+        self._rom_writable = writable
+        for changed in self.on_protection_changed:
+            changed()
 
     # --- ports ------------------------------------------------------------------------------
 

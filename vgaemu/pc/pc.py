@@ -116,17 +116,18 @@ class Pc:
         rom = self._find_rom(vga_bios, firmware)
         self.bus: Bus = Bus(vga)
         self.clock: Clock = self._make_clock(cpu, free, guest_speed)
-        self.pic: Pic = Pic(self.bus)
-        self.pit: Pit = Pit(self.bus, self.pic, self.clock)
-        self.keyboard: I8042 = I8042(self.bus, self.pic, self.clock, keys)
-        self.cmos: Cmos = Cmos(self.bus, self.clock, self.bus.ram_bytes)
-        self.debug = DebugPorts(self.bus)
         self.trace = None if trace_ports is None else PortTrace(self, trace_ports)
         #: What a firmware needs above RAM; the CPU's memory slots point to it.
         self.firmware_memory: NDArray[np.uint8] | None = None
         self.firmware: str | None = firmware
         self.fw_cfg: FwCfg | None = None
         self.cpu = self._make_cpu(cpu, firmware, trace_code)
+        self.pic: Pic = Pic(self.bus)
+        raise_irq = self.cpu.raise_irq if self.cpu.has_own_timer else self.pic.raise_irq
+        self.pit: Pit = Pit(self.bus, raise_irq, self.clock)
+        self.keyboard: I8042 = I8042(self.bus, raise_irq, self.clock, keys)
+        self.cmos: Cmos = Cmos(self.bus, self.clock, self.bus.ram_bytes)
+        self.debug = DebugPorts(self.bus)
         #: When the next frame ends.
         self.next_frame_ns: int = 0
         self.board = Board(vga, self.bus, self.cpu, self.clock, self.keyboard, self.cmos, self.run)
@@ -175,7 +176,7 @@ class Pc:
         if name == "kvm":
             from vgaemu.pc.cpu.kvm import KvmCpu
 
-            return KvmCpu(self.bus, self.clock, pic=self.pic if firmware else None)
+            return KvmCpu(self.bus, self.clock, irqchip=bool(firmware))
         raise CpuError(f"no CPU named {name!r}; there are {' and '.join(CPUS)}")
 
     def _start_firmware(self, firmware: str, cpu: str) -> None:

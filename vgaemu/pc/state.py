@@ -153,7 +153,6 @@ def _same_rom(pc: Pc, array: Array) -> bool:
 
 def _put_flags(pc: Pc, array: Array) -> None:
     pc.run.ended, pc.bus.rom_writable = (bool(value) for value in array)
-    pc.cpu.protection_changed()
 
 
 def _keys(pc: Pc) -> list[list[object]]:

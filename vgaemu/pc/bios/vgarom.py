@@ -97,7 +97,6 @@ def install_vga_rom(pc: Pc, rom: bytes) -> None:
     cpu.set("eflags", 2)
     cpu.set("eax", 0)
     bus.rom_writable = True
-    cpu.protection_changed()
     try:
         pc.clock.start()
         for _ in range(START_SLICES):
@@ -109,7 +108,6 @@ def install_vga_rom(pc: Pc, rom: bytes) -> None:
     finally:
         pc.clock.stop()
         bus.rom_writable = False
-        cpu.protection_changed()
     if not cpu.halted:
         raise ImageError("--vga-bios: the ROM does not come back from its entry")
     cpu.halted = False

@@ -39,6 +39,8 @@ NEVER_NS = 1 << 62
 #: What a chip's state is made of, for `state`: attribute -> smallest and largest value. -1 stands
 #: for None.
 Saved: TypeAlias = dict[str, tuple[int, int]]
+#: An edge on an interrupt line, 0 to 15: `Pic.raise_irq`, or another controller's.
+RaiseIrq: TypeAlias = Callable[[int], None]
 
 
 class Pic:
@@ -292,8 +294,8 @@ class Pit:
 
     SAVED: ClassVar[Saved] = {"next_irq_ns": (0, NEVER_NS), "gate": (0, 0x0F), "refresh": (0, 0x10)}
 
-    def __init__(self, bus: Bus, pic: Pic, clock: Clock) -> None:
-        self._pic, self._clock = pic, clock
+    def __init__(self, bus: Bus, raise_irq: RaiseIrq, clock: Clock) -> None:
+        self._raise_irq, self._clock = raise_irq, clock
         self.channels = [PitChannel(), PitChannel(), PitChannel(gate=False)]
         self.next_irq_ns = self.channels[0].period_ns
         self.gate = 0
@@ -309,7 +311,7 @@ class Pit:
         """Raise IRQ 0 if it became due."""
         if now_ns < self.next_irq_ns:
             return
-        self._pic.raise_irq(0)
+        self._raise_irq(0)
         channel = self.channels[0]
         if channel.mode not in (2, 3):
             self.next_irq_ns = NEVER_NS
@@ -372,8 +374,8 @@ class I8042:
         "next_byte_ns": (0, NEVER_NS), "typematic": (0, 0x7F), "caps": (0, 1),
     }  # fmt: skip
 
-    def __init__(self, bus: Bus, pic: Pic, clock: Clock, keys: Keys) -> None:
-        self._pic, self._clock, self._keys = pic, clock, keys
+    def __init__(self, bus: Bus, raise_irq: RaiseIrq, clock: Clock, keys: Keys) -> None:
+        self._raise_irq, self._clock, self._keys = raise_irq, clock, keys
         self.buffer: deque[int] = deque()
         self.output = 0
         self.full = False
@@ -435,7 +437,7 @@ class I8042:
         self.output = byte
         self.full = True
         if self.config & 1:
-            self._pic.raise_irq(1)
+            self._raise_irq(1)
 
     def read_data(self) -> int:
         """Port 60h."""

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import NDArray
 
+from vgaemu.errors import CpuError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -71,7 +73,8 @@ class Cpu(ABC):
 
     #: How `--cpu` calls it.
     name: str
-    #: Interrupt controllers and timer come with it; it takes interrupts by itself.
+    #: Interrupt controllers and timer come with it; it takes interrupts by itself. The lines of
+    #: all other chips then end at its own `raise_irq`.
     has_own_timer = False
     #: Linear address and size of the basic blocks executed last, if they are traced.
     blocks: deque[tuple[int, int]] | None = None
@@ -135,22 +138,32 @@ class Cpu(ABC):
     def put_arrays(self, arrays: Mapping[str, Array]) -> None:
         """Go on from a saved CPU; RAM has been replaced before."""
 
+    def raise_irq(self, irq: int) -> None:
+        """An edge on a line of its own interrupt controllers, 0 to 15; see `has_own_timer`."""
+        raise CpuError(f"{self.name} has no interrupt controllers of its own")
+
     def stop(self) -> None:  # noqa: B027  # a default
         """End `run` soon; any thread may ask."""
 
     def close(self) -> None:  # noqa: B027  # a default
         """Give everything back. Closing twice is fine."""
 
-    def ram_written(self, gpa: int, count: int) -> None:  # noqa: B027  # a default
-        """RAM was written by somebody else than this CPU."""
+    def linear(self, segment: str, offset: str, plus: int = 0) -> int:
+        """Real-mode address: ``linear("es", "bp", 2)`` is that of ES:[BP+2]; offsets wrap."""
+        return (self.get(segment) << 4) + (self.get(f"e{offset}") + plus & 0xFFFF)
 
-    def protection_changed(self) -> None:  # noqa: B027  # a default
-        """`Bus.rom_writable` was set."""
+    def stack_word(self, at: int) -> int:
+        """The word at SS:[SP+at] of the real-mode stack."""
+        return self.bus.read16(self.linear("ss", "sp", at))
+
+    def set_stack_word(self, at: int, value: int) -> None:
+        """Store a word at SS:[SP+at] of the real-mode stack."""
+        self.bus.write16(self.linear("ss", "sp", at), value)
 
     def push(self, value: int) -> None:
         """Push a word onto the real-mode stack."""
         self.sp = self.sp - 2
-        self.bus.write16((self.ss << 4) + self.sp, value)
+        self.set_stack_word(0, value)
 
     def real_mode_interrupt(self, vector: int) -> None:
         """FLAGS, CS and IP to the stack, on at IVT[vector]."""

@@ -32,7 +32,6 @@ from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, word_count
 from vgaemu.memslot.kvm import ioctl as kvm
 from vgaemu.memslot.log import DirtyLog, RunLog, WordsLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_END, VGA_START, Bus
-from vgaemu.pc.chips.chips import Pic
 from vgaemu.pc.clock import Clock
 from vgaemu.pc.cpu.cpu import PROTECTED, SAVED_SEGMENTS, SEGMENTS, Array, Cpu
 from vgaemu.pc.cpu.kvm_iret import return_from_interrupt
@@ -66,13 +65,13 @@ class KvmCpu(Cpu):
 
     name = "kvm"
 
-    def __init__(self, bus: Bus, clock: Clock, *, pic: Pic | None = None) -> None:
+    def __init__(self, bus: Bus, clock: Clock, *, irqchip: bool = False) -> None:
         """Make VM, slots and vCPU; real mode, segments 0.
 
         Args:
             bus: Memory and ports.
             clock: Says when a slice is over.
-            pic: For a firmware: its part is the kernel's, which also has the timer, and what lies
+            irqchip: For a firmware: interrupt controllers and timer are the kernel's, and what lies
                 between C0000h and FFFFFh is RAM.
 
         Raises:
@@ -82,12 +81,10 @@ class KvmCpu(Cpu):
         self._clock = clock
         self._install_signal()
         try:
-            self.vm = kvm.KvmVm(irqchip=pic is not None)
+            self.vm = kvm.KvmVm(irqchip=irqchip)
         except KvmError as error:
             raise CpuError(f"kvm: {error}; --cpu unicorn works everywhere") from None
-        self.has_own_timer = pic is not None
-        if pic is not None:
-            pic.raise_irq = self._pulse  # type: ignore[method-assign]
+        self.has_own_timer = irqchip
         #: Held while slots change or are read.
         self._slots_lock = threading.Lock()
         self._nothing_dirty = bus.vga.slot.nothing_dirty
@@ -100,7 +97,7 @@ class KvmCpu(Cpu):
         vga = bus.vga
         self.vm.set_region(LOW_RAM, 0, bus.array[:VGA_START])
         self.vm.set_region(
-            ROM, ROM_START, bus.array[ROM_START:ROM_END], 0 if pic else kvm.KVM_MEM_READONLY
+            ROM, ROM_START, bus.array[ROM_START:ROM_END], 0 if irqchip else kvm.KVM_MEM_READONLY
         )
         self.vm.set_region(HIGH_RAM, ROM_END, bus.array[ROM_END:])
         self._lfb_log: kvm.DirtyLogReader | None = None
@@ -110,7 +107,7 @@ class KvmCpu(Cpu):
             self._lfb_log = kvm.DirtyLogReader(self.vm, LFB, vga.slot.npages)
         self.vm.coalesce_mmio(VGA_START, VGA_END - VGA_START)
         self._vcpu, self._run = self.vm.create_vcpu()
-        self._state = VcpuState(self.vm, self._vcpu, self._run, with_chips=pic is not None)
+        self._state = VcpuState(self.vm, self._vcpu, self._run, with_chips=irqchip)
         page = self.vm.extension(kvm.KVM_CAP_COALESCED_MMIO)
         self._ring = page * PAGE_SIZE if page > 0 else None
         self._read_all_registers()
@@ -126,7 +123,6 @@ class KvmCpu(Cpu):
             target=self._kick_now_and_then, daemon=True, name="vgaemu kick"
         )
         self._kicker.start()
-        bus.cpu = self
 
     @staticmethod
     def _install_signal() -> None:
@@ -198,7 +194,7 @@ class KvmCpu(Cpu):
         run[kvm.RUN_REQUEST_INTERRUPT_WINDOW] = 1
         return False
 
-    def _pulse(self, irq: int) -> None:
+    def raise_irq(self, irq: int) -> None:
         """An edge on a line of the kernel's controllers."""
         self.vm.irq_line(irq, 1)
         self.vm.irq_line(irq, 0)
@@ -441,4 +437,3 @@ class KvmCpu(Cpu):
         self._kicker.join(1.0)
         self._run.close()
         self.vm.close()
-        self.bus.cpu = None

@@ -187,7 +187,8 @@ class UnicornCpu(Cpu):
             (x86_const.UC_X86_REG_MXCSR, 0x1F80),
         ):
             self._uc.reg_write(register, value)
-        bus.cpu = self
+        bus.on_memory_written.append(self._memory_written)
+        bus.on_protection_changed.append(self._tlb.map_changed)
 
     def _map(self, unicorn: Any) -> None:
         uc, bus = self._uc, self.bus
@@ -278,7 +279,7 @@ class UnicornCpu(Cpu):
         if (
             page < VGA_START
             or ROM_END <= page < bus.ram_bytes
-            or (bus.rom_writable and ROM_START <= page < ROM_END)
+            or (ROM_START <= page < ROM_END and bus.rom_writable)
         ):
             result.paddr = page
             if access == self._fetch:
@@ -491,7 +492,7 @@ class UnicornCpu(Cpu):
         """Harvest between two instructions, then flush the TLB."""
         return self._tlb.harvest(keeper_harvest)
 
-    def ram_written(self, gpa: int, count: int) -> None:
+    def _memory_written(self, gpa: int, count: int) -> None:
         """Drop translated code that was overwritten."""
         if self._control().paging:
             # The engine wants linear addresses here, and there may be several.
@@ -507,10 +508,6 @@ class UnicornCpu(Cpu):
         import unicorn
 
         self._uc.ctl(unicorn.UC_CTL_TB_FLUSH, unicorn.UC_CTL_IO_WRITE)
-
-    def protection_changed(self) -> None:
-        """Forget all translations."""
-        self._tlb.map_changed()
 
     # --- states ---------------------------------------------------------------------------------
 
@@ -544,7 +541,10 @@ class UnicornCpu(Cpu):
             del self._uc
             if finalizer is not None:
                 finalizer()
-        self.bus.cpu = None
+        bus = self.bus
+        if self._memory_written in bus.on_memory_written:
+            bus.on_memory_written.remove(self._memory_written)
+            bus.on_protection_changed.remove(self._tlb.map_changed)
 
 
 def _error_code(vector: int, software: bool = False) -> int | None:
