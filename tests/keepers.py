@@ -28,7 +28,7 @@ def skip_unless_available(name: str) -> None:
 
 def protected(slot: Memslot) -> list[int]:
     """Pages whose next store faults."""
-    keeper = slot._keeper
+    keeper = slot.keeper
     if isinstance(keeper, MmuKeeper):
         written = [page for run in keeper.written() for page in range(*run)]
         return sorted(set(range(slot.npages)) - set(written))

@@ -83,8 +83,8 @@ def test_an_idle_huge_slot_costs_what_a_small_one_does(huge: Memslot) -> None:
 
 
 def test_large_slots_are_kept_by_parts() -> None:
-    assert not isinstance(Memslot(LARGE_PAGES)._keeper, SparseKeeper)
-    assert isinstance(Memslot(LARGE_PAGES + 1)._keeper, SparseKeeper)
+    assert not isinstance(Memslot(LARGE_PAGES).keeper, SparseKeeper)
+    assert isinstance(Memslot(LARGE_PAGES + 1).keeper, SparseKeeper)
 
 
 def test_it_protects_from_the_first_to_the_last_dirty_page_of_a_part() -> None:
@@ -94,7 +94,7 @@ def test_it_protects_from_the_first_to_the_last_dirty_page_of_a_part() -> None:
     counters = slot.counters
     assert (counters.faults, counters.protect_calls, counters.flushes) == (3, 2, 1)
     assert counters.protected_pages == (256 - 64) + 64
-    assert slot._keeper.writable.find(1) < 0
+    assert slot.keeper.writable.find(1) < 0
 
 
 # --- logs by parts --------------------------------------------------------------------------------

@@ -179,7 +179,7 @@ def test_what_a_guest_cannot_do_is_refused(kvm: str) -> None:
 
 def test_a_slot_that_is_dropped_closes_its_vm(kvm: str) -> None:
     slot = Memslot(1, dirty_log=kvm)
-    keeper = slot._keeper
+    keeper = slot.keeper
     assert isinstance(keeper, KvmKeeper)
     reader, vm = keeper.reader, keeper.vm
     reader.read()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import errno
 import gc
+import pydoc
+import re
 from array import array
 from typing import Any
 
@@ -264,3 +266,30 @@ def test_delete_and_create_on_the_same_memory(keeper: str) -> None:
 def test_error_names_the_slot(vm: Vm) -> None:
     with pytest.raises(OSError, match=r"the bitmap of slot 0 needs 16 writable bytes"):
         vm.get_dirty_log(0, b"")
+
+
+def test_help_names_every_public_attribute() -> None:
+    vm = Vm()
+    slot = vm.set_user_memory_region(0, 0, 2 * PAGE_SIZE, KVM_MEM_LOG_DIRTY_PAGES)
+    assert slot is not None
+    slot.write(0, b"x")
+    for thing in (vm, slot, slot.subscribe(), slot.counters, slot.get_dirty_log()):
+        told = pydoc.render_doc(type(thing), renderer=pydoc.plaintext)
+        public = {name for name in dir(thing) if not name.startswith("_")}
+        assert not {name for name in public if not re.search(rf"\b{name}\b", told)}
+
+
+def test_reprs_say_what_it_is() -> None:
+    vm = Vm()
+    slot = vm.set_user_memory_region(7, 3 * PAGE_SIZE, 2 * PAGE_SIZE, KVM_MEM_LOG_DIRTY_PAGES)
+    assert slot is not None
+    reader = slot.subscribe()
+    slot.write(0, b"x")
+    slot.get_dirty_log()
+    assert repr(vm) == "Vm(1 slots, dirty_log='flags')"
+    assert repr(slot) == "Memslot(2 pages, gfn 0x3, dirty_log='flags')"
+    assert repr(reader) == f"Subscription({slot!r}, 1 logs pending)"
+    reader.close()
+    assert repr(reader) == f"Subscription({slot!r}, closed)"
+    assert repr(slot.keeper).endswith("FlagsKeeper(2 pages)")
+    assert repr(slot.counters).startswith("Counters(faults=1, ")

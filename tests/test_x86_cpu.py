@@ -246,7 +246,7 @@ def test_the_kernel_logs_plain_stores(tmp_path: Path) -> None:
 
         def look(value: int) -> None:
             log = pc.vga.slot.get_dirty_log()
-            seen.append((len(log), bool(pc.vga.slot._writable.find(1) >= 0)))
+            seen.append((len(log), bool(pc.vga.slot.keeper.writable.find(1) >= 0)))
 
         pc.bus.byte_out[0x77] = look
         run_until_halted(pc)

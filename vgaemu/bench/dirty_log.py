@@ -95,8 +95,8 @@ class KvmSide(Side):
     def __init__(self, scheme: str, npages: int, *, native: bool) -> None:
         slot = Memslot(npages, dirty_log="kvm-manual" if scheme == "kvm-manual" else "kvm")
         super().__init__(scheme, slot)
-        assert isinstance(slot._keeper, KvmKeeper)
-        self._reader = slot._keeper.reader
+        assert isinstance(slot.keeper, KvmKeeper)
+        self._reader = slot.keeper.reader
         self._guest = KvmGuest(slot, native=native)
         self._clears = scheme == "kvm-manual"
 

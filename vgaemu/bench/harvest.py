@@ -77,7 +77,7 @@ class KvmSide:
     def __init__(self) -> None:
         slot = Memslot(SLOT_PAGES, dirty_log="kvm")
         self.touch = KvmGuest(slot, native=False).write_pages
-        keeper = slot._keeper
+        keeper = slot.keeper
         assert isinstance(keeper, KvmKeeper)
         self.harvest = keeper.reader.read
 

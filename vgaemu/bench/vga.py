@@ -87,7 +87,7 @@ def _guests(
 ) -> list[threading.Thread] | None:
     """Threads to start; None where there cannot be so many."""
     run: list[tuple[Callable[..., None], tuple[object, ...]]]
-    if isinstance(slot._keeper, KvmKeeper):
+    if isinstance(slot.keeper, KvmKeeper):
         if count > 1:
             return None  # a VM has one guest here
         run = [(glyphs, (KvmGuest(slot, native=True), text, stop))]

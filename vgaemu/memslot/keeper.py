@@ -69,17 +69,20 @@ class Counters:
     """What keeping the log cost so far.
 
     Statistics: nothing is decided by them, and two faults at once may be counted as one.
+
+    Attributes:
+        faults: Stores that hit a write-protected page, once for each such page.
+        protect_calls: Calls that write-protected something.
+        protected_pages: Pages those calls covered, clean ones inside a span included.
+        flushes: Harvests that found dirt and therefore flushed.
+        grace_period_ns: Time spent waiting for stores to leave a read-side section; only `srcu`
+            has to.
     """
 
-    #: Stores that hit a write-protected page, once for each such page.
     faults: int = 0
-    #: Calls that write-protected something.
     protect_calls: int = 0
-    #: Pages those calls covered, clean ones inside a span included.
     protected_pages: int = 0
-    #: Harvests that found dirt and therefore flushed.
     flushes: int = 0
-    #: Time spent waiting for stores to leave a read-side section; only `srcu` has to.
     grace_period_ns: int = 0
 
 
@@ -90,7 +93,7 @@ ALWAYS = bytearray(b"\1")
 class Keeper(ABC):
     """Keeps the dirty log of one slot."""
 
-    #: How `--dirty-log` and `Memslot(dirty_log=...)` call it.
+    #: What `--dirty-log` and `Memslot(dirty_log=...)` call it.
     name: str
     #: Whether stores are seen however they are made, so that the store path need not look.
     sees_all_stores = False
@@ -106,6 +109,9 @@ class Keeper(ABC):
         self.maybe_dirty = self.writable
         #: What `harvest` returns when nothing was dirty: always this object.
         self.nothing_dirty: DirtyLog = RunLog(npages)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.npages} pages)"
 
     def allocate(self, nbytes: int) -> mmap.mmap:
         """Fresh memory for the slot, if it was given none."""

@@ -82,6 +82,28 @@ def as_bytes(memory: ByteBuffer | mmap.mmap) -> NDArray[np.uint8]:
         raise MemslotError("the memory of a slot is contiguous") from None
 
 
+def _make_keeper(name: str, npages: int) -> Keeper:
+    if name not in KEEPERS:
+        raise MemslotError(f"no dirty log named {name!r}; there are: {', '.join(KEEPERS)}")
+    try:
+        return KEEPERS[name](npages)
+    except (MemoryError, OverflowError):
+        raise MemslotError(f"a log of {npages} pages does not fit into memory") from None
+
+
+def _guest_bytes(keeper: Keeper, nbytes: int, memory: ByteBuffer | None) -> NDArray[np.uint8]:
+    """`memory` if it fits, or fresh memory that suits the keeper."""
+    if memory is None:
+        return as_bytes(keeper.allocate(nbytes))[:nbytes]
+    array = as_bytes(memory)
+    if array.nbytes != nbytes or not array.flags.writeable:
+        raise MemslotError(
+            f"memory for {nbytes // PAGE_SIZE} pages is {nbytes} writable bytes, "
+            f"not {array.nbytes}{'' if array.flags.writeable else ' read-only'}"
+        )
+    return array
+
+
 class Subscription:
     """One reader's own view of a slot's dirty log; `Memslot.subscribe` makes it."""
 
@@ -139,9 +161,25 @@ class Subscription:
             if self in self._slot._views:
                 self._slot._views.remove(self)
 
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self._pending)} logs pending"
+        return f"Subscription({self._slot!r}, {state})"
+
 
 class Memslot:
-    """`npages` pages of guest memory from `base_gfn` on, and the log of which were written."""
+    """`npages` pages of guest memory from `base_gfn` on, and the log of which were written.
+
+    Attributes:
+        npages: Size in 4 KiB pages.
+        nbytes: Size in bytes.
+        base_gfn: Guest frame number of the first page.
+        array: The guest's bytes as (nbytes,) uint8, writable. Stores made straight into it, or into
+            `memory`, are not seen by the log: `mark_dirty`.
+        memory: The same bytes as a memoryview: faster than `array` for a few bytes.
+        keeper: Who keeps the log.
+        nothing_dirty: What is answered while nothing is dirty: always this same log.
+        maybe_dirty: Without a 1 in it nothing is dirty that was stored through `write` or marked.
+    """
 
     def __init__(
         self,
@@ -165,40 +203,22 @@ class Memslot:
         """
         if npages < 1:
             raise MemslotError(f"a memslot has at least 1 page, not {npages}")
-        if dirty_log not in KEEPERS:
-            raise MemslotError(f"no dirty log named {dirty_log!r}; there are: {', '.join(KEEPERS)}")
-        #: Size in bytes.
-        self.nbytes = npages * PAGE_SIZE
         self.npages = npages
+        self.nbytes = npages * PAGE_SIZE
         self.base_gfn = base_gfn
-        try:
-            self._keeper = KEEPERS[dirty_log](npages)
-        except (MemoryError, OverflowError):
-            raise MemslotError(f"a log of {npages} pages does not fit into memory") from None
-        #: The guest's bytes as (nbytes,) uint8, writable. Stores made straight into it, or into
-        #: `memory`, are not seen by the log: `mark_dirty`.
-        if memory is None:
-            self.array = as_bytes(self._keeper.allocate(self.nbytes))[: self.nbytes]
-        else:
-            self.array = as_bytes(memory)
-        if self.array.nbytes != self.nbytes or not self.array.flags.writeable:
-            raise MemslotError(
-                f"memory for {npages} pages is {self.nbytes} writable bytes, "
-                f"not {self.array.nbytes}{'' if self.array.flags.writeable else ' read-only'}"
-            )
-        #: The same bytes as a memoryview: faster than `array` for a few bytes.
+        self.keeper = keeper = _make_keeper(dirty_log, npages)
+        self.array = _guest_bytes(keeper, self.nbytes, memory)
         self.memory = self.array.data
         # numpy's stubs tell of the buffer protocol only from Python 3.12 on.
         self._memory: Any = self.memory
-        self._keeper.attach(self.array)
-        self._writable = self._keeper.writable
-        self._fault = self._keeper.fault
-        self._fault_range = self._keeper.fault_range
-        self._harvest = self._keeper.harvest
-        #: What is answered while nothing is dirty: always this same log.
-        self.nothing_dirty = self._keeper.nothing_dirty
-        #: Without a 1 in it nothing is dirty that was stored through `write` or marked.
-        self.maybe_dirty = self._first_look = self._keeper.maybe_dirty
+        keeper.attach(self.array)
+        self.nothing_dirty = keeper.nothing_dirty
+        self.maybe_dirty = self._first_look = keeper.maybe_dirty
+        # What a store and a harvest reach for, without a look at the keeper first.
+        self._writable = keeper.writable
+        self._fault = keeper.fault
+        self._fault_range = keeper.fault_range
+        self._harvest = keeper.harvest
         self._wrap: Callable[[Callable[[], DirtyLog]], DirtyLog] | None = None
         self._slots_lock = threading.Lock()
         self._logging = True
@@ -208,12 +228,12 @@ class Memslot:
     @property
     def dirty_log(self) -> str:
         """Name of the keeper."""
-        return self._keeper.name
+        return self.keeper.name
 
     @property
     def counters(self) -> Counters:
         """Faults, protect calls, protected pages and flushes so far."""
-        return self._keeper.counters
+        return self.keeper.counters
 
     def write(self, offset: int, data: ByteBuffer) -> None:
         """Store bytes as a guest does: they land, then each page written is looked at.
@@ -244,7 +264,7 @@ class Memslot:
         end = offset + length
         if offset < 0 or end > self.nbytes or length < 0:
             raise self._outside(offset, end)
-        if offset < end and self._keeper.sees_all_stores:
+        if offset < end and self.keeper.sees_all_stores:
             # It has, but perhaps a harvest ago.
             self._fault_range(offset >> PAGE_SHIFT, (end - 1 >> PAGE_SHIFT) + 1)
         else:
@@ -296,11 +316,11 @@ class Memslot:
             wrap: Called, under the slot's lock, with the keeper's harvest; calls it when the CPU
                 lets it, and returns its log with the CPU's own dirt. None: back to the keeper's.
         """
-        harvest = self._keeper.harvest
+        harvest = self.keeper.harvest
         with self._slots_lock:
             self._wrap = wrap
             self._harvest = harvest if wrap is None else partial(wrap, harvest)
-            self._first_look = self._keeper.maybe_dirty if wrap is None else ALWAYS
+            self._first_look = self.keeper.maybe_dirty if wrap is None else ALWAYS
 
     @property
     def logging(self) -> bool:
@@ -320,15 +340,15 @@ class Memslot:
             if on and self._wrap is not None:
                 self._wrap(self._begin)  # the CPU drops its own dirt, and what it has cached
             elif on:
-                self._keeper.start()
+                self.keeper.start()
             else:
-                self._keeper.stop()
+                self.keeper.stop()
             for view in self._views:
                 view._pending.clear()
 
     def _begin(self) -> DirtyLog:
         """Protect every page; what is answered makes a CPU forget its translations of all."""
-        self._keeper.start()
+        self.keeper.start()
         return RunLog(self.npages, 0, self.npages)
 
     def _outside(self, offset: int, end: int) -> MemslotError:

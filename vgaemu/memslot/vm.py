@@ -33,7 +33,11 @@ END_GPA = 1 << 52
 
 
 class Vm:
-    """Memslots by id."""
+    """Memslots by id.
+
+    Attributes:
+        slots: Id -> slot. Look, and change it through `set_user_memory_region`.
+    """
 
     def __init__(self, *, dirty_log: str = "flags") -> None:
         """An empty machine; its slots keep their log as `dirty_log` says."""
@@ -137,6 +141,9 @@ class Vm:
             raise _error(errno.EFAULT, f"the bitmap of slot {slot} needs {nbytes} writable bytes")
         target[:] = log.words.view(np.uint8)
         return nbytes
+
+    def __repr__(self) -> str:
+        return f"Vm({len(self.slots)} slots, dirty_log={self._dirty_log!r})"
 
 
 def _error(code: int, what: str) -> OSError:

@@ -70,7 +70,7 @@ class KvmGuest:
         Raises:
             MemslotError: The slot's log is kept by somebody else.
         """
-        keeper = slot._keeper
+        keeper = slot.keeper
         if not isinstance(keeper, KvmKeeper):
             raise MemslotError(f"a KVM guest needs dirty_log='kvm', not {slot.dirty_log!r}")
         self._keeper = keeper  # with it, the VM stays
