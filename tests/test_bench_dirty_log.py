@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from vgaemu.bench import dirty_log, suite
+from vgaemu.bench import suite
+from vgaemu.bench.dirty_log import pictures, readings, report
 from vgaemu.cli.main import main
 
 SMALL = {"256 KiB": (64, [0, 2, 16]), "256 GiB": (1 << 26, [0, 16])}
@@ -16,19 +17,19 @@ SMALL = {"256 KiB": (64, [0, 2, 16]), "256 GiB": (1 << 26, [0, 16])}
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dirty_log, "SLOTS", SMALL)
-    monkeypatch.setattr(dirty_log, "STORE_PAGES", 64)
-    monkeypatch.setattr(dirty_log, "HEATMAP_FRAMES", 5)
-    monkeypatch.setattr(dirty_log, "_rounds", lambda count: 2)
+    monkeypatch.setattr(readings, "SLOTS", SMALL)
+    monkeypatch.setattr(readings, "STORE_PAGES", 64)
+    monkeypatch.setattr(pictures, "HEATMAP_FRAMES", 5)
+    monkeypatch.setattr(readings, "_rounds", lambda count: 2)
 
 
-@pytest.mark.parametrize("lie", dirty_log.LIES)
+@pytest.mark.parametrize("pattern", readings.PATTERNS)
 @pytest.mark.parametrize("npages", [64, 2048])
-def test_as_many_pages_as_said(lie: str, npages: int) -> None:
+def test_as_many_pages_as_said(pattern: str, npages: int) -> None:
     for count in (0, 1, 2, 8, 16, npages // 2, npages):
-        runs = dirty_log.lie_of(lie, count, npages)
+        runs = readings.runs_of(pattern, count, npages)
         if runs is None:
-            assert lie != "contiguous"
+            assert pattern != "contiguous"
             continue
         pages = [page for run in runs for page in range(*run)]
         assert len(set(pages)) == len(pages) == count
@@ -74,7 +75,7 @@ def test_verdicts() -> None:
         )
         for scheme, ns in (("words", words), ("srcu", srcu + 100), ("srcu-no-wait", srcu))
     ]
-    below, scattered, above, lost = dirty_log.claims(rows)
+    below, scattered, above, lost = report.claims(rows)
     assert "contiguous: holds" in below
     assert "scattered: not at 64 pages of 1 GiB" in scattered
     assert "contiguous: holds" in above
@@ -82,9 +83,9 @@ def test_verdicts() -> None:
 
 
 def test_a_wrong_count_is_an_error(monkeypatch: pytest.MonkeyPatch, small: None) -> None:
-    monkeypatch.setattr(dirty_log.Side, "count", lambda self: 1)
+    monkeypatch.setattr(readings.Side, "count", lambda self: 1)
     with pytest.raises(AssertionError, match="pages reported"):
-        dirty_log.measure(1)
+        readings.measure(1)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 
 from vgaemu.bench import BENCHMARKS
-from vgaemu.bench.measure import RUNS, Row, table
+from vgaemu.bench.measure import RUNS, Benchmark
 from vgaemu.errors import BenchError, CpuError
 from vgaemu.outputs import naming
 
@@ -45,34 +44,32 @@ def run(
             the CPU that is measured.
     """
     module = import_module(f"vgaemu.bench.{name.replace('-', '_')}")
-    pictures = {"plot": plot, "heatmap": heatmap}
-    for kind, path in pictures.items():
-        _check_picture(module, name, kind, path)
-    measure: Callable[[int], list[Row]] = module.measure
-    report: Callable[[list[Row]], str] = getattr(module, "report", table)
+    benchmark: Benchmark = module.BENCHMARK
+    if plot is not None:
+        _check_picture(name, "plot", plot, draws=benchmark.plot is not None)
+    if heatmap is not None:
+        _check_picture(name, "heatmap", heatmap, draws=benchmark.heatmap is not None)
     try:
-        rows = measure(runs)
+        rows = benchmark.measure(runs)
     except CpuError as error:
         raise BenchError(f"bench {name}: {error}") from None
     head = f"{BENCHMARKS[name]}; medians of {runs} runs; Python {platform.python_version()}"
-    text = f"{head}\n{report(rows)}"
+    text = f"{head}\n{benchmark.report(rows)}"
     if say is not None:
         say(text)
     if json_file is not None:
         with naming(json_file):
             json_file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-    if plot is not None:
-        module.plot(rows, plot)
-    if heatmap is not None:
-        module.heatmap(heatmap)
+    if plot is not None and benchmark.plot is not None:
+        benchmark.plot(rows, plot)
+    if heatmap is not None and benchmark.heatmap is not None:
+        benchmark.heatmap(heatmap)
     return text
 
 
-def _check_picture(module: ModuleType, name: str, kind: str, path: Path | None) -> None:
+def _check_picture(name: str, kind: str, path: Path, *, draws: bool) -> None:
     """Before minutes of measuring, and not after."""
-    if path is None:
-        return
-    if not hasattr(module, kind):
+    if not draws:
         raise BenchError(f"--{kind}: 'bench {name}' draws none; 'bench dirty-log' does")
     if find_spec("matplotlib") is None:
         raise BenchError(f"--{kind} needs matplotlib: pip install matplotlib")
