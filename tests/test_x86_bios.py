@@ -206,7 +206,7 @@ def scan(pc: Pc, codes: str, key_call: int = 0x10) -> list[int]:
         pc.bus.port_out(0x60, 1, code)
         call(pc, 0x09)
     words = []
-    while pc.bios.peek_key() is not None:
+    while pc.bios.keyboard.buffer.peek() is not None:
         call(pc, 0x16, ah=key_call)
         words.append(pc.cpu.ax)
     return words
@@ -355,7 +355,7 @@ def test_keys_that_interrupt(tmp_path: Path, cpu: str, names: list[str], vector:
         assert pc.bus.read16(0x9000) == 1
         assert pc.bus.read16(0x9002) > 2
         is_break = vector == 0x1B
-        assert pc.bios.peek_key() == (0 if is_break else None)
+        assert pc.bios.keyboard.buffer.peek() == (0 if is_break else None)
         assert pc.bus.read8(0x471) == (0x80 if is_break else 0)
         assert pc.cpu.sp == 0x7C00
 

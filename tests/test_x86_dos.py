@@ -335,7 +335,7 @@ def test_the_console_by_name(pc: Pc, root: Path, name: str) -> None:
     call(pc, 0x21, ah=0x40, bx=handle, cx=4, ds=DATA, dx=0)
     assert typed(pc)[0] == "text"
     for word in (0x1E61, 0x1C0D):
-        pc.bios.put_key(word)
+        pc.bios.keyboard.buffer.put(word)
     call(pc, 0x21, ah=0x3F, bx=handle, cx=9, ds=DATA, dx=0)
     assert (pc.cpu.ax, pc.bus.read(DATA << 4, 3)) == (3, b"a\r\n")
     arrays = {name: array.copy() for name, array in pc.state_arrays().items()}
@@ -407,7 +407,7 @@ def test_date_and_time_are_set(pc: Pc) -> None:
 
 
 def test_break_ends_a_program_that_reads(pc: Pc) -> None:
-    pc.bios.put_key(0)
+    pc.bios.keyboard.buffer.put(0)
     call(pc, 0x21, ah=0x08)
     assert pc.ended
     assert typed(pc)[0] == "^C"
@@ -430,7 +430,7 @@ def test_line_input_waits_and_edits(tmp_path: Path) -> None:
 
 def type_keys(pc: Pc, text: bytes) -> None:
     for code in text:
-        pc.bios.put_key(code)
+        pc.bios.keyboard.buffer.put(code)
 
 
 def read_console(pc: Pc, count: int) -> bytes:
@@ -463,10 +463,10 @@ def test_end_of_file_and_break_by_handle(pc: Pc) -> None:
 
 def test_keys_without_a_character_are_not_part_of_a_line(pc: Pc) -> None:
     for word in (0x3B00, ord("a"), 0x4BE0, ord("b"), ord("\r")):  # F1, a, left, b, enter
-        pc.bios.put_key(word)
+        pc.bios.keyboard.buffer.put(word)
     assert read_console(pc, 80) == b"ab\r\n"
     for word in (0x3B00, ord("a"), 0x4BE0, ord("b"), ord("\r")):
-        pc.bios.put_key(word)
+        pc.bios.keyboard.buffer.put(word)
     pc.bus.write8(DATA << 4, 20)
     call(pc, 0x21, ah=0x0A, ds=DATA, dx=0)
     assert pc.bus.read(DATA << 4, 5) == b"\x14\x02ab\r"

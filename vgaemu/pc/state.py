@@ -383,7 +383,7 @@ PARTS: dict[str, _Part] = {
 }  # fmt: skip
 
 BIOS_PARTS: dict[str, _Part] = {
-    "bios.system": _fields(lambda pc: pc.bios),
+    "bios.system": _fields(lambda pc: pc.bios.clock),
     "bios.video": _fields(lambda pc: pc.bios.video),
     "bios.vbe": _fields(lambda pc: pc.bios.video.vbe),
     "bios.vbe_mode": _Part("i4", _vbe_mode, _put_vbe_mode, _vbe_mode_fits),

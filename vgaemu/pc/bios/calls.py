@@ -157,6 +157,11 @@ class Calls:
         """The usual sign of failure."""
         self.flag(CARRY, on)
 
+    def unsupported(self) -> None:
+        """There is no such call, as INT 15h and 1Ah say it."""
+        self._cpu.ah = 0x86
+        self.carry(True)
+
     def frame(self) -> tuple[int, int, int]:
         """IP, CS and FLAGS of the caller."""
         at, sp = self._cpu.ss << 4, self._cpu.sp

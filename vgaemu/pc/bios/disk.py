@@ -12,14 +12,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from vgaemu.pc.bios.calls import Calls, Service
+from vgaemu.pc.bios.data_area import DISK_STATUS, DataArea
 from vgaemu.pc.bios.rom import DISKETTE_TABLE, ROM_SEGMENT
 from vgaemu.pc.board import Board
 from vgaemu.pc.chips.chips import Saved
 from vgaemu.pc.images import SECTOR, DiskImage
 
 OK, BAD_COMMAND, NOT_FOUND, BAD_MEDIA, NO_DRIVE, WRITE_FAULT = 0, 1, 4, 0x0C, 0x80, 0xCC
-#: BIOS data area: the last call's status.
-STATUS = 0x441
 #: Floppy capacity in sectors -> drive type of INT 13h/08h.
 DRIVE_TYPES = {720: 1, 2400: 2, 1440: 3, 2880: 4, 5760: 6}
 
@@ -29,8 +28,8 @@ class DiskBios:
 
     SAVED: ClassVar[Saved] = {"status": (0, 0xFF)}
 
-    def __init__(self, board: Board, calls: Calls, image: DiskImage | None) -> None:
-        self._bus, self._cpu, self._calls = board.bus, board.cpu, calls
+    def __init__(self, board: Board, calls: Calls, data: DataArea, image: DiskImage | None) -> None:
+        self._bus, self._cpu, self._calls, self._data = board.bus, board.cpu, calls, data
         self.image: DiskImage | None = image
         self.status = OK
         self._services: dict[int, Service] = {
@@ -92,7 +91,7 @@ class DiskBios:
     def _done(self, status: int) -> None:
         self.status = status
         self._cpu.ah = status
-        self._bus.write8(STATUS, status)
+        self._data[DISK_STATUS] = status
         self._calls.carry(status != OK)
 
     def _last_status(self) -> None:

@@ -39,7 +39,6 @@ from vgaemu.pc.bios.video.area import (
     PAGE_BYTES,
     PAGE_START,
     SWITCHES,
-    VGA_ACTIVE,
     VGA_COLOUR,
     VIDEO_CONTROL,
 )
@@ -96,7 +95,6 @@ class VideoBios:
         self.characters: Characters = Characters(board, calls, self)
         self._options = VideoOptions(board, self)
         self._state = VideoState(board, self.vbe)
-        self._bus.write8(MODE_OPTIONS, VGA_ACTIVE | LINES_400)
         self._services: dict[int, Service] = {
             0x00: self._set_mode,
             0x01: self._set_cursor_shape,

@@ -1,0 +1,132 @@
+"""Time in the BIOS: INT 08h, INT 1Ah, and of INT 15h the wait (86h) and the event (83h).
+
+Emulated: ticks since midnight, time and date of the battery-backed clock, a wait that halts, a flag
+that is set after a time. Not emulated: alarms.
+
+Source: IBM AT BIOS reference; R. Brown's interrupt list.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from vgaemu.pc.bios.calls import WAIT, Calls, Service
+from vgaemu.pc.bios.data_area import MIDNIGHT, TICKS, DataArea
+from vgaemu.pc.board import Board
+from vgaemu.pc.chips.chips import NEVER_NS, Saved, bcd, of_bcd
+
+TICKS_A_DAY = 0x1800B0
+
+
+class ClockBios:
+    """Ticks, clock, waits."""
+
+    SAVED: ClassVar[Saved] = {
+        "wait_until_ns": (-1, NEVER_NS), "event_ns": (-1, NEVER_NS), "event_at": (0, 0x10FFEF),
+    }  # fmt: skip
+
+    def __init__(self, board: Board, calls: Calls, data: DataArea) -> None:
+        self._bus, self._cpu, self._clock, self._cmos = (
+            board.bus, board.cpu, board.clock, board.cmos
+        )  # fmt: skip
+        self._calls, self._data = calls, data
+        self.wait_until_ns: int | None = None
+        #: When INT 15h/83h sets a flag, and where.
+        self.event_ns: int | None = None
+        self.event_at = 0
+        self._services: dict[int, Service] = {
+            0x00: self._read_ticks, 0x01: self._set_ticks,
+            0x02: self._read_time, 0x03: self._set_time,
+            0x04: self._read_date, 0x05: self._set_date,
+        }  # fmt: skip
+
+    def set_ticks(self) -> None:
+        """At boot: the ticks of the time of day."""
+        now = self._cmos.now()
+        seconds = (now.tm_hour * 60 + now.tm_min) * 60 + now.tm_sec
+        self._data[TICKS] = seconds * TICKS_A_DAY // 86_400
+
+    def tick(self) -> None:
+        """INT 08h."""
+        ticks = self._data[TICKS] + 1
+        if ticks >= TICKS_A_DAY:
+            ticks = 0
+            self._data[MIDNIGHT] = 1
+        self._data[TICKS] = ticks
+
+    def service(self) -> None:
+        """INT 1Ah."""
+        service = self._services.get(self._cpu.ah)
+        if service is None:
+            self._calls.unsupported()
+        else:
+            service()
+
+    def _read_ticks(self) -> None:
+        cpu, data = self._cpu, self._data
+        self._clock.polled()
+        ticks = data[TICKS]
+        cpu.dx, cpu.cx = ticks & 0xFFFF, ticks >> 16
+        cpu.al = data[MIDNIGHT]
+        data[MIDNIGHT] = 0
+
+    def _set_ticks(self) -> None:
+        self._data[TICKS] = self._cpu.cx << 16 | self._cpu.dx
+        self._data[MIDNIGHT] = 0
+
+    def _read_time(self) -> None:
+        cpu, now = self._cpu, self._cmos.now()
+        cpu.ch, cpu.cl, cpu.dh = bcd(now.tm_hour), bcd(now.tm_min), bcd(now.tm_sec)
+        cpu.dl = 0
+        self._calls.carry(False)
+
+    def _set_time(self) -> None:
+        cpu, cmos = self._cpu, self._cmos
+        time = (of_bcd(digits) for digits in (cpu.ch, cpu.cl, cpu.dh))
+        self._calls.carry(not cmos.set(*cmos.now()[:3], *time))
+
+    def _set_date(self) -> None:
+        cpu, cmos = self._cpu, self._cmos
+        year = 100 * of_bcd(cpu.ch) + of_bcd(cpu.cl)
+        self._calls.carry(not cmos.set(year, of_bcd(cpu.dh), of_bcd(cpu.dl), *cmos.now()[3:6]))
+
+    def _read_date(self) -> None:
+        cpu, now = self._cpu, self._cmos.now()
+        cpu.ch, cpu.cl = bcd(now.tm_year // 100), bcd(now.tm_year % 100)
+        cpu.dh, cpu.dl = bcd(now.tm_mon), bcd(now.tm_mday)
+        self._calls.carry(False)
+
+    def _microseconds(self) -> int:
+        """CX:DX, in nanoseconds."""
+        return int(self._cpu.cx << 16 | self._cpu.dx) * 1000
+
+    def event(self) -> None:
+        """INT 15h/83h: set a flag after a time, or no longer."""
+        cpu = self._cpu
+        if cpu.al == 0x01:
+            self.event_ns = None
+            self._calls.carry(False)
+        elif cpu.al or self.event_ns is not None:
+            self._calls.carry(True)
+        else:
+            self.event_at = (cpu.es << 4) + cpu.bx
+            self.event_ns = self._clock.now_ns() + self._microseconds()
+            self._calls.carry(False)
+
+    def check_event(self) -> None:
+        """Between two slices: set the flag of `event`, if it is due."""
+        if self.event_ns is not None and self._clock.now_ns() >= self.event_ns:
+            self.event_ns = None
+            self._bus.write8(self.event_at, self._bus.read8(self.event_at) | 0x80)
+
+    def wait(self) -> bool | None:
+        """INT 15h/86h: let a time pass."""
+        now = self._clock.now_ns()
+        if self.wait_until_ns is None:
+            self.wait_until_ns = now + self._microseconds()
+            self._calls.wake_at(self.wait_until_ns)
+        if now < self.wait_until_ns:
+            return WAIT
+        self.wait_until_ns = None
+        self._calls.carry(False)
+        return None

@@ -1,0 +1,96 @@
+"""The BIOS data area at 400h: every field that the builtin BIOS keeps there, a row each.
+
+Emulated: what is below, as programs read and write it. Not emulated: serial and parallel ports,
+the diskette controller's bytes, the light pen.
+
+Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's list of memory.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+from vgaemu.pc.bus import Bus
+
+#: Where the key buffer's words lie, from here on relative to 400h.
+SEGMENT_BASE = 0x400
+
+
+class Field(NamedTuple):
+    """One field."""
+
+    address: int
+    nbytes: int
+    #: As the BIOS leaves it at boot; mode sets write the video fields.
+    initial: int
+    meaning: str
+
+
+# fmt: off
+FIELDS: tuple[Field, ...] = (
+    EQUIPMENT := Field(0x410, 2, 0x0022, "coprocessor, 80x25 colour; bit 0: a floppy drive"),
+    MEMORY_KIB := Field(0x413, 2, 640, "conventional memory"),
+    SHIFT_FLAGS := Field(0x417, 1, 0, "shifts held, locks that are on"),
+    SHIFT_FLAGS_2 := Field(0x418, 1, 0, "left ctrl and alt, and locks, while they are held"),
+    KEY_HEAD := Field(0x41A, 2, 0x1E, "where the next key is taken"),
+    KEY_TAIL := Field(0x41C, 2, 0x1E, "where the next key is put"),
+    KEY_BUFFER := Field(0x41E, 32, 0, "16 words: scancode, character"),
+    DISK_STATUS := Field(0x441, 1, 0, "of INT 13h's last call"),
+    MODE := Field(0x449, 1, 0, "video mode"),
+    COLUMNS := Field(0x44A, 2, 0, "characters in a row"),
+    PAGE_BYTES := Field(0x44C, 2, 0, "of a page of video memory"),
+    PAGE_START := Field(0x44E, 2, 0, "of the page that is shown"),
+    CURSORS := Field(0x450, 16, 0, "of 8 pages: column, row"),
+    CURSOR_SHAPE := Field(0x460, 2, 0, "last line, first line"),
+    PAGE := Field(0x462, 1, 0, "the page that is shown"),
+    CRTC_PORT := Field(0x463, 2, 0, "index port of the CRTC"),
+    MODE_SELECT := Field(0x465, 1, 0, "mode control register, as a CGA would have it"),
+    CGA_PALETTE := Field(0x466, 1, 0, "colour select register, as a CGA would have it"),
+    TICKS := Field(0x46C, 4, 0, "of the timer since midnight"),
+    MIDNIGHT := Field(0x470, 1, 0, "1 once midnight has passed"),
+    BREAK := Field(0x471, 1, 0, "bit 7: ctrl-break was pressed"),
+    HARD_DISKS := Field(0x475, 1, 0, "how many"),
+    KEY_BUFFER_START := Field(0x480, 2, 0x1E, "of the key buffer"),
+    KEY_BUFFER_END := Field(0x482, 2, 0x3E, "of the key buffer, behind its last word"),
+    LAST_ROW := Field(0x484, 1, 0, "rows of characters - 1"),
+    CHAR_HEIGHT := Field(0x485, 2, 0, "lines of a character"),
+    VIDEO_CONTROL := Field(0x487, 1, 0, "memory not cleared, cursor emulation"),
+    SWITCHES := Field(0x488, 1, 0, "of an EGA"),
+    MODE_OPTIONS := Field(0x489, 1, 0x51, "VGA is there; lines of text, greys, palette loading"),
+    DISPLAY_CODE := Field(0x48A, 1, 0, "which display there is"),
+    KEY_FLAGS_3 := Field(0x496, 1, 0x10, "a keyboard of 101 keys; right ctrl and alt; prefixes"),
+    LAMPS := Field(0x497, 1, 0, "of the locks"),
+    SAVE_POINTER := Field(0x4A8, 4, 0, "far pointer to the video BIOS's tables; there are none"),
+)
+# fmt: on
+for _field, _next in pairwise(FIELDS):
+    if _field.address + _field.nbytes > _next.address:
+        raise ValueError(f"BIOS data area: {_field} overlaps {_next}")
+
+
+class DataArea:
+    """Fields by their rows: ``data[TICKS] += 1``."""
+
+    def __init__(self, bus: Bus) -> None:
+        """A view of the guest's memory; nothing is written.
+
+        Args:
+            bus: Where the memory is.
+        """
+        self.bus = bus
+
+    def __getitem__(self, field: Field) -> int:
+        """A field's little-endian number."""
+        return int.from_bytes(self.bus.read(field.address, field.nbytes), "little")
+
+    def __setitem__(self, field: Field, value: int) -> None:
+        """Write as many bytes of it as the field has."""
+        kept = value & (1 << 8 * field.nbytes) - 1
+        self.bus.write(field.address, kept.to_bytes(field.nbytes, "little"))
+
+    def reset(self) -> None:
+        """Fields as at boot; the rest of the area is 0 then."""
+        for field in FIELDS:
+            if field.initial:
+                self[field] = field.initial
