@@ -1,6 +1,5 @@
 """Every change that redraws without a dirty page: one row of `CHANGES`, one or more tests."""
 
-from dataclasses import fields
 from functools import partial
 
 import numpy as np
@@ -9,13 +8,21 @@ from gaps import run_with_injections
 from shadow import Watched
 
 from vgaemu.display.screen import Screen
-from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import load_font, set_mode
-from vgaemu.vga.render import TextRenderer
-from vgaemu.vga.render.text import MOST_GLYPHS
-from vgaemu.vga.scanout import CHANGES, Redraw, Scanout, scanout_of
+from vgaemu.vga.render import make_renderer
+from vgaemu.vga.render.text import MAX_GLYPHS
+from vgaemu.vga.scanout import (
+    CHANGES,
+    Colours,
+    CrtcRows,
+    LinearRows,
+    Redraw,
+    Scanout,
+    TextLook,
+    scanout_of,
+)
 
 
 def attribute(index, value):
@@ -105,54 +112,93 @@ def linear_screen(vga):
     )
 
 
-# field -> (what is on the screen, the change)
+def linear_planes(vga):
+    set_mode(vga, 0x12)
+    dispi(xres=320, yres=200, bpp=4, enable=0x41, width=400)(vga)
+    vga.slot.array[: 200 * 200] = np.random.default_rng(7).integers(0, 256, 40000, dtype=np.uint8)
+
+
+def smaller_linear_screen(vga):
+    dispi(enable=0)(vga)
+    dispi(xres=160, enable=0xC1)(vga)
+    dispi(width=400)(vga)
+
+
+def narrow_text(vga):
+    text_screen(vga)
+    crtc(0x01, 7)(vga)  # 8 columns of 9 dots
+
+
+def as_wide_in_8_dots(vga):
+    crtc(0x01, 8)(vga)
+    sequencer(1, 1)(vga)
+
+
+# part, or part.field -> (what is on the screen, the change)
 # fmt: off
 CASES = {
-    "kind":             [(graphics_screen(0x12), graphics(5, 0x20)),
-                         (graphics_screen(0x13), attribute(0x10, 0x01)),
-                         (linear_screen, dispi(enable=0))],
-    "width":            [(text_screen, crtc(0x01, 39)), (text_screen, sequencer(1, 1))],
-    "height":           [(text_screen, crtc(0x12, 0x5F)), (graphics_screen(0x13), crtc(0x09, 0x40))],
-    "scan_lines_a_row": [(graphics_screen(0x13), crtc(0x09, 0x43))],
-    "dots_a_pixel":     [(graphics_screen(0x12), sequencer(1, 0x09))],
-    "columns":          [(graphics_screen(0x13), crtc(0x01, 63))],
-    "cell_width":       [(text_screen, sequencer(1, 1))],
-    "geometry":         [(text_screen, crtc(0x0D, 81)), (text_screen, crtc(0x13, 0x29)),
-                         (text_screen, crtc(0x08, 0x03)), (text_screen, crtc(0x08, 0x20)),
-                         (graphics_screen(0x13), crtc(0x0C, 0x10)), (graphics_screen(0x12), crtc(0x18, 99)),
-                         (cga_screen, crtc(0x17, 0xA3))],
-    "rotate":           [(text_screen, crtc(0x17, 0xE3)), (graphics_screen(0x13), crtc(0x14, 0x00))],
-    "wrap_bit":         [(text_screen, crtc(0x17, 0x83))],
-    "chain4_layout":    [(graphics_screen(0x13), sequencer(4, 0x06))],
-    "pan":              [(text_screen, attribute(0x13, 3)), (graphics_screen(0x12), attribute(0x13, 5)),
-                         (graphics_screen(0x13), attribute(0x13, 4))],
-    "linear_start":     [(linear_screen, dispi(x=13)), (linear_screen, dispi(y=7))],
-    "linear_pitch":     [(linear_screen, dispi(width=440))],
-    "palette":          [(graphics_screen(0x13), dac(77, 1, 2, 3)), (graphics_screen(0x13), lambda v: v.outb(0x3C6, 0x3F)),
-                         (text_screen, dac(7, 63, 0, 0)), (text_screen, attribute(7, 0x3A)),
-                         (graphics_screen(0x12), attribute(0x14, 4)), (graphics_screen(0x12), attribute(0x10, 0x81)),
-                         (graphics_screen(0x12), attribute(0x10, 0x09)),
-                         (linear_screen, dac(5, 9, 9, 9)), (linear_screen, dispi(enable=0x61))],
-    "blank":            [(text_screen, sequencer(1, 0x20)), (graphics_screen(0x13), hide_picture),
-                         (linear_screen, sequencer(1, 0x21))],
-    "plane_enable":     [(graphics_screen(0x12), attribute(0x12, 0x07))],
-    "fonts":            [(text_screen, sequencer(3, 0x01)), (text_screen, sequencer(3, 0x04))],
-    "line_graphics":    [(text_screen, attribute(0x10, 0x08))],
-    "blink":            [(text_screen, attribute(0x10, 0x04))],
-    "border":           [(text_screen, attribute(0x11, 5)), (text_screen, dac(0, 5, 5, 5))],
-    "underline_line":   [(mono_text, lambda v: v.outw(0x3B4, 0x0514))],
-    "cursor":           [(text_screen, crtc(0x0F, 42)), (text_screen, crtc(0x0A, 0x20)),
-                         (text_screen, crtc(0x0A, 0x02)), (text_screen, crtc(0x0B, 0x0D))],
+    "kind":                  [(graphics_screen(0x12), graphics(5, 0x20)),
+                              (graphics_screen(0x13), attribute(0x10, 0x01)),
+                              (linear_screen, dispi(enable=0))],
+    "width":                 [(text_screen, crtc(0x01, 39)), (text_screen, sequencer(1, 1))],
+    "height":                [(text_screen, crtc(0x12, 0x5F)), (graphics_screen(0x13), crtc(0x09, 0x40))],
+    "rows.scan_lines_a_row": [(graphics_screen(0x13), crtc(0x09, 0x43))],
+    "rows.columns":          [(graphics_screen(0x13), crtc(0x01, 63))],
+    "rows.geometry":         [(text_screen, crtc(0x0D, 81)), (text_screen, crtc(0x13, 0x29)),
+                              (text_screen, crtc(0x08, 0x03)), (text_screen, crtc(0x08, 0x20)),
+                              (graphics_screen(0x13), crtc(0x0C, 0x10)), (graphics_screen(0x12), crtc(0x18, 99)),
+                              (cga_screen, crtc(0x17, 0xA3))],
+    "rows.rotate":           [(text_screen, crtc(0x17, 0xE3)), (graphics_screen(0x13), crtc(0x14, 0x00))],
+    "rows.wrap_bit":         [(text_screen, crtc(0x17, 0x83))],
+    "rows.chain4_layout":    [(graphics_screen(0x13), sequencer(4, 0x06))],
+    "rows.pan":              [(text_screen, attribute(0x13, 3)), (graphics_screen(0x12), attribute(0x13, 5)),
+                              (graphics_screen(0x13), attribute(0x13, 4)), (linear_planes, dispi(x=3))],
+    "rows.start":            [(linear_screen, dispi(x=13)), (linear_screen, dispi(y=7))],
+    "rows.nbytes":           [(linear_screen, smaller_linear_screen), (linear_planes, dispi(x=3))],
+    "rows.pitch":            [(linear_screen, dispi(width=440))],
+    "text.cell_width":       [(text_screen, sequencer(1, 1)), (narrow_text, as_wide_in_8_dots)],
+    "text.fonts":            [(text_screen, sequencer(3, 0x01)), (text_screen, sequencer(3, 0x04))],
+    "text.line_graphics":    [(text_screen, attribute(0x10, 0x08))],
+    "text.blink":            [(text_screen, attribute(0x10, 0x04))],
+    "text.underline_line":   [(mono_text, lambda v: v.outw(0x3B4, 0x0514))],
+    "colours.palette":       [(graphics_screen(0x13), dac(77, 1, 2, 3)), (graphics_screen(0x13), lambda v: v.outb(0x3C6, 0x3F)),
+                              (text_screen, dac(7, 63, 0, 0)), (text_screen, attribute(7, 0x3A)),
+                              (graphics_screen(0x12), attribute(0x14, 4)), (graphics_screen(0x12), attribute(0x10, 0x81)),
+                              (graphics_screen(0x12), attribute(0x10, 0x09)),
+                              (linear_screen, dac(5, 9, 9, 9)), (linear_screen, dispi(enable=0x61))],
+    "colours.plane_enable":  [(graphics_screen(0x12), attribute(0x12, 0x07))],
+    "colours.border":        [(text_screen, attribute(0x11, 5)), (text_screen, dac(0, 5, 5, 5))],
+    "colours.blank":         [(text_screen, sequencer(1, 0x20)), (graphics_screen(0x13), hide_picture),
+                              (linear_screen, sequencer(1, 0x21))],
+    "cursor":                [(text_screen, crtc(0x0F, 42)), (text_screen, crtc(0x0A, 0x20)),
+                              (text_screen, crtc(0x0A, 0x02)), (text_screen, crtc(0x0B, 0x0D))],
 }
 # fmt: on
 ROWS = [(field, i) for field, cases in CASES.items() for i in range(len(cases))]
+#: What the parts of a scanout are made of.
+PARTS = {"rows": (CrtcRows, LinearRows), "text": (TextLook,), "colours": (Colours,)}
 
 
-def test_every_field_of_a_scanout_has_a_row_and_every_row_a_test():
-    assert list(CHANGES) == [field.name for field in fields(Scanout)]
-    untestable = {"vram_bytes"}  # a device's VRAM keeps its size
-    by_time = {"blink_shown"}  # the next test
-    assert set(CHANGES) == set(CASES) | untestable | by_time
+def test_every_part_of_a_scanout_has_a_row_and_every_field_a_test():
+    assert list(CHANGES) == list(Scanout._fields)
+    fields = {part for part in CHANGES if part not in PARTS}
+    fields |= {
+        f"{part}.{field}" for part in PARTS for kind in PARTS[part] for field in kind._fields
+    }
+    by_time = {"blink_shown"}  # a test below
+    assert fields == set(CASES) | by_time
+
+
+def test_the_largest_redraws_stand_first():
+    order = [list(Redraw).index(redraw) for redraw in CHANGES.values()]
+    assert order == sorted(order)
+
+
+def value_of(scanout, name):
+    """A part, or a field of one; None where the other kind of part has it."""
+    part, _, field = name.partition(".")
+    value = getattr(scanout, part)
+    return getattr(value, field, None) if field else value
 
 
 @pytest.mark.parametrize(("field", "case"), ROWS, ids=[f"{f}-{i}" for f, i in ROWS])
@@ -168,12 +214,22 @@ def test_a_change_without_a_dirty_page_redraws_what_its_row_says(field, case):
     change(vga)
     report = watched.frame()
     after = watched.loop.screen.scanout
+    assert value_of(before, field) != value_of(after, field)
     changed = {name for name in CHANGES if getattr(before, name) != getattr(after, name)}
-    assert field in changed
     assert report.redraw == strongest(changed).value
     if report.redraw != "cells":
         assert report.pixels == watched.display.frame.size
     assert watched.frame().pixels == 0
+
+
+def test_the_dot_clock_changes_no_logical_pixel():
+    vga = Vga(Memslot(64))
+    graphics_screen(0x12)(vga)
+    watched = Watched(vga)
+    watched.frame()
+    sequencer(1, 0x09)(vga)
+    report = watched.frame()
+    assert (report.redraw, report.pixels) == ("", 0)
 
 
 def strongest(changed):
@@ -225,11 +281,11 @@ def test_screen_off_darkens_the_border_too():
     vga = Vga(Memslot(64))
     text_screen(vga)
     attribute(0x11, 0x3F)(vga)
-    assert scanout_of(vga).border == 0xFFFFFF
+    assert scanout_of(vga).colours.border == 0xFFFFFF
     sequencer(1, 0x20)(vga)
-    assert scanout_of(vga).border == 0
+    assert scanout_of(vga).colours.border == 0
     sequencer(1, 0x00)(vga)
-    assert scanout_of(vga).border == 0xFFFFFF
+    assert scanout_of(vga).colours.border == 0xFFFFFF
 
 
 def test_moving_the_cursor_redraws_two_cells():
@@ -307,20 +363,28 @@ def test_a_mode_set_resizes_the_display_and_covers_all_of_it():
 
 
 def test_glyphs_that_are_not_shown_any_more_are_not_kept_for_ever() -> None:
-    with Machine() as machine:
-        store = machine.vga.store
-        for first in range(0, 1 << 16, 2000):
-            cells = np.arange(first, first + 2000, dtype="<u2")
-            store(0xB8000, cells.tobytes())
-            machine.tick()
-            np.testing.assert_array_equal(machine.screen.frame, machine.screen.full_redraw())
-            # A few cells on their own, too, right after many glyphs have gone.
-            store(0xB8000 + 160, cells[::-1][:7].tobytes())
-            machine.tick()
-            np.testing.assert_array_equal(machine.screen.frame, machine.screen.full_redraw())
-        renderer = machine.screen._renderer
-        assert isinstance(renderer, TextRenderer)
-        assert len(renderer._glyphs.keys) <= MOST_GLYPHS
+    vga = Vga(Memslot(64))
+    set_mode(vga, 3)
+    renderer = make_renderer(vga.slot.array, scanout_of(vga))
+    frame = np.zeros((400, 720), np.uint32)
+    fresh = np.zeros_like(frame)
+
+    def draw() -> None:
+        spans = vga.slot.get_dirty_log().spans(8)
+        renderer.note(spans)
+        renderer.draw_changes(frame, spans)
+        make_renderer(vga.slot.array, scanout_of(vga)).draw_all(fresh)
+        np.testing.assert_array_equal(frame, fresh)
+
+    renderer.draw_all(frame)
+    for first in range(0, 1 << 16, 2000):
+        cells = np.arange(first, first + 2000, dtype="<u2")
+        vga.store(0xB8000, cells.tobytes())
+        draw()
+        # A few cells on their own, too, right after many glyphs have gone.
+        vga.store(0xB8000 + 160, cells[::-1][:7].tobytes())
+        draw()
+    assert len(renderer.glyphs.keys) <= MAX_GLYPHS
 
 
 def show_picture(vga):

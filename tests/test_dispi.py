@@ -233,9 +233,9 @@ def test_planar_pictures_blink_as_the_vgas_own():
     for value in (0x10, 0x09, 0x20):  # AR10 bit 3
         card.outb(0x3C0, value)
     card.store(0xA0000, b"\xff" * 80)
-    vga = [scanout_of(card, blink_phase=phase).palette for phase in (True, False)]
+    vga = [scanout_of(card, blink_phase=phase).colours.palette for phase in (True, False)]
     card.set(XRES=640, YRES=480, BPP=4, ENABLE=0xC1)
-    assert [scanout_of(card, blink_phase=phase).palette for phase in (True, False)] == vga
+    assert [scanout_of(card, blink_phase=phase).colours.palette for phase in (True, False)] == vga
     assert vga[0] != vga[1]
     watched = Watched(card)
     drawn = [watched.frame().redraw for _ in range(17)]
@@ -335,7 +335,7 @@ def test_a_guest_may_set_another_mode_while_a_display_looks():
             card.set(XRES=64, YRES=16, BPP=4, ENABLE=0x41)
 
         gaps = run_with_injections(look, {gap: other}, modules=("vgaemu.vga",))
-        shape = (seen[0].kind, seen[0].width, seen[0].height, seen[0].linear_pitch)
+        shape = (seen[0].kind, seen[0].width, seen[0].height, seen[0].rows.pitch)
         assert shape in ((Kind.LINEAR_8, 6, 8, 6), (Kind.PLANAR, 64, 16, 32))
         gap += 1
     assert gaps > 50

@@ -78,7 +78,7 @@ def test_the_text_cursor_is_nothing_to_a_graphics_mode(graphics):
     set_mode(graphics.vga, 3)
     graphics.vga.outw(0x3D4, 81 << 8 | 0x0F)
     graphics.frame()
-    assert graphics.loop.screen.scanout.cursor[0] == 81
+    assert graphics.loop.screen.scanout.cursor.address == 81
 
 
 def test_statistics_add_up(graphics):
@@ -163,7 +163,7 @@ def test_stores_while_the_picture_is_drawn_are_in_the_next_frame():
     assert np.array_equal(display.frame, loop.screen.full_redraw())
 
 
-@pytest.mark.parametrize("where", ["renew", "draw_changes", "resize", "update"])
+@pytest.mark.parametrize("where", ["configure", "draw_changes", "resize", "update"])
 @pytest.mark.parametrize("change", ["mode", "palette", "cursor"])
 def test_what_a_broken_off_frame_was_to_show_is_shown_by_the_next(where, change, monkeypatch):
     vga = Vga(Memslot(64))

@@ -65,10 +65,10 @@ def test_size_colours_and_rate(number, vga):
     assert (scanout.width, scanout.height) == size
     assert scanout.is_text == (text is not None)
     if text is not None:
-        assert (scanout.columns, scanout.height // scanout.geometry.row_lines) == text
+        assert (scanout.rows.columns, scanout.height // scanout.rows.geometry.row_lines) == text
     assert colours_of(scanout) == colours
     assert timing_of(*vga.timing_key()).refresh_hz == pytest.approx(hertz, abs=0.005)
-    assert not scanout.blank
+    assert not scanout.colours.blank
 
 
 def test_every_name_of_the_catalogue_is_a_mode():
@@ -131,7 +131,10 @@ def test_tweaks_are_what_their_names_say(name, vga):
     scanout = scanout_of(vga)
     width, height = map(int, re.match(r"(\d+)x(\d+)", name).groups())
     if scanout.is_text:
-        assert (scanout.columns, scanout.height / scanout.geometry.row_lines) == (width, height)
+        assert (scanout.rows.columns, scanout.height / scanout.rows.geometry.row_lines) == (
+            width,
+            height,
+        )
     else:
         assert (scanout.width, scanout.height) == (width, height)
         # Misc output's 25 MHz for 640 dots, 28 MHz for 720: the line rate stays near the same.
@@ -249,7 +252,7 @@ def test_dispi_modes_are_open_at_a0000(bits):
     set_dispi_mode(vga, 640, 480, bits)
     vga.store(0xA0000, b"\xff" * 80)
     scanout = scanout_of(vga)
-    assert (scanout.width, scanout.height, scanout.blank) == (640, 480, False)
+    assert (scanout.width, scanout.height, scanout.colours.blank) == (640, 480, False)
     assert vga.load(0xA0000, 80) == b"\xff" * 80
     assert vga.slot.array[: 80 * (4 if bits == 4 else 1)].all()
 

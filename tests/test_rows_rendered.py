@@ -1,7 +1,6 @@
 """Row renderers: parts of a picture against the whole, and pixels against their definition."""
 
 import random
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,9 +84,10 @@ def test_a_picture_drawn_in_strips_is_the_picture_drawn_whole(name, step, monkey
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_changed_palette_shows_as_if_it_had_always_been(name):
     renderer = filled(PICTURES[name]())
-    palette = renderer.scanout.palette
-    other = replace(renderer.scanout, palette=palette[8:] + palette[:8])
-    renderer.renew(other)
+    colours = renderer.scanout.colours
+    palette = colours.palette[8:] + colours.palette[:8]
+    other = renderer.scanout._replace(colours=colours._replace(palette=palette))
+    renderer.configure(other)
     assert np.array_equal(whole(renderer), whole(make_renderer(renderer.vram, other)))
 
 
@@ -122,9 +122,11 @@ def test_24_bit_pixels_at_the_end_of_vram(from_end):
     """The last pixel of a row is read with the byte after it; after VRAM there is none."""
     renderer = filled(dispi(24))
     scanout, vram = renderer.scanout, renderer.vram
-    start = len(vram) - from_end - (scanout.height - 1) * scanout.linear_pitch - scanout.width * 3
-    renderer = make_renderer(vram, replace(scanout, linear_start=start))
-    rows = start + scanout.linear_pitch * np.arange(scanout.height)
+    pitch = scanout.rows.pitch
+    start = len(vram) - from_end - (scanout.height - 1) * pitch - scanout.width * 3
+    moved = scanout._replace(rows=scanout.rows._replace(start=start))
+    renderer = make_renderer(vram, moved)
+    rows = start + pitch * np.arange(scanout.height)
     blue, green, red = (
         vram[rows[:, None] + 3 * np.arange(scanout.width) + c].astype(np.uint32) for c in range(3)
     )
@@ -152,8 +154,9 @@ def test_banked_rows_are_drawn_together_and_far_ones_apart():
 def test_rows_of_every_single_page_by_their_bytes(name):
     renderer = filled(PICTURES[name]())
     scanout = renderer.scanout
-    pages = RowMap(scanout).byte_numbers(slice(None)) >> 12
-    for page in range(0, scanout.vram_bytes >> 12):
+    vram_bytes = len(renderer.vram)
+    pages = RowMap(scanout, vram_bytes).byte_numbers(slice(None)) >> 12
+    for page in range(0, vram_bytes >> 12):
         touched = np.zeros(scanout.height, np.bool_)
         for top, bottom in renderer.rows_of([(page, page + 1)]):
             touched[top:bottom] = True
@@ -204,10 +207,10 @@ def test_addresses_by_their_definition(ports, address, start):
     vga = bios(0x0D, (0x3D4, 0x09, 0x03), (0x3D4, 0x0C, start), (0x3D4, 0x0D, 0xF0))
     for index, value in ports:
         vga.outw(0x3D4, index | value << 8)
-    scanout = scanout_of(vga)
-    first = scanout.scan_lines_a_row
-    found = plane_addresses(scanout, slice(0, 4))
-    lines = scan_lines(scanout.geometry)
+    rows = scanout_of(vga).rows
+    first = rows.scan_lines_a_row
+    found = plane_addresses(rows, slice(0, 4))
+    lines = scan_lines(rows.geometry)
     for row in range(4):
         ma, scan = int(lines.row_start[row * first]), int(lines.row_scan[row * first])
         assert found[row].tolist() == [address(ma + c & 0xFFFF, scan) for c in range(40)]

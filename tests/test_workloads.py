@@ -266,11 +266,11 @@ def test_modex_never_draws_on_the_page_that_is_shown():
     with vgaemu.Machine("modex") as machine:
         machine.tick(5)
         for _ in range(6):
-            shown = machine.screen.scanout.geometry.start
+            shown = machine.screen.scanout.rows.geometry.start
             pages = machine.run_frame().dirty_pages
-            rows = machine.screen.scanout.geometry.pitch * machine.screen.scanout.height
+            rows = machine.screen.scanout.rows.geometry.pitch * machine.screen.scanout.height
             assert not np.isin(pages, np.arange(shown // 1024 + 1, (shown + rows) // 1024)).any()
-            assert machine.screen.scanout.geometry.start != shown
+            assert machine.screen.scanout.rows.geometry.start != shown
 
 
 def test_splitscreen_moves_the_chart_and_not_the_bar():

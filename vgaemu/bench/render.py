@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -133,11 +132,13 @@ def _one(mode: str, content: str) -> Row:
     turn = itertools.cycle(pool)
     renderer = make_renderer(vga.slot.array, scanout)
     renderer.draw_all(source)
-    recoloured = replace(scanout, palette=scanout.palette[4:] + scanout.palette[:4])
+    colours = scanout.colours
+    colours = colours._replace(palette=colours.palette[4:] + colours.palette[:4])
+    recoloured = scanout._replace(colours=colours)
     palettes = itertools.cycle((recoloured, scanout))
 
     def change_palette() -> None:
-        renderer.renew(next(palettes))
+        renderer.configure(next(palettes))
         renderer.draw_all(warm)
 
     sides: dict[str, Callable[[], object]] = {

@@ -23,7 +23,7 @@ from vgaemu.vga.codepage import to_unicode
 from vgaemu.vga.device import Vga
 from vgaemu.vga.render import Frame, Renderer, RowRenderer, TextRenderer, make_renderer
 from vgaemu.vga.rows import runs
-from vgaemu.vga.scanout import Redraw, Scanout, redraw_between, scanout_of, with_cursor
+from vgaemu.vga.scanout import LinearRows, Redraw, Scanout, redraw_between, scanout_of, with_cursor
 
 #: More rectangles than this are worth less than the one around them (measured: dozens of tiny
 #: presents cost more than a large one).
@@ -58,10 +58,10 @@ class Screen:
         """Shape and mode of the picture."""
         scanout = self._scanout
         # A VGA monitor shows every mode as 4:3; DISPI modes have square pixels.
-        aspect = scanout.width / scanout.height if scanout.linear_pitch else 4 / 3
+        aspect = scanout.width / scanout.height if isinstance(scanout.rows, LinearRows) else 4 / 3
         slot = self.vga.slot
         return ScreenInfo(
-            scanout.width, scanout.height, aspect, scanout.border, scanout.mode_name,
+            scanout.width, scanout.height, aspect, scanout.colours.border, scanout.mode_name,
             slot.npages, slot.dirty_log,
         )  # fmt: skip
 
@@ -74,9 +74,6 @@ class Screen:
     def is_text(self) -> bool:
         """Whether the last frame showed a text mode."""
         return self._scanout.is_text
-
-    def _scanout_now(self, frame: int) -> Scanout:
-        return _scanout_in(self.vga, frame)
 
     def full_redraw(self) -> NDArray[np.uint32]:
         """The picture drawn afresh from VRAM and registers: (height, width) uint32, a new array.
@@ -108,25 +105,21 @@ class Screen:
         if redraw is None and not self._stale and renderer is not None:
             if not spans:
                 return [], None
-            renderer.see(spans)
+            renderer.note(spans)
             return merge_rects(renderer.draw_changes(self.frame, spans)), None
-        if renderer is None:
+        if renderer is None or redraw is Redraw.RESIZE:
             redraw = Redraw.RESIZE
-        if redraw is Redraw.RESIZE:
             scanout = self._scanout
             self._renderer = renderer = make_renderer(self.vga.slot.array, scanout)
             self.frame = np.zeros((scanout.height, scanout.width), np.uint32)
-        assert renderer is not None
-        if redraw is Redraw.EVERYTHING or (self._stale and redraw is Redraw.CELLS):
-            renderer.renew(self._scanout)
-        renderer.see(spans)
+        elif redraw is not None:
+            renderer.configure(self._scanout)
+        renderer.note(spans)
         if self._stale or redraw in (Redraw.RESIZE, Redraw.EVERYTHING):
             self._stale = False
             renderer.draw_all(self.frame)
             height, width = self.frame.shape
             return [Rect(0, 0, width, height)], redraw
-        if isinstance(renderer, TextRenderer):
-            renderer.renew_cells(self._scanout)
         return merge_rects(renderer.draw_changes(self.frame, spans)), redraw
 
     def _follow_registers(self, frame: int) -> Redraw | None:
@@ -139,19 +132,14 @@ class Screen:
         phase_changed = phase != self._phase
         self._frame_number, self._phase = frame, phase
         if generation != self._generation or (phase_changed and not old.is_text):
-            self._scanout = self._scanout_now(frame)
+            self._scanout = _scanout_in(vga, frame)
+            self._generation = generation
         elif (phase_changed or cursor_generation != self._cursor_generation) and old.is_text:
             shown = blink_shown(frame)
             self._scanout = with_cursor(old, vga, cursor_phase=shown, blink_phase=shown)
-            self._cursor_generation = cursor_generation
-            same = (old.cursor, old.blink_shown) == (
-                self._scanout.cursor,
-                self._scanout.blink_shown,
-            )
-            return None if same else Redraw.CELLS
         else:
             return None
-        self._generation, self._cursor_generation = generation, cursor_generation
+        self._cursor_generation = cursor_generation
         return redraw_between(old, self._scanout)
 
     def clean_rects(self, log: DirtyLog, spans: Sequence[Span]) -> list[Rect]:
@@ -192,7 +180,7 @@ class Screen:
         Raises:
             ScreenError: The mode is not a text mode.
         """
-        scanout = self._scanout_now(self._frame_number)
+        scanout = _scanout_in(self.vga, self._frame_number)
         if not scanout.is_text:
             raise ScreenError(f"{scanout.mode_name} is a graphics mode: it shows no text")
         renderer = TextRenderer(self.vga.slot.array, scanout)

@@ -16,7 +16,7 @@ from vgaemu.vga.beam import timing_of
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import MODES, TWEAKS, Mode, set_dispi_mode, set_mode
 from vgaemu.vga.registers import WINDOWS
-from vgaemu.vga.scanout import LINEAR_BPP, Kind, Scanout, scanout_of
+from vgaemu.vga.scanout import LINEAR_BPP, CrtcRows, Kind, Scanout, scanout_of
 
 HEADINGS = ("mode", "name", "pixels", "text", "cell", "colours", "memory", "Hz")
 #: Headings over numbers, which stand on the right.
@@ -89,10 +89,10 @@ def _seen(vga: Vga) -> tuple[str, ...]:
     """Pixels, text, cell, colours and memory of what is set."""
     scanout = scanout_of(vga)
     text = cell = ""
-    if scanout.is_text:
-        lines = scanout.geometry.row_lines
-        text = f"{scanout.columns}x{scanout.height // lines}"
-        cell = f"{scanout.cell_width}x{lines}"
+    if scanout.text is not None and isinstance(scanout.rows, CrtcRows):
+        lines = scanout.rows.geometry.row_lines
+        text = f"{scanout.rows.columns}x{scanout.height // lines}"
+        cell = f"{scanout.text.cell_width}x{lines}"
     linear = scanout.kind in LINEAR_BPP
     window = LFB_GPA if linear else WINDOWS[vga.graphics["memory_map"]][0]
     return (
@@ -110,15 +110,15 @@ def colours_of(scanout: Scanout) -> int:
         return 1 << min(LINEAR_BPP[scanout.kind], 24)
     if scanout.kind is Kind.BYTES:
         return 256
-    return len(np.unique(np.frombuffer(scanout.palette, np.uint32)))
+    return len(np.unique(np.frombuffer(scanout.colours.palette, np.uint32)))
 
 
 def _memory(vga: Vga, scanout: Scanout) -> str:
     words = MEMORY[scanout.kind]
-    if scanout.kind is Kind.PLANAR and bin(scanout.plane_enable).count("1") == 1:
+    if scanout.kind is Kind.PLANAR and bin(scanout.colours.plane_enable).count("1") == 1:
         words = "a bit a pixel"
     if scanout.kind is Kind.BYTES:
         words += ", plain" if vga.sequencer["chain4"] else ", in 4 planes"
-    if scanout.geometry.row_bits:
+    if isinstance(scanout.rows, CrtcRows) and scanout.rows.geometry.row_bits:
         words += ", odd rows at 2000h"
     return words

@@ -19,7 +19,7 @@ from vgaemu.vga.dac import STATE_READ
 from vgaemu.vga.device import Vga
 from vgaemu.vga.font import text_dots
 from vgaemu.vga.registers import Register, RegisterBank
-from vgaemu.vga.scanout import scanout_of
+from vgaemu.vga.scanout import LinearRows, scanout_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -74,12 +74,13 @@ def _picture(vga: Vga) -> Iterator[str]:
     scanout = scanout_of(vga)
     yield _value("mode", scanout.mode_name)
     yield _value("pixels", f"{scanout.width}x{scanout.height}")
-    yield _value("shown", "no: the screen is off" if scanout.blank else "yes")
-    if scanout.linear_pitch:
-        yield _value("first byte", f"{scanout.linear_start:06X}h")
-        yield _value("bytes a line", scanout.linear_pitch)
+    yield _value("shown", "no: the screen is off" if scanout.colours.blank else "yes")
+    rows = scanout.rows
+    if isinstance(rows, LinearRows):
+        yield _value("first byte", f"{rows.start:06X}h")
+        yield _value("bytes a line", rows.pitch)
         return
-    geometry, timing = scanout.geometry, timing_of(*vga.timing_key())
+    geometry, timing = rows.geometry, timing_of(*vga.timing_key())
     yield _value("scan lines", f"{geometry.lines} of {timing.total_lines}")
     yield _value("refresh", f"{timing.refresh_hz:.2f} Hz, {1e6 / timing.line_ns:.2f} kHz")
     yield _value("start address", f"{geometry.start:04X}h")

@@ -14,55 +14,82 @@ from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import PAGE_SHIFT, Span, merge
 from vgaemu.vga.crtc import scan_lines
-from vgaemu.vga.dispi import BYTES_PER_PIXEL
 from vgaemu.vga.layout import dword_of_address
-from vgaemu.vga.scanout import LINEAR_BPP, Scanout
+from vgaemu.vga.scanout import CrtcRows, LinearRows, Scanout
 
 
-def plane_addresses(scanout: Scanout, rows: slice, extra: int = 0) -> NDArray[np.intp]:
-    """Plane address of every fetch of some logical rows: (rows, columns + extra) intp.
+def plane_addresses(
+    rows: CrtcRows, which: slice | NDArray[np.intp], extra: int = 0
+) -> NDArray[np.intp]:
+    """Plane address of every fetch of some logical rows: (n, columns + extra) intp.
 
     Args:
-        scanout: Any kind but the linear ones.
-        rows: Logical rows.
+        rows: All rows.
+        which: Those that are wanted.
         extra: Fetches past the last column, which panning shows a part of.
     """
-    lines = scan_lines(scanout.geometry)
-    every = scanout.scan_lines_a_row
-    start = lines.row_start[::every][rows]
-    scan = lines.row_scan[::every][rows]
-    ma = (start[:, None] + np.arange(scanout.columns + extra)) & 0xFFFF
-    if scanout.rotate == 2:
+    start, scan = _counters(rows)
+    ma = (start[which, None] + np.arange(rows.columns + extra)) & 0xFFFF
+    if rows.rotate == 2:
         address = (ma << 2 & 0xFFFC) | ma >> 14 & 3
-    elif scanout.rotate == 1:
-        address = (ma << 1 & 0xFFFE) | ma >> scanout.wrap_bit & 1
+    elif rows.rotate == 1:
+        address = (ma << 1 & 0xFFFE) | ma >> rows.wrap_bit & 1
     else:
         address = ma
-    bits = scanout.geometry.row_bits
-    if bits & 1:
-        address = address & ~0x2000 | (scan[:, None] & 1) << 13
-    if bits & 2:
-        address = address & ~0x4000 | (scan[:, None] >> 1 & 1) << 14
+    return _with_row_bits(address, scan[which, None], rows.geometry.row_bits)
+
+
+def _counters(rows: CrtcRows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Row start and row scan of each logical row."""
+    lines, every = scan_lines(rows.geometry), rows.scan_lines_a_row
+    return lines.row_start[::every], lines.row_scan[::every]
+
+
+def _with_row_bits(
+    address: NDArray[np.intp], scan: NDArray[np.intp], row_bits: int
+) -> NDArray[np.intp]:
+    """CR17 bits 0, 1: row scan bits take the place of address bits 13 and 14."""
+    if row_bits & 1:
+        address = address & ~0x2000 | (scan & 1) << 13
+    if row_bits & 2:
+        address = address & ~0x4000 | (scan >> 1 & 1) << 14
     return address
 
 
-def fetch_dwords(scanout: Scanout, rows: slice, extra: int = 0) -> NDArray[np.intp]:
+def fetch_dwords(
+    rows: CrtcRows, which: slice | NDArray[np.intp], extra: int = 0
+) -> NDArray[np.intp]:
     """`plane_addresses` as dword numbers in VRAM."""
-    return dword_of_address(plane_addresses(scanout, rows, extra), scanout.chain4_layout)
+    return dword_of_address(plane_addresses(rows, which, extra), rows.chain4_layout)
 
 
 class RowMap:
     """Where the bytes of every logical row of one scanout lie in VRAM."""
 
-    def __init__(self, scanout: Scanout) -> None:
-        """Work out the rows of `scanout`, which is not a text mode."""
-        self._scanout = scanout
+    def __init__(self, scanout: Scanout, vram_bytes: int) -> None:
+        """Work out the rows of `scanout`, which is not a text mode.
+
+        Args:
+            scanout: What is shown.
+            vram_bytes: Size of VRAM, where linear rows go on from its beginning.
+        """
+        rows = self._rows = scanout.rows
+        self._height, self._vram_bytes = scanout.height, vram_bytes
+        #: Pixels that rows above and below the split are moved left, and the first row below.
+        self.pan, self.split_row = _pans(scanout)
         #: Fetches past the last column, which panning shows a part of.
-        self._extra = 1 if any(scanout.pan) else 0
-        #: Bytes a row; the same for all.
-        self.nbytes = _row_bytes(scanout, self._extra)
+        self._extra = int(any(self.pan))
         #: First byte of each row, (height,); None where rows are not runs of bytes inside VRAM.
-        self.start = _row_starts(scanout, self.nbytes, self._extra)
+        self.start: NDArray[np.intp] | None
+        if isinstance(rows, LinearRows):
+            #: Bytes a row; the same for all.
+            self.nbytes = rows.nbytes
+            self.start = rows.start + rows.pitch * np.arange(scanout.height)
+            if int(self.start[-1]) + self.nbytes > vram_bytes:
+                self.start = None
+        else:
+            self.nbytes = 4 * (rows.columns + self._extra)
+            self.start = _crtc_starts(rows, self._extra)
         #: Bytes from row to row if that is the same for all rows, else 0.
         self.stride = 0
         self._first_page: list[int] = []
@@ -70,6 +97,8 @@ class RowMap:
         #: Pages of each row's bytes, (height, n), where they are not told by its ends; repeats
         #: that all rows have are left out.
         self._pages: NDArray[np.intp] | None = None
+        #: Dwords of all rows, (height, fetches), once they were gathered.
+        self._dwords: NDArray[np.intp] | None = None
         if self.start is not None:
             steps = np.diff(self.start)
             if len(steps) and bool((steps == steps[0]).all()):
@@ -78,23 +107,27 @@ class RowMap:
                 self._first_page = (self.start >> PAGE_SHIFT).tolist()
                 self._last_page = (self.start + self.nbytes - 1 >> PAGE_SHIFT).tolist()
 
-    def byte_numbers(self, rows: slice, slack: int = 0) -> NDArray[np.intp]:
+    def byte_numbers(self, which: slice, slack: int = 0) -> NDArray[np.intp]:
         """VRAM byte of every byte of some rows: (rows, nbytes) intp.
 
         Args:
-            rows: Logical rows.
+            which: Logical rows.
             slack: Linear kinds: bytes past the end of each row that are wanted too.
         """
-        scanout = self._scanout
-        if scanout.linear_pitch:
-            start = scanout.linear_start + scanout.linear_pitch * np.arange(scanout.height)[rows]
-            return (start[:, None] + np.arange(self.nbytes + slack)) % scanout.vram_bytes
-        dwords = fetch_dwords(scanout, rows, self._extra)
+        rows = self._rows
+        if isinstance(rows, LinearRows):
+            start = rows.start + rows.pitch * np.arange(self._height)[which]
+            return (start[:, None] + np.arange(self.nbytes + slack)) % self._vram_bytes
+        dwords = fetch_dwords(rows, which, self._extra)
         return (dwords[:, :, None] * 4 + np.arange(4)).reshape(len(dwords), self.nbytes)
 
-    def dword_numbers(self) -> NDArray[np.intp]:
-        """VRAM dword of every fetch of every row, for kinds that fetch: (height, nbytes / 4)."""
-        return fetch_dwords(self._scanout, slice(None), self._extra)
+    def gather(self, vram: NDArray[np.uint8], which: slice, slack: int) -> NDArray[np.uint8]:
+        """A copy of the bytes of some rows, see `byte_numbers`."""
+        if isinstance(self._rows, LinearRows):
+            return vram.take(self.byte_numbers(which, slack))
+        if self._dwords is None:
+            self._dwords = fetch_dwords(self._rows, slice(None), self._extra)
+        return vram.view(np.uint32).take(self._dwords[which]).view(np.uint8)
 
     def touched(self, spans: Sequence[Span]) -> list[tuple[int, int]]:
         """Rows that show bytes of the pages in `spans`, as half-open ranges.
@@ -109,7 +142,7 @@ class RowMap:
                 if top < bottom:
                     ranges.append((top, bottom))
             return merge(ranges) if len(ranges) > 1 else ranges
-        mask = np.zeros(self._scanout.height, np.bool_)
+        mask = np.zeros(self._height, np.bool_)
         if self.start is not None:
             first = self.start >> PAGE_SHIFT
             last = self.start + self.nbytes - 1 >> PAGE_SHIFT
@@ -120,46 +153,40 @@ class RowMap:
             pages = self.byte_numbers(slice(None)) >> PAGE_SHIFT
             new = (pages[:, 1:] != pages[:, :-1]).any(axis=0)
             self._pages = pages[:, [0, *(new.nonzero()[0] + 1).tolist()]]
-        dirty = np.zeros(self._scanout.vram_bytes >> PAGE_SHIFT, np.bool_)
+        dirty = np.zeros(self._vram_bytes >> PAGE_SHIFT, np.bool_)
         for start, end in spans:
             dirty[start:end] = True
         mask[:] = dirty.take(self._pages, mode="wrap").any(axis=1)
         return runs(mask)
 
 
-def _row_bytes(scanout: Scanout, extra: int) -> int:
-    if scanout.kind in LINEAR_BPP:
-        return scanout.width * BYTES_PER_PIXEL[LINEAR_BPP[scanout.kind]]
-    return 4 * (scanout.columns + extra)
+def _pans(scanout: Scanout) -> tuple[tuple[int, int], int]:
+    """Panning above and below the split, and the first row below, if they differ."""
+    rows = scanout.rows
+    if isinstance(rows, LinearRows):
+        return (rows.pan, rows.pan), scanout.height
+    if rows.pan[0] == rows.pan[1]:
+        return rows.pan, scanout.height
+    part = scan_lines(rows.geometry).part[:: rows.scan_lines_a_row]
+    return rows.pan, int(np.count_nonzero(part == 0))
 
 
-def _row_starts(scanout: Scanout, nbytes: int, extra: int) -> NDArray[np.intp] | None:
+def _crtc_starts(rows: CrtcRows, extra: int) -> NDArray[np.intp] | None:
     """First byte of each row if every row is one run of VRAM, found from the rows' ends alone."""
-    if scanout.linear_pitch:
-        start = scanout.linear_start + scanout.linear_pitch * np.arange(scanout.height)
-        return start if int(start[-1]) + nbytes <= scanout.vram_bytes else None
     # One run: byte addressing in the planar layout, dword addressing in the chain-4 layout.
-    chain4 = scanout.chain4_layout
-    if scanout.rotate != (2 if chain4 else 0):
+    chain4, row_bits = rows.chain4_layout, rows.geometry.row_bits
+    if rows.rotate != (2 if chain4 else 0):
         return None
-    lines = scan_lines(scanout.geometry)
-    every = scanout.scan_lines_a_row
-    ma = lines.row_start[::every][: scanout.height]
-    scan = lines.row_scan[::every][: scanout.height]
-    last = ma + scanout.columns + extra - 1
+    ma, scan = _counters(rows)
+    last = ma + rows.columns + extra - 1
     if int(last.max()) >= 1 << (14 if chain4 else 16):
         return None  # a row wraps
-    bits = scanout.geometry.row_bits
-    if bits:
+    if row_bits:
         shift = 2 if chain4 else 0
         address = ma << shift
         if bool((address >> 13 != last << shift >> 13).any()):
             return None  # a replaced address bit changes inside a row
-        if bits & 1:
-            address = address & ~0x2000 | (scan & 1) << 13
-        if bits & 2:
-            address = address & ~0x4000 | (scan >> 1 & 1) << 14
-        ma = address >> shift
+        ma = _with_row_bits(address, scan, row_bits) >> shift
     return 4 * ma
 
 

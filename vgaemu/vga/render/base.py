@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import Span, merge
-from vgaemu.vga.crtc import scan_lines
 from vgaemu.vga.rows import RowMap
 from vgaemu.vga.scanout import Scanout
 
@@ -54,15 +53,13 @@ class Renderer(ABC):
             scanout: What to show.
         """
         self.vram = vram
-        self._old: Scanout | None = None
         self.scanout = scanout
-        self.renew(scanout)
 
     @abstractmethod
-    def renew(self, scanout: Scanout) -> None:
-        """Take another scanout of the same kind and size."""
+    def configure(self, scanout: Scanout) -> None:
+        """Take another scanout of the same kind and size; what depends on its changes is new."""
 
-    def see(self, spans: Sequence[Span]) -> None:  # noqa: B027  rows are looked at when drawn
+    def note(self, spans: Sequence[Span]) -> None:  # noqa: B027  rows are looked at when drawn
         """Take note that the pages in `spans` may have changed, before anything is drawn."""
 
     @abstractmethod
@@ -80,39 +77,41 @@ class RowRenderer(Renderer):
     #: Bytes past the end of a row that `elements` looks at.
     slack = 0
 
-    def renew(self, scanout: Scanout) -> None:
-        """Find the rows' bytes; rebuild the colour tables if the palette changed."""
-        old, self._old, self.scanout = self._old, scanout, scanout
-        if old is None or old.palette != scanout.palette:
-            self.build_tables(scanout)
-        if old is not None and _rows_from(old) == _rows_from(scanout):
-            return
+    def __init__(self, vram: NDArray[np.uint8], scanout: Scanout) -> None:
+        """Find the rows' bytes, and make the colour table; see `Renderer`."""
+        super().__init__(vram, scanout)
         self._block = max(1, BLOCK_PIXELS // scanout.width)
-        self._split_row = scanout.height
-        if scanout.pan[0] != scanout.pan[1]:
-            part = scan_lines(scanout.geometry).part[:: scanout.scan_lines_a_row]
-            self._split_row = int(np.count_nonzero(part == 0))
-        self._find_rows(scanout)
-
-    def _find_rows(self, scanout: Scanout) -> None:
-        self._map = RowMap(scanout)
-        #: Where each dword comes from, for rows that are gathered.
-        self._numbers: NDArray[np.intp] | None = None
+        self.table = self.make_table(scanout)
+        self._map = RowMap(scanout, len(vram))
         #: Elements of all rows above and below the split, views of VRAM; None where the rows are
         #: not evenly spaced.
-        self._elements: tuple[NDArray[Any], NDArray[Any]] | None = None
-        start, stride, nbytes = self._map.start, self._map.stride, self._map.nbytes
-        if start is None or (stride <= 0 and scanout.height > 1):
-            return
-        if int(start[-1]) + nbytes + self.slack <= len(self.vram):
-            shape = (scanout.height, nbytes + self.slack)
-            rows = np.ndarray(shape, np.uint8, self.vram, int(start[0]), (stride, 1))
-            above, below = scanout.pan
-            self._elements = self.elements(rows, above), self.elements(rows, below)
+        self._elements = self._elements_in_place()
+
+    def configure(self, scanout: Scanout) -> None:
+        """Find the rows' bytes if they moved; remake the table if the palette changed."""
+        old, self.scanout = self.scanout, scanout
+        if old.colours.palette != scanout.colours.palette:
+            self.table = self.make_table(scanout)
+        if old.rows != scanout.rows:
+            self._map = RowMap(scanout, len(self.vram))
+            self._elements = self._elements_in_place()
+
+    def _elements_in_place(self) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        start, stride, nbytes = self._map.start, self._map.stride, self._map.nbytes + self.slack
+        height = self.scanout.height
+        if (
+            start is None
+            or (stride <= 0 and height > 1)
+            or int(start[-1]) + nbytes > len(self.vram)
+        ):
+            return None
+        rows = np.ndarray((height, nbytes), np.uint8, self.vram, int(start[0]), (stride, 1))
+        above, below = self._map.pan
+        return self.elements(rows, above), self.elements(rows, below)
 
     @abstractmethod
-    def build_tables(self, scanout: Scanout) -> None:
-        """Make the colour lookup tables."""
+    def make_table(self, scanout: Scanout) -> NDArray[Any]:
+        """The colour lookup table that `convert` uses."""
 
     @abstractmethod
     def elements(self, rows: NDArray[np.uint8], pan: int) -> NDArray[Any]:
@@ -139,7 +138,7 @@ class RowRenderer(Renderer):
 
     def draw_changes(self, frame: Frame, spans: Sequence[Span]) -> list[Rect]:
         """The rows that show a byte of the pages in `spans`, and a few between them."""
-        if not spans or self.scanout.blank:
+        if not spans or self.scanout.colours.blank:
             return []
         ranges = self._map.touched(spans)
         if len(ranges) > 1:
@@ -152,41 +151,25 @@ class RowRenderer(Renderer):
 
     def draw_rows(self, top: int, bottom: int, frame: Frame) -> None:
         """Draw the rows from `top` to `bottom` (exclusive) into `frame`, the whole picture."""
-        scanout, split = self.scanout, self._split_row
-        if scanout.blank:
+        split = self._map.split_row
+        if self.scanout.colours.blank:
             frame[top:bottom] = 0
             return
         if top < split < bottom:
             self.draw_rows(top, split, frame)
             top = split
         below = top >= split
-        pan = scanout.pan[below]
+        pan = self._map.pan[below]
         while top < bottom:
             end = min(top + self._block, bottom)
             if self._elements is not None:
                 elements = self._elements[below][top:end]
             else:
-                elements = self.elements(self._gathered(top, end), pan)
+                rows = self._map.gather(self.vram, slice(top, end), self.slack)
+                elements = self.elements(rows, pan)
             self.convert(elements, pan, frame[top:end])
             top = end
-
-    def _gathered(self, first: int, last: int) -> NDArray[np.uint8]:
-        """A copy of the bytes of some rows."""
-        if self.scanout.linear_pitch:
-            return self.vram.take(self._map.byte_numbers(slice(first, last), self.slack))
-        if self._numbers is None:
-            self._numbers = self._map.dword_numbers()
-        return self.vram.view(np.uint32).take(self._numbers[first:last]).view(np.uint8)
 
     def rows_of(self, spans: Sequence[Span]) -> list[tuple[int, int]]:
         """Rows that show a byte of the pages in `spans`, as half-open ranges."""
         return self._map.touched(spans)
-
-
-def _rows_from(scanout: Scanout) -> tuple[object, ...]:
-    """What the row map is made from."""
-    return (
-        scanout.geometry, scanout.height, scanout.scan_lines_a_row, scanout.columns, scanout.rotate,
-        scanout.wrap_bit, scanout.chain4_layout, scanout.pan, scanout.linear_start,
-        scanout.linear_pitch, scanout.vram_bytes, scanout.kind, scanout.width,
-    )  # fmt: skip

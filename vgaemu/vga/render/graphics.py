@@ -70,28 +70,30 @@ class FourBitRenderer(RowRenderer):
     as much as the gather.
     """
 
-    _fours: NDArray[Any] | None = None
-
-    def build_tables(self, scanout: Scanout) -> None:
-        """Two 4-bit pixels -> two colours, (256,) V8; for large pictures four, (65536,) V16."""
+    def __init__(self, vram: NDArray[np.uint8], scanout: Scanout) -> None:
+        """Prepare for a kind of fetches; see `Renderer`."""
         shift, mask = EXCHANGES.get(scanout.kind, (0, 0))
         self._shift, self._mask = np.array(shift, DWORD), np.array(mask, DWORD)
         self._pixels = four_pixels(scanout.kind)
-        self._colours = _pairs_of(np.frombuffer(scanout.palette, np.uint32))
-        if scanout.width * scanout.height >= FOUR_AT_A_TIME_PIXELS:
-            pairs = self._colours
-            if self._fours is None:
-                self._fours = np.empty(65536, FOUR_PIXELS)  # a new MiB costs more than filling it
-            out = self._fours.view(TWO_PIXELS)
-            pairs.take(two_pairs(scanout.kind), out=out, mode="wrap")
-            self._colours = self._fours
+        large = scanout.width * scanout.height >= FOUR_AT_A_TIME_PIXELS
+        # Filled for every palette: a new MiB costs more than filling it.
+        self._fours = np.empty(65536 if large else 0, FOUR_PIXELS)
+        super().__init__(vram, scanout)
+
+    def make_table(self, scanout: Scanout) -> NDArray[Any]:
+        """Two 4-bit pixels -> two colours, (256,) V8; for large pictures four, (65536,) V16."""
+        pairs = _pairs_of(np.frombuffer(scanout.colours.palette, np.uint32))
+        if not len(self._fours):
+            return pairs
+        pairs.take(two_pairs(scanout.kind), out=self._fours.view(TWO_PIXELS), mode="wrap")
+        return self._fours
 
     def elements(self, rows: NDArray[np.uint8], pan: int) -> NDArray[Any]:
         """Fetches: (n, columns) uint32."""
         return rows.view(DWORD)
 
     def convert(self, elements: NDArray[Any], pan: int, out: Frame) -> None:
-        """See `RowRenderer.convert`."""
+        """Exchange bits of each fetch, gather 4-bit pixels by its halves, and their colours."""
         if self._mask:
             changed = np.right_shift(elements, self._shift)
             changed ^= elements
@@ -102,12 +104,12 @@ class FourBitRenderer(RowRenderer):
         else:
             halves = np.ascontiguousarray(elements)
         pixels: NDArray[np.integer[Any]] = halves.view(WORD)
-        if len(self._colours) == 256:
+        if not len(self._fours):
             pixels = self._pixels.take(pixels, mode="wrap").view(np.uint8)
         if elements.shape[1] * 8 == out.shape[1]:
-            self._colours.take(pixels, out=out.view(self._colours.dtype), mode="wrap")
+            self.table.take(pixels, out=out.view(self.table.dtype), mode="wrap")
         else:
-            panned = self._colours.take(pixels, mode="wrap").view(np.uint32)
+            panned = self.table.take(pixels, mode="wrap").view(np.uint32)
             out[:] = panned[:, pan : pan + out.shape[1]]
 
 
@@ -121,10 +123,10 @@ def _pairs_of(colours: NDArray[np.uint32]) -> NDArray[Any]:
 class ByteRenderer(RowRenderer):
     """256 colours, a byte a pixel: mode 13h, unchained modes, DISPI 8 bpp. Two pixels a gather."""
 
-    def build_tables(self, scanout: Scanout) -> None:
-        """(65536,) V8: two pixels -> two colours."""
-        self._palette = np.frombuffer(scanout.palette, np.uint32)
-        self._pairs = _pairs_of(self._palette)
+    def make_table(self, scanout: Scanout) -> NDArray[Any]:
+        """Two pixels -> two colours, (65536,) V8; in odd widths one -> one, (256,) uint32."""
+        palette = np.frombuffer(scanout.colours.palette, np.uint32)
+        return palette if scanout.width % 2 else _pairs_of(palette)
 
     def elements(self, rows: NDArray[np.uint8], pan: int) -> NDArray[Any]:
         """Pairs of pixels, (n, width / 2) uint16; in odd widths pixels, (n, width) uint8."""
@@ -132,11 +134,8 @@ class ByteRenderer(RowRenderer):
         return shown if self.scanout.width % 2 else shown.view(WORD)
 
     def convert(self, elements: NDArray[Any], pan: int, out: Frame) -> None:
-        """See `RowRenderer.convert`."""
-        if elements.dtype == np.uint8:
-            self._palette.take(elements, out=out, mode="wrap")
-        else:
-            self._pairs.take(elements, out=out.view(TWO_PIXELS), mode="wrap")
+        """Gather two colours at a time, or one."""
+        self.table.take(elements, out=out.view(self.table.dtype), mode="wrap")
 
 
 @lru_cache(maxsize=2)
@@ -155,17 +154,17 @@ def colours_of_16_bit(green_bits: int) -> NDArray[np.uint32]:
 class SixteenBitRenderer(RowRenderer):
     """DISPI 15 and 16 bpp: a gather a pixel (arithmetic on whole rows takes a fifth longer)."""
 
-    def build_tables(self, scanout: Scanout) -> None:
-        """The table depends on the format alone."""
-        self._colours = colours_of_16_bit(5 if scanout.kind is Kind.LINEAR_15 else 6)
+    def make_table(self, scanout: Scanout) -> NDArray[Any]:
+        """A pixel -> its colour, (65536,) uint32."""
+        return colours_of_16_bit(5 if scanout.kind is Kind.LINEAR_15 else 6)
 
     def elements(self, rows: NDArray[np.uint8], pan: int) -> NDArray[Any]:
         """Pixels: (n, width) uint16."""
         return rows.view(WORD)
 
     def convert(self, elements: NDArray[Any], pan: int, out: Frame) -> None:
-        """See `RowRenderer.convert`."""
-        self._colours.take(elements, out=out, mode="wrap")
+        """Gather a colour a pixel."""
+        self.table.take(elements, out=out, mode="wrap")
 
 
 #: The bits of a pixel that are shown.
@@ -175,14 +174,15 @@ RGB = np.array(0x00FFFFFF, np.uint32)
 class TrueColourRenderer(RowRenderer):
     """DISPI 24 and 32 bpp: blue, green, red, and a byte that is not shown."""
 
-    def renew(self, scanout: Scanout) -> None:
-        """See `RowRenderer.renew`."""
-        #: A row's last 24-bit pixel is read as a dword as well.
+    def __init__(self, vram: NDArray[np.uint8], scanout: Scanout) -> None:
+        """Prepare for pixels of 3 or 4 bytes; see `Renderer`."""
+        # A row's last 24-bit pixel is read as a dword as well.
         self.slack = 1 if scanout.kind is Kind.LINEAR_24 else 0
-        super().renew(scanout)
+        super().__init__(vram, scanout)
 
-    def build_tables(self, scanout: Scanout) -> None:
-        """No table."""
+    def make_table(self, scanout: Scanout) -> NDArray[Any]:
+        """None: pixels are colours."""
+        return np.empty(0, np.uint32)
 
     def elements(self, rows: NDArray[np.uint8], pan: int) -> NDArray[Any]:
         """Pixels, (n, width) uint32; of 24 bits those at every third byte, with one byte more."""
@@ -193,7 +193,7 @@ class TrueColourRenderer(RowRenderer):
         )
 
     def convert(self, elements: NDArray[Any], pan: int, out: Frame) -> None:
-        """See `RowRenderer.convert`."""
+        """Mask what is not shown."""
         if self.slack:
             # One call for both would work through a buffer, which takes 1.6 times as long.
             np.copyto(out, elements)

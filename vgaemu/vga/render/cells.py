@@ -1,0 +1,169 @@
+"""Cells of a text mode: which scan lines show which of them, and where they and fonts lie in VRAM.
+
+A `CellMap` follows from the CRTC's rows alone and never changes; `Fonts` follows what plane 2
+holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.memslot.bitmap import PAGE_SHIFT
+from vgaemu.vga.crtc import scan_lines
+from vgaemu.vga.layout import LEGACY_DWORDS, dword_of_address
+from vgaemu.vga.rows import fetch_dwords
+from vgaemu.vga.scanout import CrtcRows, TextLook
+
+#: A font in plane 2: 256 glyphs of 32 bytes.
+FONT_BYTES = 8192
+
+
+@dataclass(frozen=True)
+class Band:
+    """Consecutive scan lines that show one row of cells."""
+
+    y: int
+    height: int
+    #: Glyph line shown in each.
+    scans: NDArray[np.intp]
+    #: The same as a slice, where they are consecutive.
+    lines: slice | NDArray[np.intp]
+    #: Pixels the band is moved left.
+    pan: int
+
+
+class CellMap:
+    """The cell that each place of the picture shows. Cells are counted row by row."""
+
+    def __init__(self, rows: CrtcRows) -> None:
+        """Run through the scan lines of `rows`, which show text."""
+        lines, every = scan_lines(rows.geometry), rows.scan_lines_a_row
+        row_start, scan, part = (a[::every] for a in (lines.row_start, lines.row_scan, lines.part))
+        tops = _band_tops(row_start, scan, part, rows.geometry.row_bits)
+        edges = [*tops.tolist(), len(scan)]
+        self.bands = [
+            Band(
+                y=top,
+                height=bottom - top,
+                scans=scan[top:bottom],
+                lines=_consecutive(scan[top:bottom]),
+                pan=rows.pan[part[top]],
+            )
+            for top, bottom in pairwise(edges)
+        ]
+        #: Lines of a glyph, of 32, that some band shows.
+        self.glyph_lines = 1 + int(scan.max())
+        self.panned = any(rows.pan)
+        #: All bands show the same glyph lines in the same place: they can be drawn in one go.
+        first = self.bands[0].scans
+        self.uniform = not self.panned and all(
+            np.array_equal(band.scans, first) for band in self.bands
+        )
+        #: Cells a band: one more where panning shows a part of it.
+        self.columns = rows.columns + self.panned
+        dwords = fetch_dwords(rows, tops, int(self.panned))
+        #: (bands, columns): each cell's two bytes as a number of 16-bit words.
+        self.numbers = 2 * dwords
+        pages = dwords * 4 >> PAGE_SHIFT
+        #: Pages with cells; and the first and last page of each band.
+        self.pages = np.unique(pages)
+        self.band_pages = list(
+            zip(pages.min(axis=1).tolist(), pages.max(axis=1).tolist(), strict=True)
+        )
+        #: CRTC address of each band's first cell, and addresses from band to band where they are
+        #: the same for all, else 0.
+        self._row_starts: list[int] = row_start[tops].tolist()
+        pitches = set(np.diff(row_start[tops]).tolist())
+        self._pitch: int = pitches.pop() if len(pitches) == 1 else 0
+
+    def cells_at(self, address: int) -> list[int]:
+        """Cells that show a CRTC address: several where memory is shown twice."""
+        columns = self.columns
+        if self._pitch >= columns:
+            # No cell is there twice.
+            band, column = divmod(address - self._row_starts[0] & 0xFFFF, self._pitch)
+            shown = band < len(self.bands) and column < columns
+            return [band * columns + column] if shown else []
+        return [
+            band * columns + column
+            for band, row_start in enumerate(self._row_starts)
+            if (column := (address - row_start) & 0xFFFF) < columns
+        ]
+
+    @cached_property
+    def flat_numbers(self) -> list[int]:
+        """`numbers`, cell by cell."""
+        numbers: list[int] = self.numbers.ravel().tolist()
+        return numbers
+
+    @cached_property
+    def cell_of_dword(self) -> NDArray[np.int32]:
+        """(65536,) int32: the cell that a dword of VRAM is, -1 for none, -2 for several."""
+        dwords = self.numbers.ravel() >> 1
+        cells = np.arange(len(dwords), dtype=np.int32)
+        cell_of_dword = np.full(LEGACY_DWORDS, -1, np.int32)
+        cell_of_dword[dwords] = cells
+        cell_of_dword[dwords[cell_of_dword[dwords] != cells]] = -2
+        return cell_of_dword
+
+
+def _band_tops(
+    row_start: NDArray[np.intp], scan: NDArray[np.intp], part: NDArray[np.intp], row_bits: int
+) -> NDArray[np.intp]:
+    """Scan lines where another row of cells, or the same one from its first line on, begins."""
+    new = np.ones(len(scan), np.bool_)
+    new[1:] = (
+        (np.diff(row_start) != 0)
+        | (np.diff(scan & row_bits) != 0)
+        | (np.diff(part) != 0)
+        | (np.diff(scan) < 0)
+    )
+    return np.flatnonzero(new)
+
+
+def _consecutive(lines: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+    first = int(lines[0])
+    if np.array_equal(lines, np.arange(first, first + len(lines))):
+        return slice(first, first + len(lines))
+    return lines
+
+
+class Fonts:
+    """The fonts that attribute bit 3 selects, in plane 2, and the dots of their glyphs."""
+
+    def __init__(self, look: TextLook, chain4: bool) -> None:
+        """Fonts that are not read yet."""
+        self._look = look
+        # One font in both places is looked at once; attribute bit 3 then selects nothing.
+        self._numbers = [
+            4 * dword_of_address(base + np.arange(FONT_BYTES), chain4) + 2
+            for base in (look.fonts if look.fonts[0] != look.fonts[1] else look.fonts[:1])
+        ]
+        #: Pages with fonts.
+        self.pages = np.unique(np.concatenate(self._numbers) >> PAGE_SHIFT)
+        self._bytes = np.zeros((2, FONT_BYTES), np.uint8)
+        #: (512, 32) intp: dots of each glyph line of both, the leftmost in the highest bit.
+        self.patterns = np.zeros((512, 32), np.intp)
+
+    def read(self, vram: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Take what `vram` holds now, and say which glyphs it changed: (512,)."""
+        before = self._bytes.copy()
+        for i, at in enumerate(self._numbers):
+            self._bytes[i] = vram.take(at)
+        changed: NDArray[np.bool_] = (self._bytes != before).reshape(512, 32).any(axis=1)
+        if changed.any():
+            self.patterns = self._dots()
+        return changed
+
+    def _dots(self) -> NDArray[np.intp]:
+        dots = self._bytes.reshape(512, 32).astype(np.intp)
+        if self._look.cell_width == 9:
+            code = np.arange(512) & 0xFF
+            copies = (code >= 0xC0) & (code <= 0xDF) & self._look.line_graphics
+            dots = dots << 1 | dots & copies[:, None]
+        return dots
