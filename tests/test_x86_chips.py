@@ -10,7 +10,7 @@ from vgaemu.keys import scancodes
 from vgaemu.keys.key import Key
 from vgaemu.keys.queue import Keys
 from vgaemu.memslot import Memslot
-from vgaemu.pc.bus import Bus
+from vgaemu.pc.bus import Bus, TappedBus
 from vgaemu.pc.chips.chips import I8042, PIT_HZ, Cmos, Pic, Pit
 from vgaemu.pc.clock import StepClock, WallClock
 from vgaemu.vga.device import Vga
@@ -293,6 +293,38 @@ def test_bus_ranges(bus: Bus) -> None:
     bus.write(bus.ram_bytes - 1, b"12")
     assert bus.read(bus.ram_bytes - 1, 2) == b"1\xff"
     assert bus.port_in(0x9999, 4) == 0xFFFFFFFF
+
+
+def test_a_bus_tells_of_stores_and_of_writable_rom(bus: Bus) -> None:
+    told: list[object] = []
+    bus.on_memory_written.append(lambda gpa, count: told.append((gpa, count)))
+    bus.on_protection_changed.append(lambda: told.append(bus.rom_writable))
+    bus.write(0x9FFFE, b"abcd")  # its end is the VGA's
+    bus.load_rom(0xF0000, b"rom")
+    bus.write(0xF0000, b"no")
+    assert told == [(0x9FFFE, 1), (0x9FFFF, 1), (0xF0000, 3)]
+    told.clear()
+    bus.rom_writable = True
+    bus.rom_writable = False
+    assert told == [True, False]
+
+
+def test_a_tapped_bus_tells_of_ports_and_answers_as_any_other(bus: Bus) -> None:
+    told: list[tuple[str, int, int, int]] = []
+    tapped = TappedBus(bus.vga, lambda *access: told.append(access))
+    written: list[int] = []
+    tapped.byte_in[0x60] = lambda: 0x12
+    tapped.byte_out[0x61] = written.append
+    tapped.port_out(0x3CE, 2, 0x5508)
+    assert tapped.port_in(0x3CF, 1) == 0x55
+    assert tapped.port_in(0x60, 2) == 0xFF12
+    tapped.port_out(0x60, 2, 0xABCD)
+    assert written == [0xAB]
+    assert told == [
+        ("out", 0x3CE, 2, 0x5508), ("in", 0x3CF, 1, 0x55),
+        ("in", 0x60, 1, 0x12), ("in", 0x61, 1, 0xFF), ("in", 0x60, 2, 0xFF12),
+        ("out", 0x60, 2, 0xABCD), ("out", 0x60, 1, 0xCD), ("out", 0x61, 1, 0xAB),
+    ]  # fmt: skip
 
 
 def test_attach_to_ones_own_engine() -> None:

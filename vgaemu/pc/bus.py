@@ -27,6 +27,8 @@ ByteOut: TypeAlias = Callable[[int], None]
 #: With the access's size in bytes.
 WideIn: TypeAlias = Callable[[int], int]
 WideOut: TypeAlias = Callable[[int, int], None]
+#: Told of a port access: ``"in"`` or ``"out"``, port, size in bytes, value.
+PortTap: TypeAlias = Callable[[str, int, int, int], None]
 
 
 class Bus:
@@ -55,8 +57,6 @@ class Bus:
         #: Told that `rom_writable` was set.
         self.on_protection_changed: list[Callable[[], None]] = []
         self._rom_writable = False
-
-    # --- memory -----------------------------------------------------------------------------
 
     def is_ram(self, gpa: int) -> bool:
         """Whether an address is RAM that can be written."""
@@ -90,27 +90,27 @@ class Bus:
                     self.write(gpa + at, data[at : at + 1])
 
     def read8(self, gpa: int) -> int:
-        """A byte."""
+        """Load a byte."""
         return self.memory[gpa] if gpa < VGA_START else self.read(gpa, 1)[0]
 
     def read16(self, gpa: int) -> int:
-        """A little-endian word."""
+        """Load a little-endian word."""
         return int.from_bytes(self.read(gpa, 2), "little")
 
     def read32(self, gpa: int) -> int:
-        """A little-endian double word."""
+        """Load a little-endian double word."""
         return int.from_bytes(self.read(gpa, 4), "little")
 
     def write8(self, gpa: int, value: int) -> None:
-        """A byte."""
+        """Store a byte."""
         self.write(gpa, bytes((value & 0xFF,)))
 
     def write16(self, gpa: int, value: int) -> None:
-        """A little-endian word."""
+        """Store a little-endian word."""
         self.write(gpa, (value & 0xFFFF).to_bytes(2, "little"))
 
     def write32(self, gpa: int, value: int) -> None:
-        """A little-endian double word."""
+        """Store a little-endian double word."""
         self.write(gpa, (value & 0xFFFFFFFF).to_bytes(4, "little"))
 
     def load_rom(self, gpa: int, rom: bytes) -> None:
@@ -135,8 +135,6 @@ class Bus:
         self._rom_writable = writable
         for changed in self.on_protection_changed:
             changed()
-
-    # --- ports ------------------------------------------------------------------------------
 
     def port_in(self, port: int, size: int) -> int:
         """IN: 1, 2 or 4 bytes; FFh where there is no device."""
@@ -174,3 +172,26 @@ class Bus:
         else:
             for i in range(size):
                 self.port_out(port + i & 0xFFFF, 1, value >> 8 * i & 0xFF)
+
+
+class TappedBus(Bus):
+    """A bus that tells a tap of port accesses.
+
+    Of a wide one to ports of a byte it tells as a whole, and of each byte. It is a class of its own so that a bus without a tap asks nothing at each access.
+    """
+
+    def __init__(self, vga: Vga, tap: PortTap, ram_bytes: int = DEFAULT_RAM_BYTES) -> None:
+        """Tell `tap` of IN after it is done, of OUT before."""
+        super().__init__(vga, ram_bytes)
+        self._tap = tap
+
+    def port_in(self, port: int, size: int) -> int:
+        """See `Bus.port_in`."""
+        value = super().port_in(port, size)
+        self._tap("in", port, size, value)
+        return value
+
+    def port_out(self, port: int, size: int, value: int) -> None:
+        """See `Bus.port_out`."""
+        self._tap("out", port, size, value)
+        super().port_out(port, size, value)

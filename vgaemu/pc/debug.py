@@ -9,14 +9,13 @@ now. Instructions are decoded with capstone where it is installed; else their by
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from vgaemu.errors import ImageError
-from vgaemu.pc.cpu.cpu import CODE_32, PROTECTED
+from vgaemu.pc.bus import Bus
+from vgaemu.pc.clock import Clock
+from vgaemu.pc.cpu.cpu import CODE_32, PROTECTED, Cpu
 from vgaemu.pc.cpu.paging import Control, LinearReader, linear_reader
-
-if TYPE_CHECKING:
-    from vgaemu.pc.pc import Pc
 
 #: A trace ends after this many lines; a guest may poll for ever.
 MAX_TRACE_LINES = 2_000_000
@@ -28,10 +27,11 @@ TRACED = 24
 class PortTrace:
     """A line for every port access: time in us, CS:IP, direction, port, value.
 
-    CS:IP is the instruction's; under KVM, that of an OUT may be the next one's.
+    Its `note` is a `TappedBus`'s tap. CS:IP is the instruction's; under KVM, that of an OUT may be
+    the next one's.
     """
 
-    def __init__(self, pc: Pc, path: str | Path) -> None:
+    def __init__(self, path: str | Path) -> None:
         """Open the file.
 
         Raises:
@@ -43,28 +43,20 @@ class PortTrace:
             raise ImageError(f"--trace-ports {path}: {error.strerror}") from None
         self._path = path
         self._error: OSError | None = None
-        self._pc = pc
+        self._followed: tuple[Cpu, Clock] | None = None
         self._lines = 0
-        bus = pc.bus
-        self._in, self._out = bus.port_in, bus.port_out
-        bus.port_in = self._port_in  # type: ignore[method-assign]
-        bus.port_out = self._port_out  # type: ignore[method-assign]
 
-    def _port_in(self, port: int, size: int) -> int:
-        value = self._in(port, size)
-        self._line("in ", port, size, value)
-        return value
+    def follow(self, cpu: Cpu, clock: Clock) -> None:
+        """Write lines from now on: whose accesses they are."""
+        self._followed = cpu, clock
 
-    def _port_out(self, port: int, size: int, value: int) -> None:
-        self._line("out", port, size, value)
-        self._out(port, size, value)
-
-    def _line(self, direction: str, port: int, size: int, value: int) -> None:
-        if self._lines < MAX_TRACE_LINES:
+    def note(self, direction: str, port: int, size: int, value: int) -> None:
+        """An access: ``"in"`` or ``"out"``, 1, 2 or 4 bytes."""
+        if self._followed is not None and self._lines < MAX_TRACE_LINES:
             self._lines += 1
-            cpu, at_us = self._pc.cpu, self._pc.clock.now_ns() // 1000
-            place = f"{cpu.cs:04x}:{cpu.get('eip'):04x}"
-            self._write(f"{at_us}@{place} {direction} {port:04x} {value:0{2 * size}x}\n")
+            cpu, clock = self._followed
+            place = f"{clock.now_ns() // 1000}@{cpu.cs:04x}:{cpu.get('eip'):04x}"
+            self._write(f"{place} {direction:3} {port:04x} {value:0{2 * size}x}\n")
             if self._lines == MAX_TRACE_LINES:
                 self._write(f"no more: {MAX_TRACE_LINES} lines\n")
 
@@ -90,9 +82,17 @@ class PortTrace:
             raise ImageError(f"--trace-ports {self._path}: {why}; the log is cut off")
 
 
-def fault_report(pc: Pc, values: dict[str, int] | None = None) -> str:
-    """Registers, stack and the code around CS:IP, as lines."""
-    cpu = pc.cpu
+def fault_report(
+    cpu: Cpu, bus: Bus, values: dict[str, int] | None = None, *, repeats: bool = False
+) -> str:
+    """Registers, stack and the code around CS:IP, as lines.
+
+    Args:
+        cpu: It stands where the fault was.
+        bus: Its memory.
+        values: Registers of `REGISTERS` at the fault, if the CPU has others by now.
+        repeats: Another run would come to the same fault, so that it can be traced.
+    """
     try:
         values = values or cpu.registers()
     except Exception as error:  # the CPU itself is gone
@@ -106,12 +106,12 @@ def fault_report(pc: Pc, values: dict[str, int] | None = None) -> str:
     lines.append("  ".join(f"{name}={values[name]:08x}" for name in ("eip", "eflags", "cr0")))
     if not values["cr0"] & PROTECTED:
         stack = (values["ss"] << 4) + (values["esp"] & 0xFFFF)
-        lines.append("stack: " + pc.bus.read(stack, 16).hex(" ", 2))
-    code = _code_segment(pc, values)
+        lines.append("stack: " + bus.read(stack, 16).hex(" ", 2))
+    code = _code_segment(cpu, bus, values)
     lines += code_lines(code, values["eip"])
     if cpu.blocks is not None:
         lines += executed_lines(code, list(cpu.blocks))
-    elif cpu.name == "unicorn" and not pc.free:
+    elif cpu.name == "unicorn" and repeats:
         lines.append("what was executed before: run it again with --trace-code")
     return "\n".join(lines)
 
@@ -126,16 +126,16 @@ class CodeSegment(NamedTuple):
     wide: bool
 
 
-def _code_segment(pc: Pc, values: dict[str, int]) -> CodeSegment:
-    read: LinearReader = pc.bus.read
+def _code_segment(cpu: Cpu, bus: Bus, values: dict[str, int]) -> CodeSegment:
+    read: LinearReader = bus.read
     if not values["cr0"] & PROTECTED:
         return CodeSegment(read, values["cs"] << 4, wide=False)
-    arrays = pc.cpu.arrays()
+    arrays = cpu.arrays()
     _, base, _, attributes = arrays["cpu.segments"][0].tolist()
     cr0, _, cr3, cr4 = arrays["cpu.control"][:4].tolist()
     control = Control(cr0, cr3, cr4)
     if control.paging:
-        read = linear_reader(pc.bus.memory, control)
+        read = linear_reader(bus.memory, control)
     return CodeSegment(read, base, wide=bool(attributes & CODE_32))
 
 

@@ -21,7 +21,7 @@ from vgaemu.keys.queue import Keys
 from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.bios.vgarom import find_vga_rom, install_vga_rom
 from vgaemu.pc.board import Board, RunState
-from vgaemu.pc.bus import Bus
+from vgaemu.pc.bus import Bus, TappedBus
 from vgaemu.pc.chips.chips import I8042, NEVER_NS, Cmos, DebugPorts, Pic, Pit
 from vgaemu.pc.clock import Clock, GuestBeam, StepClock, WallClock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Array, Cpu
@@ -114,14 +114,16 @@ class Pc:
         if self._dos_root is not None and not self._dos_root.is_dir():
             raise ImageError(f"--dos-root {dos_root}: not a folder; name one")
         rom = self._find_rom(vga_bios, firmware)
-        self.bus: Bus = Bus(vga)
+        self.trace = None if trace_ports is None else PortTrace(trace_ports)
+        self.bus: Bus = Bus(vga) if self.trace is None else TappedBus(vga, self.trace.note)
         self.clock: Clock = self._make_clock(cpu, free, guest_speed)
-        self.trace = None if trace_ports is None else PortTrace(self, trace_ports)
         #: What a firmware needs above RAM; the CPU's memory slots point to it.
         self.firmware_memory: NDArray[np.uint8] | None = None
         self.firmware: str | None = firmware
         self.fw_cfg: FwCfg | None = None
         self.cpu = self._make_cpu(cpu, firmware, trace_code)
+        if self.trace is not None:
+            self.trace.follow(self.cpu, self.clock)
         self.pic: Pic = Pic(self.bus)
         raise_irq = self.cpu.raise_irq if self.cpu.has_own_timer else self.pic.raise_irq
         self.pit: Pit = Pit(self.bus, raise_irq, self.clock)
@@ -250,7 +252,7 @@ class Pc:
                     break
                 yield Guest.NOW if self.free else None
         except GuestFault as fault:
-            fault.report = fault_report(self, fault.registers)
+            fault.report = fault_report(self.cpu, self.bus, fault.registers, repeats=not self.free)
             raise
 
     def stop(self) -> None:
