@@ -14,6 +14,8 @@ from x86_helpers import CPUS, disk, make_pc, needs_kvm, run_until_halted
 
 from vgaemu.errors import GuestFault
 from vgaemu.machine import Machine
+from vgaemu.pc.cpu.kvm import KvmCpu
+from vgaemu.pc.cpu.unicorn_vga import TlbHarvest
 from vgaemu.signals import ctrl_c_waits
 
 pytest.importorskip("unicorn")
@@ -252,6 +254,42 @@ def test_the_kernel_logs_plain_stores(tmp_path: Path) -> None:
         run_until_halted(pc)
         # One page, which no Python code has marked: only the kernel knew.
         assert seen[1] == (1, False)
+
+
+@needs_kvm
+def test_timing_the_ioctls_loses_no_page(tmp_path: Path) -> None:
+    program = code(MODE_13, "E6 77 26 C6 06 00 50 07", HALT)
+    with make_pc(disk(tmp_path, program), cpu="kvm") as pc:
+        pc.bus.byte_out[0x77] = lambda value: pc.vga.slot.get_dirty_log()
+        run_until_halted(pc)
+        assert isinstance(pc.cpu, KvmCpu)
+        assert pc.cpu.time_log_ioctls() > 0
+        assert pc.vga.slot.get_dirty_log().pages().tolist() == [5]
+
+
+def test_flushes_are_timed_for_who_asks() -> None:
+    flushed: list[int] = []
+    tlb = TlbHarvest(lambda: flushed.append(1))
+    tlb.enter()
+    tlb.map_changed()
+    tlb.flushes_ns = []
+    tlb.map_changed()
+    assert (len(flushed), len(tlb.flushes_ns)) == (2, 1)
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_addresses_and_stack_words_wrap_in_their_segments(tmp_path: Path, cpu: str) -> None:
+    with make_pc(disk(tmp_path, code(HALT)), cpu=cpu) as pc:
+        for register, value in (("es", 0x1234), ("edi", 0xABCDFFFE), ("ss", 0x2000), ("esp", 2)):
+            pc.cpu.set(register, value)
+        assert pc.cpu.linear("es", "di") == 0x12340 + 0xFFFE
+        assert pc.cpu.linear("es", "di", 3) == 0x12340 + 1
+        pc.cpu.push(0x1111)
+        pc.cpu.push(0x2222)  # at 2000:FFFE
+        assert (pc.cpu.stack_word(0), pc.cpu.stack_word(2)) == (0x2222, 0x1111)
+        pc.cpu.set_stack_word(2, 0x13333)
+        assert pc.bus.read(0x20000, 2) == b"\x33\x33"
+        assert pc.bus.read(0x2FFFE, 2) == b"\x22\x22"
 
 
 # cli; ds = 0; lgdt; lidt; CR0.PE = 1; jmp 8:start. start: ds = es = ss = 16; esp = 7000h; int 9;

@@ -22,6 +22,7 @@ from vgaemu.bench.measure import RUNS, Benchmark, Row, interleaved, median_of_ru
 from vgaemu.errors import CpuError
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
+from vgaemu.pc.cpu.kvm import KvmCpu
 from vgaemu.pc.cpu.unicorn import NEVER, SLICE, UnicornCpu, import_unicorn
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
@@ -156,17 +157,10 @@ def _harvest_beside(cpu: str, image: str, pause_s: float) -> Row:
         machine.run_frame()
         time.sleep(0.05)
         assert machine.pc is not None
+        guest_cpu = machine.pc.cpu
         flush_ns: list[int] = []
-        tlb = getattr(machine.pc.cpu, "_tlb", None)
-        if tlb is not None:
-            flush = tlb._flush
-
-            def timed_flush() -> None:
-                begin = time.perf_counter_ns()
-                flush()
-                flush_ns.append(time.perf_counter_ns() - begin)
-
-            tlb._flush = timed_flush
+        if isinstance(guest_cpu, UnicornCpu):
+            guest_cpu.tlb.flushes_ns = flush_ns
         times, ioctls, pages = [], [], []
         end = time.monotonic() + HARVEST_SECONDS
         while time.monotonic() < end:
@@ -174,8 +168,8 @@ def _harvest_beside(cpu: str, image: str, pause_s: float) -> Row:
             times.append(report.harvest_ns)
             pages.append(len(report.dirty_pages))
             time.sleep(pause_s)
-            if cpu == "kvm":
-                ioctls.append(_bare_ioctls(machine))
+            if isinstance(guest_cpu, KvmCpu):
+                ioctls.append(guest_cpu.time_log_ioctls())
             time.sleep(pause_s)
     row: Row = {
         "harvest beside": cpu,
@@ -190,19 +184,6 @@ def _harvest_beside(cpu: str, image: str, pause_s: float) -> Row:
         row["bare_ioctls_us"] = median(ioctls) / 1000
         row["above_ioctls_us"] = row["request_us"] - row["bare_ioctls_us"]
     return row
-
-
-def _bare_ioctls(machine: Machine) -> int:
-    """The two KVM_GET_DIRTY_LOG alone, in nanoseconds; what they find is marked, not lost."""
-    assert machine.pc is not None
-    cpu: Any = machine.pc.cpu
-    with cpu._slots_lock:
-        begin = time.perf_counter_ns()
-        cpu._lfb_log.read()
-        cpu._window_log.read()
-        took = time.perf_counter_ns() - begin
-        cpu._collect(cpu._window_log.words, cpu._window[2])
-    return took
 
 
 def _boot() -> list[Row]:

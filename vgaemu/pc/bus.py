@@ -177,7 +177,8 @@ class Bus:
 class TappedBus(Bus):
     """A bus that tells a tap of port accesses.
 
-    Of a wide one to ports of a byte it tells as a whole, and of each byte. It is a class of its own so that a bus without a tap asks nothing at each access.
+    Of a wide one to ports of a byte it tells as a whole, and of each byte. It is a class of its own
+    so that a bus without a tap asks nothing at each access.
     """
 
     def __init__(self, vga: Vga, tap: PortTap, ram_bytes: int = DEFAULT_RAM_BYTES) -> None:

@@ -168,7 +168,8 @@ class UnicornCpu(Cpu):
         self._lost = False
         self._page_fault: PageFault | None = None
         self._vram = VramPages(self._uc, bus.vga, lambda: clock.cost(PLANES_NS))
-        self._tlb = self._vram.tlb
+        #: Who harvests beside this CPU.
+        self.tlb = self._vram.tlb
         self._map(unicorn)
         self._hook(unicorn, x86_const)
         if trace_code:
@@ -188,7 +189,7 @@ class UnicornCpu(Cpu):
         ):
             self._uc.reg_write(register, value)
         bus.on_memory_written.append(self._memory_written)
-        bus.on_protection_changed.append(self._tlb.map_changed)
+        bus.on_protection_changed.append(self.tlb.map_changed)
 
     def _map(self, unicorn: Any) -> None:
         uc, bus = self._uc, self.bus
@@ -307,14 +308,14 @@ class UnicornCpu(Cpu):
         return True
 
     def _on_in(self, uc: Uc, port: int, size: int, _: object) -> int:
-        tlb = self._tlb
+        tlb = self.tlb
         if tlb.request is not None:
             tlb.serve()
         self._clock.cost(PORT_NS)
         return self.bus.port_in(port, size)
 
     def _on_out(self, uc: Uc, port: int, size: int, value: int, _: object) -> None:
-        tlb = self._tlb
+        tlb = self.tlb
         if tlb.request is not None:
             tlb.serve()
         self._clock.cost(PORT_NS)
@@ -437,7 +438,7 @@ class UnicornCpu(Cpu):
 
     def run(self, limit_ns: int) -> None:
         """Execute one slice."""
-        uc, tlb = self._uc, self._tlb
+        uc, tlb = self._uc, self.tlb
         begin = self.get("eip")
         count = self._slice
         counter = self._counter(uc)
@@ -490,7 +491,7 @@ class UnicornCpu(Cpu):
 
     def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
         """Harvest between two instructions, then flush the TLB."""
-        return self._tlb.harvest(keeper_harvest)
+        return self.tlb.harvest(keeper_harvest)
 
     def _memory_written(self, gpa: int, count: int) -> None:
         """Drop translated code that was overwritten."""
@@ -526,7 +527,7 @@ class UnicornCpu(Cpu):
         """Go on from a saved CPU."""
         self._forget_code()
         self._code_pages.clear()
-        self._tlb.map_changed()
+        self.tlb.map_changed()
         put_engine_arrays(self._uc, arrays)
         self.halted = bool(arrays["cpu.halted"])
         if int(arrays["cpu.pending"]) >= 0:
@@ -544,7 +545,7 @@ class UnicornCpu(Cpu):
         bus = self.bus
         if self._memory_written in bus.on_memory_written:
             bus.on_memory_written.remove(self._memory_written)
-            bus.on_protection_changed.remove(self._tlb.map_changed)
+            bus.on_protection_changed.remove(self.tlb.map_changed)
 
 
 def _error_code(vector: int, software: bool = False) -> int | None:
