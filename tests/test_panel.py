@@ -11,7 +11,7 @@ from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.memslot.log import FlagsLog
 
 KEYS = (("Ctrl+F3", "panel", "panel"), ("F5", "screenshot", "shot"), ("F9", "quit", "quit"))
-TEXT = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", 4096, "flags")
+TEXT = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", 4096, "flags", True)
 SECOND = 1_000_000_000
 WIDTHS = (640, 720, 800, 960, 1024, 1280, 1440, 1920)
 SIZES = [(width, p.BELOW_HEIGHT) for width in WIDTHS] + [(width, 1080) for width in p.BESIDE_WIDTHS]
@@ -166,7 +166,7 @@ def test_every_legacy_page_is_seen(width, height):
 
 @pytest.mark.parametrize("slot_pages", [16, 64, 256, 2048, 4096, 65536])
 def test_the_map_fits_slots_of_all_sizes(slot_pages):
-    info = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", slot_pages, "flags")
+    info = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", slot_pages, "flags", True)
     meter, panel = make(640, info=info)
     meter.note(report(0, [0, slot_pages - 1]), 0)
     panel.draw(0, p.Status(info))

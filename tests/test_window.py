@@ -1,6 +1,7 @@
 """The window, under SDL's dummy driver: drawing in parts, keys, panel, outlines, failures."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,10 +10,13 @@ import time
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import vgaemu
+from vgaemu.display.hostkeys import HOST_KEYS, keys_in_a_sentence, keys_in_title
 from vgaemu.display.panel.panel import BELOW_HEIGHT, BESIDE_WIDTHS, CLEAN, DIRTY, PAPER
 from vgaemu.display.report import (
     Close,
@@ -24,19 +28,21 @@ from vgaemu.display.report import (
     SingleStep,
 )
 from vgaemu.display.viewport import Viewport, fitted_size, scaled_size
+from vgaemu.display.window.outlines import FADE_FRAMES, MAX_OUTLINES, Outlines
 from vgaemu.errors import DisplayError
 from vgaemu.keys.key import Key
 from vgaemu.keys.queue import key_text
+from vgaemu.keys.table import CHARACTER_NAMES, KEYS
 from vgaemu.machine import Machine
 from vgaemu.memslot.log import RunLog
 
 VGA = 4 / 3
-TEXT = ScreenInfo(720, 400, VGA, 0x0000AA, "text 80x25", 4096, "flags")
-MODE_13H = ScreenInfo(320, 200, VGA, 0, "320x200x256", 4096, "flags")
-MODE_X = ScreenInfo(320, 400, VGA, 0, "320x400x256", 4096, "flags")
-EGA = ScreenInfo(640, 350, VGA, 0, "640x350x16", 4096, "flags")
-ODD = ScreenInfo(333, 111, 333 / 111, 0, "333x111x32bpp", 4096, "flags")
-WIDE_TEXT = ScreenInfo(360, 400, VGA, 0, "text 40x25", 4096, "flags")
+TEXT = ScreenInfo(720, 400, VGA, 0x0000AA, "text 80x25", 4096, "flags", True)
+MODE_13H = ScreenInfo(320, 200, VGA, 0, "320x200x256", 4096, "flags", False)
+MODE_X = ScreenInfo(320, 400, VGA, 0, "320x400x256", 4096, "flags", False)
+EGA = ScreenInfo(640, 350, VGA, 0, "640x350x16", 4096, "flags", False)
+ODD = ScreenInfo(333, 111, 333 / 111, 0, "333x111x32bpp", 4096, "flags", False)
+WIDE_TEXT = ScreenInfo(360, 400, VGA, 0, "text 40x25", 4096, "flags", True)
 NOTHING_DIRTY = RunLog(4096)
 
 
@@ -210,8 +216,13 @@ def test_shadow_in_a_window_that_the_user_sized(open_window, pygame, info, size)
     check_shadow(window, info)
 
 
+@pytest.fixture(autouse=True)
+def _long_ago(monkeypatch, _dummy_driver):
+    """Any other size that a window has is the user's."""
+    monkeypatch.setattr("vgaemu.display.window.sdl.SETTLING_NS", -1)
+
+
 def user_sizes(window, pygame, size):
-    window._sized_ns = -(10**12)  # long ago: so it is the user
     pygame.display.set_mode(size, pygame.RESIZABLE)
     pygame.event.post(pygame.event.Event(pygame.VIDEORESIZE, size=size, w=size[0], h=size[1]))
     window.poll()
@@ -308,7 +319,7 @@ def test_a_new_border_colour_is_drawn_and_keeps_the_picture(open_window):
     window = open_window(MODE_13H, scale=1)  # 320 wide, the window is 640
     frame = picture(MODE_13H)
     window.update(frame, whole(MODE_13H), report())
-    window.resize(ScreenInfo(320, 200, VGA, 0xAA5500, "320x200x256", 4096, "flags"))
+    window.resize(ScreenInfo(320, 200, VGA, 0xAA5500, "320x200x256", 4096, "flags", False))
     window.update(frame, [], report())
     assert pixels()[0, 0] == 0xAA5500
     assert np.array_equal(shown(window), enlarged(frame, window))
@@ -318,18 +329,26 @@ def test_the_panel_goes_where_it_leaves_the_picture_more_room(open_window, pygam
     window = open_window(MODE_13H)
     user_sizes(window, pygame, (1920, 1080))
     assert (window.viewport.width, window.viewport.height) == (1280, 960)
-    assert window._panel_place == Rect(1920 - BESIDE_WIDTHS[0], 0, BESIDE_WIDTHS[0], 1080)
+    assert window.panel_place == Rect(1920 - BESIDE_WIDTHS[0], 0, BESIDE_WIDTHS[0], 1080)
     user_sizes(window, pygame, (1000, 1000))
-    assert window._panel_place == Rect(0, 1000 - BELOW_HEIGHT, 1000, BELOW_HEIGHT)
+    assert window.panel_place == Rect(0, 1000 - BELOW_HEIGHT, 1000, BELOW_HEIGHT)
     user_sizes(window, pygame, (1100, 900))
     window.resize(TEXT)  # 700x525 beside a panel would be larger, but lose pixels
     assert (window.viewport.width, window.viewport.height) == (720, 400)
     window.resize(MODE_13H)
     user_sizes(window, pygame, (320, 240))
-    assert window._panel_place.area == 0
+    assert window.panel_place.area == 0
     frame = picture(MODE_13H)
     window.update(frame, whole(MODE_13H), report())
     assert np.array_equal(pixels(), enlarged(frame, window))
+
+
+def test_a_window_that_settles_was_not_sized_by_the_user(open_window, pygame, monkeypatch):
+    monkeypatch.setattr("vgaemu.display.window.sdl.SETTLING_NS", 10**12)
+    window = open_window(TEXT, scale=1)
+    user_sizes(window, pygame, (1000, 800))
+    window.resize(EGA)
+    assert pygame.display.get_surface().get_size() == (640, 480 + BELOW_HEIGHT)
 
 
 def test_full_screen_and_back(open_window, pygame):
@@ -402,11 +421,14 @@ def test_the_panel_is_not_drawn_in_present_time(open_window, clock, monkeypatch)
     frame = picture(TEXT)
     window.poll()
     window.update(frame, whole(TEXT), report())
-    monkeypatch.setattr(Panel, "draw", lambda *args: pytest.fail("drawn by update"))
-    for _ in range(20):
+    drawn = []
+    monkeypatch.setattr(Panel, "draw", lambda *args: drawn.append(1))
+    for number in range(20):
         clock.now += 10**9
-        window._polled = True
+        window.poll()
+        assert len(drawn) == number + 1
         window.update(frame, whole(TEXT), report())
+        assert len(drawn) == number + 1
 
 
 def test_a_script_that_never_polls_has_a_panel_too(open_window, clock):
@@ -458,8 +480,6 @@ def test_without_a_panel_the_window_is_the_picture(open_window, pygame):
 
 
 def test_outlines_fade_and_leave_the_picture_as_it_was(open_window, pygame):
-    from vgaemu.display.window.window import FADE_FRAMES
-
     window = open_window(MODE_13H, scale=2)
     frame = picture(MODE_13H)
     window.update(frame, whole(MODE_13H), report())
@@ -505,9 +525,19 @@ def test_a_fresh_outline_and_a_fresh_tint(open_window, pygame):
     assert not window.shows_clean_rects
 
 
-def test_many_outlines_at_once(open_window, pygame):
-    from vgaemu.display.window.window import FADE_FRAMES, MAX_OUTLINES
+def test_outlines_are_not_kept_without_end():
+    outlines = Outlines()
+    for number in range(20):
+        rects = [Rect(9 * n, 16 * number, 9, 16) for n in range(32)]
+        touched = outlines.next_frame(rects, clean=[])
+        assert set(rects) <= set(touched)
+        assert len(outlines) <= MAX_OUTLINES
+    for _ in range(FADE_FRAMES):
+        outlines.next_frame([], clean=[])
+    assert len(outlines) == 0
 
+
+def test_many_outlines_at_once(open_window, pygame):
     window = open_window(TEXT, scale=1)
     frame = picture(TEXT)
     window.update(frame, whole(TEXT), report())
@@ -515,7 +545,6 @@ def test_many_outlines_at_once(open_window, pygame):
     window.poll()
     for number in range(20):
         window.update(frame, [Rect(9 * n, 16 * number, 9, 16) for n in range(32)], report())
-        assert len(window._outlines) <= MAX_OUTLINES
     for _ in range(FADE_FRAMES):
         window.update(frame, [], report())
     assert np.array_equal(shown(window), enlarged(frame, window))
@@ -567,14 +596,51 @@ def test_keys_for_the_guest(open_window, pygame, key, text, name, typed):
     assert key_text(name) == typed
 
 
-def test_every_named_key_is_one_the_guest_knows(pygame):
-    from vgaemu.display.window.window import CHARACTER_NAMES, KEY_NAMES, KEYPAD_NAMES
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
+def test_each_key_of_the_table_reaches_the_guest(open_window, pygame, key):
+    from vgaemu.display.window.keymap import code_of
 
-    for name, text in KEY_NAMES.values():
-        assert key_text(name) == text
-    for text, name in CHARACTER_NAMES.items():
-        assert key_text(name) == text
-    assert all(key_text(name) == "" for name in KEYPAD_NAMES.values())
+    window = open_window()
+    codes = [code_of(name) for name in key.sdl] or [ord(key.text)]
+    for code in codes:
+        press(pygame, code, text=key.text if key.text.isprintable() else "")
+        release(pygame, code)
+        assert window.poll() == [Key(key.name, True, key.text), Key(key.name, False)]
+    if key.shifted != key.text:
+        press(pygame, codes[0], pygame.KMOD_LSHIFT, key.shifted)
+        name = CHARACTER_NAMES.get(key.shifted, key.shifted)
+        assert window.poll() == [Key(name, True, key.shifted)]
+        assert key_text(name) == key_text(f"shift-{key.name}") == key.shifted
+    if key.keypad:
+        press(pygame, code_of(key.keypad))
+        assert window.poll() == [Key(key.name, True)]
+
+
+def test_the_hosts_menu_key_is_the_guests(open_window, pygame):
+    window = open_window()
+    press(pygame, 0x40000065)  # what SDL says of it under X11, and pygame has no name for
+    assert window.poll() == [Key("menu", True)]
+
+
+def test_the_host_keys_are_one_table(open_window, pygame):
+    from vgaemu.display.window.keymap import Keyboard, code_of
+
+    modifiers = {"Ctrl": pygame.KMOD_RCTRL, "Alt": pygame.KMOD_RALT}
+    for host_key in HOST_KEYS:
+        for name in host_key.sdl:
+            keyboard = Keyboard()
+            assert keyboard.press(code_of(name), modifiers[host_key.modifier], "") is host_key
+            assert keyboard.press(code_of(name), modifiers[host_key.modifier], "") is None
+            assert keyboard.release(code_of(name)) is None
+            other = keyboard.press(code_of(name), pygame.KMOD_LCTRL | pygame.KMOD_LALT, "")
+            assert isinstance(other, Key)
+    open_window()
+    assert keys_in_title() in pygame.display.get_caption()[0]
+
+
+def test_the_readme_lists_the_host_keys():
+    readme = " ".join((Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").split())
+    assert f"In the window these keys are the host's: {keys_in_a_sentence()}." in readme
 
 
 def test_a_key_is_released_as_what_was_pressed(open_window, pygame):
@@ -797,7 +863,7 @@ def test_the_title_says_where_a_screenshot_went(open_window, pygame, monkeypatch
 
 
 def test_both_pygames_installed():
-    from vgaemu.display.window.window import check_pygame
+    from vgaemu.display.window.sdl import check_pygame
 
     with pytest.raises(DisplayError, match="pip uninstall pygame pygame-ce"):
         check_pygame(lambda name: "2")
@@ -822,6 +888,22 @@ def test_no_pygame_installed(tmp_path):
 
 def test_only_the_window_imports_pygame():
     code = "import sys, vgaemu.machine, vgaemu.cli.main; sys.exit('pygame' in sys.modules)"
+    assert python(code).returncode == 0
+
+
+def test_only_one_file_names_pygame_in_an_import():
+    package = Path(vgaemu.__file__).parent
+    names = [
+        file.relative_to(package).as_posix()
+        for file in sorted(package.rglob("*.py"))
+        if re.search(r"^\s*(import|from) pygame\b", file.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert names == ["display/window/sdl.py"]
+
+
+@pytest.mark.parametrize("module", ["hostkeys", "window.layout", "window.outlines"])
+def test_what_needs_no_pygame_imports_none(module):
+    code = f"import sys, vgaemu.display.{module}; sys.exit('pygame' in sys.modules)"
     assert python(code).returncode == 0
 
 

@@ -45,7 +45,7 @@ def _window() -> str:
     from vgaemu.errors import DisplayError
 
     try:
-        from vgaemu.display.window.window import probe
+        from vgaemu.display.window.sdl import probe
 
         return f"yes ({probe()})"
     except DisplayError as error:

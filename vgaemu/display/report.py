@@ -43,6 +43,8 @@ class ScreenInfo:
     #: Pages of VRAM, for a map of them, and who keeps its dirty log.
     slot_pages: int
     dirty_log: str
+    #: Whether it is made of characters, whose strokes should stay equally thick.
+    is_text: bool
 
 
 @dataclass(slots=True)

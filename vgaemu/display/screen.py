@@ -62,7 +62,7 @@ class Screen:
         slot = self.vga.slot
         return ScreenInfo(
             scanout.width, scanout.height, aspect, scanout.colours.border, scanout.mode_name,
-            slot.npages, slot.dirty_log,
+            slot.npages, slot.dirty_log, scanout.is_text,
         )  # fmt: skip
 
     @property

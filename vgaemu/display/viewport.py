@@ -83,12 +83,12 @@ def scaled_size(info: ScreenInfo, scale: int, *, square: bool = False) -> Size:
         scale: Window pixels that a column takes.
         square: Ignore the aspect.
 
-    >>> vga = ScreenInfo(320, 200, 4 / 3, 0, "320x200x256", 4096, "flags")
+    >>> vga = ScreenInfo(320, 200, 4 / 3, 0, "320x200x256", 4096, "flags", False)
     >>> scaled_size(vga, 2), scaled_size(vga, 5), scaled_size(vga, 2, square=True)
     ((640, 480), (1600, 1200), (640, 400))
     """
     ratio = pixel_height(info, square=square) * scale
-    if is_text(info):
+    if info.is_text:
         return info.width * scale, info.height * max(1, round(ratio))
     return info.width * scale, max(info.height, round(info.height * ratio))
 
@@ -101,13 +101,13 @@ def fitted_size(info: ScreenInfo, room: Size, *, square: bool = False) -> Size:
         room: Width and height there is.
         square: Ignore the aspect.
 
-    >>> text = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", 4096, "flags")
+    >>> text = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", 4096, "flags", True)
     >>> fitted_size(text, (1920, 820)), fitted_size(text, (1920, 1200))
     ((1440, 800), (1440, 1200))
     """
     width, height = room
     ratio = pixel_height(info, square=square)
-    if is_text(info) and ratio != 1.0:
+    if info.is_text and ratio != 1.0:
         fitted = _whole_factors(info, room)
     else:
         sizes = [
@@ -116,11 +116,6 @@ def fitted_size(info: ScreenInfo, room: Size, *, square: bool = False) -> Size:
         ]
         fitted = max((size for size in sizes if size[1] <= height), default=None)
     return fitted or _shrunk(info, room, ratio)
-
-
-def is_text(info: ScreenInfo) -> bool:
-    """Whether the picture is made of characters, whose strokes should stay equally thick."""
-    return info.mode_name.startswith("text")
 
 
 def _whole_factors(info: ScreenInfo, room: Size) -> Size | None:

@@ -1,0 +1,91 @@
+"""What the host's keys are: to the guest by `vgaemu.keys.table`, to the window by its own keys."""
+
+from __future__ import annotations
+
+from vgaemu.display.hostkeys import HOST_KEYS, HostKey
+from vgaemu.display.window.sdl import pygame
+from vgaemu.keys.key import Key
+from vgaemu.keys.table import CHARACTER_NAMES, HELD, KEYS
+
+#: Key codes of SDL for which pygame has no name.
+_UNNAMED = {"APPLICATION": 0x40000065}
+_MODIFIERS = {"Ctrl": pygame.KMOD_CTRL, "Alt": pygame.KMOD_ALT}
+
+
+def code_of(name: str) -> int:
+    """The code of a key by its SDL name, as ``event.key`` has it."""
+    code: int = _UNNAMED[name] if name in _UNNAMED else getattr(pygame, f"K_{name}")
+    return code
+
+
+#: Keys with a name of their own, and what they type.
+KEY_NAMES = {code_of(name): (key.name, key.text) for key in KEYS for name in key.sdl}
+#: The keypad types digits, or moves where the host's NumLock is off and it types nothing.
+KEYPAD_NAMES = {code_of(key.keypad): key.name for key in KEYS if key.keypad}
+#: Key and modifier -> the window's own.
+_HOST_KEYS = {
+    (code_of(name), _MODIFIERS[key.modifier]): key for key in HOST_KEYS for name in key.sdl
+}
+
+
+def key_name(key: int, text: str) -> tuple[str, str] | None:
+    """The guest's name of a pygame key, and what it types; None for keys that have no name.
+
+    Args:
+        key: ``event.key``.
+        text: ``event.unicode``.
+    """
+    if key in KEY_NAMES:
+        return KEY_NAMES[key]
+    if key in KEYPAD_NAMES and not text:
+        return KEYPAD_NAMES[key], ""
+    if len(text) == 1 and text.isprintable():
+        return CHARACTER_NAMES.get(text, text), text
+    # With Ctrl held, ``unicode`` is a control character or nothing: the key itself has the name.
+    if 0x20 <= key < 0x7F:
+        return CHARACTER_NAMES.get(chr(key), chr(key)), text
+    return None
+
+
+class Keyboard:
+    """The host's keyboard: which keys are down, and what each was taken for."""
+
+    def __init__(self) -> None:
+        """None is down."""
+        self._guests: dict[int, str] = {}
+        self._windows: set[int] = set()
+
+    def press(self, key: int, modifiers: int, text: str) -> Key | HostKey | None:
+        """A key went down, or repeats; None if that is nothing to anyone.
+
+        Args:
+            key: ``event.key``.
+            modifiers: ``event.mod``.
+            text: ``event.unicode``.
+        """
+        held = modifiers & (pygame.KMOD_CTRL | pygame.KMOD_ALT)
+        for modifier in _MODIFIERS.values():
+            host_key = _HOST_KEYS.get((key, modifier))
+            if host_key is not None and held and not held & ~modifier:
+                repeats = key in self._windows
+                self._windows.add(key)
+                return None if repeats else host_key
+        named = key_name(key, text)
+        if named is None or (named[0] in HELD and key in self._guests):
+            return None
+        # A repeated key may type something else by now, but it is released as what went down.
+        name = self._guests.setdefault(key, named[0])
+        return Key(name, True, named[1])
+
+    def release(self, key: int) -> Key | None:
+        """A key went up."""
+        self._windows.discard(key)
+        name = self._guests.pop(key, None)
+        return None if name is None else Key(name, False)
+
+    def release_all(self) -> list[Key]:
+        """Let all keys of the guest go, as whoever has the focus now gets their releases."""
+        released = [Key(name, False) for name in self._guests.values()]
+        self._guests.clear()
+        self._windows.clear()
+        return released

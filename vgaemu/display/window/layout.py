@@ -1,0 +1,136 @@
+"""Where picture and panel lie in a window, and how large a window should be. Pure arithmetic.
+
+The panel lies below the picture, or beside it where that leaves the picture more room, and never
+on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vgaemu.display.panel.panel import BELOW_HEIGHT, BESIDE_WIDTHS, MIN_BESIDE_HEIGHT, MIN_WIDTH
+from vgaemu.display.report import Rect, ScreenInfo
+from vgaemu.display.viewport import Size, Viewport, fitted_size, scaled_size
+
+#: What the desktop takes for a title bar and a task bar.
+DESKTOP_MARGIN = (16, 80)
+#: Pixels of width and height that the panel must leave to the picture, or it is not shown.
+MIN_PICTURE = 100
+
+NOWHERE = Rect(0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How the user wants the picture."""
+
+    #: Window pixels that a column takes; None for as many as fit.
+    scale: int | None = None
+    square_pixels: bool = False
+    #: Window pixels of the overscan colour around it.
+    border: int = 0
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The places in a window of `size`."""
+
+    size: Size
+    viewport: Viewport
+    #: `NOWHERE` without a panel.
+    panel: Rect
+
+
+def shape(info: ScreenInfo) -> tuple[object, ...]:
+    """What the layout of the window depends on."""
+    return info.width, info.height, info.aspect, info.is_text, info.slot_pages
+
+
+def natural_size(
+    info: ScreenInfo, desktop: Size, wishes: Wishes, *, panel: bool, reserved: bool
+) -> Size:
+    """The window around the picture at the scale wished for, or the largest that fits.
+
+    Args:
+        info: The picture.
+        desktop: Its width and height.
+        wishes: How the user wants the picture.
+        panel: Whether the panel is shown, below.
+        reserved: Whether to leave it its room: switching it on and off keeps the picture's size.
+    """
+    around = 2 * wishes.border
+    if wishes.scale is None:
+        below = BELOW_HEIGHT if reserved else 0
+        room = (
+            desktop[0] - DESKTOP_MARGIN[0] - around,
+            desktop[1] - DESKTOP_MARGIN[1] - below - around,
+        )
+        width, height = fitted_size(info, room, square=wishes.square_pixels)
+    else:
+        width, height = scaled_size(info, wishes.scale, square=wishes.square_pixels)
+    width, height = width + around, height + around
+    if reserved:
+        width = max(width, MIN_WIDTH)
+    return width, height + (BELOW_HEIGHT if panel else 0)
+
+
+def lay_out(info: ScreenInfo, size: Size, wishes: Wishes, *, panel: bool, exact: bool) -> Layout:
+    """The places of picture and panel in a window.
+
+    Args:
+        info: The picture.
+        size: The window's.
+        wishes: How the user wants the picture.
+        panel: Whether to show the panel, if there is room.
+        exact: Keep to the scale wished for if it fits, however much larger the window is.
+    """
+
+    def picture_size(room: Size) -> Size:
+        room = max(1, room[0] - 2 * wishes.border), max(1, room[1] - 2 * wishes.border)
+        if exact and wishes.scale is not None:
+            scaled = scaled_size(info, wishes.scale, square=wishes.square_pixels)
+            if scaled[0] <= room[0] and scaled[1] <= room[1]:
+                return scaled
+        return fitted_size(info, room, square=wishes.square_pixels)
+
+    def worth(choice: tuple[Size, Rect]) -> tuple[bool, int]:
+        """A picture that lost no pixel is worth more than a larger one that did."""
+        width, height = picture_size(choice[0])
+        return width >= info.width and height >= info.height, width * height
+
+    choices = _with_panel(size) if panel else []
+    room, place = max(choices, key=worth, default=(size, NOWHERE))
+    width, height = picture_size(room)
+    viewport = Viewport(
+        (room[0] - width) // 2, (room[1] - height) // 2, width, height, (info.width, info.height)
+    )
+    return Layout(size, viewport, place)
+
+
+def _with_panel(size: Size) -> list[tuple[Size, Rect]]:
+    """What room the picture can have, and the place of the panel then."""
+    width, height = size
+    choices = []
+    if height >= BELOW_HEIGHT + MIN_PICTURE:
+        rest = height - BELOW_HEIGHT
+        choices.append(((width, rest), Rect(0, rest, width, BELOW_HEIGHT)))
+    if height >= MIN_BESIDE_HEIGHT:
+        choices += [
+            ((width - wide, height), Rect(width - wide, 0, wide, height))
+            for wide in BESIDE_WIDTHS
+            if width - wide >= MIN_PICTURE
+        ]
+    return choices
+
+
+def around(rects: Sequence[Rect]) -> Rect:
+    """The smallest rectangle that holds all.
+
+    >>> around([Rect(9, 0, 9, 16), Rect(0, 32, 9, 16)])
+    Rect(x=0, y=0, width=18, height=48)
+    """
+    left, top = min(r.x for r in rects), min(r.y for r in rects)
+    right = max(r.x + r.width for r in rects)
+    bottom = max(r.y + r.height for r in rects)
+    return Rect(left, top, right - left, bottom - top)
