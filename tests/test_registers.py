@@ -220,7 +220,7 @@ def fill(vga, seed):
     for bank in banks(vga):
         bank.values[:] = bytes(chance.randrange(256) & mask for mask in bank.masks)
     vga.crtc.values[0x11] &= 0x7F
-    vga.registers_replaced()
+    vga.restored()
 
 
 @pytest.mark.parametrize("seed", range(8))

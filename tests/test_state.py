@@ -23,7 +23,7 @@ from vgaemu.tape import START, Player
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
-from vgaemu.vga.state import PARTS, VERSION, load_state, read_state, save_state
+from vgaemu.vga.state import VERSION, load_state, read_state, save_state
 
 VRAM_BYTES = 1 << 20
 
@@ -36,7 +36,7 @@ def small_vga(mode: int | None = 3, vram_bytes: int = VRAM_BYTES) -> Vga:
 
 
 def everything(vga: Vga) -> dict[str, Any]:
-    return {name: np.asarray(part.get(vga)).tolist() for name, part in PARTS.items()}
+    return {name: part.array().tolist() for name, part in vga.parts().items()}
 
 
 def reloaded(vga: Vga, path: Path) -> Vga:
@@ -241,8 +241,8 @@ def test_a_state_is_a_plain_npz(path: Path) -> None:
     save_state(small_vga(vram_bytes=16 << 20), path)
     assert path.stat().st_size < 100_000
     with np.load(path, allow_pickle=False) as file:
-        assert set(file) == {*PARTS, "format", "version", "frame"}
-        assert all(file[name].dtype == part.dtype for name, part in PARTS.items())
+        assert set(file) == {*Vga().parts(), "format", "version", "frame"}
+        assert all(file[name].dtype == part.dtype for name, part in Vga().parts().items())
 
 
 # --- older versions ---------------------------------------------------------------------------

@@ -49,7 +49,7 @@ from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
 from vgaemu.vga.font import checked_font, load_font_file
 from vgaemu.vga.modes import set_mode
-from vgaemu.vga.state import State, check_arrays, put_arrays, read_state, save_state
+from vgaemu.vga.state import State, check_device, read_state, restore_device, save_state
 from vgaemu.vga.tap import TappedVga
 
 if TYPE_CHECKING:
@@ -422,7 +422,7 @@ class Machine:
         """
         if self._recorder is not None:
             raise StateError(f"{source}: a tape starts at power on, and one is being recorded")
-        check_arrays(self.vga, state.device, source)
+        check_device(self.vga, state.device, source)
         if self.pc is not None:
             self._refuse_running_guest(source)
             self.pc.check_state(state.guest, source)
@@ -433,7 +433,7 @@ class Machine:
 
             name = identity_name(state.guest)
             raise StateError(f"{source}: saved with machine code, {name!r}; load it with that file")
-        put_arrays(self.vga, state.device)
+        restore_device(self.vga, state.device)
         self._loop.frame_offset = state.frame - self._loop.frames
 
     @property

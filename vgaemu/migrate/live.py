@@ -32,7 +32,8 @@ from vgaemu.migrate.stream import (
 )
 from vgaemu.pc.state import check_identity, identity_name
 from vgaemu.runner import OnThread
-from vgaemu.vga.state import State, arrays_of
+from vgaemu.snapshot import take
+from vgaemu.vga.state import State
 
 #: Seconds for a guest to come to its next ``yield``.
 HOLD_SECONDS = 2.0
@@ -328,7 +329,7 @@ def device_state(machine: Machine) -> dict[str, Array]:
 
     A guest on its own thread must not run meanwhile.
     """
-    arrays = arrays_of(machine.vga, without=("vram",))
+    arrays = take(machine.vga.parts(), without=("vram",))
     arrays["frame"] = np.asarray(machine.next_frame, "u8")
     return arrays
 

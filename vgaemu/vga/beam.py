@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 
+from vgaemu.snapshot import MAX_COUNT, Part, number
 from vgaemu.vga.registers import CRTC_PLACES
 
 #: Misc output bits 2-3 -> dot clock. 2 and 3 are external on an IBM VGA: taken as the first.
@@ -148,6 +149,14 @@ class Beam(ABC):
                 self.watched_ns = BEGAN_NS  # and stays so, whatever the timing is then
         return self.watched_ns == BEGAN_NS
 
+    def parts(self) -> dict[str, Part]:
+        """What of it is saved: see `vgaemu.snapshot`; where it is, only if that is ours to set."""
+        return {
+            "beam_ns": Part("u8", lambda: 0, lambda _: None, lambda ns: int(ns) <= MAX_COUNT),
+            # Where the clock is another machine's, a retrace has begun.
+            "watched_ns": number(self, "watched_ns", MAX_COUNT, "i8", BEGAN_NS),
+        }
+
 
 class WallBeam(Beam):
     """The beam moves with the wall clock: a guest that waits for retrace sees the real rate."""
@@ -178,3 +187,6 @@ class VirtualBeam(Beam):
         """The picture begins anew, after the retrace of the one before."""
         self.at_ns = 0
         self.watched_ns = BEGAN_NS
+
+    def parts(self) -> dict[str, Part]:
+        return super().parts() | {"beam_ns": number(self, "at_ns", MAX_COUNT, "u8")}

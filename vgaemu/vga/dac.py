@@ -14,6 +14,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.snapshot import Part, number, registers
+
 #: 3C7h reads so after a read index was written, and after a write index.
 STATE_READ, STATE_WRITE = 3, 0
 
@@ -105,3 +107,17 @@ class Dac:
             self._colours.setflags(write=False)
             self._colours_generation = generation
         return self._colours
+
+    def parts(self) -> dict[str, Part]:
+        """What of it is saved: see `vgaemu.snapshot`."""
+        state = number(self, "state", STATE_READ)
+        return {
+            "dac_entries": registers(self.entries),
+            "dac_cache": registers(self.cache),
+            "dac_step": number(self, "step", 2),
+            "dac_mask": number(self, "mask", 0xFF),
+            "dac_eight_bit": number(self, "eight_bit", 1),
+            "dac_write_index": number(self, "write_index", 0xFF),
+            "dac_read_index": number(self, "read_index", 0xFF),
+            "dac_state": state._replace(fits=lambda array: int(array) in (STATE_READ, STATE_WRITE)),
+        }

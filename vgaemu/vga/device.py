@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from vgaemu.errors import MemslotError
 from vgaemu.memslot import PAGE_SIZE, Memslot
+from vgaemu.snapshot import Array, Part, number, registers
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.aperture import CHAIN4, ODD_EVEN, PLANAR, Addressing, Aperture
 from vgaemu.vga.beam import Beam, VirtualBeam
@@ -448,8 +449,33 @@ class Vga:
         self.generation += 1
         self._remap()
 
-    def registers_replaced(self) -> None:
-        """Registers and VRAM were set past the ports, from a saved state: follow them."""
+    def parts(self) -> dict[str, Part]:
+        """What of the device is saved: see `vgaemu.snapshot`; call `restored` afterwards."""
+        return {
+            "misc": registers(self.misc.values, self.misc.masks),
+            "sequencer": registers(self.sequencer.values, self.sequencer.masks),
+            "crtc": registers(self.crtc.values, self.crtc.masks),
+            "graphics": registers(self.graphics.values, self.graphics.masks),
+            "attribute": registers(self.attribute.values, self.attribute.masks),
+            "sequencer_index": number(self.sequencer, "index", 0x07),
+            "crtc_index": number(self.crtc, "index", 0xFF),
+            "graphics_index": number(self.graphics, "index", 0x0F),
+            "attribute_address": number(self, "attribute_address", 0x3F),
+            "attribute_takes_data": number(self, "attribute_takes_data", 1),
+            "latch": number(self, "latch", 0xFFFFFFFF),
+            **self.dac.parts(),
+            **self.dispi.parts(),
+            "chain4_layout": number(self, "chain4_layout", 1),
+            **self.beam.parts(),
+            "vram": Part("u1", lambda: self.slot.array, self._restore_vram),
+        }
+
+    def _restore_vram(self, array: Array) -> None:
+        self.slot.array[:] = array
+        self.slot.mark_dirty(0, self.slot.nbytes)
+
+    def restored(self) -> None:
+        """Parts were set past the ports, from a snapshot: follow them."""
         self.generation += 1
         self.dac.generation += 1
         self._build_ports()

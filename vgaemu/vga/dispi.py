@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from vgaemu.snapshot import Array, Part, number
+
 # fmt: off
 (ID, XRES, YRES, BPP, ENABLE, BANK,
  VIRT_WIDTH, VIRT_HEIGHT, X_OFFSET, Y_OFFSET, MEMORY_64K) = range(11)
@@ -162,3 +164,37 @@ class Dispi:
     def _write_offset(self, index: int, value: int) -> None:
         self.values[index] = value
         self.on_change(False)
+
+    def parts(self) -> dict[str, Part]:
+        """What of it is saved: see `vgaemu.snapshot`."""
+        return {
+            "dispi": Part("u2", lambda: self.values, self._restore, self._fits),
+            "dispi_index": number(self, "index", 0xFFFF),
+        }
+
+    def _restore(self, array: Array) -> None:
+        self.values[:] = array.tolist()
+
+    def with_values(self, array: Array) -> Dispi:
+        """Another one whose registers are those of a snapshot."""
+        other = Dispi(self.vram_bytes)
+        other._restore(array)
+        return other
+
+    def _fits(self, array: Array) -> bool:
+        """Whether the picture and the bank that the registers ask for lie inside VRAM."""
+        other = self.with_values(array)
+        values = other.values
+        width, height, bpp = values[XRES:ENABLE]
+        if (
+            not ID_OLDEST <= values[ID] <= ID_NEWEST
+            or values[MEMORY_64K] != self.values[MEMORY_64K]
+            or bpp not in (4, *BYTES_PER_PIXEL)
+            or other.bank_bytes >= self.vram_bytes
+        ):
+            return False
+        narrowest = 8 if bpp == 4 else 2
+        return not other.enabled or (
+            narrowest <= width <= min(MAX_XRES, values[VIRT_WIDTH])
+            and 2 <= height <= min(MAX_YRES, other.virtual_height)
+        )

@@ -1,0 +1,154 @@
+"""Snapshots: what of an object is saved, declared by its owner, and one engine for all of them.
+
+An owner has a method `parts`: name -> `Part`, each bound to the object as it is. A snapshot is
+plain arrays by these names; it may come from anywhere, so all of it is checked before the first
+part is restored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+#: Attributes of an object -> least and greatest; below 0 is None.
+Saved: TypeAlias = Mapping[str, tuple[int, int]]
+
+#: Times in ns and numbers of frames up to here leave room to count on.
+MAX_COUNT = 1 << 62
+#: Bytes of texts and queues: more is no snapshot of ours.
+MAX_BYTES = 1 << 16
+
+
+class Part(NamedTuple):
+    """One array of a snapshot."""
+
+    dtype: str
+    #: What it is now; its shape is the one that is restored.
+    take: Callable[[], object]
+    restore: Callable[[Array], object]
+    #: Whether an array of the right type and shape can be restored.
+    fits: Callable[[Array], bool] = lambda array: True
+    #: The first axis may have any length.
+    any_length: bool = False
+
+    def array(self) -> Array:
+        """What it is now, as it is saved."""
+        return np.asarray(self.take(), self.dtype)
+
+    def takes(self, array: Array | None) -> bool:
+        """Whether an array may be restored."""
+        if array is None or array.dtype != np.dtype(self.dtype):
+            return False
+        shape = np.asarray(self.take()).shape
+        if self.any_length:
+            same = array.ndim == len(shape) and array.shape[1:] == shape[1:]
+        else:
+            same = array.shape == shape
+        return same and self.fits(array)
+
+
+Parts: TypeAlias = Mapping[str, Part]
+
+
+def take(parts: Parts, *, without: Collection[str] = ()) -> dict[str, Array]:
+    """A snapshot."""
+    return {name: part.array() for name, part in parts.items() if name not in without}
+
+
+def misfit(parts: Parts, arrays: Mapping[str, Array]) -> str | None:
+    """Name of the first part that a snapshot lacks, or that cannot be restored from it."""
+    return next((name for name, part in parts.items() if not part.takes(arrays.get(name))), None)
+
+
+def restore(parts: Parts, arrays: Mapping[str, Array]) -> None:
+    """Restore all parts from a snapshot that has no `misfit`."""
+    for name, part in parts.items():
+        part.restore(arrays[name])
+
+
+def number(owner: object, name: str, most: int, dtype: str = "u4", least: int = 0) -> Part:
+    """An attribute from `least` to `most`, of the type that it has: int, bool or float."""
+    kind = type(getattr(owner, name))
+    return Part(
+        dtype,
+        lambda: int(getattr(owner, name)),
+        lambda array: setattr(owner, name, kind(array)),
+        lambda array: least <= int(array) <= most,
+    )
+
+
+def fields(*owners: Any) -> Part:
+    """The attributes that each owner's `SAVED` (`Saved`) names, one number each."""
+    ranges = [(owner, name, *between) for owner in owners for name, between in owner.SAVED.items()]
+
+    def take() -> list[int]:
+        values = [getattr(owner, name) for owner, name, _, _ in ranges]
+        return [-1 if value is None else int(value) for value in values]
+
+    def restore(array: Array) -> None:
+        for (owner, name, least, _), value in zip(ranges, array.tolist(), strict=True):
+            kind = bool if isinstance(getattr(owner, name), bool) else int
+            setattr(owner, name, None if least < 0 and value < 0 else kind(value))
+
+    def fits(array: Array) -> bool:
+        between = zip(ranges, array.tolist(), strict=True)
+        return all(least <= value <= most for (_, _, least, most), value in between)
+
+    return Part("i8", take, restore, fits)
+
+
+def octets(
+    take: Callable[[], bytes | bytearray | list[int]],
+    restore: Callable[[bytes], object],
+    most: int = MAX_BYTES,
+) -> Part:
+    """As many bytes as there are, up to `most`."""
+    return Part(
+        "u1",
+        lambda: list(take()),
+        lambda array: restore(array.tobytes()),
+        lambda array: array.size <= most,
+        any_length=True,
+    )
+
+
+def registers(values: bytearray, masks: bytes | bytearray | None = None) -> Part:
+    """Bytes that lie where they are; without bits beside `masks`."""
+
+    def restore(array: Array) -> None:
+        values[:] = array.tobytes()
+
+    if masks is None:
+        return Part("u1", lambda: list(values), restore)
+    others = ~np.frombuffer(masks, np.uint8)
+    return Part("u1", lambda: list(values), restore, lambda array: not (array & others).any())
+
+
+def text(
+    take: Callable[[], object], restore: Callable[[Any], object], check: Callable[[Any], bool]
+) -> Part:
+    """What has names in it, as JSON; `check` may raise what wrong types raise."""
+
+    def fits(array: Array) -> bool:
+        try:
+            return array.size <= MAX_BYTES and check(parsed(array))
+        except (TypeError, ValueError, AttributeError, RecursionError):
+            return False
+
+    return Part(
+        "u1",
+        lambda: list(json.dumps(take()).encode("ascii")),
+        lambda array: restore(parsed(array)),
+        fits,
+        any_length=True,
+    )
+
+
+def parsed(array: Array) -> Any:
+    """What a `text` holds."""
+    return json.loads(array.tobytes())
