@@ -454,8 +454,6 @@ def test_another_size_of_vram(path: Path) -> None:
     "wrong",
     [
         {"crtc": None},
-        {"crtc": np.zeros(25, "u2")},
-        {"latch": np.zeros((), "i4")},
         {"frame": np.zeros(3, "u8")},
         {"frame": np.asarray(2**62 + 1, "u8")},
         {"frame": np.asarray(-1)},
@@ -477,6 +475,8 @@ def dispi_values(**values: int) -> Any:
     ("name", "wrong"),
     [
         ("crtc", np.zeros(24, "u1")),
+        ("crtc", np.zeros(25, "u2")),
+        ("latch", np.zeros((), "i4")),
         ("sequencer", np.full(5, 0xFF, "u1")),
         ("attribute_address", np.asarray(0x40, "u4")),
         ("attribute_takes_data", np.asarray(2, "u4")),
