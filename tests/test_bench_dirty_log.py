@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vgaemu.bench import suite
-from vgaemu.bench.dirty_log import pictures, readings, report
+from vgaemu.bench.dirty_log import claims, pictures, readings
 from vgaemu.cli.main import main
 
 SMALL = {"256 KiB": (64, [0, 2, 16]), "256 GiB": (1 << 26, [0, 16])}
@@ -75,7 +75,7 @@ def test_verdicts() -> None:
         )
         for scheme, ns in (("words", words), ("srcu", srcu + 100), ("srcu-no-wait", srcu))
     ]
-    below, scattered, above, lost = report.claims(rows)
+    below, scattered, above, lost = claims.claims(rows)
     assert "contiguous: holds" in below
     assert "scattered: not at 64 pages of 1 GiB" in scattered
     assert "contiguous: holds" in above

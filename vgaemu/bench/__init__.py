@@ -12,3 +12,7 @@ BENCHMARKS = {
     "migrate": "64 MiB over loopback while a writer dirties it, against a plain socket copy",
     "guest": "machine code: stores through the VGA, harvests beside a running guest, boot",
 }
+#: Those whose module has a `report` that says more than the table of its rows.
+REPORTS = ("dirty-log", "vga")
+#: What else a module draws, for `--plot` and `--heatmap`.
+PICTURES = {"dirty-log": ("plot", "heatmap"), "vga": ("plot",)}

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.bench.measure import RUNS, Benchmark, Row, median_of_runs, no_collector
+from vgaemu.bench.measure import RUNS, Row, median_of_runs, no_collector
 from vgaemu.bench.xvfb import own_x_server
 from vgaemu.display.base import BaseDisplay
 from vgaemu.display.loop import DisplayLoop
@@ -268,6 +268,3 @@ def _one(name: str, presented: str, display: BaseDisplay) -> list[Row]:
             }
         )
     return rows
-
-
-BENCHMARK = Benchmark(measure)

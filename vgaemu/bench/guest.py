@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from vgaemu.bench.measure import RUNS, Benchmark, Row, interleaved, median_of_runs
+from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
 from vgaemu.errors import CpuError
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
@@ -199,6 +199,3 @@ def _boot() -> list[Row]:
             if not machine.screen.text()[0].startswith("!"):
                 raise RuntimeError("the boot sector printed nothing")
     return [{"boot": "unicorn, builtin BIOS", "first_frame_ms": took / 1e6}]
-
-
-BENCHMARK = Benchmark(measure)

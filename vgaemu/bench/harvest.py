@@ -20,7 +20,7 @@ from time import perf_counter_ns, sleep
 
 import numpy as np
 
-from vgaemu.bench.measure import RUNS, Benchmark, Row, interleaved, median_of_runs, timed_ns
+from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs, timed_ns
 from vgaemu.errors import KeeperUnavailable
 from vgaemu.memslot import PAGE_SIZE, Memslot
 from vgaemu.memslot.bitmap import Words
@@ -177,6 +177,3 @@ def _spin(duration_ns: float) -> None:
     end = perf_counter_ns() + duration_ns
     while perf_counter_ns() < end:
         pass
-
-
-BENCHMARK = Benchmark(measure)

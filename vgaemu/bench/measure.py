@@ -10,8 +10,6 @@ import gc
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, TypeAlias
 
@@ -117,20 +115,3 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if value >= 1000 else f"{value:.2f}"
     return str(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Benchmark:
-    """What a module of benchmarks offers the command, as its `BENCHMARK`.
-
-    Attributes:
-        measure: Takes the number of runs, returns the rows.
-        report: The rows as text; their table unless it says more.
-        plot: Draws the rows to a file.
-        heatmap: Draws to a file which pages a run dirties in which frame.
-    """
-
-    measure: Callable[[int], list[Row]]
-    report: Callable[[Sequence[Row]], str] = table
-    plot: Callable[[Sequence[Row], Path], None] | None = None
-    heatmap: Callable[[Path], None] | None = None

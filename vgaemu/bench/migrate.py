@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.bench.measure import RUNS, Benchmark, Row, median_of_runs
+from vgaemu.bench.measure import RUNS, Row, median_of_runs
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
 from vgaemu.migrate.receiver import Receiver, receive
@@ -291,6 +291,3 @@ def serve() -> None:
                 channel = Channel(link, peer)
                 receive(channel, _Memory(slot))
                 channel.close()
-
-
-BENCHMARK = Benchmark(measure)

@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.bench.measure import RUNS, Benchmark, Row, interleaved, median_of_runs
+from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
 from vgaemu.memslot import Memslot
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_dispi_mode, set_mode
@@ -171,6 +171,3 @@ def _one(mode: str, content: str) -> Row:
         "palette_change_ratio": times["palette"] / times["warm draw"],
         "strip_ratio_to_share": times["strip"] / share if "strip" in times else None,
     }
-
-
-BENCHMARK = Benchmark(measure)

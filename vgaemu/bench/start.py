@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from vgaemu.bench.measure import RUNS, Benchmark, Row, interleaved, median_of_runs
+from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
 
 ROUNDS = 11
 #: A headless run must not even load pygame; the child fails if it did.
@@ -35,6 +35,3 @@ def _once() -> list[Row]:
         {"command": name, "start_ms": ns / 1e6, "ratio_to_python": ns / base}
         for name, ns in times.items()
     ]
-
-
-BENCHMARK = Benchmark(measure)

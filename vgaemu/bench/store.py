@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vgaemu.bench.measure import RUNS, Benchmark, Row, interleaved, median_of_runs
+from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
 from vgaemu.memslot import KEEPERS, Memslot, why_unavailable
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
@@ -116,6 +116,3 @@ WRITE_SETUPS: dict[str, dict[int, int]] = {
     "mode 2": {5: 0x02},
     "mode 3": {0: 0x0C, 5: 0x03},
 }
-
-
-BENCHMARK = Benchmark(measure)

@@ -9,12 +9,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from vgaemu.bench import BENCHMARKS
-from vgaemu.bench.measure import RUNS, Benchmark
+from vgaemu.bench import BENCHMARKS, PICTURES, REPORTS
+from vgaemu.bench.measure import RUNS, Row, table
 from vgaemu.errors import BenchError, CpuError
 from vgaemu.outputs import naming
 
-PICTURES = (".png", ".svg")
+SUFFIXES = (".png", ".svg")
 
 
 def run(
@@ -44,34 +44,33 @@ def run(
             the CPU that is measured.
     """
     module = import_module(f"vgaemu.bench.{name.replace('-', '_')}")
-    benchmark: Benchmark = module.BENCHMARK
-    if plot is not None:
-        _check_picture(name, "plot", plot, draws=benchmark.plot is not None)
-    if heatmap is not None:
-        _check_picture(name, "heatmap", heatmap, draws=benchmark.heatmap is not None)
+    report: Callable[[list[Row]], str] = module.report if name in REPORTS else table
+    for kind, path in (("plot", plot), ("heatmap", heatmap)):
+        if path is not None:
+            _check_picture(name, kind, path)
     try:
-        rows = benchmark.measure(runs)
+        rows: list[Row] = module.measure(runs)
     except CpuError as error:
         raise BenchError(f"bench {name}: {error}") from None
     head = f"{BENCHMARKS[name]}; medians of {runs} runs; Python {platform.python_version()}"
-    text = f"{head}\n{benchmark.report(rows)}"
+    text = f"{head}\n{report(rows)}"
     if say is not None:
         say(text)
     if json_file is not None:
         with naming(json_file):
             json_file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-    if plot is not None and benchmark.plot is not None:
-        benchmark.plot(rows, plot)
-    if heatmap is not None and benchmark.heatmap is not None:
-        benchmark.heatmap(heatmap)
+    if plot is not None:
+        module.plot(rows, plot)
+    if heatmap is not None:
+        module.heatmap(heatmap)
     return text
 
 
-def _check_picture(name: str, kind: str, path: Path, *, draws: bool) -> None:
+def _check_picture(name: str, kind: str, path: Path) -> None:
     """Before minutes of measuring, and not after."""
-    if not draws:
+    if kind not in PICTURES.get(name, ()):
         raise BenchError(f"--{kind}: 'bench {name}' draws none; 'bench dirty-log' does")
     if find_spec("matplotlib") is None:
         raise BenchError(f"--{kind} needs matplotlib: pip install matplotlib")
-    if path.suffix not in PICTURES:
-        raise BenchError(f"--{kind} {path}: name a file that ends in {' or '.join(PICTURES)}")
+    if path.suffix not in SUFFIXES:
+        raise BenchError(f"--{kind} {path}: name a file that ends in {' or '.join(SUFFIXES)}")

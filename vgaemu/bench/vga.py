@@ -18,7 +18,7 @@ from time import monotonic, perf_counter_ns, sleep
 
 import numpy as np
 
-from vgaemu.bench.measure import RUNS, Benchmark, Row, no_collector, table, timed_ns
+from vgaemu.bench.measure import RUNS, Row, no_collector, table, timed_ns
 from vgaemu.memslot import KEEPERS, Memslot, why_unavailable
 from vgaemu.memslot.kvm.guest import SCREEN_CELLS, KvmGuest
 from vgaemu.memslot.kvm.keeper import KvmKeeper
@@ -180,6 +180,3 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     axes.set(xscale="log", xlabel="us a harvest, 60 a second", ylabel="keeper, guests")
     axes.legend()
     figure.savefig(path)
-
-
-BENCHMARK = Benchmark(measure, report=report, plot=plot)

@@ -48,13 +48,19 @@ class DirtyLog(ABC):
     true if any page is dirty. Logs are equal if they say the same, in whatever form.
     """
 
-    __slots__ = {"npages": "Pages in the slot."}
+    __slots__ = {"_words": None, "npages": "Pages in the slot."}
+    _words: Words | None
     npages: int
 
     @property
-    @abstractmethod
     def words(self) -> Words:
         """(ceil(npages / 64),) uint64 in KVM's layout; treat it as read-only."""
+        if self._words is None:
+            self._words = self._pack()
+        return self._words
+
+    def _pack(self) -> Words:
+        return words_of_flags(self.flags)
 
     @property
     @abstractmethod
@@ -143,20 +149,16 @@ class RunLog(DirtyLog):
     (2, True, [3, 4])
     """
 
-    __slots__ = ("_words", "end", "start")
+    __slots__ = ("end", "start")
 
     def __init__(self, npages: int, start: int = 0, end: int = 0) -> None:
         self.npages = npages
         self.start = start
         self.end = end
-        self._words: Words | None = None
+        self._words = None
 
-    @property
-    def words(self) -> Words:
-        """The run as one number, cut into words."""
-        if self._words is None:
-            self._words = words_of_run(self.start, self.end, self.npages)
-        return self._words
+    def _pack(self) -> Words:
+        return words_of_run(self.start, self.end, self.npages)
 
     @property
     def flags(self) -> bytes:
@@ -202,31 +204,23 @@ class RunLog(DirtyLog):
 class FlagsLog(DirtyLog):
     """One byte a page, 0 or 1, padded with 0 to a multiple of 64."""
 
-    __slots__ = ("_words", "flags")
+    __slots__ = ("flags",)
     flags: bytes
 
     def __init__(self, npages: int, flags: bytes) -> None:
         self.npages = npages
         self.flags = flags
-        self._words: Words | None = None
-
-    @property
-    def words(self) -> Words:
-        """Packed at the first look."""
-        if self._words is None:
-            self._words = words_of_flags(self.flags)
-        return self._words
+        self._words = None
 
 
 class WordsLog(DirtyLog):
     """(ceil(npages / 64),) uint64 in KVM's layout."""
 
-    __slots__ = ("words",)
-    words: Words
+    __slots__ = ()
 
     def __init__(self, npages: int, words: Words) -> None:
         self.npages = npages
-        self.words = words
+        self._words: Words = words
 
     @property
     def flags(self) -> bytes:
@@ -247,19 +241,15 @@ class WordsLog(DirtyLog):
 class PartsLog(DirtyLog):
     """Flags of those parts of a large slot in which a page is dirty."""
 
-    __slots__ = ("_parts", "_words")
+    __slots__ = ("_parts",)
 
     def __init__(self, npages: int, parts: Parts) -> None:
         self.npages = npages
         self._parts = parts
-        self._words: Words | None = None
+        self._words = None
 
-    @property
-    def words(self) -> Words:
-        """The whole bitmap: 8 MiB for 256 GiB."""
-        if self._words is None:
-            self._words = words_of_parts(self._parts, self.npages)
-        return self._words
+    def _pack(self) -> Words:
+        return words_of_parts(self._parts, self.npages)
 
     @property
     def flags(self) -> bytes:

@@ -24,6 +24,7 @@ import platform
 import struct
 import sys
 import weakref
+from array import array
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +53,7 @@ PM_SCAN_CHECK_WPASYNC = 2
 PAGE_IS_WRITTEN = 2
 #: struct pm_scan_arg: u64 size, flags, start, end, walk_end, vec, vec_len, max_pages, and the masks
 #: category_inverted, category_mask, category_anyof_mask, return_mask.
-SCAN = struct.Struct("<12Q")
-SCAN_WALK_END = 4
+SCAN_BYTES, SCAN_FLAGS, SCAN_START, SCAN_WALK_END = 96, 1, 2, 4
 #: struct page_region: u64 start, end, categories.
 REGION = struct.Struct("<3Q")
 #: Regions of one scan; a harvest goes on where the table was full.
@@ -151,27 +151,13 @@ class MmuKeeper(Keeper):
         self._regions = bytearray(REGION.size * min(REGIONS, self.npages // 2 + 1))
         address = np.frombuffer(self._regions, np.uint8).ctypes.data
         end = start + self._nbytes
-        self._scan_argument = bytearray(
-            SCAN.pack(
-                SCAN.size,
-                PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
-                start,
-                end,
-                0,
-                address,
-                len(self._regions) // REGION.size,
-                0,
-                0,
-                PAGE_IS_WRITTEN,
-                0,
-                PAGE_IS_WRITTEN,
-            )
-        )
-        self._scan_fields = memoryview(self._scan_argument).cast("Q")
+        flags, regions = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC, len(self._regions)
+        head = [SCAN_BYTES, flags, start, end, 0, address, regions // REGION.size, 0]
+        self._scan_fields = array("Q", [*head, 0, PAGE_IS_WRITTEN, 0, PAGE_IS_WRITTEN])
         self._scan_arguments = (
             ctypes.c_int(self._pagemap),
             ctypes.c_ulong(PAGEMAP_SCAN),
-            ctypes.c_void_p(np.frombuffer(self._scan_argument, np.uint8).ctypes.data),
+            ctypes.c_void_p(self._scan_fields.buffer_info()[0]),
         )
         try:
             self._protect_all()
@@ -225,18 +211,18 @@ class MmuKeeper(Keeper):
 
     def written(self) -> list[tuple[int, int]]:
         """What the next harvest would find, as half-open runs of pages; nothing is changed."""
-        self._scan_fields[1] = PM_SCAN_CHECK_WPASYNC
+        self._scan_fields[SCAN_FLAGS] = PM_SCAN_CHECK_WPASYNC
         try:
             return self._scan()
         finally:
-            self._scan_fields[1] |= PM_SCAN_WP_MATCHING
+            self._scan_fields[SCAN_FLAGS] |= PM_SCAN_WP_MATCHING
 
     def _scan(self) -> list[tuple[int, int]]:
         """Written pages as half-open runs, ascending; they are protected again."""
         fields = self._scan_fields
         base, end = self._start, self._start + self._nbytes
         runs: list[tuple[int, int]] = []
-        fields[2] = base
+        fields[SCAN_START] = base
         while True:
             count = self._libc_ioctl(*self._scan_arguments)
             if count < 0:
@@ -253,7 +239,7 @@ class MmuKeeper(Keeper):
             walked = fields[SCAN_WALK_END]
             if walked >= end:
                 return runs
-            fields[2] = walked
+            fields[SCAN_START] = walked
 
     def _flags_of(self, runs: list[tuple[int, int]]) -> bytes:
         """One 0/1 byte a page."""

@@ -11,9 +11,8 @@ only shadow page tables (see `vgaemu.memslot.kvm.guest`); `kvm-manual` is the sa
 KVM_CLEAR_DIRTY_LOG.
 """
 
-from vgaemu.bench.dirty_log import pictures, readings, report
-from vgaemu.bench.measure import Benchmark
+from vgaemu.bench.dirty_log.claims import report
+from vgaemu.bench.dirty_log.pictures import heatmap, plot
+from vgaemu.bench.dirty_log.readings import measure
 
-BENCHMARK = Benchmark(
-    readings.measure, report=report.report, plot=pictures.plot, heatmap=pictures.heatmap
-)
+__all__ = ["heatmap", "measure", "plot", "report"]

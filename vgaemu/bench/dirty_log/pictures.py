@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vgaemu.bench.dirty_log.report import CLAIM_PAGES
+from vgaemu.bench.dirty_log.claims import CLAIM_PAGES
 from vgaemu.bench.measure import Row
 from vgaemu.machine import Machine
 from vgaemu.memslot import DirtyLog

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from vgaemu.bench.dirty_log.readings import COUNTERS, PATTERNS
@@ -113,53 +114,26 @@ def _why(rows: Sequence[Row]) -> str:
     return f"Why: counted per reading, 8 MiB\n{table(at)}" if at else ""
 
 
-class Ratio(NamedTuple):
-    """How many times as long as `words` its predecessor takes."""
-
-    slot: str
-    dirty_pages: int
-    without_wait: float
-    with_wait: float
-
-
-def _ratios(rows: Sequence[Row], pattern: str, *, below: bool) -> list[Ratio]:
-    """Up to `CLAIM_PAGES` dirty pages or above, ascending."""
-    ratios = [
-        Ratio(slot, count, by["srcu-no-wait"] / by["words"], by["srcu"] / by["words"])
+def _speed(rows: Sequence[Row], pattern: str, *, below: bool) -> str | None:
+    """How long the predecessor takes, as times of `words`, up to `CLAIM_PAGES` or above."""
+    ratios = sorted(
+        (by["srcu-no-wait"] / by["words"], by["srcu"] / by["words"], f"{count} pages of {slot}")
         for (slot, lie, count), by in _medians(rows).items()
         if lie == pattern and "words" in by and count and (count <= CLAIM_PAGES) is below
-    ]
-    return sorted(ratios, key=lambda ratio: ratio.without_wait)
-
-
-def _faster_below(rows: Sequence[Row], pattern: str) -> str | None:
-    ratios = _ratios(rows, pattern, below=True)
+    )
     if not ratios:
         return None
-    holds = ratios[0].without_wait > 1
-    return f"{'holds' if holds else _not_at(ratios[0])}. {_spread(ratios)}"
-
-
-def _slower_above(rows: Sequence[Row], pattern: str) -> str | None:
-    ratios = _ratios(rows, pattern, below=False)
-    if not ratios:
-        return None
-    if ratios[0].without_wait > 1:
-        verdict = "does not hold, it stays faster"
+    least, most = ratios[0][0], ratios[-1][0]
+    waited = [ratio for _, ratio, _ in ratios]
+    if least > 1:
+        verdict = "holds" if below else "does not hold, it stays faster"
+    elif below or most >= 1:
+        verdict = f"not at {ratios[0 if below else -1][2]}"
     else:
-        verdict = "holds" if ratios[-1].without_wait < 1 else _not_at(ratios[-1])
-    return f"{verdict}. {_spread(ratios)}"
-
-
-def _not_at(worst: Ratio) -> str:
-    return f"not at {worst.dirty_pages} pages of {worst.slot}"
-
-
-def _spread(ratios: Sequence[Ratio]) -> str:
-    waited = [ratio.with_wait for ratio in ratios]
+        verdict = "holds"
     return (
-        f"The predecessor takes {ratios[0].without_wait:.2f} to {ratios[-1].without_wait:.2f} times"
-        f" as long without its wait ({min(waited):.2f} to {max(waited):.2f} with it)."
+        f"{verdict}. The predecessor takes {least:.2f} to {most:.2f} times as long without its"
+        f" wait ({min(waited):.2f} to {max(waited):.2f} with it)."
     )
 
 
@@ -191,8 +165,8 @@ class Claim(NamedTuple):
 
 
 CLAIMS = (
-    Claim("some times faster up to 8192 dirty pages", PATTERNS, _faster_below),
-    Claim("a bit slower above", PATTERNS, _slower_above),
+    Claim("some times faster up to 8192 dirty pages", PATTERNS, partial(_speed, below=True)),
+    Claim("a bit slower above", PATTERNS, partial(_speed, below=False)),
     Claim("VGA latency of 50 to 300 us", ("words", "kvm", "kvm-emulated"), _latency),
     Claim("no update lost", ("",), _none_lost),
 )
