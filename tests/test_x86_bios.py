@@ -22,7 +22,7 @@ from vgaemu.keys.table import BY_NAME, KEYS, TableKey
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.pc.bios.video.vbe_modes import VBE_MODES
-from vgaemu.pc.chips.chips import bcd
+from vgaemu.pc.chips.cmos import to_bcd
 from vgaemu.pc.images import load_image
 from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import LFB_GPA, Vga
@@ -417,8 +417,8 @@ def test_the_clock_ticks_18_times_a_second(tmp_path: Path) -> None:
         machine.tick(600)
         assert machine.pc.bus.read32(0x46C) - before == 182
         call(machine.pc, 0x1A, ah=2)
-        assert machine.pc.cpu.cx == 0 << 8 | bcd(0)
-        assert machine.pc.cpu.dh == bcd(10)
+        assert machine.pc.cpu.cx == 0 << 8 | to_bcd(0)
+        assert machine.pc.cpu.dh == to_bcd(10)
 
 
 def test_time_and_date_are_set(pc: Pc) -> None:

@@ -11,7 +11,10 @@ from vgaemu.keys.key import Key
 from vgaemu.keys.queue import Keys
 from vgaemu.memslot import Memslot
 from vgaemu.pc.bus import Bus, TappedBus
-from vgaemu.pc.chips.chips import I8042, PIT_HZ, Cmos, Pic, Pit
+from vgaemu.pc.chips.cmos import Cmos
+from vgaemu.pc.chips.i8042 import I8042
+from vgaemu.pc.chips.pic import Pic
+from vgaemu.pc.chips.pit import PIT_HZ, Pit
 from vgaemu.pc.clock import StepClock, WallClock
 from vgaemu.vga.device import Vga
 

@@ -13,8 +13,7 @@ from x86_helpers import CPUS, call, make_pc, run_until_halted
 from vgaemu.display.screen import Screen
 from vgaemu.machine import Machine
 from vgaemu.pc.bios.calls import WORK_A_SLICE, WORK_NS
-from vgaemu.pc.chips.chips import NEVER_NS
-from vgaemu.pc.clock import SERVICE_NS
+from vgaemu.pc.clock import NEVER_NS, SERVICE_NS
 from vgaemu.pc.dos.caller import DosError
 from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.files import DosFiles, OpenFile

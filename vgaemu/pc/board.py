@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.chips.chips import I8042, NEVER_NS, Cmos
-from vgaemu.pc.clock import Clock
+from vgaemu.pc.chips.cmos import Cmos
+from vgaemu.pc.chips.i8042 import I8042
+from vgaemu.pc.clock import NEVER_NS, Clock
 from vgaemu.pc.cpu.cpu import Cpu
 from vgaemu.vga.device import Vga
 

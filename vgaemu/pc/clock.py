@@ -25,6 +25,8 @@ POLL_NS = 4_000
 PORT_NS, PLANES_NS, INTERRUPT_NS, SERVICE_NS = 1_000, 500, 10_000, 20_000
 #: Seconds of 1980-01-01 after the Unix epoch, in which virtual time begins: the DOS epoch.
 VIRTUAL_EPOCH = 315_532_800
+#: Later than all times.
+NEVER_NS = 1 << 62
 
 
 class Clock(ABC):

@@ -22,8 +22,12 @@ from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.bios.vgarom import find_vga_rom, install_vga_rom
 from vgaemu.pc.board import Board, RunState
 from vgaemu.pc.bus import Bus, TappedBus
-from vgaemu.pc.chips.chips import I8042, NEVER_NS, Cmos, DebugPorts, Pic, Pit
-from vgaemu.pc.clock import Clock, GuestBeam, StepClock, WallClock
+from vgaemu.pc.chips.cmos import Cmos
+from vgaemu.pc.chips.debugports import DebugPorts
+from vgaemu.pc.chips.i8042 import I8042
+from vgaemu.pc.chips.pic import Pic
+from vgaemu.pc.chips.pit import Pit
+from vgaemu.pc.clock import NEVER_NS, Clock, GuestBeam, StepClock, WallClock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Array, Cpu
 from vgaemu.pc.debug import PortTrace, fault_report
 from vgaemu.pc.images import SECTOR, ComProgram, DiskImage, load_image

@@ -29,7 +29,7 @@ from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.bios.calls import CALL_REGISTERS, MAX_UNFINISHED
 from vgaemu.pc.bios.rom import ROM_BASE, STUBS
 from vgaemu.pc.bios.video.vbe_modes import VBE_MODES
-from vgaemu.pc.chips.chips import NEVER_NS
+from vgaemu.pc.clock import NEVER_NS
 from vgaemu.pc.cpu.cpu import CPU_ARRAYS, Array
 from vgaemu.pc.dos.caller import DosError
 from vgaemu.pc.dos.files import MAX_WRITTEN, OpenFile

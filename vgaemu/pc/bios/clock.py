@@ -13,7 +13,9 @@ from typing import ClassVar
 from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.bios.data_area import MIDNIGHT, TICKS, DataArea
 from vgaemu.pc.board import Board
-from vgaemu.pc.chips.chips import NEVER_NS, Saved, bcd, of_bcd
+from vgaemu.pc.chips.cmos import from_bcd, to_bcd
+from vgaemu.pc.chips.saved import Saved
+from vgaemu.pc.clock import NEVER_NS
 
 TICKS_A_DAY = 0x1800B0
 
@@ -76,24 +78,24 @@ class ClockBios:
 
     def _read_time(self) -> None:
         cpu, now = self._cpu, self._cmos.now()
-        cpu.ch, cpu.cl, cpu.dh = bcd(now.tm_hour), bcd(now.tm_min), bcd(now.tm_sec)
+        cpu.ch, cpu.cl, cpu.dh = to_bcd(now.tm_hour), to_bcd(now.tm_min), to_bcd(now.tm_sec)
         cpu.dl = 0
         self._calls.carry(False)
 
     def _set_time(self) -> None:
         cpu, cmos = self._cpu, self._cmos
-        time = (of_bcd(digits) for digits in (cpu.ch, cpu.cl, cpu.dh))
+        time = (from_bcd(digits) for digits in (cpu.ch, cpu.cl, cpu.dh))
         self._calls.carry(not cmos.set(*cmos.now()[:3], *time))
 
     def _set_date(self) -> None:
         cpu, cmos = self._cpu, self._cmos
-        year = 100 * of_bcd(cpu.ch) + of_bcd(cpu.cl)
-        self._calls.carry(not cmos.set(year, of_bcd(cpu.dh), of_bcd(cpu.dl), *cmos.now()[3:6]))
+        year = 100 * from_bcd(cpu.ch) + from_bcd(cpu.cl)
+        self._calls.carry(not cmos.set(year, from_bcd(cpu.dh), from_bcd(cpu.dl), *cmos.now()[3:6]))
 
     def _read_date(self) -> None:
         cpu, now = self._cpu, self._cmos.now()
-        cpu.ch, cpu.cl = bcd(now.tm_year // 100), bcd(now.tm_year % 100)
-        cpu.dh, cpu.dl = bcd(now.tm_mon), bcd(now.tm_mday)
+        cpu.ch, cpu.cl = to_bcd(now.tm_year // 100), to_bcd(now.tm_year % 100)
+        cpu.dh, cpu.dl = to_bcd(now.tm_mon), to_bcd(now.tm_mday)
         self._calls.carry(False)
 
     def _microseconds(self) -> int:

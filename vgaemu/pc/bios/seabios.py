@@ -21,7 +21,7 @@ from vgaemu.errors import ImageError
 from vgaemu.memslot.kvm.ioctl import KVM_MEM_READONLY
 from vgaemu.pc.bios.vgarom import PLACES, find_vga_rom
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.chips.chips import Saved
+from vgaemu.pc.chips.saved import Saved
 from vgaemu.pc.images import DiskImage
 
 if TYPE_CHECKING:

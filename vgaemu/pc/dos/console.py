@@ -18,7 +18,7 @@ from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.bios.video.area import PAGE, PAGE_START
 from vgaemu.pc.board import Board
-from vgaemu.pc.chips.chips import Saved
+from vgaemu.pc.chips.saved import Saved
 from vgaemu.pc.cpu.cpu import ZERO
 from vgaemu.pc.dos.caller import Caller
 

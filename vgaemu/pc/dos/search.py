@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
-from vgaemu.pc.chips.chips import Saved
+from vgaemu.pc.chips.saved import Saved
 from vgaemu.pc.dos.caller import NO_MORE_FILES, Caller, DosError
 from vgaemu.pc.dos.files import FIRST_DAY, DosFiles, NamedFile
 from vgaemu.pc.dos.memory import PREFIX

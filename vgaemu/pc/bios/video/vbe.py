@@ -19,7 +19,7 @@ from vgaemu.pc.bios.video.palette import COLOURS_A_UNIT
 from vgaemu.pc.bios.video.state import ALL_STATES, VideoState
 from vgaemu.pc.bios.video.vbe_modes import CHANNELS, VBE_MODES, VbeMode
 from vgaemu.pc.board import Board
-from vgaemu.pc.chips.chips import Saved
+from vgaemu.pc.chips.saved import Saved
 from vgaemu.vga import dispi
 from vgaemu.vga.device import LFB_GPA
 from vgaemu.vga.modes import MODES, set_mode

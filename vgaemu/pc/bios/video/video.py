@@ -49,7 +49,7 @@ from vgaemu.pc.bios.video.palette import VideoPalette
 from vgaemu.pc.bios.video.state import VGA_STATES, VideoState
 from vgaemu.pc.bios.video.vbe import KEEP, Vbe
 from vgaemu.pc.board import Board
-from vgaemu.pc.chips.chips import Saved
+from vgaemu.pc.chips.saved import Saved
 from vgaemu.vga.modes import MODES, set_mode
 from vgaemu.vga.ports import SEQ, Ports
 

@@ -1,0 +1,125 @@
+"""Two Intel 8259A interrupt controllers, one on line 2 of the other: ports 20h, 21h, A0h, A1h.
+
+Emulated: initialisation words, masks, fixed priorities, specific, non-specific and automatic end of
+interrupt, reads of IRR and ISR, spurious interrupts. Not emulated: rotating priorities, special
+mask mode, polling, level triggering, 8080 mode.
+
+Source: Intel 8259A data sheet; IBM AT Technical Reference (which lines, and the cascade).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, TypeAlias
+
+from vgaemu.pc.bus import Bus
+from vgaemu.pc.chips.saved import Saved
+
+#: An edge on an interrupt line, 0 to 15: `Pic.raise_irq`, or another controller's.
+RaiseIrq: TypeAlias = Callable[[int], None]
+
+
+class Pic:
+    """Two 8259A: IRQs 0-7, and 8-15 through IRQ 2."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.chips = (Pic8259(0x08), Pic8259(0x70))
+        for chip, port in zip(self.chips, (0x20, 0xA0), strict=True):
+            bus.byte_in[port] = chip.read_command
+            bus.byte_in[port + 1] = chip.read_data
+            bus.byte_out[port] = chip.write_command
+            bus.byte_out[port + 1] = chip.write_data
+
+    def raise_irq(self, irq: int) -> None:
+        """An edge on a line."""
+        self.chips[irq >> 3].requested |= 1 << (irq & 7)
+
+    def has_interrupt(self) -> bool:
+        """Whether an unmasked line asks for attention."""
+        self._cascade()
+        return self.chips[0].next_line() is not None
+
+    def acknowledge(self) -> int:
+        """The CPU takes the interrupt: its vector."""
+        self._cascade()
+        line = self.chips[0].acknowledge()
+        if line == 2:
+            return self.chips[1].base + self.chips[1].acknowledge()
+        return self.chips[0].base + line
+
+    def _cascade(self) -> None:
+        if self.chips[1].next_line() is not None:
+            self.chips[0].requested |= 4
+
+
+class Pic8259:
+    """One 8259A."""
+
+    SAVED: ClassVar[Saved] = {
+        "base": (0, 0xFF), "mask": (0, 0xFF), "requested": (0, 0xFF), "in_service": (0, 0xFF),
+        "auto_eoi": (0, 1), "read_service": (0, 1),
+    }  # fmt: skip
+
+    def __init__(self, base: int) -> None:
+        self.base = base
+        self.mask = 0
+        self.requested = 0
+        self.in_service = 0
+        self.auto_eoi = False
+        self.read_service = False
+        #: Initialisation words still to come: ICW2, 3, 4.
+        self.expect: list[int] = []
+
+    def next_line(self) -> int | None:
+        """The line that interrupts next: of higher priority than all that are in service."""
+        ready = self.requested & ~self.mask
+        if not ready:
+            return None
+        line = (ready & -ready).bit_length() - 1
+        served = self.in_service
+        if served and (served & -served).bit_length() - 1 <= line:
+            return None
+        return line
+
+    def acknowledge(self) -> int:
+        """Take the next line into service; 7 if it went away (a spurious interrupt)."""
+        line = self.next_line()
+        if line is None:
+            return 7
+        self.requested &= ~(1 << line)
+        if not self.auto_eoi:
+            self.in_service |= 1 << line
+        return line
+
+    def read_command(self) -> int:
+        """IRR or ISR, as OCW3 chose."""
+        return self.in_service if self.read_service else self.requested
+
+    def read_data(self) -> int:
+        """The mask."""
+        return self.mask
+
+    def write_command(self, value: int) -> None:
+        """ICW1, OCW2 or OCW3."""
+        if value & 0x10:
+            self.mask = self.requested = self.in_service = 0
+            self.auto_eoi = self.read_service = False
+            self.expect = [2] + ([] if value & 2 else [3]) + ([4] if value & 1 else [])
+        elif value & 0x08:
+            if value & 2:
+                self.read_service = bool(value & 1)
+        elif value & 0x60 == 0x60:  # specific end of interrupt
+            self.in_service &= ~(1 << (value & 7))
+        elif value & 0x20:
+            self.in_service &= self.in_service - 1 if self.in_service else 0
+
+    def write_data(self, value: int) -> None:
+        """The initialisation word that is due, or the mask."""
+        if not self.expect:
+            self.mask = value
+            return
+        word = self.expect.pop(0)
+        if word == 2:
+            self.base = value & 0xF8
+        elif word == 4:
+            self.auto_eoi = bool(value & 2)
