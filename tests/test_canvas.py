@@ -9,6 +9,8 @@ import vgaemu
 from vgaemu.errors import CanvasError, FontError
 from vgaemu.guest.canvas import Canvas
 from vgaemu.guest.palette import Palette
+from vgaemu.guest.surface import surface_of
+from vgaemu.vga.modes import set_mode
 
 FAR = 10**12
 
@@ -21,13 +23,13 @@ def mode_x(guest):
 
 
 def dispi(bits, virtual_width=0):
-    def set_mode(guest):
+    def prepare(guest):
         values = [(1, 200), (2, 120), (3, bits), (4, 0x41)]
         for index, value in values + [(6, virtual_width)] * bool(virtual_width):
             guest.outw(0x1CE, index)
             guest.outw(0x1CF, value)
 
-    return set_mode
+    return prepare
 
 
 def bios(number):
@@ -58,10 +60,10 @@ EXACT = [0x000000, 0xFF0000, 0x00FF00, 0x0000FF, 0xFFFF00, 0xFF00FF, 0xFFFFFF, 0
 
 @pytest.fixture(params=MODES)
 def drawing(request):
-    set_mode, width, height, colours = MODES[request.param]
+    prepare, width, height, colours = MODES[request.param]
     with vgaemu.Machine() as machine:
         guest = machine.guest
-        set_mode(guest)
+        prepare(guest)
         yield machine, Canvas(guest), width, height, colours
 
 
@@ -135,7 +137,7 @@ def test_registers_are_as_before(drawing):
     canvas.text(1, 1, "x", 1)
     canvas.get(3, 3)
     if colours <= 256:
-        canvas.set_colour(1, 255, 0, 0)
+        canvas.set_palette((255, 0, 0), 1)
         canvas.get_colour(1)
     after = [bytes(bank.values) for bank in (machine.vga.sequencer, machine.vga.graphics)]
     assert after == before
@@ -144,9 +146,15 @@ def test_registers_are_as_before(drawing):
 
 
 @pytest.fixture
-def canvas():
-    with vgaemu.Machine(mode=0x13) as machine:
-        yield Canvas(machine.guest)
+def vga():
+    vga = vgaemu.Vga()
+    set_mode(vga, 0x13)
+    return vga
+
+
+@pytest.fixture
+def canvas(vga):
+    return Canvas(vga)
 
 
 OUTSIDE = {
@@ -172,11 +180,11 @@ OUTSIDE = {
 
 
 @pytest.mark.parametrize("draw", OUTSIDE.values(), ids=OUTSIDE)
-def test_nothing_outside_comes_back(canvas, draw):
+def test_nothing_outside_comes_back(vga, canvas, draw):
     draw(canvas)
     assert not whole(canvas).any()
     # Nor in the memory behind the picture.
-    assert not any(canvas._surface._guest.load(0xA0000 + 64000, 1536))
+    assert not any(vga.load(0xA0000 + 64000, 1536))
 
 
 def test_line_has_its_ends_and_no_gap(canvas):
@@ -244,9 +252,22 @@ def test_rows_without_a_point_stay_clean():
         assert machine.run_frame().dirty_pages.tolist() == [99 * 320 // 4096]
 
 
-def test_full_picture_is_one_store(canvas, monkeypatch):
-    stores = []
-    monkeypatch.setattr(canvas._surface._guest, "store", lambda gpa, data: stores.append(gpa))
+class Stores(vgaemu.Vga):
+    """Notes where it is stored."""
+
+    def __init__(self):
+        super().__init__()
+        self.stores = []
+
+    def store(self, gpa, data):
+        self.stores.append(gpa)
+
+
+def test_full_picture_is_one_store():
+    vga = Stores()
+    set_mode(vga, 0x13)
+    canvas, stores = Canvas(vga), vga.stores
+    stores.clear()
     canvas.blit(0, 0, np.zeros((200, 320), np.uint8))
     canvas.clear(3)
     canvas.blit(0, 20, np.zeros((10, 320), np.uint8))
@@ -278,8 +299,32 @@ def test_eight_bit_dac():
         guest.outw(0x1CE, 4)
         guest.outw(0x1CF, 0x61)
         canvas = Canvas(guest)
-        canvas.set_colour(200, 1, 2, 255)
+        canvas.set_palette((1, 2, 255), 200)
         assert canvas.get_colour(200) == (1, 2, 255)
+
+
+@pytest.mark.parametrize("name", [name for name in MODES if "DISPI" not in name])
+def test_a_prepared_surface_draws_whatever_the_registers_held(name):
+    pictures = []
+    for scrambled in (False, True):
+        with vgaemu.Machine() as machine:
+            guest = machine.guest
+            MODES[name][0](guest)
+            surface = surface_of(guest)
+            planar = bool(surface.GRAPHICS)
+            if scrambled and planar:
+                for index, value in ((0, 5), (1, 3), (3, 0x0B), (4, 2), (8, 0x5A)):
+                    guest.ports.set(0x3CE, index, value)
+                guest.ports["map_mask"] = 9
+            before = [bytes(bank.values) for bank in (machine.vga.sequencer, machine.vga.graphics)]
+            with surface.prepared():
+                surface.fill(3, 1, 20, 9, 1)
+                surface.put(5, 4, surface.get(1, 1, 8, 8))
+                pictures.append(surface.get(0, 0, 40, 20))
+            after = [bytes(bank.values) for bank in (machine.vga.sequencer, machine.vga.graphics)]
+            assert after == before
+    assert pictures[0].any()
+    assert np.array_equal(*pictures)
 
 
 def test_text_modes_have_no_canvas():

@@ -3,6 +3,8 @@
 import pytest
 
 import vgaemu
+from vgaemu.guest.text import Text
+from vgaemu.vga.modes import set_mode
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def rows(machine):
 
 
 def cursor(guest):
-    return guest.read_crtc(0x0E) << 8 | guest.read_crtc(0x0F)
+    return guest.ports["cursor_location"]
 
 
 @pytest.mark.parametrize(("mode", "columns"), [(1, 40), (3, 80), (7, 80)])
@@ -193,3 +195,39 @@ def test_colours_that_are_none_are_refused(machine):
             text.set_colour(wrong)
     text.set_colour("white", 1)
     assert text.colour == 0x1F
+
+
+@pytest.mark.parametrize("use", [
+    lambda text: text.print("x"),
+    lambda text: text.write_at(0, 0, "x"),
+    lambda text: text.move(1, 1),
+    lambda text: text.clear(),
+    lambda text: text.scroll(),
+    lambda text: text.columns,
+])  # fmt: skip
+def test_a_graphics_mode_says_what_to_use_instead(machine, use):
+    guest = guest_of(machine, 0x13)
+    before = guest.load(0xA0000, 64000)
+    with pytest.raises(vgaemu.TextError, match=r"graphics mode; use guest\.canvas\.text"):
+        use(guest.text)
+    assert guest.load(0xA0000, 64000) == before
+    guest.set_mode(3)
+    use(guest.text)
+
+
+def test_a_bare_device_has_a_console_too():
+    vga = vgaemu.Vga()
+    set_mode(vga, 3)
+    Text(vga).print("Hi")
+    assert vga.load(0xB8000, 4) == b"H\x07i\x07"
+
+
+def test_what_a_guest_has_says_what_it_is(machine):
+    guest = guest_of(machine)
+    assert repr(guest) == "<vgaemu.Guest of <vgaemu.Vga text, 16 MiB>>"
+    assert repr(guest.ports) == f"<Ports of {guest!r}>"
+    assert repr(guest.text) == f"<Text at column 0, row 0 of {guest!r}>"
+    guest.set_mode(0x12)
+    assert repr(guest.canvas) == "<Canvas on <PlanarSurface 640x480, 16 colours at 0xa0000>>"
+    guest.set_dispi_mode(800, 600, 16)
+    assert repr(machine.vga) == "<vgaemu.Vga DISPI 800x600, 16 bits, 16 MiB>"

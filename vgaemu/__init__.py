@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         ScreenError,
         StateError,
         TapeError,
+        TextError,
         VgaemuError,
         WorkloadError,
     )
@@ -85,6 +86,7 @@ _HOMES = {
         "ScreenError",
         "StateError",
         "TapeError",
+        "TextError",
         "VgaemuError",
         "WorkloadError",
     ),
@@ -120,6 +122,7 @@ __all__ = [
     "ScreenInfo",
     "StateError",
     "TapeError",
+    "TextError",
     "Vga",
     "VgaemuError",
     "Vm",

@@ -9,6 +9,7 @@
      ├─ ModeError             numbers and names of modes
      ├─ FontError             font files and arrays
      ├─ CanvasError           drawing in a mode that takes no drawing
+     ├─ TextError             writing in a mode that shows no characters
      ├─ ScreenError           questions to the screen, pictures of it
      ├─ DisplayError          windows, and objects that are to be displays
      ├─ KeysError             names of keys, lists of them
@@ -56,6 +57,10 @@ class FontError(VgaemuError, ValueError):
 
 class CanvasError(VgaemuError, ValueError):
     """Nothing can be drawn in the mode that is set; the message names it."""
+
+
+class TextError(VgaemuError, ValueError):
+    """Nothing can be written in the mode that is set; the message says what to do instead."""
 
 
 class ScreenError(VgaemuError, ValueError):

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import ceil, isqrt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from vgaemu.errors import CanvasError
 from vgaemu.guest.palette import Palette
-from vgaemu.guest.surface import Pixels, surface_of
+from vgaemu.guest.surface import surface_of
 from vgaemu.vga.font import text_dots
-
-if TYPE_CHECKING:
-    from vgaemu.guest.workload import Guest
+from vgaemu.vga.pixels import Pixels
+from vgaemu.vga.ports import Device
 
 __all__ = ["Canvas", "CanvasError"]
 
@@ -30,32 +29,42 @@ class Canvas:
     `Guest.set_mode` makes a new one; after setting a mode by ports, make it with ``Canvas(guest)``.
     """
 
-    def __init__(self, guest: Guest) -> None:
+    #: In pixels.
+    width: int
+    #: In lines.
+    height: int
+    #: How many there are: 2, 4, 16 or 256 by number, or 0x1000000 as 0xRRGGBB.
+    colours: int
+
+    def __init__(self, device: Device) -> None:
         """A canvas for the mode that is set.
+
+        Args:
+            device: What draws: a `Guest`, or a `Vga`.
 
         Raises:
             CanvasError: It is no graphics mode that can be drawn in.
         """
-        self._surface = surface_of(guest)
-        self._palette = Palette(guest)
+        self._surface = surface_of(device)
+        self._palette = Palette(device)
         self.width = self._surface.width
         self.height = self._surface.height
+        self.colours = self._surface.colours
 
-    # --- colours --------------------------------------------------------------------------------
+    def __repr__(self) -> str:
+        return f"<Canvas on {self._surface!r}>"
 
-    def set_colour(self, colour: int, red: int, green: int, blue: int) -> None:
-        """Set one colour of the palette, 8 bits a channel (the DAC keeps 6)."""
-        self._palette.set_colour(colour, red, green, blue)
+    # The palette.
 
     def set_palette(self, rgb: Any, first: int = 0) -> None:
-        """Set neighbouring colours: (n, 3), 8 bits a channel."""
+        """Set neighbouring entries: (n, 3), or (3,) for one; 8 bits a channel (the DAC keeps 6)."""
         self._palette.set_colours(rgb, first)
 
     def get_colour(self, colour: int) -> tuple[int, int, int]:
-        """Red, green and blue of a colour as shown, 8 bits each."""
+        """Red, green and blue of an entry as shown, 8 bits each."""
         return self._palette.get_colour(colour)
 
-    # --- points and lines -----------------------------------------------------------------------
+    # Points and lines.
 
     def pixel(self, x: int, y: int, colour: int) -> None:
         """Draw a point."""
@@ -98,7 +107,7 @@ class Canvas:
         else:
             self.hline(a, b, length, colour)
 
-    # --- areas ----------------------------------------------------------------------------------
+    # Areas.
 
     def clear(self, colour: int = 0) -> None:
         """Fill the whole picture."""
@@ -156,7 +165,7 @@ class Canvas:
                 first = ceil(left - 0.5)
                 self.hline(first, row, ceil(right - 0.5) - first, colour)
 
-    # --- pictures -------------------------------------------------------------------------------
+    # Pictures.
 
     def blit(self, x: int, y: int, pixels: Pixels, transparent: int | None = None) -> None:
         """Draw a picture.
@@ -209,7 +218,7 @@ class Canvas:
             pixels[top - y : bottom - y, left - x : right - x] = part
         return pixels
 
-    # --- text -----------------------------------------------------------------------------------
+    # Text.
 
     def text(
         self,

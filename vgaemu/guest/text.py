@@ -7,12 +7,12 @@ the start address are CRTC registers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
+from vgaemu.errors import TextError
 from vgaemu.vga.codepage import to_cp437
-
-if TYPE_CHECKING:
-    from vgaemu.guest.workload import Guest
+from vgaemu.vga.ports import Device, Ports
+from vgaemu.vga.registers import WINDOWS
 
 #: The sixteen colours by name, in their usual order.
 COLOURS = (
@@ -22,32 +22,74 @@ COLOURS = (
 )  # fmt: skip
 
 
+class Cells(NamedTuple):
+    """Where the cells of a text mode lie, two bytes each."""
+
+    gpa: int
+    columns: int
+    rows: int
+
+    def at(self, column: int, row: int) -> int:
+        """Guest-physical address of a cell."""
+        return self.gpa + 2 * (row * self.columns + column)
+
+
 class Text:
     """A console of `columns` x `rows` cells."""
 
-    def __init__(self, guest: Guest) -> None:
-        self._guest = guest
+    #: Attribute of what is written from now on: background << 4 | foreground.
+    colour: int
+    #: Where the cursor is.
+    column: int
+    row: int
+    #: Rows at the top and at the bottom that `print`, `scroll` and `clear` leave alone.
+    top: int
+    bottom: int
+
+    def __init__(self, device: Device) -> None:
+        """A console at the upper left corner.
+
+        Args:
+            device: What writes: a `Guest`, or a `Vga`.
+        """
+        self._device = device
+        self._ports = Ports(device)
         self.colour = 0x07
         self.column = self.row = 0
-        #: Rows at the top and at the bottom that `print`, `scroll` and `clear` leave alone.
         self.top = self.bottom = 0
+
+    def __repr__(self) -> str:
+        return f"<Text at column {self.column}, row {self.row} of {self._device!r}>"
+
+    @property
+    def cells(self) -> Cells:
+        """Where the cells lie in the mode that is set now.
+
+        Raises:
+            TextError: It is a graphics mode.
+        """
+        ports = self._ports
+        if ports["graphics"]:
+            raise TextError(
+                "guest.text: this is a graphics mode; use guest.canvas.text, or set a text mode "
+                "such as 3"
+            )
+        lines = ports["vertical_display_end"] + 1 >> ports["double_scan"]
+        return Cells(
+            WINDOWS[ports["memory_map"]][0],
+            ports["horizontal_display_end"] + 1,
+            lines // (ports["max_scan_line"] + 1),
+        )
 
     @property
     def columns(self) -> int:
         """Characters a row, from the CRTC."""
-        return self._guest.read_crtc(0x01) + 1
+        return self.cells.columns
 
     @property
     def rows(self) -> int:
         """Rows, from the CRTC's lines and cell height."""
-        overflow = self._guest.read_crtc(0x07)
-        lines = self._guest.read_crtc(0x12) | (overflow & 2) << 7 | (overflow & 0x40) << 3
-        cell = self._guest.read_crtc(0x09)
-        return (lines + 1 >> (cell >> 7)) // ((cell & 0x1F) + 1)  # bit 7: each line twice
-
-    def _cell(self, column: int, row: int) -> int:
-        base = 0xB8000 if self._guest.inb(0x3CC) & 1 else 0xB0000
-        return base + 2 * (row * self.columns + column)
+        return self.cells.rows
 
     def set_colour(self, foreground: int | str, background: int | str = 0) -> None:
         """Colour of what is written from now on: numbers 0-15 or names from `COLOURS`.
@@ -65,76 +107,79 @@ class Text:
 
     def clear(self) -> None:
         """Blanks in the current colour everywhere; the cursor goes home."""
-        count = self.columns * (self.rows - self.top - self.bottom)
-        self._guest.store(self._cell(0, self.top), bytes((0x20, self.colour)) * count)
+        cells = self.cells
+        count = cells.columns * (cells.rows - self.top - self.bottom)
+        self._device.store(cells.at(0, self.top), bytes((0x20, self.colour)) * count)
         self.move(0, self.top)
 
     def write_at(self, column: int, row: int, text: str, colour: int | None = None) -> None:
         """Put text on a row without moving the cursor; what leaves the row on the right is cut."""
-        room = self.columns - column
-        if not (0 <= row < self.rows and column >= 0) or room <= 0:
+        self._write(self.cells, column, row, text, self.colour if colour is None else colour)
+
+    def _write(self, cells: Cells, column: int, row: int, text: str, attribute: int) -> None:
+        room = cells.columns - column
+        if not (0 <= row < cells.rows and column >= 0) or room <= 0:
             return
-        attribute = self.colour if colour is None else colour
         codes = to_cp437(text[:room])
-        cells = bytearray(2 * len(codes))
-        cells[0::2] = codes
-        cells[1::2] = bytes((attribute,)) * len(codes)
-        self._guest.store(self._cell(column, row), cells)
+        data = bytearray(2 * len(codes))
+        data[0::2] = codes
+        data[1::2] = bytes((attribute,)) * len(codes)
+        self._device.store(cells.at(column, row), data)
 
     def move(self, column: int, row: int) -> None:
         """Move the cursor, the hardware one too."""
         self.column, self.row = column, row
-        self._show_cursor()
+        self._show_cursor(self.cells)
 
     def cursor(self, shown: bool) -> None:
         """Show or hide the hardware cursor."""
-        start = self._guest.read_crtc(0x0A)
-        self._guest.write_crtc(0x0A, start & ~0x20 if shown else start | 0x20)
+        self._ports["cursor_off"] = not shown
 
     def print(self, text: str, end: str = "\n") -> None:
         """Write at the cursor; wrap at the right edge, scroll at the bottom."""
-        columns, rows = self.columns, self.rows
+        cells = self.cells
         for line, newline in _lines(text + end):
             # A tab reaches the next eighth column of the screen, not of what is printed.
             line = (" " * self.column + line).expandtabs(8)[self.column :]
             while line:
-                if self.column >= columns:  # moved there, or the screen has fewer columns by now
-                    self._new_line(rows)
-                room = columns - self.column
+                if self.column >= cells.columns:  # moved there, or there are fewer columns by now
+                    self._new_line(cells)
+                room = cells.columns - self.column
                 part, line = line[:room], line[room:]
-                self.write_at(self.column, self.row, part)
+                self._write(cells, self.column, self.row, part, self.colour)
                 self.column += len(part)
-                if self.column == columns:
-                    self._new_line(rows)
+                if self.column == cells.columns:
+                    self._new_line(cells)
             if newline:
-                self._new_line(rows)
-        self._show_cursor()
+                self._new_line(cells)
+        self._show_cursor(cells)
 
     def backspace(self) -> None:
         """Take back the character before the cursor, on this row."""
         if self.column:
             self.column -= 1
             self.write_at(self.column, self.row, " ")
-            self._show_cursor()
+            self._show_cursor(self.cells)
 
     def scroll(self) -> None:
         """Move all rows up by one and blank the last, by copying memory as a BIOS does."""
-        columns, last = self.columns, self.rows - self.bottom - 1
-        size = 2 * columns * (last - self.top)
-        self._guest.copy(self._cell(0, self.top + 1), self._cell(0, self.top), size)
-        self._guest.store(self._cell(0, last), bytes((0x20, self.colour)) * columns)
+        self._scroll(self.cells)
 
-    def _new_line(self, rows: int) -> None:
+    def _scroll(self, cells: Cells) -> None:
+        last = cells.rows - self.bottom - 1
+        size = 2 * cells.columns * (last - self.top)
+        self._device.copy(cells.at(0, self.top + 1), cells.at(0, self.top), size)
+        self._device.store(cells.at(0, last), bytes((0x20, self.colour)) * cells.columns)
+
+    def _new_line(self, cells: Cells) -> None:
         self.column = 0
-        if self.row + 1 < rows - self.bottom:
+        if self.row + 1 < cells.rows - self.bottom:
             self.row += 1
         else:
-            self.scroll()
+            self._scroll(cells)
 
-    def _show_cursor(self) -> None:
-        at = self.row * self.columns + self.column
-        self._guest.write_crtc(0x0E, at >> 8)
-        self._guest.write_crtc(0x0F, at & 0xFF)
+    def _show_cursor(self, cells: Cells) -> None:
+        self._ports["cursor_location"] = self.row * cells.columns + self.column
 
 
 def _lines(text: str) -> list[tuple[str, bool]]:

@@ -28,8 +28,10 @@ import vgaemu.guest.workloads
 from vgaemu.errors import GuestStopped, WorkloadError
 from vgaemu.guest.text import Text
 from vgaemu.keys.queue import Keys
+from vgaemu.vga.beam import VERTICAL_RETRACE
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_dispi_mode, set_mode
+from vgaemu.vga.ports import Data, Ports
 
 if TYPE_CHECKING:
     from vgaemu.guest.canvas import Canvas
@@ -49,25 +51,53 @@ class _Now:
 
 
 class Guest:
-    """What a workload sees of the machine."""
+    """What a workload sees of the machine: a `Device`, and what is built on it."""
 
     #: Yield it to end a slice without waiting for the next frame.
     NOW: Final = _Now()
+    #: Keys that the user pressed.
+    keys: Keys
+    #: Chance, seeded the same in every run.
+    random: random.Random
+    #: Set it where only the arguments tell that a workload never ends; see `endless`.
+    endless: bool
 
     def __init__(self, vga: Vga, keys: Keys) -> None:
+        """A guest of a machine.
+
+        Args:
+            vga: What it drives.
+            keys: What it reads.
+        """
         self._vga = vga
         self.keys = keys
-        #: Seeded the same in every run.
         self.random = random.Random(0)
-        #: Set it where only the arguments tell that a workload never ends; see `endless`.
         self.endless = False
-        self.text = Text(self)
+        self._ports = Ports(self)
+        self._text = Text(self)
         self._canvas: Canvas | None = None
         self._stopped = False
 
+    def __repr__(self) -> str:
+        return f"<vgaemu.Guest of {self._vga!r}{', stopped' * self._stopped}>"
+
+    @property
+    def ports(self) -> Ports:
+        """Registers by name and by index: ``guest.ports["line_compare"] = 199``."""
+        return self._ports
+
+    @property
+    def text(self) -> Text:
+        """The console in text modes; a mode that is set starts a new one."""
+        return self._text
+
     @property
     def canvas(self) -> Canvas:
-        """Drawing in graphics modes."""
+        """Drawing in graphics modes; a mode that is set starts a new one.
+
+        Raises:
+            CanvasError: It is no graphics mode that can be drawn in.
+        """
         if self._canvas is None:
             from vgaemu.guest.canvas import Canvas
 
@@ -102,7 +132,7 @@ class Guest:
         self._check()
         return self._vga.inw(port)
 
-    def store(self, gpa: int, data: Any) -> None:
+    def store(self, gpa: int, data: Data) -> None:
         """Store bytes (any buffer of bytes) upwards from a guest-physical address."""
         self._check()
         self._vga.store(gpa, data)
@@ -138,26 +168,23 @@ class Guest:
         self._start_anew()
 
     def _start_anew(self) -> None:
-        self.text = Text(self)
+        self._text = Text(self)
         self._canvas = None
 
     def read_crtc(self, index: int) -> int:
         """Read a CRTC register at whichever base it answers."""
-        base = 0x3D4 if self.inb(0x3CC) & 1 else 0x3B4
-        self.outb(base, index)
-        return self.inb(base + 1)
+        return self._ports.get_crtc(index)
 
     def write_crtc(self, index: int, value: int) -> None:
         """Write a CRTC register at whichever base it answers."""
-        base = 0x3D4 if self.inb(0x3CC) & 1 else 0x3B4
-        self.outw(base, value << 8 | index)
+        self._ports.set_crtc(index, value)
 
     def wait_retrace(self) -> None:
         """Poll input status 1 until the next vertical retrace begins, as programs of the time."""
-        port = 0x3DA if self.inb(0x3CC) & 1 else 0x3BA
-        while self.inb(port) & 8:
+        status = self._ports.status
+        while self.inb(status) & VERTICAL_RETRACE:
             pass
-        while not self.inb(port) & 8:
+        while not self.inb(status) & VERTICAL_RETRACE:
             pass
 
 

@@ -126,7 +126,14 @@ class Vga:
         self._build_ports()
         self._remap()
 
-    # --- ports ------------------------------------------------------------------------------
+    def __repr__(self) -> str:
+        shows = "graphics" if self.graphics["graphics"] else "text"
+        if self.dispi.enabled:
+            _, width, height, bits, *_ = self.dispi.values
+            shows = f"DISPI {width}x{height}, {bits} bits"
+        return f"<vgaemu.Vga {shows}, {self.slot.nbytes >> 20} MiB>"
+
+    # Ports.
 
     def _build_ports(self) -> None:
         # The CRTC and input status 1 answer at 3Dxh, or at 3Bxh in monochrome modes.
@@ -259,7 +266,7 @@ class Vga:
         self.attribute_takes_data = False
         return self.beam.status(self.timing_key())
 
-    # --- memory -----------------------------------------------------------------------------
+    # Memory.
 
     def window(self, gpa: int) -> int | None:
         """Where a page of guest-physical space lies in VRAM, if it is *plain* memory.
@@ -375,7 +382,7 @@ class Vga:
                     pieces.append((start - gpa, end - start))
         return pieces
 
-    # --- what follows from the registers ------------------------------------------------------
+    # What follows from the registers.
 
     def _sync_layout(self) -> None:
         """Store the legacy planes as SR04 wants them; linear DISPI modes leave VRAM alone."""

@@ -74,7 +74,7 @@ def workload(guest: Guest) -> Slices:
             cells[row, column : column + len(codes), 0] = codes
             cells[row, column : column + len(codes), 1] = attribute
     guest.store(SCREEN, cells.tobytes())
-    _split(guest, LINES - HEADING * CELL - 1)
+    guest.ports["line_compare"] = LINES - HEADING * CELL - 1
     line = 0
     while True:
         _glide(guest, line)
@@ -88,16 +88,8 @@ def _glide(guest: Guest, line: int) -> None:
     start = COLUMNS * (HEADING + row)
     while guest.inb(0x3DA) & 8:
         pass
-    guest.write_crtc(0x0C, start >> 8)
-    guest.write_crtc(0x0D, start & 0xFF)
+    guest.ports["start_address"] = start
     guest.write_crtc(0x08, inside)
-
-
-def _split(guest: Guest, line: int) -> None:
-    """Line compare; bits 8, 9 live elsewhere."""
-    guest.write_crtc(0x18, line & 0xFF)
-    guest.write_crtc(0x07, guest.read_crtc(0x07) & ~0x10 | line >> 4 & 0x10)
-    guest.write_crtc(0x09, guest.read_crtc(0x09) & ~0x40 | line >> 3 & 0x40)
 
 
 #: A row: parts of text, each with its column and attribute.

@@ -57,7 +57,7 @@ def workload(guest: Guest) -> Slices:
     clouds = [_clouds(random, row, size) for row, size in ((16, 1.0), (58, 0.7))]
     hills = [_hills(random, i) for i in range(len(HILLS))]
     flight = _balloons()
-    surface = UnchainedSurface(guest, WIDTH, HEIGHT * PAGES, PITCH)
+    surface = UnchainedSurface(guest, 0xA0000, WIDTH, HEIGHT * PAGES, PITCH)
     t = 0
     while True:
         page = t % PAGES
@@ -74,8 +74,7 @@ def _show(guest: Guest, start: int) -> None:
     """
     while guest.inb(0x3DA) & 8:
         pass
-    guest.write_crtc(0x0C, start >> 8)
-    guest.write_crtc(0x0D, start & 0xFF)
+    guest.ports["start_address"] = start
 
 
 def _frame(

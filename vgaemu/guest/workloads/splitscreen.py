@@ -49,7 +49,7 @@ def workload(guest: Guest) -> Slices:
     """Store the chart, then let the view wander."""
     guest.set_mode("320x240 unchained")
     guest.canvas.set_palette(_palette(), SEA)
-    surface = UnchainedSurface(guest, CHART_WIDTH, BAR + CHART_HEIGHT, PITCH)
+    surface = UnchainedSurface(guest, 0xA0000, CHART_WIDTH, BAR + CHART_HEIGHT, PITCH)
     chart = _chart(guest.random)
     surface.put(0, BAR, chart)
     bar = _bar(chart)
@@ -73,15 +73,9 @@ def _course(t: int) -> tuple[int, int]:
 
 
 def _split(guest: Guest) -> None:
-    """The last scan line of the view; rows are two scan lines high. Bits 8, 9 live elsewhere."""
-    line = 2 * VIEW_HEIGHT - 1
-    guest.write_crtc(0x18, line & 0xFF)
-    guest.write_crtc(0x07, guest.read_crtc(0x07) & ~0x10 | line >> 4 & 0x10)
-    guest.write_crtc(0x09, guest.read_crtc(0x09) & ~0x40 | line >> 3 & 0x40)
-    guest.inb(0x3DA)
-    guest.outb(0x3C0, 0x30)  # index 10h, picture on
-    mode = guest.inb(0x3C1)
-    guest.outb(0x3C0, mode | 0x20)
+    """The last scan line of the view; rows are two scan lines high."""
+    guest.ports["line_compare"] = 2 * VIEW_HEIGHT - 1
+    guest.ports["split_pan_off"] = 1
 
 
 def _pan(guest: Guest, x: int, y: int) -> None:
@@ -89,8 +83,7 @@ def _pan(guest: Guest, x: int, y: int) -> None:
     start = (BAR + y) * PITCH + x // 4
     while guest.inb(0x3DA) & 8:
         pass
-    guest.write_crtc(0x0C, start >> 8)
-    guest.write_crtc(0x0D, start & 0xFF)
+    guest.ports["start_address"] = start
     guest.inb(0x3DA)
     guest.outb(0x3C0, 0x33)
     guest.outb(0x3C0, x % 4 * 2)  # counted in half pixels
