@@ -6,7 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from vgaemu.display.panel import panel as p
+from vgaemu.display.panel import draw, heat, layout
+from vgaemu.display.panel import meter as meters
+from vgaemu.display.panel.panel import Panel, Status
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.memslot.log import FlagsLog
 
@@ -14,7 +16,9 @@ KEYS = (("Ctrl+F3", "panel", "panel"), ("F5", "screenshot", "shot"), ("F9", "qui
 TEXT = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", 4096, "flags", True)
 SECOND = 1_000_000_000
 WIDTHS = (640, 720, 800, 960, 1024, 1280, 1440, 1920)
-SIZES = [(width, p.BELOW_HEIGHT) for width in WIDTHS] + [(width, 1080) for width in p.BESIDE_WIDTHS]
+SIZES = [(width, layout.BELOW_HEIGHT) for width in WIDTHS] + [
+    (width, 1080) for width in layout.BESIDE_WIDTHS
+]
 
 
 def report(frame=0, pages=(), spans=None, harvest_ns=12_300, **more):
@@ -29,15 +33,15 @@ def report(frame=0, pages=(), spans=None, harvest_ns=12_300, **more):
     )  # fmt: skip
 
 
-def make(width=640, height=p.BELOW_HEIGHT, info=TEXT):
-    meter = p.Meter()
+def make(width=640, height=layout.BELOW_HEIGHT, info=TEXT):
+    meter = meters.Meter()
     meter.reshape(info)
-    return meter, p.Panel(width, height, meter, KEYS)
+    return meter, Panel(width, height, meter, KEYS)
 
 
-def says(pixels, text, ink=p.BRIGHT, height=p.LINE):
+def says(pixels, text, ink=draw.BRIGHT, height=layout.LINE):
     """Whether `text` stands somewhere in exactly that colour."""
-    glyphs = p.text_strip(text, 1, 0, height).astype(np.uint8)
+    glyphs = draw.text_strip(text, 1, 0, height).astype(np.uint8)
     here = (pixels == ink).astype(np.uint8)
     inked = int(np.flatnonzero(glyphs.any(axis=1))[0])
     needle = glyphs[inked].tobytes()
@@ -53,11 +57,12 @@ def says(pixels, text, ink=p.BRIGHT, height=p.LINE):
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_boxes_lie_inside_and_apart(width, height):
-    boxes = p.arrange_beside(width) if height > width else p.arrange_below(width)
+    size, boxes = layout.arrange(width, height)
+    assert size == (width, height)
     taken = np.zeros((height, width), int)
-    for box in boxes.values():
-        assert box.x >= p.MARGIN
-        assert box.x + box.width <= width - p.MARGIN
+    for box in boxes:
+        assert box.x >= layout.MARGIN
+        assert box.x + box.width <= width - layout.MARGIN
         assert 0 <= box.y < box.y + box.height <= height
         taken[box.y : box.y + box.height, box.x : box.x + box.width] += 1
     assert taken.max() == 1
@@ -68,18 +73,18 @@ def test_all_of_it_fits(width, height):
     meter, panel = make(width, height)
     drawn = [Rect(0, 0, 1000, 1000)]
     worst = report(123_456, range(4096), [(0, 4096)], 10**9, rects=drawn, faults=99_999)
-    for _ in range(p.HISTORY):
+    for _ in range(meters.HISTORY):
         meter.note(worst, 99_999)
-    pixels = panel.draw(SECOND, p.Status(TEXT, paused=True, outlines=True, panel_ns=10**9))
+    pixels = panel.draw(SECOND, Status(TEXT, paused=True, outlines=True, panel_ns=10**9))
     assert pixels.shape == (height, width)
     # The margin stays free, so nothing was cut at an edge.
-    assert (pixels[1:, -p.MARGIN :] == p.PAPER).all()
-    assert (pixels[-4:, 1:] == p.PAPER).all()
+    assert (pixels[1:, -layout.MARGIN :] == draw.PAPER).all()
+    assert (pixels[-4:, 1:] == draw.PAPER).all()
     assert says(pixels, "text 80x25")
-    assert says(pixels, "PAUSED", p.PAPER)
-    assert says(pixels, "2012 patch: 50-300 µs", p.DIM, p.SMALL)
-    assert says(pixels, "clean in span", p.DIM, p.SMALL)
-    assert says(pixels, "F9", p.INK, p.SMALL)
+    assert says(pixels, "PAUSED", draw.PAPER)
+    assert says(pixels, "2012 patch: 50-300 µs", draw.DIM, layout.SMALL)
+    assert says(pixels, "clean in span", draw.DIM, layout.SMALL)
+    assert says(pixels, "F9", draw.INK, layout.SMALL)
 
 
 def test_it_says_what_was_measured():
@@ -89,35 +94,35 @@ def test_it_says_what_was_measured():
     drawn = [Rect(0, 0, 720, 40)]
     last = report(100, [0, 3], [(0, 4)], 45_600, rects=drawn, faults=7, render_ns=71_000)
     meter.note(last, 5)
-    pixels = panel.draw(SECOND, p.Status(TEXT, panel_ns=345_000))
-    assert says(pixels, "45.6", p.DIRTY)  # last
+    pixels = panel.draw(SECOND, Status(TEXT, panel_ns=345_000))
+    assert says(pixels, "45.6", draw.DIRTY)  # last
     assert says(pixels, "50.0")  # p50
     assert says(pixels, "99.0")  # p99
     assert says(pixels, "100")  # max
     assert says(pixels, "10.0%")
     assert says(pixels, "71.0")
     assert says(pixels, "345")
-    assert says(pixels, "frame 100", p.INK)
-    assert says(pixels, "dirty log: flags", p.INK)
-    assert says(pixels, "2012 patch: 50-300 µs", p.DIM, p.SMALL)
-    assert says(pixels, "Ctrl+F3", p.INK, p.SMALL)
-    assert not says(pixels, "PAUSED", p.PAPER)
+    assert says(pixels, "frame 100", draw.INK)
+    assert says(pixels, "dirty log: flags", draw.INK)
+    assert says(pixels, "2012 patch: 50-300 µs", draw.DIM, layout.SMALL)
+    assert says(pixels, "Ctrl+F3", draw.INK, layout.SMALL)
+    assert not says(pixels, "PAUSED", draw.PAPER)
 
 
 def test_numbers_that_got_shorter_leave_nothing():
     meter, panel = make()
     meter.note(report(0, range(4096), harvest_ns=123_000_000), 32)
-    panel.draw(SECOND, p.Status(TEXT))
-    for frame in range(p.HISTORY):
+    panel.draw(SECOND, Status(TEXT))
+    for frame in range(meters.HISTORY):
         meter.note(report(frame, harvest_ns=400), 0)
-    again = panel.draw(2 * SECOND, p.Status(TEXT)).copy()
+    again = panel.draw(2 * SECOND, Status(TEXT)).copy()
     fresh_meter, fresh = make()
-    for frame in range(p.HISTORY):
+    fresh_meter.digest(2 * SECOND)
+    for frame in range(meters.HISTORY):
         fresh_meter.note(report(frame, harvest_ns=400), 0)
     fresh_meter.frames_a_second = meter.frames_a_second
     fresh_meter.heat.dirty[:] = meter.heat.dirty
-    fresh_meter._digested_ns = 2 * SECOND
-    assert np.array_equal(again[28:], fresh.draw(2 * SECOND, p.Status(TEXT))[28:])
+    assert np.array_equal(again[28:], fresh.draw(2 * SECOND, Status(TEXT))[28:])
 
 
 def test_frames_a_second():
@@ -137,30 +142,30 @@ def test_frames_a_second():
 
 def legacy_cell(panel, page):
     """The pixel in the middle of a large cell."""
-    box, shape = panel._boxes["map"], panel._map
+    box, shape = panel.boxes.map, panel.map_shape
     row, column = divmod(page, shape.large_columns)
     half = shape.large // 2
-    y, x = box.y + 12 + row * shape.large + half, box.x + column * shape.large + half
+    y, x = box.y + layout.HEADING + row * shape.large + half, box.x + column * shape.large + half
     return int(panel.pixels[y, x])
 
 
 def small_cell(panel, cell):
-    box, shape = panel._boxes["map"], panel._map
+    box, shape = panel.boxes.map, panel.map_shape
     row, column = divmod(cell, shape.small_columns)
-    top = box.y + 12 + shape.large_rows * shape.large + p.MAP_GAP
+    top = box.y + layout.HEADING + shape.large_rows * shape.large + layout.MAP_GAP
     return int(panel.pixels[top + row * shape.small, box.x + column * shape.small])
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_every_legacy_page_is_seen(width, height):
     meter, panel = make(width, height)
-    panel.draw(0, p.Status(TEXT))
+    panel.draw(0, Status(TEXT))
     cold = legacy_cell(panel, 0)
     assert {legacy_cell(panel, page) for page in range(64)} == {cold}
     for page in range(64):
-        meter.heat = p.PageHeat(TEXT.slot_pages)
+        meter.heat = heat.PageHeat(TEXT.slot_pages)
         meter.note(report(0, [page]), 0)
-        panel.draw(0, p.Status(TEXT))
+        panel.draw(0, Status(TEXT))
         assert [n for n in range(64) if legacy_cell(panel, n) != cold] == [page]
 
 
@@ -169,27 +174,27 @@ def test_the_map_fits_slots_of_all_sizes(slot_pages):
     info = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", slot_pages, "flags", True)
     meter, panel = make(640, info=info)
     meter.note(report(0, [0, slot_pages - 1]), 0)
-    panel.draw(0, p.Status(info))
-    box = panel._boxes["map"]
-    assert panel._map.height <= box.height - 12
+    panel.draw(0, Status(info))
+    box = panel.boxes.map
+    assert panel.map_shape.height <= box.height - layout.HEADING
     if slot_pages > 64:
         last = -(-(slot_pages - 64) // meter.heat.pages_a_cell) - 1
         assert small_cell(panel, last) != small_cell(panel, last - 1)
-        lit = p.Panel(640, p.BELOW_HEIGHT, meter, KEYS)
-        lit.draw(0, p.Status(info))
+        lit = Panel(640, layout.BELOW_HEIGHT, meter, KEYS)
+        lit.draw(0, Status(info))
         assert small_cell(lit, last) == small_cell(panel, last)
 
 
 def test_light_fades_and_clean_pages_have_their_own():
     meter, panel = make()
     meter.note(report(0, [2, 5], [(2, 6)]), 0)
-    panel.draw(0, p.Status(TEXT))
+    panel.draw(0, Status(TEXT))
     cold, dirty, clean = (legacy_cell(panel, page) for page in (10, 2, 3))
     assert len({cold, dirty, clean}) == 3
-    assert clean == p.CLEAN
-    panel.draw(SECOND // 2, p.Status(TEXT))
+    assert clean == draw.CLEAN
+    panel.draw(SECOND // 2, Status(TEXT))
     assert legacy_cell(panel, 2) not in (cold, dirty)
-    panel.draw(10 * SECOND, p.Status(TEXT))
+    panel.draw(10 * SECOND, Status(TEXT))
     assert legacy_cell(panel, 2) == legacy_cell(panel, 3) == cold
 
 
@@ -197,10 +202,10 @@ def test_the_graph_is_higher_where_a_harvest_took_longer():
     meter, panel = make()
     for ns in (1_000, 10_000, 100_000):
         meter.note(report(harvest_ns=ns), 0)
-    pixels = panel.draw(0, p.Status(TEXT))
-    box = panel._boxes["harvest"]
+    pixels = panel.draw(0, Status(TEXT))
+    box = panel.boxes.harvest
     columns = pixels[box.y + 30 : box.y + box.height, box.x + box.width - 3 : box.x + box.width]
-    tops = [int(np.flatnonzero(column == p.DIRTY)[0]) for column in columns.T]
+    tops = [int(np.flatnonzero(column == draw.DIRTY)[0]) for column in columns.T]
     assert tops[0] > tops[1] > tops[2]
     assert tops[0] - tops[1] == pytest.approx(tops[1] - tops[2], abs=1)  # logarithmic
 
@@ -208,7 +213,7 @@ def test_the_graph_is_higher_where_a_harvest_took_longer():
 def test_a_panel_too_small_is_cut_not_broken():
     meter, panel = make(300, 150)
     meter.note(report(0, [1]), 1)
-    pixels = panel.draw(SECOND, p.Status(TEXT, paused=True))
+    pixels = panel.draw(SECOND, Status(TEXT, paused=True))
     assert pixels.shape == (150, 300)
     assert pixels.flags.c_contiguous
     assert says(pixels, "text 80x25")

@@ -17,7 +17,8 @@ import pytest
 
 import vgaemu
 from vgaemu.display.hostkeys import HOST_KEYS, keys_in_a_sentence, keys_in_title
-from vgaemu.display.panel.panel import BELOW_HEIGHT, BESIDE_WIDTHS, CLEAN, DIRTY, PAPER
+from vgaemu.display.panel.draw import CLEAN, DIRTY, PAPER
+from vgaemu.display.panel.layout import BELOW_HEIGHT, BESIDE_WIDTHS
 from vgaemu.display.report import (
     Close,
     FrameReport,
@@ -458,7 +459,7 @@ def test_the_panel_on_and_off(open_window, pygame):
 
 
 def test_a_hidden_panel_gathers_nothing(open_window, pygame, monkeypatch):
-    from vgaemu.display.panel.panel import Meter
+    from vgaemu.display.panel.meter import Meter
 
     noted = []
     monkeypatch.setattr(Meter, "note", lambda self, report, rects: noted.append(report.frame))

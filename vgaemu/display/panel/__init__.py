@@ -1,1 +1,1 @@
-"""The panel below the picture."""
+"""The panel beside the picture: figures of the harvest, and a map of pages. No pygame here."""

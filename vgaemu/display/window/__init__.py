@@ -1,1 +1,1 @@
-"""The pygame window."""
+"""The pygame window, and whatever only it needs. Only `sdl` imports pygame."""

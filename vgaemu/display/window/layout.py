@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vgaemu.display.panel.panel import BELOW_HEIGHT, BESIDE_WIDTHS, MIN_BESIDE_HEIGHT, MIN_WIDTH
+from vgaemu.display.panel.layout import BELOW_HEIGHT, BESIDE_WIDTHS, MIN_BESIDE_HEIGHT, MIN_WIDTH
 from vgaemu.display.report import Rect, ScreenInfo
 from vgaemu.display.viewport import Size, Viewport, fitted_size, scaled_size
 

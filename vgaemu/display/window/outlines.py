@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vgaemu.display.panel.panel import CLEAN, DIRTY
+from vgaemu.display.panel.draw import CLEAN, DIRTY
 from vgaemu.display.report import Rect
 from vgaemu.display.viewport import Viewport
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from time import perf_counter_ns
 
 from vgaemu.display.hostkeys import keys_for_panel
-from vgaemu.display.panel.panel import Meter, Panel, Status
+from vgaemu.display.panel.meter import Meter
+from vgaemu.display.panel.panel import Panel, Status
 from vgaemu.display.report import Rect
 from vgaemu.display.window.layout import NOWHERE
 from vgaemu.display.window.sdl import pygame, surface_over

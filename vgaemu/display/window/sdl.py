@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.display.panel.panel import DIRTY, PAPER
+from vgaemu.display.panel.draw import DIRTY, PAPER
 from vgaemu.display.report import Rect
 from vgaemu.display.viewport import Size
 from vgaemu.display.window.layout import around
