@@ -40,7 +40,7 @@ class Watched:
         self.loop = DisplayLoop(vga, self.display, **options)
 
     def frame(self):
-        report = self.loop.frame()
+        report = self.loop.draw_frame()
         expected = self.loop.screen.full_redraw()
         assert np.array_equal(self.display.frame, expected), self.difference(expected)
         return report

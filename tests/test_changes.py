@@ -412,7 +412,7 @@ def test_a_change_is_seen_whenever_a_display_looks(change, then):
         watched.frame()
         dac(7, 1, 2, 3)(vga)  # there is a change to look for
         gaps = run_with_injections(
-            partial(change, vga), {gap: watched.loop.frame}, modules=("vgaemu.vga.device",)
+            partial(change, vga), {gap: watched.loop.draw_frame}, modules=("vgaemu.vga.device",)
         )
         for write in then:
             write(vga)

@@ -301,7 +301,9 @@ def looked_at_in_each_gap(before, **values):
         watched.frame()
         card.outb(0x3C6, 0x7F)  # there is a change to look for
         gaps = run_with_injections(
-            partial(card.set, **values), {gap: watched.loop.frame}, modules=("vgaemu.vga.dispi",)
+            partial(card.set, **values),
+            {gap: watched.loop.draw_frame},
+            modules=("vgaemu.vga.dispi",),
         )
         watched.frame()
         watched.loop.close()

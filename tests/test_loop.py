@@ -56,10 +56,10 @@ def test_clean_rectangles_are_named_for_displays_that_show_them():
     display = ShadowDisplay()
     display.shows_clean_rects = True
     loop = DisplayLoop(vga, display, span_pages=64)
-    loop.frame()
+    loop.draw_frame()
     vga.store(0xA0000, b"\x01")
     vga.store(0xA0000 + 63999, b"\x01")
-    report = loop.frame()
+    report = loop.draw_frame()
     assert report.pixels == 64000
     assert report.clean_rects == [Rect(0, 13, 320, 179)]
 
@@ -126,7 +126,7 @@ def test_a_change_between_harvest_and_draw_costs_one_wrong_frame_never_two(start
     set_mode(vga, start_mode)
     display = ShadowDisplay()
     loop = DisplayLoop(vga, display)
-    loop.frame()
+    loop.draw_frame()
     harvest = loop._log.get_dirty_log
 
     def harvest_then_guest():
@@ -137,9 +137,9 @@ def test_a_change_between_harvest_and_draw_costs_one_wrong_frame_never_two(start
         return log
 
     loop._log.get_dirty_log = harvest_then_guest
-    loop.frame()
+    loop.draw_frame()
     loop._log.get_dirty_log = harvest
-    loop.frame()
+    loop.draw_frame()
     assert np.array_equal(display.frame, loop.screen.full_redraw())
 
 
@@ -159,7 +159,7 @@ def test_stores_while_the_picture_is_drawn_are_in_the_next_frame():
     display = StoringDisplay()
     loop = DisplayLoop(vga, display)
     for _ in range(41):
-        loop.frame()
+        loop.draw_frame()
     assert np.array_equal(display.frame, loop.screen.full_redraw())
 
 
@@ -191,9 +191,18 @@ def test_what_a_broken_off_frame_was_to_show_is_shown_by_the_next(where, change,
             patch.setattr(TextRenderer, where, break_off)
             patch.setattr(RowRenderer, where, break_off)
         with suppress(KeyboardInterrupt):
-            watched.loop.frame()
+            watched.loop.draw_frame()
     watched.frame()
     watched.frame()
+
+
+def test_a_screen_says_what_it_shows():
+    vga = Vga(Memslot(64))
+    set_mode(vga, 3)
+    watched = Watched(vga)
+    for _ in range(3):
+        watched.frame()
+    assert repr(watched.loop.screen) == "<vgaemu.Screen text 80x25, frame 2>"
 
 
 def test_a_display_of_ones_own_is_a_display():

@@ -118,7 +118,7 @@ def test_a_mode_is_set_alike_whatever_was_before(before, mode):
     with_pictures = []
     for vga in (fresh, used):
         loop = DisplayLoop(vga, NullDisplay())
-        loop.frame()
+        loop.draw_frame()
         with_pictures.append((scanout_of(vga), loop.screen.frame.copy()))
         loop.close()
     assert with_pictures[0][0] == with_pictures[1][0]

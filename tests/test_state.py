@@ -184,7 +184,7 @@ def test_a_machine_goes_on_where_it_was_saved(path: Path, seed: int) -> None:
         ops = chain.from_iterable(islice(random_ops(from_seed, VRAM_BYTES), 30))
         Player(device, chain(START[:3], ops)).play()
     loop = DisplayLoop(other, NullDisplay())
-    loop.frame()
+    loop.draw_frame()
     save_state(vga, path, frame=20)
     loop.frames = load_state(other, path)
     assert everything(other) == everything(vga)
@@ -194,7 +194,7 @@ def test_a_machine_goes_on_where_it_was_saved(path: Path, seed: int) -> None:
         first.play()
         second.play()
         assert first.readbacks == second.readbacks
-        loop.frame()
+        loop.draw_frame()
         np.testing.assert_array_equal(loop.screen.frame, loop.screen.full_redraw())
     assert everything(other) == everything(vga)
 
@@ -211,7 +211,7 @@ def test_loading_redraws_the_saved_picture(path: Path) -> None:
     vga = small_vga(0x13)
     loop = DisplayLoop(vga, NullDisplay())
     vga.store(0xA0000, bytes(range(256)) * 250)
-    loop.frame()
+    loop.draw_frame()
     saved = loop.screen.frame.copy()
     save_state(vga, path)
     for change in (
@@ -221,9 +221,9 @@ def test_loading_redraws_the_saved_picture(path: Path) -> None:
         lambda: None,
     ):
         change()
-        loop.frame()
+        loop.draw_frame()
         load_state(vga, path)
-        loop.frame()
+        loop.draw_frame()
         np.testing.assert_array_equal(loop.screen.frame, saved)
 
 

@@ -107,7 +107,7 @@ class AttachedVga:
         """
         if not self._hooks:
             raise RuntimeError("the VGA is closed")
-        return self._loop.frame()
+        return self._loop.draw_frame()
 
     def _harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
         """Whoever asks is the engine's thread, between two instructions: flush the TLB here."""

@@ -243,7 +243,7 @@ class Machine:
         if isinstance(self.vga.beam, VirtualBeam):
             self.vga.beam.start_frame()
         self.runner.run_frame()
-        report = self._loop.frame()
+        report = self._loop.draw_frame()
         if self.runner.error is not None:
             raise self.runner.error
         self._tell_companions()
@@ -328,7 +328,7 @@ class Machine:
 
     def show(self) -> None:
         """Draw and present a frame; the guest stays where it is."""
-        self._loop.frame()
+        self._loop.draw_frame()
 
     def tell_user(self, text: str) -> None:
         """Let the display say something, if it is one that can."""

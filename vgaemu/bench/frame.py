@@ -232,14 +232,14 @@ def _one(name: str, presented: str, display: BaseDisplay) -> list[Row]:
                     next(slices)
                     display.poll()
                     begin = perf_counter_ns()
-                    report = loop.frame()
+                    report = loop.draw_frame()
                     dirty_ns.append(perf_counter_ns() - begin)
                     reports.append(report)
                 for _ in range(BLOCK_FRAMES):
                     loop.screen.invalidate()
                     display.poll()
                     begin = perf_counter_ns()
-                    loop.frame()
+                    loop.draw_frame()
                     full_ns.append(perf_counter_ns() - begin)
                 if block < 0:  # warmed up
                     dirty_ns.clear()

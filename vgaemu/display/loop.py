@@ -17,7 +17,7 @@ from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.vga.device import Vga
 from vgaemu.vga.scanout import Redraw
 
-#: Pages looked at as one word when spans are taken. 64 is the seed; all of legacy VRAM is then a
+#: Pages looked at as one word when spans are taken. 64 is the 2012 patch; legacy VRAM is then a
 #: single word, and two far-apart dirty pages redraw everything between (`vgaemu bench frame`).
 DEFAULT_SPAN_PAGES: SpanPages = 8
 
@@ -59,7 +59,7 @@ class DisplayLoop:
         self._present_ns = 0
         self._faults = self._counters.faults
 
-    def frame(self) -> FrameReport:
+    def draw_frame(self) -> FrameReport:
         """Harvest, draw what changed, present it, and say what it cost."""
         try:
             begin = perf_counter_ns()

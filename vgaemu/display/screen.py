@@ -40,7 +40,9 @@ class Screen:
     def __init__(self, vga: Vga) -> None:
         """A screen for `vga`; its first `refresh` draws everything."""
         self.vga = vga
-        self._frame_number = self._phase = 0
+        #: Number of the frame that was drawn last; it sets the blink phase.
+        self.frame_number = 0
+        self._phase = 0
         self._generation = self._cursor_generation = -1
         self._scanout = scanout_of(vga)
         self._stale = False
@@ -48,10 +50,8 @@ class Screen:
         #: (height, width) uint32 0x00RRGGBB, row-major: overwritten by the next frame.
         self.frame: Frame = np.zeros((self._scanout.height, self._scanout.width), np.uint32)
 
-    @property
-    def frame_number(self) -> int:
-        """Number of the frame that was drawn last; it sets the blink phase."""
-        return self._frame_number
+    def __repr__(self) -> str:
+        return f"<vgaemu.Screen {self._scanout.mode_name}, frame {self.frame_number}>"
 
     @property
     def info(self) -> ScreenInfo:
@@ -80,7 +80,7 @@ class Screen:
 
         Reads no cache and touches no log.
         """
-        return full_redraw(self.vga, self._frame_number)
+        return full_redraw(self.vga, self.frame_number)
 
     def invalidate(self) -> None:
         """Draw the whole picture at the next refresh, whatever the log says."""
@@ -90,23 +90,18 @@ class Screen:
         """Begin anew at the next refresh, as if nothing had been drawn yet."""
         self._renderer = None
 
-    def refresh(self, frame: int, spans: Sequence[Span]) -> tuple[list[Rect], Redraw | None]:
+    def refresh(self, frame_number: int, spans: Sequence[Span]) -> tuple[list[Rect], Redraw | None]:
         """Bring the picture up to date.
 
         Args:
-            frame: Number of the frame; it sets the blink phase.
+            frame_number: It sets the blink phase.
             spans: Pages that may have changed since the last refresh.
 
         Returns:
             Rectangles drawn, merged and capped, and what was redrawn without a dirty page.
         """
-        redraw = self._follow_registers(frame)
+        redraw = self._follow_registers(frame_number)
         renderer = self._renderer
-        if redraw is None and not self._stale and renderer is not None:
-            if not spans:
-                return [], None
-            renderer.note(spans)
-            return merge_rects(renderer.draw_changes(self.frame, spans)), None
         if renderer is None or redraw is Redraw.RESIZE:
             redraw = Redraw.RESIZE
             scanout = self._scanout
@@ -114,6 +109,8 @@ class Screen:
             self.frame = np.zeros((scanout.height, scanout.width), np.uint32)
         elif redraw is not None:
             renderer.configure(self._scanout)
+        elif not spans and not self._stale:
+            return [], None
         renderer.note(spans)
         if self._stale or redraw in (Redraw.RESIZE, Redraw.EVERYTHING):
             self._stale = False
@@ -122,20 +119,20 @@ class Screen:
             return [Rect(0, 0, width, height)], redraw
         return merge_rects(renderer.draw_changes(self.frame, spans)), redraw
 
-    def _follow_registers(self, frame: int) -> Redraw | None:
+    def _follow_registers(self, frame_number: int) -> Redraw | None:
         """Take the scanout of now, and say what its difference to the last one asks for."""
         vga, old = self.vga, self._scanout
         # Look at the counters first: a register written while we draw is then seen next time.
         cursor_generation = vga.cursor_generation
         generation = vga.generation + vga.dac.generation
-        phase = frame // BLINK_FRAMES
+        phase = frame_number // BLINK_FRAMES
         phase_changed = phase != self._phase
-        self._frame_number, self._phase = frame, phase
+        self.frame_number, self._phase = frame_number, phase
         if generation != self._generation or (phase_changed and not old.is_text):
-            self._scanout = _scanout_in(vga, frame)
+            self._scanout = _scanout_in(vga, frame_number)
             self._generation = generation
         elif (phase_changed or cursor_generation != self._cursor_generation) and old.is_text:
-            shown = blink_shown(frame)
+            shown = blink_shown(frame_number)
             self._scanout = with_cursor(old, vga, cursor_phase=shown, blink_phase=shown)
         else:
             return None
@@ -153,11 +150,9 @@ class Screen:
             return []
         taken, needed = np.zeros((2, scanout.height), np.bool_)
         for mask, pages in ((taken, list(spans)), (needed, spans_of_pages(log.pages(), 1))):
-            for top, bottom in renderer.rows_of(pages):
+            for top, bottom in renderer.rows.touched(pages):
                 mask[top:bottom] = True
         return [Rect(0, top, scanout.width, bottom - top) for top, bottom in runs(taken & ~needed)]
-
-    # --- what people ask of a screen ------------------------------------------------------------
 
     def rgb(self) -> NDArray[np.uint8]:
         """(height, width, 3) uint8, a copy."""
@@ -180,7 +175,7 @@ class Screen:
         Raises:
             ScreenError: The mode is not a text mode.
         """
-        scanout = _scanout_in(self.vga, self._frame_number)
+        scanout = _scanout_in(self.vga, self.frame_number)
         if not scanout.is_text:
             raise ScreenError(f"{scanout.mode_name} is a graphics mode: it shows no text")
         renderer = TextRenderer(self.vga.slot.array, scanout)
@@ -241,13 +236,13 @@ def rgb_of(frame: Frame) -> NDArray[np.uint8]:
     return (frame[:, :, None] >> np.array([16, 8, 0], np.uint32)).astype(np.uint8)
 
 
-def blink_shown(frame: int) -> bool:
+def blink_shown(frame_number: int) -> bool:
     """Whether blinking characters and the cursor are shown in a frame.
 
-    >>> [blink_shown(frame) for frame in (0, 15, 16, 31, 32)]
+    >>> [blink_shown(number) for number in (0, 15, 16, 31, 32)]
     [True, True, False, False, True]
     """
-    return not frame // BLINK_FRAMES & 1
+    return not frame_number // BLINK_FRAMES & 1
 
 
 def merge_rects(rects: list[Rect]) -> list[Rect]:
