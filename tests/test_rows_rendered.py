@@ -158,7 +158,7 @@ def test_rows_of_every_single_page_by_their_bytes(name):
     pages = RowMap(scanout, vram_bytes).byte_numbers(slice(None)) >> 12
     for page in range(0, vram_bytes >> 12):
         touched = np.zeros(scanout.height, np.bool_)
-        for top, bottom in renderer.rows_of([(page, page + 1)]):
+        for top, bottom in renderer.rows.touched([(page, page + 1)]):
             touched[top:bottom] = True
         assert np.array_equal(touched, (pages == page).any(axis=1))
 

@@ -76,7 +76,10 @@ class Aperture:
         self._cells: NDArray[np.uint16] = slot.array[:LEGACY_BYTES].view(np.uint16)
         #: Four plane bytes, plane 0 lowest, of the last address read.
         self.latch = 0
-        self.configure(Addressing(), WriteSetup(), ReadSetup())
+        self._addressing, self._write, self._read = Addressing(), WriteSetup(), ReadSetup()
+        #: Stores put bytes into planes unchanged; so do odd/even ones, each into one plane alone,
+        #: which is what text programs do.
+        self._plain, self._text = True, False
 
     def configure(self, addressing: Addressing, write: WriteSetup, read: ReadSetup) -> None:
         """Take what sequencer and graphics controller say from now on."""
@@ -84,7 +87,6 @@ class Aperture:
         self._write = write
         self._read = read
         self._plain = write.is_plain
-        #: Odd/even stores that put each byte into one plane, unchanged: what text programs do.
         self._text = addressing.kind == ODD_EVEN and self._plain and addressing.map_mask == 0xFFFF
 
     def store(self, at: int, data: bytes | bytearray | memoryview | NDArray[np.uint8]) -> None:

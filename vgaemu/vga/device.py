@@ -122,8 +122,10 @@ class Vga:
         self.chain4_layout = False
         #: The part of the legacy window that is plain memory, and where it lies in VRAM.
         self._plain_start = self._plain_end = self._plain_offset = 0
+        self._window_start = self._window_end = 0
         self._unknown_ports: set[int] = set()
-        self._build_ports()
+        #: Port -> what reads and what writes it.
+        self.ports = self._port_table()
         self._remap()
 
     def __repr__(self) -> str:
@@ -135,11 +137,11 @@ class Vga:
 
     # Ports.
 
-    def _build_ports(self) -> None:
+    def _port_table(self) -> dict[int, PortHandler]:
         # The CRTC and input status 1 answer at 3Dxh, or at 3Bxh in monochrome modes.
         base = 0x3D0 if self.misc["colour_ports"] else 0x3B0
         sequencer, graphics, crtc, dac = self.sequencer, self.graphics, self.crtc, self.dac
-        self.ports: dict[int, PortHandler] = {
+        return {
             0x3C0: (self._read_attribute_address, self._write_attribute),
             0x3C1: (self._read_attribute, None),
             0x3C2: (self._read_status_0, self._write_misc),
@@ -227,7 +229,7 @@ class Vga:
 
     def _write_misc(self, value: int) -> None:
         if self.misc.write(0, value):
-            self._build_ports()
+            self.ports = self._port_table()
             self.generation += 1
             self._remap()
 
@@ -485,7 +487,7 @@ class Vga:
         """Parts were set past the ports, from a snapshot: follow them."""
         self.generation += 1
         self.dac.generation += 1
-        self._build_ports()
+        self.ports = self._port_table()
         self._remap()
 
     def timing_key(self) -> tuple[bytes, int, int]:

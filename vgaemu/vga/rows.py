@@ -75,19 +75,25 @@ class RowMap:
         """
         rows = self._rows = scanout.rows
         self._height, self._vram_bytes = scanout.height, vram_bytes
-        #: Pixels that rows above and below the split are moved left, and the first row below.
-        self.pan, self.split_row = _pans(scanout)
-        #: Fetches past the last column, which panning shows a part of.
-        self._extra = int(any(self.pan))
+        #: Pixels that rows above and below the split are moved left, and the first row below, if
+        #: they differ.
+        self.pan, self.split_row = (0, 0), scanout.height
+        #: Bytes a row; the same for all.
+        self.nbytes = 0
         #: First byte of each row, (height,); None where rows are not runs of bytes inside VRAM.
-        self.start: NDArray[np.intp] | None
+        self.start: NDArray[np.intp] | None = None
+        #: Fetches past the last column, which panning shows a part of.
+        self._extra = 0
         if isinstance(rows, LinearRows):
-            #: Bytes a row; the same for all.
-            self.nbytes = rows.nbytes
-            self.start = rows.start + rows.pitch * np.arange(scanout.height)
-            if int(self.start[-1]) + self.nbytes > vram_bytes:
-                self.start = None
+            self.pan, self.nbytes = (rows.pan, rows.pan), rows.nbytes
+            start = rows.start + rows.pitch * np.arange(scanout.height)
+            if int(start[-1]) + rows.nbytes <= vram_bytes:
+                self.start = start
         else:
+            self.pan, self._extra = rows.pan, int(any(rows.pan))
+            if rows.pan[0] != rows.pan[1]:
+                part = scan_lines(rows.geometry).part[:: rows.scan_lines_a_row]
+                self.split_row = int(np.count_nonzero(part == 0))
             self.nbytes = 4 * (rows.columns + self._extra)
             self.start = _crtc_starts(rows, self._extra)
         #: Bytes from row to row if that is the same for all rows, else 0.
@@ -158,17 +164,6 @@ class RowMap:
             dirty[start:end] = True
         mask[:] = dirty.take(self._pages, mode="wrap").any(axis=1)
         return runs(mask)
-
-
-def _pans(scanout: Scanout) -> tuple[tuple[int, int], int]:
-    """Panning above and below the split, and the first row below, if they differ."""
-    rows = scanout.rows
-    if isinstance(rows, LinearRows):
-        return (rows.pan, rows.pan), scanout.height
-    if rows.pan[0] == rows.pan[1]:
-        return rows.pan, scanout.height
-    part = scan_lines(rows.geometry).part[:: rows.scan_lines_a_row]
-    return rows.pan, int(np.count_nonzero(part == 0))
 
 
 def _crtc_starts(rows: CrtcRows, extra: int) -> NDArray[np.intp] | None:

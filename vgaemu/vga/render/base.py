@@ -82,7 +82,8 @@ class RowRenderer(Renderer):
         super().__init__(vram, scanout)
         self._block = max(1, BLOCK_PIXELS // scanout.width)
         self.table = self.make_table(scanout)
-        self._map = RowMap(scanout, len(vram))
+        #: Where the rows lie.
+        self.rows = RowMap(scanout, len(vram))
         #: Elements of all rows above and below the split, views of VRAM; None where the rows are
         #: not evenly spaced.
         self._elements = self._elements_in_place()
@@ -93,20 +94,18 @@ class RowRenderer(Renderer):
         if old.colours.palette != scanout.colours.palette:
             self.table = self.make_table(scanout)
         if old.rows != scanout.rows:
-            self._map = RowMap(scanout, len(self.vram))
+            self.rows = RowMap(scanout, len(self.vram))
             self._elements = self._elements_in_place()
 
     def _elements_in_place(self) -> tuple[NDArray[Any], NDArray[Any]] | None:
-        start, stride, nbytes = self._map.start, self._map.stride, self._map.nbytes + self.slack
+        start, stride, nbytes = self.rows.start, self.rows.stride, self.rows.nbytes + self.slack
         height = self.scanout.height
-        if (
-            start is None
-            or (stride <= 0 and height > 1)
-            or int(start[-1]) + nbytes > len(self.vram)
-        ):
+        if start is None or (stride <= 0 and height > 1):
+            return None
+        if int(start[-1]) + nbytes > len(self.vram):
             return None
         rows = np.ndarray((height, nbytes), np.uint8, self.vram, int(start[0]), (stride, 1))
-        above, below = self._map.pan
+        above, below = self.rows.pan
         return self.elements(rows, above), self.elements(rows, below)
 
     @abstractmethod
@@ -140,7 +139,7 @@ class RowRenderer(Renderer):
         """The rows that show a byte of the pages in `spans`, and a few between them."""
         if not spans or self.scanout.colours.blank:
             return []
-        ranges = self._map.touched(spans)
+        ranges = self.rows.touched(spans)
         if len(ranges) > 1:
             ranges = [(a, b - NEAR_ROWS) for a, b in merge([(a, b + NEAR_ROWS) for a, b in ranges])]
         width, rects = self.scanout.width, []
@@ -151,7 +150,7 @@ class RowRenderer(Renderer):
 
     def draw_rows(self, top: int, bottom: int, frame: Frame) -> None:
         """Draw the rows from `top` to `bottom` (exclusive) into `frame`, the whole picture."""
-        split = self._map.split_row
+        split = self.rows.split_row
         if self.scanout.colours.blank:
             frame[top:bottom] = 0
             return
@@ -159,17 +158,13 @@ class RowRenderer(Renderer):
             self.draw_rows(top, split, frame)
             top = split
         below = top >= split
-        pan = self._map.pan[below]
+        pan = self.rows.pan[below]
         while top < bottom:
             end = min(top + self._block, bottom)
             if self._elements is not None:
                 elements = self._elements[below][top:end]
             else:
-                rows = self._map.gather(self.vram, slice(top, end), self.slack)
+                rows = self.rows.gather(self.vram, slice(top, end), self.slack)
                 elements = self.elements(rows, pan)
             self.convert(elements, pan, frame[top:end])
             top = end
-
-    def rows_of(self, spans: Sequence[Span]) -> list[tuple[int, int]]:
-        """Rows that show a byte of the pages in `spans`, as half-open ranges."""
-        return self._map.touched(spans)

@@ -69,6 +69,7 @@ class CellMap:
         dwords = fetch_dwords(rows, tops, int(self.panned))
         #: (bands, columns): each cell's two bytes as a number of 16-bit words.
         self.numbers = 2 * dwords
+        self.flat_numbers = self.numbers.reshape(-1)  # by cell
         pages = dwords * 4 >> PAGE_SHIFT
         #: Pages with cells; and the first and last page of each band.
         self.pages = np.unique(pages)
@@ -94,12 +95,6 @@ class CellMap:
             for band, row_start in enumerate(self._row_starts)
             if (column := (address - row_start) & 0xFFFF) < columns
         ]
-
-    @cached_property
-    def flat_numbers(self) -> list[int]:
-        """`numbers`, cell by cell."""
-        numbers: list[int] = self.numbers.ravel().tolist()
-        return numbers
 
     @cached_property
     def cell_of_dword(self) -> NDArray[np.int32]:
@@ -139,10 +134,12 @@ class Fonts:
     def __init__(self, look: TextLook, chain4: bool) -> None:
         """Fonts that are not read yet."""
         self._look = look
+        #: What the glyphs follow from, besides VRAM.
+        self.source = look, chain4
         # One font in both places is looked at once; attribute bit 3 then selects nothing.
         self._numbers = [
             4 * dword_of_address(base + np.arange(FONT_BYTES), chain4) + 2
-            for base in (look.fonts if look.fonts[0] != look.fonts[1] else look.fonts[:1])
+            for base in dict.fromkeys(look.fonts)
         ]
         #: Pages with fonts.
         self.pages = np.unique(np.concatenate(self._numbers) >> PAGE_SHIFT)

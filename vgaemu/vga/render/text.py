@@ -93,7 +93,7 @@ class TextRenderer(Renderer):
         """Take another scanout; what depends on its changed parts is made anew."""
         old, self.scanout = self.scanout, scanout
         if old.rows != scanout.rows or old.text != scanout.text:
-            self._find_cells(old)
+            self._find_cells(moved=old.rows != scanout.rows)
         if old.colours.palette != scanout.colours.palette:
             self._recolour()
         cursor = scanout.cursor
@@ -110,16 +110,16 @@ class TextRenderer(Renderer):
             self._key_table = _key_table(scanout)
             self._changes.everything = True
 
-    def _find_cells(self, old: Scanout) -> None:
-        """Rows or look of the text changed since `old`: find cells and fonts anew."""
+    def _find_cells(self, *, moved: bool) -> None:
+        """Rows, which move the cells, or the look of the text changed."""
         rows, text = _parts(self.scanout)
-        if old.rows != rows:
+        if moved:
             self._map = CellMap(rows)
             self._keys = np.full(self._map.numbers.shape, STALE, np.int32)
             self._flat_keys = self._keys.reshape(-1)
             self._cursor_cells = self._cells_of_cursor()
             self._changes = Changes()
-        new_fonts = self._text != text or _parts(old)[0].chain4_layout != rows.chain4_layout
+        new_fonts = self._fonts.source != (text, rows.chain4_layout)
         if new_fonts:
             self._text = text
             self._fonts = Fonts(text, rows.chain4_layout)
@@ -332,7 +332,7 @@ class TextRenderer(Renderer):
 
     def cells(self) -> list[NDArray[np.uint16]]:
         """Attribute << 8 | character of each row of cells that is shown, from VRAM: (columns,)."""
-        columns = _parts(self.scanout)[0].columns  # without the one that panning adds
+        columns = self._map.columns - self._map.panned
         return [self._cells16.take(numbers[:columns]) for numbers in self._map.numbers]
 
 
