@@ -42,7 +42,7 @@ def test_a_users_font_is_nothing_to_vbe_modes(pc: Pc) -> None:
     pc.vga.rom_font = np.full((256, 8), 0x55, np.uint8)
     int10(pc, ax=0x4F02, bx=0x101)
     assert pc.cpu.ax == 0x004F
-    assert pc.bios.video.vbe.mode is not None
+    assert pc.bios.video.area.vbe_mode is not None
 
 
 # --- what one call may take -----------------------------------------------------------------------
@@ -88,9 +88,9 @@ def test_a_long_string_is_written_whole(
         if whole:  # at once
             monkeypatch.setattr(pc.bios.calls, "spend", lambda units: None)
         int10(pc, ax=0x1301, bx=0x0007, cx=len(words), dx=0x0302, es=0x900, bp=0)
-        results.append((Screen(pc.vga).full_redraw().copy(), pc.bios.video.cursor(0)))
+        results.append((Screen(pc.vga).full_redraw().copy(), pc.bios.video.area.cursor(0)))
     np.testing.assert_array_equal(results[0][0], results[1][0])
-    last, columns = pc.bios.video.rows - 1, 80
+    last, columns = pc.bios.video.area.rows - 1, 80
     assert results[0][1] == results[1][1] == (last, (3 * columns + 2 + len(words)) % columns)
     assert pc.clock.now_ns() > 1_000_000
 
@@ -117,7 +117,7 @@ def test_a_string_without_its_cursor_puts_the_old_one_back(pc: Pc) -> None:
     pc.bus.write(0x9000, b"x" * 3000)
     int10(pc, ah=2, bh=0, dx=0x0711)
     int10(pc, ax=0x1300, bx=0x0007, cx=3000, dx=0x0000, es=0x900, bp=0)
-    assert pc.bios.video.cursor(0) == (7, 0x11)
+    assert pc.bios.video.area.cursor(0) == (7, 0x11)
     assert Screen(pc.vga).text()[0] == "x" * 80
 
 
@@ -134,7 +134,7 @@ def test_repeated_glyphs_are_single_ones(pc: Pc, number: int, attribute: int) ->
     shown = []
     for repeated in (True, False):
         int10(pc, ax=number)
-        columns = pc.bios.video.columns
+        columns = pc.bios.video.area.columns
         for code, start, count in ((0x41, 70, 99), (0xDB, 80, 7), (0xE9, 85, 5)):
             for at in [start] if repeated else range(start, start + count):
                 int10(pc, ah=2, bh=0, dh=at // columns, dl=at % columns)
@@ -165,7 +165,7 @@ def test_scrolling_moves_pixels(
     pc: Pc, number: int, window: tuple[int, int, int, int], lines: int
 ) -> None:
     int10(pc, ax=0x4F02 if number > 0xFF else number, bx=number)
-    video = pc.bios.video
+    video = pc.bios.video.area
     rows, columns = video.rows, video.columns
     for row in range(rows):
         for column in range(0, columns, 7):
@@ -237,7 +237,7 @@ def test_states_come_back(pc: Pc, call: int, before: int, after: int) -> None:
     assert registers(pc) != saved
     ask(2, bx=0x100)
     assert registers(pc) == saved
-    assert pc.bios.video.vbe.mode is None
+    assert pc.bios.video.area.vbe_mode is None
     assert not pc.vga.dispi.enabled
 
 
@@ -271,7 +271,7 @@ def test_only_the_states_that_are_asked_for(pc: Pc) -> None:
     int10(pc, ax=0x1012, bx=0, cx=256, es=0x3000, dx=0)
     int10(pc, ax=0x0013)
     int10(pc, ax=0x1C02, cx=4, es=0x2000, bx=0)
-    assert pc.bios.video.mode == 0x13
+    assert pc.bios.video.area.mode == 0x13
     int10(pc, ax=0x1015, bx=7)
     assert (pc.cpu.dh, pc.cpu.cx) == (0x2A, 0x2A2A)
 
@@ -406,7 +406,7 @@ def test_calls_that_a_mode_has_not(pc: Pc) -> None:
 @pytest.mark.parametrize("bit", range(9, 14))
 def test_mode_numbers_with_other_bits(pc: Pc, bit: int) -> None:
     assert vbe(pc, 2, bx=0x101 | 1 << bit) == 0x014F
-    assert pc.bios.video.vbe.mode is None
+    assert pc.bios.video.area.vbe_mode is None
     assert vbe(pc, 1, cx=0x101 | 1 << bit, es=0x2000, di=0) == 0x014F
 
 

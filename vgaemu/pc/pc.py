@@ -149,7 +149,7 @@ class Pc:
                 if rom is not None:
                     install_vga_rom(self, rom)
                 else:
-                    self.bios.video.set_mode(3)
+                    self.bios.video.modes.set_mode(3)
                 self._start_image()
         except BaseException:
             self._last = {}

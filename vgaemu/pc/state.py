@@ -225,7 +225,7 @@ def _put_exit_code(pc: Pc, code: int) -> None:
 
 
 def _put_vbe_mode(pc: Pc, array: Array) -> None:
-    pc.bios.video.vbe.mode = VBE_MODES.get(int(array))
+    pc.bios.video.area.vbe_mode = VBE_MODES.get(int(array))
 
 
 def _vbe_mode_fits(pc: Pc, array: Array) -> bool:
@@ -234,7 +234,7 @@ def _vbe_mode_fits(pc: Pc, array: Array) -> bool:
 
 
 def _vbe_mode(pc: Pc) -> int:
-    mode = pc.bios.video.vbe.mode
+    mode = pc.bios.video.area.vbe_mode
     return -1 if mode is None else mode.number
 
 
@@ -385,7 +385,7 @@ PARTS: dict[str, _Part] = {
 BIOS_PARTS: dict[str, _Part] = {
     "bios.system": _fields(lambda pc: pc.bios.clock),
     "bios.video": _fields(lambda pc: pc.bios.video),
-    "bios.vbe": _fields(lambda pc: pc.bios.video.vbe),
+    "bios.vbe": _fields(lambda pc: pc.bios.video.area),
     "bios.vbe_mode": _Part("i4", _vbe_mode, _put_vbe_mode, _vbe_mode_fits),
     "bios.disk": _fields(lambda pc: pc.bios.disk),
     # Long calls that are not done: which, and how far.

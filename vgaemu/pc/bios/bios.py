@@ -18,7 +18,7 @@ from vgaemu.pc.bios.clock import ClockBios
 from vgaemu.pc.bios.data_area import EQUIPMENT, HARD_DISKS, DataArea
 from vgaemu.pc.bios.disk import DiskBios
 from vgaemu.pc.bios.keyboard import KeyboardBios
-from vgaemu.pc.bios.rom import DISKETTE_TABLE, FONT_8_UPPER, FONTS, stub_offset
+from vgaemu.pc.bios.rom import DISKETTE_TABLE, FONT_8_UPPER, FONTS
 from vgaemu.pc.bios.system import SystemBios
 from vgaemu.pc.bios.video.area import GLYPHS, UPPER_GLYPHS
 from vgaemu.pc.bios.video.video import VideoBios
@@ -56,12 +56,6 @@ class Bios:
         data[EQUIPMENT] |= int(self.disk.has_floppy)
         data[HARD_DISKS] = 0 if self.disk.has_floppy else self.disk.present
         self.clock.set_ticks()
-        calls, keys = self.calls, self.keyboard.buffer
-        self.services = calls.services
-        self.worked, self.go_on_from, self.flag = calls.spend, calls.suspend, calls.flag
-        self.carry, self.set_vector = calls.carry, calls.set_vector
-        self.return_to, self.interrupt_next = calls.return_to, calls.interrupt_next
-        self.take_key, self.peek_key, self.put_key = keys.take, keys.peek, keys.put
         self.calls.services |= {
             0x08: self.clock.tick,
             0x09: self.keyboard.interrupt,
@@ -79,21 +73,6 @@ class Bios:
             0x20: self._program_outside_dos,
             0x21: self._program_outside_dos,
         } | {vector: partial(self._fault, vector) for vector in FAULTS}
-
-    @property
-    def used_up(self) -> bool:
-        """`Calls.exhausted`."""
-        return self.calls.exhausted
-
-    @property
-    def done(self) -> int:
-        """`Calls.progress`."""
-        return self.calls.progress
-
-    @staticmethod
-    def stub_offset(vector: int) -> int:
-        """`rom.stub_offset`."""
-        return stub_offset(vector)
 
     def new_slice(self) -> None:
         """A slice of instructions begins."""

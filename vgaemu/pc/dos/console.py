@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.bios.calls import WAIT, Calls, Service
-from vgaemu.pc.bios.video.area import PAGE, PAGE_START
+from vgaemu.pc.bios.data_area import PAGE
 from vgaemu.pc.board import Board
 from vgaemu.pc.chips.saved import Saved
 from vgaemu.pc.cpu.cpu import ZERO
@@ -46,7 +46,8 @@ class Console:
     def __init__(self, board: Board, calls: Calls, bios: Bios) -> None:
         self._bus, self._cpu, self._clock, self._calls = board.bus, board.cpu, board.clock, calls
         self._caller = Caller(board, calls)
-        self._keys, self._video = bios, bios.video
+        self._keys, self._area = bios.keyboard.buffer, bios.video.area
+        self._characters = bios.video.characters
         self.pending_scancode: int | None = None
         #: A line that is typed; what a read by handle has left of one.
         self.line = bytearray()
@@ -65,14 +66,14 @@ class Console:
 
     def type(self, code: int) -> None:
         """Type a character; a tab goes to the next of every eighth column."""
-        video = self._video
-        colour = None if video.is_text else 7
+        area, characters = self._area, self._characters
+        colour = None if area.is_text else 7
         if code == TAB:
-            _, column = video.cursor(self._bus.read8(PAGE))
+            _, column = area.cursor(area[PAGE])
             for _ in range(8 - column % 8):
-                video.characters.type(0x20, colour)
+                characters.type(0x20, colour)
         else:
-            video.characters.type(code, colour)
+            characters.type(code, colour)
 
     def _type_all(self, data: bytes) -> None:
         for code in data:
@@ -80,22 +81,10 @@ class Console:
 
     def type_some(self, data: bytes) -> int:
         """Type the first character, or in text the plain ones up to the row's end; how many."""
-        bus, video = self._bus, self._video
         plain = PLAIN.match(data)
-        if plain is not None and video.is_text:
-            page = bus.read8(PAGE)
-            row, column = video.cursor(page)
-            # The last column is left to `type`: behind it the cursor goes on in the next row.
-            count = min(plain.end(), video.columns - 1 - column)
-            if count > 1 and row < video.rows:
-                base = 0xB0000 if video.mode == 7 else 0xB8000
-                at = base + bus.read16(PAGE_START) + 2 * (row * video.columns + column)
-                cells = bytearray(bus.vga.load(at, 2 * count))
-                cells[::2] = data[:count]
-                bus.vga.store(at, cells)
-                video.move_cursor(page, row, column + count)
-                self._calls.spend(count)
-                return count
+        count = 0 if plain is None else self._characters.type_run(plain.group())
+        if count:
+            return count
         self.type(data[0])
         self._calls.spend(1)
         return 1
@@ -139,7 +128,7 @@ class Console:
         if self.pending_scancode is not None:
             code, self.pending_scancode = self.pending_scancode, None
             return code
-        word = self._keys.take_key()
+        word = self._keys.take()
         if word is None:
             return None
         if word == 0:  # break
@@ -171,7 +160,7 @@ class Console:
 
     def _key_status(self) -> None:
         self._clock.polled()
-        waiting = self.pending_scancode is not None or self._keys.peek_key() is not None
+        waiting = self.pending_scancode is not None or self._keys.peek() is not None
         self._cpu.al = 0xFF if waiting else 0
 
     def _flush_and_read(self) -> bool | None:

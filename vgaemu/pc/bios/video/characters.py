@@ -1,7 +1,7 @@
 """INT 10h/06h-0Ah, 0Ch-0Eh and 13h: characters, scrolling and pixels.
 
 Emulated: the calls in text, where characters are cells of memory, and in graphics, where a painter
-draws them (`video_graphics`); control characters; long calls, which go on in the next slice. Not
+draws them (`graphics`); control characters; long calls, which go on in the next slice. Not
 emulated: the bell's sound.
 
 Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt list.
@@ -9,17 +9,14 @@ Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from vgaemu.pc.bios.calls import Calls, Service
-from vgaemu.pc.bios.video.area import CURSORS, PAGE
-from vgaemu.pc.bios.video.graphics import Painter, vga_painter
+from vgaemu.pc.bios.data_area import PAGE
+from vgaemu.pc.bios.video.area import VideoArea
+from vgaemu.pc.bios.video.fonts import VideoFonts
+from vgaemu.pc.bios.video.graphics import LinearPainter, Painter, vga_painter
 from vgaemu.pc.board import Board
-
-if TYPE_CHECKING:
-    from vgaemu.pc.bios.video.video import VideoBios
 
 #: What calls do beside the call itself, in units of `Calls.spend`: a glyph, a pixel.
 GLYPH_UNITS, PIXEL_UNITS = 6, 3
@@ -33,9 +30,9 @@ LIGHT_GREY = 7
 class Characters:
     """INT 10h/06h-0Ah, 0Ch-0Eh and 13h."""
 
-    def __init__(self, board: Board, calls: Calls, video: VideoBios) -> None:
-        self._bus, self._cpu, self._video = board.bus, board.cpu, video
-        self._vga, self._calls = board.vga, calls
+    def __init__(self, board: Board, calls: Calls, area: VideoArea, fonts: VideoFonts) -> None:
+        self._bus, self._cpu, self._vga = board.bus, board.cpu, board.vga
+        self._calls, self._area, self._fonts = calls, area, fonts
         self.services: dict[int, Service] = {
             0x06: lambda: self._scroll_call(up=True),
             0x07: lambda: self._scroll_call(up=False),
@@ -48,45 +45,37 @@ class Characters:
             0x13: self._write_string,
         }
 
-    def _cell(self, page: int, row: int, column: int) -> int:
-        """Where a character of text is."""
-        video = self._video
-        base = 0xB0000 if video.mode == 7 else 0xB8000
-        return base + video.page_start(page) + 2 * (row * video.columns + column)
-
     def _painter(self, page: int) -> Painter:
         """What draws in a graphics mode."""
-        video = self._video
-        return video.vbe.painter or vga_painter(
-            video.ports, video.mode, video.columns, video.page_start(page)
-        )
-
-    # --- characters at the cursor: 08h-0Ah --------------------------------------------------------
+        area = self._area
+        if area.vbe_mode is not None:
+            return LinearPainter(self._vga, area.vbe_mode)
+        return vga_painter(area.ports, area.mode, area.columns, area.page_start(page))
 
     def _read_character(self) -> None:
-        cpu, video = self._cpu, self._video
-        row, column = video.cursor(cpu.bh)
-        if video.is_text:
-            cpu.al, cpu.ah = self._vga.load(self._cell(cpu.bh, row, column), 2)
+        cpu, area = self._cpu, self._area
+        row, column = area.cursor(cpu.bh)
+        if area.is_text:
+            cpu.al, cpu.ah = self._vga.load(area.cell(cpu.bh, row, column), 2)
             return
         self._calls.spend(2 * GLYPH_UNITS)
         cpu.ah = cpu.al = 0
-        if row < video.rows and column < video.columns:
-            font = video.fonts.glyphs(0, 256)
+        if row < area.rows and column < area.columns:
+            font = self._fonts.glyphs(0, 256)
             height = font.shape[1]
             drawn = self._painter(cpu.bh).drawn(column, row * height, height)
             cpu.al = int((font == drawn).all(axis=1).argmax())
 
     def _write_characters(self, *, with_attribute: bool) -> bool | None:
-        cpu, calls, video = self._cpu, self._calls, self._video
-        row, column = video.cursor(cpu.bh)
-        columns = video.columns
+        cpu, calls, area = self._cpu, self._calls, self._area
+        row, column = area.cursor(cpu.bh)
+        columns = area.columns
         start = row * columns + column
         # More than there is room for on the page is not shown.
-        count = max(min(cpu.cx, columns * video.rows - start), 0)
-        if video.is_text:
+        count = max(min(cpu.cx, columns * area.rows - start), 0)
+        if area.is_text:
             attribute = cpu.bl if with_attribute else None
-            self._write_cells(self._cell(cpu.bh, row, column), count, cpu.al, attribute)
+            self._write_cells(area.cell(cpu.bh, row, column), bytes((cpu.al,)) * count, attribute)
             return None
         done = calls.progress
         while done < count:
@@ -98,38 +87,57 @@ class Characters:
                 return calls.suspend(done)
         return None
 
-    def _write_cells(self, at: int, count: int, code: int, attribute: int | None) -> None:
-        """The same character in cells of text; without an attribute they keep their own."""
-        if attribute is not None:
-            self._vga.store(at, bytes((code, attribute)) * count)
-            return
-        cells = bytearray(self._vga.load(at, 2 * count))
-        cells[::2] = bytes((code,)) * count
+    def _write_cells(self, at: int, text: bytes, attribute: int | None) -> None:
+        """Characters in cells of text; without an attribute they keep their own."""
+        if attribute is None:
+            cells = bytearray(self._vga.load(at, 2 * len(text)))
+        else:
+            cells = bytearray((0, attribute)) * len(text)
+        cells[::2] = text
         self._vga.store(at, cells)
 
     def _draw_glyphs(
         self, page: int, row: int, column: int, code: int, colour: int, count: int
     ) -> None:
         """A glyph in a graphics mode, side by side so often; all of them lie in the row."""
-        glyph = self._video.fonts.glyphs(code, 1)[0]
+        glyph = self._fonts.glyphs(code, 1)[0]
         self._calls.spend(GLYPH_UNITS * (1 + count // 16))
         self._painter(page).draw_glyphs(column, row * len(glyph), glyph, colour, count)
-
-    # --- typing: 0Eh, 13h -------------------------------------------------------------------------
 
     def _teletype(self) -> None:
         cpu = self._cpu
         # AL in the active page, whatever BH says: what every program means.
-        self._type(cpu.al, None if self._video.is_text else cpu.bl, self._bus.read8(PAGE))
+        self._type(cpu.al, None if self._area.is_text else cpu.bl, self._area[PAGE])
 
     def type(self, code: int, attribute: int | None = None, page: int | None = None) -> None:
         """A character at the cursor, which moves on; the screen scrolls at its end."""
         self._calls.spend(1)
-        self._type(code, attribute, self._bus.read8(PAGE) if page is None else page)
+        self._type(code, attribute, self._area[PAGE] if page is None else page)
+
+    def type_run(self, text: bytes) -> int:
+        """Type plain characters of one row of text at once, in the colours that are there.
+
+        Args:
+            text: Without control characters.
+
+        Returns:
+            How many; 0 if they are to be typed one by one, as in graphics and in a row's last
+            column, behind which the cursor goes on in the next.
+        """
+        area = self._area
+        page = area[PAGE]
+        row, column = area.cursor(page)
+        count = min(len(text), area.columns - 1 - column)
+        if count <= 1 or row >= area.rows or not area.is_text:
+            return 0
+        self._write_cells(area.cell(page, row, column), text[:count], None)
+        area.move_cursor(page, row, column + count)
+        self._calls.spend(count)
+        return count
 
     def _type(self, code: int, attribute: int | None, page: int) -> None:
-        video = self._video
-        row, column = video.cursor(page)
+        area = self._area
+        row, column = area.cursor(page)
         if code == BELL:
             return
         if code == BACKSPACE:
@@ -141,23 +149,23 @@ class Characters:
         else:
             self._put(page, row, column, code, attribute)
             column += 1
-            if column >= video.columns:
+            if column >= area.columns:
                 column, row = 0, row + 1
-        if row >= video.rows:
-            row = video.rows - 1
+        if row >= area.rows:
+            row = area.rows - 1
             fill = 0
-            if video.is_text:
-                fill = self._vga.load(self._cell(page, row, 0) + 1, 1)[0]
-            self._scroll(page, 1, (0, 0), (row, video.columns - 1), fill)
-        video.move_cursor(page, row, column)
+            if area.is_text:
+                fill = self._vga.load(area.cell(page, row, 0) + 1, 1)[0]
+            self._scroll(page, 1, (0, 0), (row, area.columns - 1), fill)
+        area.move_cursor(page, row, column)
 
     def _put(self, page: int, row: int, column: int, code: int, attribute: int | None) -> None:
         """One character, in text or graphics."""
-        video = self._video
-        if row >= video.rows or column >= video.columns:
+        area = self._area
+        if row >= area.rows or column >= area.columns:
             return
-        if video.is_text:
-            at = self._cell(page, row, column)
+        if area.is_text:
+            at = area.cell(page, row, column)
             cell = bytes((code,)) if attribute is None else bytes((code, attribute))
             self._vga.store(at, cell)
         else:
@@ -165,35 +173,33 @@ class Characters:
             self._draw_glyphs(page, row, column, code, colour, 1)
 
     def _write_string(self) -> bool | None:
-        cpu, bus, calls, video = self._cpu, self._bus, self._calls, self._video
+        cpu, bus, calls, area = self._cpu, self._bus, self._calls, self._area
         page, attribute, options = cpu.bh & 7, cpu.bl, cpu.al
         # Progress is the number of characters, and above it the cursor as it was before.
         done, before = calls.progress & 0xFFFF, calls.progress >> 16
         if done == 0:
-            before = bus.read16(CURSORS + 2 * page)
-            video.move_cursor(page, cpu.dh, cpu.dl)
+            row, column = area.cursor(page)
+            before = row << 8 | column
+            area.move_cursor(page, cpu.dh, cpu.dl)
         step = 2 if options & 2 else 1
         while done < cpu.cx:
             # The string wraps within its segment.
-            at = (cpu.es << 4) + (cpu.bp + step * done & 0xFFFF)
-            code = bus.read8(at)
+            code = bus.read8(cpu.linear("es", "bp", step * done))
             if options & 2:
-                attribute = bus.read8((cpu.es << 4) + (cpu.bp + step * done + 1 & 0xFFFF))
+                attribute = bus.read8(cpu.linear("es", "bp", step * done + 1))
             self.type(code, None if code in CONTROLS else attribute, page)
             done += 1
             if done < cpu.cx and calls.exhausted:
                 return calls.suspend(before << 16 | done)
         if not options & 1:
-            video.move_cursor(page, before >> 8, before & 0xFF)
+            area.move_cursor(page, before >> 8, before & 0xFF)
         return None
-
-    # --- scrolling: 06h, 07h ----------------------------------------------------------------------
 
     def _scroll_call(self, *, up: bool) -> None:
         cpu = self._cpu
         lines = cpu.al if up else -cpu.al
         corner = (cpu.dh, cpu.dl)
-        self._scroll(self._bus.read8(PAGE), lines, (cpu.ch, cpu.cl), corner, cpu.bh)
+        self._scroll(self._area[PAGE], lines, (cpu.ch, cpu.cl), corner, cpu.bh)
 
     def _scroll(
         self, page: int, lines: int, first: tuple[int, int], last: tuple[int, int], fill: int
@@ -207,18 +213,18 @@ class Characters:
             last: Of its lower right one.
             fill: Attribute, or colour, of the lines that come in.
         """
-        video, (top, left) = self._video, first
-        bottom, right = min(last[0], video.rows - 1), min(last[1], video.columns - 1)
+        area, (top, left) = self._area, first
+        bottom, right = min(last[0], area.rows - 1), min(last[1], area.columns - 1)
         if top > bottom or left > right:
             return
         height = bottom - top + 1
         if lines == 0 or abs(lines) > height:
             lines = height
-        if video.is_text:
+        if area.is_text:
             self._calls.spend(1)
-            self._scroll_cells(self._cell(page, top, 0), height, lines, left, right, fill)
+            self._scroll_cells(area.cell(page, top, 0), height, lines, left, right, fill)
             return
-        cell, painter = video.fonts.height, self._painter(page)
+        cell, painter = area.height, self._painter(page)
         self._calls.spend(height * cell // LINES_A_UNIT)
         new = range(bottom + 1 - lines, bottom + 1) if lines > 0 else range(top, top - lines)
         moved = height - len(new)
@@ -232,7 +238,7 @@ class Characters:
         self, at: int, height: int, lines: int, left: int, right: int, fill: int
     ) -> None:
         """`_scroll` in `height` rows of text that begin at an address."""
-        columns = self._video.columns
+        columns = self._area.columns
         data = bytearray(self._vga.load(at, 2 * height * columns))
         window = np.frombuffer(data, "<u2").reshape(height, columns)[:, left : right + 1]
         blank = fill << 8 | 0x20
@@ -244,16 +250,14 @@ class Characters:
             window[:-lines] = blank
         self._vga.store(at, data)
 
-    # --- pixels: 0Ch, 0Dh -------------------------------------------------------------------------
-
     def _write_pixel(self) -> None:
         cpu = self._cpu
         self._calls.spend(PIXEL_UNITS)
-        if not self._video.is_text:
+        if not self._area.is_text:
             self._painter(cpu.bh).write_pixel(cpu.cx, cpu.dx, cpu.al)
 
     def _read_pixel(self) -> None:
         cpu = self._cpu
-        if not self._video.is_text:
+        if not self._area.is_text:
             self._calls.spend(PIXEL_UNITS)
             cpu.al = self._painter(cpu.bh).read_pixel(cpu.cx, cpu.dx)

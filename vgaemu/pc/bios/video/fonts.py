@@ -10,29 +10,18 @@ Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.pc.bios.calls import Calls, Service
+from vgaemu.pc.bios.data_area import CHAR_HEIGHT, CURSOR_SHAPE, LAST_ROW, PAGE_BYTES
 from vgaemu.pc.bios.rom import FONT_8_UPPER, FONTS, ROM_SEGMENT, rom_font
-from vgaemu.pc.bios.video.area import (
-    CHAR_HEIGHT,
-    CURSOR_SHAPE,
-    GLYPHS,
-    LAST_ROW,
-    PAGE_BYTES,
-    UPPER_GLYPHS,
-)
-from vgaemu.pc.bios.video.graphics import CGA_MODES
+from vgaemu.pc.bios.video.area import GLYPHS, UPPER_GLYPHS, VideoArea
+from vgaemu.pc.bios.video.modes import CGA
 from vgaemu.pc.board import Board
 from vgaemu.vga.font import GLYPH_BYTES
 from vgaemu.vga.ports import SEQ
 from vgaemu.vga.scanout import FONT_ADDRESS
-
-if TYPE_CHECKING:
-    from vgaemu.pc.bios.video.video import VideoBios
 
 #: Glyphs put into a font that one unit of `Calls.spend` is worth.
 GLYPHS_A_UNIT = 16
@@ -51,9 +40,9 @@ ROM_FONTS = {
 class VideoFonts:
     """INT 10h/11h."""
 
-    def __init__(self, board: Board, calls: Calls, video: VideoBios) -> None:
-        self._bus, self._cpu, self._video = board.bus, board.cpu, video
-        self._vga, self._ports, self._calls = board.vga, video.ports, calls
+    def __init__(self, board: Board, calls: Calls, area: VideoArea) -> None:
+        self._bus, self._cpu, self._calls = board.bus, board.cpu, calls
+        self._vga, self._area, self._ports = board.vga, area, area.ports
         self._services: dict[int, Service] = {
             0x00: self._load_callers, 0x10: self._load_callers,
             0x01: self._load_roms, 0x11: self._load_roms,
@@ -72,12 +61,10 @@ class VideoFonts:
         if call is not None:
             call()
 
-    # --- text -------------------------------------------------------------------------------------
-
     def _load_callers(self) -> None:
         cpu = self._cpu
         height, count = cpu.bh, min(cpu.cx, 256)
-        data = self._bus.read((cpu.es << 4) + cpu.bp, count * height)
+        data = self._bus.read(cpu.linear("es", "bp"), count * height)
         self._load(cpu.bl & 7, cpu.dx, height, data)
         if cpu.al & 0x10:
             self.set_text_height(height)
@@ -110,31 +97,24 @@ class VideoFonts:
 
     def set_text_height(self, height: int) -> None:
         """Character cells of another height: rows, cursor and page size follow."""
-        bus, ports, crtc = self._bus, self._ports, self._ports.crtc
-        if not 0 < height <= GLYPH_BYTES or not self._video.is_text:
+        area, ports = self._area, self._ports
+        if not 0 < height <= GLYPH_BYTES or not area.is_text:
             return
         ports["max_scan_line"] = height - 1
         rows = (ports["vertical_display_end"] + 1) // height
-        ports.set(crtc, 0x0A, max(height - 2, 0))
-        ports.set(crtc, 0x0B, height - 1)
-        bus.write8(LAST_ROW, rows - 1)
-        bus.write16(CHAR_HEIGHT, height)
-        bus.write16(CURSOR_SHAPE, (height - 2 & 0xFF) << 8 | height - 1)
-        page_bytes = rows * self._video.columns * 2
-        bus.write16(PAGE_BYTES, page_bytes + 255 & ~255)
-
-    # --- graphics ---------------------------------------------------------------------------------
-
-    @property
-    def height(self) -> int:
-        """Lines of a character in graphics modes."""
-        return self._bus.read8(CHAR_HEIGHT) or 8
+        area.set_cursor_shape(max(height - 2, 0), height - 1)
+        area[LAST_ROW] = rows - 1
+        area[CHAR_HEIGHT] = height
+        area[CURSOR_SHAPE] = (height - 2 & 0xFF) << 8 | height - 1
+        page_bytes = rows * area.columns * 2
+        area[PAGE_BYTES] = page_bytes + 255 & ~255
 
     def glyphs(self, first: int, count: int) -> NDArray[np.uint8]:
         """(count, height) uint8: glyphs of graphics modes, from where the vectors point."""
-        height = self.height
+        area = self._area
+        height = area.height
         parts = [(GLYPHS, 0, 256)]
-        if self._video.mode in CGA_MODES and self._video.vbe.mode is None:
+        if area.facts.model == CGA and area.vbe_mode is None:
             parts = [(GLYPHS, 0, 128), (UPPER_GLYPHS, 128, 256)]
         lines = b""
         for vector, begin, end in parts:
@@ -157,11 +137,11 @@ class VideoFonts:
 
     def _set_graphics_height(self, height: int) -> None:
         rows = GRAPHICS_ROWS.get(self._cpu.bl, self._cpu.dl)
-        self._bus.write16(CHAR_HEIGHT, height)
-        self._bus.write8(LAST_ROW, max(rows, 1) - 1)
+        self._area[CHAR_HEIGHT] = height
+        self._area[LAST_ROW] = max(rows, 1) - 1
 
     def _information(self) -> None:
-        cpu, bus = self._cpu, self._bus
+        cpu, area = self._cpu, self._area
         if cpu.bh in VECTORS:
             segment, offset = self._calls.get_vector(VECTORS[cpu.bh])
         elif cpu.bh in ROM_FONTS:
@@ -170,5 +150,5 @@ class VideoFonts:
             return
         cpu.set("es", segment)
         cpu.bp = offset
-        cpu.cx = bus.read16(CHAR_HEIGHT)
-        cpu.dl = bus.read8(LAST_ROW)
+        cpu.cx = area[CHAR_HEIGHT]
+        cpu.dl = area[LAST_ROW]

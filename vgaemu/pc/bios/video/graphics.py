@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.pc.bios.video.modes import CGA, PACKED, bios_mode
 from vgaemu.pc.bios.video.vbe_modes import CHANNELS, VbeMode
 from vgaemu.vga import dispi
 from vgaemu.vga.device import LFB_GPA, Vga
@@ -23,7 +24,8 @@ from vgaemu.vga.ports import GC, Ports
 
 #: The bit of a colour that means exclusive or.
 XOR = 0x80
-CGA_MODES = range(0x04, 0x07)
+#: Where pictures of pixels side by side begin, and how many banks they have, by memory model.
+PACKED_STARTS = {CGA: (0xB8000, 2), PACKED: (0xA0000, 1)}
 
 
 class Painter(Protocol):
@@ -56,8 +58,11 @@ class Painter(Protocol):
 
 def vga_painter(ports: Ports, mode: int, columns: int, page_start: int) -> Painter:
     """The painter of a VGA mode's page; numbers that no mode has are taken for planar ones."""
-    if mode in PACKED_MODES:
-        return _PackedPainter(ports, PACKED_MODES[mode], columns)
+    facts = bios_mode(mode)
+    if facts.model in PACKED_STARTS:
+        start, banks = PACKED_STARTS[facts.model]
+        layout = Layout(start, facts.columns * facts.bits, facts.bits, banks)
+        return _PackedPainter(ports, layout, columns)
     return _PlanarPainter(ports, Layout(0xA0000 + page_start, columns, 1), columns)
 
 
@@ -72,9 +77,6 @@ def _not_black(lines: bytes, height: int) -> NDArray[np.uint8]:
     return np.packbits(bits.reshape(height * 8, -1).any(axis=1))
 
 
-# --- in the VGA's windows -------------------------------------------------------------------------
-
-
 class Layout(NamedTuple):
     """Where lines of pixels lie."""
 
@@ -82,14 +84,6 @@ class Layout(NamedTuple):
     pitch: int  # bytes from a line to the next of its bank
     bits: int  # of a pixel, in each plane; so many bytes are 8 pixels
     banks: int = 1  # lines take turns in them, 2000h apart
-
-
-#: Modes whose pixels are bits side by side.
-PACKED_MODES = {
-    0x04: Layout(0xB8000, 80, 2, 2), 0x05: Layout(0xB8000, 80, 2, 2),
-    0x06: Layout(0xB8000, 80, 1, 2),
-    0x13: Layout(0xA0000, 320, 8),
-}  # fmt: skip
 
 
 class _WindowPainter:
@@ -233,9 +227,6 @@ class _PlanarPainter(_WindowPainter):
                 self._ports.set(GC, 4, plane)
                 colour |= (self._vga.load(at, 1)[0] >> (7 - (x & 7)) & 1) << plane
         return colour
-
-
-# --- in the linear frame buffer -------------------------------------------------------------------
 
 
 class LinearPainter:

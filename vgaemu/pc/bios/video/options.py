@@ -9,42 +9,32 @@ Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from vgaemu.pc.bios.calls import Service
+from vgaemu.pc.bios.data_area import CHAR_HEIGHT, MODE, MODE_OPTIONS, VIDEO_CONTROL
 from vgaemu.pc.bios.rom import ROM_SEGMENT, STATIC_STATE_AT
 from vgaemu.pc.bios.video.area import (
-    CHAR_HEIGHT,
     GREY,
     KEEP_PALETTE,
     LINES_200,
     LINES_400,
-    MODE,
-    MODE_OPTIONS,
     NO_CURSOR_EMULATION,
     VGA_COLOUR,
-    VIDEO_CONTROL,
+    VideoArea,
 )
+from vgaemu.pc.bios.video.modes import LINES
 from vgaemu.pc.board import Board
-
-if TYPE_CHECKING:
-    from vgaemu.pc.bios.video.video import VideoBios
 
 #: VRAM as programs are told: 256 KiB.
 MEMORY_CODE = 3
 #: What tells a program that its choice was taken.
 ACCEPTED = 0x12
-#: Colours of modes that do not have 16.
-COLOURS = {0x04: 4, 0x05: 4, 0x06: 2, 0x07: 0, 0x0F: 0, 0x11: 2, 0x13: 256}
-#: Lines of graphics modes, as 1Bh numbers them: 0 for 200, 1 for 350, 2 for 400, 3 for 480.
-GRAPHICS_LINES = {0x0F: 1, 0x10: 1, 0x11: 3, 0x12: 3}
 
 
 class VideoOptions:
     """INT 10h/12h, 1Ah and 1Bh."""
 
-    def __init__(self, board: Board, video: VideoBios) -> None:
-        self._bus, self._cpu, self._vga, self._video = board.bus, board.cpu, board.vga, video
+    def __init__(self, board: Board, area: VideoArea) -> None:
+        self._bus, self._cpu, self._vga, self._area = board.bus, board.cpu, board.vga, area
         self._services: dict[int, Service] = {
             0x10: self._ega_information,
             0x30: self._select_lines,
@@ -65,12 +55,12 @@ class VideoOptions:
         self._cpu.al = ACCEPTED
 
     def _set_option(self, mask: int, value: int) -> None:
-        self._bus.write8(MODE_OPTIONS, self._bus.read8(MODE_OPTIONS) & ~mask | value)
+        self._area[MODE_OPTIONS] = self._area[MODE_OPTIONS] & ~mask | value
         self._accept()
 
     def _ega_information(self) -> None:
         cpu = self._cpu
-        cpu.bh, cpu.bl = int(self._video.mode == 7), MEMORY_CODE
+        cpu.bh, cpu.bl = int(self._area.mode == 7), MEMORY_CODE
         cpu.ch, cpu.cl = 0, 9
 
     def _select_lines(self) -> None:
@@ -92,12 +82,12 @@ class VideoOptions:
         self._set_option(GREY, 0 if self._cpu.al & 1 else GREY)
 
     def _cursor_emulation(self) -> None:
-        control = self._bus.read8(VIDEO_CONTROL) & ~NO_CURSOR_EMULATION
-        self._bus.write8(VIDEO_CONTROL, control | self._cpu.al & NO_CURSOR_EMULATION)
+        control = self._area[VIDEO_CONTROL] & ~NO_CURSOR_EMULATION
+        self._area[VIDEO_CONTROL] = control | self._cpu.al & NO_CURSOR_EMULATION
         self._accept()
 
     def _screen_off(self) -> None:
-        self._video.show(not self._cpu.al & 1)
+        self._area.show(not self._cpu.al & 1)
         self._accept()
 
     def display_combination(self) -> None:
@@ -110,32 +100,32 @@ class VideoOptions:
 
     def state_information(self) -> None:
         """1Bh: 64 bytes on what there is and what is chosen."""
-        cpu, bus, video = self._cpu, self._bus, self._video
+        cpu, bus, area = self._cpu, self._bus, self._area
         if cpu.bx != 0:
             return
         state = bytearray(64)
         state[0x00:0x02] = STATIC_STATE_AT.to_bytes(2, "little")
         state[0x02:0x04] = ROM_SEGMENT.to_bytes(2, "little")
-        state[0x04:0x22] = bus.read(MODE, 30)
-        state[0x22] = video.rows
-        state[0x23:0x25] = bus.read(CHAR_HEIGHT, 2)
+        state[0x04:0x22] = bus.read(MODE.address, 30)
+        state[0x22] = area.rows
+        state[0x23:0x25] = bus.read(CHAR_HEIGHT.address, 2)
         state[0x25] = VGA_COLOUR
-        state[0x27:0x29] = COLOURS.get(video.mode, 16).to_bytes(2, "little")
-        state[0x29] = video.pages
+        state[0x27:0x29] = area.facts.colours.to_bytes(2, "little")
+        state[0x29] = area.pages
         state[0x2A] = self._lines_code()
-        state[0x2B], state[0x2C] = video.ports["map_b"], video.ports["map_a"]
-        options, blinks = bus.read8(MODE_OPTIONS), video.ports.get_attribute(0x10) & 8
-        emulates = not bus.read8(VIDEO_CONTROL) & NO_CURSOR_EMULATION
+        state[0x2B], state[0x2C] = area.ports["map_b"], area.ports["map_a"]
+        options, blinks = area[MODE_OPTIONS], area.ports["blink"]
+        emulates = not area[VIDEO_CONTROL] & NO_CURSOR_EMULATION
         # All modes on all displays; greys; palettes left alone; cursor emulation; blinking.
-        state[0x2D] = 1 | options & (GREY | KEEP_PALETTE) | emulates << 4 | (0x20 if blinks else 0)
+        state[0x2D] = 1 | options & (GREY | KEEP_PALETTE) | emulates << 4 | blinks << 5
         state[0x31] = MEMORY_CODE
-        bus.write((cpu.es << 4) + cpu.di, bytes(state))
+        bus.write(cpu.linear("es", "di"), bytes(state))
         cpu.al = 0x1B
 
     def _lines_code(self) -> int:
-        """Lines of the picture, as in `GRAPHICS_LINES`."""
-        video = self._video
-        if video.is_text:
-            height = self._bus.read8(CHAR_HEIGHT) * video.rows
+        """Lines of the picture, as in `LINES`."""
+        area = self._area
+        if area.is_text:
+            height = (area[CHAR_HEIGHT] & 0xFF) * area.rows
             return next((i for i, lines in enumerate((200, 350)) if height <= lines), 2)
-        return GRAPHICS_LINES.get(video.mode, 0)
+        return LINES.index(area.facts.lines)

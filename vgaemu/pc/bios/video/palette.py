@@ -9,14 +9,10 @@ Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from vgaemu.pc.bios.calls import Calls, Service
-from vgaemu.pc.bios.video.area import CGA_PALETTE, GREY, MODE_OPTIONS
+from vgaemu.pc.bios.data_area import CGA_PALETTE, MODE_OPTIONS
+from vgaemu.pc.bios.video.area import GREY, VideoArea
 from vgaemu.pc.board import Board
-
-if TYPE_CHECKING:
-    from vgaemu.pc.bios.video.video import VideoBios
 
 #: Colours of the DAC that one unit of `Calls.spend` is worth.
 COLOURS_A_UNIT = 16
@@ -40,9 +36,9 @@ def greys(colours: bytes) -> bytes:
 class VideoPalette:
     """INT 10h/0Bh and 10h."""
 
-    def __init__(self, board: Board, calls: Calls, video: VideoBios) -> None:
-        self._bus, self._cpu, self._video = board.bus, board.cpu, video
-        self._vga, self._ports, self._calls = board.vga, video.ports, calls
+    def __init__(self, board: Board, calls: Calls, area: VideoArea) -> None:
+        self._bus, self._cpu, self._calls = board.bus, board.cpu, calls
+        self._area, self._ports = area, area.ports
         self._services: dict[int, Service] = {
             0x00: self._set_register,
             0x01: lambda: self._ports.set_attribute(OVERSCAN, self._cpu.bh),
@@ -78,23 +74,23 @@ class VideoPalette:
             self._cga_palette(self._cpu.bl & 1)
 
     def _cga_background(self, colour: int) -> None:
-        bus, ports = self._bus, self._ports
+        area, ports = self._area, self._ports
         # Bits 0-2 of the background, bit 4 its intensity as the attribute palette has it.
         value = colour & 7 | (colour & 8) << 1
-        has_palette = self._video.mode in (4, 5)
+        has_palette = area.mode in (4, 5)
         if has_palette:
             ports.set_attribute(0, value)
         ports.set_attribute(OVERSCAN, value)
         for index in (1, 2, 3) if has_palette else ():
             old = ports.get_attribute(index)
             ports.set_attribute(index, old & ~0x10 | colour & 0x10)
-        bus.write8(CGA_PALETTE, bus.read8(CGA_PALETTE) & 0xE0 | colour & 0x1F)
+        area[CGA_PALETTE] = area[CGA_PALETTE] & 0xE0 | colour & 0x1F
 
     def _cga_palette(self, number: int) -> None:
-        bus, ports = self._bus, self._ports
+        area, ports = self._area, self._ports
         for index in (1, 2, 3):
             ports.set_attribute(index, ports.get_attribute(index) & 0xFE | number)
-        bus.write8(CGA_PALETTE, bus.read8(CGA_PALETTE) & 0xDF | number << 5)
+        area[CGA_PALETTE] = area[CGA_PALETTE] & 0xDF | number << 5
 
     # --- attribute registers ----------------------------------------------------------------------
 
@@ -110,13 +106,13 @@ class VideoPalette:
         self._cpu.bh = self._ports.get_attribute(OVERSCAN)
 
     def _set_all_registers(self) -> None:
-        at = (self._cpu.es << 4) + self._cpu.dx
+        at = self._cpu.linear("es", "dx")
         for index, value in enumerate(self._bus.read(at, 16)):
             self._ports.set_attribute(index, value)
         self._ports.set_attribute(OVERSCAN, self._bus.read8(at + 16))
 
     def _get_all_registers(self) -> None:
-        at = (self._cpu.es << 4) + self._cpu.dx
+        at = self._cpu.linear("es", "dx")
         values = [self._ports.get_attribute(index) for index in (*range(16), OVERSCAN)]
         self._bus.write(at, bytes(values))
 
@@ -144,16 +140,13 @@ class VideoPalette:
     def write_dac(self, first: int, colours: bytes) -> None:
         """Set colours from one on: red, green and blue of each."""
         self._calls.spend(len(colours) // 3 // COLOURS_A_UNIT)
-        if self._bus.read8(MODE_OPTIONS) & GREY:
+        if self._area[MODE_OPTIONS] & GREY:
             colours = greys(colours)
-        self._vga.outb(0x3C8, first & 0xFF)
-        for component in colours:
-            self._vga.outb(0x3C9, component)
+        self._ports.write_dac(first & 0xFF, colours)
 
     def _read_dac(self, first: int, count: int) -> bytes:
         self._calls.spend(count // COLOURS_A_UNIT)
-        self._vga.outb(0x3C7, first & 0xFF)
-        return bytes(self._vga.inb(0x3C9) for _ in range(3 * count))
+        return self._ports.read_dac(first & 0xFF, count)
 
     def to_greys(self, first: int, count: int) -> None:
         """Make greys of colours that there are."""
@@ -169,11 +162,11 @@ class VideoPalette:
 
     def _set_dac_block(self) -> None:
         cpu = self._cpu
-        self.write_dac(cpu.bx, self._bus.read((cpu.es << 4) + cpu.dx, 3 * min(cpu.cx, 256)))
+        self.write_dac(cpu.bx, self._bus.read(cpu.linear("es", "dx"), 3 * min(cpu.cx, 256)))
 
     def _get_dac_block(self) -> None:
         cpu = self._cpu
-        self._bus.write((cpu.es << 4) + cpu.dx, self._read_dac(cpu.bx, min(cpu.cx, 256)))
+        self._bus.write(cpu.linear("es", "dx"), self._read_dac(cpu.bx, min(cpu.cx, 256)))
 
     def _get_dac_mask(self) -> None:
         self._cpu.bl = self._bus.port_in(0x3C6, 1)

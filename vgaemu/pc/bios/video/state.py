@@ -11,16 +11,15 @@ Source: IBM PS/2 and PC BIOS Interface Technical Reference; VESA BIOS Extension 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from vgaemu.pc.bios.video.area import GLYPHS, LAST_ROW, MODE, SAVE_POINTER, UPPER_GLYPHS
+from vgaemu.pc.bios.data_area import LAST_ROW, MODE, SAVE_POINTER
+from vgaemu.pc.bios.video.area import GLYPHS, UPPER_GLYPHS, VideoArea
+from vgaemu.pc.bios.video.vbe import Vbe
 from vgaemu.pc.board import Board
 from vgaemu.vga import dispi
-from vgaemu.vga.ports import GC, SEQ, Ports
+from vgaemu.vga.ports import GC, SEQ
 from vgaemu.vga.registers import ATTRIBUTE, CRTC, GRAPHICS, SEQUENCER
-
-if TYPE_CHECKING:
-    from vgaemu.pc.bios.video.vbe import Vbe
 
 #: A buffer is counted in blocks of so many bytes.
 BLOCK = 64
@@ -30,7 +29,10 @@ VGA_STATES = HARDWARE | DATA_AREA | COLOURS
 ALL_STATES = VGA_STATES | EXTENSION
 
 #: Memory that belongs to the video BIOS: mode to 466h, rows to 48Ah, save pointer, INT 1Fh, 43h.
-FIELDS = ((MODE, 30), (LAST_ROW, 7), (SAVE_POINTER, 4), (4 * UPPER_GLYPHS, 4), (4 * GLYPHS, 4))
+FIELDS = (
+    (MODE.address, 30), (LAST_ROW.address, 7), (SAVE_POINTER.address, 4),
+    (4 * UPPER_GLYPHS, 4), (4 * GLYPHS, 4),
+)  # fmt: skip
 #: DISPI registers in the order in which they are set, once it is on.
 WHILE_OFF = (dispi.XRES, dispi.YRES, dispi.BPP)
 WHILE_ON = (dispi.BANK, dispi.VIRT_WIDTH, dispi.X_OFFSET, dispi.Y_OFFSET)
@@ -51,38 +53,61 @@ class _Piece(NamedTuple):
 class VideoState:
     """What a program saves, and puts back."""
 
-    def __init__(self, board: Board, vbe: Vbe) -> None:
-        self._vga, self._bus = board.vga, board.bus
-        self._vbe = vbe
+    def __init__(self, board: Board, area: VideoArea, vbe: Vbe) -> None:
+        self._vga, self._bus, self._cpu = board.vga, board.bus, board.cpu
+        self._area, self._vbe = area, vbe
         self._pieces: dict[int, _Piece] = {
-            HARDWARE: _Piece(9 + sum(_BANKS), self._hardware, self._put_hardware),
-            DATA_AREA: _Piece(sum(n for _, n in FIELDS), self._fields, self._put_fields),
-            COLOURS: _Piece(4 + 768, self._colours, self._put_colours),
+            HARDWARE: _Piece(9 + sum(_BANKS), self._hardware, self._restore_hardware),
+            DATA_AREA: _Piece(sum(n for _, n in FIELDS), self._fields, self._restore_fields),
+            COLOURS: _Piece(4 + 768, self._colours, self._restore_colours),
             EXTENSION: _Piece(
-                2 * (4 + len(WHILE_OFF) + len(WHILE_ON)), self._extension, self._put_extension
+                2 * (4 + len(WHILE_OFF) + len(WHILE_ON)), self._extension, self._restore_extension
             ),
         }
+
+    def service(self) -> None:
+        """INT 10h/1Ch; calls and states there are not are ignored."""
+        cpu = self._cpu
+        if cpu.al <= 2 and not cpu.cx & ~VGA_STATES:
+            self._do(cpu.al)
+            cpu.al = 0x1C
+
+    def vbe_service(self) -> None:
+        """INT 10h/4F04h."""
+        cpu = self._cpu
+        works = cpu.dl <= 2 and not cpu.cx & ~ALL_STATES
+        if works:
+            self._do(cpu.dl)
+        self._vbe.answer(works)
+
+    def _do(self, call: int) -> None:
+        """Say how large a buffer for the states in CX is, save them to ES:BX, or restore them."""
+        states, at = self._cpu.cx, self._cpu.linear("es", "bx")
+        if call == 0:
+            self._cpu.bx = self._blocks(states)
+        elif call == 1:
+            self._save(states, at)
+        else:
+            self._restore(states, at)
 
     def _chosen(self, states: int) -> list[_Piece]:
         return [piece for bit, piece in self._pieces.items() if states & bit]
 
-    def blocks(self, states: int) -> int:
+    def _blocks(self, states: int) -> int:
         """Size of a buffer for some states."""
         return -(-sum(piece.nbytes for piece in self._chosen(states)) // BLOCK)
 
-    def save(self, states: int, at: int) -> None:
+    def _save(self, states: int, at: int) -> None:
         """Into the guest's memory."""
         self._bus.write(at, b"".join(piece.save() for piece in self._chosen(states)))
 
-    def restore(self, states: int, at: int) -> None:
+    def _restore(self, states: int, at: int) -> None:
         """From there."""
         if states & EXTENSION:
-            self._vbe.put(dispi.ENABLE, 0)  # what follows is for the VGA below
+            self._area.ports.set_dispi(dispi.ENABLE, 0)  # what follows is for the VGA below
         for piece in self._chosen(states):
             piece.restore(self._bus.read(at, piece.nbytes))
             at += piece.nbytes
-
-    # --- registers ------------------------------------------------------------------------------
 
     def _hardware(self) -> bytes:
         vga = self._vga
@@ -93,7 +118,7 @@ class VideoState:
         )
         return bytes((vga.misc.values[0], *indexes)) + vga.latch.to_bytes(4, "little") + values
 
-    def _put_hardware(self, data: bytes) -> None:
+    def _restore_hardware(self, data: bytes) -> None:
         vga = self._vga
         misc, sequencer_index, crtc_index, graphics_index, attribute_address = data[:5]
         latch, values = int.from_bytes(data[5:9], "little"), data[9:]
@@ -103,7 +128,7 @@ class VideoState:
             values = values[count:]
         sequencer, crtc, graphics, attribute = banks
         vga.outb(0x3C2, misc)
-        ports = Ports(vga)
+        ports = self._area.ports
         crtc_port = ports.crtc
         ports.set(crtc_port, 0x11, 0)  # 00h-07h can be written
         for port, bank in ((SEQ, sequencer), (crtc_port, crtc), (GC, graphics)):
@@ -120,50 +145,42 @@ class VideoState:
         vga.outb(GC, graphics_index)
         vga.latch = latch
 
-    # --- the data area --------------------------------------------------------------------------
-
     def _fields(self) -> bytes:
         return b"".join(self._bus.read(at, count) for at, count in FIELDS)
 
-    def _put_fields(self, data: bytes) -> None:
+    def _restore_fields(self, data: bytes) -> None:
         for at, count in FIELDS:
             self._bus.write(at, data[:count])
             data = data[count:]
-
-    # --- the DAC --------------------------------------------------------------------------------
 
     def _colours(self) -> bytes:
         dac = self._vga.dac
         return bytes((dac.mask, dac.state, dac.read_index, dac.write_index)) + bytes(dac.entries)
 
-    def _put_colours(self, data: bytes) -> None:
+    def _restore_colours(self, data: bytes) -> None:
         vga = self._vga
         mask, state, read_index, write_index = data[:4]
         vga.outb(0x3C6, mask)
-        vga.outb(0x3C8, 0)
-        for component in data[4:]:
-            vga.outb(0x3C9, component)
+        self._area.ports.write_dac(0, data[4:])
         indexes = [(0x3C7, read_index), (0x3C8, write_index)]
         for port, index in reversed(indexes) if state else indexes:
             vga.outb(port, index)
 
-    # --- VBE ------------------------------------------------------------------------------------
-
     def _extension(self) -> bytes:
-        vbe, values = self._vbe, self._vga.dispi.values
-        mode = NO_MODE if vbe.mode is None else vbe.mode.number
-        words = [vbe.mode_number, mode, values[dispi.ENABLE], self._vga.dispi.index]
+        area, values = self._area, self._vga.dispi.values
+        mode = NO_MODE if area.vbe_mode is None else area.vbe_mode.number
+        words = [area.mode_number, mode, values[dispi.ENABLE], self._vga.dispi.index]
         words += [values[index] for index in WHILE_OFF + WHILE_ON]
         return b"".join(word.to_bytes(2, "little") for word in words)
 
-    def _put_extension(self, data: bytes) -> None:
-        vbe = self._vbe
+    def _restore_extension(self, data: bytes) -> None:
+        ports = self._area.ports
         words = [int.from_bytes(data[i : i + 2], "little") for i in range(0, len(data), 2)]
-        vbe.mode_number, number, enable, index, *values = words
+        self._area.mode_number, number, enable, index, *values = words
         for register, value in zip(WHILE_OFF, values, strict=False):
-            vbe.put(register, value)
-        vbe.put(dispi.ENABLE, enable | dispi.NO_CLEAR)
+            ports.set_dispi(register, value)
+        ports.set_dispi(dispi.ENABLE, enable | dispi.NO_CLEAR)
         for register, value in zip(WHILE_ON, values[len(WHILE_OFF) :], strict=True):
-            vbe.put(register, value)
+            ports.set_dispi(register, value)
         self._vga.outw(0x1CE, index)
-        vbe.follow(number)
+        self._vbe.follow(number)

@@ -9,37 +9,26 @@ Source: VESA BIOS Extension 2.0.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import numpy as np
 
 from vgaemu.pc.bios.calls import Calls, Service
+from vgaemu.pc.bios.data_area import COLUMNS, LAST_ROW
 from vgaemu.pc.bios.rom import OEM_STRING_AT, OEM_STRINGS, ROM_SEGMENT, WINDOW_FUNCTION_AT
-from vgaemu.pc.bios.video.area import COLUMNS, LAST_ROW
+from vgaemu.pc.bios.video.area import KEEP, LINEAR, VideoArea
 from vgaemu.pc.bios.video.graphics import LinearPainter
+from vgaemu.pc.bios.video.mode_set import ModeSet
+from vgaemu.pc.bios.video.modes import TEXT, VBE_MODE_FIELD, bios_mode
 from vgaemu.pc.bios.video.palette import COLOURS_A_UNIT
-from vgaemu.pc.bios.video.state import ALL_STATES, VideoState
 from vgaemu.pc.bios.video.vbe_modes import CHANNELS, VBE_MODES, VbeMode
 from vgaemu.pc.board import Board
-from vgaemu.pc.chips.saved import Saved
 from vgaemu.vga import dispi
 from vgaemu.vga.device import LFB_GPA
 from vgaemu.vga.modes import MODES, set_mode
-
-if TYPE_CHECKING:
-    from vgaemu.pc.bios.video.video import VideoBios
 
 WINDOW_BYTES = 0x10000
 POWER_ON, POWER_OFF = 0, 4
 #: What `Calls.spend` is told of a mode set.
 MODE_UNITS = 4
-#: Bits of a mode number: linear frame buffer, do not clear.
-LINEAR, KEEP = 0x4000, 0x8000
-VGA_MODE_FIELD_GRAPHICS = 0x7F
-#: Modes of the VGA's: memory model (0 text, 1 CGA, 3 planar, 4 packed), bits a pixel, planes. Those
-#: that are not here are as 12h.
-VGA_MODELS = dict.fromkeys((0, 1, 2, 3, 7), (0, 4, 1)) | {
-    0x04: (1, 2, 1), 0x05: (1, 2, 1), 0x06: (1, 1, 1), 0x11: (3, 1, 1), 0x12: (3, 4, 4),
-    0x13: (4, 8, 1),
-}  # fmt: skip
 
 
 def far(segment: int, offset: int) -> bytes:
@@ -50,65 +39,38 @@ def far(segment: int, offset: int) -> bytes:
 class Vbe:
     """INT 10h/4Fh."""
 
-    SAVED: ClassVar[Saved] = {"mode_number": (0, 0xFFFF)}
-
-    def __init__(self, board: Board, calls: Calls, video: VideoBios) -> None:
-        self._bus, self._cpu, self._video = board.bus, board.cpu, video
-        self._vga, self._calls = board.vga, calls
-        #: The mode, or None in VGA modes.
-        self.mode: VbeMode | None = None
-        self.mode_number = 3
-        self._state = VideoState(board, self)
-        self._services: dict[int, Service] = {
+    def __init__(self, board: Board, calls: Calls, area: VideoArea, modes: ModeSet) -> None:
+        self._bus, self._cpu, self._vga = board.bus, board.cpu, board.vga
+        self._calls, self._area, self._modes, self._ports = calls, area, modes, area.ports
+        #: All but 04h, which is `VideoState`'s.
+        self.services: dict[int, Service] = {
             0x00: self._information,
             0x01: self._mode_information,
             0x02: self._set_mode,
             0x03: self._get_mode,
-            0x04: self._save_restore,
             0x05: self._window,
             0x06: self._line_length,
             0x07: self._display_start,
             0x08: self._dac_width,
             0x09: self._palette,
             0x10: self._power,
-            0x15: lambda: self._done(False),
+            0x15: lambda: self.answer(False),
         }
 
-    def service(self) -> None:
-        """AX = 004Fh if it worked, 014Fh if not, unchanged if there is no such call."""
-        call = self._services.get(self._cpu.al)
-        if call is not None:
-            call()
-
-    def _done(self, worked: bool = True) -> None:
+    def answer(self, worked: bool = True) -> None:
+        """What a call returns in AX."""
         self._cpu.ax = 0x004F if worked else 0x014F
 
     def _not_in_this_mode(self) -> None:
         self._cpu.ax = 0x034F
 
-    def put(self, index: int, value: int) -> None:
-        """Write a DISPI register."""
-        self._vga.outw(0x1CE, index)
-        self._vga.outw(0x1CF, value)
-
-    def _fetch(self, index: int) -> int:
-        self._vga.outw(0x1CE, index)
-        return self._vga.inw(0x1CF)
-
-    @property
-    def painter(self) -> LinearPainter | None:
-        """What draws in the mode, or None in VGA modes."""
-        return None if self.mode is None else LinearPainter(self._vga, self.mode)
-
     def fits(self, mode: VbeMode) -> bool:
         """Whether VRAM has room for a mode's picture."""
         return mode.width * mode.height * mode.pixel_bytes <= self._vga.slot.nbytes
 
-    # --- what there is ----------------------------------------------------------------------------
-
     def _information(self) -> None:
         cpu, bus = self._cpu, self._bus
-        at = (cpu.es << 4) + cpu.di
+        at = cpu.linear("es", "di")
         block = bytearray(256)
         second = bus.read(at, 4) == b"VBE2"
         block[0:6] = b"VESA" + (0x0200).to_bytes(2, "little")
@@ -126,7 +88,7 @@ class Vbe:
                 block[place : place + 4] = far(ROM_SEGMENT, string)
                 string += len(text)
         bus.write(at, bytes(block) + (bytes(256) if second else b""))
-        self._done()
+        self.answer()
 
     def _mode_information(self) -> None:
         cpu, bus = self._cpu, self._bus
@@ -136,7 +98,7 @@ class Vbe:
             return
         mode = VBE_MODES.get(number)
         if mode is None or not self.fits(mode):
-            self._done(False)
+            self.answer(False)
             return
         pitch = mode.width * mode.pixel_bytes
         pages = min(self._vga.slot.nbytes // (pitch * mode.height), 256) - 1
@@ -166,37 +128,35 @@ class Vbe:
         word(0x32, pitch)
         block[0x34] = block[0x35] = pages
         block[0x36:0x3E] = bytes(CHANNELS[mode.bpp])
-        bus.write((cpu.es << 4) + cpu.di, bytes(block))
-        self._done()
+        bus.write(cpu.linear("es", "di"), bytes(block))
+        self.answer()
 
     def _vga_mode_information(self, number: int) -> None:
         """A mode of the VGA's: seen through its window, nothing linear."""
-        cpu = self._cpu
-        mode, block = MODES[number], bytearray(256)
-        height, rows, page_bytes, columns = self._video.geometry(number)
-        model, bpp, planes = VGA_MODELS.get(number, VGA_MODELS[0x12])
+        block = bytearray(256)
+        facts = bios_mode(number)
+        height, rows, columns, bpp = facts.height, facts.rows, facts.columns, facts.bits
+        is_text, planes = facts.model == TEXT, facts.planes
         width, lines = columns, rows  # of characters
-        if not mode.is_text:
+        if not is_text:
             width, lines = columns * 8, rows * height
-        window = mode.window[0] >> 4
-        pitch = columns * 2 if mode.is_text else width * bpp // 8 // planes
+        window = MODES[number].window[0] >> 4
+        pitch = columns * 2 if is_text else width * bpp // 8 // planes
         # Supported, extended information, text through the BIOS, colour, graphics.
-        flags = 0x0007 | (0 if number in (7, 0x0F) else 8) | (0 if mode.is_text else 0x10)
-        pages = (0x8000 if window >= 0xB000 else 0x10000) // page_bytes
+        flags = 0x0007 | (8 if facts.colours else 0) | (0 if is_text else 0x10)
+        pages = (0x8000 if window >= 0xB000 else 0x10000) // facts.page_bytes
         fields = {
             0x00: flags, 0x02: 7, 0x04: 64, 0x06: 64, 0x08: window, 0x10: pitch,
             0x12: width, 0x14: lines, 0x16: 8 | height << 8, 0x18: planes | bpp << 8,
-            0x1A: 1 | model << 8, 0x1D: max(pages, 1) - 1, 0x1E: 1, 0x32: pitch,
+            0x1A: 1 | facts.model << 8, 0x1D: max(pages, 1) - 1, 0x1E: 1, 0x32: pitch,
         }  # fmt: skip
         for offset, value in fields.items():
             if offset == 0x1D:
                 block[offset] = value
             else:
                 block[offset : offset + 2] = value.to_bytes(2, "little")
-        self._bus.write((cpu.es << 4) + cpu.di, bytes(block))
-        self._done()
-
-    # --- modes ------------------------------------------------------------------------------------
+        self._bus.write(self._cpu.linear("es", "di"), bytes(block))
+        self.answer()
 
     def _set_mode(self) -> None:
         cpu = self._cpu
@@ -204,152 +164,138 @@ class Vbe:
         keep = bool(cpu.bx & KEEP)
         if number < 0x100:
             if number not in MODES:
-                self._done(False)
+                self.answer(False)
                 return
-            self._video.set_mode(number, clear=not keep)
-            self._done()
+            self._modes.set_mode(number, clear=not keep)
+            self.answer()
             return
         mode = VBE_MODES.get(number)
         if mode is None or not self.fits(mode):
-            self._done(False)
+            self.answer(False)
             return
         self.set_mode(mode, keep=keep)
-        self.mode_number = cpu.bx
-        self._done()
+        self._area.mode_number = cpu.bx
+        self.answer()
 
     def set_mode(self, mode: VbeMode, *, keep: bool = False) -> None:
         """Registers for packed pixels below, DISPI on top."""
         vga = self._vga
         self._calls.spend(MODE_UNITS)
-        if not self._fetch(dispi.ENABLE) & dispi.ENABLED or self.mode is None:
+        if not self._ports.get_dispi(dispi.ENABLE) & dispi.ENABLED or self._area.vbe_mode is None:
             set_mode(vga, 0x13, clear=False)
-        self.put(dispi.ENABLE, 0)
-        self.put(dispi.XRES, mode.width)
-        self.put(dispi.YRES, mode.height)
-        self.put(dispi.BPP, mode.bpp)
+        self._ports.set_dispi(dispi.ENABLE, 0)
+        self._ports.set_dispi(dispi.XRES, mode.width)
+        self._ports.set_dispi(dispi.YRES, mode.height)
+        self._ports.set_dispi(dispi.BPP, mode.bpp)
         flags = dispi.ENABLED | dispi.LFB_ENABLED | (dispi.NO_CLEAR if keep else 0)
-        self.put(dispi.ENABLE, flags)
-        self.mode = mode
-        video, bus = self._video, self._bus
-        video.write_mode_fields(VGA_MODE_FIELD_GRAPHICS, clear=not keep)
-        bus.write16(COLUMNS, mode.width // 8)
-        bus.write8(LAST_ROW, min(mode.height // 16, 255) - 1)
+        self._ports.set_dispi(dispi.ENABLE, flags)
+        area = self._area
+        area.vbe_mode = mode
+        area.write_mode_fields(VBE_MODE_FIELD, clear=not keep)
+        area[COLUMNS] = mode.width // 8
+        area[LAST_ROW] = min(mode.height // 16, 255) - 1
 
     def follow(self, number: int) -> None:
         """DISPI was set past this BIOS: the mode that it shows, or none."""
         mode = VBE_MODES.get(number) if self._vga.dispi.linear else None
-        self.mode = mode if mode is not None and self.fits(mode) else None
+        self._area.vbe_mode = mode if mode is not None and self.fits(mode) else None
 
     def _get_mode(self) -> None:
-        cpu = self._cpu
-        cpu.bx = self.mode_number
-        self._done()
-
-    def _save_restore(self) -> None:
-        cpu = self._cpu
-        states, at = cpu.cx, (cpu.es << 4) + cpu.bx
-        works = cpu.dl <= 2 and not states & ~ALL_STATES
-        if works and cpu.dl == 0:
-            cpu.bx = self._state.blocks(states)
-        elif works and cpu.dl == 1:
-            self._state.save(states, at)
-        elif works:
-            self._state.restore(states, at)
-        self._done(works)
+        self._cpu.bx = self._area.mode_number
+        self.answer()
 
     def _window(self) -> None:
         cpu = self._cpu
-        if self.mode is None or cpu.bl != 0 or cpu.bh > 1:
-            self._done(False)
+        if self._area.vbe_mode is None or cpu.bl != 0 or cpu.bh > 1:
+            self.answer(False)
             return
-        if self.mode_number & LINEAR:
+        if self._area.mode_number & LINEAR:
             self._not_in_this_mode()
             return
         if cpu.bh == 0:
             banks = self._vga.slot.nbytes // WINDOW_BYTES
             if cpu.dx >= banks:
-                self._done(False)
+                self.answer(False)
                 return
-            self.put(dispi.BANK, cpu.dx)
+            self._ports.set_dispi(dispi.BANK, cpu.dx)
         else:
-            cpu.dx = self._fetch(dispi.BANK)
-        self._done()
+            cpu.dx = self._ports.get_dispi(dispi.BANK)
+        self.answer()
 
     def _line_length(self) -> None:
-        cpu, mode = self._cpu, self.mode
+        cpu, mode = self._cpu, self._area.vbe_mode
         if mode is None or cpu.bl > 3:
-            self._done(False)
+            self.answer(False)
             return
         pixel_bytes = mode.pixel_bytes
         if cpu.bl in (0, 2):
             wanted = cpu.cx if cpu.bl == 0 else -(-cpu.cx // pixel_bytes)
-            self.put(dispi.VIRT_WIDTH, wanted)
+            self._ports.set_dispi(dispi.VIRT_WIDTH, wanted)
         if cpu.bl == 3:
             width = self._vga.slot.nbytes // mode.height // pixel_bytes
         else:
-            width = self._fetch(dispi.VIRT_WIDTH)
+            width = self._ports.get_dispi(dispi.VIRT_WIDTH)
         width = min(width, 0xFFFF // pixel_bytes)
         cpu.bx, cpu.cx = width * pixel_bytes, width
         cpu.dx = min(self._vga.slot.nbytes // (width * pixel_bytes), 0xFFFF)
-        self._done()
+        self.answer()
 
     def _display_start(self) -> None:
-        cpu, painter = self._cpu, self.painter
-        if painter is None:
-            self._done(False)
+        cpu, mode = self._cpu, self._area.vbe_mode
+        if mode is None:
+            self.answer(False)
         elif cpu.bl & 0x7F == 0:
-            if painter.offset(cpu.cx, cpu.dx) >= self._vga.slot.nbytes:
-                self._done(False)  # not a pixel of it would be there
+            if LinearPainter(self._vga, mode).offset(cpu.cx, cpu.dx) >= self._vga.slot.nbytes:
+                self.answer(False)  # not a pixel of it would be there
                 return
-            self.put(dispi.X_OFFSET, cpu.cx)
-            self.put(dispi.Y_OFFSET, cpu.dx)
-            self._done()
+            self._ports.set_dispi(dispi.X_OFFSET, cpu.cx)
+            self._ports.set_dispi(dispi.Y_OFFSET, cpu.dx)
+            self.answer()
         elif cpu.bl == 1:
             cpu.bh = 0
-            cpu.cx, cpu.dx = self._fetch(dispi.X_OFFSET), self._fetch(dispi.Y_OFFSET)
-            self._done()
+            cpu.cx, cpu.dx = (
+                self._ports.get_dispi(dispi.X_OFFSET),
+                self._ports.get_dispi(dispi.Y_OFFSET),
+            )
+            self.answer()
         else:
-            self._done(False)
+            self.answer(False)
 
     def _dac_width(self) -> None:
-        cpu = self._cpu
-        if self.mode is not None and self.mode.bpp > 8:
+        cpu, mode = self._cpu, self._area.vbe_mode
+        if mode is not None and mode.bpp > 8:
             self._not_in_this_mode()
             return
-        enable = self._fetch(dispi.ENABLE)
+        enable = self._ports.get_dispi(dispi.ENABLE)
         if cpu.bl == 0:
             wide = cpu.bh >= 8
             enable = enable & ~dispi.EIGHT_BIT_DAC | (dispi.EIGHT_BIT_DAC if wide else 0)
-            self.put(dispi.ENABLE, enable | dispi.NO_CLEAR)
+            self._ports.set_dispi(dispi.ENABLE, enable | dispi.NO_CLEAR)
         cpu.bh = 8 if enable & dispi.EIGHT_BIT_DAC else 6
-        self._done(cpu.bl <= 1)
+        self.answer(cpu.bl <= 1)
 
     def _palette(self) -> None:
-        cpu, bus, vga = self._cpu, self._bus, self._vga
-        at = (cpu.es << 4) + cpu.di
+        cpu, bus, ports = self._cpu, self._bus, self._ports
+        at = cpu.linear("es", "di")
         count = min(cpu.cx, 256)
         self._calls.spend(count // COLOURS_A_UNIT)
         if cpu.bl & 0x7F == 0:  # blue, green, red, nothing
-            data = bus.read(at, 4 * count)
-            vga.outb(0x3C8, cpu.dl)
-            for i in range(count):
-                for component in (2, 1, 0):
-                    vga.outb(0x3C9, data[4 * i + component])
+            colours = np.frombuffer(bus.read(at, 4 * count), np.uint8).reshape(-1, 4)
+            ports.write_dac(cpu.dl, colours[:, 2::-1].ravel().tolist())
         elif cpu.bl == 1:
-            vga.outb(0x3C7, cpu.dl)
-            for i in range(count):
-                red, green, blue = (vga.inb(0x3C9) for _ in range(3))
-                bus.write(at + 4 * i, bytes((blue, green, red, 0)))
-        self._done(cpu.bl & 0x7F <= 1)
+            triples = np.frombuffer(ports.read_dac(cpu.dl, count), np.uint8).reshape(-1, 3)
+            for i, triple in enumerate(triples):
+                bus.write(at + 4 * i, triple[::-1].tobytes() + b"\0")
+        self.answer(cpu.bl & 0x7F <= 1)
 
     def _power(self) -> None:
         """Report, set or get the power state: bit 5 of the clocking mode is what there is of it."""
-        cpu, video = self._cpu, self._video
+        cpu, area = self._cpu, self._area
         call = cpu.bl
         if call == 0:
             cpu.bx = 0x0F10  # standby, suspend, off, reduced on; version 1.0
         elif call == 1:
-            video.show(cpu.bh == POWER_ON)
+            area.show(cpu.bh == POWER_ON)
         elif call == 2:
-            cpu.bh = POWER_ON if video.is_shown else POWER_OFF
-        self._done(call <= 2)
+            cpu.bh = POWER_ON if area.is_shown else POWER_OFF
+        self.answer(call <= 2)
