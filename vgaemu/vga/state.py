@@ -162,22 +162,13 @@ def read_state(path: str | Path) -> State:
         StateError: It cannot be read, is damaged or no state, or comes from a newer version.
     """
     path = Path(path)
-    arrays: dict[str, Array] = {}
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if str(file["format"]) != FORMAT:
                 raise ValueError
             version = int(file["version"])
             if version <= VERSION:
-                arrays = {name: file[name] for name in file.files if name not in HEAD}
-                # What does not begin as an array does comes as bytes.
-                if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-                    raise ValueError
-                if OLD_PARTS[0] in arrays:
-                    _convert(arrays)
-                frame = int(file["frame"])
-                if "vram" not in arrays or not 0 <= frame <= MAX_COUNT:
-                    raise ValueError
+                return _state_in(file)
     except OSError as error:
         if error.strerror is not None:
             raise StateError(f"{path}: {error.strerror}; name a saved state") from None
@@ -185,11 +176,23 @@ def read_state(path: str | Path) -> State:
     except Exception:
         # A file of something else can fail anywhere in zipfile, zlib or numpy.
         raise StateError(_refused(path)) from None
-    if version > VERSION:
-        raise StateError(
-            f"{path}: saved by a newer vgaemu (state version {version}, this one reads up to "
-            f"{VERSION}); update vgaemu"
-        )
+    raise StateError(
+        f"{path}: saved by a newer vgaemu (state version {version}, this one reads up to "
+        f"{VERSION}); update vgaemu"
+    )
+
+
+def _state_in(file: Mapping[str, Array]) -> State:
+    """The state in an open file; what is wrong with it may raise anything."""
+    arrays = {name: file[name] for name in file if name not in HEAD}
+    # What does not begin as an array does comes as bytes.
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise ValueError
+    if OLD_PARTS[0] in arrays:
+        _convert(arrays)
+    frame = int(file["frame"])
+    if "vram" not in arrays or not 0 <= frame <= MAX_COUNT:
+        raise ValueError
     # A guest's arrays have a dot in their names, as in cpu.fpu; the device's have none.
     guest = {name: arrays.pop(name) for name in [*arrays] if "." in name}
     return State(arrays, guest, frame)
