@@ -7,12 +7,11 @@ dirty log, draws and presents. What else goes along with a machine hooks itself 
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from itertools import count
 from os import PathLike
@@ -42,8 +41,8 @@ from vgaemu.keys.key import Key
 from vgaemu.keys.queue import Keys, key_text
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
-from vgaemu.program import Program, load_program
-from vgaemu.runner import InStep, OnThread, Runner
+from vgaemu.program import check_options, load_program
+from vgaemu.runner import Runner, make_runner
 from vgaemu.tape import TapeRecorder
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
@@ -65,7 +64,35 @@ WORKLOAD_STOPS_S, MACHINE_CODE_STOPS_S = 0.5, 10.0
 
 
 class Machine:
-    """A small machine you can look into. Use it as a context manager, or call `close`."""
+    """A small machine you can look into. Use it as a context manager, or call `close`.
+
+    It powers on in a text mode with the guest about to start.
+
+    Args:
+        workload: A bundled name, a path of a Python file, a disk image or a .com program, a
+            generator function, or None: then whoever holds the machine is the guest.
+        args: The workload's arguments.
+        display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`.
+        dirty_log: Who keeps VRAM's dirty log: see `vgaemu.memslot.KEEPERS`.
+        span_pages: Word width of the ffs..fls spans: 64, 32, 16 or 8 pages.
+        vram_mib: Size of VRAM in MiB, 1 to 256.
+        mode: Mode to start in: a BIOS number, or a name in 'vgaemu modes'.
+        free: Run the guest on a thread of its own; by default only with a window.
+        font: What text modes load instead of the bundled font: a PSF or raw 8xN file, or
+            (256, height) uint8. The rows follow its height: 8 lines give 80x50.
+        record_tape: Write every port and memory operation to this tape, from power on.
+        **pc_options: For machine code: see `vgaemu.pc.pc.PcOptions`.
+
+    Raises:
+        WorkloadError: The workload cannot be found or started.
+        MemslotError: No such dirty log, number of span pages, or size of VRAM.
+        ModeError: No such mode.
+        FontError: The font is none.
+        TypeError: No such keyword.
+        ValueError: No display of that name, or an object that is none.
+        DisplayError: The window cannot be opened.
+        TapeError: The tape cannot be written.
+    """
 
     #: VRAM, a `Memslot` with its dirty log; `vram.subscribe()` watches what is written.
     vram: Memslot
@@ -103,41 +130,13 @@ class Machine:
         record_tape: str | Path | None = None,
         **pc_options: Unpack[PcOptions],
     ) -> None:
-        """Power on in a text mode with the guest about to start.
-
-        Args:
-            workload: A bundled name, a path of a Python file, a disk image or a .com program, a
-                generator function, or None: then whoever holds the machine is the guest.
-            args: The workload's arguments.
-            display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`.
-            dirty_log: Who keeps VRAM's dirty log: see `vgaemu.memslot.KEEPERS`.
-            span_pages: Word width of the ffs..fls spans: 64, 32, 16 or 8 pages.
-            vram_mib: Size of VRAM in MiB, 1 to 256.
-            mode: Mode to start in: a BIOS number, or a name in 'vgaemu modes'.
-            free: Run the guest on a thread of its own; by default only with a window.
-            font: What text modes load instead of the bundled font: a PSF or raw 8xN file, or
-                (256, height) uint8. The rows follow its height: 8 lines give 80x50.
-            record_tape: Write every port and memory operation to this tape, from power on.
-            **pc_options: For machine code: see `vgaemu.pc.pc.PcOptions`.
-
-        Raises:
-            WorkloadError: The workload cannot be found or started.
-            MemslotError: No such dirty log, number of span pages, or size of VRAM.
-            ModeError: No such mode.
-            FontError: The font is none.
-            TypeError: No such keyword.
-            ValueError: No display of that name, or an object that is none.
-            DisplayError: The window cannot be opened.
-            TapeError: The tape cannot be written.
-        """
+        """Power on: see `Machine`."""
         if pc_options:
-            _check_keywords(pc_options)
+            check_options(pc_options, inspect.signature(Machine).parameters)
         check_span_pages(span_pages)
         self.vram = make_vram(vram_mib, dirty_log=dirty_log)
-        self.vga, self._recorder = Vga(self.vram), None
-        if record_tape is not None:
-            self.vga = TappedVga(self.vram)
-            self._recorder = TapeRecorder(self.vga, record_tape)
+        tapped = None if record_tape is None else TappedVga(self.vram)
+        self.vga = Vga(self.vram) if tapped is None else tapped
         if font is not None:
             self.vga.rom_font = (
                 checked_font(font) if isinstance(font, np.ndarray) else load_font_file(font)
@@ -145,6 +144,9 @@ class Machine:
         self.keys = Keys()
         self.guest = Guest(self.vga, self.keys)
         free = display == "window" if free is None else free
+        self._recorder: TapeRecorder | None = None
+        if tapped is not None and record_tape is not None:
+            self._recorder = TapeRecorder(tapped, record_tape)
         with ExitStack() as undo:
             if self._recorder is not None:
                 undo.callback(self._recorder.close)
@@ -159,7 +161,8 @@ class Machine:
             undo.pop_all()
         if self.pc is None:
             self.vga.beam = WallBeam() if free else VirtualBeam()
-        self.runner = self._runner_of(program, free)
+        on_park = None if self.pc is None else self.pc.pause
+        self.runner = make_runner(program.slices, on_thread=free, on_park=on_park)
         self._loop = DisplayLoop(self.vga, self._display, span_pages=span_pages)
         self._key_schedule: list[tuple[int, str]] = []
         self._closed = self._close_requested = False
@@ -167,14 +170,6 @@ class Machine:
         self.on_screenshot = save_screenshot
         self.between_frames = []
         self.before_close = []
-
-    @staticmethod
-    def _runner_of(program: Program, free: bool) -> Runner:
-        if not free:
-            return InStep(program.slices)
-        if program.pc is None:
-            return OnThread(program.slices)
-        return OnThread(program.slices, on_park=program.pc.pause)
 
     def __repr__(self) -> str:
         """What runs, how far it has come, and what is shown."""
@@ -485,19 +480,6 @@ class Machine:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _check_keywords(options: Mapping[str, object]) -> None:
-    """Answer a keyword that `Machine` has not with the nearest that it has."""
-    from vgaemu.pc.pc import PcOptions
-
-    known = PcOptions.__annotations__
-    for name in options:
-        if name not in known:
-            taken = [*inspect.signature(Machine).parameters, *known]
-            near = difflib.get_close_matches(name, taken, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise TypeError(f"Machine has no keyword {name!r}{hint}")
 
 
 def save_screenshot(machine: Machine) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -66,3 +67,23 @@ def load_program(
     endless = getattr(workload, "endless", False)  # `vgaemu.guest.workload.endless` marks them
     slices = start(workload, guest, list(args))
     return Program(slices, None, endless or guest.endless)
+
+
+def check_options(options: Mapping[str, object], others: Iterable[str]) -> None:
+    """Answer a keyword that there is not with the nearest that there is.
+
+    Args:
+        options: What was given for machine code.
+        others: The other keywords.
+
+    Raises:
+        TypeError: One is none of `PcOptions`.
+    """
+    from vgaemu.pc.pc import PcOptions
+
+    known = PcOptions.__annotations__
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, [*others, *known], n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"Machine has no keyword {name!r}{hint}")

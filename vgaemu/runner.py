@@ -142,7 +142,7 @@ class InStep(Runner):
 class OnThread(Runner):
     """The guest has a thread of its own, which begins with the first frame."""
 
-    def __init__(self, slices: Slices | None, on_park: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, slices: Slices | None, on_park: Callable[[], None]) -> None:
         """Nothing runs yet.
 
         Args:
@@ -240,6 +240,13 @@ class OnThread(Runner):
         self._release_frame()
         _switch_as_before(self)
         super().close(timeout)
+
+
+def make_runner(
+    slices: Slices | None, *, on_thread: bool, on_park: Callable[[], None] | None = None
+) -> Runner:
+    """Either kind; `on_park` as `OnThread` has it."""
+    return OnThread(slices, on_park or (lambda: None)) if on_thread else InStep(slices)
 
 
 def _start(target: Callable[[], None]) -> threading.Thread:
