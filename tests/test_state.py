@@ -299,7 +299,7 @@ def test_indexes_of_eight_bits_in_older_versions(path: Path, version: int) -> No
     )
     load_state(vga, path)
     assert (vga.inb(0x3C4), vga.inb(0x3CE), vga.inb(0x3C2)) == (2, 0x0F, 0)
-    assert read_state(path).guest == {}
+    assert read_state(path, Vga()).guest == {}
 
 
 def test_older_versions_without_what_they_had(path: Path) -> None:

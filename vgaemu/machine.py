@@ -402,7 +402,7 @@ class Machine:
         Raises:
             StateError: The file is refused; nothing has changed then.
         """
-        self.restore_state(read_state(path), path)
+        self.restore_state(read_state(path, self.vga), path)
 
     def restore_state(self, state: State, source: object) -> None:
         """Look at all of a state, then put all of it; what is not in it stays as it is.

@@ -13,7 +13,7 @@ register is touched, so a file that is refused leaves the device as it was.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,8 +67,6 @@ def check_device(vga: Vga, arrays: Mapping[str, Array], source: object) -> None:
         )
     parts = _parts_in(vga, arrays)
     wrong = snapshot.misfit(parts, arrays)
-    if wrong is not None and wrong not in arrays:
-        raise StateError(_refused(source))
     if wrong is None and not _layout_fits(vga, arrays):
         wrong = "chain4_layout"
     if wrong is not None:
@@ -105,7 +103,7 @@ def save_state(
         path: The file, by custom ending in ``.npz``; one that exists is replaced, and where it is
             a link, what that leads to.
         frame: Number of the frame, which blinking follows.
-        guest: Arrays of a machine-code guest; each name has a dot.
+        guest: Arrays of a machine-code guest; no name is one of `Vga.parts`.
 
     Raises:
         StateError: The file cannot be written; one that existed is untouched.
@@ -149,14 +147,18 @@ def load_state(vga: Vga, path: str | Path) -> int:
         StateError: The file cannot be read, is damaged or no state, comes from a newer version, or
             has another size of VRAM. The device is then as it was.
     """
-    state = read_state(path)
+    state = read_state(path, vga)
     check_device(vga, state.device, path)
     restore_device(vga, state.device)
     return state.frame
 
 
-def read_state(path: str | Path) -> State:
+def read_state(path: str | Path, vga: Vga) -> State:
     """Read a file whole.
+
+    Args:
+        path: What `save_state` wrote.
+        vga: Whose `Vga.parts` are to be in it; all else is a guest's.
 
     Raises:
         StateError: It cannot be read, is damaged or no state, or comes from a newer version.
@@ -168,7 +170,7 @@ def read_state(path: str | Path) -> State:
                 raise ValueError
             version = int(file["version"])
             if version <= VERSION:
-                return _state_in(file)
+                return _state_in(file, vga.parts().keys())
     except OSError as error:
         if error.strerror is not None:
             raise StateError(f"{path}: {error.strerror}; name a saved state") from None
@@ -182,7 +184,7 @@ def read_state(path: str | Path) -> State:
     )
 
 
-def _state_in(file: Mapping[str, Array]) -> State:
+def _state_in(file: Mapping[str, Array], device: Collection[str]) -> State:
     """The state in an open file; what is wrong with it may raise anything."""
     arrays = {name: file[name] for name in file if name not in HEAD}
     # What does not begin as an array does comes as bytes.
@@ -191,11 +193,9 @@ def _state_in(file: Mapping[str, Array]) -> State:
     if OLD_PARTS[0] in arrays:
         _convert(arrays)
     frame = int(file["frame"])
-    if "vram" not in arrays or not 0 <= frame <= MAX_COUNT:
+    if not 0 <= frame <= MAX_COUNT:
         raise ValueError
-    # A guest's arrays have a dot in their names, as in cpu.fpu; the device's have none.
-    guest = {name: arrays.pop(name) for name in [*arrays] if "." in name}
-    return State(arrays, guest, frame)
+    return State({name: arrays.pop(name) for name in device}, arrays, frame)
 
 
 #: Arrays of versions 1 and 2 that there are no more.
