@@ -21,8 +21,8 @@ uc.mem_map(0, 1 << 20)
 uc.mem_write(0x7C00, CODE)
 uc.reg_write(x86.UC_X86_REG_SP, 0x7C00)
 
-vga = vgaemu.attach(uc)
-vga.frame()
+card = vgaemu.attach(uc)
+card.frame()
 cells = 0
 
 
@@ -31,14 +31,14 @@ def on_interrupt(uc, vector, _):
     global cells
     if vector == 0x10:
         character = uc.reg_read(x86.UC_X86_REG_AL)
-        vga.vga.store(0xB8000 + 2 * cells, bytes((character, 0x1E)))
+        card.vga.store(0xB8000 + 2 * cells, bytes((character, 0x1E)))
         cells += 1
 
 
 uc.hook_add(unicorn.UC_HOOK_INTR, on_interrupt)
 uc.emu_start(0x7C00, 0xFFFF, count=10_000)
-report = vga.frame()
-print(vga.screen.text()[0].rstrip())
+report = card.frame()
+print(card.screen.text()[0].rstrip())
 print(f"dirty pages: {report.dirty_pages.tolist()}, harvested in {report.harvest_ns / 1000:.0f} us")
 if len(sys.argv) > 1:
-    vga.screen.save(sys.argv[1])
+    card.screen.save(sys.argv[1])

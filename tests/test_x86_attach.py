@@ -11,7 +11,7 @@ import pytest
 from x86_helpers import CPUS, disk
 
 import vgaemu
-from vgaemu.attached import AttachedVga
+from vgaemu.attached import VgaCard
 from vgaemu.machine import Machine
 
 unicorn = pytest.importorskip("unicorn")
@@ -35,29 +35,29 @@ def run(uc: Any) -> None:
 
 def test_the_frames_of_a_script() -> None:
     uc = engine()
-    with vgaemu.attach(uc, dirty_log="words", span_pages=64) as vga:
-        vga.frame()
+    with vgaemu.attach(uc, dirty_log="words", span_pages=64) as card:
+        card.frame()
         run(uc)
-        assert vga.frame().dirty_pages.tolist() == [0]
+        assert card.frame().dirty_pages.tolist() == [0]
         run(uc)
-        assert vga.frame().dirty_pages.tolist() == [0]
-        assert vga.vram.dirty_log == "words"
-        assert vga.frame().dirty_pages.tolist() == []
+        assert card.frame().dirty_pages.tolist() == [0]
+        assert card.vram.dirty_log == "words"
+        assert card.frame().dirty_pages.tolist() == []
 
 
 def test_logging_off_and_on_again_misses_no_store() -> None:
     uc = engine(0xA000)
-    with vgaemu.attach(uc, mode=0x13) as vga:
-        vga.vram.get_dirty_log()
+    with vgaemu.attach(uc, mode=0x13) as card:
+        card.vram.get_dirty_log()
         run(uc)
-        assert vga.vram.get_dirty_log().pages().tolist() == [0]
+        assert card.vram.get_dirty_log().pages().tolist() == [0]
         run(uc)
-        vga.vram.logging = False
+        card.vram.logging = False
         run(uc)
-        vga.vram.logging = True
-        assert not vga.vram.get_dirty_log()
+        card.vram.logging = True
+        assert not card.vram.get_dirty_log()
         run(uc)  # the page was open in the engine's TLB
-        assert vga.vram.get_dirty_log().pages().tolist() == [0]
+        assert card.vram.get_dirty_log().pages().tolist() == [0]
 
 
 @pytest.mark.parametrize("cpu", CPUS)
@@ -104,9 +104,9 @@ UNCHAIN = bytes.fromhex("C6 06 00 00 11 BA C4 03 B8 04 06 EF B8 02 02 EF C6 06 0
 def test_windows_move_whoever_harvested_last(framed: bool, moved: bool) -> None:
     uc = engine(0xA000)
     uc.mem_write(0x2000, UNCHAIN)
-    with vgaemu.attach(uc, mode=0x13) as vga:
+    with vgaemu.attach(uc, mode=0x13) as card:
         if framed:
-            vga.frame()
+            card.frame()
 
         def work() -> None:
             uc.emu_start(0x2000, 0x2000 + len(UNCHAIN))
@@ -117,47 +117,47 @@ def test_windows_move_whoever_harvested_last(framed: bool, moved: bool) -> None:
             thread.join(10)
         else:
             work()
-        assert vga.vram.array[[0, 4 * 4 + 1]].tolist() == [0x11, 0x22]
+        assert card.vram.array[[0, 4 * 4 + 1]].tolist() == [0x11, 0x22]
 
 
 def test_a_mode_that_the_script_sets_moves_windows() -> None:
     uc = engine(0xA000)
-    with vgaemu.attach(uc, mode=0x13) as vga:
+    with vgaemu.attach(uc, mode=0x13) as card:
         run(uc)
-        assert vga.vram.array[0]
-        vga.set_mode(0x12)
-        vga.vram.array[:] = 0
-        vga.vga.outw(0x3C4, 0x0202)  # plane 1
+        assert card.vram.array[0]
+        card.set_mode(0x12)
+        card.vram.array[:] = 0
+        card.vga.outw(0x3C4, 0x0202)  # plane 1
         run(uc)
-        assert not vga.vram.array[0]
-        assert vga.vram.array[1]
+        assert not card.vram.array[0]
+        assert card.vram.array[1]
 
 
 def test_all_on_a_thread_of_its_own() -> None:
     ended: list[list[int]] = []
     uc = engine()
-    vga = vgaemu.attach(uc)
-    vga.frame()
+    card = vgaemu.attach(uc)
+    card.frame()
 
     def work() -> None:
         run(uc)
-        ended.append(vga.frame().dirty_pages.tolist())
+        ended.append(card.frame().dirty_pages.tolist())
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(10)
     assert ended == [[0]]
-    vga.close()
+    card.close()
 
 
 def test_after_close_the_engine_is_as_it_was() -> None:
     uc = engine()
     before = list(uc.mem_regions())
-    vga = vgaemu.attach(uc)
-    assert isinstance(vga, AttachedVga)
+    card = vgaemu.attach(uc)
+    assert isinstance(card, VgaCard)
     run(uc)
-    vga.close()
-    vga.close()
+    card.close()
+    card.close()
     assert list(uc.mem_regions()) == before
     with pytest.raises(unicorn.UcError):
         run(uc)
@@ -200,8 +200,8 @@ def test_displays_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         vgaemu.attach(engine(), display="nowhere")
     pytest.importorskip("pygame")
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    with vgaemu.attach(engine(), display="window") as vga:
-        vga.frame()
+    with vgaemu.attach(engine(), display="window") as card:
+        card.frame()
 
 
 def test_32_bit_port_accesses_reach_the_vga_as_on_the_bus() -> None:
@@ -211,11 +211,11 @@ def test_32_bit_port_accesses_reach_the_vga_as_on_the_bus() -> None:
     code = "66 BA C4 03 00 00 66 B8 02 05 00 FF 66 EF 66 BA CE 01 00 00 66 B8 01 00 34 02 66 EF"
     code += "66 BA C4 03 00 00 66 ED"
     uc.mem_write(0x1000, bytes.fromhex(code))
-    with vgaemu.attach(uc) as vga:
+    with vgaemu.attach(uc) as card:
         uc.emu_start(0x1000, 0xFFFF, count=8)
-        assert vga.vga.sequencer["map_mask"] == 5
-        assert (vga.vga.dac.mask, vga.vga.dac.read_index) == (0x00, 0xFF)
-        assert (vga.vga.dispi.index, vga.vga.dispi.values[1]) == (1, 0x234)
+        assert card.vga.sequencer["map_mask"] == 5
+        assert (card.vga.dac.mask, card.vga.dac.read_index) == (0x00, 0xFF)
+        assert (card.vga.dispi.index, card.vga.dispi.values[1]) == (1, 0x234)
         assert uc.reg_read(x86.UC_X86_REG_EAX) == 0x03000502
 
 
@@ -259,10 +259,33 @@ def test_code_that_is_not_there_is_the_engines_error() -> None:
 
 def test_a_closed_vga_shows_no_frames() -> None:
     uc = engine()
-    with vgaemu.attach(uc) as vga:
+    with vgaemu.attach(uc) as card:
         with pytest.raises(vgaemu.AttachError, match="mapped already"):
             vgaemu.attach(uc)
-        vga.frame()
+        card.frame()
     with pytest.raises(RuntimeError, match="closed"):
-        vga.frame()
+        card.frame()
     vgaemu.attach(uc).close()
+
+
+def test_a_dispi_mode_shows_what_the_script_stores_into_the_frame_buffer() -> None:
+    # mov byte [E0000005h], 7Fh, in 32-bit code
+    uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
+    uc.mem_map(0, 0x10000)
+    uc.mem_write(0x1000, bytes.fromhex("C6 05 05 00 00 E0 7F"))
+    with vgaemu.attach(uc) as card:
+        card.set_dispi_mode(640, 480, 32)
+        card.frame()
+        uc.emu_start(0x1000, 0x1007)
+        assert card.frame().dirty_pages.tolist() == [0]
+        assert card.screen.frame.shape == (480, 640)
+        assert card.screen.frame[0, 1] == 0x007F00
+        with pytest.raises(vgaemu.ModeError):
+            card.set_dispi_mode(64, 48, 7)
+
+
+def test_a_card_says_what_it_is() -> None:
+    card = vgaemu.attach(engine(), mode=0x13)
+    assert "VgaCard 320x200" in repr(card)
+    card.close()
+    assert "closed" in repr(card)

@@ -339,14 +339,14 @@ def test_attach_to_ones_own_engine() -> None:
         "68 00 A0 07 26 C6 06 00 30 05 BA C8 03 B0 05 EE 42 B0 3F EE EE EE E4 77 F4"
     ))  # fmt: skip
     uc.reg_write(unicorn.x86_const.UC_X86_REG_SP, 0x7000)
-    vga = vgaemu.attach(uc, mode=0x13, port_in=lambda port, size: port)
-    vga.frame()
+    card = vgaemu.attach(uc, mode=0x13, port_in=lambda port, size: port)
+    card.frame()
     uc.emu_start(0x7C00, 0xFFFF, count=1000)
-    report = vga.frame()
+    report = card.frame()
     assert report.dirty_pages.tolist() == [3]
-    assert vga.screen.frame[0x3000 // 320, 0x3000 % 320] == 0xFFFFFF
+    assert card.screen.frame[0x3000 // 320, 0x3000 % 320] == 0xFFFFFF
     assert uc.reg_read(unicorn.x86_const.UC_X86_REG_AL) == 0x77
-    np.testing.assert_array_equal(vga.screen.frame, vga.screen.full_redraw())
+    np.testing.assert_array_equal(card.screen.frame, card.screen.full_redraw())
     uc.emu_start(0x7C00, 0xFFFF, count=5)
-    assert vga.frame().dirty_pages.tolist() == [3]  # protected again, so marked again
-    vga.close()
+    assert card.frame().dirty_pages.tolist() == [3]  # protected again, so marked again
+    card.close()

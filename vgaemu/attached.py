@@ -2,16 +2,17 @@
 
     uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_16)
     ...                                   # map memory, load code, as ever
-    with vgaemu.attach(uc) as vga:
+    with vgaemu.attach(uc) as card:
+        card.set_mode(0x13)
         uc.emu_start(begin, until, count=1_000_000)
-        vga.frame()
-        vga.screen.save("shot.png")
+        card.frame()
+        card.screen.save("shot.png")
 
 Hooked up: the VGA's ports, its windows at A0000h-BFFFFh, the linear frame buffer at E0000000h and
 VRAM's dirty log. All else of the engine stays as it is, with three limits. Addresses are translated
 by the VGA's hook, one to one, so the guest cannot use paging. The script's own `mem_read` and
 `mem_write` see what it mapped below the windows, and its memory hooks find VRAM where it lies in
-the engine, from E0000000h and F0000000h on; `vga.vga` loads and stores at guest addresses. And
+the engine, from E0000000h and F0000000h on; `card.vga` loads and stores at guest addresses. And
 `frame`, `get_dirty_log` and what writes to the VGA's ports are called by the thread that runs the
 engine, after `emu_start` or in a hook.
 """
@@ -19,7 +20,6 @@ engine, after `emu_start` or in a hook.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
@@ -29,8 +29,9 @@ from vgaemu.display.screen import Screen
 from vgaemu.display.stats import Stats
 from vgaemu.memslot.bitmap import PAGE_SIZE, SpanPages
 from vgaemu.memslot.log import DirtyLog
+from vgaemu.memslot.slot import Memslot
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
-from vgaemu.vga.modes import set_mode
+from vgaemu.vga.modes import set_dispi_mode, set_mode
 from vgaemu.vga.ports import DECODED_PORTS
 
 if TYPE_CHECKING:
@@ -41,36 +42,31 @@ PortOut = Callable[[int, int, int], None]
 _PAGE = -PAGE_SIZE & (1 << 64) - 1
 
 
-class AttachedVga:
-    """The VGA in an engine; `attach` makes it."""
+class VgaCard:
+    """A VGA in an engine, with its picture; `attach` makes it. A context manager that closes it."""
 
     def __init__(
         self,
         uc: Uc,
+        vga: Vga,
+        display: Display,
         *,
-        mode: int,
-        vram_mib: int,
-        dirty_log: str,
         span_pages: SpanPages,
-        display: str | Display,
         port_in: PortIn | None,
         port_out: PortOut | None,
     ) -> None:
+        """Hook a device into an engine; see `attach`."""
         import unicorn
         from unicorn import x86_const
 
-        from vgaemu.pc.cpu.unicorn_vga import VramPages, check_engine
+        from vgaemu.pc.cpu.unicorn_vga import VramPages
 
-        check_span_pages(span_pages)
         self._uc = uc
-        #: VRAM, a `Memslot`.
-        self.vram = make_vram(vram_mib, dirty_log=dirty_log)
-        #: The device: ports and registers.
-        self.vga = Vga(self.vram)
-        set_mode(self.vga, mode)
-        check_engine(uc, self.vga)
-        self._display = make_display(display)
-        self._pages = VramPages(uc, self.vga, lambda: None)
+        #: VRAM.
+        self.vram: Memslot = vga.slot
+        #: The device: ports, registers, and memory at guest addresses.
+        self.vga: Vga = vga
+        self._pages = VramPages(uc, vga, lambda: None)
         self._port_in = port_in or (lambda port, size: (1 << 8 * size) - 1)
         self._port_out = port_out or (lambda port, size, value: None)
         self._all_perms: int = unicorn.UC_PROT_ALL
@@ -83,7 +79,11 @@ class AttachedVga:
         # Whoever moves windows is the engine's thread, too, perhaps before the first harvest.
         self.vga.on_map_changed.append(self._pages.tlb.enter)
         self.vram.harvest_through(self._harvest)
-        self._loop = DisplayLoop(self.vga, self._display, span_pages=span_pages)
+        self._loop = DisplayLoop(vga, display, span_pages=span_pages)
+
+    def __repr__(self) -> str:
+        what = self.screen.info.mode_name if self._hooks else "closed"
+        return f"<VgaCard {what}, {self._loop.frames} frames, {self.vram!r}>"
 
     @property
     def screen(self) -> Screen:
@@ -96,8 +96,20 @@ class AttachedVga:
         return self._loop.stats
 
     def set_mode(self, number: int) -> None:
-        """Set a BIOS mode, for scripts that emulate no BIOS."""
+        """Set a BIOS mode, for scripts that emulate no BIOS.
+
+        Raises:
+            ModeError: There is no such mode.
+        """
         set_mode(self.vga, number)
+
+    def set_dispi_mode(self, width: int, height: int, bits: int) -> None:
+        """Set a mode of the DISPI (Bochs VBE) registers, such as 640x480 in 32 bits.
+
+        Raises:
+            ModeError: DISPI has no such mode, or VRAM is too small for it.
+        """
+        set_dispi_mode(self.vga, width, height, bits)
 
     def frame(self) -> FrameReport:
         """Harvest, draw what changed, show it.
@@ -114,15 +126,10 @@ class AttachedVga:
         self._pages.tlb.enter()
         return self._pages.tlb.harvest(keeper_harvest)
 
-    def __enter__(self) -> AttachedVga:
+    def __enter__(self) -> VgaCard:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -177,8 +184,8 @@ def attach(
     display: str | Display = "null",
     port_in: PortIn | None = None,
     port_out: PortOut | None = None,
-) -> AttachedVga:
-    """Give a Unicorn engine a VGA.
+) -> VgaCard:
+    """Give a Unicorn engine a VGA card.
 
     Args:
         uc: An x86 engine, not running. E0000000h, F0000000h and 2_00000000h are not mapped yet.
@@ -197,13 +204,17 @@ def attach(
         ValueError: No display of that name.
         DisplayError: The window cannot be opened.
     """
-    return AttachedVga(
+    from vgaemu.pc.cpu.unicorn_vga import check_engine
+
+    check_span_pages(span_pages)
+    vga = Vga(make_vram(vram_mib, dirty_log=dirty_log))
+    set_mode(vga, mode)
+    check_engine(uc, vga)
+    return VgaCard(
         uc,
-        mode=mode,
-        vram_mib=vram_mib,
-        dirty_log=dirty_log,
+        vga,
+        make_display(display),
         span_pages=span_pages,
-        display=display,
         port_in=port_in,
         port_out=port_out,
     )
