@@ -14,8 +14,9 @@ from typing import NamedTuple
 from vgaemu.errors import ImageError
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import Clock
-from vgaemu.pc.cpu.cpu import CODE_32, PROTECTED, Cpu
+from vgaemu.pc.cpu.cpu import PROTECTED, Cpu
 from vgaemu.pc.cpu.paging import Control, LinearReader, linear_reader
+from vgaemu.pc.cpu.segments import BIG
 
 #: A trace ends after this many lines; a guest may poll for ever.
 MAX_TRACE_LINES = 2_000_000
@@ -136,7 +137,7 @@ def _code_segment(cpu: Cpu, bus: Bus, values: dict[str, int]) -> CodeSegment:
     control = Control(cr0, cr3, cr4)
     if control.paging:
         read = linear_reader(bus.memory, control)
-    return CodeSegment(read, base, wide=bool(attributes & CODE_32))
+    return CodeSegment(read, base, wide=bool(attributes & BIG))
 
 
 def executed_lines(code: CodeSegment, blocks: list[tuple[int, int]]) -> list[str]:

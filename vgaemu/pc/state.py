@@ -593,6 +593,6 @@ def put_state(pc: Pc, arrays: Mapping[str, Array], source: object = "state") -> 
             pc.dos.close()
             pc.dos.handles.opened = handles
         try:
-            pc.cpu.put_arrays(arrays)
+            pc.cpu.restore(arrays)
         except OSError as error:
             raise StateError(f"{source}: KVM does not take it: {error.strerror}") from None

@@ -14,8 +14,8 @@ from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.bios.data_area import MIDNIGHT, TICKS, DataArea
 from vgaemu.pc.board import Board
 from vgaemu.pc.chips.cmos import from_bcd, to_bcd
-from vgaemu.pc.chips.saved import Saved
 from vgaemu.pc.clock import NEVER_NS
+from vgaemu.snapshot import Saved
 
 TICKS_A_DAY = 0x1800B0
 

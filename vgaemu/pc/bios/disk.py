@@ -15,8 +15,8 @@ from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.bios.data_area import DISK_STATUS, DataArea
 from vgaemu.pc.bios.rom import DISKETTE_TABLE, ROM_SEGMENT
 from vgaemu.pc.board import Board
-from vgaemu.pc.chips.saved import Saved
 from vgaemu.pc.images import SECTOR, DiskImage
+from vgaemu.snapshot import Saved
 
 OK, BAD_COMMAND, NOT_FOUND, BAD_MEDIA, NO_DRIVE, WRITE_FAULT = 0, 1, 4, 0x0C, 0x80, 0xCC
 #: Floppy capacity in sectors -> drive type of INT 13h/08h.

@@ -21,8 +21,8 @@ from vgaemu.errors import ImageError
 from vgaemu.memslot.kvm.ioctl import KVM_MEM_READONLY
 from vgaemu.pc.bios.vgarom import PLACES, find_vga_rom
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.chips.saved import Saved
 from vgaemu.pc.images import DiskImage
+from vgaemu.snapshot import Saved
 
 if TYPE_CHECKING:
     from vgaemu.pc.pc import Pc

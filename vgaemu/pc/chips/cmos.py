@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import ClassVar
 
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.chips.saved import Saved
 from vgaemu.pc.clock import VIRTUAL_EPOCH, Clock
+from vgaemu.snapshot import Saved
 
 #: The clock knows the years 1980 to 2099: 43830 days.
 YEARS, ALL_SECONDS = range(1980, 2100), 43_830 * 86_400

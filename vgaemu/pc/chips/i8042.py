@@ -19,8 +19,8 @@ from vgaemu.keys.key import Key
 from vgaemu.keys.queue import Keys
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.pic import RaiseIrq
-from vgaemu.pc.chips.saved import Saved
 from vgaemu.pc.clock import NEVER_NS, Clock
+from vgaemu.snapshot import Saved
 
 #: Room that a key's scancodes may need.
 MAX_KEY_BYTES = 16

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import ClassVar, TypeAlias
 
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.chips.saved import Saved
+from vgaemu.snapshot import Saved
 
 #: An edge on an interrupt line, 0 to 15: `Pic.raise_irq`, or another controller's.
 RaiseIrq: TypeAlias = Callable[[int], None]

@@ -15,8 +15,8 @@ from typing import ClassVar
 
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.pic import RaiseIrq
-from vgaemu.pc.chips.saved import Saved
 from vgaemu.pc.clock import NEVER_NS, Clock
+from vgaemu.snapshot import Saved
 
 #: The timer's input, in Hz.
 PIT_HZ = 1_193_182

@@ -26,10 +26,9 @@ SEGMENTS = ("cs", "ds", "es", "ss", "fs", "gs")
 REGISTERS = (*GENERAL, "eip", "eflags", *SEGMENTS, "cr0")
 
 CARRY, ZERO, TRAP, INTERRUPT = 0x0001, 0x0040, 0x0100, 0x0200
+NESTED, VIRTUAL_8086 = 1 << 14, 1 << 17
 #: CR0 bit 0: protected mode.
 PROTECTED = 1
-#: Attributes of a segment, bit 14: 32-bit code.
-CODE_32 = 1 << 14
 
 Array: TypeAlias = NDArray[Any]
 #: A saved CPU, the same for all: array -> type and shape. A CPU may add arrays of its own.
@@ -51,10 +50,8 @@ CPU_ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
     "cpu.pending": ("i4", ()),
     "cpu.halted": ("u1", ()),
 }
-SAVED_SEGMENTS = ("cs", "ds", "es", "fs", "gs", "ss")
-#: Attributes of a segment in real mode, of CS and of the others; of a segment that is not there.
-REAL_CODE, REAL_DATA, UNUSABLE = 0x9B, 0x93, 1 << 16
-REAL_LIMIT = 0xFFFF
+#: Where these two lie in ``cpu.general``.
+RIP, RFLAGS = 16, 17
 
 
 def _part(register: str, shift: int, mask: int) -> property:
@@ -132,10 +129,10 @@ class Cpu(ABC):
 
     @abstractmethod
     def refusal(self, arrays: Mapping[str, Array]) -> str | None:
-        """Why `put_arrays` cannot take `CPU_ARRAYS` of the right types, and RAM, or None."""
+        """Why `restore` cannot take `CPU_ARRAYS` of the right types, and RAM, or None."""
 
     @abstractmethod
-    def put_arrays(self, arrays: Mapping[str, Array]) -> None:
+    def restore(self, arrays: Mapping[str, Array]) -> None:
         """Go on from a saved CPU; RAM has been replaced before."""
 
     def raise_irq(self, irq: int) -> None:

@@ -33,9 +33,10 @@ from vgaemu.memslot.kvm import ioctl as kvm
 from vgaemu.memslot.log import DirtyLog, RunLog, WordsLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_END, VGA_START, Bus
 from vgaemu.pc.clock import Clock
-from vgaemu.pc.cpu.cpu import PROTECTED, SAVED_SEGMENTS, SEGMENTS, Array, Cpu
+from vgaemu.pc.cpu.cpu import PROTECTED, SEGMENTS, Array, Cpu
 from vgaemu.pc.cpu.kvm_iret import return_from_interrupt
 from vgaemu.pc.cpu.kvm_state import VcpuState
+from vgaemu.pc.cpu.segments import SAVED_SEGMENTS
 from vgaemu.vga.device import LFB_GPA
 
 #: Memory slots.
@@ -430,9 +431,9 @@ class KvmCpu(Cpu):
         """Why the kernel would not go on from a state, or None."""
         return self._state.refusal(arrays)
 
-    def put_arrays(self, arrays: Mapping[str, Array]) -> None:
+    def restore(self, arrays: Mapping[str, Array]) -> None:
         """Go on from a saved CPU."""
-        self._state.put(arrays)
+        self._state.restore(arrays)
         self.halted = bool(arrays["cpu.halted"])
 
     def close(self) -> None:

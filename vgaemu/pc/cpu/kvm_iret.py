@@ -16,17 +16,10 @@ import numpy as np
 
 from vgaemu.memslot.kvm import ioctl as kvm
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.cpu.cpu import PROTECTED, Array
+from vgaemu.pc.cpu.cpu import NESTED, PROTECTED, RFLAGS, RIP, VIRTUAL_8086, Array
 from vgaemu.pc.cpu.kvm_state import sregs_of, take_sregs
 from vgaemu.pc.cpu.paging import PAGING
-from vgaemu.pc.cpu.unicorn_state import (
-    BIG,
-    NESTED,
-    RFLAGS,
-    RIP,
-    VIRTUAL_8086,
-    descriptor,
-)
+from vgaemu.pc.cpu.segments import BIG, CODE, descriptor
 
 _IRET, _OPERAND_SIZE = 0xCF, 0x66
 _RSP, _CS, _SS = 6, 0, 5
@@ -70,7 +63,7 @@ def return_from_interrupt(run: mmap, bus: Bus) -> bool:
         return False
     table, limit = arrays["cpu.tables"][0].tolist()
     segment = descriptor(bus.read, table, limit, target)
-    if segment is None or not segment[3] & 8:
+    if segment is None or not segment[3] & CODE:
         return False
     segments[_CS] = segment
     general[RIP] = offset

@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 
 from vgaemu.memslot.kvm import ioctl as kvm
-from vgaemu.pc.cpu.cpu import CPU_ARRAYS, INTERRUPT, UNUSABLE, Array
+from vgaemu.pc.cpu.cpu import CPU_ARRAYS, INTERRUPT, RFLAGS, Array
+from vgaemu.pc.cpu.segments import UNUSABLE
 
-_RFLAGS = 17
 #: struct kvm_sregs: eight segments; GDT and IDT as base, limit, padding; CR0 to APIC base; then a
 #: bitmap of the vector that is pending.
 _TABLE = struct.Struct("<QH6x")
@@ -138,7 +138,7 @@ class VcpuState:
             self._set(KVM_SET_XSAVE, xsave)
         return None
 
-    def put(self, arrays: Mapping[str, Array]) -> None:
+    def restore(self, arrays: Mapping[str, Array]) -> None:
         """Set everything.
 
         Raises:
@@ -153,7 +153,7 @@ class VcpuState:
         run[kvm.RUN_DIRTY_REGS] = kvm.SYNC_REGS | kvm.SYNC_SREGS
         self._set(KVM_SET_XSAVE, _xsave_of(arrays))
         if "kvm.msrs" in arrays:
-            self._put_msrs(arrays["kvm.msrs"])
+            self._set_msrs(arrays["kvm.msrs"])
         if self._with_chips:
             for chip in arrays["kvm.chips"]:
                 self._set(KVM_SET_IRQCHIP, chip.tobytes(), of_vm=True)
@@ -163,7 +163,7 @@ class VcpuState:
             if name in arrays or name == "kvm.events":
                 self._set(blob.put, data, of_vm=blob.of_vm)
         # What the last exit said of interrupts is of another time. A halted CPU takes one at once.
-        enabled = bool(int(arrays["cpu.general"][_RFLAGS]) & INTERRUPT)
+        enabled = bool(int(arrays["cpu.general"][RFLAGS]) & INTERRUPT)
         run[kvm.RUN_IF_FLAG] = enabled
         run[kvm.RUN_READY_FOR_INTERRUPT] = enabled and bool(arrays["cpu.halted"])
         run[kvm.RUN_REQUEST_INTERRUPT_WINDOW] = run[kvm.RUN_IMMEDIATE_EXIT] = 0
@@ -177,7 +177,7 @@ class VcpuState:
         entries = [_MSR_ENTRY.unpack_from(buffer.raw, 8 + 16 * i) for i in range(count)]
         return np.array([(index, value) for index, _, value in entries], "u8").reshape(-1, 2)
 
-    def _put_msrs(self, msrs: Array) -> None:
+    def _set_msrs(self, msrs: Array) -> None:
         data = struct.pack("<II", len(msrs), 0)
         data += b"".join(_MSR_ENTRY.pack(index, 0, value) for index, value in msrs.tolist())
         self._set(KVM_SET_MSRS, data)

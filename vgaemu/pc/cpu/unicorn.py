@@ -32,7 +32,7 @@ from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.pc.clock import INTERRUPT_NS, PLANES_NS, PORT_NS, Clock
-from vgaemu.pc.cpu.cpu import CODE_32, GENERAL, INTERRUPT, PROTECTED, SEGMENTS, TRAP, Array, Cpu
+from vgaemu.pc.cpu.cpu import GENERAL, INTERRUPT, NESTED, PROTECTED, SEGMENTS, TRAP, Array, Cpu
 from vgaemu.pc.cpu.paging import (
     PAGING,
     Control,
@@ -41,14 +41,14 @@ from vgaemu.pc.cpu.paging import (
     linear_reader,
     translate,
 )
+from vgaemu.pc.cpu.segments import BIG
 from vgaemu.pc.cpu.unicorn_state import (
-    NESTED,
     code_base,
     engine_arrays,
     engine_refusal,
-    put_engine_arrays,
-    put_privilege,
     read_gate,
+    restore_engine,
+    set_privilege,
 )
 from vgaemu.pc.cpu.unicorn_vga import VramPages
 
@@ -362,7 +362,7 @@ class UnicornCpu(Cpu):
         except PageFault as fault:
             raise GuestFault(f"interrupt {vector:02X}h at {at}: its stack has a {fault}") from None
         if more_privilege:
-            put_privilege(self._uc, gate.selector & 3)
+            set_privilege(self._uc, gate.selector & 3)
             self.set("ss", gate.stack)
         self.set("esp", gate.pointer & ~gate.stack_mask | stack)
         self.set("eflags", flags & ~(TRAP | NESTED | (INTERRUPT if gate.masks else 0)))
@@ -419,7 +419,7 @@ class UnicornCpu(Cpu):
             return BOUND
         if self.get("cr0") & NO_X87 and (opcode == _WAIT or opcode in _ESCAPES):
             return NO_COPROCESSOR
-        wide = bool(protected and int(self.arrays()["cpu.segments"][0][3]) & CODE_32)
+        wide = bool(protected and int(self.arrays()["cpu.segments"][0][3]) & BIG)
         return UNKNOWN_OPCODE if _is_unknown(code, wide) else self._swallowed_vector()
 
     # --- running --------------------------------------------------------------------------------
@@ -523,12 +523,12 @@ class UnicornCpu(Cpu):
         """Why the engine cannot take a state, or None."""
         return engine_refusal(arrays)
 
-    def put_arrays(self, arrays: Mapping[str, Array]) -> None:
+    def restore(self, arrays: Mapping[str, Array]) -> None:
         """Go on from a saved CPU."""
         self._forget_code()
         self._code_pages.clear()
         self.tlb.map_changed()
-        put_engine_arrays(self._uc, arrays)
+        restore_engine(self._uc, arrays)
         self.halted = bool(arrays["cpu.halted"])
         if int(arrays["cpu.pending"]) >= 0:
             self.real_mode_interrupt(int(arrays["cpu.pending"]))

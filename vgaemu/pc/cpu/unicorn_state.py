@@ -11,37 +11,31 @@ slice a little earlier or later.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from vgaemu.pc.cpu.cpu import (
-    CPU_ARRAYS,
-    PROTECTED,
-    REAL_CODE,
-    REAL_DATA,
+from vgaemu.pc.cpu.cpu import CPU_ARRAYS, PROTECTED, RFLAGS, RIP, VIRTUAL_8086, Array
+from vgaemu.pc.cpu.paging import PAGING, Control, LinearReader, linear_reader
+from vgaemu.pc.cpu.segments import (
+    BIG,
+    CODE,
+    CONFORMING,
     REAL_LIMIT,
     SAVED_SEGMENTS,
     UNUSABLE,
-    Array,
+    Segment,
+    descriptor,
+    real_segment,
 )
-from vgaemu.pc.cpu.paging import PAGING, Control, LinearReader, linear_reader
 
 if TYPE_CHECKING:
     from unicorn import Uc
 
-#: Selector, base, limit, attributes: as in `CPU_ARRAYS`.
-Segment: TypeAlias = tuple[int, int, int, int]
-
 GENERAL_ORDER = ("EAX", "EBX", "ECX", "EDX", "ESI", "EDI", "ESP", "EBP")
-RIP, RFLAGS = 16, 17
-#: Attribute of a segment: operands and addresses, or its stack pointer, have 32 bits.
-BIG = 1 << 14
 SS = SAVED_SEGMENTS.index("ss")
 CR0, CR2, CR3, CR4, CR8, EFER, APIC_BASE = range(7)
 LONG_MODE = 1 << 10
-#: EFLAGS.
-NESTED, VIRTUAL_8086 = 1 << 14, 1 << 17
 #: Type of a gate -> bytes a value on the stack, whether it masks interrupts: 32- and 16-bit
 #: interrupt and trap gates.
 GATES = {0x0E: (4, True), 0x0F: (4, False), 0x06: (2, True), 0x07: (2, False)}
@@ -79,7 +73,7 @@ def engine_arrays(uc: Uc, memory: LinearReader) -> dict[str, Array]:
         segments[6] = NO_TASK
     for i, name in enumerate(SAVED_SEGMENTS):
         selector = read(name.upper())
-        segments[i] = _loaded(arrays, memory, i, selector) or _real(i, selector)
+        segments[i] = _loaded(arrays, memory, i, selector) or real_segment(i, selector)
     control_words = arrays["cpu.fpu_control"]
     status, tags = read("FPSW"), read("FPTAG")
     used = [i for i in range(8) if tags >> 2 * i & 3 != 3]
@@ -120,7 +114,7 @@ def engine_refusal(arrays: Mapping[str, Array]) -> str | None:
     return None
 
 
-def put_engine_arrays(uc: Uc, arrays: Mapping[str, Array]) -> None:
+def restore_engine(uc: Uc, arrays: Mapping[str, Array]) -> None:
     """Set all registers from arrays that `engine_refusal` has passed; RAM is in place."""
     write = _writer(uc)
     general, control = arrays["cpu.general"], arrays["cpu.control"]
@@ -136,7 +130,7 @@ def put_engine_arrays(uc: Uc, arrays: Mapping[str, Array]) -> None:
     write("CR4", int(control[CR4]) | ENGINE_CR4)
     write("CR0", int(control[CR0]) & 0xFFFFFFFF)
     if int(control[CR0]) & PROTECTED:
-        put_privilege(uc, int(arrays["cpu.segments"][SS][0]) & 3)
+        set_privilege(uc, int(arrays["cpu.segments"][SS][0]) & 3)
     for i, name in enumerate(SAVED_SEGMENTS):
         write(name.upper(), int(arrays["cpu.segments"][i][0]))
     for name, value in zip(GENERAL_ORDER, general[:8].tolist(), strict=True):
@@ -156,7 +150,7 @@ def put_engine_arrays(uc: Uc, arrays: Mapping[str, Array]) -> None:
     write("MXCSR", mxcsr & 0xFFFF)
 
 
-def put_privilege(uc: Uc, level: int) -> None:
+def set_privilege(uc: Uc, level: int) -> None:
     """Let the engine be at privilege level 0 or 3; load SS and CS next.
 
     Its level is that of SS, and a SS of another level cannot be loaded, but in real mode (level 0)
@@ -212,9 +206,9 @@ def read_gate(uc: Uc, memory: LinearReader, vector: int) -> Gate | str:
     stack, pointer, now = read("SS"), read("ESP"), read("CS") & 3
     selector = low >> 16
     target = descriptor(memory, *_table(read, selector), selector)
-    if target is None or not target[3] & 8:
+    if target is None or not target[3] & CODE:
         return "its gate leads to no code"
-    conforming = target[3] & 4
+    conforming = target[3] & CONFORMING
     level = now if conforming else target[3] >> 5 & 3
     if level > now:
         return "its gate leads to less privilege"
@@ -244,10 +238,6 @@ def _table(read: Any, selector: int) -> tuple[int, int]:
     return base, limit
 
 
-def _real(index: int, selector: int) -> Segment:
-    return selector, selector << 4, REAL_LIMIT, REAL_DATA if index else REAL_CODE
-
-
 def _loaded(
     arrays: Mapping[str, Array], memory: LinearReader, index: int, selector: int
 ) -> Segment | None:
@@ -255,7 +245,7 @@ def _loaded(
     if selector > 0xFFFF:
         return None
     if not int(arrays["cpu.control"][CR0]) & PROTECTED:
-        return _real(index, selector)
+        return real_segment(index, selector)
     if selector & ~3 == 0 and SAVED_SEGMENTS[index] not in ("cs", "ss"):
         return selector, 0, 0, UNUSABLE
     if selector & 4:
@@ -264,25 +254,7 @@ def _loaded(
         table, limit = (int(value) for value in arrays["cpu.tables"][0])
     segment = descriptor(memory, table, limit, selector)
     # What the engine would refuse to load into CS: not code.
-    return None if segment is None or (not index and not segment[3] & 8) else segment
-
-
-def descriptor(memory: LinearReader, table: int, limit: int, selector: int) -> Segment | None:
-    """A segment as its descriptor tells; None if there is no segment of code or data."""
-    # Between the switch to protected mode and the jump after it, selectors are those of real mode.
-    if (selector & 0xFFF8) + 7 > limit:
-        return None
-    entry = memory(table + (selector & 0xFFF8), 8)
-    if len(entry) < 8:
-        return None
-    low, high = (int.from_bytes(entry[i : i + 4], "little") for i in (0, 4))
-    base = low >> 16 | (high & 0xFF) << 16 | high & 0xFF000000
-    limit = low & 0xFFFF | high & 0xF0000
-    if high >> 23 & 1:
-        limit = limit << 12 | 0xFFF
-    if not high >> 15 & 1 or not high >> 12 & 1:
-        return None
-    return selector, base, limit, high >> 8 & 0xF0FF
+    return None if segment is None or (not index and not segment[3] & CODE) else segment
 
 
 def _reader(uc: Uc) -> Any:

@@ -18,9 +18,9 @@ from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.bios.data_area import PAGE
 from vgaemu.pc.board import Board
-from vgaemu.pc.chips.saved import Saved
 from vgaemu.pc.cpu.cpu import ZERO
 from vgaemu.pc.dos.caller import Caller
+from vgaemu.snapshot import Saved
 
 CTRL_C, BELL, BACKSPACE, TAB, LINE_FEED, RETURN = 3, 7, 8, 9, 10, 13
 #: Ctrl-Z: a line by handle ends before it.

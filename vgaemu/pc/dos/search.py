@@ -13,11 +13,11 @@ from typing import ClassVar
 
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
-from vgaemu.pc.chips.saved import Saved
 from vgaemu.pc.dos.caller import NO_MORE_FILES, Caller, DosError
 from vgaemu.pc.dos.files import FIRST_DAY, DosFiles, NamedFile
 from vgaemu.pc.dos.memory import PREFIX
 from vgaemu.pc.dos.names import fcb_name
+from vgaemu.snapshot import Saved
 
 #: Folders and listings of searches that are remembered, for those that are not yet at their end.
 MAX_FOLDERS, MAX_LISTINGS = 512, 16

@@ -34,7 +34,7 @@ from vgaemu.pc.bios.rom import FONTS
 from vgaemu.pc.bios.video.modes import TEXT, BiosMode, bios_mode
 from vgaemu.pc.bios.video.vbe_modes import VbeMode
 from vgaemu.pc.board import Board
-from vgaemu.pc.chips.saved import Saved
+from vgaemu.snapshot import Saved
 from vgaemu.vga.ports import Ports
 
 #: `DISPLAY_CODE`: VGA with an analog colour display.

@@ -23,7 +23,7 @@ from vgaemu.pc.bios.video.palette import VideoPalette
 from vgaemu.pc.bios.video.state import VideoState
 from vgaemu.pc.bios.video.vbe import Vbe
 from vgaemu.pc.board import Board
-from vgaemu.pc.chips.saved import Saved
+from vgaemu.snapshot import Saved
 from vgaemu.vga.modes import MODES
 
 
