@@ -12,20 +12,18 @@ that is missing. Each `--span-pages` stands beside the others.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vgaemu.bench.measure import RUNS, Row, median_of_runs, no_collector
 from vgaemu.bench.xvfb import own_x_server
 from vgaemu.display.base import BaseDisplay
 from vgaemu.display.loop import DisplayLoop
 from vgaemu.display.null import NullDisplay
-from vgaemu.display.report import Event, FrameReport, Rect, ScreenInfo
 from vgaemu.errors import DisplayError
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.keys.queue import Keys
@@ -171,22 +169,6 @@ WINDOWS = (
 )
 
 
-class _OneWindow(BaseDisplay):
-    """A window for all measurements: closing and opening it again would be measured otherwise."""
-
-    def __init__(self, window: WindowDisplay) -> None:
-        self.window = window
-
-    def resize(self, screen: ScreenInfo) -> None:
-        self.window.resize(screen)
-
-    def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
-        self.window.update(frame, rects, report)
-
-    def poll(self) -> Iterable[Event]:
-        return self.window.poll()
-
-
 def measure(runs: int = RUNS) -> list[Row]:
     """All rows, each the median of `runs` runs."""
     rows: list[Row] = []
@@ -194,13 +176,17 @@ def measure(runs: int = RUNS) -> list[Row]:
         with own_x_server(desktop) as own:
             window = _window(**options)
             if window is not None:
-                presented = f"Xvfb {desktop}, {how}" if own else f"window, {how}"
-                rows += _all(presented, _OneWindow(window), runs)
+                opened = f"Xvfb {desktop}, {how}" if own else f"window, {how}"
+                rows += _all(partial(_presented, opened, window), window, runs)
                 window.close()
-    return rows + _all("nothing", NullDisplay(), runs)
+    return rows + _all(lambda: "nothing", NullDisplay(), runs)
 
 
-def _all(presented: str, display: BaseDisplay, runs: int) -> list[Row]:
+def _presented(opened: str, window: WindowDisplay) -> str:
+    return f"{opened}: {window.viewport.width}x{window.viewport.height}"
+
+
+def _all(presented: Callable[[], str], display: BaseDisplay, runs: int) -> list[Row]:
     return [
         row
         for name in CONTENTS
@@ -218,11 +204,12 @@ def _window(**options: Any) -> WindowDisplay | None:
         return None
 
 
-def _one(name: str, presented: str, display: BaseDisplay) -> list[Row]:
+def _one(name: str, presented: Callable[[], str], display: BaseDisplay) -> list[Row]:
     rows: list[Row] = []
     for span_pages in SPAN_PAGES:
         vga = Vga()
         set_mode(vga, 3)
+        # Never closed, for that would close the window, and to open another one would be measured.
         loop = DisplayLoop(vga, display, span_pages=span_pages)
         slices = CONTENTS[name](Guest(vga, Keys()))
         full_ns, dirty_ns, reports = [], [], []
@@ -246,19 +233,13 @@ def _one(name: str, presented: str, display: BaseDisplay) -> list[Row]:
                     full_ns.clear()
                     reports.clear()
         info = loop.screen.info
-        if isinstance(display, _OneWindow):
-            view = display.window.viewport
-            presented_as = f"{presented}: {view.width}x{view.height}"
-        else:
-            presented_as = presented
-        loop.close()
         dirty_median, full_median = statistics.median(dirty_ns), statistics.median(full_ns)
         pixels = statistics.fmean(report.pixels for report in reports)
         rows.append(
             {
                 "content": name,
                 "size": f"{info.width}x{info.height}",
-                "presented": presented_as,
+                "presented": presented(),
                 "span_pages": span_pages,
                 "dirty_ns": float(dirty_median),
                 "full_ns": float(full_median),

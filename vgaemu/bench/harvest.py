@@ -43,7 +43,7 @@ def measure(runs: int = RUNS) -> list[Row]:
 
 
 def shapes() -> list[tuple[str, list[int]]]:
-    """Which pages are dirty: (how they lie, their numbers)."""
+    """Which pages are dirty: (pattern, their numbers)."""
     found: list[tuple[str, list[int]]] = []
     for count in DIRTY_PAGES:
         found.append(("contiguous", list(range(count))))
@@ -98,7 +98,7 @@ def _shapes() -> list[Row]:
 
 
 def _shape(
-    lie: str,
+    pattern: str,
     pages: list[int],
     touch: dict[str, Callable[[Sequence[int]], None]],
     harvest: dict[str, Callable[[], DirtyLog | Words]],
@@ -117,7 +117,7 @@ def _shape(
         touch[name](pages)
 
     times = interleaved(harvest, ROUNDS, before=warm_up)
-    row: Row = {"dirty_pages": len(pages), "lie": lie}
+    row: Row = {"dirty_pages": len(pages), "lie": pattern}
     row |= {f"{name}_ns": ns for name, ns in times.items()}
     kvm = times.get("kvm")
     for name in ("flags", "flags+words", "words"):

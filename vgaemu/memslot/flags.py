@@ -34,7 +34,6 @@ class FlagsKeeper(Keeper):
     name = "flags"
 
     def __init__(self, npages: int) -> None:
-        """Start clean."""
         super().__init__(npages)
         self._zeros = memoryview(bytes(len(self.writable)))
         # Between two memoryviews a slice is assigned without a temporary copy.
@@ -99,7 +98,6 @@ class LockedFlagsKeeper(FlagsKeeper):
     """`flags` for builds without the GIL: faults and harvests exclude each other."""
 
     def __init__(self, npages: int) -> None:
-        """Start clean."""
         super().__init__(npages)
         self._mmu_lock = threading.Lock()
 

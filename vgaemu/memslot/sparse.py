@@ -27,7 +27,6 @@ class SparseKeeper(Keeper):
     name = "sparse"
 
     def __init__(self, npages: int) -> None:
-        """Start clean."""
         super().__init__(npages)
         parts = -(-len(self.writable) // PART_PAGES)
         self._summary = self.maybe_dirty = bytearray(parts)

@@ -87,7 +87,6 @@ class SrcuKeeper(WordsKeeper):
     name = "srcu"
 
     def __init__(self, npages: int) -> None:
-        """Start clean."""
         super().__init__(npages)
         self._bitmaps = (self._bitmap, [0] * word_count(npages))
         self._memslots = [_Slot([]) for _ in range(MEM_SLOTS)]

@@ -26,7 +26,6 @@ class WordsKeeper(Keeper):
     name = "words"
 
     def __init__(self, npages: int) -> None:
-        """Start clean."""
         super().__init__(npages)
         self._bitmap = [0] * word_count(npages)
         self._mmu_lock = threading.Lock()

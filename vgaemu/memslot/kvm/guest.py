@@ -77,7 +77,7 @@ class KvmGuest:
         self.npages = slot.npages
         nbytes = DATA_GPA + max(4 * slot.npages, 8 * SCREEN_CELLS + 256 * GLYPH_BYTES)
         self._low = np.frombuffer(anonymous_memory(nbytes + PAGE_SIZE & -PAGE_SIZE), np.uint8)
-        self._put(CODE_GPA, CODE)
+        self._store(CODE_GPA, CODE)
         keeper.vm.set_region(LOW_ID, 0, self._low)
         self._vcpu, self._run = keeper.vm.create_vcpu()
         sregs = bytearray(kvm.SREGS_BYTES)
@@ -101,7 +101,7 @@ class KvmGuest:
         struct.pack_into("<Q", sregs, CR0, cr0)
         self._exchange(kvm.KVM_SET_SREGS, sregs)
 
-    def _put(self, gpa: int, data: bytes) -> None:
+    def _store(self, gpa: int, data: bytes) -> None:
         self._low[gpa : gpa + len(data)] = np.frombuffer(data, np.uint8)
 
     def _exchange(self, request: int, data: bytearray) -> None:
@@ -113,11 +113,11 @@ class KvmGuest:
         """Address = physical address, in pages of 2 MiB, for 4 GiB and anybody."""
         bits = PRESENT | WRITABLE | USER
         pdpt = TABLES_GPA + PAGE_SIZE
-        self._put(TABLES_GPA, struct.pack("<Q", pdpt | bits))
+        self._store(TABLES_GPA, struct.pack("<Q", pdpt | bits))
         directories = [pdpt + (i + 1) * PAGE_SIZE for i in range(4)]
-        self._put(pdpt, struct.pack("<4Q", *(gpa | bits for gpa in directories)))
+        self._store(pdpt, struct.pack("<4Q", *(gpa | bits for gpa in directories)))
         entries = (np.arange(4 * 512, dtype="<u8") << np.uint64(21)) | np.uint64(bits | LARGE)
-        self._put(directories[0], entries.tobytes())
+        self._store(directories[0], entries.tobytes())
 
     def write_pages(self, pages: Sequence[int]) -> None:
         """Add 1 to the first byte of each of `pages`, in order; at most `npages` of them.
@@ -128,7 +128,7 @@ class KvmGuest:
         addresses = (np.asarray(pages, np.uint64) << np.uint64(PAGE_SHIFT)) + np.uint64(SLOT_GPA)
         if len(pages) > self.npages or (len(pages) and max(pages) >= self.npages):
             raise MemslotError(f"a list of {self.npages} pages at most, below {self.npages}")
-        self._put(DATA_GPA, addresses.astype("<u4").tobytes())
+        self._store(DATA_GPA, addresses.astype("<u4").tobytes())
         self._execute(WRITE_PAGES, len(pages))
 
     def draw_text(self, text: bytes, font: bytes, cell: int = 0) -> None:
@@ -150,8 +150,8 @@ class KvmGuest:
         pairs = np.empty((len(text), 2), "<u4")
         pairs[:, 0] = SLOT_GPA + row * SCREEN_WIDTH * GLYPH_BYTES + column * 8
         pairs[:, 1] = DATA_GPA + GLYPH_BYTES * np.frombuffer(text, np.uint8).astype(np.uint32)
-        self._put(DATA_GPA, font)
-        self._put(DATA_GPA + len(font), pairs.tobytes())
+        self._store(DATA_GPA, font)
+        self._store(DATA_GPA + len(font), pairs.tobytes())
         self._execute(DRAW_GLYPHS, len(text), DATA_GPA + len(font))
 
     def _execute(self, entry: int, count: int, data: int = DATA_GPA) -> None:

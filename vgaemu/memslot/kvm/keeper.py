@@ -37,7 +37,6 @@ class KvmKeeper(FlagsKeeper):
     _manual = False
 
     def __init__(self, npages: int) -> None:
-        """Start clean."""
         super().__init__(npages)
         self.maybe_dirty = ALWAYS
 
