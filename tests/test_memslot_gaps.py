@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from gaps import Rig, RigAction, Score, race
 from keepers import skip_unless_available
+from numpy.typing import NDArray
 
 from vgaemu.memslot import KEEPERS, DirtyLog, Memslot, flags
 from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
@@ -282,8 +284,8 @@ def test_two_threads_of_one_reader_share_the_pages_out(make: MakeRig, keeper: ty
 class TwoMaps(FlagsKeeper):
     """Protection and dirt in two maps: two steps, so their order matters. Here it is right."""
 
-    def __init__(self, npages: int) -> None:
-        super().__init__(npages)
+    def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
+        super().__init__(npages, memory)
         self._dirty = bytearray(len(self.writable))
 
     def fault(self, page: int) -> None:
@@ -421,8 +423,8 @@ class OneFlip(Srcu):
 
 
 class DoesNotWait(SrcuKeeper):
-    def __init__(self, npages: int) -> None:
-        super().__init__(npages)
+    def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
+        super().__init__(npages, memory)
         self.srcu = NoGracePeriod()
 
 

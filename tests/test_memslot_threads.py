@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from keepers import NAMES, skip_unless_available, use
+from numpy.typing import NDArray
 
 from vgaemu.memslot import KEEPERS, PAGE_SIZE, DirtyLog, Memslot
 from vgaemu.memslot.flags import FlagsKeeper
@@ -261,8 +262,8 @@ def test_kvm_sees_what_a_vcpu_stores(keeper: str, native: bool, seconds: float) 
 class NeverProtects(FlagsKeeper):
     """Reports a page once: its next store takes no fault."""
 
-    def __init__(self, npages: int) -> None:
-        super().__init__(npages)
+    def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
+        super().__init__(npages, memory)
         self._told = bytearray(len(self.writable))
 
     def harvest(self) -> DirtyLog:

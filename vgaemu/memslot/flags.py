@@ -18,6 +18,7 @@ import threading
 
 import numpy as np
 from numpy import bitwise_xor
+from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import KEEPS_GIL
 from vgaemu.memslot.keeper import Keeper
@@ -33,8 +34,8 @@ class FlagsKeeper(Keeper):
 
     name = "flags"
 
-    def __init__(self, npages: int) -> None:
-        super().__init__(npages)
+    def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
+        super().__init__(npages, memory)
         self._zeros = memoryview(bytes(len(self.writable)))
         # Between two memoryviews a slice is assigned without a temporary copy.
         self._flags = memoryview(self.writable)
@@ -97,8 +98,8 @@ class FlagsKeeper(Keeper):
 class LockedFlagsKeeper(FlagsKeeper):
     """`flags` for builds without the GIL: faults and harvests exclude each other."""
 
-    def __init__(self, npages: int) -> None:
-        super().__init__(npages)
+    def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
+        super().__init__(npages, memory)
         self._mmu_lock = threading.Lock()
 
     def fault(self, page: int) -> None:

@@ -98,8 +98,16 @@ class Keeper(ABC):
     #: Whether stores are seen however they are made, so that the store path need not look.
     sees_all_stores = False
 
-    def __init__(self, npages: int) -> None:
-        """Start with logging on: every page clean and write-protected."""
+    def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
+        """Start with logging on: every page clean and write-protected.
+
+        Args:
+            npages: Size of the slot.
+            memory: Its bytes; those behind the slot, if any, are nobody's.
+
+        Raises:
+            KeeperUnavailable: The log of this memory cannot be kept here.
+        """
         self.npages = npages
         self.counters = Counters()
         #: One byte a page, 0 = write-protected; padded to whole bitmap words. A dirty page is
@@ -112,20 +120,6 @@ class Keeper(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.npages} pages)"
-
-    def allocate(self, nbytes: int) -> mmap.mmap:
-        """Fresh memory for the slot, if it was given none."""
-        return anonymous_memory(nbytes)
-
-    def attach(self, memory: NDArray[np.uint8]) -> None:  # noqa: B027 (most need not know)
-        """Learn where the slot's bytes are; called once, before the first store.
-
-        Args:
-            memory: (nbytes,) uint8.
-
-        Raises:
-            KeeperUnavailable: The log of this memory cannot be kept here.
-        """
 
     @abstractmethod
     def fault(self, page: int) -> None:

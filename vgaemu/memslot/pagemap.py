@@ -75,23 +75,39 @@ class MmuKeeper(Keeper):
     name = "mmu"
     sees_all_stores = True
 
-    def __init__(self, npages: int) -> None:
-        """Start clean; `attach` says to what memory.
+    def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
+        """Register the memory and write-protect it; fresh memory has at least `MIN_PAGES`.
 
         Raises:
-            KeeperUnavailable: The system cannot do it.
+            KeeperUnavailable: The system cannot do it, the memory is not page-aligned private or
+                shared memory, or the kernel refuses.
         """
-        super().__init__(npages)
+        super().__init__(npages, memory)
         if npages > MAX_PAGES:
             raise KeeperUnavailable(f"mmu: a slot may have {MAX_PAGES} pages, not {npages}")
         # The store path never has to fault: the processor does.
         self.writable[:] = b"\1" * len(self.writable)
         #: What `mark_dirty` was told.
-        self._marks = (LockedFlagsKeeper if FREE_THREADED else FlagsKeeper)(npages)
-        self._reserve: mmap.mmap | None = None
-        self._open_files()
+        self._marks = (LockedFlagsKeeper if FREE_THREADED else FlagsKeeper)(npages, memory)
+        libc, self._uffd, self._pagemap = self._open_files()
+        self._libc_ioctl = libc.ioctl
+        _KEEPERS.add(self)
+        self._memory = memory  # stays mapped as long as it is registered
+        self._start, self._nbytes = memory.ctypes.data, memory.nbytes
+        self._regions = bytearray(REGION.size * min(REGIONS, npages // 2 + 1))
+        address, count = np.frombuffer(self._regions, np.uint8).ctypes.data, len(self._regions)
+        flags, end = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC, self._start + self._nbytes
+        head = [SCAN_BYTES, flags, self._start, end, 0, address, count // REGION.size, 0]
+        self._scan_fields = array("Q", [*head, 0, PAGE_IS_WRITTEN, 0, PAGE_IS_WRITTEN])
+        self._scan_arguments = (
+            ctypes.c_int(self._pagemap),
+            ctypes.c_ulong(PAGEMAP_SCAN),
+            ctypes.c_void_p(self._scan_fields.buffer_info()[0]),
+        )
+        self._begin()
 
-    def _open_files(self) -> None:
+    def _open_files(self) -> tuple[ctypes.PyDLL, int, int]:
+        """The C library, a userfaultfd with write protection, and the page map."""
         number = SYS_USERFAULTFD.get(platform.machine())
         if sys.platform != "linux" or number is None:
             raise KeeperUnavailable(
@@ -100,18 +116,19 @@ class MmuKeeper(Keeper):
         # PyDLL keeps the GIL: these calls take microseconds, and getting it back beside busy
         # threads takes milliseconds.
         libc = ctypes.PyDLL(None, use_errno=True)
-        self._libc_ioctl = libc.ioctl
         fd = libc.syscall(ctypes.c_long(number), os.O_CLOEXEC | UFFD_USER_MODE_ONLY)
         if fd < 0:
             why = os.strerror(ctypes.get_errno())
             raise KeeperUnavailable(f"mmu: the system gives no userfaultfd: {why}")
-        self._uffd = fd
         close_with(self, os.close, fd)
         try:
-            self._pagemap = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+            pagemap = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise KeeperUnavailable(f"mmu: /proc/self/pagemap: {error.strerror}") from None
-        close_with(self, os.close, self._pagemap)
+        close_with(self, os.close, pagemap)
+        return libc, fd, pagemap
+
+    def _begin(self) -> None:
         features = UFFD_FEATURE_WP_UNPOPULATED | UFFD_FEATURE_WP_ASYNC
         try:
             self._ioctl(UFFDIO_API, struct.pack("<3Q", UFFD_API, features, 0))
@@ -119,51 +136,25 @@ class MmuKeeper(Keeper):
             raise KeeperUnavailable(
                 "mmu: asynchronous write protection needs Linux 6.7 or later"
             ) from None
-        _KEEPERS.add(self)
+        if self._start % PAGE_SIZE or mmap.PAGESIZE != PAGE_SIZE:
+            raise KeeperUnavailable(
+                f"mmu: memory at {self._start:#x} is not aligned to 4 KiB pages"
+            )
+        try:
+            self._register()
+        except OSError as error:
+            raise KeeperUnavailable(f"mmu: this memory cannot be registered: {error}") from None
+        try:
+            self._protect_all()
+            self._scan()
+        except OSError as error:
+            raise KeeperUnavailable(f"mmu: PAGEMAP_SCAN: {error.strerror}") from None
 
     def _ioctl(self, request: int, argument: bytes) -> None:
         buffer = ctypes.create_string_buffer(argument, len(argument))
         if self._libc_ioctl(self._uffd, ctypes.c_ulong(request), buffer) < 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
-
-    def allocate(self, nbytes: int) -> mmap.mmap:
-        """At least `MIN_PAGES` pages; the slot is the first of them."""
-        self._reserve = super().allocate(max(nbytes, MIN_PAGES * PAGE_SIZE))
-        return self._reserve
-
-    def attach(self, memory: NDArray[np.uint8]) -> None:
-        """Register the memory and write-protect it.
-
-        Raises:
-            KeeperUnavailable: It is not page-aligned private or shared memory, or the kernel
-                refuses.
-        """
-        self._memory = memory  # stays mapped as long as it is registered
-        self._start = start = memory.ctypes.data
-        if start % PAGE_SIZE or mmap.PAGESIZE != PAGE_SIZE:
-            raise KeeperUnavailable(f"mmu: memory at {start:#x} is not aligned to 4 KiB pages")
-        self._nbytes = len(self._reserve) if self._reserve is not None else memory.nbytes
-        try:
-            self._register()
-        except OSError as error:
-            raise KeeperUnavailable(f"mmu: this memory cannot be registered: {error}") from None
-        self._regions = bytearray(REGION.size * min(REGIONS, self.npages // 2 + 1))
-        address = np.frombuffer(self._regions, np.uint8).ctypes.data
-        end = start + self._nbytes
-        flags, regions = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC, len(self._regions)
-        head = [SCAN_BYTES, flags, start, end, 0, address, regions // REGION.size, 0]
-        self._scan_fields = array("Q", [*head, 0, PAGE_IS_WRITTEN, 0, PAGE_IS_WRITTEN])
-        self._scan_arguments = (
-            ctypes.c_int(self._pagemap),
-            ctypes.c_ulong(PAGEMAP_SCAN),
-            ctypes.c_void_p(self._scan_fields.buffer_info()[0]),
-        )
-        try:
-            self._protect_all()
-            self._scan()
-        except OSError as error:
-            raise KeeperUnavailable(f"mmu: PAGEMAP_SCAN: {error.strerror}") from None
 
     def _register(self) -> None:
         registration = struct.pack("<4Q", self._start, self._nbytes, UFFDIO_REGISTER_MODE_WP, 0)

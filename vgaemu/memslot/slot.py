@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from vgaemu.errors import KeeperUnavailable, MemslotError
 from vgaemu.memslot.bitmap import LARGE_PAGES, PAGE_SHIFT, PAGE_SIZE
 from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
-from vgaemu.memslot.keeper import ALWAYS, FREE_THREADED, Counters, Keeper
+from vgaemu.memslot.keeper import ALWAYS, FREE_THREADED, Counters, Keeper, anonymous_memory
 from vgaemu.memslot.kvm.keeper import KvmKeeper, KvmManualKeeper
 from vgaemu.memslot.log import DirtyLog, RunLog, union
-from vgaemu.memslot.pagemap import MmuKeeper
+from vgaemu.memslot.pagemap import MIN_PAGES, MmuKeeper
 from vgaemu.memslot.sparse import SparseKeeper
 from vgaemu.memslot.srcu import SrcuKeeper
 from vgaemu.memslot.words import PagesKeeper, WordsKeeper
@@ -41,15 +41,15 @@ MAX_PENDING = 16
 ByteBuffer: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
 
 
-def _flags_keeper(npages: int) -> Keeper:
+def _flags_keeper(npages: int, memory: NDArray[np.uint8]) -> Keeper:
     """`flags` in the form that suits the slot and the interpreter."""
     if npages > LARGE_PAGES:
-        return SparseKeeper(npages)
-    return LockedFlagsKeeper(npages) if FREE_THREADED else FlagsKeeper(npages)
+        return SparseKeeper(npages, memory)
+    return (LockedFlagsKeeper if FREE_THREADED else FlagsKeeper)(npages, memory)
 
 
 #: What `dirty_log=` and `--dirty-log` accept.
-KEEPERS: dict[str, Callable[[int], Keeper]] = {
+KEEPERS: dict[str, Callable[[int, NDArray[np.uint8]], Keeper]] = {
     "flags": _flags_keeper,
     "sparse": SparseKeeper,
     "words": WordsKeeper,
@@ -82,23 +82,15 @@ def as_bytes(memory: ByteBuffer | mmap.mmap) -> NDArray[np.uint8]:
         raise MemslotError("the memory of a slot is contiguous") from None
 
 
-def _make_keeper(name: str, npages: int) -> Keeper:
-    if name not in KEEPERS:
-        raise MemslotError(f"no dirty log named {name!r}; there are: {', '.join(KEEPERS)}")
-    try:
-        return KEEPERS[name](npages)
-    except (MemoryError, OverflowError):
-        raise MemslotError(f"a log of {npages} pages does not fit into memory") from None
-
-
-def _guest_bytes(keeper: Keeper, nbytes: int, memory: ByteBuffer | None) -> NDArray[np.uint8]:
-    """`memory` if it fits, or fresh memory that suits the keeper."""
+def _guest_bytes(npages: int, memory: ByteBuffer | None) -> NDArray[np.uint8]:
+    """`memory` if it fits, or fresh memory: then perhaps more than is asked for."""
+    nbytes = npages * PAGE_SIZE
     if memory is None:
-        return as_bytes(keeper.allocate(nbytes))[:nbytes]
+        return as_bytes(anonymous_memory(max(nbytes, MIN_PAGES * PAGE_SIZE)))
     array = as_bytes(memory)
     if array.nbytes != nbytes or not array.flags.writeable:
         raise MemslotError(
-            f"memory for {nbytes // PAGE_SIZE} pages is {nbytes} writable bytes, "
+            f"memory for {npages} pages is {nbytes} writable bytes, "
             f"not {array.nbytes}{'' if array.flags.writeable else ' read-only'}"
         )
     return array
@@ -203,15 +195,20 @@ class Memslot:
         """
         if npages < 1:
             raise MemslotError(f"a memslot has at least 1 page, not {npages}")
+        if dirty_log not in KEEPERS:
+            raise MemslotError(f"no dirty log named {dirty_log!r}; there are: {', '.join(KEEPERS)}")
         self.npages = npages
         self.nbytes = npages * PAGE_SIZE
         self.base_gfn = base_gfn
-        self.keeper = keeper = _make_keeper(dirty_log, npages)
-        self.array = _guest_bytes(keeper, self.nbytes, memory)
+        array = _guest_bytes(npages, memory)
+        try:
+            self.keeper = keeper = KEEPERS[dirty_log](npages, array)
+        except (MemoryError, OverflowError):
+            raise MemslotError(f"a log of {npages} pages does not fit into memory") from None
+        self.array = array[: self.nbytes]
         self.memory = self.array.data
         # numpy's stubs tell of the buffer protocol only from Python 3.12 on.
         self._memory: Any = self.memory
-        keeper.attach(self.array)
         self.nothing_dirty = keeper.nothing_dirty
         self.maybe_dirty = self._first_look = keeper.maybe_dirty
         # What a store and a harvest reach for, without a look at the keeper first.

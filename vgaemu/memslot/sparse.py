@@ -16,6 +16,9 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vgaemu.memslot.bitmap import PART_PAGES, WORD_PAGES, Parts
 from vgaemu.memslot.keeper import Keeper
 from vgaemu.memslot.log import DirtyLog, PartsLog
@@ -26,8 +29,8 @@ class SparseKeeper(Keeper):
 
     name = "sparse"
 
-    def __init__(self, npages: int) -> None:
-        super().__init__(npages)
+    def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
+        super().__init__(npages, memory)
         parts = -(-len(self.writable) // PART_PAGES)
         self._summary = self.maybe_dirty = bytearray(parts)
         self._flags = memoryview(self.writable)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from time import perf_counter_ns, sleep
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import WORD, WORD_PAGES, set_bits, word_count
 from vgaemu.memslot.log import DirtyLog, WordsLog
@@ -86,8 +87,8 @@ class SrcuKeeper(WordsKeeper):
 
     name = "srcu"
 
-    def __init__(self, npages: int) -> None:
-        super().__init__(npages)
+    def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
+        super().__init__(npages, memory)
         self._bitmaps = (self._bitmap, [0] * word_count(npages))
         self._memslots = [_Slot([]) for _ in range(MEM_SLOTS)]
         self._memslots[SLOT] = _Slot(self._bitmaps[0])

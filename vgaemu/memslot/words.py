@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import WORD, WORD_PAGES, set_bits, word_count, word_span
 from vgaemu.memslot.keeper import Keeper
@@ -25,8 +26,8 @@ class WordsKeeper(Keeper):
 
     name = "words"
 
-    def __init__(self, npages: int) -> None:
-        super().__init__(npages)
+    def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
+        super().__init__(npages, memory)
         self._bitmap = [0] * word_count(npages)
         self._mmu_lock = threading.Lock()
 

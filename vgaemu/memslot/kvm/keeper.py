@@ -36,19 +36,12 @@ class KvmKeeper(FlagsKeeper):
     name = "kvm"
     _manual = False
 
-    def __init__(self, npages: int) -> None:
-        super().__init__(npages)
+    def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
+        super().__init__(npages, memory)
         self.maybe_dirty = ALWAYS
-
-    def attach(self, memory: NDArray[np.uint8]) -> None:
-        """Make the VM.
-
-        Raises:
-            KeeperUnavailable: There is no KVM here, or it does not take this memory.
-        """
-        self._memory = memory  # outlives the VM that maps it
-        if self.npages > MAX_PAGES:
-            raise KeeperUnavailable(f"kvm: a slot may have {MAX_PAGES} pages, not {self.npages}")
+        self._memory = memory[: npages * PAGE_SIZE]  # outlives the VM that maps it
+        if npages > MAX_PAGES:
+            raise KeeperUnavailable(f"kvm: a slot may have {MAX_PAGES} pages, not {npages}")
         if memory.ctypes.data % PAGE_SIZE:
             raise KeeperUnavailable("kvm: the memory is not aligned to 4 KiB pages")
         try:
@@ -62,7 +55,7 @@ class KvmKeeper(FlagsKeeper):
             raise KeeperUnavailable(f"kvm: {error}") from None
         except OSError as error:
             raise KeeperUnavailable(f"kvm: the kernel refuses the slot: {error.strerror}") from None
-        self.reader = kvm.DirtyLogReader(self.vm, SLOT_ID, self.npages)
+        self.reader = kvm.DirtyLogReader(self.vm, SLOT_ID, npages)
 
     def _set_region(self, *, logged: bool) -> None:
         flags = kvm.KVM_MEM_LOG_DIRTY_PAGES if logged else 0
