@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vgaemu.cli.replay import picture
+from vgaemu.cli.playback import picture
 from vgaemu.tape import START, Player, Tape
 from vgaemu.vga.device import Vga
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from vgaemu.cli.main import main
-from vgaemu.cli.replay import picture
+from vgaemu.cli.playback import picture
 from vgaemu.errors import StateError, TapeError, WorkloadError
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.machine import Machine

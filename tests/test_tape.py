@@ -18,7 +18,7 @@ from PIL import Image
 from random_tapes import random_ops
 
 from vgaemu.cli.main import main
-from vgaemu.cli.replay import picture, replay
+from vgaemu.cli.playback import picture, replay
 from vgaemu.errors import TapeError
 from vgaemu.guest.workload import Guest, Slices, find_workload
 from vgaemu.keys.queue import Keys

@@ -176,7 +176,7 @@ def test_type_prints_a_file(tmp_path: Path) -> None:
 def test_a_tape_of_machine_code_plays_back(name: str, cpu: str, tmp_path: Path) -> None:
     if (name, cpu) == ("vbe", "kvm"):
         pytest.skip("300 000 exits")
-    from vgaemu.cli.replay import replay
+    from vgaemu.cli.playback import replay
 
     tape, shot = tmp_path / "guest.tape", tmp_path / "shot.png"
     with Machine(str(GUESTS / f"{name}.img"), cpu=cpu, record_tape=tape) as machine:

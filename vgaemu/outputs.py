@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def unwritable(path: Path) -> str | None:
+def why_unwritable(path: Path) -> str | None:
     """Why a file cannot be written, or None: asked before a run rather than after."""
     try:
         if path.is_dir():
@@ -28,7 +28,7 @@ def unwritable(path: Path) -> str | None:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def named_in_errors(path: Path) -> Iterator[None]:
     """Let an OSError say which file it was about: one of writing does not, by itself."""
     try:
         yield

@@ -12,7 +12,7 @@ from pathlib import Path
 from vgaemu.bench import BENCHMARKS, PICTURES, REPORTS
 from vgaemu.bench.measure import RUNS, Row, table
 from vgaemu.errors import BenchError, CpuError
-from vgaemu.outputs import naming
+from vgaemu.outputs import named_in_errors
 
 SUFFIXES = (".png", ".svg")
 
@@ -57,7 +57,7 @@ def run(
     if say is not None:
         say(text)
     if json_file is not None:
-        with naming(json_file):
+        with named_in_errors(json_file):
             json_file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     if plot is not None:
         module.plot(rows, plot)

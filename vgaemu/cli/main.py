@@ -817,7 +817,7 @@ def _finish_migration(machine: Machine, migration: Migration) -> int:
 def _receive(options: argparse.Namespace) -> int:
     from vgaemu.errors import MigrateError
     from vgaemu.migrate import Receiver, receive_machine
-    from vgaemu.outputs import naming
+    from vgaemu.outputs import named_in_errors
 
     headless = _is_headless(options)
     inputs = (options.workload, *options.args, options.vga_bios)
@@ -850,13 +850,13 @@ def _receive(options: argparse.Namespace) -> int:
                 status = _run_frames(machine, frames, headless, 1.0)
         finally:
             if options.screenshot is not None:
-                with naming(options.screenshot):
+                with named_in_errors(options.screenshot):
                     machine.screen.save(options.screenshot)
     return _exit_status(status, headless)
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from vgaemu.cli.replay import replay
+    from vgaemu.cli.playback import replay
 
     headless = _is_headless(options)
     outputs = [("--screenshot", options.screenshot), ("--readbacks", options.readbacks)]
@@ -887,9 +887,9 @@ def _window(options: argparse.Namespace) -> Display:
 
 
 def _check_writable(path: Path) -> None:
-    from vgaemu.outputs import unwritable
+    from vgaemu.outputs import why_unwritable
 
-    if (why := unwritable(path)) is not None:
+    if (why := why_unwritable(path)) is not None:
         raise UsageError(f"{path}: {why}; name a file that can be written")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from vgaemu.errors import DisplayError
 from vgaemu.guest.workloads.tour import STATIONS
 from vgaemu.machine import Machine
-from vgaemu.outputs import naming, unwritable
+from vgaemu.outputs import named_in_errors, why_unwritable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -62,7 +62,7 @@ def headless() -> int:
     Returns:
         The exit status: 0, or 2 if the picture cannot be written.
     """
-    problem = unwritable(SHEET)
+    problem = why_unwritable(SHEET)
     if problem is not None:
         print(
             f"vgaemu: {SHEET}: {problem}; run the tour in a directory that can be written",
@@ -76,7 +76,7 @@ def headless() -> int:
             pictures.append(_as_on_a_monitor(machine))
         machine.tick()
         table = machine.stats.table()
-    with naming(SHEET):
+    with named_in_errors(SHEET):
         contact_sheet(pictures).save(SHEET)
     print(f"no display: ran headless, wrote {SHEET} ({len(pictures)} stations)")
     print(table)

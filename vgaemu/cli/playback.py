@@ -13,7 +13,7 @@ from vgaemu.display.report import Display
 from vgaemu.display.screen import full_redraw, rgb_of, save_picture
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.machine import Machine
-from vgaemu.outputs import naming
+from vgaemu.outputs import named_in_errors
 from vgaemu.tape import START, Player, Tape, expand
 from vgaemu.vga.device import Vga
 
@@ -62,11 +62,11 @@ def replay(
                     raise
             rgb = picture(machine.vga, guest.frame)
             if screenshot is not None:
-                with naming(screenshot):
+                with named_in_errors(screenshot):
                     save_picture(rgb, screenshot)
             if readbacks is not None:
                 height, width = rgb.shape[:2]
-                with naming(readbacks):
+                with named_in_errors(readbacks):
                     write_readbacks(readbacks, tape.name, (width, height), guest.readbacks)
 
 
