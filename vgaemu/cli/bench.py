@@ -1,0 +1,60 @@
+"""`vgaemu bench NAME`: measure, print the rows, write and draw them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from vgaemu.bench import BENCHMARKS
+from vgaemu.cli.options import Commands, file_path, positive
+from vgaemu.cli.say import OutputError, say
+
+
+def add_parser(commands: Commands) -> None:
+    """Say what it takes."""
+    bench = commands.add_parser("bench", help="measure: both sides in one run, medians, ratios")
+    bench.set_defaults(command=run)
+    bench.add_argument("name", choices=list(BENCHMARKS), metavar="NAME", help="; ".join(
+        f"{name}: {what}" for name, what in BENCHMARKS.items()
+    ))  # fmt: skip
+    bench.add_argument("--runs", type=positive, default=5, metavar="N", help="repetitions (5)")
+    bench.add_argument("--json", type=file_path, metavar="F.json", help="write the rows too")
+    bench.add_argument(
+        "--plot", type=file_path, metavar="F.png|svg", help="dirty-log, vga: draw the times, too"
+    )
+    bench.add_argument(
+        "--heatmap", type=file_path, metavar="F.png|svg",
+        help="dirty-log: draw which pages a run dirties in which frame",
+    )  # fmt: skip
+
+
+def run(options: Namespace) -> int:
+    """Measure.
+
+    Raises:
+        BenchError: It cannot be done here.
+        OutputError: Nobody hears of it.
+    """
+    from vgaemu.bench.suite import run as measure
+    from vgaemu.cli.files import check_files
+
+    check_files((f"--{name}", getattr(options, name)) for name in ("json", "plot", "heatmap"))
+    unheard: list[OutputError] = []
+
+    def hear(text: str) -> None:
+        """What took minutes is printed before a file fails, and written though nobody reads."""
+        try:
+            say(text)
+        except OutputError as error:
+            unheard.append(error)
+
+    measure(
+        options.name,
+        say=hear,
+        runs=options.runs,
+        json_file=options.json,
+        plot=options.plot,
+        heatmap=options.heatmap,
+    )
+    if unheard:
+        raise unheard[0]
+    return 0

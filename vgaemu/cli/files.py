@@ -1,0 +1,171 @@
+"""Files of a command: checked before it starts, written when it is over."""
+
+from __future__ import annotations
+
+import json
+import os
+from argparse import Namespace
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+from vgaemu.cli.options import STANDARD_OUTPUT
+from vgaemu.cli.say import OutputError, UsageError, say
+from vgaemu.errors import ScreenError, StateError
+from vgaemu.machine import Machine
+from vgaemu.outputs import why_unwritable
+from vgaemu.vga.dump import dump_registers, palette_picture
+
+
+class Output(NamedTuple):
+    """A file that a run leaves if its option names one."""
+
+    option: str
+    write: Callable[[Machine, Namespace, Path], None]
+    is_picture: bool = False
+    #: Written when the guest has stopped.
+    after_close: bool = False
+
+    def path(self, options: Namespace) -> Path | None:
+        """Where to."""
+        path: Path | None = getattr(options, self.option.removeprefix("--").replace("-", "_"))
+        return path
+
+    def problems(self, machine: Machine, options: Namespace) -> list[str]:
+        """Write it; why it could not be, in one line, or nothing."""
+        if (path := self.path(options)) is None:
+            return []
+        try:
+            self.write(machine, options, path)
+        except (ScreenError, StateError) as error:
+            return [f"{self.option}: {error}"]
+        except OSError as error:
+            return [f"{self.option} {path}: {error.strerror or error}"]
+        except OutputError as error:
+            return [f"{self.option}: standard output: {error}"]
+        return []
+
+
+def _write_screenshot(machine: Machine, options: Namespace, path: Path) -> None:
+    machine.screen.save(path, upscaled=options.upscaled)
+
+
+def _write_text(machine: Machine, options: Namespace, path: Path) -> None:
+    lines = [row.rstrip() for row in machine.screen.text()]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def _write_palette(machine: Machine, options: Namespace, path: Path) -> None:
+    palette_picture(machine.vga).save(path)
+
+
+def _write_registers(machine: Machine, options: Namespace, path: Path) -> None:
+    dump = dump_registers(machine.vga) + "\n"
+    if str(path) == STANDARD_OUTPUT:
+        say(dump)
+    else:
+        path.write_text(dump, "utf-8")
+
+
+def _write_stats(machine: Machine, options: Namespace, path: Path) -> None:
+    summary = {"workload": options.workload, "args": options.args}
+    summary |= {"dirty_log": machine.vram.dirty_log} | machine.stats.summary()
+    path.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
+
+
+def _write_state(machine: Machine, options: Namespace, path: Path) -> None:
+    machine.save_state(path)
+
+
+#: What `run` can leave, in the order in which it is written.
+OUTPUTS = (
+    Output("--screenshot", _write_screenshot, is_picture=True),
+    Output("--dump-text", _write_text),
+    Output("--dump-palette", _write_palette, is_picture=True),
+    Output("--dump-registers", _write_registers),
+    Output("--stats", _write_stats),
+    Output("--save-state", _write_state, after_close=True),
+)
+
+
+def check_outputs(options: Namespace) -> None:
+    """Before `run` runs, all files that it leaves.
+
+    Raises:
+        UsageError: One of them will not do.
+    """
+    files = [(output.option, output.path(options)) for output in OUTPUTS]
+    files.append(("--record-tape", options.record_tape))
+    files.append(("--trace-ports", options.trace_ports))
+    inputs = (options.font, options.vga_bios, options.load_state)
+    check_files(files, (options.workload, *options.args, *inputs), options.load_state)
+    for output in OUTPUTS:
+        if output.is_picture and (path := output.path(options)) is not None:
+            check_picture_suffix(output.option, path)
+
+
+def check_files(
+    outputs: Iterable[tuple[str, Path | None]],
+    inputs: Iterable[str | Path | None] = (),
+    state: Path | None = None,
+) -> None:
+    """Each output can be written, and none over another or over what is read.
+
+    Args:
+        outputs: Option and file.
+        inputs: What may name a file.
+        state: An input that ``--save-state`` may write over.
+
+    Raises:
+        UsageError: One of them will not do.
+    """
+    taken = {_identity(name): str(name) for name in inputs if name and os.path.isfile(name)}
+    for option, path in outputs:
+        if path is None:
+            continue
+        if str(path) == STANDARD_OUTPUT:
+            if option == "--dump-registers":
+                continue
+            raise UsageError(f"{option} -: only --dump-registers prints; name a file")
+        if (why := why_unwritable(path)) is not None:
+            raise UsageError(f"{path}: {why}; name a file that can be written")
+        if path.exists() and not path.is_file():
+            if option == "--save-state":
+                raise UsageError(f"{option} {path}: no regular file; name one")
+            continue
+        identity = _identity(path)
+        if option == "--save-state" and state is not None and identity == _identity(state):
+            continue
+        other = taken.setdefault(identity, option)
+        if other != option:
+            raise UsageError(f"{option} {path}: {other} is the same file; name another")
+
+
+def _identity(path: str | Path) -> object:
+    """The same for all names of a file, links among them, and for those of one yet to come."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
+
+
+def check_picture_suffix(option: str, path: Path) -> None:
+    """Before a run, whether its picture can be written.
+
+    Raises:
+        UsageError: No picture format ends so, or it takes no colours.
+    """
+    from PIL import Image  # few runs leave a picture, and it is slow to import
+
+    known = Image.registered_extensions().get(path.suffix.lower())
+    if known not in Image.SAVE:
+        raise UsageError(f"{option} {path}: no picture format ends in that; use .png")
+    try:
+        Image.new("RGB", (1, 1)).save(BytesIO(), known)
+    except Exception as error:  # what it raises depends on the format
+        why = " ".join(str(error).split())
+        raise UsageError(
+            f"{option} {path}: pictures cannot be written so ({why}); use .png"
+        ) from None

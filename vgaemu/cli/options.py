@@ -1,0 +1,117 @@
+"""Options of the command line: what values they take, and the groups that commands share."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from vgaemu.cli.say import UsageError
+
+if TYPE_CHECKING:
+    from argparse import _ArgumentGroup, _SubParsersAction
+
+#: Where a command adds its parser.
+Commands: TypeAlias = "_SubParsersAction[ArgumentParser]"
+#: A titled part of a command's help.
+Group: TypeAlias = "_ArgumentGroup"
+
+#: Longest number: what has more digits fits no C function's argument.
+MAX_DIGITS = 18
+
+#: What stands for it where a file may be named.
+STANDARD_OUTPUT = "-"
+
+
+def file_path(text: str) -> Path:
+    """A file's name.
+
+    Raises:
+        ArgumentTypeError: It is empty.
+    """
+    if not text:
+        raise ArgumentTypeError("an empty name is no file's")
+    return Path(text)
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    if len(text) > MAX_DIGITS:
+        raise ArgumentTypeError(f"a number of {len(text)} characters is too large")
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return value
+
+
+def not_negative(text: str) -> int:
+    """A whole number.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    return 0 if text == "0" else positive(text)
+
+
+def speed(text: str) -> float:
+    """How many times 60 frames a second, 0 to 1000.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1000:
+        raise ArgumentTypeError(f"{text!r} is not a number from 0 to 1000")
+    return value
+
+
+def is_headless(options: Namespace) -> bool:
+    """Whether there is to be no window.
+
+    Raises:
+        UsageError: There is to be one, too.
+    """
+    if options.headless and options.display == "window":
+        raise UsageError("--headless and --display window: take one of them")
+    return bool(options.headless or options.display == "null")
+
+
+def add_picture_group(command: ArgumentParser) -> Group:
+    """Options of commands that open a window unless told otherwise."""
+    picture = command.add_argument_group("picture")
+    picture.add_argument(
+        "--display", choices=("window", "null"), help="where the picture goes (window)"
+    )
+    picture.add_argument(
+        "--headless", action="store_true", help="--display null, as fast as it goes, in step"
+    )
+    picture.add_argument(
+        "--scale", type=positive, metavar="N", help="window size, whole steps (what fits)"
+    )
+    return picture
+
+
+def add_machine_code_group(command: ArgumentParser) -> None:
+    """Options of guests that are machine code."""
+    pc = command.add_argument_group("machine code (.img, .com)")
+    pc.add_argument(
+        "--cpu", choices=("unicorn", "kvm"), help="who executes: an emulator, or the host (unicorn)"
+    )
+    pc.add_argument(
+        "--vga-bios", metavar="auto|builtin|PATH",
+        help="auto: a ROM of the system's, if there is one (auto)",
+    )  # fmt: skip
+    pc.add_argument("--firmware", choices=("seabios",), help="boot through SeaBIOS; needs kvm")
+    pc.add_argument(
+        "--dos-root", type=file_path, metavar="DIR",
+        help="the folder whose files a .com program reads, writes and deletes (none)",
+    )  # fmt: skip
+    pc.add_argument("--writable", action="store_true", help="let the guest write to the image")
+    pc.add_argument("--force", action="store_true", help="boot a disk without a boot signature")

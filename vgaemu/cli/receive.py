@@ -1,0 +1,72 @@
+"""`vgaemu receive`: take over what `run --migrate-to` sends."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from vgaemu.cli.options import (
+    Commands,
+    add_machine_code_group,
+    add_picture_group,
+    file_path,
+    is_headless,
+    positive,
+)
+
+
+def add_parser(commands: Commands) -> None:
+    """Say what it takes."""
+    receive = commands.add_parser("receive", help="take over what 'run --migrate-to' sends")
+    receive.set_defaults(command=run, aspect="auto", no_panel=False, border=0, fullscreen=False)
+    receive.add_argument(
+        "workload", nargs="?",
+        help="an .img or .com that is sent goes on here: name the same file; of a workload in "
+        "Python the picture is sent, and the one named here starts on it",
+    )  # fmt: skip
+    receive.add_argument("args", nargs="*", help="the workload's arguments")
+    receive.add_argument(
+        "--listen", default="127.0.0.1:4096", metavar="HOST:PORT",
+        help="where; on loopback unless told otherwise (127.0.0.1:4096); port 0: one that is free",
+    )  # fmt: skip
+    receive.add_argument(
+        "--wait", type=positive, metavar="S", help="give up if nobody comes for S seconds"
+    )
+    receive.add_argument("--frames", type=positive, metavar="N", help="then stop after N frames")
+    receive.add_argument(
+        "--screenshot", type=file_path, metavar="F.png", help="save the last frame"
+    )
+    add_picture_group(receive)
+    add_machine_code_group(receive)
+
+
+def run(options: Namespace) -> int:
+    """Receive a guest, and run it.
+
+    Raises:
+        UsageError: Options or files will not do.
+        VgaemuError: There is no such machine.
+    """
+    from vgaemu.cli.files import check_files, check_picture_suffix
+    from vgaemu.cli.migration import receive_into
+    from vgaemu.cli.session import Session
+    from vgaemu.outputs import named_in_errors
+
+    is_headless(options)  # refused before anything is done
+    inputs = (options.workload, *options.args, options.vga_bios)
+    check_files([("--screenshot", options.screenshot)], inputs)
+    if options.screenshot is not None:
+        check_picture_suffix("--screenshot", options.screenshot)
+    with Session(options) as session:
+        session.check_ends(idle_ends=True)
+        if not receive_into(session, options.listen, options.wait):
+            return session.exit_status
+        machine = session.machine
+        frames = None if options.frames is None else machine.frames + options.frames
+        try:
+            if frames is not None or options.workload or not session.headless:
+                session.run_frames(frames)
+        finally:
+            if options.screenshot is not None:
+                with named_in_errors(options.screenshot):
+                    machine.screen.save(options.screenshot)
+    return session.exit_status

@@ -1,0 +1,51 @@
+"""`vgaemu replay TAPE`: play what was recorded."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from vgaemu.cli.options import Commands, file_path, is_headless, positive
+
+
+def add_parser(commands: Commands) -> None:
+    """Say what it takes."""
+    replay = commands.add_parser("replay", help="play a tape: recorded port and memory operations")
+    replay.set_defaults(command=run)
+    replay.add_argument("tape", type=file_path, help="JSON lines, gzipped or not: see vgaemu/tape")
+    replay.add_argument(
+        "--screenshot", type=file_path, metavar="F.png", help="save the last picture"
+    )
+    replay.add_argument("--readbacks", type=file_path, metavar="F.json", help="write what was read")
+    replay.add_argument(
+        "--display", choices=("window", "null"), help="where the picture goes (null)"
+    )
+    replay.add_argument("--headless", action="store_true", help="--display null")
+    replay.add_argument(
+        "--per-frame", type=positive, metavar="N",
+        help="operations between two frames; default: all at once, 500 in a window",
+    )  # fmt: skip
+
+
+def run(options: Namespace) -> int:
+    """Play a tape.
+
+    Raises:
+        UsageError: A file cannot be written.
+        VgaemuError: The tape is none, or there is no window.
+    """
+    from vgaemu.cli.files import check_files, check_picture_suffix
+    from vgaemu.cli.playback import replay
+
+    headless = is_headless(options)
+    outputs = [("--screenshot", options.screenshot), ("--readbacks", options.readbacks)]
+    check_files(outputs, [options.tape])
+    if options.screenshot is not None:
+        check_picture_suffix("--screenshot", options.screenshot)
+    replay(
+        options.tape,
+        screenshot=options.screenshot,
+        readbacks=options.readbacks,
+        display="null" if headless or options.display is None else options.display,
+        per_frame=options.per_frame,
+    )
+    return 0

@@ -1,0 +1,199 @@
+"""`vgaemu run WORKLOAD`: run a guest and leave what was asked for."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from vgaemu.cli.options import (
+    STANDARD_OUTPUT,
+    Commands,
+    Group,
+    add_machine_code_group,
+    add_picture_group,
+    file_path,
+    is_headless,
+    not_negative,
+    positive,
+    speed,
+)
+from vgaemu.cli.say import UsageError
+
+
+def add_parser(commands: Commands) -> None:
+    """Say what it takes."""
+    run_parser = commands.add_parser("run", help="run a workload, a disk image or a .com program")
+    run_parser.set_defaults(command=run)
+    run_parser.add_argument(
+        "workload", nargs="?", help="a name from 'vgaemu list', or a path: .py, .img, .com"
+    )
+    run_parser.add_argument("args", nargs="*", help="the workload's arguments")
+    _add_guest_options(run_parser.add_argument_group("guest program"))
+    _add_picture_options(add_picture_group(run_parser))
+    _add_output_options(run_parser.add_argument_group("outputs"))
+    add_machine_code_group(run_parser)
+    _add_debugging_options(run_parser.add_argument_group("debugging"))
+    _add_migration_options(run_parser.add_argument_group("live migration"))
+
+
+def _add_guest_options(guest: Group) -> None:
+    guest.add_argument("--frames", type=positive, metavar="N", help="stop after N frames")
+    guest.add_argument(
+        "--speed", type=speed, default=1.0, metavar="X", help="60 X frames a second; 0: no limit"
+    )
+    guest.add_argument(
+        "--keys", metavar="F:KEY,...", help="strike keys at frames: 30:a,60:enter,90:ctrl-c"
+    )
+    guest.add_argument(
+        "--load-state", type=file_path, metavar="F.npz", help="go on from a saved state"
+    )
+
+
+def _add_picture_options(picture: Group) -> None:
+    picture.add_argument(
+        "--aspect", choices=("auto", "square"), default="auto",
+        help="auto shows VGA modes as 4:3, as a monitor does; square shows square pixels (auto)",
+    )  # fmt: skip
+    picture.add_argument("--fullscreen", action="store_true", help="start without a window's frame")
+    picture.add_argument(
+        "--border", type=not_negative, default=0, metavar="N",
+        help="keep N window pixels of the overscan colour around the picture",
+    )  # fmt: skip
+    picture.add_argument("--no-panel", action="store_true", help="only the picture")
+    picture.add_argument(
+        "--font", type=file_path, metavar="FILE",
+        help="font of text modes 0 to 3 and 7, whose rows follow its height: PSF or raw 8xN, plain "
+        "or .gz; tweaked modes such as 80x50 take one of their own height only",
+    )  # fmt: skip
+
+
+def _add_output_options(outputs: Group) -> None:
+    outputs.add_argument(
+        "--screenshot", type=file_path, metavar="F.png", help="save the last frame"
+    )
+    outputs.add_argument(
+        "--upscaled", action="store_true",
+        help="save it as a monitor shows it: 320x200 as 1600x1200, pixels repeated",
+    )  # fmt: skip
+    outputs.add_argument(
+        "--dump-text", type=file_path, metavar="F.txt", help="save the text screen"
+    )
+    outputs.add_argument("--stats", type=file_path, metavar="F.json", help="write the statistics")
+    outputs.add_argument(
+        "--stats-frames", action="store_true", help="with a row for every frame in --stats"
+    )
+    outputs.add_argument(
+        "--save-state", type=file_path, metavar="F.npz", help="save the state at the end"
+    )
+    outputs.add_argument(
+        "--record-tape", type=file_path, metavar="F.tape",
+        help="record for 'replay'; .tape.gz is smaller",
+    )  # fmt: skip
+
+
+def _add_debugging_options(debugging: Group) -> None:
+    debugging.add_argument(
+        "--dirty-log", default="flags", metavar="NAME",
+        help="who keeps the log: flags, words, srcu, mmu, kvm...; 'vgaemu info' lists them (flags)",
+    )  # fmt: skip
+    debugging.add_argument(
+        "--span-pages", type=int, choices=(64, 32, 16, 8), metavar="N",
+        help="pages looked at as one word for the ffs..fls spans: 64, 32, 16 or 8 (8)",
+    )  # fmt: skip
+    debugging.add_argument(
+        "--dump-registers", type=file_path, nargs="?", const=Path(STANDARD_OUTPUT), metavar="F",
+        help="print every register by name with its fields at the end, or write them to F",
+    )  # fmt: skip
+    debugging.add_argument(
+        "--dump-palette", type=file_path, metavar="F.png",
+        help="save the DAC's colours as a picture",
+    )  # fmt: skip
+    debugging.add_argument(
+        "--trace-ports", type=file_path, metavar="F",
+        help="machine code only: write every port access",
+    )  # fmt: skip
+    debugging.add_argument(
+        "--trace-code", action="store_true",
+        help="machine code only, slowly: report what led to a fault; unicorn only",
+    )  # fmt: skip
+
+
+def _add_migration_options(live: Group) -> None:
+    live.add_argument(
+        "--migrate-to", metavar="HOST:PORT", help="send the machine to a 'receive', while it runs"
+    )
+    live.add_argument(
+        "--migrate-at", type=positive, metavar="FRAME", help="after so many frames (60)"
+    )
+    live.add_argument(
+        "--downtime", type=positive, metavar="MS", dest="downtime_ms",
+        help="stop the guest for the rest as soon as that takes no longer to send (50)",
+    )  # fmt: skip
+    live.add_argument(
+        "--max-rounds", type=positive, metavar="N",
+        help="rounds until a guest is found to write faster than the link takes (30)",
+    )  # fmt: skip
+    live.add_argument(
+        "--when-stuck", choices=("stop", "give-up"),
+        help="what to do with such a guest: stop it for longer, the default, or let it run on here",
+    )  # fmt: skip
+
+
+def run(options: Namespace) -> int:
+    """Run a guest; returns the exit status.
+
+    Raises:
+        UsageError: Options or files will not do, or not all could be written.
+        VgaemuError: There is no such machine.
+    """
+    from vgaemu.cli.files import check_outputs
+    from vgaemu.cli.migration import finish_migration, start_migration
+    from vgaemu.cli.session import Session
+    from vgaemu.cli.signals import sigterm_as_ctrl_c
+    from vgaemu.display.loop import DEFAULT_SPAN_PAGES
+    from vgaemu.keys.queue import parse_keys
+    from vgaemu.vga.font import load_font_file
+
+    is_headless(options)  # refused before anything is done
+    _check_usage(options)
+    check_outputs(options)
+    more = {
+        "dirty_log": options.dirty_log,
+        "span_pages": options.span_pages or DEFAULT_SPAN_PAGES,
+        "record_tape": options.record_tape,
+        "font": None if options.font is None else load_font_file(options.font),
+    }
+    keys = [] if options.keys is None else parse_keys(options.keys)
+    with sigterm_as_ctrl_c(), Session(options, **more) as session:  # until all files are written
+        machine = session.machine
+        if options.stats_frames:
+            machine.stats.rows = []
+        machine.schedule_keys(keys)
+        migration = None if options.migrate_to is None else start_migration(machine, options)
+        session.check_ends(idle_ends=False)
+        if options.load_state is not None:
+            machine.load_state(options.load_state)
+        session.run_frames(options.frames, options.speed)
+        if migration is not None and session.status == 0:  # who interrupts does not wait for it
+            finish_migration(session, migration)
+        session.finish()
+    return session.exit_status
+
+
+def _check_usage(options: Namespace) -> None:
+    """Options that need others, or exclude them."""
+    if options.workload is None and options.load_state is None:
+        hint = ""
+        if options.dump_registers is not None:
+            hint = " (--dump-registers took the word behind it: put it last)"
+        raise UsageError(f"run: name a workload{hint}; 'vgaemu list' shows those there are")
+    if options.load_state is not None and options.record_tape is not None:
+        raise UsageError("--record-tape: a tape starts at power on, not from --load-state")
+    how = {"--migrate-at": options.migrate_at, "--downtime": options.downtime_ms}
+    how |= {"--max-rounds": options.max_rounds, "--when-stuck": options.when_stuck}
+    if options.migrate_to is None and (given := [name for name in how if how[name] is not None]):
+        raise UsageError(f"{', '.join(given)}: say with --migrate-to HOST:PORT where to")
+    if options.upscaled and options.screenshot is None:
+        raise UsageError("--upscaled: say with --screenshot F.png where the picture goes")
+    if options.stats_frames and options.stats is None:
+        raise UsageError("--stats-frames: say with --stats F.json where the rows go")

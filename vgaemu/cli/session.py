@@ -1,0 +1,189 @@
+"""A session: the machine that a command runs, what the run leaves, and its exit status."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from argparse import Namespace
+from contextlib import suppress
+from typing import Any, Self
+
+from vgaemu import machine as machine_module
+from vgaemu import program, runner
+from vgaemu.cli.files import OUTPUTS
+from vgaemu.cli.options import is_headless
+from vgaemu.cli.say import INTERRUPTED, GuestFailedError, UsageError, progress, say
+from vgaemu.display.report import Display
+from vgaemu.errors import DisplayError, GuestFault, MemslotError, TapeError, WorkloadError
+from vgaemu.guest import workload
+from vgaemu.machine import Machine
+from vgaemu.pc.images import is_image
+
+#: Options that are only for machine code.
+MACHINE_CODE_OPTIONS = (
+    "cpu", "vga_bios", "firmware", "dos_root", "writable", "force", "trace_ports", "trace_code",
+)  # fmt: skip
+
+
+class Session:
+    """A machine and the options that it runs under; a context manager, which closes it."""
+
+    def __init__(self, options: Namespace, **machine_options: Any) -> None:
+        """Power on.
+
+        Args:
+            options: What the command line says.
+            **machine_options: What `Machine` takes, besides what every command's options say.
+
+        Raises:
+            UsageError: Options contradict each other, or the guest.
+            GuestFailedError: A workload's file raised while it was read.
+            VgaemuError: There is no such machine.
+        """
+        self._options = options
+        self.headless = is_headless(options)
+        self.machine = _power_on(options, self.headless, machine_options)
+        self.status = 0
+        self._problems: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.machine.close()
+
+    def check_ends(self, *, idle_ends: bool) -> None:
+        """Refuse to run without a window what nobody could end.
+
+        Args:
+            idle_ends: Whether the command ends by itself if there is no workload.
+
+        Raises:
+            UsageError: It would run for ever.
+        """
+        name = self._options.workload
+        endless = self.machine.endless or (not name and not idle_ends)
+        if self.headless and self._options.frames is None and endless:
+            what = name or "a machine without a workload"
+            raise UsageError(f"{what} never ends: --headless needs --frames N with it")
+
+    def run_frames(self, frames: int | None, speed: float = 1.0) -> None:
+        """Run to the end; the status is then 0, 1 if the guest failed, or `INTERRUPTED`.
+
+        What a guest that failed shows in a window stays there until it is closed.
+
+        Args:
+            frames: Until so many have been drawn since power on; None for no limit.
+            speed: Of a window: 1 is 60 frames a second.
+        """
+        show = progress(frames) if self.headless else None
+        try:
+            self.machine.run(frames, speed=0 if self.headless else speed, progress=show)
+        except KeyboardInterrupt:
+            self.status = INTERRUPTED
+        except (WorkloadError, DisplayError):
+            raise
+        except (Exception, SystemExit) as error:
+            _print_guest_traceback(error)
+            with suppress(KeyboardInterrupt):
+                self.machine.keep_showing("the guest failed: see the terminal", frames)
+            self.status = 1
+        finally:
+            if show is not None:
+                show(-1)
+
+    def finish(self) -> None:
+        """Close the machine, write the files that the options name, and say how it went.
+
+        Raises:
+            UsageError: Some of that could not be done; all else has been.
+        """
+        self._write(after_close=False)
+        try:
+            self.machine.close()
+        except (TapeError, WorkloadError) as error:  # a tape or a trace is not whole
+            self._problems.append(str(error))
+        if self.machine.guest_error is not None and self.status == 0:  # while it was stopped
+            _print_guest_traceback(self.machine.guest_error)
+            self.status = 1
+        self._write(after_close=True)
+        if self.headless:
+            say(self.machine.stats.table())
+        pc = self.machine.pc
+        if pc is not None and pc.exit_code:
+            say(f"{self._options.workload}: exit code {pc.exit_code}")
+        if self._problems:
+            raise UsageError(*self._problems)
+
+    def _write(self, *, after_close: bool) -> None:
+        for output in OUTPUTS:
+            if output.after_close == after_close:
+                self._problems += output.problems(self.machine, self._options)
+
+    @property
+    def exit_status(self) -> int:
+        """Ctrl-C is how people end a window's run: nothing went wrong."""
+        return 0 if self.status == INTERRUPTED and not self.headless else self.status
+
+
+def _power_on(options: Namespace, headless: bool, more: dict[str, Any]) -> Machine:
+    more = more | _machine_code_options(options)
+    try:
+        return Machine(
+            options.workload,
+            options.args,
+            display="null" if headless else _window(options),
+            free=not headless,
+            **more,
+        )
+    except (WorkloadError, MemslotError, DisplayError, TapeError):
+        raise
+    except (Exception, SystemExit) as error:  # raised by the workload's file while it was read
+        _print_guest_traceback(error)
+        raise GuestFailedError from None
+
+
+def _machine_code_options(options: Namespace) -> dict[str, Any]:
+    """Those that were given, and the speed of the guest's clock."""
+    given = {name: getattr(options, name) for name in MACHINE_CODE_OPTIONS if name in options}
+    given = {name: value for name, value in given.items() if value not in (None, False)}
+    if not is_image(options.workload):
+        if given:
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise UsageError(f"{names}: only for machine code, a file that ends in .img or .com")
+        return {}
+    is_program = str(options.workload).lower().endswith(".com")
+    for name in ("writable", "force") if is_program else ("dos_root",):
+        if name in given:
+            what = "disk images" if is_program else ".com programs"
+            raise UsageError(f"--{name.replace('_', '-')}: only for {what}; leave it out")
+    return given | ({"guest_speed": options.speed} if "speed" in options else {})
+
+
+def _window(options: Namespace) -> Display:
+    from vgaemu.display.window.window import WindowDisplay  # headless runs have no pygame
+
+    return WindowDisplay(
+        scale=options.scale,
+        square_pixels=options.aspect == "square",
+        panel=not options.no_panel,
+        border=options.border,
+        fullscreen=options.fullscreen,
+    )
+
+
+def _print_guest_traceback(error: BaseException) -> None:
+    """The guest's own frames only: what lies below the machine's call into it."""
+    if isinstance(error, GuestFault):
+        print(f"vgaemu: the guest failed, its screen is kept: {error}", file=sys.stderr)
+        print(error.report, file=sys.stderr)
+        return
+    frames = error.__traceback__
+    ours = {__file__, *(module.__file__ for module in (machine_module, program, runner, workload))}
+    while frames is not None and (
+        frames.tb_frame.f_code.co_filename in ours
+        or frames.tb_frame.f_code.co_filename.startswith("<frozen importlib")
+    ):
+        frames = frames.tb_next
+    print("vgaemu: the guest failed:", file=sys.stderr)
+    traceback.print_exception(type(error), error, frames, file=sys.stderr)
