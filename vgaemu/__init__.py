@@ -12,46 +12,51 @@ r"""vgaemu: a VGA framebuffer emulator that draws only what a KVM-style dirty lo
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from vgaemu.errors import (
+    AttachError as AttachError,
+    BenchError as BenchError,
+    CanvasError as CanvasError,
+    CpuError as CpuError,
+    DisplayError as DisplayError,
+    FontError as FontError,
+    GuestError as GuestError,
+    GuestFault as GuestFault,
+    GuestStopped as GuestStopped,
+    ImageError as ImageError,
+    KeeperUnavailable as KeeperUnavailable,
+    KeysError as KeysError,
+    KvmError as KvmError,
+    MemslotError as MemslotError,
+    MigrateError as MigrateError,
+    ModeError as ModeError,
+    ScreenError as ScreenError,
+    StateError as StateError,
+    TapeError as TapeError,
+    TextError as TextError,
+    VgaemuError as VgaemuError,
+    WorkloadError as WorkloadError,
+)
 
 __version__ = "0.1.0"
 
+# Type checkers know the name; importing `typing` for it would be most of `import vgaemu`.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vgaemu.attached import attach
-    from vgaemu.display.base import BaseDisplay
-    from vgaemu.display.report import Display, FrameReport, Rect, ScreenInfo
-    from vgaemu.errors import (
-        AttachError,
-        BenchError,
-        CanvasError,
-        CpuError,
-        DisplayError,
-        FontError,
-        GuestError,
-        GuestFault,
-        GuestStopped,
-        ImageError,
-        KeeperUnavailable,
-        KeysError,
-        KvmError,
-        MemslotError,
-        MigrateError,
-        ModeError,
-        ScreenError,
-        StateError,
-        TapeError,
-        TextError,
-        VgaemuError,
-        WorkloadError,
+    from vgaemu.attached import attach as attach
+    from vgaemu.display.base import BaseDisplay as BaseDisplay
+    from vgaemu.display.report import (
+        Display as Display,
+        FrameReport as FrameReport,
+        Rect as Rect,
+        ScreenInfo as ScreenInfo,
     )
-    from vgaemu.guest.workload import Guest
-    from vgaemu.machine import Machine
-    from vgaemu.memslot import DirtyLog, Memslot, Vm
-    from vgaemu.vga.device import Vga
+    from vgaemu.guest.workload import Guest as Guest
+    from vgaemu.machine import Machine as Machine
+    from vgaemu.memslot import DirtyLog as DirtyLog, Memslot as Memslot, Vm as Vm
+    from vgaemu.vga.device import Vga as Vga
 
-# Importing vgaemu costs nothing; each name brings its module when it is first used, so that
-# `vgaemu --version` need not wait for numpy.
+#: Importing vgaemu costs nothing; each of these brings its module when it is first used, so that
+#: `vgaemu --version` need not wait for numpy.
 _HOMES = {
     "BaseDisplay": "vgaemu.display.base",
     "DirtyLog": "vgaemu.memslot",
@@ -65,79 +70,20 @@ _HOMES = {
     "Vga": "vgaemu.vga.device",
     "Vm": "vgaemu.memslot",
     "attach": "vgaemu.attached",
-} | dict.fromkeys(
-    (
-        "AttachError",
-        "BenchError",
-        "CanvasError",
-        "CpuError",
-        "DisplayError",
-        "FontError",
-        "GuestError",
-        "GuestFault",
-        "GuestStopped",
-        "ImageError",
-        "KeeperUnavailable",
-        "KeysError",
-        "KvmError",
-        "MemslotError",
-        "MigrateError",
-        "ModeError",
-        "ScreenError",
-        "StateError",
-        "TapeError",
-        "TextError",
-        "VgaemuError",
-        "WorkloadError",
-    ),
-    "vgaemu.errors",
-)
+}
 
-__all__ = [
-    "AttachError",
-    "BaseDisplay",
-    "BenchError",
-    "CanvasError",
-    "CpuError",
-    "DirtyLog",
-    "Display",
-    "DisplayError",
-    "FontError",
-    "FrameReport",
-    "Guest",
-    "GuestError",
-    "GuestFault",
-    "GuestStopped",
-    "ImageError",
-    "KeeperUnavailable",
-    "KeysError",
-    "KvmError",
-    "Machine",
-    "Memslot",
-    "MemslotError",
-    "MigrateError",
-    "ModeError",
-    "Rect",
-    "ScreenError",
-    "ScreenInfo",
-    "StateError",
-    "TapeError",
-    "TextError",
-    "Vga",
-    "VgaemuError",
-    "Vm",
-    "WorkloadError",
-    "__version__",
-    "attach",
-]
+_ERRORS = [name for name, value in globals().items() if isinstance(value, type)]
+__all__ = sorted(["__version__", *_HOMES, *_ERRORS])
 
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'vgaemu' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name):
+        if name not in _HOMES:
+            raise AttributeError(f"module 'vgaemu' has no attribute {name!r}")
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        return value
 
 
 def __dir__() -> list[str]:
