@@ -588,10 +588,8 @@ def test_a_state_that_cannot_be_saved_is_refused_before_the_run(
 @needs_full
 def test_a_benchmark_is_printed_before_its_file_fails(monkeypatch, capsys):
     from vgaemu.bench import start
-    from vgaemu.bench.measure import Benchmark
 
-    benchmark = Benchmark(lambda runs: [{"what": "minutes of work", "ratio": 1.0}])
-    monkeypatch.setattr(start, "BENCHMARK", benchmark)
+    monkeypatch.setattr(start, "measure", lambda runs: [{"what": "minutes of work", "ratio": 1.0}])
     assert main(["bench", "start", "--json", str(FULL)]) == 2
     out, err = capsys.readouterr()
     assert "minutes of work" in out
