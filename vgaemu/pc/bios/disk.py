@@ -9,9 +9,10 @@ Source: IBM AT BIOS reference; the EDD 1.1 specification.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, TypeAlias
 
-from vgaemu.pc.bios.calls import Calls, Service
+from vgaemu.pc.bios.calls import Calls
 from vgaemu.pc.bios.data_area import DISK_STATUS, DataArea
 from vgaemu.pc.bios.rom import DISKETTE_TABLE, ROM_SEGMENT
 from vgaemu.pc.board import Board
@@ -21,6 +22,9 @@ from vgaemu.snapshot import Saved
 OK, BAD_COMMAND, NOT_FOUND, BAD_MEDIA, NO_DRIVE, WRITE_FAULT = 0, 1, 4, 0x0C, 0x80, 0xCC
 #: Floppy capacity in sectors -> drive type of INT 13h/08h.
 DRIVE_TYPES = {720: 1, 2400: 2, 1440: 3, 2880: 4, 5760: 6}
+
+#: A call on the disk that there is.
+DiskCall: TypeAlias = Callable[[DiskImage], None]
 
 
 class DiskBios:
@@ -32,26 +36,26 @@ class DiskBios:
         self._bus, self._cpu, self._calls, self._data = board.bus, board.cpu, calls, data
         self.image: DiskImage | None = image
         self.status = OK
-        self._services: dict[int, Service] = {
-            0x00: lambda: self._done(OK),
-            0x01: self._last_status,
+        self._services: dict[int, DiskCall] = {
+            0x00: self._nothing_to_do,
+            0x01: lambda image: self._done(self.status),
             0x02: self._read,
             0x03: self._write,
             0x04: self._verify,
-            0x05: lambda: self._done(OK),
+            0x05: self._nothing_to_do,
             0x08: self._parameters,
-            0x0C: lambda: self._done(OK),
-            0x0D: lambda: self._done(OK),
-            0x10: lambda: self._done(OK),
-            0x11: lambda: self._done(OK),
+            0x0C: self._nothing_to_do,
+            0x0D: self._nothing_to_do,
+            0x10: self._nothing_to_do,
+            0x11: self._nothing_to_do,
             0x15: self._drive_type,
-            0x16: lambda: self._done(OK),
-            0x17: lambda: self._done(OK),
+            0x16: self._nothing_to_do,
+            0x17: self._nothing_to_do,
             0x18: self._set_media,
             0x41: self._extensions,
             0x42: self._read_lba,
             0x43: self._write_lba,
-            0x44: lambda: self._done(OK),
+            0x44: self._nothing_to_do,
             0x48: self._lba_parameters,
         }
 
@@ -76,8 +80,8 @@ class DiskBios:
 
     def service(self) -> None:
         """INT 13h."""
-        cpu = self._cpu
-        if self.image is None or cpu.dl != self.boot_drive:
+        cpu, image = self._cpu, self.image
+        if image is None or cpu.dl != self.boot_drive:
             self._done(BAD_COMMAND if cpu.ah == 8 else NO_DRIVE)
             if cpu.ah == 0x15:
                 cpu.ah = 0
@@ -86,7 +90,7 @@ class DiskBios:
         if call is None:
             self._done(BAD_COMMAND)
         else:
-            call()
+            call(image)
 
     def _done(self, status: int) -> None:
         self.status = status
@@ -94,32 +98,24 @@ class DiskBios:
         self._data[DISK_STATUS] = status
         self._calls.carry(status != OK)
 
-    def _last_status(self) -> None:
-        self._done(self.status)
+    def _nothing_to_do(self, image: DiskImage) -> None:
+        self._done(OK)
 
-    def _place(self) -> tuple[DiskImage, int, int] | None:
-        """Image, first sector and count of a CHS call; None if they do not exist."""
-        cpu, image = self._cpu, self.image
-        assert image is not None
+    def _place(self, image: DiskImage) -> tuple[int, int] | None:
+        """First sector and count of a CHS call; None, and the call fails, if they do not exist."""
+        cpu = self._cpu
         cylinder = cpu.ch | (cpu.cl & 0xC0) << 2
         sector, head, count = cpu.cl & 0x3F, cpu.dh, cpu.al
-        if not 1 <= sector <= image.sectors or head >= image.heads or not count:
-            return None
         first = (cylinder * image.heads + head) * image.sectors + sector - 1
-        if cylinder >= image.cylinders or first >= image.total:
+        if (
+            not 1 <= sector <= image.sectors or head >= image.heads
+            or cylinder >= image.cylinders or first >= image.total or not count
+        ):  # fmt: skip
+            self._fail(NOT_FOUND)
             return None
-        return image, first, min(count, image.total - first)
+        return first, min(count, image.total - first)
 
-    def _read(self) -> None:
-        cpu, place = self._cpu, self._place()
-        if place is None:
-            self._nothing(NOT_FOUND)
-            return
-        image, first, count = place
-        self._store((cpu.es << 4) + cpu.bx, image.read(first, count))
-        self._transferred(count)
-
-    def _nothing(self, status: int) -> None:
+    def _fail(self, status: int) -> None:
         """A CHS call fails as a whole."""
         self._cpu.al = 0
         self._done(status)
@@ -130,10 +126,12 @@ class DiskBios:
         self._cpu.al = count
         self._done(OK if complete else NOT_FOUND)
 
-    def _store(self, gpa: int, data: bytes) -> None:
+    def _load(self, image: DiskImage, first: int, gpa: int, count: int) -> None:
+        """Read sectors into memory, one by one: what goes across an end of RAM is slow."""
+        data = image.read(first, count)
         for at in range(0, len(data), SECTOR):
             self._bus.write(gpa + at, data[at : at + SECTOR])
-        self._calls.spend(len(data) // SECTOR)
+        self._calls.spend(count)
 
     def _save(self, image: DiskImage, first: int, gpa: int, count: int) -> bool:
         """Write sectors; False if the image's file cannot be written to."""
@@ -144,27 +142,29 @@ class DiskBios:
             return False
         return True
 
-    def _write(self) -> None:
-        cpu, place = self._cpu, self._place()
-        if place is None:
-            self._nothing(NOT_FOUND)
-            return
-        image, first, count = place
-        if self._save(image, first, (cpu.es << 4) + cpu.bx, count):
+    def _read(self, image: DiskImage) -> None:
+        place = self._place(image)
+        if place is not None:
+            first, count = place
+            self._load(image, first, (self._cpu.es << 4) + self._cpu.bx, count)
             self._transferred(count)
-        else:
-            self._nothing(WRITE_FAULT)
 
-    def _verify(self) -> None:
-        place = self._place()
-        if place is None:
-            self._nothing(NOT_FOUND)
-        else:
-            self._transferred(place[2])
+    def _write(self, image: DiskImage) -> None:
+        place = self._place(image)
+        if place is not None:
+            first, count = place
+            if self._save(image, first, (self._cpu.es << 4) + self._cpu.bx, count):
+                self._transferred(count)
+            else:
+                self._fail(WRITE_FAULT)
 
-    def _parameters(self) -> None:
-        cpu, image = self._cpu, self.image
-        assert image is not None
+    def _verify(self, image: DiskImage) -> None:
+        place = self._place(image)
+        if place is not None:
+            self._transferred(place[1])
+
+    def _parameters(self, image: DiskImage) -> None:
+        cpu = self._cpu
         last = image.cylinders - 1
         cpu.ch, cpu.cl = last & 0xFF, image.sectors | last >> 2 & 0xC0
         cpu.dh, cpu.dl = image.heads - 1, 1
@@ -175,10 +175,9 @@ class DiskBios:
         cpu.al = 0
         self._done(OK)
 
-    def _set_media(self) -> None:
+    def _set_media(self, image: DiskImage) -> None:
         """INT 13h/18h: the only medium there is, is in the drive."""
-        cpu, image = self._cpu, self.image
-        assert image is not None
+        cpu = self._cpu
         if image.is_hard_disk:
             self._done(BAD_COMMAND)
         elif (cpu.ch, cpu.cl) == (image.cylinders - 1, image.sectors):
@@ -188,53 +187,48 @@ class DiskBios:
         else:
             self._done(BAD_MEDIA)
 
-    def _drive_type(self) -> None:
-        cpu, image = self._cpu, self.image
-        assert image is not None
+    def _drive_type(self, image: DiskImage) -> None:
+        cpu = self._cpu
         self._done(OK)
         if image.is_hard_disk:
             cpu.ah, cpu.cx, cpu.dx = 3, image.total >> 16, image.total & 0xFFFF
         else:
             cpu.ah = 1
 
-    def _extensions(self) -> None:
-        cpu, image = self._cpu, self.image
-        if cpu.bx != 0x55AA or image is None or not image.is_hard_disk:
+    def _extensions(self, image: DiskImage) -> None:
+        cpu = self._cpu
+        if cpu.bx != 0x55AA or not image.is_hard_disk:
             self._done(BAD_COMMAND)
             return
         self._done(OK)
         cpu.ah, cpu.bx, cpu.cx = 0x21, 0xAA55, 1  # version 1.1, packet calls
 
-    def _packet(self) -> tuple[DiskImage, int, int, int] | None:
-        """Image, first sector, count and address of an LBA call."""
-        cpu, bus, image = self._cpu, self._bus, self.image
-        assert image is not None
+    def _packet(self, image: DiskImage) -> tuple[int, int, int] | None:
+        """First sector, address and count of an LBA call; None if they do not exist."""
+        cpu, bus = self._cpu, self._bus
         at = (cpu.ds << 4) + cpu.si
         count = bus.read16(at + 2)
         offset, segment = bus.read16(at + 4), bus.read16(at + 6)
         first = bus.read32(at + 8) | bus.read32(at + 12) << 32
         if bus.read8(at) < 16 or not count or count > 127 or first + count > image.total:
             return None
-        return image, first, count, (segment << 4) + offset
+        return first, (segment << 4) + offset, count
 
-    def _read_lba(self) -> None:
-        packet = self._packet()
+    def _read_lba(self, image: DiskImage) -> None:
+        packet = self._packet(image)
         if packet is not None:
-            image, first, count, gpa = packet
-            self._store(gpa, image.read(first, count))
+            self._load(image, *packet)
         self._done(NOT_FOUND if packet is None else OK)
 
-    def _write_lba(self) -> None:
-        packet = self._packet()
+    def _write_lba(self, image: DiskImage) -> None:
+        packet = self._packet(image)
         if packet is None:
             self._done(NOT_FOUND)
-            return
-        image, first, count, gpa = packet
-        self._done(OK if self._save(image, first, gpa, count) else WRITE_FAULT)
+        else:
+            self._done(OK if self._save(image, *packet) else WRITE_FAULT)
 
-    def _lba_parameters(self) -> None:
-        cpu, bus, image = self._cpu, self._bus, self.image
-        assert image is not None
+    def _lba_parameters(self, image: DiskImage) -> None:
+        cpu, bus = self._cpu, self._bus
         at = (cpu.ds << 4) + cpu.si
         bus.write16(at, 26)
         bus.write16(at + 2, 2)  # geometry is valid
