@@ -22,6 +22,7 @@ from vgaemu.keys.table import BY_NAME, KEYS, TableKey
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.pc.bios.video.vbe_modes import VBE_MODES
+from vgaemu.pc.build import build_pc
 from vgaemu.pc.chips.cmos import to_bcd
 from vgaemu.pc.images import load_image
 from vgaemu.pc.pc import Pc
@@ -362,7 +363,7 @@ def test_keys_that_interrupt(tmp_path: Path, cpu: str, names: list[str], vector:
 
 def test_the_repeat_rate_is_the_guests(pc: Pc) -> None:
     def repeats() -> int:
-        keyboard = pc.keyboard
+        keyboard = pc.board.keyboard
         pc.keys.put(Key("x", True, "x"))
         count, now = 0, pc.clock.now_ns()
         for at in range(now, now + 1_000_000_000, 1_000_000):
@@ -382,10 +383,10 @@ def test_the_repeat_rate_is_the_guests(pc: Pc) -> None:
     assert pc.cpu.bx == 0
     for byte in (0xF3, 0x7F):
         pc.bus.port_out(0x60, 1, byte)
-    pc.keyboard.buffer.clear()
+    pc.board.keyboard.buffer.clear()
     assert repeats() == 1  # after 1 s, 2 a second
     pc.bus.port_out(0x60, 1, 0xFF)
-    pc.keyboard.buffer.clear()
+    pc.board.keyboard.buffer.clear()
     assert repeats() == 7
     call(pc, 0x16, ax=0x0305, bx=0x031F)
     call(pc, 0x16, ax=0x0300)
@@ -615,7 +616,7 @@ def plane_2(pc: Pc, height: int, block: int = 0) -> np.ndarray:
 def pc_with_font(tmp_path: Path, height: int, **options: str) -> Iterator[Pc]:
     vga = Vga(Memslot(1024, LFB_GPA >> 12))
     vga.rom_font = user_font(height)
-    pc = Pc(vga, Keys(), load_image(str(disk(tmp_path, b"\xf4")), []), **options)  # type: ignore[arg-type]
+    pc = build_pc(vga, Keys(), load_image(str(disk(tmp_path, b"\xf4")), []), **options)  # type: ignore[arg-type]
     try:
         yield pc
     finally:

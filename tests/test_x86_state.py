@@ -256,8 +256,8 @@ def test_chips_and_keys_come_back(tmp_path: Path) -> None:
         ):  # fmt: skip
             pc.bus.port_out(port, 1, value)
         machine.keys.press("a")
-        pc.keyboard.buffer.extend(b"\x1e\x9e")
-        pc.keyboard.held = ("left", b"\xe0\x4b")
+        pc.board.keyboard.buffer.extend(b"\x1e\x9e")
+        pc.board.keyboard.held = ("left", b"\xe0\x4b")
         machine.save_state(path)
         expected = pc.state_arrays()
     with Machine(image("colours")) as other:

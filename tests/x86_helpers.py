@@ -13,6 +13,7 @@ import pytest
 
 from vgaemu.keys.queue import Keys
 from vgaemu.memslot import Memslot
+from vgaemu.pc.build import build_pc
 from vgaemu.pc.images import ComProgram, DiskImage, load_image
 from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import LFB_GPA, Vga
@@ -52,7 +53,7 @@ def make_pc(path: Path, *args: str, vram_pages: int = 1024, **options: Any) -> I
         str(path), list(args), force=options.pop("force", False),
         writable=options.pop("writable", False),
     )  # fmt: skip
-    pc = Pc(Vga(Memslot(vram_pages, LFB_GPA >> 12)), Keys(), image, **options)
+    pc = build_pc(Vga(Memslot(vram_pages, LFB_GPA >> 12)), Keys(), image, **options)
     try:
         yield pc
     finally:

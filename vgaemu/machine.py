@@ -52,7 +52,8 @@ from vgaemu.vga.state import State, check_device, read_state, restore_device, sa
 from vgaemu.vga.tap import TappedVga
 
 if TYPE_CHECKING:
-    from vgaemu.pc.pc import Pc, PcOptions
+    from vgaemu.pc.build import PcOptions
+    from vgaemu.pc.pc import Pc
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class Machine:
         font: What text modes load instead of the bundled font: a PSF or raw 8xN file, or
             (256, height) uint8. The rows follow its height: 8 lines give 80x50.
         record_tape: Write every port and memory operation to this tape, from power on.
-        **pc_options: For machine code: see `vgaemu.pc.pc.PcOptions`.
+        **pc_options: For machine code: see `vgaemu.pc.build.PcOptions`.
 
     Raises:
         WorkloadError: The workload cannot be found or started.

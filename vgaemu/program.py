@@ -13,7 +13,8 @@ from vgaemu.pc.images import is_image
 from vgaemu.vga.device import Vga
 
 if TYPE_CHECKING:
-    from vgaemu.pc.pc import Pc, PcOptions
+    from vgaemu.pc.build import PcOptions
+    from vgaemu.pc.pc import Pc
 
 
 class Program(NamedTuple):
@@ -51,7 +52,7 @@ def load_program(
     if isinstance(args, str):
         raise WorkloadError(f"args is a list of arguments, not the string {args!r}")
     if is_image(name):
-        from vgaemu.pc.pc import open_pc
+        from vgaemu.pc.build import open_pc
 
         chosen = cast("PcOptions", dict(options))
         pc = open_pc(str(name), list(args), vga, guest.keys, free=free, options=chosen)
@@ -79,7 +80,7 @@ def check_options(options: Mapping[str, object], others: Iterable[str]) -> None:
     Raises:
         TypeError: One is none of `PcOptions`.
     """
-    from vgaemu.pc.pc import PcOptions
+    from vgaemu.pc.build import PcOptions
 
     known = PcOptions.__annotations__
     for name in options:

@@ -29,6 +29,11 @@ class RunState:
         #: When a service that waits wants to be asked again, in guest nanoseconds.
         self.wake_ns: int = NEVER_NS
 
+    @property
+    def over(self) -> bool:
+        """Whether no slice is to be run any more."""
+        return self.ended or self.stopped
+
     def wake_at(self, ns: int) -> None:
         """Wake a halted CPU then, interrupt or not."""
         self.wake_ns = min(self.wake_ns, ns)

@@ -140,9 +140,16 @@ def _put_ram(pc: Pc, array: Array) -> None:
     old[differs] = new[differs]
 
 
+def _firmware(pc: Pc) -> Any:
+    return pc.firmware
+
+
+def _firmware_name(pc: Pc) -> str:
+    return "" if pc.firmware is None else pc.firmware.name
+
+
 def _put_firmware_memory(pc: Pc, array: Array) -> None:
-    assert pc.firmware_memory is not None
-    pc.firmware_memory[:] = array
+    _firmware(pc).memory[:] = array
 
 
 def _same_rom(pc: Pc, array: Array) -> bool:
@@ -180,12 +187,12 @@ def _are_keys(keys: Any) -> bool:
 
 
 def _held(pc: Pc) -> list[str] | None:
-    held = pc.keyboard.held
+    held = pc.board.keyboard.held
     return None if held is None else [held[0], held[1].hex()]
 
 
 def _put_held(pc: Pc, held: list[str] | None) -> None:
-    pc.keyboard.held = None if held is None else (held[0], bytes.fromhex(held[1]))
+    pc.board.keyboard.held = None if held is None else (held[0], bytes.fromhex(held[1]))
 
 
 def _is_held(held: Any) -> bool:
@@ -196,8 +203,8 @@ def _is_held(held: Any) -> bool:
 
 
 def _put_buffer(pc: Pc, data: bytes) -> None:
-    pc.keyboard.buffer.clear()
-    pc.keyboard.buffer.extend(data)
+    pc.board.keyboard.buffer.clear()
+    pc.board.keyboard.buffer.extend(data)
 
 
 def _put_expect(number: int) -> Callable[[Pc, bytes], None]:
@@ -208,7 +215,7 @@ def _put_expect(number: int) -> Callable[[Pc, bytes], None]:
 
 
 def _put_cmos(pc: Pc, data: bytes) -> None:
-    pc.cmos.ram[:] = data
+    pc.board.cmos.ram[:] = data
 
 
 def _put_wake(pc: Pc, ns: int) -> None:
@@ -345,7 +352,7 @@ PARTS: dict[str, _Part] = {
     # Which file, and under which firmware; "" is the builtin BIOS.
     "pc.name": _bytes(lambda pc: os.fsencode(pc.image.path.name), _nothing),
     "pc.sha256": _Part("u1", lambda pc: list(pc.image.digest()), _nothing),
-    "pc.firmware": _bytes(lambda pc: (pc.firmware or "").encode(), _nothing),
+    "pc.firmware": _bytes(lambda pc: _firmware_name(pc).encode(), _nothing),
     # Whether the guest has ended; whether option ROMs may be written.
     "pc.flags": _Part(
         "u1",
@@ -371,14 +378,14 @@ PARTS: dict[str, _Part] = {
     "chips.pit0": _fields(lambda pc: pc.pit.channels[0]),
     "chips.pit1": _fields(lambda pc: pc.pit.channels[1]),
     "chips.pit2": _fields(lambda pc: pc.pit.channels[2]),
-    "chips.keyboard": _fields(lambda pc: pc.keyboard),
+    "chips.keyboard": _fields(lambda pc: pc.board.keyboard),
     # Bytes on their way, the key that repeats, and keys that the keyboard has not seen yet.
-    "chips.keyboard_buffer": _bytes(lambda pc: list(pc.keyboard.buffer), _put_buffer),
+    "chips.keyboard_buffer": _bytes(lambda pc: list(pc.board.keyboard.buffer), _put_buffer),
     "chips.keyboard_held": _text(_held, _put_held, _is_held),
     "chips.keys": _text(_keys, _put_keys, _are_keys),
-    "chips.cmos": _fields(lambda pc: pc.cmos),
+    "chips.cmos": _fields(lambda pc: pc.board.cmos),
     "chips.cmos_ram": _Part(
-        "u1", lambda pc: list(pc.cmos.ram), lambda pc, array: _put_cmos(pc, array.tobytes())
+        "u1", lambda pc: list(pc.board.cmos.ram), lambda pc, array: _put_cmos(pc, array.tobytes())
     ),
 }  # fmt: skip
 
@@ -397,9 +404,9 @@ BIOS_PARTS: dict[str, _Part] = {
 }
 
 FIRMWARE_PARTS: dict[str, _Part] = {
-    "firmware.config": _fields(lambda pc: pc.fw_cfg),
+    "firmware.config": _fields(lambda pc: _firmware(pc).config),
     # What lies above RAM, where the processor begins after a reset.
-    "firmware.memory": _Part("u1", lambda pc: pc.firmware_memory, _put_firmware_memory),
+    "firmware.memory": _Part("u1", lambda pc: _firmware(pc).memory, _put_firmware_memory),
 }
 
 DISK_PARTS: dict[str, _Part] = {
@@ -536,7 +543,7 @@ def check_identity(
         name = pc.image.path.name
         other = "another content of it" if saved_name == name else repr(saved_name)
         raise StateError(f"{source}: {what} with {other}, not with this {name}; {do} that file")
-    if saved_firmware != (pc.firmware or ""):
+    if saved_firmware != _firmware_name(pc):
         said = f"--firmware {saved_firmware}" if saved_firmware else "the builtin BIOS"
         raise StateError(f"{source}: {what} under {said}; run it so")
 

@@ -13,19 +13,19 @@ Source: QEMU's docs/specs/fw_cfg; SeaBIOS's documentation of its run-time config
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vgaemu.errors import ImageError
 from vgaemu.memslot.kvm.ioctl import KVM_MEM_READONLY
 from vgaemu.pc.bios.vgarom import PLACES, find_vga_rom
+from vgaemu.pc.board import Board
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.images import DiskImage
+from vgaemu.pc.cpu.kvm import KvmCpu
+from vgaemu.pc.images import SECTOR, ComProgram, DiskImage
 from vgaemu.snapshot import Saved
-
-if TYPE_CHECKING:
-    from vgaemu.pc.pc import Pc
 
 FIRMWARES = ("/usr/share/seabios/bios.bin", "/usr/share/qemu/bios.bin")
 FIRMWARE_BYTES = 128 << 10
@@ -78,39 +78,53 @@ class FwCfg:
         return item[at] if at < len(item) else 0
 
 
-def start_seabios(pc: Pc) -> None:
-    """Firmware into memory, CPU at its reset vector.
+class SeaBios:
+    """The firmware in a PC's memory."""
 
-    Raises:
-        ImageError: SeaBIOS or a VGA BIOS is not installed, or the image is no floppy.
-    """
-    from vgaemu.pc.cpu.kvm import KvmCpu
+    name = "seabios"
 
-    bus, cpu, image = pc.bus, pc.cpu, pc.image
-    assert isinstance(cpu, KvmCpu)
+    def __init__(self, board: Board, image: DiskImage | ComProgram) -> None:
+        """Put the firmware into memory, the CPU at its reset vector.
+
+        Args:
+            board: What it runs on, with a `KvmCpu`.
+            image: What it boots.
+
+        Raises:
+            ImageError: SeaBIOS or a VGA BIOS is not installed, the image is no floppy, or the CPU
+                is another.
+        """
+        bus, cpu, cmos = board.bus, board.cpu, board.cmos
+        if not isinstance(cpu, KvmCpu):
+            raise ImageError("--firmware seabios needs --cpu kvm")
+        firmware, rom = _find_firmware(), find_vga_rom("auto")
+        if rom is None:
+            raise ImageError(f"--firmware seabios: no VGA BIOS found; one of {', '.join(PLACES)}")
+        if not isinstance(image, DiskImage) or image.is_hard_disk:
+            raise ImageError(f"{image.path}: --firmware seabios boots floppy images")
+        bus.memory[LOW_AT : LOW_AT + FIRMWARE_BYTES] = firmware
+        top = np.zeros(FIRMWARE_BYTES + 4096, np.uint8)
+        start = -top.ctypes.data % 4096
+        #: What lies above RAM, where the processor begins after a reset; a memory slot leads here.
+        self.memory: NDArray[np.uint8] = top[start : start + FIRMWARE_BYTES]
+        self.memory[:] = np.frombuffer(firmware, np.uint8)
+        cpu.vm.set_region(TOP_SLOT, TOP_AT, self.memory, KVM_MEM_READONLY)
+        floppy = bytes(image.data).ljust(max(FLOPPY_BYTES, image.total * SECTOR), b"\0")
+        self.config = FwCfg(bus, {"vgaroms/vgabios.bin": rom, "floppyimg/boot.img": floppy})
+        cmos.ram[0x10] = 0  # no floppy controller: the image is SeaBIOS's own
+        cmos.ram[0x14] = 0x20
+        cpu.set("cs", 0xF000)
+        cpu.set("eip", 0xFFF0)
+        cpu.set("eflags", 2)
+
+
+def _find_firmware() -> bytes:
     place = next((place for place in FIRMWARES if Path(place).is_file()), None)
     if place is None:
         raise ImageError("--firmware seabios: it is not installed; the package is called seabios")
-    rom = find_vga_rom("auto")
-    if rom is None:
-        raise ImageError(f"--firmware seabios: no VGA BIOS found; one of {', '.join(PLACES)}")
-    if not isinstance(image, DiskImage) or image.is_hard_disk:
-        raise ImageError(f"{image.path}: --firmware seabios boots floppy images")
     firmware = Path(place).read_bytes()
     if len(firmware) != FIRMWARE_BYTES:
         raise ImageError(
             f"--firmware seabios: {place} has {len(firmware)} bytes, not {FIRMWARE_BYTES}"
         )
-    bus.memory[LOW_AT : LOW_AT + FIRMWARE_BYTES] = firmware
-    top = np.zeros(FIRMWARE_BYTES + 4096, np.uint8)
-    start = -top.ctypes.data % 4096
-    pc.firmware_memory = top[start : start + FIRMWARE_BYTES]
-    pc.firmware_memory[:] = np.frombuffer(firmware, np.uint8)
-    cpu.vm.set_region(TOP_SLOT, TOP_AT, pc.firmware_memory, KVM_MEM_READONLY)
-    floppy = bytes(image.data).ljust(max(FLOPPY_BYTES, image.total * 512), b"\0")
-    pc.fw_cfg = FwCfg(bus, {"vgaroms/vgabios.bin": rom, "floppyimg/boot.img": floppy})
-    pc.cmos.ram[0x10] = 0  # no floppy controller: the image is SeaBIOS's own
-    pc.cmos.ram[0x14] = 0x20
-    cpu.set("cs", 0xF000)
-    cpu.set("eip", 0xFFF0)
-    cpu.set("eflags", 2)
+    return firmware

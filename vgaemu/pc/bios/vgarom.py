@@ -10,13 +10,11 @@ Measured: SeaVGABIOS (vgabios-isavga.bin) and the LGPL VGABIOS start in 2 to 7 m
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vgaemu.errors import GuestFault, ImageError
+from vgaemu.pc.bios.calls import Calls
 from vgaemu.pc.bios.rom import IRET_STUB
-
-if TYPE_CHECKING:
-    from vgaemu.pc.pc import Pc
+from vgaemu.pc.board import Board
 
 #: Where Linux distributions put ROMs that need no PCI, in the order they are tried.
 PLACES = (
@@ -78,16 +76,21 @@ def check_rom(data: bytes, name: str) -> bytes:
     return data[:length]
 
 
-def install_vga_rom(pc: Pc, rom: bytes) -> None:
+def install_vga_rom(board: Board, calls: Calls, rom: bytes) -> None:
     """Run the ROM's entry, then set mode 3 by its INT 10h.
+
+    Args:
+        board: Where it runs.
+        calls: Whose INT 10h it takes over.
+        rom: As `check_rom` returns it.
 
     Raises:
         ImageError: It does not come back.
     """
-    bus, cpu = pc.bus, pc.cpu
+    bus, cpu, clock = board.bus, board.cpu, board.clock
     bus.load_rom(ROM_AT, rom)
     # INT 10h is the ROM's: ours must not answer in its stead.
-    pc.bios.calls.set_vector(0x10, IRET_STUB)
+    calls.set_vector(0x10, IRET_STUB)
     for name in ("ds", "es", "ss", "cs"):
         cpu.set(name, 0)
     # call C000:0003; mov ax, 3; int 10h; cli; hlt
@@ -98,15 +101,15 @@ def install_vga_rom(pc: Pc, rom: bytes) -> None:
     cpu.set("eax", 0)
     bus.rom_writable = True
     try:
-        pc.clock.start()
+        clock.start()
         for _ in range(START_SLICES):
-            cpu.run(pc.clock.now_ns() + 10_000_000)
+            cpu.run(clock.now_ns() + 10_000_000)
             if cpu.halted:
                 break
     except GuestFault as fault:
         raise ImageError(f"--vga-bios: the ROM failed: {fault}") from None
     finally:
-        pc.clock.stop()
+        clock.stop()
         bus.rom_writable = False
     if not cpu.halted:
         raise ImageError("--vga-bios: the ROM does not come back from its entry")

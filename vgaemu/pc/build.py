@@ -1,0 +1,219 @@
+"""A PC put together: bus, clock, chips and CPU, a BIOS or a firmware, and the image that it starts.
+
+Each part gets the parts below it and no more; what has to be given back at the end is kept in the
+order of its making.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from vgaemu.errors import CpuError, ImageError
+from vgaemu.keys.queue import Keys
+from vgaemu.pc.bios.bios import Bios
+from vgaemu.pc.bios.vgarom import find_vga_rom, install_vga_rom
+from vgaemu.pc.board import Board
+from vgaemu.pc.bus import Bus, TappedBus
+from vgaemu.pc.chips.cmos import Cmos
+from vgaemu.pc.chips.debugports import DebugPorts
+from vgaemu.pc.chips.i8042 import I8042
+from vgaemu.pc.chips.pic import Pic
+from vgaemu.pc.chips.pit import Pit
+from vgaemu.pc.clock import Clock, GuestBeam, StepClock, WallClock
+from vgaemu.pc.cpu.cpu import INTERRUPT, Cpu
+from vgaemu.pc.debug import PortTrace
+from vgaemu.pc.images import ComProgram, DiskImage, load_image
+from vgaemu.pc.pc import Pc
+from vgaemu.vga.device import Vga
+
+if TYPE_CHECKING:
+    from vgaemu.pc.bios.seabios import SeaBios
+    from vgaemu.pc.dos.dos import Dos
+
+CPUS = ("unicorn", "kvm")
+#: Where the BIOS loads a boot sector.
+BOOT_AT = 0x7C00
+
+
+class PcOptions(TypedDict, total=False):
+    """What `Machine` takes for machine code, and `vgaemu run` has options for."""
+
+    #: Who executes: ``"unicorn"`` or ``"kvm"``.
+    cpu: str
+    #: ``"builtin"``, ``"auto"`` (a ROM of the system's, if there is one) or a ROM's path.
+    vga_bios: str
+    #: ``"seabios"``: boot through a whole firmware; KVM only.
+    firmware: str | None
+    #: The folder that a .COM program's files are in; None: it has none.
+    dos_root: str | Path | None
+    #: Let the guest write to the image file; else it writes to a copy.
+    writable: bool
+    #: Boot a disk without the boot signature.
+    force: bool
+    #: A file that gets a line for every port access.
+    trace_ports: str | Path | None
+    #: Remember what was executed last, for the report of a fault; Unicorn only, several times
+    #: slower.
+    trace_code: bool
+    #: Guest seconds a second, on a thread of its own.
+    guest_speed: float
+
+
+def open_pc(
+    name: str,
+    args: list[str],
+    vga: Vga,
+    keys: Keys,
+    *,
+    free: bool = False,
+    options: PcOptions | None = None,
+) -> Pc:
+    """Load a file and make a PC around it.
+
+    Raises:
+        WorkloadError: The file, ROM or folder cannot be used, or there is no such CPU here.
+    """
+    chosen = options or {}
+    image = load_image(
+        name, args, force=chosen.get("force", False), writable=chosen.get("writable", False)
+    )
+    try:
+        return build_pc(vga, keys, image, free=free, **chosen)
+    except CpuError as error:
+        raise ImageError(f"--cpu: {error}") from None
+
+
+def build_pc(
+    vga: Vga,
+    keys: Keys,
+    image: DiskImage | ComProgram,
+    *,
+    free: bool = False,
+    **options: Unpack[PcOptions],
+) -> Pc:
+    """Power on, up to the first instruction of the image.
+
+    Args:
+        vga: The device; its beam becomes the guest's.
+        keys: The keyboard.
+        image: What to run.
+        free: Live in wall time; else in virtual time (KVM: in wall time without its idle part).
+        **options: Those of the file (`writable`, `force`) are the image's already.
+
+    Raises:
+        CpuError: There is no such CPU here.
+        ImageError: A ROM or folder cannot be used.
+    """
+    root = _folder(options.get("dos_root"))
+    firmware, trace_ports = options.get("firmware"), options.get("trace_ports")
+    rom = _find_rom(vga, options.get("vga_bios", "builtin"), firmware)
+    clock = _clock(free, options)
+    bios: Bios | None = None
+    dos: Dos | None = None
+    seabios: SeaBios | None = None
+    with ExitStack() as undo:
+        trace = None if trace_ports is None else PortTrace(trace_ports)
+        if trace is not None:
+            undo.callback(trace.close)
+        bus = Bus(vga) if trace is None else TappedBus(vga, trace.note)
+        undo.callback(vga.slot.harvest_through, None)
+        processor = _cpu(bus, clock, free, options)
+        undo.callback(processor.close)
+        pic = Pic(bus)
+        raise_irq = processor.raise_irq if processor.has_own_timer else pic.raise_irq
+        pit, keyboard = Pit(bus, raise_irq, clock), I8042(bus, raise_irq, clock, keys)
+        board = Board(vga, bus, processor, clock, keyboard, Cmos(bus, clock, bus.ram_bytes))
+        DebugPorts(bus)
+        if trace is not None:
+            trace.follow(processor, clock)
+        vga.beam = GuestBeam(clock)
+        vga.slot.harvest_through(processor.harvest)
+        if firmware is not None:
+            seabios = _firmware(firmware, board, image)
+        else:
+            bios = _bios(board, image, rom)
+            dos = _start_image(board, bios, image, root)
+        if dos is not None:
+            undo.callback(dos.close)
+        return Pc(
+            board, keys, pic, pit, image,
+            free=free, bios=bios, dos=dos, firmware=seabios, resources=undo.pop_all(),
+        )  # fmt: skip
+
+
+def _folder(dos_root: str | Path | None) -> Path | None:
+    if dos_root is None or Path(dos_root).is_dir():
+        return None if dos_root is None else Path(dos_root)
+    raise ImageError(f"--dos-root {dos_root}: not a folder; name one")
+
+
+def _find_rom(vga: Vga, choice: str, firmware: str | None) -> bytes | None:
+    """The VGA BIOS ROM to use, or None for the builtin one."""
+    if vga.rom_font is None:
+        return find_vga_rom(choice)
+    if firmware is not None or choice not in ("auto", "builtin"):
+        raise ImageError(
+            "--font: a VGA BIOS ROM brings its own; use --vga-bios builtin and no --firmware"
+        )
+    return None
+
+
+def _clock(free: bool, options: PcOptions) -> Clock:
+    if free:
+        return WallClock(options.get("guest_speed", 1.0))
+    return WallClock(skip=True) if options.get("cpu") == "kvm" else StepClock()
+
+
+def _cpu(bus: Bus, clock: Clock, free: bool, options: PcOptions) -> Cpu:
+    name, trace_code = options.get("cpu", "unicorn"), options.get("trace_code", False)
+    # Each brings what the other does not need: an engine, a kernel's ABI.
+    if name == "unicorn":
+        from vgaemu.pc.cpu.unicorn import UnicornCpu
+
+        return UnicornCpu(bus, clock, free=free, trace_code=trace_code)
+    if trace_code:
+        raise ImageError("--trace-code needs --cpu unicorn")
+    if name == "kvm":
+        from vgaemu.pc.cpu.kvm import KvmCpu
+
+        return KvmCpu(bus, clock, irqchip=options.get("firmware") is not None)
+    raise CpuError(f"no CPU named {name!r}; there are {' and '.join(CPUS)}")
+
+
+def _firmware(name: str, board: Board, image: DiskImage | ComProgram) -> SeaBios:
+    from vgaemu.pc.bios.seabios import SeaBios
+
+    if name != SeaBios.name:
+        raise ImageError(f"--firmware {name}: not known; there is {SeaBios.name}")
+    return SeaBios(board, image)
+
+
+def _bios(board: Board, image: DiskImage | ComProgram, rom: bytes | None) -> Bios:
+    bios = Bios(board, image if isinstance(image, DiskImage) else None)
+    if rom is not None:
+        install_vga_rom(board, bios.calls, rom)
+    else:
+        bios.video.modes.set_mode(3)
+    return bios
+
+
+def _start_image(
+    board: Board, bios: Bios, image: DiskImage | ComProgram, root: Path | None
+) -> Dos | None:
+    """IVT, data area and video are ready: load the image, registers as the BIOS leaves them."""
+    cpu = board.cpu
+    for name in ("ds", "es", "ss", "fs", "gs", "cs"):
+        cpu.set(name, 0)
+    cpu.set("eflags", INTERRUPT | 2)
+    cpu.set("esp", BOOT_AT)
+    if isinstance(image, ComProgram):
+        from vgaemu.pc.dos.dos import Dos
+
+        return Dos(board, bios, image, root)
+    board.bus.write(BOOT_AT, image.read(0, 1))
+    cpu.set("edx", bios.disk.boot_drive)
+    cpu.set("eax", 0xAA55)
+    cpu.set("eip", BOOT_AT)
+    return None
