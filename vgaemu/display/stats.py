@@ -53,10 +53,14 @@ class Totals:
 
 
 class Stats:
-    """What the loop measured."""
+    """What the loop measured.
+
+    >>> Stats()
+    <Stats: 0 frames; medians: harvest 0.0 µs, render 0.0 µs, present 0.0 µs>
+    """
 
     def __init__(self) -> None:
-        """Nothing yet."""
+        """No frame was recorded."""
         self._harvest_ns: deque[int] = deque(maxlen=WINDOW)
         self._render_ns: deque[int] = deque(maxlen=WINDOW)
         self._present_ns: deque[int] = deque(maxlen=WINDOW)
@@ -64,6 +68,12 @@ class Stats:
         self._rows: list[dict[str, Any]] | None = None
         #: Frames recorded and not yet added up: adding up is left until somebody looks.
         self._fresh: list[tuple[FrameReport, int]] = []
+
+    def __repr__(self) -> str:
+        medians = ", ".join(
+            f"{name} {Percentiles.of(values).p50 / 1000:.1f} µs" for name, values in self._times()
+        )
+        return f"<Stats: {self.totals.frames} frames; medians: {medians}>"
 
     def record(self, report: FrameReport, present_ns: int) -> None:
         """Take one frame in."""
@@ -100,6 +110,13 @@ class Stats:
     def rows(self, rows: list[dict[str, Any]] | None) -> None:
         self._add_up()._rows = rows
 
+    def _times(self) -> tuple[tuple[str, deque[int]], ...]:
+        return (
+            ("harvest", self.harvest_ns),
+            ("render", self.render_ns),
+            ("present", self.present_ns),
+        )
+
     def _add_up(self) -> Stats:
         fresh, self._fresh = self._fresh, []
         totals = self._totals
@@ -122,11 +139,9 @@ class Stats:
         """Percentiles and totals as plain numbers, units in the names; rows if they were kept."""
         rows = self.rows
         summary: dict[str, Any] = {
-            "harvest_ns": asdict(Percentiles.of(self.harvest_ns)),
-            "render_ns": asdict(Percentiles.of(self.render_ns)),
-            "present_ns": asdict(Percentiles.of(self.present_ns)),
-            "totals": asdict(self.totals),
+            f"{name}_ns": asdict(Percentiles.of(values)) for name, values in self._times()
         }
+        summary["totals"] = asdict(self.totals)
         if rows is not None:
             summary["frames"] = rows
         return summary
@@ -134,11 +149,7 @@ class Stats:
     def table(self) -> str:
         """The harvest table that a headless run prints."""
         lines = [f"{'':8}{'p50':>10}{'p90':>10}{'p99':>10}{'max':>10}   microseconds a frame"]
-        for name, values in (
-            ("harvest", self.harvest_ns),
-            ("render", self.render_ns),
-            ("present", self.present_ns),
-        ):
+        for name, values in self._times():
             p = Percentiles.of(values)
             times = "".join(f"{ns / 1000:10.1f}" for ns in (p.p50, p.p90, p.p99, p.max))
             lines.append(f"{name:8}{times}")

@@ -85,12 +85,22 @@ def parse_keys(spec: str) -> list[tuple[int, str]]:
 
 
 class Keys:
-    """The guest's keyboard: who types puts keys in, the guest takes them out."""
+    """The guest's keyboard: who types puts keys in, the guest takes them out.
+
+    >>> keys = Keys()
+    >>> keys.press("a")
+    >>> keys
+    <Keys: 2 waiting, none down>
+    """
 
     def __init__(self) -> None:
         """No key is down, none is waiting."""
         self._queue: deque[Key] = deque(maxlen=QUEUE_KEYS)
         self._down: set[str] = set()
+
+    def __repr__(self) -> str:
+        down = ", ".join(sorted(self._down.copy())) or "none"
+        return f"<Keys: {len(self._queue)} waiting, {down} down>"
 
     # What the window, scripts and tests do.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +16,20 @@ HISTORY = 1024
 #: Reports that wait for the panel at most: 10 000 frames a second fill it between two drawings.
 MAX_WAITING = 1024
 
-#: Columns of the meter's history.
-HARVEST, PAGES, SPANS, RECTS, REDRAWN, FAULTS, RENDER, PRESENT = range(8)
+
+class Column(IntEnum):
+    """What the meter's history has of a frame: nanoseconds, counts, and percent redrawn."""
+
+    HARVEST, PAGES, SPANS, RECTS, REDRAWN, FAULTS, RENDER, PRESENT = range(8)
 
 
 class Meter:
     """Gathers frame reports; cheap to feed, as it works only when asked."""
 
     def __init__(self) -> None:
-        """Nothing was seen."""
+        """No frame was seen."""
         self._waiting: deque[tuple[FrameReport, int]] = deque(maxlen=MAX_WAITING)
-        self._history = np.zeros((HISTORY, 8))
+        self._history = np.zeros((HISTORY, len(Column)))
         self._fed = 0
         self._counted: deque[tuple[int, int]] = deque(maxlen=11)
         self._digested_ns = 0
@@ -75,7 +79,7 @@ class Meter:
         )  # fmt: skip
 
     def recent(self, frames: int) -> NDArray[np.float64]:
-        """The last frames, oldest first: (at most `frames`, 8), columns HARVEST to PRESENT."""
+        """The last frames, oldest first: (at most `frames`, 8), by `Column`."""
         count = min(frames, self.count)
         return self._history[HISTORY - count :]
 

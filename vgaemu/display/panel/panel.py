@@ -42,17 +42,7 @@ from vgaemu.display.panel.layout import (
     meaning_lines,
     place_keys,
 )
-from vgaemu.display.panel.meter import (
-    FAULTS,
-    HARVEST,
-    PAGES,
-    PRESENT,
-    RECTS,
-    REDRAWN,
-    RENDER,
-    SPANS,
-    Meter,
-)
+from vgaemu.display.panel.meter import Column, Meter
 from vgaemu.display.report import Rect, ScreenInfo
 
 #: Frames that percentiles look back on.
@@ -74,13 +64,13 @@ class Status:
 
 #: The counters: label, column of the history, how it is written.
 COUNTERS = (
-    ("pages", PAGES, number),
-    ("spans", SPANS, number),
-    ("rects", RECTS, number),
-    ("redrawn", REDRAWN, percent),
-    ("faults", FAULTS, number),
-    ("render", RENDER, microseconds),
-    ("present", PRESENT, microseconds),
+    ("pages", Column.PAGES, number),
+    ("spans", Column.SPANS, number),
+    ("rects", Column.RECTS, number),
+    ("redrawn", Column.REDRAWN, percent),
+    ("faults", Column.FAULTS, number),
+    ("render", Column.RENDER, microseconds),
+    ("present", Column.PRESENT, microseconds),
 )
 
 
@@ -201,7 +191,7 @@ class Panel:
 
     def _draw_harvest(self) -> None:
         box = self.boxes.harvest
-        times = self.meter.recent(PERCENTILE_FRAMES)[:, HARVEST]
+        times = self.meter.recent(PERCENTILE_FRAMES)[:, Column.HARVEST]
         if len(times):
             ordered = np.sort(times)
             ranks = (round(part * (len(ordered) - 1)) for part in (0.5, 0.99, 1))
@@ -209,7 +199,7 @@ class Panel:
                 x = box.x + i * (box.width // 4)
                 ink = BRIGHT if i else DIRTY
                 self._put(x, box.y + 10, f"{microseconds(ns):5}", ink)
-        self._graph.draw(self.meter.recent(self._graph.frames)[:, HARVEST])
+        self._graph.draw(self.meter.recent(self._graph.frames)[:, Column.HARVEST])
 
     def _draw_counters(self, status: Status) -> None:
         box = self.boxes.counters
