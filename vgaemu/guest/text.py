@@ -22,6 +22,13 @@ COLOURS = (
 )  # fmt: skip
 
 
+#: What says where cells are and how many.
+GEOMETRY = (
+    "graphics", "memory_map", "horizontal_display_end", "vertical_display_end", "double_scan",
+    "max_scan_line",
+)  # fmt: skip
+
+
 class Cells(NamedTuple):
     """Where the cells of a text mode lie, two bytes each."""
 
@@ -68,18 +75,14 @@ class Text:
         Raises:
             TextError: It is a graphics mode.
         """
-        ports = self._ports
-        if ports["graphics"]:
+        graphics, window, columns, last_line, twice, last_of_cell = self._ports.read(*GEOMETRY)
+        if graphics:
             raise TextError(
                 "guest.text: this is a graphics mode; use guest.canvas.text, or set a text mode "
                 "such as 3"
             )
-        lines = ports["vertical_display_end"] + 1 >> ports["double_scan"]
-        return Cells(
-            WINDOWS[ports["memory_map"]][0],
-            ports["horizontal_display_end"] + 1,
-            lines // (ports["max_scan_line"] + 1),
-        )
+        rows = (last_line + 1 >> twice) // (last_of_cell + 1)
+        return Cells(WINDOWS[window][0], columns + 1, rows)
 
     @property
     def columns(self) -> int:

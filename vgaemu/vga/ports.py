@@ -10,9 +10,9 @@ Source: IBM PS/2 Hardware Interface Technical Reference (video subsystem).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache
 from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -29,6 +29,7 @@ from vgaemu.vga.registers import (
     MISC_PLACES,
     SEQUENCER,
     SEQUENCER_PLACES,
+    Part,
     Place,
     Register,
 )
@@ -73,8 +74,12 @@ class Device(Protocol):
         """Copy bytes upwards, each read loading the latches."""
 
 
-class _Named(NamedTuple):
-    """A field or split: in which bank, where, and which registers have other bits beside it."""
+#: Bank -> index port, where it has one that does not move.
+INDEX_PORTS = {"sequencer": SEQ, "graphics": GC}
+
+
+class Named(NamedTuple):
+    """Where a field or split is: in which bank, and which registers have bits beside it."""
 
     bank: str
     place: Place
@@ -82,7 +87,7 @@ class _Named(NamedTuple):
     shared: tuple[int, ...]
 
 
-def _named() -> Iterator[tuple[str, _Named]]:
+def _named() -> Iterator[tuple[str, Named]]:
     tables: tuple[tuple[str, Iterable[Register], Mapping[str, Place]], ...] = (
         ("sequencer", SEQUENCER, SEQUENCER_PLACES),
         ("crtc", CRTC, CRTC_PLACES),
@@ -93,15 +98,30 @@ def _named() -> Iterator[tuple[str, _Named]]:
     for bank, rows, places in tables:
         masks = {row.index: row.mask for row in rows}
         for name, place in places.items():
-            rest = {part.register: masks[part.register] for part in place}
+            beside = {part.register: masks[part.register] for part in place}
             for part in place:
-                rest[part.register] &= ~(part.mask << part.lsb)
-            shared = tuple(index for index, bits in rest.items() if bits)
-            yield name, _Named(bank, place, tuple(rest), shared)
+                beside[part.register] &= ~(part.mask << part.lsb)
+            shared = tuple(index for index, bits in beside.items() if bits)
+            yield name, Named(bank, place, tuple(beside), shared)
 
 
 #: All of them: no two banks have fields of one name.
 NAMED = dict(_named())
+
+
+@lru_cache(maxsize=256)
+def _plan(names: tuple[str, ...]) -> tuple[dict[str, list[int]], list[tuple[Part, Place]]]:
+    """Which registers of each bank to read, each once, and where fields lie in what was read."""
+    banks: dict[str, list[int]] = {}
+    for name in names:
+        held = banks.setdefault(NAMED[name].bank, [])
+        held += [index for index in NAMED[name].registers if index not in held]
+    read = [(bank, index) for bank, held in banks.items() for index in held]
+    places = []
+    for bank, place, *_ in (NAMED[name] for name in names):
+        first, *rest = (p._replace(register=read.index((bank, p.register))) for p in place)
+        places.append((first, Place(rest)))
+    return banks, places
 
 
 class Ports:
@@ -109,36 +129,55 @@ class Ports:
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self._banks: dict[str, tuple[Callable[[int], int], Callable[[int, int], None]]] = {
-            "sequencer": (partial(self.get, SEQ), partial(self.set, SEQ)),
-            "graphics": (partial(self.get, GC), partial(self.set, GC)),
-            "crtc": (self.get_crtc, self.set_crtc),
-            "attribute": (self.get_attribute, self.set_attribute),
-            "misc": (lambda _: device.inb(0x3CC), lambda _, value: device.outb(0x3C2, value)),
-        }
 
     def __repr__(self) -> str:
         return f"<Ports of {self.device!r}>"
 
+    # By name.
+
     def __getitem__(self, name: str) -> int:
         """Read a field of the register tables, or all parts of a split one."""
-        bank, place, registers, _ = NAMED[name]
-        read, _ = self._banks[bank]
-        values = bytearray(MAX_REGISTERS)
-        for index in registers:
-            values[index] = read(index)
-        return place.read(values)
+        return self.read(name)[0]
+
+    def read(self, *names: str) -> list[int]:
+        """Read several fields; registers that they share are read once."""
+        banks, places = _plan(names)
+        outb, inb = self.device.outb, self.device.inb
+        values: list[int] = []
+        for bank, registers in banks.items():
+            port = self.crtc if bank == "crtc" else INDEX_PORTS.get(bank)
+            for index in registers:
+                if port is None:
+                    values.append(self._get_unindexed(bank, index))
+                else:
+                    outb(port, index)
+                    values.append(inb(port + 1))
+        numbers = []
+        for (n, lsb, mask, _), rest in places:
+            number = values[n] >> lsb & mask
+            numbers.append(number | rest.read(values) if rest else number)
+        return numbers
 
     def __setitem__(self, name: str, number: int) -> None:
         """Write a field, keeping the bits beside it. CR11's lock holds for CRTC 00h-07h."""
         bank, place, registers, shared = NAMED[name]
-        read, write = self._banks[bank]
+        port = self.crtc if bank == "crtc" else INDEX_PORTS.get(bank)
         values = bytearray(MAX_REGISTERS)
         for index in shared:
-            values[index] = read(index)
+            values[index] = (
+                self._get_unindexed(bank, index) if port is None else self.get(port, index)
+            )
         place.write(values, number)
         for index in registers:
-            write(index, values[index])
+            if port is not None:
+                self.set(port, index, values[index])
+            elif bank == "misc":
+                self.device.outb(0x3C2, values[index])
+            else:
+                self.set_attribute(index, values[index])
+
+    def _get_unindexed(self, bank: str, index: int) -> int:
+        return self.device.inb(0x3CC) if bank == "misc" else self.get_attribute(index)
 
     @property
     def crtc(self) -> int:

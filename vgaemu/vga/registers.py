@@ -83,7 +83,10 @@ class Place(tuple[Part, ...]):
         >>> CRTC_PLACES["vertical_display_end"].read(bytes([0] * 7 + [0x42] + [0] * 10 + [0x8F]))
         911
         """
-        return sum((values[n] >> lsb & mask) << shift for n, lsb, mask, shift in self)
+        number = 0
+        for n, lsb, mask, shift in self:
+            number |= (values[n] >> lsb & mask) << shift
+        return number
 
     def write(self, values: MutableSequence[int], number: int) -> None:
         """Put a number into a bank's values; bits that have no place are dropped."""
