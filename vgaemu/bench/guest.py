@@ -23,7 +23,8 @@ from vgaemu.errors import CpuError
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.pc.cpu.kvm import KvmCpu
-from vgaemu.pc.cpu.unicorn import NEVER, SLICE, UnicornCpu, import_unicorn
+from vgaemu.pc.cpu.unicorn import NEVER, SLICE, UnicornCpu
+from vgaemu.pc.cpu.unicorn_quirks import import_unicorn
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
 

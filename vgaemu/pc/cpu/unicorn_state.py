@@ -11,7 +11,7 @@ slice a little earlier or later.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from vgaemu.pc.cpu.paging import PAGING, Control, LinearReader, linear_reader
 from vgaemu.pc.cpu.segments import (
     BIG,
     CODE,
-    CONFORMING,
     REAL_LIMIT,
     SAVED_SEGMENTS,
     UNUSABLE,
@@ -28,6 +27,7 @@ from vgaemu.pc.cpu.segments import (
     descriptor,
     real_segment,
 )
+from vgaemu.pc.cpu.unicorn_memory import register_reader
 
 if TYPE_CHECKING:
     from unicorn import Uc
@@ -36,9 +36,6 @@ GENERAL_ORDER = ("EAX", "EBX", "ECX", "EDX", "ESI", "EDI", "ESP", "EBP")
 SS = SAVED_SEGMENTS.index("ss")
 CR0, CR2, CR3, CR4, CR8, EFER, APIC_BASE = range(7)
 LONG_MODE = 1 << 10
-#: Type of a gate -> bytes a value on the stack, whether it masks interrupts: 32- and 16-bit
-#: interrupt and trap gates.
-GATES = {0x0E: (4, True), 0x0F: (4, False), 0x06: (2, True), 0x07: (2, False)}
 #: Where a PC's local APIC is, enabled, of the boot processor.
 DEFAULT_APIC_BASE = 0xFEE0_0900
 #: CR4 bits that the engine starts with, for SSE: its own, not the guest's.
@@ -54,7 +51,7 @@ def engine_arrays(uc: Uc, memory: LinearReader) -> dict[str, Array]:
         uc: The engine, standing still.
         memory: For descriptors.
     """
-    read = _reader(uc)
+    read = register_reader(uc)
     arrays = {name: np.zeros(shape, kind) for name, (kind, shape) in CPU_ARRAYS.items()}
     general = arrays["cpu.general"]
     general[:8] = [read(name) for name in GENERAL_ORDER]
@@ -156,86 +153,13 @@ def set_privilege(uc: Uc, level: int) -> None:
     Its level is that of SS, and a SS of another level cannot be loaded, but in real mode (level 0)
     and in virtual 8086 mode (level 3), from where it is one step to protected mode.
     """
-    read, write = _reader(uc), _writer(uc)
+    read, write = register_reader(uc), _writer(uc)
     cr0, flags = read("CR0"), read("EFLAGS")
     write("CR0", cr0 & ~(PROTECTED | PAGING))
     write("EFLAGS", flags & ~VIRTUAL_8086 | VIRTUAL_8086 * (level == 3))
     write("SS", 0)
     write("EFLAGS", flags)
     write("CR0", cr0)
-
-
-class Gate(NamedTuple):
-    """Where an interrupt goes in protected mode, and the stack that it uses."""
-
-    selector: int
-    offset: int
-    #: Least privilege that may use it by INT n.
-    level: int
-    #: Bytes a value on the stack takes, 4 or 2; whether the handler begins with interrupts off.
-    size: int
-    masks: bool
-    #: Stack segment and pointer that it begins with; the segment is another one where the handler
-    #: has more privilege than what it interrupts.
-    stack: int
-    pointer: int
-    stack_base: int
-    stack_mask: int
-
-
-def code_base(uc: Uc, memory: LinearReader) -> int:
-    """Base of CS in protected mode, by its descriptor."""
-    read = _reader(uc)
-    selector = read("CS")
-    segment = descriptor(memory, *_table(read, selector), selector)
-    return selector << 4 if segment is None else segment[1]
-
-
-def read_gate(uc: Uc, memory: LinearReader, vector: int) -> Gate | str:
-    """A vector's gate in the IDT, or why it cannot be taken."""
-    read = _reader(uc)
-    _, base, limit, _ = read("IDTR")
-    entry = memory(base + 8 * vector, 8)
-    if 8 * vector + 7 > limit or len(entry) < 8:
-        return "the interrupt table ends before it: a triple fault"
-    low, high = (int.from_bytes(entry[i : i + 4], "little") for i in (0, 4))
-    kind = high >> 8 & 0x1F
-    if not high & 0x8000 or kind not in GATES:
-        return "the interrupt table has no interrupt or trap gate for it"
-    size, masks = GATES[kind]
-    stack, pointer, now = read("SS"), read("ESP"), read("CS") & 3
-    selector = low >> 16
-    target = descriptor(memory, *_table(read, selector), selector)
-    if target is None or not target[3] & CODE:
-        return "its gate leads to no code"
-    conforming = target[3] & CONFORMING
-    level = now if conforming else target[3] >> 5 & 3
-    if level > now:
-        return "its gate leads to less privilege"
-    if level < now:
-        if level:
-            return f"--cpu unicorn has no privilege level {level}, --cpu kvm does"
-        _, task, limit, flags = read("TR")
-        wide_task = bool(flags >> 8 & 8)  # a 32-bit TSS
-        fields = memory(task + (4 if wide_task else 2), 8 if wide_task else 4)
-        half = len(fields) // 2
-        if limit < 3 or not half:
-            return "there is no task to take its stack from"
-        pointer = int.from_bytes(fields[:half], "little")
-        stack = int.from_bytes(fields[half : half + 2], "little")
-    here = descriptor(memory, *_table(read, stack), stack)
-    offset = low & 0xFFFF | (high & 0xFFFF0000 if size == 4 else 0)
-    wide = here is None or here[3] & BIG
-    return Gate(
-        selector & ~3 | level, offset, high >> 13 & 3, size, masks, stack, pointer,
-        0 if here is None else here[1], 0xFFFF_FFFF if wide else 0xFFFF,
-    )  # fmt: skip
-
-
-def _table(read: Any, selector: int) -> tuple[int, int]:
-    """Base and limit of the descriptor table that a selector is of."""
-    _, base, limit, _ = read("LDTR" if selector & 4 else "GDTR")
-    return base, limit
 
 
 def _loaded(
@@ -255,12 +179,6 @@ def _loaded(
     segment = descriptor(memory, table, limit, selector)
     # What the engine would refuse to load into CS: not code.
     return None if segment is None or (not index and not segment[3] & CODE) else segment
-
-
-def _reader(uc: Uc) -> Any:
-    from unicorn import x86_const
-
-    return lambda name: uc.reg_read(getattr(x86_const, f"UC_X86_REG_{name}"))
 
 
 def _writer(uc: Uc) -> Any:

@@ -29,6 +29,15 @@ PLANES_AT = 0xF000_0000
 RECORDED_LFB_AT = 0x2_0000_0000
 
 
+def access_constants() -> tuple[int, int, int, int, int]:
+    """The engine's: a write, a fetch; permissions to read and write, read and execute, all."""
+    import unicorn
+
+    read, write, execute = unicorn.UC_PROT_READ, unicorn.UC_PROT_WRITE, unicorn.UC_PROT_EXEC
+    access = unicorn.UC_MEM_WRITE, unicorn.UC_MEM_FETCH
+    return *access, read | write, read | execute, unicorn.UC_PROT_ALL
+
+
 def places(vga: Vga) -> tuple[tuple[int, int], ...]:
     """What of an engine's physical space a device takes: begin and size."""
     planes = VGA_END - VGA_START
@@ -186,10 +195,7 @@ class VramPages:
 
         self._uc: Uc | None = uc
         self._vga = vga
-        self._write, self._fetch = unicorn.UC_MEM_WRITE, unicorn.UC_MEM_FETCH
-        self._rw = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
-        self._rx = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
-        self._all = unicorn.UC_PROT_ALL
+        self._write, self._fetch, self._rw, self._rx, self._all = access_constants()
         self._flush_arguments = (unicorn.UC_CTL_TLB_FLUSH, unicorn.UC_CTL_IO_WRITE)
         self.tlb = TlbHarvest(self.flush)
         uc.mem_map_ptr(LFB_GPA, vga.slot.nbytes, self._all, vga.slot.array.ctypes.data)
