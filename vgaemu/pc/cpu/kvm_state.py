@@ -102,26 +102,27 @@ class VcpuState:
 
     def refusal(self, arrays: Mapping[str, Array]) -> str | None:
         """Why the kernel would not go on from a state, or None; nothing has changed then."""
+        return self._misfit(arrays) or self._trial(arrays)
+
+    def _misfit(self, arrays: Mapping[str, Array]) -> str | None:
+        """What of the kernel's own structures is of another shape, or missing."""
         sizes = {name: blob.size for name, blob in self._blobs().items()}
         for name, size in (sizes | {"kvm.xsave": _XSAVE_BYTES}).items():
             given = arrays.get(name)
-            if given is not None and (given.dtype != np.uint8 or given.shape != (size,)):
+            if given is not None and not _are_bytes(given, (size,)):
                 return f"{name} is not what KVM saves; save the state again"
         msrs, chips = arrays.get("kvm.msrs"), arrays.get("kvm.chips")
-        if msrs is not None and (
-            msrs.dtype != np.uint64
-            or msrs.ndim != 2
-            or msrs.shape[1] != 2
-            or not set(msrs[:, 0].tolist()) <= set(MSRS)
-        ):
+        if msrs is not None and not _are_msrs(msrs):
             return "kvm.msrs is not what KVM saves; save the state again"
-        if chips is not None and (
-            chips.dtype != np.uint8 or chips.shape != (_IRQCHIPS, _IRQCHIP_BYTES)
-        ):
+        if chips is not None and not _are_bytes(chips, (_IRQCHIPS, _IRQCHIP_BYTES)):
             return "kvm.chips is not what KVM saves; save the state again"
         needed = [name for name, blob in BLOBS.items() if blob.with_chips] + ["kvm.chips"]
         if self._with_chips and any(name not in arrays for name in needed):
             return "saved without the kernel's interrupt controllers, which a firmware has"
+        return None
+
+    def _trial(self, arrays: Mapping[str, Array]) -> str | None:
+        """Whether the kernel takes the registers: set them, and set back what there was."""
         now = self._get(kvm.KVM_GET_SREGS, kvm.SREGS_BYTES)
         xsave = self._get(KVM_GET_XSAVE, _XSAVE_BYTES)
         try:
@@ -195,6 +196,20 @@ class VcpuState:
     def _set(self, request: int, data: bytes, *, of_vm: bool = False) -> None:
         buffer = ctypes.create_string_buffer(data, len(data))
         kvm.libc_ioctl(self._vm.fd if of_vm else self._vcpu, request, buffer)
+
+
+def _are_bytes(array: Array, shape: tuple[int, ...]) -> bool:
+    return array.dtype == np.uint8 and array.shape == shape
+
+
+def _are_msrs(array: Array) -> bool:
+    """Whether these are numbers of `MSRS` and their values."""
+    return (
+        array.dtype == np.uint64
+        and array.ndim == 2
+        and array.shape[1] == 2
+        and set(array[:, 0].tolist()) <= set(MSRS)
+    )
 
 
 def take_sregs(sregs: bytes, arrays: Mapping[str, Array]) -> None:

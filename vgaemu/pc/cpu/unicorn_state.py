@@ -88,18 +88,29 @@ def engine_arrays(uc: Uc, memory: LinearReader) -> dict[str, Array]:
 def engine_refusal(arrays: Mapping[str, Array]) -> str | None:
     """Why an engine cannot take a state, whose RAM is among the arrays; or None."""
     general, control = arrays["cpu.general"], arrays["cpu.control"]
-    only_kvm = "; only --cpu kvm goes on from that"
+    saved = _mode_refusal(general, control, int(arrays["cpu.pending"]))
+    if saved is None:
+        if int(control[CR4]) >> 32 or int(arrays["cpu.tables"].max()) >> 32:
+            return "damaged; save the state again"
+        saved = _segment_refusal(arrays)
+    return None if saved is None else f"saved {saved}; only --cpu kvm goes on from that"
+
+
+def _mode_refusal(general: Array, control: Array, pending: int) -> str | None:
     if int(control[EFER]) & LONG_MODE or (general >> np.uint64(32)).any() or general[8:16].any():
-        return "saved in long mode" + only_kvm
+        return "in long mode"
     if int(general[RFLAGS]) & VIRTUAL_8086:
-        return "saved in virtual 8086 mode" + only_kvm
-    if int(arrays["cpu.pending"]) >= 0 and int(control[CR0]) & PROTECTED:
-        return "saved with an interrupt half taken in protected mode" + only_kvm
-    if int(control[CR4]) >> 32 or int(arrays["cpu.tables"].max()) >> 32:
-        return "damaged; save the state again"
+        return "in virtual 8086 mode"
+    if pending >= 0 and int(control[CR0]) & PROTECTED:
+        return "with an interrupt half taken in protected mode"
+    return None
+
+
+def _segment_refusal(arrays: Mapping[str, Array]) -> str | None:
+    control = arrays["cpu.control"]
     level = int(arrays["cpu.segments"][SS][0]) & 3
     if int(control[CR0]) & PROTECTED and level not in (0, 3):
-        return f"saved at privilege level {level}{only_kvm}"
+        return f"at privilege level {level}"
     memory = linear_reader(arrays["ram"].data, Control(*(int(control[i]) for i in (CR0, CR3, CR4))))
     for i, name in enumerate(SAVED_SEGMENTS):
         selector, base, _, attributes = (int(value) for value in arrays["cpu.segments"][i])
@@ -107,7 +118,7 @@ def engine_refusal(arrays: Mapping[str, Array]) -> str | None:
         # Of CS and SS it matters, too, whether they are of 32 bits. Limits are not looked at.
         sized = BIG if name in ("cs", "ss") else 0
         if loaded is None or base != loaded[1] or (attributes ^ loaded[3]) & sized:
-            return f"saved with a base in {name.upper()} that its selector does not tell{only_kvm}"
+            return f"with a base in {name.upper()} that its selector does not tell"
     return None
 
 
