@@ -35,7 +35,7 @@ from vgaemu.display.report import (
 )
 from vgaemu.display.screen import Screen, blink_shown
 from vgaemu.display.stats import Stats
-from vgaemu.errors import StateError
+from vgaemu.errors import StateError, file_error
 from vgaemu.guest.workload import Guest, Workload
 from vgaemu.keys.key import Key
 from vgaemu.keys.queue import Keys, key_text
@@ -489,7 +489,7 @@ def save_screenshot(machine: Machine) -> None:
     try:
         machine.screen.save(path)
     except OSError as error:
-        said = f"{path}: {error.strerror or error}; no screenshot was saved"
+        said = file_error(path, error, "no screenshot was saved")
         log.error(said)
     else:
         said = f"saved {path}"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from vgaemu.cli.options import STANDARD_OUTPUT
 from vgaemu.cli.say import OutputError, UsageError, say
-from vgaemu.errors import ScreenError, StateError
+from vgaemu.errors import ScreenError, StateError, file_error
 from vgaemu.machine import Machine
 from vgaemu.outputs import why_unwritable
 from vgaemu.vga.dump import dump_registers, palette_picture
@@ -41,7 +41,7 @@ class Output(NamedTuple):
         except (ScreenError, StateError) as error:
             return [f"{self.option}: {error}"]
         except OSError as error:
-            return [f"{self.option} {path}: {error.strerror or error}"]
+            return [file_error(f"{self.option} {path}", error)]
         except OutputError as error:
             return [f"{self.option}: standard output: {error}"]
         return []

@@ -21,7 +21,7 @@ from vgaemu.cli.say import (
     forget_output,
     say,
 )
-from vgaemu.errors import DisplayError, FontError, KeysError, MemslotError, VgaemuError
+from vgaemu.errors import DisplayError, FontError, KeysError, MemslotError, VgaemuError, file_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None:
             raise
-        complain(f"{error.filename}: {error.strerror}")
+        complain(file_error(error.filename, error))
         return 2
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import vgaemu.guest.workloads
-from vgaemu.errors import GuestStopped, WorkloadError
+from vgaemu.errors import GuestStopped, WorkloadError, file_error
 from vgaemu.guest.text import Text
 from vgaemu.keys.queue import Keys
 from vgaemu.vga.beam import VERTICAL_RETRACE
@@ -205,7 +205,7 @@ def read_file(file: str, kind: str, most: int) -> bytes:
         with open(file, "rb") as opened:
             data = opened.read(most + 1)
     except OSError as error:
-        raise WorkloadError(f"{file}: {error.strerror}; name a {kind}") from None
+        raise WorkloadError(file_error(file, error, f"name a {kind}")) from None
     if len(data) > most:
         raise WorkloadError(f"{file}: more than {most >> 20} MiB; name a smaller file")
     return data
@@ -270,7 +270,7 @@ def _load_file(path: Path) -> Workload:
             f"{path}: no such file; name a Python file, or one of 'vgaemu list'"
         ) from None
     except OSError as error:
-        raise WorkloadError(f"{path}: {error.strerror}; name a readable Python file") from None
+        raise WorkloadError(file_error(path, error, "name a readable Python file")) from None
     except SyntaxError as error:
         place = path if error.lineno is None else f"{path}:{error.lineno}"
         raise WorkloadError(f"{place}: not Python: {error.msg}") from None

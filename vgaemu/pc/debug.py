@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from vgaemu.errors import ImageError
+from vgaemu.errors import ImageError, file_error
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import Clock
 from vgaemu.pc.cpu.cpu import PROTECTED, Cpu
@@ -41,7 +41,7 @@ class PortTrace:
         try:
             self._file = Path(path).open("w", encoding="ascii")  # noqa: SIM115
         except OSError as error:
-            raise ImageError(f"--trace-ports {path}: {error.strerror}") from None
+            raise ImageError(file_error(f"--trace-ports {path}", error)) from None
         self._path = path
         self._error: OSError | None = None
         self._followed: tuple[Cpu, Clock] | None = None
@@ -79,8 +79,8 @@ class PortTrace:
         except OSError as error:
             self._error = self._error or error
         if self._error is not None:
-            why = self._error.strerror or self._error
-            raise ImageError(f"--trace-ports {self._path}: {why}; the log is cut off")
+            option = f"--trace-ports {self._path}"
+            raise ImageError(file_error(option, self._error, "the log is cut off"))
 
 
 def fault_report(

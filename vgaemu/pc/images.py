@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
-from vgaemu.errors import ImageError
+from vgaemu.errors import ImageError, file_error
 
 SECTOR = 512
 MAX_FLOPPY = 2880 << 10
@@ -137,7 +137,7 @@ def load_image(
             raise ImageError(f"{name}: {size >> 20} MiB; disks are at most {MAX_DISK >> 20} MiB")
         data = path.read_bytes()
     except OSError as error:
-        raise ImageError(f"{name}: {error.strerror}; name a disk image or a .com program") from None
+        raise ImageError(file_error(name, error, "name a disk image or a .com program")) from None
     if not data:
         raise ImageError(f"{name}: the file is empty; name a disk image or a .com program")
     suffix = path.suffix.lower()
@@ -165,7 +165,7 @@ def _disk(path: Path, data: bytes, *, force: bool, writable: bool) -> DiskImage:
             with path.open("r+b"):
                 pass
         except OSError as error:
-            raise ImageError(f"{path}: --writable: {error.strerror}") from None
+            raise ImageError(file_error(f"{path}: --writable", error)) from None
     total = -(-len(data) // SECTOR)
     partitioned_disk = total not in FLOPPIES and _partitions_fit(data, total)
     if len(data) <= MAX_FLOPPY and not partitioned_disk:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
-from vgaemu.errors import TapeError
+from vgaemu.errors import TapeError, file_error
 from vgaemu.tape.ops import Op, check_op, expand
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, MAX_VRAM_MIB
 
@@ -46,7 +46,7 @@ class Tape:
         try:
             self._raw = self.path.open("rb")
         except OSError as error:
-            raise TapeError(f"{self.path}: {error.strerror or error}") from None
+            raise TapeError(file_error(self.path, error)) from None
         self._file: IO[bytes] = self._raw
         if self._raw.peek(2)[:2] == b"\x1f\x8b":
             self._file = cast(IO[bytes], gzip.GzipFile(fileobj=self._raw))

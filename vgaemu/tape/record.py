@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
-from vgaemu.errors import TapeError
+from vgaemu.errors import TapeError, file_error
 from vgaemu.tape.ops import DISPI_PORTS, LEGACY_END, LEGACY_START, OPERATIONS
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, LFB_GPA
 from vgaemu.vga.ports import ADAPTER_PORTS
@@ -70,7 +70,7 @@ class TapeRecorder:
         try:
             self._raw = self.path.open("wb")
         except OSError as error:
-            raise TapeError(f"{self.path}: {error.strerror or error}") from None
+            raise TapeError(file_error(self.path, error)) from None
         self._file: IO[bytes] = self._raw
         if self.path.suffix == ".gz":
             # No time stamp, no name: two recordings of one run are the same bytes.
@@ -105,7 +105,7 @@ class TapeRecorder:
         except OSError as error:
             self._error = self._error or error
         if self._error is not None:
-            raise TapeError(f"{self.path}: {self._error.strerror or self._error}")
+            raise TapeError(file_error(self.path, self._error))
 
     def __enter__(self) -> TapeRecorder:
         return self

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.assets import asset
-from vgaemu.errors import FontError
+from vgaemu.errors import FontError, file_error
 from vgaemu.vga.codepage import CHARACTERS, to_cp437
 
 #: Bytes a glyph takes in plane 2, whatever its height.
@@ -175,7 +175,7 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise FontError(f"{path}: {error.strerror or error}; name a font file") from None
+        raise FontError(file_error(path, error, "name a font file")) from None
     if data.startswith(GZIP_MAGIC):
         try:
             with gzip.open(path, "rb") as unpacked:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vgaemu import snapshot
-from vgaemu.errors import StateError
+from vgaemu.errors import StateError, file_error
 from vgaemu.snapshot import MAX_COUNT, Array
 from vgaemu.vga.beam import BEGAN_NS
 from vgaemu.vga.dac import STATE_READ
@@ -126,9 +126,7 @@ def save_state(
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:
-        raise StateError(
-            f"{path}: {error.strerror or error}; name a file that can be written"
-        ) from None
+        raise StateError(file_error(path, error, "name a file that can be written")) from None
 
 
 def load_state(vga: Vga, path: str | Path) -> int:
@@ -173,7 +171,7 @@ def read_state(path: str | Path, vga: Vga) -> State:
                 return _state_in(file, vga.parts().keys())
     except OSError as error:
         if error.strerror is not None:
-            raise StateError(f"{path}: {error.strerror}; name a saved state") from None
+            raise StateError(file_error(path, error, "name a saved state")) from None
         raise StateError(_refused(path)) from None
     except Exception:
         # A file of something else can fail anywhere in zipfile, zlib or numpy.

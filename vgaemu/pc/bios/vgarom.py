@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vgaemu.errors import GuestFault, ImageError
+from vgaemu.errors import GuestFault, ImageError, file_error
 from vgaemu.pc.bios.calls import Calls
 from vgaemu.pc.bios.rom import IRET_STUB
 from vgaemu.pc.board import Board
@@ -55,9 +55,8 @@ def find_vga_rom(choice: str) -> bytes | None:
         with Path(choice).open("rb") as file:
             return check_rom(file.read(MAX_ROM), choice)
     except OSError as error:
-        raise ImageError(
-            f"--vga-bios {choice}: {error.strerror}; name a ROM file, or say auto or builtin"
-        ) from None
+        advice = "name a ROM file, or say auto or builtin"
+        raise ImageError(file_error(f"--vga-bios {choice}", error, advice)) from None
 
 
 def check_rom(data: bytes, name: str) -> bytes:
