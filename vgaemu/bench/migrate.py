@@ -19,12 +19,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter, sleep
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +35,6 @@ from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
 from vgaemu.migrate.receiver import Receiver, receive
 from vgaemu.migrate.sender import Limits, connect, send
 from vgaemu.migrate.stream import Array, Channel, Region, parse_address
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SLOT_BYTES = 64 << 20
 MB = 1_000_000

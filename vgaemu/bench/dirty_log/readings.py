@@ -43,9 +43,12 @@ COUNTERS = ("faults", "protect_calls", "protected_pages", "flushes")
 class Side:
     """One scheme on one slot."""
 
+    stored_by = "Memslot.write"
+
     def __init__(self, scheme: str, slot: Memslot) -> None:
         self.scheme = scheme
         self.slot = slot
+        self.log = slot.nothing_dirty
 
     def touch(self, runs: Sequence[Span]) -> None:
         """Dirty the pages."""
@@ -68,6 +71,8 @@ class Side:
 class MmuSide(Side):
     """Plain stores into a numpy view."""
 
+    stored_by = "numpy view"
+
     def touch(self, runs: Sequence[Span]) -> None:
         """Store to the pages, and tell nobody."""
         first_bytes = self.slot.array[::PAGE_SIZE]
@@ -77,6 +82,8 @@ class MmuSide(Side):
 
 class KvmSide(Side):
     """A guest's stores, and the bare ioctl."""
+
+    stored_by = "vCPU"
 
     def __init__(self, scheme: str, npages: int, *, native: bool) -> None:
         slot = Memslot(npages, dirty_log="kvm-manual" if scheme == "kvm-manual" else "kvm")
@@ -229,7 +236,7 @@ def _stores(runs: int) -> list[Row]:
                 side.read()
     return [
         {
-            "stores_by": _storer(side),
+            "stores_by": side.stored_by,
             "scheme": side.scheme,
             "first_store_ns": float(np.median([first for first, _ in times[side.scheme]])),
             "next_store_ns": float(np.median([again for _, again in times[side.scheme]])),
@@ -238,15 +245,9 @@ def _stores(runs: int) -> list[Row]:
     ]
 
 
-def _storer(side: Side) -> str:
-    if isinstance(side, KvmSide):
-        return "vCPU"
-    return "numpy view" if isinstance(side, MmuSide) else "Memslot.write"
-
-
 def _store_ns(side: Side) -> float:
     begin = perf_counter_ns()
-    if type(side) is Side:
+    if side.stored_by == Side.stored_by:
         write = side.slot.write
         for offset in range(0, STORE_PAGES * PAGE_SIZE, PAGE_SIZE):
             write(offset, b"x")
