@@ -146,14 +146,14 @@ class DiskBios:
         place = self._place(image)
         if place is not None:
             first, count = place
-            self._load(image, first, (self._cpu.es << 4) + self._cpu.bx, count)
+            self._load(image, first, self._cpu.linear("es", "bx"), count)
             self._transferred(count)
 
     def _write(self, image: DiskImage) -> None:
         place = self._place(image)
         if place is not None:
             first, count = place
-            if self._save(image, first, (self._cpu.es << 4) + self._cpu.bx, count):
+            if self._save(image, first, self._cpu.linear("es", "bx"), count):
                 self._transferred(count)
             else:
                 self._fail(WRITE_FAULT)
@@ -206,7 +206,7 @@ class DiskBios:
     def _packet(self, image: DiskImage) -> tuple[int, int, int] | None:
         """First sector, address and count of an LBA call; None if they do not exist."""
         cpu, bus = self._cpu, self._bus
-        at = (cpu.ds << 4) + cpu.si
+        at = cpu.linear("ds", "si")
         count = bus.read16(at + 2)
         offset, segment = bus.read16(at + 4), bus.read16(at + 6)
         first = bus.read32(at + 8) | bus.read32(at + 12) << 32
@@ -229,7 +229,7 @@ class DiskBios:
 
     def _lba_parameters(self, image: DiskImage) -> None:
         cpu, bus = self._cpu, self._bus
-        at = (cpu.ds << 4) + cpu.si
+        at = cpu.linear("ds", "si")
         bus.write16(at, 26)
         bus.write16(at + 2, 2)  # geometry is valid
         for i, value in enumerate((image.cylinders, image.heads, image.sectors, image.total, 0)):

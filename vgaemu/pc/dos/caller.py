@@ -38,7 +38,7 @@ class Caller:
     @property
     def buffer(self) -> int:
         """Guest-physical address of DS:DX."""
-        return int((self._cpu.ds << 4) + self._cpu.dx)
+        return self._cpu.linear("ds", "dx")
 
     def name(self) -> str:
         """The file name at DS:DX, up to its zero byte.

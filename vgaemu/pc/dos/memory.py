@@ -38,8 +38,9 @@ class Memory:
         Between two blocks one paragraph is DOS's own.
         """
         for end in sorted(start + size for start, size in self.blocks.items()) or [PREFIX]:
-            if end not in self.blocks:
-                yield end + 1, max(self._room_from(end) - 1, 0)
+            free = 0 if end in self.blocks else self._room_from(end) - 1
+            if free > 0:
+                yield end + 1, free
 
     def _room_from(self, start: int) -> int:
         """Paragraphs up to the next block."""

@@ -103,7 +103,7 @@ class System:
         cpu.ax, cpu.bx, cpu.cx, cpu.dx = FREE_SPACE
 
     def _current_folder(self) -> None:
-        self._bus.write8((self._cpu.ds << 4) + self._cpu.si, 0)
+        self._bus.write8(self._cpu.linear("ds", "si"), 0)
         self._caller.succeed(0x0100)
 
     def _get_prefix(self) -> None:
