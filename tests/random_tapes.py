@@ -13,6 +13,7 @@ from typing import Any
 
 from vgaemu.vga.font import bundled_font, plane_2_bytes
 from vgaemu.vga.modes import MODES, default_palette
+from vgaemu.vga.registers import GRAPHICS_PLACES, WINDOWS
 from vgaemu.vga.scanout import FONT_ADDRESS
 
 Op = list[Any]
@@ -64,12 +65,7 @@ class Tape:
             if r.random() < 0.5:
                 crtc[0x13] = r.choice((2, 5, 10, 11, 20, 0))
         self.crtc = COLOUR if mode.misc & 1 else MONO
-        self.window = (
-            (0xA0000, 0x20000),
-            (0xA0000, 0x10000),
-            (0xB0000, 0x8000),
-            (0xB8000, 0x8000),
-        )[graphics[6] >> 2 & 3]
+        self.window = WINDOWS[GRAPHICS_PLACES["memory_map"].read(graphics)]
         self.dispi = False
         ops: list[Op] = [["outw", 0x1CE, 4], ["outw", 0x1CF, 0], ["out", 0x3C2, mode.misc]]
         ops += [["out", 0x3C8, 0], ["outs", 0x3C9, default_palette(mode.palette).hex()]]

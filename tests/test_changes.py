@@ -11,6 +11,7 @@ from vgaemu.display.screen import Screen
 from vgaemu.memslot import Memslot
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import load_font, set_mode
+from vgaemu.vga.ports import GC, SEQ, Ports
 from vgaemu.vga.render import make_renderer
 from vgaemu.vga.render.text import MAX_GLYPHS
 from vgaemu.vga.scanout import (
@@ -26,25 +27,19 @@ from vgaemu.vga.scanout import (
 
 
 def attribute(index, value):
-    def change(vga):
-        vga.inb(0x3DA)
-        vga.outb(0x3C0, index)
-        vga.outb(0x3C0, value)
-        vga.outb(0x3C0, 0x20)
-
-    return change
+    return lambda vga: Ports(vga).set_attribute(index, value)
 
 
 def crtc(index, value):
-    return lambda vga: vga.outw(0x3D4, value << 8 | index)
+    return lambda vga: Ports(vga).set_crtc(index, value)
 
 
 def sequencer(index, value):
-    return lambda vga: vga.outw(0x3C4, value << 8 | index)
+    return lambda vga: Ports(vga).set(SEQ, index, value)
 
 
 def graphics(index, value):
-    return lambda vga: vga.outw(0x3CE, value << 8 | index)
+    return lambda vga: Ports(vga).set(GC, index, value)
 
 
 def dispi(**values):
@@ -52,19 +47,13 @@ def dispi(**values):
 
     def change(vga):
         for name, value in values.items():
-            vga.outw(0x1CE, numbers[name])
-            vga.outw(0x1CF, value)
+            Ports(vga).set_dispi(numbers[name], value)
 
     return change
 
 
-def dac(index, red, green, blue):
-    def change(vga):
-        vga.outb(0x3C8, index)
-        for value in (red, green, blue):
-            vga.outb(0x3C9, value)
-
-    return change
+def dac(index, *rgb):
+    return lambda vga: Ports(vga).write_dac(index, rgb)
 
 
 def hide_picture(vga):

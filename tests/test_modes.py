@@ -24,6 +24,7 @@ from vgaemu.vga.modes import (
     set_mode,
     with_cell_height,
 )
+from vgaemu.vga.registers import CRTC_PLACES
 from vgaemu.vga.scanout import scanout_of
 
 #: number -> pixels, text, colours, frames a second; from the BIOS's list of modes.
@@ -164,7 +165,7 @@ def test_the_lock_is_on_after_a_mode_set(vga):
 @pytest.mark.parametrize("height", range(1, 33))
 def test_cell_heights_fill_whole_rows(height):
     crtc = with_cell_height(MODES[3].crtc, height)
-    last = crtc[0x12] | (crtc[7] & 2) << 7 | (crtc[7] & 0x40) << 3
+    last = CRTC_PLACES["vertical_display_end"].read(crtc)
     assert (last + 1) % height == 0
     assert 400 - height < last + 1 <= 400
     assert crtc[0x0A] <= crtc[0x0B] < height

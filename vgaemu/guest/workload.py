@@ -22,7 +22,7 @@ import sys
 from collections.abc import Callable, Generator
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Concatenate, Final, TypeAlias
 
 import vgaemu.guest.workloads
 from vgaemu.errors import GuestStopped, WorkloadError, file_error
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 #: What a workload yields is `Guest.NOW` or nothing.
 Slices: TypeAlias = Generator[Any, None, None]
-Workload: TypeAlias = Callable[..., Slices]
+#: A guest, then whatever arguments it has.
+Workload: TypeAlias = "Callable[Concatenate[Guest, ...], Slices]"
 
 
 #: Workload files are modules of this name and their own.
@@ -309,7 +310,7 @@ def start(workload: Workload, guest: Guest, args: list[str]) -> Slices:
         name = name_of(workload)
         raise WorkloadError(f"{name}: {error}; usage: {name} {usage(workload)}") from None
     slices = workload(guest, *args)
-    if not hasattr(slices, "__next__"):
+    if not isinstance(slices, Generator):
         raise WorkloadError(
             f"{name_of(workload)} is not a generator: "
             "it needs at least one 'yield', which waits for the next frame"

@@ -138,8 +138,6 @@ def _dispi(vga: Vga) -> Iterator[str]:
         yield from _wrapped(f"{index:02X}h  {_DISPI_NAMES[index]:25} {value:04X}", meaning)
 
 
-# --- the palette as a picture ---------------------------------------------------------------------
-
 #: Pixels: a swatch, the gap to the next, what is around all, and what heads rows and columns.
 SWATCH, GAP, MARGIN, HEAD = (56, 40), 4, 20, 28
 PAPER, INK, DIM = (22, 22, 26), (232, 232, 238), (132, 132, 142)

@@ -120,8 +120,6 @@ def _check_height(height: int) -> None:
         raise FontError(f"glyphs are {height} lines high; a VGA font has 1 to {GLYPH_BYTES}")
 
 
-# --- font files -----------------------------------------------------------------------------------
-
 PSF1_MAGIC, PSF2_MAGIC = b"\x36\x04", b"\x72\xb5\x4a\x86"
 GZIP_MAGIC = b"\x1f\x8b"
 #: PSF1 mode bits: 512 glyphs; a Unicode table follows (bit 2 says so too).
@@ -134,7 +132,7 @@ PSF2_TABLE = 0x01
 PSF1_END, PSF1_SEQUENCE = 0xFFFF, 0xFFFE
 PSF2_END, PSF2_SEQUENCE = b"\xff", b"\xfe"
 #: No font of this kind is larger; a compressed file that claims to be is not unpacked.
-MOST_BYTES = 4 << 20
+MAX_BYTES = 4 << 20
 #: Characters to look for where a font lacks that of code page 437.
 STAND_INS = {
     "ß": "β", "µ": "μ", "Ω": "Ω", "Σ": "∑", "φ": "ϕø", "ε": "∈є", "δ": "ð", "∩": "⋂", "π": "п",
@@ -173,20 +171,20 @@ def load_font_file(path: str | Path) -> NDArray[np.uint8]:
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise FontError(file_error(path, error, "name a font file")) from None
     if data.startswith(GZIP_MAGIC):
         try:
             with gzip.open(path, "rb") as unpacked:
-                data = unpacked.read(MOST_BYTES + 1)
+                data = unpacked.read(MAX_BYTES + 1)
         except (OSError, EOFError, zlib.error) as error:
             reason = " ".join(str(error).split())
             raise FontError(f"{path}: a damaged gzip file: {reason}") from None
     if not data:
         raise FontError(f"{path}: the file is empty")
-    if len(data) > MOST_BYTES:
-        raise FontError(f"{path}: not a font: larger than {MOST_BYTES >> 20} MiB")
+    if len(data) > MAX_BYTES:
+        raise FontError(f"{path}: not a font: larger than {MAX_BYTES >> 20} MiB")
     return data
 
 

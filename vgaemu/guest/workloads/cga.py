@@ -24,7 +24,7 @@ BALL, PADDLE_WIDTH, PADDLE_HEIGHT, PADDLE_Y = 5, 36, 5, 182
 #: A paddle moves as far in a frame, at most.
 PADDLE_SPEED = 6
 #: Points a frame: down or up, and across at most.
-SPEED, MOST_ACROSS = 3.6, 3.2
+SPEED, MAX_ACROSS = 3.6, 3.2
 #: Attribute registers 1-3 as a BIOS sets them: bit 4 is the bright half of the colours.
 PALETTES = ((0x13, 0x15, 0x17), (0x12, 0x14, 0x16), (0x13, 0x14, 0x17), (0x02, 0x04, 0x06))
 #: Walls: a row of bricks each, the number its look, a point a gap.
@@ -112,7 +112,7 @@ def _move(guest: Guest, game: Game) -> list[tuple[int, int]]:
         game.y, game.dy, game.dx = PADDLE_Y - BALL, -game.dy, game.plan
         game.plan = _plan(guest, game)
     # The farther from its middle a paddle is hit, the flatter the ball flies off.
-    aim = game.x + BALL / 2 - PADDLE_WIDTH / 2 - game.plan / MOST_ACROSS * (PADDLE_WIDTH / 2 - 4)
+    aim = game.x + BALL / 2 - PADDLE_WIDTH / 2 - game.plan / MAX_ACROSS * (PADDLE_WIDTH / 2 - 4)
     if game.dy > 0:
         step = int(np.clip(aim - game.paddle, -PADDLE_SPEED, PADDLE_SPEED))
         game.paddle = int(np.clip(game.paddle + step, LEFT, RIGHT - PADDLE_WIDTH))
@@ -134,7 +134,7 @@ def _plan(guest: Guest, game: Game) -> float:
     # Where it comes down follows from this flight, mirrored at the walls; near enough.
     landing = game.x + game.dx * 2 * frames
     across = (x + guest.random.uniform(0, BRICK_WIDTH) - landing) / frames
-    return float(np.clip(across, -MOST_ACROSS, MOST_ACROSS))
+    return float(np.clip(across, -MAX_ACROSS, MAX_ACROSS))
 
 
 def _bounce(game: Game, across: bool) -> list[tuple[int, int]]:

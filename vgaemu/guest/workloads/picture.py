@@ -32,7 +32,7 @@ SAMPLES, MAX_FRAMES = 12, 2000
 #: Largest file: it is kept in memory.
 MAX_BYTES = 256 << 20
 #: Milliseconds of a GIF frame that names none, or less than a monitor shows: as in browsers.
-DEFAULT_MS, LEAST_MS = 100, 20
+DEFAULT_MS, MIN_MS = 100, 20
 
 
 def workload(guest: Guest, file: str) -> Slices:
@@ -119,7 +119,7 @@ def _of_8_bits(image: Image.Image) -> Image.Image:
 
 def _durations(milliseconds: list[float]) -> list[int]:
     """Frames of 60 Hz for each, at least one; rounding does not add up."""
-    lasting = [ms if ms >= LEAST_MS else DEFAULT_MS for ms in milliseconds]
+    lasting = [ms if ms >= MIN_MS else DEFAULT_MS for ms in milliseconds]
     ends = np.cumsum([0, *lasting]) * 60 / 1000
     return [max(round(end) - round(start), 1) for start, end in pairwise(ends.tolist())]
 
