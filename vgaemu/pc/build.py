@@ -144,9 +144,9 @@ def build_pc(
 
 
 def _folder(dos_root: str | Path | None) -> Path | None:
-    if dos_root is None or Path(dos_root).is_dir():
-        return None if dos_root is None else Path(dos_root)
-    raise ImageError(f"--dos-root {dos_root}: not a folder; name one")
+    if dos_root is not None and not Path(dos_root).is_dir():
+        raise ImageError(f"--dos-root {dos_root}: not a folder; name one")
+    return None if dos_root is None else Path(dos_root)
 
 
 def _find_rom(vga: Vga, choice: str, firmware: str | None) -> bytes | None:

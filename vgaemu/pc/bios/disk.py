@@ -23,6 +23,8 @@ OK, BAD_COMMAND, NOT_FOUND, BAD_MEDIA, NO_DRIVE, WRITE_FAULT = 0, 1, 4, 0x0C, 0x
 #: Floppy capacity in sectors -> drive type of INT 13h/08h.
 DRIVE_TYPES = {720: 1, 2400: 2, 1440: 3, 2880: 4, 5760: 6}
 
+#: Calls that only succeed: resets, formatting, seeks, tests of drive and medium.
+NOTHING_TO_DO = (0x00, 0x05, 0x0C, 0x0D, 0x10, 0x11, 0x16, 0x17, 0x44)
 #: A call on the disk that there is.
 DiskCall: TypeAlias = Callable[[DiskImage], None]
 
@@ -36,26 +38,17 @@ class DiskBios:
         self._bus, self._cpu, self._calls, self._data = board.bus, board.cpu, calls, data
         self.image: DiskImage | None = image
         self.status = OK
-        self._services: dict[int, DiskCall] = {
-            0x00: self._nothing_to_do,
+        self._services: dict[int, DiskCall] = dict.fromkeys(NOTHING_TO_DO, self._nothing_to_do) | {
             0x01: lambda image: self._done(self.status),
             0x02: self._read,
             0x03: self._write,
             0x04: self._verify,
-            0x05: self._nothing_to_do,
             0x08: self._parameters,
-            0x0C: self._nothing_to_do,
-            0x0D: self._nothing_to_do,
-            0x10: self._nothing_to_do,
-            0x11: self._nothing_to_do,
             0x15: self._drive_type,
-            0x16: self._nothing_to_do,
-            0x17: self._nothing_to_do,
             0x18: self._set_media,
             0x41: self._extensions,
             0x42: self._read_lba,
             0x43: self._write_lba,
-            0x44: self._nothing_to_do,
             0x48: self._lba_parameters,
         }
 

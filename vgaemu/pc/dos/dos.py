@@ -1,15 +1,8 @@
 """DOS: what a .COM program finds around it, INT 20h, 21h, 27h, 29h, 2Fh and 33h.
 
-Emulated: program prefix, environment, console input and output, date and time, vectors, memory
-blocks, files by handle below one folder, searches, devices by name (but CON they swallow what is
-written and read nothing), exit, Ctrl-C with INT 23h. Not emulated: FCBs, other programs (4Bh),
-sub-directories made or removed, an INT 23h that returns by RETF, a mouse (INT 33h says there is
-none), programs that stay (31h and 27h end the run).
-
-A program sees the folder `--dos-root` as drive C: and nothing else of the host: every name is
-resolved, symbolic links included, and must end inside the folder; only ordinary files are opened.
-Without that option no file opens. Files of the host with long names open by them, but are not
-listed; what a program creates has an 8.3 name.
+Emulated: what the files of this folder say, exit, Ctrl-C with INT 23h. Not emulated: FCBs, other
+programs (4Bh), sub-directories made or removed, an INT 23h that returns by RETF, a mouse (INT 33h
+says there is none), programs that stay (31h and 27h end the run).
 
 Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
 """

@@ -1,8 +1,9 @@
 """The files of DOS programs: what lies below one folder of the host, and nothing else of it.
 
-Every name is resolved, symbolic links included, and must end inside the folder; only ordinary files
-are opened. What a program creates has an 8.3 name; files of the host with long names open by them,
-but are not listed. What the host refuses is a DOS error.
+A program sees the folder `--dos-root` as drive C:. Every name is resolved, symbolic links included,
+and must end inside the folder; only ordinary files are opened. Without that option no file opens.
+Files of the host with long names open by them, but are not listed; what a program creates has an
+8.3 name. What the host refuses is a DOS error.
 
 Source: MS-DOS Programmer's Reference 5.0.
 """

@@ -33,24 +33,18 @@ class System:
         )
         self._calls, self._caller = calls, Caller(board, calls)
         self.services: dict[int, Service] = {
-            0x0D: lambda: None,
-            0x0E: lambda: self._set_al(DRIVES),
-            0x19: lambda: self._set_al(DRIVE_C),
-            0x25: self._set_vector,
-            0x2A: self._get_date,
-            0x2B: self._set_date,
-            0x2C: self._get_time,
-            0x2D: self._set_time,
+            0x0D: lambda: None, 0x50: lambda: None,
+            0x0E: lambda: self._set_al(DRIVES), 0x19: lambda: self._set_al(DRIVE_C),
+            0x25: self._set_vector, 0x35: self._get_vector,
+            0x2A: self._get_date, 0x2B: self._set_date,
+            0x2C: self._get_time, 0x2D: self._set_time,
             0x30: self._version,
             0x33: self._break_check,
-            0x35: self._get_vector,
             0x36: self._free_space,
             0x47: self._current_folder,
             0x4D: lambda: self._caller.succeed(0),
-            0x50: lambda: None,
-            0x51: self._get_prefix,
-            0x62: self._get_prefix,
-        }
+            0x51: self._get_prefix, 0x62: self._get_prefix,
+        }  # fmt: skip
 
     def _set_al(self, value: int) -> None:
         self._cpu.al = value
