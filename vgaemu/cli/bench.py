@@ -28,16 +28,13 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Measure.
-
-    Raises:
-        BenchError: It cannot be done here.
-        OutputError: Nobody hears of it.
-    """
+    """Measure; returns the exit status."""
     from vgaemu.bench.suite import run as measure
     from vgaemu.cli.files import check_files
 
-    check_files((f"--{name}", getattr(options, name)) for name in ("json", "plot", "heatmap"))
+    check_files([
+        ("--json", options.json), ("--plot", options.plot), ("--heatmap", options.heatmap)
+    ])  # fmt: skip
     unheard: list[OutputError] = []
 
     def hear(text: str) -> None:

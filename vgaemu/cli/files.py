@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 from argparse import Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-from vgaemu.cli.options import STANDARD_OUTPUT
+from vgaemu.cli.options import STANDARD_OUTPUT, value_of
 from vgaemu.cli.say import OutputError, UsageError, say
 from vgaemu.errors import ScreenError, StateError, file_error
 from vgaemu.machine import Machine
 from vgaemu.outputs import why_unwritable
 from vgaemu.vga.dump import dump_registers, palette_picture
+
+#: Options whose files are pictures that Pillow writes.
+PICTURES = ("--screenshot", "--dump-palette")
 
 
 class Output(NamedTuple):
@@ -23,14 +26,13 @@ class Output(NamedTuple):
 
     option: str
     write: Callable[[Machine, Namespace, Path], None]
-    is_picture: bool = False
     #: Written when the guest has stopped.
     after_close: bool = False
 
     def path(self, options: Namespace) -> Path | None:
         """Where to."""
-        path: Path | None = getattr(options, self.option.removeprefix("--").replace("-", "_"))
-        return path
+        path = value_of(options, self.option)
+        return path if isinstance(path, Path) else None
 
     def problems(self, machine: Machine, options: Namespace) -> list[str]:
         """Write it; why it could not be, in one line, or nothing."""
@@ -80,9 +82,9 @@ def _write_state(machine: Machine, options: Namespace, path: Path) -> None:
 
 #: What `run` can leave, in the order in which it is written.
 OUTPUTS = (
-    Output("--screenshot", _write_screenshot, is_picture=True),
+    Output("--screenshot", _write_screenshot),
     Output("--dump-text", _write_text),
-    Output("--dump-palette", _write_palette, is_picture=True),
+    Output("--dump-palette", _write_palette),
     Output("--dump-registers", _write_registers),
     Output("--stats", _write_stats),
     Output("--save-state", _write_state, after_close=True),
@@ -100,17 +102,14 @@ def check_outputs(options: Namespace) -> None:
     files.append(("--trace-ports", options.trace_ports))
     inputs = (options.font, options.vga_bios, options.load_state)
     check_files(files, (options.workload, *options.args, *inputs), options.load_state)
-    for output in OUTPUTS:
-        if output.is_picture and (path := output.path(options)) is not None:
-            check_picture_suffix(output.option, path)
 
 
 def check_files(
-    outputs: Iterable[tuple[str, Path | None]],
+    outputs: Sequence[tuple[str, Path | None]],
     inputs: Iterable[str | Path | None] = (),
     state: Path | None = None,
 ) -> None:
-    """Each output can be written, and none over another or over what is read.
+    """Each output can be written, as a picture if it is one, none over another or what is read.
 
     Args:
         outputs: Option and file.
@@ -122,17 +121,7 @@ def check_files(
     """
     taken = {_identity(name): str(name) for name in inputs if name and os.path.isfile(name)}
     for option, path in outputs:
-        if path is None:
-            continue
-        if str(path) == STANDARD_OUTPUT:
-            if option == "--dump-registers":
-                continue
-            raise UsageError(f"{option} -: only --dump-registers prints; name a file")
-        if (why := why_unwritable(path)) is not None:
-            raise UsageError(f"{path}: {why}; name a file that can be written")
-        if path.exists() and not path.is_file():
-            if option == "--save-state":
-                raise UsageError(f"{option} {path}: no regular file; name one")
+        if path is None or not _is_file_to_be(option, path):
             continue
         identity = _identity(path)
         if option == "--save-state" and state is not None and identity == _identity(state):
@@ -140,6 +129,27 @@ def check_files(
         other = taken.setdefault(identity, option)
         if other != option:
             raise UsageError(f"{option} {path}: {other} is the same file; name another")
+    paths = dict(outputs)
+    for option in PICTURES:
+        _check_picture_suffix(option, paths.get(option))
+
+
+def _is_file_to_be(option: str, path: Path) -> bool:
+    """Whether an output is a regular file, so that another may be the same one.
+
+    Raises:
+        UsageError: It cannot be written there.
+    """
+    if str(path) == STANDARD_OUTPUT:
+        if option != "--dump-registers":
+            raise UsageError(f"{option} -: only --dump-registers prints; name a file")
+        return False
+    if (why := why_unwritable(path)) is not None:
+        raise UsageError(f"{path}: {why}; name a file that can be written")
+    is_file = path.is_file() or not path.exists()
+    if option == "--save-state" and not is_file:
+        raise UsageError(f"{option} {path}: no regular file; name one")
+    return is_file
 
 
 def _identity(path: str | Path) -> object:
@@ -151,12 +161,9 @@ def _identity(path: str | Path) -> object:
     return status.st_dev, status.st_ino
 
 
-def check_picture_suffix(option: str, path: Path) -> None:
-    """Before a run, whether its picture can be written.
-
-    Raises:
-        UsageError: No picture format ends so, or it takes no colours.
-    """
+def _check_picture_suffix(option: str, path: Path | None) -> None:
+    if path is None:
+        return
     from PIL import Image  # few runs leave a picture, and it is slow to import
 
     known = Image.registered_extensions().get(path.suffix.lower())

@@ -11,8 +11,7 @@ from vgaemu.errors import MigrateError
 from vgaemu.machine import Machine
 from vgaemu.migrate import Limits, Migration, Receiver, receive_machine
 
-#: Options that say how to migrate, as `vgaemu.migrate.Limits` has them; and when, by default.
-LIMITS = ("downtime_ms", "max_rounds", "when_stuck")
+#: Frames to run before, by default.
 MIGRATE_AT = 60
 
 
@@ -22,7 +21,11 @@ def start_migration(machine: Machine, options: Namespace) -> Migration:
     Raises:
         UsageError: The address is none.
     """
-    limits = {name: getattr(options, name) for name in LIMITS}
+    limits = {
+        "downtime_ms": options.downtime,
+        "max_rounds": options.max_rounds,
+        "when_stuck": options.when_stuck,
+    }
     limits = {name: value for name, value in limits.items() if value is not None}
     try:
         return Migration(

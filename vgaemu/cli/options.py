@@ -1,4 +1,7 @@
-"""Options of the command line: what values they take, and the groups that commands share."""
+"""Options of the command line: types of their values, and the groups that commands share.
+
+A type refuses a word with ArgumentTypeError, which becomes one line that names the option.
+"""
 
 from __future__ import annotations
 
@@ -24,22 +27,14 @@ STANDARD_OUTPUT = "-"
 
 
 def file_path(text: str) -> Path:
-    """A file's name.
-
-    Raises:
-        ArgumentTypeError: It is empty.
-    """
+    """A file's name; not an empty one."""
     if not text:
         raise ArgumentTypeError("an empty name is no file's")
     return Path(text)
 
 
 def positive(text: str) -> int:
-    """A whole number of at least 1.
-
-    Raises:
-        ArgumentTypeError: It is none.
-    """
+    """A whole number of at least 1."""
     if len(text) > MAX_DIGITS:
         raise ArgumentTypeError(f"a number of {len(text)} characters is too large")
     value = int(text) if text.isdecimal() else 0
@@ -49,26 +44,24 @@ def positive(text: str) -> int:
 
 
 def not_negative(text: str) -> int:
-    """A whole number.
-
-    Raises:
-        ArgumentTypeError: It is none.
-    """
+    """A whole number."""
     return 0 if text == "0" else positive(text)
 
 
 def speed(text: str) -> float:
-    """How many times 60 frames a second, 0 to 1000.
-
-    Raises:
-        ArgumentTypeError: It is none.
-    """
+    """How many times 60 frames a second, 0 to 1000."""
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1000:
         raise ArgumentTypeError(f"{text!r} is not a number from 0 to 1000")
+    return value
+
+
+def value_of(options: Namespace, option: str) -> object:
+    """What was said of an option, as ``--dump-text``."""
+    value: object = getattr(options, option.removeprefix("--").replace("-", "_"))
     return value
 
 

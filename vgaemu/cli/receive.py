@@ -40,13 +40,8 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Receive a guest, and run it.
-
-    Raises:
-        UsageError: Options or files will not do.
-        VgaemuError: There is no such machine.
-    """
-    from vgaemu.cli.files import check_files, check_picture_suffix
+    """Receive a guest, and run it; returns the exit status."""
+    from vgaemu.cli.files import check_files
     from vgaemu.cli.migration import receive_into
     from vgaemu.cli.session import Session
     from vgaemu.outputs import named_in_errors
@@ -54,8 +49,6 @@ def run(options: Namespace) -> int:
     is_headless(options)  # refused before anything is done
     inputs = (options.workload, *options.args, options.vga_bios)
     check_files([("--screenshot", options.screenshot)], inputs)
-    if options.screenshot is not None:
-        check_picture_suffix("--screenshot", options.screenshot)
     with Session(options) as session:
         session.check_ends(idle_ends=True)
         if not receive_into(session, options.listen, options.wait):

@@ -27,20 +27,13 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Play a tape.
-
-    Raises:
-        UsageError: A file cannot be written.
-        VgaemuError: The tape is none, or there is no window.
-    """
-    from vgaemu.cli.files import check_files, check_picture_suffix
+    """Play a tape; returns the exit status."""
+    from vgaemu.cli.files import check_files
     from vgaemu.cli.playback import replay
 
     headless = is_headless(options)
     outputs = [("--screenshot", options.screenshot), ("--readbacks", options.readbacks)]
     check_files(outputs, [options.tape])
-    if options.screenshot is not None:
-        check_picture_suffix("--screenshot", options.screenshot)
     replay(
         options.tape,
         screenshot=options.screenshot,

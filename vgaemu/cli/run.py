@@ -16,8 +16,19 @@ from vgaemu.cli.options import (
     not_negative,
     positive,
     speed,
+    value_of,
 )
 from vgaemu.cli.say import UsageError
+
+#: Options, what they are useless without, and how to say it.
+NEEDS = (
+    (
+        ("--migrate-at", "--downtime", "--max-rounds", "--when-stuck"),
+        "--migrate-to", "--migrate-to HOST:PORT where to",
+    ),
+    (("--upscaled",), "--screenshot", "--screenshot F.png where the picture goes"),
+    (("--stats-frames",), "--stats", "--stats F.json where the rows go"),
+)  # fmt: skip
 
 
 def add_parser(commands: Commands) -> None:
@@ -126,7 +137,7 @@ def _add_migration_options(live: Group) -> None:
         "--migrate-at", type=positive, metavar="FRAME", help="after so many frames (60)"
     )
     live.add_argument(
-        "--downtime", type=positive, metavar="MS", dest="downtime_ms",
+        "--downtime", type=positive, metavar="MS",
         help="stop the guest for the rest as soon as that takes no longer to send (50)",
     )  # fmt: skip
     live.add_argument(
@@ -140,12 +151,7 @@ def _add_migration_options(live: Group) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Run a guest; returns the exit status.
-
-    Raises:
-        UsageError: Options or files will not do, or not all could be written.
-        VgaemuError: There is no such machine.
-    """
+    """Run a guest; returns the exit status."""
     from vgaemu.cli.files import check_outputs
     from vgaemu.cli.migration import finish_migration, start_migration
     from vgaemu.cli.session import Session
@@ -189,11 +195,7 @@ def _check_usage(options: Namespace) -> None:
         raise UsageError(f"run: name a workload{hint}; 'vgaemu list' shows those there are")
     if options.load_state is not None and options.record_tape is not None:
         raise UsageError("--record-tape: a tape starts at power on, not from --load-state")
-    how = {"--migrate-at": options.migrate_at, "--downtime": options.downtime_ms}
-    how |= {"--max-rounds": options.max_rounds, "--when-stuck": options.when_stuck}
-    if options.migrate_to is None and (given := [name for name in how if how[name] is not None]):
-        raise UsageError(f"{', '.join(given)}: say with --migrate-to HOST:PORT where to")
-    if options.upscaled and options.screenshot is None:
-        raise UsageError("--upscaled: say with --screenshot F.png where the picture goes")
-    if options.stats_frames and options.stats is None:
-        raise UsageError("--stats-frames: say with --stats F.json where the rows go")
+    for others, needed, how in NEEDS:
+        given = [name for name in others if value_of(options, name) not in (None, False)]
+        if given and value_of(options, needed) is None:
+            raise UsageError(f"{', '.join(given)}: say with {how}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from argparse import Namespace
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Self
 
@@ -19,10 +20,11 @@ from vgaemu.guest import workload
 from vgaemu.machine import Machine
 from vgaemu.pc.images import is_image
 
-#: Options that are only for machine code.
+#: Options that are only for machine code; those for disks alone, and for DOS programs alone.
 MACHINE_CODE_OPTIONS = (
     "cpu", "vga_bios", "firmware", "dos_root", "writable", "force", "trace_ports", "trace_code",
 )  # fmt: skip
+DISK_OPTIONS, DOS_OPTIONS = ("writable", "force"), ("dos_root",)
 
 
 class Session:
@@ -149,15 +151,20 @@ def _machine_code_options(options: Namespace) -> dict[str, Any]:
     given = {name: value for name, value in given.items() if value not in (None, False)}
     if not is_image(options.workload):
         if given:
-            names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-            raise UsageError(f"{names}: only for machine code, a file that ends in .img or .com")
+            raise UsageError(
+                f"{_spelt(given)}: only for machine code, a file that ends in .img or .com"
+            )
         return {}
     is_program = str(options.workload).lower().endswith(".com")
-    for name in ("writable", "force") if is_program else ("dos_root",):
+    what = "disk images" if is_program else ".com programs"
+    for name in DISK_OPTIONS if is_program else DOS_OPTIONS:
         if name in given:
-            what = "disk images" if is_program else ".com programs"
-            raise UsageError(f"--{name.replace('_', '-')}: only for {what}; leave it out")
+            raise UsageError(f"{_spelt([name])}: only for {what}; leave it out")
     return given | ({"guest_speed": options.speed} if "speed" in options else {})
+
+
+def _spelt(names: Iterable[str]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def _window(options: Namespace) -> Display:

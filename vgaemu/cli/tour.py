@@ -5,20 +5,17 @@ The stations themselves are the workload `tour`; here is only where they are sho
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from PIL import Image
+
+from vgaemu.cli.say import UsageError, say
+from vgaemu.display.report import Display
 from vgaemu.errors import DisplayError
 from vgaemu.guest.workloads.tour import STATIONS
 from vgaemu.machine import Machine
 from vgaemu.outputs import named_in_errors, why_unwritable
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-    from vgaemu.display.report import Display
 
 #: The contact sheet, in pixels: pictures 4:3 as on a monitor, in rows of three.
 SHEET = Path("tour.png")
@@ -30,7 +27,10 @@ def tour() -> int:
     """Show the tour in a window; without a display run it headless and write `tour.png`.
 
     Returns:
-        The exit status: 0, or 2 if the picture cannot be written.
+        The exit status.
+
+    Raises:
+        UsageError: The picture cannot be written.
     """
     try:
         with (
@@ -41,7 +41,7 @@ def tour() -> int:
         ):
             machine.run()
     except DisplayError:
-        return headless()
+        headless()
     return 0
 
 
@@ -56,19 +56,14 @@ def open_window() -> Display:
     return WindowDisplay()
 
 
-def headless() -> int:
+def headless() -> None:
     """Run the tour in step, write a contact sheet of its stations, print the harvest table.
 
-    Returns:
-        The exit status: 0, or 2 if the picture cannot be written.
+    Raises:
+        UsageError: The picture cannot be written.
     """
-    problem = why_unwritable(SHEET)
-    if problem is not None:
-        print(
-            f"vgaemu: {SHEET}: {problem}; run the tour in a directory that can be written",
-            file=sys.stderr,
-        )
-        return 2
+    if (why := why_unwritable(SHEET)) is not None:
+        raise UsageError(f"{SHEET}: {why}; run the tour in a directory that can be written")
     pictures = []
     with Machine("tour") as machine:
         for station in STATIONS:
@@ -78,15 +73,12 @@ def headless() -> int:
         table = machine.stats.table()
     with named_in_errors(SHEET):
         contact_sheet(pictures).save(SHEET)
-    print(f"no display: ran headless, wrote {SHEET} ({len(pictures)} stations)")
-    print(table)
-    return 0
+    say(f"no display: ran headless, wrote {SHEET} ({len(pictures)} stations)")
+    say(table)
 
 
 def _as_on_a_monitor(machine: Machine) -> Image.Image:
     """The screen as 4:3: each pixel a sharp rectangle, its edges blended."""
-    from PIL import Image
-
     picture = Image.fromarray(machine.screen.rgb())
     size = (CELL_WIDTH, CELL_HEIGHT)
     # Whole steps up, then the mean of what falls on each pixel.
@@ -99,8 +91,6 @@ def _as_on_a_monitor(machine: Machine) -> Image.Image:
 
 def contact_sheet(pictures: list[Image.Image]) -> Image.Image:
     """Pictures of one size beside and under each other."""
-    from PIL import Image
-
     rows = -(-len(pictures) // A_ROW)
     right, down = CELL_WIDTH + GAP, CELL_HEIGHT + GAP
     sheet = Image.new("RGB", (GAP + A_ROW * right, GAP + rows * down), BACKGROUND)
