@@ -17,13 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.pc.bios.video.modes import CGA, PACKED, bios_mode
-from vgaemu.pc.bios.video.vbe_modes import CHANNELS, VbeMode
+from vgaemu.pc.bios.video.vbe_modes import VbeMode
 from vgaemu.vga import dispi
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.ports import GC, Ports
 
 #: The bit of a colour that means exclusive or.
 XOR = 0x80
+#: The 16 colours of text, 0x00RRGGBB: bits 2 to 0 are red, green and blue, 3 brightens them.
+TEXT_COLOURS = np.array([
+    (0xFF if number & 8 else 0xAA) * sum(number >> bit & 1 and 1 << 8 * bit for bit in range(3))
+    for number in range(16)
+], np.uint32)  # fmt: skip
 #: Where pictures of pixels side by side begin, and how many banks they have, by memory model.
 PACKED_STARTS = {CGA: (0xB8000, 2), PACKED: (0xA0000, 1)}
 
@@ -242,25 +247,16 @@ class LinearPainter:
     def _place(self, x: int, y: int) -> int:
         return LFB_GPA + self.offset(x, y)
 
-    def _colour(self, number: int) -> bytes:
-        """A pixel of one of the 16 colours of text."""
-        bpp = self._mode.bpp
-        if bpp == 8:
-            return bytes((number,))
-        level = 0xFF if number & 8 else 0xAA
-        value = 0
-        for bit, channel in ((4, 0), (2, 2), (1, 4)):
-            size, position = CHANNELS[bpp][channel : channel + 2]
-            if number & bit:
-                value |= level >> 8 - size << position
-        return value.to_bytes(self._mode.pixel_bytes, "little")
+    def _encoded(self, numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(h, w) colours of text -> (h, w * bytes) uint8, as the mode has them."""
+        pixel_format = self._mode.format
+        return pixel_format.encode(numbers if self._mode.bpp == 8 else TEXT_COLOURS[numbers & 15])
 
     def draw_glyphs(
         self, column: int, y: int, glyph: NDArray[np.uint8], colour: int, count: int
     ) -> None:
         """A glyph side by side so often, black behind."""
-        pixel = np.frombuffer(self._colour(colour & ~XOR), np.uint8)
-        lines = (_dots(glyph, count)[:, :, None] * pixel).reshape(len(glyph), -1)
+        lines = self._encoded(_dots(glyph, count) * np.uint8(colour & ~XOR))
         for line, data in enumerate(lines, y):
             self._vga.store(self._place(column * 8, line), data)
 
@@ -286,7 +282,7 @@ class LinearPainter:
     def write_pixel(self, x: int, y: int, colour: int) -> None:
         """One pixel, if the picture has it."""
         if x < self._mode.width and y < self._mode.height:
-            self._vga.store(self._place(x, y), self._colour(colour))
+            self._vga.store(self._place(x, y), self._encoded(np.array([[colour]], np.uint8))[0])
 
     def read_pixel(self, x: int, y: int) -> int:
         """One pixel; in direct colour the text colour that is closest."""
@@ -295,15 +291,16 @@ class LinearPainter:
         found = self._vga.load(self._place(x, y), self._mode.pixel_bytes)
         if self._mode.bpp == 8:
             return found[0]
-        return min(range(16), key=lambda number: self._distance(found, self._colour(number)))
+        pixel = int.from_bytes(found, "little")
+        colours = self._encoded(np.arange(16, dtype=np.uint8)[:, None])
+        numbers = [int.from_bytes(colour.tobytes(), "little") for colour in colours]
+        return min(range(16), key=lambda number: self._distance(pixel, numbers[number]))
 
-    def _distance(self, one: bytes, other: bytes) -> int:
+    def _distance(self, one: int, other: int) -> int:
         """How unlike two pixels of direct colour are."""
-        channels = CHANNELS[self._mode.bpp]
-        first, second = (int.from_bytes(pixel, "little") for pixel in (one, other))
-        distance = 0
-        for size, position in zip(channels[0:6:2], channels[1:6:2], strict=True):
+        distance, pixel_format = 0, self._mode.format
+        for size, position in (pixel_format.red, pixel_format.green, pixel_format.blue):
             mask = (1 << size) - 1
-            difference = (first >> position & mask) - (second >> position & mask)
+            difference = (one >> position & mask) - (other >> position & mask)
             distance += abs(difference) << 8 - size
         return distance

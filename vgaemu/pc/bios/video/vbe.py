@@ -9,6 +9,9 @@ Source: VESA BIOS Extension 2.0.
 
 from __future__ import annotations
 
+import struct
+from itertools import chain
+
 import numpy as np
 
 from vgaemu.pc.bios.calls import Calls, Service
@@ -17,17 +20,25 @@ from vgaemu.pc.bios.rom import OEM_STRING_AT, OEM_STRINGS, ROM_SEGMENT, WINDOW_F
 from vgaemu.pc.bios.video.area import KEEP, LINEAR, VideoArea
 from vgaemu.pc.bios.video.graphics import LinearPainter
 from vgaemu.pc.bios.video.mode_set import ModeSet
-from vgaemu.pc.bios.video.modes import TEXT, VBE_MODE_FIELD, bios_mode
+from vgaemu.pc.bios.video.modes import PACKED, TEXT, VBE_MODE_FIELD, bios_mode
 from vgaemu.pc.bios.video.palette import COLOURS_A_UNIT
-from vgaemu.pc.bios.video.vbe_modes import CHANNELS, VBE_MODES, VbeMode
+from vgaemu.pc.bios.video.vbe_modes import VBE_MODES, VbeMode
 from vgaemu.pc.board import Board
 from vgaemu.vga import dispi
 from vgaemu.vga.device import LFB_GPA
 from vgaemu.vga.modes import MODES, set_mode
 
 WINDOW_BYTES = 0x10000
+#: Memory model of direct colour, beside those of `modes`.
+DIRECT_COLOUR = 6
+#: A window that is there, and can be read and written.
+READ_WRITE = 0x07
+#: ModeInfoBlock: flags; window A: attributes, granularity, KiB, segment, function; pitch, width,
+#: height, width and height of a character, planes, bits a pixel, banks, memory model, pages, 1,
+#: channels; linear frame buffer: address, pitch, pages by window and of its own, channels.
+MODE_INFORMATION = struct.Struct("<HBxHHH2x4sHHHBBBBBBxBB8sxI6xHBB8s")
 POWER_ON, POWER_OFF = 0, 4
-#: What `Calls.spend` is told of a mode set.
+#: What a mode set is in units of `Calls.spend`, beside the call itself.
 MODE_UNITS = 4
 
 
@@ -91,8 +102,7 @@ class Vbe:
         self.answer()
 
     def _mode_information(self) -> None:
-        cpu, bus = self._cpu, self._bus
-        number = cpu.cx & ~(LINEAR | KEEP)
+        number = self._cpu.cx & ~(LINEAR | KEEP)
         if number in MODES:
             self._vga_mode_information(number)
             return
@@ -102,61 +112,40 @@ class Vbe:
             return
         pitch = mode.width * mode.pixel_bytes
         pages = min(self._vga.slot.nbytes // (pitch * mode.height), 256) - 1
-        block = bytearray(256)
-
-        def word(offset: int, value: int) -> None:
-            block[offset : offset + 2] = (value & 0xFFFF).to_bytes(2, "little")
-
+        model = PACKED if mode.bpp == 8 else DIRECT_COLOUR
+        channels = mode.format.red, mode.format.green, mode.format.blue, mode.format.rest
+        layout = bytes(number for channel in channels for number in channel)
         # Supported, extended information, colour, graphics, with a linear frame buffer.
-        word(0x00, 0x009B)
-        block[0x02] = 0x07  # window A exists, can be read and written
-        word(0x04, 64)
-        word(0x06, 64)
-        word(0x08, 0xA000)
-        word(0x0C, WINDOW_FUNCTION_AT)
-        word(0x0E, ROM_SEGMENT)
-        word(0x10, pitch)
-        word(0x12, mode.width)
-        word(0x14, mode.height)
-        block[0x16:0x1A] = bytes((8, 16, 1, mode.bpp))
-        block[0x1A] = 1
-        block[0x1B] = 4 if mode.bpp == 8 else 6  # packed, direct colour
-        block[0x1D] = pages
-        block[0x1E] = 1
-        block[0x1F:0x27] = bytes(CHANNELS[mode.bpp])
-        block[0x28:0x2C] = LFB_GPA.to_bytes(4, "little")
-        word(0x32, pitch)
-        block[0x34] = block[0x35] = pages
-        block[0x36:0x3E] = bytes(CHANNELS[mode.bpp])
-        bus.write(cpu.linear("es", "di"), bytes(block))
+        self._write_mode_information(
+            (0x009B, READ_WRITE, 64, 64, 0xA000, far(ROM_SEGMENT, WINDOW_FUNCTION_AT)),
+            (pitch, mode.width, mode.height, 8, 16, 1, mode.bpp, 1, model, pages, 1, layout),
+            (LFB_GPA, pitch, pages, pages, layout),
+        )
+
+    def _write_mode_information(self, *parts: tuple[int | bytes, ...]) -> None:
+        """Fields of `MODE_INFORMATION`: the window's, the picture's, the linear frame buffer's."""
+        block = MODE_INFORMATION.pack(*chain.from_iterable(parts))
+        self._bus.write(self._cpu.linear("es", "di"), block.ljust(256, b"\0"))
         self.answer()
 
     def _vga_mode_information(self, number: int) -> None:
         """A mode of the VGA's: seen through its window, nothing linear."""
-        block = bytearray(256)
         facts = bios_mode(number)
-        height, rows, columns, bpp = facts.height, facts.rows, facts.columns, facts.bits
-        is_text, planes = facts.model == TEXT, facts.planes
-        width, lines = columns, rows  # of characters
+        height, width, lines = facts.height, facts.columns, facts.rows  # of characters
+        is_text = facts.model == TEXT
         if not is_text:
-            width, lines = columns * 8, rows * height
-        window = MODES[number].window[0] >> 4
-        pitch = columns * 2 if is_text else width * bpp // 8 // planes
+            width, lines = width * 8, lines * height
+        segment = MODES[number].window[0] >> 4
+        pitch = width * 2 if is_text else width * facts.bits // 8 // facts.planes
         # Supported, extended information, text through the BIOS, colour, graphics.
         flags = 0x0007 | (8 if facts.colours else 0) | (0 if is_text else 0x10)
-        pages = (0x8000 if window >= 0xB000 else 0x10000) // facts.page_bytes
-        fields = {
-            0x00: flags, 0x02: 7, 0x04: 64, 0x06: 64, 0x08: window, 0x10: pitch,
-            0x12: width, 0x14: lines, 0x16: 8 | height << 8, 0x18: planes | bpp << 8,
-            0x1A: 1 | facts.model << 8, 0x1D: max(pages, 1) - 1, 0x1E: 1, 0x32: pitch,
-        }  # fmt: skip
-        for offset, value in fields.items():
-            if offset == 0x1D:
-                block[offset] = value
-            else:
-                block[offset : offset + 2] = value.to_bytes(2, "little")
-        self._bus.write(self._cpu.linear("es", "di"), bytes(block))
-        self.answer()
+        pages = (0x8000 if segment >= 0xB000 else 0x10000) // facts.page_bytes
+        self._write_mode_information(
+            (flags, READ_WRITE, 64, 64, segment, bytes(4)),
+            (pitch, width, lines, 8, height, facts.planes, facts.bits),
+            (1, facts.model, max(pages, 1) - 1, 1, bytes(8)),
+            (0, pitch, 0, 0, bytes(8)),
+        )
 
     def _set_mode(self) -> None:
         cpu = self._cpu

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vgaemu.vga import dispi
+from vgaemu.vga.pixels import FORMATS, PixelFormat
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,14 @@ class VbeMode:
     bpp: int
 
     @property
+    def format(self) -> PixelFormat:
+        """How its pixels are written down."""
+        return FORMATS[self.bpp]
+
+    @property
     def pixel_bytes(self) -> int:
         """Bytes of a pixel."""
-        return dispi.BYTES_PER_PIXEL[self.bpp]
+        return self.format.nbytes
 
 
 _SIZES = {
@@ -44,12 +49,4 @@ VBE_MODES = {
     number: VbeMode(number, *size, bpp)
     for bpp, sizes in _SIZES.items()
     for number, size in sizes.items()
-}
-#: Bits a pixel -> size and position of red, green, blue and the rest.
-CHANNELS = {
-    8: (0, 0, 0, 0, 0, 0, 0, 0),
-    15: (5, 10, 5, 5, 5, 0, 1, 15),
-    16: (5, 11, 6, 5, 5, 0, 0, 0),
-    24: (8, 16, 8, 8, 8, 0, 0, 0),
-    32: (8, 16, 8, 8, 8, 0, 8, 24),
 }
