@@ -2,7 +2,7 @@
 
 Emulated by the host: everything the processor does. RAM, ROM and plain windows of VRAM are memory
 slots; what goes through the planes leaves the guest as (coalesced) MMIO, ports leave it as exits.
-Interrupts come from the `Pic` in Python, or with `irqchip` from the kernel's own. Not provided:
+Interrupts come from outside, by `interrupt`, or with `irqchip` from the kernel's own. Not provided:
 determinism; a guest runs in wall time.
 
 The dirty log of plain windows and of the linear frame buffer is the kernel's own
@@ -95,18 +95,7 @@ class KvmCpu(Cpu):
         self._window_page = 0
         self._window_log: kvm.DirtyLogReader | None = None
         self._closed = False
-        vga = bus.vga
-        self.vm.set_region(LOW_RAM, 0, bus.array[:VGA_START])
-        self.vm.set_region(
-            ROM, ROM_START, bus.array[ROM_START:ROM_END], 0 if irqchip else kvm.KVM_MEM_READONLY
-        )
-        self.vm.set_region(HIGH_RAM, ROM_END, bus.array[ROM_END:])
-        self._lfb_log: kvm.DirtyLogReader | None = None
-        # While a tape records every store, the frame buffer is not plain memory either.
-        if vga.window(LFB_GPA) is not None:
-            self.vm.set_region(LFB, LFB_GPA, vga.slot.array, kvm.KVM_MEM_LOG_DIRTY_PAGES)
-            self._lfb_log = kvm.DirtyLogReader(self.vm, LFB, vga.slot.npages)
-        self.vm.coalesce_mmio(VGA_START, VGA_END - VGA_START)
+        self._lfb_log = self._map(rom_flags=0 if irqchip else kvm.KVM_MEM_READONLY)
         self._vcpu, self._run = self.vm.create_vcpu()
         self._state = VcpuState(self.vm, self._vcpu, self._run, with_chips=irqchip)
         page = self.vm.extension(kvm.KVM_CAP_COALESCED_MMIO)
@@ -116,7 +105,7 @@ class KvmCpu(Cpu):
         for name in SEGMENTS:
             self.set(name, 0)
         self._remap()
-        vga.on_map_changed.append(self._remap)
+        bus.vga.on_map_changed.append(self._remap)
         self._thread: int | None = None
         self._turn = 0
         self._running = threading.Event()
@@ -124,6 +113,19 @@ class KvmCpu(Cpu):
             target=self._kick_now_and_then, daemon=True, name="vgaemu kick"
         )
         self._kicker.start()
+
+    def _map(self, rom_flags: int) -> kvm.DirtyLogReader | None:
+        """RAM, ROM and the linear frame buffer as slots; the log of the last, if it is one."""
+        vm, bus, vga = self.vm, self.bus, self.bus.vga
+        vm.set_region(LOW_RAM, 0, bus.array[:VGA_START])
+        vm.set_region(ROM, ROM_START, bus.array[ROM_START:ROM_END], rom_flags)
+        vm.set_region(HIGH_RAM, ROM_END, bus.array[ROM_END:])
+        vm.coalesce_mmio(VGA_START, VGA_END - VGA_START)
+        # While a tape records every store, the frame buffer is not plain memory either.
+        if vga.window(LFB_GPA) is None:
+            return None
+        vm.set_region(LFB, LFB_GPA, vga.slot.array, kvm.KVM_MEM_LOG_DIRTY_PAGES)
+        return kvm.DirtyLogReader(vm, LFB, vga.slot.npages)
 
     @staticmethod
     def _install_signal() -> None:
@@ -134,8 +136,6 @@ class KvmCpu(Cpu):
             current = signal.getsignal(KICK_SIGNAL)
             if current in (signal.SIG_DFL, signal.SIG_IGN, None):
                 raise CpuError("kvm: open the machine on the main thread") from None
-
-    # --- registers --------------------------------------------------------------------------
 
     def _read_all_registers(self) -> None:
         at = kvm.RUN_SYNC_REGS
@@ -185,8 +185,6 @@ class KvmCpu(Cpu):
             )  # fmt: skip
         self._changed(kvm.SYNC_SREGS)
 
-    # --- interrupts -------------------------------------------------------------------------
-
     def can_interrupt(self) -> bool:
         """Whether the vCPU takes one now; if not, the next run ends when it would."""
         run = self._run
@@ -206,8 +204,6 @@ class KvmCpu(Cpu):
         self._run[kvm.RUN_REQUEST_INTERRUPT_WINDOW] = 0
         self._run[kvm.RUN_READY_FOR_INTERRUPT] = 0
         kvm.libc_ioctl(self._vcpu, kvm.KVM_INTERRUPT, ctypes.byref(ctypes.c_uint32(vector)))
-
-    # --- running --------------------------------------------------------------------------------
 
     def run(self, limit_ns: int) -> None:
         """Enter the guest again and again until it halts, is called back, or time is up."""
@@ -317,8 +313,6 @@ class KvmCpu(Cpu):
             first = (first + 1) % _RING_ENTRIES
             struct.pack_into("<I", run, ring, first)
 
-    # --- calling it back ------------------------------------------------------------------------
-
     def stop(self) -> None:
         """Bring the vCPU back from the guest; any thread may ask."""
         thread = self._thread
@@ -335,8 +329,6 @@ class KvmCpu(Cpu):
             time.sleep(KICK_S)
             if self._running.is_set() and self._turn == turn:
                 self.stop()
-
-    # --- memory and its log -----------------------------------------------------------------------
 
     def _plain_window(self) -> tuple[int, int, int] | None:
         """Address, size and VRAM offset of the plain part of A0000h-BFFFFh."""
