@@ -7,12 +7,14 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from vgaemu import __version__
+from vgaemu.errors import DisplayError, KvmError
+from vgaemu.memslot import KEEPERS, why_unavailable
+from vgaemu.memslot.kvm import ioctl
+from vgaemu.pc.bios.vgarom import PLACES
 
 
 def lines() -> list[str]:
     """One fact a line."""
-    from vgaemu.memslot import KEEPERS, why_unavailable
-
     keepers = {name: why_unavailable(name) for name in KEEPERS}
     return [
         f"vgaemu {__version__}, Python {platform.python_version()} on {platform.platform()}",
@@ -29,8 +31,6 @@ def lines() -> list[str]:
 
 
 def _roms() -> str:
-    from vgaemu.pc.bios.vgarom import PLACES
-
     return ", ".join(place for place in PLACES if os.path.isfile(place)) or "none; builtin"
 
 
@@ -42,8 +42,6 @@ def _installed(name: str) -> str:
 
 
 def _window() -> str:
-    from vgaemu.errors import DisplayError
-
     try:
         from vgaemu.display.window.sdl import probe
 
@@ -53,11 +51,8 @@ def _window() -> str:
 
 
 def _kvm() -> str:
-    from vgaemu.errors import KvmError
-    from vgaemu.memslot.kvm.ioctl import KvmVm
-
     try:
-        KvmVm().close()
+        ioctl.KvmVm().close()
     except KvmError as error:
         return f"no: {error}"
     if os.path.exists("/sys/module/kvm_pvm"):
