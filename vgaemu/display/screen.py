@@ -41,8 +41,7 @@ class Screen:
         """A screen for `vga`; its first `refresh` draws everything."""
         self.vga = vga
         #: Number of the frame that was drawn last; it sets the blink phase.
-        self.frame_number = 0
-        self._phase = 0
+        self.frame_number = self._phase = 0
         self._generation = self._cursor_generation = -1
         self._scanout = scanout_of(vga)
         self._stale = False

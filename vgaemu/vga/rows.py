@@ -67,12 +67,7 @@ class RowMap:
     """Where the bytes of every logical row of one scanout lie in VRAM."""
 
     def __init__(self, scanout: Scanout, vram_bytes: int) -> None:
-        """Work out the rows of `scanout`, which is not a text mode.
-
-        Args:
-            scanout: What is shown.
-            vram_bytes: Size of VRAM, where linear rows go on from its beginning.
-        """
+        """Work out the rows of `scanout`, no text mode; after VRAM linear rows begin again."""
         rows = self._rows = scanout.rows
         self._height, self._vram_bytes = scanout.height, vram_bytes
         #: Pixels that rows above and below the split are moved left, and the first row below, if

@@ -17,15 +17,13 @@ Sources: IBM PS/2 Hardware Interface Technical Reference; FreeVGA.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.crtc import Geometry, uniform_repeat
-
-if TYPE_CHECKING:
-    from vgaemu.vga.device import Vga
+from vgaemu.vga.device import Vga
 
 
 class Kind(Enum):

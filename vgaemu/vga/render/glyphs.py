@@ -140,7 +140,7 @@ class GlyphCache:
             self._masks[:first], self._pixels[:first] = masks[:first], pixels[:first]
             self._key_of_slot = np.resize(self._key_of_slot, 2 * self._used)
         dot_masks(self.width).take(patterns, out=self._masks[first : self._used], mode="clip")
-        self._colour(first, foreground, background)
+        self.recolour(foreground, background, first)
         self._key_of_slot[first : self._used] = keys
         self._slot_of_key[keys] = np.arange(first, self._used)
 
@@ -149,13 +149,10 @@ class GlyphCache:
         """Keys of all glyphs, in the order of their slots: (n,)."""
         return self._key_of_slot[: self._used]
 
-    def recolour(self, foreground: NDArray[np.uint32], background: NDArray[np.uint32]) -> None:
-        """Give all glyphs other colours: (n,) each, in the order of `keys`."""
-        self._colour(0, foreground, background)
-
-    def _colour(
-        self, first: int, foreground: NDArray[np.uint32], background: NDArray[np.uint32]
+    def recolour(
+        self, foreground: NDArray[np.uint32], background: NDArray[np.uint32], first: int = 0
     ) -> None:
+        """Give the glyphs from a slot on other colours: (n,) each, in the order of `keys`."""
         masks, pixels = (
             glyphs[first : self._used].view(np.uint32) for glyphs in (self._masks, self._pixels)
         )
