@@ -432,7 +432,7 @@ def test_time_and_date_are_set(pc: Pc) -> None:
     assert call(pc, 0x1A, ah=5, cx=0x2023, dx=0x0229) & CARRY
     arrays = {name: array.copy() for name, array in pc.state_arrays().items()}
     call(pc, 0x1A, ah=5, cx=0x2030, dx=0x0101)
-    pc.put_state(arrays)
+    pc.restore_state(arrays)
     call(pc, 0x1A, ah=4)
     assert (pc.cpu.cx, pc.cpu.dx) == (0x2024, 0x0229)
 

@@ -208,7 +208,7 @@ def test_a_state_goes_on_with_a_search(pc: Pc, root: Path) -> None:
     arrays = {name: array.copy() for name, array in pc.state_arrays().items()}
     with make_pc(pc.image.path, "a", "b c", dos_root=root) as other:
         other.check_state(arrays, "state")
-        other.put_state(arrays)
+        other.restore_state(arrays)
         assert not call(other, 0x21, ah=0x4F) & CARRY
         assert found_name(other) == "DEEP.TXT"
         assert call(other, 0x21, ah=0x4F) & CARRY
@@ -339,7 +339,7 @@ def test_the_console_by_name(pc: Pc, root: Path, name: str) -> None:
     assert (pc.cpu.ax, pc.bus.read(DATA << 4, 3)) == (3, b"a\r\n")
     arrays = {name: array.copy() for name, array in pc.state_arrays().items()}
     pc.check_state(arrays, "state")
-    pc.put_state(arrays)
+    pc.restore_state(arrays)
     call(pc, 0x21, ax=0x4400, bx=handle)
     assert pc.cpu.dx == 0x80D3
     assert {path.name for path in root.iterdir()}.isdisjoint({"con", "con.txt"})
@@ -447,7 +447,7 @@ def test_a_line_is_read_by_handle_in_pieces(pc: Pc) -> None:
         b"d\r", b"\n", b"e\r\n",
     ]  # fmt: skip
     pc.check_state(arrays, "state")
-    pc.put_state(arrays)
+    pc.restore_state(arrays)
     assert read_console(pc, 80) == b"d\r\n"
 
 
@@ -595,6 +595,6 @@ def test_a_state_goes_on_with_a_long_call(pc: Pc) -> None:
     assert asks(pc) > 1
     call(pc, 0x10, ax=3)
     pc.check_state(arrays, "state")
-    pc.put_state(arrays)
+    pc.restore_state(arrays)
     asks(pc)
     assert "".join(typed(pc)).count("x") == 700 - part

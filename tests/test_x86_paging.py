@@ -265,7 +265,7 @@ def test_a_state_of_a_program_goes_on() -> None:
     for arrays in states:
         with make_pc(KERNEL) as other:
             assert other.cpu.refusal(arrays) is None
-            other.put_state(arrays)
+            other.restore_state(arrays)
             for _ in range(2000):
                 other.step(other.next_frame_ns)
                 if other.cpu.halted:

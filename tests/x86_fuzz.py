@@ -59,7 +59,7 @@ def save_and_go_on(machine: Machine) -> str:
         pc.check_state(arrays, "state")
     except StateError:
         return "state refused"
-    pc.put_state(arrays)
+    pc.restore_state(arrays)
     again = pc.state_arrays()
     for name in ("cpu.general", "cpu.segments", "cpu.control", "chips.pit", "ram"):
         assert (arrays[name] == again[name]).all(), name

@@ -414,7 +414,7 @@ class Machine:
 
         Raises:
             StateError: A device or PC has no such state; nothing has changed then, but see
-                `Pc.put_state`.
+                `Pc.restore_state`.
         """
         if self._recorder is not None:
             raise StateError(f"{source}: a tape starts at power on, and one is being recorded")
@@ -422,7 +422,7 @@ class Machine:
         if self.pc is not None:
             self._refuse_running_guest(source)
             self.pc.check_state(state.guest, source)
-            self.pc.put_state(state.guest, source)
+            self.pc.restore_state(state.guest, source)
             self.runner.restart(self.pc.slices())
         elif state.guest:
             from vgaemu.pc.state import identity_name

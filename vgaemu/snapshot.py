@@ -117,6 +117,15 @@ def octets(
     )
 
 
+def octets_in(memory: NDArray[np.uint8]) -> Part:
+    """Bytes of an array that stays where it is."""
+
+    def restore(array: Array) -> None:
+        memory[:] = array
+
+    return Part("u1", lambda: memory, restore)
+
+
 def registers(values: bytearray, masks: bytes | bytearray | None = None) -> Part:
     """Bytes that lie where they are; without bits beside `masks`."""
 

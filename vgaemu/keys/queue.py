@@ -7,10 +7,12 @@ Names are characters, and the words on the other keys: ``a``, ``A``, ``1``, ``!`
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 from vgaemu.errors import KeysError
 from vgaemu.keys.key import Key
 from vgaemu.keys.table import BY_NAME, CHARACTER_NAMES, KEYS, MODIFIERS
+from vgaemu.snapshot import Part, text
 
 #: A guest that reads no keys forgets the oldest beyond this many.
 QUEUE_KEYS = 256
@@ -153,3 +155,22 @@ class Keys:
     def is_down(self, name: str) -> bool:
         """Whether a key is held now."""
         return name in self._down
+
+    def part(self) -> Part:
+        """Of it is saved what the guest has not taken; a key that is held is not."""
+        return text(self._waiting, self._restore, _are_keys)
+
+    def _waiting(self) -> list[list[object]]:
+        return [[key.name, key.pressed, key.text] for key in self._queue]
+
+    def _restore(self, keys: list[tuple[str, bool, str]]) -> None:
+        self._queue.clear()
+        for name, pressed, typed in keys:
+            self.put(Key(name, pressed, typed))
+
+
+def _are_keys(keys: Any) -> bool:
+    return isinstance(keys, list) and all(
+        isinstance(name, str) and isinstance(pressed, bool) and isinstance(typed, str)
+        for name, pressed, typed in keys
+    )

@@ -289,7 +289,9 @@ class Arrival:
             )
         if pc is not None:
             try:
-                check_identity(pc, arrays, channel.peer, "sent", "receive it with")
+                check_identity(
+                    pc.image, pc.firmware_name, arrays, channel.peer, "sent", "receive it with"
+                )
             except StateError as error:
                 raise MigrateError(str(error)) from None
 

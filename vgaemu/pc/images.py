@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+
 from vgaemu.errors import ImageError, file_error
+from vgaemu.snapshot import Array, Part
 
 SECTOR = 512
 MAX_FLOPPY = 2880 << 10
@@ -50,6 +53,7 @@ class DiskImage:
     #: Sectors that were written to a copy -> what the file has there.
     originals: dict[int, bytes] = field(default_factory=dict)
     _digest: bytes | None = None
+    _expected: list[int] = field(default_factory=list)
 
     def digest(self) -> bytes:
         """SHA-256 of the file: as it was opened, or as it was written to."""
@@ -99,6 +103,30 @@ class DiskImage:
         for sector, data in self.originals.items():
             self.data[sector * SECTOR : (sector + 1) * SECTOR] = data
         self.originals.clear()
+
+    def parts(self) -> dict[str, Part]:
+        """What of it is saved: the sectors that the guest wrote to a copy; numbers go first."""
+        return {
+            "disk.sectors": Part(
+                "u4", lambda: sorted(self.originals), self._expect, self._are_mine, any_length=True
+            ),
+            "disk.data": Part("u1", self._written, self._restore, any_length=True),
+        }
+
+    def _are_mine(self, array: Array) -> bool:
+        return bool(array.size == np.unique(array[array < self.total]).size)
+
+    def _written(self) -> Array:
+        data = b"".join(self.read(sector, 1) for sector in sorted(self.originals))
+        return np.frombuffer(data, np.uint8).reshape(-1, SECTOR)
+
+    def _expect(self, array: Array) -> None:
+        self._expected = array.tolist()
+
+    def _restore(self, array: Array) -> None:
+        self.undo_writes()
+        for sector, data in zip(self._expected, array, strict=True):
+            self.write(sector, data.tobytes())
 
 
 @dataclass

@@ -8,7 +8,7 @@ at the clock, interrupts are taken and the dirty log of pages that the CPU has o
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,9 @@ from vgaemu.pc.clock import NEVER_NS, Clock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Array, Cpu
 from vgaemu.pc.debug import fault_report
 from vgaemu.pc.images import SECTOR, ComProgram, DiskImage
+from vgaemu.pc.state import bulk_arrays, check_state, identity_parts, restore_state, small_arrays
 from vgaemu.signals import ctrl_c_waits
+from vgaemu.snapshot import Part, number, take
 from vgaemu.vga.device import Vga
 
 if TYPE_CHECKING:
@@ -191,23 +193,61 @@ class Pc:
         self.clock.stop()
         try:
             if self._last is None:
-                from vgaemu.pc.state import small_arrays
-
-                self._last = small_arrays(self)
+                self._last = small_arrays(self.parts(), self.cpu)
         finally:
             self._resources.close()
 
+    @property
+    def firmware_name(self) -> str:
+        """What stands in for the builtin BIOS, or nothing."""
+        return "" if self.firmware is None else self.firmware.name
+
+    def parts(self) -> dict[str, Part]:
+        """What of the PC is saved, but its CPU: see `vgaemu.snapshot`."""
+        parts = {
+            **identity_parts(self.image, self.firmware_name),
+            # Whether the guest has ended; whether option ROMs may be written.
+            "pc.flags": Part(
+                "u1",
+                lambda: [self.run.ended, self.bus.rom_writable],
+                self._restore_flags,
+                lambda array: int(array.max()) <= 1,
+            ),
+            "pc.exit_code": number(self.run, "exit_code", 0xFF, "i8"),
+            "pc.clock_ns": _time(self.clock.now_ns, self.clock.set_ns),
+            "pc.wake_ns": number(self.run, "wake_ns", NEVER_NS, "i8"),
+            "pc.next_frame_ns": _time(
+                lambda: self.clock.now_ns() if self.free else self.next_frame_ns,
+                self._restore_next_frame,
+            ),
+            "ram": self.bus.part(),
+            **self.pic.parts(),
+            **self.pit.parts(),
+            **self.board.keyboard.parts(),
+            **self.board.cmos.parts(),
+        }
+        owners = (self._bios, self.firmware, self.dos, self.image)
+        for owner in owners:
+            if owner is not None and not isinstance(owner, ComProgram):
+                parts |= owner.parts()
+        return parts
+
+    def _restore_flags(self, array: Array) -> None:
+        self.run.ended, self.bus.rom_writable = (bool(value) for value in array)
+
+    def _restore_next_frame(self, ns: int) -> None:
+        # Between two frames it has passed already; else the next frame would not end.
+        self.next_frame_ns = min(ns, self.clock.now_ns())
+
     def state_arrays(self) -> dict[str, Array]:
         """All that a saved state needs but the VGA; between slices, or after `close`."""
-        from vgaemu.pc.state import bulk_arrays, small_arrays
-
-        return (small_arrays(self) if self._last is None else self._last) | bulk_arrays(self)
+        parts = self.parts()
+        small = small_arrays(parts, self.cpu) if self._last is None else self._last
+        return small | bulk_arrays(parts)
 
     def identity(self) -> dict[str, Array]:
         """Of `state_arrays` those that say which file is run; between slices, or after `close`."""
-        from vgaemu.pc.state import identity_arrays
-
-        return identity_arrays(self)
+        return take(identity_parts(self.image, self.firmware_name))
 
     @property
     def disk_state_bytes(self) -> int:
@@ -215,21 +255,27 @@ class Pc:
         return SECTOR * len(self.image.originals) if isinstance(self.image, DiskImage) else 0
 
     def check_state(self, arrays: Mapping[str, Array], source: object) -> None:
-        """Find out whether `put_state` may be called.
+        """Find out whether `restore_state` may be called.
 
         Raises:
             StateError: It is of something else, or no state.
         """
-        from vgaemu.pc.state import check_state
+        check_state(self.parts(), self.cpu, self.image, self.firmware_name, arrays, source)
 
-        check_state(self, arrays, source)
-
-    def put_state(self, arrays: Mapping[str, Array], source: object = "state") -> None:
+    def restore_state(self, arrays: Mapping[str, Array], source: object = "state") -> None:
         """Bring the PC to a state that `check_state` has passed; `slices` then begins anew.
 
         Raises:
             StateError: A file that the program had open is gone; nothing has changed then.
         """
-        from vgaemu.pc.state import put_state
+        handles = None if self.dos is None else self.dos.handles
+        restore_state(self.parts(), self.cpu, handles, arrays, source)
 
-        put_state(self, arrays, source)
+
+def _time(now_ns: Callable[[], int], restore: Callable[[int], object]) -> Part:
+    return Part(
+        "i8",
+        now_ns,
+        lambda array: restore(int(array)),
+        lambda array: 0 <= int(array) <= NEVER_NS,
+    )

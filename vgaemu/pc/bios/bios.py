@@ -24,6 +24,7 @@ from vgaemu.pc.bios.video.area import GLYPHS, UPPER_GLYPHS
 from vgaemu.pc.bios.video.video import VideoBios
 from vgaemu.pc.board import Board
 from vgaemu.pc.images import DiskImage
+from vgaemu.snapshot import Part, fields
 
 #: Exceptions that nobody has hooked end the run.
 FAULTS = {0x00: "division by zero or overflow", 0x06: "unknown opcode", 0x0D: "general protection"}
@@ -104,3 +105,15 @@ class Bios:
     def _program_outside_dos(self) -> None:
         vector = f"INT {self.calls.vector:02X}h"
         raise GuestFault(f"{vector}: a boot sector has no DOS; run programs as .COM files")
+
+    def parts(self) -> dict[str, Part]:
+        """What of it is saved: see `vgaemu.snapshot`; the rest is in the data area."""
+        area = self.video.area
+        return {
+            "bios.system": fields(self.clock),
+            "bios.video": fields(),
+            "bios.vbe": fields(area),
+            "bios.vbe_mode": area.vbe_part(),
+            "bios.disk": fields(self.disk),
+            "bios.unfinished": self.calls.part(),
+        }

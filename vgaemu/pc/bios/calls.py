@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from vgaemu.pc.bios.rom import (
     ROM_BASE,
     ROM_SEGMENT,
     SERVICES,
+    STUBS,
     TRAP_PORTS,
     rom_image,
     stub_offset,
@@ -25,6 +26,7 @@ from vgaemu.pc.bios.rom import (
 from vgaemu.pc.board import Board
 from vgaemu.pc.clock import SERVICE_NS
 from vgaemu.pc.cpu.cpu import CARRY, INTERRUPT, TRAP
+from vgaemu.snapshot import Part, text
 
 #: What a service returns to be asked again after the next interrupt.
 WAIT: Final = True
@@ -60,6 +62,7 @@ class Calls:
         self._progress = 0
         self._left = WORK_A_SLICE
         self._bus.load_rom(ROM_BASE, rom_image(board.vga.rom_font))
+        self._bus.stubs = slice(ROM_BASE + STUBS, ROM_BASE + 0x10000)  # fonts may differ
         for vector, port in zip(SERVICES, TRAP_PORTS, strict=False):
             self._bus.byte_out[port] = partial(self._trap, vector)
         for vector in range(0x78):
@@ -193,3 +196,22 @@ class Calls:
         """IVT[vector] = segment:offset."""
         self._bus.write16(4 * vector, offset)
         self._bus.write16(4 * vector + 2, segment)
+
+    def part(self) -> Part:
+        """Long calls that are not done, as they are saved: which, and how far."""
+        return text(
+            lambda: [[list(call), progress] for call, progress in self.unfinished.items()],
+            self._restore,
+            _are_unfinished,
+        )
+
+    def _restore(self, calls: list[list[Any]]) -> None:
+        self.unfinished = {tuple(call): progress for call, progress in calls}
+
+
+def _are_unfinished(calls: Any) -> bool:
+    return len(calls) <= MAX_UNFINISHED and all(
+        len(call) == 1 + len(CALL_REGISTERS)
+        and all(isinstance(number, int) and 0 <= number < 1 << 32 for number in (*call, progress))
+        for call, progress in calls
+    )

@@ -25,7 +25,7 @@ from vgaemu.pc.board import Board
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.cpu.kvm import KvmCpu
 from vgaemu.pc.images import SECTOR, ComProgram, DiskImage
-from vgaemu.snapshot import Saved
+from vgaemu.snapshot import Part, Saved, fields, octets_in
 
 FIRMWARES = ("/usr/share/seabios/bios.bin", "/usr/share/qemu/bios.bin")
 FIRMWARE_BYTES = 128 << 10
@@ -116,6 +116,13 @@ class SeaBios:
         cpu.set("cs", 0xF000)
         cpu.set("eip", 0xFFF0)
         cpu.set("eflags", 2)
+
+    def parts(self) -> dict[str, Part]:
+        """What of it is saved: see `vgaemu.snapshot`."""
+        return {
+            "firmware.config": fields(self.config),
+            "firmware.memory": octets_in(self.memory),
+        }
 
 
 def _find_firmware() -> bytes:

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import VIRTUAL_EPOCH, Clock
-from vgaemu.snapshot import Saved
+from vgaemu.snapshot import Part, Saved, fields, registers
 
 #: The clock knows the years 1980 to 2099: 43830 days.
 YEARS, ALL_SECONDS = range(1980, 2100), 43_830 * 86_400
@@ -87,6 +87,10 @@ class Cmos:
     def _write(self, value: int) -> None:
         if self.index >= 0x0E or self.index in (0x0A, 0x0B):
             self.ram[self.index] = value
+
+    def parts(self) -> dict[str, Part]:
+        """What of it is saved: see `vgaemu.snapshot`."""
+        return {"chips.cmos": fields(self), "chips.cmos_ram": registers(self.ram)}
 
 
 def to_bcd(value: int) -> int:

@@ -11,7 +11,7 @@ Source: Intel 8042 data sheet; IBM AT Technical Reference.
 from __future__ import annotations
 
 from collections import deque
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from vgaemu.errors import GuestFault
 from vgaemu.keys import scancodes
@@ -20,7 +20,7 @@ from vgaemu.keys.queue import Keys
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.pic import RaiseIrq
 from vgaemu.pc.clock import NEVER_NS, Clock
-from vgaemu.snapshot import Saved
+from vgaemu.snapshot import Part, Saved, fields, octets, text
 
 #: Room that a key's scancodes may need.
 MAX_KEY_BYTES = 16
@@ -171,3 +171,29 @@ class I8042:
     def _write_port_92(self, value: int) -> None:
         if value & 1:
             raise GuestFault("the guest pulled the CPU's reset line (port 92h)")
+
+    def parts(self) -> dict[str, Part]:
+        """What of it is saved: bytes on their way, the key that repeats, and keys not seen yet."""
+        return {
+            "chips.keyboard": fields(self),
+            "chips.keyboard_buffer": octets(lambda: list(self.buffer), self._restore_buffer),
+            "chips.keyboard_held": text(self._saved_held, self._restore_held, _is_held),
+            "chips.keys": self._keys.part(),
+        }
+
+    def _restore_buffer(self, data: bytes) -> None:
+        self.buffer.clear()
+        self.buffer.extend(data)
+
+    def _saved_held(self) -> list[str] | None:
+        return None if self.held is None else [self.held[0], self.held[1].hex()]
+
+    def _restore_held(self, held: list[str] | None) -> None:
+        self.held = None if held is None else (held[0], bytes.fromhex(held[1]))
+
+
+def _is_held(held: Any) -> bool:
+    if held is None:
+        return True
+    name, codes = held
+    return isinstance(name, str) and 0 < len(bytes.fromhex(codes)) <= 8

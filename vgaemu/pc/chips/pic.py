@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import ClassVar, TypeAlias
 
 from vgaemu.pc.bus import Bus
-from vgaemu.snapshot import Saved
+from vgaemu.snapshot import Part, Saved, fields, octets
 
 #: An edge on an interrupt line, 0 to 15: `Pic.raise_irq`, or another controller's.
 RaiseIrq: TypeAlias = Callable[[int], None]
@@ -50,6 +50,13 @@ class Pic:
     def _cascade(self) -> None:
         if self.chips[1].next_line() is not None:
             self.chips[0].requested |= 4
+
+    def parts(self) -> dict[str, Part]:
+        """What of it is saved: see `vgaemu.snapshot`."""
+        chips = {f"chips.pic{i}": fields(chip) for i, chip in enumerate(self.chips)}
+        return chips | {
+            f"chips.pic{i}_expects": chip.expected() for i, chip in enumerate(self.chips)
+        }
 
 
 class Pic8259:
@@ -123,3 +130,11 @@ class Pic8259:
             self.base = value & 0xF8
         elif word == 4:
             self.auto_eoi = bool(value & 2)
+
+    def expected(self) -> Part:
+        """The initialisation words that are still to come, as they are saved."""
+
+        def restore(data: bytes) -> None:
+            self.expect[:] = data
+
+        return octets(lambda: self.expect, restore, 3)

@@ -16,7 +16,7 @@ from typing import ClassVar
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.pic import RaiseIrq
 from vgaemu.pc.clock import NEVER_NS, Clock
-from vgaemu.snapshot import Saved
+from vgaemu.snapshot import Part, Saved, fields
 
 #: The timer's input, in Hz.
 PIT_HZ = 1_193_182
@@ -233,3 +233,8 @@ class Pit:
     def _write_gate(self, value: int) -> None:
         self.gate = value & 0x0F
         self.channels[2].set_gate(bool(value & 1), self._clock.now_ns())
+
+    def parts(self) -> dict[str, Part]:
+        """What of it is saved: see `vgaemu.snapshot`."""
+        channels = {f"chips.pit{i}": fields(channel) for i, channel in enumerate(self.channels)}
+        return {"chips.pit": fields(self)} | channels

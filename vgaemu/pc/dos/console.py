@@ -20,13 +20,15 @@ from vgaemu.pc.bios.data_area import PAGE
 from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import ZERO
 from vgaemu.pc.dos.caller import Caller
-from vgaemu.snapshot import Saved
+from vgaemu.snapshot import Part, Saved, octets
 
 CTRL_C, BELL, BACKSPACE, TAB, LINE_FEED, RETURN = 3, 7, 8, 9, 10, 13
 #: Ctrl-Z: a line by handle ends before it.
 END_OF_FILE = b"\x1a"
 #: What can be typed into a line that is read by handle, besides its end.
 MAX_LINE = 126
+#: What can be typed into the longest line that a program asks for.
+MAX_SAVED_LINE = 254
 #: Characters that only type; so many are looked at at once.
 PLAIN = re.compile(rb"[^\a\b\t\n\r]+")
 RUN = 132
@@ -234,3 +236,16 @@ class Console:
         self._bus.write(at, data)
         self._caller.succeed(len(data))
         return None
+
+    def parts(self) -> dict[str, Part]:
+        """Of lines that are typed or not read to their end: see `vgaemu.snapshot`."""
+        return {
+            "dos.line": octets(lambda: self.line, self._restore_line, MAX_SAVED_LINE),
+            "dos.entered": octets(lambda: self.entered, self._restore_entered, MAX_SAVED_LINE),
+        }
+
+    def _restore_line(self, data: bytes) -> None:
+        self.line = bytearray(data)
+
+    def _restore_entered(self, data: bytes) -> None:
+        self.entered = data

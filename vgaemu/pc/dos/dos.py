@@ -17,13 +17,14 @@ from vgaemu.pc.bios.rom import ROM_SEGMENT, stub_offset
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.caller import BAD_FUNCTION, DENIED, HOST_ERRORS, Caller, DosError
 from vgaemu.pc.dos.console import Console, ControlC
-from vgaemu.pc.dos.files import DosFiles
+from vgaemu.pc.dos.files import MAX_WRITTEN, DosFiles
 from vgaemu.pc.dos.handles import Handles
 from vgaemu.pc.dos.memory import Memory
 from vgaemu.pc.dos.program import load_program
 from vgaemu.pc.dos.search import Search
 from vgaemu.pc.dos.system import System
 from vgaemu.pc.images import ComProgram
+from vgaemu.snapshot import Part, fields, number
 
 #: What Ctrl-C calls.
 BREAK_VECTOR = 0x23
@@ -103,3 +104,14 @@ class Dos:
 
     def _exit(self) -> bool:
         return self._calls.end(self._cpu.al)
+
+    def parts(self) -> dict[str, Part]:
+        """What of it is saved: see `vgaemu.snapshot`; `Handles.reopened` opens the files."""
+        return {
+            "dos.program": fields(self.search, self.console),
+            "dos.files": self.handles.part(),
+            "dos.found": self.search.part(),
+            "dos.blocks": self.memory.part(),
+            **self.console.parts(),
+            "dos.written": number(self.files, "written", MAX_WRITTEN, "i8"),
+        }

@@ -10,6 +10,9 @@ Source: MS-DOS Programmer's Reference 5.0.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.board import Board
@@ -26,6 +29,7 @@ from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.files import ARCHIVE, FIRST_DAY, FOLDER, DosFiles, OpenFile
 from vgaemu.pc.dos.names import DEVICES
 from vgaemu.pc.images import SECTOR
+from vgaemu.snapshot import Part, text
 
 #: Handles 0 to 4 are the console's.
 CONSOLE_HANDLES, MAX_HANDLES = 5, 20
@@ -156,3 +160,52 @@ class Handles:
             self._device()
             self._cpu.cx, self._cpu.dx = 0, FIRST_DAY
         self._caller.succeed()
+
+    def part(self) -> Part:
+        """What is open, as it is saved: handle, name below the folder, access, position.
+
+        Files may be gone, so `reopened` restores them.
+        """
+        return text(
+            lambda: [
+                [handle, file.name, file.access, self._files.seek(file.fd, 0, 1)]
+                for handle, file in sorted(self.opened.items())
+            ],
+            lambda _: None,
+            _are_files,
+        )
+
+    @contextmanager
+    def reopened(self, saved: list[tuple[int, str, int, int]]) -> Iterator[None]:
+        """Open what a saved program had open, and take it over if the block succeeds.
+
+        Raises:
+            FileNotFoundError: One cannot be opened; its name is the error's.
+        """
+        handles: dict[int, OpenFile] = {}
+        try:
+            for handle, name, access, place in saved:
+                try:
+                    # As a path of its folder: a name with a colon is no drive.
+                    handles[handle] = file = self._files.open(f"C:{name}", access)
+                    self._files.seek(file.fd, place, 0)
+                except (DosError, OSError):
+                    raise FileNotFoundError(name) from None
+            yield
+        except BaseException:
+            for file in handles.values():
+                os.close(file.fd)
+            raise
+        self.close_all()
+        self.opened = handles
+
+
+def _are_files(files: Any) -> bool:
+    handles = [handle for handle, _, _, _ in files]
+    return len(set(handles)) == len(handles) and all(
+        all(isinstance(number, int) for number in (handle, access, place))
+        and CONSOLE_HANDLES <= handle < MAX_HANDLES
+        and isinstance(name, str)
+        and access in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR)
+        for handle, name, access, place in files
+    )

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.caller import BAD_BLOCK, NO_MEMORY, Caller, DosError
+from vgaemu.snapshot import Array, Part
 
 #: Paragraphs: environment and program prefix; the end of memory.
 ENVIRONMENT, PREFIX, TOP = 0x0700, 0x0800, 0xA000
@@ -71,3 +74,15 @@ class Memory:
             raise DosError(NO_MEMORY)
         self.blocks[start] = cpu.bx
         self._caller.succeed()
+
+    def part(self) -> Part:
+        """The blocks as they are saved: first paragraph, paragraphs."""
+        return Part(
+            "u2",
+            lambda: np.array(sorted(self.blocks.items()), "u2").reshape(-1, 2),
+            self._restore,
+            any_length=True,
+        )
+
+    def _restore(self, array: Array) -> None:
+        self.blocks = dict(array.tolist())

@@ -9,7 +9,7 @@ Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
 from __future__ import annotations
 
 import struct
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
@@ -17,7 +17,7 @@ from vgaemu.pc.dos.caller import NO_MORE_FILES, Caller, DosError
 from vgaemu.pc.dos.files import FIRST_DAY, DosFiles, NamedFile
 from vgaemu.pc.dos.memory import PREFIX
 from vgaemu.pc.dos.names import fcb_name
-from vgaemu.snapshot import Saved
+from vgaemu.snapshot import Part, Saved, text
 
 #: Folders and listings of searches that are remembered, for those that are not yet at their end.
 MAX_FOLDERS, MAX_LISTINGS = 512, 16
@@ -103,3 +103,24 @@ class Search:
             if len(self._listings) > MAX_LISTINGS:
                 del self._listings[next(iter(self._listings))]
         return self._listings[key]
+
+    def part(self) -> Part:
+        """Number and name of the folders that were searched, as they are saved."""
+        return text(
+            lambda: [[number, folder] for number, folder in self.folders.items()],
+            self._restore,
+            _are_folders,
+        )
+
+    def _restore(self, folders: list[list[Any]]) -> None:
+        self.folders = {int(number): str(folder) for number, folder in folders}
+
+
+def _are_folders(folders: Any) -> bool:
+    return len(folders) <= MAX_FOLDERS and all(
+        isinstance(number, int)
+        and 0 <= number <= MAX_FOLDERS
+        and isinstance(folder, str)
+        and "\0" not in folder
+        for number, folder in folders
+    )

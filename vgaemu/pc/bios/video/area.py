@@ -32,9 +32,9 @@ from vgaemu.pc.bios.data_area import (
 )
 from vgaemu.pc.bios.rom import FONTS
 from vgaemu.pc.bios.video.modes import TEXT, BiosMode, bios_mode
-from vgaemu.pc.bios.video.vbe_modes import VbeMode
+from vgaemu.pc.bios.video.vbe_modes import VBE_MODES, VbeMode
 from vgaemu.pc.board import Board
-from vgaemu.snapshot import Saved
+from vgaemu.snapshot import Array, Part, Saved
 from vgaemu.vga.ports import Ports
 
 #: `DISPLAY_CODE`: VGA with an analog colour display.
@@ -184,3 +184,18 @@ class VideoArea(DataArea):
     def show(self, on: bool) -> None:
         """Show the picture, or keep the screen dark."""
         self.ports["screen_off"] = 0 if on else 1
+
+    def vbe_part(self) -> Part:
+        """VBE's mode as it is saved: its number, or -1."""
+        return Part(
+            "i4",
+            lambda: -1 if self.vbe_mode is None else self.vbe_mode.number,
+            self._restore_vbe,
+            lambda array: int(array) == -1 or self._has_room(VBE_MODES.get(int(array))),
+        )
+
+    def _restore_vbe(self, array: Array) -> None:
+        self.vbe_mode = VBE_MODES.get(int(array))
+
+    def _has_room(self, mode: VbeMode | None) -> bool:
+        return mode is not None and mode.picture_bytes <= self._vga.slot.nbytes

@@ -77,7 +77,7 @@ class Vbe:
 
     def fits(self, mode: VbeMode) -> bool:
         """Whether VRAM has room for a mode's picture."""
-        return mode.width * mode.height * mode.pixel_bytes <= self._vga.slot.nbytes
+        return mode.picture_bytes <= self._vga.slot.nbytes
 
     def _information(self) -> None:
         cpu, bus = self._cpu, self._bus

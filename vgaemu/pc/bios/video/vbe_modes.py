@@ -32,6 +32,11 @@ class VbeMode:
         """Bytes of a pixel."""
         return self.format.nbytes
 
+    @property
+    def picture_bytes(self) -> int:
+        """What it takes of VRAM."""
+        return self.width * self.height * self.pixel_bytes
+
 
 _SIZES = {
     8: {0x100: (640, 400), 0x101: (640, 480), 0x103: (800, 600), 0x105: (1024, 768),

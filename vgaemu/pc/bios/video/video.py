@@ -10,8 +10,6 @@ Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.bios.data_area import CHAR_HEIGHT, CURSOR_SHAPE, PAGE, VIDEO_CONTROL
 from vgaemu.pc.bios.video.area import NO_CURSOR_EMULATION, NOT_CLEARED, VideoArea
@@ -23,15 +21,11 @@ from vgaemu.pc.bios.video.palette import VideoPalette
 from vgaemu.pc.bios.video.state import VideoState
 from vgaemu.pc.bios.video.vbe import Vbe
 from vgaemu.pc.board import Board
-from vgaemu.snapshot import Saved
 from vgaemu.vga.modes import MODES
 
 
 class VideoBios:
     """INT 10h."""
-
-    #: Nothing: what the calls remember is in the data area.
-    SAVED: ClassVar[Saved] = {}
 
     def __init__(self, board: Board, calls: Calls) -> None:
         self._cpu = board.cpu

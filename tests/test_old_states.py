@@ -1,0 +1,66 @@
+"""States in `tests/states`, saved by commit 53a8303, before parts were declared by their owners.
+
+typing, sprites, svga: 40, 20 and 20 frames of the workload; snake: 60 frames of the guest; prog: 30
+frames of `PROGRAM` after "ab" was typed. VRAM of 1 MiB, svga and snake: 2 MiB.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vgaemu import Machine
+
+STATES = Path(__file__).parent / "states"
+GUESTS = Path(__file__).parents[1] / "examples" / "guests"
+#: Opens HELLO.TXT, reads 5 bytes, searches for *.*, then types each key with INT 10h/0Eh.
+PROGRAM = bytes.fromhex(
+    "b43d30c0ba2b01cd2189c3b43fb90500ba3901cd21b44e31c9ba3501cd21b400cd16b40ebb0700cd"
+    "10ebf348454c4c4f2e545854002a2e2a000000000000000000"
+)
+
+
+@pytest.mark.parametrize(("name", "mib"), [("typing", 1), ("sprites", 1), ("svga", 2)])
+def test_a_workloads_state_still_loads(name: str, mib: int, tmp_path: Path) -> None:
+    old = STATES / f"{name}.npz"
+    with Machine(vram_mib=mib) as machine:
+        machine.load_state(old)
+        machine.show()
+        again = tmp_path / "again.npz"
+        machine.save_state(again)
+        shown = machine.screen.full_redraw()
+    with np.load(old) as before, np.load(again) as after:
+        assert {*before} == {*after}
+        for part in {*before} - {"frame"}:
+            np.testing.assert_array_equal(before[part], after[part], part)
+    frames = {"typing": 40, "sprites": 20, "svga": 20}
+    with Machine(name, vram_mib=mib) as machine:
+        machine.tick(frames[name])
+        np.testing.assert_array_equal(machine.screen.full_redraw(), shown)
+
+
+@pytest.mark.parametrize("name", ["snake", "prog"])
+def test_a_guests_state_still_loads_and_goes_on(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("unicorn")
+    old = STATES / f"{name}.npz"
+    guest, options = str(GUESTS / "snake.img"), {}
+    if name == "prog":
+        (tmp_path / "HELLO.TXT").write_text("hello world\n")
+        program = tmp_path / "prog.com"
+        program.write_bytes(PROGRAM)
+        guest, options = str(program), {"dos_root": str(tmp_path)}
+    with Machine(guest, vram_mib=2 if name == "snake" else 1, **options) as machine:
+        machine.load_state(old)
+        again = tmp_path / "again.npz"
+        machine.save_state(again)
+        machine.keys.type("cd")
+        machine.tick(30)
+        text = machine.screen.text()
+    with np.load(old) as before, np.load(again) as after:
+        assert {*before} == {*after}
+        for part in {*before} - {"frame"}:
+            np.testing.assert_array_equal(before[part], after[part], part)
+    if name == "prog":
+        assert text[0].startswith("abcd")
