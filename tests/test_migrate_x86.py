@@ -240,12 +240,12 @@ def test_a_firmware_goes_along() -> None:
         source.tick(10)
         assert source.pc is not None
         assert target.pc is not None
-        assert source.pc.firmware_memory is not None
-        source.pc.firmware_memory[100] ^= 0xFF
+        assert source.pc.firmware is not None and target.pc.firmware is not None
+        source.pc.firmware.memory[100] ^= 0xFF
         with Machine(path, cpu="kvm") as other:
             assert "sent under --firmware seabios; run it so" in refused(source, other)
         migrate(source, target)
-        np.testing.assert_array_equal(target.pc.firmware_memory, source.pc.firmware_memory)
+        np.testing.assert_array_equal(target.pc.firmware.memory, source.pc.firmware.memory)
         assert target.wait_for_text("^(PASS|FAIL)", 1500)
 
 
