@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from vgaemu.errors import WorkloadError
 from vgaemu.guest.workload import Guest, Slices, Workload, find_workload, start
-from vgaemu.pc.images import is_image
+from vgaemu.pc.suffixes import is_image
 from vgaemu.vga.device import Vga
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +27,6 @@ FLOPPIES = {
 }  # fmt: skip
 #: A program of 64 KiB has no room for its prefix (256 bytes) and a stack.
 MAX_COM = 0x10000 - 0x100 - 2
-
-#: Suffixes that are machine code; .py is a workload.
-SUFFIXES = frozenset([".img", ".ima", ".bin", ".flp", ".vfd", ".dsk", ".com", ".exe"])
-
-
-def is_image(name: object) -> bool:
-    """Whether a name is a file of machine code, by its suffix."""
-    return isinstance(name, str | PathLike) and Path(name).suffix.lower() in SUFFIXES
 
 
 @dataclass
