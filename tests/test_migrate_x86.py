@@ -240,7 +240,8 @@ def test_a_firmware_goes_along() -> None:
         source.tick(10)
         assert source.pc is not None
         assert target.pc is not None
-        assert source.pc.firmware is not None and target.pc.firmware is not None
+        assert source.pc.firmware is not None
+        assert target.pc.firmware is not None
         source.pc.firmware.memory[100] ^= 0xFF
         with Machine(path, cpu="kvm") as other:
             assert "sent under --firmware seabios; run it so" in refused(source, other)
