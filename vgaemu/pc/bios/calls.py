@@ -43,6 +43,8 @@ WORK_NS = 10_000
 MAX_UNFINISHED = 8
 #: What tells them apart, with the vector.
 CALL_REGISTERS = ("eax", "ebx", "ecx", "edx", "ebp", "esp", "ss", "ds", "es")
+#: Where the caller's FLAGS lie: SS:SP+4.
+FLAGS_AT = 4
 #: Interrupts of chips are served even when a slice's work is done.
 CHIPS = (0x08, 0x09)
 
@@ -89,7 +91,7 @@ class Calls:
         if waits is WAIT:
             # Interrupts may come while it waits; between two parts of its work as the caller has
             # them.
-            callers = self._bus.read16(self._flags_at())
+            callers = self._cpu.stack_word(FLAGS_AT)
             enabled = callers & INTERRUPT if self._run.wake_ns == 0 else INTERRUPT
             self._cpu.set("eflags", self._cpu.get("eflags") | CARRY | enabled)
 
@@ -144,17 +146,12 @@ class Calls:
 
     # What the caller finds: flags, and where it goes on.
 
-    def _flags_at(self) -> int:
-        """Where the caller's FLAGS lie: SS:SP+4."""
-        return int((self._cpu.ss << 4) + (self._cpu.sp + 4 & 0xFFFF))
-
     def flag(self, bit: int, on: bool) -> None:
         """A flag as the caller finds it after IRET."""
-        at = self._flags_at()
-        flags = self._bus.read16(at)
+        flags = self._cpu.stack_word(FLAGS_AT)
         new = flags | bit if on else flags & ~bit
         if new != flags:
-            self._bus.write16(at, new)
+            self._cpu.set_stack_word(FLAGS_AT, new)
 
     def carry(self, on: bool) -> None:
         """The usual sign of failure."""
@@ -167,19 +164,17 @@ class Calls:
 
     def frame(self) -> tuple[int, int, int]:
         """IP, CS and FLAGS of the caller."""
-        at, sp = self._cpu.ss << 4, self._cpu.sp
-        ip, cs, flags = (self._bus.read16(at + (sp + i & 0xFFFF)) for i in (0, 2, 4))
+        ip, cs, flags = (self._cpu.stack_word(at) for at in (0, 2, FLAGS_AT))
         return ip, cs, flags
 
     def set_frame(self, ip: int, cs: int, flags: int) -> None:
         """Have the stub's IRET go elsewhere."""
-        at, sp = self._cpu.ss << 4, self._cpu.sp
         for i, word in enumerate((ip, cs, flags)):
-            self._bus.write16(at + (sp + 2 * i & 0xFFFF), word)
+            self._cpu.set_stack_word(2 * i, word)
 
     def return_to(self, offset: int, segment: int) -> None:
         """Have the stub's IRET go to some code, whose IRET goes where this one would have."""
-        flags = self._bus.read16(self._flags_at()) & ~(INTERRUPT | TRAP)
+        flags = self._cpu.stack_word(FLAGS_AT) & ~(INTERRUPT | TRAP)
         self._cpu.sp = self._cpu.sp - 6
         self.set_frame(offset, segment, flags)
 

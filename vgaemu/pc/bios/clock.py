@@ -111,7 +111,7 @@ class ClockBios:
         elif cpu.al or self.event_ns is not None:
             self._calls.carry(True)
         else:
-            self.event_at = (cpu.es << 4) + cpu.bx
+            self.event_at = cpu.linear("es", "bx")
             self.event_ns = self._clock.now_ns() + self._microseconds()
             self._calls.carry(False)
 

@@ -80,7 +80,7 @@ class SystemBios:
 
     def _block_move(self) -> None:
         cpu, bus = self._cpu, self._bus
-        table = (cpu.es << 4) + cpu.si
+        table = cpu.linear("es", "si")
         source, target = (
             bus.read16(table + at + 2)
             | bus.read8(table + at + 4) << 16
@@ -124,7 +124,7 @@ class SystemBios:
             return
         start, length, kind = ranges[index]
         entry = start.to_bytes(8, "little") + length.to_bytes(8, "little")
-        self._bus.write((cpu.es << 4) + cpu.di, entry + kind.to_bytes(4, "little"))
+        self._bus.write(cpu.linear("es", "di"), entry + kind.to_bytes(4, "little"))
         cpu.set("eax", SMAP)
         cpu.set("ecx", 20)
         cpu.set("ebx", (index + 1) % len(ranges))
