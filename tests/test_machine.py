@@ -14,7 +14,8 @@ import vgaemu
 from vgaemu.display.null import NullDisplay
 from vgaemu.display.report import Close, PauseToggled, SingleStep
 from vgaemu.errors import KeysError, StateError, WorkloadError
-from vgaemu.guest.workload import bundled_names, endless
+from vgaemu.guest.find import bundled_names
+from vgaemu.guest.workload import endless
 from vgaemu.keys.key import Key
 from vgaemu.keys.queue import Keys, parse_keys
 from vgaemu.machine import Machine

@@ -20,7 +20,8 @@ from random_tapes import random_ops
 from vgaemu.cli.main import main
 from vgaemu.cli.playback import picture, replay
 from vgaemu.errors import TapeError
-from vgaemu.guest.workload import Guest, Slices, find_workload
+from vgaemu.guest.find import find_workload
+from vgaemu.guest.workload import Guest, Slices
 from vgaemu.keys.queue import Keys
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot

@@ -11,7 +11,7 @@ from shadow import ShadowDisplay
 import vgaemu
 from vgaemu.cli.main import main
 from vgaemu.errors import WorkloadError
-from vgaemu.guest.workload import bundled, bundled_names, find_workload
+from vgaemu.guest.find import bundled, bundled_names, find_workload
 from vgaemu.guest.workloads import life, picture
 from vgaemu.guest.workloads.tour import STATIONS
 from vgaemu.memslot.slot import KEEPERS

@@ -8,7 +8,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from vgaemu.errors import WorkloadError
-from vgaemu.guest.workload import Guest, Slices, Workload, find_workload, start
+from vgaemu.guest.find import find_workload, start
+from vgaemu.guest.workload import Guest, Slices, Workload
 from vgaemu.pc.suffixes import is_image
 from vgaemu.vga.device import Vga
 

@@ -27,7 +27,7 @@ def show_tour(options: Namespace) -> int:
 
 def show_workloads(options: Namespace) -> int:
     """Bundled workloads, one a line: name, then what it shows."""
-    from vgaemu.guest.workload import bundled
+    from vgaemu.guest.find import bundled
 
     workloads = bundled()
     width = max(map(len, workloads))

@@ -67,7 +67,7 @@ def _parser() -> tuple[Parser, Collection[str]]:
 
 
 def _is_workload(word: str) -> bool:
-    from vgaemu.guest.workload import bundled_names
+    from vgaemu.guest.find import bundled_names
     from vgaemu.pc.suffixes import is_image
 
     return not word.startswith("-") and (

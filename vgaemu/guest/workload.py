@@ -1,4 +1,4 @@
-"""Workloads: guests written in Python, and how one is found by name or file.
+"""Workloads: guests written in Python; `find` finds one by name or file.
 
 A workload is a generator function ``workload(guest, *args)``, or a function that looks at its
 arguments and returns a generator: the machine may still be given a saved state before the first
@@ -10,21 +10,10 @@ wall clock, so the same workload does the same in every run.
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import importlib.machinery
-import importlib.util
-import inspect
-import pkgutil
 import random
-import stat
-import sys
 from collections.abc import Callable, Generator
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Final, TypeAlias
 
-import vgaemu.guest.workloads
 from vgaemu.errors import GuestStopped, WorkloadError, file_error
 from vgaemu.guest.text import Text
 from vgaemu.keys.queue import Keys
@@ -40,10 +29,6 @@ if TYPE_CHECKING:
 Slices: TypeAlias = Generator[Any, None, None]
 #: A guest, then whatever arguments it has.
 Workload: TypeAlias = "Callable[Concatenate[Guest, ...], Slices]"
-
-
-#: Workload files are modules of this name and their own.
-FILES = "vgaemu_workload_files"
 
 
 class _Now:
@@ -216,122 +201,3 @@ def endless(workload: Workload) -> Workload:
     """Mark a workload that never ends, so that headless runs of it ask for a number of frames."""
     workload.endless = True  # type: ignore[attr-defined]
     return workload
-
-
-def bundled_names() -> list[str]:
-    """Names of the bundled workloads, in order."""
-    names = [m.name for m in pkgutil.iter_modules(vgaemu.guest.workloads.__path__)]
-    return sorted(name for name in names if not name.startswith("_"))
-
-
-def bundled() -> dict[str, str]:
-    """The bundled workloads and what each shows: the first line of its docstring."""
-    found = {}
-    for name in bundled_names():
-        module = importlib.import_module(f"vgaemu.guest.workloads.{name}")
-        found[name] = (module.__doc__ or "").strip().partition("\n")[0].rstrip(".")
-    return found
-
-
-def find_workload(name: str | PathLike[str] | Workload) -> Workload:
-    """A workload by bundled name, by path of a Python file, or itself.
-
-    Raises:
-        WorkloadError: There is none, or the file has no function ``workload``.
-    """
-    if isinstance(name, PathLike):
-        return _load_file(Path(name))
-    if callable(name):
-        return name
-    if not isinstance(name, str):
-        raise WorkloadError(
-            f"a workload is a name, a path or a generator function, not a {type(name).__name__}"
-        )
-    if name.endswith(".py") or "/" in name or "\\" in name:
-        return _load_file(Path(name))
-    if name in bundled_names():
-        module = importlib.import_module(f"vgaemu.guest.workloads.{name}")
-        found: Workload = module.workload
-        return found
-    near = difflib.get_close_matches(name, bundled_names(), n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "'vgaemu list' shows all."
-    raise WorkloadError(
-        f"no workload named {name!r}; {hint} A file's name ends in .py, .img or .com"
-    )
-
-
-def _load_file(path: Path) -> Workload:
-    try:
-        # Not `is_file`: from Python 3.14 on it says no where it may not look.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise WorkloadError(f"{path}: not a file; name a Python file")
-        compile(path.read_bytes(), str(path), "exec")
-    except FileNotFoundError:
-        raise WorkloadError(
-            f"{path}: no such file; name a Python file, or one of 'vgaemu list'"
-        ) from None
-    except OSError as error:
-        raise WorkloadError(file_error(path, error, "name a readable Python file")) from None
-    except SyntaxError as error:
-        place = path if error.lineno is None else f"{path}:{error.lineno}"
-        raise WorkloadError(f"{place}: not Python: {error.msg}") from None
-    except ValueError as error:  # null bytes, before Python 3.12
-        raise WorkloadError(f"{path}: not Python: {error}") from None
-    loader = importlib.machinery.SourceFileLoader(f"{FILES}.{path.stem}", str(path))
-    spec = importlib.util.spec_from_file_location(loader.name, path, loader=loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up here.
-    sys.modules[loader.name] = module
-    # The file may import its neighbours at any time, as it could if it were run.
-    folder = str(path.parent.resolve())
-    if folder not in sys.path:
-        sys.path.append(folder)
-    try:
-        loader.exec_module(module)
-    except BaseException:
-        del sys.modules[loader.name]
-        raise
-    workload = getattr(module, "workload", None)
-    if not callable(workload):
-        raise WorkloadError(f"{path}: has no function 'workload(guest, ...)'")
-    return workload  # type: ignore[no-any-return]
-
-
-def start(workload: Workload, guest: Guest, args: list[str]) -> Slices:
-    """Call a workload with its arguments.
-
-    Raises:
-        WorkloadError: The arguments do not fit, or it is not a generator function.
-    """
-    try:
-        inspect.signature(workload).bind(guest, *args)
-    except TypeError as error:
-        name = name_of(workload)
-        raise WorkloadError(f"{name}: {error}; usage: {name} {usage(workload)}") from None
-    slices = workload(guest, *args)
-    if not isinstance(slices, Generator):
-        raise WorkloadError(
-            f"{name_of(workload)} is not a generator: "
-            "it needs at least one 'yield', which waits for the next frame"
-        )
-    return slices
-
-
-def name_of(workload: Workload) -> str:
-    """What a person calls it: the function's name, or its file's if that is ``workload``."""
-    name: str = getattr(workload, "__name__", "workload")
-    return workload.__module__.rpartition(".")[2] if name == "workload" else name
-
-
-def usage(workload: Workload) -> str:
-    """The arguments a workload takes, as in a usage line."""
-    words = []
-    for parameter in list(inspect.signature(workload).parameters.values())[1:]:
-        word = parameter.name.upper()
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            word = f"[{word}...]"
-        elif parameter.default is not parameter.empty:
-            word = f"[{word}]"
-        words.append(word)
-    return " ".join(words) or "(no arguments)"
