@@ -16,7 +16,7 @@ from vgaemu.cli.options import is_headless
 from vgaemu.cli.say import INTERRUPTED, GuestFailedError, UsageError, progress, say
 from vgaemu.display.report import Display
 from vgaemu.errors import DisplayError, GuestFault, MemslotError, TapeError, WorkloadError
-from vgaemu.guest import workload
+from vgaemu.guest import find, workload
 from vgaemu.machine import Machine
 from vgaemu.pc.suffixes import is_image
 
@@ -186,7 +186,8 @@ def _print_guest_traceback(error: BaseException) -> None:
         print(error.report, file=sys.stderr)
         return
     frames = error.__traceback__
-    ours = {__file__, *(module.__file__ for module in (machine_module, program, runner, workload))}
+    rooms = (machine_module, program, runner, find, workload)
+    ours = {__file__, *(module.__file__ for module in rooms)}
     while frames is not None and (
         frames.tb_frame.f_code.co_filename in ours
         or frames.tb_frame.f_code.co_filename.startswith("<frozen importlib")
