@@ -8,6 +8,7 @@ import sys
 import pytest
 from boards import STACK, ask, make_board
 
+from vgaemu.display.screen import Screen
 from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.bios.calls import MAX_UNFINISHED, WAIT, WORK_A_SLICE, Calls
 from vgaemu.pc.bios.clock import TICKS_A_DAY, ClockBios
@@ -260,6 +261,25 @@ def test_the_table_of_modes_agrees_with_their_registers() -> None:
         assert facts.lines in LINES
         if not mode.is_text:
             assert facts.rows * facts.height == facts.lines
+
+
+#: Columns, pages and bytes of a page, as IBM's reference and parameter tables have them.
+IBM_PAGES = {
+    0x00: (40, 8, 0x0800), 0x01: (40, 8, 0x0800), 0x02: (80, 8, 0x1000), 0x03: (80, 8, 0x1000),
+    0x04: (40, 1, 0x4000), 0x05: (40, 1, 0x4000), 0x06: (80, 1, 0x4000), 0x07: (80, 8, 0x1000),
+    0x0D: (40, 8, 0x2000), 0x0E: (80, 4, 0x4000), 0x0F: (80, 2, 0x8000), 0x10: (80, 2, 0x8000),
+    0x11: (80, 1, 0xA000), 0x12: (80, 1, 0xA000), 0x13: (40, 1, 0x2000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("number", MODES)
+def test_columns_and_pages_are_those_of_the_picture_and_of_ibm(number: int) -> None:
+    facts, board = BIOS_MODES[number], make_board()
+    assert (facts.columns, facts.pages, facts.page_bytes) == IBM_PAGES[number]
+    Bios(board, None).video.modes.set_mode(number)
+    height, width = Screen(board.vga).full_redraw().shape
+    dots = 9 if MODES[number].is_text else 8
+    assert (facts.columns * dots, facts.rows * facts.height) == (width, height)
 
 
 @pytest.mark.parametrize("number", MODES)

@@ -46,6 +46,13 @@ def text(pc: Pc) -> list[str]:
     return [row.rstrip() for row in screen.text()]
 
 
+def test_what_a_guest_prints_on_port_e9_is_kept(tmp_path: Path) -> None:
+    code = bytes.fromhex("E4 E9 E6 E9 B0 21 E6 E9 FA F4")  # in al, E9h; out E9h, al; '!' likewise
+    with make_pc(disk(tmp_path, code)) as pc:
+        pc.run_frame()
+        assert bytes(pc.debug.text) == b"\xe9!"
+
+
 @pytest.mark.parametrize("number", sorted(MODES))
 def test_modes_and_the_data_area(pc: Pc, number: int) -> None:
     call(pc, 0x10, ax=number)

@@ -125,7 +125,7 @@ def build_pc(
         raise_irq = processor.raise_irq if processor.has_own_timer else pic.raise_irq
         pit, keyboard = Pit(bus, raise_irq, clock), I8042(bus, raise_irq, clock, keys)
         board = Board(vga, bus, processor, clock, keyboard, Cmos(bus, clock, bus.ram_bytes))
-        DebugPorts(bus)
+        debug = DebugPorts(bus)
         if trace is not None:
             trace.follow(processor, clock)
         vga.beam = GuestBeam(clock)
@@ -138,7 +138,7 @@ def build_pc(
         if dos is not None:
             undo.callback(dos.close)
         return Pc(
-            board, keys, pic, pit, image,
+            board, keys, pic, pit, debug, image,
             free=free, bios=bios, dos=dos, firmware=seabios, resources=undo.pop_all(),
         )  # fmt: skip
 

@@ -18,6 +18,7 @@ from vgaemu.keys.queue import Keys
 from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.board import Board, RunState
 from vgaemu.pc.bus import Bus
+from vgaemu.pc.chips.debugports import DebugPorts
 from vgaemu.pc.chips.pic import Pic
 from vgaemu.pc.chips.pit import Pit
 from vgaemu.pc.clock import NEVER_NS, Clock
@@ -47,6 +48,7 @@ class Pc:
         keys: Keys,
         pic: Pic,
         pit: Pit,
+        debug: DebugPorts,
         image: DiskImage | ComProgram,
         *,
         free: bool,
@@ -62,6 +64,7 @@ class Pc:
             keys: What is typed.
             pic: Interrupt controllers, if the CPU has none of its own.
             pit: The timer, likewise.
+            debug: Keeps what the guest prints on debug ports.
             image: What is run.
             free: Live in wall time, a slice a turn.
             bios: The builtin BIOS; None under a firmware.
@@ -78,6 +81,8 @@ class Pc:
         self.keys: Keys = keys
         self.pic: Pic = pic
         self.pit: Pit = pit
+        #: `text`: what the guest printed on port E9h and its like.
+        self.debug: DebugPorts = debug
         self.image: DiskImage | ComProgram = image
         self.free: bool = free
         self.dos: Dos | None = dos
