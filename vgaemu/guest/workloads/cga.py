@@ -164,9 +164,6 @@ def _brick_at(game: Game, column: int, row: int) -> int | None:
     return game.wall[row][column] if inside else None
 
 
-# --- the picture ----------------------------------------------------------------------------------
-
-
 def _set_palette(guest: Guest, colours: tuple[int, int, int]) -> None:
     """Attribute registers 1-3; the picture is off while the palette is in reach."""
     guest.inb(0x3DA)

@@ -105,9 +105,6 @@ def _flicker(canvas: Canvas, guest: Guest, ground: Range) -> None:
     canvas.set_palette(np.clip(ground.colours * light, 0, 255), ground.first)
 
 
-# --- the art --------------------------------------------------------------------------------------
-
-
 def _picture(guest: Guest, ranges: dict[str, Range]) -> NDArray[np.uint8]:
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float64)
     scene = np.zeros((HEIGHT, WIDTH))

@@ -110,9 +110,6 @@ def _over(frame: Picture, layer: Picture) -> None:
     np.copyto(frame[part], layer[part], where=layer[part] != 0)
 
 
-# --- the art --------------------------------------------------------------------------------------
-
-
 @dataclass
 class Balloon:
     """One balloon; the hills with a number from `depth` on pass before it."""

@@ -58,9 +58,6 @@ def workload(guest: Guest) -> Slices:
         yield from painter.picture()
 
 
-# --- the ways to write ----------------------------------------------------------------------------
-
-
 class Planes:
     """Stores through the graphics controller. Between two calls it is in mode 0 again."""
 
@@ -192,8 +189,6 @@ def _ellipse(x: int, y: int, rx: int, ry: int) -> list[Point]:
     ]
 
 
-# --- the program ----------------------------------------------------------------------------------
-
 #: The pointer: # is black, o white.
 POINTER = """
 ##..........
@@ -298,8 +293,6 @@ class Painter:
                 masks += [(address + 1, wide & 0xFF)] if wide & 0xFF else []
         self.planes.masks(masks, colour)
 
-    # --- the pointer ------------------------------------------------------------------------------
-
     def show(self) -> None:
         """Save what is there to memory off the screen, then draw the pointer."""
         at = SCREEN + self.y * PITCH + self.x // 8
@@ -369,8 +362,6 @@ class Painter:
             corner = SCREEN + y * PITCH + 2
             masks = [(corner + row * PITCH + byte, 0xFF) for row in range(38) for byte in range(5)]
             self.planes.masks(masks, WHITE, xor=True)
-
-    # --- the tools --------------------------------------------------------------------------------
 
     def fill(self, spans: list[tuple[int, int, int]], ink: Ink, frames: int = 12) -> Slices:
         """Some rows a frame, so that one can watch."""
@@ -449,8 +440,6 @@ class Painter:
             self.write(x + 8 * i, y, letter, colour)
             self.show()
             yield from self.rest(5)
-
-    # --- the picture ------------------------------------------------------------------------------
 
     def picture(self) -> Slices:
         """An evening harbour."""

@@ -89,9 +89,6 @@ def _pan(guest: Guest, x: int, y: int) -> None:
     guest.outb(0x3C0, x % 4 * 2)  # counted in half pixels
 
 
-# --- the bar --------------------------------------------------------------------------------------
-
-
 def _bar(chart: Picture) -> Picture:
     y, x = np.mgrid[0:BAR, 0:WIDTH].astype(np.float64)
     level = 0.62 - 0.010 * y + dither((BAR, WIDTH)) / 10
@@ -155,8 +152,6 @@ def _write(
             picture[y + dy : y + dy + height, x + dx : x + dx + width][dots] = halo
     picture[y : y + height, x : x + width][dots] = colour
 
-
-# --- the chart ------------------------------------------------------------------------------------
 
 #: Islands: middle, size, and how high.
 ISLANDS = (

@@ -142,9 +142,6 @@ def _make_balls(guest: Guest, count: int, height: int) -> list[Ball]:
     return balls
 
 
-# --- the art --------------------------------------------------------------------------------------
-
-
 def _ball(first: int) -> Picture:
     """A ball lit from the upper left; 0 is transparent."""
     y, x = np.mgrid[0:BALL_HEIGHT, 0:BALL_WIDTH].astype(np.float64)

@@ -140,9 +140,6 @@ def _set_blinking(guest: Guest, on: bool) -> None:
     guest.outb(0x3C0, value | 0x08 if on else value & ~0x08)
 
 
-# --- what happens ---------------------------------------------------------------------------------
-
-
 def _walk_and_tag(guest: Guest, screen: Screen, here: Panel, there: Panel) -> Iterator[None]:
     """Down the list; assembler files are tagged on the way."""
     here.at = there.at = 0
@@ -234,9 +231,6 @@ def _chart(screen: Screen, blinking: bool) -> None:
             screen.write(column, row + 1, "    ", back << 4)
     for front, column in enumerate(columns):
         screen.write(column + 1, 8, f"{front:X}", VIEWER)
-
-
-# --- the picture ----------------------------------------------------------------------------------
 
 
 def _order(entry: Entry) -> tuple[bool, str]:

@@ -82,8 +82,6 @@ def _graphics_mode(guest: Guest, number: int) -> int:
     return top
 
 
-# --- the stations ---------------------------------------------------------------------------------
-
 #: The banner's letters, 5 by 5, a row a number of five bits.
 LETTERS = {
     "v": (17, 17, 17, 10, 4), "g": (15, 16, 23, 17, 15), "a": (14, 17, 31, 17, 17),

@@ -122,9 +122,6 @@ def _packed(scene: NDArray[np.float32]) -> NDArray[np.uint32]:
     return packed
 
 
-# --- the art --------------------------------------------------------------------------------------
-
-
 def _bubbles(random: Random, count: int) -> list[Bubble]:
     sprites = {radius: _bubble(random, radius) for radius in RADII}
     flock = []
