@@ -26,7 +26,7 @@ DEFAULT_RAM_BYTES = 16 << 20
 
 ByteIn: TypeAlias = Callable[[], int]
 ByteOut: TypeAlias = Callable[[int], None]
-#: With the access's size in bytes.
+#: Wide accesses come with their size in bytes.
 WideIn: TypeAlias = Callable[[int], int]
 WideOut: TypeAlias = Callable[[int, int], None]
 #: Told of a port access: ``"in"`` or ``"out"``, port, size in bytes, value.
@@ -37,12 +37,7 @@ class Bus:
     """Memory and ports. One CPU thread at a time drives it."""
 
     def __init__(self, vga: Vga, ram_bytes: int = DEFAULT_RAM_BYTES) -> None:
-        """RAM is zero, ROM is FFh.
-
-        Args:
-            vga: Its windows and ports.
-            ram_bytes: End of RAM; the hole from A0000h to FFFFFh is part of it, unused.
-        """
+        """RAM is zero and ends at `ram_bytes`, the hole from A0000h on included; ROM is FFh."""
         self.vga = vga
         self.ram_bytes = ram_bytes
         self._ram = mmap.mmap(-1, ram_bytes)
@@ -94,27 +89,21 @@ class Bus:
                     self.write(gpa + at, data[at : at + 1])
 
     def read8(self, gpa: int) -> int:
-        """Load a byte."""
         return self.memory[gpa] if gpa < VGA_START else self.read(gpa, 1)[0]
 
     def read16(self, gpa: int) -> int:
-        """Load a little-endian word."""
         return int.from_bytes(self.read(gpa, 2), "little")
 
     def read32(self, gpa: int) -> int:
-        """Load a little-endian double word."""
         return int.from_bytes(self.read(gpa, 4), "little")
 
     def write8(self, gpa: int, value: int) -> None:
-        """Store a byte."""
         self.write(gpa, bytes((value & 0xFF,)))
 
     def write16(self, gpa: int, value: int) -> None:
-        """Store a little-endian word."""
         self.write(gpa, (value & 0xFFFF).to_bytes(2, "little"))
 
     def write32(self, gpa: int, value: int) -> None:
-        """Store a little-endian double word."""
         self.write(gpa, (value & 0xFFFFFFFF).to_bytes(4, "little"))
 
     def load_rom(self, gpa: int, rom: bytes) -> None:
@@ -205,12 +194,10 @@ class TappedBus(Bus):
         self._tap = tap
 
     def port_in(self, port: int, size: int) -> int:
-        """See `Bus.port_in`."""
         value = super().port_in(port, size)
         self._tap("in", port, size, value)
         return value
 
     def port_out(self, port: int, size: int, value: int) -> None:
-        """See `Bus.port_out`."""
         self._tap("out", port, size, value)
         super().port_out(port, size, value)

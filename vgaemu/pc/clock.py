@@ -32,10 +32,8 @@ NEVER_NS = 1 << 62
 class Clock(ABC):
     """One guest's time."""
 
-    #: Set it to end `idle` early: a key came, or the machine closes.
-    wake: threading.Event
-
     def __init__(self) -> None:
+        #: Set it to end `idle` early: a key came, or the machine closes.
         self.wake = threading.Event()
 
     @abstractmethod
@@ -78,31 +76,24 @@ class StepClock(Clock):
         self.ns = 0
 
     def now_ns(self) -> int:
-        """Nanoseconds since power on."""
         return self.ns
 
     def set_ns(self, ns: int) -> None:
-        """Go on from there."""
         self.ns = ns
 
     def ran(self, instructions: int) -> None:
-        """`INSTRUCTION_NS` each."""
         self.ns += instructions * INSTRUCTION_NS
 
     def cost(self, ns: int) -> None:
-        """Let it pass."""
         self.ns += ns
 
     def polled(self) -> None:
-        """`POLL_NS`."""
         self.ns += POLL_NS
 
     def idle(self, until_ns: int) -> None:
-        """Skip there."""
         self.ns = max(self.ns, until_ns)
 
     def time_of_day(self) -> time.struct_time:
-        """1980-01-01 00:00 and on."""
         return time.gmtime(VIRTUAL_EPOCH + self.ns // 1_000_000_000)
 
 
@@ -113,12 +104,7 @@ class WallClock(Clock):
     NAP_S = 0.004
 
     def __init__(self, speed: float = 1.0, *, skip: bool = False) -> None:
-        """Stand at 0.
-
-        Args:
-            speed: Guest seconds a second; at least a hundredth, and 1 for 0 (no limit).
-            skip: A halt skips to what comes next instead of waiting for it.
-        """
+        """Guest seconds a second: at least a hundredth, 1 for 0; whether a halt skips its wait."""
         super().__init__()
         self._speed = max(speed or 1.0, 0.01)
         self._skip = skip
@@ -128,29 +114,24 @@ class WallClock(Clock):
         self._since: int | None = None
 
     def now_ns(self) -> int:
-        """Nanoseconds since power on, without those the guest stood still."""
         since = self._since
         if since is None:
             return self._passed
         return self._passed + int((time.perf_counter_ns() - since) * self._speed)
 
     def set_ns(self, ns: int) -> None:
-        """Go on from there, at the next start; the time of day is the host's again."""
         self._passed, self._since = ns, None
         self._powered_on = int(time.time()) - ns // 1_000_000_000
 
     def start(self) -> None:
-        """Go on."""
         if self._since is None:
             self._since = time.perf_counter_ns()
 
     def stop(self) -> None:
-        """Stand still."""
         self._passed = self.now_ns()
         self._since = None
 
     def idle(self, until_ns: int) -> None:
-        """Wait, or skip."""
         left = until_ns - self.now_ns()
         if left <= 0:
             return
@@ -161,7 +142,7 @@ class WallClock(Clock):
         self.wake.clear()
 
     def time_of_day(self) -> time.struct_time:
-        """The host's local time at power on, and as much later as the guest has lived."""
+        # The host's at power on, and as much later as the guest has lived; its again from a state.
         return time.localtime(self._powered_on + self.now_ns() // 1_000_000_000)
 
 
@@ -173,6 +154,5 @@ class GuestBeam(Beam):
         self.keeps_wall_time = isinstance(clock, WallClock)
 
     def now_ns(self) -> float:
-        """Guest nanoseconds."""
         self._clock.polled()
         return float(self._clock.now_ns())

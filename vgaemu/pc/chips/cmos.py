@@ -76,11 +76,11 @@ class Cmos:
             0x06: (now.tm_wday + 1) % 7 + 1, 0x07: now.tm_mday, 0x08: now.tm_mon,
             0x09: now.tm_year % 100, 0x32: now.tm_year // 100,
         }  # fmt: skip
+        if self.index == 0x0A:
+            self._clock.polled()
+            return 0x26
         value = fields.get(self.index)
         if value is None:
-            if self.index == 0x0A:
-                self._clock.polled()
-                return 0x26
             return self.ram[self.index]
         return value if self.ram[0x0B] & 4 else to_bcd(value)
 
@@ -89,7 +89,6 @@ class Cmos:
             self.ram[self.index] = value
 
     def parts(self) -> dict[str, Part]:
-        """What of it is saved: see `vgaemu.snapshot`."""
         return {"chips.cmos": fields(self), "chips.cmos_ram": registers(self.ram)}
 
 

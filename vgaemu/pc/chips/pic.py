@@ -31,7 +31,6 @@ class Pic:
             bus.byte_out[port + 1] = chip.write_data
 
     def raise_irq(self, irq: int) -> None:
-        """An edge on a line."""
         self.chips[irq >> 3].requested |= 1 << (irq & 7)
 
     def has_interrupt(self) -> bool:
@@ -52,11 +51,10 @@ class Pic:
             self.chips[0].requested |= 4
 
     def parts(self) -> dict[str, Part]:
-        """What of it is saved: see `vgaemu.snapshot`."""
-        chips = {f"chips.pic{i}": fields(chip) for i, chip in enumerate(self.chips)}
-        return chips | {
-            f"chips.pic{i}_expects": chip.expected() for i, chip in enumerate(self.chips)
-        }
+        parts: dict[str, Part] = {}
+        for i, chip in enumerate(self.chips):
+            parts |= {f"chips.pic{i}": fields(chip), f"chips.pic{i}_expects": chip.expected()}
+        return parts
 
 
 class Pic8259:
@@ -103,7 +101,6 @@ class Pic8259:
         return self.in_service if self.read_service else self.requested
 
     def read_data(self) -> int:
-        """The mask."""
         return self.mask
 
     def write_command(self, value: int) -> None:

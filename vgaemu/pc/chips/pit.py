@@ -45,7 +45,6 @@ class PitChannel:
         self.status: int | None = None
         #: A count was written since `mode` was set.
         self.loaded = True
-        #: The gate line.
         self.gate = gate
         #: It counts since `start_ns`, and had counted so many ticks before.
         self.counting = gate
@@ -64,7 +63,6 @@ class PitChannel:
         return self.counted + (now_ns - self.start_ns) * PIT_HZ // 1_000_000_000
 
     def value(self, now_ns: int) -> int:
-        """The count now."""
         ticks = self.ticks(now_ns)
         if self.mode == 3:
             ticks *= 2
@@ -73,7 +71,6 @@ class PitChannel:
         return (self.reload - ticks) & 0xFFFF
 
     def output(self, now_ns: int) -> bool:
-        """The output line."""
         ticks, reload = self.ticks(now_ns), self.reload
         if self.mode == 0:
             return self.loaded and ticks >= reload
@@ -152,17 +149,12 @@ class PitChannel:
             status, self.status = self.status, None
             return status
         count = self.value(now_ns) if self.latched is None else self.latched
-        if self.access == 1:
+        high = self.access == 2
+        if self.access == 3:
+            high, self.read_high = self.read_high, not self.read_high
+        if high or self.access == 1:
             self.latched = None
-            return count & 0xFF
-        if self.access == 2:
-            self.latched = None
-            return count >> 8
-        high, self.read_high = self.read_high, not self.read_high
-        if high:
-            self.latched = None
-            return count >> 8
-        return count & 0xFF
+        return count >> 8 if high else count & 0xFF
 
 
 class Pit:
@@ -184,7 +176,6 @@ class Pit:
         bus.byte_out[0x61] = self._write_gate
 
     def advance(self, now_ns: int) -> None:
-        """Raise IRQ 0 if it became due."""
         if now_ns < self.next_irq_ns:
             return
         self._raise_irq(0)
@@ -235,6 +226,5 @@ class Pit:
         self.channels[2].set_gate(bool(value & 1), self._clock.now_ns())
 
     def parts(self) -> dict[str, Part]:
-        """What of it is saved: see `vgaemu.snapshot`."""
         channels = {f"chips.pit{i}": fields(channel) for i, channel in enumerate(self.channels)}
         return {"chips.pit": fields(self)} | channels

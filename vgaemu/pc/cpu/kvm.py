@@ -69,11 +69,8 @@ class KvmCpu(Cpu):
     def __init__(self, bus: Bus, clock: Clock, *, irqchip: bool = False) -> None:
         """Make VM, slots and vCPU; real mode, segments 0.
 
-        Args:
-            bus: Memory and ports.
-            clock: Says when a slice is over.
-            irqchip: For a firmware: interrupt controllers and timer are the kernel's, and what lies
-                between C0000h and FFFFFh is RAM.
+        With `irqchip`, for a firmware, interrupt controllers and timer are the kernel's, and what
+        lies between C0000h and FFFFFh is RAM.
 
         Raises:
             CpuError: There is no KVM here, or this is not the main thread.
@@ -153,7 +150,6 @@ class KvmCpu(Cpu):
         run[kvm.RUN_DIRTY_REGS] = run[kvm.RUN_DIRTY_REGS] | which
 
     def get(self, register: str) -> int:
-        """A register as the last exit left it."""
         index = _REGS.get(register)
         if index is not None:
             at = kvm.RUN_SYNC_REGS + 8 * index
@@ -166,7 +162,6 @@ class KvmCpu(Cpu):
         )
 
     def set(self, register: str, value: int) -> None:
-        """Change a register for the next entry."""
         index = _REGS.get(register)
         if index is not None:
             at = kvm.RUN_SYNC_REGS + 8 * index
@@ -186,7 +181,7 @@ class KvmCpu(Cpu):
         self._changed(kvm.SYNC_SREGS)
 
     def can_interrupt(self) -> bool:
-        """Whether the vCPU takes one now; if not, the next run ends when it would."""
+        # If it takes none now, the next run ends when it would.
         run = self._run
         if run[kvm.RUN_READY_FOR_INTERRUPT] and run[kvm.RUN_IF_FLAG]:
             return True
@@ -194,19 +189,16 @@ class KvmCpu(Cpu):
         return False
 
     def raise_irq(self, irq: int) -> None:
-        """An edge on a line of the kernel's controllers."""
         self.vm.irq_line(irq, 1)
         self.vm.irq_line(irq, 0)
 
     def interrupt(self, vector: int) -> None:
-        """KVM_INTERRUPT: taken at the next entry."""
         self.halted = False
         self._run[kvm.RUN_REQUEST_INTERRUPT_WINDOW] = 0
         self._run[kvm.RUN_READY_FOR_INTERRUPT] = 0
         kvm.libc_ioctl(self._vcpu, kvm.KVM_INTERRUPT, ctypes.byref(ctypes.c_uint32(vector)))
 
     def run(self, limit_ns: int) -> None:
-        """Enter the guest again and again until it halts, is called back, or time is up."""
         run = self._run
         self._thread = threading.get_ident()
         self._turn += 1
@@ -314,7 +306,6 @@ class KvmCpu(Cpu):
             struct.pack_into("<I", run, ring, first)
 
     def stop(self) -> None:
-        """Bring the vCPU back from the guest; any thread may ask."""
         thread = self._thread
         if self._running.is_set() and thread is not None and not self._closed:
             self._run[kvm.RUN_IMMEDIATE_EXIT] = 1
@@ -369,7 +360,6 @@ class KvmCpu(Cpu):
                 self.bus.vga.slot.mark_dirty(offset + page * PAGE_SIZE, 1)
 
     def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
-        """The slot's own log, and the kernel's."""
         # After a sleep caches are cold: each function that is entered costs some 8 us, numpy's
         # more than the ioctls. So no more is done here than has to be.
         pages = 0
@@ -414,22 +404,18 @@ class KvmCpu(Cpu):
         return took
 
     def arrays(self) -> dict[str, Array]:
-        """`CPU_ARRAYS`, and what is KVM's own."""
         arrays = self._state.arrays()
         arrays["cpu.halted"][...] = self.halted
         return arrays
 
     def refusal(self, arrays: Mapping[str, Array]) -> str | None:
-        """Why the kernel would not go on from a state, or None."""
         return self._state.refusal(arrays)
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
-        """Go on from a saved CPU."""
         self._state.restore(arrays)
         self.halted = bool(arrays["cpu.halted"])
 
     def close(self) -> None:
-        """Destroy the VM; its thread is no longer in it."""
         if self._closed:
             return
         changed = self.bus.vga.on_map_changed

@@ -28,9 +28,7 @@ _RSP, _CS, _SS = 6, 0, 5
 def return_from_interrupt(run: mmap, bus: Bus) -> bool:
     """Execute the IRET at CS:EIP, if it is one of these; False leaves all registers as they are.
 
-    Args:
-        run: The vCPU's struct kvm_run, with valid registers.
-        bus: Its memory.
+    `run` is the vCPU's struct kvm_run, with valid registers.
     """
     at = kvm.RUN_SYNC_REGS
     general = np.frombuffer(run[at : at + kvm.REGS_BYTES], "<u8").copy()
