@@ -112,7 +112,7 @@ def fault_report(
     lines += code_lines(code, values["eip"])
     if cpu.blocks is not None:
         lines += executed_lines(code, list(cpu.blocks))
-    elif cpu.name == "unicorn" and repeats:
+    elif cpu.can_trace and repeats:
         lines.append("what was executed before: run it again with --trace-code")
     return "\n".join(lines)
 

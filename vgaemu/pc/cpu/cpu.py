@@ -73,6 +73,8 @@ class Cpu(ABC):
     #: Interrupt controllers and timer come with it; it takes interrupts by itself. The lines of
     #: all other chips then end at its own `raise_irq`.
     has_own_timer = False
+    #: It can be told to fill `blocks`.
+    can_trace = False
     #: Linear address and size of the basic blocks executed last, if they are traced.
     blocks: deque[tuple[int, int]] | None = None
     #: Stopped by a HLT until the next interrupt.

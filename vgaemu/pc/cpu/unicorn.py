@@ -70,6 +70,7 @@ class UnicornCpu(Cpu):
     """One Unicorn engine on a `Bus`."""
 
     name = "unicorn"
+    can_trace = True
 
     def __init__(
         self, bus: Bus, clock: Clock, *, free: bool = False, trace_code: bool = False
