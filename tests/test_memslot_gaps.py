@@ -213,7 +213,7 @@ class GuestRig(Rig):
     """A vCPU stores as well."""
 
     def __init__(self, slot: Memslot) -> None:
-        self._guest = KvmGuest(slot, native=True)
+        self._guest = KvmGuest(slot.keeper, native=True)
         super().__init__(slot, [1, 4])
         self.guest_store()
 

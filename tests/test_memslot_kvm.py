@@ -41,7 +41,7 @@ def kvm(request: pytest.FixtureRequest) -> str:
 def test_the_same_stores_read_the_same(kvm: str, npages: int, native: bool) -> None:
     chance = random.Random(npages)
     real = Memslot(npages, dirty_log=kvm)
-    guest = KvmGuest(real, native=native)
+    guest = KvmGuest(real.keeper, native=native)
     emulated = [Memslot(npages, dirty_log=name) for name in EMULATED]
     for dirty in (0, 1, npages // 7, npages, 0):
         pages = [chance.randrange(npages) for _ in range(dirty)]
@@ -60,7 +60,7 @@ def test_text_is_drawn_as_in_mode_13h(kvm: str, native: bool) -> None:
     bits = np.unpackbits(font, axis=1).reshape(256, 8, 8) * np.uint8(15)
     text = b"A guest that draws glyphs \x01\xdb"
     real = Memslot(16, dirty_log=kvm)
-    guest = KvmGuest(real, native=native)
+    guest = KvmGuest(real.keeper, native=native)
     for cell in (0, 38, 1000 - len(text)):
         guest.draw_text(text, font.tobytes(), cell)
         emulated = Memslot(16)
@@ -78,7 +78,7 @@ def test_text_is_drawn_as_in_mode_13h(kvm: str, native: bool) -> None:
 
 def test_host_stores_and_the_vcpus_are_one_log(kvm: str) -> None:
     slot = Memslot(129, dirty_log=kvm)
-    guest = KvmGuest(slot, native=True)
+    guest = KvmGuest(slot.keeper, native=True)
     reader = slot.subscribe()
     slot.write(PAGE_SIZE, b"host")
     guest.write_pages([1, 128])
@@ -90,7 +90,7 @@ def test_host_stores_and_the_vcpus_are_one_log(kvm: str) -> None:
 
 def test_switching_off_and_on_drops_what_the_vcpu_wrote(kvm: str) -> None:
     slot = Memslot(64, dirty_log=kvm)
-    guest = KvmGuest(slot, native=True)
+    guest = KvmGuest(slot.keeper, native=True)
     guest.write_pages([1])
     slot.logging = False
     guest.write_pages([2])
@@ -159,18 +159,18 @@ def test_slots_that_kvm_cannot_take_are_refused() -> None:
 
 def test_a_guest_needs_a_vm() -> None:
     with pytest.raises(MemslotError, match="'flags'"):
-        KvmGuest(Memslot(1), native=False)
+        KvmGuest(Memslot(1).keeper, native=False)
 
 
 def test_what_a_guest_cannot_do_is_refused(kvm: str) -> None:
-    guest = KvmGuest(Memslot(2, dirty_log=kvm), native=False)
+    guest = KvmGuest(Memslot(2, dirty_log=kvm).keeper, native=False)
     with pytest.raises(MemslotError, match="pages"):
         guest.write_pages([2])
     with pytest.raises(MemslotError, match="pages"):
         guest.write_pages([0, 0, 0])
     with pytest.raises(MemslotError, match="16 pages"):
         guest.draw_text(b"x", bytes(2048))
-    guest = KvmGuest(Memslot(16, dirty_log=kvm), native=False)
+    guest = KvmGuest(Memslot(16, dirty_log=kvm).keeper, native=False)
     with pytest.raises(MemslotError, match="cells"):
         guest.draw_text(b"xx", bytes(2048), cell=999)
     with pytest.raises(MemslotError, match="2048 bytes"):

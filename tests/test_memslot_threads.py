@@ -119,7 +119,7 @@ class VcpuStores(RandomPages):
 
     def __init__(self, slot: Memslot, *, native: bool) -> None:
         super().__init__(slot)
-        self._guest = KvmGuest(slot, native=native)
+        self._guest = KvmGuest(slot.keeper, native=native)
 
     def body(self, guest: int) -> None:
         if guest == 0:  # there is one vCPU

@@ -76,7 +76,7 @@ class KvmSide:
 
     def __init__(self) -> None:
         slot = Memslot(SLOT_PAGES, dirty_log="kvm")
-        self.touch = KvmGuest(slot, native=False).write_pages
+        self.touch = KvmGuest(slot.keeper, native=False).write_pages
         keeper = slot.keeper
         assert isinstance(keeper, KvmKeeper)
         self.harvest = keeper.reader.read

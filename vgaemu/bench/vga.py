@@ -90,7 +90,7 @@ def _guests(
     if isinstance(slot.keeper, KvmKeeper):
         if count > 1:
             return None  # a VM has one guest here
-        run = [(glyphs, (KvmGuest(slot, native=True), text, stop))]
+        run = [(glyphs, (KvmGuest(slot.keeper, native=True), text, stop))]
     else:
         half = slot.nbytes // 2
         run = [(printer, (slot, i * half, text, stop)) for i in range(count)]

@@ -90,7 +90,7 @@ class KvmSide(Side):
         super().__init__(scheme, slot)
         assert isinstance(slot.keeper, KvmKeeper)
         self._reader = slot.keeper.reader
-        self._guest = KvmGuest(slot, native=native)
+        self._guest = KvmGuest(slot.keeper, native=native)
         self._clears = scheme == "kvm-manual"
 
     def touch(self, runs: Sequence[Span]) -> None:

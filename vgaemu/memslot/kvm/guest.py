@@ -22,10 +22,9 @@ import numpy as np
 
 from vgaemu.errors import MemslotError
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
-from vgaemu.memslot.keeper import anonymous_memory
+from vgaemu.memslot.keeper import Keeper, anonymous_memory
 from vgaemu.memslot.kvm import ioctl as kvm
 from vgaemu.memslot.kvm.keeper import SLOT_GPA, KvmKeeper
-from vgaemu.memslot.slot import Memslot
 
 #: guests.asm: write_pages at 0, draw_glyphs at 16.
 CODE = bytes.fromhex(
@@ -58,24 +57,19 @@ GLYPH_BYTES = 8
 
 
 class KvmGuest:
-    """A vCPU in the VM of a slot whose log `kvm` keeps."""
+    """A vCPU in the VM of a slot whose log `kvm` keeps; a VM has one."""
 
-    def __init__(self, slot: Memslot, *, native: bool) -> None:
-        """Give the VM a vCPU; a VM has one guest.
-
-        Args:
-            slot: Made with ``dirty_log="kvm"`` or ``"kvm-manual"``.
-            native: 64-bit code at privilege level 3 behind page tables, or flat 32-bit code.
+    def __init__(self, keeper: Keeper, *, native: bool) -> None:
+        """Give the VM of a slot's keeper its vCPU, of the native kind or the other.
 
         Raises:
-            MemslotError: The slot's log is kept by somebody else.
+            MemslotError: It is no `KvmKeeper`.
         """
-        keeper = slot.keeper
         if not isinstance(keeper, KvmKeeper):
-            raise MemslotError(f"a KVM guest needs dirty_log='kvm', not {slot.dirty_log!r}")
+            raise MemslotError(f"a KVM guest needs dirty_log='kvm', not {keeper.name!r}")
         self._keeper = keeper  # with it, the VM stays
-        self.npages = slot.npages
-        nbytes = DATA_GPA + max(4 * slot.npages, 8 * SCREEN_CELLS + 256 * GLYPH_BYTES)
+        self.npages = keeper.npages
+        nbytes = DATA_GPA + max(4 * keeper.npages, 8 * SCREEN_CELLS + 256 * GLYPH_BYTES)
         self._low = np.frombuffer(anonymous_memory(nbytes + PAGE_SIZE & -PAGE_SIZE), np.uint8)
         self._store(CODE_GPA, CODE)
         keeper.vm.set_region(LOW_ID, 0, self._low)
