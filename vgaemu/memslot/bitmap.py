@@ -43,10 +43,7 @@ SpanPages: TypeAlias = Literal[64, 32, 16, 8]
 
 
 def ffs(word: int) -> int:
-    """Number of the lowest set bit, counted from 0 (the kernel's ``__ffs``).
-
-    Args:
-        word: Any positive integer; undefined for 0, as in the kernel.
+    """Number of the lowest set bit, counted from 0 (the kernel's ``__ffs``): undefined for 0.
 
     >>> ffs(0b1010_0000)
     5

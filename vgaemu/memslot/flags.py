@@ -21,7 +21,7 @@ from numpy import bitwise_xor
 from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import KEEPS_GIL
-from vgaemu.memslot.keeper import Keeper
+from vgaemu.memslot.keeper import FREE_THREADED, Keeper
 from vgaemu.memslot.log import DirtyLog, FlagsLog, RunLog
 
 #: Up to so many pages, so near to each other (all of legacy VRAM), are cleared one by one. At 60
@@ -48,7 +48,6 @@ class FlagsKeeper(Keeper):
         ]
 
     def fault(self, page: int) -> None:
-        """Unprotect and mark in one store."""
         self.writable[page] = 1
         self.counters.faults += 1
 
@@ -91,7 +90,6 @@ class FlagsKeeper(Keeper):
         return log
 
     def start(self) -> None:
-        """Drop all marks and protect everything in one store."""
         self._flags[:] = self._zeros
 
 
@@ -103,21 +101,22 @@ class LockedFlagsKeeper(FlagsKeeper):
         self._mmu_lock = threading.Lock()
 
     def fault(self, page: int) -> None:
-        """Unprotect and mark under the lock that the harvest holds."""
         with self._mmu_lock:
             super().fault(page)
 
     def fault_range(self, start: int, end: int) -> None:
-        """Unprotect and mark under the lock that the harvest holds."""
         with self._mmu_lock:
             super().fault_range(start, end)
 
     def harvest(self) -> DirtyLog:
-        """Snapshot, clear and protect under the lock."""
         with self._mmu_lock:
             return super().harvest()
 
     def start(self) -> None:
-        """Drop all marks and protect everything under the lock."""
         with self._mmu_lock:
             super().start()
+
+
+def flags_keeper(npages: int, memory: NDArray[np.uint8]) -> FlagsKeeper:
+    """The form that suits the interpreter."""
+    return (LockedFlagsKeeper if FREE_THREADED else FlagsKeeper)(npages, memory)

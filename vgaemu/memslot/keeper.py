@@ -101,9 +101,7 @@ class Keeper(ABC):
     def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
         """Start with logging on: every page clean and write-protected.
 
-        Args:
-            npages: Size of the slot.
-            memory: Its bytes; those behind the slot, if any, are nobody's.
+        `memory` has the slot's bytes; those behind them, if any, are nobody's.
 
         Raises:
             KeeperUnavailable: The log of this memory cannot be kept here.

@@ -14,24 +14,8 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.memslot.bitmap import (
-    KEEPS_GIL,
-    LARGE_PAGES,
-    PART_PAGES,
-    WORD_PAGES,
-    Parts,
-    Span,
-    Words,
-    flags_of_words,
-    merge,
-    parts_of_run,
-    spans_of_flags,
-    union_of_parts,
-    word_count,
-    words_of_flags,
-    words_of_parts,
-    words_of_run,
-)
+from vgaemu.memslot import bitmap
+from vgaemu.memslot.bitmap import KEEPS_GIL, PART_PAGES, WORD_PAGES, Parts, Span, Words, word_count
 
 #: Up to so many dirty pages are found one by one sooner than by numpy's look at all flags.
 MAX_FOUND_SINGLY = 32
@@ -60,12 +44,12 @@ class DirtyLog(ABC):
         return self._words
 
     def _pack(self) -> Words:
-        return words_of_flags(self.flags)
+        return bitmap.words_of_flags(self.flags)
 
     @property
     @abstractmethod
     def flags(self) -> bytes:
-        """One byte a page, 0 or 1, padded with 0 to a multiple of 64."""
+        """One byte a page, 0 or 1, padded with 0 to a multiple of 64; perhaps made at each look."""
 
     def mask(self) -> NDArray[np.bool_]:
         """Whether each page is dirty: (npages,) bool, read-only."""
@@ -91,7 +75,7 @@ class DirtyLog(ABC):
         Returns:
             Half-open page ranges, ascending, each from the first dirty page of a word to its last.
         """
-        return spans_of_flags(self.flags, word_pages)
+        return bitmap.spans_of_flags(self.flags, word_pages)
 
     def parts(self) -> Parts:
         """The dirty parts of the slot."""
@@ -158,29 +142,24 @@ class RunLog(DirtyLog):
         self._words = None
 
     def _pack(self) -> Words:
-        return words_of_run(self.start, self.end, self.npages)
+        return bitmap.words_of_run(self.start, self.end, self.npages)
 
     @property
     def flags(self) -> bytes:
-        """Made anew at each look."""
         flags = bytearray(WORD_PAGES * word_count(self.npages))
         self.mark_in(flags)
         return bytes(flags)
 
     def pages(self) -> NDArray[np.intp]:
-        """The numbers in a row."""
         return np.arange(self.start, self.end)
 
     def spans(self, word_pages: int = WORD_PAGES) -> list[Span]:
-        """The run itself, whatever the words."""
         return [(self.start, self.end)] if self.start < self.end else []
 
     def parts(self) -> Parts:
-        """Those that the run reaches."""
-        return parts_of_run(self.start, self.end)
+        return bitmap.parts_of_run(self.start, self.end)
 
     def mark_in(self, flags: bytearray) -> None:
-        """One slice assignment."""
         flags[self.start : self.end] = b"\1" * (self.end - self.start)
 
     def __len__(self) -> int:
@@ -224,8 +203,7 @@ class WordsLog(DirtyLog):
 
     @property
     def flags(self) -> bytes:
-        """Unpacked anew at each look."""
-        return flags_of_words(self.words)
+        return bitmap.flags_of_words(self.words)
 
     def __len__(self) -> int:
         return int(np.bitwise_count(self.words).sum())
@@ -249,15 +227,13 @@ class PartsLog(DirtyLog):
         self._words = None
 
     def _pack(self) -> Words:
-        return words_of_parts(self._parts, self.npages)
+        return bitmap.words_of_parts(self._parts, self.npages)
 
     @property
     def flags(self) -> bytes:
-        """A byte for each page of the slot, made anew at each look."""
-        return flags_of_words(self.words)
+        return bitmap.flags_of_words(self.words)
 
     def pages(self) -> NDArray[np.intp]:
-        """Part by part."""
         pages = [
             first + np.flatnonzero(np.frombuffer(flags, np.uint8)) for first, flags in self._parts
         ]
@@ -267,11 +243,10 @@ class PartsLog(DirtyLog):
         """Part by part; what touches across their edges is joined."""
         spans: list[Span] = []
         for first, flags in self._parts:
-            spans += [(first + a, first + b) for a, b in spans_of_flags(flags, word_pages)]
-        return merge(spans)
+            spans += [(first + a, first + b) for a, b in bitmap.spans_of_flags(flags, word_pages)]
+        return bitmap.merge(spans)
 
     def parts(self) -> Parts:
-        """As they were harvested."""
         return self._parts
 
     def __len__(self) -> int:
@@ -296,8 +271,8 @@ def union(logs: list[DirtyLog]) -> DirtyLog:
     if len(logs) == 1:
         return logs[0]
     npages = logs[0].npages
-    if npages > LARGE_PAGES:
-        return PartsLog(npages, reduce(union_of_parts, [log.parts() for log in logs]))
+    if npages > bitmap.LARGE_PAGES:
+        return PartsLog(npages, reduce(bitmap.union_of_parts, [log.parts() for log in logs]))
     either = bytearray(WORD_PAGES * word_count(npages))
     for log in logs:
         log.mark_in(either)

@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 
 from vgaemu.errors import KeeperUnavailable
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
-from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
-from vgaemu.memslot.keeper import FREE_THREADED, Keeper, close_with
+from vgaemu.memslot.flags import flags_keeper
+from vgaemu.memslot.keeper import Keeper, close_with
 from vgaemu.memslot.log import DirtyLog, FlagsLog, RunLog
 
 #: The number of the system call by `platform.machine()`.
@@ -76,19 +76,14 @@ class MmuKeeper(Keeper):
     sees_all_stores = True
 
     def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
-        """Register the memory and write-protect it; fresh memory has at least `MIN_PAGES`.
-
-        Raises:
-            KeeperUnavailable: The system cannot do it, the memory is not page-aligned private or
-                shared memory, or the kernel refuses.
-        """
+        """Register the memory, page-aligned and private or shared, and write-protect it."""
         super().__init__(npages, memory)
         if npages > MAX_PAGES:
             raise KeeperUnavailable(f"mmu: a slot may have {MAX_PAGES} pages, not {npages}")
         # The store path never has to fault: the processor does.
         self.writable[:] = b"\1" * len(self.writable)
         #: What `mark_dirty` was told.
-        self._marks = (LockedFlagsKeeper if FREE_THREADED else FlagsKeeper)(npages, memory)
+        self._marks = flags_keeper(npages, memory)
         libc, self._uffd, self._pagemap = self._open_files()
         self._libc_ioctl = libc.ioctl
         _KEEPERS.add(self)
@@ -172,11 +167,9 @@ class MmuKeeper(Keeper):
         self._ioctl(UFFDIO_WRITEPROTECT, everything)
 
     def fault(self, page: int) -> None:
-        """What `mark_dirty` tells."""
         self._marks.fault(page)
 
     def fault_range(self, start: int, end: int) -> None:
-        """What `mark_dirty` tells."""
         self._marks.fault_range(start, end)
 
     def harvest(self) -> DirtyLog:

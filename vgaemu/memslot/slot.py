@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from vgaemu.errors import KeeperUnavailable, MemslotError
 from vgaemu.memslot.bitmap import LARGE_PAGES, PAGE_SHIFT, PAGE_SIZE
-from vgaemu.memslot.flags import FlagsKeeper, LockedFlagsKeeper
-from vgaemu.memslot.keeper import ALWAYS, FREE_THREADED, Counters, Keeper, anonymous_memory
+from vgaemu.memslot.flags import flags_keeper
+from vgaemu.memslot.keeper import ALWAYS, Counters, Keeper, anonymous_memory
 from vgaemu.memslot.kvm.keeper import KvmKeeper, KvmManualKeeper
 from vgaemu.memslot.log import DirtyLog, RunLog, union
 from vgaemu.memslot.pagemap import MIN_PAGES, MmuKeeper
@@ -42,10 +42,8 @@ ByteBuffer: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
 
 
 def _flags_keeper(npages: int, memory: NDArray[np.uint8]) -> Keeper:
-    """`flags` in the form that suits the slot and the interpreter."""
-    if npages > LARGE_PAGES:
-        return SparseKeeper(npages, memory)
-    return (LockedFlagsKeeper if FREE_THREADED else FlagsKeeper)(npages, memory)
+    """`flags` in the form that suits the slot."""
+    return (SparseKeeper if npages > LARGE_PAGES else flags_keeper)(npages, memory)
 
 
 #: What `dirty_log=` and `--dirty-log` accept.

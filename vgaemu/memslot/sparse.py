@@ -38,14 +38,12 @@ class SparseKeeper(Keeper):
         self._mmu_lock = threading.Lock()
 
     def fault(self, page: int) -> None:
-        """Unprotect and mark, under the lock that the harvest holds."""
         with self._mmu_lock:
             self._summary[page // PART_PAGES] = 1
             self.writable[page] = 1
             self.counters.faults += 1
 
     def fault_range(self, start: int, end: int) -> None:
-        """All pages at once."""
         first, last = start // PART_PAGES, (end - 1) // PART_PAGES
         with self._mmu_lock:
             self.counters.faults += self.writable.count(0, start, end)
@@ -53,7 +51,6 @@ class SparseKeeper(Keeper):
             self._flags[start:end] = b"\1" * (end - start)
 
     def harvest(self) -> DirtyLog:
-        """Snapshot, clear and protect the parts in which something is dirty."""
         summary, writable, flags, zeros = self._summary, self.writable, self._flags, self._zeros
         protected = 0
         parts: Parts = []
@@ -81,7 +78,6 @@ class SparseKeeper(Keeper):
         return PartsLog(self.npages, parts)
 
     def start(self) -> None:
-        """Drop all marks and protect everything under the lock."""
         with self._mmu_lock:
             self._summary[:] = bytes(len(self._summary))
             self._flags[:] = bytes(len(self._flags))

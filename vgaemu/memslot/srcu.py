@@ -63,7 +63,6 @@ class Srcu:
         return index
 
     def read_unlock(self, index: int) -> None:
-        """Leave the section."""
         self._readers[threading.get_ident()][index] -= 1
 
     def synchronize(self) -> None:
@@ -98,7 +97,6 @@ class SrcuKeeper(WordsKeeper):
         self.srcu = Srcu()
 
     def fault(self, page: int) -> None:
-        """Unprotect, and mark in the bitmap that is published now."""
         word, bit = page // WORD_PAGES, 1 << page % WORD_PAGES
         index = self.srcu.read_lock()
         try:
@@ -116,7 +114,6 @@ class SrcuKeeper(WordsKeeper):
             self.srcu.read_unlock(index)
 
     def harvest(self) -> DirtyLog:
-        """Publish the other bitmap, wait, protect what the first one holds, hand it out."""
         old = self._memslots[SLOT]
         if not old.nr_dirty_pages:
             return self.nothing_dirty
@@ -154,7 +151,6 @@ class SrcuKeeper(WordsKeeper):
         return count
 
     def start(self) -> None:
-        """Drop all marks and protect everything under the lock."""
         with self._mmu_lock:
             for bitmap in self._bitmaps:
                 bitmap[:] = [0] * len(bitmap)

@@ -32,14 +32,12 @@ class WordsKeeper(Keeper):
         self._mmu_lock = threading.Lock()
 
     def fault(self, page: int) -> None:
-        """Unprotect and mark under the lock that the harvest holds."""
         with self._mmu_lock:
             self.writable[page] = 1
             self._bitmap[page // WORD_PAGES] |= 1 << page % WORD_PAGES
             self.counters.faults += 1
 
     def harvest(self) -> DirtyLog:
-        """The patch's loop."""
         bitmap = self._bitmap
         snapshot: list[int] | None = None
         with self._mmu_lock:
@@ -69,7 +67,6 @@ class WordsKeeper(Keeper):
         self.writable[start:end] = bytes(end - start)
 
     def start(self) -> None:
-        """Drop all marks and protect everything under the lock."""
         with self._mmu_lock:
             self._bitmap[:] = [0] * len(self._bitmap)
             self.writable[:] = bytes(len(self.writable))
@@ -81,7 +78,6 @@ class PagesKeeper(WordsKeeper):
     name = "pages"
 
     def _protect_word(self, word: int, index: int) -> None:
-        """Only what is dirty, page by page."""
         for page in set_bits(word, index * WORD_PAGES):
             self._protect(page, page + 1)
         count = word.bit_count()

@@ -20,7 +20,6 @@ import struct
 import sys
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -87,20 +86,14 @@ OPEN_ERRORS = {
 
 
 def libc_ioctl(fd: int, request: int, argument: object = 0) -> int:
-    """ioctl(2).
-
-    Raises:
-        OSError: It failed.
-    """
-    result = _ioctl(ctypes.c_int(fd), ctypes.c_ulong(request), _as_argument(argument))
+    """ioctl(2); an OSError if it fails."""
+    if isinstance(argument, int):
+        argument = ctypes.c_ulong(argument)
+    result = _ioctl(ctypes.c_int(fd), ctypes.c_ulong(request), argument)
     if result < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     return int(result)
-
-
-def _as_argument(argument: object) -> object:
-    return ctypes.c_ulong(argument) if isinstance(argument, int) else argument
 
 
 _ioctl: Any = ctypes.CDLL(None, use_errno=True).ioctl if sys.platform == "linux" else None
@@ -111,10 +104,7 @@ class KvmVm:
     """One VM: memory slots and their dirty logs. Use it as a context manager, or call `close`."""
 
     def __init__(self, *, irqchip: bool = False) -> None:
-        """Create it, without memory.
-
-        Args:
-            irqchip: Let the kernel emulate interrupt controllers and the timer.
+        """Create it, without memory; with `irqchip` the kernel has interrupt controllers and timer.
 
         Raises:
             KvmError: There is no KVM here.
@@ -197,12 +187,7 @@ class KvmVm:
     def __enter__(self) -> KvmVm:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -222,21 +207,13 @@ class DirtyLogReader:
         self._clear = _prepared(vm, KVM_CLEAR_DIRTY_LOG, clear)
 
     def read(self) -> NDArray[np.uint64]:
-        """KVM_GET_DIRTY_LOG: read, and clear unless the VM has manual protect.
-
-        Raises:
-            OSError: It failed.
-        """
+        """KVM_GET_DIRTY_LOG: read, and clear unless the VM has manual protect; or OSError."""
         if self._get():
             raise _failed("KVM_GET_DIRTY_LOG")
         return self.words
 
     def clear(self) -> None:
-        """KVM_CLEAR_DIRTY_LOG: clear and protect what `read` found.
-
-        Raises:
-            OSError: It failed.
-        """
+        """KVM_CLEAR_DIRTY_LOG: clear and protect what `read` found; or OSError."""
         if self._clear():
             raise _failed("KVM_CLEAR_DIRTY_LOG")
 

@@ -62,7 +62,6 @@ class KvmKeeper(FlagsKeeper):
         self.vm.set_region(SLOT_ID, SLOT_GPA, self._memory, flags)
 
     def harvest(self) -> DirtyLog:
-        """The kernel's log and the software's."""
         host = super().harvest()
         reader = self.reader
         reader.read()
@@ -76,12 +75,10 @@ class KvmKeeper(FlagsKeeper):
         """The kernel has cleared and protected already."""
 
     def start(self) -> None:
-        """Switch the kernel's log on, which clears it, and the software's."""
         super().start()
         self._set_region(logged=True)
 
     def stop(self) -> None:
-        """Switch both off."""
         self._set_region(logged=False)
         super().stop()
 
