@@ -6,18 +6,19 @@ A type refuses a word with ArgumentTypeError, which becomes one line that names 
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from vgaemu.cli.say import UsageError
 
 if TYPE_CHECKING:
-    from argparse import _ArgumentGroup, _SubParsersAction
+    from argparse import _SubParsersAction
 
 #: Where a command adds its parser.
 Commands: TypeAlias = "_SubParsersAction[ArgumentParser]"
-#: A titled part of a command's help.
-Group: TypeAlias = "_ArgumentGroup"
+#: `add_argument` of a titled part of a command's help.
+Add: TypeAlias = Callable[..., object]
 
 #: Longest number: what has more digits fits no C function's argument.
 MAX_DIGITS = 18
@@ -76,35 +77,24 @@ def is_headless(options: Namespace) -> bool:
     return bool(options.headless or options.display == "null")
 
 
-def add_picture_group(command: ArgumentParser) -> Group:
-    """Options of commands that open a window unless told otherwise."""
-    picture = command.add_argument_group("picture")
-    picture.add_argument(
-        "--display", choices=("window", "null"), help="where the picture goes (window)"
-    )
-    picture.add_argument(
-        "--headless", action="store_true", help="--display null, as fast as it goes, in step"
-    )
-    picture.add_argument(
-        "--scale", type=positive, metavar="N", help="window size, whole steps (what fits)"
-    )
-    return picture
+def add_picture_group(command: ArgumentParser) -> Add:
+    """Options of commands that open a window unless told otherwise; returns what adds more."""
+    add = command.add_argument_group("picture").add_argument
+    add("--display", choices=("window", "null"), help="where the picture goes (window)")
+    add("--headless", action="store_true", help="--display null, as fast as it goes, in step")
+    add("--scale", type=positive, metavar="N", help="window size, whole steps (what fits)")
+    return add
 
 
 def add_machine_code_group(command: ArgumentParser) -> None:
     """Options of guests that are machine code."""
-    pc = command.add_argument_group("machine code (.img, .com)")
-    pc.add_argument(
-        "--cpu", choices=("unicorn", "kvm"), help="who executes: an emulator, or the host (unicorn)"
-    )
-    pc.add_argument(
-        "--vga-bios", metavar="auto|builtin|PATH",
-        help="auto: a ROM of the system's, if there is one (auto)",
-    )  # fmt: skip
-    pc.add_argument("--firmware", choices=("seabios",), help="boot through SeaBIOS; needs kvm")
-    pc.add_argument(
-        "--dos-root", type=file_path, metavar="DIR",
-        help="the folder whose files a .com program reads, writes and deletes (none)",
-    )  # fmt: skip
-    pc.add_argument("--writable", action="store_true", help="let the guest write to the image")
-    pc.add_argument("--force", action="store_true", help="boot a disk without a boot signature")
+    add = command.add_argument_group("machine code (.img, .com)").add_argument
+    add("--cpu", choices=("unicorn", "kvm"),
+        help="who executes: an emulator, or the host (unicorn)")  # fmt: skip
+    add("--vga-bios", metavar="auto|builtin|PATH",
+        help="auto: a ROM of the system's, if there is one (auto)")  # fmt: skip
+    add("--firmware", choices=("seabios",), help="boot through SeaBIOS; needs kvm")
+    add("--dos-root", type=file_path, metavar="DIR",
+        help="the folder whose files a .com program reads, writes and deletes (none)")  # fmt: skip
+    add("--writable", action="store_true", help="let the guest write to the image")
+    add("--force", action="store_true", help="boot a disk without a boot signature")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from vgaemu.cli.options import (
     STANDARD_OUTPUT,
+    Add,
     Commands,
-    Group,
     add_machine_code_group,
     add_picture_group,
     file_path,
@@ -33,121 +33,78 @@ NEEDS = (
 
 def add_parser(commands: Commands) -> None:
     """Say what it takes."""
-    run_parser = commands.add_parser("run", help="run a workload, a disk image or a .com program")
-    run_parser.set_defaults(command=run)
-    run_parser.add_argument(
+    command = commands.add_parser("run", help="run a workload, a disk image or a .com program")
+    command.set_defaults(command=run)
+    command.add_argument(
         "workload", nargs="?", help="a name from 'vgaemu list', or a path: .py, .img, .com"
     )
-    run_parser.add_argument("args", nargs="*", help="the workload's arguments")
-    _add_guest_options(run_parser.add_argument_group("guest program"))
-    _add_picture_options(add_picture_group(run_parser))
-    _add_output_options(run_parser.add_argument_group("outputs"))
-    add_machine_code_group(run_parser)
-    _add_debugging_options(run_parser.add_argument_group("debugging"))
-    _add_migration_options(run_parser.add_argument_group("live migration"))
+    command.add_argument("args", nargs="*", help="the workload's arguments")
+    _add_guest_options(command.add_argument_group("guest program").add_argument)
+    _add_picture_options(add_picture_group(command))
+    _add_output_options(command.add_argument_group("outputs").add_argument)
+    add_machine_code_group(command)
+    _add_debugging_options(command.add_argument_group("debugging").add_argument)
+    _add_migration_options(command.add_argument_group("live migration").add_argument)
 
 
-def _add_guest_options(guest: Group) -> None:
-    guest.add_argument("--frames", type=positive, metavar="N", help="stop after N frames")
-    guest.add_argument(
-        "--speed", type=speed, default=1.0, metavar="X", help="60 X frames a second; 0: no limit"
-    )
-    guest.add_argument(
-        "--keys", metavar="F:KEY,...", help="strike keys at frames: 30:a,60:enter,90:ctrl-c"
-    )
-    guest.add_argument(
-        "--load-state", type=file_path, metavar="F.npz", help="go on from a saved state"
-    )
+# fmt: off
+def _add_guest_options(add: Add) -> None:
+    add("--frames", type=positive, metavar="N", help="stop after N frames")
+    add("--speed", type=speed, default=1.0, metavar="X", help="60 X frames a second; 0: no limit")
+    add("--keys", metavar="F:KEY,...", help="strike keys at frames: 30:a,60:enter,90:ctrl-c")
+    add("--load-state", type=file_path, metavar="F.npz", help="go on from a saved state")
 
 
-def _add_picture_options(picture: Group) -> None:
-    picture.add_argument(
-        "--aspect", choices=("auto", "square"), default="auto",
-        help="auto shows VGA modes as 4:3, as a monitor does; square shows square pixels (auto)",
-    )  # fmt: skip
-    picture.add_argument("--fullscreen", action="store_true", help="start without a window's frame")
-    picture.add_argument(
-        "--border", type=not_negative, default=0, metavar="N",
-        help="keep N window pixels of the overscan colour around the picture",
-    )  # fmt: skip
-    picture.add_argument("--no-panel", action="store_true", help="only the picture")
-    picture.add_argument(
-        "--font", type=file_path, metavar="FILE",
+def _add_picture_options(add: Add) -> None:
+    add("--aspect", choices=("auto", "square"), default="auto",
+        help="auto shows VGA modes as 4:3, as a monitor does; square shows square pixels (auto)")
+    add("--fullscreen", action="store_true", help="start without a window's frame")
+    add("--border", type=not_negative, default=0, metavar="N",
+        help="keep N window pixels of the overscan colour around the picture")
+    add("--no-panel", action="store_true", help="only the picture")
+    add("--font", type=file_path, metavar="FILE",
         help="font of text modes 0 to 3 and 7, whose rows follow its height: PSF or raw 8xN, plain "
-        "or .gz; tweaked modes such as 80x50 take one of their own height only",
-    )  # fmt: skip
+        "or .gz; tweaked modes such as 80x50 take one of their own height only")
 
 
-def _add_output_options(outputs: Group) -> None:
-    outputs.add_argument(
-        "--screenshot", type=file_path, metavar="F.png", help="save the last frame"
-    )
-    outputs.add_argument(
-        "--upscaled", action="store_true",
-        help="save it as a monitor shows it: 320x200 as 1600x1200, pixels repeated",
-    )  # fmt: skip
-    outputs.add_argument(
-        "--dump-text", type=file_path, metavar="F.txt", help="save the text screen"
-    )
-    outputs.add_argument("--stats", type=file_path, metavar="F.json", help="write the statistics")
-    outputs.add_argument(
-        "--stats-frames", action="store_true", help="with a row for every frame in --stats"
-    )
-    outputs.add_argument(
-        "--save-state", type=file_path, metavar="F.npz", help="save the state at the end"
-    )
-    outputs.add_argument(
-        "--record-tape", type=file_path, metavar="F.tape",
-        help="record for 'replay'; .tape.gz is smaller",
-    )  # fmt: skip
+def _add_output_options(add: Add) -> None:
+    add("--screenshot", type=file_path, metavar="F.png", help="save the last frame")
+    add("--upscaled", action="store_true",
+        help="save it as a monitor shows it: 320x200 as 1600x1200, pixels repeated")
+    add("--dump-text", type=file_path, metavar="F.txt", help="save the text screen")
+    add("--stats", type=file_path, metavar="F.json", help="write the statistics")
+    add("--stats-frames", action="store_true", help="with a row for every frame in --stats")
+    add("--save-state", type=file_path, metavar="F.npz", help="save the state at the end")
+    add("--record-tape", type=file_path, metavar="F.tape",
+        help="record for 'replay'; .tape.gz is smaller")
 
 
-def _add_debugging_options(debugging: Group) -> None:
-    debugging.add_argument(
-        "--dirty-log", default="flags", metavar="NAME",
-        help="who keeps the log: flags, words, srcu, mmu, kvm...; 'vgaemu info' lists them (flags)",
-    )  # fmt: skip
-    debugging.add_argument(
-        "--span-pages", type=int, choices=(64, 32, 16, 8), metavar="N",
-        help="pages looked at as one word for the ffs..fls spans: 64, 32, 16 or 8 (8)",
-    )  # fmt: skip
-    debugging.add_argument(
-        "--dump-registers", type=file_path, nargs="?", const=Path(STANDARD_OUTPUT), metavar="F",
-        help="print every register by name with its fields at the end, or write them to F",
-    )  # fmt: skip
-    debugging.add_argument(
-        "--dump-palette", type=file_path, metavar="F.png",
-        help="save the DAC's colours as a picture",
-    )  # fmt: skip
-    debugging.add_argument(
-        "--trace-ports", type=file_path, metavar="F",
-        help="machine code only: write every port access",
-    )  # fmt: skip
-    debugging.add_argument(
-        "--trace-code", action="store_true",
-        help="machine code only, slowly: report what led to a fault; unicorn only",
-    )  # fmt: skip
+def _add_debugging_options(add: Add) -> None:
+    add("--dirty-log", default="flags", metavar="NAME",
+        help="who keeps the log: flags, words, srcu, mmu, kvm...; 'vgaemu info' lists them (flags)")
+    add("--span-pages", type=int, choices=(64, 32, 16, 8), metavar="N",
+        help="pages looked at as one word for the ffs..fls spans: 64, 32, 16 or 8 (8)")
+    add("--dump-registers", type=file_path, nargs="?", const=Path(STANDARD_OUTPUT), metavar="F",
+        help="print every register by name with its fields at the end, or write them to F")
+    add("--dump-palette", type=file_path, metavar="F.png",
+        help="save the DAC's colours as a picture")
+    add("--trace-ports", type=file_path, metavar="F",
+        help="machine code only: write every port access")
+    add("--trace-code", action="store_true",
+        help="machine code only, slowly: report what led to a fault; unicorn only")
 
 
-def _add_migration_options(live: Group) -> None:
-    live.add_argument(
-        "--migrate-to", metavar="HOST:PORT", help="send the machine to a 'receive', while it runs"
-    )
-    live.add_argument(
-        "--migrate-at", type=positive, metavar="FRAME", help="after so many frames (60)"
-    )
-    live.add_argument(
-        "--downtime", type=positive, metavar="MS",
-        help="stop the guest for the rest as soon as that takes no longer to send (50)",
-    )  # fmt: skip
-    live.add_argument(
-        "--max-rounds", type=positive, metavar="N",
-        help="rounds until a guest is found to write faster than the link takes (30)",
-    )  # fmt: skip
-    live.add_argument(
-        "--when-stuck", choices=("stop", "give-up"),
-        help="what to do with such a guest: stop it for longer, the default, or let it run on here",
-    )  # fmt: skip
+def _add_migration_options(add: Add) -> None:
+    add("--migrate-to", metavar="HOST:PORT",
+        help="send the machine to a 'receive', while it runs")
+    add("--migrate-at", type=positive, metavar="FRAME", help="after so many frames (60)")
+    add("--downtime", type=positive, metavar="MS",
+        help="stop the guest for the rest as soon as that takes no longer to send (50)")
+    add("--max-rounds", type=positive, metavar="N",
+        help="rounds until a guest is found to write faster than the link takes (30)")
+    add("--when-stuck", choices=("stop", "give-up"),
+        help="what to do with such a guest: stop it for longer, the default, or let it run on here")
+# fmt: on
 
 
 def run(options: Namespace) -> int:
