@@ -13,18 +13,14 @@ def add_parser(commands: Commands) -> None:
     """Say what it takes."""
     bench = commands.add_parser("bench", help="measure: both sides in one run, medians, ratios")
     bench.set_defaults(command=run)
-    bench.add_argument("name", choices=list(BENCHMARKS), metavar="NAME", help="; ".join(
-        f"{name}: {what}" for name, what in BENCHMARKS.items()
-    ))  # fmt: skip
-    bench.add_argument("--runs", type=positive, default=5, metavar="N", help="repetitions (5)")
-    bench.add_argument("--json", type=file_path, metavar="F.json", help="write the rows too")
-    bench.add_argument(
-        "--plot", type=file_path, metavar="F.png|svg", help="dirty-log, vga: draw the times, too"
-    )
-    bench.add_argument(
-        "--heatmap", type=file_path, metavar="F.png|svg",
-        help="dirty-log: draw which pages a run dirties in which frame",
-    )  # fmt: skip
+    add = bench.add_argument
+    add("name", choices=list(BENCHMARKS), metavar="NAME",
+        help="; ".join(f"{name}: {what}" for name, what in BENCHMARKS.items()))  # fmt: skip
+    add("--runs", type=positive, default=5, metavar="N", help="repetitions (5)")
+    add("--json", type=file_path, metavar="F.json", help="write the rows too")
+    add("--plot", type=file_path, metavar="F.png|svg", help="dirty-log, vga: draw the times, too")
+    add("--heatmap", type=file_path, metavar="F.png|svg",
+        help="dirty-log: draw which pages a run dirties in which frame")  # fmt: skip
 
 
 def run(options: Namespace) -> int:
@@ -45,13 +41,9 @@ def run(options: Namespace) -> int:
             unheard.append(error)
 
     measure(
-        options.name,
-        say=hear,
-        runs=options.runs,
-        json_file=options.json,
-        plot=options.plot,
+        options.name, say=hear, runs=options.runs, json_file=options.json, plot=options.plot,
         heatmap=options.heatmap,
-    )
+    )  # fmt: skip
     if unheard:
         raise unheard[0]
     return 0

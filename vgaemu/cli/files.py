@@ -49,17 +49,9 @@ class Output(NamedTuple):
         return []
 
 
-def _write_screenshot(machine: Machine, options: Namespace, path: Path) -> None:
-    machine.screen.save(path, upscaled=options.upscaled)
-
-
 def _write_text(machine: Machine, options: Namespace, path: Path) -> None:
     lines = [row.rstrip() for row in machine.screen.text()]
     path.write_text("\n".join(lines) + "\n", "utf-8")
-
-
-def _write_palette(machine: Machine, options: Namespace, path: Path) -> None:
-    palette_picture(machine.vga).save(path)
 
 
 def _write_registers(machine: Machine, options: Namespace, path: Path) -> None:
@@ -76,19 +68,17 @@ def _write_stats(machine: Machine, options: Namespace, path: Path) -> None:
     path.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
 
 
-def _write_state(machine: Machine, options: Namespace, path: Path) -> None:
-    machine.save_state(path)
-
-
 #: What `run` can leave, in the order in which it is written.
 OUTPUTS = (
-    Output("--screenshot", _write_screenshot),
+    Output("--screenshot", lambda machine, options, path: machine.screen.save(
+        path, upscaled=options.upscaled
+    )),
     Output("--dump-text", _write_text),
-    Output("--dump-palette", _write_palette),
+    Output("--dump-palette", lambda machine, _, path: palette_picture(machine.vga).save(path)),
     Output("--dump-registers", _write_registers),
     Output("--stats", _write_stats),
-    Output("--save-state", _write_state, after_close=True),
-)
+    Output("--save-state", lambda machine, _, path: machine.save_state(path), after_close=True),
+)  # fmt: skip
 
 
 def check_outputs(options: Namespace) -> None:
@@ -111,10 +101,7 @@ def check_files(
 ) -> None:
     """Each output can be written, as a picture if it is one, none over another or what is read.
 
-    Args:
-        outputs: Option and file.
-        inputs: What may name a file.
-        state: An input that ``--save-state`` may write over.
+    The inputs may name a file or something else; ``--save-state`` may write over `state`.
 
     Raises:
         UsageError: One of them will not do.
@@ -129,9 +116,9 @@ def check_files(
         other = taken.setdefault(identity, option)
         if other != option:
             raise UsageError(f"{option} {path}: {other} is the same file; name another")
-    paths = dict(outputs)
-    for option in PICTURES:
-        _check_picture_suffix(option, paths.get(option))
+    for option, path in outputs:
+        if path is not None and option in PICTURES:
+            _check_picture_suffix(option, path)
 
 
 def _is_file_to_be(option: str, path: Path) -> bool:
@@ -161,9 +148,7 @@ def _identity(path: str | Path) -> object:
     return status.st_dev, status.st_ino
 
 
-def _check_picture_suffix(option: str, path: Path | None) -> None:
-    if path is None:
-        return
+def _check_picture_suffix(option: str, path: Path) -> None:
     from PIL import Image  # few runs leave a picture, and it is slow to import
 
     known = Image.registered_extensions().get(path.suffix.lower())
@@ -172,7 +157,5 @@ def _check_picture_suffix(option: str, path: Path | None) -> None:
     try:
         Image.new("RGB", (1, 1)).save(BytesIO(), known)
     except Exception as error:  # what it raises depends on the format
-        why = " ".join(str(error).split())
-        raise UsageError(
-            f"{option} {path}: pictures cannot be written so ({why}); use .png"
-        ) from None
+        why = f"pictures cannot be written so ({' '.join(str(error).split())})"
+        raise UsageError(f"{option} {path}: {why}; use .png") from None

@@ -26,15 +26,10 @@ def start_migration(machine: Machine, options: Namespace) -> Migration:
         "max_rounds": options.max_rounds,
         "when_stuck": options.when_stuck,
     }
-    limits = {name: value for name, value in limits.items() if value is not None}
+    given = Limits(**{name: value for name, value in limits.items() if value is not None})
+    at_frame = options.migrate_at or MIGRATE_AT
     try:
-        return Migration(
-            machine,
-            options.migrate_to,
-            Limits(**limits),
-            at_frame=options.migrate_at or MIGRATE_AT,
-            say=_say_migration,
-        )
+        return Migration(machine, options.migrate_to, given, at_frame=at_frame, say=_say_migration)
     except MigrateError as error:
         raise UsageError(f"--migrate-to {error}") from None
 

@@ -60,14 +60,16 @@ def replay(
             except KeyboardInterrupt:
                 if not window:  # a window's run people end so
                     raise
-            rgb = picture(machine.vga, guest.frame)
+            player = guest.player
+            rgb = picture(machine.vga, player.frame if player else 0)
             if screenshot is not None:
                 with named_in_errors(screenshot):
                     save_picture(rgb, screenshot)
             if readbacks is not None:
                 height, width = rgb.shape[:2]
                 with named_in_errors(readbacks):
-                    write_readbacks(readbacks, tape.name, (width, height), guest.readbacks)
+                    values = player.readbacks if player else array("H")
+                    write_readbacks(readbacks, tape.name, (width, height), values)
 
 
 class _TapeGuest:
@@ -77,22 +79,12 @@ class _TapeGuest:
         self._tape = tape
         self._per_frame = per_frame
         self._keep = keep_readbacks
-        self._player: Player | None = None  # a window may be closed before it begins
-
-    @property
-    def frame(self) -> int:
-        """The frame that the tape says it is in."""
-        return 0 if self._player is None else self._player.frame
-
-    @property
-    def readbacks(self) -> array[int]:
-        """What was read so far."""
-        return array("H") if self._player is None else self._player.readbacks
+        self.player: Player | None = None  # a window may be closed before it begins
 
     def workload(self, guest: Guest) -> Slices:
         """Bring the machine to where tapes start, then play some operations a frame."""
         Player(guest, (op for start in START for op in expand(start))).play()
-        self._player = player = Player(guest, self._tape, keep_readbacks=self._keep)
+        self.player = player = Player(guest, self._tape, keep_readbacks=self._keep)
         while player.play(self._per_frame):
             yield
 

@@ -18,23 +18,17 @@ def add_parser(commands: Commands) -> None:
     """Say what it takes."""
     receive = commands.add_parser("receive", help="take over what 'run --migrate-to' sends")
     receive.set_defaults(command=run, aspect="auto", no_panel=False, border=0, fullscreen=False)
-    receive.add_argument(
-        "workload", nargs="?",
+    add = receive.add_argument
+    add("workload", nargs="?",
         help="an .img or .com that is sent goes on here: name the same file; of a workload in "
-        "Python the picture is sent, and the one named here starts on it",
-    )  # fmt: skip
-    receive.add_argument("args", nargs="*", help="the workload's arguments")
-    receive.add_argument(
-        "--listen", default="127.0.0.1:4096", metavar="HOST:PORT",
+        "Python the picture is sent, and the one named here starts on it")  # fmt: skip
+    add("args", nargs="*", help="the workload's arguments")
+    add("--listen", default="127.0.0.1:4096", metavar="HOST:PORT",
         help="where; on loopback unless told otherwise (127.0.0.1:4096); port 0: one that is free",
     )  # fmt: skip
-    receive.add_argument(
-        "--wait", type=positive, metavar="S", help="give up if nobody comes for S seconds"
-    )
-    receive.add_argument("--frames", type=positive, metavar="N", help="then stop after N frames")
-    receive.add_argument(
-        "--screenshot", type=file_path, metavar="F.png", help="save the last frame"
-    )
+    add("--wait", type=positive, metavar="S", help="give up if nobody comes for S seconds")
+    add("--frames", type=positive, metavar="N", help="then stop after N frames")
+    add("--screenshot", type=file_path, metavar="F.png", help="save the last frame")
     add_picture_group(receive)
     add_machine_code_group(receive)
 

@@ -11,19 +11,14 @@ def add_parser(commands: Commands) -> None:
     """Say what it takes."""
     replay = commands.add_parser("replay", help="play a tape: recorded port and memory operations")
     replay.set_defaults(command=run)
-    replay.add_argument("tape", type=file_path, help="JSON lines, gzipped or not: see vgaemu/tape")
-    replay.add_argument(
-        "--screenshot", type=file_path, metavar="F.png", help="save the last picture"
-    )
-    replay.add_argument("--readbacks", type=file_path, metavar="F.json", help="write what was read")
-    replay.add_argument(
-        "--display", choices=("window", "null"), help="where the picture goes (null)"
-    )
-    replay.add_argument("--headless", action="store_true", help="--display null")
-    replay.add_argument(
-        "--per-frame", type=positive, metavar="N",
-        help="operations between two frames; default: all at once, 500 in a window",
-    )  # fmt: skip
+    add = replay.add_argument
+    add("tape", type=file_path, help="JSON lines, gzipped or not: see vgaemu/tape")
+    add("--screenshot", type=file_path, metavar="F.png", help="save the last picture")
+    add("--readbacks", type=file_path, metavar="F.json", help="write what was read")
+    add("--display", choices=("window", "null"), help="where the picture goes (null)")
+    add("--headless", action="store_true", help="--display null")
+    add("--per-frame", type=positive, metavar="N",
+        help="operations between two frames; default: all at once, 500 in a window")  # fmt: skip
 
 
 def run(options: Namespace) -> int:

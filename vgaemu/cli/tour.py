@@ -33,12 +33,8 @@ def tour() -> int:
         UsageError: The picture cannot be written.
     """
     try:
-        with (
-            Machine("tour", display=open_window(), free=True) as machine,
-            suppress(
-                KeyboardInterrupt  # one of the ways to end it
-            ),
-        ):
+        window = open_window()
+        with Machine("tour", display=window, free=True) as machine, suppress(KeyboardInterrupt):
             machine.run()
     except DisplayError:
         headless()
