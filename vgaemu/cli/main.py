@@ -70,7 +70,7 @@ def _command(arguments: list[str]) -> int:
         say(f"vgaemu {__version__}")
         return 0
     from vgaemu.cli.parser import parse
-    from vgaemu.cli.signals import two_ctrl_c_are_one
+    from vgaemu.signals import two_ctrl_c_are_one
 
     options = parse(arguments)
     with two_ctrl_c_are_one():

@@ -112,9 +112,9 @@ def run(options: Namespace) -> int:
     from vgaemu.cli.files import check_outputs
     from vgaemu.cli.migration import finish_migration, start_migration
     from vgaemu.cli.session import Session
-    from vgaemu.cli.signals import sigterm_as_ctrl_c
     from vgaemu.display.loop import DEFAULT_SPAN_PAGES
     from vgaemu.keys.queue import parse_keys
+    from vgaemu.signals import sigterm_as_ctrl_c
     from vgaemu.vga.font import load_font_file
 
     is_headless(options)  # refused before anything is done
