@@ -22,7 +22,7 @@ uc.mem_write(0x7C00, CODE)
 uc.reg_write(x86.UC_X86_REG_SP, 0x7C00)
 
 card = vgaemu.attach(uc)
-card.frame()
+card.draw_frame()
 cells = 0
 
 
@@ -37,7 +37,7 @@ def on_interrupt(uc, vector, _):
 
 uc.hook_add(unicorn.UC_HOOK_INTR, on_interrupt)
 uc.emu_start(0x7C00, 0xFFFF, count=10_000)
-report = card.frame()
+report = card.draw_frame()
 print(card.screen.text()[0].rstrip())
 print(f"dirty pages: {report.dirty_pages.tolist()}, harvested in {report.harvest_ns / 1000:.0f} us")
 if len(sys.argv) > 1:

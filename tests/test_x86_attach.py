@@ -36,13 +36,13 @@ def run(uc: Any) -> None:
 def test_the_frames_of_a_script() -> None:
     uc = engine()
     with vgaemu.attach(uc, dirty_log="words", span_pages=64) as card:
-        card.frame()
+        card.draw_frame()
         run(uc)
-        assert card.frame().dirty_pages.tolist() == [0]
+        assert card.draw_frame().dirty_pages.tolist() == [0]
         run(uc)
-        assert card.frame().dirty_pages.tolist() == [0]
+        assert card.draw_frame().dirty_pages.tolist() == [0]
         assert card.vram.dirty_log == "words"
-        assert card.frame().dirty_pages.tolist() == []
+        assert card.draw_frame().dirty_pages.tolist() == []
 
 
 def test_logging_off_and_on_again_misses_no_store() -> None:
@@ -106,7 +106,7 @@ def test_windows_move_whoever_harvested_last(framed: bool, moved: bool) -> None:
     uc.mem_write(0x2000, UNCHAIN)
     with vgaemu.attach(uc, mode=0x13) as card:
         if framed:
-            card.frame()
+            card.draw_frame()
 
         def work() -> None:
             uc.emu_start(0x2000, 0x2000 + len(UNCHAIN))
@@ -137,11 +137,11 @@ def test_all_on_a_thread_of_its_own() -> None:
     ended: list[list[int]] = []
     uc = engine()
     card = vgaemu.attach(uc)
-    card.frame()
+    card.draw_frame()
 
     def work() -> None:
         run(uc)
-        ended.append(card.frame().dirty_pages.tolist())
+        ended.append(card.draw_frame().dirty_pages.tolist())
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
@@ -163,7 +163,7 @@ def test_after_close_the_engine_is_as_it_was() -> None:
         run(uc)
     with vgaemu.attach(uc) as again:
         run(uc)
-        assert again.frame().dirty_pages.tolist()
+        assert again.draw_frame().dirty_pages.tolist()
 
 
 @pytest.mark.parametrize("at", [0xDFFFF000, 0xE0FFF000, 0xF001F000, 0x2_0000_0000])
@@ -201,7 +201,7 @@ def test_displays_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pygame")
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     with vgaemu.attach(engine(), display="window") as card:
-        card.frame()
+        card.draw_frame()
 
 
 def test_32_bit_port_accesses_reach_the_vga_as_on_the_bus() -> None:
@@ -262,9 +262,9 @@ def test_a_closed_vga_shows_no_frames() -> None:
     with vgaemu.attach(uc) as card:
         with pytest.raises(vgaemu.AttachError, match="mapped already"):
             vgaemu.attach(uc)
-        card.frame()
+        card.draw_frame()
     with pytest.raises(RuntimeError, match="closed"):
-        card.frame()
+        card.draw_frame()
     vgaemu.attach(uc).close()
 
 
@@ -275,9 +275,9 @@ def test_a_dispi_mode_shows_what_the_script_stores_into_the_frame_buffer() -> No
     uc.mem_write(0x1000, bytes.fromhex("C6 05 05 00 00 E0 7F"))
     with vgaemu.attach(uc) as card:
         card.set_dispi_mode(640, 480, 32)
-        card.frame()
+        card.draw_frame()
         uc.emu_start(0x1000, 0x1007)
-        assert card.frame().dirty_pages.tolist() == [0]
+        assert card.draw_frame().dirty_pages.tolist() == [0]
         assert card.screen.frame.shape == (480, 640)
         assert card.screen.frame[0, 1] == 0x007F00
         with pytest.raises(vgaemu.ModeError):

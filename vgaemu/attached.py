@@ -5,7 +5,7 @@
     with vgaemu.attach(uc) as card:
         card.set_mode(0x13)
         uc.emu_start(begin, until, count=1_000_000)
-        card.frame()
+        card.draw_frame()
         card.screen.save("shot.png")
 
 Hooked up: the VGA's ports, its windows at A0000h-BFFFFh, the linear frame buffer at E0000000h and
@@ -13,8 +13,8 @@ VRAM's dirty log. All else of the engine stays as it is, with three limits. Addr
 by the VGA's hook, one to one, so the guest cannot use paging. The script's own `mem_read` and
 `mem_write` see what it mapped below the windows, and its memory hooks find VRAM where it lies in
 the engine, from E0000000h and F0000000h on; `card.vga` loads and stores at guest addresses. And
-`frame`, `get_dirty_log` and what writes to the VGA's ports are called by the thread that runs the
-engine, after `emu_start` or in a hook.
+`draw_frame`, `get_dirty_log` and what writes to the VGA's ports are called by the thread that runs
+the engine, after `emu_start` or in a hook.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class VgaCard:
         """
         set_dispi_mode(self.vga, width, height, bits)
 
-    def frame(self) -> FrameReport:
+    def draw_frame(self) -> FrameReport:
         """Harvest, draw what changed, show it.
 
         Raises:

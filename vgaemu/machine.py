@@ -303,28 +303,9 @@ class Machine:
             if self._close_requested:
                 return
 
-    def keep_showing(self, note: str, frames: int | None = None) -> None:
-        """Go on showing a guest that has failed, until the user closes the display.
-
-        A display that cannot be closed is not kept.
-
-        Args:
-            note: What the display says meanwhile.
-            frames: Until so many have been shown since the machine was made; None for no limit.
-        """
-        if not self._display.can_be_closed:
-            return
-        shown = 0
-        while not self.closed_by_user() and (frames is None or self.frames < frames):
-            if shown % FRAME_HZ == 0:
-                self.tell_user(note)  # displays say it for a while
-            self.show()
-            shown += 1
-            time.sleep(1 / FRAME_HZ)
-
-    def show(self) -> None:
-        """Draw and present a frame; the guest stays where it is."""
-        self._loop.draw_frame()
+    def draw_frame(self) -> FrameReport:
+        """Harvest, draw and present a frame; the guest stays where it is."""
+        return self._loop.draw_frame()
 
     def tell_user(self, text: str) -> None:
         """Let the display say something, if it is one that can."""

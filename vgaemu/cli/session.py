@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from argparse import Namespace
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ from vgaemu.cli.say import INTERRUPTED, GuestFailedError, UsageError, progress, 
 from vgaemu.display.report import Display
 from vgaemu.errors import DisplayError, GuestFault, MemslotError, TapeError, WorkloadError
 from vgaemu.guest import find, workload
-from vgaemu.machine import Machine
+from vgaemu.machine import FRAME_HZ, Machine
 from vgaemu.pc.suffixes import is_image
 
 #: Options that are only for machine code; those for disks alone, and for DOS programs alone.
@@ -31,11 +32,7 @@ class Session:
     """A machine and the options that it runs under; a context manager, which closes it."""
 
     def __init__(self, options: Namespace, **machine_options: Any) -> None:
-        """Power on.
-
-        Args:
-            options: What the command line says.
-            **machine_options: What `Machine` takes, besides what every command's options say.
+        """Power on; `machine_options` are `Machine`'s that not every command has options for.
 
         Raises:
             UsageError: Options contradict each other, or the guest.
@@ -57,8 +54,7 @@ class Session:
     def check_ends(self, *, idle_ends: bool) -> None:
         """Refuse to run without a window what nobody could end.
 
-        Args:
-            idle_ends: Whether the command ends by itself if there is no workload.
+        Without a workload that is no guest, if the command then ends by itself: `idle_ends`.
 
         Raises:
             UsageError: It would run for ever.
@@ -87,12 +83,24 @@ class Session:
             raise
         except (Exception, SystemExit) as error:
             _print_guest_traceback(error)
-            with suppress(KeyboardInterrupt):
-                self.machine.keep_showing("the guest failed: see the terminal", frames)
             self.status = 1
+            if not self.headless:
+                with suppress(KeyboardInterrupt):
+                    self._keep_showing("the guest failed: see the terminal", frames)
         finally:
             if show is not None:
                 show(-1)
+
+    def _keep_showing(self, note: str, frames: int | None) -> None:
+        """Show a guest that has failed until the user closes the window, or all frames are over."""
+        machine = self.machine
+        shown = 0
+        while not machine.closed_by_user() and (frames is None or machine.frames < frames):
+            if shown % FRAME_HZ == 0:
+                machine.tell_user(note)  # the window says it for a while
+            machine.draw_frame()
+            shown += 1
+            time.sleep(1 / FRAME_HZ)
 
     def finish(self) -> None:
         """Close the machine, write the files that the options name, and say how it went.
@@ -129,15 +137,10 @@ class Session:
 
 
 def _power_on(options: Namespace, headless: bool, more: dict[str, Any]) -> Machine:
-    more = more | _machine_code_options(options)
+    more = more | _machine_code_options(options) | {"free": not headless}
     try:
-        return Machine(
-            options.workload,
-            options.args,
-            display="null" if headless else _window(options),
-            free=not headless,
-            **more,
-        )
+        display = "null" if headless else _window(options)
+        return Machine(options.workload, options.args, display=display, **more)
     except (WorkloadError, MemslotError, DisplayError, TapeError):
         raise
     except (Exception, SystemExit) as error:  # raised by the workload's file while it was read

@@ -322,7 +322,7 @@ class Arrival:
             self.machine.restore_state(shown, channel.peer)
         except StateError as error:
             raise MigrateError(str(error)) from None
-        self.machine.show()
+        self.machine.draw_frame()
         return self.machine.screen.frame
 
 
@@ -394,5 +394,5 @@ def receive_machine(
         if machine.closed_by_user():
             raise MigrateError(f"{receiver.address}: closed before a guest had arrived")
 
-    machine.show()  # a window opens now, and not in the source's downtime
+    machine.draw_frame()  # a window opens now, and not in the source's downtime
     return receiver.receive(Arrival(machine), wait_seconds, look)
