@@ -11,10 +11,10 @@ from vgaemu.display.screen import Screen
 from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import CARRY
-from vgaemu.pc.dos.caller import NO_MEMORY, NO_MORE_FILES, Caller, DosError
 from vgaemu.pc.dos.console import Console, ControlC
 from vgaemu.pc.dos.dos import Dos
-from vgaemu.pc.dos.files import DosFiles
+from vgaemu.pc.dos.errors import NO_MEMORY, NO_MORE_FILES, DosError
+from vgaemu.pc.dos.files import DosFiles, file_name
 from vgaemu.pc.dos.memory import ENVIRONMENT, PREFIX, TOP, Memory
 from vgaemu.pc.dos.search import Search
 from vgaemu.pc.images import ComProgram
@@ -39,7 +39,7 @@ def bios(board: Board) -> Bios:
 
 @pytest.fixture
 def console(board: Board, bios: Bios) -> Console:
-    return Console(board, bios.calls, bios)
+    return Console(board, bios)
 
 
 def type_keys(bios: Bios, text: bytes) -> None:
@@ -106,8 +106,8 @@ def allocate(board: Board, memory: Memory, paragraphs: int) -> int:
     return board.cpu.ax
 
 
-def test_blocks_are_first_fit_with_a_paragraph_between(board: Board, bios: Bios) -> None:
-    memory = Memory(board, bios.calls)
+def test_blocks_are_first_fit_with_a_paragraph_between(board: Board) -> None:
+    memory = Memory(board)
     with pytest.raises(DosError) as failed:
         allocate(board, memory, 1)  # the program has it all
     assert (failed.value.code, board.cpu.bx) == (NO_MEMORY, 0)
@@ -124,8 +124,8 @@ def test_blocks_are_first_fit_with_a_paragraph_between(board: Board, bios: Bios)
     assert allocate(board, memory, 0x10) == first
 
 
-def test_a_block_grows_as_far_as_the_next(board: Board, bios: Bios) -> None:
-    memory = Memory(board, bios.calls)
+def test_a_block_grows_as_far_as_the_next(board: Board) -> None:
+    memory = Memory(board)
     board.cpu.set("es", ENVIRONMENT)
     board.cpu.bx = 0xFFFF
     with pytest.raises(DosError):
@@ -158,13 +158,12 @@ def test_find_first_and_next(board: Board, bios: Bios, tmp_path: Path) -> None:
     assert failed.value.code == NO_MORE_FILES
 
 
-def test_a_name_has_no_control_characters(board: Board, bios: Bios) -> None:
-    caller = Caller(board, bios.calls)
+def test_a_name_has_no_control_characters(board: Board) -> None:
     board.bus.write(BUFFER, b"A.TXT\0B\n\0")
-    assert caller.name() == "A.TXT"
+    assert file_name(board) == "A.TXT"
     board.cpu.dx = 6
     with pytest.raises(DosError):
-        caller.name()
+        file_name(board)
 
 
 def test_a_program_that_exits_says_its_code(board: Board, bios: Bios, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from vgaemu.display.screen import Screen
 from vgaemu.machine import Machine
 from vgaemu.pc.bios.calls import WORK_A_SLICE, WORK_NS
 from vgaemu.pc.clock import NEVER_NS, SERVICE_NS
-from vgaemu.pc.dos.caller import DosError
 from vgaemu.pc.dos.console import Console
+from vgaemu.pc.dos.errors import DosError
 from vgaemu.pc.dos.files import DosFiles, OpenFile
 from vgaemu.pc.dos.memory import PREFIX
 from vgaemu.pc.pc import FRAME_NS, Pc

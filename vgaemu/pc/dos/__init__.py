@@ -1,1 +1,1 @@
-"""DOS for .COM programs."""
+"""DOS for .COM programs. Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list."""

@@ -5,8 +5,6 @@ without a character as 0 and then the scancode. Not emulated: function keys that
 redirection.
 
 A text that takes longer than a slice is typed in parts; a call that waits for a key is asked again.
-
-Source: MS-DOS Programmer's Reference 5.0.
 """
 
 from __future__ import annotations
@@ -15,11 +13,10 @@ import re
 from typing import ClassVar
 
 from vgaemu.pc.bios.bios import Bios
-from vgaemu.pc.bios.calls import WAIT, Calls, Service
+from vgaemu.pc.bios.calls import WAIT, Service
 from vgaemu.pc.bios.data_area import PAGE
 from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import ZERO
-from vgaemu.pc.dos.caller import Caller
 from vgaemu.snapshot import Part, Saved, octets
 
 CTRL_C, BELL, BACKSPACE, TAB, LINE_FEED, RETURN = 3, 7, 8, 9, 10, 13
@@ -45,11 +42,14 @@ class Console:
 
     SAVED: ClassVar[Saved] = {"pending_scancode": (-1, 0xFF)}
 
-    def __init__(self, board: Board, calls: Calls, bios: Bios) -> None:
-        self._bus, self._cpu, self._clock, self._calls = board.bus, board.cpu, board.clock, calls
-        self._caller = Caller(board, calls)
-        self._keys, self._area = bios.keyboard.buffer, bios.video.area
-        self._characters = bios.video.characters
+    def __init__(self, board: Board, bios: Bios) -> None:
+        self._bus, self._cpu, self._clock, self._calls = (
+            board.bus,
+            board.cpu,
+            board.clock,
+            bios.calls,
+        )
+        self._keys, self._video = bios.keyboard.buffer, bios.video
         self.pending_scancode: int | None = None
         #: A line that is typed; what a read by handle has left of one.
         self.line = bytearray()
@@ -68,14 +68,12 @@ class Console:
 
     def type(self, code: int) -> None:
         """Type a character; a tab goes to the next of every eighth column."""
-        area, characters = self._area, self._characters
-        colour = None if area.is_text else 7
+        area, count = self._video.area, 1
         if code == TAB:
             _, column = area.cursor(area[PAGE])
-            for _ in range(8 - column % 8):
-                characters.type(0x20, colour)
-        else:
-            characters.type(code, colour)
+            code, count = ord(" "), 8 - column % 8
+        for _ in range(count):
+            self._video.characters.type(code, None if area.is_text else 7)
 
     def _type_all(self, data: bytes) -> None:
         for code in data:
@@ -84,7 +82,7 @@ class Console:
     def type_some(self, data: bytes) -> int:
         """Type the first character, or in text the plain ones up to the row's end; how many."""
         plain = PLAIN.match(data)
-        count = 0 if plain is None else self._characters.type_run(plain.group())
+        count = 0 if plain is None else self._video.characters.type_run(plain.group())
         if count:
             return count
         self.type(data[0])
@@ -92,12 +90,7 @@ class Console:
         return 1
 
     def type_memory(self, at: int, count: int, end: bytes | None = None) -> bool | None:
-        """Type memory, at most up to a character, from where the call in hand had come to.
-
-        Args:
-            at: Guest-physical address.
-            count: Bytes.
-            end: The character.
+        """Type bytes from `at` on, or up to an `end`, from where the call in hand had come to.
 
         Returns:
             `WAIT`, if there is more for the next slice.
@@ -120,7 +113,7 @@ class Console:
         self._cpu.al = self._cpu.dl
 
     def _write_string(self) -> bool | None:
-        if self.type_memory(self._caller.buffer, 0x10000, b"$") is WAIT:
+        if self.type_memory(self._cpu.linear("ds", "dx"), 0x10000, b"$") is WAIT:
             return WAIT
         self._cpu.al = ord("$")
         return None
@@ -204,7 +197,7 @@ class Console:
         self.line.clear()
 
     def _read_line(self) -> bool | None:
-        buffer = self._caller.buffer
+        buffer = self._cpu.linear("ds", "dx")
         line = self._edit(max(self._bus.read8(buffer) - 1, 0))
         if line is None:
             return WAIT
@@ -214,10 +207,6 @@ class Console:
 
     def read(self, at: int, count: int) -> bool | None:
         """Read by handle: as much as is wanted of a line; the next reads get the rest.
-
-        Args:
-            at: Guest-physical address.
-            count: Bytes.
 
         Returns:
             `WAIT`, if no line has been entered yet.
@@ -234,11 +223,10 @@ class Console:
             self._type_all(b"\r\n")
         data, self.entered = self.entered[:count], self.entered[count:]
         self._bus.write(at, data)
-        self._caller.succeed(len(data))
+        self._cpu.ax = len(data)
         return None
 
     def parts(self) -> dict[str, Part]:
-        """Of lines that are typed or not read to their end: see `vgaemu.snapshot`."""
         return {
             "dos.line": octets(lambda: self.line, self._restore_line, MAX_SAVED_LINE),
             "dos.entered": octets(lambda: self.entered, self._restore_entered, MAX_SAVED_LINE),

@@ -1,10 +1,9 @@
 """DOS: what a .COM program finds around it, INT 20h, 21h, 27h, 29h, 2Fh and 33h.
 
-Emulated: what the files of this folder say, exit, Ctrl-C with INT 23h. Not emulated: FCBs, other
-programs (4Bh), sub-directories made or removed, an INT 23h that returns by RETF, a mouse (INT 33h
-says there is none), programs that stay (31h and 27h end the run).
-
-Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
+Emulated: what the files of this folder say; one drive C:, vectors, version, the clock that CMOS
+keeps, exit, Ctrl-C with INT 23h. Not emulated: FCBs, other programs (4Bh), sub-directories made or
+removed, an INT 23h that returns by RETF, a mouse (INT 33h says there is none), programs that stay
+(31h and 27h end the run), country, verify, switches; the break check is always off.
 """
 
 from __future__ import annotations
@@ -12,63 +11,73 @@ from __future__ import annotations
 from pathlib import Path
 
 from vgaemu.pc.bios.bios import Bios
-from vgaemu.pc.bios.calls import Service
+from vgaemu.pc.bios.calls import WAIT, Service
 from vgaemu.pc.bios.rom import ROM_SEGMENT, stub_offset
 from vgaemu.pc.board import Board
-from vgaemu.pc.dos.caller import BAD_FUNCTION, DENIED, HOST_ERRORS, Caller, DosError
 from vgaemu.pc.dos.console import Console, ControlC
+from vgaemu.pc.dos.errors import BAD_FUNCTION, DENIED, HOST_ERRORS, DosError
 from vgaemu.pc.dos.files import MAX_WRITTEN, DosFiles
 from vgaemu.pc.dos.handles import Handles
-from vgaemu.pc.dos.memory import Memory
-from vgaemu.pc.dos.program import load_program
+from vgaemu.pc.dos.memory import PREFIX, Memory, load_program
 from vgaemu.pc.dos.search import Search
-from vgaemu.pc.dos.system import System
 from vgaemu.pc.images import ComProgram
 from vgaemu.snapshot import Part, fields, number
 
 #: What Ctrl-C calls.
 BREAK_VECTOR = 0x23
+#: Calls that clear the carry flag when they succeed; any that fails sets it.
+CARRY_CALLS = frozenset(
+    [*range(0x3C, 0x41), 0x42, 0x43, 0x44, *range(0x47, 0x4B), 0x4D, 0x4E, 0x4F, 0x57, 0x58]
+)
+VERSION = (5, 0)
+DRIVES, DRIVE_C = 3, 2
+#: AX, BX, CX, DX of INT 21h/36h: 32 MiB of 64 are free, in clusters of 8 sectors.
+FREE_SPACE = (8, 8192, 512, 16384)
+#: How AL says that a date or time is none.
+REFUSED = 0xFF
 
 
 class Dos:
     """One program and its DOS."""
 
     def __init__(self, board: Board, bios: Bios, program: ComProgram, root: Path | None) -> None:
-        """Load the program and take the vectors.
-
-        Args:
-            board: What the program runs on.
-            bios: Types and reads keys for it; its table of services gets ours.
-            program: What runs.
-            root: The folder that its files are in; None: it has none.
+        """Load the program and take the vectors; its files are in `root`, if it has any.
 
         Raises:
             ImageError: The arguments are longer than a command line.
         """
-        self._cpu, self._calls = board.cpu, bios.calls
+        self._board, self._cpu, self._calls = board, board.cpu, bios.calls
         calls = self._calls
-        self._caller = Caller(board, calls)
         self.files = DosFiles(root)
-        self.console = Console(board, calls, bios)
-        self.memory = Memory(board, calls)
+        self.console = Console(board, bios)
+        self.memory = Memory(board)
         self.handles = Handles(board, calls, self.console, self.files)
         self.search = Search(board, calls, self.files)
         self._services: dict[int, Service] = {
-            0x00: calls.end,
-            0x31: self._exit,
-            0x4C: self._exit,
+            0x00: calls.end, 0x31: self._exit, 0x4C: self._exit,
+            0x0D: self._nothing_to_do, 0x50: self._nothing_to_do,
+            0x0E: lambda: self._set_al(DRIVES), 0x19: lambda: self._set_al(DRIVE_C),
+            0x25: self._set_vector, 0x35: self._get_vector,
+            0x2A: self._get_date, 0x2B: self._set_date,
+            0x2C: self._get_time, 0x2D: self._set_time,
+            0x30: self._version,
+            0x33: self._break_check,
+            0x36: self._free_space,
+            0x47: self._current_folder,
+            0x4D: lambda: self._set_ax(0),  # no program has returned anything
+            0x51: self._get_prefix, 0x62: self._get_prefix,
+            0x58: lambda: self._set_ax(0),  # first fit
             **self.console.services,
-            **System(board, calls).services,
             **self.memory.services,
             **self.handles.services,
             **self.search.services,
-        }
+        }  # fmt: skip
         calls.services |= {
             0x20: calls.end,
             0x21: self._service,
             0x27: calls.end,
             0x29: lambda: self.console.type(board.cpu.al),
-            0x33: lambda: None,  # AX stays 0: there is no mouse
+            0x33: self._nothing_to_do,  # AX stays 0: there is no mouse
         }
         load_program(board.bus, board.cpu, program)
 
@@ -78,19 +87,26 @@ class Dos:
 
     def _service(self) -> bool | None:
         """INT 21h."""
-        service = self._services.get(self._cpu.ah)
-        if service is None:
-            self._caller.fail(BAD_FUNCTION)
-            return None
+        call = self._cpu.ah
         try:
-            return service()
+            if call not in self._services:
+                raise DosError(BAD_FUNCTION)
+            waits = self._services[call]()
         except ControlC:
             return self._break()
         except DosError as error:
-            self._caller.fail(error.code)
+            self._fail(error.code)
         except OSError as error:
-            self._caller.fail(HOST_ERRORS.get(error.errno or 0, DENIED))
+            self._fail(HOST_ERRORS.get(error.errno or 0, DENIED))
+        else:
+            if waits is not WAIT and call in CARRY_CALLS:
+                self._calls.carry(False)
+            return waits
         return None
+
+    def _fail(self, code: int) -> None:
+        self._cpu.ax = code
+        self._calls.carry(True)
 
     def _break(self) -> bool | None:
         """Ctrl-C ends the program, or calls its INT 23h, whose IRET begins the call anew."""
@@ -105,8 +121,69 @@ class Dos:
     def _exit(self) -> bool:
         return self._calls.end(self._cpu.al)
 
+    def _nothing_to_do(self) -> None: ...
+
+    def _set_al(self, value: int) -> None:
+        self._cpu.al = value
+
+    def _set_ax(self, value: int) -> None:
+        self._cpu.ax = value
+
+    def _set_vector(self) -> None:
+        self._calls.set_vector(self._cpu.al, self._cpu.dx, self._cpu.ds)
+
+    def _get_vector(self) -> None:
+        segment, self._cpu.bx = self._calls.get_vector(self._cpu.al)
+        self._cpu.set("es", segment)
+
+    def _get_date(self) -> None:
+        cpu, now = self._cpu, self._board.cmos.now()
+        cpu.cx, cpu.dh, cpu.dl = now.tm_year, now.tm_mon, now.tm_mday
+        cpu.al = (now.tm_wday + 1) % 7
+
+    def _set_date(self) -> None:
+        cpu, cmos = self._cpu, self._board.cmos
+        cpu.al = 0 if cmos.set(cpu.cx, cpu.dh, cpu.dl, *cmos.now()[3:6]) else REFUSED
+
+    def _get_time(self) -> None:
+        clock = self._board.clock
+        clock.polled()
+        cpu, now = self._cpu, self._board.cmos.now()
+        cpu.ch, cpu.cl, cpu.dh = now.tm_hour, now.tm_min, now.tm_sec
+        cpu.dl = clock.now_ns() // 10_000_000 % 100
+
+    def _set_time(self) -> None:
+        cpu, cmos = self._cpu, self._board.cmos
+        cpu.al = 0 if cmos.set(*cmos.now()[:3], cpu.ch, cpu.cl, cpu.dh) else REFUSED
+
+    def _version(self) -> None:
+        cpu = self._cpu
+        cpu.al, cpu.ah = VERSION
+        cpu.bx = cpu.cx = 0
+
+    def _break_check(self) -> None:
+        cpu = self._cpu
+        if cpu.al == 0:
+            cpu.dl = 0
+        elif cpu.al == 5:  # boot drive
+            cpu.dl = DRIVE_C + 1
+        elif cpu.al == 6:
+            cpu.bl, cpu.bh = VERSION
+            cpu.dx = 0
+
+    def _free_space(self) -> None:
+        cpu = self._cpu
+        cpu.ax, cpu.bx, cpu.cx, cpu.dx = FREE_SPACE
+
+    def _current_folder(self) -> None:
+        self._board.bus.write8(self._cpu.linear("ds", "si"), 0)
+        self._cpu.ax = 0x0100
+
+    def _get_prefix(self) -> None:
+        self._cpu.bx = PREFIX
+
     def parts(self) -> dict[str, Part]:
-        """What of it is saved: see `vgaemu.snapshot`; `Handles.reopened` opens the files."""
+        # `Handles.reopened` opens the files of "dos.files".
         return {
             "dos.program": fields(self.search, self.console),
             "dos.files": self.handles.part(),

@@ -1,11 +1,10 @@
-"""The files of DOS programs: what lies below one folder of the host, and nothing else of it.
+"""The files of DOS programs: what lies below one folder of the host, by 8.3 names and patterns.
 
-A program sees the folder `--dos-root` as drive C:. Every name is resolved, symbolic links included,
-and must end inside the folder; only ordinary files are opened. Without that option no file opens.
+A program sees the folder `--dos-root` as drive C:, and nothing else of the host. Every name is
+resolved, symbolic links included, and must end inside the folder; only ordinary files are opened.
+Without that option no file opens.
 Files of the host with long names open by them, but are not listed; what a program creates has an
 8.3 name. What the host refuses is a DOS error.
-
-Source: MS-DOS Programmer's Reference 5.0.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from vgaemu.pc.dos.caller import BAD_FUNCTION, DENIED, NO_FILE, NO_PATH, DosError
-from vgaemu.pc.dos.names import below_drive, cut_off, device_of, is_short, matches, short_name
+from vgaemu.pc.board import Board
+from vgaemu.pc.dos.errors import BAD_FUNCTION, DENIED, NO_FILE, NO_PATH, DosError
+from vgaemu.vga.codepage import to_unicode
 
 #: A program may write this much in all; then the disk is full.
 MAX_WRITTEN = 64 << 20
@@ -27,6 +27,16 @@ MAX_POSITION = MAX_WRITTEN * 32
 ARCHIVE, VOLUME_LABEL, FOLDER = 0x20, 0x08, 0x10
 #: 1980-01-01, the date of every file.
 FIRST_DAY = 0x0021
+#: Device names, whatever folder and suffix they come with.
+DEVICES = frozenset(
+    ["CON", "NUL", "AUX", "PRN", "CLOCK$"]
+    + [f"COM{n}" for n in range(1, 5)]
+    + [f"LPT{n}" for n in range(1, 4)]
+)
+#: Bytes of a name that are looked at.
+MAX_NAME = 128
+#: What no 8.3 name has in it, besides control characters.
+FORBIDDEN = frozenset(' "*+,/:;<=>?[\\]|')
 
 
 class NamedFile(NamedTuple):
@@ -101,8 +111,7 @@ class DosFiles:
         """Open an ordinary file, or a device.
 
         Raises:
-            DosError: It cannot be opened.
-            OSError: The same.
+            DosError, OSError: It cannot be opened.
         """
         flags = access | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         device = device_of(name)
@@ -165,12 +174,9 @@ class DosFiles:
         return "" if path == self._root else path.relative_to(self._root).as_posix(), wanted
 
     def listing(self, folder: str, wanted: bytes, attributes: int) -> list[NamedFile]:
-        """8.3 names in a folder, sorted.
+        """8.3 names in a folder (as `folder` tells it), sorted; with `FOLDER`, of folders, too.
 
-        Args:
-            folder: Below the program's, as `folder` tells it.
-            wanted: 11 characters as in an FCB, with question marks.
-            attributes: `FOLDER`: list folders, too.
+        `wanted` is 11 characters as in an FCB, with question marks.
         """
         if self._root is None or attributes & ~1 == VOLUME_LABEL:
             return []
@@ -211,9 +217,105 @@ def _entry(folder: Path, name: str) -> str | None:
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-    names = sorted(os.listdir(folder))
-    for wanted in (name.upper(), cut_off(name).upper()):
-        found = next((entry for entry in names if entry.upper() == wanted), None)
-        if found is not None:
-            return found
-    return None
+    names = sorted(os.listdir(folder), reverse=True)
+    spellings = {entry.upper(): entry for entry in names}  # the first in order stays
+    return spellings.get(name.upper()) or spellings.get(cut_off(name).upper())
+
+
+def file_name(board: Board) -> str:
+    """The file name at DS:DX, up to its zero byte.
+
+    Raises:
+        DosError: It has control characters.
+    """
+    raw = board.bus.read(board.cpu.linear("ds", "dx"), MAX_NAME).partition(b"\0")[0]
+    if raw and min(raw) < 0x20:
+        raise DosError(NO_PATH)
+    return to_unicode(raw)
+
+
+def below_drive(name: str) -> str:
+    r"""A name with slashes and without its drive, which must be C:.
+
+    Raises:
+        DosError: It is another drive.
+
+    >>> below_drive(r"c:\SUB\A.TXT")
+    '/SUB/A.TXT'
+    """
+    if len(name) > 1 and name[1] == ":":
+        if name[0].upper() != "C":
+            raise DosError(NO_PATH)
+        name = name[2:]
+    return name.replace("\\", "/")
+
+
+def device_of(name: str) -> str | None:
+    r"""The device that a name means, or None.
+
+    >>> device_of(r"C:\SUB\con.txt"), device_of("console")
+    ('CON', None)
+    """
+    last = name.replace("\\", "/").rpartition("/")[2].rpartition(":")[2]
+    stem = last.partition(".")[0].rstrip().upper()
+    return stem if stem in DEVICES else None
+
+
+def cut_off(name: str) -> str:
+    """A name without what is more than 8.3.
+
+    >>> cut_off("longfilename.text")
+    'longfile.tex'
+    """
+    stem, dot, suffix = name.partition(".")
+    return stem[:8] + (dot + suffix[:3] if suffix else "")
+
+
+def short_name(name: str) -> str:
+    """A name as a file's that is made: what is more than 8.3 is cut off.
+
+    Raises:
+        DosError: It is no name.
+    """
+    short = cut_off(name)
+    if not is_short(short, ascii_only=False):
+        raise DosError(NO_PATH)
+    return short
+
+
+def is_short(name: str, *, ascii_only: bool = True) -> bool:
+    """Whether a name is 8.3, of letters that such names have."""
+    stem, _, suffix = name.partition(".")
+    return (
+        0 < len(stem) <= 8
+        and len(suffix) <= 3
+        and "." not in suffix
+        and FORBIDDEN.isdisjoint(name)
+        and all(letter >= " " for letter in name)
+        and (not ascii_only or name.isascii())
+    )
+
+
+def fcb_name(name: str) -> bytes:
+    """A name or pattern as 11 characters; a star is question marks up to the end.
+
+    >>> fcb_name("R*.*"), fcb_name("*."), fcb_name("..")
+    (b'R??????????', b'????????   ', b'..         ')
+    """
+    if name in (".", ".."):
+        return name.ljust(11).encode("ascii")
+    stem, _, suffix = name.upper().partition(".")
+    parts = []
+    for part, width in ((stem, 8), (suffix, 3)):
+        before, star, _ = part.partition("*")
+        parts.append(before[:width].ljust(width, "?" if star else " "))
+    return "".join(parts).encode("cp437", "replace")
+
+
+def matches(name: str, pattern: bytes) -> bool:
+    """Whether an 8.3 name is what a pattern looks for.
+
+    >>> matches("README.TXT", fcb_name("r*.?xt"))
+    True
+    """
+    return all(b in (a, ord("?")) for a, b in zip(fcb_name(name), pattern, strict=True))

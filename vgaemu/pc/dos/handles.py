@@ -3,8 +3,6 @@
 Emulated: files of the program's folder, the console, devices that swallow what is written and read
 nothing. Not emulated: duplicated handles, changed attributes and times (all are of 1980-01-01),
 sharing.
-
-Source: MS-DOS Programmer's Reference 5.0.
 """
 
 from __future__ import annotations
@@ -16,18 +14,10 @@ from typing import Any
 
 from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.board import Board
-from vgaemu.pc.dos.caller import (
-    BAD_ACCESS,
-    BAD_FUNCTION,
-    BAD_HANDLE,
-    DENIED,
-    TOO_MANY,
-    Caller,
-    DosError,
-)
+from vgaemu.pc.dos import errors
 from vgaemu.pc.dos.console import Console
-from vgaemu.pc.dos.files import ARCHIVE, FIRST_DAY, FOLDER, DosFiles, OpenFile
-from vgaemu.pc.dos.names import DEVICES
+from vgaemu.pc.dos.errors import DosError
+from vgaemu.pc.dos.files import ARCHIVE, DEVICES, FIRST_DAY, FOLDER, DosFiles, OpenFile, file_name
 from vgaemu.pc.images import SECTOR
 from vgaemu.snapshot import Part, text
 
@@ -44,8 +34,8 @@ class Handles:
     """What a program has open."""
 
     def __init__(self, board: Board, calls: Calls, console: Console, files: DosFiles) -> None:
-        self._bus, self._cpu, self._calls = board.bus, board.cpu, calls
-        self._caller, self._console, self._files = Caller(board, calls), console, files
+        self._board, self._cpu, self._calls = board, board.cpu, calls
+        self._console, self._files = console, files
         self.opened: dict[int, OpenFile] = {}
         self.services: dict[int, Service] = {
             0x3C: self._create,
@@ -66,15 +56,15 @@ class Handles:
         self.opened.clear()
 
     def _new_handle(self) -> int:
-        for handle in range(CONSOLE_HANDLES, MAX_HANDLES):
-            if handle not in self.opened:
-                return handle
-        raise DosError(TOO_MANY)
+        free = [n for n in range(CONSOLE_HANDLES, MAX_HANDLES) if n not in self.opened]
+        if not free:
+            raise DosError(errors.TOO_MANY)
+        return free[0]
 
     def _file(self) -> OpenFile:
         file = self.opened.get(self._cpu.bx)
         if file is None:
-            raise DosError(BAD_HANDLE)
+            raise DosError(errors.BAD_HANDLE)
         return file
 
     def _device(self) -> str | None:
@@ -86,86 +76,78 @@ class Handles:
 
     def _create(self) -> None:
         handle = self._new_handle()
-        self.opened[handle] = self._files.open(self._caller.name(), os.O_RDWR, create=True)
-        self._caller.succeed(handle)
+        self.opened[handle] = self._files.open(file_name(self._board), os.O_RDWR, create=True)
+        self._cpu.ax = handle
 
     def _open(self) -> None:
         handle = self._new_handle()
         access = ACCESSES.get(self._cpu.al & 7)
         if access is None:
-            raise DosError(BAD_ACCESS)
-        self.opened[handle] = self._files.open(self._caller.name(), access)
-        self._caller.succeed(handle)
+            raise DosError(errors.BAD_ACCESS)
+        self.opened[handle] = self._files.open(file_name(self._board), access)
+        self._cpu.ax = handle
 
     def _close(self) -> None:
         if self._cpu.bx >= CONSOLE_HANDLES:
             os.close(self._file().fd)
             del self.opened[self._cpu.bx]
-        self._caller.succeed()
 
     def _read(self) -> bool | None:
-        at, count = self._caller.buffer, self._cpu.cx
+        at, count = self._cpu.linear("ds", "dx"), self._cpu.cx
         if self._device() == "CON":
             return self._console.read(at, count)
         data = os.read(self._file().fd, count)
-        self._bus.write(at, data)
+        self._board.bus.write(at, data)
         self._calls.spend(len(data) // SECTOR)
-        self._caller.succeed(len(data))
+        self._cpu.ax = len(data)
         return None
 
     def _write(self) -> bool | None:
-        at, count, device = self._caller.buffer, self._cpu.cx, self._device()
-        if device is not None:
-            if device == "CON" and self._console.type_memory(at, count) is WAIT:
-                return WAIT
-            self._caller.succeed(count)
-            return None
-        fd = self._file().fd
+        at, count, device = self._cpu.linear("ds", "dx"), self._cpu.cx, self._device()
+        if device is None:
+            count = self._write_file(self._file().fd, at, count)
+        elif device == "CON" and self._console.type_memory(at, count) is WAIT:
+            return WAIT
+        self._cpu.ax = count
+        return None
+
+    def _write_file(self, fd: int, at: int, count: int) -> int:
         if not count:  # writing nothing cuts the file off
             os.ftruncate(fd, os.lseek(fd, 0, os.SEEK_CUR))
-            self._caller.succeed(0)
-            return None
+            return 0
         self._calls.spend(count // SECTOR)
-        self._caller.succeed(self._files.write(fd, self._bus.read(at, count)))
-        return None
+        return self._files.write(fd, self._board.bus.read(at, count))
 
     def _seek(self) -> None:
         cpu = self._cpu
         if cpu.al > 2:
-            raise DosError(BAD_FUNCTION)
+            raise DosError(errors.BAD_FUNCTION)
         offset = cpu.cx << 16 | cpu.dx
         if cpu.al:
             offset -= (offset & 0x8000_0000) << 1
         place = self._files.seek(self._file().fd, offset, cpu.al)
-        cpu.dx = place >> 16
-        self._caller.succeed(place & 0xFFFF)
+        cpu.dx, cpu.ax = place >> 16, place & 0xFFFF
 
     def _attributes(self) -> None:
         if self._cpu.al != 0:
-            raise DosError(DENIED)
-        path = self._files.resolve(self._caller.name())
+            raise DosError(errors.DENIED)
+        path = self._files.resolve(file_name(self._board))
         self._cpu.cx = FOLDER if path.is_dir() else ARCHIVE
-        self._caller.succeed()
 
     def _device_control(self) -> None:
         if self._cpu.al != 0:
-            raise DosError(BAD_FUNCTION)
+            raise DosError(errors.BAD_FUNCTION)
         device = self._device()
         bits = FILE_BITS if device is None else DEVICE_BITS.get(device, OTHER_DEVICE_BITS)
         self._cpu.dx = bits
-        self._caller.succeed()
 
     def _file_time(self) -> None:
         if self._cpu.al == 0:
             self._device()
             self._cpu.cx, self._cpu.dx = 0, FIRST_DAY
-        self._caller.succeed()
 
     def part(self) -> Part:
-        """What is open, as it is saved: handle, name below the folder, access, position.
-
-        Files may be gone, so `reopened` restores them.
-        """
+        """Handle, name below the folder, access, position; restored by `reopened`."""
         return text(
             lambda: [
                 [handle, file.name, file.access, self._files.seek(file.fd, 0, 1)]
@@ -201,11 +183,10 @@ class Handles:
 
 
 def _are_files(files: Any) -> bool:
-    handles = [handle for handle, _, _, _ in files]
-    return len(set(handles)) == len(handles) and all(
+    return len({handle for handle, _, _, _ in files}) == len(files) and all(
         all(isinstance(number, int) for number in (handle, access, place))
         and CONSOLE_HANDLES <= handle < MAX_HANDLES
         and isinstance(name, str)
-        and access in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR)
+        and access in ACCESSES.values()
         for handle, name, access, place in files
     )

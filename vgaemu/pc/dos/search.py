@@ -2,8 +2,6 @@
 
 Emulated: searches with patterns in the program's folder; where one has come to lies in its disk
 transfer area, as in DOS, so a program may have many. Not emulated: volume labels, searches by FCB.
-
-Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
 """
 
 from __future__ import annotations
@@ -13,19 +11,18 @@ from typing import Any, ClassVar
 
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
-from vgaemu.pc.dos.caller import NO_MORE_FILES, Caller, DosError
-from vgaemu.pc.dos.files import FIRST_DAY, DosFiles, NamedFile
+from vgaemu.pc.dos.errors import NO_MORE_FILES, DosError
+from vgaemu.pc.dos.files import FIRST_DAY, DosFiles, NamedFile, fcb_name, file_name
 from vgaemu.pc.dos.memory import PREFIX
-from vgaemu.pc.dos.names import fcb_name
 from vgaemu.snapshot import Part, Saved, text
 
 #: Folders and listings of searches that are remembered, for those that are not yet at their end.
 MAX_FOLDERS, MAX_LISTINGS = 512, 16
 #: Start of a disk transfer area, DOS's own part: drive, what is searched for as an FCB has it,
 #: attributes, how far the search has come, number of the folder.
-SEARCH = struct.Struct("<B11sBHH")
+SEARCH = struct.Struct("<B11sBHH4x")
 #: Behind it: attributes, time, date, size, name.
-FOUND = struct.Struct("<21xBHHI13s")
+FOUND = struct.Struct("<BHHI13s")
 DRIVE_C = 3
 
 
@@ -35,8 +32,7 @@ class Search:
     SAVED: ClassVar[Saved] = {"dta": (0, 0x10FFEF)}
 
     def __init__(self, board: Board, calls: Calls, files: DosFiles) -> None:
-        self._bus, self._cpu, self._calls = board.bus, board.cpu, calls
-        self._caller, self._files = Caller(board, calls), files
+        self._board, self._cpu, self._calls, self._files = board, board.cpu, calls, files
         #: Guest-physical address of the disk transfer area.
         self.dta = (PREFIX << 4) + 0x80
         #: Folders of searches, by the number that their transfer areas have; the latest is last.
@@ -50,26 +46,25 @@ class Search:
         }
 
     def _set_dta(self) -> None:
-        self.dta = self._caller.buffer
+        self.dta = self._cpu.linear("ds", "dx")
 
     def _get_dta(self) -> None:
         self._cpu.set("es", self.dta >> 4)
         self._cpu.bx = self.dta & 0xF
 
     def _find_first(self) -> None:
-        folder, pattern = self._files.folder(self._caller.name())
+        folder, pattern = self._files.folder(file_name(self._board))
         wanted, attributes = fcb_name(pattern), self._cpu.cl
         self._listings.pop((folder, wanted, attributes), None)
         self._find(SEARCH.pack(DRIVE_C, wanted, attributes, 0, self._number_of(folder)), folder)
 
     def _number_of(self, folder: str) -> int:
-        for number, known in self.folders.items():
-            if known == folder:
-                return number
-        return next(number for number in range(MAX_FOLDERS + 1) if number not in self.folders)
+        numbers = {known: number for number, known in self.folders.items()}
+        free = (number for number in range(MAX_FOLDERS + 1) if number not in self.folders)
+        return numbers[folder] if folder in numbers else next(free)
 
     def _find_next(self) -> None:
-        search = self._bus.read(self.dta, SEARCH.size)
+        search = self._board.bus.read(self.dta, SEARCH.size)
         folder = self.folders.get(SEARCH.unpack(search)[-1])
         if folder is None:
             raise DosError(NO_MORE_FILES)
@@ -85,15 +80,11 @@ class Search:
         found = self._listing(folder, wanted, attributes)
         if place >= len(found):
             raise DosError(NO_MORE_FILES)
-        file = found[place]
-        entry = bytearray(
-            FOUND.pack(
-                file.attributes, 0, FIRST_DAY, min(file.size, 0xFFFFFFFF), file.name.encode("ascii")
-            )
-        )
-        SEARCH.pack_into(entry, 0, drive, wanted, attributes, place + 1, number)
-        self._bus.write(self.dta, entry)
-        self._caller.succeed(0)
+        name, size, kind = found[place]
+        entry = FOUND.pack(kind, 0, FIRST_DAY, min(size, 0xFFFFFFFF), name.encode("ascii"))
+        search = SEARCH.pack(drive, wanted, attributes, place + 1, number)
+        self._board.bus.write(self.dta, search + entry)
+        self._cpu.ax = 0
 
     def _listing(self, folder: str, wanted: bytes, attributes: int) -> list[NamedFile]:
         key = folder, wanted, attributes
@@ -105,7 +96,7 @@ class Search:
         return self._listings[key]
 
     def part(self) -> Part:
-        """Number and name of the folders that were searched, as they are saved."""
+        """Number and name of the folders that were searched."""
         return text(
             lambda: [[number, folder] for number, folder in self.folders.items()],
             self._restore,
