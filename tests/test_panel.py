@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from vgaemu.display.panel import draw, heat, layout
+from vgaemu.display.panel import draw, layout
 from vgaemu.display.panel import meter as meters
 from vgaemu.display.panel.panel import Panel, Status
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
@@ -163,7 +163,7 @@ def test_every_legacy_page_is_seen(width, height):
     cold = legacy_cell(panel, 0)
     assert {legacy_cell(panel, page) for page in range(64)} == {cold}
     for page in range(64):
-        meter.heat = heat.PageHeat(TEXT.slot_pages)
+        meter.heat = meters.PageHeat(TEXT.slot_pages)
         meter.note(report(0, [page]), 0)
         panel.draw(0, Status(TEXT))
         assert [n for n in range(64) if legacy_cell(panel, n) != cold] == [page]

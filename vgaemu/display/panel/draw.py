@@ -51,19 +51,9 @@ def write(
     pixels: Pixels, x: int, y: int, text: str, ink: int = INK,
     *, paper: int = PAPER, height: int = LINE,
 ) -> int:  # fmt: skip
-    """Write a line of text; what does not fit on the right is cut.
+    """Write a line of text, 16 or 8 high, and return the x after it.
 
-    Args:
-        pixels: (h, w) uint32 to write into.
-        x: Left edge.
-        y: Top edge.
-        text: What code page 437 can show.
-        ink: Colour of the glyphs.
-        paper: Colour behind them.
-        height: 16 or 8.
-
-    Returns:
-        The x after the text.
+    What does not fit into the (h, w) `pixels` on the right is cut.
     """
     strip = text_strip(text[: max(0, (pixels.shape[1] - x) // CHAR)], ink, paper, height)
     pixels[y : y + height, x : x + strip.shape[1]] = strip
@@ -81,11 +71,8 @@ def blend(under: int, over: int, part: float) -> int:
     >>> hex(blend(0x000000, 0xFF8040, 0.5))
     '0x804020'
     """
-    mixed = 0
-    for shift in (16, 8, 0):
-        a, b = under >> shift & 0xFF, over >> shift & 0xFF
-        mixed |= round(a + (b - a) * part) << shift
-    return mixed
+    pairs = zip(under.to_bytes(3), over.to_bytes(3), strict=True)
+    return int.from_bytes([round(a + (b - a) * part) for a, b in pairs])
 
 
 def microseconds(ns: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 from vgaemu.display.report import Rect
@@ -64,22 +64,17 @@ class Boxes(NamedTuple):
 def arrange(width: int, height: int) -> tuple[Size, Boxes]:
     """Places of the parts: in columns, or one above the other where it is higher than wide.
 
-    Args:
-        width: Pixels there are.
-        height: Pixels there are.
-
     Returns:
-        The size that all of it takes, at least that, and the parts in it.
+        The size that all of it takes, at least `width` by `height`, and the parts in it.
     """
     if height > width:
         size = max(width, BESIDE_WIDTHS[-1]), max(height, MIN_BESIDE_HEIGHT)
-        return size, arrange_beside(size[0])
+        return size, _one_above_another(size[0])
     size = max(width, MIN_WIDTH), max(height, BELOW_HEIGHT)
-    return size, arrange_below(size[0])
+    return size, _in_columns(size[0])
 
 
-def arrange_below(width: int) -> Boxes:
-    """Boxes of a panel below the picture, in columns."""
+def _in_columns(width: int) -> Boxes:
     inner = width - 2 * MARGIN
     map_width = next(size for least, size in _MAP_WIDTHS if width >= least)
     graph_width = inner - _COUNTERS_WIDTH - map_width - 2 * GAP
@@ -96,8 +91,7 @@ def arrange_below(width: int) -> Boxes:
     )
 
 
-def arrange_beside(width: int) -> Boxes:
-    """Boxes of a panel beside the picture, one above the other."""
+def _one_above_another(width: int) -> Boxes:
     inner = width - 2 * MARGIN
     boxes = {}
     y = MARGIN
@@ -116,8 +110,7 @@ def meaning_lines(width: int) -> tuple[str, ...]:
     >>> [len(meaning_lines(width)) for width in (640, 256)]
     [1, 3]
     """
-    one_line = next((text for text in MEANINGS if len(text) * CHAR <= width), None)
-    return MEANING_LINES if one_line is None else (one_line,)
+    return next(((text,) for text in MEANINGS if len(text) * CHAR <= width), MEANING_LINES)
 
 
 def place_keys(box: Rect, keys: Sequence[KeyHelp]) -> list[tuple[int, int, str, str]]:
@@ -128,11 +121,11 @@ def place_keys(box: Rect, keys: Sequence[KeyHelp]) -> list[tuple[int, int, str, 
     [(0, 0, 'F5', 'shot'), (68, 0, 'F9', 'quit')]
     """
     gap = CHAR + CHAR // 2
-    for long in (True, False):
+    for words in (1, 2):
         x, y = box.x, box.y
         placed = []
-        for key, words, short in keys:
-            does = words if long else short
+        for entry in keys:
+            key, does = entry[0], entry[words]
             width = (len(key) + 1 + len(does)) * CHAR
             if x > box.x and x + width > box.x + box.width:
                 x, y = box.x, y + SMALL + 2
@@ -157,8 +150,7 @@ def map_title(slot_pages: int, legacy: int, pages_a_cell: int) -> str:
     return title
 
 
-@dataclass(frozen=True)
-class MapShape:
+class MapShape(NamedTuple):
     """How the page map is laid out: legacy pages in large cells, the others in small ones."""
 
     #: Pixels a cell, and cells a row.
@@ -177,31 +169,21 @@ class MapShape:
 
 
 def map_shape(legacy: int, above: int, width: int, height: int) -> MapShape:
-    """The largest cells that fit.
-
-    Args:
-        legacy: Pages in large cells.
-        above: Small cells.
-        width: Pixels there are.
-        height: Pixels there are.
+    """The largest cells that fit: `legacy` large ones, and small ones for the pages `above`.
 
     >>> shape = map_shape(64, 4032, 256, 128)
     >>> shape.large, shape.large_columns, shape.small, shape.small_columns, shape.height
     (8, 32, 2, 128, 84)
     """
-    best = None
-    for small in (8, 6, 4, 3, 2):
-        for columns in (512, 256, 128, 64):
-            if columns * small > width:
-                continue
-            for large_columns in (64, 32, 16):
-                large = columns * small // large_columns
-                shape = MapShape(
-                    large, large_columns, small, columns,
-                    -(-legacy // large_columns), -(-above // columns),
-                )  # fmt: skip
-                if shape.height <= height and 8 <= large <= 16:
-                    return shape
-                best = best or shape
-    assert best is not None
-    return best
+    shapes = [
+        MapShape(
+            columns * small // large_columns, large_columns, small, columns,
+            -(-legacy // large_columns), -(-above // columns),
+        )
+        for small, columns, large_columns in product(
+            (8, 6, 4, 3, 2), (512, 256, 128, 64), (64, 32, 16)
+        )
+        if columns * small <= width
+    ]  # fmt: skip
+    fitting = (shape for shape in shapes if shape.height <= height and 8 <= shape.large <= 16)
+    return next(fitting, shapes[0])

@@ -1,20 +1,24 @@
-"""Meter: gathers frame reports, and works out what they mean when it is asked."""
+"""What the panel shows: figures of the last frames, and how recently each page was dirty."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.display.panel.heat import PageHeat
 from vgaemu.display.report import FrameReport, ScreenInfo
+from vgaemu.vga.layout import LEGACY_PAGES
 
-#: Frames that percentiles and graph look back on.
+#: Frames that percentiles and graph look back on, and reports that wait for the panel at most:
+#: 10 000 frames a second fill it between two drawings.
 HISTORY = 1024
-#: Reports that wait for the panel at most: 10 000 frames a second fill it between two drawings.
-MAX_WAITING = 1024
+#: Part of a page's light that is left after a second.
+FADE_A_SECOND = 0.12
+#: Cells for the pages above the legacy ones, which are large; larger slots share them.
+MAP_CELLS = 4096
 
 
 class Column(IntEnum):
@@ -23,12 +27,53 @@ class Column(IntEnum):
     HARVEST, PAGES, SPANS, RECTS, REDRAWN, FAULTS, RENDER, PRESENT = range(8)
 
 
+class PageHeat:
+    """How recently each page of VRAM was dirty, or taken along clean: 1 now, fading to 0.
+
+    In large slots, some pages above the legacy ones share a cell.
+    """
+
+    def __init__(self, slot_pages: int) -> None:
+        self.slot_pages = slot_pages
+        self.legacy = min(slot_pages, LEGACY_PAGES)
+        above = slot_pages - self.legacy
+        #: Pages a cell above the legacy ones.
+        self.pages_a_cell = max(1, -(-above // MAP_CELLS))
+        cells = self.legacy + -(-above // self.pages_a_cell)
+        self.dirty = np.zeros(cells, np.float32)
+        self.clean = np.zeros(cells, np.float32)
+
+    def cells(self, pages: NDArray[np.intp]) -> NDArray[np.intp]:
+        above = self.legacy + (pages - self.legacy) // self.pages_a_cell
+        return np.where(pages < self.legacy, pages, above)
+
+    def note(self, reports: Sequence[FrameReport]) -> None:
+        """Light up the pages of some frames."""
+        spans = [span for report in reports for span in report.spans]
+        if not spans:
+            return
+        pages = self.cells(np.concatenate([report.dirty_pages for report in reports]))
+        starts, ends = np.array(spans, np.intp).T
+        size = len(self.clean) + 1
+        # How many spans a cell lies in: those that began up to it, less those that ended before.
+        begun = np.bincount(self.cells(starts), minlength=size)
+        over = np.bincount(self.cells(ends - 1) + 1, minlength=size)
+        self.clean[np.cumsum(begun - over)[:-1] > 0] = 1
+        self.dirty[pages] = 1
+        self.clean[pages] = 0
+
+    def fade(self, seconds: float) -> None:
+        """Let time pass."""
+        left = FADE_A_SECOND**seconds
+        self.dirty *= left
+        self.clean *= left
+
+
 class Meter:
     """Gathers frame reports; cheap to feed, as it works only when asked."""
 
     def __init__(self) -> None:
-        """No frame was seen."""
-        self._waiting: deque[tuple[FrameReport, int]] = deque(maxlen=MAX_WAITING)
+        self._waiting: deque[tuple[FrameReport, int]] = deque(maxlen=HISTORY)
         self._history = np.zeros((HISTORY, len(Column)))
         self._fed = 0
         self._counted: deque[tuple[int, int]] = deque(maxlen=11)
@@ -51,20 +96,15 @@ class Meter:
         self._fed += 1
 
     def digest(self, now_ns: int) -> None:
-        """Work out all that was noted.
-
-        Args:
-            now_ns: A monotonic time; light fades and frames are counted by it.
-        """
+        """Work out all that was noted; light fades and frames are counted by `now_ns`."""
         self.heat.fade(max(0, now_ns - self._digested_ns) / 1e9)
         self._digested_ns = now_ns
         noted = [self._waiting.popleft() for _ in range(len(self._waiting))]
         self.heat.note([report for report, _ in noted])
-        rows = [self._row(report, rects) for report, rects in noted]
-        if rows:
+        if noted:
+            rows = [self._row(report, rects) for report, rects in noted]
             self.frame = noted[-1][0].frame
-            kept = self._history[len(rows) :] if len(rows) < HISTORY else self._history[:0]
-            self._history = np.concatenate((kept, rows))
+            self._history = np.concatenate((self._history[len(rows) :], rows))
             self.count = min(HISTORY, self.count + len(rows))
         self._counted.append((now_ns, self._fed))
         (then, before), (now, fed) = self._counted[0], self._counted[-1]
