@@ -4,8 +4,7 @@ import pytest
 
 from vgaemu.errors import KeysError
 from vgaemu.keys import scancodes
-from vgaemu.keys.key import Key
-from vgaemu.keys.queue import Keys, key_text, parse_keys
+from vgaemu.keys.queue import Key, Keys, key_text, parse_keys
 from vgaemu.keys.table import BY_NAME, CHARACTER_NAMES, KEYS
 
 each_key = pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)

@@ -16,8 +16,7 @@ from vgaemu.display.report import Close, PauseToggled, SingleStep
 from vgaemu.errors import KeysError, StateError, WorkloadError
 from vgaemu.guest.find import bundled_names
 from vgaemu.guest.workload import endless
-from vgaemu.keys.key import Key
-from vgaemu.keys.queue import Keys, parse_keys
+from vgaemu.keys.queue import Key, Keys, parse_keys
 from vgaemu.machine import Machine
 from vgaemu.memslot import MemslotError
 from vgaemu.runner import NOW_SLICES_A_FRAME

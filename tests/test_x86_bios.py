@@ -16,8 +16,7 @@ from vgaemu.cli.main import main
 from vgaemu.display.screen import Screen
 from vgaemu.errors import GuestFault, ImageError
 from vgaemu.keys import scancodes
-from vgaemu.keys.key import Key
-from vgaemu.keys.queue import Keys
+from vgaemu.keys.queue import Key, Keys
 from vgaemu.keys.table import BY_NAME, KEYS, TableKey
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot

@@ -7,8 +7,7 @@ import pytest
 
 import vgaemu
 from vgaemu.keys import scancodes
-from vgaemu.keys.key import Key
-from vgaemu.keys.queue import Keys
+from vgaemu.keys.queue import Key, Keys
 from vgaemu.memslot import Memslot
 from vgaemu.pc.bus import Bus, TappedBus
 from vgaemu.pc.chips.cmos import Cmos

@@ -37,8 +37,7 @@ from vgaemu.display.screen import Screen, blink_shown
 from vgaemu.display.stats import Stats
 from vgaemu.errors import StateError, file_error
 from vgaemu.guest.workload import Guest, Workload
-from vgaemu.keys.key import Key
-from vgaemu.keys.queue import Keys, key_text
+from vgaemu.keys.queue import Key, Keys, key_text
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
 from vgaemu.program import check_options, load_program

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.keys.key import Key
+from vgaemu.keys.queue import Key
 from vgaemu.memslot.bitmap import Span
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.vga.render import Rect

@@ -7,10 +7,10 @@ Names are characters, and the words on the other keys: ``a``, ``A``, ``1``, ``!`
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 from vgaemu.errors import KeysError
-from vgaemu.keys.key import Key
 from vgaemu.keys.table import BY_NAME, CHARACTER_NAMES, KEYS, MODIFIERS
 from vgaemu.snapshot import Part, text
 
@@ -18,6 +18,16 @@ from vgaemu.snapshot import Part, text
 QUEUE_KEYS = 256
 #: The keys that type what has another name.
 _NAMES = CHARACTER_NAMES | {key.text: key.name for key in KEYS if len(key.name) > 1 and key.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the host keyboard goes down or up, for the guest."""
+
+    name: str
+    pressed: bool
+    #: What the key types, or an empty string.
+    text: str = ""
 
 
 def key_text(name: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from vgaemu.keys.key import Key
+from vgaemu.keys.queue import Key
 from vgaemu.keys.table import BY_NAME, KEYS, TableKey
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from vgaemu.display.hostkeys import HOST_KEYS, HostKey
 from vgaemu.display.window.sdl import pygame
-from vgaemu.keys.key import Key
-from vgaemu.keys.table import CHARACTER_NAMES, HELD, KEYS
+from vgaemu.keys.queue import Key
+from vgaemu.keys.table import BY_NAME, CHARACTER_NAMES, HELD, KEYS
 
 #: Key codes of SDL for which pygame has no name.
 _UNNAMED = {"APPLICATION": 0x40000065}
@@ -24,7 +24,10 @@ KEY_NAMES = {code_of(name): (key.name, key.text) for key in KEYS for name in key
 KEYPAD_NAMES = {code_of(key.keypad): key.name for key in KEYS if key.keypad}
 #: Key and modifier -> the window's own.
 _HOST_KEYS = {
-    (code_of(name), _MODIFIERS[key.modifier]): key for key in HOST_KEYS for name in key.sdl
+    (code_of(name), _MODIFIERS[modifier]): host_key
+    for host_key in HOST_KEYS
+    for modifier, _, key in (combination.partition("+") for combination in host_key.combinations)
+    for name in BY_NAME[key.lower()][0].sdl
 }
 
 
@@ -51,7 +54,6 @@ class Keyboard:
     """The host's keyboard: which keys are down, and what each was taken for."""
 
     def __init__(self) -> None:
-        """None is down."""
         self._guests: dict[int, str] = {}
         self._windows: set[int] = set()
 

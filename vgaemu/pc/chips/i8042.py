@@ -15,8 +15,7 @@ from typing import Any, ClassVar
 
 from vgaemu.errors import GuestFault
 from vgaemu.keys import scancodes
-from vgaemu.keys.key import Key
-from vgaemu.keys.queue import Keys
+from vgaemu.keys.queue import Key, Keys
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.pic import RaiseIrq
 from vgaemu.pc.clock import NEVER_NS, Clock
