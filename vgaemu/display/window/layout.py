@@ -59,24 +59,20 @@ def natural_size(
         panel: Whether the panel is shown, below.
         reserved: Whether to leave it its room: switching it on and off keeps the picture's size.
     """
-    around = 2 * wishes.border
+    border = 2 * wishes.border
     if wishes.scale is None:
         below = BELOW_HEIGHT if reserved else 0
-        room = (
-            desktop[0] - DESKTOP_MARGIN[0] - around,
-            desktop[1] - DESKTOP_MARGIN[1] - below - around,
-        )
+        margin_x, margin_y = DESKTOP_MARGIN
+        room = desktop[0] - margin_x - border, desktop[1] - margin_y - below - border
         width, height = fitted_size(info, room, square=wishes.square_pixels)
     else:
         width, height = scaled_size(info, wishes.scale, square=wishes.square_pixels)
-    width, height = width + around, height + around
-    if reserved:
-        width = max(width, MIN_WIDTH)
-    return width, height + (BELOW_HEIGHT if panel else 0)
+    width = max(width + border, MIN_WIDTH if reserved else 0)
+    return width, height + border + (BELOW_HEIGHT if panel else 0)
 
 
 def lay_out(info: ScreenInfo, size: Size, wishes: Wishes, *, panel: bool, exact: bool) -> Layout:
-    """The places of picture and panel in a window.
+    """The places of picture and panel in a window of `size`.
 
     Args:
         info: The picture.

@@ -30,7 +30,6 @@ class Outlines:
     """
 
     def __init__(self) -> None:
-        """There are none."""
         #: Rectangle, whether of clean pages -> age; oldest first, so that fresh ones lie on top.
         self._ages: dict[tuple[Rect, bool], int] = {}
 
@@ -38,15 +37,10 @@ class Outlines:
         return len(self._ages)
 
     def clear(self) -> None:
-        """Forget all."""
         self._ages.clear()
 
     def next_frame(self, drawn: Sequence[Rect], clean: Sequence[Rect]) -> list[Rect]:
-        """Let the old ones fade and take new ones in.
-
-        Args:
-            drawn: What this frame redrew.
-            clean: What of it lies on clean pages.
+        """Let the old ones fade and take in what this frame redrew, `clean` on clean pages.
 
         Returns:
             Where the picture looks otherwise than before: new, older and vanished ones.

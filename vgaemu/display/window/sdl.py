@@ -41,26 +41,20 @@ for _name, _value in {
 
 
 def check_pygame(version_of: Callable[[str], str] = version) -> None:
-    """Find out whether pygame can be imported at all.
-
-    Args:
-        version_of: Version of an installed distribution.
+    """Find out whether pygame is whole.
 
     Raises:
-        DisplayError: None is installed, or both are: they share one folder and break each other.
+        DisplayError: pygame and pygame-ce are installed: they share a folder and break each other.
     """
-    installed = []
-    for name in ("pygame", "pygame-ce"):
-        try:
+    try:
+        for name in ("pygame", "pygame-ce"):
             version_of(name)
-        except PackageNotFoundError:
-            continue
-        installed.append(name)
-    if len(installed) == 2:
-        raise DisplayError(
-            "pygame and pygame-ce are both installed and overwrite each other; run "
-            "'pip uninstall pygame pygame-ce', then 'pip install pygame-ce'"
-        )
+    except PackageNotFoundError:
+        return
+    raise DisplayError(
+        "pygame and pygame-ce are both installed and overwrite each other; run "
+        "'pip uninstall pygame pygame-ce', then 'pip install pygame-ce'"
+    )
 
 
 check_pygame()
@@ -93,9 +87,6 @@ class SdlWindow:
 
     def __init__(self, *, fullscreen: bool) -> None:
         """Start SDL's video.
-
-        Args:
-            fullscreen: Take the whole screen.
 
         Raises:
             DisplayError: There is no display, or another window.
@@ -154,7 +145,6 @@ class SdlWindow:
         return surface
 
     def close(self) -> None:
-        """Close it, and SDL's video."""
         self.closed = True
         pygame.display.quit()
 

@@ -6,7 +6,7 @@ told. Its own keys are in `vgaemu.display.hostkeys`; every other key goes to the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import monotonic_ns
 
@@ -29,9 +29,8 @@ from vgaemu.display.viewport import Viewport
 from vgaemu.display.window.keymap import Keyboard
 from vgaemu.display.window.layout import Layout, Wishes, lay_out, natural_size, shape
 from vgaemu.display.window.outlines import Outlines
-from vgaemu.display.window.panelview import PanelView
-from vgaemu.display.window.picture import Picture
 from vgaemu.display.window.sdl import SdlWindow, present, pygame, rgb, tint
+from vgaemu.display.window.views import PanelView, Picture
 from vgaemu.errors import DisplayError
 
 #: How long the title tells where a screenshot went.
@@ -118,8 +117,6 @@ class WindowDisplay(BaseDisplay):
         """What drawing and presenting the panel took the last time."""
         return self._panel.cost_ns
 
-    # The display loop's side.
-
     def resize(self, screen: ScreenInfo) -> None:
         """Take the picture's shape; the window takes a size that suits it.
 
@@ -168,22 +165,16 @@ class WindowDisplay(BaseDisplay):
         self._polled = False
 
     def close(self) -> None:
-        """Close the window; twice is fine."""
         if not self._sdl.closed:
             self._sdl.close()
             self._picture = None
 
-    # Size and places.
-
     def _open(self, info: ScreenInfo) -> _Stage:
         """Open the window, or give it the size that suits the picture, and lay it out."""
         natural = natural_size(
-            info,
-            self._sdl.desktop,
-            self._wishes,
-            panel=self._panel_shown,
-            reserved=self._panel_reserved,
-        )
+            info, self._sdl.desktop, self._wishes,
+            panel=self._panel_shown, reserved=self._panel_reserved,
+        )  # fmt: skip
         asked = self._wishes.scale is not None or self._wishes.border
         advice = "take a smaller scale or border" if asked else "try --headless"
         return self._lay_out(info, self._sdl.open(natural, advice))
@@ -211,8 +202,6 @@ class WindowDisplay(BaseDisplay):
             surface = self._sdl.resized(self._stage.layout.size)
             if surface is not None:
                 self._lay_out(self._stage.info, surface)
-
-    # Drawing.
 
     def _paint_all(self, stage: _Stage) -> None:
         """Draw border, picture and panel, and present the whole window."""
@@ -249,8 +238,6 @@ class WindowDisplay(BaseDisplay):
         if self._stage is not None and not self._sdl.closed:
             self._show_title(self._stage)
 
-    # The user.
-
     def poll(self) -> list[Event]:
         """What the user did since the last time; also draws the panel, if it is due."""
         if self._sdl.closed:
@@ -258,9 +245,7 @@ class WindowDisplay(BaseDisplay):
         self._polled = True
         events: list[Event] = []
         for event in pygame.event.get():
-            handler = _HANDLERS.get(event.type)
-            if handler is not None:
-                events += handler(self, event)
+            events += self._answer(event)
         stage = self._stage
         if stage is not None:
             if self._all_stale and self._picture is not None:
@@ -271,39 +256,43 @@ class WindowDisplay(BaseDisplay):
                 self._show_title(stage)
         return events
 
-    def _on_quit(self, event: pygame.event.Event) -> list[Event]:
-        return [Close()]
-
-    def _on_resize(self, event: pygame.event.Event) -> list[Event]:
-        self._follow_window()
+    def _answer(self, event: pygame.event.Event) -> Sequence[Event]:
+        """Do what the user wants of the window, and say what concerns the machine."""
+        match event.type:
+            case pygame.QUIT:
+                return [Close()]
+            case pygame.VIDEORESIZE:
+                self._follow_window()
+            case pygame.VIDEOEXPOSE:
+                self._all_stale = True
+            case pygame.WINDOWFOCUSLOST:
+                return self._keyboard.release_all()
+            case pygame.KEYDOWN:
+                pressed = self._keyboard.press(event.key, event.mod, event.unicode)
+                if isinstance(pressed, HostKey):
+                    return self._do(pressed.does)
+                return [pressed] if pressed else []
+            case pygame.KEYUP:
+                released = self._keyboard.release(event.key)
+                return [released] if released else []
         return []
-
-    def _on_expose(self, event: pygame.event.Event) -> list[Event]:
-        self._all_stale = True
-        return []
-
-    def _on_focus_lost(self, event: pygame.event.Event) -> list[Event]:
-        return [*self._keyboard.release_all()]
-
-    def _on_key_down(self, event: pygame.event.Event) -> list[Event]:
-        pressed = self._keyboard.press(event.key, event.mod, event.unicode)
-        if isinstance(pressed, HostKey):
-            return self._do(pressed.does)
-        return [] if pressed is None else [pressed]
-
-    def _on_key_up(self, event: pygame.event.Event) -> list[Event]:
-        released = self._keyboard.release(event.key)
-        return [] if released is None else [released]
 
     def _do(self, what: WindowChange | Event) -> list[Event]:
-        """Do what a key of the window is for."""
-        if isinstance(what, WindowChange):
-            _CHANGES[what](self)
-            return []
-        if isinstance(what, PauseToggled) or (isinstance(what, SingleStep) and not self._paused):
-            self._toggle_pause()
-            return [PauseToggled()]
-        return [what]
+        match what:
+            case WindowChange.PANEL:
+                self._toggle_panel()
+            case WindowChange.OUTLINES:
+                self._toggle_outlines()
+            case WindowChange.FULL_SCREEN:
+                self._toggle_fullscreen()
+            case SingleStep() if self._paused:
+                return [what]
+            case PauseToggled() | SingleStep():  # a step of a running guest stops it
+                self._toggle_pause()
+                return [PauseToggled()]
+            case _:
+                return [what]
+        return []
 
     def _toggle_panel(self) -> None:
         self._panel_shown = not self._panel_shown
@@ -327,18 +316,3 @@ class WindowDisplay(BaseDisplay):
         self._panel.hurry()
         if self._stage is not None:
             self._show_title(self._stage)
-
-
-_CHANGES: dict[WindowChange, Callable[[WindowDisplay], None]] = {
-    WindowChange.PANEL: WindowDisplay._toggle_panel,
-    WindowChange.OUTLINES: WindowDisplay._toggle_outlines,
-    WindowChange.FULL_SCREEN: WindowDisplay._toggle_fullscreen,
-}
-_HANDLERS: dict[int, Callable[[WindowDisplay, pygame.event.Event], list[Event]]] = {
-    pygame.QUIT: WindowDisplay._on_quit,
-    pygame.VIDEORESIZE: WindowDisplay._on_resize,
-    pygame.VIDEOEXPOSE: WindowDisplay._on_expose,
-    pygame.WINDOWFOCUSLOST: WindowDisplay._on_focus_lost,
-    pygame.KEYDOWN: WindowDisplay._on_key_down,
-    pygame.KEYUP: WindowDisplay._on_key_up,
-}

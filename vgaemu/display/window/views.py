@@ -1,30 +1,34 @@
-"""The guest's picture in the window: enlarged by repeating whole pixels, a part at a time."""
+"""What the window shows: the guest's picture and the panel, each a surface over an array."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter_ns
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.display.hostkeys import keys_for_panel
+from vgaemu.display.panel.meter import Meter
+from vgaemu.display.panel.panel import Panel, Status
 from vgaemu.display.report import Rect
 from vgaemu.display.viewport import Viewport
+from vgaemu.display.window.layout import NOWHERE
 from vgaemu.display.window.sdl import pygame, surface_over
+
+#: Between two drawings of the panel: 10 a second.
+PANEL_PERIOD_NS = 100_000_000
 
 
 class Picture:
-    """A frame, shown through a viewport of a surface. No copy is ever made of the frame."""
+    """A frame, shown through a viewport of the window's surface. No copy is ever made of it.
+
+    It is enlarged by repeating whole pixels, a part at a time.
+    """
 
     def __init__(
         self, frame: NDArray[np.uint32], surface: pygame.Surface, viewport: Viewport
     ) -> None:
-        """Draw nothing yet.
-
-        Args:
-            frame: (height, width) uint32 0x00RRGGBB; what is written there later is drawn later.
-            surface: The window's.
-            viewport: Where in it the picture lies.
-        """
         self.frame = frame
         self._surface = surface
         self._viewport = viewport
@@ -70,3 +74,50 @@ class Picture:
         wide = np.take(self.frame[first : int(rows[-1]) + 1], columns, axis=1, mode="clip")
         scaled = np.take(wide, rows - first, axis=0, mode="clip")
         self._surface.blit(surface_over(scaled), (place.x, place.y))
+
+
+class PanelView:
+    """A panel that comes and goes with the window's layout, and what it has measured so far."""
+
+    def __init__(self) -> None:
+        self.meter = Meter()
+        self.place = NOWHERE
+        #: Whether what it says is old.
+        self.stale = True
+        #: What drawing and presenting it took the last time.
+        self.cost_ns = 0
+        self._due_ns = 0
+        self._panel: Panel | None = None
+        self._surface: pygame.Surface | None = None
+
+    def move(self, place: Rect) -> None:
+        """Give it a place in the window, or `NOWHERE`."""
+        self.place, self.stale = place, True
+        self._panel = self._surface = None
+        if place.area:
+            self._panel = Panel(place.width, place.height, self.meter, keys_for_panel())
+            self._surface = surface_over(self._panel.pixels)
+
+    def hurry(self) -> None:
+        """Draw it at once: the user did something."""
+        self.stale, self._due_ns = True, 0
+
+    def is_due(self, now_ns: int) -> bool:
+        """Whether to draw it now."""
+        return self._panel is not None and self.stale and now_ns >= self._due_ns
+
+    def draw(self, now_ns: int, status: Status, window: pygame.Surface) -> None:
+        """Bring it up to date, in the window and on the screen."""
+        if self._panel is not None:
+            begin = perf_counter_ns()
+            self._due_ns = now_ns + PANEL_PERIOD_NS
+            self.stale = False
+            self._panel.draw(now_ns, status)
+            self.blit(window)
+            pygame.display.update(self.place)
+            self.cost_ns = perf_counter_ns() - begin
+
+    def blit(self, window: pygame.Surface) -> None:
+        """Draw it into the window as it is."""
+        if self._surface is not None:
+            window.blit(self._surface, (self.place.x, self.place.y))
