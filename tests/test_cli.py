@@ -689,3 +689,12 @@ def test_the_font_of_the_readme_sets_the_rows(tmp_path):
     arguments = ["run", workload, "--headless", "--frames", "3", "--font", str(font)]
     assert main([*arguments, "--dump-text", str(text)]) == 0
     assert len(text.read_text("utf-8").splitlines()) == 20
+
+
+def test_a_guest_that_failed_is_not_shown_on_where_nobody_could_close_it(tmp_path, capsys):
+    program, stats = tmp_path / "fails.py", tmp_path / "stats.json"
+    program.write_text("def workload(guest):\n    yield\n    raise KeyError('mine')\n")
+    status, _, err = run(capsys, "run", str(program), "--headless", "--stats", str(stats))
+    assert status == 1
+    assert "KeyError: 'mine'" in err
+    assert json.loads(stats.read_text())["totals"]["frames"] == 2

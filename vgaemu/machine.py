@@ -41,7 +41,7 @@ from vgaemu.keys.queue import Key, Keys, key_text
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
 from vgaemu.program import check_options, load_program
-from vgaemu.runner import Runner, make_runner
+from vgaemu.runner import InStep, OnThread, Runner
 from vgaemu.tape import TapeRecorder
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
@@ -135,21 +135,22 @@ class Machine:
             check_options(pc_options, inspect.signature(Machine).parameters)
         check_span_pages(span_pages)
         self.vram = make_vram(vram_mib, dirty_log=dirty_log)
-        tapped = None if record_tape is None else TappedVga(self.vram)
-        self.vga = Vga(self.vram) if tapped is None else tapped
-        if font is not None:
-            self.vga.rom_font = (
-                checked_font(font) if isinstance(font, np.ndarray) else load_font_file(font)
-            )
-        self.keys = Keys()
-        self.guest = Guest(self.vga, self.keys)
+        if isinstance(font, np.ndarray):
+            font = checked_font(font)
+        elif font is not None:
+            font = load_font_file(font)
         free = display == "window" if free is None else free
         self._recorder: TapeRecorder | None = None
-        if tapped is not None and record_tape is not None:
-            self._recorder = TapeRecorder(tapped, record_tape)
         with ExitStack() as undo:
-            if self._recorder is not None:
+            if record_tape is None:
+                self.vga = Vga(self.vram)
+            else:
+                self.vga = tapped = TappedVga(self.vram)
+                self._recorder = TapeRecorder(tapped, record_tape)
                 undo.callback(self._recorder.close)
+            self.vga.rom_font = font
+            self.keys = Keys()
+            self.guest = Guest(self.vga, self.keys)
             set_mode(self.vga, mode)
             program = load_program(
                 workload, args, self.vga, self.guest, free=free, options=pc_options
@@ -161,8 +162,12 @@ class Machine:
             undo.pop_all()
         if self.pc is None:
             self.vga.beam = WallBeam() if free else VirtualBeam()
-        on_park = None if self.pc is None else self.pc.pause
-        self.runner = make_runner(program.slices, on_thread=free, on_park=on_park)
+        if not free:
+            self.runner = InStep(program.slices)
+        elif self.pc is None:
+            self.runner = OnThread(program.slices)
+        else:
+            self.runner = OnThread(program.slices, on_park=self.pc.pause)
         self._loop = DisplayLoop(self.vga, self._display, span_pages=span_pages)
         self._key_schedule: list[tuple[int, str]] = []
         self._closed = self._close_requested = False
@@ -172,9 +177,8 @@ class Machine:
         self.before_close = []
 
     def __repr__(self) -> str:
-        """What runs, how far it has come, and what is shown."""
-        guest = "no guest" if self.runner.is_empty else "ended" if self.ended else "running"
-        return f"<vgaemu.Machine {self.screen.info.mode_name}, {guest}, {self.frames} frames>"
+        shown = self.screen.info.mode_name
+        return f"<vgaemu.Machine {shown}, {self.runner.state}, {self.frames} frames>"
 
     @property
     def screen(self) -> Screen:
@@ -210,17 +214,7 @@ class Machine:
         Raises:
             Exception: Whatever the guest raised, once its last frame is drawn.
         """
-        for _ in range(count):
-            self._poll()
-            while self._paused and not self._step_once and not self._close_requested:
-                time.sleep(1 / FRAME_HZ)
-                self._poll()
-            if self._close_requested:
-                break
-            self._step_once = False
-            self.run_frame()
-            if self.ended:
-                break
+        self.run(self.frames + count, speed=0, stay=False)
         return not (self.ended or self._close_requested)
 
     def run_frame(self) -> FrameReport:
@@ -254,7 +248,6 @@ class Machine:
         *,
         speed: float = 1.0,
         stay: bool = True,
-        progress: Callable[[int], None] | None = None,
     ) -> None:
         """Run until the user closes the display, or the guest ends.
 
@@ -262,7 +255,6 @@ class Machine:
             frames: At most this many; None for no limit.
             speed: 1 is 60 frames a second; 0 is as fast as possible. Headless runs use 0.
             stay: With a display that can be closed, keep showing it after the guest has ended.
-            progress: Called with the number of frames so far.
 
         Raises:
             Exception: Whatever the guest raised.
@@ -271,8 +263,7 @@ class Machine:
         period_ns = int(1e9 / (FRAME_HZ * speed)) if speed else 0
         due = time.perf_counter_ns()
         while frames is None or self.frames < frames:
-            self._poll()
-            if self._close_requested:
+            if self.closed_by_user():
                 return
             if self._paused and not self._step_once:
                 self._tell_companions()
@@ -283,8 +274,6 @@ class Machine:
                 continue
             self._step_once = False
             self.run_frame()
-            if progress is not None:
-                progress(self.frames)
             if self.runner.left or (self.ended and not stay):
                 return
             if period_ns:
@@ -298,8 +287,7 @@ class Machine:
                 time.sleep(left)
                 return
             time.sleep(1 / FRAME_HZ)
-            self._poll()
-            if self._close_requested:
+            if self.closed_by_user():
                 return
 
     def draw_frame(self) -> FrameReport:
@@ -312,13 +300,9 @@ class Machine:
 
     def closed_by_user(self) -> bool:
         """Take what the user did at the display, and say whether that was to close it."""
-        self._poll()
-        return self._close_requested
-
-    def _poll(self) -> None:
-        """Take what the user did, from displays that can tell."""
         for event in self._display.poll():
             self._handle(event)
+        return self._close_requested
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Key):
@@ -347,12 +331,8 @@ class Machine:
     def wait_for_text(self, pattern: str, frames: int = 600) -> bool:
         """Run until a row of a text screen matches a regular expression.
 
-        Args:
-            pattern: Searched in each row.
-            frames: Give up after this many.
-
         Returns:
-            Whether it was seen.
+            Whether it was seen; after so many frames, or when the guest has ended, it was not.
         """
         expression = re.compile(pattern)
         for _ in range(frames):
@@ -373,7 +353,7 @@ class Machine:
         """
         self._refuse_running_guest(path)
         guest = None if self.pc is None else self.pc.state_arrays()
-        save_state(self.vga, path, frame=self.next_frame, guest=guest)
+        save_state(self.vga, path, frame=self.next_frame_number, guest=guest)
 
     def load_state(self, path: str | Path) -> None:
         """Bring the device to a saved state, and a machine-code guest with it.
@@ -413,7 +393,7 @@ class Machine:
         self._loop.frame_offset = state.frame - self._loop.frames
 
     @property
-    def next_frame(self) -> int:
+    def next_frame_number(self) -> int:
         """Number of the next frame, which blinking follows; a loaded state goes on from its own."""
         return self._loop.frames + self._loop.frame_offset
 

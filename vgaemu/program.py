@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from vgaemu.errors import WorkloadError
 from vgaemu.guest.find import find_workload, start
@@ -35,17 +35,12 @@ def load_program(
     guest: Guest,
     *,
     free: bool,
-    options: Mapping[str, Any],
+    options: PcOptions,
 ) -> Program:
-    """Find a program and make it ready.
+    """Find a program, as `vgaemu.Machine` takes it, and make it ready.
 
-    Args:
-        name: See `vgaemu.Machine`.
-        args: Its arguments.
-        vga: The device that machine code gets.
-        guest: What a workload in Python gets; machine code shares its keyboard.
-        free: Whether it is to run on a thread of its own.
-        options: `PcOptions`, for machine code.
+    Machine code gets `vga`, the guest's keyboard and the options, and is told whether it will run
+    on a thread of its own (`free`); a workload in Python gets `guest`.
 
     Raises:
         WorkloadError: It cannot be found or started, or takes no such options.
@@ -55,8 +50,7 @@ def load_program(
     if is_image(name):
         from vgaemu.pc.build import open_pc
 
-        chosen = cast("PcOptions", dict(options))
-        pc = open_pc(str(name), list(args), vga, guest.keys, free=free, options=chosen)
+        pc = open_pc(str(name), list(args), vga, guest.keys, free=free, options=options)
         return Program(pc.slices(), pc, pc.endless)
     if options:
         raise WorkloadError(
@@ -72,11 +66,7 @@ def load_program(
 
 
 def check_options(options: Mapping[str, object], others: Iterable[str]) -> None:
-    """Answer a keyword that there is not with the nearest that there is.
-
-    Args:
-        options: What was given for machine code.
-        others: The other keywords.
+    """Answer a keyword that there is not with the nearest that there is, `others` among them.
 
     Raises:
         TypeError: One is none of `PcOptions`.

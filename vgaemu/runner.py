@@ -23,34 +23,31 @@ SWITCH_INTERVAL = 0.0005
 
 
 class Runner(ABC):
-    """One guest's slices, or none's."""
+    """One guest's slices; None: there is no guest, and nothing to end."""
+
+    #: Whether the guest goes on elsewhere: here it has ended.
+    left: bool
+    #: What the guest raised, if it did.
+    error: BaseException | None
 
     def __init__(self, slices: Slices | None) -> None:
-        """The guest is about to start.
-
-        Args:
-            slices: What it does; None: there is no guest, and nothing to end.
-        """
         self._slices = slices
         self._thread: threading.Thread | None = None
-        self._done = self._left = False
-        #: What the guest raised, if it did.
-        self.error: BaseException | None = None
+        self._done = self.left = False
+        self.error = None
+
+    def __repr__(self) -> str:
+        return f"<vgaemu.{type(self).__name__}: {self.state}>"
+
+    @property
+    def state(self) -> str:
+        """``"no guest"``, ``"running"`` or ``"ended"``."""
+        return "no guest" if self._slices is None else "ended" if self.ended else "running"
 
     @property
     def ended(self) -> bool:
         """Whether the guest has ended: returned, raised, or gone elsewhere."""
-        return self._done or self._left or self.error is not None
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no guest."""
-        return self._slices is None
-
-    @property
-    def left(self) -> bool:
-        """Whether the guest goes on elsewhere."""
-        return self._left
+        return self._done or self.left or self.error is not None
 
     @property
     def is_running(self) -> bool:
@@ -62,10 +59,7 @@ class Runner(ABC):
         """Let the guest do what it does in a frame."""
 
     def hold(self, seconds: float) -> bool:
-        """Let the guest stop at its next ``yield``, and wait until it has.
-
-        Args:
-            seconds: How long to wait; it stops later then, unless released.
+        """Let the guest stop at its next ``yield``, and wait so long for it; else it stops later.
 
         Returns:
             Whether it has. One in step stands still between two frames anyway.
@@ -78,13 +72,9 @@ class Runner(ABC):
     def pause(self, on: bool) -> None:  # noqa: B027  # a default
         """While paused, a guest stops after its slice, ``yield guest.NOW`` or not."""
 
-    def leave(self) -> None:
-        """The guest goes on elsewhere: here it has ended."""
-        self._left = True
-
     def restart(self, slices: Slices) -> None:
         """Go on with other slices: the guest has been brought to another state."""
-        self._slices, self._done, self._left, self.error = slices, False, False, None
+        self._slices, self._done, self.left, self.error = slices, False, False, None
 
     @property
     def is_over(self) -> bool:
@@ -94,11 +84,8 @@ class Runner(ABC):
     def close(self, timeout: float) -> None:
         """Run what the guest has in its ``finally``, when its calls are refused already.
 
-        A workload that never yields, or lets nothing pass, cannot be stopped: it dies with the
-        process.
-
-        Args:
-            timeout: Seconds to wait for it; `is_over` says whether that was enough.
+        A workload that never yields, or lets nothing pass, cannot be stopped: after `timeout`
+        seconds it is left to die with the process, and not `is_over`.
         """
         if self._thread is None and self._slices is not None:
             self._thread = _start(self._end_slices)
@@ -126,7 +113,6 @@ class InStep(Runner):
     """The guest runs while its frame waits, on the same thread."""
 
     def run_frame(self) -> None:
-        """Run the guest up to its next ``yield``."""
         if self._slices is None or self.ended:
             return
         try:
@@ -140,15 +126,12 @@ class InStep(Runner):
 
 
 class OnThread(Runner):
-    """The guest has a thread of its own, which begins with the first frame."""
+    """The guest has a thread of its own, which begins with the first frame.
 
-    def __init__(self, slices: Slices | None, on_park: Callable[[], None]) -> None:
-        """Nothing runs yet.
+    `on_park` is called on that thread when the guest has come to a ``yield`` and stays there.
+    """
 
-        Args:
-            slices: See `Runner`.
-            on_park: Called on the guest's thread when it has come to a ``yield`` and stays there.
-        """
+    def __init__(self, slices: Slices | None, on_park: Callable[[], None] = lambda: None) -> None:
         super().__init__(slices)
         self._on_park = on_park
         self._closing = self._paused = False
@@ -161,7 +144,6 @@ class OnThread(Runner):
 
     @property
     def is_running(self) -> bool:
-        """Whether the guest executes, or may yet have to wake."""
         return not self.is_over and not (self._parked and self._stays)
 
     @property
@@ -170,10 +152,9 @@ class OnThread(Runner):
         return self._held or self._released == self._seen
 
     def run_frame(self) -> None:
-        """Start the guest's thread, or let it past its next ``yield``."""
         if self._thread is not None:
             self._release_frame()
-        elif self._slices is not None and not self._held and not self._left:
+        elif self._slices is not None and not self._held and not self.left:
             _switch_quickly(self)
             self._thread = _start(self._run)
 
@@ -210,7 +191,6 @@ class OnThread(Runner):
             self._parked = False
 
     def hold(self, seconds: float) -> bool:
-        """See `Runner.hold`."""
         with self.changed:
             self._held = True
             if self._thread is None:
@@ -218,35 +198,25 @@ class OnThread(Runner):
             return self.changed.wait_for(lambda: self._parked, seconds)
 
     def release(self) -> None:
-        """See `Runner.release`."""
         with self.changed:
             self._held = False
             self.changed.notify_all()
 
     def pause(self, on: bool) -> None:
-        """See `Runner.pause`."""
         self._paused = on
 
     def restart(self, slices: Slices) -> None:
-        """See `Runner.restart`; the next frame starts another thread if this one has ended."""
+        # The next frame starts another thread if this one has ended.
         if self._thread is not None and (self._done or self.error is not None):
             self._thread.join()
             self._thread = None
         super().restart(slices)
 
     def close(self, timeout: float) -> None:
-        """See `Runner.close`; machine code ends after its slice."""
         self._closing = True
         self._release_frame()
         _switch_as_before(self)
         super().close(timeout)
-
-
-def make_runner(
-    slices: Slices | None, *, on_thread: bool, on_park: Callable[[], None] | None = None
-) -> Runner:
-    """Either kind; `on_park` as `OnThread` has it."""
-    return OnThread(slices, on_park or (lambda: None)) if on_thread else InStep(slices)
 
 
 def _start(target: Callable[[], None]) -> threading.Thread:

@@ -75,8 +75,10 @@ class Session:
             speed: Of a window: 1 is 60 frames a second.
         """
         show = progress(frames) if self.headless else None
+        if show is not None:
+            self.machine.between_frames.append(lambda: show(self.machine.frames))
         try:
-            self.machine.run(frames, speed=0 if self.headless else speed, progress=show)
+            self.machine.run(frames, speed=0 if self.headless else speed)
         except KeyboardInterrupt:
             self.status = INTERRUPTED
         except (WorkloadError, DisplayError):
@@ -86,21 +88,10 @@ class Session:
             self.status = 1
             if not self.headless:
                 with suppress(KeyboardInterrupt):
-                    self._keep_showing("the guest failed: see the terminal", frames)
+                    keep_showing(self.machine, "the guest failed: see the terminal", frames)
         finally:
             if show is not None:
                 show(-1)
-
-    def _keep_showing(self, note: str, frames: int | None) -> None:
-        """Show a guest that has failed until the user closes the window, or all frames are over."""
-        machine = self.machine
-        shown = 0
-        while not machine.closed_by_user() and (frames is None or machine.frames < frames):
-            if shown % FRAME_HZ == 0:
-                machine.tell_user(note)  # the window says it for a while
-            machine.draw_frame()
-            shown += 1
-            time.sleep(1 / FRAME_HZ)
 
     def finish(self) -> None:
         """Close the machine, write the files that the options name, and say how it went.
@@ -134,6 +125,17 @@ class Session:
     def exit_status(self) -> int:
         """Ctrl-C is how people end a window's run: nothing went wrong."""
         return 0 if self.status == INTERRUPTED and not self.headless else self.status
+
+
+def keep_showing(machine: Machine, note: str, frames: int | None = None) -> None:
+    """Show a guest that has failed until the user closes the window, or all frames are over."""
+    shown = 0
+    while not machine.closed_by_user() and (frames is None or machine.frames < frames):
+        if shown % FRAME_HZ == 0:
+            machine.tell_user(note)  # the window says it for a while
+        machine.draw_frame()
+        shown += 1
+        time.sleep(1 / FRAME_HZ)
 
 
 def _power_on(options: Namespace, headless: bool, more: dict[str, Any]) -> Machine:

@@ -203,7 +203,7 @@ class Migration:
             self._error = error
             self._tell(f"{error or repr(error)}; the guest runs on here")
         else:
-            self._machine.runner.leave()
+            self._machine.runner.left = True
             self._report = report
 
     def _tell(self, line: str) -> None:
@@ -332,7 +332,7 @@ def device_state(machine: Machine) -> dict[str, Array]:
     A guest on its own thread must not run meanwhile.
     """
     arrays = take(machine.vga.parts(), without=("vram",))
-    arrays["frame"] = np.asarray(machine.next_frame, "u8")
+    arrays["frame"] = np.asarray(machine.next_frame_number, "u8")
     return arrays
 
 
