@@ -45,6 +45,11 @@ _PAGE = -PAGE_SIZE & (1 << 64) - 1
 class VgaCard:
     """A VGA in an engine, with its picture; `attach` makes it. A context manager that closes it."""
 
+    #: VRAM, a `Memslot` with its dirty log.
+    vram: Memslot
+    #: The device: ports, registers, and memory at guest addresses.
+    vga: Vga
+
     def __init__(
         self,
         uc: Uc,
@@ -62,10 +67,7 @@ class VgaCard:
         from vgaemu.pc.cpu.unicorn_vga import VramPages
 
         self._uc = uc
-        #: VRAM.
-        self.vram: Memslot = vga.slot
-        #: The device: ports, registers, and memory at guest addresses.
-        self.vga: Vga = vga
+        self.vram, self.vga = vga.slot, vga
         self._pages = VramPages(uc, vga, lambda: None)
         self._port_in = port_in or (lambda port, size: (1 << 8 * size) - 1)
         self._port_out = port_out or (lambda port, size, value: None)

@@ -37,17 +37,22 @@ BLINK_FRAMES = 16
 class Screen:
     """What the guest's monitor shows."""
 
+    #: The device that is looked at.
+    vga: Vga
+    #: Number of the frame that was drawn last; it sets the blink phase.
+    frame_number: int
+    #: (height, width) uint32 0x00RRGGBB, row-major: overwritten by the next frame.
+    frame: Frame
+
     def __init__(self, vga: Vga) -> None:
         """A screen for `vga`; its first `refresh` draws everything."""
         self.vga = vga
-        #: Number of the frame that was drawn last; it sets the blink phase.
         self.frame_number = self._phase = 0
         self._generation = self._cursor_generation = -1
         self._scanout = scanout_of(vga)
         self._stale = False
         self._renderer: Renderer | None = None
-        #: (height, width) uint32 0x00RRGGBB, row-major: overwritten by the next frame.
-        self.frame: Frame = np.zeros((self._scanout.height, self._scanout.width), np.uint32)
+        self.frame = np.zeros((self._scanout.height, self._scanout.width), np.uint32)
 
     def __repr__(self) -> str:
         return f"<vgaemu.Screen {self._scanout.mode_name}, frame {self.frame_number}>"

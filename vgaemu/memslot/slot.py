@@ -157,19 +157,24 @@ class Subscription:
 
 
 class Memslot:
-    """`npages` pages of guest memory from `base_gfn` on, and the log of which were written.
+    """`npages` pages of guest memory from `base_gfn` on, and the log of which were written."""
 
-    Attributes:
-        npages: Size in 4 KiB pages.
-        nbytes: Size in bytes.
-        base_gfn: Guest frame number of the first page.
-        array: The guest's bytes as (nbytes,) uint8, writable. Stores made straight into it, or into
-            `memory`, are not seen by the log: `mark_dirty`.
-        memory: The same bytes as a memoryview: faster than `array` for a few bytes.
-        keeper: Who keeps the log.
-        nothing_dirty: What is answered while nothing is dirty: always this same log.
-        maybe_dirty: Without a 1 in it nothing is dirty that was stored through `write` or marked.
-    """
+    #: Size in 4 KiB pages, and in bytes.
+    npages: int
+    nbytes: int
+    #: Guest frame number of the first page.
+    base_gfn: int
+    #: The guest's bytes as (nbytes,) uint8, writable. Stores made straight into it, or into
+    #: `memory`, are not seen by the log: `mark_dirty`.
+    array: NDArray[np.uint8]
+    #: The same bytes: faster than `array` for a few bytes.
+    memory: memoryview
+    #: Who keeps the log.
+    keeper: Keeper
+    #: What is answered while nothing is dirty: always this same log.
+    nothing_dirty: DirtyLog
+    #: Without a 1 in it nothing is dirty that was stored through `write` or marked.
+    maybe_dirty: bytearray
 
     def __init__(
         self,

@@ -105,6 +105,10 @@ class Migration:
         machine.between_frames.append(self.between_frames)
         machine.before_close.append(self.cancel)
 
+    def __repr__(self) -> str:
+        state = "done" if self.done else "on its way" if self.started else "not started"
+        return f"<Migration to {self.address}, {state}>"
+
     @property
     def started(self) -> bool:
         """Whether it has begun."""

@@ -95,6 +95,9 @@ class Pc:
         #: What is left of a closed PC for a saved state: all but RAM and disk.
         self._last: dict[str, Array] | None = None
 
+    def __repr__(self) -> str:
+        return f"<Pc {type(self.image).__name__} on {self.cpu.name}>"
+
     @property
     def bios(self) -> Bios:
         """The builtin BIOS; a whole firmware has none."""

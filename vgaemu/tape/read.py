@@ -56,6 +56,9 @@ class Tape:
             self.close()
             raise
 
+    def __repr__(self) -> str:
+        return f"<Tape {self.name!r}, {self.vram_mib} MiB of VRAM>"
+
     @property
     def name(self) -> str:
         """What the header calls it."""

@@ -83,6 +83,37 @@ def _as_bytes(data: Any) -> Any:
 class Vga:
     """One VGA. One CPU thread at a time drives it; a display may look at it meanwhile."""
 
+    #: VRAM.
+    slot: Memslot
+    #: The register banks; MISC output is one of a single register.
+    sequencer: RegisterBank
+    crtc: RegisterBank
+    graphics: RegisterBank
+    attribute: RegisterBank
+    misc: RegisterBank
+    #: The palette.
+    dac: Dac
+    #: The Bochs VBE registers.
+    dispi: Dispi
+    #: Attribute address register: bits 0-4 the index, bit 5 shows the picture; and its flip-flop.
+    attribute_address: int
+    attribute_takes_data: bool
+    #: The font that a mode set loads for text, (256, height) uint8; the bundled ones if None.
+    rom_font: NDArray[np.uint8] | None
+    #: Tells input status 0 and 1 where the beam is.
+    beam: Beam
+    #: Counts register writes that changed something; the picture may depend on each. A change is
+    #: there before it is counted, so that who looks at the count first misses none.
+    generation: int
+    #: The same for writes that only moved or reshaped the text cursor; `generation` has others.
+    cursor_generation: int
+    #: Called after `window()` began to answer otherwise.
+    on_map_changed: list[Callable[[], None]]
+    #: Whether the legacy 256 KiB of VRAM are stored for chain-4 (see `layout`).
+    chain4_layout: bool
+    #: Port -> what reads and what writes it.
+    ports: dict[int, PortHandler]
+
     def __init__(self, slot: Memslot | None = None) -> None:
         """Power on: registers 0, VRAM as it is.
 
@@ -103,28 +134,18 @@ class Vga:
         self.dac = Dac()
         self.dispi = Dispi(self.slot.nbytes)
         self.dispi.on_change = self._dispi_changed
-        #: Attribute address register: bits 0-4 the index, bit 5 shows the picture.
         self.attribute_address = 0
         self.attribute_takes_data = False
         self._aperture = Aperture(self.slot)
-        #: The font that a mode set loads for text, (256, height) uint8; the bundled ones if None.
-        self.rom_font: NDArray[np.uint8] | None = None
-        #: Tells input status 0 and 1 where the beam is.
-        self.beam: Beam = VirtualBeam()
-        #: Counts register writes that changed something; the picture may depend on each. A change
-        #: is there before it is counted, so that who looks at the count first misses none.
-        self.generation = 0
-        #: The same for writes that only moved or reshaped the text cursor; `generation` has others.
-        self.cursor_generation = 0
-        #: Called after `window()` began to answer otherwise.
-        self.on_map_changed: list[Callable[[], None]] = []
-        #: Whether the legacy 256 KiB of VRAM are stored for chain-4 (see `layout`).
+        self.rom_font = None
+        self.beam = VirtualBeam()
+        self.generation = self.cursor_generation = 0
+        self.on_map_changed = []
         self.chain4_layout = False
         #: The part of the legacy window that is plain memory, and where it lies in VRAM.
         self._plain_start = self._plain_end = self._plain_offset = 0
         self._window_start = self._window_end = 0
         self._unknown_ports: set[int] = set()
-        #: Port -> what reads and what writes it.
         self.ports = self._port_table()
         self._remap()
 
