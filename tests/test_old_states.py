@@ -27,7 +27,7 @@ def test_a_workloads_state_still_loads(name: str, mib: int, tmp_path: Path) -> N
     old = STATES / f"{name}.npz"
     with Machine(vram_mib=mib) as machine:
         machine.load_state(old)
-        machine.show()
+        machine.draw_frame()
         again = tmp_path / "again.npz"
         machine.save_state(again)
         shown = machine.screen.full_redraw()
