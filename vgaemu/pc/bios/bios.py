@@ -15,7 +15,7 @@ from functools import partial
 from vgaemu.errors import GuestFault
 from vgaemu.pc.bios.calls import Calls
 from vgaemu.pc.bios.clock import ClockBios
-from vgaemu.pc.bios.data_area import EQUIPMENT, HARD_DISKS, DataArea
+from vgaemu.pc.bios.data_area import DataArea
 from vgaemu.pc.bios.disk import DiskBios
 from vgaemu.pc.bios.keyboard import KeyboardBios
 from vgaemu.pc.bios.rom import DISKETTE_TABLE, FONT_8_UPPER, FONTS
@@ -54,8 +54,6 @@ class Bios:
         self.system: SystemBios = SystemBios(board, self.calls, data, self.clock)
         self.video: VideoBios = VideoBios(board, self.calls)
         self.disk: DiskBios = DiskBios(board, self.calls, data, image)
-        data[EQUIPMENT] |= int(self.disk.has_floppy)
-        data[HARD_DISKS] = 0 if self.disk.has_floppy else self.disk.present
         self.clock.set_ticks()
         self.calls.services |= {
             0x08: self.clock.tick,

@@ -9,11 +9,12 @@ Source: IBM AT BIOS reference; the EDD 1.1 specification.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import ClassVar, TypeAlias
 
 from vgaemu.pc.bios.calls import Calls
-from vgaemu.pc.bios.data_area import DISK_STATUS, DataArea
+from vgaemu.pc.bios.data_area import DISK_STATUS, EQUIPMENT, HARD_DISKS, DataArea
 from vgaemu.pc.bios.rom import DISKETTE_TABLE, ROM_SEGMENT
 from vgaemu.pc.board import Board
 from vgaemu.pc.images import SECTOR, DiskImage
@@ -22,11 +23,22 @@ from vgaemu.snapshot import Saved
 OK, BAD_COMMAND, NOT_FOUND, BAD_MEDIA, NO_DRIVE, WRITE_FAULT = 0, 1, 4, 0x0C, 0x80, 0xCC
 #: Floppy capacity in sectors -> drive type of INT 13h/08h.
 DRIVE_TYPES = {720: 1, 2400: 2, 1440: 3, 2880: 4, 5760: 6}
-
+#: Calls that say in AL how many sectors they have read, written or verified.
+CHS_CALLS = (0x02, 0x03, 0x04)
+#: What INT 13h/48h tells: its size, flags, cylinders, heads, sectors a track, sectors, their bytes.
+LBA_PARAMETERS = struct.Struct("<HHIIIQH")
 #: Calls that only succeed: resets, formatting, seeks, tests of drive and medium.
 NOTHING_TO_DO = (0x00, 0x05, 0x0C, 0x0D, 0x10, 0x11, 0x16, 0x17, 0x44)
 #: A call on the disk that there is.
 DiskCall: TypeAlias = Callable[[DiskImage], None]
+
+
+class DiskError(Exception):
+    """A call fails with a status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class DiskBios:
@@ -38,6 +50,8 @@ class DiskBios:
         self._bus, self._cpu, self._calls, self._data = board.bus, board.cpu, calls, data
         self.image: DiskImage | None = image
         self.status = OK
+        data[EQUIPMENT] |= int(image is not None and not image.is_hard_disk)
+        data[HARD_DISKS] = int(image is not None and image.is_hard_disk)
         self._services: dict[int, DiskCall] = dict.fromkeys(NOTHING_TO_DO, self._nothing_to_do) | {
             0x01: lambda image: self._done(self.status),
             0x02: self._read,
@@ -51,16 +65,6 @@ class DiskBios:
             0x43: self._write_lba,
             0x48: self._lba_parameters,
         }
-
-    @property
-    def has_floppy(self) -> bool:
-        """Whether the disk is a floppy."""
-        return self.image is not None and not self.image.is_hard_disk
-
-    @property
-    def present(self) -> int:
-        """Number of disks."""
-        return int(self.image is not None)
 
     @property
     def boot_drive(self) -> int:
@@ -79,11 +83,12 @@ class DiskBios:
             if cpu.ah == 0x15:
                 cpu.ah = 0
             return
-        call = self._services.get(cpu.ah)
-        if call is None:
-            self._done(BAD_COMMAND)
-        else:
-            call(image)
+        try:
+            self._services.get(cpu.ah, self._unknown)(image)
+        except DiskError as error:
+            if cpu.ah in CHS_CALLS:
+                cpu.al = 0
+            self._done(error.status)
 
     def _done(self, status: int) -> None:
         self.status = status
@@ -91,11 +96,18 @@ class DiskBios:
         self._data[DISK_STATUS] = status
         self._calls.carry(status != OK)
 
+    def _unknown(self, image: DiskImage) -> None:
+        raise DiskError(BAD_COMMAND)
+
     def _nothing_to_do(self, image: DiskImage) -> None:
         self._done(OK)
 
-    def _place(self, image: DiskImage) -> tuple[int, int] | None:
-        """First sector and count of a CHS call; None, and the call fails, if they do not exist."""
+    def _place(self, image: DiskImage) -> tuple[int, int]:
+        """First sector and count of a CHS call.
+
+        Raises:
+            DiskError: They do not exist.
+        """
         cpu = self._cpu
         cylinder = cpu.ch | (cpu.cl & 0xC0) << 2
         sector, head, count = cpu.cl & 0x3F, cpu.dh, cpu.al
@@ -104,14 +116,8 @@ class DiskBios:
             not 1 <= sector <= image.sectors or head >= image.heads
             or cylinder >= image.cylinders or first >= image.total or not count
         ):  # fmt: skip
-            self._fail(NOT_FOUND)
-            return None
+            raise DiskError(NOT_FOUND)
         return first, min(count, image.total - first)
-
-    def _fail(self, status: int) -> None:
-        """A CHS call fails as a whole."""
-        self._cpu.al = 0
-        self._done(status)
 
     def _transferred(self, count: int) -> None:
         """Sectors of a CHS call that there were; those behind the disk's end are not found."""
@@ -126,35 +132,30 @@ class DiskBios:
             self._bus.write(gpa + at, data[at : at + SECTOR])
         self._calls.spend(count)
 
-    def _save(self, image: DiskImage, first: int, gpa: int, count: int) -> bool:
-        """Write sectors; False if the image's file cannot be written to."""
+    def _save(self, image: DiskImage, first: int, gpa: int, count: int) -> None:
+        """Write sectors from memory.
+
+        Raises:
+            DiskError: The image's file cannot be written to.
+        """
         self._calls.spend(count)
         try:
             image.write(first, self._bus.read(gpa, count * SECTOR))
         except OSError:
-            return False
-        return True
+            raise DiskError(WRITE_FAULT) from None
 
     def _read(self, image: DiskImage) -> None:
-        place = self._place(image)
-        if place is not None:
-            first, count = place
-            self._load(image, first, self._cpu.linear("es", "bx"), count)
-            self._transferred(count)
+        first, count = self._place(image)
+        self._load(image, first, self._cpu.linear("es", "bx"), count)
+        self._transferred(count)
 
     def _write(self, image: DiskImage) -> None:
-        place = self._place(image)
-        if place is not None:
-            first, count = place
-            if self._save(image, first, self._cpu.linear("es", "bx"), count):
-                self._transferred(count)
-            else:
-                self._fail(WRITE_FAULT)
+        first, count = self._place(image)
+        self._save(image, first, self._cpu.linear("es", "bx"), count)
+        self._transferred(count)
 
     def _verify(self, image: DiskImage) -> None:
-        place = self._place(image)
-        if place is not None:
-            self._transferred(place[1])
+        self._transferred(self._place(image)[1])
 
     def _parameters(self, image: DiskImage) -> None:
         cpu = self._cpu
@@ -172,13 +173,12 @@ class DiskBios:
         """INT 13h/18h: the only medium there is, is in the drive."""
         cpu = self._cpu
         if image.is_hard_disk:
-            self._done(BAD_COMMAND)
-        elif (cpu.ch, cpu.cl) == (image.cylinders - 1, image.sectors):
-            cpu.set("es", ROM_SEGMENT)
-            cpu.di = DISKETTE_TABLE
-            self._done(OK)
-        else:
-            self._done(BAD_MEDIA)
+            raise DiskError(BAD_COMMAND)
+        if (cpu.ch, cpu.cl) != (image.cylinders - 1, image.sectors):
+            raise DiskError(BAD_MEDIA)
+        cpu.set("es", ROM_SEGMENT)
+        cpu.di = DISKETTE_TABLE
+        self._done(OK)
 
     def _drive_type(self, image: DiskImage) -> None:
         cpu = self._cpu
@@ -191,41 +191,36 @@ class DiskBios:
     def _extensions(self, image: DiskImage) -> None:
         cpu = self._cpu
         if cpu.bx != 0x55AA or not image.is_hard_disk:
-            self._done(BAD_COMMAND)
-            return
+            raise DiskError(BAD_COMMAND)
         self._done(OK)
         cpu.ah, cpu.bx, cpu.cx = 0x21, 0xAA55, 1  # version 1.1, packet calls
 
-    def _packet(self, image: DiskImage) -> tuple[int, int, int] | None:
-        """First sector, address and count of an LBA call; None if they do not exist."""
+    def _packet(self, image: DiskImage) -> tuple[int, int, int]:
+        """First sector, guest-physical address and count of an LBA call.
+
+        Raises:
+            DiskError: The sectors do not exist.
+        """
         cpu, bus = self._cpu, self._bus
         at = cpu.linear("ds", "si")
         count = bus.read16(at + 2)
         offset, segment = bus.read16(at + 4), bus.read16(at + 6)
         first = bus.read32(at + 8) | bus.read32(at + 12) << 32
         if bus.read8(at) < 16 or not count or count > 127 or first + count > image.total:
-            return None
+            raise DiskError(NOT_FOUND)
         return first, (segment << 4) + offset, count
 
     def _read_lba(self, image: DiskImage) -> None:
-        packet = self._packet(image)
-        if packet is not None:
-            self._load(image, *packet)
-        self._done(NOT_FOUND if packet is None else OK)
+        self._load(image, *self._packet(image))
+        self._done(OK)
 
     def _write_lba(self, image: DiskImage) -> None:
-        packet = self._packet(image)
-        if packet is None:
-            self._done(NOT_FOUND)
-        else:
-            self._done(OK if self._save(image, *packet) else WRITE_FAULT)
+        self._save(image, *self._packet(image))
+        self._done(OK)
 
     def _lba_parameters(self, image: DiskImage) -> None:
         cpu, bus = self._cpu, self._bus
         at = cpu.linear("ds", "si")
-        bus.write16(at, 26)
-        bus.write16(at + 2, 2)  # geometry is valid
-        for i, value in enumerate((image.cylinders, image.heads, image.sectors, image.total, 0)):
-            bus.write32(at + 4 + 4 * i, value)
-        bus.write16(at + 24, SECTOR)
+        geometry_valid, shape = 2, (image.cylinders, image.heads, image.sectors)
+        bus.write(at, LBA_PARAMETERS.pack(26, geometry_valid, *shape, image.total, SECTOR))
         self._done(OK)
