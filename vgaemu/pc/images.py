@@ -8,6 +8,7 @@ are floppies with nothing behind them. Not emulated: .EXE programs, compressed o
 from __future__ import annotations
 
 import hashlib
+import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,8 @@ FLOPPIES = {
     320: (40, 1, 8), 360: (40, 1, 9), 640: (40, 2, 8), 720: (40, 2, 9), 1440: (80, 2, 9),
     2400: (80, 2, 15), 2880: (80, 2, 18), 3360: (80, 2, 21), 3444: (82, 2, 21), 5760: (80, 2, 36),
 }  # fmt: skip
+#: Heads, and sectors a track, of every hard disk.
+HEADS, SECTORS = 16, 63
 #: A program of 64 KiB has no room for its prefix (256 bytes) and a stack.
 MAX_COM = 0x10000 - 0x100 - 2
 
@@ -96,7 +99,7 @@ class DiskImage:
         self.originals.clear()
 
     def parts(self) -> dict[str, Part]:
-        """What of it is saved: the sectors that the guest wrote to a copy; numbers go first."""
+        # The sectors that the guest wrote to a copy; their numbers are restored first.
         return {
             "disk.sectors": Part(
                 "u4", lambda: sorted(self.originals), self._expect, self._are_mine, any_length=True
@@ -136,29 +139,23 @@ class ComProgram:
 def load_image(
     name: str, args: list[str], *, force: bool = False, writable: bool = False
 ) -> DiskImage | ComProgram:
-    """Read and check a file.
-
-    Args:
-        name: Path of an image or a .COM program.
-        args: A program's arguments.
-        force: Boot a disk without the signature 55AAh.
-        writable: Let writes reach the file.
+    """Read and check a .COM program, or a disk; `force` takes one without the signature 55AAh.
 
     Raises:
         ImageError: It cannot be run.
     """
-    path = Path(name)
+    path, advice = Path(name), "name a disk image or a .com program"
     try:
         size = path.stat().st_size
         if not path.is_file():
-            raise ImageError(f"{name}: not a file; name a disk image or a .com program")
+            raise ImageError(f"{name}: not a file; {advice}")
         if size > MAX_DISK:
             raise ImageError(f"{name}: {size >> 20} MiB; disks are at most {MAX_DISK >> 20} MiB")
         data = path.read_bytes()
     except OSError as error:
-        raise ImageError(file_error(name, error, "name a disk image or a .com program")) from None
+        raise ImageError(file_error(name, error, advice)) from None
     if not data:
-        raise ImageError(f"{name}: the file is empty; name a disk image or a .com program")
+        raise ImageError(f"{name}: the file is empty; {advice}")
     suffix = path.suffix.lower()
     if suffix == ".exe" or (suffix == ".com" and data[:2] in (b"MZ", b"ZM")):
         raise ImageError(
@@ -186,35 +183,29 @@ def _disk(path: Path, data: bytes, *, force: bool, writable: bool) -> DiskImage:
         except OSError as error:
             raise ImageError(file_error(f"{path}: --writable", error)) from None
     total = -(-len(data) // SECTOR)
-    partitioned_disk = total not in FLOPPIES and _partitions_fit(data, total)
-    if len(data) <= MAX_FLOPPY and not partitioned_disk:
+    ends = _partition_ends(data)
+    fits = bool(ends) and all(0 < end <= total for end in ends)
+    is_hard_disk = len(data) > MAX_FLOPPY or (total not in FLOPPIES and fits)
+    if not is_hard_disk:
         # The smallest usual floppy that holds it, but a lone boot sector is on 1.44 MB.
-        shape = FLOPPIES.get(total)
-        if shape is None:
-            fitting = min((t for t in (2880, 5760) if t >= total), default=5760)
-            shape = FLOPPIES[fitting]
-        return DiskImage(path, bytearray(data), *shape, is_hard_disk=False, writable=writable)
-    if not _has_partitions(data) and not force:
+        shape = FLOPPIES.get(total) or FLOPPIES[2880 if total <= 2880 else 5760]
+    elif ends or force:
+        shape = min(-(-total // (HEADS * SECTORS)), 1024), HEADS, SECTORS
+    else:
         raise ImageError(
             f"{path}: {len(data)} bytes is more than a floppy ({MAX_FLOPPY}), "
             "and there is no partition table: not a disk; --force boots it all the same"
         )
-    heads, sectors = 16, 63
-    cylinders = min(-(-total // (heads * sectors)), 1024)
-    return DiskImage(
-        path, bytearray(data), cylinders, heads, sectors, is_hard_disk=True, writable=writable
-    )
+    return DiskImage(path, bytearray(data), *shape, is_hard_disk, writable)
 
 
-def _partitions_fit(data: bytes, total: int) -> bool:
-    """Whether there are partitions, and all lie inside the image."""
+def _partition_ends(data: bytes) -> list[int]:
+    """The sector behind each partition; none if nothing looks like a partition table."""
     entries = [data[at : at + 16] for at in range(446, 510, 16)]
-    places = [(entry[8:12], entry[12:16]) for entry in entries if any(entry)]
-    ends = [sum(int.from_bytes(word, "little") for word in place) for place in places]
-    return len(data) >= SECTOR and _has_partitions(data) and all(0 < end <= total for end in ends)
-
-
-def _has_partitions(data: bytes) -> bool:
-    """Whether a partition table has entries, and they look like it."""
-    entries = [data[at : at + 16] for at in range(446, 510, 16)]
-    return all(entry[0] in (0, 0x80) for entry in entries) and any(entry[4] for entry in entries)
+    if (
+        len(data) < SECTOR
+        or any(entry[0] not in (0, 0x80) for entry in entries)
+        or not any(entry[4] for entry in entries)
+    ):
+        return []
+    return [sum(struct.unpack("<8xII", entry)) for entry in entries if any(entry)]
