@@ -8,6 +8,7 @@ now. Instructions are decoded with capstone where it is installed; else their by
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,10 @@ from vgaemu.pc.cpu.segments import BIG
 #: A trace ends after this many lines; a guest may poll for ever.
 MAX_TRACE_LINES = 2_000_000
 BYTES_BEFORE, BYTES_AFTER = 16, 16
+#: A report's lines of registers, and the digits of each.
+REPORTED = (
+    ("eax ebx ecx edx", 8), ("esi edi ebp esp", 8), ("cs ds es ss fs gs", 4), ("eip eflags cr0", 8),
+)  # fmt: skip
 #: Instructions of a trace that a report shows.
 TRACED = 24
 
@@ -98,13 +103,10 @@ def fault_report(
         values = values or cpu.registers()
     except Exception as error:  # the CPU itself is gone
         return f"registers: {error}"
-    lines = ["  ".join(f"{name}={values[name]:08x}" for name in names) for names in (
-        ("eax", "ebx", "ecx", "edx"), ("esi", "edi", "ebp", "esp"),
-    )]  # fmt: skip
-    lines.append(
-        "  ".join(f"{name}={values[name]:04x}" for name in ("cs", "ds", "es", "ss", "fs", "gs"))
-    )
-    lines.append("  ".join(f"{name}={values[name]:08x}" for name in ("eip", "eflags", "cr0")))
+    lines = [
+        "  ".join(f"{name}={values[name]:0{digits}x}" for name in names.split())
+        for names, digits in REPORTED
+    ]
     if not values["cr0"] & PROTECTED:
         stack = (values["ss"] << 4) + (values["esp"] & 0xFFFF)
         lines.append("stack: " + bus.read(stack, 16).hex(" ", 2))
@@ -142,20 +144,31 @@ def _code_segment(cpu: Cpu, bus: Bus, values: dict[str, int]) -> CodeSegment:
 
 def executed_lines(code: CodeSegment, blocks: list[tuple[int, int]]) -> list[str]:
     """The last instructions of basic blocks, in the order of their execution."""
-    try:
-        import capstone
-    except ImportError:
+    decode = _decoder(code)
+    if decode is None:
         return ["executed, by basic blocks, last last; linear addresses:"] + [
             f"  {at:08x}  {code.read(at, size).hex(' ')}" for at, size in blocks[-TRACED // 4 :]
         ]
-    bits = capstone.CS_MODE_32 if code.wide else capstone.CS_MODE_16
-    decoder = capstone.Cs(capstone.CS_ARCH_X86, bits)
     found = [
-        f"  {instruction.address:08x}  {instruction.mnemonic} {instruction.op_str}".rstrip()
+        f"  {address:08x}  {text}"
         for at, size in blocks
-        for instruction in decoder.disasm(code.read(at, size), at)
+        for address, text in decode(code.read(at, size), at)
     ]
     return ["executed, by whole basic blocks, last last; linear addresses:", *found[-TRACED:]]
+
+
+def _decoder(code: CodeSegment) -> Callable[[bytes, int], list[tuple[int, str]]] | None:
+    """What tells addresses and texts of the instructions in some bytes at an address, if we can."""
+    try:
+        import capstone
+    except ImportError:
+        return None
+    bits = capstone.CS_MODE_32 if code.wide else capstone.CS_MODE_16
+    decoder = capstone.Cs(capstone.CS_ARCH_X86, bits)
+    return lambda data, at: [
+        (address, f"{mnemonic} {operands}".rstrip())
+        for address, _, mnemonic, operands in decoder.disasm_lite(data, at)
+    ]
 
 
 def code_lines(segment: CodeSegment, eip: int) -> list[str]:
@@ -168,21 +181,13 @@ def code_lines(segment: CodeSegment, eip: int) -> list[str]:
     code = before_ip + segment.read(at, BYTES_AFTER)
     at_ip = code[before:].hex(" ") or "no page"
     lines = [f"code before: {code[:before].hex(' ')}", f"code at IP:  {at_ip}"]
-    try:
-        import capstone
-    except ImportError:
+    decode = _decoder(segment)
+    if decode is None:
         return lines
-    bits = capstone.CS_MODE_32 if segment.wide else capstone.CS_MODE_16
-    decoder = capstone.Cs(capstone.CS_ARCH_X86, bits)
     # Code decodes backwards only by trial: the first start whose instructions meet IP.
-    for skip in range(before + 1):
-        found = list(decoder.disasm(code[skip:], eip - before + skip))
-        if any(instruction.address == eip for instruction in found) or skip == before:
-            for instruction in found:
-                mark = ">" if instruction.address == eip else " "
-                text = f"{instruction.mnemonic} {instruction.op_str}".strip()
-                lines.append(f"{mark} {instruction.address:08x}  {text}")
-                if instruction.address >= eip:
-                    break
-            break
+    starts = (decode(code[skip:], eip - before + skip) for skip in range(before + 1))
+    found = next((found for found in starts if eip in dict(found)), [])
+    for address, text in found:
+        if address <= eip:
+            lines.append(f"{'>' if address == eip else ' '} {address:08x}  {text}")
     return lines
