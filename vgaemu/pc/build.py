@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from vgaemu.errors import CpuError, ImageError
 from vgaemu.keys.queue import Keys
-from vgaemu.pc.bios.bios import Bios
+from vgaemu.pc.bios.bios import BOOT_AT, Bios
 from vgaemu.pc.bios.vgarom import find_vga_rom, install_vga_rom
 from vgaemu.pc.board import Board
 from vgaemu.pc.bus import Bus, TappedBus
@@ -24,17 +24,15 @@ from vgaemu.pc.chips.pit import Pit
 from vgaemu.pc.clock import Clock, GuestBeam, StepClock, WallClock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Cpu
 from vgaemu.pc.debug import PortTrace
+from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.images import ComProgram, DiskImage, load_image
 from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import Vga
 
 if TYPE_CHECKING:
-    from vgaemu.pc.bios.seabios import SeaBios
-    from vgaemu.pc.dos.dos import Dos
+    from vgaemu.pc.bios.seabios import SeaBios  # brings KVM
 
 CPUS = ("unicorn", "kvm")
-#: Where the BIOS loads a boot sector.
-BOOT_AT = 0x7C00
 
 
 class PcOptions(TypedDict, total=False):
@@ -93,14 +91,10 @@ def build_pc(
     free: bool = False,
     **options: Unpack[PcOptions],
 ) -> Pc:
-    """Power on, up to the first instruction of the image.
+    """Power on, up to the first instruction of the image; the beam of `vga` becomes the guest's.
 
-    Args:
-        vga: The device; its beam becomes the guest's.
-        keys: The keyboard.
-        image: What to run.
-        free: Live in wall time; else in virtual time (KVM: in wall time without its idle part).
-        **options: Those of the file (`writable`, `force`) are the image's already.
+    It lives in wall time if it is `free`; else in virtual time, under KVM in wall time without its
+    idle part. The `image` has its options (`writable`, `force`) already.
 
     Raises:
         CpuError: There is no such CPU here.
@@ -110,9 +104,7 @@ def build_pc(
     firmware, trace_ports = options.get("firmware"), options.get("trace_ports")
     rom = _find_rom(vga, options.get("vga_bios", "builtin"), firmware)
     clock = _clock(free, options)
-    bios: Bios | None = None
-    dos: Dos | None = None
-    seabios: SeaBios | None = None
+    bios, dos, seabios = None, None, None
     with ExitStack() as undo:
         trace = None if trace_ports is None else PortTrace(trace_ports)
         if trace is not None:
@@ -209,11 +201,8 @@ def _start_image(
     cpu.set("eflags", INTERRUPT | 2)
     cpu.set("esp", BOOT_AT)
     if isinstance(image, ComProgram):
-        from vgaemu.pc.dos.dos import Dos
-
         return Dos(board, bios, image, root)
     board.bus.write(BOOT_AT, image.read(0, 1))
-    cpu.set("edx", bios.disk.boot_drive)
-    cpu.set("eax", 0xAA55)
-    cpu.set("eip", BOOT_AT)
+    for name, value in (("edx", bios.disk.boot_drive), ("eax", 0xAA55), ("eip", BOOT_AT)):
+        cpu.set(name, value)
     return None

@@ -142,7 +142,7 @@ class WallClock(Clock):
         self.wake.clear()
 
     def time_of_day(self) -> time.struct_time:
-        # The host's at power on, and as much later as the guest has lived; its again from a state.
+        # The host's at power on, and as much later as the guest has lived.
         return time.localtime(self._powered_on + self.now_ns() // 1_000_000_000)
 
 

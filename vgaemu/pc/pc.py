@@ -24,6 +24,7 @@ from vgaemu.pc.chips.pit import Pit
 from vgaemu.pc.clock import NEVER_NS, Clock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Array, Cpu
 from vgaemu.pc.debug import fault_report
+from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.images import SECTOR, ComProgram, DiskImage
 from vgaemu.pc.state import bulk_arrays, check_state, identity_parts, restore_state, small_arrays
 from vgaemu.signals import ctrl_c_waits
@@ -31,8 +32,7 @@ from vgaemu.snapshot import Part, number, take
 from vgaemu.vga.device import Vga
 
 if TYPE_CHECKING:
-    from vgaemu.pc.bios.seabios import SeaBios
-    from vgaemu.pc.dos.dos import Dos
+    from vgaemu.pc.bios.seabios import SeaBios  # brings KVM
 
 FRAME_NS = 1_000_000_000 // 60
 #: Free-running slices are handed to KVM for at most this long.
@@ -57,21 +57,7 @@ class Pc:
         firmware: SeaBios | None,
         resources: ExitStack,
     ) -> None:
-        """Take what `build_pc` has put together.
-
-        Args:
-            board: CPU, bus, clock, and the chips that services know.
-            keys: What is typed.
-            pic: Interrupt controllers, if the CPU has none of its own.
-            pit: The timer, likewise.
-            debug: Keeps what the guest prints on debug ports.
-            image: What is run.
-            free: Live in wall time, a slice a turn.
-            bios: The builtin BIOS; None under a firmware.
-            dos: What a program has around it.
-            firmware: What stands in for the BIOS.
-            resources: What `close` gives back.
-        """
+        """Take what `build_pc` has put together; `free`: live in wall time, a slice a turn."""
         self.board: Board = board
         self.vga: Vga = board.vga
         self.bus: Bus = board.bus
@@ -88,9 +74,8 @@ class Pc:
         self.dos: Dos | None = dos
         self.firmware: SeaBios | None = firmware
         self._bios, self._resources = bios, resources
-        #: When the next frame ends.
+        #: When the next frame ends; whether it is the next turn.
         self.next_frame_ns: int = 0
-        #: Whether the next turn is a whole frame.
         self._single = False
         #: What is left of a closed PC for a saved state: all but RAM and disk.
         self._last: dict[str, Array] | None = None
@@ -234,8 +219,7 @@ class Pc:
             **self.board.keyboard.parts(),
             **self.board.cmos.parts(),
         }
-        owners = (self._bios, self.firmware, self.dos, self.image)
-        for owner in owners:
+        for owner in (self._bios, self.firmware, self.dos, self.image):
             if owner is not None and not isinstance(owner, ComProgram):
                 parts |= owner.parts()
         return parts

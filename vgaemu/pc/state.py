@@ -1,17 +1,12 @@
 """Saved states of a PC: everything but its VGA, as plain arrays, and back.
 
-Saved: the CPU (`CPU_ARRAYS`, and what KVM adds), RAM with what lies in ROM, interrupt controllers,
-timer, keyboard controller with the keys that wait, CMOS, the guest's clock and what it waits for,
-BIOS and DOS (memory blocks; open files by name below `--dos-root`, with their positions), sectors
-that the guest wrote to its copy of the disk, and which file it runs. Not saved: the file itself,
-contents of a program's own files, what was printed on debug ports.
+Saved: the CPU (`CPU_ARRAYS`, and what KVM adds), and the parts that each owner declares
+(`Pc.parts`). Not saved: the file that is run, contents of a program's own files, what was printed
+on debug ports.
 
 A state is of one file, by its SHA-256, and of the builtin BIOS or of a firmware. Between CPUs it
 can be carried as far as both know what is in it: see `unicorn_state` and `kvm_state`. Wall time
 and virtual time are one time line, so a state also goes from a window to a headless run.
-
-Each part is declared by its owner (`Pc.parts`). Nothing is touched before all of a state has been
-looked at; the arrays may come from anywhere.
 """
 
 from __future__ import annotations
@@ -47,7 +42,7 @@ def _compared(_: object) -> None:
 
 
 def bulk_arrays(parts: Parts) -> dict[str, Array]:
-    """`BULK`."""
+    """The parts of `BULK`."""
     return snapshot.take({name: parts[name] for name in BULK if name in parts})
 
 
@@ -121,15 +116,9 @@ def check_identity(
     what: str = "saved",
     do: str = "run",
 ) -> None:
-    """Find out whether a state is of this file and firmware.
+    """Find out whether a state, of `identity_parts` at least, is of this file and firmware.
 
-    Args:
-        image: What runs where it would go.
-        firmware: Under what it runs there.
-        arrays: `identity_parts` at least.
-        source: What an error names.
-        what: What was done with the state.
-        do: What is to be done with the right file.
+    An error names `source`, `what` was done with another file, and what to `do` with the right one.
 
     Raises:
         StateError: It is of another one.
@@ -147,14 +136,7 @@ def check_identity(
 def restore_state(
     parts: Parts, cpu: Cpu, handles: Handles | None, arrays: Mapping[str, Array], source: object
 ) -> None:
-    """Bring a PC to a state that `check_state` has passed.
-
-    Args:
-        parts: What of it is saved.
-        cpu: Its CPU.
-        handles: What a program has open, if one runs.
-        arrays: The state.
-        source: What an error names.
+    """Bring a PC to a state that `check_state` has passed; `handles` are a program's, if one runs.
 
     Raises:
         StateError: A file that a program had open cannot be opened; nothing has changed then. Or

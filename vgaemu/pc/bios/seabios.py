@@ -44,12 +44,6 @@ class FwCfg:
     SAVED: ClassVar[Saved] = {"key": (0, 0xFFFF), "at": (0, 1 << 40)}
 
     def __init__(self, bus: Bus, files: dict[str, bytes]) -> None:
-        """Take the ports.
-
-        Args:
-            bus: Where.
-            files: By name.
-        """
         self._items = {
             SIGNATURE: b"QEMU",
             IDENTITY: (1).to_bytes(4, "little"),
@@ -62,15 +56,13 @@ class FwCfg:
             directory += len(data).to_bytes(4, "big") + key.to_bytes(2, "big") + bytes(2)
             directory += name.encode("ascii").ljust(56, b"\0")
         self._items[DIRECTORY] = directory
-        self.key = 0xFFFF
-        self.at = 0
+        self.key, self.at = 0xFFFF, 0
         bus.wide_out[SELECTOR_PORT] = self._select
         bus.byte_in[DATA_PORT] = self._read
 
     def _select(self, value: int, size: int) -> None:
         # Keys are whole words: 8001h is not 1.
-        self.key = value & 0xFFFF
-        self.at = 0
+        self.key, self.at = value & 0xFFFF, 0
 
     def _read(self) -> int:
         item, at = self._items.get(self.key, b""), self.at
@@ -85,10 +77,6 @@ class SeaBios:
 
     def __init__(self, board: Board, image: DiskImage | ComProgram) -> None:
         """Put the firmware into memory, the CPU at its reset vector.
-
-        Args:
-            board: What it runs on, with a `KvmCpu`.
-            image: What it boots.
 
         Raises:
             ImageError: SeaBIOS or a VGA BIOS is not installed, the image is no floppy, or the CPU
@@ -113,16 +101,11 @@ class SeaBios:
         self.config = FwCfg(bus, {"vgaroms/vgabios.bin": rom, "floppyimg/boot.img": floppy})
         cmos.ram[0x10] = 0  # no floppy controller: the image is SeaBIOS's own
         cmos.ram[0x14] = 0x20
-        cpu.set("cs", 0xF000)
-        cpu.set("eip", 0xFFF0)
-        cpu.set("eflags", 2)
+        for name, value in (("cs", 0xF000), ("eip", 0xFFF0), ("eflags", 2)):
+            cpu.set(name, value)
 
     def parts(self) -> dict[str, Part]:
-        """What of it is saved: see `vgaemu.snapshot`."""
-        return {
-            "firmware.config": fields(self.config),
-            "firmware.memory": octets_in(self.memory),
-        }
+        return {"firmware.config": fields(self.config), "firmware.memory": octets_in(self.memory)}
 
 
 def _find_firmware() -> bytes:

@@ -9,6 +9,7 @@ Measured: SeaVGABIOS (vgabios-isavga.bin) and the LGPL VGABIOS start in 2 to 7 m
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from vgaemu.errors import GuestFault, ImageError, file_error
@@ -33,10 +34,7 @@ START_SLICES = 2000
 
 
 def find_vga_rom(choice: str) -> bytes | None:
-    """The ROM's bytes, or None for the builtin BIOS.
-
-    Args:
-        choice: ``"auto"``, ``"builtin"``, or a path.
+    """The ROM's bytes, or None for the builtin BIOS, by ``"auto"``, ``"builtin"`` or a path.
 
     Raises:
         ImageError: The file cannot be read or is no ROM.
@@ -45,11 +43,8 @@ def find_vga_rom(choice: str) -> bytes | None:
         return None
     if choice == "auto":
         for place in PLACES:
-            if Path(place).is_file():
-                try:
-                    return check_rom(Path(place).read_bytes(), place)
-                except (OSError, ImageError):
-                    continue
+            with suppress(OSError, ImageError):
+                return check_rom(Path(place).read_bytes(), place)
         return None
     try:
         with Path(choice).open("rb") as file:
@@ -76,12 +71,7 @@ def check_rom(data: bytes, name: str) -> bytes:
 
 
 def install_vga_rom(board: Board, calls: Calls, rom: bytes) -> None:
-    """Run the ROM's entry, then set mode 3 by its INT 10h.
-
-    Args:
-        board: Where it runs.
-        calls: Whose INT 10h it takes over.
-        rom: As `check_rom` returns it.
+    """Run the entry of a ROM that `check_rom` has passed, then set mode 3 by its INT 10h.
 
     Raises:
         ImageError: It does not come back.
@@ -90,14 +80,11 @@ def install_vga_rom(board: Board, calls: Calls, rom: bytes) -> None:
     bus.load_rom(ROM_AT, rom)
     # INT 10h is the ROM's: ours must not answer in its stead.
     calls.set_vector(0x10, IRET_STUB)
-    for name in ("ds", "es", "ss", "cs"):
-        cpu.set(name, 0)
     # call C000:0003; mov ax, 3; int 10h; cli; hlt
     bus.write(RETURN_AT, bytes.fromhex("9A 03 00 00 C0 B8 03 00 CD 10 FA F4"))
-    cpu.set("eip", RETURN_AT)
-    cpu.set("esp", 0x7000)
-    cpu.set("eflags", 2)
-    cpu.set("eax", 0)
+    start = {"eip": RETURN_AT, "esp": 0x7000, "eflags": 2}
+    for name in ("ds", "es", "ss", "cs", "eax", *start):
+        cpu.set(name, start.get(name, 0))
     bus.rom_writable = True
     try:
         clock.start()
