@@ -11,10 +11,9 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from vgaemu.vga.font import bundled_font, plane_2_bytes
+from vgaemu.vga.font import FONT_ADDRESS, bundled_font, plane_2_bytes
 from vgaemu.vga.modes import MODES, default_palette
 from vgaemu.vga.registers import GRAPHICS_PLACES, WINDOWS
-from vgaemu.vga.scanout import FONT_ADDRESS
 
 Op = list[Any]
 

@@ -26,9 +26,8 @@ from vgaemu.pc.chips.cmos import to_bcd
 from vgaemu.pc.images import load_image
 from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import LFB_GPA, Vga
-from vgaemu.vga.font import bundled_font
+from vgaemu.vga.font import FONT_ADDRESS, bundled_font
 from vgaemu.vga.modes import MODES
-from vgaemu.vga.scanout import FONT_ADDRESS
 
 pytest.importorskip("unicorn")
 CARRY, ZERO = 1, 0x40

@@ -31,6 +31,8 @@ from vgaemu.vga.codepage import CHARACTERS, to_cp437
 
 #: Bytes a glyph takes in plane 2, whatever its height.
 GLYPH_BYTES = 32
+#: Plane 2 address of each of the eight fonts that SR03 can select.
+FONT_ADDRESS = (0x0000, 0x4000, 0x8000, 0xC000, 0x2000, 0x6000, 0xA000, 0xE000)
 #: Heights of the fonts that come with vgaemu, and of a BIOS's.
 BUNDLED_HEIGHTS = (8, 14, 16)
 

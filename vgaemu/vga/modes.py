@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from vgaemu.errors import ModeError
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.device import Vga
-from vgaemu.vga.font import bundled_font, plane_2_bytes
+from vgaemu.vga.font import FONT_ADDRESS, bundled_font, plane_2_bytes
 from vgaemu.vga.ports import GC, SEQ, Ports
 from vgaemu.vga.registers import CRTC_PLACES, GRAPHICS_PLACES, WINDOWS
-from vgaemu.vga.scanout import FONT_ADDRESS
 
 
 @dataclass(frozen=True)

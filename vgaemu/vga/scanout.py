@@ -24,6 +24,7 @@ import numpy as np
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.crtc import Geometry, uniform_repeat
 from vgaemu.vga.device import Vga
+from vgaemu.vga.font import FONT_ADDRESS
 
 
 class Kind(Enum):
@@ -60,9 +61,6 @@ DISPI_KIND = {4: Kind.PLANAR} | {bpp: kind for kind, bpp in LINEAR_BPP.items()}
 SIXTEEN_COLOURS = (Kind.TEXT, Kind.PLANAR, Kind.INTERLEAVE, Kind.NIBBLES)
 #: Kinds whose pixel values are numbers of DAC entries.
 DAC_COLOURS = (Kind.BYTES, Kind.LINEAR_8)
-
-#: Plane 2 address of each of the eight fonts that SR03 can select.
-FONT_ADDRESS = (0x0000, 0x4000, 0x8000, 0xC000, 0x2000, 0x6000, 0xA000, 0xE000)
 
 
 class Redraw(Enum):

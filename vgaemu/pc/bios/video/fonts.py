@@ -19,9 +19,8 @@ from vgaemu.pc.bios.rom import FONT_8_UPPER, FONTS, ROM_SEGMENT, rom_font
 from vgaemu.pc.bios.video.area import GLYPHS, UPPER_GLYPHS, VideoArea
 from vgaemu.pc.bios.video.modes import CGA
 from vgaemu.pc.board import Board
-from vgaemu.vga.font import GLYPH_BYTES
+from vgaemu.vga.font import FONT_ADDRESS, GLYPH_BYTES
 from vgaemu.vga.ports import SEQ
-from vgaemu.vga.scanout import FONT_ADDRESS
 
 #: Glyphs put into a font that one unit of `Calls.spend` is worth.
 GLYPHS_A_UNIT = 16
