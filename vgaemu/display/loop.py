@@ -33,18 +33,17 @@ def check_span_pages(span_pages: int) -> None:
 
 
 class DisplayLoop:
-    """Brings a screen to a display, a frame at a time."""
+    """Brings a screen to a display, a frame at a time.
+
+    Args:
+        vga: The device to look at; its VRAM's dirty log gets a subscriber.
+        display: Who shows it: an object with `resize`, `update` and `close`.
+        span_pages: Word width of the ffs..fls spans: 64, 32, 16 or 8 pages.
+    """
 
     def __init__(
         self, vga: Vga, display: Display, *, span_pages: SpanPages = DEFAULT_SPAN_PAGES
     ) -> None:
-        """Subscribe to VRAM's dirty log.
-
-        Args:
-            vga: The device to look at.
-            display: Who shows it: an object with `resize`, `update` and `close`.
-            span_pages: Word width of the ffs..fls spans: 64, 32, 16 or 8 pages.
-        """
         self.screen = Screen(vga)
         self.stats = Stats()
         self.span_pages = span_pages

@@ -45,7 +45,6 @@ class Screen:
     frame: Frame
 
     def __init__(self, vga: Vga) -> None:
-        """A screen for `vga`; its first `refresh` draws everything."""
         self.vga = vga
         self.frame_number = self._phase = 0
         self._generation = self._cursor_generation = -1

@@ -65,11 +65,6 @@ class Aperture:
     """The CPU's way to the planes, and the latches on it."""
 
     def __init__(self, slot: Memslot) -> None:
-        """All latches 0.
-
-        Args:
-            slot: VRAM.
-        """
         self._slot = slot
         self._dwords: NDArray[np.uint32] = slot.array.view(np.uint32)
         self._dword_view = slot.memory.cast("I")

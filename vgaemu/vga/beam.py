@@ -164,7 +164,6 @@ class WallBeam(Beam):
     keeps_wall_time = True
 
     def now_ns(self) -> float:
-        """Wall-clock nanoseconds."""
         return float(time.perf_counter_ns())
 
 
@@ -179,7 +178,6 @@ class VirtualBeam(Beam):
         self.at_ns = 0
 
     def now_ns(self) -> float:
-        """Where the beam is; then it moves on."""
         self.at_ns += self.STEP_NS
         return float(self.at_ns)
 

@@ -24,7 +24,6 @@ class Dac:
     """The palette and how the CPU reaches it."""
 
     def __init__(self) -> None:
-        """All colours black, mask FFh."""
         #: 256 x (R, G, B) as the CPU wrote them, 6 bits each, or 8 where DISPI says so. At 8 bits
         #: an old 3Fh is a dark 3Fh; back at 6, the upper bits of FFh are kept without effect.
         self.entries = bytearray(768)

@@ -51,11 +51,6 @@ class Dispi:
     """The DISPI registers; what they mean for memory and picture is the device's to read."""
 
     def __init__(self, vram_bytes: int) -> None:
-        """All off.
-
-        Args:
-            vram_bytes: Size of VRAM.
-        """
         self.vram_bytes = vram_bytes
         self.index = 0
         self.values = [ID_NEWEST, 0, 0, 8, 0, 0, 0, 0, 0, 0, vram_bytes >> 16]

@@ -55,7 +55,6 @@ class TappedVga(Vga):
     """A `Vga` with room for one tap."""
 
     def __init__(self, slot: Memslot | None = None) -> None:
-        """See `Vga`; nobody is told yet."""
         self._tap: Tap | None = None
         #: Inside an operation that has been told: what it is made of is not.
         self._told = False
@@ -68,7 +67,6 @@ class TappedVga(Vga):
             callback()
 
     def window(self, gpa: int) -> int | None:
-        """See `Vga.window`; nothing is plain memory while somebody is told."""
         return super().window(gpa) if self._tap is None else None
 
     outb, outw = _tapped(Vga.outb), _tapped(Vga.outw)

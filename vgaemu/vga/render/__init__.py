@@ -32,5 +32,5 @@ RENDERERS: dict[Kind, type[Renderer]] = {
 
 
 def make_renderer(vram: NDArray[np.uint8], scanout: Scanout) -> Renderer:
-    """A renderer for the scanout's kind; see `Renderer`."""
+    """A renderer for the scanout's kind."""
     return RENDERERS[scanout.kind](vram, scanout)

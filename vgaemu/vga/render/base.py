@@ -46,12 +46,7 @@ class Renderer(ABC):
     """Draws one kind of picture."""
 
     def __init__(self, vram: NDArray[np.uint8], scanout: Scanout) -> None:
-        """Prepare for `scanout`.
-
-        Args:
-            vram: All of VRAM, (n,) uint8; only read.
-            scanout: What to show.
-        """
+        #: All of VRAM, (n,) uint8; only read.
         self.vram = vram
         self.scanout = scanout
 
@@ -78,7 +73,6 @@ class RowRenderer(Renderer):
     slack = 0
 
     def __init__(self, vram: NDArray[np.uint8], scanout: Scanout) -> None:
-        """Find the rows' bytes, and make the colour table; see `Renderer`."""
         super().__init__(vram, scanout)
         self._block = max(1, BLOCK_PIXELS // scanout.width)
         self.table = self.make_table(scanout)
@@ -89,7 +83,6 @@ class RowRenderer(Renderer):
         self._elements = self._elements_in_place()
 
     def configure(self, scanout: Scanout) -> None:
-        """Find the rows' bytes if they moved; remake the table if the palette changed."""
         old, self.scanout = self.scanout, scanout
         if old.colours.palette != scanout.colours.palette:
             self.table = self.make_table(scanout)
@@ -132,11 +125,9 @@ class RowRenderer(Renderer):
         """
 
     def draw_all(self, frame: Frame) -> None:
-        """Every row."""
         self.draw_rows(0, self.scanout.height, frame)
 
     def draw_changes(self, frame: Frame, spans: Sequence[Span]) -> list[Rect]:
-        """The rows that show a byte of the pages in `spans`, and a few between them."""
         if not spans or self.scanout.colours.blank:
             return []
         ranges = self.rows.touched(spans)

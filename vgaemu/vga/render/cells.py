@@ -41,7 +41,6 @@ class CellMap:
     """The cell that each place of the picture shows. Cells are counted row by row."""
 
     def __init__(self, rows: CrtcRows) -> None:
-        """Run through the scan lines of `rows`, which show text."""
         lines, every = scan_lines(rows.geometry), rows.scan_lines_a_row
         row_start, scan, part = (a[::every] for a in (lines.row_start, lines.row_scan, lines.part))
         tops = _band_tops(row_start, scan, part, rows.geometry.row_bits)
@@ -132,7 +131,6 @@ class Fonts:
     """The fonts that attribute bit 3 selects, in plane 2, and the dots of their glyphs."""
 
     def __init__(self, look: TextLook, chain4: bool) -> None:
-        """Fonts that are not read yet."""
         self._look = look
         #: What the glyphs follow from, besides VRAM.
         self.source = look, chain4

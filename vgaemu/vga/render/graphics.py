@@ -14,8 +14,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from vgaemu.vga.pixels import FORMATS
 from vgaemu.vga.render.base import Frame, RowRenderer
-from vgaemu.vga.scanout import Kind, Scanout
+from vgaemu.vga.scanout import LINEAR_BPP, Kind, Scanout
 
 TWO_PIXELS = np.dtype("V8")
 FOUR_PIXELS = np.dtype("V16")
@@ -66,12 +67,12 @@ FOUR_AT_A_TIME_PIXELS = 1 << 17
 class FourBitRenderer(RowRenderer):
     """Planar, CGA-interleaved and nibble pixels: arithmetic on fetches, a gather of 4 pixels.
 
-    The arithmetic costs a quarter of the gather; looking the pixels up by pairs of planes instead,
-    as much as the gather.
+    Its table has two colours by two 4-bit pixels, (256,) V8; in large pictures four by four. The
+    arithmetic costs a quarter of the gather; looking the pixels up by pairs of planes instead, as
+    much as the gather.
     """
 
     def __init__(self, vram: NDArray[np.uint8], scanout: Scanout) -> None:
-        """Prepare for a kind of fetches; see `Renderer`."""
         shift, mask = EXCHANGES.get(scanout.kind, (0, 0))
         self._shift, self._mask = np.array(shift, DWORD), np.array(mask, DWORD)
         self._pixels = four_pixels(scanout.kind)
@@ -81,7 +82,6 @@ class FourBitRenderer(RowRenderer):
         super().__init__(vram, scanout)
 
     def make_table(self, scanout: Scanout) -> NDArray[Any]:
-        """Two 4-bit pixels -> two colours, (256,) V8; for large pictures four, (65536,) V16."""
         pairs = _pairs_of(np.frombuffer(scanout.colours.palette, np.uint32))
         if not len(self._fours):
             return pairs
@@ -89,11 +89,9 @@ class FourBitRenderer(RowRenderer):
         return self._fours
 
     def elements(self, rows: NDArray[np.uint8], pan: int) -> NDArray[Any]:
-        """Fetches: (n, columns) uint32."""
         return rows.view(DWORD)
 
     def convert(self, elements: NDArray[Any], pan: int, out: Frame) -> None:
-        """Exchange bits of each fetch, gather 4-bit pixels by its halves, and their colours."""
         if self._mask:
             changed = np.right_shift(elements, self._shift)
             changed ^= elements
@@ -121,33 +119,28 @@ def _pairs_of(colours: NDArray[np.uint32]) -> NDArray[Any]:
 
 
 class ByteRenderer(RowRenderer):
-    """256 colours, a byte a pixel: mode 13h, unchained modes, DISPI 8 bpp. Two pixels a gather."""
+    """256 colours, a byte a pixel: mode 13h, unchained modes, DISPI 8 bpp.
+
+    Two pixels a gather, from a (65536,) V8 table; in odd widths one.
+    """
 
     def make_table(self, scanout: Scanout) -> NDArray[Any]:
-        """Two pixels -> two colours, (65536,) V8; in odd widths one -> one, (256,) uint32."""
         palette = np.frombuffer(scanout.colours.palette, np.uint32)
         return palette if scanout.width % 2 else _pairs_of(palette)
 
     def elements(self, rows: NDArray[np.uint8], pan: int) -> NDArray[Any]:
-        """Pairs of pixels, (n, width / 2) uint16; in odd widths pixels, (n, width) uint8."""
         shown = rows[:, pan : pan + self.scanout.width]
         return shown if self.scanout.width % 2 else shown.view(WORD)
 
     def convert(self, elements: NDArray[Any], pan: int, out: Frame) -> None:
-        """Gather two colours at a time, or one."""
         self.table.take(elements, out=out.view(self.table.dtype), mode="wrap")
 
 
 @lru_cache(maxsize=2)
-def colours_of_16_bit(green_bits: int) -> NDArray[np.uint32]:
-    """(65536,) uint32: 1:5:5:5 or 5:6:5 pixels -> 0x00RRGGBB, each channel widened by repeating."""
-    pixel = np.arange(65536, dtype=np.uint32)
-    colours = np.zeros(65536, np.uint32)
-    at = 0
-    for shift, bits in ((0, 5), (8, green_bits), (16, 5)):
-        value = pixel >> at & (1 << bits) - 1
-        colours |= (value << (8 - bits) | value >> (2 * bits - 8)) << shift
-        at += bits
+def colours_of_16_bit(bits: int) -> NDArray[np.uint32]:
+    """(65536,) uint32: pixels of 15 or 16 bits -> 0x00RRGGBB."""
+    pixels = np.arange(65536, dtype=WORD).view(np.uint8)
+    colours: NDArray[np.uint32] = FORMATS[bits].decode(pixels[None])[0]
     return colours
 
 
@@ -155,15 +148,12 @@ class SixteenBitRenderer(RowRenderer):
     """DISPI 15 and 16 bpp: a gather a pixel (arithmetic on whole rows takes a fifth longer)."""
 
     def make_table(self, scanout: Scanout) -> NDArray[Any]:
-        """A pixel -> its colour, (65536,) uint32."""
-        return colours_of_16_bit(5 if scanout.kind is Kind.LINEAR_15 else 6)
+        return colours_of_16_bit(LINEAR_BPP[scanout.kind])
 
     def elements(self, rows: NDArray[np.uint8], pan: int) -> NDArray[Any]:
-        """Pixels: (n, width) uint16."""
         return rows.view(WORD)
 
     def convert(self, elements: NDArray[Any], pan: int, out: Frame) -> None:
-        """Gather a colour a pixel."""
         self.table.take(elements, out=out, mode="wrap")
 
 
@@ -175,17 +165,14 @@ class TrueColourRenderer(RowRenderer):
     """DISPI 24 and 32 bpp: blue, green, red, and a byte that is not shown."""
 
     def __init__(self, vram: NDArray[np.uint8], scanout: Scanout) -> None:
-        """Prepare for pixels of 3 or 4 bytes; see `Renderer`."""
         # A row's last 24-bit pixel is read as a dword as well.
         self.slack = 1 if scanout.kind is Kind.LINEAR_24 else 0
         super().__init__(vram, scanout)
 
     def make_table(self, scanout: Scanout) -> NDArray[Any]:
-        """None: pixels are colours."""
         return np.empty(0, np.uint32)
 
     def elements(self, rows: NDArray[np.uint8], pan: int) -> NDArray[Any]:
-        """Pixels, (n, width) uint32; of 24 bits those at every third byte, with one byte more."""
         if not self.slack:
             return rows.view(DWORD)
         return as_strided(
@@ -193,7 +180,6 @@ class TrueColourRenderer(RowRenderer):
         )
 
     def convert(self, elements: NDArray[Any], pan: int, out: Frame) -> None:
-        """Mask what is not shown."""
         if self.slack:
             # One call for both would work through a buffer, which takes 1.6 times as long.
             np.copyto(out, elements)

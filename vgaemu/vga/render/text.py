@@ -52,7 +52,6 @@ class Changes:
     __slots__ = ("cells", "dwords", "everything", "spans")
 
     def __init__(self) -> None:
-        """Nothing."""
         #: Cells, counted row by row; dwords of VRAM; pages; or everything.
         self.cells: list[int] = []
         self.dwords: list[int] = []
@@ -64,7 +63,6 @@ class TextRenderer(Renderer):
     """Text modes."""
 
     def __init__(self, vram: NDArray[np.uint8], scanout: Scanout) -> None:
-        """Find cells and fonts, and look at them; see `Renderer`."""
         super().__init__(vram, scanout)
         self._vram64 = vram[:LEGACY_BYTES].view(np.uint64)
         #: What VRAM held at the last look, where it is shown.
@@ -90,7 +88,6 @@ class TextRenderer(Renderer):
         self._fonts.read(self._seen)
 
     def configure(self, scanout: Scanout) -> None:
-        """Take another scanout; what depends on its changed parts is made anew."""
         old, self.scanout = self.scanout, scanout
         if old.rows != scanout.rows or old.text != scanout.text:
             self._find_cells(moved=old.rows != scanout.rows)
@@ -162,7 +159,6 @@ class TextRenderer(Renderer):
         self.glyphs.add(missing, dots, *self._colours_of(missing))
 
     def note(self, spans: Sequence[Span]) -> None:
-        """Look at the pages of `spans`, and note which cells and glyphs changed."""
         for low, high in spans:
             if low < LEGACY_PAGES:
                 self._look_at(low, min(high, LEGACY_PAGES))
@@ -205,7 +201,6 @@ class TextRenderer(Renderer):
             self._changes.everything = True
 
     def draw_all(self, frame: Frame) -> None:
-        """Every cell."""
         self._look_at_all()
         self._changes = Changes()
         if self.scanout.colours.blank:
@@ -218,7 +213,6 @@ class TextRenderer(Renderer):
             self._draw_bands(frame, 0, len(self._map.bands))
 
     def draw_changes(self, frame: Frame, spans: Sequence[Span]) -> list[Rect]:
-        """The cells whose look changed; `note` was told where to look."""
         changes, self._changes = self._changes, Changes()
         if self.scanout.colours.blank:
             return []
