@@ -24,6 +24,7 @@ from vgaemu.vga.planes import (
     independent_bytes,
     pipeline,
 )
+from vgaemu.vga.ports import Data
 
 PLANAR, ODD_EVEN, CHAIN4 = "planar", "odd/even", "chain-4"
 #: Addressing -> window bytes that share a dword of VRAM.
@@ -84,7 +85,7 @@ class Aperture:
         self._plain = write.is_plain
         self._text = addressing.kind == ODD_EVEN and self._plain and addressing.map_mask == 0xFFFF
 
-    def store(self, at: int, data: bytes | bytearray | memoryview | NDArray[np.uint8]) -> None:
+    def store(self, at: int, data: Data) -> None:
         """Store bytes at window offset `at` and upwards."""
         count = len(data)
         if count == 1:

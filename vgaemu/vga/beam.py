@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from vgaemu.snapshot import MAX_COUNT, Part, number
-from vgaemu.vga.registers import CRTC_PLACES
+from vgaemu.vga.registers import CRTC_PLACES, MISC_PLACES, SEQUENCER_PLACES
 
 #: Misc output bits 2-3 -> dot clock. 2 and 3 are external on an IBM VGA: taken as the first.
 DOT_CLOCK_HZ = (25_175_000, 28_322_000, 25_175_000, 25_175_000)
@@ -86,9 +86,12 @@ def timing_of(crtc: bytes, clocking_mode: int, misc: int) -> Timing:
     start = CRTC_PLACES["vertical_retrace_start"].read(crtc)
     displayed_lines = CRTC_PLACES["vertical_display_end"].read(crtc) + 1
     # A start past the total is never reached.
-    length = _retrace_lines(start, crtc[0x11] & 0x0F, total_lines) if start < total_lines else 0
-    dots = 8 if clocking_mode & 1 else 9
-    clock = DOT_CLOCK_HZ[misc >> 2 & 3] / (2 if clocking_mode & 8 else 1)
+    end = CRTC_PLACES["vretrace_end"].read(crtc)
+    length = _retrace_lines(start, end, total_lines) if start < total_lines else 0
+    sequencer = 0, clocking_mode
+    dots = 8 if SEQUENCER_PLACES["dots_8"].read(sequencer) else 9
+    clock = DOT_CLOCK_HZ[MISC_PLACES["clock_select"].read((misc,))]
+    clock >>= SEQUENCER_PLACES["half_dot_clock"].read(sequencer)
     return Timing(
         line_ns=total_chars * dots * 1e9 / clock,
         total_lines=total_lines,

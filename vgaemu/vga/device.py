@@ -29,20 +29,8 @@ from vgaemu.vga.dac import Dac
 from vgaemu.vga.dispi import Dispi
 from vgaemu.vga.layout import LEGACY_BYTES, rearrange
 from vgaemu.vga.planes import PLANE_MASK, ReadSetup, WriteSetup, independent_bytes
-from vgaemu.vga.registers import (
-    ATTRIBUTE,
-    ATTRIBUTE_PLACES,
-    CRTC,
-    CRTC_PLACES,
-    GRAPHICS,
-    GRAPHICS_PLACES,
-    MISC_OUTPUT,
-    MISC_PLACES,
-    SEQUENCER,
-    SEQUENCER_PLACES,
-    WINDOWS,
-    RegisterBank,
-)
+from vgaemu.vga.ports import Data
+from vgaemu.vga.registers import WINDOWS, RegisterBank
 
 log = logging.getLogger(__name__)
 
@@ -126,11 +114,11 @@ class Vga:
         self.slot = make_vram() if slot is None else slot
         if self.slot.nbytes < LEGACY_BYTES:
             raise ValueError(f"VRAM is at least {LEGACY_BYTES} bytes, not {self.slot.nbytes}")
-        self.sequencer = RegisterBank("sequencer", SEQUENCER, SEQUENCER_PLACES, index_mask=0x07)
-        self.crtc = RegisterBank("crtc", CRTC, CRTC_PLACES)
-        self.graphics = RegisterBank("graphics", GRAPHICS, GRAPHICS_PLACES, index_mask=0x0F)
-        self.attribute = RegisterBank("attribute", ATTRIBUTE, ATTRIBUTE_PLACES)
-        self.misc = RegisterBank("misc", (MISC_OUTPUT,), MISC_PLACES)
+        self.misc = RegisterBank("misc")
+        self.sequencer = RegisterBank("sequencer")
+        self.crtc = RegisterBank("crtc")
+        self.graphics = RegisterBank("graphics")
+        self.attribute = RegisterBank("attribute")
         self.dac = Dac()
         self.dispi = Dispi(self.slot.nbytes)
         self.dispi.on_change = self._dispi_changed
@@ -301,14 +289,9 @@ class Vga:
             VRAM offset of the page's first byte, or None: not VRAM, or only through `store`,
             `load` and `copy`, because latches, masks or planes have a say.
         """
-        gpa &= -PAGE_SIZE
-        if LFB_GPA <= gpa < LFB_GPA + self.slot.nbytes:
-            return gpa - LFB_GPA
-        if self._plain_start <= gpa < self._plain_end:
-            return gpa - self._plain_start + self._plain_offset
-        return None
+        return self._plain_range(gpa & -PAGE_SIZE, PAGE_SIZE)
 
-    def store(self, gpa: int, data: bytes | bytearray | memoryview | NDArray[np.uint8]) -> None:
+    def store(self, gpa: int, data: Data) -> None:
         """Store bytes upwards, each as `rep stosb` would. What lies outside VRAM is ignored.
 
         Args:
@@ -481,15 +464,11 @@ class Vga:
 
     def parts(self) -> dict[str, Part]:
         """What of the device is saved: see `vgaemu.snapshot`; call `restored` afterwards."""
+        indexed = self.sequencer, self.crtc, self.graphics
+        banks = self.misc, *indexed, self.attribute
         return {
-            "misc": registers(self.misc.values, self.misc.masks),
-            "sequencer": registers(self.sequencer.values, self.sequencer.masks),
-            "crtc": registers(self.crtc.values, self.crtc.masks),
-            "graphics": registers(self.graphics.values, self.graphics.masks),
-            "attribute": registers(self.attribute.values, self.attribute.masks),
-            "sequencer_index": number(self.sequencer, "index", 0x07),
-            "crtc_index": number(self.crtc, "index", 0xFF),
-            "graphics_index": number(self.graphics, "index", 0x0F),
+            **{bank.name: registers(bank.values, bank.masks) for bank in banks},
+            **{f"{bank.name}_index": number(bank, "index", bank.index_mask) for bank in indexed},
             "attribute_address": number(self, "attribute_address", 0x3F),
             "attribute_takes_data": number(self, "attribute_takes_data", 1),
             "latch": number(self, "latch", 0xFFFFFFFF),

@@ -18,21 +18,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.vga.registers import (
-    ATTRIBUTE,
-    ATTRIBUTE_PLACES,
-    CRTC,
-    CRTC_PLACES,
-    GRAPHICS,
-    GRAPHICS_PLACES,
-    MISC_OUTPUT,
-    MISC_PLACES,
-    SEQUENCER,
-    SEQUENCER_PLACES,
-    Part,
-    Place,
-    Register,
-)
+from vgaemu.vga.registers import CRTC, TABLES, Part, Place
 
 #: Ports that a PC leaves to its display adapters; not all of them answer.
 ADAPTER_PORTS = range(0x3B0, 0x3E0)
@@ -88,16 +74,9 @@ class Named(NamedTuple):
 
 
 def _named() -> Iterator[tuple[str, Named]]:
-    tables: tuple[tuple[str, Iterable[Register], Mapping[str, Place]], ...] = (
-        ("sequencer", SEQUENCER, SEQUENCER_PLACES),
-        ("crtc", CRTC, CRTC_PLACES),
-        ("graphics", GRAPHICS, GRAPHICS_PLACES),
-        ("attribute", ATTRIBUTE, ATTRIBUTE_PLACES),
-        ("misc", (MISC_OUTPUT,), MISC_PLACES),
-    )
-    for bank, rows, places in tables:
-        masks = {row.index: row.mask for row in rows}
-        for name, place in places.items():
+    for bank, table in TABLES.items():
+        masks = {row.index: row.mask for row in table.rows}
+        for name, place in table.places.items():
             beside = {part.register: masks[part.register] for part in place}
             for part in place:
                 beside[part.register] &= ~(part.mask << part.lsb)
@@ -133,8 +112,6 @@ class Ports:
     def __repr__(self) -> str:
         return f"<Ports of {self.device!r}>"
 
-    # By name.
-
     def __getitem__(self, name: str) -> int:
         """Read a field of the register tables, or all parts of a split one."""
         return self.read(name)[0]
@@ -145,13 +122,13 @@ class Ports:
         outb, inb = self.device.outb, self.device.inb
         values: list[int] = []
         for bank, registers in banks.items():
-            port = self.crtc if bank == "crtc" else INDEX_PORTS.get(bank)
+            port = self._index_port(bank)
             for index in registers:
-                if port is None:
-                    values.append(self._get_unindexed(bank, index))
-                else:
+                if port:
                     outb(port, index)
                     values.append(inb(port + 1))
+                else:
+                    values.append(self._get(bank, port, index))
         numbers = []
         for (n, lsb, mask, _), rest in places:
             number = values[n] >> lsb & mask
@@ -161,22 +138,26 @@ class Ports:
     def __setitem__(self, name: str, number: int) -> None:
         """Write a field, keeping the bits beside it. CR11's lock holds for CRTC 00h-07h."""
         bank, place, registers, shared = NAMED[name]
-        port = self.crtc if bank == "crtc" else INDEX_PORTS.get(bank)
+        port = self._index_port(bank)
         values = bytearray(MAX_REGISTERS)
         for index in shared:
-            values[index] = (
-                self._get_unindexed(bank, index) if port is None else self.get(port, index)
-            )
+            values[index] = self._get(bank, port, index)
         place.write(values, number)
         for index in registers:
-            if port is not None:
+            if port:
                 self.set(port, index, values[index])
             elif bank == "misc":
                 self.device.outb(0x3C2, values[index])
             else:
                 self.set_attribute(index, values[index])
 
-    def _get_unindexed(self, bank: str, index: int) -> int:
+    def _index_port(self, bank: str) -> int:
+        """Index port of a bank; 0 where the index does not have one to itself."""
+        return self.crtc if bank == "crtc" else INDEX_PORTS.get(bank, 0)
+
+    def _get(self, bank: str, port: int, index: int) -> int:
+        if port:
+            return self.get(port, index)
         return self.device.inb(0x3CC) if bank == "misc" else self.get_attribute(index)
 
     @property
@@ -188,8 +169,6 @@ class Ports:
     def status(self) -> int:
         """The port of input status 1: 3DAh, or 3BAh in monochrome modes."""
         return self.crtc + 6
-
-    # By index.
 
     def get(self, port: int, index: int) -> int:
         """Read a register behind an index port."""
@@ -203,7 +182,7 @@ class Ports:
     def set_all(self, port: int, values: Mapping[int, int]) -> None:
         """Write several registers behind an index port, in order: index -> value."""
         for index, value in values.items():
-            self.device.outw(port, value << 8 | index)
+            self.set(port, index, value)
 
     def get_crtc(self, index: int) -> int:
         """Read a CRTC register at whichever port it answers."""
@@ -239,8 +218,6 @@ class Ports:
         self.device.outw(0x1CE, index)
         self.device.outw(0x1CF, value)
 
-    # Runs of colours.
-
     def read_dac(self, first: int, count: int) -> bytes:
         """Read neighbouring colours: red, green and blue of each, as wide as the DAC has them."""
         inb = self.device.inb
@@ -253,8 +230,6 @@ class Ports:
         outb(0x3C8, first)
         for component in components:
             outb(0x3C9, component)
-
-    # For a while.
 
     @contextmanager
     def changed(

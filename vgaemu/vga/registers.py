@@ -104,28 +104,30 @@ def places_of(
             not there or is another split's.
     """
     places: dict[str, Place] = {}
-    indexes, joined = set(), set()
+
+    def add(name: str, parts: Iterable[Part]) -> None:
+        if name in places:
+            raise ValueError(f"{bank}: field {name} has two places")
+        places[name] = Place(parts)
+
+    indexes = set()
     for row in rows:
         if row.index in indexes:
             raise ValueError(f"{bank}: index {row.index:#04x} has two rows")
         indexes.add(row.index)
         for field in row.fields or (Field(row.name, 0, row.mask.bit_length()),):
-            if field.name in places:
-                raise ValueError(f"{bank}: field {field.name} has two places")
-            places[field.name] = Place((Part(row.index, field.lsb, (1 << field.width) - 1, 0),))
-    whole: dict[str, Place] = {}
+            add(field.name, [Part(row.index, field.lsb, (1 << field.width) - 1, 0)])
+    free = set(places)
     for split in splits:
-        if split.name in places or split.name in whole:
-            raise ValueError(f"{bank}: field {split.name} has two places")
         parts, shift = [], 0
         for name in split.fields:
-            if name not in places or name in joined:
+            if name not in free:
                 raise ValueError(f"{bank}: {split.name} has no field {name}, or shares it")
-            joined.add(name)
+            free.remove(name)
             parts += [part._replace(shift=shift) for part in places[name]]
             shift += parts[-1].mask.bit_length()
-        whole[split.name] = Place(parts)
-    return places | whole
+        add(split.name, parts)
+    return places
 
 
 # fmt: off
@@ -233,44 +235,44 @@ CRTC_SPLITS: Sequence[Split] = (
 SEQUENCER_PLACES = places_of("sequencer", SEQUENCER, SEQUENCER_SPLITS)
 CRTC_PLACES = places_of("crtc", CRTC, CRTC_SPLITS)
 GRAPHICS_PLACES = places_of("graphics", GRAPHICS)
-ATTRIBUTE_PLACES = places_of("attribute", ATTRIBUTE)
 MISC_PLACES = places_of("misc", (MISC_OUTPUT,))
 
+
+class Table(NamedTuple):
+    """A bank's registers, where their fields lie, and the bits that its index register has."""
+
+    rows: Sequence[Register]
+    places: Mapping[str, Place]
+    index_mask: int = 0xFF
+
+
+TABLES = {
+    "misc": Table((MISC_OUTPUT,), MISC_PLACES),
+    "sequencer": Table(SEQUENCER, SEQUENCER_PLACES, 0x07),
+    "crtc": Table(CRTC, CRTC_PLACES),
+    "graphics": Table(GRAPHICS, GRAPHICS_PLACES, 0x0F),
+    "attribute": Table(ATTRIBUTE, places_of("attribute", ATTRIBUTE)),
+}
 
 #: GR06 bits 2-3 (``memory_map``) -> first byte and size of the window onto VRAM.
 WINDOWS = ((0xA0000, 0x20000), (0xA0000, 0x10000), (0xB0000, 0x8000), (0xB8000, 0x8000))
 
 
 class RegisterBank:
-    """The registers of one table: an index, the values, and their fields by name.
+    """The registers of one of `TABLES`: an index, the values, and their fields by name.
 
     ``bank["chain4"]`` reads a field, ``bank["line_compare"]`` a split, ``bank.values[4]`` a whole
     register.
     """
 
-    def __init__(
-        self,
-        name: str,
-        rows: Sequence[Register],
-        places: Mapping[str, Place],
-        index_mask: int = 0xFF,
-    ) -> None:
-        """Lay out the table.
-
-        Args:
-            name: What a person calls the bank.
-            rows: The registers.
-            places: Where the rows' fields lie.
-            index_mask: Bits that the index register has.
-        """
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.rows = rows
+        self.rows, places, self.index_mask = TABLES[name]
         self.index = 0
-        self.index_mask = index_mask
-        size = max(row.index for row in rows) + 1
+        size = max(row.index for row in self.rows) + 1
         self.values = bytearray(size)
         self.masks = bytearray(size)
-        for row in rows:
+        for row in self.rows:
             self.masks[row.index] = row.mask
         # A scanout asks for some thirty fields, nearly all of one part.
         self._places = {
