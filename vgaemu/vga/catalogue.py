@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from vgaemu.memslot import Memslot
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.beam import timing_of
 from vgaemu.vga.device import LFB_GPA, Vga
@@ -22,7 +21,6 @@ HEADINGS = ("mode", "name", "pixels", "text", "cell", "colours", "memory", "Hz")
 #: Headings over numbers, which stand on the right.
 NUMBERS = ("pixels", "text", "cell", "colours", "Hz")
 DISPI_BITS = (4, *dispi_regs.BYTES_PER_PIXEL)
-VRAM_BYTES = 16 << 20
 
 #: How the bytes of each kind of picture are called.
 MEMORY = {
@@ -41,7 +39,7 @@ MEMORY = {
 
 def catalogue() -> str:
     """The table: BIOS modes, tweaked ones, and DISPI's."""
-    vga = Vga(Memslot(VRAM_BYTES >> 12, LFB_GPA >> 12))
+    vga = Vga()
     parts = {
         "BIOS modes": [row_of(vga, mode) for mode in MODES.values()],
         "Tweaked modes, made by ports: guest.set_mode(name)": [

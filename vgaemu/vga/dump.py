@@ -18,7 +18,7 @@ from vgaemu.vga.beam import timing_of
 from vgaemu.vga.dac import STATE_READ
 from vgaemu.vga.device import Vga
 from vgaemu.vga.font import text_dots
-from vgaemu.vga.registers import Register, RegisterBank
+from vgaemu.vga.registers import RegisterBank
 from vgaemu.vga.scanout import LinearRows, scanout_of
 
 if TYPE_CHECKING:
@@ -36,16 +36,17 @@ PORTS = {
 FIELDS_WIDTH = 64
 
 #: DISPI's registers by index; the flags of "enable" are its fields.
-_DISPI_NAMES = {
-    getattr(dispi_regs, name): name.lower()
-    for name in (
-        "ID", "XRES", "YRES", "BPP", "ENABLE", "BANK", "VIRT_WIDTH", "VIRT_HEIGHT",
-        "X_OFFSET", "Y_OFFSET", "MEMORY_64K",
-    )
-}  # fmt: skip
+_DISPI_NAMES = (
+    "id", "xres", "yres", "bpp", "enable", "bank", "virt_width", "virt_height",
+    "x_offset", "y_offset", "memory_64k",
+)  # fmt: skip
 _DISPI_FLAGS = {
-    getattr(dispi_regs, name): name.lower()
-    for name in ("ENABLED", "GETCAPS", "BANK_32K", "EIGHT_BIT_DAC", "LFB_ENABLED", "NO_CLEAR")
+    "enabled": dispi_regs.ENABLED,
+    "getcaps": dispi_regs.GETCAPS,
+    "bank_32k": dispi_regs.BANK_32K,
+    "eight_bit_dac": dispi_regs.EIGHT_BIT_DAC,
+    "lfb_enabled": dispi_regs.LFB_ENABLED,
+    "no_clear": dispi_regs.NO_CLEAR,
 }
 
 
@@ -57,7 +58,8 @@ def dump_registers(vga: Vga) -> str:
         ports = PORTS[bank.name].format(x=digit)
         lines += ["", f"{bank.name}  ({ports})", *_bank_state(vga, bank)]
         for row in bank.rows:
-            lines += _row(bank, row)
+            head = f"{row.index:02X}h  {row.name:25} {bank.values[row.index]:02X}"
+            lines += _wrapped(head, [f"{field.name} {bank[field.name]}" for field in row.fields])
     lines += ["", "dac  (3C6h-3C9h)", *_dac(vga)]
     lines += ["", f"dispi  (1CEh, 1CFh)\n     index now {vga.dispi.index:02X}h", *_dispi(vga)]
     planes = [f"{vga.latch >> 8 * plane & 0xFF:02X}" for plane in range(4)]
@@ -91,19 +93,12 @@ def _picture(vga: Vga) -> Iterator[str]:
 
 
 def _bank_state(vga: Vga, bank: RegisterBank) -> Iterator[str]:
-    if bank is vga.misc:
-        return
     if bank is vga.attribute:
         address = vga.attribute_address
         yield f"     index now {address & 0x1F:02X}h, picture shown {address >> 5 & 1}"
         yield f"     the next write is {'data' if vga.attribute_takes_data else 'an index'}"
-    else:
+    elif bank is not vga.misc:
         yield f"     index now {bank.index:02X}h"
-
-
-def _row(bank: RegisterBank, row: Register) -> Iterator[str]:
-    head = f"{row.index:02X}h  {row.name:25} {bank.values[row.index]:02X}"
-    yield from _wrapped(head, [f"{field.name} {bank[field.name]}" for field in row.fields])
 
 
 def _wrapped(head: str, fields: Sequence[str]) -> Iterator[str]:
@@ -134,7 +129,7 @@ def _dispi(vga: Vga) -> Iterator[str]:
             value = vga.dispi.virtual_height
         meaning = [] if index == dispi_regs.ID else [str(value)]
         if index == dispi_regs.ENABLE:
-            meaning = [f"{name} {int(bool(value & flag))}" for flag, name in _DISPI_FLAGS.items()]
+            meaning = [f"{name} {int(bool(value & flag))}" for name, flag in _DISPI_FLAGS.items()]
         yield from _wrapped(f"{index:02X}h  {_DISPI_NAMES[index]:25} {value:04X}", meaning)
 
 

@@ -61,24 +61,13 @@ _IDENTITY = "00 01 02 03 04 05 06 07 08 09 0A 0B 0C 0D 0E 0F"
 
 
 def _mode(
-    number: int,
-    name: str,
-    misc: int,
-    sequencer: str,
-    crtc: str,
-    attribute: str,
-    graphics: str,
-    palette: str,
-    fill: int = 0,
-) -> Mode:
-    mode = Mode(
-        number, name, misc, bytes.fromhex(sequencer), bytes.fromhex(crtc),
-        bytes.fromhex(attribute), bytes.fromhex(graphics), palette, fill,
-    )  # fmt: skip
-    banks = (mode.sequencer, mode.crtc, mode.attribute, mode.graphics)
-    if tuple(map(len, banks)) != (4, 25, 20, 9):
+    number: int, name: str, misc: int,
+    sequencer: str, crtc: str, attribute: str, graphics: str, palette: str, fill: int = 0,
+) -> Mode:  # fmt: skip
+    seq, crt, att, gra = (bytes.fromhex(text) for text in (sequencer, crtc, attribute, graphics))
+    if (len(seq), len(crt), len(att), len(gra)) != (4, 25, 20, 9):
         raise ValueError(f"mode {number:02X}h: a register is missing in its table")
-    return mode
+    return Mode(number, name, misc, seq, crt, att, gra, palette, fill)
 
 
 # fmt: off
@@ -146,12 +135,7 @@ def with_cell_height(crtc: bytes, height: int) -> bytes:
 
 
 def _tweak(
-    name: str,
-    base: int,
-    misc: int,
-    crtc: str = "",
-    cell_height: int = 0,
-    unchained: bool = False,
+    name: str, base: int, misc: int, crtc: str = "", cell_height: int = 0, unchained: bool = False
 ) -> Mode:
     """A BIOS mode with some registers changed: ``"09=40"`` is CR09 = 40h."""
     mode = MODES[base]
@@ -330,11 +314,7 @@ def set_dispi_mode(vga: Vga, width: int, height: int, bits: int) -> None:
         ModeError: The device refuses it: too large, or no such format.
     """
     set_mode(vga, 0x12 if bits == 4 else 0x13, clear=False)
-    values = {
-        dispi_regs.XRES: width,
-        dispi_regs.YRES: height,
-        dispi_regs.BPP: bits,
-    }
+    values = {dispi_regs.XRES: width, dispi_regs.YRES: height, dispi_regs.BPP: bits}
     ports = Ports(vga)
     for index, value in values.items():
         ports.set_dispi(index, value)

@@ -104,9 +104,11 @@ class RowMap:
             steps = np.diff(self.start)
             if len(steps) and bool((steps == steps[0]).all()):
                 self.stride = int(steps[0])
+            first, last = self.start >> PAGE_SHIFT, self.start + self.nbytes - 1 >> PAGE_SHIFT
             if self.stride > 0:
-                self._first_page = (self.start >> PAGE_SHIFT).tolist()
-                self._last_page = (self.start + self.nbytes - 1 >> PAGE_SHIFT).tolist()
+                self._first_page, self._last_page = first.tolist(), last.tolist()
+            else:
+                self._pages = np.stack((first, last), axis=1)  # no row of the CRTC's has a third
 
     def byte_numbers(self, which: slice, slack: int = 0) -> NDArray[np.intp]:
         """VRAM byte of every byte of some rows: (rows, nbytes) intp.
@@ -143,13 +145,6 @@ class RowMap:
                 if top < bottom:
                     ranges.append((top, bottom))
             return merge(ranges) if len(ranges) > 1 else ranges
-        mask = np.zeros(self._height, np.bool_)
-        if self.start is not None:
-            first = self.start >> PAGE_SHIFT
-            last = self.start + self.nbytes - 1 >> PAGE_SHIFT
-            for start, end in spans:
-                mask |= (last >= start) & (first < end)
-            return runs(mask)
         if self._pages is None:
             pages = self.byte_numbers(slice(None)) >> PAGE_SHIFT
             new = (pages[:, 1:] != pages[:, :-1]).any(axis=0)
@@ -157,8 +152,7 @@ class RowMap:
         dirty = np.zeros(self._vram_bytes >> PAGE_SHIFT, np.bool_)
         for start, end in spans:
             dirty[start:end] = True
-        mask[:] = dirty.take(self._pages, mode="wrap").any(axis=1)
-        return runs(mask)
+        return runs(np.logical_or.reduce(dirty.take(self._pages, mode="wrap"), axis=1))
 
 
 def _crtc_starts(rows: CrtcRows, extra: int) -> NDArray[np.intp] | None:
