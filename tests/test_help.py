@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import fnmatch
 import inspect
 import pydoc
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import vgaemu
+from vgaemu.cli.main import main
 from vgaemu.guest.palette import Palette
 from vgaemu.memslot import KEEPERS, why_unavailable
 from vgaemu.migrate import Migration
 from vgaemu.runner import InStep, OnThread
 from vgaemu.tape import Tape
 
-ORACLE = Path(__file__).parent / "oracle" / "tapes"
-GUESTS = Path(__file__).parent.parent / "examples" / "guests"
+ROOT = Path(__file__).parent.parent
+TAPES = ROOT / "tests" / "oracle" / "tapes"
+#: An option on a page or in `--help`.
+OPTION = re.compile(r"--[a-z][a-z-]+")
 
 
 @pytest.fixture
@@ -109,8 +114,37 @@ def test_repr_says_what_a_dirty_log_is(dirty_log: str):
 
 def test_repr_says_what_others_are(card: object):
     assert_tells(card)
-    with Tape(ORACLE / "attr_flipflop.tape") as tape:
+    with Tape(TAPES / "attr_flipflop.tape") as tape:
         assert_tells(tape)
-    with vgaemu.Machine(GUESTS / "type.com") as machine:
+    with vgaemu.Machine(ROOT / "examples" / "guests" / "type.com") as machine:
         assert_tells(machine.pc)
         assert_tells(Migration(machine, "127.0.0.1:9", at_frame=99))
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/dirty-logging.md"])
+def test_pages_name_only_options_that_there_are(page: str, capsys: pytest.CaptureFixture[str]):
+    for command in ("run", "receive", "replay", "bench", ""):
+        with pytest.raises(SystemExit):
+            main([command, "--help"] if command else ["--help"])
+    known = set(OPTION.findall(capsys.readouterr().out))
+    assert set(OPTION.findall((ROOT / page).read_text("utf-8"))) - known == set()
+
+
+def test_the_readme_names_only_proofs_that_there_are():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\|.*\|(.*)\|$", readme[readme.index("| proved by |") :], re.MULTILINE)
+    named = {name for row in rows if "tape" in row or "test_" in row
+             for name in re.findall("`([^`]+)`", row)}  # fmt: skip
+    assert len(named) > 40
+    tests, tapes = ROOT / "tests", {path.name.split(".")[0] for path in TAPES.iterdir()}
+    assert {
+        name for name in named
+        if not (list(tests.glob(name)) if name.startswith("test_") else fnmatch.filter(tapes, name))
+    } == set()  # fmt: skip
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_the_pages_about_the_house_name_only_files_that_there_are(page: str):
+    text = (ROOT / page).read_text("utf-8")
+    paths = re.findall(r"`((?:vgaemu|tests|docs|examples)/[\w/.-]+)`", text)
+    assert [path for path in paths if not (ROOT / path).exists()] == []
