@@ -10,12 +10,12 @@ from vgaemu.cli.say import say
 
 def add_parser(commands: Commands) -> None:
     """Say what there is."""
-    for name, command, what in (
-        ("modes", show_modes, "the modes: sizes, colours, memory, refresh"),
-        ("list", show_workloads, "the bundled workloads"),
-        ("info", show_info, "versions, displays, and what works here"),
+    for name, text, what in (
+        ("modes", _modes, "the modes: sizes, colours, memory, refresh"),
+        ("list", _workloads, "the bundled workloads"),
+        ("info", _info, "versions, displays, and what works here"),
     ):
-        commands.add_parser(name, help=what).set_defaults(command=command)
+        commands.add_parser(name, help=what).set_defaults(command=run, text=text)
 
 
 def show_tour(options: Namespace) -> int:
@@ -25,28 +25,27 @@ def show_tour(options: Namespace) -> int:
     return tour()
 
 
-def show_workloads(options: Namespace) -> int:
-    """Bundled workloads, one a line: name, then what it shows."""
+def run(options: Namespace) -> int:
+    """Print what was asked for."""
+    say(options.text())
+    return 0
+
+
+def _workloads() -> str:
     from vgaemu.guest.find import bundled
 
     workloads = bundled()
     width = max(map(len, workloads))
-    for name, shows in workloads.items():
-        say(f"{name:{width}}  {shows}")
-    return 0
+    return "\n".join(f"{name:{width}}  {shows}" for name, shows in workloads.items())
 
 
-def show_modes(options: Namespace) -> int:
-    """The catalogue of modes."""
+def _modes() -> str:
     from vgaemu.vga.catalogue import catalogue
 
-    say(catalogue())
-    return 0
+    return catalogue()
 
 
-def show_info(options: Namespace) -> int:
-    """What works here."""
+def _info() -> str:
     from vgaemu.cli.info import lines
 
-    say("\n".join(lines()))
-    return 0
+    return "\n".join(lines())

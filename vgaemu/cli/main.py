@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             complain(line)
         return 2
     except VgaemuError as error:
-        complain(_told(error))
+        option = next((OPTIONS[family] for family in OPTIONS if isinstance(error, family)), "")
+        complain(f"{option}{error}")
         return 2
     except OutputError as error:
         complain(f"standard output: {error}")
@@ -76,11 +77,6 @@ def _command(arguments: list[str]) -> int:
     with two_ctrl_c_are_one():
         status: int = options.command(options)
     return status
-
-
-def _told(error: VgaemuError) -> str:
-    option = next((OPTIONS[family] for family in OPTIONS if isinstance(error, family)), "")
-    return f"{option}{error}"
 
 
 def _flushed(status: int) -> int:
