@@ -10,8 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from vgaemu.cli.say import UsageError
-
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
@@ -64,17 +62,6 @@ def value_of(options: Namespace, option: str) -> object:
     """What was said of an option, as ``--dump-text``."""
     value: object = getattr(options, option.removeprefix("--").replace("-", "_"))
     return value
-
-
-def is_headless(options: Namespace) -> bool:
-    """Whether there is to be no window.
-
-    Raises:
-        UsageError: There is to be one, too.
-    """
-    if options.headless and options.display == "window":
-        raise UsageError("--headless and --display window: take one of them")
-    return bool(options.headless or options.display == "null")
 
 
 def add_picture_group(command: ArgumentParser) -> Add:

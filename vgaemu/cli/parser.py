@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from vgaemu import __version__
 from vgaemu.cli import bench, commands, receive, replay, run
-from vgaemu.cli.say import one_line
+from vgaemu.cli.say import UsageError, one_line
 
 
 class Parser(ArgumentParser):
@@ -28,9 +28,10 @@ def parse(arguments: list[str]) -> Namespace:
     """The options; what a workload takes may stand anywhere, and all after ``--`` is its own.
 
     Returns:
-        Among them `command`, the function that takes them.
+        Among them `command`, the function that takes them, and `headless`: there is no window.
 
     Raises:
+        UsageError: There is to be a window and none.
         SystemExit: Help was asked for, or an option is wrong; it has been printed.
     """
     parser, names = _parser()
@@ -48,6 +49,10 @@ def parse(arguments: list[str]) -> Namespace:
         if options.workload is None and words:
             options.workload = words.pop(0)
         options.args = words
+    if "headless" in options:
+        if options.headless and options.display == "window":
+            raise UsageError("--headless and --display window: take one of them")
+        options.headless |= options.display == "null"
     return options
 
 

@@ -9,7 +9,6 @@ from vgaemu.cli.options import (
     add_machine_code_group,
     add_picture_group,
     file_path,
-    is_headless,
     positive,
 )
 
@@ -40,7 +39,6 @@ def run(options: Namespace) -> int:
     from vgaemu.cli.session import Session
     from vgaemu.outputs import named_in_errors
 
-    is_headless(options)  # refused before anything is done
     inputs = (options.workload, *options.args, options.vga_bios)
     check_files([("--screenshot", options.screenshot)], inputs)
     with Session(options) as session:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from vgaemu.cli.options import Commands, file_path, is_headless, positive
+from vgaemu.cli.options import Commands, file_path, positive
 
 
 def add_parser(commands: Commands) -> None:
@@ -26,14 +26,13 @@ def run(options: Namespace) -> int:
     from vgaemu.cli.files import check_files
     from vgaemu.cli.playback import replay
 
-    headless = is_headless(options)
     outputs = [("--screenshot", options.screenshot), ("--readbacks", options.readbacks)]
     check_files(outputs, [options.tape])
     replay(
         options.tape,
         screenshot=options.screenshot,
         readbacks=options.readbacks,
-        display="null" if headless or options.display is None else options.display,
+        display=options.display or "null",
         per_frame=options.per_frame,
     )
     return 0

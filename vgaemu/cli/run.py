@@ -12,7 +12,6 @@ from vgaemu.cli.options import (
     add_machine_code_group,
     add_picture_group,
     file_path,
-    is_headless,
     not_negative,
     positive,
     speed,
@@ -117,7 +116,6 @@ def run(options: Namespace) -> int:
     from vgaemu.signals import sigterm_as_ctrl_c
     from vgaemu.vga.font import load_font_file
 
-    is_headless(options)  # refused before anything is done
     _check_usage(options)
     check_outputs(options)
     more = {

@@ -13,7 +13,6 @@ from typing import Any, Self
 from vgaemu import machine as machine_module
 from vgaemu import program, runner
 from vgaemu.cli.files import OUTPUTS
-from vgaemu.cli.options import is_headless
 from vgaemu.cli.say import INTERRUPTED, GuestFailedError, UsageError, progress, say
 from vgaemu.display.report import Display
 from vgaemu.errors import DisplayError, GuestFault, MemslotError, TapeError, WorkloadError
@@ -40,7 +39,7 @@ class Session:
             VgaemuError: There is no such machine.
         """
         self._options = options
-        self.headless = is_headless(options)
+        self.headless: bool = options.headless
         self.machine = _power_on(options, self.headless, machine_options)
         self.status = 0
         self._problems: list[str] = []
