@@ -69,7 +69,7 @@ class Memory:
     def picture(self) -> np.ndarray:
         return np.zeros((2, 3), np.uint32)
 
-    def put_state(self, arrays: Mapping[str, Any], channel: Channel) -> np.ndarray:
+    def restore(self, arrays: Mapping[str, Any], channel: Channel) -> np.ndarray:
         assert arrays["number"] == 7
         return self.picture()
 
@@ -301,9 +301,9 @@ def test_a_store_in_any_gap_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
             slot.write(2 * PAGE_SIZE + 9, bytes([steps % 255 + 1]))
         steps += 1
 
-    migration = sender._Migration
+    precopy = sender.PreCopy
     for name in ("harvest", "round", "send_pages", "iterate", "digest_seconds"):
-        monkeypatch.setattr(migration, name, stepping(getattr(migration, name)))
+        monkeypatch.setattr(precopy, name, stepping(getattr(precopy, name)))
     monkeypatch.setattr(sender, "_zero", stepping(sender._zero))
     monkeypatch.setattr(Channel, "_send", stepping(Channel._send))
     source = Memory(slot)
@@ -411,14 +411,14 @@ def test_the_report_counts() -> None:
 def restless(monkeypatch: pytest.MonkeyPatch) -> Memslot:
     """A slot that has a page dirty at every harvest until its guest is stopped."""
     slot = random_slot(64)
-    harvest = sender._Migration.harvest
+    harvest = sender.PreCopy.harvest
 
     def dirty_harvest(migration: Any) -> Any:
         if not migration.source.stopped:
             slot.write(random.randrange(slot.nbytes), b"!")
         return harvest(migration)
 
-    monkeypatch.setattr(sender._Migration, "harvest", dirty_harvest)
+    monkeypatch.setattr(sender.PreCopy, "harvest", dirty_harvest)
     return slot
 
 
@@ -518,7 +518,7 @@ def test_the_guest_goes_on_when_the_receiver_breaks_off(free: bool) -> None:
             yield
 
     class Deaf(live.Arrival):
-        def put_state(self, *_: Any) -> Any:
+        def restore(self, *_: Any) -> Any:
             raise MigrateError("I have changed my mind")
 
     with Machine(counting, free=free) as source, Machine() as target:

@@ -147,14 +147,14 @@ def test_giving_up_by_choice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     process, address = receiver
-    harvest = sender._Migration.harvest
+    harvest = sender.PreCopy.harvest
 
-    def all_dirty(migration: sender._Migration) -> list[DirtyLog]:
+    def all_dirty(migration: sender.PreCopy) -> list[DirtyLog]:
         for region in migration.regions:
             region.slot.mark_dirty(0, region.slot.nbytes)
         return harvest(migration)
 
-    monkeypatch.setattr(sender._Migration, "harvest", all_dirty)
+    monkeypatch.setattr(sender.PreCopy, "harvest", all_dirty)
     status = main(
         ["run", "sprites", "--headless", "--frames", "40", "--migrate-to", address,
          "--migrate-at", "1", "--max-rounds", "2", "--downtime", "1", "--when-stuck", "give-up"]

@@ -171,7 +171,7 @@ def test_a_guest_that_fills_ram_all_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: str, free: bool
 ) -> None:
     path = str(disk(tmp_path, RESTLESS))
-    harvest = sender._Migration.harvest
+    harvest = sender.PreCopy.harvest
 
     def patient_harvest(migration: Any) -> Any:
         """Not before the guest has written again; it may not have had a turn."""
@@ -184,7 +184,7 @@ def test_a_guest_that_fills_ram_all_the_time(
             time.sleep(0.002)
         return harvest(migration)
 
-    monkeypatch.setattr(sender._Migration, "harvest", patient_harvest)
+    monkeypatch.setattr(sender.PreCopy, "harvest", patient_harvest)
     with Machine(path, cpu=cpu, free=free) as source, Machine(path, cpu=cpu) as target:
         source.tick(5)
         report = migrate(source, target, Limits(downtime_ms=0.001, max_rounds=6))
@@ -358,7 +358,7 @@ def test_damaged_arrays_change_nothing(name: str) -> None:
                 wrong = good | {array: change(good[array])}
                 error = None
                 try:
-                    arrival.put_state(wrong, channel)
+                    arrival.restore(wrong, channel)
                 except MigrateError as caught:
                     error = str(caught)
                 if error is not None:
@@ -373,10 +373,10 @@ def test_damaged_arrays_change_nothing(name: str) -> None:
         for missing in good:
             wrong = {name: value for name, value in good.items() if name != missing}
             with pytest.raises(MigrateError, match=f"needs {missing}"):
-                arrival.put_state(wrong, channel)
+                arrival.restore(wrong, channel)
         with pytest.raises(MigrateError, match=r"does not know cpu\.wings"):
-            arrival.put_state(good | {"cpu.wings": np.zeros(2, "u1")}, channel)
-        arrival.put_state(good, channel)
+            arrival.restore(good | {"cpu.wings": np.zeros(2, "u1")}, channel)
+        arrival.restore(good, channel)
         assert seen(target) == seen(source)
 
 

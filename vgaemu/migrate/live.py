@@ -299,7 +299,7 @@ class Arrival:
             except StateError as error:
                 raise MigrateError(str(error)) from None
 
-    def put_state(self, arrays: Mapping[str, Array], channel: Channel) -> NDArray[np.uint32]:
+    def restore(self, arrays: Mapping[str, Array], channel: Channel) -> NDArray[np.uint32]:
         """Bring device and PC to the source's state and show its last frame.
 
         Raises:

@@ -58,7 +58,7 @@ class Target(Protocol):
             MigrateError: It belongs elsewhere.
         """
 
-    def put_state(self, arrays: Mapping[str, Array], channel: Channel) -> NDArray[np.uint32]:
+    def restore(self, arrays: Mapping[str, Array], channel: Channel) -> NDArray[np.uint32]:
         """Bring the device to a state, all memory being there, and say what it shows then.
 
         Raises:
@@ -236,7 +236,7 @@ def _receive(channel: Channel, target: Target) -> Received:
         raise channel.error("sent a damaged state")
     for region in regions:
         region.slot.mark_dirty(0, region.slot.nbytes)
-    picture = target.put_state(arrays, channel)
+    picture = target.restore(arrays, channel)
     digests = [memory_digest(region.slot.array) for region in regions] + [picture_digest(picture)]
     message = channel.receive(Kind.DIGESTS)
     same = channel.read(message.length) == b"".join(digests)

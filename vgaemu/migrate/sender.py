@@ -179,7 +179,7 @@ def send(
             if isinstance(region.slot, Memslot) and not region.slot.logging:
                 raise MigrateError(f"{region.name}: its dirty log is off")
             views.append(reader_of(region.slot))
-        report = _Migration(channel, source, views, limits, say).run()
+        report = PreCopy(channel, source, views, limits, say).run()
     except MigrateError as error:
         channel.refuse(error)
         raise
@@ -191,7 +191,7 @@ def send(
     return report
 
 
-class _Migration:
+class PreCopy:
     """One run of `send`."""
 
     def __init__(

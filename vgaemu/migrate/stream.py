@@ -77,7 +77,7 @@ CONNECT_SECONDS = 5.0
 PEER_SECONDS = 10.0
 #: What takes longer than `PEER_SECONDS` has to go on this fast, so that no peer can hold a stopped
 #: guest for long with a byte now and then.
-LEAST_BYTES_A_SECOND = 4096
+MIN_BYTES_A_SECOND = 4096
 
 #: Seconds for a peer that is refused to read why.
 LINGER_SECONDS = 1.0
@@ -109,7 +109,7 @@ class Kind(IntEnum):
 
 
 #: Longest body of each kind; none has more than a header unless it is here.
-LONGEST = {
+MAX_BODY_BYTES = {
     Kind.REGIONS: MAX_REGIONS * (1 + 32 + 8),
     Kind.REFUSE: MAX_REASON_BYTES,
     Kind.PAGES: MAX_PAGES * (2 * RUN.itemsize + PAGE_SIZE),
@@ -240,7 +240,7 @@ class Channel:
             MigrateError: The connection is gone, or takes nothing any more.
         """
         length = sum(map(len, body))
-        assert length <= LONGEST.get(kind, 0)
+        assert length <= MAX_BODY_BYTES.get(kind, 0)
         self._send([memoryview(HEADER.pack(kind, region, b"\0\0", count, length)), *body])
 
     def refuse(self, error: MigrateError) -> None:
@@ -265,7 +265,7 @@ class Channel:
         kind, region, zeros, count, length = HEADER.unpack(self.read(HEADER.size))
         if kind not in (*expected, Kind.REFUSE) or zeros != b"\0\0":
             raise self.error("sent something else than a migration stream has here")
-        if length > LONGEST.get(kind, 0):
+        if length > MAX_BODY_BYTES.get(kind, 0):
             raise self.error(f"sent a message of {length} bytes where none is so long")
         if kind == Kind.REFUSE:
             raise self.error(f"refuses: {_printable(self.read(length))}")
@@ -318,7 +318,7 @@ class Channel:
 
     def _check_pace(self, deadline: float) -> None:
         if monotonic() > deadline:
-            raise self.error(f"slower than {LEAST_BYTES_A_SECOND} bytes a second")
+            raise self.error(f"slower than {MIN_BYTES_A_SECOND} bytes a second")
 
     def _lost(self, error: OSError) -> MigrateError:
         if isinstance(error, TimeoutError):
@@ -328,7 +328,7 @@ class Channel:
 
 def _deadline(buffers: Sequence[memoryview]) -> float:
     """When all of some buffers has to be through."""
-    return monotonic() + PEER_SECONDS + sum(map(len, buffers)) / LEAST_BYTES_A_SECOND
+    return monotonic() + PEER_SECONDS + sum(map(len, buffers)) / MIN_BYTES_A_SECOND
 
 
 def _advance(buffers: list[memoryview], at: int, nbytes: int) -> int:
