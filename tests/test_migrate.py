@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -32,15 +34,10 @@ from vgaemu.migrate import (
     send_machine,
     sender,
 )
+from vgaemu.migrate.bodies import memory_digest, pack_arrays, unpack_arrays
 from vgaemu.migrate.live import device_state
 from vgaemu.migrate.receiver import receive
-from vgaemu.migrate.stream import (
-    Channel,
-    Kind,
-    memory_digest,
-    pack_arrays,
-    unpack_arrays,
-)
+from vgaemu.migrate.stream import Channel, Kind
 
 
 class Memory:
@@ -560,6 +557,24 @@ def test_frames_that_end_before_the_migration_does() -> None:
         assert migration.result().digests_equal
         outcome(received)
         assert_equal_machines(source, target)
+
+
+def test_a_machine_on_its_way_is_not_sent_twice() -> None:
+    with Machine() as source:
+        Migration(source, "127.0.0.1:1", at_frame=9)  # nobody else knows it
+        gc.collect()
+        with pytest.raises(MigrateError, match="another receiver"):
+            Migration(source, "127.0.0.1:1")
+
+
+def test_a_machine_that_was_sent_does_not_outlive_its_user() -> None:
+    with Machine() as source, Machine() as target, receiving(target) as (address, received):
+        send_machine(source, address)
+        outcome(received)
+    gone = weakref.ref(source)
+    del source
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_paused_machine_is_migrated_too() -> None:

@@ -20,6 +20,7 @@ from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.migrate import MigrateError, Receiver, connect, send, send_machine, stream
+from vgaemu.migrate.bodies import pack_arrays
 from vgaemu.migrate.live import device_state
 from vgaemu.migrate.receiver import Received
 from vgaemu.migrate.sender import Report
@@ -31,7 +32,6 @@ from vgaemu.migrate.stream import (
     PREAMBLE,
     VERSION,
     Kind,
-    pack_arrays,
 )
 
 NPAGES = 8

@@ -19,7 +19,8 @@ from x86_helpers import CPUS, GUESTS, disk, has_kvm, needs_kvm
 from vgaemu.machine import Machine
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.migrate import Limits, MigrateError, Report, live, send_machine, sender
-from vgaemu.migrate.live import Arrival, device_state
+from vgaemu.migrate.arrival import Arrival
+from vgaemu.migrate.live import device_state
 from vgaemu.migrate.memory import COMPARED_PAGES, Comparison
 from vgaemu.migrate.stream import Channel
 

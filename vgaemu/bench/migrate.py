@@ -34,7 +34,8 @@ from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
 from vgaemu.migrate.receiver import Receiver, receive
 from vgaemu.migrate.sender import Limits, connect, send
-from vgaemu.migrate.stream import Array, Channel, Region, parse_address
+from vgaemu.migrate.stream import Channel, Region, parse_address
+from vgaemu.snapshot import Array
 
 SLOT_BYTES = 64 << 20
 MB = 1_000_000

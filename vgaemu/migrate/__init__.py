@@ -1,11 +1,12 @@
 """Live migration: a machine's memory and device over TCP while its guest goes on.
 
-`sender` does the rounds, `receiver` the other end, `stream` is what goes between them, and `live`
-is where a `Machine` comes in.
+`sender` does the rounds, `receiver` the other end; `stream` and `bodies` are what goes between
+them. `live` and `arrival` are where a `Machine` comes in.
 """
 
 from vgaemu.errors import MigrateError
-from vgaemu.migrate.live import Migration, receive_machine, send_machine
+from vgaemu.migrate.arrival import receive_machine
+from vgaemu.migrate.live import Migration, send_machine
 from vgaemu.migrate.receiver import Received, Receiver
 from vgaemu.migrate.sender import Limits, Report, Round, connect, send
 from vgaemu.migrate.stream import DEFAULT_PORT, LOOPBACK, Region, parse_address

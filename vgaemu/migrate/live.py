@@ -2,9 +2,8 @@
 
 The sender has a thread of its own in both schedules. Only the last round needs the guest stopped,
 and stopping it is for whoever moves the frames: between two frames, with a guest on its own thread
-parked at its next ``yield``. A machine-code guest goes along, CPU and RAM, to a machine that was
-made with the same file. A Python guest has no form that could travel, so it ends here; the
-receiver's machine has one of its own, or none.
+parked at its next ``yield``. A machine-code guest goes along, CPU and RAM. A Python guest has no
+form that could travel, so it ends here.
 """
 
 from __future__ import annotations
@@ -12,28 +11,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.errors import MigrateError, StateError
+from vgaemu.errors import MigrateError
 from vgaemu.machine import FRAME_HZ, Machine
 from vgaemu.migrate.memory import UnloggedMemory
-from vgaemu.migrate.receiver import Received, Receiver
 from vgaemu.migrate.sender import Limits, Report, connect, send
-from vgaemu.migrate.stream import (
-    MAX_STATE_BYTES,
-    Array,
-    Channel,
-    Region,
-    check_names,
-    parse_address,
-)
-from vgaemu.pc.state import check_identity, identity_name
+from vgaemu.migrate.stream import MAX_STATE_BYTES, Channel, Region, parse_address
 from vgaemu.runner import OnThread
-from vgaemu.snapshot import take
-from vgaemu.vga.state import State
+from vgaemu.snapshot import Array, take
 
 #: Seconds for a guest to come to its next ``yield``.
 HOLD_SECONDS = 2.0
@@ -49,14 +38,18 @@ RAM = "ram"
 _NO_YIELD = f"the guest came to no 'yield' within {HOLD_SECONDS:.0f} s"
 _CLOSED = "the machine was closed before"
 
-#: The latest migration of each machine.
-_on_their_way: WeakKeyDictionary[Machine, Migration] = WeakKeyDictionary()
+#: Migrations that somebody may still know: one that is not done hangs on its machine.
+_known: WeakSet[Migration] = WeakSet()
 
 
 class Migration:
     """One machine on its way to a receiver, beside the frames that somebody else runs.
 
-    It hooks itself into the machine; closing that hangs up.
+    It hooks itself into the machine; closing that hangs up. It is the sender's `Source`.
+
+    Attributes:
+        address: HOST:PORT of the receiver.
+        at_frame: Frames to run before.
     """
 
     def __init__(
@@ -72,9 +65,9 @@ class Migration:
 
         Args:
             machine: What is sent.
-            address: HOST:PORT of the receiver.
+            address: See the class.
             limits: How long the guest may be stopped, and what to do if it writes too fast.
-            at_frame: Frames to run before.
+            at_frame: See the class.
             say: Called on the sender's thread with a line when the guest does not converge, and
                 when it has not arrived.
 
@@ -82,15 +75,8 @@ class Migration:
             MigrateError: The address is none, or the machine is on its way already.
         """
         parse_address(address)
-        other = _on_their_way.get(machine)
-        if other is not None and (other.succeeded or not other.done):
-            raise MigrateError(f"{address}: the machine is on its way to another receiver")
-        #: HOST:PORT of the receiver.
-        self.address = address
-        self._machine, self._limits = machine, limits or Limits()
-        self._say = say
-        #: Frames to run before.
-        self.at_frame = at_frame
+        self.address, self.at_frame = address, at_frame
+        self._machine, self._limits, self._say = machine, limits or Limits(), say
         self._thread: threading.Thread | None = None
         self._channel: Channel | None = None
         self._cancelled = False
@@ -101,7 +87,9 @@ class Migration:
         self._why_running = ""
         #: Which file a machine-code guest runs.
         self._guest: Mapping[str, Array] = {}
-        _on_their_way[machine] = self
+        if machine.runner.left or any(m._machine is machine and not m.done for m in _known):
+            raise MigrateError(f"{address}: the machine is on its way to another receiver")
+        _known.add(self)
         machine.between_frames.append(self.between_frames)
         machine.before_close.append(self.cancel)
 
@@ -135,8 +123,6 @@ class Migration:
         if self._report is None:
             raise MigrateError(f"{self.address}: not done")
         return self._report
-
-    # --- whoever moves the frames ---------------------------------------------------------------
 
     def between_frames(self) -> None:
         """Start when it is time; stop the guest, and wait out its downtime, when the sender asks.
@@ -192,8 +178,6 @@ class Migration:
         elif not self.done:
             self._error = MigrateError(f"{self.address}: {_CLOSED}")
 
-    # --- the sender's thread --------------------------------------------------------------------
-
     def _send(self) -> None:
         try:
             channel = self._channel = connect(self.address)
@@ -215,7 +199,6 @@ class Migration:
             self._say(line)
 
     def guest(self) -> Mapping[str, Array]:
-        """Which file a machine-code guest runs."""
         self._check_disk()
         return self._guest
 
@@ -230,16 +213,10 @@ class Migration:
 
     @property
     def regions(self) -> Sequence[Region]:
-        """The machine's memory."""
         pc = self._machine.pc
         return regions_of(self._machine, None if pc is None else pc.bus.array)
 
     def stop(self) -> None:
-        """Ask for the guest to be stopped, and wait until it is.
-
-        Raises:
-            MigrateError: It does not stop, or what it wrote to its disk does not fit.
-        """
         self._check_disk()
         self._stop_wanted.set()
         if not self._stopped.wait(FRAME_SECONDS):
@@ -250,7 +227,6 @@ class Migration:
             raise MigrateError(f"{self.address}: {self._why_running}")
 
     def state(self) -> Mapping[str, Array]:
-        """Device and PC without their memory, and the number of the next frame."""
         arrays, pc = device_state(self._machine), self._machine.pc
         if pc is not None:
             arrays |= pc.state_arrays()
@@ -258,76 +234,7 @@ class Migration:
         return arrays
 
     def picture(self) -> NDArray[np.uint32]:
-        """What it shows."""
         return self._machine.screen.full_redraw()
-
-
-class Arrival:
-    """A machine as the target of a receiver."""
-
-    def __init__(self, machine: Machine) -> None:
-        """Take what arrives into `machine`, which has not run yet."""
-        self.machine = machine
-        #: RAM as it arrives; a PC takes it over with the rest of its state, or not at all.
-        self._ram: NDArray[np.uint8] | None = None
-        if machine.pc is not None:
-            # A copy of what is here: then both are allocated before a guest is stopped for it.
-            self._ram = machine.pc.bus.array.copy()
-        #: The machine's memory.
-        self.regions = regions_of(machine, self._ram)
-
-    def check_guest(self, arrays: Mapping[str, Array], channel: Channel) -> None:
-        """Machine code goes to a machine with the same file, and nothing else does.
-
-        Raises:
-            MigrateError: It belongs elsewhere.
-        """
-        pc = self.machine.pc
-        if pc is None and arrays:
-            raise channel.error(
-                f"sends machine code, {identity_name(arrays)!r}; receive it with that file"
-            )
-        if pc is not None and not arrays:
-            raise channel.error(
-                f"sends no machine code, and {pc.image.path.name} is; receive it without that file"
-            )
-        if pc is not None:
-            try:
-                check_identity(
-                    pc.image, pc.firmware_name, arrays, channel.peer, "sent", "receive it with"
-                )
-            except StateError as error:
-                raise MigrateError(str(error)) from None
-
-    def restore(self, arrays: Mapping[str, Array], channel: Channel) -> NDArray[np.uint32]:
-        """Bring device and PC to the source's state and show its last frame.
-
-        Raises:
-            MigrateError: The arrays are not those of this machine.
-        """
-        device, pc = device_state(self.machine), self.machine.pc
-        known = {*device} if pc is None else {*device, *pc.state_arrays()} - {RAM}
-        # What only KVM saves may be missing, or left out: `Pc.check_state` says if it must not.
-        check_names(channel, *(
-            [name for name in names if not name.startswith("kvm.")] for names in (arrays, known)
-        ))  # fmt: skip
-        guest = {name: array for name, array in arrays.items() if name not in device}
-        if self._ram is not None:
-            guest[RAM] = self._ram
-        try:
-            frame = arrays["frame"]
-            if frame.shape or frame.dtype != np.uint64 or int(frame) >> 63:
-                raise channel.error("frame is no number; save the state again")
-            shown = State(
-                {name: arrays[name] for name in device if name != "frame"},
-                guest,
-                max(int(frame) - 1, 0),
-            )
-            self.machine.restore_state(shown, channel.peer)
-        except StateError as error:
-            raise MigrateError(str(error)) from None
-        self.machine.draw_frame()
-        return self.machine.screen.frame
 
 
 def device_state(machine: Machine) -> dict[str, Array]:
@@ -372,31 +279,3 @@ def send_machine(machine: Machine, address: str, limits: Limits | None = None) -
     finally:
         migration.cancel()
     return migration.result()
-
-
-def receive_machine(
-    receiver: Receiver,
-    machine: Machine,
-    wait_seconds: float | None = None,
-) -> Received:
-    """Wait for a source and let a machine take over its picture, ports and memory.
-
-    A machine-code guest goes on with the next frame where it was. A machine's own guest in Python,
-    if it has one, starts with it.
-
-    Args:
-        receiver: What listens; it stays open.
-        machine: One that has not run yet; throw it away if this raises.
-        wait_seconds: How long to wait for a connection; None: as long as it takes.
-
-    Raises:
-        MigrateError: Nobody came, or somebody who is refused or does not hold out; or the user
-            closed the display.
-    """
-
-    def look() -> None:
-        if machine.closed_by_user():
-            raise MigrateError(f"{receiver.address}: closed before a guest had arrived")
-
-    machine.draw_frame()  # a window opens now, and not in the source's downtime
-    return receiver.receive(Arrival(machine), wait_seconds, look)

@@ -52,11 +52,7 @@ class UnloggedMemory:
     """Whole pages of plain memory."""
 
     def __init__(self, array: NDArray[np.uint8]) -> None:
-        """Wrap memory.
-
-        Args:
-            array: (nbytes,) uint8, a multiple of the page size; the guest's own.
-        """
+        """Wrap the guest's own: (nbytes,) uint8, a multiple of the page size."""
         self.array, self.memory = array, array.data
         self.nbytes = array.size
         self.npages = array.size >> PAGE_SHIFT
@@ -69,11 +65,7 @@ class SlotReader:
     """A view of a slot's log; pages are sent straight out of the slot."""
 
     def __init__(self, slot: Memslot) -> None:
-        """Subscribe.
-
-        Args:
-            slot: One whose log is on.
-        """
+        """Subscribe to a slot whose log is on."""
         self.array = slot.array
         self._view = slot.subscribe()
         self.get_dirty_log, self.close = self._view.get_dirty_log, self._view.close
@@ -83,11 +75,7 @@ class Comparison:
     """A copy of what was sent last, and what differs from it now."""
 
     def __init__(self, memory: NDArray[np.uint8]) -> None:
-        """Begin with zeros, which take no memory yet.
-
-        Args:
-            memory: Anybody may write it meanwhile.
-        """
+        """Begin with zeros, which take no memory yet; anybody may write `memory` meanwhile."""
         self.array = np.zeros(memory.size, np.uint8)
         self._now, self._kept = (
             array.view(np.uint64).reshape(-1, PAGE_SIZE // 8) for array in (memory, self.array)

@@ -18,23 +18,9 @@ from numpy.typing import NDArray
 
 from vgaemu.errors import MigrateError
 from vgaemu.memslot.bitmap import PAGE_SHIFT
-from vgaemu.migrate.stream import (
-    DEFAULT_PORT,
-    LOOK_SECONDS,
-    LOOPBACK,
-    Array,
-    Channel,
-    Kind,
-    Message,
-    Region,
-    check_runs,
-    memory_digest,
-    name_of_address,
-    parse_address,
-    picture_digest,
-    unpack_arrays,
-    unpack_regions,
-)
+from vgaemu.migrate import bodies, stream
+from vgaemu.migrate.stream import Channel, Kind, Message, Region, name_of_address
+from vgaemu.snapshot import Array
 
 #: A source speaks first; who has not after this long is none.
 SILENCE_SECONDS = 5.0
@@ -87,7 +73,7 @@ class Received:
 class Receiver:
     """Listens for one source. Use it as a context manager, or call `close`."""
 
-    def __init__(self, listen: str = f"{LOOPBACK}:{DEFAULT_PORT}") -> None:
+    def __init__(self, listen: str = f"{stream.LOOPBACK}:{stream.DEFAULT_PORT}") -> None:
         """Begin to listen.
 
         Args:
@@ -96,7 +82,7 @@ class Receiver:
         Raises:
             MigrateError: One cannot listen there.
         """
-        host, port = parse_address(listen)
+        host, port = stream.parse_address(listen)
         try:
             family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             self._socket = socket.create_server(where[:2], family=family, backlog=1)
@@ -111,19 +97,8 @@ class Receiver:
     def accept(
         self, wait_seconds: float | None = None, meanwhile: Callable[[], None] | None = None
     ) -> tuple[socket.socket, str]:
-        """Wait for a source: somebody who connects and says something.
-
-        Args:
-            wait_seconds: For how long; None: as long as it takes.
-            meanwhile: Called every now and then; it may raise.
-
-        Returns:
-            Its connection and address.
-
-        Raises:
-            MigrateError: Nobody came.
-        """
-        self._socket.settimeout(LOOK_SECONDS)
+        """Wait as `receive` does for somebody who connects and says something: socket, address."""
+        self._socket.settimeout(stream.LOOK_SECONDS)
         begin = monotonic()
         while wait_seconds is None or monotonic() - begin < wait_seconds:
             try:
@@ -173,7 +148,7 @@ class Receiver:
 
 def _speaks(connection: socket.socket, meanwhile: Callable[[], None] | None) -> bool:
     """Whether a peer sends anything before it hangs up, and soon enough."""
-    connection.settimeout(LOOK_SECONDS)
+    connection.settimeout(stream.LOOK_SECONDS)
     begin = monotonic()
     while monotonic() - begin < SILENCE_SECONDS:
         try:
@@ -206,17 +181,16 @@ def receive(
 
 
 def _receive(channel: Channel, target: Target) -> Received:
-    channel.send_preamble()
-    channel.check_preamble()
+    channel.handshake()
     message = channel.receive(Kind.GUEST, Kind.REGIONS)
     guest: dict[str, Array] = {}
     if message.kind is Kind.GUEST:
-        guest = unpack_arrays(channel.read(message.length), message.count) or {}
+        guest = bodies.unpack_arrays(channel.read(message.length), message.count) or {}
         if not guest:
             raise channel.error("sent a damaged name of a guest")
         message = channel.receive(Kind.REGIONS)
     target.check_guest(guest, channel)
-    theirs = unpack_regions(channel.read(message.length), message.count)
+    theirs = bodies.unpack_regions(channel.read(message.length), message.count)
     regions = _check_regions(channel, target.regions, theirs)
     channel.send(Kind.ACCEPT)
     rounds = pages = zero_pages = 0
@@ -231,17 +205,16 @@ def _receive(channel: Channel, target: Target) -> Received:
             pages += _take_pages(channel, message, regions)
         else:
             zero_pages += _take_pages(channel, message, regions)
-    arrays = unpack_arrays(channel.read(message.length), message.count)
+    arrays = bodies.unpack_arrays(channel.read(message.length), message.count)
     if arrays is None:
         raise channel.error("sent a damaged state")
     for region in regions:
         region.slot.mark_dirty(0, region.slot.nbytes)
-    picture = target.restore(arrays, channel)
-    digests = [memory_digest(region.slot.array) for region in regions] + [picture_digest(picture)]
+    digests = bodies.pack_digests(regions, target.restore(arrays, channel))
     message = channel.receive(Kind.DIGESTS)
-    same = channel.read(message.length) == b"".join(digests)
-    channel.send(Kind.DIGESTS, [memoryview(b"".join(digests))], count=len(digests))
-    if not same:
+    theirs_digests = channel.read(message.length)
+    channel.send(Kind.DIGESTS, [memoryview(digests)], count=len(regions) + 1)
+    if theirs_digests != digests:
         raise channel.error("sent a memory or picture that differs from its own")
     channel.receive(Kind.COMMIT)
     channel.send(Kind.RUNNING)
@@ -278,7 +251,7 @@ def _take_pages(channel: Channel, message: Message, regions: Sequence[Region]) -
     if message.region >= len(regions):
         raise channel.error(f"sent pages of region {message.region}, of {len(regions)}")
     slot = regions[message.region].slot
-    runs = check_runs(channel, message, slot.npages)
+    runs = bodies.check_runs(channel, message, slot.npages)
     if message.kind is Kind.PAGES:
         memory = slot.memory
         channel.read_into([memory[start << PAGE_SHIFT : end << PAGE_SHIFT] for start, end in runs])

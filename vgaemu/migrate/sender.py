@@ -26,23 +26,10 @@ from vgaemu.errors import MigrateError
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, spans_of_pages
 from vgaemu.memslot.log import DirtyLog
+from vgaemu.migrate import bodies, stream
 from vgaemu.migrate.memory import Reader, reader_of
-from vgaemu.migrate.stream import (
-    CONNECT_SECONDS,
-    LOOPBACK,
-    MAX_PAGES,
-    Array,
-    Channel,
-    Kind,
-    Region,
-    memory_digest,
-    name_of_address,
-    pack_arrays,
-    pack_regions,
-    pack_runs,
-    parse_address,
-    picture_digest,
-)
+from vgaemu.migrate.stream import CONNECT_SECONDS, MAX_PAGES, Channel, Kind, Region
+from vgaemu.snapshot import Array
 
 WhenStuck = Literal["stop", "give-up"]
 
@@ -138,15 +125,17 @@ def connect(address: str) -> Channel:
     Raises:
         MigrateError: Nobody answers there, or the address is none.
     """
-    host, port = parse_address(address)
-    peer = name_of_address((host, port))
+    host, port = stream.parse_address(address)
+    peer = stream.name_of_address((host, port))
     try:
         return Channel(socket.create_connection((host, port), CONNECT_SECONDS), peer)
     except TimeoutError:
         raise MigrateError(f"{peer}: no answer within {CONNECT_SECONDS:.0f} s") from None
     except OSError as error:
         hint = (
-            "" if host == LOOPBACK else "; the receiver listens on loopback unless told otherwise"
+            ""
+            if host == stream.LOOPBACK
+            else "; the receiver listens on loopback unless told otherwise"
         )
         raise MigrateError(f"{peer}: {error.strerror or error}{hint}") from None
 
@@ -192,7 +181,7 @@ def send(
 
 
 class PreCopy:
-    """One run of `send`."""
+    """One run of `send`: rounds of pages while the guest goes on, then the last without it."""
 
     def __init__(
         self,
@@ -213,12 +202,11 @@ class PreCopy:
 
     def run(self) -> Report:
         channel, report = self.channel, self.report
-        channel.send_preamble()
-        channel.check_preamble()
+        channel.handshake()
         guest = self.source.guest()
         if guest:
-            channel.send(Kind.GUEST, [memoryview(pack_arrays(guest))], count=len(guest))
-        body = memoryview(pack_regions(self.regions))
+            channel.send(Kind.GUEST, [memoryview(bodies.pack_arrays(guest))], count=len(guest))
+        body = memoryview(bodies.pack_regions(self.regions))
         channel.send(Kind.REGIONS, [body], count=len(self.regions))
         channel.receive(Kind.ACCEPT)
         self.harvest()  # what was written so far goes with the rest
@@ -274,7 +262,7 @@ class PreCopy:
         largest = max((region.slot for region in self.regions), key=lambda slot: slot.npages)
         part = largest.array[: MAX_PAGES << PAGE_SHIFT]
         begin = perf_counter()
-        memory_digest(part)
+        bodies.memory_digest(part)
         seconds_a_byte = (perf_counter() - begin) / len(part)
         nbytes = sum(region.slot.nbytes for region in self.regions)
         return 2 * nbytes * seconds_a_byte
@@ -287,11 +275,9 @@ class PreCopy:
         return logs
 
     def round(self, regions: Sequence[Iterable[NDArray[np.intp]]], *, last: bool = False) -> None:
-        """Send pages; in all rounds but the last wait until the receiver has them.
+        """Send pages; in all rounds but the last, for a stopped guest, wait until they are there.
 
-        Args:
-            regions: For each region the numbers of its pages, ascending, at most `MAX_PAGES` each.
-            last: The guest is stopped; do not wait for an answer then.
+        `regions` has for each region the numbers of its pages, ascending, `MAX_PAGES` at once.
         """
         channel = self.channel
         begin, sent_before = perf_counter(), channel.sent_bytes
@@ -325,22 +311,22 @@ class PreCopy:
         """Send a message's worth of pages of one region, not copied."""
         if zero.any():
             runs = spans_of_pages(pages[zero], 1)
-            self.channel.send(Kind.ZEROS, [pack_runs(runs)], region=number, count=len(runs))
+            self.channel.send(Kind.ZEROS, [bodies.pack_runs(runs)], region=number, count=len(runs))
             pages = pages[~zero]
         if len(pages):
             runs = spans_of_pages(pages, 1)
             view = memory.data
             data = [view[start << PAGE_SHIFT : end << PAGE_SHIFT] for start, end in runs]
-            self.channel.send(Kind.PAGES, [pack_runs(runs), *data], region=number, count=len(runs))
+            body = [bodies.pack_runs(runs), *data]
+            self.channel.send(Kind.PAGES, body, region=number, count=len(runs))
 
     def hand_over(self) -> None:
         """The state of the stopped device, the comparison, and the receiver's turn."""
         channel, source = self.channel, self.source
         arrays = source.state()
-        channel.send(Kind.STATE, [memoryview(pack_arrays(arrays))], count=len(arrays))
+        channel.send(Kind.STATE, [memoryview(bodies.pack_arrays(arrays))], count=len(arrays))
         # While the receiver takes its own.
-        digests = b"".join(memory_digest(region.slot.array) for region in self.regions)
-        digests += picture_digest(source.picture())
+        digests = bodies.pack_digests(self.regions, source.picture())
         channel.send(Kind.DIGESTS, [memoryview(digests)], count=len(self.regions) + 1)
         message = channel.receive(Kind.DIGESTS)
         if channel.read(message.length) != digests:

@@ -1,4 +1,4 @@
-"""The migration stream: messages over a TCP connection, and every check on what a peer sends.
+"""The migration stream: messages over a TCP connection; their bodies are `bodies`.
 
 Little-endian. Both sides first say who they are (`PREAMBLE`: magic and version), then speak in
 messages: a header of 16 bytes with the length of what follows, and that many bytes. The source
@@ -27,21 +27,17 @@ from __future__ import annotations
 import re
 import socket
 import struct
-import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
-from hashlib import blake2b
-from itertools import pairwise
 from time import monotonic
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vgaemu.errors import MigrateError
-from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, Span
+from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.migrate.memory import Memory
 
 #: As PNG's: bytes that no text has, and that a changed line end would show.
@@ -61,12 +57,8 @@ MAX_REGIONS = 16
 MAX_ARRAYS = 256
 MAX_STATE_BYTES = 1 << 26
 MAX_GUEST_BYTES = 1 << 12
-MAX_DIMENSIONS = 4
 MAX_REASON_BYTES = 400
 DIGEST_BYTES = 16
-#: What an array of a state may consist of.
-DTYPES = ("u1", "u2", "u4", "u8", "i4", "i8")
-NAME = re.compile(r"[a-z0-9_.]{1,32}")
 
 #: Listened on and connected to unless told otherwise: the size of a page.
 DEFAULT_PORT = 4096
@@ -87,8 +79,6 @@ LOOK_SECONDS = 0.05
 
 #: Buffers of one system call; Linux takes 1024.
 IOV_MAX = 1000
-
-Array: TypeAlias = NDArray[Any]
 
 
 class Kind(IntEnum):
@@ -175,12 +165,7 @@ class Channel:
     """One end of a connection."""
 
     def __init__(self, sock: socket.socket, peer: str) -> None:
-        """Take over a connected socket.
-
-        Args:
-            sock: Closed by `close`.
-            peer: What errors call the other side.
-        """
+        """Take over a connected socket; errors call the other side `peer`."""
         self._socket = sock
         self.peer = peer
         #: Bytes sent so far, headers and all.
@@ -202,18 +187,13 @@ class Channel:
         """An error that names the peer."""
         return MigrateError(f"{self.peer}: {what}")
 
-    # --- who is there ---------------------------------------------------------------------------
-
-    def send_preamble(self) -> None:
-        """Say who we are."""
-        self._send([memoryview(PREAMBLE.pack(MAGIC, VERSION))])
-
-    def check_preamble(self) -> None:
-        """Hear who the peer is.
+    def handshake(self) -> None:
+        """Say who we are, and hear who the peer is.
 
         Raises:
             MigrateError: No vgaemu, or one of another version.
         """
+        self._send([memoryview(PREAMBLE.pack(MAGIC, VERSION))])
         magic, version = PREAMBLE.unpack(self.read(PREAMBLE.size))
         if magic != MAGIC:
             raise self.error("no vgaemu answers there")
@@ -223,16 +203,14 @@ class Channel:
                 "use the same vgaemu on both sides"
             )
 
-    # --- messages -------------------------------------------------------------------------------
-
     def send(
         self, kind: Kind, body: Sequence[memoryview] = (), *, region: int = 0, count: int = 0
     ) -> None:
-        """Send a message.
+        """Send a message whose body is in pieces, which are not copied.
 
         Args:
             kind: What it is.
-            body: Its bytes, in pieces; not copied.
+            body: Its bytes.
             region: Number of the region that it is about.
             count: What it has several of.
 
@@ -344,153 +322,3 @@ def _advance(buffers: list[memoryview], at: int, nbytes: int) -> int:
 def _printable(reason: bytearray) -> str:
     """A peer's words, on one line and without what a terminal would obey."""
     return "".join(c if c.isprintable() else "?" for c in reason.decode("utf-8", "replace"))
-
-
-# --- regions and runs of pages ------------------------------------------------------------------
-
-
-def pack_regions(regions: Sequence[Region]) -> bytes:
-    """Names and sizes, the body of REGIONS."""
-    return b"".join(
-        bytes([len(region.name)]) + region.name.encode() + struct.pack("<Q", region.slot.npages)
-        for region in regions
-    )
-
-
-def unpack_regions(body: bytearray, count: int) -> dict[str, int] | None:
-    """Names and pages of the regions, in order; None if that is no such body."""
-    regions: dict[str, int] = {}
-    at = 0
-    for _ in range(min(count, MAX_REGIONS + 1)):
-        end = at + 1 + (body[at] if at < len(body) else 0)
-        name = body[at + 1 : end].decode("ascii", "replace")
-        if NAME.fullmatch(name) is None or name in regions or end + 8 > len(body):
-            return None
-        (regions[name],) = struct.unpack_from("<Q", body, end)
-        at = end + 8
-    return regions if at == len(body) and len(regions) == count else None
-
-
-def pack_runs(runs: Sequence[Span]) -> memoryview:
-    """Half-open runs of pages as the stream has them."""
-    pairs = np.array(runs, RUN)
-    pairs[:, 1] -= pairs[:, 0]
-    return memoryview(pairs.tobytes())
-
-
-def check_runs(channel: Channel, message: Message, npages: int) -> list[Span]:
-    """The runs at the head of a PAGES or ZEROS message: half-open, ascending, inside the slot.
-
-    Raises:
-        MigrateError: They do not fit the message or the slot.
-    """
-    nbytes = 2 * RUN.itemsize * message.count
-    if not 0 < message.count <= MAX_PAGES or nbytes > message.length:
-        raise channel.error(f"sent a message of {message.count} runs of pages")
-    pairs = np.frombuffer(channel.read(nbytes), RUN).reshape(-1, 2).tolist()
-    runs = [(start, start + length) for start, length in pairs]
-    # PAGES is bounded by its length; a run of zeros may be all of a slot.
-    pages = sum(length for _, length in pairs) if message.kind is Kind.PAGES else 0
-    if any(not start < end <= npages for start, end in runs):
-        raise channel.error(f"sent pages outside of the {npages} there are")
-    # Else a few bytes could have all of a slot looked at thousands of times.
-    if any(before > start for (_, before), (start, _) in pairwise(runs)):
-        raise channel.error("sent runs of pages that are out of order")
-    if message.length != nbytes + (pages << PAGE_SHIFT):
-        raise channel.error("sent a message whose length is not that of its pages")
-    return runs
-
-
-# --- arrays -------------------------------------------------------------------------------------
-
-
-def pack_arrays(arrays: Mapping[str, Array]) -> bytes:
-    """Named arrays, the body of GUEST and STATE: of each its name, type, shape and bytes.
-
-    Raises:
-        MigrateError: More or other than a state may be.
-    """
-    parts: list[bytes] = []
-    for name, array in arrays.items():
-        dtype = f"{array.dtype.kind}{array.dtype.itemsize}"
-        if NAME.fullmatch(name) is None or dtype not in DTYPES or array.ndim > MAX_DIMENSIONS:
-            raise MigrateError(f"{name}: no array that a migration sends")
-        parts += [bytes([len(name)]), name.encode(), dtype.encode(), bytes([array.ndim])]
-        parts += [struct.pack(f"<{array.ndim}I", *array.shape), array.astype(f"<{dtype}").tobytes()]
-    body = b"".join(parts)
-    if len(body) > MAX_STATE_BYTES or len(arrays) > MAX_ARRAYS:
-        raise MigrateError(f"{len(arrays)} arrays of {len(body)} bytes are too much for a state")
-    return body
-
-
-def unpack_arrays(body: bytearray, count: int) -> dict[str, Array] | None:
-    """The inverse of `pack_arrays`; None if that is no such body."""
-    arrays: dict[str, Array] = {}
-    at = 0
-    try:
-        for _ in range(min(count, MAX_ARRAYS + 1)):
-            name = body[at + 1 : at + 1 + body[at]].decode("ascii")
-            at += 1 + body[at]
-            code, ndim = struct.unpack_from("<2sB", body, at)
-            at += 3
-            dtype = code.decode("ascii")
-            if dtype not in DTYPES or ndim > MAX_DIMENSIONS or name in arrays:
-                return None
-            if NAME.fullmatch(name) is None:
-                return None
-            shape = struct.unpack_from(f"<{ndim}I", body, at)
-            at += 4 * ndim
-            elements = 1
-            for length in shape:  # Python integers: no product overflows
-                elements *= length
-            nbytes = elements * int(dtype[1])
-            if nbytes > len(body) - at:
-                return None
-            array = np.frombuffer(body, f"<{dtype}", elements, at).reshape(shape)
-            arrays[name] = array.astype(dtype)
-            at += nbytes
-    except (IndexError, struct.error, UnicodeDecodeError, ValueError):
-        return None  # it ends inside of an array
-    return arrays if at == len(body) and len(arrays) == count else None
-
-
-def check_names(channel: Channel, arrays: Collection[str], known: Collection[str]) -> None:
-    """Find out whether a state has all that a device has, and nothing that would be lost.
-
-    Raises:
-        MigrateError: It is not so.
-    """
-    for name in (*known, *arrays):
-        if name not in known or name not in arrays:
-            whose = "does not know" if name not in known else "needs"
-            raise channel.error(f"sent a state; this vgaemu {whose} {name}; use the same on both")
-
-
-# --- digests ------------------------------------------------------------------------------------
-
-#: Odd, so that no change of a single word keeps the sum; all different, so that order counts.
-_WEIGHTS = np.arange(1, PAGE_SIZE // 4, 2, dtype="<u8")
-
-
-def memory_digest(memory: NDArray[np.uint8]) -> bytes:
-    """Digest of whole pages: a weighted sum of each page's words, and blake2b of these sums.
-
-    TCP looks after flipped bits; this finds pages that were lost, torn or put elsewhere. It takes
-    4 ms for 64 MiB, blake2b of all bytes 70, zlib's crc32 16.
-
-    Args:
-        memory: (nbytes,) uint8, a multiple of the page size.
-    """
-    words = memory.view("<u8").reshape(-1, PAGE_SIZE // 8)
-    sums = np.einsum("ij,j->i", words, _WEIGHTS)  # modulo 2**64; faster than @ for integers
-    return blake2b(sums.tobytes(), digest_size=DIGEST_BYTES).digest()
-
-
-def picture_digest(picture: NDArray[np.uint32]) -> bytes:
-    """Size of a picture and the CRC of its pixels.
-
-    Args:
-        picture: (height, width) uint32.
-    """
-    crc = zlib.crc32(np.ascontiguousarray(picture, "<u4").data)
-    return struct.pack("<3I4x", *picture.shape, crc)
