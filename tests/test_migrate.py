@@ -34,6 +34,7 @@ from vgaemu.migrate import (
     send_machine,
     sender,
 )
+from vgaemu.migrate.arrival import Arrival
 from vgaemu.migrate.bodies import memory_digest, pack_arrays, unpack_arrays
 from vgaemu.migrate.live import device_state
 from vgaemu.migrate.receiver import receive
@@ -514,7 +515,7 @@ def test_the_guest_goes_on_when_the_receiver_breaks_off(free: bool) -> None:
             steps += 1
             yield
 
-    class Deaf(live.Arrival):
+    class Deaf(Arrival):
         def restore(self, *_: Any) -> Any:
             raise MigrateError("I have changed my mind")
 
