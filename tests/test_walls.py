@@ -26,7 +26,7 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_COMPLEXITY = 500, 60, 15
 LONG_FILES: dict[str, str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}
 COMPLEX = {
-    "pc/cpu/paging.py:translate": "a walk through three levels of tables, each with its own bits",
+    "pc/cpu/mmu.py:translate": "a walk through three levels of tables, each with its own bits",
 }
 
 

@@ -13,7 +13,7 @@ from x86_helpers import GUESTS, disk, make_pc, needs_kvm, run_until_halted
 
 from vgaemu.errors import GuestFault
 from vgaemu.machine import Machine
-from vgaemu.pc.cpu.paging import (
+from vgaemu.pc.cpu.mmu import (
     PAE,
     PAGING,
     PRESENT,

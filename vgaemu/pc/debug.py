@@ -16,7 +16,7 @@ from vgaemu.errors import ImageError, file_error
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import Clock
 from vgaemu.pc.cpu.cpu import PROTECTED, Cpu
-from vgaemu.pc.cpu.paging import Control, LinearReader, linear_reader
+from vgaemu.pc.cpu.mmu import Control, LinearReader, linear_reader
 from vgaemu.pc.cpu.segments import BIG
 
 #: A trace ends after this many lines; a guest may poll for ever.

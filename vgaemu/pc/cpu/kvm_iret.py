@@ -18,7 +18,7 @@ from vgaemu.memslot.kvm import ioctl as kvm
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.cpu.cpu import NESTED, PROTECTED, RFLAGS, RIP, VIRTUAL_8086, Array
 from vgaemu.pc.cpu.kvm_state import sregs_of, take_sregs
-from vgaemu.pc.cpu.paging import PAGING
+from vgaemu.pc.cpu.mmu import PAGING
 from vgaemu.pc.cpu.segments import BIG, CODE, descriptor
 
 _IRET, _OPERAND_SIZE = 0xCF, 0x66

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from vgaemu.pc.cpu.paging import LinearReader
+from vgaemu.pc.cpu.mmu import LinearReader
 
 #: Selector, base, limit, attributes: as in `cpu.CPU_ARRAYS`.
 Segment: TypeAlias = tuple[int, int, int, int]

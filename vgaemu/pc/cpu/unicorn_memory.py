@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.cpu.cpu import PROTECTED, Cpu
-from vgaemu.pc.cpu.paging import PAGING, Control, LinearReader, linear_reader, translate
+from vgaemu.pc.cpu.mmu import PAGING, Control, LinearReader, linear_reader, translate
 from vgaemu.pc.cpu.segments import Segment, descriptor
 
 if TYPE_CHECKING:

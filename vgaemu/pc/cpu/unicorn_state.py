@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vgaemu.pc.cpu.cpu import CPU_ARRAYS, PROTECTED, RFLAGS, RIP, VIRTUAL_8086, Array
-from vgaemu.pc.cpu.paging import PAGING, Control, LinearReader, linear_reader
+from vgaemu.pc.cpu.mmu import PAGING, Control, LinearReader, linear_reader
 from vgaemu.pc.cpu.segments import (
     BIG,
     CODE,
