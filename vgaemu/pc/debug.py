@@ -16,8 +16,7 @@ from vgaemu.errors import ImageError, file_error
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import Clock
 from vgaemu.pc.cpu.cpu import PROTECTED, Cpu
-from vgaemu.pc.cpu.mmu import Control, LinearReader, linear_reader
-from vgaemu.pc.cpu.segments import BIG
+from vgaemu.pc.cpu.mmu import BIG, Control, LinearReader, linear_reader
 
 #: A trace ends after this many lines; a guest may poll for ever.
 MAX_TRACE_LINES = 2_000_000

@@ -36,7 +36,7 @@ from vgaemu.pc.clock import Clock
 from vgaemu.pc.cpu.cpu import PROTECTED, SEGMENTS, Array, Cpu
 from vgaemu.pc.cpu.kvm_iret import return_from_interrupt
 from vgaemu.pc.cpu.kvm_state import VcpuState
-from vgaemu.pc.cpu.segments import SAVED_SEGMENTS
+from vgaemu.pc.cpu.mmu import SAVED_SEGMENTS
 from vgaemu.vga.device import LFB_GPA
 
 #: Memory slots.

@@ -18,8 +18,7 @@ from vgaemu.memslot.kvm import ioctl as kvm
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.cpu.cpu import NESTED, PROTECTED, RFLAGS, RIP, VIRTUAL_8086, Array
 from vgaemu.pc.cpu.kvm_state import sregs_of, take_sregs
-from vgaemu.pc.cpu.mmu import PAGING
-from vgaemu.pc.cpu.segments import BIG, CODE, descriptor
+from vgaemu.pc.cpu.mmu import BIG, CODE, PAGING, descriptor
 
 _IRET, _OPERAND_SIZE = 0xCF, 0x66
 _RSP, _CS, _SS = 6, 0, 5

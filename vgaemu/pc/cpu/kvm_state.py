@@ -20,7 +20,7 @@ import numpy as np
 
 from vgaemu.memslot.kvm import ioctl as kvm
 from vgaemu.pc.cpu.cpu import CPU_ARRAYS, INTERRUPT, RFLAGS, Array
-from vgaemu.pc.cpu.segments import UNUSABLE
+from vgaemu.pc.cpu.mmu import UNUSABLE
 
 #: struct kvm_sregs: eight segments; GDT and IDT as base, limit, padding; CR0 to APIC base; then a
 #: bitmap of the vector that is pending.

@@ -1,10 +1,12 @@
-"""Paging: from linear to physical addresses, by the page tables in a guest's memory.
+"""The MMU: from selectors to linear addresses, from those to physical ones, by a guest's tables.
 
-Emulated: two levels of tables with pages of 4 KiB and 4 MiB (CR4.PSE), three with 4 KiB and 2 MiB
-(CR4.PAE), write protection (CR0.WP), supervisor pages, accessed and dirty bits, error codes. Not
-emulated: long mode, execute-disable, memory above 4 GiB, reserved bits that have to be 0.
+Emulated: segments of code and data, of 16 and 32 bits; two levels of page tables with pages of
+4 KiB and 4 MiB (CR4.PSE), three with 4 KiB and 2 MiB (CR4.PAE), write protection (CR0.WP),
+supervisor pages, accessed and dirty bits, error codes. Not emulated: expand-down limits, long mode,
+execute-disable, memory above 4 GiB, reserved bits that have to be 0. Gates and tasks are other
+kinds of descriptors.
 
-Source: Intel SDM volume 3A, chapter 4.
+Source: Intel SDM volume 3A, section 3.4.5 and chapter 4.
 """
 
 from __future__ import annotations
@@ -16,6 +18,19 @@ from vgaemu.memslot.bitmap import PAGE_SIZE
 
 #: Bytes at a linear address: fewer than asked for where memory ends or no page is.
 LinearReader: TypeAlias = Callable[[int, int], bytes]
+#: Selector, base, limit, attributes: as in `cpu.CPU_ARRAYS`.
+Segment: TypeAlias = tuple[int, int, int, int]
+
+#: In the order of `cpu.CPU_ARRAYS`.
+SAVED_SEGMENTS = ("cs", "ds", "es", "fs", "gs", "ss")
+#: Attributes: it holds code; it can be used from less privilege (code only); operands and addresses
+#: (of code), or the stack pointer, have 32 bits; it is not there.
+CODE, CONFORMING, BIG, UNUSABLE = 1 << 3, 1 << 2, 1 << 14, 1 << 16
+#: Bits 8-23 of a descriptor's upper half that are attributes; the four between are of the limit.
+ATTRIBUTES = 0xF0FF
+#: Attributes in real mode, of CS and of the others.
+REAL_CODE, REAL_DATA = 0x9B, 0x93
+REAL_LIMIT = 0xFFFF
 
 WRITE_PROTECT, PAGING = 1 << 16, 1 << 31  # CR0
 PSE, PAE = 1 << 4, 1 << 5  # CR4
@@ -56,6 +71,29 @@ _TWO_LEVELS = _Format(4, 0x3FF, (22, 12), -PAGE_SIZE, 0xFFFFF000)
 _THREE_LEVELS = _Format(8, 0x1FF, (30, 21, 12), -32, 0xF_FFFF_FFFF_F000)
 
 
+def real_segment(index: int, selector: int) -> Segment:
+    """A segment of `SAVED_SEGMENTS` as real mode has it."""
+    return selector, selector << 4, REAL_LIMIT, REAL_DATA if index else REAL_CODE
+
+
+def descriptor(memory: LinearReader, table: int, limit: int, selector: int) -> Segment | None:
+    """A segment as its descriptor tells; None if there is no segment of code or data."""
+    # Between the switch to protected mode and the jump after it, selectors are those of real mode.
+    if (selector & 0xFFF8) + 7 > limit:
+        return None
+    entry = memory(table + (selector & 0xFFF8), 8)
+    if len(entry) < 8:
+        return None
+    low, high = (int.from_bytes(entry[i : i + 4], "little") for i in (0, 4))
+    base = low >> 16 | (high & 0xFF) << 16 | high & 0xFF000000
+    limit = low & 0xFFFF | high & 0xF0000
+    if high >> 23 & 1:
+        limit = limit << 12 | 0xFFF
+    if not high >> 15 & 1 or not high >> 12 & 1:
+        return None
+    return selector, base, limit, high >> 8 & ATTRIBUTES
+
+
 class PageFault(Exception):
     """The page tables do not allow an access."""
 
@@ -75,12 +113,12 @@ def translate(
     user: bool = False,
     mark: bool = False,
 ) -> tuple[int, bool]:
-    """The physical page of a linear address, paging being on.
+    """The physical page of a linear address of 32 bits, paging being on.
 
     Args:
         memory: Physical memory from 0 on.
         control: What the guest loaded.
-        linear: Address, 32 bits.
+        linear: The address.
         write: For a store.
         user: At privilege level 3.
         mark: Set accessed and dirty bits, as an access does.

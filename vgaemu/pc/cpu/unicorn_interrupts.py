@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from vgaemu.errors import GuestFault
 from vgaemu.pc.clock import INTERRUPT_NS, Clock
 from vgaemu.pc.cpu.cpu import INTERRUPT, NESTED, PROTECTED, TRAP, Cpu
-from vgaemu.pc.cpu.mmu import LinearReader, PageFault
-from vgaemu.pc.cpu.segments import BIG, CODE, CONFORMING
+from vgaemu.pc.cpu.mmu import BIG, CODE, CONFORMING, LinearReader, PageFault
 from vgaemu.pc.cpu.unicorn_memory import (
     LinearMemory,
     RegisterReader,

@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.cpu.cpu import PROTECTED, Cpu
-from vgaemu.pc.cpu.mmu import PAGING, Control, LinearReader, linear_reader, translate
-from vgaemu.pc.cpu.segments import Segment, descriptor
+from vgaemu.pc.cpu.mmu import (
+    PAGING,
+    Control,
+    LinearReader,
+    Segment,
+    descriptor,
+    linear_reader,
+    translate,
+)
 
 if TYPE_CHECKING:
     from unicorn import Uc

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from vgaemu.errors import CpuError
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.cpu.cpu import PROTECTED, TRAP, Cpu
-from vgaemu.pc.cpu.segments import BIG
+from vgaemu.pc.cpu.mmu import BIG
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 
 if TYPE_CHECKING:

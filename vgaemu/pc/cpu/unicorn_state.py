@@ -16,15 +16,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vgaemu.pc.cpu.cpu import CPU_ARRAYS, PROTECTED, RFLAGS, RIP, VIRTUAL_8086, Array
-from vgaemu.pc.cpu.mmu import PAGING, Control, LinearReader, linear_reader
-from vgaemu.pc.cpu.segments import (
+from vgaemu.pc.cpu.mmu import (
     BIG,
     CODE,
+    PAGING,
     REAL_LIMIT,
     SAVED_SEGMENTS,
     UNUSABLE,
+    Control,
+    LinearReader,
     Segment,
     descriptor,
+    linear_reader,
     real_segment,
 )
 from vgaemu.pc.cpu.unicorn_memory import register_reader
