@@ -32,8 +32,8 @@ from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.pc.clock import PLANES_NS, PORT_NS, Clock
 from vgaemu.pc.cpu.cpu import GENERAL, INTERRUPT, SEGMENTS, Array, Cpu
 from vgaemu.pc.cpu.mmu import Control, PageFault, translate
+from vgaemu.pc.cpu.unicorn_engine import LinearMemory
 from vgaemu.pc.cpu.unicorn_interrupts import Interrupts
-from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 from vgaemu.pc.cpu.unicorn_quirks import (
     PAGE_FAULT,
     UNKNOWN_OPCODE,

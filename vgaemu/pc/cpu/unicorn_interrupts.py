@@ -16,7 +16,7 @@ from vgaemu.errors import GuestFault
 from vgaemu.pc.clock import INTERRUPT_NS, Clock
 from vgaemu.pc.cpu.cpu import INTERRUPT, NESTED, PROTECTED, TRAP, Cpu
 from vgaemu.pc.cpu.mmu import BIG, CODE, CONFORMING, LinearReader, PageFault
-from vgaemu.pc.cpu.unicorn_memory import (
+from vgaemu.pc.cpu.unicorn_engine import (
     LinearMemory,
     RegisterReader,
     register_reader,

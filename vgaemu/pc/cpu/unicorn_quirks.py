@@ -18,7 +18,7 @@ from vgaemu.errors import CpuError
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.cpu.cpu import PROTECTED, TRAP, Cpu
 from vgaemu.pc.cpu.mmu import BIG
-from vgaemu.pc.cpu.unicorn_memory import LinearMemory
+from vgaemu.pc.cpu.unicorn_engine import LinearMemory
 
 if TYPE_CHECKING:
     from unicorn import Uc

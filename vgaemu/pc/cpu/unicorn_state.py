@@ -30,7 +30,7 @@ from vgaemu.pc.cpu.mmu import (
     linear_reader,
     real_segment,
 )
-from vgaemu.pc.cpu.unicorn_memory import register_reader
+from vgaemu.pc.cpu.unicorn_engine import register_reader
 
 if TYPE_CHECKING:
     from unicorn import Uc
