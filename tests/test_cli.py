@@ -487,6 +487,9 @@ def test_bench_writes_its_rows(capsys, tmp_path):
 
 
 def test_bench_guest_without_unicorn_is_one_line(capsys, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("vgaemu.pc.cpu.unicorn")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "vgaemu.bench.guest", raising=False)
     monkeypatch.setitem(sys.modules, "unicorn", None)
     status, out, err = run(capsys, "bench", "guest", "--runs", "1")
     assert (status, out) == (2, "")

@@ -20,14 +20,14 @@ the engine, after `emu_start` or in a hook.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
 from vgaemu.display.named import make_display
 from vgaemu.display.report import Display, FrameReport
 from vgaemu.display.screen import Screen
 from vgaemu.display.stats import Stats
-from vgaemu.memslot.bitmap import PAGE_SIZE, SpanPages
+from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.memslot.slot import Memslot
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 PortIn = Callable[[int, int], int]
 PortOut = Callable[[int, int, int], None]
-_PAGE = -PAGE_SIZE & (1 << 64) - 1
 
 
 class VgaCard:
@@ -61,30 +60,21 @@ class VgaCard:
         port_out: PortOut | None,
     ) -> None:
         """Hook a device into an engine; see `attach`."""
-        import unicorn
-        from unicorn import x86_const
-
+        # Unicorn is an extra.
         from vgaemu.pc.cpu.unicorn_vga import VramPages
 
-        self._uc = uc
         self.vram, self.vga = vga.slot, vga
-        self._pages = VramPages(uc, vga, lambda: None)
+        self._pages = VramPages(uc, vga, self._on_in, self._on_out)
         self._port_in = port_in or (lambda port, size: (1 << 8 * size) - 1)
         self._port_out = port_out or (lambda port, size, value: None)
-        self._all_perms: int = unicorn.UC_PROT_ALL
-        uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
-        self._hooks = [
-            uc.hook_add(unicorn.UC_HOOK_TLB_FILL, self._fill),
-            uc.hook_add(unicorn.UC_HOOK_INSN, self._on_in, None, 1, 0, x86_const.UC_X86_INS_IN),
-            uc.hook_add(unicorn.UC_HOOK_INSN, self._on_out, None, 1, 0, x86_const.UC_X86_INS_OUT),
-        ]
+        self._closed = False
         # Whoever moves windows is the engine's thread, too, perhaps before the first harvest.
         self.vga.on_map_changed.append(self._pages.tlb.enter)
         self.vram.harvest_through(self._harvest)
         self._loop = DisplayLoop(vga, display, span_pages=span_pages)
 
     def __repr__(self) -> str:
-        what = self.screen.info.mode_name if self._hooks else "closed"
+        what = self.screen.info.mode_name if not self._closed else "closed"
         return f"<VgaCard {what}, {self._loop.frames} frames, {self.vram!r}>"
 
     @property
@@ -119,7 +109,7 @@ class VgaCard:
         Raises:
             RuntimeError: The VGA was taken out.
         """
-        if not self._hooks:
+        if self._closed:
             raise RuntimeError("the VGA is closed")
         return self._loop.draw_frame()
 
@@ -136,26 +126,13 @@ class VgaCard:
 
     def close(self) -> None:
         """Take hooks and VRAM out; the engine goes on without a VGA. Closing twice is fine."""
-        import unicorn
-
-        if not self._hooks:
+        if self._closed:
             return
+        self._closed = True
         self.vram.harvest_through(None)
         self.vga.on_map_changed.remove(self._pages.tlb.enter)
         self._pages.close()
-        for hook in self._hooks:
-            self._uc.hook_del(hook)
-        self._hooks.clear()
-        self._uc.ctl_set_tlb_mode(unicorn.UC_TLB_CPU)
         self._loop.close()
-
-    def _fill(self, uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
-        page = address & _PAGE
-        place = self._pages.translate(page, access)
-        # What is mapped elsewhere, and for what, the engine finds out itself: so it calls the
-        # script's hooks for unmapped and protected memory, and its errors are the usual ones.
-        result.paddr, result.perms = (page, self._all_perms) if place is None else place
-        return True
 
     def _on_in(self, uc: Uc, port: int, size: int, data: object) -> int:
         if port not in DECODED_PORTS:
@@ -212,11 +189,5 @@ def attach(
     vga = Vga(make_vram(vram_mib, dirty_log=dirty_log))
     set_mode(vga, mode)
     check_engine(uc, vga)
-    return VgaCard(
-        uc,
-        vga,
-        make_display(display),
-        span_pages=span_pages,
-        port_in=port_in,
-        port_out=port_out,
-    )
+    display = make_display(display)
+    return VgaCard(uc, vga, display, span_pages=span_pages, port_in=port_in, port_out=port_out)

@@ -24,7 +24,7 @@ from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.pc.cpu.kvm import KvmCpu
 from vgaemu.pc.cpu.unicorn import NEVER, SLICE, UnicornCpu
-from vgaemu.pc.cpu.unicorn_quirks import import_unicorn
+from vgaemu.pc.cpu.unicorn_engine import Registers, Uc, unicorn
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
 
@@ -103,16 +103,14 @@ def _through_the_vga(code: bytes) -> Callable[[], None]:
 
 def _bare(code: bytes, *, hooked: bool = False) -> Callable[[], None]:
     """The same engine without a VGA: plain memory, and a hook on each store if `hooked`."""
-    unicorn = import_unicorn()
-    from unicorn import x86_const as x86
-
-    uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
+    uc = Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
     uc.mem_map(0, 1 << 20)
     uc.mem_map(LFB_GPA, 16 << 20)
     uc.mem_write(CODE_AT, code)
-    uc.reg_write(x86.UC_X86_REG_CR0, 0x10)
-    for register in (x86.UC_X86_REG_CS, x86.UC_X86_REG_DS, x86.UC_X86_REG_ES, x86.UC_X86_REG_SS):
-        uc.reg_write(register, 0)
+    registers, eip = Registers(uc), unicorn.x86_const.UC_X86_REG_EIP
+    registers["CR0"] = 0x10
+    for name in ("CS", "DS", "ES", "SS"):
+        registers[name] = 0
     if hooked:
         dirty = bytearray(4096)
 
@@ -121,11 +119,11 @@ def _bare(code: bytes, *, hooked: bool = False) -> Callable[[], None]:
 
         uc.hook_add(unicorn.UC_HOOK_MEM_WRITE, on_store, None, 0xA0000, 0xBFFFF)
         uc.hook_add(unicorn.UC_HOOK_MEM_WRITE, on_store, None, LFB_GPA, LFB_GPA + (16 << 20))
-    uc.reg_write(x86.UC_X86_REG_EIP, CODE_AT)
+    uc.reg_write(eip, CODE_AT)
 
     def side() -> None:
         for _ in range(SLICES):
-            uc.emu_start(uc.reg_read(x86.UC_X86_REG_EIP), NEVER, count=SLICE)
+            uc.emu_start(uc.reg_read(eip), NEVER, count=SLICE)
 
     return side
 

@@ -43,15 +43,15 @@ def run(
         BenchError: There is no such picture of this benchmark, no matplotlib to draw it, or not
             the CPU that is measured.
     """
-    module = import_module(f"vgaemu.bench.{name.replace('-', '_')}")
-    report: Callable[[list[Row]], str] = module.report if name in REPORTS else table
     for kind, path in (("plot", plot), ("heatmap", heatmap)):
         if path is not None:
             _check_picture(name, kind, path)
     try:
+        module = import_module(f"vgaemu.bench.{name.replace('-', '_')}")
         rows: list[Row] = module.measure(runs)
     except CpuError as error:
         raise BenchError(f"bench {name}: {error}") from None
+    report: Callable[[list[Row]], str] = module.report if name in REPORTS else table
     head = f"{BENCHMARKS[name]}; medians of {runs} runs; Python {platform.python_version()}"
     text = f"{head}\n{report(rows)}"
     if say is not None:

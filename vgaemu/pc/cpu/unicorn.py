@@ -23,29 +23,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vgaemu.errors import GuestFault
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.pc.clock import PLANES_NS, PORT_NS, Clock
+from vgaemu.pc.cpu import unicorn_engine as engine
 from vgaemu.pc.cpu.cpu import GENERAL, INTERRUPT, SEGMENTS, Array, Cpu
 from vgaemu.pc.cpu.mmu import Control, PageFault, translate
-from vgaemu.pc.cpu.unicorn_engine import LinearMemory
-from vgaemu.pc.cpu.unicorn_interrupts import Interrupts
-from vgaemu.pc.cpu.unicorn_quirks import (
-    PAGE_FAULT,
-    UNKNOWN_OPCODE,
-    find_counter,
-    import_unicorn,
-    release,
-)
+from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, RW, RX, WRITE, Uc, unicorn
+from vgaemu.pc.cpu.unicorn_interrupts import PAGE_FAULT, UNKNOWN_OPCODE, Interrupts
 from vgaemu.pc.cpu.unicorn_state import engine_arrays, engine_refusal, restore_engine
-from vgaemu.pc.cpu.unicorn_vga import VramPages, access_constants
-
-if TYPE_CHECKING:
-    from unicorn import Uc
+from vgaemu.pc.cpu.unicorn_vga import VramPages
 
 #: Instructions in a slice: 86 us, 5 % slower than slices of a million (measured).
 SLICE = 10_000
@@ -77,64 +68,53 @@ class UnicornCpu(Cpu):
     ) -> None:
         """An engine in real mode, all registers as after reset or 0.
 
-        Args:
-            bus: Memory and ports.
-            clock: Told what was executed.
-            free: Fit the slices to the time they take; else all are equal, for runs that repeat.
-            trace_code: Remember the basic blocks that were executed last.
-
-        Raises:
-            CpuError: Unicorn is not installed.
+        In a `free` run slices fit the time they take; else all are equal, for runs that repeat.
         """
         super().__init__(bus)
-        unicorn = import_unicorn()
-        from unicorn import x86_const
-
         self._clock = clock
         self._slice = SLICE
         self._adapts = free
         self._closed = False
-        self._error: type[Exception] = unicorn.UcError
         # A 32-bit engine runs real mode as well, and resumes 32-bit code where it was; a 16-bit one
         # cuts EIP to 16 bits.
-        self._uc: Uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
+        self._uc: Uc = Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
         self._uc.ctl_set_tcg_buffer_size(TRANSLATION_BYTES)
-        self._ids = {
-            name: getattr(x86_const, f"UC_X86_REG_{name.upper()}")
-            for name in (*GENERAL, *SEGMENTS, "eip", "eflags", "cr0", "cr2", "cr3", "cr4")
-        }
-        self._tables = tuple(
-            getattr(x86_const, f"UC_X86_REG_{name}") for name in ("GDTR", "LDTR", "IDTR", "TR")
-        )
-        self._counter = find_counter(unicorn)
+        names = (*GENERAL, *SEGMENTS, "eip", "eflags", "cr0", "cr2", "cr3", "cr4")
+        numbers = vars(unicorn.x86_const)
+        self._ids = {name: numbers[f"UC_X86_REG_{name.upper()}"] for name in names}
+        #: How many instructions the last slice executed, if that can be found out.
+        self._executed = engine.instruction_counter(self._uc)
         #: RAM pages that hold translated code, by address.
         self._code_pages: set[int] = set()
         #: The guest fetched from where there is no memory; its page tables forbade an access.
         self._lost = False
         self._page_fault: PageFault | None = None
-        self._memory = LinearMemory(self, self._uc)
+        self._registers = engine.Registers(self._uc)
+        self._memory = engine.LinearMemory(self, self._registers)
         self._control = self._memory.control
-        self._interrupts = Interrupts(self, self._uc, self._memory, clock)
-        self._write, self._fetch, self._rw, self._rx, self._all = access_constants()
-        self._vram = VramPages(self._uc, bus.vga, lambda: clock.cost(PLANES_NS))
+        self._interrupts = Interrupts(self, self._registers, self._memory, clock)
+        self._vram = VramPages(
+            self._uc, bus.vga, self._on_in, self._on_out,
+            fill=self._fill, planes_touched=lambda: clock.cost(PLANES_NS),
+        )  # fmt: skip
         #: Who harvests beside this CPU.
         self.tlb = self._vram.tlb
         self._map()
-        self._hook(unicorn, x86_const)
+        self._uc.hook_add(unicorn.UC_HOOK_INTR, self._interrupts.raised)
         if trace_code:
             blocks: deque[tuple[int, int]] = deque(maxlen=BLOCKS_KEPT)
             self.blocks = blocks
             self._uc.hook_add(
                 unicorn.UC_HOOK_BLOCK, lambda uc, at, size, _: blocks.append((at, size))
             )
-        self._reset(x86_const)
+        self._reset()
         bus.on_memory_written.append(self._memory_written)
         bus.on_protection_changed.append(self.tlb.map_changed)
 
     def _map(self) -> None:
         """RAM as it is; ROM that is written to, and what is nowhere, as MMIO."""
         uc, bus, cost = self._uc, self.bus, self._clock.cost
-        uc.mem_map_ptr(0, bus.ram_bytes, self._all, bus.array.ctypes.data)
+        uc.mem_map_ptr(0, bus.ram_bytes, ALL, bus.array.ctypes.data)
 
         def rom_read(uc: Uc, offset: int, size: int, _: object) -> int:
             cost(PLANES_NS)
@@ -151,28 +131,18 @@ class UnicornCpu(Cpu):
         uc.mmio_map(ROM_AT, ROM_END - ROM_START, rom_read, None, ignore, None)
         uc.mmio_map(OPEN_AT, PAGE_SIZE, open_read, None, ignore, None)
 
-    def _hook(self, unicorn: Any, x86: Any) -> None:
-        uc = self._uc
-        uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
-        uc.hook_add(unicorn.UC_HOOK_TLB_FILL, self._fill)
-        uc.hook_add(unicorn.UC_HOOK_INTR, self._interrupts.raised)
-        uc.hook_add(unicorn.UC_HOOK_INSN, self._on_in, None, 1, 0, x86.UC_X86_INS_IN)
-        uc.hook_add(unicorn.UC_HOOK_INSN, self._on_out, None, 1, 0, x86.UC_X86_INS_OUT)
-
-    def _reset(self, x86: Any) -> None:
+    def _reset(self) -> None:
         """Real mode; FPU and SSE as a reset leaves them, the engine unmasks all exceptions."""
         self.set("cr0", 0x10)  # a 32-bit engine starts in protected mode
         for name in SEGMENTS:
             self.set(name, 0)
         for name, value in (("FPCW", 0x37F), ("FPTAG", 0xFFFF), ("MXCSR", 0x1F80)):
-            self._uc.reg_write(getattr(x86, f"UC_X86_REG_{name}"), value)
+            self._registers[name] = value
 
     def get(self, register: str) -> int:
-        """A register, zero-extended."""
         return int(self._uc.reg_read(self._ids[register]))
 
     def set(self, register: str, value: int) -> None:
-        """Load a register."""
         self._uc.reg_write(self._ids[register], value)
 
     def _fill(self, uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
@@ -188,12 +158,12 @@ class UnicornCpu(Cpu):
         if not self._place(page, access, result):
             return False
         if not writable:
-            result.perms &= self._rx
+            result.perms &= RX
         return True
 
     def _translate(self, control: Control, address: int, access: int) -> tuple[int, bool]:
         """Through the guest's page tables; see `translate`."""
-        write, memory = access == self._write, self.bus.memory
+        write, memory = access == WRITE, self.bus.memory
         user = (self.cs & 3) == 3
         try:
             return translate(memory, control, address, write=write, user=user, mark=True)
@@ -202,16 +172,12 @@ class UnicornCpu(Cpu):
             if user and self._holds_descriptors(page):
                 # Loading a segment, the processor reads as the supervisor that it is.
                 return translate(memory, control, address, write=write, mark=True)
-            if (
-                page == NEVER & _PAGE
-                and access == self._fetch
-                and self._memory.code_at() & _PAGE != page
-            ):
-                return page, False  # not the guest: the engine looks where the slice would end
-            raise
+            if page != NEVER & _PAGE or access != FETCH or self._memory.code_at() & _PAGE == page:
+                raise
+            return page, False  # not the guest: the engine looks where the slice would end
 
     def _holds_descriptors(self, page: int) -> bool:
-        tables = [self._uc.reg_read(register) for register in self._tables]
+        tables = (self._registers[name] for name in ("GDTR", "LDTR", "IDTR", "TR"))
         return any(base - PAGE_SIZE < page <= base + limit for _, base, limit, _ in tables)
 
     def _place(self, page: int, access: int, result: Any) -> bool:
@@ -223,28 +189,25 @@ class UnicornCpu(Cpu):
             or (ROM_START <= page < ROM_END and bus.rom_writable)
         ):
             result.paddr = page
-            if access == self._fetch:
+            if access == FETCH:
                 self._code_pages.add(page)
-            result.perms = self._all if page in self._code_pages else self._rw
+            result.perms = ALL if page in self._code_pages else RW
             return True
         place = self._vram.translate(page, access)
         if place is not None:
             result.paddr, result.perms = place
             return True
         if ROM_START <= page < ROM_END:
-            if access == self._write:
-                result.paddr = ROM_AT + page - ROM_START
-                result.perms = self._rw
+            if access == WRITE:
+                result.paddr, result.perms = ROM_AT + page - ROM_START, RW
             else:
-                result.paddr = page
-                result.perms = self._rx
+                result.paddr, result.perms = page, RX
                 self._code_pages.add(page)
             return True
-        if access == self._fetch:
+        if access == FETCH:
             self._lost = True
             return False  # nothing to execute: the run ends
-        result.paddr = OPEN_AT
-        result.perms = self._rw
+        result.paddr, result.perms = OPEN_AT, RW
         return True
 
     def _on_in(self, uc: Uc, port: int, size: int, _: object) -> int:
@@ -262,38 +225,36 @@ class UnicornCpu(Cpu):
         self.bus.port_out(port, size, value)
 
     def interrupt(self, vector: int) -> None:
-        """Take an external interrupt, between slices."""
         self.halted = False
         self._interrupts.deliver(vector)
 
     def can_interrupt(self) -> bool:
-        """IF is set, and the next instruction does not follow an STI in whose shadow it is."""
         if not self.get("eflags") & INTERRUPT:
             return False
         # sti; hlt: an interrupt taken between them would be slept through.
         return self.halted or self._memory.code(-1, 2) != b"\xfb\xf4"
 
     def run(self, limit_ns: int) -> None:
-        """Execute one slice."""
         uc, tlb = self._uc, self.tlb
         begin = self.get("eip")
         count = self._slice
-        counter = self._counter(uc)
         failed = False
         started = perf_counter_ns() if self._adapts else 0
         tlb.enter()
         try:
             uc.emu_start(begin, NEVER, count=count)
-        except self._error as error:
+        except unicorn.UcError as error:
             failed = True
             self._on_error(error)
         finally:
             tlb.leave()
         if started:
             self._fit_slice(perf_counter_ns() - started)
-        executed = min(counter(), count) if counter is not None else count
-        if not failed and (counter is None or counter() < count):
-            self.halted = self._stopped_at_hlt()
+        counter = self._executed
+        executed = count if counter is None else min(counter(), count)
+        if not failed and (counter is None or executed < count):
+            # Nothing but HLT, an error or the count ends a slice; the byte before IP tells them.
+            self.halted = self._memory.code(-1, 1)[0] == _HLT
             if not self.halted and counter is not None:
                 self._interrupts.lost()
         self._clock.ran(max(executed, 1))
@@ -305,28 +266,21 @@ class UnicornCpu(Cpu):
         elif took_ns < LONG_SLICE_NS // 3:
             self._slice = min(self._slice * 2, SLICE)
 
-    def _stopped_at_hlt(self) -> bool:
-        """Nothing but HLT, an error or the count ends a slice; the byte before IP tells them."""
-        return self._memory.code(-1, 1)[0] == _HLT
-
     def _on_error(self, error: Any) -> None:
-        from unicorn import unicorn_const as const
-
         where = f"at {self.cs:04X}:{self.get('eip'):04X}"
         fault, self._page_fault = self._page_fault, None
         if fault is not None:
             self.set("cr2", fault.linear)
             self._interrupts.deliver(PAGE_FAULT, error_code=fault.error_code)
             return
-        if error.errno == const.UC_ERR_INSN_INVALID:
+        if error.errno == unicorn.UC_ERR_INSN_INVALID:
             self._interrupts.deliver(UNKNOWN_OPCODE)
             return
-        if self._lost or error.errno == const.UC_ERR_FETCH_UNMAPPED:
+        if self._lost or error.errno == unicorn.UC_ERR_FETCH_UNMAPPED:
             raise GuestFault(f"fetch from where there is no memory, {where}") from None
         raise GuestFault(f"{error} {where}") from None
 
     def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
-        """Harvest between two instructions, then flush the TLB."""
         return self.tlb.harvest(keeper_harvest)
 
     def _memory_written(self, gpa: int, count: int) -> None:
@@ -335,45 +289,36 @@ class UnicornCpu(Cpu):
             # The engine wants linear addresses here, and there may be several.
             pages = range(gpa & _PAGE, gpa + count, PAGE_SIZE)
             if not self._code_pages.isdisjoint(pages):
-                self._forget_code()
+                self._uc.ctl(*engine.FLUSH_CODE)
             return
         for page in range(gpa & _PAGE, gpa + count, PAGE_SIZE):
             if page in self._code_pages:
                 self._uc.ctl_remove_cache(max(page, gpa), min(page + PAGE_SIZE, gpa + count))
 
-    def _forget_code(self) -> None:
-        import unicorn
-
-        self._uc.ctl(unicorn.UC_CTL_TB_FLUSH, unicorn.UC_CTL_IO_WRITE)
-
     def arrays(self) -> dict[str, Array]:
-        """`CPU_ARRAYS`."""
-        arrays = engine_arrays(self._uc, self._memory.reader())
+        arrays = engine_arrays(self._registers, self._memory.reader())
         arrays["cpu.pending"][...] = -1
         arrays["cpu.halted"][...] = self.halted
         return arrays
 
     def refusal(self, arrays: Mapping[str, Array]) -> str | None:
-        """Why the engine cannot take a state, or None."""
         return engine_refusal(arrays)
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
-        """Go on from a saved CPU."""
-        self._forget_code()
+        self._uc.ctl(*engine.FLUSH_CODE)
         self._code_pages.clear()
         self.tlb.map_changed()
-        restore_engine(self._uc, arrays)
+        restore_engine(self._registers, arrays)
         self.halted = bool(arrays["cpu.halted"])
         if int(arrays["cpu.pending"]) >= 0:
             self.real_mode_interrupt(int(arrays["cpu.pending"]))
 
     def close(self) -> None:
-        """Drop the engine. Closing twice is fine."""
         if self._closed:
             return
         self._closed = True
         self._vram.close()
         self.bus.on_memory_written.remove(self._memory_written)
         self.bus.on_protection_changed.remove(self.tlb.map_changed)
-        release(self._uc)
+        engine.release(self._uc)
         del self._uc  # so that no register is read from freed memory

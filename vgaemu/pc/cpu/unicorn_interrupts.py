@@ -5,39 +5,41 @@ the same privilege level or from 3 to 0 with the stack of the task; error codes,
 known. Not emulated: levels 1 and 2, task gates, virtual 8086 mode, long mode; double and triple
 faults end the run.
 
-Source: Intel SDM volume 3A, chapter 6.
+The engine remembers the last fault for ever, as it never sees it delivered; so it takes the second
+for a double fault, and ends the slice at the third, as a triple fault would, without a word. Which
+exception it met is then found out from the instruction.
+
+Source: Intel SDM volume 3A, chapter 6; measured with Unicorn 2.1.4.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
 from vgaemu.errors import GuestFault
+from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.clock import INTERRUPT_NS, Clock
 from vgaemu.pc.cpu.cpu import INTERRUPT, NESTED, PROTECTED, TRAP, Cpu
 from vgaemu.pc.cpu.mmu import BIG, CODE, CONFORMING, LinearReader, PageFault
-from vgaemu.pc.cpu.unicorn_engine import (
-    LinearMemory,
-    RegisterReader,
-    register_reader,
-    segment_of,
-)
-from vgaemu.pc.cpu.unicorn_quirks import (
-    DOUBLE_FAULT,
-    GENERAL_PROTECTION,
-    lost_vector,
-    swallowed_vector,
-)
-from vgaemu.pc.cpu.unicorn_state import set_privilege
+from vgaemu.pc.cpu.unicorn_engine import LinearMemory, Registers, Uc, unicorn
 
-if TYPE_CHECKING:
-    from unicorn import Uc
-
+#: Vectors of exceptions.
+DIVISION, SINGLE_STEP, BOUND, UNKNOWN_OPCODE, NO_COPROCESSOR = 0, 1, 5, 6, 7
+DOUBLE_FAULT, GENERAL_PROTECTION, PAGE_FAULT = 8, 13, 14
 #: Exceptions that push an error code; which, the engine does not tell: it is 0 then.
 ERROR_CODES = frozenset([8, 10, 11, 12, 13, 14, 17])
 #: Type of a gate -> bytes a value on the stack, whether it masks interrupts: 32- and 16-bit
 #: interrupt and trap gates.
 GATES = {0x0E: (4, True), 0x0F: (4, False), 0x06: (2, True), 0x07: (2, False)}
+#: Opcodes: prefixes; div and idiv, aam; others.
+PREFIXES = bytes.fromhex("26 2E 36 3E 64 65 66 67 F0 F2 F3")
+DIVISIONS = (b"\xf6", b"\xf7", b"\xd4")
+_BOUND, _WAIT, _ESCAPES, _POPF = 0x62, 0x9B, range(0xD8, 0xE0), b"\x9d"
+#: CR0 bits 2 and 3: coprocessor instructions are emulated, or come after a task switch.
+NO_X87 = 0x0C
+#: Room for translated code in an engine that tries one instruction.
+PROBE_BYTES = 1 << 20
 
 
 class NoGateError(Exception):
@@ -62,13 +64,13 @@ class Gate(NamedTuple):
     stack_mask: int
 
 
-def read_gate(read: RegisterReader, memory: LinearReader, vector: int) -> Gate:
+def read_gate(registers: Registers, memory: LinearReader, vector: int) -> Gate:
     """A vector's gate in the IDT.
 
     Raises:
         NoGateError: It cannot be taken.
     """
-    _, base, limit, _ = read("IDTR")
+    _, base, limit, _ = registers["IDTR"]
     entry = memory(base + 8 * vector, 8)
     if 8 * vector + 7 > limit or len(entry) < 8:
         raise NoGateError("the interrupt table ends before it: a triple fault")
@@ -78,15 +80,18 @@ def read_gate(read: RegisterReader, memory: LinearReader, vector: int) -> Gate:
         raise NoGateError("the interrupt table has no interrupt or trap gate for it")
     size, masks = GATES[kind]
     selector = low >> 16
-    target = segment_of(read, memory, selector)
+    target = registers.segment(memory, selector)
     if target is None or not target[3] & CODE:
         raise NoGateError("its gate leads to no code")
-    now = read("CS") & 3
+    now = registers["CS"] & 3
     level = now if target[3] & CONFORMING else target[3] >> 5 & 3
     if level > now:
         raise NoGateError("its gate leads to less privilege")
-    stack, pointer = _inner_stack(read, memory, level) if level < now else (read("SS"), read("ESP"))
-    here = segment_of(read, memory, stack)
+    if level < now:
+        stack, pointer = _inner_stack(registers, memory, level)
+    else:
+        stack, pointer = registers["SS"], registers["ESP"]
+    here = registers.segment(memory, stack)
     offset = low & 0xFFFF | (high & 0xFFFF0000 if size == 4 else 0)
     wide = here is None or here[3] & BIG
     return Gate(
@@ -95,11 +100,11 @@ def read_gate(read: RegisterReader, memory: LinearReader, vector: int) -> Gate:
     )  # fmt: skip
 
 
-def _inner_stack(read: RegisterReader, memory: LinearReader, level: int) -> tuple[int, int]:
+def _inner_stack(registers: Registers, memory: LinearReader, level: int) -> tuple[int, int]:
     """Stack segment and pointer that the task has for a level of more privilege."""
     if level:
         raise NoGateError(f"--cpu unicorn has no privilege level {level}, --cpu kvm does")
-    _, task, limit, flags = read("TR")
+    _, task, limit, flags = registers["TR"]
     wide_task = bool(flags >> 8 & 8)  # a 32-bit TSS
     fields = memory(task + (4 if wide_task else 2), 8 if wide_task else 4)
     half = len(fields) // 2
@@ -112,9 +117,8 @@ def _inner_stack(read: RegisterReader, memory: LinearReader, level: int) -> tupl
 class Interrupts:
     """Delivers to one CPU."""
 
-    def __init__(self, cpu: Cpu, uc: Uc, memory: LinearMemory, clock: Clock) -> None:
-        self._cpu, self._uc, self._memory, self._clock = cpu, uc, memory, clock
-        self._read = register_reader(uc)
+    def __init__(self, cpu: Cpu, registers: Registers, memory: LinearMemory, clock: Clock) -> None:
+        self._cpu, self._registers, self._memory, self._clock = cpu, registers, memory, clock
 
     def raised(self, uc: Uc, vector: int, _: object) -> None:
         """The engine's hook: INT n, or an exception."""
@@ -133,12 +137,7 @@ class Interrupts:
     def deliver(
         self, vector: int, *, software: bool = False, error_code: int | None = None
     ) -> None:
-        """On at the vector's handler.
-
-        Args:
-            vector: 0 to 255.
-            software: It comes from an INT n, for which a gate may ask for privilege.
-            error_code: What a fault pushes in protected mode; None for nothing.
+        """On at the vector's handler; for `software`, an INT n, a gate may ask for privilege.
 
         Raises:
             GuestFault: There is no way to it.
@@ -149,11 +148,10 @@ class Interrupts:
             return
         at = f"{cpu.cs:04X}:{cpu.get('eip'):08X}"
         try:
-            gate = read_gate(self._read, self._memory.reader(), vector)
+            gate = read_gate(self._registers, self._memory.reader(), vector)
         except NoGateError as error:
-            raise GuestFault(
-                f"interrupt {vector:02X}h at {at} in protected mode: {error}"
-            ) from None
+            at += " in protected mode"
+            raise GuestFault(f"interrupt {vector:02X}h at {at}: {error}") from None
         if software and gate.level < cpu.cs & 3:
             cpu.set("eip", cpu.get("eip") - 2)  # the INT n itself is at fault
             self.deliver(GENERAL_PROTECTION, error_code=vector << 3 | 2)
@@ -180,7 +178,7 @@ class Interrupts:
         )
         self._memory.write(gate.stack_base + stack, data)
         if more_privilege:
-            set_privilege(self._uc, gate.selector & 3)
+            self._registers.set_privilege(gate.selector & 3)
             cpu.set("ss", gate.stack)
         cpu.set("esp", gate.pointer & ~gate.stack_mask | stack)
         cpu.set("eflags", flags & ~(TRAP | NESTED | (INTERRUPT if gate.masks else 0)))
@@ -191,3 +189,40 @@ class Interrupts:
 def _error_code(vector: int, software: bool = False) -> int | None:
     """What an exception pushes; for want of better knowledge 0."""
     return 0 if vector in ERROR_CODES and not software else None
+
+
+def swallowed_vector(memory: LinearMemory) -> int:
+    """The fault of the instruction at CS:IP that the engine took for a double one."""
+    opcode = memory.code(0, 15).lstrip(PREFIXES)[:1]
+    return DIVISION if opcode in DIVISIONS else GENERAL_PROTECTION
+
+
+def lost_vector(cpu: Cpu, memory: LinearMemory) -> int:
+    """The exception that ended a slice without a word, after two faults: it may be any."""
+    cr0 = cpu.get("cr0")
+    # The POPF that ends single steps is itself one.
+    if cpu.get("eflags") & TRAP or (not cr0 & PROTECTED and memory.code(-1, 1) == _POPF):
+        return SINGLE_STEP
+    code = memory.code(0, 15)
+    opcode = int.from_bytes(code.lstrip(PREFIXES)[:1], "little")
+    if opcode == _BOUND:
+        return BOUND
+    if cr0 & NO_X87 and (opcode == _WAIT or opcode in _ESCAPES):
+        return NO_COPROCESSOR
+    segment = memory.code_segment()
+    wide = segment is not None and bool(segment[3] & BIG)
+    return UNKNOWN_OPCODE if _is_unknown(code, wide) else swallowed_vector(memory)
+
+
+@lru_cache(maxsize=64)
+def _is_unknown(code: bytes, wide: bool) -> bool:
+    """Whether an engine without a past takes an instruction, `wide` of 32 bits, for unknown."""
+    probe = Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32 if wide else unicorn.UC_MODE_16)
+    probe.ctl_set_tcg_buffer_size(PROBE_BYTES)
+    probe.mem_map(0, PAGE_SIZE)
+    probe.mem_write(0, code)
+    try:
+        probe.emu_start(0, PAGE_SIZE - 1, count=1)
+    except unicorn.UcError as error:
+        return bool(getattr(error, "errno", 0) == unicorn.UC_ERR_INSN_INVALID)
+    return False

@@ -12,30 +12,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import Any
 
 from vgaemu.errors import AttachError
+from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.pc.bus import VGA_END, VGA_START
+from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, FLUSH_TLB, RW, RX, WRITE, Uc, unicorn
 from vgaemu.vga.device import LFB_GPA, Vga
-
-if TYPE_CHECKING:
-    from unicorn import Uc
 
 #: Where in Unicorn's own physical space the planes lie as MMIO; VRAM itself is where the linear
 #: frame buffer is.
 PLANES_AT = 0xF000_0000
 #: The same for the linear frame buffer while it is not plain memory: a tape records every store.
 RECORDED_LFB_AT = 0x2_0000_0000
-
-
-def access_constants() -> tuple[int, int, int, int, int]:
-    """The engine's: a write, a fetch; permissions to read and write, read and execute, all."""
-    import unicorn
-
-    read, write, execute = unicorn.UC_PROT_READ, unicorn.UC_PROT_WRITE, unicorn.UC_PROT_EXEC
-    access = unicorn.UC_MEM_WRITE, unicorn.UC_MEM_FETCH
-    return *access, read | write, read | execute, unicorn.UC_PROT_ALL
+_PAGE = -PAGE_SIZE & (1 << 64) - 1
 
 
 def places(vga: Vga) -> tuple[tuple[int, int], ...]:
@@ -50,9 +41,7 @@ def check_engine(uc: Uc, vga: Vga) -> None:
     Raises:
         AttachError: It cannot.
     """
-    import unicorn
-
-    if not isinstance(uc, unicorn.Uc):
+    if not isinstance(uc, Uc):
         raise AttachError(f"a VGA is attached to a unicorn.Uc, not to a {type(uc).__name__}")
     if uc.query(unicorn.UC_QUERY_ARCH) != unicorn.UC_ARCH_X86:
         raise AttachError("only an x86 engine takes a VGA: UC_ARCH_X86")
@@ -73,11 +62,7 @@ class TlbHarvest:
     """
 
     def __init__(self, flush: Callable[[], None]) -> None:
-        """Stand still.
-
-        Args:
-            flush: Flushes the TLB; called on the CPU's thread only.
-        """
+        #: Flushes the TLB; called on the CPU's thread only.
         self._flush = flush
         self._mmu_lock = threading.Lock()
         self._running = False
@@ -178,27 +163,29 @@ class TlbHarvest:
 
 
 class VramPages:
-    """The VGA's memory in one engine."""
+    """The VGA's memory in one engine, which asks for it page by page."""
 
-    def __init__(self, uc: Uc, vga: Vga, planes_touched: Callable[[], None]) -> None:
-        """Map VRAM and planes, and listen to what the device changes.
+    def __init__(
+        self,
+        uc: Uc,
+        vga: Vga,
+        on_in: Callable[[Uc, int, int, object], int],
+        on_out: Callable[[Uc, int, int, int, object], None],
+        *,
+        fill: Callable[[Uc, int, int, Any, object], bool] | None = None,
+        planes_touched: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Map VRAM and planes, hook ports and the virtual TLB, which `fill` fills instead of this.
 
-        Args:
-            uc: The engine.
-            vga: The device.
-            planes_touched: Called for each store and load through the planes.
+        `planes_touched` is called for each store and load through the planes.
 
         Raises:
             UcError: Something is mapped there already.
         """
-        import unicorn
-
         self._uc: Uc | None = uc
         self._vga = vga
-        self._write, self._fetch, self._rw, self._rx, self._all = access_constants()
-        self._flush_arguments = (unicorn.UC_CTL_TLB_FLUSH, unicorn.UC_CTL_IO_WRITE)
         self.tlb = TlbHarvest(self.flush)
-        uc.mem_map_ptr(LFB_GPA, vga.slot.nbytes, self._all, vga.slot.array.ctypes.data)
+        uc.mem_map_ptr(LFB_GPA, vga.slot.nbytes, ALL, vga.slot.array.ctypes.data)
         load, store = vga.load, vga.store
 
         def read(uc: Uc, offset: int, size: int, start: int) -> int:
@@ -212,35 +199,52 @@ class VramPages:
         _, *mmio = self._mapped = places(vga)
         for (at, size), start in zip(mmio, (VGA_START, LFB_GPA), strict=True):
             uc.mmio_map(at, size, read, start, write, start)
+        uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
+        add, instruction, x86 = uc.hook_add, unicorn.UC_HOOK_INSN, unicorn.x86_const
+        self._hooks = [
+            add(unicorn.UC_HOOK_TLB_FILL, fill or self._fill),
+            add(instruction, on_in, None, 1, 0, x86.UC_X86_INS_IN),
+            add(instruction, on_out, None, 1, 0, x86.UC_X86_INS_OUT),
+        ]
         vga.on_map_changed.append(self.tlb.map_changed)
+
+    def _fill(self, uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
+        page = address & _PAGE
+        # What is mapped elsewhere, and for what, the engine finds out itself: so it calls a
+        # script's hooks for unmapped and protected memory, and its errors are the usual ones.
+        result.paddr, result.perms = self.translate(page, access) or (page, ALL)
+        return True
 
     def flush(self) -> None:
         """Forget all translations."""
         if self._uc is not None:
-            self._uc.ctl(*self._flush_arguments)
+            self._uc.ctl(*FLUSH_TLB)
 
     def translate(self, page: int, access: int) -> tuple[int, int] | None:
         """Engine-physical page and permissions of a guest page; None if it is not the VGA's."""
         vga = self._vga
         offset = vga.window(page)
         if offset is not None:
-            if access != self._write:
-                return LFB_GPA + offset, self._rx
+            if access != WRITE:
+                return LFB_GPA + offset, RX
             # The store lands after this; no harvest comes between, see `TlbHarvest`.
             self.tlb.page_opened()
             vga.slot.mark_dirty(offset, 1)
-            return LFB_GPA + offset, self._all
-        if VGA_START <= page < VGA_END and access != self._fetch:
-            return PLANES_AT + page - VGA_START, self._rw
-        if LFB_GPA <= page < LFB_GPA + vga.slot.nbytes and access != self._fetch:
-            return RECORDED_LFB_AT + page - LFB_GPA, self._rw
+            return LFB_GPA + offset, ALL
+        if VGA_START <= page < VGA_END and access != FETCH:
+            return PLANES_AT + page - VGA_START, RW
+        if LFB_GPA <= page < LFB_GPA + vga.slot.nbytes and access != FETCH:
+            return RECORDED_LFB_AT + page - LFB_GPA, RW
         return None
 
     def close(self) -> None:
-        """Stop listening, take VRAM out of the engine, and let go of it."""
+        """Stop listening, take hooks and VRAM out of the engine, and let go of it."""
         if self._uc is not None:
             for at, size in self._mapped:
                 self._uc.mem_unmap(at, size)
+            for hook in self._hooks:
+                self._uc.hook_del(hook)
+            self._uc.ctl_set_tlb_mode(unicorn.UC_TLB_CPU)
         self._uc = None
         changed = self._vga.on_map_changed
         if self.tlb.map_changed in changed:
