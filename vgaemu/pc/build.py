@@ -98,7 +98,7 @@ def build_pc(
 
     Raises:
         CpuError: There is no such CPU here.
-        ImageError: A ROM or folder cannot be used.
+        ImageError: A ROM, folder or log of ports cannot be used.
     """
     root = _folder(options.get("dos_root"))
     firmware, trace_ports = options.get("firmware"), options.get("trace_ports")

@@ -37,11 +37,6 @@ class PortTrace:
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Open the file.
-
-        Raises:
-            ImageError: It cannot be written.
-        """
         try:
             self._file = Path(path).open("w", encoding="ascii")  # noqa: SIM115
         except OSError as error:

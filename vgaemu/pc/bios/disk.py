@@ -52,8 +52,10 @@ class DiskBios:
         self.status = OK
         data[EQUIPMENT] |= int(image is not None and not image.is_hard_disk)
         data[HARD_DISKS] = int(image is not None and image.is_hard_disk)
-        self._services: dict[int, DiskCall] = dict.fromkeys(NOTHING_TO_DO, self._nothing_to_do) | {
-            0x01: lambda image: self._done(self.status),
+        self._services: dict[int, DiskCall] = dict.fromkeys(
+            NOTHING_TO_DO, lambda _: self._done(OK)
+        ) | {
+            0x01: lambda _: self._done(self.status),
             0x02: self._read,
             0x03: self._write,
             0x04: self._verify,
@@ -83,8 +85,11 @@ class DiskBios:
             if cpu.ah == 0x15:
                 cpu.ah = 0
             return
+        call = self._services.get(cpu.ah)
         try:
-            self._services.get(cpu.ah, self._unknown)(image)
+            if call is None:
+                raise DiskError(BAD_COMMAND)
+            call(image)
         except DiskError as error:
             if cpu.ah in CHS_CALLS:
                 cpu.al = 0
@@ -96,18 +101,8 @@ class DiskBios:
         self._data[DISK_STATUS] = status
         self._calls.carry(status != OK)
 
-    def _unknown(self, image: DiskImage) -> None:
-        raise DiskError(BAD_COMMAND)
-
-    def _nothing_to_do(self, image: DiskImage) -> None:
-        self._done(OK)
-
     def _place(self, image: DiskImage) -> tuple[int, int]:
-        """First sector and count of a CHS call.
-
-        Raises:
-            DiskError: They do not exist.
-        """
+        """First sector and count of a CHS call, if they exist."""
         cpu = self._cpu
         cylinder = cpu.ch | (cpu.cl & 0xC0) << 2
         sector, head, count = cpu.cl & 0x3F, cpu.dh, cpu.al
@@ -133,11 +128,6 @@ class DiskBios:
         self._calls.spend(count)
 
     def _save(self, image: DiskImage, first: int, gpa: int, count: int) -> None:
-        """Write sectors from memory.
-
-        Raises:
-            DiskError: The image's file cannot be written to.
-        """
         self._calls.spend(count)
         try:
             image.write(first, self._bus.read(gpa, count * SECTOR))
@@ -196,11 +186,7 @@ class DiskBios:
         cpu.ah, cpu.bx, cpu.cx = 0x21, 0xAA55, 1  # version 1.1, packet calls
 
     def _packet(self, image: DiskImage) -> tuple[int, int, int]:
-        """First sector, guest-physical address and count of an LBA call.
-
-        Raises:
-            DiskError: The sectors do not exist.
-        """
+        """First sector, guest-physical address and count of an LBA call, if they exist."""
         cpu, bus = self._cpu, self._bus
         at = cpu.linear("ds", "si")
         count = bus.read16(at + 2)

@@ -10,6 +10,7 @@ A text that takes longer than a slice is typed in parts; a call that waits for a
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import ClassVar
 
 from vgaemu.pc.bios.bios import Bios
@@ -52,8 +53,7 @@ class Console:
         self._keys, self._video = bios.keyboard.buffer, bios.video
         self.pending_scancode: int | None = None
         #: A line that is typed; what a read by handle has left of one.
-        self.line = bytearray()
-        self.entered = b""
+        self.line = self.entered = b""
         self.services: dict[int, Service] = {
             0x01: lambda: self._read_key(echo=True),
             0x02: self._write_character,
@@ -90,11 +90,7 @@ class Console:
         return 1
 
     def type_memory(self, at: int, count: int, end: bytes | None = None) -> bool | None:
-        """Type bytes from `at` on, or up to an `end`, from where the call in hand had come to.
-
-        Returns:
-            `WAIT`, if there is more for the next slice.
-        """
+        """Type memory, at most up to an `end`, from where the call in hand had come to."""
         calls = self._calls
         done = calls.progress
         while done < count:
@@ -169,14 +165,10 @@ class Console:
         return self.services[cpu.al]()
 
     def _edit(self, room: int) -> bytes | None:
-        """The line once Enter ends it; what has been typed is kept here while the program waits.
-
-        Raises:
-            ControlC: It ends otherwise.
-        """
+        """The line once Enter ends it; what has been typed is kept here while the program waits."""
         while (code := self._next_key()) is not None:
             if code == RETURN:
-                line, self.line = bytes(self.line), bytearray()
+                line, self.line = self.line, b""
                 return line
             if code == CTRL_C:
                 raise ControlC
@@ -184,17 +176,17 @@ class Console:
                 self._next_key()
             elif code == BACKSPACE:
                 if self.line:
-                    self.line.pop()
+                    self.line = self.line[:-1]
                     self._type_all(b"\b \b")
             elif len(self.line) < room:
-                self.line.append(code)
+                self.line += bytes((code,))
                 self.type(code)
         return None
 
     def give_up_line(self) -> None:
         """Show that Ctrl-C was typed, and forget the line before it."""
         self._type_all(b"^C\r\n")
-        self.line.clear()
+        self.line = b""
 
     def _read_line(self) -> bool | None:
         buffer = self._cpu.linear("ds", "dx")
@@ -206,14 +198,7 @@ class Console:
         return None
 
     def read(self, at: int, count: int) -> bool | None:
-        """Read by handle: as much as is wanted of a line; the next reads get the rest.
-
-        Returns:
-            `WAIT`, if no line has been entered yet.
-
-        Raises:
-            ControlC: The line ends with it.
-        """
+        """Read by handle: as much as is wanted of a line; the next reads get the rest."""
         if not self.entered:
             line = self._edit(MAX_LINE)
             if line is None:
@@ -228,12 +213,8 @@ class Console:
 
     def parts(self) -> dict[str, Part]:
         return {
-            "dos.line": octets(lambda: self.line, self._restore_line, MAX_SAVED_LINE),
-            "dos.entered": octets(lambda: self.entered, self._restore_entered, MAX_SAVED_LINE),
+            "dos.line": octets(lambda: self.line, partial(setattr, self, "line"), MAX_SAVED_LINE),
+            "dos.entered": octets(
+                lambda: self.entered, partial(setattr, self, "entered"), MAX_SAVED_LINE
+            ),
         }
-
-    def _restore_line(self, data: bytes) -> None:
-        self.line = bytearray(data)
-
-    def _restore_entered(self, data: bytes) -> None:
-        self.entered = data

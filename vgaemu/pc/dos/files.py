@@ -2,9 +2,8 @@
 
 A program sees the folder `--dos-root` as drive C:, and nothing else of the host. Every name is
 resolved, symbolic links included, and must end inside the folder; only ordinary files are opened.
-Without that option no file opens.
-Files of the host with long names open by them, but are not listed; what a program creates has an
-8.3 name. What the host refuses is a DOS error.
+Without that option no file opens. Files of the host with long names open by them, but are not
+listed; what a program creates has an 8.3 name. What the host refuses is a DOS error.
 """
 
 from __future__ import annotations
@@ -28,11 +27,9 @@ ARCHIVE, VOLUME_LABEL, FOLDER = 0x20, 0x08, 0x10
 #: 1980-01-01, the date of every file.
 FIRST_DAY = 0x0021
 #: Device names, whatever folder and suffix they come with.
-DEVICES = frozenset(
-    ["CON", "NUL", "AUX", "PRN", "CLOCK$"]
-    + [f"COM{n}" for n in range(1, 5)]
-    + [f"LPT{n}" for n in range(1, 4)]
-)
+DEVICES = frozenset((
+    "CON", "NUL", "AUX", "PRN", "CLOCK$", "COM1", "COM2", "COM3", "COM4", "LPT1", "LPT2", "LPT3",
+))  # fmt: skip
 #: Bytes of a name that are looked at.
 MAX_NAME = 128
 #: What no 8.3 name has in it, besides control characters.
@@ -94,8 +91,10 @@ class DosFiles:
         found = _entry(folder, part)
         if create:
             # Also what is there already must have a name that a program can make.
-            made = short_name(part).lower()
-            found = found or made
+            short = cut_off(part)
+            if not is_short(short, ascii_only=False):
+                raise DosError(NO_PATH)
+            found = found or short.lower()
         if found is None:
             raise DosError(missing)
         way.append(self._inside(folder / found))
@@ -198,11 +197,8 @@ class DosFiles:
 
 
 def _mode(path: Path) -> int:
-    """What is there, as ``st_mode``; 0 for nothing.
-
-    `Path.is_dir` and its like would not tell, from Python 3.14 on, where the host does not let us
-    look.
-    """
+    """What is there, as ``st_mode``; 0 for nothing."""
+    # `Path.is_dir` and its like tell no more, from 3.14 on, that the host does not let us look.
     try:
         return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -223,11 +219,7 @@ def _entry(folder: Path, name: str) -> str | None:
 
 
 def file_name(board: Board) -> str:
-    """The file name at DS:DX, up to its zero byte.
-
-    Raises:
-        DosError: It has control characters.
-    """
+    """The file name at DS:DX, up to its zero byte; none has control characters."""
     raw = board.bus.read(board.cpu.linear("ds", "dx"), MAX_NAME).partition(b"\0")[0]
     if raw and min(raw) < 0x20:
         raise DosError(NO_PATH)
@@ -236,9 +228,6 @@ def file_name(board: Board) -> str:
 
 def below_drive(name: str) -> str:
     r"""A name with slashes and without its drive, which must be C:.
-
-    Raises:
-        DosError: It is another drive.
 
     >>> below_drive(r"c:\SUB\A.TXT")
     '/SUB/A.TXT'
@@ -269,18 +258,6 @@ def cut_off(name: str) -> str:
     """
     stem, dot, suffix = name.partition(".")
     return stem[:8] + (dot + suffix[:3] if suffix else "")
-
-
-def short_name(name: str) -> str:
-    """A name as a file's that is made: what is more than 8.3 is cut off.
-
-    Raises:
-        DosError: It is no name.
-    """
-    short = cut_off(name)
-    if not is_short(short, ascii_only=False):
-        raise DosError(NO_PATH)
-    return short
 
 
 def is_short(name: str, *, ascii_only: bool = True) -> bool:
