@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from vgaemu.errors import WorkloadError
 from vgaemu.guest.find import find_workload, start
 from vgaemu.guest.workload import Guest, Slices, Workload
-from vgaemu.pc.suffixes import is_image
+from vgaemu.pc import is_image
 from vgaemu.vga.device import Vga
 
 if TYPE_CHECKING:

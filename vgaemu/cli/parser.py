@@ -73,7 +73,7 @@ def _parser() -> tuple[Parser, Collection[str]]:
 
 def _is_workload(word: str) -> bool:
     from vgaemu.guest.find import bundled_names
-    from vgaemu.pc.suffixes import is_image
+    from vgaemu.pc import is_image
 
     return not word.startswith("-") and (
         word in bundled_names() or word.endswith(".py") or is_image(word)

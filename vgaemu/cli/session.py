@@ -18,7 +18,7 @@ from vgaemu.display.report import Display
 from vgaemu.errors import DisplayError, GuestFault, MemslotError, TapeError, WorkloadError
 from vgaemu.guest import find, workload
 from vgaemu.machine import FRAME_HZ, Machine
-from vgaemu.pc.suffixes import is_image
+from vgaemu.pc import is_image
 
 #: Options that are only for machine code; those for disks alone, and for DOS programs alone.
 MACHINE_CODE_OPTIONS = (
