@@ -15,7 +15,7 @@ from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.bios.data_area import PAGE
 from vgaemu.pc.bios.video.area import VideoArea
 from vgaemu.pc.bios.video.fonts import VideoFonts
-from vgaemu.pc.bios.video.graphics import LinearPainter, Painter, vga_painter
+from vgaemu.pc.bios.video.graphics import Painter, painter_of
 from vgaemu.pc.board import Board
 
 #: What calls do beside the call itself, in units of `Calls.spend`: a glyph, a pixel.
@@ -46,11 +46,7 @@ class Characters:
         }
 
     def _painter(self, page: int) -> Painter:
-        """What draws in a graphics mode."""
-        area = self._area
-        if area.vbe_mode is not None:
-            return LinearPainter(self._vga, area.vbe_mode)
-        return vga_painter(area.ports, area.mode, area.columns, area.page_start(page))
+        return painter_of(self._vga, self._area, page)
 
     def _read_character(self) -> None:
         cpu, area = self._cpu, self._area

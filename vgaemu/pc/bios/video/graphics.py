@@ -10,16 +10,19 @@ Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.pc.bios.video.modes import CGA, PACKED, bios_mode
+from vgaemu.pc.bios.video.area import VideoArea
+from vgaemu.pc.bios.video.modes import CGA, PACKED
 from vgaemu.pc.bios.video.vbe_modes import VbeMode
 from vgaemu.vga import dispi
 from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.pixels import FORMATS, pack
 from vgaemu.vga.ports import GC, Ports
 
 #: The bit of a colour that means exclusive or.
@@ -29,57 +32,13 @@ TEXT_COLOURS = np.array([
     (0xFF if number & 8 else 0xAA) * sum(number >> bit & 1 and 1 << 8 * bit for bit in range(3))
     for number in range(16)
 ], np.uint32)  # fmt: skip
+#: VBE's pixels of colour numbers, by bits a pixel: (256 or 16, bytes) uint8.
+VBE_PIXELS = {
+    bpp: row.encode((np.arange(256, dtype=np.uint8) if bpp == 8 else TEXT_COLOURS)[:, None])
+    for bpp, row in FORMATS.items()
+}
 #: Where pictures of pixels side by side begin, and how many banks they have, by memory model.
 PACKED_STARTS = {CGA: (0xB8000, 2), PACKED: (0xA0000, 1)}
-
-
-class Painter(Protocol):
-    """What a mode's picture is made of.
-
-    `column`, and `left` to `right`, which is one of them, count characters of 8 pixels. `y`,
-    `source` and `target` are lines of pixels; there is at least one.
-    """
-
-    def draw_glyphs(
-        self, column: int, y: int, glyph: NDArray[np.uint8], colour: int, count: int
-    ) -> None:
-        """A glyph side by side so often, black behind; all of them lie in the row."""
-
-    def drawn(self, column: int, y: int, height: int) -> NDArray[np.uint8]:
-        """(height,) uint8: a bit for each pixel under a character that is not black."""
-
-    def move_lines(self, source: int, target: int, count: int, left: int, right: int) -> None:
-        """Lines of pixels to others."""
-
-    def clear_lines(self, y: int, count: int, left: int, right: int, fill: int) -> None:
-        """Lines of pixels in a colour."""
-
-    def write_pixel(self, x: int, y: int, colour: int) -> None:
-        """One pixel."""
-
-    def read_pixel(self, x: int, y: int) -> int:
-        """The colour of one pixel."""
-
-
-def vga_painter(ports: Ports, mode: int, columns: int, page_start: int) -> Painter:
-    """The painter of a VGA mode's page; numbers that no mode has are taken for planar ones."""
-    facts = bios_mode(mode)
-    if facts.model in PACKED_STARTS:
-        start, banks = PACKED_STARTS[facts.model]
-        layout = Layout(start, facts.columns * facts.bits, facts.bits, banks)
-        return _PackedPainter(ports, layout, columns)
-    return _PlanarPainter(ports, Layout(0xA0000 + page_start, columns, 1), columns)
-
-
-def _dots(glyph: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    """(height, 8 * count) uint8: 1 where a glyph has a dot, side by side so often."""
-    return np.unpackbits(np.tile(glyph[:, None], (1, count)), axis=1)
-
-
-def _not_black(lines: bytes, height: int) -> NDArray[np.uint8]:
-    """(height,) uint8: a bit for each of 8 packed pixels a line that is not 0."""
-    bits = np.unpackbits(np.frombuffer(lines, np.uint8))
-    return np.packbits(bits.reshape(height * 8, -1).any(axis=1))
 
 
 class Layout(NamedTuple):
@@ -91,42 +50,82 @@ class Layout(NamedTuple):
     banks: int = 1  # lines take turns in them, 2000h apart
 
 
-class _WindowPainter:
-    """What planar and packed modes have in common: bytes of a window, in lines."""
+def painter_of(vga: Vga, area: VideoArea, page: int) -> Painter:
+    """The painter of a page in the mode that is set.
 
-    def __init__(self, ports: Ports, layout: Layout, columns: int) -> None:
-        self._ports, self._vga = ports, ports.device
-        self._layout, self._columns = layout, columns
-        #: Bits of a colour in one byte's pixel.
+    Numbers that no mode has are taken for planar modes.
+    """
+    ports, facts, mode = area.ports, area.facts, area.vbe_mode
+    if mode is not None:
+        pitch = vga.dispi.values[dispi.VIRT_WIDTH] * mode.pixel_bytes
+        return LinearPainter(ports, Layout(LFB_GPA, pitch, 8 * mode.pixel_bytes), mode)
+    if facts.model in PACKED_STARTS:
+        start, banks = PACKED_STARTS[facts.model]
+        return PackedPainter(ports, Layout(start, facts.columns * facts.bits, facts.bits, banks))
+    return PlanarPainter(ports, Layout(0xA0000 + area.page_start(page), area.columns, 1))
+
+
+def _dots(glyph: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """(height, 8 * count) uint8: 1 where a glyph has a dot, side by side so often."""
+    return np.unpackbits(np.tile(glyph[:, None], (1, count)), axis=1)
+
+
+class Painter(ABC):
+    """What a mode's picture is made of: bytes, in lines of pixels.
+
+    `column`, and `left` to `right`, which is one of them, count characters of 8 pixels. `y`,
+    `source` and `target` are lines of pixels; there is at least one.
+    """
+
+    def __init__(self, ports: Ports, layout: Layout) -> None:
+        self._ports, self._vga, self._layout = ports, ports.device, layout
+        #: Bits of a pixel's colour, in each plane.
         self._mask = (1 << layout.bits) - 1
+
+    @abstractmethod
+    def draw_glyphs(
+        self, column: int, y: int, glyph: NDArray[np.uint8], colour: int, count: int
+    ) -> None:
+        """A glyph side by side so often, black behind; all of them lie in the row."""
+
+    @abstractmethod
+    def drawn(self, column: int, y: int, height: int) -> NDArray[np.uint8]:
+        """(height,) uint8: a bit for each pixel under a character that is not black."""
+
+    @abstractmethod
+    def write_pixel(self, x: int, y: int, colour: int) -> None:
+        """One pixel."""
+
+    @abstractmethod
+    def read_pixel(self, x: int, y: int) -> int:
+        """The colour of one pixel."""
 
     def _line(self, y: int) -> int:
         """Where a line begins."""
         start, pitch, _, banks = self._layout
         return start + y % banks * 0x2000 + y // banks * pitch
 
-    def _places(self, y: int, count: int, left: int, right: int) -> tuple[list[int], int]:
-        """Addresses of lines of pixels under characters; bytes of each."""
-        size = self._layout.bits
-        places = [self._line(line) + left * size for line in range(y, y + count)]
-        return places, (right - left + 1) * size
-
-    def _spans(self, y: int, count: int, left: int, right: int) -> Iterator[tuple[int, int]]:
-        """Addresses and bytes of `_places`, as few as there can be: whole lines by banks."""
-        places, length = self._places(y, count, left, right)
-        if left > 0 or right < self._columns - 1:
-            yield from ((at, length) for at in places)
-            return
-        banks = self._layout.banks
-        for bank in range(min(banks, count)):
-            yield places[bank], length * len(places[bank::banks])
+    def _places(self, column: int, y: int, count: int) -> list[int]:
+        """Addresses of lines of pixels under a character."""
+        return [self._line(line) + column * self._layout.bits for line in range(y, y + count)]
 
     def _under(self, column: int, y: int, height: int) -> bytes:
         """The bytes under a character."""
-        places, length = self._places(y, height, column, column)
-        return b"".join(self._vga.load(at, length) for at in places)
+        size = self._layout.bits
+        return b"".join(self._vga.load(at, size) for at in self._places(column, y, height))
+
+    def _spans(self, y: int, count: int, left: int, right: int) -> Iterator[tuple[int, int]]:
+        """Addresses and bytes of lines of pixels, as few as there can be: whole lines by banks."""
+        _, pitch, bits, banks = self._layout
+        places, length = self._places(left, y, count), (right - left + 1) * bits
+        if length != pitch:
+            yield from ((at, length) for at in places)
+            return
+        for bank in range(min(banks, count)):
+            yield places[bank], length * len(places[bank::banks])
 
     def move_lines(self, source: int, target: int, count: int, left: int, right: int) -> None:
+        """Lines of pixels to others."""
         # Downwards from the last on, so many at once as do not lie on their own targets.
         step = count if target < source else target - source
         if (target - source) % self._layout.banks:
@@ -140,31 +139,37 @@ class _WindowPainter:
                 strict=True,
             )
             for (at, length), (to, _) in moves:
-                self._vga.copy(at, to, length)
+                self._copy(at, to, length)
+
+    def _copy(self, at: int, to: int, length: int) -> None:
+        self._vga.copy(at, to, length)
 
     def clear_lines(self, y: int, count: int, left: int, right: int, fill: int) -> None:
+        """Lines of pixels in a colour."""
         value = (fill & self._mask) * (0xFF // self._mask)
         for at, length in self._spans(y, count, left, right):
             self._vga.store(at, bytes((value,)) * length)
 
 
-class _PackedPainter(_WindowPainter):
+class PackedPainter(Painter):
     """Modes 4-6 and 13h: the leftmost pixel is in the highest bits of its byte."""
+
+    def _encoded(self, numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(h, w) colours -> (h, w * bits / 8) uint8, as the mode has them."""
+        return numbers if self._layout.bits == 8 else pack(numbers, self._layout.bits)
 
     def draw_glyphs(
         self, column: int, y: int, glyph: NDArray[np.uint8], colour: int, count: int
     ) -> None:
-        shifts = range(8 - self._layout.bits, -1, -self._layout.bits)
-        pixels = np.array([(colour & self._mask) << shift for shift in shifts], np.uint8)
-        lines = _dots(glyph, count).reshape(len(glyph), -1, len(pixels)) @ pixels
-        places, length = self._places(y, len(glyph), column, column + count - 1)
-        for at, line in zip(places, lines, strict=True):
+        lines = self._encoded(_dots(glyph, count) * np.uint8(colour & self._mask))
+        for at, line in zip(self._places(column, y, len(glyph)), lines, strict=True):
             if colour & XOR & ~self._mask:
-                line = line ^ np.frombuffer(self._vga.load(at, length), np.uint8)
+                line = line ^ np.frombuffer(self._vga.load(at, len(line)), np.uint8)
             self._vga.store(at, line)
 
     def drawn(self, column: int, y: int, height: int) -> NDArray[np.uint8]:
-        return _not_black(self._under(column, y, height), height)
+        bits = np.unpackbits(np.frombuffer(self._under(column, y, height), np.uint8))
+        return np.packbits(bits.reshape(height * 8, -1).any(axis=1))
 
     def _pixel(self, x: int, y: int) -> tuple[int, int]:
         """Where a pixel is: byte and shift."""
@@ -184,26 +189,26 @@ class _PackedPainter(_WindowPainter):
         return self._vga.load(at, 1)[0] >> shift & self._mask
 
 
-class _PlanarPainter(_WindowPainter):
+class PlanarPainter(Painter):
     """Modes 0Dh-12h: a bit in each plane, through the graphics controller."""
 
     def draw_glyphs(
         self, column: int, y: int, glyph: NDArray[np.uint8], colour: int, count: int
     ) -> None:
         vga, ports, lines = self._vga, self._ports, glyph.tolist()
-        places, length = self._places(y, len(lines), column, column + count - 1)
+        places = self._places(column, y, len(lines))
         if colour & XOR:
             # Set/reset on what each load latches, where the bit mask lets it.
             with ports.changed({0: colour & 15, 1: 15, 3: 0x18, 5: 0, 8: 0xFF}, {2: 15}):
                 for at, bits in zip(places, lines, strict=True):
                     if bits:
                         ports.set(GC, 8, bits)
-                        vga.copy(at, at, length)
+                        vga.copy(at, at, count)
             return
         # Planes of the colour take the bits, the others set/reset: 0.
         with ports.changed({0: 0, 1: ~colour & 15, 3: 0, 5: 0, 8: 0xFF}, {2: 15}):
             for at, bits in zip(places, lines, strict=True):
-                vga.store(at, bytes((bits,)) * length)
+                vga.store(at, bytes((bits,)) * count)
 
     def drawn(self, column: int, y: int, height: int) -> NDArray[np.uint8]:
         # Colour compare: a 1 where all planes hold 0.
@@ -234,66 +239,43 @@ class _PlanarPainter(_WindowPainter):
         return colour
 
 
-class LinearPainter:
-    """VBE modes."""
+class LinearPainter(PackedPainter):
+    """VBE modes: whole bytes a pixel."""
 
-    def __init__(self, vga: Vga, mode: VbeMode) -> None:
-        self._vga, self._mode = vga, mode
-
-    def offset(self, x: int, y: int) -> int:
-        """Offset in VRAM of a pixel."""
-        return (y * self._vga.dispi.values[dispi.VIRT_WIDTH] + x) * self._mode.pixel_bytes
-
-    def _place(self, x: int, y: int) -> int:
-        return LFB_GPA + self.offset(x, y)
+    def __init__(self, ports: Ports, layout: Layout, mode: VbeMode) -> None:
+        super().__init__(ports, layout)
+        self._mode, self._pixels = mode, VBE_PIXELS[mode.bpp]
 
     def _encoded(self, numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(h, w) colours of text -> (h, w * bytes) uint8, as the mode has them."""
-        pixel_format = self._mode.format
-        return pixel_format.encode(numbers if self._mode.bpp == 8 else TEXT_COLOURS[numbers & 15])
+        return self._pixels[numbers & len(self._pixels) - 1].reshape(len(numbers), -1)
 
     def draw_glyphs(
         self, column: int, y: int, glyph: NDArray[np.uint8], colour: int, count: int
     ) -> None:
-        """A glyph side by side so often, black behind."""
-        lines = self._encoded(_dots(glyph, count) * np.uint8(colour & ~XOR))
-        for line, data in enumerate(lines, y):
-            self._vga.store(self._place(column * 8, line), data)
+        super().draw_glyphs(column, y, glyph, colour & ~XOR, count)
 
-    def drawn(self, column: int, y: int, height: int) -> NDArray[np.uint8]:
-        """A bit for each of 8 pixels that is not black."""
-        size = 8 * self._mode.pixel_bytes
-        lines = (self._vga.load(self._place(column * 8, y + i), size) for i in range(height))
-        return _not_black(b"".join(lines), height)
-
-    def move_lines(self, source: int, target: int, count: int, left: int, right: int) -> None:
-        """Lines of pixels to others, one by one."""
-        vga, size = self._vga, (right - left + 1) * 8 * self._mode.pixel_bytes
-        for line in range(count) if target < source else reversed(range(count)):
-            data = vga.load(self._place(left * 8, source + line), size)
-            vga.store(self._place(left * 8, target + line), data)
+    def _copy(self, at: int, to: int, length: int) -> None:
+        self._vga.store(to, self._vga.load(at, length))  # no latches, so no need of their order
 
     def clear_lines(self, y: int, count: int, left: int, right: int, fill: int) -> None:
-        """Blacken lines of pixels."""
-        black = bytes((right - left + 1) * 8 * self._mode.pixel_bytes)
-        for line in range(y, y + count):
-            self._vga.store(self._place(left * 8, line), black)
+        super().clear_lines(y, count, left, right, 0)
+
+    def _has(self, x: int, y: int) -> bool:
+        return x < self._mode.width and y < self._mode.height
 
     def write_pixel(self, x: int, y: int, colour: int) -> None:
-        """One pixel, if the picture has it."""
-        if x < self._mode.width and y < self._mode.height:
-            self._vga.store(self._place(x, y), self._encoded(np.array([[colour]], np.uint8))[0])
+        if self._has(x, y):
+            self._vga.store(self._pixel(x, y)[0], self._pixels[colour & len(self._pixels) - 1])
 
     def read_pixel(self, x: int, y: int) -> int:
         """One pixel; in direct colour the text colour that is closest."""
-        if x >= self._mode.width or y >= self._mode.height:
+        if not self._has(x, y):
             return 0
-        found = self._vga.load(self._place(x, y), self._mode.pixel_bytes)
+        found = self._vga.load(self._pixel(x, y)[0], self._mode.pixel_bytes)
         if self._mode.bpp == 8:
             return found[0]
         pixel = int.from_bytes(found, "little")
-        colours = self._encoded(np.arange(16, dtype=np.uint8)[:, None])
-        numbers = [int.from_bytes(colour.tobytes(), "little") for colour in colours]
+        numbers = [int.from_bytes(colour.tobytes(), "little") for colour in self._pixels]
         return min(range(16), key=lambda number: self._distance(pixel, numbers[number]))
 
     def _distance(self, one: int, other: int) -> int:

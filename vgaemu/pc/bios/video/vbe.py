@@ -18,7 +18,6 @@ from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.bios.data_area import COLUMNS, LAST_ROW
 from vgaemu.pc.bios.rom import OEM_STRING_AT, OEM_STRINGS, ROM_SEGMENT, WINDOW_FUNCTION_AT
 from vgaemu.pc.bios.video.area import KEEP, LINEAR, VideoArea
-from vgaemu.pc.bios.video.graphics import LinearPainter
 from vgaemu.pc.bios.video.mode_set import ModeSet
 from vgaemu.pc.bios.video.modes import PACKED, TEXT, VBE_MODE_FIELD, bios_mode
 from vgaemu.pc.bios.video.palette import COLOURS_A_UNIT
@@ -234,7 +233,8 @@ class Vbe:
         if mode is None:
             self.answer(False)
         elif cpu.bl & 0x7F == 0:
-            if LinearPainter(self._vga, mode).offset(cpu.cx, cpu.dx) >= self._vga.slot.nbytes:
+            width = self._vga.dispi.values[dispi.VIRT_WIDTH]
+            if (cpu.dx * width + cpu.cx) * mode.pixel_bytes >= self._vga.slot.nbytes:
                 self.answer(False)  # not a pixel of it would be there
                 return
             self._ports.set_dispi(dispi.X_OFFSET, cpu.cx)
