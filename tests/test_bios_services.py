@@ -9,22 +9,10 @@ import pytest
 from boards import STACK, ask, make_board
 
 from vgaemu.display.screen import Screen
+from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.bios.calls import MAX_UNFINISHED, WAIT, WORK_A_SLICE, Calls
 from vgaemu.pc.bios.clock import TICKS_A_DAY, ClockBios
-from vgaemu.pc.bios.data_area import (
-    FIELDS,
-    KEY_BUFFER_END,
-    KEY_BUFFER_START,
-    KEY_HEAD,
-    KEY_TAIL,
-    MIDNIGHT,
-    MODE,
-    PAGE_START,
-    SHIFT_FLAGS,
-    TICKS,
-    DataArea,
-)
 from vgaemu.pc.bios.keyboard import KeyboardBios, KeyBuffer
 from vgaemu.pc.bios.rom import ROM_SEGMENT, SERVICES, STUB_BYTES, rom_image, stub_offset
 from vgaemu.pc.bios.system import SystemBios
@@ -69,14 +57,14 @@ def test_vectors_lead_to_rom() -> None:
 
 
 def test_fields_are_numbers_of_their_width() -> None:
-    data = DataArea(make_board().bus)
+    data = bda.DataArea(make_board().bus)
     data.reset()
-    for field in FIELDS:
+    for field in bda.FIELDS:
         assert data[field] == field.initial
-    data[PAGE_START] = -1
-    assert (data[PAGE_START], data[MODE]) == (0xFFFF, 0)
-    data[TICKS] += 1
-    assert data.bus.read32(TICKS.address) == 1
+    data[bda.PAGE_START] = -1
+    assert (data[bda.PAGE_START], data[bda.MODE]) == (0xFFFF, 0)
+    data[bda.TICKS] += 1
+    assert data.bus.read32(bda.TICKS.address) == 1
 
 
 # What a service may say to its caller.
@@ -160,7 +148,7 @@ def test_a_program_ends() -> None:
 
 
 def test_the_key_buffer_is_a_ring_of_15() -> None:
-    data = DataArea(make_board().bus)
+    data = bda.DataArea(make_board().bus)
     data.reset()
     keys = KeyBuffer(data)
     assert keys.take() is None
@@ -174,10 +162,10 @@ def test_the_key_buffer_is_a_ring_of_15() -> None:
 
 
 def test_a_program_may_move_the_key_buffer() -> None:
-    data = DataArea(make_board().bus)
+    data = bda.DataArea(make_board().bus)
     data.reset()
-    data[KEY_BUFFER_START] = data[KEY_HEAD] = data[KEY_TAIL] = 0x100
-    data[KEY_BUFFER_END] = 0x108
+    data[bda.KEY_BUFFER_START] = data[bda.KEY_HEAD] = data[bda.KEY_TAIL] = 0x100
+    data[bda.KEY_BUFFER_END] = 0x108
     keys = KeyBuffer(data)
     assert [keys.put(word) for word in (1, 2, 3, 4)] == [True, True, True, False]
     assert data.bus.read(0x500, 6) == bytes((1, 0, 2, 0, 3, 0))
@@ -186,7 +174,7 @@ def test_a_program_may_move_the_key_buffer() -> None:
 
 def test_keys_are_read_and_peeked_at() -> None:
     board = make_board()
-    calls, data = Calls(board), DataArea(board.bus)
+    calls, data = Calls(board), bda.DataArea(board.bus)
     data.reset()
     keyboard = KeyboardBios(board, calls, data)
     calls.services[0x16] = keyboard.service
@@ -197,7 +185,7 @@ def test_keys_are_read_and_peeked_at() -> None:
     assert not ask(board, calls, 0x16, ah=1) & ZERO
     ask(board, calls, 0x16, ah=0)
     assert board.cpu.ax == 0x1E61
-    data[SHIFT_FLAGS] = 0x43
+    data[bda.SHIFT_FLAGS] = 0x43
     ask(board, calls, 0x16, ah=2)
     assert board.cpu.al == 0x43
 
@@ -207,21 +195,21 @@ def test_keys_are_read_and_peeked_at() -> None:
 
 def test_ticks_and_midnight() -> None:
     board = make_board()
-    calls, data = Calls(board), DataArea(board.bus)
+    calls, data = Calls(board), bda.DataArea(board.bus)
     clock = ClockBios(board, calls, data)
     calls.services[0x1A] = clock.service
     ask(board, calls, 0x1A, ah=1, cx=(TICKS_A_DAY - 1) >> 16, dx=(TICKS_A_DAY - 1) & 0xFFFF)
     clock.tick()
-    assert (data[TICKS], data[MIDNIGHT]) == (0, 1)
+    assert (data[bda.TICKS], data[bda.MIDNIGHT]) == (0, 1)
     ask(board, calls, 0x1A, ah=0)
     assert (board.cpu.cx, board.cpu.dx, board.cpu.al) == (0, 0, 1)
-    assert data[MIDNIGHT] == 0
+    assert data[bda.MIDNIGHT] == 0
 
 
 def test_time_and_date_are_set_in_decimal_digits() -> None:
     board = make_board()
     calls = Calls(board)
-    calls.services[0x1A] = ClockBios(board, calls, DataArea(board.bus)).service
+    calls.services[0x1A] = ClockBios(board, calls, bda.DataArea(board.bus)).service
     assert not ask(board, calls, 0x1A, ah=5, cx=0x1999, dx=0x1231) & CARRY
     assert not ask(board, calls, 0x1A, ah=3, cx=0x2359, dx=0x3000) & CARRY
     ask(board, calls, 0x1A, ah=4)
@@ -235,7 +223,7 @@ def test_time_and_date_are_set_in_decimal_digits() -> None:
 
 def test_the_memory_map_covers_all_ram() -> None:
     board = make_board()
-    calls, data = Calls(board), DataArea(board.bus)
+    calls, data = Calls(board), bda.DataArea(board.bus)
     calls.services[0x15] = SystemBios(board, calls, data, ClockBios(board, calls, data)).service
     usable, index = 0, 0
     for _ in range(10):
@@ -307,7 +295,7 @@ def test_pages_show_and_keep_their_cursors() -> None:
     area = video.area
     area.move_cursor(2, 4, 10)
     area.select_page(2)
-    assert area[PAGE_START] == 0x2000
+    assert area[bda.PAGE_START] == 0x2000
     assert area.ports["start_address"] == 0x1000
     assert area.ports["cursor_location"] == 0x1000 + 4 * 80 + 10
     assert area.page_start(9) == area.page_start(1)

@@ -13,9 +13,9 @@ from __future__ import annotations
 from functools import partial
 
 from vgaemu.errors import GuestFault
+from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import Calls
 from vgaemu.pc.bios.clock import ClockBios
-from vgaemu.pc.bios.data_area import DataArea
 from vgaemu.pc.bios.disk import DiskBios
 from vgaemu.pc.bios.keyboard import KeyboardBios
 from vgaemu.pc.bios.rom import DISKETTE_TABLE, FONT_8_UPPER, FONTS
@@ -37,17 +37,12 @@ class Bios:
     """The services, on one board."""
 
     def __init__(self, board: Board, image: DiskImage | None) -> None:
-        """Write ROM, vectors and data area; take the trap ports.
-
-        Args:
-            board: What the services work on.
-            image: The disk, if there is one.
-        """
+        """Write ROM, vectors and data area; take the trap ports. `image` is the disk."""
         self._bus, self._cpu = board.bus, board.cpu
         self.calls: Calls = Calls(board)
         for vector, offset in TABLES.items():
             self.calls.set_vector(vector, offset)
-        data = DataArea(board.bus)
+        data = bda.DataArea(board.bus)
         data.reset()
         self.clock: ClockBios = ClockBios(board, self.calls, data)
         self.keyboard: KeyboardBios = KeyboardBios(board, self.calls, data)
@@ -74,7 +69,6 @@ class Bios:
         } | {vector: partial(self._fault, vector) for vector in FAULTS}
 
     def new_slice(self) -> None:
-        """A slice of instructions begins."""
         self.calls.new_slice()
         self.clock.check_event()
 
@@ -105,7 +99,7 @@ class Bios:
         raise GuestFault(f"{vector}: a boot sector has no DOS; run programs as .COM files")
 
     def parts(self) -> dict[str, Part]:
-        """What of it is saved: see `vgaemu.snapshot`; the rest is in the data area."""
+        """What is saved; the rest is in the data area."""
         area = self.video.area
         return {
             "bios.system": fields(self.clock),

@@ -10,19 +10,11 @@ the stub then halts, and asks again after the next interrupt.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from vgaemu.pc.bios.rom import (
-    ROM_BASE,
-    ROM_SEGMENT,
-    SERVICES,
-    STUBS,
-    TRAP_PORTS,
-    rom_image,
-    stub_offset,
-)
+from vgaemu.pc.bios import rom
 from vgaemu.pc.board import Board
 from vgaemu.pc.clock import SERVICE_NS
 from vgaemu.pc.cpu.cpu import CARRY, INTERRUPT, TRAP
@@ -49,6 +41,12 @@ FLAGS_AT = 4
 CHIPS = (0x08, 0x09)
 
 
+def serve(services: Mapping[int, Service], number: int) -> bool | None:
+    """The service that a register asks for; nothing happens if there is none."""
+    service = services.get(number)
+    return None if service is None else service()
+
+
 class Calls:
     """The table of services, the budget of a slice, and the call in hand."""
 
@@ -61,14 +59,16 @@ class Calls:
         self.unfinished: dict[tuple[int, ...], int] = {}
         #: The vector of the call in hand.
         self.vector: int = 0
-        self._progress = 0
+        #: How far the call in hand had come when it was suspended; 0 if it is new.
+        self.progress: int = 0
         self._left = WORK_A_SLICE
-        self._bus.load_rom(ROM_BASE, rom_image(board.vga.rom_font))
-        self._bus.stubs = slice(ROM_BASE + STUBS, ROM_BASE + 0x10000)  # fonts may differ
-        for vector, port in zip(SERVICES, TRAP_PORTS, strict=False):
+        self._bus.load_rom(rom.ROM_BASE, rom.rom_image(board.vga.rom_font))
+        # Fonts below may differ.
+        self._bus.stubs = slice(rom.ROM_BASE + rom.STUBS, rom.ROM_BASE + 0x10000)
+        for vector, port in zip(rom.SERVICES, rom.TRAP_PORTS, strict=False):
             self._bus.byte_out[port] = partial(self._trap, vector)
         for vector in range(0x78):
-            self.set_vector(vector, stub_offset(vector))
+            self.set_vector(vector, rom.stub_offset(vector))
 
     def _trap(self, vector: int, value: int) -> None:
         self.call(vector)
@@ -86,7 +86,7 @@ class Calls:
         else:
             self._left -= 1
             self.vector = vector
-            self._progress = self.unfinished.pop(self._this_call(), 0) if self.unfinished else 0
+            self.progress = self.unfinished.pop(self._this_call(), 0) if self.unfinished else 0
             waits = service()
         if waits is WAIT:
             # Interrupts may come while it waits; between two parts of its work as the caller has
@@ -110,11 +110,6 @@ class Calls:
     def exhausted(self) -> bool:
         """Whether services have done enough in this slice, or the machine closes."""
         return self._left <= 0 or self._run.stopped
-
-    @property
-    def progress(self) -> int:
-        """How far the call in hand had come when it was suspended; 0 if it is new."""
-        return self._progress
 
     def suspend(self, progress: int) -> bool:
         """The slice is exhausted, the call in hand is not done: go on from there in the next slice.
@@ -187,7 +182,7 @@ class Calls:
         """Segment and offset of IVT[vector]."""
         return self._bus.read16(4 * vector + 2), self._bus.read16(4 * vector)
 
-    def set_vector(self, vector: int, offset: int, segment: int = ROM_SEGMENT) -> None:
+    def set_vector(self, vector: int, offset: int, segment: int = rom.ROM_SEGMENT) -> None:
         """IVT[vector] = segment:offset."""
         self._bus.write16(4 * vector, offset)
         self._bus.write16(4 * vector + 2, segment)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import WAIT, Calls, Service
-from vgaemu.pc.bios.data_area import MIDNIGHT, TICKS, DataArea
 from vgaemu.pc.board import Board
 from vgaemu.pc.chips.cmos import from_bcd, to_bcd
 from vgaemu.pc.clock import NEVER_NS
@@ -27,11 +27,9 @@ class ClockBios:
         "wait_until_ns": (-1, NEVER_NS), "event_ns": (-1, NEVER_NS), "event_at": (0, 0x10FFEF),
     }  # fmt: skip
 
-    def __init__(self, board: Board, calls: Calls, data: DataArea) -> None:
-        self._bus, self._cpu, self._clock, self._cmos = (
-            board.bus, board.cpu, board.clock, board.cmos
-        )  # fmt: skip
-        self._calls, self._data = calls, data
+    def __init__(self, board: Board, calls: Calls, data: bda.DataArea) -> None:
+        self._bus, self._cpu, self._clock = board.bus, board.cpu, board.clock
+        self._cmos, self._calls, self._data = board.cmos, calls, data
         self.wait_until_ns: int | None = None
         #: When INT 15h/83h sets a flag, and where.
         self.event_ns: int | None = None
@@ -46,35 +44,31 @@ class ClockBios:
         """At boot: the ticks of the time of day."""
         now = self._cmos.now()
         seconds = (now.tm_hour * 60 + now.tm_min) * 60 + now.tm_sec
-        self._data[TICKS] = seconds * TICKS_A_DAY // 86_400
+        self._data[bda.TICKS] = seconds * TICKS_A_DAY // 86_400
 
     def tick(self) -> None:
         """INT 08h."""
-        ticks = self._data[TICKS] + 1
+        ticks = self._data[bda.TICKS] + 1
         if ticks >= TICKS_A_DAY:
             ticks = 0
-            self._data[MIDNIGHT] = 1
-        self._data[TICKS] = ticks
+            self._data[bda.MIDNIGHT] = 1
+        self._data[bda.TICKS] = ticks
 
     def service(self) -> None:
         """INT 1Ah."""
-        service = self._services.get(self._cpu.ah)
-        if service is None:
-            self._calls.unsupported()
-        else:
-            service()
+        self._services.get(self._cpu.ah, self._calls.unsupported)()
 
     def _read_ticks(self) -> None:
         cpu, data = self._cpu, self._data
         self._clock.polled()
-        ticks = data[TICKS]
+        ticks = data[bda.TICKS]
         cpu.dx, cpu.cx = ticks & 0xFFFF, ticks >> 16
-        cpu.al = data[MIDNIGHT]
-        data[MIDNIGHT] = 0
+        cpu.al = data[bda.MIDNIGHT]
+        data[bda.MIDNIGHT] = 0
 
     def _set_ticks(self) -> None:
-        self._data[TICKS] = self._cpu.cx << 16 | self._cpu.dx
-        self._data[MIDNIGHT] = 0
+        self._data[bda.TICKS] = self._cpu.cx << 16 | self._cpu.dx
+        self._data[bda.MIDNIGHT] = 0
 
     def _read_time(self) -> None:
         cpu, now = self._cpu, self._cmos.now()

@@ -18,7 +18,7 @@ SEGMENT_BASE = 0x400
 
 
 class Field(NamedTuple):
-    """One field."""
+    """A little-endian number."""
 
     address: int
     nbytes: int
@@ -68,27 +68,30 @@ for _field, _next in pairwise(FIELDS):
     if _field.address + _field.nbytes > _next.address:
         raise ValueError(f"BIOS data area: {_field} overlaps {_next}")
 
+#: `DISPLAY_CODE`: VGA with an analog colour display.
+VGA_COLOUR = 0x08
+#: `MODE_OPTIONS`: colours become greys; mode sets leave the palette alone; 400 or 200 lines of
+#: text, else 350.
+GREY, KEEP_PALETTE, LINES_400, LINES_200 = 0x02, 0x08, 0x10, 0x80
+#: `VIDEO_CONTROL`: cursor shapes are taken as they are; memory was not cleared.
+NO_CURSOR_EMULATION, NOT_CLEARED = 0x01, 0x80
+#: `SWITCHES`: of a text mode with 200 lines, and of the others.
+SWITCHES_200, SWITCHES_400 = 0xF8, 0xF9
+
 
 class DataArea:
     """Fields by their rows: ``data[TICKS] += 1``."""
 
     def __init__(self, bus: Bus) -> None:
-        """A view of the guest's memory; nothing is written.
-
-        Args:
-            bus: Where the memory is.
-        """
         self.bus = bus
 
     def __getitem__(self, field: Field) -> int:
-        """A field's little-endian number."""
         # Always RAM: the bus need not ask. Each character typed reads several.
         return int.from_bytes(
             self.bus.memory[field.address : field.address + field.nbytes], "little"
         )
 
     def __setitem__(self, field: Field, value: int) -> None:
-        """Write as many bytes of it as the field has."""
         kept = value & (1 << 8 * field.nbytes) - 1
         self.bus.write(field.address, kept.to_bytes(field.nbytes, "little"))
 

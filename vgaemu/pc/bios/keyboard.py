@@ -10,21 +10,8 @@ Source: IBM AT BIOS reference; R. Brown's interrupt list.
 from __future__ import annotations
 
 from vgaemu.keys import scancodes
-from vgaemu.pc.bios.calls import WAIT, Calls, Service
-from vgaemu.pc.bios.data_area import (
-    BREAK,
-    KEY_BUFFER_END,
-    KEY_BUFFER_START,
-    KEY_FLAGS_3,
-    KEY_HEAD,
-    KEY_TAIL,
-    LAMPS,
-    SEGMENT_BASE,
-    SHIFT_FLAGS,
-    SHIFT_FLAGS_2,
-    DataArea,
-    Field,
-)
+from vgaemu.pc.bios import data_area as bda
+from vgaemu.pc.bios.calls import WAIT, Calls, Service, serve
 from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import ZERO
 
@@ -39,18 +26,20 @@ SCROLL_ON, NUM_ON, CAPS_ON, INSERT_ON = 0x10, 0x20, 0x40, 0x80
 LOCK_BITS = {
     scancodes.SCROLL_LOCK: SCROLL_ON, scancodes.NUM_LOCK: NUM_ON, scancodes.CAPS_LOCK: CAPS_ON
 }  # fmt: skip
-#: Of KEY_FLAGS_3: the last byte was a prefix.
+#: Of `KEY_FLAGS_3`: the last byte was a prefix.
 AFTER_E0, AFTER_E1 = 0x02, 0x01
 #: Keys that are noted while they are held: scancode, after E0h? -> where, which bit.
-HELD_BITS: dict[tuple[int, bool], tuple[Field, int]] = {
-    (scancodes.CTRL, False): (SHIFT_FLAGS_2, 0x01), (scancodes.CTRL, True): (KEY_FLAGS_3, 0x04),
-    (scancodes.ALT, False): (SHIFT_FLAGS_2, 0x02), (scancodes.ALT, True): (KEY_FLAGS_3, 0x08),
-    (scancodes.SCROLL_LOCK, False): (SHIFT_FLAGS_2, 0x10),
-    (scancodes.NUM_LOCK, False): (SHIFT_FLAGS_2, 0x20),
-    (scancodes.CAPS_LOCK, False): (SHIFT_FLAGS_2, 0x40),
-    (scancodes.INSERT, False): (SHIFT_FLAGS_2, 0x80),
-    (scancodes.INSERT, True): (SHIFT_FLAGS_2, 0x80),
-}  # fmt: skip
+HELD_BITS: dict[tuple[int, bool], tuple[bda.Field, int]] = {
+    (scancodes.CTRL, False): (bda.SHIFT_FLAGS_2, 0x01),
+    (scancodes.CTRL, True): (bda.KEY_FLAGS_3, 0x04),
+    (scancodes.ALT, False): (bda.SHIFT_FLAGS_2, 0x02),
+    (scancodes.ALT, True): (bda.KEY_FLAGS_3, 0x08),
+    (scancodes.SCROLL_LOCK, False): (bda.SHIFT_FLAGS_2, 0x10),
+    (scancodes.NUM_LOCK, False): (bda.SHIFT_FLAGS_2, 0x20),
+    (scancodes.CAPS_LOCK, False): (bda.SHIFT_FLAGS_2, 0x40),
+    (scancodes.INSERT, False): (bda.SHIFT_FLAGS_2, 0x80),
+    (scancodes.INSERT, True): (bda.SHIFT_FLAGS_2, 0x80),
+}
 #: What INT 16h/09h says: 0Ah, 10h to 12h, and of 03h: 00h, 05h and 06h.
 KEYBOARD_CALLS = 0x3D
 KEYBOARD_ID = 0x41AB
@@ -61,44 +50,44 @@ OLD_KEYPAD_KEYS = {0x0D: 0x1C0D, 0x0A: 0x1C0A, 0x2F: 0x352F}
 class KeyBuffer:
     """Words of scancode and character, in a ring that programs may move."""
 
-    def __init__(self, data: DataArea) -> None:
+    def __init__(self, data: bda.DataArea) -> None:
         self._data = data
 
     def _after(self, place: int) -> int:
-        after = place + 2
-        return self._data[KEY_BUFFER_START] if after >= self._data[KEY_BUFFER_END] else after
+        data, after = self._data, place + 2
+        return data[bda.KEY_BUFFER_START] if after >= data[bda.KEY_BUFFER_END] else after
 
     def put(self, word: int) -> bool:
         """Add a key; False if the buffer is full."""
-        data, tail = self._data, self._data[KEY_TAIL]
+        data, tail = self._data, self._data[bda.KEY_TAIL]
         after = self._after(tail)
-        if after == data[KEY_HEAD]:
+        if after == data[bda.KEY_HEAD]:
             return False
-        data.bus.write16(SEGMENT_BASE + tail, word)
-        data[KEY_TAIL] = after
+        data.bus.write16(bda.SEGMENT_BASE + tail, word)
+        data[bda.KEY_TAIL] = after
         return True
 
     def peek(self) -> int | None:
         """The next key's word, without taking it."""
-        head = self._data[KEY_HEAD]
-        return None if head == self._data[KEY_TAIL] else self._data.bus.read16(SEGMENT_BASE + head)
+        data, head = self._data, self._data[bda.KEY_HEAD]
+        return None if head == data[bda.KEY_TAIL] else data.bus.read16(bda.SEGMENT_BASE + head)
 
     def take(self) -> int | None:
         """Take the next key."""
         word = self.peek()
         if word is not None:
-            self._data[KEY_HEAD] = self._after(self._data[KEY_HEAD])
+            self._data[bda.KEY_HEAD] = self._after(self._data[bda.KEY_HEAD])
         return word
 
     def clear(self) -> None:
         """Forget what was typed."""
-        self._data[KEY_HEAD] = self._data[KEY_TAIL] = self._data[KEY_BUFFER_START]
+        self._data[bda.KEY_HEAD] = self._data[bda.KEY_TAIL] = self._data[bda.KEY_BUFFER_START]
 
 
 class KeyboardBios:
     """INT 09h and 16h."""
 
-    def __init__(self, board: Board, calls: Calls, data: DataArea) -> None:
+    def __init__(self, board: Board, calls: Calls, data: bda.DataArea) -> None:
         self._bus, self._cpu, self._clock = board.bus, board.cpu, board.clock
         self._keyboard, self._calls, self._data = board.keyboard, calls, data
         #: The keys that programs have not read yet.
@@ -120,15 +109,15 @@ class KeyboardBios:
         bus, data = self._bus, self._data
         code = bus.port_in(0x60, 1)
         bus.port_out(0x20, 1, 0x20)
-        flags = data[KEY_FLAGS_3]
+        flags = data[bda.KEY_FLAGS_3]
         before, flags = flags & (AFTER_E0 | AFTER_E1), flags & ~(AFTER_E0 | AFTER_E1)
         if code in (0xE0, 0xE1):
-            data[KEY_FLAGS_3] = flags | (AFTER_E0 if code == 0xE0 else AFTER_E1)
+            data[bda.KEY_FLAGS_3] = flags | (AFTER_E0 if code == 0xE0 else AFTER_E1)
         elif before == AFTER_E1:
             # Pause: E1 1D 45 E1 9D C5.
-            data[KEY_FLAGS_3] = flags | (before if code & 0x7F == scancodes.CTRL else 0)
+            data[bda.KEY_FLAGS_3] = flags | (before if code & 0x7F == scancodes.CTRL else 0)
         else:
-            data[KEY_FLAGS_3] = flags
+            data[bda.KEY_FLAGS_3] = flags
             self._key(code & 0x7F, pressed=code < 0x80, extended=before == AFTER_E0)
 
     def _key(self, code: int, *, pressed: bool, extended: bool) -> None:
@@ -137,14 +126,14 @@ class KeyboardBios:
         repeats = self._note_held(code, pressed, extended)
         modifier = MODIFIER_BITS.get(code)
         if modifier is not None:
-            on, flags = pressed or self._is_held(code), self._data[SHIFT_FLAGS]
-            self._data[SHIFT_FLAGS] = flags | modifier if on else flags & ~modifier
+            on, flags = pressed or self._is_held(code), self._data[bda.SHIFT_FLAGS]
+            self._data[bda.SHIFT_FLAGS] = flags | modifier if on else flags & ~modifier
         elif pressed:
             self._pressed(code, extended, repeats)
 
     def _pressed(self, code: int, extended: bool, repeats: bool) -> None:
         """A key that is no modifier."""
-        flags, lock = self._data[SHIFT_FLAGS], LOCK_BITS.get(code)
+        flags, lock = self._data[bda.SHIFT_FLAGS], LOCK_BITS.get(code)
         if extended and code == scancodes.BREAK:
             if flags & CTRL_BIT:
                 self._break()
@@ -156,19 +145,19 @@ class KeyboardBios:
         else:
             word = _key_word(code, flags, extended)
             if code == scancodes.INSERT and word in (0x5200, 0x52E0) and not repeats:
-                self._data[SHIFT_FLAGS] = flags ^ INSERT_ON
+                self._data[bda.SHIFT_FLAGS] = flags ^ INSERT_ON
             if word:
                 self.buffer.put(word)
 
     def _lock(self, bit: int) -> None:
         """A lock goes on or off, its lamp with it."""
-        flags = self._data[SHIFT_FLAGS] ^ bit
-        self._data[SHIFT_FLAGS] = flags
-        self._data[LAMPS] = self._data[LAMPS] & ~7 | flags >> 4 & 7
+        flags = self._data[bda.SHIFT_FLAGS] ^ bit
+        self._data[bda.SHIFT_FLAGS] = flags
+        self._data[bda.LAMPS] = self._data[bda.LAMPS] & ~7 | flags >> 4 & 7
 
     def _note_held(self, code: int, pressed: bool, extended: bool) -> bool:
         """Whether a key was held already."""
-        field, bit = HELD_BITS.get((code, extended), (SHIFT_FLAGS_2, 0))
+        field, bit = HELD_BITS.get((code, extended), (bda.SHIFT_FLAGS_2, 0))
         flags = self._data[field]
         if bit:
             self._data[field] = flags | bit if pressed else flags & ~bit
@@ -181,7 +170,7 @@ class KeyboardBios:
 
     def _break(self) -> None:
         """Ctrl and break: the buffer has a key that is none, and INT 1Bh hears of it."""
-        self._data[BREAK] = 0x80
+        self._data[bda.BREAK] = 0x80
         self.buffer.clear()
         self.buffer.put(0)
         self._calls.interrupt_next(0x1B)
@@ -190,8 +179,7 @@ class KeyboardBios:
 
     def service(self) -> bool | None:
         """INT 16h; calls there are not are ignored."""
-        service = self._services.get(self._cpu.ah)
-        return None if service is None else service()
+        return serve(self._services, self._cpu.ah)
 
     def _old_key(self, word: int) -> int:
         """What the calls for 84 keys return: grey keys look like those of the keypad."""
@@ -216,13 +204,13 @@ class KeyboardBios:
             self._cpu.ax = self._old_key(word)
 
     def _shift_flags(self) -> None:
-        self._cpu.al = self._data[SHIFT_FLAGS]
+        self._cpu.al = self._data[bda.SHIFT_FLAGS]
 
     def _shift_flags_both(self) -> None:
         """AH: sysreq, the locks while they are held, right and left alt and ctrl."""
         data = self._data
-        held, right = data[SHIFT_FLAGS_2], data[KEY_FLAGS_3] & 0x0C
-        self._cpu.ax = (held & 0x73 | right | (held & 4) << 5) << 8 | data[SHIFT_FLAGS]
+        held, right = data[bda.SHIFT_FLAGS_2], data[bda.KEY_FLAGS_3] & 0x0C
+        self._cpu.ax = (held & 0x73 | right | (held & 4) << 5) << 8 | data[bda.SHIFT_FLAGS]
 
     def _typematic(self) -> None:
         cpu, keyboard = self._cpu, self._keyboard

@@ -65,11 +65,7 @@ def rom_font(height: int, users: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
 
 
 def rom_image(users_font: NDArray[np.uint8] | None) -> bytes:
-    """64 KiB from F0000h on.
-
-    Args:
-        users_font: See `rom_font`.
-    """
+    """64 KiB from F0000h on."""
     parts = {at: rom_font(height, users_font).tobytes() for height, at in FONTS.items()} | TABLES
     for vector, port in zip(SERVICES, TRAP_PORTS, strict=False):
         parts[stub_offset(vector)] = _stub(vector, port)

@@ -9,9 +9,9 @@ Source: IBM AT BIOS reference; R. Brown's interrupt list.
 
 from __future__ import annotations
 
+from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.bios.clock import ClockBios
-from vgaemu.pc.bios.data_area import EQUIPMENT, MEMORY_KIB, DataArea
 from vgaemu.pc.bios.rom import CONFIG_TABLE, ROM_BASE, ROM_SEGMENT
 from vgaemu.pc.board import Board
 from vgaemu.vga.device import LFB_GPA
@@ -26,7 +26,7 @@ USABLE, RESERVED = 1, 2
 class SystemBios:
     """INT 11h, 12h, 14h, 15h, 17h."""
 
-    def __init__(self, board: Board, calls: Calls, data: DataArea, clock: ClockBios) -> None:
+    def __init__(self, board: Board, calls: Calls, data: bda.DataArea, clock: ClockBios) -> None:
         self._bus, self._cpu, self._calls, self._data = board.bus, board.cpu, calls, data
         self._services: dict[int, Service] = {
             0x24: self._a20,
@@ -44,11 +44,11 @@ class SystemBios:
 
     def equipment(self) -> None:
         """INT 11h."""
-        self._cpu.ax = self._data[EQUIPMENT]
+        self._cpu.ax = self._data[bda.EQUIPMENT]
 
     def memory_size(self) -> None:
         """INT 12h."""
-        self._cpu.ax = self._data[MEMORY_KIB]
+        self._cpu.ax = self._data[bda.MEMORY_KIB]
 
     def no_serial_port(self) -> None:
         """INT 14h."""

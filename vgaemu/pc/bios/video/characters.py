@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import Calls, Service
-from vgaemu.pc.bios.data_area import PAGE
 from vgaemu.pc.bios.video.area import VideoArea
 from vgaemu.pc.bios.video.fonts import VideoFonts
 from vgaemu.pc.bios.video.graphics import Painter, painter_of
@@ -103,25 +103,21 @@ class Characters:
     def _teletype(self) -> None:
         cpu = self._cpu
         # AL in the active page, whatever BH says: what every program means.
-        self._type(cpu.al, None if self._area.is_text else cpu.bl, self._area[PAGE])
+        self._type(cpu.al, None if self._area.is_text else cpu.bl, self._area[bda.PAGE])
 
     def type(self, code: int, attribute: int | None = None, page: int | None = None) -> None:
         """A character at the cursor, which moves on; the screen scrolls at its end."""
         self._calls.spend(1)
-        self._type(code, attribute, self._area[PAGE] if page is None else page)
+        self._type(code, attribute, self._area[bda.PAGE] if page is None else page)
 
     def type_run(self, text: bytes) -> int:
-        """Type plain characters of one row of text at once, in the colours that are there.
+        """Type characters, none of them a control, of a row of text at once, in its colours.
 
-        Args:
-            text: Without control characters.
-
-        Returns:
-            How many; 0 if they are to be typed one by one, as in graphics and in a row's last
-            column, behind which the cursor goes on in the next.
+        Returns how many; 0 if they are to be typed one by one, as in graphics and in a row's last
+        column, behind which the cursor goes on in the next.
         """
         area = self._area
-        page = area[PAGE]
+        page = area[bda.PAGE]
         row, column = area.cursor(page)
         count = min(len(text), area.columns - 1 - column)
         if count <= 1 or row >= area.rows or not area.is_text:
@@ -192,22 +188,17 @@ class Characters:
         return None
 
     def _scroll_call(self, *, up: bool) -> None:
-        cpu = self._cpu
+        cpu, page = self._cpu, self._area[bda.PAGE]
         lines = cpu.al if up else -cpu.al
-        corner = (cpu.dh, cpu.dl)
-        self._scroll(self._area[PAGE], lines, (cpu.ch, cpu.cl), corner, cpu.bh)
+        self._scroll(page, lines, (cpu.ch, cpu.cl), (cpu.dh, cpu.dl), cpu.bh)
 
     def _scroll(
         self, page: int, lines: int, first: tuple[int, int], last: tuple[int, int], fill: int
     ) -> None:
-        """Move a window of characters.
+        """Move a window of characters so many lines up; negative is down, 0 clears it.
 
-        Args:
-            page: Text page.
-            lines: Upwards; negative is downwards, 0 clears the window.
-            first: Row and column of its upper left character.
-            last: Of its lower right one.
-            fill: Attribute, or colour, of the lines that come in.
+        `first` and `last` are row and column of its corners, `fill` is the attribute, or colour,
+        of the lines that come in.
         """
         area, (top, left) = self._area, first
         bottom, right = min(last[0], area.rows - 1), min(last[1], area.columns - 1)

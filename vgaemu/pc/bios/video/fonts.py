@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.pc.bios.calls import Calls, Service
-from vgaemu.pc.bios.data_area import CHAR_HEIGHT, CURSOR_SHAPE, LAST_ROW, PAGE_BYTES
+from vgaemu.pc.bios import data_area as bda
+from vgaemu.pc.bios.calls import Calls, Service, serve
 from vgaemu.pc.bios.rom import FONT_8_UPPER, FONTS, ROM_SEGMENT, rom_font
 from vgaemu.pc.bios.video.area import GLYPHS, UPPER_GLYPHS, VideoArea
 from vgaemu.pc.bios.video.modes import CGA
@@ -44,21 +44,17 @@ class VideoFonts:
         self._vga, self._area, self._ports = board.vga, area, area.ports
         self._services: dict[int, Service] = {
             0x00: self._load_callers, 0x10: self._load_callers,
-            0x01: self._load_roms, 0x11: self._load_roms,
-            0x02: self._load_roms, 0x12: self._load_roms,
-            0x04: self._load_roms, 0x14: self._load_roms,
+            **dict.fromkeys((0x01, 0x02, 0x04, 0x11, 0x12, 0x14), self._load_roms),
             0x03: lambda: self._ports.set(SEQ, 3, self._cpu.bl),
             0x20: lambda: self._calls.set_vector(UPPER_GLYPHS, self._cpu.bp, self._cpu.es),
             0x21: self._graphics_callers,
-            0x22: self._graphics_roms, 0x23: self._graphics_roms, 0x24: self._graphics_roms,
+            **dict.fromkeys((0x22, 0x23, 0x24), self._graphics_roms),
             0x30: self._information,
         }  # fmt: skip
 
     def service(self) -> None:
         """11h; calls there are not are ignored."""
-        call = self._services.get(self._cpu.al)
-        if call is not None:
-            call()
+        serve(self._services, self._cpu.al)
 
     def _load_callers(self) -> None:
         cpu = self._cpu
@@ -102,16 +98,14 @@ class VideoFonts:
         ports["max_scan_line"] = height - 1
         rows = (ports["vertical_display_end"] + 1) // height
         area.set_cursor_shape(max(height - 2, 0), height - 1)
-        area[LAST_ROW] = rows - 1
-        area[CHAR_HEIGHT] = height
-        area[CURSOR_SHAPE] = (height - 2 & 0xFF) << 8 | height - 1
-        page_bytes = rows * area.columns * 2
-        area[PAGE_BYTES] = page_bytes + 255 & ~255
+        area[bda.LAST_ROW] = rows - 1
+        area[bda.CHAR_HEIGHT] = height
+        area[bda.CURSOR_SHAPE] = (height - 2 & 0xFF) << 8 | height - 1
+        area[bda.PAGE_BYTES] = 2 * rows * area.columns + 255 & ~255
 
     def glyphs(self, first: int, count: int) -> NDArray[np.uint8]:
         """(count, height) uint8: glyphs of graphics modes, from where the vectors point."""
-        area = self._area
-        height = area.height
+        area, height = self._area, self._area.height
         parts = [(GLYPHS, 0, 256)]
         if area.facts.model == CGA and area.vbe_mode is None:
             parts = [(GLYPHS, 0, 128), (UPPER_GLYPHS, 128, 256)]
@@ -136,8 +130,8 @@ class VideoFonts:
 
     def _set_graphics_height(self, height: int) -> None:
         rows = GRAPHICS_ROWS.get(self._cpu.bl, self._cpu.dl)
-        self._area[CHAR_HEIGHT] = height
-        self._area[LAST_ROW] = max(rows, 1) - 1
+        self._area[bda.CHAR_HEIGHT] = height
+        self._area[bda.LAST_ROW] = max(rows, 1) - 1
 
     def _information(self) -> None:
         cpu, area = self._cpu, self._area
@@ -149,5 +143,5 @@ class VideoFonts:
             return
         cpu.set("es", segment)
         cpu.bp = offset
-        cpu.cx = area[CHAR_HEIGHT]
-        cpu.dl = area[LAST_ROW]
+        cpu.cx = area[bda.CHAR_HEIGHT]
+        cpu.dl = area[bda.LAST_ROW]

@@ -247,7 +247,8 @@ class LinearPainter(PackedPainter):
         self._mode, self._pixels = mode, VBE_PIXELS[mode.bpp]
 
     def _encoded(self, numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return self._pixels[numbers & len(self._pixels) - 1].reshape(len(numbers), -1)
+        pixels: NDArray[np.uint8] = self._pixels[numbers & len(self._pixels) - 1]
+        return pixels.reshape(len(numbers), -1)
 
     def draw_glyphs(
         self, column: int, y: int, glyph: NDArray[np.uint8], colour: int, count: int

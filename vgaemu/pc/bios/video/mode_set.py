@@ -12,20 +12,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import Calls
-from vgaemu.pc.bios.data_area import CHAR_HEIGHT, CURSOR_SHAPE, MODE_OPTIONS, SWITCHES
 from vgaemu.pc.bios.rom import FONTS
-from vgaemu.pc.bios.video.area import (
-    GLYPHS,
-    GREY,
-    KEEP,
-    KEEP_PALETTE,
-    LINES_200,
-    LINES_400,
-    SWITCHES_200,
-    SWITCHES_400,
-    VideoArea,
-)
+from vgaemu.pc.bios.video.area import GLYPHS, KEEP, VideoArea
 from vgaemu.pc.bios.video.fonts import VideoFonts
 from vgaemu.pc.bios.video.modes import TEXT, bios_mode
 from vgaemu.pc.bios.video.palette import VideoPalette
@@ -48,9 +38,9 @@ class TextLines(NamedTuple):
 
 
 TEXT_LINES = {
-    200: TextLines(8, 0x63, {0x09: 0xC7, 0x0A: 6, 0x0B: 7, 0x14: 0x08}, SWITCHES_200),
+    200: TextLines(8, 0x63, {0x09: 0xC7, 0x0A: 6, 0x0B: 7, 0x14: 0x08}, bda.SWITCHES_200),
     350: TextLines(14, 0xA3, {0x09: 0x4D, 0x0A: 11, 0x0B: 12, 0x10: 0x83, 0x11: 0x05, 0x12: 0x5D,
-                              0x14: 0x0D, 0x15: 0x63, 0x16: 0xBA}, SWITCHES_400),
+                              0x14: 0x0D, 0x15: 0x63, 0x16: 0xBA}, bda.SWITCHES_400),
 }  # fmt: skip
 
 
@@ -67,31 +57,31 @@ class ModeSet:
         """Registers, palette, font, memory and data area of a mode of `MODES`."""
         vga, area = self._vga, self._area
         self._calls.spend(MODE_UNITS)
-        options = area[MODE_OPTIONS]
-        palette = bytes(vga.dac.entries) if options & KEEP_PALETTE else None
+        options = area[bda.MODE_OPTIONS]
+        palette = bytes(vga.dac.entries) if options & bda.KEEP_PALETTE else None
         area.vbe_mode = None
         area.mode_number = number | (0 if clear else KEEP)
         set_mode(vga, number, clear=clear)
         if palette is not None:
             self._palette.write_dac(0, palette)
-        elif options & GREY:
+        elif options & bda.GREY:
             self._palette.to_greys(0, 256)
         area.write_mode_fields(number, clear=clear)
         if bios_mode(number).model != TEXT:
             return
         font = vga.rom_font
         if font is not None:
-            if font.shape[1] != area[CHAR_HEIGHT]:
+            if font.shape[1] != area[bda.CHAR_HEIGHT]:
                 self._fonts.set_text_height(font.shape[1])
         elif (lines := self._text_lines(number)) in TEXT_LINES:
             self._fewer_lines(TEXT_LINES[lines])
 
     def _text_lines(self, number: int) -> int:
         """Lines of a text mode, as 12h/30h chose."""
-        options = self._area[MODE_OPTIONS] & (LINES_400 | LINES_200)
+        options = self._area[bda.MODE_OPTIONS] & (bda.LINES_400 | bda.LINES_200)
         if number == 7:  # never had 200
             return 350 if options == 0 else 400
-        return {0: 350, LINES_200: 200}.get(options, 400)
+        return {0: 350, bda.LINES_200: 200}.get(options, 400)
 
     def _fewer_lines(self, lines: TextLines) -> None:
         """Make a text mode that has just been set one of `TEXT_LINES`."""
@@ -103,7 +93,7 @@ class ModeSet:
         ports.set_all(ports.crtc, lines.crtc)
         ports["protect"] = 1
         self._fonts.load_roms(0, height)
-        area[CHAR_HEIGHT] = height
-        area[CURSOR_SHAPE] = (height - 2) << 8 | height - 1
-        area[SWITCHES] = lines.switches
+        area[bda.CHAR_HEIGHT] = height
+        area[bda.CURSOR_SHAPE] = (height - 2) << 8 | height - 1
+        area[bda.SWITCHES] = lines.switches
         self._calls.set_vector(GLYPHS, FONTS[height])

@@ -9,18 +9,10 @@ Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt
 
 from __future__ import annotations
 
-from vgaemu.pc.bios.calls import Service
-from vgaemu.pc.bios.data_area import CHAR_HEIGHT, MODE, MODE_OPTIONS, VIDEO_CONTROL
+from vgaemu.pc.bios import data_area as bda
+from vgaemu.pc.bios.calls import Service, serve
 from vgaemu.pc.bios.rom import ROM_SEGMENT, STATIC_STATE_AT
-from vgaemu.pc.bios.video.area import (
-    GREY,
-    KEEP_PALETTE,
-    LINES_200,
-    LINES_400,
-    NO_CURSOR_EMULATION,
-    VGA_COLOUR,
-    VideoArea,
-)
+from vgaemu.pc.bios.video.area import VideoArea
 from vgaemu.pc.bios.video.modes import LINES
 from vgaemu.pc.board import Board
 
@@ -38,24 +30,23 @@ class VideoOptions:
         self._services: dict[int, Service] = {
             0x10: self._ega_information,
             0x30: self._select_lines,
-            0x31: self._palette_loading,
+            0x31: lambda: self._set_option(bda.KEEP_PALETTE, self._cpu.al != 0),
             0x32: self._access,
-            0x33: self._grey_mode,
+            0x33: lambda: self._set_option(bda.GREY, not self._cpu.al & 1),
             0x34: self._cursor_emulation,
             0x36: self._screen_off,
         }
 
     def select(self) -> None:
         """12h; calls there are not are ignored."""
-        call = self._services.get(self._cpu.bl)
-        if call is not None:
-            call()
+        serve(self._services, self._cpu.bl)
 
     def _accept(self) -> None:
         self._cpu.al = ACCEPTED
 
-    def _set_option(self, mask: int, value: int) -> None:
-        self._area[MODE_OPTIONS] = self._area[MODE_OPTIONS] & ~mask | value
+    def _set_option(self, bits: int, on: bool) -> None:
+        options = self._area[bda.MODE_OPTIONS]
+        self._area[bda.MODE_OPTIONS] = options | bits if on else options & ~bits
         self._accept()
 
     def _ega_information(self) -> None:
@@ -65,12 +56,10 @@ class VideoOptions:
 
     def _select_lines(self) -> None:
         """Lines of text, from the next mode set on."""
-        choice = {0: LINES_200, 1: 0, 2: LINES_400}.get(self._cpu.al)
+        choice = {0: bda.LINES_200, 1: 0, 2: bda.LINES_400}.get(self._cpu.al)
         if choice is not None:
-            self._set_option(LINES_200 | LINES_400, choice)
-
-    def _palette_loading(self) -> None:
-        self._set_option(KEEP_PALETTE, KEEP_PALETTE if self._cpu.al else 0)
+            self._set_option(bda.LINES_200 | bda.LINES_400, False)
+            self._set_option(choice, True)
 
     def _access(self) -> None:
         """Let the CPU into VRAM, or not."""
@@ -78,23 +67,20 @@ class VideoOptions:
         self._vga.outb(0x3C2, misc & ~2 | (0 if self._cpu.al & 1 else 2))
         self._accept()
 
-    def _grey_mode(self) -> None:
-        self._set_option(GREY, 0 if self._cpu.al & 1 else GREY)
-
     def _cursor_emulation(self) -> None:
-        control = self._area[VIDEO_CONTROL] & ~NO_CURSOR_EMULATION
-        self._area[VIDEO_CONTROL] = control | self._cpu.al & NO_CURSOR_EMULATION
+        control = self._area[bda.VIDEO_CONTROL] & ~bda.NO_CURSOR_EMULATION
+        self._area[bda.VIDEO_CONTROL] = control | self._cpu.al & bda.NO_CURSOR_EMULATION
         self._accept()
 
     def _screen_off(self) -> None:
-        self._area.show(not self._cpu.al & 1)
+        self._area.ports["screen_off"] = self._cpu.al & 1
         self._accept()
 
     def display_combination(self) -> None:
         """1Ah: which display there is."""
         cpu = self._cpu
         if cpu.al == 0:
-            cpu.bx = VGA_COLOUR
+            cpu.bx = bda.VGA_COLOUR
         if cpu.al in (0, 1):
             cpu.al = 0x1A
 
@@ -106,18 +92,18 @@ class VideoOptions:
         state = bytearray(64)
         state[0x00:0x02] = STATIC_STATE_AT.to_bytes(2, "little")
         state[0x02:0x04] = ROM_SEGMENT.to_bytes(2, "little")
-        state[0x04:0x22] = bus.read(MODE.address, 30)
+        state[0x04:0x22] = bus.read(bda.MODE.address, 30)
         state[0x22] = area.rows
-        state[0x23:0x25] = bus.read(CHAR_HEIGHT.address, 2)
-        state[0x25] = VGA_COLOUR
+        state[0x23:0x25] = bus.read(bda.CHAR_HEIGHT.address, 2)
+        state[0x25] = bda.VGA_COLOUR
         state[0x27:0x29] = area.facts.colours.to_bytes(2, "little")
         state[0x29] = area.pages
         state[0x2A] = self._lines_code()
         state[0x2B], state[0x2C] = area.ports["map_b"], area.ports["map_a"]
-        options, blinks = area[MODE_OPTIONS], area.ports["blink"]
-        emulates = not area[VIDEO_CONTROL] & NO_CURSOR_EMULATION
+        options, blinks = area[bda.MODE_OPTIONS], area.ports["blink"]
+        emulates = not area[bda.VIDEO_CONTROL] & bda.NO_CURSOR_EMULATION
         # All modes on all displays; greys; palettes left alone; cursor emulation; blinking.
-        state[0x2D] = 1 | options & (GREY | KEEP_PALETTE) | emulates << 4 | blinks << 5
+        state[0x2D] = 1 | options & (bda.GREY | bda.KEEP_PALETTE) | emulates << 4 | blinks << 5
         state[0x31] = MEMORY_CODE
         bus.write(cpu.linear("es", "di"), bytes(state))
         cpu.al = 0x1B
@@ -126,6 +112,6 @@ class VideoOptions:
         """Lines of the picture, as in `LINES`."""
         area = self._area
         if area.is_text:
-            height = (area[CHAR_HEIGHT] & 0xFF) * area.rows
+            height = (area[bda.CHAR_HEIGHT] & 0xFF) * area.rows
             return next((i for i, lines in enumerate((200, 350)) if height <= lines), 2)
         return LINES.index(area.facts.lines)

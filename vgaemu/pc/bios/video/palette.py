@@ -9,15 +9,16 @@ Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt
 
 from __future__ import annotations
 
-from vgaemu.pc.bios.calls import Calls, Service
-from vgaemu.pc.bios.data_area import CGA_PALETTE, MODE_OPTIONS
-from vgaemu.pc.bios.video.area import GREY, VideoArea
+from vgaemu.pc.bios import data_area as bda
+from vgaemu.pc.bios.calls import Calls, Service, serve
+from vgaemu.pc.bios.video.area import VideoArea
 from vgaemu.pc.board import Board
 
 #: Colours of the DAC that one unit of `Calls.spend` is worth.
 COLOURS_A_UNIT = 16
 #: Attribute registers: palette 00h-0Fh, and those that calls name.
 MODE_CONTROL, OVERSCAN, COLOUR_SELECT = 0x10, 0x11, 0x14
+PALETTE_AND_OVERSCAN = (*range(16), OVERSCAN)
 
 
 def greys(colours: bytes) -> bytes:
@@ -60,11 +61,7 @@ class VideoPalette:
 
     def service(self) -> None:
         """10h; calls there are not are ignored."""
-        call = self._services.get(self._cpu.al)
-        if call is not None:
-            call()
-
-    # --- the CGA's: 0Bh ---------------------------------------------------------------------------
+        serve(self._services, self._cpu.al)
 
     def cga_service(self) -> None:
         """0Bh: background and border, or which of two palettes."""
@@ -84,15 +81,13 @@ class VideoPalette:
         for index in (1, 2, 3) if has_palette else ():
             old = ports.get_attribute(index)
             ports.set_attribute(index, old & ~0x10 | colour & 0x10)
-        area[CGA_PALETTE] = area[CGA_PALETTE] & 0xE0 | colour & 0x1F
+        area[bda.CGA_PALETTE] = area[bda.CGA_PALETTE] & 0xE0 | colour & 0x1F
 
     def _cga_palette(self, number: int) -> None:
         area, ports = self._area, self._ports
         for index in (1, 2, 3):
             ports.set_attribute(index, ports.get_attribute(index) & 0xFE | number)
-        area[CGA_PALETTE] = area[CGA_PALETTE] & 0xDF | number << 5
-
-    # --- attribute registers ----------------------------------------------------------------------
+        area[bda.CGA_PALETTE] = area[bda.CGA_PALETTE] & 0xDF | number << 5
 
     def _set_register(self) -> None:
         if self._cpu.bl <= COLOUR_SELECT:
@@ -106,19 +101,16 @@ class VideoPalette:
         self._cpu.bh = self._ports.get_attribute(OVERSCAN)
 
     def _set_all_registers(self) -> None:
-        at = self._cpu.linear("es", "dx")
-        for index, value in enumerate(self._bus.read(at, 16)):
+        values = self._bus.read(self._cpu.linear("es", "dx"), len(PALETTE_AND_OVERSCAN))
+        for index, value in zip(PALETTE_AND_OVERSCAN, values, strict=True):
             self._ports.set_attribute(index, value)
-        self._ports.set_attribute(OVERSCAN, self._bus.read8(at + 16))
 
     def _get_all_registers(self) -> None:
-        at = self._cpu.linear("es", "dx")
-        values = [self._ports.get_attribute(index) for index in (*range(16), OVERSCAN)]
-        self._bus.write(at, bytes(values))
+        values = [self._ports.get_attribute(index) for index in PALETTE_AND_OVERSCAN]
+        self._bus.write(self._cpu.linear("es", "dx"), bytes(values))
 
     def _blink_or_intensity(self) -> None:
-        mode_control = self._ports.get_attribute(MODE_CONTROL)
-        self._ports.set_attribute(MODE_CONTROL, mode_control & ~8 | (self._cpu.bl & 1) << 3)
+        self._ports["blink"] = self._cpu.bl
 
     def _dac_page(self) -> None:
         """Pages of 64 or 16 colours (BL = 0), or which page."""
@@ -135,12 +127,10 @@ class VideoPalette:
         cpu.bl = ports.get_attribute(MODE_CONTROL) >> 7
         cpu.bh = ports.get_attribute(COLOUR_SELECT) >> (0 if cpu.bl else 2)
 
-    # --- the DAC ----------------------------------------------------------------------------------
-
     def write_dac(self, first: int, colours: bytes) -> None:
-        """Set colours from one on: red, green and blue of each."""
+        """Set neighbouring colours: red, green and blue of each."""
         self._calls.spend(len(colours) // 3 // COLOURS_A_UNIT)
-        if self._area[MODE_OPTIONS] & GREY:
+        if self._area[bda.MODE_OPTIONS] & bda.GREY:
             colours = greys(colours)
         self._ports.write_dac(first & 0xFF, colours)
 

@@ -11,11 +11,12 @@ Source: IBM PS/2 and PC BIOS Interface Technical Reference; VESA BIOS Extension 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import NamedTuple
 
-from vgaemu.pc.bios.data_area import LAST_ROW, MODE, SAVE_POINTER
+from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.video.area import GLYPHS, UPPER_GLYPHS, VideoArea
-from vgaemu.pc.bios.video.vbe import Vbe
+from vgaemu.pc.bios.video.vbe import DONE, FAILED
 from vgaemu.pc.board import Board
 from vgaemu.vga import dispi
 from vgaemu.vga.ports import GC, SEQ
@@ -30,7 +31,7 @@ ALL_STATES = VGA_STATES | EXTENSION
 
 #: Memory that belongs to the video BIOS: mode to 466h, rows to 48Ah, save pointer, INT 1Fh, 43h.
 FIELDS = (
-    (MODE.address, 30), (LAST_ROW.address, 7), (SAVE_POINTER.address, 4),
+    (bda.MODE.address, 30), (bda.LAST_ROW.address, 7), (bda.SAVE_POINTER.address, 4),
     (4 * UPPER_GLYPHS, 4), (4 * GLYPHS, 4),
 )  # fmt: skip
 #: DISPI registers in the order in which they are set, once it is on.
@@ -53,9 +54,9 @@ class _Piece(NamedTuple):
 class VideoState:
     """What a program saves, and puts back."""
 
-    def __init__(self, board: Board, area: VideoArea, vbe: Vbe) -> None:
+    def __init__(self, board: Board, area: VideoArea) -> None:
         self._vga, self._bus, self._cpu = board.vga, board.bus, board.cpu
-        self._area, self._vbe = area, vbe
+        self._area = area
         self._pieces: dict[int, _Piece] = {
             HARDWARE: _Piece(9 + sum(_BANKS), self._hardware, self._restore_hardware),
             DATA_AREA: _Piece(sum(n for _, n in FIELDS), self._fields, self._restore_fields),
@@ -72,42 +73,28 @@ class VideoState:
             self._do(cpu.al)
             cpu.al = 0x1C
 
-    def vbe_service(self) -> None:
+    def vbe_service(self) -> int:
         """INT 10h/4F04h."""
         cpu = self._cpu
-        works = cpu.dl <= 2 and not cpu.cx & ~ALL_STATES
-        if works:
-            self._do(cpu.dl)
-        self._vbe.answer(works)
+        if cpu.dl > 2 or cpu.cx & ~ALL_STATES:
+            return FAILED
+        self._do(cpu.dl)
+        return DONE
 
     def _do(self, call: int) -> None:
         """Say how large a buffer for the states in CX is, save them to ES:BX, or restore them."""
         states, at = self._cpu.cx, self._cpu.linear("es", "bx")
+        pieces = [piece for bit, piece in self._pieces.items() if states & bit]
         if call == 0:
-            self._cpu.bx = self._blocks(states)
+            self._cpu.bx = -(-sum(piece.nbytes for piece in pieces) // BLOCK)
         elif call == 1:
-            self._save(states, at)
+            self._bus.write(at, b"".join(piece.save() for piece in pieces))
         else:
-            self._restore(states, at)
-
-    def _chosen(self, states: int) -> list[_Piece]:
-        return [piece for bit, piece in self._pieces.items() if states & bit]
-
-    def _blocks(self, states: int) -> int:
-        """Size of a buffer for some states."""
-        return -(-sum(piece.nbytes for piece in self._chosen(states)) // BLOCK)
-
-    def _save(self, states: int, at: int) -> None:
-        """Into the guest's memory."""
-        self._bus.write(at, b"".join(piece.save() for piece in self._chosen(states)))
-
-    def _restore(self, states: int, at: int) -> None:
-        """From there."""
-        if states & EXTENSION:
-            self._area.ports.set_dispi(dispi.ENABLE, 0)  # what follows is for the VGA below
-        for piece in self._chosen(states):
-            piece.restore(self._bus.read(at, piece.nbytes))
-            at += piece.nbytes
+            if states & EXTENSION:
+                self._area.ports.set_dispi(dispi.ENABLE, 0)  # what follows is for the VGA below
+            for piece in pieces:
+                piece.restore(self._bus.read(at, piece.nbytes))
+                at += piece.nbytes
 
     def _hardware(self) -> bytes:
         vga = self._vga
@@ -119,31 +106,23 @@ class VideoState:
         return bytes((vga.misc.values[0], *indexes)) + vga.latch.to_bytes(4, "little") + values
 
     def _restore_hardware(self, data: bytes) -> None:
-        vga = self._vga
-        misc, sequencer_index, crtc_index, graphics_index, attribute_address = data[:5]
-        latch, values = int.from_bytes(data[5:9], "little"), data[9:]
-        banks = []
-        for count in _BANKS:
-            banks.append(values[:count])
-            values = values[count:]
-        sequencer, crtc, graphics, attribute = banks
+        vga, ports, values = self._vga, self._area.ports, iter(data[9:])
+        misc, *indexes, attribute_address = data[:5]
+        sequencer, crtc, graphics, attribute = (bytes(islice(values, n)) for n in _BANKS)
         vga.outb(0x3C2, misc)
-        ports = self._area.ports
         crtc_port = ports.crtc
         ports.set(crtc_port, 0x11, 0)  # 00h-07h can be written
         for port, bank in ((SEQ, sequencer), (crtc_port, crtc), (GC, graphics)):
-            for index, value in enumerate(bank):
-                ports.set(port, index, value)
+            ports.set_all(port, dict(enumerate(bank)))
         vga.inb(crtc_port + 6)
         for index, value in enumerate(attribute):
             vga.outb(0x3C0, index)
             vga.outb(0x3C0, value)
         vga.outb(0x3C0, attribute_address)
         vga.inb(crtc_port + 6)
-        vga.outb(SEQ, sequencer_index)
-        vga.outb(crtc_port, crtc_index)
-        vga.outb(GC, graphics_index)
-        vga.latch = latch
+        for port, index in zip((SEQ, crtc_port, GC), indexes, strict=True):
+            vga.outb(port, index)
+        vga.latch = int.from_bytes(data[5:9], "little")
 
     def _fields(self) -> bytes:
         return b"".join(self._bus.read(at, count) for at, count in FIELDS)
@@ -183,4 +162,4 @@ class VideoState:
         for register, value in zip(WHILE_ON, values[len(WHILE_OFF) :], strict=True):
             ports.set_dispi(register, value)
         self._vga.outw(0x1CE, index)
-        self._vbe.follow(number)
+        self._area.follow_dispi(number)

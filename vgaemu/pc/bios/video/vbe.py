@@ -10,12 +10,13 @@ Source: VESA BIOS Extension 2.0.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from itertools import chain
 
 import numpy as np
 
-from vgaemu.pc.bios.calls import Calls, Service
-from vgaemu.pc.bios.data_area import COLUMNS, LAST_ROW
+from vgaemu.pc.bios import data_area as bda
+from vgaemu.pc.bios.calls import Calls
 from vgaemu.pc.bios.rom import OEM_STRING_AT, OEM_STRINGS, ROM_SEGMENT, WINDOW_FUNCTION_AT
 from vgaemu.pc.bios.video.area import KEEP, LINEAR, VideoArea
 from vgaemu.pc.bios.video.mode_set import ModeSet
@@ -30,6 +31,8 @@ from vgaemu.vga.modes import MODES, set_mode
 WINDOW_BYTES = 0x10000
 #: Memory model of direct colour, beside those of `modes`.
 DIRECT_COLOUR = 6
+#: What a call returns in AX.
+DONE, FAILED, NOT_IN_THIS_MODE = 0x004F, 0x014F, 0x034F
 #: A window that is there, and can be read and written.
 READ_WRITE = 0x07
 #: ModeInfoBlock: flags; window A: attributes, granularity, KiB, segment, function; pitch, width,
@@ -53,7 +56,7 @@ class Vbe:
         self._bus, self._cpu, self._vga = board.bus, board.cpu, board.vga
         self._calls, self._area, self._modes, self._ports = calls, area, modes, area.ports
         #: All but 04h, which is `VideoState`'s.
-        self.services: dict[int, Service] = {
+        self.services: dict[int, Callable[[], int]] = {
             0x00: self._information,
             0x01: self._mode_information,
             0x02: self._set_mode,
@@ -64,21 +67,16 @@ class Vbe:
             0x08: self._dac_width,
             0x09: self._palette,
             0x10: self._power,
-            0x15: lambda: self.answer(False),
+            0x15: lambda: FAILED,
         }
 
-    def answer(self, worked: bool = True) -> None:
-        """What a call returns in AX."""
-        self._cpu.ax = 0x004F if worked else 0x014F
+    def service(self) -> None:
+        """4Fh; AX stays as it is if there is no such call."""
+        service = self.services.get(self._cpu.al)
+        if service is not None:
+            self._cpu.ax = service()
 
-    def _not_in_this_mode(self) -> None:
-        self._cpu.ax = 0x034F
-
-    def fits(self, mode: VbeMode) -> bool:
-        """Whether VRAM has room for a mode's picture."""
-        return mode.picture_bytes <= self._vga.slot.nbytes
-
-    def _information(self) -> None:
+    def _information(self) -> int:
         cpu, bus = self._cpu, self._bus
         at = cpu.linear("es", "di")
         block = bytearray(256)
@@ -86,7 +84,7 @@ class Vbe:
         block[0:6] = b"VESA" + (0x0200).to_bytes(2, "little")
         block[6:10] = far(ROM_SEGMENT, OEM_STRING_AT)
         block[10] = 1  # the DAC takes 8 bits
-        modes = [number for number, mode in VBE_MODES.items() if self.fits(mode)]
+        modes = [number for number in VBE_MODES if self._area.vbe_mode_of(number)]
         listing = b"".join(number.to_bytes(2, "little") for number in [*sorted(modes), 0xFFFF])
         # The list lies in the block's reserved bytes.
         block[14:18] = far(cpu.es, cpu.di + 34 & 0xFFFF)
@@ -98,36 +96,34 @@ class Vbe:
                 block[place : place + 4] = far(ROM_SEGMENT, string)
                 string += len(text)
         bus.write(at, bytes(block) + (bytes(256) if second else b""))
-        self.answer()
+        return DONE
 
-    def _mode_information(self) -> None:
+    def _mode_information(self) -> int:
         number = self._cpu.cx & ~(LINEAR | KEEP)
         if number in MODES:
-            self._vga_mode_information(number)
-            return
-        mode = VBE_MODES.get(number)
-        if mode is None or not self.fits(mode):
-            self.answer(False)
-            return
+            return self._vga_mode_information(number)
+        mode = self._area.vbe_mode_of(number)
+        if mode is None:
+            return FAILED
         pitch = mode.width * mode.pixel_bytes
         pages = min(self._vga.slot.nbytes // (pitch * mode.height), 256) - 1
         model = PACKED if mode.bpp == 8 else DIRECT_COLOUR
         channels = mode.format.red, mode.format.green, mode.format.blue, mode.format.rest
         layout = bytes(number for channel in channels for number in channel)
         # Supported, extended information, colour, graphics, with a linear frame buffer.
-        self._write_mode_information(
+        return self._write_mode_information(
             (0x009B, READ_WRITE, 64, 64, 0xA000, far(ROM_SEGMENT, WINDOW_FUNCTION_AT)),
             (pitch, mode.width, mode.height, 8, 16, 1, mode.bpp, 1, model, pages, 1, layout),
             (LFB_GPA, pitch, pages, pages, layout),
         )
 
-    def _write_mode_information(self, *parts: tuple[int | bytes, ...]) -> None:
+    def _write_mode_information(self, *parts: tuple[int | bytes, ...]) -> int:
         """Fields of `MODE_INFORMATION`: the window's, the picture's, the linear frame buffer's."""
         block = MODE_INFORMATION.pack(*chain.from_iterable(parts))
         self._bus.write(self._cpu.linear("es", "di"), block.ljust(256, b"\0"))
-        self.answer()
+        return DONE
 
-    def _vga_mode_information(self, number: int) -> None:
+    def _vga_mode_information(self, number: int) -> int:
         """A mode of the VGA's: seen through its window, nothing linear."""
         facts = bios_mode(number)
         height, width, lines = facts.height, facts.columns, facts.rows  # of characters
@@ -139,31 +135,25 @@ class Vbe:
         # Supported, extended information, text through the BIOS, colour, graphics.
         flags = 0x0007 | (8 if facts.colours else 0) | (0 if is_text else 0x10)
         pages = (0x8000 if segment >= 0xB000 else 0x10000) // facts.page_bytes
-        self._write_mode_information(
+        return self._write_mode_information(
             (flags, READ_WRITE, 64, 64, segment, bytes(4)),
             (pitch, width, lines, 8, height, facts.planes, facts.bits),
             (1, facts.model, max(pages, 1) - 1, 1, bytes(8)),
             (0, pitch, 0, 0, bytes(8)),
         )
 
-    def _set_mode(self) -> None:
+    def _set_mode(self) -> int:
         cpu = self._cpu
-        number = cpu.bx & ~(LINEAR | KEEP)
-        keep = bool(cpu.bx & KEEP)
-        if number < 0x100:
-            if number not in MODES:
-                self.answer(False)
-                return
+        number, keep = cpu.bx & ~(LINEAR | KEEP), bool(cpu.bx & KEEP)
+        mode = self._area.vbe_mode_of(number)
+        if mode is not None:
+            self.set_mode(mode, keep=keep)
+            self._area.mode_number = cpu.bx
+        elif number in MODES:
             self._modes.set_mode(number, clear=not keep)
-            self.answer()
-            return
-        mode = VBE_MODES.get(number)
-        if mode is None or not self.fits(mode):
-            self.answer(False)
-            return
-        self.set_mode(mode, keep=keep)
-        self._area.mode_number = cpu.bx
-        self.answer()
+        else:
+            return FAILED
+        return DONE
 
     def set_mode(self, mode: VbeMode, *, keep: bool = False) -> None:
         """Registers for packed pixels below, DISPI on top."""
@@ -171,99 +161,80 @@ class Vbe:
         self._calls.spend(MODE_UNITS)
         if not self._ports.get_dispi(dispi.ENABLE) & dispi.ENABLED or self._area.vbe_mode is None:
             set_mode(vga, 0x13, clear=False)
-        self._ports.set_dispi(dispi.ENABLE, 0)
-        self._ports.set_dispi(dispi.XRES, mode.width)
-        self._ports.set_dispi(dispi.YRES, mode.height)
-        self._ports.set_dispi(dispi.BPP, mode.bpp)
         flags = dispi.ENABLED | dispi.LFB_ENABLED | (dispi.NO_CLEAR if keep else 0)
-        self._ports.set_dispi(dispi.ENABLE, flags)
+        for index, value in (
+            (dispi.ENABLE, 0), (dispi.XRES, mode.width), (dispi.YRES, mode.height),
+            (dispi.BPP, mode.bpp), (dispi.ENABLE, flags),
+        ):  # fmt: skip
+            self._ports.set_dispi(index, value)
         area = self._area
         area.vbe_mode = mode
         area.write_mode_fields(VBE_MODE_FIELD, clear=not keep)
-        area[COLUMNS] = mode.width // 8
-        area[LAST_ROW] = min(mode.height // 16, 255) - 1
+        area[bda.COLUMNS] = mode.width // 8
+        area[bda.LAST_ROW] = min(mode.height // 16, 255) - 1
 
-    def follow(self, number: int) -> None:
-        """DISPI was set past this BIOS: the mode that it shows, or none."""
-        mode = VBE_MODES.get(number) if self._vga.dispi.linear else None
-        self._area.vbe_mode = mode if mode is not None and self.fits(mode) else None
-
-    def _get_mode(self) -> None:
+    def _get_mode(self) -> int:
         self._cpu.bx = self._area.mode_number
-        self.answer()
+        return DONE
 
-    def _window(self) -> None:
+    def _window(self) -> int:
         cpu = self._cpu
         if self._area.vbe_mode is None or cpu.bl != 0 or cpu.bh > 1:
-            self.answer(False)
-            return
+            return FAILED
         if self._area.mode_number & LINEAR:
-            self._not_in_this_mode()
-            return
-        if cpu.bh == 0:
-            banks = self._vga.slot.nbytes // WINDOW_BYTES
-            if cpu.dx >= banks:
-                self.answer(False)
-                return
-            self._ports.set_dispi(dispi.BANK, cpu.dx)
-        else:
+            return NOT_IN_THIS_MODE
+        if cpu.bh == 1:
             cpu.dx = self._ports.get_dispi(dispi.BANK)
-        self.answer()
+        elif cpu.dx >= self._vga.slot.nbytes // WINDOW_BYTES:
+            return FAILED
+        else:
+            self._ports.set_dispi(dispi.BANK, cpu.dx)
+        return DONE
 
-    def _line_length(self) -> None:
+    def _line_length(self) -> int:
         cpu, mode = self._cpu, self._area.vbe_mode
         if mode is None or cpu.bl > 3:
-            self.answer(False)
-            return
-        pixel_bytes = mode.pixel_bytes
+            return FAILED
+        vram, pixel_bytes = self._vga.slot.nbytes, mode.pixel_bytes
         if cpu.bl in (0, 2):
             wanted = cpu.cx if cpu.bl == 0 else -(-cpu.cx // pixel_bytes)
             self._ports.set_dispi(dispi.VIRT_WIDTH, wanted)
-        if cpu.bl == 3:
-            width = self._vga.slot.nbytes // mode.height // pixel_bytes
-        else:
-            width = self._ports.get_dispi(dispi.VIRT_WIDTH)
+        largest = vram // mode.height // pixel_bytes
+        width = largest if cpu.bl == 3 else self._ports.get_dispi(dispi.VIRT_WIDTH)
         width = min(width, 0xFFFF // pixel_bytes)
         cpu.bx, cpu.cx = width * pixel_bytes, width
-        cpu.dx = min(self._vga.slot.nbytes // (width * pixel_bytes), 0xFFFF)
-        self.answer()
+        cpu.dx = min(vram // (width * pixel_bytes), 0xFFFF)
+        return DONE
 
-    def _display_start(self) -> None:
+    def _display_start(self) -> int:
         cpu, mode = self._cpu, self._area.vbe_mode
         if mode is None:
-            self.answer(False)
-        elif cpu.bl & 0x7F == 0:
-            width = self._vga.dispi.values[dispi.VIRT_WIDTH]
-            if (cpu.dx * width + cpu.cx) * mode.pixel_bytes >= self._vga.slot.nbytes:
-                self.answer(False)  # not a pixel of it would be there
-                return
-            self._ports.set_dispi(dispi.X_OFFSET, cpu.cx)
-            self._ports.set_dispi(dispi.Y_OFFSET, cpu.dx)
-            self.answer()
-        elif cpu.bl == 1:
+            return FAILED
+        if cpu.bl == 1:
             cpu.bh = 0
-            cpu.cx, cpu.dx = (
-                self._ports.get_dispi(dispi.X_OFFSET),
-                self._ports.get_dispi(dispi.Y_OFFSET),
-            )
-            self.answer()
-        else:
-            self.answer(False)
+            cpu.cx = self._ports.get_dispi(dispi.X_OFFSET)
+            cpu.dx = self._ports.get_dispi(dispi.Y_OFFSET)
+            return DONE
+        first = cpu.dx * self._vga.dispi.values[dispi.VIRT_WIDTH] + cpu.cx
+        if cpu.bl & 0x7F or first * mode.pixel_bytes >= self._vga.slot.nbytes:
+            return FAILED  # not a pixel of it would be there
+        self._ports.set_dispi(dispi.X_OFFSET, cpu.cx)
+        self._ports.set_dispi(dispi.Y_OFFSET, cpu.dx)
+        return DONE
 
-    def _dac_width(self) -> None:
+    def _dac_width(self) -> int:
         cpu, mode = self._cpu, self._area.vbe_mode
         if mode is not None and mode.bpp > 8:
-            self._not_in_this_mode()
-            return
+            return NOT_IN_THIS_MODE
         enable = self._ports.get_dispi(dispi.ENABLE)
         if cpu.bl == 0:
             wide = cpu.bh >= 8
             enable = enable & ~dispi.EIGHT_BIT_DAC | (dispi.EIGHT_BIT_DAC if wide else 0)
             self._ports.set_dispi(dispi.ENABLE, enable | dispi.NO_CLEAR)
         cpu.bh = 8 if enable & dispi.EIGHT_BIT_DAC else 6
-        self.answer(cpu.bl <= 1)
+        return DONE if cpu.bl <= 1 else FAILED
 
-    def _palette(self) -> None:
+    def _palette(self) -> int:
         cpu, bus, ports = self._cpu, self._bus, self._ports
         at = cpu.linear("es", "di")
         count = min(cpu.cx, 256)
@@ -275,16 +246,15 @@ class Vbe:
             triples = np.frombuffer(ports.read_dac(cpu.dl, count), np.uint8).reshape(-1, 3)
             for i, triple in enumerate(triples):
                 bus.write(at + 4 * i, triple[::-1].tobytes() + b"\0")
-        self.answer(cpu.bl & 0x7F <= 1)
+        return DONE if cpu.bl & 0x7F <= 1 else FAILED
 
-    def _power(self) -> None:
+    def _power(self) -> int:
         """Report, set or get the power state: bit 5 of the clocking mode is what there is of it."""
-        cpu, area = self._cpu, self._area
-        call = cpu.bl
+        cpu, call = self._cpu, self._cpu.bl
         if call == 0:
             cpu.bx = 0x0F10  # standby, suspend, off, reduced on; version 1.0
         elif call == 1:
-            area.show(cpu.bh == POWER_ON)
+            self._ports["screen_off"] = cpu.bh != POWER_ON
         elif call == 2:
-            cpu.bh = POWER_ON if area.is_shown else POWER_OFF
-        self.answer(call <= 2)
+            cpu.bh = POWER_OFF if self._vga.sequencer["screen_off"] else POWER_ON
+        return DONE if call <= 2 else FAILED

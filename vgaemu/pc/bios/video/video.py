@@ -10,9 +10,9 @@ Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt
 
 from __future__ import annotations
 
-from vgaemu.pc.bios.calls import Calls, Service
-from vgaemu.pc.bios.data_area import CHAR_HEIGHT, CURSOR_SHAPE, PAGE, VIDEO_CONTROL
-from vgaemu.pc.bios.video.area import NO_CURSOR_EMULATION, NOT_CLEARED, VideoArea
+from vgaemu.pc.bios import data_area as bda
+from vgaemu.pc.bios.calls import Calls, Service, serve
+from vgaemu.pc.bios.video.area import VideoArea
 from vgaemu.pc.bios.video.characters import Characters
 from vgaemu.pc.bios.video.fonts import VideoFonts
 from vgaemu.pc.bios.video.mode_set import ModeSet
@@ -36,7 +36,8 @@ class VideoBios:
         self.characters: Characters = Characters(board, calls, self.area, fonts)
         self.vbe: Vbe = Vbe(board, calls, self.area, self.modes)
         options = VideoOptions(board, self.area)
-        state = VideoState(board, self.area, self.vbe)
+        state = VideoState(board, self.area)
+        self.vbe.services[0x04] = state.vbe_service
         self._services: dict[int, Service] = {
             0x00: self._set_mode,
             0x01: self._set_cursor_shape,
@@ -51,19 +52,12 @@ class VideoBios:
             0x1A: options.display_combination,
             0x1B: options.state_information,
             0x1C: state.service,
-            0x4F: self._vbe_service,
+            0x4F: self.vbe.service,
         } | self.characters.services
-        self._vbe_services: dict[int, Service] = self.vbe.services | {0x04: state.vbe_service}
 
     def service(self) -> bool | None:
         """INT 10h; calls there are not are ignored. `WAIT`, if one takes longer than a slice."""
-        service = self._services.get(self._cpu.ah)
-        return None if service is None else service()
-
-    def _vbe_service(self) -> bool | None:
-        """4Fh; AX stays as it is if there is no such call."""
-        service = self._vbe_services.get(self._cpu.al)
-        return None if service is None else service()
+        return serve(self._services, self._cpu.ah)
 
     def _set_mode(self) -> None:
         cpu = self._cpu
@@ -75,16 +69,16 @@ class VideoBios:
 
     def _get_mode(self) -> None:
         cpu, area = self._cpu, self.area
-        cpu.al = area.mode | area[VIDEO_CONTROL] & NOT_CLEARED
-        cpu.ah, cpu.bh = area.columns, area[PAGE]
+        cpu.al = area.mode | area[bda.VIDEO_CONTROL] & bda.NOT_CLEARED
+        cpu.ah, cpu.bh = area.columns, area[bda.PAGE]
 
     def _set_cursor_shape(self) -> None:
         cpu, area = self._cpu, self.area
-        area[CURSOR_SHAPE] = cpu.cx
+        area[bda.CURSOR_SHAPE] = cpu.cx
         start, end = cpu.ch & 0x3F, cpu.cl & 0x1F
-        height = area[CHAR_HEIGHT] & 0xFF
+        height = area[bda.CHAR_HEIGHT] & 0xFF
         # Programs think in the CGA's 8 lines; the BIOS scales that to the font.
-        emulates = not area[VIDEO_CONTROL] & NO_CURSOR_EMULATION
+        emulates = not area[bda.VIDEO_CONTROL] & bda.NO_CURSOR_EMULATION
         if emulates and height > 8 and end < 8 and start < 8 and not start & 0x20:
             full = end == start + 1
             end = (end + 1) * height // 8 - 1
@@ -98,7 +92,7 @@ class VideoBios:
     def _get_cursor(self) -> None:
         cpu = self._cpu
         cpu.dh, cpu.dl = self.area.cursor(cpu.bh)
-        cpu.cx = self.area[CURSOR_SHAPE]
+        cpu.cx = self.area[bda.CURSOR_SHAPE]
         cpu.ax = 0
 
     def _select_page(self) -> None:
