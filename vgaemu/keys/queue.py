@@ -106,15 +106,12 @@ class Keys:
     """
 
     def __init__(self) -> None:
-        """No key is down, none is waiting."""
         self._queue: deque[Key] = deque(maxlen=QUEUE_KEYS)
         self._down: set[str] = set()
 
     def __repr__(self) -> str:
         down = ", ".join(sorted(self._down.copy())) or "none"
         return f"<Keys: {len(self._queue)} waiting, {down} down>"
-
-    # What the window, scripts and tests do.
 
     def put(self, key: Key) -> None:
         """A key went down or up."""
@@ -135,9 +132,8 @@ class Keys:
         for modifier in held:
             self.put(Key(modifier, True))
         self.put(Key(key, True, text))
-        self.put(Key(key, False))
-        for modifier in reversed(held):
-            self.put(Key(modifier, False))
+        for name in (key, *reversed(held)):
+            self.put(Key(name, False))
 
     def type(self, text: str) -> None:
         """Strike the keys that type `text`.
@@ -148,19 +144,13 @@ class Keys:
         for character in text:
             self.press(_NAMES.get(character, character))
 
-    # What the guest does.
-
     def get(self) -> Key | None:
         """The next key that went down or up, or None."""
         return self._queue.popleft() if self._queue else None
 
     def typed(self) -> str:
         """All characters typed since the last look."""
-        text = ""
-        while (key := self.get()) is not None:
-            if key.pressed:
-                text += key.text
-        return text
+        return "".join(key.text for key in iter(self.get, None) if key.pressed)
 
     def is_down(self, name: str) -> bool:
         """Whether a key is held now."""

@@ -36,7 +36,7 @@ LETTERS = frozenset(key.scancode for key in KEYS if key.text.isalpha())
 _ALT_TOP_ROW = {key: 0x7800 + (i << 8) for i, key in enumerate("1234567890-=")}
 _CTRL_SIGNS = {"2": 0x0300, "6": 0x071E, "-": 0x0C1F, "[": 0x1A1B, "\\": 0x2B1C, "]": 0x1B1D}
 
-#: Grey keys -> alone or with shift, with ctrl, with alt.
+#: With the prefix E0h, the grey keys -> alone or with shift, with ctrl, with alt.
 _GREY = {
     0x47: (0x47E0, 0x77E0, 0x9700), 0x48: (0x48E0, 0x8DE0, 0x9800), 0x49: (0x49E0, 0x84E0, 0x9900),
     0x4B: (0x4BE0, 0x73E0, 0x9B00), 0x4D: (0x4DE0, 0x74E0, 0x9D00), 0x4F: (0x4FE0, 0x75E0, 0x9F00),
@@ -45,12 +45,9 @@ _GREY = {
     # Slash and enter of the keypad; print screen alone is no key but INT 05h.
     0x35: (0xE02F, 0x9500, 0xA400), 0x1C: (0xE00D, 0xE00A, 0xA600), PRINT: (0, 0x7200, 0),
 }  # fmt: skip
-#: Keys of the keypad with ctrl.
-_KEYPAD_CTRL = {
-    0x47: 0x7700, 0x48: 0x8D00, 0x49: 0x8400, 0x4A: 0x8E00, 0x4B: 0x7300, 0x4C: 0x8F00,
-    0x4D: 0x7400, 0x4E: 0x9000, 0x4F: 0x7500, 0x50: 0x9100, 0x51: 0x7600, 0x52: 0x9200,
-    0x53: 0x9300,
-}  # fmt: skip
+#: What the keypad's keys type with num lock, and AH with ctrl.
+_KEYPAD_SIGNS = "789-456+1230."
+_KEYPAD_CTRL = bytes.fromhex("77 8D 84 8E 73 8F 74 90 75 91 76 92 93")
 _PAUSE, _BREAK = bytes.fromhex("E1 1D 45 E1 9D C5"), bytes((0xE0, BREAK, 0xE0, BREAK | 0x80))
 
 
@@ -61,16 +58,17 @@ def _character(key: TableKey) -> BiosKey:
     return BiosKey(code | ord(text), code | ord(key.shifted), ctrl, _ALT_TOP_ROW.get(text, code))
 
 
-def _keypad(code: int, sign: str) -> BiosKey:
+def _keypad(code: int, sign: str, ctrl: int) -> BiosKey:
     """What it makes of one on the keypad: minus and plus are the same whatever num lock says."""
-    key = code << 8
-    typed, ctrl = key | ord(sign), _KEYPAD_CTRL[code]
-    return BiosKey(typed, typed, ctrl, key) if sign in "-+" else BiosKey(key, typed, ctrl, 0)
+    key, typed = code << 8, code << 8 | ord(sign)
+    if sign in "-+":
+        return BiosKey(typed, typed, ctrl << 8, key)
+    return BiosKey(key, typed, ctrl << 8, 0)
 
 
 BIOS_KEYS = (
     {key.scancode: _character(key) for key in KEYS if key.text.isprintable() and key.text}
-    | {code: _keypad(code, sign) for code, sign in zip(KEYPAD, "789-456+1230.", strict=True)}
+    | {key[0]: _keypad(*key) for key in zip(KEYPAD, _KEYPAD_SIGNS, _KEYPAD_CTRL, strict=True)}
     | {
         0x3B + n: BiosKey(0x3B + n << 8, 0x54 + n << 8, 0x5E + n << 8, 0x68 + n << 8)
         for n in range(10)
@@ -91,14 +89,10 @@ EXTENDED_KEYS = {code: BiosKey(key, key, ctrl, alt) for code, (key, ctrl, alt) i
 
 
 def of_key(key: Key, *, shift: bool, ctrl: bool = False, caps: bool = False) -> bytes:
-    """Set 1 bytes of a host key going down or up.
+    """Set 1 bytes of a host key going down or up, by what else is down on the host.
 
-    Args:
-        key: The key.
-        shift: Whether the host's shift is down: a capital that comes without it brings its own.
-        ctrl: Whether the host's ctrl is down.
-        caps: Whether caps lock is on: then a capital that comes without shift is the bare key. So
-            the window's keys, which caps lock of the host has made capitals, are not turned twice.
+    A capital that comes without shift brings its own; with caps lock it is the bare key. So the
+    window's keys, which caps lock of the host has made capitals, are not turned twice.
     """
     if key.name not in BY_NAME:
         return b""
