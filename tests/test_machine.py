@@ -12,7 +12,7 @@ import pytest
 
 import vgaemu
 from vgaemu.cli.session import keep_showing
-from vgaemu.display.null import NullDisplay
+from vgaemu.display.base import BaseDisplay
 from vgaemu.display.report import Close, PauseToggled, SingleStep
 from vgaemu.errors import KeysError, StateError, WorkloadError
 from vgaemu.guest.find import bundled_names
@@ -192,7 +192,7 @@ def test_a_free_guest_gets_every_frame():
 
 
 def test_ticking_polls_the_display_and_ends_when_it_is_closed():
-    class Closable(NullDisplay):
+    class Closable(BaseDisplay):
         polls = 0
 
         def poll(self):
@@ -318,7 +318,7 @@ def test_what_a_workload_may_be(tmp_path):
             Machine(wrong)
 
 
-class Player(NullDisplay):
+class Player(BaseDisplay):
     """A display whose user does something at each poll."""
 
     def __init__(self, *events):
@@ -357,7 +357,7 @@ def test_what_a_guest_raises_while_it_is_stopped_is_kept(free):
             raise KeyError("mine")
 
     closed = []
-    display = NullDisplay()
+    display = BaseDisplay()
     display.close = lambda: closed.append(True)
     machine = Machine(workload, display=display, free=free)
     machine.tick()
@@ -484,7 +484,7 @@ def test_every_workload_goes_on_from_any_state(tmp_path):
 
 
 def test_a_display_that_fails_once_sees_all_of_the_next_frame():
-    class Flaky(NullDisplay):
+    class Flaky(BaseDisplay):
         seen = 0
 
         def update(self, frame, rects, report):
@@ -555,7 +555,7 @@ def test_scripts_of_keys_with_modifiers():
             parse_keys(f"1:{unknown}")
 
 
-class ClosedSoon(NullDisplay):
+class ClosedSoon(BaseDisplay):
     """A display whose user closes it after a moment."""
 
     def __init__(self):

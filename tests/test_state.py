@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from random_tapes import random_ops
 
+from vgaemu.display.base import BaseDisplay
 from vgaemu.display.loop import DisplayLoop
-from vgaemu.display.null import NullDisplay
 from vgaemu.errors import StateError
 from vgaemu.memslot import Memslot
 from vgaemu.tape import START, Player
@@ -183,7 +183,7 @@ def test_a_machine_goes_on_where_it_was_saved(path: Path, seed: int) -> None:
     for device, from_seed in ((vga, seed), (other, seed + 1000)):
         ops = chain.from_iterable(islice(random_ops(from_seed, VRAM_BYTES), 30))
         Player(device, chain(START[:3], ops)).play()
-    loop = DisplayLoop(other, NullDisplay())
+    loop = DisplayLoop(other, BaseDisplay())
     loop.draw_frame()
     save_state(vga, path, frame=20)
     loop.frames = load_state(other, path)
@@ -209,7 +209,7 @@ def test_loading_makes_all_pages_dirty(path: Path) -> None:
 
 def test_loading_redraws_the_saved_picture(path: Path) -> None:
     vga = small_vga(0x13)
-    loop = DisplayLoop(vga, NullDisplay())
+    loop = DisplayLoop(vga, BaseDisplay())
     vga.store(0xA0000, bytes(range(256)) * 250)
     loop.draw_frame()
     saved = loop.screen.frame.copy()

@@ -23,7 +23,6 @@ from vgaemu.bench.measure import RUNS, Row, median_of_runs, no_collector
 from vgaemu.bench.xvfb import own_x_server
 from vgaemu.display.base import BaseDisplay
 from vgaemu.display.loop import DisplayLoop
-from vgaemu.display.null import NullDisplay
 from vgaemu.errors import DisplayError
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.keys.queue import Keys
@@ -179,7 +178,7 @@ def measure(runs: int = RUNS) -> list[Row]:
                 opened = f"Xvfb {desktop}, {how}" if own else f"window, {how}"
                 rows += _all(partial(_presented, opened, window), window, runs)
                 window.close()
-    return rows + _all(lambda: "nothing", NullDisplay(), runs)
+    return rows + _all(lambda: "nothing", BaseDisplay(), runs)
 
 
 def _presented(opened: str, window: WindowDisplay) -> str:

@@ -1,4 +1,4 @@
-"""BaseDisplay: a display that does nothing, for others to say only what they do otherwise.
+"""BaseDisplay: a display that shows nothing; others say only what they do otherwise.
 
 The loop and the machine know no other kind. An object with `resize`, `update` and `close` alone is
 made one by `as_display`, once, where it comes in; nobody behind it asks what a display can do.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vgaemu.display.base import BaseDisplay, as_display
-from vgaemu.display.null import NullDisplay
 from vgaemu.display.report import Display
 
 
@@ -17,7 +16,7 @@ def make_display(name: str | Display) -> BaseDisplay:
     if not isinstance(name, str):
         return as_display(name)
     if name == "null":
-        return NullDisplay()
+        return BaseDisplay()
     if name == "window":
         from vgaemu.display.window.window import WindowDisplay
 

@@ -12,19 +12,7 @@ from numpy.typing import NDArray
 from vgaemu.keys.queue import Key
 from vgaemu.memslot.bitmap import Span
 from vgaemu.memslot.log import DirtyLog
-from vgaemu.vga.render import Rect
-
-__all__ = [
-    "Close",
-    "Display",
-    "Event",
-    "FrameReport",
-    "PauseToggled",
-    "Rect",
-    "ScreenInfo",
-    "Screenshot",
-    "SingleStep",
-]
+from vgaemu.vga.render import Rect as Rect
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Percentiles:
 
     @classmethod
     def of(cls, values: deque[int]) -> Percentiles:
-        """Of some values; all 0 where there are none."""
+        """Of some times; all 0 where there are none."""
         if not values:
             return cls(0, 0, 0, 0)
         array = np.fromiter(values, np.int64, len(values))
@@ -60,10 +60,10 @@ class Stats:
     """
 
     def __init__(self) -> None:
-        """No frame was recorded."""
-        self._harvest_ns: deque[int] = deque(maxlen=WINDOW)
-        self._render_ns: deque[int] = deque(maxlen=WINDOW)
-        self._present_ns: deque[int] = deque(maxlen=WINDOW)
+        #: Nanoseconds of each of the last frames, oldest first.
+        self._times: dict[str, deque[int]] = {
+            name: deque(maxlen=WINDOW) for name in ("harvest", "render", "present")
+        }
         self._totals = Totals()
         self._rows: list[dict[str, Any]] | None = None
         #: Frames recorded and not yet added up: adding up is left until somebody looks.
@@ -71,7 +71,8 @@ class Stats:
 
     def __repr__(self) -> str:
         medians = ", ".join(
-            f"{name} {Percentiles.of(values).p50 / 1000:.1f} µs" for name, values in self._times()
+            f"{name} {Percentiles.of(values).p50 / 1000:.1f} µs"
+            for name, values in self._add_up()._times.items()
         )
         return f"<Stats: {self.totals.frames} frames; medians: {medians}>"
 
@@ -84,17 +85,17 @@ class Stats:
     @property
     def harvest_ns(self) -> deque[int]:
         """Nanoseconds of each of the last frames, oldest first."""
-        return self._add_up()._harvest_ns
+        return self._add_up()._times["harvest"]
 
     @property
     def render_ns(self) -> deque[int]:
         """The same for drawing."""
-        return self._add_up()._render_ns
+        return self._add_up()._times["render"]
 
     @property
     def present_ns(self) -> deque[int]:
         """The same for the display's `update`."""
-        return self._add_up()._present_ns
+        return self._add_up()._times["present"]
 
     @property
     def totals(self) -> Totals:
@@ -110,20 +111,14 @@ class Stats:
     def rows(self, rows: list[dict[str, Any]] | None) -> None:
         self._add_up()._rows = rows
 
-    def _times(self) -> tuple[tuple[str, deque[int]], ...]:
-        return (
-            ("harvest", self.harvest_ns),
-            ("render", self.render_ns),
-            ("present", self.present_ns),
-        )
-
     def _add_up(self) -> Stats:
         fresh, self._fresh = self._fresh, []
+        harvest, render, present = self._times.values()
         totals = self._totals
         for report, present_ns in fresh:
-            self._harvest_ns.append(report.harvest_ns)
-            self._render_ns.append(report.render_ns)
-            self._present_ns.append(present_ns)
+            harvest.append(report.harvest_ns)
+            render.append(report.render_ns)
+            present.append(present_ns)
             totals.frames += 1
             totals.pages += len(report.log)
             totals.span_pages += report.span_pages
@@ -138,18 +133,14 @@ class Stats:
     def summary(self) -> dict[str, Any]:
         """Percentiles and totals as plain numbers, units in the names; rows if they were kept."""
         rows = self.rows
-        summary: dict[str, Any] = {
-            f"{name}_ns": asdict(Percentiles.of(values)) for name, values in self._times()
-        }
-        summary["totals"] = asdict(self.totals)
-        if rows is not None:
-            summary["frames"] = rows
-        return summary
+        times = {f"{name}_ns": asdict(Percentiles.of(ns)) for name, ns in self._times.items()}
+        frames = {} if rows is None else {"frames": rows}
+        return {**times, "totals": asdict(self.totals), **frames}
 
     def table(self) -> str:
         """The harvest table that a headless run prints."""
         lines = [f"{'':8}{'p50':>10}{'p90':>10}{'p99':>10}{'max':>10}   microseconds a frame"]
-        for name, values in self._times():
+        for name, values in self._add_up()._times.items():
             p = Percentiles.of(values)
             times = "".join(f"{ns / 1000:10.1f}" for ns in (p.p50, p.p90, p.p99, p.max))
             lines.append(f"{name:8}{times}")

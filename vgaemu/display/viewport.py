@@ -71,17 +71,12 @@ def pixel_height(info: ScreenInfo, *, square: bool = False) -> float:
 
 
 def scaled_size(info: ScreenInfo, scale: int, *, square: bool = False) -> Size:
-    """Size of the picture with every column `scale` pixels wide.
+    """Size of the picture with every column `scale` window pixels wide.
 
     Graphics get the height that their aspect asks for; rows are repeated unevenly where that is
     no whole factor, which hardly shows. Text gets the whole factor nearest to it: 80x25 at scale 1
     is 720x400, since at the true 540 lines some strokes of every glyph would be twice as thick as
-    others. No picture gets fewer rows than it has.
-
-    Args:
-        info: The picture.
-        scale: Window pixels that a column takes.
-        square: Ignore the aspect.
+    others. No picture gets fewer rows than it has. `square` ignores the aspect.
 
     >>> vga = ScreenInfo(320, 200, 4 / 3, 0, "320x200x256", 4096, "flags", False)
     >>> scaled_size(vga, 2), scaled_size(vga, 5), scaled_size(vga, 2, square=True)
@@ -95,11 +90,6 @@ def scaled_size(info: ScreenInfo, scale: int, *, square: bool = False) -> Size:
 
 def fitted_size(info: ScreenInfo, room: Size, *, square: bool = False) -> Size:
     """The largest crisp size that fits into `room`; smaller than life only if nothing else fits.
-
-    Args:
-        info: The picture.
-        room: Width and height there is.
-        square: Ignore the aspect.
 
     >>> text = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", 4096, "flags", True)
     >>> fitted_size(text, (1920, 820)), fitted_size(text, (1920, 1200))
@@ -120,15 +110,15 @@ def fitted_size(info: ScreenInfo, room: Size, *, square: bool = False) -> Size:
 
 def _whole_factors(info: ScreenInfo, room: Size) -> Size | None:
     """Of all whole factors that fit, those nearest to the aspect; of equals the largest."""
-    best: tuple[float, int] | None = None
-    size: Size | None = None
-    for fx in range(1, min(MAX_FACTOR, room[0] // info.width) + 1):
-        for fy in range(1, min(MAX_FACTOR, room[1] // info.height) + 1):
-            width, height = info.width * fx, info.height * fy
-            error = round(abs(math.log(width / height / info.aspect)), 2)
-            if best is None or (-error, width * height) > best:
-                best, size = (-error, width * height), (width, height)
-    return size
+
+    def worth(size: Size) -> tuple[float, int]:
+        width, height = size
+        return -round(abs(math.log(width / height / info.aspect)), 2), width * height
+
+    across = range(1, min(MAX_FACTOR, room[0] // info.width) + 1)
+    down = range(1, min(MAX_FACTOR, room[1] // info.height) + 1)
+    sizes = ((info.width * fx, info.height * fy) for fx in across for fy in down)
+    return max(sizes, key=worth, default=None)
 
 
 def _shrunk(info: ScreenInfo, room: Size, ratio: float) -> Size:
