@@ -102,7 +102,14 @@ class Meter:
         noted = [self._waiting.popleft() for _ in range(len(self._waiting))]
         self.heat.note([report for report, _ in noted])
         if noted:
-            rows = [self._row(report, rects) for report, rects in noted]
+            rows = [
+                (
+                    report.harvest_ns, len(report.log), len(report.spans), rects,
+                    100 * min(1.0, report.pixels / self.picture_pixels),
+                    report.faults, report.render_ns, report.present_ns,
+                )
+                for report, rects in noted
+            ]  # fmt: skip
             self.frame = noted[-1][0].frame
             self._history = np.concatenate((self._history[len(rows) :], rows))
             self.count = min(HISTORY, self.count + len(rows))
@@ -110,13 +117,6 @@ class Meter:
         (then, before), (now, fed) = self._counted[0], self._counted[-1]
         if now > then:
             self.frames_a_second = (fed - before) * 1e9 / (now - then)
-
-    def _row(self, report: FrameReport, rects: int) -> tuple[float, ...]:
-        redrawn = 100 * min(1.0, report.pixels / self.picture_pixels)
-        return (
-            report.harvest_ns, len(report.log), len(report.spans), rects, redrawn,
-            report.faults, report.render_ns, report.present_ns,
-        )  # fmt: skip
 
     def recent(self, frames: int) -> NDArray[np.float64]:
         """The last frames, oldest first: (at most `frames`, 8), by `Column`."""

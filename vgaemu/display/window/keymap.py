@@ -32,12 +32,7 @@ _HOST_KEYS = {
 
 
 def key_name(key: int, text: str) -> tuple[str, str] | None:
-    """The guest's name of a pygame key, and what it types; None for keys that have no name.
-
-    Args:
-        key: ``event.key``.
-        text: ``event.unicode``.
-    """
+    """The guest's name of an event's key and unicode, and what it types; None if it has no name."""
     if key in KEY_NAMES:
         return KEY_NAMES[key]
     if key in KEYPAD_NAMES and not text:
@@ -58,13 +53,7 @@ class Keyboard:
         self._windows: set[int] = set()
 
     def press(self, key: int, modifiers: int, text: str) -> Key | HostKey | None:
-        """A key went down, or repeats; None if that is nothing to anyone.
-
-        Args:
-            key: ``event.key``.
-            modifiers: ``event.mod``.
-            text: ``event.unicode``.
-        """
+        """An event's key, mod and unicode: it went down, or repeats; None if nobody cares."""
         held = modifiers & (pygame.KMOD_CTRL | pygame.KMOD_ALT)
         for modifier in _MODIFIERS.values():
             host_key = _HOST_KEYS.get((key, modifier))
@@ -80,7 +69,7 @@ class Keyboard:
         return Key(name, True, named[1])
 
     def release(self, key: int) -> Key | None:
-        """A key went up."""
+        """It went up; None if the guest never saw it go down."""
         self._windows.discard(key)
         name = self._guests.pop(key, None)
         return None if name is None else Key(name, False)

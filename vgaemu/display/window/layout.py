@@ -6,7 +6,6 @@ on it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vgaemu.display.panel.layout import BELOW_HEIGHT, BESIDE_WIDTHS, MIN_BESIDE_HEIGHT, MIN_WIDTH
@@ -30,16 +29,6 @@ class Wishes:
     square_pixels: bool = False
     #: Window pixels of the overscan colour around it.
     border: int = 0
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The places in a window of `size`."""
-
-    size: Size
-    viewport: Viewport
-    #: `NOWHERE` without a panel.
-    panel: Rect
 
 
 def shape(info: ScreenInfo) -> tuple[object, ...]:
@@ -71,8 +60,10 @@ def natural_size(
     return width, height + border + (BELOW_HEIGHT if panel else 0)
 
 
-def lay_out(info: ScreenInfo, size: Size, wishes: Wishes, *, panel: bool, exact: bool) -> Layout:
-    """The places of picture and panel in a window of `size`.
+def lay_out(
+    info: ScreenInfo, size: Size, wishes: Wishes, *, panel: bool, exact: bool
+) -> tuple[Viewport, Rect]:
+    """The places of picture and panel in a window, `NOWHERE` for a panel that has none.
 
     Args:
         info: The picture.
@@ -98,10 +89,8 @@ def lay_out(info: ScreenInfo, size: Size, wishes: Wishes, *, panel: bool, exact:
     choices = _with_panel(size) if panel else []
     room, place = max(choices, key=worth, default=(size, NOWHERE))
     width, height = picture_size(room)
-    viewport = Viewport(
-        (room[0] - width) // 2, (room[1] - height) // 2, width, height, (info.width, info.height)
-    )
-    return Layout(size, viewport, place)
+    left, top = (room[0] - width) // 2, (room[1] - height) // 2
+    return Viewport(left, top, width, height, (info.width, info.height)), place
 
 
 def _with_panel(size: Size) -> list[tuple[Size, Rect]]:
@@ -118,15 +107,3 @@ def _with_panel(size: Size) -> list[tuple[Size, Rect]]:
             if width - wide >= MIN_PICTURE
         ]
     return choices
-
-
-def around(rects: Sequence[Rect]) -> Rect:
-    """The smallest rectangle that holds all.
-
-    >>> around([Rect(9, 0, 9, 16), Rect(0, 32, 9, 16)])
-    Rect(x=0, y=0, width=18, height=48)
-    """
-    left, top = min(r.x for r in rects), min(r.y for r in rects)
-    right = max(r.x + r.width for r in rects)
-    bottom = max(r.y + r.height for r in rects)
-    return Rect(left, top, right - left, bottom - top)

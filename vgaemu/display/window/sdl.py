@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from vgaemu.display.panel.draw import DIRTY, PAPER
 from vgaemu.display.report import Rect
 from vgaemu.display.viewport import Size
-from vgaemu.display.window.layout import around
 from vgaemu.errors import DisplayError
 from vgaemu.vga.font import bundled_font
 
@@ -200,8 +199,8 @@ def probe() -> str:
 def present(places: Sequence[Rect]) -> None:
     """Bring parts of the window onto the screen."""
     if len(places) > MAX_PRESENTED:
-        places = [around(places)]
-    if places:
+        pygame.display.update([pygame.Rect(places[0]).unionall(places)])
+    elif places:
         pygame.display.update(places)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vgaemu.display.hostkeys import keys_for_panel
 from vgaemu.display.panel.meter import Meter
 from vgaemu.display.panel.panel import Panel, Status
-from vgaemu.display.report import Rect
+from vgaemu.display.report import Rect, ScreenInfo
 from vgaemu.display.viewport import Viewport
 from vgaemu.display.window.layout import NOWHERE
 from vgaemu.display.window.sdl import pygame, surface_over
@@ -102,17 +102,15 @@ class PanelView:
         """Draw it at once: the user did something."""
         self.stale, self._due_ns = True, 0
 
-    def is_due(self, now_ns: int) -> bool:
-        """Whether to draw it now."""
-        return self._panel is not None and self.stale and now_ns >= self._due_ns
-
-    def draw(self, now_ns: int, status: Status, window: pygame.Surface) -> None:
-        """Bring it up to date, in the window and on the screen."""
-        if self._panel is not None:
+    def draw_if_due(
+        self, now_ns: int, window: pygame.Surface, info: ScreenInfo, paused: bool, outlines: bool
+    ) -> None:
+        """Bring it up to date, in the window and on the screen, unless it just was."""
+        if self._panel is not None and now_ns >= self._due_ns:
             begin = perf_counter_ns()
             self._due_ns = now_ns + PANEL_PERIOD_NS
             self.stale = False
-            self._panel.draw(now_ns, status)
+            self._panel.draw(now_ns, Status(info, paused, outlines, self.cost_ns))
             self.blit(window)
             pygame.display.update(self.place)
             self.cost_ns = perf_counter_ns() - begin

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from vgaemu.display.base import BaseDisplay
 from vgaemu.display.hostkeys import HostKey, WindowChange, keys_in_title
-from vgaemu.display.panel.panel import Status
 from vgaemu.display.report import (
     Close,
     Event,
@@ -25,9 +24,9 @@ from vgaemu.display.report import (
     ScreenInfo,
     SingleStep,
 )
-from vgaemu.display.viewport import Viewport
+from vgaemu.display.viewport import Size, Viewport
 from vgaemu.display.window.keymap import Keyboard
-from vgaemu.display.window.layout import Layout, Wishes, lay_out, natural_size, shape
+from vgaemu.display.window.layout import Wishes, lay_out, natural_size, shape
 from vgaemu.display.window.outlines import Outlines
 from vgaemu.display.window.sdl import SdlWindow, present, pygame, rgb, tint
 from vgaemu.display.window.views import PanelView, Picture
@@ -39,11 +38,13 @@ NOTICE_NS = 3_000_000_000
 
 @dataclass(frozen=True)
 class _Stage:
-    """What there is from the first `resize` on: an open window, and the places in it."""
+    """What there is from the first `resize` on: an open window, and the picture's place in it."""
 
     info: ScreenInfo
     surface: pygame.Surface
-    layout: Layout
+    #: Of the window, as it was laid out: the surface takes any other at once.
+    size: Size
+    viewport: Viewport
 
 
 class WindowDisplay(BaseDisplay):
@@ -105,7 +106,7 @@ class WindowDisplay(BaseDisplay):
         """
         if self._stage is None:
             raise DisplayError("a window has no size before its first picture")
-        return self._stage.layout.viewport
+        return self._stage.viewport
 
     @property
     def panel_place(self) -> Rect:
@@ -128,11 +129,11 @@ class WindowDisplay(BaseDisplay):
         stage = self._stage
         if stage is None or shape(stage.info) != shape(screen):
             self._picture = None
-            stage = self._open(screen)
+            self._open(screen)
         else:
-            stage = self._stage = replace(stage, info=screen)
+            self._stage = replace(stage, info=screen)
         self._all_stale = True
-        self._show_title(stage)
+        self._show_title()
 
     def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
         """Draw and present what changed; the panel is left to `poll`, outside of this time."""
@@ -142,7 +143,7 @@ class WindowDisplay(BaseDisplay):
         if picture is None or frame is not picture.frame:
             if self._sdl.closed:
                 return
-            picture = self._picture = Picture(frame, stage.surface, stage.layout.viewport)
+            picture = self._picture = Picture(frame, stage.surface, stage.viewport)
             self._all_stale = True
         if self._panel_shown:  # hidden, it costs nothing, and begins anew when it is shown
             self._panel.meter.note(report, len(rects))
@@ -169,7 +170,7 @@ class WindowDisplay(BaseDisplay):
             self._sdl.close()
             self._picture = None
 
-    def _open(self, info: ScreenInfo) -> _Stage:
+    def _open(self, info: ScreenInfo) -> None:
         """Open the window, or give it the size that suits the picture, and lay it out."""
         natural = natural_size(
             info, self._sdl.desktop, self._wishes,
@@ -177,19 +178,18 @@ class WindowDisplay(BaseDisplay):
         )  # fmt: skip
         asked = self._wishes.scale is not None or self._wishes.border
         advice = "take a smaller scale or border" if asked else "try --headless"
-        return self._lay_out(info, self._sdl.open(natural, advice))
+        self._lay_out(info, self._sdl.open(natural, advice))
 
-    def _lay_out(self, info: ScreenInfo, surface: pygame.Surface) -> _Stage:
+    def _lay_out(self, info: ScreenInfo, surface: pygame.Surface) -> None:
         """Find the places of picture and panel in the window as it is now."""
         exact = self._sdl.user_size is None and not self._sdl.fullscreen
         size = surface.get_size()
-        layout = lay_out(info, size, self._wishes, panel=self._panel_shown, exact=exact)
-        self._panel.move(layout.panel)
+        viewport, panel = lay_out(info, size, self._wishes, panel=self._panel_shown, exact=exact)
+        self._panel.move(panel)
         if self._picture is not None:
-            self._picture = Picture(self._picture.frame, surface, layout.viewport)
+            self._picture = Picture(self._picture.frame, surface, viewport)
+        self._stage = _Stage(info, surface, size, viewport)
         self._all_stale = True
-        self._stage = _Stage(info, surface, layout)
-        return self._stage
 
     def _refit(self) -> None:
         if self._stage is not None:
@@ -199,7 +199,7 @@ class WindowDisplay(BaseDisplay):
     def _follow_window(self) -> None:
         """The user, or the desktop, may have given the window another size."""
         if self._stage is not None:
-            surface = self._sdl.resized(self._stage.layout.size)
+            surface = self._sdl.resized(self._stage.size)
             if surface is not None:
                 self._lay_out(self._stage.info, surface)
 
@@ -215,45 +215,39 @@ class WindowDisplay(BaseDisplay):
         pygame.display.flip()
 
     def _draw_outlines(self, stage: _Stage) -> None:
-        for place, colour, alpha in self._outlines.marks(stage.layout.viewport):
+        for place, colour, alpha in self._outlines.marks(stage.viewport):
             tint(stage.surface, place, colour, alpha)
 
     def _draw_panel_if_due(self) -> None:
         stage = self._stage
-        if stage is None or not self._panel.stale:
-            return
-        now = monotonic_ns()
-        if self._panel.is_due(now):
-            status = Status(stage.info, self._paused, self.shows_clean_rects, self._panel.cost_ns)
-            self._panel.draw(now, status, stage.surface)
+        if stage is not None and self._panel.stale:
+            self._panel.draw_if_due(
+                monotonic_ns(), stage.surface, stage.info, self._paused, self.shows_clean_rects
+            )
 
-    def _show_title(self, stage: _Stage) -> None:
-        paused = " - PAUSED" if self._paused else ""
-        rest = self._notice or keys_in_title()
-        pygame.display.set_caption(f"{self._title} - {stage.info.mode_name}{paused} - {rest}")
+    def _show_title(self) -> None:
+        if self._stage is not None and not self._sdl.closed:
+            mode, paused = self._stage.info.mode_name, " - PAUSED" if self._paused else ""
+            rest = self._notice or keys_in_title()
+            pygame.display.set_caption(f"{self._title} - {mode}{paused} - {rest}")
 
     def notice(self, text: str) -> None:
         """Say something in the title for a while, such as where a screenshot went."""
         self._notice, self._notice_until_ns = text, monotonic_ns() + NOTICE_NS
-        if self._stage is not None and not self._sdl.closed:
-            self._show_title(self._stage)
+        self._show_title()
 
     def poll(self) -> list[Event]:
         """What the user did since the last time; also draws the panel, if it is due."""
         if self._sdl.closed:
             return []
         self._polled = True
-        events: list[Event] = []
-        for event in pygame.event.get():
-            events += self._answer(event)
-        stage = self._stage
-        if stage is not None:
-            if self._all_stale and self._picture is not None:
-                self._paint_all(stage)
-            self._draw_panel_if_due()
-            if self._notice and monotonic_ns() > self._notice_until_ns:
-                self._notice = ""
-                self._show_title(stage)
+        events = [told for event in pygame.event.get() for told in self._answer(event)]
+        if self._stage is not None and self._picture is not None and self._all_stale:
+            self._paint_all(self._stage)
+        self._draw_panel_if_due()
+        if self._notice and monotonic_ns() > self._notice_until_ns:
+            self._notice = ""
+            self._show_title()
         return events
 
     def _answer(self, event: pygame.event.Event) -> Sequence[Event]:
@@ -314,5 +308,4 @@ class WindowDisplay(BaseDisplay):
         self._paused = not self._paused
         self._panel.meter.restart_clock()
         self._panel.hurry()
-        if self._stage is not None:
-            self._show_title(self._stage)
+        self._show_title()
