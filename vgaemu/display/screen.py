@@ -105,6 +105,8 @@ class Screen:
         """
         redraw = self._follow_registers(frame_number)
         renderer = self._renderer
+        if redraw is None and renderer is not None and not spans and not self._stale:
+            return [], None
         if renderer is None or redraw is Redraw.RESIZE:
             redraw = Redraw.RESIZE
             scanout = self._scanout
@@ -112,8 +114,6 @@ class Screen:
             self.frame = np.zeros((scanout.height, scanout.width), np.uint32)
         elif redraw is not None:
             renderer.configure(self._scanout)
-        elif not spans and not self._stale:
-            return [], None
         renderer.note(spans)
         if self._stale or redraw in (Redraw.RESIZE, Redraw.EVERYTHING):
             self._stale = False
@@ -132,15 +132,15 @@ class Screen:
         phase_changed = phase != self._phase
         self.frame_number, self._phase = frame_number, phase
         if generation != self._generation or (phase_changed and not old.is_text):
-            self._scanout = _scanout_in(vga, frame_number)
-            self._generation = generation
-        elif (phase_changed or cursor_generation != self._cursor_generation) and old.is_text:
+            self._scanout = new = _scanout_in(vga, frame_number)
+            self._generation, self._cursor_generation = generation, cursor_generation
+            return redraw_between(old, new)
+        if (phase_changed or cursor_generation != self._cursor_generation) and old.is_text:
             shown = blink_shown(frame_number)
-            self._scanout = with_cursor(old, vga, cursor_phase=shown, blink_phase=shown)
-        else:
-            return None
-        self._cursor_generation = cursor_generation
-        return redraw_between(old, self._scanout)
+            self._scanout = new = with_cursor(old, vga, cursor_phase=shown, blink_phase=shown)
+            self._cursor_generation = cursor_generation
+            return None if new == old else Redraw.CELLS
+        return None
 
     def clean_rects(self, log: DirtyLog, spans: Sequence[Span]) -> list[Rect]:
         """Rows that `spans` touch and the dirty pages of `log` do not.

@@ -242,10 +242,10 @@ class TextRenderer(Renderer):
 
     def _draw_cells(self, frame: Frame, cells: set[int]) -> list[Rect]:
         """A few cells, those of them that do not look as they did, one by one."""
-        table, cells16, numbers = self._key_table, self._cells16, self._map.flat_numbers
-        keys = self._flat_keys
-        columns, width = self._map.columns, self.glyphs.width
-        out = frame.view(self.glyphs.element)
+        table, cells16, keys = self._key_table, self._cells16, self._flat_keys
+        cell_map, glyphs = self._map, self.glyphs
+        numbers, bands, columns = cell_map.flat_numbers, cell_map.bands, cell_map.columns
+        out = frame.view(glyphs.element)
         drawn = []
         for cell in sorted(cells):
             key = int(table[cells16[numbers[cell]]])
@@ -254,19 +254,20 @@ class TextRenderer(Renderer):
             if key == keys[cell]:
                 continue
             keys[cell] = key
-            glyph = self.glyphs.glyph(key)
+            glyph = glyphs.glyph(key)
             if glyph is None:
                 self._add_glyphs(keys[cell : cell + 1])
-                glyph = self.glyphs.glyph(key)
+                glyph = glyphs.glyph(key)
                 assert glyph is not None
-            band = self._map.bands[cell // columns]
+            band = bands[cell // columns]
             out[band.y : band.y + band.height, cell % columns] = glyph[band.lines]
             drawn.append(cell)
-        rects = []
-        for row, left, right in cell_runs(drawn, columns):
-            band = self._map.bands[row]
-            rects.append(Rect(left * width, band.y, (right - left) * width, band.height))
-        return rects
+        return [
+            Rect(
+                left * glyphs.width, bands[row].y, (right - left) * glyphs.width, bands[row].height
+            )
+            for row, left, right in cell_runs(drawn, columns)
+        ]
 
     def _draw_bands(self, frame: Frame, first: int, end: int) -> list[Rect]:
         """Draw the cells of some bands that do not look as they did."""
