@@ -117,25 +117,16 @@ def octets(
     )
 
 
-def octets_in(memory: NDArray[np.uint8]) -> Part:
-    """Bytes of an array that stays where it is."""
+def octets_in(
+    memory: bytearray | memoryview | NDArray[np.uint8], masks: bytes | bytearray = b"\xff"
+) -> Part:
+    """Bytes that stay where they are; without bits beside `masks`."""
+    held, allowed = np.frombuffer(memory, np.uint8), np.frombuffer(masks, np.uint8)
 
     def restore(array: Array) -> None:
-        memory[:] = array
+        held[:] = array
 
-    return Part("u1", lambda: memory, restore)
-
-
-def registers(values: bytearray, masks: bytes | bytearray | None = None) -> Part:
-    """Bytes that lie where they are; without bits beside `masks`."""
-
-    def restore(array: Array) -> None:
-        values[:] = array.tobytes()
-
-    if masks is None:
-        return Part("u1", lambda: list(values), restore)
-    others = ~np.frombuffer(masks, np.uint8)
-    return Part("u1", lambda: list(values), restore, lambda array: not (array & others).any())
+    return Part("u1", held.copy, restore, lambda array: not (array & ~allowed).any())
 
 
 def text(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.snapshot import Part, number, registers
+from vgaemu.snapshot import Part, number, octets_in
 
 #: 3C7h reads so after a read index was written, and after a write index.
 STATE_READ, STATE_WRITE = 3, 0
@@ -111,8 +111,8 @@ class Dac:
         """What of it is saved: see `vgaemu.snapshot`."""
         state = number(self, "state", STATE_READ)
         return {
-            "dac_entries": registers(self.entries),
-            "dac_cache": registers(self.cache),
+            "dac_entries": octets_in(self.entries),
+            "dac_cache": octets_in(self.cache),
             "dac_step": number(self, "step", 2),
             "dac_mask": number(self, "mask", 0xFF),
             "dac_eight_bit": number(self, "eight_bit", 1),

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from vgaemu.errors import MemslotError
 from vgaemu.memslot import PAGE_SIZE, Memslot
-from vgaemu.snapshot import Array, Part, number, registers
+from vgaemu.snapshot import Array, Part, number, octets_in
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.aperture import CHAIN4, ODD_EVEN, PLANAR, Addressing, Aperture
 from vgaemu.vga.beam import Beam, VirtualBeam
@@ -56,12 +56,7 @@ def make_vram(vram_mib: int = DEFAULT_VRAM_MIB, *, dirty_log: str = "flags") -> 
 
 
 def _as_bytes(data: Any) -> Any:
-    """Data for a store, one byte an element; what has rows or gaps is copied row after row.
-
-    Raises:
-        TypeError: They are not in a buffer.
-        ValueError: Their elements are no bytes.
-    """
+    """Data for a store, one byte an element; what has rows or gaps is copied row after row."""
     view = memoryview(data)
     if view.itemsize != 1:
         raise ValueError(f"a store takes bytes or uint8, not elements of format {view.format!r}")
@@ -105,11 +100,8 @@ class Vga:
     def __init__(self, slot: Memslot | None = None) -> None:
         """Power on: registers 0, VRAM as it is.
 
-        Args:
-            slot: VRAM, at least 256 KiB; 16 MiB if None.
-
         Raises:
-            ValueError: The slot is smaller.
+            ValueError: The slot for VRAM, 16 MiB if None, has less than 256 KiB.
         """
         self.slot = make_vram() if slot is None else slot
         if self.slot.nbytes < LEGACY_BYTES:
@@ -154,7 +146,7 @@ class Vga:
             0x3C0: (self._read_attribute_address, self._write_attribute),
             0x3C1: (self._read_attribute, None),
             0x3C2: (self._read_status_0, self._write_misc),
-            0x3C4: (lambda: sequencer.index, self._index_writer(sequencer)),
+            0x3C4: (lambda: sequencer.index, sequencer.select),
             0x3C5: (lambda: sequencer.read(sequencer.index), self._write_sequencer),
             0x3C6: (lambda: dac.mask, dac.write_mask),
             0x3C7: (lambda: dac.state, dac.write_read_index),
@@ -162,21 +154,12 @@ class Vga:
             0x3C9: (dac.read_data, dac.write_data),
             0x3CA: (lambda: 0, None),
             0x3CC: (lambda: self.misc.values[0], None),
-            0x3CE: (lambda: graphics.index, self._index_writer(graphics)),
+            0x3CE: (lambda: graphics.index, graphics.select),
             0x3CF: (lambda: graphics.read(graphics.index), self._write_graphics),
-            base + 4: (lambda: crtc.index, self._index_writer(crtc)),
+            base + 4: (lambda: crtc.index, crtc.select),
             base + 5: (lambda: crtc.read(crtc.index), self._write_crtc),
             base + 0xA: (self._read_status_1, lambda value: None),
         }
-
-    @staticmethod
-    def _index_writer(bank: RegisterBank) -> Callable[[int], None]:
-        mask = bank.index_mask
-
-        def write(value: int) -> None:
-            bank.index = value & mask
-
-        return write
 
     def outb(self, port: int, value: int) -> None:
         """Write a byte to a port; one without a device ignores it."""
@@ -280,10 +263,7 @@ class Vga:
     # Memory.
 
     def window(self, gpa: int) -> int | None:
-        """Where a page of guest-physical space lies in VRAM, if it is *plain* memory.
-
-        Args:
-            gpa: Any address in the page.
+        """Where the page around an address lies in VRAM, if it is *plain* memory.
 
         Returns:
             VRAM offset of the page's first byte, or None: not VRAM, or only through `store`,
@@ -467,7 +447,7 @@ class Vga:
         indexed = self.sequencer, self.crtc, self.graphics
         banks = self.misc, *indexed, self.attribute
         return {
-            **{bank.name: registers(bank.values, bank.masks) for bank in banks},
+            **{bank.name: octets_in(bank.values, bank.masks) for bank in banks},
             **{f"{bank.name}_index": number(bank, "index", bank.index_mask) for bank in indexed},
             "attribute_address": number(self, "attribute_address", 0x3F),
             "attribute_takes_data": number(self, "attribute_takes_data", 1),

@@ -25,6 +25,7 @@ from vgaemu.snapshot import MAX_COUNT, Array
 from vgaemu.vga.beam import BEGAN_NS
 from vgaemu.vga.dac import STATE_READ
 from vgaemu.vga.device import Vga
+from vgaemu.vga.registers import SEQUENCER_PLACES
 
 FORMAT = "vgaemu state"
 #: Goes up when what is saved changes its meaning; older versions are then converted or refused.
@@ -54,7 +55,7 @@ def check_device(vga: Vga, arrays: Mapping[str, Array], source: object) -> None:
     Args:
         vga: The device they are for.
         arrays: All of `Vga.parts`; VRAM may be missing, and then stays as it is.
-        source: What an error names: the file or peer that they came from.
+        source: The file or peer that they came from, for errors.
 
     Raises:
         StateError: Types, shapes or values that no device has, or not this one.
@@ -83,8 +84,8 @@ def _parts_in(vga: Vga, arrays: Mapping[str, Array]) -> dict[str, snapshot.Part]
 def _layout_fits(vga: Vga, arrays: Mapping[str, Array]) -> bool:
     """Whether VRAM is stored as SR04 wants it; linear DISPI modes leave it as it was."""
     dispi = vga.dispi.with_values(arrays["dispi"])
-    chain4 = bool(arrays["sequencer"][4] & 0x08) and not dispi.enabled
-    return dispi.linear or chain4 == bool(arrays["chain4_layout"])
+    chain4 = SEQUENCER_PLACES["chain4"].read(arrays["sequencer"].tolist()) and not dispi.enabled
+    return dispi.linear or bool(chain4) == bool(arrays["chain4_layout"])
 
 
 def restore_device(vga: Vga, arrays: Mapping[str, Array]) -> None:

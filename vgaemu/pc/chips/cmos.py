@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import VIRTUAL_EPOCH, Clock
-from vgaemu.snapshot import Part, Saved, fields, registers
+from vgaemu.snapshot import Part, Saved, fields, octets_in
 
 #: The clock knows the years 1980 to 2099: 43830 days.
 YEARS, ALL_SECONDS = range(1980, 2100), 43_830 * 86_400
@@ -89,7 +89,7 @@ class Cmos:
             self.ram[self.index] = value
 
     def parts(self) -> dict[str, Part]:
-        return {"chips.cmos": fields(self), "chips.cmos_ram": registers(self.ram)}
+        return {"chips.cmos": fields(self), "chips.cmos_ram": octets_in(self.ram)}
 
 
 def to_bcd(value: int) -> int:
