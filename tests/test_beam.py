@@ -131,6 +131,7 @@ class SlowWall(WallBeam):
     """Time passes between looks alone: as long as the next of `gaps_us` says."""
 
     def __init__(self, gaps_us):
+        super().__init__()
         self.at = 0.0
         self.gaps_us = iter(gaps_us)
 

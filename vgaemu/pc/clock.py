@@ -150,6 +150,7 @@ class GuestBeam(Beam):
     """The beam on a guest's clock; each look is a poll."""
 
     def __init__(self, clock: Clock) -> None:
+        super().__init__()
         self._clock = clock
         self.keeps_wall_time = isinstance(clock, WallClock)
 

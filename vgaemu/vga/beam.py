@@ -124,9 +124,11 @@ class Beam(ABC):
 
     #: Whether time passes between two looks that the guest did not spend.
     keeps_wall_time = False
-    _looked_ns = 0.0
-    #: Since when a retrace is watched for, or `BEGAN_NS`.
-    watched_ns: float = BEGAN_NS
+
+    def __init__(self) -> None:
+        self._looked_ns = 0.0
+        #: Since when a retrace is watched for, or `BEGAN_NS`.
+        self.watched_ns: float = BEGAN_NS
 
     def status(self, key: tuple[bytes, int, int]) -> int:
         """Input status 1 now, for `Vga.timing_key`."""
@@ -178,6 +180,7 @@ class VirtualBeam(Beam):
     STEP_NS = 5_000
 
     def __init__(self) -> None:
+        super().__init__()
         self.at_ns = 0
 
     def now_ns(self) -> float:

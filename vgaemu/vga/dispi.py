@@ -113,7 +113,8 @@ class Dispi:
         elif index == VIRT_WIDTH:
             self._write_virtual_width(value)
         elif index in (X_OFFSET, Y_OFFSET):
-            self._write_offset(index, value)
+            values[index] = value
+            self.on_change(False)
 
     def _write_size(self, index: int, value: int) -> None:
         if index == BPP:
@@ -154,10 +155,6 @@ class Dispi:
         if values[YRES] > lines_of(wanted, self.vram_bytes):
             return  # too wide for the lines to fit VRAM
         values[VIRT_WIDTH] = wanted[VIRT_WIDTH]
-        self.on_change(False)
-
-    def _write_offset(self, index: int, value: int) -> None:
-        self.values[index] = value
         self.on_change(False)
 
     def parts(self) -> dict[str, Part]:

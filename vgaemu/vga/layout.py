@@ -32,12 +32,7 @@ def dword_of_address(address: NDArray[np.intp], chain4: bool) -> NDArray[np.intp
 
 
 def rearrange(vram: NDArray[np.uint8], chain4: bool) -> None:
-    """Bring the legacy 256 KiB from the other layout to the one `chain4` names, in place.
-
-    Args:
-        vram: (n,) uint8, at least 256 KiB.
-        chain4: The layout wanted; VRAM holds the other one.
-    """
+    """Bring the legacy 256 KiB from the other layout to the one `chain4` names, in place."""
     dwords = vram[:LEGACY_BYTES].view(np.uint32)
     rows, columns = (LEGACY_DWORDS // 4, 4) if chain4 else (4, LEGACY_DWORDS // 4)
     dwords[:] = dwords.reshape(rows, columns).T.ravel()

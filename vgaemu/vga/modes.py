@@ -222,13 +222,7 @@ def default_palette(name: str) -> bytes:
 
 
 def load_font(vga: Vga, glyphs: bytes, font: int = 0) -> None:
-    """Write a font into plane 2 as a BIOS does, and put the registers back.
-
-    Args:
-        vga: The device.
-        glyphs: 256 glyphs of 32 bytes.
-        font: Which of the eight, as SR03 counts.
-    """
+    """Write 256 glyphs of 32 bytes into plane 2 as a BIOS does; `font` counts as SR03 does."""
     with Ports(vga).font_memory():
         vga.store(0xA0000 + FONT_ADDRESS[font], glyphs)
 

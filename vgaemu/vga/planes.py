@@ -80,13 +80,7 @@ def pipeline(
 def pipeline(setup: WriteSetup, data: Any, latch: Any) -> Any:
     """What the four planes get when the CPU stores `data`, before the map mask.
 
-    Args:
-        setup: The graphics controller.
-        data: The byte, 0..FFh; an int or an array.
-        latch: Latched dword; an int, or an array as long as `data`.
-
-    Returns:
-        A dword, plane 0 lowest, of the same kind as `data`.
+    Bytes, 0..FFh, and latched dwords are two ints or two arrays; the answer is a dword like them.
     """
     # Stages: rotate, expand to planes, set/reset, function, bit mask. Each write mode leaves some
     # out. They are no functions: a call would cost a single store a tenth.
@@ -117,15 +111,9 @@ def byte_table(setup: WriteSetup, latch: int) -> NDArray[np.uint32]:
 
 
 def colour_compare(dwords: NDArray[np.uint32], compare: int, care: int) -> NDArray[np.uint8]:
-    """Read mode 1: a bit is 1 where every plane that GR07 cares about equals GR02.
+    """Read mode 1: a bit is 1 where every plane that GR07 (`care`) selects equals GR02 (`compare`).
 
-    Args:
-        dwords: (n,) uint32, four planes each.
-        compare: GR02.
-        care: GR07; 0 gives FFh.
-
-    Returns:
-        (n,) uint8.
+    `dwords` are four planes each, (n,) uint32; the answer is (n,) uint8.
     """
     differs = (dwords ^ np.uint32(PLANE_MASK[compare])) & np.uint32(PLANE_MASK[care])
     planes = differs.view(np.uint8).reshape(-1, 4)

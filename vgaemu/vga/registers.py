@@ -280,6 +280,10 @@ class RegisterBank:
             for field, (first, *rest) in places.items()
         }
 
+    def select(self, value: int) -> None:
+        """Write the index register."""
+        self.index = value & self.index_mask
+
     def __getitem__(self, name: str) -> int:
         """Value of a field, of a split, or of a register that has no fields."""
         index, lsb, mask, rest = self._places[name]
@@ -291,11 +295,7 @@ class RegisterBank:
         return number
 
     def write(self, index: int, value: int) -> bool:
-        """Store the writable bits of a register; an index without a row is ignored.
-
-        Returns:
-            Whether the register's value changed.
-        """
+        """Store a register's writable bits, if there is one, and say whether that changed it."""
         if index >= len(self.values):
             return False
         value &= self.masks[index]

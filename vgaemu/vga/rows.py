@@ -23,10 +23,7 @@ def plane_addresses(
 ) -> NDArray[np.intp]:
     """Plane address of every fetch of some logical rows: (n, columns + extra) intp.
 
-    Args:
-        rows: All rows.
-        which: Those that are wanted.
-        extra: Fetches past the last column, which panning shows a part of.
+    Panning shows a part of the `extra` fetches past the last column.
     """
     start, scan = _counters(rows)
     ma = (start[which, None] + np.arange(rows.columns + extra)) & 0xFFFF
@@ -111,12 +108,7 @@ class RowMap:
                 self._pages = np.stack((first, last), axis=1)  # no row of the CRTC's has a third
 
     def byte_numbers(self, which: slice, slack: int = 0) -> NDArray[np.intp]:
-        """VRAM byte of every byte of some rows: (rows, nbytes) intp.
-
-        Args:
-            which: Logical rows.
-            slack: Linear kinds: bytes past the end of each row that are wanted too.
-        """
+        """VRAM byte of every byte of some rows: (rows, nbytes) intp; linear kinds, + slack."""
         rows = self._rows
         if isinstance(rows, LinearRows):
             start = rows.start + rows.pitch * np.arange(self._height)[which]

@@ -38,13 +38,9 @@ def key_table(blink: bool, shown: bool, two_fonts: bool) -> NDArray[np.int32]:
 def dots_of(
     keys: NDArray[np.int32], patterns: NDArray[np.intp], look: TextLook, cursor: Cursor | None
 ) -> NDArray[np.intp]:
-    """Dots of the glyphs of some keys: (n, lines) intp, the leftmost in the highest bit.
+    """Dots of the glyphs of (n,) keys: (n, lines) intp, the leftmost in the highest bit.
 
-    Args:
-        keys: (n,).
-        patterns: (512, lines) dots of the fonts' characters.
-        look: Underline, and the width.
-        cursor: Where keys have one.
+    `patterns` are those of the fonts' characters: (512, lines).
     """
     dots = patterns.take(keys & 0x1FF, axis=0)
     all_dots = (1 << look.cell_width) - 1
@@ -125,13 +121,10 @@ class GlyphCache:
         foreground: NDArray[np.uint32],
         background: NDArray[np.uint32],
     ) -> None:
-        """Colour the glyphs of some keys.
+        """Colour the glyphs of (n,) keys that have none yet.
 
-        Args:
-            keys: (n,) that have no glyph yet.
-            patterns: (n, lines) dots, the leftmost in the highest bit.
-            foreground: (n,) colour of set dots.
-            background: (n,) colour of the others.
+        Their dots are `patterns`, (n, lines), the leftmost in the highest bit; the colours of set
+        dots and of the others are (n,).
         """
         first, self._used = self._used, self._used + len(keys)
         if self._used > len(self._pixels):
@@ -160,11 +153,7 @@ class GlyphCache:
         pixels ^= background[:, None]
 
     def index(self, keys: NDArray[np.int32], lines: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Where each cell's glyph rows are in `elements`.
-
-        Args:
-            keys: (rows, columns), all with glyphs.
-            lines: (n,) glyph lines.
+        """Where (n,) lines of the cells' glyphs, (rows, columns), lie in `elements`.
 
         Returns:
             (rows, n, columns).

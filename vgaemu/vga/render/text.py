@@ -344,11 +344,7 @@ def _key_table(scanout: Scanout) -> NDArray[np.int32]:
 
 
 def run_cuts(where: NDArray[np.intp], columns: int) -> NDArray[np.intp]:
-    """Where changed cells fall apart into runs: at ends of rows, and at gaps of `GAP_CELLS`.
-
-    Args:
-        where: Ascending numbers of the changed cells, counted row by row.
-        columns: Cells a row.
+    """Where ascending numbers of cells fall apart into runs: at ends of rows and larger gaps.
 
     Returns:
         Indices into `where` at which the second, third ... run begins.
@@ -359,11 +355,7 @@ def run_cuts(where: NDArray[np.intp], columns: int) -> NDArray[np.intp]:
 
 
 def cell_runs(where: list[int], columns: int) -> list[tuple[int, int, int]]:
-    """Changed cells as runs: (row, left, right), joined over gaps of at most `GAP_CELLS`.
-
-    Args:
-        where: Ascending numbers of changed cells, counted row by row.
-        columns: Cells a row.
+    """Ascending numbers of cells as runs: (row, left, right), joined over gaps of `GAP_CELLS`.
 
     >>> cell_runs([3, 4, 6, 79, 80], 80)
     [(0, 3, 7), (0, 79, 80), (1, 0, 1)]
