@@ -565,7 +565,7 @@ def test_ctrl_c_ends_a_replay_in_a_window_as_closing_it_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, display: str
 ) -> None:
     def interrupted(machine: Machine, **options: object) -> None:
-        machine.tick()
+        machine.run_frame()
         raise KeyboardInterrupt
 
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")

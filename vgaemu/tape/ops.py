@@ -1,7 +1,4 @@
-"""Operations of tapes: a row each, with what it takes, where it reaches, and what it does.
-
-The form of a tape is told in `vgaemu.tape`.
-"""
+"""Operations of tapes: a row each, with what it takes, where it reaches, and what it does."""
 
 from __future__ import annotations
 
@@ -13,6 +10,8 @@ from vgaemu.vga.device import DEFAULT_VRAM_MIB, LFB_GPA
 from vgaemu.vga.ports import ADAPTER_PORTS, Device
 
 Op: TypeAlias = Sequence[Any]
+#: Refuses a start and a count of bytes, given the bytes of VRAM.
+Within: TypeAlias = Callable[[int, int, int], None]
 
 #: The legacy windows, as `memory` operations may touch them.
 LEGACY_START, LEGACY_END = 0xA0000, 0xC0000
@@ -54,9 +53,14 @@ def _hex(value: object) -> None:
         raise TapeError("the hex string is empty")
 
 
-def _legacy(address: int, count: int) -> None:
+def _legacy(address: int, count: int, vram_bytes: int) -> None:
     if count < 1 or address < LEGACY_START or address + count > LEGACY_END:
         raise TapeError(f"{count} bytes at {address:#x} leave A0000h-BFFFFh")
+
+
+def _copy_reach(op: Op, vram_bytes: int) -> None:
+    for at in op[1:3]:
+        _legacy(at, op[3], vram_bytes)
 
 
 def _linear(offset: int, count: int, vram_bytes: int) -> None:
@@ -64,17 +68,8 @@ def _linear(offset: int, count: int, vram_bytes: int) -> None:
         raise TapeError(f"{count} bytes at offset {offset:#x} leave the linear frame buffer")
 
 
-def _copy_reach(op: Op, vram_bytes: int) -> None:
-    _legacy(op[1], op[3])
-    _legacy(op[2], op[3])
-
-
 _VGA, _ANY = _port(ADAPTER_PORTS), _port(ADAPTER_PORTS, DISPI_PORTS)
 _U8, _U16, _U32 = _number(0xFF), _number(0xFFFF), _number(0xFFFFFFFF)
-
-
-def _all_told(*arguments: Any) -> tuple[Any, ...]:
-    return arguments
 
 
 class Log(Protocol):
@@ -94,12 +89,12 @@ class Operation(NamedTuple):
     arguments: tuple[Callable[[object], None], ...]
     #: Does it to a device; what is read goes to the log.
     play: Callable[[Device, Log, Op], object]
-    #: Takes the operation and the size of VRAM: does it stay where it may reach?
+    #: Takes the operation and the bytes of VRAM: does it stay where it may reach?
     reach: Callable[[Op, int], None] | None = None
     #: Arguments at the end that may be left out.
     optional: int = 0
     #: Arguments as a device's method has them -> as a tape has them.
-    note: Callable[..., tuple[Any, ...]] = _all_told
+    note: Callable[..., tuple[Any, ...]] = lambda *arguments: arguments
     #: Arguments at the start that are addresses: what ``rep`` may repeat has some.
     addresses: int = 0
 
@@ -129,41 +124,41 @@ def _store(nbytes: int) -> Operation:
     return Operation(
         (_U32, _number((1 << 8 * nbytes) - 1)),
         lambda device, log, op: device.store(op[1], op[2].to_bytes(nbytes, "little")),
-        lambda op, _: _legacy(op[1], nbytes),
+        lambda op, size: _legacy(op[1], nbytes, size),
         addresses=1,
     )
 
 
-def _fill(base: int, reach: Callable[[Op, int], None]) -> Operation:
+def _load(nbytes: int, play: Callable[[Device, Log, Op], object]) -> Operation:
+    return Operation((_U32,), play, lambda op, size: _legacy(op[1], nbytes, size), addresses=1)
+
+
+def _fill(base: int, within: Within) -> Operation:
     return Operation(
         (_U32, _U32, _U8),
         lambda device, log, op: device.store(base + op[1], op[3].to_bytes(1) * op[2]),
-        reach,
+        lambda op, size: within(op[1], op[2], size),
         addresses=1,
     )
 
 
-def _bytes_in(base: int, reach: Callable[[Op, int], None]) -> Operation:
+def _bytes_in(base: int, within: Within) -> Operation:
     return Operation(
         (_U32, _hex),
         lambda device, log, op: device.store(base + op[1], bytes.fromhex(op[2])),
-        reach,
+        lambda op, size: within(op[1], len(bytes.fromhex(op[2])), size),
         note=lambda at, data: (at, data.hex()),
         addresses=1,
     )
 
 
-def _bytes_out(base: int, reach: Callable[[Op, int], None]) -> Operation:
+def _bytes_out(base: int, within: Within) -> Operation:
     return Operation(
         (_U32, _U32),
         lambda device, log, op: log.extend(device.load(base + op[1], op[2])),
-        reach,
+        lambda op, size: within(op[1], op[2], size),
         addresses=1,
     )
-
-
-def _hex_bytes(op: Op) -> int:
-    return len(bytes.fromhex(op[2]))
 
 
 # fmt: off
@@ -180,19 +175,17 @@ OPERATIONS: dict[str, Operation] = {
     "w8": _store(1),
     "w16": _store(2),
     "w32": _store(4),
-    "r8": Operation((_U32,), lambda device, log, op: log.append(device.load(op[1], 1)[0]),
-                    lambda op, _: _legacy(op[1], 1), addresses=1),
-    "r16": Operation((_U32,), _r16, lambda op, _: _legacy(op[1], 2), addresses=1),
-    "rx": Operation((_U32,), lambda device, log, op: device.load(op[1], 1),
-                    lambda op, _: _legacy(op[1], 1), addresses=1),
-    "rn": _bytes_out(0, lambda op, _: _legacy(op[1], op[2])),
-    "fill": _fill(0, lambda op, _: _legacy(op[1], op[2])),
-    "copy-in": _bytes_in(0, lambda op, _: _legacy(op[1], _hex_bytes(op))),
+    "r8": _load(1, lambda device, log, op: log.append(device.load(op[1], 1)[0])),
+    "r16": _load(2, _r16),
+    "rx": _load(1, lambda device, log, op: device.load(op[1], 1)),
+    "rn": _bytes_out(0, _legacy),
+    "fill": _fill(0, _legacy),
+    "copy-in": _bytes_in(0, _legacy),
     "copy": Operation((_U32, _U32, _U32), lambda device, log, op: device.copy(op[1], op[2], op[3]),
                       _copy_reach, addresses=2),
-    "lfb": _bytes_in(LFB_GPA, lambda op, size: _linear(op[1], _hex_bytes(op), size)),
-    "lfbfill": _fill(LFB_GPA, lambda op, size: _linear(op[1], op[2], size)),
-    "lfbread": _bytes_out(LFB_GPA, lambda op, size: _linear(op[1], op[2], size)),
+    "lfb": _bytes_in(LFB_GPA, _linear),
+    "lfbfill": _fill(LFB_GPA, _linear),
+    "lfbread": _bytes_out(LFB_GPA, _linear),
 }
 # fmt: on
 

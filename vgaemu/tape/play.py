@@ -1,7 +1,4 @@
-"""Playing tapes: operations on a device, and what was read.
-
-The form of a tape is told in `vgaemu.tape`.
-"""
+"""Playing tapes: operations on a device, and what was read."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Reading tapes: a header, then one operation at a time, checked.
-
-The form of a tape is told in `vgaemu.tape`.
-"""
+"""Reading tapes: a header, then one operation at a time, checked."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Recording tapes: every operation on a `TappedVga`, from power on.
-
-The form of a tape is told in `vgaemu.tape`.
-"""
+"""Recording tapes: every operation on a `TappedVga`, from power on."""
 
 from __future__ import annotations
 
