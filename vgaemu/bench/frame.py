@@ -15,9 +15,10 @@ import statistics
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vgaemu.bench.measure import RUNS, Row, median_of_runs, no_collector
 from vgaemu.bench.xvfb import own_x_server
@@ -76,17 +77,7 @@ def sprite(guest: Guest) -> Slices:
     """A 32x32 sprite over a pattern in mode 13h, its background put back each frame."""
     guest.set_mode(0x13)
     background = (np.add.outer(np.arange(200), np.arange(320)) & 63).astype(np.uint8)
-    guest.store(0xA0000, background.tobytes())
-    art = np.full((32, 32), 40, np.uint8)
-    x, y, dx, dy = 20, 30, 3, 2
-    while True:
-        for row in range(32):
-            at = 320 * (y + row) + x
-            guest.store(0xA0000 + at, background[y + row, x : x + 32].tobytes())
-        x, y, dx, dy = _bounce(x, y, dx, dy, 320 - 32, 200 - 32)
-        for row in range(32):
-            guest.store(0xA0000 + 320 * (y + row) + x, art[row].tobytes())
-        yield
+    yield from _sprite(guest, 0xA0000, background, np.full((32, 32), 40, np.uint8), 3, 2)
 
 
 def far_apart(guest: Guest) -> Slices:
@@ -122,16 +113,25 @@ def sprite_true_colour(guest: Guest) -> Slices:
     """A 32x32 sprite on 1024x768x32."""
     guest.set_dispi_mode(1024, 768, 32)
     background = np.arange(1024 * 768, dtype=np.uint32).reshape(768, 1024)
-    guest.store(LFB_GPA, background.tobytes())
-    art = np.full((32, 32), 0xFFCC33, np.uint32)
-    x, y, dx, dy = 20, 30, 5, 3
+    yield from _sprite(guest, LFB_GPA, background, np.full((32, 32), 0xFFCC33, np.uint32), 5, 3)
+
+
+def _sprite(
+    guest: Guest, gpa: int, background: NDArray[Any], art: NDArray[Any], dx: int, dy: int
+) -> Slices:
+    """Move a square of pixels over a picture at `gpa`, and bounce it off its edges."""
+    (height, width), side = background.shape, len(art)
+    guest.store(gpa, background.tobytes())
+
+    def draw(pixels: NDArray[Any]) -> None:
+        for row in range(side):
+            guest.store(gpa + art.itemsize * (width * (y + row) + x), pixels[row].tobytes())
+
+    x, y = 20, 30
     while True:
-        for row in range(32):
-            at = 4 * (1024 * (y + row) + x)
-            guest.store(LFB_GPA + at, background[y + row, x : x + 32].tobytes())
-        x, y, dx, dy = _bounce(x, y, dx, dy, 1024 - 32, 768 - 32)
-        for row in range(32):
-            guest.store(LFB_GPA + 4 * (1024 * (y + row) + x), art[row].tobytes())
+        draw(background[y : y + side, x : x + side])
+        x, y, dx, dy = _bounce(x, y, dx, dy, width - side, height - side)
+        draw(art)
         yield
 
 
@@ -153,18 +153,11 @@ CONTENTS: dict[str, Callable[[Guest], Slices]] = {
 }
 
 
-class HowOpened(NamedTuple):
-    """How a window is opened."""
-
-    desktop: str
-    how: str
-    options: dict[str, Any]
-
-
-WINDOWS = (
-    HowOpened("1920x1080", "as it opens", {}),
-    HowOpened("2560x1440", "as it opens", {}),
-    HowOpened("1920x1080", "scale 1", {"scale": 1, "square_pixels": True}),
+#: Windows: desktop, how it is opened, with which options.
+WINDOWS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("1920x1080", "as it opens", {}),
+    ("2560x1440", "as it opens", {}),
+    ("1920x1080", "scale 1", {"scale": 1, "square_pixels": True}),
 )
 
 

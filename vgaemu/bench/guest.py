@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,9 +21,11 @@ from typing import Any
 import numpy as np
 
 from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
-from vgaemu.errors import CpuError
+from vgaemu.errors import CpuError, ImageError
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
+from vgaemu.pc.bus import Bus
+from vgaemu.pc.clock import StepClock
 from vgaemu.pc.cpu.kvm import KvmCpu
 from vgaemu.pc.cpu.unicorn import NEVER, SLICE, UnicornCpu
 from vgaemu.pc.cpu.unicorn_engine import Registers, Uc, unicorn
@@ -82,9 +86,6 @@ def _fills() -> list[Row]:
 
 def _through_the_vga(code: bytes) -> Callable[[], None]:
     """A CPU on a bus; after the slices a frame's harvest."""
-    from vgaemu.pc.bus import Bus
-    from vgaemu.pc.clock import StepClock
-
     vga = Vga(Memslot(4096, LFB_GPA >> 12))
     set_mode(vga, 0x13)
     bus = Bus(vga)
@@ -128,26 +129,27 @@ def _bare(code: bytes, *, hooked: bool = False) -> Callable[[], None]:
     return side
 
 
+@contextmanager
+def _boot_sector(code: bytes) -> Iterator[str]:
+    """The path of a disk that boots some code."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "disk.img"
+        image.write_bytes(code.ljust(510, b"\0") + b"\x55\xaa")
+        yield str(image)
+
+
 def _harvests() -> list[Row]:
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as folder:
-        image = Path(folder) / "fill.img"
-        # mov ax, 13h; int 10h, then the fill.
-        code = bytes.fromhex("B8 13 00 CD 10") + FILL_13H
-        image.write_bytes(code.ljust(510, b"\0") + b"\x55\xaa")
-        for cpu in ("unicorn", "kvm"):
-            for pause_s in PAUSES_S:
-                try:
-                    rows.append(_harvest_beside(cpu, str(image), pause_s))
-                except CpuError:
-                    continue
+    # mov ax, 13h; int 10h, then the fill.
+    with _boot_sector(bytes.fromhex("B8 13 00 CD 10") + FILL_13H) as image:
+        for cpu, pause_s in product(("unicorn", "kvm"), PAUSES_S):
+            with suppress(CpuError):
+                rows.append(_harvest_beside(cpu, image, pause_s))
     return rows
 
 
 def _harvest_beside(cpu: str, image: str, pause_s: float) -> Row:
     """Draw frames on this thread, with pauses, while the guest fills the screen."""
-    from vgaemu.errors import ImageError
-
     try:
         machine = Machine(image, cpu=cpu, free=True)
     except ImageError as error:
@@ -187,12 +189,10 @@ def _harvest_beside(cpu: str, image: str, pause_s: float) -> Row:
 
 def _boot() -> list[Row]:
     """From nothing to the first frame with text on it; modules are imported."""
-    with tempfile.TemporaryDirectory() as folder:
-        image = Path(folder) / "hello.img"
-        code = bytes.fromhex("B8 21 0E BB 07 00 CD 10 FA F4")
-        image.write_bytes(code.ljust(510, b"\0") + b"\x55\xaa")
+    # mov ax, 0E21h; mov bx, 7; int 10h; cli; hlt
+    with _boot_sector(bytes.fromhex("B8 21 0E BB 07 00 CD 10 FA F4")) as image:
         begin = time.perf_counter_ns()
-        with Machine(str(image)) as machine:
+        with Machine(image) as machine:
             machine.tick()
             took = time.perf_counter_ns() - begin
             if not machine.screen.text()[0].startswith("!"):

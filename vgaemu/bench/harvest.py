@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import statistics
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from time import perf_counter_ns, sleep
@@ -39,7 +39,8 @@ STALL_NS = 1_000_000
 
 def measure(runs: int = RUNS) -> list[Row]:
     """All rows, each the median of `runs` runs."""
-    return median_of_runs(_shapes, runs) + median_of_runs(_beside_busy_guests, runs)
+    busy = median_of_runs(lambda: [_beside_busy_guests(name) for name in ("flags", "words")], runs)
+    return median_of_runs(_shapes, runs) + busy
 
 
 def shapes() -> list[tuple[str, list[int]]]:
@@ -90,33 +91,26 @@ def _shapes() -> list[Row]:
     }
     with suppress(KeeperUnavailable):  # the columns beside it stay empty
         sides["kvm"] = KvmSide()
-    touch: dict[str, Callable[[Sequence[int]], None]] = {}
-    harvest: dict[str, Callable[[], DirtyLog | Words]] = {}
+    return [_shape(name, pages, sides) for name, pages in shapes()]
+
+
+def _shape(pattern: str, pages: list[int], sides: dict[str, EmulatedSide | KvmSide]) -> Row:
     for name, side in sides.items():
-        touch[name], harvest[name] = side.touch, side.harvest
-    return [_shape(name, pages, touch, harvest) for name, pages in shapes()]
-
-
-def _shape(
-    pattern: str,
-    pages: list[int],
-    touch: dict[str, Callable[[Sequence[int]], None]],
-    harvest: dict[str, Callable[[], DirtyLog | Words]],
-) -> Row:
-    for name, side in harvest.items():
-        touch[name](pages)
-        answer = side()
+        side.touch(pages)
+        answer = side.harvest()
         words = answer.words if isinstance(answer, DirtyLog) else answer
         count = int(np.bitwise_count(words).sum())
         if count != len(pages):
             raise AssertionError(f"{name}: {count} pages reported, {len(pages)} were written")
 
     def warm_up(name: str) -> None:
-        touch[name](pages)
-        harvest[name]()
-        touch[name](pages)
+        side = sides[name]
+        side.touch(pages)
+        side.harvest()
+        side.touch(pages)
 
-    times = interleaved(harvest, ROUNDS, before=warm_up)
+    harvests = {name: side.harvest for name, side in sides.items()}
+    times = interleaved(harvests, ROUNDS, before=warm_up)
     row: Row = {"dirty_pages": len(pages), "lie": pattern}
     row |= {f"{name}_ns": ns for name, ns in times.items()}
     kvm = times.get("kvm")
@@ -125,46 +119,41 @@ def _shape(
     return row
 
 
-def _beside_busy_guests() -> list[Row]:
-    rows: list[Row] = []
-    for keeper in ("flags", "words"):
-        slot = Memslot(SLOT_PAGES, dirty_log=keeper)
-        stop = threading.Event()
+def _beside_busy_guests(keeper: str) -> Row:
+    slot = Memslot(SLOT_PAGES, dirty_log=keeper)
+    stop = threading.Event()
 
-        def guest(first: int, slot: Memslot = slot, stop: threading.Event = stop) -> None:
-            page = 0
-            while not stop.is_set():
-                slot.write((first + page) * PAGE_SIZE, b"guest")
-                page = (page + 1) % BUSY_DIRTY_PAGES
+    def guest(first: int) -> None:
+        page = 0
+        while not stop.is_set():
+            slot.write((first + page) * PAGE_SIZE, b"guest")
+            page = (page + 1) % BUSY_DIRTY_PAGES
 
-        threads = [threading.Thread(target=guest, args=(1000 * n,)) for n in range(2)]
-        alone = statistics.median(_alone_ns(slot) for _ in range(50))
+    threads = [threading.Thread(target=guest, args=(1000 * n,)) for n in range(2)]
+    alone = statistics.median(_alone_ns(slot) for _ in range(50))
+    for thread in threads:
+        thread.start()
+    try:
+        harvests, controls = [], []
+        for _ in range(BUSY_HARVESTS):
+            # Like a display between two frames; then the first thing it does is to harvest.
+            sleep(0.001)
+            harvests.append(timed_ns(slot.get_dirty_log))
+            sleep(0.001)
+            controls.append(timed_ns(partial(_spin, alone)))
+    finally:
+        stop.set()
         for thread in threads:
-            thread.start()
-        try:
-            harvests, controls = [], []
-            for _ in range(BUSY_HARVESTS):
-                # Like a display between two frames; then the first thing it does is to harvest.
-                sleep(0.001)
-                harvests.append(timed_ns(slot.get_dirty_log))
-                sleep(0.001)
-                controls.append(timed_ns(partial(_spin, alone)))
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
-        rows.append(
-            {
-                "keeper": keeper,
-                "busy_guests": 2,
-                "harvests": BUSY_HARVESTS,
-                "harvest_median_ns": float(statistics.median(harvests)),
-                "harvest_max_ns": float(max(harvests)),
-                "over_1_ms": float(sum(ns > STALL_NS for ns in harvests)),
-                "control_over_1_ms": float(sum(ns > STALL_NS for ns in controls)),
-            }
-        )
-    return rows
+            thread.join()
+    return {
+        "keeper": keeper,
+        "busy_guests": 2,
+        "harvests": BUSY_HARVESTS,
+        "harvest_median_ns": float(statistics.median(harvests)),
+        "harvest_max_ns": float(max(harvests)),
+        "over_1_ms": float(sum(ns > STALL_NS for ns in harvests)),
+        "control_over_1_ms": float(sum(ns > STALL_NS for ns in controls)),
+    }
 
 
 def _alone_ns(slot: Memslot) -> int:

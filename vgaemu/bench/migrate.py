@@ -71,15 +71,9 @@ CASES = (
 
 
 class Writer:
-    """A thread that dirties a slot; the source of a migration of that slot alone."""
+    """A source whose thread dirties a slot at `written` MB/s, or as fast as it can."""
 
     def __init__(self, slot: Memslot, written: int | None) -> None:
-        """Start at once.
-
-        Args:
-            slot: Where to.
-            written: MB/s; None: no limit.
-        """
         self.regions: Sequence[Region] = [Region("ram", slot)]
         self._slot, self._rate = slot, None if written is None else written * MB
         self._stop = threading.Event()
@@ -112,24 +106,17 @@ class Writer:
         return self._bytes / self._seconds / MB
 
     def guest(self) -> Mapping[str, Array]:
-        """No machine code."""
         return {}
 
     def state(self) -> Mapping[str, Array]:
-        """No device."""
         return {}
 
     def picture(self) -> NDArray[np.uint32]:
-        """No picture."""
         return np.zeros((0, 0), np.uint32)
 
 
 def measure(runs: int = RUNS) -> list[Row]:
-    """A row for each of `CASES`, each the median of `runs` runs.
-
-    Args:
-        runs: Repetitions.
-    """
+    """A row for each of `CASES`, each the median of `runs` runs."""
     memory = np.random.default_rng(1).integers(0, 256, SLOT_BYTES, np.uint8)
     slots = {
         name: Memslot(SLOT_BYTES >> PAGE_SHIFT, dirty_log=name, memory=memory)

@@ -120,10 +120,10 @@ PICTURES: dict[tuple[str, str], Callable[[], Vga]] = {
 
 def measure(runs: int = RUNS) -> list[Row]:
     """All rows, each the median of `runs` runs."""
-    return [row for key in PICTURES for row in median_of_runs(lambda key=key: [_one(*key)], runs)]  # type: ignore[misc]
+    return [row for key in PICTURES for row in median_of_runs(partial(_one, *key), runs)]
 
 
-def _one(mode: str, content: str) -> Row:
+def _one(mode: str, content: str) -> list[Row]:
     vga = PICTURES[mode, content]()
     scanout = scanout_of(vga)
     shape = (scanout.height, scanout.width)
@@ -158,7 +158,7 @@ def _one(mode: str, content: str) -> Row:
 
     times = interleaved(sides, ROUNDS, before=settle)
     share = times["warm draw"] * STRIP_ROWS / scanout.height
-    return {
+    row: Row = {
         "mode": mode,
         "content": content,
         "size": f"{scanout.width}x{scanout.height}",
@@ -171,3 +171,4 @@ def _one(mode: str, content: str) -> Row:
         "palette_change_ratio": times["palette"] / times["warm draw"],
         "strip_ratio_to_share": times["strip"] / share if "strip" in times else None,
     }
+    return [row]

@@ -6,6 +6,9 @@ through the VGA's write modes against the same bytes stored into plain memory.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
@@ -16,6 +19,15 @@ from vgaemu.vga.modes import set_mode
 #: Calls timed together, so that the clock's own cost does not count.
 BATCH = 2000
 ROUNDS = 15
+#: Graphics controller settings (index -> value) by what they are for.
+WRITE_SETUPS: dict[str, dict[int, int]] = {
+    "mode 0": {5: 0x00},
+    "mode 0, set/reset, XOR": {0: 0x0A, 1: 0x0F, 3: 0x18, 5: 0x00},
+    "mode 0, bit mask 3Ch": {5: 0x00, 8: 0x3C},
+    "mode 1": {5: 0x01},
+    "mode 2": {5: 0x02},
+    "mode 3": {0: 0x0C, 5: 0x03},
+}
 
 
 def measure(runs: int = RUNS) -> list[Row]:
@@ -25,30 +37,14 @@ def measure(runs: int = RUNS) -> list[Row]:
 
 def _small_stores() -> list[Row]:
     rows: list[Row] = []
+    keepers = [name for name in KEEPERS if why_unavailable(name) is None]
     for length in (1, 2, 8, 80):
         data = bytes(length)
-        raw = memoryview(bytearray(1 << 20))
-
-        def raw_store(raw: memoryview = raw, data: bytes = data, length: int = length) -> None:
-            for offset in range(0, BATCH):
-                raw[offset : offset + length] = data
-
-        def nothing() -> None:
-            for _ in range(0, BATCH):
-                pass
-
-        sides = {"loop": nothing, "raw": raw_store}
-        keepers = [name for name in KEEPERS if why_unavailable(name) is None]
+        sides: dict[str, Callable[[], None]] = {"loop": _nothing, "raw": partial(_raw_stores, data)}
         for name in keepers:
             slot = Memslot(256, dirty_log=name)
             slot.write(0, b"x")  # the first store of a page faults; these do not
-
-            def store(slot: Memslot = slot, data: bytes = data) -> None:
-                write = slot.write
-                for offset in range(0, BATCH):
-                    write(offset, data)
-
-            sides[name] = store
+            sides[name] = partial(_stores, slot, data)
         times = interleaved(sides, ROUNDS)
         base = (times["raw"] - times["loop"]) / BATCH
         for name in keepers:
@@ -66,6 +62,28 @@ def _small_stores() -> list[Row]:
     return rows
 
 
+def _nothing() -> None:
+    for _ in range(BATCH):
+        pass
+
+
+def _raw_stores(data: bytes) -> None:
+    raw, length = memoryview(bytearray(BATCH + len(data))), len(data)
+    for offset in range(BATCH):
+        raw[offset : offset + length] = data
+
+
+def _stores(slot: Memslot, data: bytes) -> None:
+    write = slot.write
+    for offset in range(BATCH):
+        write(offset, data)
+
+
+def _single_bytes(vga: Vga) -> None:
+    for offset in range(BATCH):
+        vga.store(0xA0000 + offset, b"\x5a")
+
+
 def _write_modes() -> list[Row]:
     rng = np.random.default_rng(12)
     constant = bytes([0x5A]) * 0x10000
@@ -81,8 +99,8 @@ def _write_modes() -> list[Row]:
         for content, data in (("constant", constant), ("varied", varied)):
             times = interleaved(
                 {
-                    "plain": lambda data=data: plain.write(0, data),  # type: ignore[misc]
-                    "planes": lambda vga=vga, data=data: vga.store(0xA0000, data),  # type: ignore[misc]
+                    "plain": partial(plain.write, 0, data),
+                    "planes": partial(vga.store, 0xA0000, data),
                 },
                 ROUNDS,
             )
@@ -97,22 +115,6 @@ def _write_modes() -> list[Row]:
                     "ratio_to_plain": times["planes"] / times["plain"],
                 }
             )
-
-        def bytes_(vga: Vga = vga) -> None:
-            for offset in range(BATCH):
-                vga.store(0xA0000 + offset, b"\x5a")
-
-        single = interleaved({"byte": bytes_}, ROUNDS)["byte"] / BATCH
+        single = interleaved({"byte": partial(_single_bytes, vga)}, ROUNDS)["byte"] / BATCH
         rows[-1]["single_byte_ns"] = rows[-2]["single_byte_ns"] = single
     return rows
-
-
-#: Graphics controller settings (index -> value) by what they are for.
-WRITE_SETUPS: dict[str, dict[int, int]] = {
-    "mode 0": {5: 0x00},
-    "mode 0, set/reset, XOR": {0: 0x0A, 1: 0x0F, 3: 0x18, 5: 0x00},
-    "mode 0, bit mask 3Ch": {5: 0x00, 8: 0x3C},
-    "mode 1": {5: 0x01},
-    "mode 2": {5: 0x02},
-    "mode 3": {0: 0x0C, 5: 0x03},
-}

@@ -63,11 +63,7 @@ def glyphs(guest: KvmGuest, text: bytes, stop: threading.Event) -> None:
 
 
 def measure(runs: int = RUNS) -> list[Row]:
-    """A row for each keeper and number of guests.
-
-    Args:
-        runs: Seconds of reading for each.
-    """
+    """A row for each keeper and number of guests, `runs` seconds of reading each."""
     text = Path(__file__).read_bytes()
     rows: list[Row] = []
     for keeper in KEEPERS:
@@ -157,8 +153,6 @@ def report(rows: Sequence[Row]) -> str:
 
 def _bar(count: int, reads: int) -> str:
     """A share as text, so that columns of shares are a picture."""
-    if not count:
-        return ""
     return "#" * -(-10 * count // reads)
 
 
@@ -170,13 +164,9 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     axes = figure.subplots()
     axes.axvspan(50, 300, color="0.9", label="the patch: 50 to 300 us")
     names = [f"{row['keeper']}, {row['guests']}" for row in rows]
-    for key, marker in (
-        ("harvest_median_ns", "o"),
-        ("harvest_p99_ns", "|"),
-        ("harvest_max_ns", "x"),
-    ):
-        label = key.split("_")[1]
-        axes.plot([row[key] / 1000 for row in rows], names, marker, label=label)
+    for figure_of, marker in (("median", "o"), ("p99", "|"), ("max", "x")):
+        us = [row[f"harvest_{figure_of}_ns"] / 1000 for row in rows]
+        axes.plot(us, names, marker, label=figure_of)
     axes.set(xscale="log", xlabel="us a harvest, 60 a second", ylabel="keeper, guests")
     axes.legend()
     figure.savefig(path)

@@ -74,7 +74,6 @@ class MmuSide(Side):
     stored_by = "numpy view"
 
     def touch(self, runs: Sequence[Span]) -> None:
-        """Store to the pages, and tell nobody."""
         first_bytes = self.slot.array[::PAGE_SIZE]
         for start, end in runs:
             first_bytes[start:end] += np.uint8(1)
@@ -94,17 +93,14 @@ class KvmSide(Side):
         self._clears = scheme == "kvm-manual"
 
     def touch(self, runs: Sequence[Span]) -> None:
-        """Let the vCPU store to the pages."""
         self._guest.write_pages([page for run in runs for page in range(*run)])
 
     def read(self) -> None:
-        """One ioctl, or two."""
         self._reader.read()
         if self._clears:
             self._reader.clear()
 
     def count(self) -> int:
-        """Pages that the last reading reported."""
         return int(np.bitwise_count(self._reader.words).sum())
 
 
@@ -156,8 +152,7 @@ def _points(slot: str, npages: int, counts: list[int]) -> Iterator[Point]:
 def measure(runs: int = RUNS) -> list[Row]:
     """A row for each slot, number of dirty pages, pattern and scheme; then the stores.
 
-    Args:
-        runs: Multiplies the readings.
+    `runs` multiplies the readings.
     """
     rows: list[Row] = []
     for slot, (npages, counts) in SLOTS.items():
