@@ -10,7 +10,7 @@ from vgaemu.display.base import BaseDisplay, as_display
 from vgaemu.display.loop import DisplayLoop
 from vgaemu.display.report import Close, Display
 from vgaemu.display.screen import BLINK_FRAMES, MAX_RECTS, Screen, merge_rects
-from vgaemu.errors import ScreenError
+from vgaemu.errors import DisplayError, ScreenError
 from vgaemu.memslot import Memslot
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
@@ -240,7 +240,7 @@ def test_what_a_display_of_ones_own_lacks_does_nothing():
     display.close()
     assert own.closed == 1
     assert as_display(display) is display
-    with pytest.raises(ValueError, match="resize, update and close"):
+    with pytest.raises(DisplayError, match="resize, update and close"):
         as_display(object())
 
 

@@ -221,7 +221,7 @@ def test_keepers_give_the_same_pictures(keeper):
 
 
 def test_unknown_displays_and_logs_are_named():
-    with pytest.raises(ValueError, match="no display named 'nope'"):
+    with pytest.raises(vgaemu.DisplayError, match="no display named 'nope'"):
         Machine(display="nope")
     with pytest.raises(vgaemu.MemslotError, match="no dirty log named 'nope'"):
         Machine(dirty_log="nope")
@@ -345,6 +345,14 @@ def test_a_script_that_ticks_waits_while_the_user_has_it_paused():
     with Machine(looping, display=Player(pause, [Close()])) as machine:
         assert not machine.tick()
         assert machine.frames == 0
+
+
+def test_companions_go_on_while_a_script_that_ticks_is_paused():
+    pause, called = [PauseToggled()], []
+    with Machine(looping, display=Player(pause, (), pause)) as machine:
+        machine.between_frames.append(lambda: called.append(machine.frames))
+        machine.tick()
+    assert called == [0, 0, 1]
 
 
 @pytest.mark.parametrize("free", [False, True])
@@ -517,7 +525,7 @@ def test_a_screenshot_that_fails_leaves_no_empty_file(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("display", [None, object(), 3])
 def test_what_is_no_display(display):
-    with pytest.raises(ValueError, match="resize, update and close"):
+    with pytest.raises(vgaemu.DisplayError, match="resize, update and close"):
         vgaemu.Machine(display=display)
 
 

@@ -196,7 +196,7 @@ def test_sizes_are_checked_before_the_engine_is_touched() -> None:
 
 
 def test_displays_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="there are null and window"):
+    with pytest.raises(vgaemu.DisplayError, match="there are null and window"):
         vgaemu.attach(engine(), display="nowhere")
     pytest.importorskip("pygame")
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")

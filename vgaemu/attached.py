@@ -180,8 +180,7 @@ def attach(
         AttachError: No x86 engine, or one that has something else mapped there.
         MemslotError: No such dirty log, number of span pages, or size of VRAM.
         ModeError: No such BIOS mode.
-        ValueError: No display of that name.
-        DisplayError: The window cannot be opened.
+        DisplayError: No such display, or the window cannot be opened.
     """
     from vgaemu.pc.cpu.unicorn_vga import check_engine
 

@@ -67,8 +67,8 @@ class ScreenError(VgaemuError, ValueError):
     """The screen cannot answer that now; the message says why."""
 
 
-class DisplayError(VgaemuError):
-    """A display cannot be opened; the message is one line that says what to do."""
+class DisplayError(VgaemuError, ValueError):
+    """No display, or one that cannot be opened; the message is one line that says what to do."""
 
 
 class KeysError(VgaemuError, ValueError):

@@ -89,8 +89,7 @@ class Machine:
         ModeError: No such mode.
         FontError: The font is none.
         TypeError: No such keyword.
-        ValueError: No display of that name, or an object that is none.
-        DisplayError: The window cannot be opened.
+        DisplayError: No such display, or the window cannot be opened.
         TapeError: The tape cannot be written.
     """
 
@@ -242,17 +241,11 @@ class Machine:
         for companion in tuple(self.between_frames):  # one that is done takes itself out
             companion()
 
-    def run(
-        self,
-        frames: int | None = None,
-        *,
-        speed: float = 1.0,
-        stay: bool = True,
-    ) -> None:
+    def run(self, frames: int | None = None, *, speed: float = 1.0, stay: bool = True) -> None:
         """Run until the user closes the display, or the guest ends.
 
         Args:
-            frames: At most this many; None for no limit.
+            frames: Until so many have been drawn since power on; None for no limit.
             speed: 1 is 60 frames a second; 0 is as fast as possible. Headless runs use 0.
             stay: With a display that can be closed, keep showing it after the guest has ended.
 

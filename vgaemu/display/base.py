@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.display.report import Display, Event, FrameReport, Rect, ScreenInfo
+from vgaemu.errors import DisplayError
 
 
 class BaseDisplay:
@@ -86,12 +87,12 @@ def as_display(display: Display) -> BaseDisplay:
     """An object with `resize`, `update` and `close` as a whole display; a `BaseDisplay` as it is.
 
     Raises:
-        ValueError: It has not all three.
+        DisplayError: It has not all three.
     """
     if isinstance(display, BaseDisplay):
         return display
     if not all(callable(getattr(display, has, None)) for has in ("resize", "update", "close")):
-        raise ValueError(
+        raise DisplayError(
             "display is 'null', 'window', or an object with resize, update and close, "
             f"not {display!r}"
         )

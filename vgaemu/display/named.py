@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from vgaemu.display.base import BaseDisplay, as_display
 from vgaemu.display.report import Display
+from vgaemu.errors import DisplayError
 
 
 def make_display(name: str | Display) -> BaseDisplay:
     """A display by name, or of a user's object.
 
     Raises:
-        ValueError: There is none of that name, or the object is none.
-        DisplayError: It cannot be opened.
+        DisplayError: There is none of that name, the object is none, or it cannot be opened.
     """
     if not isinstance(name, str):
         return as_display(name)
@@ -21,4 +21,4 @@ def make_display(name: str | Display) -> BaseDisplay:
         from vgaemu.display.window.window import WindowDisplay
 
         return WindowDisplay()
-    raise ValueError(f"no display named {name!r}; there are null and window")
+    raise DisplayError(f"no display named {name!r}; there are null and window")
