@@ -8,20 +8,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-from numpy.typing import NDArray
+from collections.abc import Callable, Mapping
 
 from vgaemu.errors import CpuError
+from vgaemu.memslot.log import DirtyLog
+from vgaemu.pc.bus import Bus
+from vgaemu.snapshot import Array as Array
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from vgaemu.memslot.log import DirtyLog
-    from vgaemu.pc.bus import Bus
-
-GENERAL = ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp")
+#: In the order of `CPU_ARRAYS`.
+GENERAL = ("eax", "ebx", "ecx", "edx", "esi", "edi", "esp", "ebp")
 SEGMENTS = ("cs", "ds", "es", "ss", "fs", "gs")
 REGISTERS = (*GENERAL, "eip", "eflags", *SEGMENTS, "cr0")
 
@@ -30,7 +25,6 @@ NESTED, VIRTUAL_8086 = 1 << 14, 1 << 17
 #: CR0 bit 0: protected mode.
 PROTECTED = 1
 
-Array: TypeAlias = NDArray[Any]
 #: A saved CPU, the same for all: array -> type and shape. A CPU may add arrays of its own.
 CPU_ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
     # RAX, RBX, RCX, RDX, RSI, RDI, RSP, RBP, R8 to R15, RIP, RFLAGS.
@@ -75,10 +69,6 @@ class Cpu(ABC):
     has_own_timer = False
     #: It can be told to fill `blocks`.
     can_trace = False
-    #: Linear address and size of the basic blocks executed last, if they are traced.
-    blocks: deque[tuple[int, int]] | None = None
-    #: Stopped by a HLT until the next interrupt.
-    halted = False
 
     ax, al, ah = _part("eax", 0, 0xFFFF), _part("eax", 0, 0xFF), _part("eax", 8, 0xFF)
     bx, bl, bh = _part("ebx", 0, 0xFFFF), _part("ebx", 0, 0xFF), _part("ebx", 8, 0xFF)
@@ -92,6 +82,10 @@ class Cpu(ABC):
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
+        #: Stopped by a HLT until the next interrupt.
+        self.halted = False
+        #: Linear address and size of the basic blocks executed last, if they are traced.
+        self.blocks: deque[tuple[int, int]] | None = None
 
     @abstractmethod
     def get(self, register: str) -> int:
@@ -121,8 +115,7 @@ class Cpu(ABC):
     def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
         """Harvest VRAM's dirty log with this CPU's part in it; any thread may ask.
 
-        Args:
-            keeper_harvest: Snapshot, clear and protect in the slot's own log.
+        `keeper_harvest` is that of the slot's own log: snapshot, clear and protect.
         """
 
     @abstractmethod
@@ -156,11 +149,9 @@ class Cpu(ABC):
         return self.bus.read16(self.linear("ss", "sp", at))
 
     def set_stack_word(self, at: int, value: int) -> None:
-        """Store a word at SS:[SP+at] of the real-mode stack."""
         self.bus.write16(self.linear("ss", "sp", at), value)
 
     def push(self, value: int) -> None:
-        """Push a word onto the real-mode stack."""
         self.sp = self.sp - 2
         self.set_stack_word(0, value)
 
@@ -175,5 +166,4 @@ class Cpu(ABC):
         self.set("eip", self.bus.read16(4 * vector))
 
     def registers(self) -> dict[str, int]:
-        """All of `REGISTERS`."""
         return {name: self.get(name) for name in REGISTERS}

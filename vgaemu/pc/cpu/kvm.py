@@ -33,7 +33,7 @@ from vgaemu.memslot.kvm import ioctl as kvm
 from vgaemu.memslot.log import DirtyLog, RunLog, WordsLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_END, VGA_START, Bus
 from vgaemu.pc.clock import Clock
-from vgaemu.pc.cpu.cpu import PROTECTED, SEGMENTS, Array, Cpu
+from vgaemu.pc.cpu.cpu import GENERAL, PROTECTED, RFLAGS, RIP, SEGMENTS, Array, Cpu
 from vgaemu.pc.cpu.kvm_iret import return_from_interrupt
 from vgaemu.pc.cpu.kvm_state import VcpuState
 from vgaemu.pc.cpu.mmu import SAVED_SEGMENTS
@@ -43,13 +43,12 @@ from vgaemu.vga.device import LFB_GPA
 LOW_RAM, ROM, HIGH_RAM, LFB, WINDOW = range(5)
 #: A vCPU that stays in the guest for this long is called back, to look at the clock and the keys.
 KICK_S = 0.004
-#: struct kvm_regs: place of each register; of kvm_sregs: place of each segment.
-_REGS = {
-    "eax": 0, "ebx": 1, "ecx": 2, "edx": 3, "esi": 4, "edi": 5, "esp": 6, "ebp": 7,
-    "eip": 16, "eflags": 17,
-}  # fmt: skip
-_SEGMENTS = {name: i for i, name in enumerate(SAVED_SEGMENTS)}
-_CR0 = 224
+#: Where registers are in struct kvm_run: kvm_regs, and after it kvm_sregs with its segments.
+_GENERAL_AT = {name: kvm.RUN_SYNC_REGS + 8 * i for i, name in enumerate(GENERAL)}
+_GENERAL_AT |= {"eip": kvm.RUN_SYNC_REGS + 8 * RIP, "eflags": kvm.RUN_SYNC_REGS + 8 * RFLAGS}
+_SREGS_AT = kvm.RUN_SYNC_REGS + kvm.REGS_BYTES
+_PLACES = _GENERAL_AT | {"cr0": _SREGS_AT + 224}
+_SEGMENTS_AT = {name: _SREGS_AT + kvm.SEGMENT.size * i for i, name in enumerate(SAVED_SEGMENTS)}
 #: Vector of the exception.
 UNKNOWN_OPCODE = 6
 #: Entries of the coalesced MMIO ring: u64 address; u32 length, pio; 8 bytes.
@@ -97,7 +96,7 @@ class KvmCpu(Cpu):
         self._state = VcpuState(self.vm, self._vcpu, self._run, with_chips=irqchip)
         page = self.vm.extension(kvm.KVM_CAP_COALESCED_MMIO)
         self._ring = page * PAGE_SIZE if page > 0 else None
-        self._read_all_registers()
+        self._state.fill_run()
         struct.pack_into("<Q", self._run, kvm.RUN_VALID_REGS, kvm.SYNC_REGS | kvm.SYNC_SREGS)
         for name in SEGMENTS:
             self.set(name, 0)
@@ -134,51 +133,24 @@ class KvmCpu(Cpu):
             if current in (signal.SIG_DFL, signal.SIG_IGN, None):
                 raise CpuError("kvm: open the machine on the main thread") from None
 
-    def _read_all_registers(self) -> None:
-        at = kvm.RUN_SYNC_REGS
-        for request, size in (
-            (kvm.KVM_GET_REGS, kvm.REGS_BYTES),
-            (kvm.KVM_GET_SREGS, kvm.SREGS_BYTES),
-        ):
-            data = ctypes.create_string_buffer(size)
-            kvm.libc_ioctl(self._vcpu, request, data)
-            self._run[at : at + size] = data.raw
-            at += size
-
-    def _changed(self, which: int) -> None:
-        run = self._run
-        run[kvm.RUN_DIRTY_REGS] = run[kvm.RUN_DIRTY_REGS] | which
-
     def get(self, register: str) -> int:
-        index = _REGS.get(register)
-        if index is not None:
-            at = kvm.RUN_SYNC_REGS + 8 * index
+        at = _PLACES.get(register)
+        if at is not None:
             return int.from_bytes(self._run[at : at + 4], "little")
-        at = kvm.RUN_SYNC_REGS + kvm.REGS_BYTES
-        if register == "cr0":
-            return int.from_bytes(self._run[at + _CR0 : at + _CR0 + 4], "little")
-        return int(
-            kvm.SEGMENT.unpack_from(self._run, at + kvm.SEGMENT.size * _SEGMENTS[register])[2]
-        )
+        return int(kvm.SEGMENT.unpack_from(self._run, _SEGMENTS_AT[register])[2])
 
     def set(self, register: str, value: int) -> None:
-        index = _REGS.get(register)
-        if index is not None:
-            at = kvm.RUN_SYNC_REGS + 8 * index
-            self._run[at : at + 8] = (value & 0xFFFFFFFF).to_bytes(8, "little")
-            self._changed(kvm.SYNC_REGS)
-            return
-        at = kvm.RUN_SYNC_REGS + kvm.REGS_BYTES
-        if register == "cr0":
-            self._run[at + _CR0 : at + _CR0 + 8] = value.to_bytes(8, "little")
+        run, at = self._run, _PLACES.get(register)
+        if at is not None:
+            run[at : at + 8] = (value & 0xFFFFFFFF).to_bytes(8, "little")
         else:
             kind = 0xB if register == "cs" else 0x3
             selector = value & 0xFFFF
             kvm.SEGMENT.pack_into(
-                self._run, at + kvm.SEGMENT.size * _SEGMENTS[register],
+                run, _SEGMENTS_AT[register],
                 selector << 4, 0xFFFF, selector, kind, 1, 0, 0, 1, 0, 0, 0, 0, 0,
             )  # fmt: skip
-        self._changed(kvm.SYNC_SREGS)
+        run[kvm.RUN_DIRTY_REGS] |= kvm.SYNC_REGS if register in _GENERAL_AT else kvm.SYNC_SREGS
 
     def can_interrupt(self) -> bool:
         # If it takes none now, the next run ends when it would.

@@ -74,6 +74,13 @@ class VcpuState:
     def __init__(self, vm: kvm.KvmVm, vcpu: int, run: mmap, *, with_chips: bool) -> None:
         self._vm, self._vcpu, self._run, self._with_chips = vm, vcpu, run, with_chips
 
+    def fill_run(self) -> None:
+        """Registers into struct kvm_run, where otherwise an exit puts them."""
+        at = kvm.RUN_SYNC_REGS
+        registers = self._get(kvm.KVM_GET_REGS, kvm.REGS_BYTES)
+        registers += self._get(kvm.KVM_GET_SREGS, kvm.SREGS_BYTES)
+        self._run[at : at + len(registers)] = registers
+
     def arrays(self) -> dict[str, Array]:
         """`CPU_ARRAYS` without ``cpu.halted``, and the kernel's own structures."""
         run, at = self._run, kvm.RUN_SYNC_REGS
@@ -106,16 +113,17 @@ class VcpuState:
 
     def _misfit(self, arrays: Mapping[str, Array]) -> str | None:
         """What of the kernel's own structures is of another shape, or missing."""
-        sizes = {name: blob.size for name, blob in self._blobs().items()}
-        for name, size in (sizes | {"kvm.xsave": _XSAVE_BYTES}).items():
-            given = arrays.get(name)
-            if given is not None and not _are_bytes(given, (size,)):
+        shapes: dict[str, tuple[int, ...]] = {
+            "kvm.xsave": (_XSAVE_BYTES,), "kvm.chips": (_IRQCHIPS, _IRQCHIP_BYTES),
+            **{name: (blob.size,) for name, blob in self._blobs().items()},
+        }  # fmt: skip
+        for name, given in arrays.items():
+            if name in shapes:
+                fits = given.dtype == np.uint8 and given.shape == shapes[name]
+            else:
+                fits = name != "kvm.msrs" or _are_msrs(given)
+            if not fits:
                 return f"{name} is not what KVM saves; save the state again"
-        msrs, chips = arrays.get("kvm.msrs"), arrays.get("kvm.chips")
-        if msrs is not None and not _are_msrs(msrs):
-            return "kvm.msrs is not what KVM saves; save the state again"
-        if chips is not None and not _are_bytes(chips, (_IRQCHIPS, _IRQCHIP_BYTES)):
-            return "kvm.chips is not what KVM saves; save the state again"
         needed = [name for name, blob in BLOBS.items() if blob.with_chips] + ["kvm.chips"]
         if self._with_chips and any(name not in arrays for name in needed):
             return "saved without the kernel's interrupt controllers, which a firmware has"
@@ -196,10 +204,6 @@ class VcpuState:
     def _set(self, request: int, data: bytes, *, of_vm: bool = False) -> None:
         buffer = ctypes.create_string_buffer(data, len(data))
         kvm.libc_ioctl(self._vm.fd if of_vm else self._vcpu, request, buffer)
-
-
-def _are_bytes(array: Array, shape: tuple[int, ...]) -> bool:
-    return array.dtype == np.uint8 and array.shape == shape
 
 
 def _are_msrs(array: Array) -> bool:

@@ -115,17 +115,9 @@ def translate(
 ) -> tuple[int, bool]:
     """The physical page of a linear address of 32 bits, paging being on.
 
-    Args:
-        memory: Physical memory from 0 on.
-        control: What the guest loaded.
-        linear: The address.
-        write: For a store.
-        user: At privilege level 3.
-        mark: Set accessed and dirty bits, as an access does.
-
-    Returns:
-        Address of the page, and whether stores may go there without another look: not before its
-        dirty bit is set.
+    It may be for a store (`write`), at privilege level 3 (`user`), and set accessed and dirty bits
+    (`mark`), as an access does. The second value says whether stores may go there without another
+    look: not before the page's dirty bit is set.
 
     Raises:
         PageFault: There is no such page, or it forbids the access.

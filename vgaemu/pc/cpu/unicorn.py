@@ -1,17 +1,11 @@
 """A CPU by Unicorn: translated code, VRAM pages opened by TLB fills, slices by instruction count.
 
-Emulated: real mode and flat or segmented protected mode, with paging and user mode; software
-interrupts and exceptions through the vector table or the IDT's interrupt and trap gates, also to
-privilege level 0 from 3; external interrupts between slices. Not emulated: levels 1 and 2, task
-gates, virtual 8086 mode, long mode, instruction timing, A20 off.
+Emulated: real mode and flat or segmented protected mode, with paging and user mode; interrupts as
+`unicorn_interrupts` says, external ones between slices. Not emulated: virtual 8086 mode, long mode,
+instruction timing, A20 off.
 
-The write fault is the *virtual TLB*: Unicorn asks `_fill` for each page it does not know. A VRAM
-page that is read becomes readable; the first store to it asks again, is marked dirty in the slot
-and made writable: what KVM's write fault does. A harvest snapshots, clears and protects in the
-slot, then flushes this TLB, and must do so between two instructions of the guest; so a harvest that
-is asked for by another thread while pages are open is carried out by the CPU's own thread, at the
-end of its slice or at its next port access, whatever comes first. A guest's own page tables are
-walked in `_fill`, too: with a virtual TLB the engine leaves them alone.
+The TLB is a *virtual* one: Unicorn asks `_fill` for each page it does not know, and leaves the
+guest's page tables alone, which are walked there, too.
 
 Slices end by instruction count alone. Measured with Unicorn 2.1.4: `timeout=` costs milliseconds,
 `emu_stop` from another thread tears read-modify-write instructions, and touching a running engine
@@ -102,8 +96,7 @@ class UnicornCpu(Cpu):
         self._map()
         self._uc.hook_add(unicorn.UC_HOOK_INTR, self._interrupts.raised)
         if trace_code:
-            blocks: deque[tuple[int, int]] = deque(maxlen=BLOCKS_KEPT)
-            self.blocks = blocks
+            blocks = self.blocks = deque(maxlen=BLOCKS_KEPT)
             self._uc.hook_add(
                 unicorn.UC_HOOK_BLOCK, lambda uc, at, size, _: blocks.append((at, size))
             )
@@ -285,15 +278,13 @@ class UnicornCpu(Cpu):
 
     def _memory_written(self, gpa: int, count: int) -> None:
         """Drop translated code that was overwritten."""
-        if self._control().paging:
+        pages = self._code_pages.intersection(range(gpa & _PAGE, gpa + count, PAGE_SIZE))
+        if pages and self._control().paging:
             # The engine wants linear addresses here, and there may be several.
-            pages = range(gpa & _PAGE, gpa + count, PAGE_SIZE)
-            if not self._code_pages.isdisjoint(pages):
-                self._uc.ctl(*engine.FLUSH_CODE)
+            self._uc.ctl(*engine.FLUSH_CODE)
             return
-        for page in range(gpa & _PAGE, gpa + count, PAGE_SIZE):
-            if page in self._code_pages:
-                self._uc.ctl_remove_cache(max(page, gpa), min(page + PAGE_SIZE, gpa + count))
+        for page in pages:
+            self._uc.ctl_remove_cache(max(page, gpa), min(page + PAGE_SIZE, gpa + count))
 
     def arrays(self) -> dict[str, Array]:
         arrays = engine_arrays(self._registers, self._memory.reader())

@@ -28,7 +28,7 @@ from vgaemu.pc.cpu.unicorn_engine import LinearMemory, Registers, Uc, unicorn
 DIVISION, SINGLE_STEP, BOUND, UNKNOWN_OPCODE, NO_COPROCESSOR = 0, 1, 5, 6, 7
 DOUBLE_FAULT, GENERAL_PROTECTION, PAGE_FAULT = 8, 13, 14
 #: Exceptions that push an error code; which, the engine does not tell: it is 0 then.
-ERROR_CODES = frozenset([8, 10, 11, 12, 13, 14, 17])
+ERROR_CODES = dict.fromkeys((8, 10, 11, 12, 13, 14, 17), 0)
 #: Type of a gate -> bytes a value on the stack, whether it masks interrupts: 32- and 16-bit
 #: interrupt and trap gates.
 GATES = {0x0E: (4, True), 0x0F: (4, False), 0x06: (2, True), 0x07: (2, False)}
@@ -127,12 +127,13 @@ class Interrupts:
         if vector == DOUBLE_FAULT and memory.code(-2, 2) != b"\xcd\x08":
             vector = swallowed_vector(memory)
         software = memory.code(-2, 2) == bytes((0xCD, vector))
-        self.deliver(vector, software=software, error_code=_error_code(vector, software))
+        error_code = None if software else ERROR_CODES.get(vector)
+        self.deliver(vector, software=software, error_code=error_code)
 
     def lost(self) -> None:
         """A slice ended before its time, neither at a HLT nor with an error."""
         vector = lost_vector(self._cpu, self._memory)
-        self.deliver(vector, error_code=_error_code(vector))
+        self.deliver(vector, error_code=ERROR_CODES.get(vector))
 
     def deliver(
         self, vector: int, *, software: bool = False, error_code: int | None = None
@@ -184,11 +185,6 @@ class Interrupts:
         cpu.set("eflags", flags & ~(TRAP | NESTED | (INTERRUPT if gate.masks else 0)))
         cpu.set("cs", gate.selector)
         cpu.set("eip", gate.offset)
-
-
-def _error_code(vector: int, software: bool = False) -> int | None:
-    """What an exception pushes; for want of better knowledge 0."""
-    return 0 if vector in ERROR_CODES and not software else None
 
 
 def swallowed_vector(memory: LinearMemory) -> int:

@@ -15,11 +15,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from vgaemu.pc.cpu import mmu
-from vgaemu.pc.cpu.cpu import CPU_ARRAYS, PROTECTED, RFLAGS, RIP, VIRTUAL_8086, Array
+from vgaemu.pc.cpu.cpu import CPU_ARRAYS, GENERAL, PROTECTED, RFLAGS, RIP, VIRTUAL_8086, Array
 from vgaemu.pc.cpu.mmu import SAVED_SEGMENTS, UNUSABLE, LinearReader, Segment
 from vgaemu.pc.cpu.unicorn_engine import Registers
 
-GENERAL_ORDER = ("EAX", "EBX", "ECX", "EDX", "ESI", "EDI", "ESP", "EBP")
 SS = SAVED_SEGMENTS.index("ss")
 CR0, CR2, CR3, CR4, CR8, EFER, APIC_BASE = range(7)
 LONG_MODE = 1 << 10
@@ -35,7 +34,7 @@ def engine_arrays(registers: Registers, memory: LinearReader) -> dict[str, Array
     """`CPU_ARRAYS` of an engine that stands still, but for what `UnicornCpu` itself knows."""
     arrays = {name: np.zeros(shape, kind) for name, (kind, shape) in CPU_ARRAYS.items()}
     general = arrays["cpu.general"]
-    general[:8] = [registers[name] for name in GENERAL_ORDER]
+    general[:8] = [registers[name.upper()] for name in GENERAL]
     general[RIP], general[RFLAGS] = registers["EIP"], registers["EFLAGS"]
     control = arrays["cpu.control"]
     control[:4] = [registers[name] for name in ("CR0", "CR2", "CR3", "CR4")]
@@ -118,8 +117,8 @@ def restore_engine(registers: Registers, arrays: Mapping[str, Array]) -> None:
         registers.set_privilege(segments[SS][0] & 3)
     for name, (selector, *_) in zip(SAVED_SEGMENTS, segments[:6], strict=True):
         registers[name.upper()] = selector
-    for name, value in zip(GENERAL_ORDER, general[:8], strict=True):
-        registers[name] = value
+    for name, value in zip(GENERAL, general[:8], strict=True):
+        registers[name.upper()] = value
     registers["EIP"], registers["EFLAGS"] = general[RIP], general[RFLAGS]
     fcw, status, used, mxcsr = arrays["cpu.fpu_control"].tolist()
     registers["FPCW"], registers["FPSW"] = fcw & 0xFFFF, status & 0xFFFF

@@ -2,9 +2,11 @@
 
 Emulated: what a hypervisor's MMU does for a logged memory slot. A page of VRAM is read-only in the
 engine's virtual TLB until the first store to it; that asks `VramPages.translate`, which marks the
-page in the slot and opens it. What only goes through the planes is MMIO.
+page in the slot and opens it, as KVM's write fault does. What only goes through the planes is MMIO.
 
-Used by `UnicornCpu` and by `attach`.
+A harvest snapshots, clears and protects in the slot, then flushes this TLB, and must do so between
+two instructions of the guest: one that another thread asks for while pages are open is carried out
+by the CPU's own thread, at the end of its slice or at its next port access, whatever comes first.
 """
 
 from __future__ import annotations
