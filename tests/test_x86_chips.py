@@ -339,13 +339,13 @@ def test_attach_to_ones_own_engine() -> None:
     ))  # fmt: skip
     uc.reg_write(unicorn.x86_const.UC_X86_REG_SP, 0x7000)
     card = vgaemu.attach(uc, mode=0x13, port_in=lambda port, size: port)
-    card.frame()
+    card.draw_frame()
     uc.emu_start(0x7C00, 0xFFFF, count=1000)
-    report = card.frame()
+    report = card.draw_frame()
     assert report.dirty_pages.tolist() == [3]
     assert card.screen.frame[0x3000 // 320, 0x3000 % 320] == 0xFFFFFF
     assert uc.reg_read(unicorn.x86_const.UC_X86_REG_AL) == 0x77
     np.testing.assert_array_equal(card.screen.frame, card.screen.full_redraw())
     uc.emu_start(0x7C00, 0xFFFF, count=5)
-    assert card.frame().dirty_pages.tolist() == [3]  # protected again, so marked again
+    assert card.draw_frame().dirty_pages.tolist() == [3]  # protected again, so marked again
     card.close()
