@@ -20,7 +20,7 @@ from vgaemu.keys.queue import Key, Keys
 from vgaemu.keys.table import BY_NAME, KEYS, TableKey
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
-from vgaemu.pc.bios.video.vbe_modes import VBE_MODES
+from vgaemu.pc.bios.video.modes import VBE_MODES
 from vgaemu.pc.build import build_pc
 from vgaemu.pc.chips.cmos import to_bcd
 from vgaemu.pc.images import load_image

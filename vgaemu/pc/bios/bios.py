@@ -4,8 +4,6 @@ Emulated: INT 08h, 15h/83h, 86h and 1Ah (`clock`), 09h and 16h (`keyboard`), 10h
 12h, 14h, 15h and 17h (`system`), 13h (`disk`), 18h and 19h boot, exceptions that nobody has hooked;
 the BIOS data area as programs read it (`data_area`). Not emulated: see there; protected-mode
 services.
-
-Source: IBM AT BIOS reference; R. Brown's interrupt list.
 """
 
 from __future__ import annotations

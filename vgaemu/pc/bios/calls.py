@@ -149,7 +149,6 @@ class Calls:
             self._cpu.set_stack_word(FLAGS_AT, new)
 
     def carry(self, on: bool) -> None:
-        """The usual sign of failure."""
         self.flag(CARRY, on)
 
     def unsupported(self) -> None:
@@ -179,11 +178,10 @@ class Calls:
         self.return_to(offset, segment)
 
     def get_vector(self, vector: int) -> tuple[int, int]:
-        """Segment and offset of IVT[vector]."""
+        """Segment and offset."""
         return self._bus.read16(4 * vector + 2), self._bus.read16(4 * vector)
 
     def set_vector(self, vector: int, offset: int, segment: int = rom.ROM_SEGMENT) -> None:
-        """IVT[vector] = segment:offset."""
         self._bus.write16(4 * vector, offset)
         self._bus.write16(4 * vector + 2, segment)
 

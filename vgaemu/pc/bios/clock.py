@@ -2,8 +2,6 @@
 
 Emulated: ticks since midnight, time and date of the battery-backed clock, a wait that halts, a flag
 that is set after a time. Not emulated: alarms.
-
-Source: IBM AT BIOS reference; R. Brown's interrupt list.
 """
 
 from __future__ import annotations
@@ -47,7 +45,6 @@ class ClockBios:
         self._data[bda.TICKS] = seconds * TICKS_A_DAY // 86_400
 
     def tick(self) -> None:
-        """INT 08h."""
         ticks = self._data[bda.TICKS] + 1
         if ticks >= TICKS_A_DAY:
             ticks = 0
@@ -55,7 +52,6 @@ class ClockBios:
         self._data[bda.TICKS] = ticks
 
     def service(self) -> None:
-        """INT 1Ah."""
         self._services.get(self._cpu.ah, self._calls.unsupported)()
 
     def _read_ticks(self) -> None:
@@ -93,7 +89,6 @@ class ClockBios:
         self._calls.carry(False)
 
     def _microseconds(self) -> int:
-        """CX:DX, in nanoseconds."""
         return int(self._cpu.cx << 16 | self._cpu.dx) * 1000
 
     def event(self) -> None:

@@ -2,8 +2,6 @@
 
 Emulated: what is below, as programs read and write it. Not emulated: serial and parallel ports,
 the diskette controller's bytes, the light pen.
-
-Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's list of memory.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Emulated: shift states and locks, the buffer of 15 keys as programs find it, both sets of calls (for
 84 and for 101 keys), typematic rate, print screen (INT 05h) and break (INT 1Bh). Not emulated: what
 print screen prints, pause, characters typed as numbers with alt.
-
-Source: IBM AT BIOS reference; R. Brown's interrupt list.
 """
 
 from __future__ import annotations
@@ -58,7 +56,7 @@ class KeyBuffer:
         return data[bda.KEY_BUFFER_START] if after >= data[bda.KEY_BUFFER_END] else after
 
     def put(self, word: int) -> bool:
-        """Add a key; False if the buffer is full."""
+        """False if there is no room."""
         data, tail = self._data, self._data[bda.KEY_TAIL]
         after = self._after(tail)
         if after == data[bda.KEY_HEAD]:
@@ -73,14 +71,12 @@ class KeyBuffer:
         return None if head == data[bda.KEY_TAIL] else data.bus.read16(bda.SEGMENT_BASE + head)
 
     def take(self) -> int | None:
-        """Take the next key."""
         word = self.peek()
         if word is not None:
             self._data[bda.KEY_HEAD] = self._after(self._data[bda.KEY_HEAD])
         return word
 
     def clear(self) -> None:
-        """Forget what was typed."""
         self._data[bda.KEY_HEAD] = self._data[bda.KEY_TAIL] = self._data[bda.KEY_BUFFER_START]
 
 
@@ -105,7 +101,6 @@ class KeyboardBios:
     # INT 09h: a scancode becomes a shift state, or a key in the buffer.
 
     def interrupt(self) -> None:
-        """IRQ 1."""
         bus, data = self._bus, self._data
         code = bus.port_in(0x60, 1)
         bus.port_out(0x20, 1, 0x20)
@@ -132,7 +127,6 @@ class KeyboardBios:
             self._pressed(code, extended, repeats)
 
     def _pressed(self, code: int, extended: bool, repeats: bool) -> None:
-        """A key that is no modifier."""
         flags, lock = self._data[bda.SHIFT_FLAGS], LOCK_BITS.get(code)
         if extended and code == scancodes.BREAK:
             if flags & CTRL_BIT:
@@ -150,7 +144,6 @@ class KeyboardBios:
                 self.buffer.put(word)
 
     def _lock(self, bit: int) -> None:
-        """A lock goes on or off, its lamp with it."""
         flags = self._data[bda.SHIFT_FLAGS] ^ bit
         self._data[bda.SHIFT_FLAGS] = flags
         self._data[bda.LAMPS] = self._data[bda.LAMPS] & ~7 | flags >> 4 & 7
@@ -178,7 +171,6 @@ class KeyboardBios:
     # INT 16h.
 
     def service(self) -> bool | None:
-        """INT 16h; calls there are not are ignored."""
         return serve(self._services, self._cpu.ah)
 
     def _old_key(self, word: int) -> int:

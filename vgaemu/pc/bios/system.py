@@ -3,11 +3,11 @@
 Emulated: equipment, memory sizes and map, block moves, the A20 gate that is always open, the
 configuration table, devices that are busy (to be hooked). Not emulated: serial ports and printers
 (calls time out), cassette, APM, protected mode (INT 15h/89h).
-
-Source: IBM AT BIOS reference; R. Brown's interrupt list.
 """
 
 from __future__ import annotations
+
+import struct
 
 from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import Calls, Service
@@ -43,23 +43,18 @@ class SystemBios:
         }
 
     def equipment(self) -> None:
-        """INT 11h."""
         self._cpu.ax = self._data[bda.EQUIPMENT]
 
     def memory_size(self) -> None:
-        """INT 12h."""
         self._cpu.ax = self._data[bda.MEMORY_KIB]
 
     def no_serial_port(self) -> None:
-        """INT 14h."""
         self._cpu.ah = TIMED_OUT_SERIAL
 
     def no_printer(self) -> None:
-        """INT 17h."""
         self._cpu.ah = TIMED_OUT_PRINTER
 
     def service(self) -> bool | None:
-        """INT 15h."""
         return self._services.get(self._cpu.ah, self._calls.unsupported)()
 
     def _done(self, status: int = 0) -> None:
@@ -123,8 +118,7 @@ class SystemBios:
             self._calls.unsupported()
             return
         start, length, kind = ranges[index]
-        entry = start.to_bytes(8, "little") + length.to_bytes(8, "little")
-        self._bus.write(cpu.linear("es", "di"), entry + kind.to_bytes(4, "little"))
+        self._bus.write(cpu.linear("es", "di"), struct.pack("<QQI", start, length, kind))
         cpu.set("eax", SMAP)
         cpu.set("ecx", 20)
         cpu.set("ebx", (index + 1) % len(ranges))

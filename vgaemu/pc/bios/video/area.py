@@ -3,8 +3,6 @@
 Emulated: what programs read and write there (`data_area` has the fields), a VBE mode beside it, the
 CRTC's start address and cursor as they follow. Not emulated: the tables that the save pointer leads
 to, the light pen.
-
-Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's list of memory.
 """
 
 from __future__ import annotations
@@ -14,8 +12,7 @@ from typing import ClassVar
 from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import Calls
 from vgaemu.pc.bios.rom import FONTS
-from vgaemu.pc.bios.video.modes import TEXT, BiosMode, bios_mode
-from vgaemu.pc.bios.video.vbe_modes import VBE_MODES, VbeMode
+from vgaemu.pc.bios.video.modes import TEXT, VBE_MODES, BiosMode, VbeMode, bios_mode
 from vgaemu.pc.board import Board
 from vgaemu.snapshot import Array, Part, Saved
 from vgaemu.vga.ports import Ports
@@ -47,7 +44,6 @@ class VideoArea(bda.DataArea):
 
     @property
     def facts(self) -> BiosMode:
-        """What is known of the mode."""
         return bios_mode(self[bda.MODE])
 
     @property
@@ -57,12 +53,10 @@ class VideoArea(bda.DataArea):
 
     @property
     def columns(self) -> int:
-        """Characters in a row."""
         return self[bda.COLUMNS] or 80
 
     @property
     def rows(self) -> int:
-        """Rows of characters."""
         return self[bda.LAST_ROW] + 1
 
     @property
@@ -95,7 +89,6 @@ class VideoArea(bda.DataArea):
 
     @property
     def pages(self) -> int:
-        """Pages of the mode."""
         return 1 if self.vbe_mode is not None else self.facts.pages
 
     def page_start(self, page: int) -> int:
@@ -134,7 +127,6 @@ class VideoArea(bda.DataArea):
         self.ports.set_all(self.ports.crtc, {index: address >> 8, index + 1: address & 0xFF})
 
     def set_cursor_shape(self, first: int, last: int) -> None:
-        """Lines of the cursor, as the CRTC has them."""
         self.ports.set_all(self.ports.crtc, {0x0A: first, 0x0B: last})
 
     # VBE.

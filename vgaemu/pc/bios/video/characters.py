@@ -3,8 +3,6 @@
 Emulated: the calls in text, where characters are cells of memory, and in graphics, where a painter
 draws them (`graphics`); control characters; long calls, which go on in the next slice. Not
 emulated: the bell's sound.
-
-Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt list.
 """
 
 from __future__ import annotations
@@ -34,8 +32,8 @@ class Characters:
         self._bus, self._cpu, self._vga = board.bus, board.cpu, board.vga
         self._calls, self._area, self._fonts = calls, area, fonts
         self.services: dict[int, Service] = {
-            0x06: lambda: self._scroll_call(up=True),
-            0x07: lambda: self._scroll_call(up=False),
+            0x06: lambda: self._scroll_call(self._cpu.al),
+            0x07: lambda: self._scroll_call(-self._cpu.al),
             0x08: self._read_character,
             0x09: lambda: self._write_characters(with_attribute=True),
             0x0A: lambda: self._write_characters(with_attribute=False),
@@ -116,8 +114,7 @@ class Characters:
         Returns how many; 0 if they are to be typed one by one, as in graphics and in a row's last
         column, behind which the cursor goes on in the next.
         """
-        area = self._area
-        page = area[bda.PAGE]
+        area, page = self._area, self._area[bda.PAGE]
         row, column = area.cursor(page)
         count = min(len(text), area.columns - 1 - column)
         if count <= 1 or row >= area.rows or not area.is_text:
@@ -145,14 +142,11 @@ class Characters:
                 column, row = 0, row + 1
         if row >= area.rows:
             row = area.rows - 1
-            fill = 0
-            if area.is_text:
-                fill = self._vga.load(area.cell(page, row, 0) + 1, 1)[0]
+            fill = self._vga.load(area.cell(page, row, 0) + 1, 1)[0] if area.is_text else 0
             self._scroll(page, 1, (0, 0), (row, area.columns - 1), fill)
         area.move_cursor(page, row, column)
 
     def _put(self, page: int, row: int, column: int, code: int, attribute: int | None) -> None:
-        """One character, in text or graphics."""
         area = self._area
         if row >= area.rows or column >= area.columns:
             return
@@ -187,9 +181,8 @@ class Characters:
             area.move_cursor(page, before >> 8, before & 0xFF)
         return None
 
-    def _scroll_call(self, *, up: bool) -> None:
+    def _scroll_call(self, lines: int) -> None:
         cpu, page = self._cpu, self._area[bda.PAGE]
-        lines = cpu.al if up else -cpu.al
         self._scroll(page, lines, (cpu.ch, cpu.cl), (cpu.dh, cpu.dl), cpu.bh)
 
     def _scroll(

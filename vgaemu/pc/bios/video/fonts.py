@@ -4,8 +4,6 @@ Emulated: loading glyphs of the caller's or of ROM into a block of plane 2, with
 height that goes with them, choice of blocks, the fonts of graphics modes, font information. A font
 of the user's (`Vga.rom_font`) takes the place of ROM's of its height. Not emulated: 9 dots wide
 alternatives (calls 1130h, BH = 5 and 7, answer with the 8 dots wide fonts).
-
-Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt list.
 """
 
 from __future__ import annotations
@@ -43,31 +41,26 @@ class VideoFonts:
         self._bus, self._cpu, self._calls = board.bus, board.cpu, calls
         self._vga, self._area, self._ports = board.vga, area, area.ports
         self._services: dict[int, Service] = {
-            0x00: self._load_callers, 0x10: self._load_callers,
-            **dict.fromkeys((0x01, 0x02, 0x04, 0x11, 0x12, 0x14), self._load_roms),
+            **dict.fromkeys((0x00, 0x01, 0x02, 0x04, 0x10, 0x11, 0x12, 0x14), self._load_text),
             0x03: lambda: self._ports.set(SEQ, 3, self._cpu.bl),
             0x20: lambda: self._calls.set_vector(UPPER_GLYPHS, self._cpu.bp, self._cpu.es),
             0x21: self._graphics_callers,
             **dict.fromkeys((0x22, 0x23, 0x24), self._graphics_roms),
             0x30: self._information,
-        }  # fmt: skip
+        }
 
     def service(self) -> None:
-        """11h; calls there are not are ignored."""
         serve(self._services, self._cpu.al)
 
-    def _load_callers(self) -> None:
+    def _load_text(self) -> None:
+        """The caller's glyphs, or ROM's; the calls from 10h on also set the height."""
         cpu = self._cpu
-        height, count = cpu.bh, min(cpu.cx, 256)
-        data = self._bus.read(cpu.linear("es", "bp"), count * height)
-        self._load(cpu.bl & 7, cpu.dx, height, data)
-        if cpu.al & 0x10:
-            self.set_text_height(height)
-
-    def _load_roms(self) -> None:
-        cpu = self._cpu
-        height = TEXT_FONTS[cpu.al & 0x0F]
-        self.load_roms(cpu.bl & 7, height)
+        height = TEXT_FONTS.get(cpu.al & 0x0F, cpu.bh)
+        if cpu.al & 0x0F:
+            self.load_roms(cpu.bl & 7, height)
+        else:
+            data = self._bus.read(cpu.linear("es", "bp"), min(cpu.cx, 256) * height)
+            self._load(cpu.bl & 7, cpu.dx, height, data)
         if cpu.al & 0x10:
             self.set_text_height(height)
 

@@ -4,8 +4,6 @@ Emulated: planar modes 0Dh-12h through the graphics controller, packed pixels of
 and of 13h, VBE's through the linear frame buffer. Bit 7 of a colour draws with exclusive or, but
 in 13h and in VBE modes. Not emulated: lines that come into a VBE picture in another colour than
 black.
-
-Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt list.
 """
 
 from __future__ import annotations
@@ -18,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.pc.bios.video.area import VideoArea
-from vgaemu.pc.bios.video.modes import CGA, PACKED
-from vgaemu.pc.bios.video.vbe_modes import VbeMode
+from vgaemu.pc.bios.video.modes import CGA, PACKED, VbeMode
 from vgaemu.vga import dispi
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.pixels import FORMATS, pack
@@ -94,14 +91,13 @@ class Painter(ABC):
 
     @abstractmethod
     def write_pixel(self, x: int, y: int, colour: int) -> None:
-        """One pixel."""
+        """Draw one pixel."""
 
     @abstractmethod
     def read_pixel(self, x: int, y: int) -> int:
         """The colour of one pixel."""
 
     def _line(self, y: int) -> int:
-        """Where a line begins."""
         start, pitch, _, banks = self._layout
         return start + y % banks * 0x2000 + y // banks * pitch
 
@@ -110,7 +106,6 @@ class Painter(ABC):
         return [self._line(line) + column * self._layout.bits for line in range(y, y + count)]
 
     def _under(self, column: int, y: int, height: int) -> bytes:
-        """The bytes under a character."""
         size = self._layout.bits
         return b"".join(self._vga.load(at, size) for at in self._places(column, y, height))
 
@@ -125,7 +120,6 @@ class Painter(ABC):
             yield places[bank], length * len(places[bank::banks])
 
     def move_lines(self, source: int, target: int, count: int, left: int, right: int) -> None:
-        """Lines of pixels to others."""
         # Downwards from the last on, so many at once as do not lie on their own targets.
         step = count if target < source else target - source
         if (target - source) % self._layout.banks:
@@ -145,7 +139,6 @@ class Painter(ABC):
         self._vga.copy(at, to, length)
 
     def clear_lines(self, y: int, count: int, left: int, right: int, fill: int) -> None:
-        """Lines of pixels in a colour."""
         value = (fill & self._mask) * (0xFF // self._mask)
         for at, length in self._spans(y, count, left, right):
             self._vga.store(at, bytes((value,)) * length)
@@ -280,7 +273,6 @@ class LinearPainter(PackedPainter):
         return min(range(16), key=lambda number: self._distance(pixel, numbers[number]))
 
     def _distance(self, one: int, other: int) -> int:
-        """How unlike two pixels of direct colour are."""
         distance, pixel_format = 0, self._mode.format
         for size, position in (pixel_format.red, pixel_format.green, pixel_format.blue):
             mask = (1 << size) - 1

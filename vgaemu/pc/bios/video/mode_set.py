@@ -4,8 +4,6 @@ Emulated: registers, palette, font, memory and data area of modes 0-7 and 0Dh-13
 or 400 lines, as INT 10h/12h has chosen. A font of the user's (`Vga.rom_font`) takes the place of
 ROM's of its height, and text modes start with it, in 400 lines. Not emulated: the parameter tables
 that the save pointer could lead to.
-
-Source: IBM PS/2 and PC BIOS Interface Technical Reference.
 """
 
 from __future__ import annotations

@@ -1,14 +1,19 @@
-"""What the video BIOS says of each mode, a row a mode; their registers are `vga.modes.MODES`.
+"""Modes: what the video BIOS says of each, a row a mode; VGA's registers are `vga.modes.MODES`.
 
-Emulated: modes 0-7 and 0Dh-13h of a VGA, and what the data area says while a VBE mode is set. Not
-emulated: text in 43 or 50 rows as modes of their own (INT 10h/11h makes them).
+Emulated: modes 0-7 and 0Dh-13h of a VGA; VBE's of 8, 15, 16, 24 and 32 bits a pixel with a linear
+frame buffer, and what the data area says while one is set. Not emulated: text in 43 or 50 rows as
+modes of their own (INT 10h/11h makes them); VBE's planar (102h, 104h, 106h) and text modes.
 
-Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt list.
+Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt list; VESA BIOS
+Extension 2.0; the mode numbers above 11Bh are those of Bochs.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
+
+from vgaemu.vga.pixels import FORMATS, PixelFormat
 
 #: Memory models, as VBE numbers them.
 TEXT, CGA, PLANAR, PACKED = 0, 1, 3, 4
@@ -19,7 +24,7 @@ VBE_MODE_FIELD = 0x7F
 
 
 class BiosMode(NamedTuple):
-    """One mode."""
+    """A mode of the VGA's."""
 
     model: int
     #: Lines of a character.
@@ -67,3 +72,44 @@ BIOS_MODES = {
 def bios_mode(number: int) -> BiosMode:
     """A mode's row; numbers that a program made up are taken for a VBE mode's."""
     return BIOS_MODES.get(number, BIOS_MODES[VBE_MODE_FIELD])
+
+
+@dataclass(frozen=True)
+class VbeMode:
+    """A mode of packed pixels or direct colour."""
+
+    number: int
+    width: int
+    height: int
+    bpp: int
+
+    @property
+    def format(self) -> PixelFormat:
+        return FORMATS[self.bpp]
+
+    @property
+    def pixel_bytes(self) -> int:
+        return self.format.nbytes
+
+    @property
+    def picture_bytes(self) -> int:
+        return self.width * self.height * self.pixel_bytes
+
+
+_SIZES = {
+    8: {0x100: (640, 400), 0x101: (640, 480), 0x103: (800, 600), 0x105: (1024, 768),
+        0x107: (1280, 1024), 0x146: (320, 200), 0x11C: (1600, 1200)},
+    15: {0x10D: (320, 200), 0x110: (640, 480), 0x113: (800, 600), 0x116: (1024, 768),
+         0x119: (1280, 1024)},
+    16: {0x10E: (320, 200), 0x111: (640, 480), 0x114: (800, 600), 0x117: (1024, 768),
+         0x11A: (1280, 1024)},
+    24: {0x10F: (320, 200), 0x112: (640, 480), 0x115: (800, 600), 0x118: (1024, 768),
+         0x11B: (1280, 1024)},
+    32: {0x140: (320, 200), 0x141: (640, 400), 0x142: (640, 480), 0x143: (800, 600),
+         0x144: (1024, 768), 0x145: (1280, 1024)},
+}  # fmt: skip
+VBE_MODES = {
+    number: VbeMode(number, *size, bpp)
+    for bpp, sizes in _SIZES.items()
+    for number, size in sizes.items()
+}

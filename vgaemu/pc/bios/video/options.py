@@ -3,8 +3,6 @@
 Emulated: memory size, lines of text, palette loading, access to VRAM, greys, cursor emulation and a
 dark screen (12h), combination code (1Ah), functionality and state (1Bh). Not emulated: another
 print screen routine (12h/20h), two displays (12h/35h; 1Ah lets no code be set).
-
-Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt list.
 """
 
 from __future__ import annotations
@@ -38,7 +36,6 @@ class VideoOptions:
         }
 
     def select(self) -> None:
-        """12h; calls there are not are ignored."""
         serve(self._services, self._cpu.bl)
 
     def _accept(self) -> None:
@@ -62,7 +59,6 @@ class VideoOptions:
             self._set_option(choice, True)
 
     def _access(self) -> None:
-        """Let the CPU into VRAM, or not."""
         misc = self._vga.inb(0x3CC)
         self._vga.outb(0x3C2, misc & ~2 | (0 if self._cpu.al & 1 else 2))
         self._accept()
@@ -77,7 +73,6 @@ class VideoOptions:
         self._accept()
 
     def display_combination(self) -> None:
-        """1Ah: which display there is."""
         cpu = self._cpu
         if cpu.al == 0:
             cpu.bx = bda.VGA_COLOUR
@@ -109,7 +104,7 @@ class VideoOptions:
         cpu.al = 0x1B
 
     def _lines_code(self) -> int:
-        """Lines of the picture, as in `LINES`."""
+        """An index of `LINES`."""
         area = self._area
         if area.is_text:
             height = (area[bda.CHAR_HEIGHT] & 0xFF) * area.rows

@@ -3,8 +3,6 @@
 Emulated: the CGA's background and palette (0Bh), the attribute controller's registers with border,
 blinking and DAC page, the DAC with its mask, and greys (10h). Colours that are set while 12h/33h
 has chosen greys become greys.
-
-Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt list.
 """
 
 from __future__ import annotations
@@ -60,7 +58,6 @@ class VideoPalette:
         }
 
     def service(self) -> None:
-        """10h; calls there are not are ignored."""
         serve(self._services, self._cpu.al)
 
     def cga_service(self) -> None:

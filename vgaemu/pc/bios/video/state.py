@@ -10,6 +10,7 @@ Source: IBM PS/2 and PC BIOS Interface Technical Reference; VESA BIOS Extension 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from itertools import islice
 from typing import NamedTuple
@@ -37,6 +38,8 @@ FIELDS = (
 #: DISPI registers in the order in which they are set, once it is on.
 WHILE_OFF = (dispi.XRES, dispi.YRES, dispi.BPP)
 WHILE_ON = (dispi.BANK, dispi.VIRT_WIDTH, dispi.X_OFFSET, dispi.Y_OFFSET)
+#: The mode as it was asked for and as it is, what DISPI has enabled, its index, those registers.
+EXTENSION_WORDS = struct.Struct(f"<{4 + len(WHILE_OFF + WHILE_ON)}H")
 NO_MODE = 0xFFFF
 
 #: Bytes of the registers: misc output, four indexes, latches, the banks.
@@ -44,8 +47,6 @@ _BANKS = (len(SEQUENCER), len(CRTC), len(GRAPHICS), len(ATTRIBUTE))
 
 
 class _Piece(NamedTuple):
-    """One state."""
-
     nbytes: int
     save: Callable[[], bytes]
     restore: Callable[[bytes], None]
@@ -61,9 +62,7 @@ class VideoState:
             HARDWARE: _Piece(9 + sum(_BANKS), self._hardware, self._restore_hardware),
             DATA_AREA: _Piece(sum(n for _, n in FIELDS), self._fields, self._restore_fields),
             COLOURS: _Piece(4 + 768, self._colours, self._restore_colours),
-            EXTENSION: _Piece(
-                2 * (4 + len(WHILE_OFF) + len(WHILE_ON)), self._extension, self._restore_extension
-            ),
+            EXTENSION: _Piece(EXTENSION_WORDS.size, self._extension, self._restore_extension),
         }
 
     def service(self) -> None:
@@ -148,14 +147,14 @@ class VideoState:
     def _extension(self) -> bytes:
         area, values = self._area, self._vga.dispi.values
         mode = NO_MODE if area.vbe_mode is None else area.vbe_mode.number
-        words = [area.mode_number, mode, values[dispi.ENABLE], self._vga.dispi.index]
-        words += [values[index] for index in WHILE_OFF + WHILE_ON]
-        return b"".join(word.to_bytes(2, "little") for word in words)
+        registers = (values[index] for index in WHILE_OFF + WHILE_ON)
+        return EXTENSION_WORDS.pack(
+            area.mode_number, mode, values[dispi.ENABLE], self._vga.dispi.index, *registers
+        )
 
     def _restore_extension(self, data: bytes) -> None:
         ports = self._area.ports
-        words = [int.from_bytes(data[i : i + 2], "little") for i in range(0, len(data), 2)]
-        self._area.mode_number, number, enable, index, *values = words
+        self._area.mode_number, number, enable, index, *values = EXTENSION_WORDS.unpack(data)
         for register, value in zip(WHILE_OFF, values, strict=False):
             ports.set_dispi(register, value)
         ports.set_dispi(dispi.ENABLE, enable | dispi.NO_CLEAR)

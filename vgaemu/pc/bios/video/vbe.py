@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from itertools import chain
+from itertools import accumulate, chain
 
 import numpy as np
 
@@ -20,9 +20,8 @@ from vgaemu.pc.bios.calls import Calls
 from vgaemu.pc.bios.rom import OEM_STRING_AT, OEM_STRINGS, ROM_SEGMENT, WINDOW_FUNCTION_AT
 from vgaemu.pc.bios.video.area import KEEP, LINEAR, VideoArea
 from vgaemu.pc.bios.video.mode_set import ModeSet
-from vgaemu.pc.bios.video.modes import PACKED, TEXT, VBE_MODE_FIELD, bios_mode
+from vgaemu.pc.bios.video.modes import PACKED, TEXT, VBE_MODE_FIELD, VBE_MODES, VbeMode, bios_mode
 from vgaemu.pc.bios.video.palette import COLOURS_A_UNIT
-from vgaemu.pc.bios.video.vbe_modes import VBE_MODES, VbeMode
 from vgaemu.pc.board import Board
 from vgaemu.vga import dispi
 from vgaemu.vga.device import LFB_GPA
@@ -35,6 +34,9 @@ DIRECT_COLOUR = 6
 DONE, FAILED, NOT_IN_THIS_MODE = 0x004F, 0x014F, 0x034F
 #: A window that is there, and can be read and written.
 READ_WRITE = 0x07
+#: VbeInfoBlock: signature, version, maker's name, abilities, list of modes, VRAM in 64 KiB, and of
+#: VBE 2.0 vendor, product and revision.
+INFORMATION = struct.Struct("<4sH4sI4sH2x4s4s4s")
 #: ModeInfoBlock: flags; window A: attributes, granularity, KiB, segment, function; pitch, width,
 #: height, width and height of a character, planes, bits a pixel, banks, memory model, pages, 1,
 #: channels; linear frame buffer: address, pitch, pages by window and of its own, channels.
@@ -77,25 +79,20 @@ class Vbe:
             self._cpu.ax = service()
 
     def _information(self) -> int:
-        cpu, bus = self._cpu, self._bus
+        cpu, bus, vram = self._cpu, self._bus, self._vga.slot.nbytes
         at = cpu.linear("es", "di")
-        block = bytearray(256)
         second = bus.read(at, 4) == b"VBE2"
-        block[0:6] = b"VESA" + (0x0200).to_bytes(2, "little")
-        block[6:10] = far(ROM_SEGMENT, OEM_STRING_AT)
-        block[10] = 1  # the DAC takes 8 bits
-        modes = [number for number in VBE_MODES if self._area.vbe_mode_of(number)]
-        listing = b"".join(number.to_bytes(2, "little") for number in [*sorted(modes), 0xFFFF])
-        # The list lies in the block's reserved bytes.
-        block[14:18] = far(cpu.es, cpu.di + 34 & 0xFFFF)
-        block[18:20] = (self._vga.slot.nbytes >> 16).to_bytes(2, "little")
-        block[34 : 34 + len(listing)] = listing
-        if second:
-            string = OEM_STRING_AT
-            for place, text in zip((22, 26, 30), OEM_STRINGS, strict=True):
-                block[place : place + 4] = far(ROM_SEGMENT, string)
-                string += len(text)
-        bus.write(at, bytes(block) + (bytes(256) if second else b""))
+        modes = [number for number in sorted(VBE_MODES) if self._area.vbe_mode_of(number)]
+        strings = accumulate(map(len, OEM_STRINGS[:-1]), initial=OEM_STRING_AT)
+        block = INFORMATION.pack(
+            b"VESA", 0x0200, far(ROM_SEGMENT, OEM_STRING_AT),
+            1,  # the DAC takes 8 bits
+            far(cpu.es, cpu.di + 34 & 0xFFFF),  # the list lies in the block's reserved bytes
+            vram >> 16,
+            *(far(ROM_SEGMENT, string) if second else bytes(4) for string in strings),
+        )  # fmt: skip
+        block += struct.pack(f"<{len(modes) + 1}H", *modes, 0xFFFF)
+        bus.write(at, block.ljust(512 if second else 256, b"\0"))
         return DONE
 
     def _mode_information(self) -> int:

@@ -4,8 +4,6 @@ Emulated: its calls, from here or from the rooms they are in: mode sets (`mode_s
 pixels (`characters`, `graphics`), palettes (`palette`), fonts (`fonts`), options and information
 (`options`), saving and restoring (`state`), VBE 2.0 through DISPI (`vbe`). Here are the mode (00h,
 0Fh), cursor (01h-03h) and pages (05h). Not emulated: light pen.
-
-Source: IBM PS/2 and PC BIOS Interface Technical Reference; R. Brown's interrupt list.
 """
 
 from __future__ import annotations
