@@ -40,15 +40,15 @@ MEMORY = {
 def catalogue() -> str:
     """The table: BIOS modes, tweaked ones, and DISPI's."""
     vga = Vga()
+    tweaks = "Tweaked modes, made by ports: guest.set_mode(name)"
+    dispi = (
+        "DISPI modes (Bochs VBE), of any even width up to the size named: "
+        "guest.set_dispi_mode(width, height, bits)"
+    )
     parts = {
         "BIOS modes": [row_of(vga, mode) for mode in MODES.values()],
-        "Tweaked modes, made by ports: guest.set_mode(name)": [
-            row_of(vga, mode) for mode in TWEAKS.values()
-        ],
-        "DISPI modes (Bochs VBE), of any even width up to the size named: "
-        "guest.set_dispi_mode(width, height, bits)": [
-            dispi_row_of(vga, bits) for bits in DISPI_BITS
-        ],
+        tweaks: [row_of(vga, mode) for mode in TWEAKS.values()],
+        dispi: [dispi_row_of(vga, bits) for bits in DISPI_BITS],
     }
     rows = [HEADINGS, *(row for part in parts.values() for row in part)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -93,13 +93,8 @@ def _seen(vga: Vga) -> tuple[str, ...]:
         cell = f"{scanout.text.cell_width}x{lines}"
     linear = scanout.kind in LINEAR_BPP
     window = LFB_GPA if linear else WINDOWS[vga.graphics["memory_map"]][0]
-    return (
-        f"{scanout.width}x{scanout.height}",
-        text,
-        cell,
-        str(colours_of(scanout)),
-        f"{window:05X}h  {_memory(vga, scanout)}",
-    )
+    memory = f"{window:05X}h  {_memory(vga, scanout)}"
+    return f"{scanout.width}x{scanout.height}", text, cell, str(colours_of(scanout)), memory
 
 
 def colours_of(scanout: Scanout) -> int:

@@ -25,8 +25,9 @@ ADAPTER_PORTS = range(0x3B0, 0x3E0)
 #: Those that belong to a VGA alone, so that it answers for them, with DISPI's; printers and disk
 #: controllers have their place between.
 DECODED_PORTS = frozenset((*range(0x3B0, 0x3BB), *range(0x3C0, 0x3DB), 0x1CE, 0x1CF, 0x1D0))
-#: Index ports of sequencer and graphics controller; the CRTC's is `Ports.crtc`.
+#: Index ports that do not move, and their banks; the CRTC's is `Ports.crtc`.
 SEQ, GC = 0x3C4, 0x3CE
+INDEX_PORTS = {"sequencer": SEQ, "graphics": GC}
 
 #: No bank has more.
 MAX_REGISTERS = len(CRTC)
@@ -36,32 +37,15 @@ Data: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
 
 
 class Device(Protocol):
-    """What drives a VGA, and is all that a program has of one: a `Vga`, a `Guest`."""
+    """What drives a VGA, and is all that a program has of one: a `Vga`, which tells of each."""
 
-    def outb(self, port: int, value: int) -> None:
-        """Write a byte to a port."""
-
-    def outw(self, port: int, value: int) -> None:
-        """Write 16 bits to a port: an index, and above it the data for the port that follows."""
-
-    def inb(self, port: int) -> int:
-        """Read a byte from a port."""
-
-    def inw(self, port: int) -> int:
-        """Read 16 bits from a port."""
-
-    def store(self, gpa: int, data: Data) -> None:
-        """Store bytes upwards from a guest-physical address."""
-
-    def load(self, gpa: int, count: int) -> bytes:
-        """Load bytes upwards from a guest-physical address."""
-
-    def copy(self, src: int, dst: int, count: int) -> None:
-        """Copy bytes upwards, each read loading the latches."""
-
-
-#: Bank -> index port, where it has one that does not move.
-INDEX_PORTS = {"sequencer": SEQ, "graphics": GC}
+    def outb(self, port: int, value: int) -> None: ...
+    def outw(self, port: int, value: int) -> None: ...
+    def inb(self, port: int) -> int: ...
+    def inw(self, port: int) -> int: ...
+    def store(self, gpa: int, data: Data) -> None: ...
+    def load(self, gpa: int, count: int) -> bytes: ...
+    def copy(self, src: int, dst: int, count: int) -> None: ...
 
 
 class Named(NamedTuple):

@@ -44,16 +44,9 @@ class CellMap:
         lines, every = scan_lines(rows.geometry), rows.scan_lines_a_row
         row_start, scan, part = (a[::every] for a in (lines.row_start, lines.row_scan, lines.part))
         tops = _band_tops(row_start, scan, part, rows.geometry.row_bits)
-        edges = [*tops.tolist(), len(scan)]
         self.bands = [
-            Band(
-                y=top,
-                height=bottom - top,
-                scans=scan[top:bottom],
-                lines=_consecutive(scan[top:bottom]),
-                pan=rows.pan[part[top]],
-            )
-            for top, bottom in pairwise(edges)
+            Band(a, b - a, scan[a:b], _consecutive(scan[a:b]), rows.pan[part[a]])
+            for a, b in pairwise([*tops.tolist(), len(scan)])
         ]
         #: Lines of a glyph, of 32, that some band shows.
         self.glyph_lines = 1 + int(scan.max())

@@ -332,7 +332,6 @@ class TextRenderer(Renderer):
 
 
 def _parts(scanout: Scanout) -> tuple[CrtcRows, TextLook]:
-    """Rows and text of a text mode."""
     assert isinstance(scanout.rows, CrtcRows)
     assert scanout.text is not None
     return scanout.rows, scanout.text
