@@ -111,24 +111,23 @@ def build_pc(
             undo.callback(trace.close)
         bus = Bus(vga) if trace is None else TappedBus(vga, trace.note)
         undo.callback(vga.slot.harvest_through, None)
-        processor = _cpu(bus, clock, free, options)
-        undo.callback(processor.close)
+        cpu = _cpu(bus, clock, free, options)
+        undo.callback(cpu.close)
         pic = Pic(bus)
-        raise_irq = processor.raise_irq if processor.has_own_timer else pic.raise_irq
+        raise_irq = cpu.raise_irq if cpu.has_own_timer else pic.raise_irq
         pit, keyboard = Pit(bus, raise_irq, clock), I8042(bus, raise_irq, clock, keys)
-        board = Board(vga, bus, processor, clock, keyboard, Cmos(bus, clock, bus.ram_bytes))
+        board = Board(vga, bus, cpu, clock, keyboard, Cmos(bus, clock, bus.ram_bytes))
         debug = DebugPorts(bus)
         if trace is not None:
-            trace.follow(processor, clock)
+            trace.follow(cpu, clock)
         vga.beam = GuestBeam(clock)
-        vga.slot.harvest_through(processor.harvest)
+        vga.slot.harvest_through(cpu.harvest)
         if firmware is not None:
             seabios = _firmware(firmware, board, image)
         else:
-            bios = _bios(board, image, rom)
-            dos = _start_image(board, bios, image, root)
-        if dos is not None:
-            undo.callback(dos.close)
+            bios, dos = _boot(board, image, rom, root)
+            if dos is not None:
+                undo.callback(dos.close)
         return Pc(
             board, keys, pic, pit, debug, image,
             free=free, bios=bios, dos=dos, firmware=seabios, resources=undo.pop_all(),
@@ -182,27 +181,18 @@ def _firmware(name: str, board: Board, image: DiskImage | ComProgram) -> SeaBios
     return SeaBios(board, image)
 
 
-def _bios(board: Board, image: DiskImage | ComProgram, rom: bytes | None) -> Bios:
-    bios = Bios(board, image if isinstance(image, DiskImage) else None)
+def _boot(
+    board: Board, image: DiskImage | ComProgram, rom: bytes | None, root: Path | None
+) -> tuple[Bios, Dos | None]:
+    """The builtin BIOS, or with it DOS; the image is loaded, registers are as they leave them."""
+    cpu, bios = board.cpu, Bios(board, image if isinstance(image, DiskImage) else None)
     if rom is not None:
         install_vga_rom(board, bios.calls, rom)
     else:
         bios.video.modes.set_mode(3)
-    return bios
-
-
-def _start_image(
-    board: Board, bios: Bios, image: DiskImage | ComProgram, root: Path | None
-) -> Dos | None:
-    """IVT, data area and video are ready: load the image, registers as the BIOS leaves them."""
-    cpu = board.cpu
-    for name in ("ds", "es", "ss", "fs", "gs", "cs"):
-        cpu.set(name, 0)
-    cpu.set("eflags", INTERRUPT | 2)
-    cpu.set("esp", BOOT_AT)
+    cpu.set_registers(ds=0, es=0, ss=0, fs=0, gs=0, cs=0, eflags=INTERRUPT | 2, esp=BOOT_AT)
     if isinstance(image, ComProgram):
-        return Dos(board, bios, image, root)
+        return bios, Dos(board, bios, image, root)
     board.bus.write(BOOT_AT, image.read(0, 1))
-    for name, value in (("edx", bios.disk.boot_drive), ("eax", 0xAA55), ("eip", BOOT_AT)):
-        cpu.set(name, value)
-    return None
+    cpu.set_registers(edx=bios.disk.boot_drive, eax=0xAA55, eip=BOOT_AT)
+    return bios, None

@@ -101,8 +101,7 @@ class SeaBios:
         self.config = FwCfg(bus, {"vgaroms/vgabios.bin": rom, "floppyimg/boot.img": floppy})
         cmos.ram[0x10] = 0  # no floppy controller: the image is SeaBIOS's own
         cmos.ram[0x14] = 0x20
-        for name, value in (("cs", 0xF000), ("eip", 0xFFF0), ("eflags", 2)):
-            cpu.set(name, value)
+        cpu.set_registers(cs=0xF000, eip=0xFFF0, eflags=2)
 
     def parts(self) -> dict[str, Part]:
         return {"firmware.config": fields(self.config), "firmware.memory": octets_in(self.memory)}

@@ -82,9 +82,7 @@ def install_vga_rom(board: Board, calls: Calls, rom: bytes) -> None:
     calls.set_vector(0x10, IRET_STUB)
     # call C000:0003; mov ax, 3; int 10h; cli; hlt
     bus.write(RETURN_AT, bytes.fromhex("9A 03 00 00 C0 B8 03 00 CD 10 FA F4"))
-    start = {"eip": RETURN_AT, "esp": 0x7000, "eflags": 2}
-    for name in ("ds", "es", "ss", "cs", "eax", *start):
-        cpu.set(name, start.get(name, 0))
+    cpu.set_registers(ds=0, es=0, ss=0, cs=0, eip=RETURN_AT, esp=0x7000, eflags=2, eax=0)
     bus.rom_writable = True
     try:
         clock.start()

@@ -95,6 +95,11 @@ class Cpu(ABC):
     def set(self, register: str, value: int) -> None:
         """Load a register; a segment register in real mode gets its base, too."""
 
+    def set_registers(self, **values: int) -> None:
+        """Load some, in this order."""
+        for register, value in values.items():
+            self.set(register, value)
+
     def can_interrupt(self) -> bool:
         """Whether an external interrupt would be taken now."""
         return bool(self.get("eflags") & INTERRUPT)

@@ -50,7 +50,8 @@ class Console:
             board.clock,
             bios.calls,
         )
-        self._keys, self._video = bios.keyboard.buffer, bios.video
+        self._keys, self._area = bios.keyboard.buffer, bios.video.area
+        self._characters = bios.video.characters
         self.pending_scancode: int | None = None
         #: A line that is typed; what a read by handle has left of one.
         self.line = self.entered = b""
@@ -68,12 +69,12 @@ class Console:
 
     def type(self, code: int) -> None:
         """Type a character; a tab goes to the next of every eighth column."""
-        area, count = self._video.area, 1
+        area, count = self._area, 1
         if code == TAB:
             _, column = area.cursor(area[PAGE])
             code, count = ord(" "), 8 - column % 8
         for _ in range(count):
-            self._video.characters.type(code, None if area.is_text else 7)
+            self._characters.type(code, None if area.is_text else 7)
 
     def _type_all(self, data: bytes) -> None:
         for code in data:
@@ -82,7 +83,7 @@ class Console:
     def type_some(self, data: bytes) -> int:
         """Type the first character, or in text the plain ones up to the row's end; how many."""
         plain = PLAIN.match(data)
-        count = 0 if plain is None else self._video.characters.type_run(plain.group())
+        count = 0 if plain is None else self._characters.type_run(plain.group())
         if count:
             return count
         self.type(data[0])

@@ -98,13 +98,10 @@ def load_program(bus: Bus, cpu: Cpu, program: ComProgram) -> None:
     bus.write(at, prefix)
     bus.write(at + 0x100, program.data)
     bus.write16(at + 0xFFFE, 0)  # RET goes to the INT 20h
-    for segment in ("cs", "ds", "es", "ss"):
-        cpu.set(segment, PREFIX)
-    for register, value in (
-        ("eax", 0), ("ecx", 0xFF), ("edx", PREFIX), ("esi", 0x100), ("edi", 0xFFFE),
-        ("esp", 0xFFFE), ("eip", 0x100), ("eflags", INTERRUPT | 2),
-    ):  # fmt: skip
-        cpu.set(register, value)
+    cpu.set_registers(
+        cs=PREFIX, ds=PREFIX, es=PREFIX, ss=PREFIX, eflags=INTERRUPT | 2,
+        eax=0, ecx=0xFF, edx=PREFIX, esi=0x100, edi=0xFFFE, esp=0xFFFE, eip=0x100,
+    )  # fmt: skip
 
 
 def _command_line(program: ComProgram) -> bytes:
