@@ -265,9 +265,7 @@ class Pc:
 
 
 def _time(now_ns: Callable[[], int], restore: Callable[[int], object]) -> Part:
-    return Part(
-        "i8",
-        now_ns,
-        lambda array: restore(int(array)),
-        lambda array: 0 <= int(array) <= NEVER_NS,
-    )
+    def fits(array: Array) -> bool:
+        return 0 <= int(array) <= NEVER_NS
+
+    return Part("i8", now_ns, lambda array: restore(int(array)), fits)

@@ -138,8 +138,7 @@ class Handles:
         if self._cpu.al != 0:
             raise DosError(errors.BAD_FUNCTION)
         device = self._device()
-        bits = FILE_BITS if device is None else DEVICE_BITS.get(device, OTHER_DEVICE_BITS)
-        self._cpu.dx = bits
+        self._cpu.dx = FILE_BITS if device is None else DEVICE_BITS.get(device, OTHER_DEVICE_BITS)
 
     def _file_time(self) -> None:
         if self._cpu.al == 0:
