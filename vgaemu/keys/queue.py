@@ -10,9 +10,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from vgaemu import snapshot
 from vgaemu.errors import KeysError
 from vgaemu.keys.table import BY_NAME, CHARACTER_NAMES, KEYS, MODIFIERS
-from vgaemu.snapshot import Part, text
 
 #: A guest that reads no keys forgets the oldest beyond this many.
 QUEUE_KEYS = 256
@@ -156,12 +156,13 @@ class Keys:
         """Whether a key is held now."""
         return name in self._down
 
-    def part(self) -> Part:
+    def part(self) -> snapshot.Part:
         """Of it is saved what the guest has not taken; a key that is held is not."""
-        return text(self._waiting, self._restore, _are_keys)
-
-    def _waiting(self) -> list[list[object]]:
-        return [[key.name, key.pressed, key.text] for key in self._queue]
+        return snapshot.text(
+            lambda: [[key.name, key.pressed, key.text] for key in self._queue],
+            self._restore,
+            _are_keys,
+        )
 
     def _restore(self, keys: list[tuple[str, bool, str]]) -> None:
         self._queue.clear()
