@@ -60,7 +60,6 @@ class Stats:
     """
 
     def __init__(self) -> None:
-        #: Nanoseconds of each of the last frames, oldest first.
         self._times: dict[str, deque[int]] = {
             name: deque(maxlen=WINDOW) for name in ("harvest", "render", "present")
         }

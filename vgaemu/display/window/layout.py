@@ -41,12 +41,7 @@ def natural_size(
 ) -> Size:
     """The window around the picture at the scale wished for, or the largest that fits.
 
-    Args:
-        info: The picture.
-        desktop: Its width and height.
-        wishes: How the user wants the picture.
-        panel: Whether the panel is shown, below.
-        reserved: Whether to leave it its room: switching it on and off keeps the picture's size.
+    The `panel` is below; room `reserved` for it keeps the picture's size whether it is on or off.
     """
     border = 2 * wishes.border
     if wishes.scale is None:
@@ -63,14 +58,9 @@ def natural_size(
 def lay_out(
     info: ScreenInfo, size: Size, wishes: Wishes, *, panel: bool, exact: bool
 ) -> tuple[Viewport, Rect]:
-    """The places of picture and panel in a window, `NOWHERE` for a panel that has none.
+    """The places of the picture and, if there is room, a `panel` in a window; else `NOWHERE`.
 
-    Args:
-        info: The picture.
-        size: The window's.
-        wishes: How the user wants the picture.
-        panel: Whether to show the panel, if there is room.
-        exact: Keep to the scale wished for if it fits, however much larger the window is.
+    `exact` keeps to the scale wished for if it fits, however much larger the window is.
     """
 
     def picture_size(room: Size) -> Size:

@@ -1,7 +1,4 @@
-"""Outlines of what was redrawn, and tints of the clean pages that were taken along; they fade.
-
-Which and how bright is known here; whoever shows them has the pixels.
-"""
+"""Outlines of what was redrawn, and tints of the clean pages taken along; they fade. No pixels."""
 
 from __future__ import annotations
 

@@ -107,12 +107,10 @@ class SdlWindow:
     def open(self, natural: Size, advice: str) -> pygame.Surface:
         """Open the window, or give it another size; returns its surface.
 
-        Args:
-            natural: Its size, unless the user has given it one, or it is the whole screen.
-            advice: What to do where that cannot be.
+        Its size is `natural`, unless the user has given it one, or it is the whole screen.
 
         Raises:
-            DisplayError: No window of that size can be opened.
+            DisplayError: No window of that size can be opened; `advice` says what to do.
         """
         if self.fullscreen:
             size, flags = self.desktop, pygame.FULLSCREEN

@@ -272,40 +272,29 @@ class WindowDisplay(BaseDisplay):
         return []
 
     def _do(self, what: WindowChange | Event) -> list[Event]:
+        """Do what a key of the window's own is for."""
         match what:
             case WindowChange.PANEL:
-                self._toggle_panel()
-            case WindowChange.OUTLINES:
-                self._toggle_outlines()
+                self._panel_shown = not self._panel_shown
+                self._panel.meter.restart_clock()
+                self._panel_reserved |= self._panel_shown
+                self._refit()
             case WindowChange.FULL_SCREEN:
-                self._toggle_fullscreen()
+                self._sdl.fullscreen = not self._sdl.fullscreen
+                self._refit()
+            case WindowChange.OUTLINES:
+                self.shows_clean_rects = not self.shows_clean_rects
+                self._outlines.clear()
+                self._all_stale = True
+                self._panel.hurry()
             case SingleStep() if self._paused:
                 return [what]
             case PauseToggled() | SingleStep():  # a step of a running guest stops it
-                self._toggle_pause()
+                self._paused = not self._paused
+                self._panel.meter.restart_clock()
+                self._panel.hurry()
+                self._show_title()
                 return [PauseToggled()]
             case _:
                 return [what]
         return []
-
-    def _toggle_panel(self) -> None:
-        self._panel_shown = not self._panel_shown
-        self._panel.meter.restart_clock()
-        self._panel_reserved |= self._panel_shown
-        self._refit()
-
-    def _toggle_fullscreen(self) -> None:
-        self._sdl.fullscreen = not self._sdl.fullscreen
-        self._refit()
-
-    def _toggle_outlines(self) -> None:
-        self.shows_clean_rects = not self.shows_clean_rects
-        self._outlines.clear()
-        self._all_stale = True
-        self._panel.hurry()
-
-    def _toggle_pause(self) -> None:
-        self._paused = not self._paused
-        self._panel.meter.restart_clock()
-        self._panel.hurry()
-        self._show_title()
