@@ -37,12 +37,21 @@ def test_every_row_and_field_is_there_with_its_value(machine):
     assert max(map(len, dump.splitlines())) <= 110
 
 
+def test_values_stand_in_one_column(machine):
+    vga = machine.vga
+    dump = dump_registers(vga)
+    for bank in (vga.misc, vga.sequencer, vga.crtc, vga.graphics, vga.attribute):
+        lines = re.findall(r"^[0-9A-F]{2}h  \w+ +(?=[0-9A-F]{2}\b)", section(dump, bank.name), re.M)
+        assert len(lines) == len(bank.rows)
+        assert len({len(line) for line in lines}) == 1, bank.name
+
+
 def test_what_several_registers_say_together(machine):
     for value in (0x120C, 0x340D, 0x0318, 0x0A07):  # start 1234h; line compare 3 and higher bits
         machine.vga.outw(0x3D4, value)
     text = section(dump_registers(machine.vga), "picture")
-    assert "start address             1234h" in text
-    assert "line compare              515" in text
+    assert "start address              1234h" in text
+    assert "line compare               515" in text
     assert "70.09 Hz, 31.47 kHz" in text
 
 

@@ -32,7 +32,9 @@ PORTS = {
     "graphics": "3CEh, 3CFh",
     "attribute": "3C0h, 3C1h",
 }
-#: What has room on a line, the columns in front of the fields taken off.
+#: Columns of a name: the longest is `vertical_retrace_start_low`.
+NAME_WIDTH = 26
+#: What has room on a line of 100, the columns in front of the fields taken off.
 FIELDS_WIDTH = 64
 
 #: DISPI's registers by index; the flags of "enable" are its fields.
@@ -58,7 +60,7 @@ def dump_registers(vga: Vga) -> str:
         ports = PORTS[bank.name].format(x=digit)
         lines += ["", f"{bank.name}  ({ports})", *_bank_state(vga, bank)]
         for row in bank.rows:
-            head = f"{row.index:02X}h  {row.name:25} {bank.values[row.index]:02X}"
+            head = f"{row.index:02X}h  {row.name:{NAME_WIDTH}} {bank.values[row.index]:02X}"
             lines += _wrapped(head, [f"{field.name} {bank[field.name]}" for field in row.fields])
     lines += ["", "dac  (3C6h-3C9h)", *_dac(vga)]
     lines += ["", f"dispi  (1CEh, 1CFh)\n     index now {vga.dispi.index:02X}h", *_dispi(vga)]
@@ -68,7 +70,7 @@ def dump_registers(vga: Vga) -> str:
 
 
 def _value(name: str, value: object) -> str:
-    return f"     {name:25} {value}"
+    return f"     {name:{NAME_WIDTH}} {value}"
 
 
 def _picture(vga: Vga) -> Iterator[str]:
@@ -105,7 +107,7 @@ def _wrapped(head: str, fields: Sequence[str]) -> Iterator[str]:
     """A register, and its fields beside it, in as many lines as they need."""
     unbroken = [field.replace(" ", "\xa0") for field in fields]
     for line in wrap(", ".join(unbroken), FIELDS_WIDTH) or [""]:
-        yield f"{head:35} {line}".replace("\xa0", " ").rstrip()
+        yield f"{head:36} {line}".replace("\xa0", " ").rstrip()
         head = ""
 
 
@@ -130,7 +132,8 @@ def _dispi(vga: Vga) -> Iterator[str]:
         meaning = [] if index == dispi_regs.ID else [str(value)]
         if index == dispi_regs.ENABLE:
             meaning = [f"{name} {int(bool(value & flag))}" for name, flag in _DISPI_FLAGS.items()]
-        yield from _wrapped(f"{index:02X}h  {_DISPI_NAMES[index]:25} {value:04X}", meaning)
+        name = _DISPI_NAMES[index]
+        yield from _wrapped(f"{index:02X}h  {name:{NAME_WIDTH}} {value:04X}", meaning)
 
 
 #: Pixels: a swatch, the gap to the next, what is around all, and what heads rows and columns.
