@@ -98,9 +98,8 @@ class KeyboardBios:
             0x0A: self._keyboard_id,
         }  # fmt: skip
 
-    # INT 09h: a scancode becomes a shift state, or a key in the buffer.
-
     def interrupt(self) -> None:
+        """INT 09h: a scancode becomes a shift state, or a key in the buffer."""
         bus, data = self._bus, self._data
         code = bus.port_in(0x60, 1)
         bus.port_out(0x20, 1, 0x20)
@@ -167,8 +166,6 @@ class KeyboardBios:
         self.buffer.clear()
         self.buffer.put(0)
         self._calls.interrupt_next(0x1B)
-
-    # INT 16h.
 
     def service(self) -> bool | None:
         return serve(self._services, self._cpu.ah)

@@ -108,11 +108,9 @@ class SystemBios:
             self._calls.carry(False)
             return
         ranges = (
-            (0, 0x9FC00, USABLE),
-            (0x9FC00, 0x400, RESERVED),
-            (ROM_BASE, 0x10000, RESERVED),
-            (1 << 20, above_1m, USABLE),
-        )
+            (0, 0x9FC00, USABLE), (0x9FC00, 0x400, RESERVED),
+            (ROM_BASE, 0x10000, RESERVED), (1 << 20, above_1m, USABLE),
+        )  # fmt: skip
         index = cpu.get("ebx")
         if cpu.al != 0x20 or cpu.get("edx") != SMAP or index >= len(ranges):
             self._calls.unsupported()

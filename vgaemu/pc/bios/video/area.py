@@ -85,8 +85,6 @@ class VideoArea(bda.DataArea):
         self[bda.DISPLAY_CODE] = bda.VGA_COLOUR
         self._calls.set_vector(GLYPHS, FONTS[mode.height])
 
-    # Pages.
-
     @property
     def pages(self) -> int:
         return 1 if self.vbe_mode is not None else self.facts.pages
@@ -108,8 +106,6 @@ class VideoArea(bda.DataArea):
         self._set_address(0x0C, start // 2 if self.is_text else start)
         self.move_cursor(page, *self.cursor(page))
 
-    # Cursors.
-
     def cursor(self, page: int) -> tuple[int, int]:
         """Row and column of a page's cursor."""
         word = self.bus.read16(bda.CURSORS.address + 2 * (page & 7))
@@ -128,8 +124,6 @@ class VideoArea(bda.DataArea):
 
     def set_cursor_shape(self, first: int, last: int) -> None:
         self.ports.set_all(self.ports.crtc, {0x0A: first, 0x0B: last})
-
-    # VBE.
 
     def vbe_mode_of(self, number: int) -> VbeMode | None:
         """VBE's mode of a number, if there is one and VRAM has room for its picture."""

@@ -26,7 +26,7 @@ class VideoBios:
     """INT 10h."""
 
     def __init__(self, board: Board, calls: Calls) -> None:
-        self._cpu = board.cpu
+        self._cpu = cpu = board.cpu
         self.area: VideoArea = VideoArea(board, calls)
         palette = VideoPalette(board, calls, self.area)
         fonts = VideoFonts(board, calls, self.area)
@@ -39,7 +39,7 @@ class VideoBios:
         self._services: dict[int, Service] = {
             0x00: self._set_mode,
             0x01: self._set_cursor_shape,
-            0x02: self._set_cursor,
+            0x02: lambda: self.area.move_cursor(cpu.bh & 7, cpu.dh, cpu.dl),
             0x03: self._get_cursor,
             0x05: self._select_page,
             0x0B: palette.cga_service,
@@ -82,10 +82,6 @@ class VideoBios:
             end = (end + 1) * height // 8 - 1
             start = end - 1 if full else (start * height // 8)
         area.set_cursor_shape(start, end)
-
-    def _set_cursor(self) -> None:
-        cpu = self._cpu
-        self.area.move_cursor(cpu.bh & 7, cpu.dh, cpu.dl)
 
     def _get_cursor(self) -> None:
         cpu = self._cpu
