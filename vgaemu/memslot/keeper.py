@@ -31,13 +31,8 @@ from vgaemu.memslot.log import DirtyLog, RunLog
 FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 #: Not in Python's mmap before 3.13; the number is that of Linux on these processors.
-MAP_NORESERVE: int = getattr(
-    mmap,
-    "MAP_NORESERVE",
-    0x4000
-    if sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64", "riscv64")
-    else 0,
-)
+_KNOWN = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64", "riscv64")
+MAP_NORESERVE: int = getattr(mmap, "MAP_NORESERVE", 0x4000 if _KNOWN else 0)
 
 
 def anonymous_memory(nbytes: int) -> mmap.mmap:

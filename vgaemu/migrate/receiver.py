@@ -36,9 +36,7 @@ class Target(Protocol):
     def check_guest(self, arrays: Mapping[str, Array], channel: Channel) -> None:
         """Find out whether this is where a guest belongs, before any memory is sent.
 
-        Args:
-            arrays: Which file a machine-code guest runs; empty if none comes.
-            channel: What an error names.
+        `arrays` say which file a machine-code guest runs; there are none if no such guest comes.
 
         Raises:
             MigrateError: It belongs elsewhere.

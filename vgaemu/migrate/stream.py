@@ -70,13 +70,10 @@ PEER_SECONDS = 10.0
 #: What takes longer than `PEER_SECONDS` has to go on this fast, so that no peer can hold a stopped
 #: guest for long with a byte now and then.
 MIN_BYTES_A_SECOND = 4096
-
 #: Seconds for a peer that is refused to read why.
 LINGER_SECONDS = 1.0
-
 #: How often somebody who waits for a peer may look at something else, in seconds.
 LOOK_SECONDS = 0.05
-
 #: Buffers of one system call; Linux takes 1024.
 IOV_MAX = 1000
 
