@@ -20,7 +20,7 @@ from time import perf_counter_ns, sleep
 
 import numpy as np
 
-from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs, timed_ns
+from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs, running, timed_ns
 from vgaemu.errors import KeeperUnavailable
 from vgaemu.memslot import PAGE_SIZE, Memslot
 from vgaemu.memslot.bitmap import Words
@@ -131,9 +131,7 @@ def _beside_busy_guests(keeper: str) -> Row:
 
     threads = [threading.Thread(target=guest, args=(1000 * n,)) for n in range(2)]
     alone = statistics.median(_alone_ns(slot) for _ in range(50))
-    for thread in threads:
-        thread.start()
-    try:
+    with running(threads, stop):
         harvests, controls = [], []
         for _ in range(BUSY_HARVESTS):
             # Like a display between two frames; then the first thing it does is to harvest.
@@ -141,10 +139,6 @@ def _beside_busy_guests(keeper: str) -> Row:
             harvests.append(timed_ns(slot.get_dirty_log))
             sleep(0.001)
             controls.append(timed_ns(partial(_spin, alone)))
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
     return {
         "keeper": keeper,
         "busy_guests": 2,

@@ -10,6 +10,7 @@ import gc
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Event, Thread
 from time import perf_counter_ns
 from typing import Any, TypeAlias
 
@@ -31,6 +32,19 @@ def no_collector() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+@contextmanager
+def running(threads: Sequence[Thread], stop: Event) -> Iterator[None]:
+    """Guests on threads of their own, which end when `stop` is set."""
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 def timed_ns(action: Callable[[], object]) -> int:

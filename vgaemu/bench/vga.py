@@ -18,7 +18,7 @@ from time import monotonic, perf_counter_ns, sleep
 
 import numpy as np
 
-from vgaemu.bench.measure import RUNS, Row, no_collector, table, timed_ns
+from vgaemu.bench.measure import RUNS, Row, no_collector, running, table, timed_ns
 from vgaemu.memslot import KEEPERS, Memslot, why_unavailable
 from vgaemu.memslot.kvm.guest import SCREEN_CELLS, KvmGuest
 from vgaemu.memslot.kvm.keeper import KvmKeeper
@@ -100,27 +100,20 @@ def _read_beside(
     alone = timed_ns(slot.get_dirty_log)
     waited = slot.counters.grace_period_ns
     taken, control, pages = [], [], []
-    for thread in threads:
-        thread.start()
-    try:
-        with no_collector():
-            due = monotonic()
-            for _ in range(reads):
-                due += 1 / HZ
-                sleep(max(due - 0.002 - monotonic(), 0))
-                begin = perf_counter_ns()
-                while perf_counter_ns() < begin + alone:
-                    pass
-                control.append(perf_counter_ns() - begin - alone)
-                sleep(max(due - monotonic(), 0))
-                begin = perf_counter_ns()
-                log = slot.get_dirty_log()
-                taken.append(perf_counter_ns() - begin)
-                pages.append(len(log))
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+    with running(threads, stop), no_collector():
+        due = monotonic()
+        for _ in range(reads):
+            due += 1 / HZ
+            sleep(max(due - 0.002 - monotonic(), 0))
+            begin = perf_counter_ns()
+            while perf_counter_ns() < begin + alone:
+                pass
+            control.append(perf_counter_ns() - begin - alone)
+            sleep(max(due - monotonic(), 0))
+            begin = perf_counter_ns()
+            log = slot.get_dirty_log()
+            taken.append(perf_counter_ns() - begin)
+            pages.append(len(log))
     return {
         "keeper": slot.dirty_log,
         "guests": len(threads),
