@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import gc
+import inspect
 import pydoc
 import re
 from array import array
@@ -275,7 +276,8 @@ def test_help_names_every_public_attribute() -> None:
     slot.write(0, b"x")
     for thing in (vm, slot, slot.subscribe(), slot.counters, slot.get_dirty_log()):
         told = pydoc.render_doc(type(thing), renderer=pydoc.plaintext)
-        public = {name for name in dir(thing) if not name.startswith("_")}
+        annotated = inspect.get_annotations(type(thing))
+        public = {name for name in dir(thing) if not name.startswith("_")} - annotated.keys()
         assert not {name for name in public if not re.search(rf"\b{name}\b", told)}
 
 
