@@ -106,7 +106,9 @@ class PanelView:
         self, now_ns: int, window: pygame.Surface, info: ScreenInfo, paused: bool, outlines: bool
     ) -> None:
         """Bring it up to date, in the window and on the screen, unless it just was."""
-        if self._panel is not None and now_ns >= self._due_ns:
+        if self._panel is None:
+            self.stale = False  # until it has a place, nobody asks again
+        elif now_ns >= self._due_ns:
             begin = perf_counter_ns()
             self._due_ns = now_ns + PANEL_PERIOD_NS
             self.stale = False

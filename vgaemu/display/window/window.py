@@ -241,7 +241,9 @@ class WindowDisplay(BaseDisplay):
         if self._sdl.closed:
             return []
         self._polled = True
-        events = [told for event in pygame.event.get() for told in self._answer(event)]
+        events: list[Event] = []
+        for event in pygame.event.get():
+            events += self._answer(event)
         if self._stage is not None and self._picture is not None and self._all_stale:
             self._paint_all(self._stage)
         self._draw_panel_if_due()
