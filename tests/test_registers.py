@@ -278,3 +278,11 @@ def test_ports_follow_the_crtc_to_3bxh(vga):
     ports["cursor_location"] = 0x123
     ports.set_attribute(0x11, 5)
     assert (vga.crtc["cursor_location"], ports.get_attribute(0x11)) == (0x123, 5)
+
+
+def test_reading_an_attribute_leaves_its_port_as_writing_one_does(vga):
+    ports = Ports(vga)
+    ports.set_attribute(0x11, 5)
+    written = vga.attribute_address, vga.attribute_takes_data
+    ports.get_attribute(0x11)
+    assert (vga.attribute_address, vga.attribute_takes_data) == written == (0x20, True)

@@ -183,6 +183,7 @@ class Ports:
         device.outb(0x3C0, index | 0x20)
         value = device.inb(0x3C1)
         device.inb(status)
+        device.outb(0x3C0, 0x20)  # as a BIOS leaves it, and as `set_attribute` does
         return value
 
     def set_attribute(self, index: int, value: int) -> None:
