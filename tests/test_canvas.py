@@ -9,7 +9,6 @@ import vgaemu
 from vgaemu.errors import CanvasError, FontError
 from vgaemu.guest.canvas import Canvas
 from vgaemu.guest.palette import Palette
-from vgaemu.guest.surface import surface_of
 from vgaemu.vga.modes import set_mode
 
 FAR = 10**12
@@ -301,30 +300,6 @@ def test_eight_bit_dac():
         canvas = Canvas(guest)
         canvas.set_palette((1, 2, 255), 200)
         assert canvas.get_colour(200) == (1, 2, 255)
-
-
-@pytest.mark.parametrize("name", [name for name in MODES if "DISPI" not in name])
-def test_a_prepared_surface_draws_whatever_the_registers_held(name):
-    pictures = []
-    for scrambled in (False, True):
-        with vgaemu.Machine() as machine:
-            guest = machine.guest
-            MODES[name][0](guest)
-            surface = surface_of(guest)
-            planar = bool(surface.GRAPHICS)
-            if scrambled and planar:
-                for index, value in ((0, 5), (1, 3), (3, 0x0B), (4, 2), (8, 0x5A)):
-                    guest.ports.set(0x3CE, index, value)
-                guest.ports["map_mask"] = 9
-            before = [bytes(bank.values) for bank in (machine.vga.sequencer, machine.vga.graphics)]
-            with surface.prepared():
-                surface.fill(3, 1, 20, 9, 1)
-                surface.put(5, 4, surface.get(1, 1, 8, 8))
-                pictures.append(surface.get(0, 0, 40, 20))
-            after = [bytes(bank.values) for bank in (machine.vga.sequencer, machine.vga.graphics)]
-            assert after == before
-    assert pictures[0].any()
-    assert np.array_equal(*pictures)
 
 
 def test_text_modes_have_no_canvas():

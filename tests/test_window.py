@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import vgaemu
-from vgaemu.display.hostkeys import HOST_KEYS, keys_in_a_sentence, keys_in_title
+from vgaemu.display.hostkeys import HOST_KEYS, keys_in_title
 from vgaemu.display.panel.draw import CLEAN, DIRTY, PAPER
 from vgaemu.display.panel.layout import BELOW_HEIGHT, BESIDE_WIDTHS
 from vgaemu.display.report import (
@@ -642,7 +642,8 @@ def test_the_host_keys_are_one_table(open_window, pygame):
 
 def test_the_readme_lists_the_host_keys():
     readme = " ".join((Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").split())
-    assert f"In the window these keys are the host's: {keys_in_a_sentence()}." in readme
+    said = ", ".join(f"{' or '.join(key.combinations)} {key.help}" for key in HOST_KEYS)
+    assert f"In the window these keys are the host's: {said}." in readme
 
 
 def test_a_key_is_released_as_what_was_pressed(open_window, pygame):

@@ -12,30 +12,7 @@ r"""vgaemu: a VGA framebuffer emulator that draws only what a KVM-style dirty lo
 
 from __future__ import annotations
 
-from vgaemu.errors import (
-    AttachError as AttachError,
-    BenchError as BenchError,
-    CanvasError as CanvasError,
-    CpuError as CpuError,
-    DisplayError as DisplayError,
-    FontError as FontError,
-    GuestError as GuestError,
-    GuestFault as GuestFault,
-    GuestStopped as GuestStopped,
-    ImageError as ImageError,
-    KeeperUnavailable as KeeperUnavailable,
-    KeysError as KeysError,
-    KvmError as KvmError,
-    MemslotError as MemslotError,
-    MigrateError as MigrateError,
-    ModeError as ModeError,
-    ScreenError as ScreenError,
-    StateError as StateError,
-    TapeError as TapeError,
-    TextError as TextError,
-    VgaemuError as VgaemuError,
-    WorkloadError as WorkloadError,
-)
+from vgaemu.errors import *  # noqa: F403  all errors are public
 
 __version__ = "0.1.0"
 

@@ -28,8 +28,6 @@ Each message is one line that names the file, option or value and says what to d
 raise is a ValueError, too. `GuestStopped` stands outside: it is no error but how a guest ends.
 """
 
-from __future__ import annotations
-
 
 class VgaemuError(Exception):
     """Whatever vgaemu refuses."""

@@ -59,13 +59,7 @@ def interleaved(
     rounds: int,
     before: Callable[[str], object] | None = None,
 ) -> dict[str, float]:
-    """Median nanoseconds a call of several actions that take turns.
-
-    Args:
-        sides: What to time, by name.
-        rounds: How often each takes its turn.
-        before: Called with the name before each turn, untimed.
-    """
+    """Median ns a call of actions that take turns; `before` comes before each turn, untimed."""
     times: dict[str, list[int]] = {name: [] for name in sides}
     with no_collector():
         for _ in range(rounds):
@@ -77,12 +71,9 @@ def interleaved(
 
 
 def median_of_runs(measure: Callable[[], Sequence[Row]], runs: int = RUNS) -> list[Row]:
-    """Repeat a benchmark and take the median of each number, row by row.
+    """Repeat a benchmark, which gives the same rows in the same order every time.
 
-    Args:
-        measure: Gives the same rows in the same order every time; what is not a float is taken
-            from the first run.
-        runs: Repetitions.
+    Each float is the median of its place; what is none is taken from the first run.
     """
     every = [measure() for _ in range(runs)]
     return [

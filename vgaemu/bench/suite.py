@@ -28,16 +28,8 @@ def run(
 ) -> str:
     """Run a benchmark.
 
-    Args:
-        name: One of `BENCHMARKS`.
-        say: Called with the table as soon as there is one, before any file is written.
-        runs: Repetitions; each number is their median.
-        json_file: Also write the rows there, as a JSON list of objects.
-        plot: Also draw them there.
-        heatmap: Also draw there which pages a run dirties in which frame.
-
-    Returns:
-        The rows as a table.
+    `say` gets the table as soon as there is one, before any file is written: rows as a JSON list
+    of objects, a plot, and a picture of which pages a run dirties in which frame.
 
     Raises:
         BenchError: There is no such picture of this benchmark, no matplotlib to draw it, or not

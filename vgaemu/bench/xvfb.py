@@ -16,13 +16,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def own_x_server(desktop: str) -> Iterator[bool]:
-    """While it lasts, an Xvfb is the display, and this process shares a CPU with it.
+    """While it lasts, an Xvfb is the display (``1920x1080``), on a CPU that it shares with us.
 
-    Args:
-        desktop: Its size, as ``1920x1080``.
-
-    Yields:
-        Whether Xvfb is installed; if not, everything is as it was.
+    Yields whether it is installed; if not, everything is as it was.
     """
     if shutil.which("Xvfb") is None:
         yield False

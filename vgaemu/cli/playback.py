@@ -34,15 +34,9 @@ def replay(
 ) -> None:
     """Play a tape on a new machine.
 
-    Args:
-        path: The tape; gzipped or not.
-        screenshot: Where to save the last picture; cursor and blinking are shown, unless the tape
-            says that it ended with them hidden.
-        readbacks: Where to write the logged reads, as JSON.
-        display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`.
-        per_frame: Operations played between two frames; by default all in one frame, or
-            `WINDOW_PER_FRAME` with a window.
-        speed: In a window: 1 is 60 frames a second, 0 as fast as possible.
+    The picture has cursor and blinking shown, unless the tape says that it ended with them
+    hidden; the reads that it logs go to `readbacks` as JSON. By default all operations are played
+    in one frame, or `WINDOW_PER_FRAME` with a window.
 
     Raises:
         TapeError: The tape cannot be read, or what is in it is no tape.

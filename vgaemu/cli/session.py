@@ -65,13 +65,10 @@ class Session:
             raise UsageError(f"{what} never ends: --headless needs --frames N with it")
 
     def run_frames(self, frames: int | None, speed: float = 1.0) -> None:
-        """Run to the end; the status is then 0, 1 if the guest failed, or `INTERRUPTED`.
+        """Run to the end, or so many frames since power on.
 
-        What a guest that failed shows in a window stays there until it is closed.
-
-        Args:
-            frames: Until so many have been drawn since power on; None for no limit.
-            speed: Of a window: 1 is 60 frames a second.
+        The status is then 0, 1 if the guest failed, or `INTERRUPTED`. What a guest that failed
+        shows in a window stays there until it is closed.
         """
         show = progress(frames) if self.headless else None
         if show is not None:

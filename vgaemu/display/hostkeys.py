@@ -63,15 +63,6 @@ def keys_for_panel() -> list[tuple[str, str, str]]:
     return said
 
 
-def keys_in_a_sentence() -> str:
-    """All keys, and what they do, as the README lists them.
-
-    >>> keys_in_a_sentence()[:61]
-    'Ctrl+F3 panel, Ctrl+F4 outlines of what was redrawn, Ctrl+F5 '
-    """
-    return ", ".join(f"{' or '.join(key.combinations)} {key.help}" for key in HOST_KEYS)
-
-
 def keys_in_title() -> str:
     """Those that a user needs who knows none yet.
 

@@ -35,12 +35,7 @@ def dither(shape: tuple[int, ...]) -> Floats:
 def noise(random: Random, height: int, width: int, cell: float, octaves: int = 1) -> Floats:
     """Smooth noise of 0..1: (height, width).
 
-    Args:
-        random: Where the values come from.
-        height: Rows.
-        width: Columns.
-        cell: Size of the largest features.
-        octaves: Each adds features of half the size and half the weight.
+    The largest features are `cell` wide; each octave adds some of half the size and weight.
     """
     total, weights = np.zeros((height, width)), 0.0
     for octave in range(octaves):

@@ -2,16 +2,12 @@
 
 A surface fills, puts and gets rectangles that lie wholly inside the picture; clipping and shapes
 are `Canvas`'s. Everything goes through the ports and memory of a `Device`. Registers are back at
-the mode's own values between two calls, so a program may mix its own stores with these; who does
-not know what a program left in them calls within `Surface.prepared`.
+the mode's own values between two calls, so a program may mix its own stores with these.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,20 +22,8 @@ from vgaemu.vga.ports import GC, SEQ, Device, Ports
 class Surface(ABC):
     """A picture in VRAM. All rectangles lie inside it and are not empty."""
 
-    #: What a call finds in graphics controller and sequencer: index -> value.
-    GRAPHICS: ClassVar[Mapping[int, int]] = {}
-    SEQUENCER: ClassVar[Mapping[int, int]] = {}
-
     def __init__(self, device: Device, gpa: int, width: int, height: int, pitch: int) -> None:
-        """Know where the picture is; nothing is touched.
-
-        Args:
-            device: What draws.
-            gpa: Guest-physical address of the first pixel's byte.
-            width: In pixels.
-            height: In lines.
-            pitch: Addresses from a line to the next.
-        """
+        """Know where the picture is (`gpa`: of the first pixel's byte); nothing is touched."""
         self._device = device
         self._ports = Ports(device)
         self._gpa = gpa
@@ -57,10 +41,6 @@ class Surface(ABC):
     def __repr__(self) -> str:
         size = f"{self.width}x{self.height}, {self.colours} colours"
         return f"<{type(self).__name__} {size} at {self._gpa:#x}>"
-
-    def prepared(self) -> AbstractContextManager[None]:
-        """For a while, the register values that calls rely on."""
-        return self._ports.changed(self.GRAPHICS, self.SEQUENCER)
 
     @abstractmethod
     def fill(self, x: int, y: int, width: int, height: int, colour: int) -> None:
@@ -106,16 +86,7 @@ class PackedSurface(Surface):
     def __init__(
         self, device: Device, gpa: int, width: int, height: int, pitch: int, bits: int = 8
     ) -> None:
-        """See `Surface`.
-
-        Args:
-            device: What draws.
-            gpa: Guest-physical address of the first pixel.
-            width: In pixels.
-            height: In lines.
-            pitch: Bytes from a line to the next.
-            bits: A pixel, as in `FORMATS`.
-        """
+        """`pitch` counts bytes; `bits` a pixel are as in `FORMATS`."""
         super().__init__(device, gpa, width, height, pitch)
         self._format = FORMATS[bits]
         self.colours = self._format.colours
@@ -142,9 +113,6 @@ class PlanarSurface(Surface):
     Fills use set/reset and the bit mask in write mode 0, so that one store serves eight pixels of
     all planes; pixels are put plane by plane through the map mask.
     """
-
-    GRAPHICS: ClassVar[Mapping[int, int]] = {0: 0x00, 1: 0x00, 3: 0x00, 4: 0x00, 5: 0x00, 8: 0xFF}
-    SEQUENCER: ClassVar[Mapping[int, int]] = {2: 0x0F}
 
     def __init__(self, device: Device, gpa: int, width: int, height: int, pitch: int) -> None:
         super().__init__(device, gpa, width, height, pitch)
@@ -213,9 +181,6 @@ def byte_columns(x: int, width: int) -> list[tuple[int, int, int]]:
 class UnchainedSurface(Surface):
     """Mode X and its relatives: 256 colours, pixel x in plane x mod 4."""
 
-    GRAPHICS: ClassVar[Mapping[int, int]] = {1: 0x00, 3: 0x00, 4: 0x00, 5: 0x40, 8: 0xFF}
-    SEQUENCER: ClassVar[Mapping[int, int]] = {2: 0x0F}
-
     def fill(self, x: int, y: int, width: int, height: int, colour: int) -> None:
         """One colour everywhere: four pixels a byte where all planes take it."""
         first, last = x // 4, (x + width - 1) // 4
@@ -259,16 +224,7 @@ class CgaSurface(Surface):
     def __init__(
         self, device: Device, gpa: int, width: int, height: int, pitch: int, bits: int
     ) -> None:
-        """See `Surface`.
-
-        Args:
-            device: What draws.
-            gpa: Guest-physical address of the first pixel's byte.
-            width: In pixels.
-            height: In lines.
-            pitch: Bytes from a line to the next but one.
-            bits: A pixel, 1 or 2.
-        """
+        """`pitch` counts bytes from a line to the next but one; `bits` a pixel are 1 or 2."""
         super().__init__(device, gpa, width, height, pitch)
         self.colours = 1 << bits
         self._bits = bits

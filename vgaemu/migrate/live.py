@@ -63,13 +63,8 @@ class Migration:
     ) -> None:
         """Get ready; the first `between_frames` from `at_frame` on connects.
 
-        Args:
-            machine: What is sent.
-            address: See the class.
-            limits: How long the guest may be stopped, and what to do if it writes too fast.
-            at_frame: See the class.
-            say: Called on the sender's thread with a line when the guest does not converge, and
-                when it has not arrived.
+        `limits` say how long the guest may be stopped, and what to do if it writes too fast; `say`
+        is called on the sender's thread with a line when it does not converge or not arrive.
 
         Raises:
             MigrateError: The address is none, or the machine is on its way already.

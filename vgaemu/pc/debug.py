@@ -87,11 +87,8 @@ def fault_report(
 ) -> str:
     """Registers, stack and the code around CS:IP, as lines.
 
-    Args:
-        cpu: It stands where the fault was.
-        bus: Its memory.
-        values: Registers of `REGISTERS` at the fault, if the CPU has others by now.
-        repeats: Another run would come to the same fault, so that it can be traced.
+    `values` are the registers at the fault, if the CPU has others by now; `repeats`: another run
+    would come to the same fault, so that it can be traced.
     """
     try:
         values = values or cpu.registers()

@@ -39,12 +39,9 @@ class Player:
     """Plays operations on a device, as many at a time as wanted, and keeps what was read."""
 
     def __init__(self, device: Device, ops: Iterable[Op], *, keep_readbacks: bool = True) -> None:
-        """Prepare to play.
+        """Prepare to play a `Tape`, or what `expand` gives: operations checked, without ``rep``.
 
-        Args:
-            device: What to play on.
-            ops: Checked operations without ``rep``: a `Tape`, or what `expand` gives.
-            keep_readbacks: Keep the logged reads; a tape may log more than fits memory.
+        A tape may log more reads than fits memory: `keep_readbacks` says whether to keep them.
         """
         self._ops = iter(ops)
         #: Number of the frame that was drawn last, as far as the tape says.
@@ -58,14 +55,7 @@ class Player:
         self._plays["frame"] = self._set_frame
 
     def play(self, count: int | None = None) -> bool:
-        """Play the next operations.
-
-        Args:
-            count: At most this many; None for all.
-
-        Returns:
-            Whether as many were played as asked for; False at the end of the tape.
-        """
+        """Play the next `count` operations, or all; False if there were not so many."""
         plays = self._plays
         played = 0
         for op in islice(self._ops, count):

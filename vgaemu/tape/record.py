@@ -83,10 +83,7 @@ class TapeRecorder:
         vga.attach(self)
 
     def close(self, *, hidden_in: int | None = None) -> None:
-        """Stop recording; twice is fine.
-
-        Args:
-            hidden_in: Number of the frame that was drawn last, if blinking was hidden in it.
+        """Stop recording; twice is fine. `hidden_in` is the last frame, if it hid what blinks.
 
         Raises:
             TapeError: Something could not be written: the tape ends there.

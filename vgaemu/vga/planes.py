@@ -127,10 +127,8 @@ def independent_bytes(ahead: int, unit: int, wrap: int) -> int:
     A write is seen by every later read of the same dword, so a block must end before the first
     read that an earlier write of the block reaches.
 
-    Args:
-        ahead: Destination minus source, modulo `wrap`.
-        unit: Window bytes that share a dword: 1 planar, 2 odd/even, 4 chain-4.
-        wrap: Bytes after which the window repeats.
+    `ahead` is destination minus source, modulo `wrap`, the bytes after which the window repeats;
+    `unit` window bytes share a dword: 1 planar, 2 odd/even, 4 chain-4.
 
     >>> [independent_bytes(2, 1, 65536), independent_bytes(65376, 2, 65536)]
     [2, 65375]

@@ -212,13 +212,7 @@ def redraw_between(old: Scanout, new: Scanout) -> Redraw | None:
 
 
 def scanout_of(vga: Vga, *, cursor_phase: bool = True, blink_phase: bool = True) -> Scanout:
-    """What the registers say is shown.
-
-    Args:
-        vga: The device; only read.
-        cursor_phase: Whether the cursor is in the visible half of its blink.
-        blink_phase: Whether blinking attributes are in the visible half of theirs.
-    """
+    """What the registers say is shown, with cursor and attributes in which half of their blink."""
     # A guest on another thread may set a mode meanwhile; these registers belong together.
     values = vga.dispi.values.copy()
     if values[dispi_regs.ENABLE] & dispi_regs.ENABLED:

@@ -113,14 +113,7 @@ class Panel:
     """Draws the meter into `pixels`, (height, width) uint32 0x00RRGGBB, redrawn in place."""
 
     def __init__(self, width: int, height: int, meter: Meter, keys: Sequence[KeyHelp]) -> None:
-        """Lay the panel out, and draw what stays.
-
-        Args:
-            width: Pixels; see `layout.arrange`. What a smaller panel has no room for is cut off.
-            height: Pixels.
-            meter: What to show.
-            keys: The window's keys and what each does.
-        """
+        """Lay the panel out, and draw what stays; what it has no room for is cut off."""
         self.meter = meter
         size, self.boxes = layout.arrange(width, height)
         self._whole: Pixels = np.full(size[::-1], PAPER, np.uint32)

@@ -128,10 +128,8 @@ class KvmGuest:
     def draw_text(self, text: bytes, font: bytes, cell: int = 0) -> None:
         """Draw into the slot as into mode 13h: 320x200 pixels, a byte each, 40x25 cells.
 
-        Args:
-            text: One glyph number a byte.
-            font: 256 glyphs of 8 bytes, the highest bit of a byte leftmost.
-            cell: Where the first glyph goes; cells are numbered by rows.
+        `text` is a glyph number a byte, `font` 256 glyphs of 8 bytes, the highest bit leftmost;
+        cells are numbered by rows.
 
         Raises:
             MemslotError: It does not fit on the screen, or the screen not in the slot.

@@ -107,22 +107,11 @@ class RowRenderer(Renderer):
 
     @abstractmethod
     def elements(self, rows: NDArray[np.uint8], pan: int) -> NDArray[Any]:
-        """What `convert` reads, as a view.
-
-        Args:
-            rows: (n, nbytes + slack) uint8, each row contiguous; a view of VRAM or a copy.
-            pan: Pixels to leave out on the left.
-        """
+        """What `convert` reads of (n, nbytes + slack) uint8, as a view; `pan` is left out."""
 
     @abstractmethod
     def convert(self, elements: NDArray[Any], pan: int, out: Frame) -> None:
-        """Turn some rows of `elements` into pixels.
-
-        Args:
-            elements: (n, ...), a part of what `elements` answered.
-            pan: Pixels to leave out on the left, as given to `elements`.
-            out: (n, width) uint32.
-        """
+        """Turn (n, ...) of what `elements` answered for `pan` into `out`, (n, width) uint32."""
 
     def draw_all(self, frame: Frame) -> None:
         self.draw_rows(0, self.scanout.height, frame)
