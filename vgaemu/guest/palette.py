@@ -37,7 +37,9 @@ class Palette:
             return colour & 0xFF
         ports = self._ports
         register, select = ports.get_attribute(colour & 0x0F), ports["colour_select"]
-        if ports["p54_select"]:
+        takes_p54 = ports["p54_select"]
+        ports.device.inb(ports.status)  # a program's next write to 3C0h is an index
+        if takes_p54:
             return (select & 0x0F) << 4 | register & 0x0F
         return (select & 0x0C) << 4 | register
 
