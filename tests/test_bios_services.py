@@ -114,6 +114,22 @@ def test_long_calls_go_on_where_they_were() -> None:
     assert seen[-1] == 0
 
 
+def test_a_service_lets_an_interrupt_in_that_waits_where_its_caller_would() -> None:
+    board = make_board()
+    calls, served = Calls(board), []
+    calls.services[0x1A] = lambda: served.append(1)
+    board.run.interrupt_waits = True
+    ask(board, calls, 0x1A)
+    assert not served
+    assert board.run.wake_ns == 0
+    assert board.cpu.get("eflags") & (CARRY | INTERRUPT) == CARRY | INTERRUPT
+    board.bus.write16(STACK + 4, 0x0002)  # a caller with interrupts off has to be served
+    calls.call(0x1A)
+    board.run.interrupt_waits = False
+    ask(board, calls, 0x1A)
+    assert len(served) == 2
+
+
 def test_few_long_calls_are_remembered() -> None:
     board = make_board()
     calls = Calls(board)

@@ -161,10 +161,11 @@ def test_memory_picture_and_ports_are_the_same(workload: Any, free: bool) -> Non
     with Machine(workload, free=free) as source, Machine(mode=0x12) as target:
         source.tick(20)
         with receiving(target) as (address, received):
-            report = send_machine(source, address)
+            # Beside a busy thread it is the host's business how soon that converges.
+            report = send_machine(source, address, Limits(max_rounds=3) if free else None)
             assert outcome(received).rounds == len(report.rounds)
         assert report.digests_equal
-        assert report.stuck == ""
+        assert free or report.stuck == ""
         assert report.rounds[0].pages + report.rounds[0].zero_pages == source.vram.npages
         assert_equal_machines(source, target)
 

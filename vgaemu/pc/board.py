@@ -26,6 +26,8 @@ class RunState:
         self.exit_code: int = 0
         #: Somebody asked for the end of the run; the guest may go on from a saved state.
         self.stopped: bool = False
+        #: An interrupt has found the CPU closed, and only a service may open it: it is to wait.
+        self.interrupt_waits: bool = False
         #: When a service that waits wants to be asked again, in guest nanoseconds.
         self.wake_ns: int = NEVER_NS
 

@@ -166,9 +166,11 @@ class Pc:
         if now >= run.wake_ns:
             run.wake_ns = NEVER_NS
             cpu.halted = False
-        if not cpu.has_own_timer and self.pic.has_interrupt() and cpu.can_interrupt():
-            cpu.halted = False
+        waits = not cpu.has_own_timer and self.pic.has_interrupt()
+        if waits and cpu.can_interrupt():
+            waits = cpu.halted = False
             cpu.interrupt(self.pic.acknowledge())
+        run.interrupt_waits = waits and cpu.leaves_at_exits
         if not cpu.halted:
             if self._bios is not None:
                 self._bios.new_slice()

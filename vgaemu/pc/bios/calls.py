@@ -79,7 +79,7 @@ class Calls:
         if service is None:
             return
         self._clock.cost(SERVICE_NS)
-        if self.exhausted and vector not in CHIPS:
+        if (self.exhausted or self._lets_interrupt_in()) and vector not in CHIPS:
             # Ask again in the next slice; a loop around a service would otherwise end each slice in
             # here, and keep interrupts out. A machine that closes waits for none.
             waits: bool | None = self.retry()
@@ -94,6 +94,10 @@ class Calls:
             callers = self._cpu.stack_word(FLAGS_AT)
             enabled = callers & INTERRUPT if self._run.wake_ns == 0 else INTERRUPT
             self._cpu.set("eflags", self._cpu.get("eflags") | CARRY | enabled)
+
+    def _lets_interrupt_in(self) -> bool:
+        """Whether an interrupt waits that the caller would let in, but has not been seen to."""
+        return self._run.interrupt_waits and bool(self._cpu.stack_word(FLAGS_AT) & INTERRUPT)
 
     # The budget of a slice, and calls that need more.
 

@@ -64,6 +64,7 @@ class KvmCpu(Cpu):
     """One vCPU in a VM of its own."""
 
     name = "kvm"
+    leaves_at_exits = True
 
     def __init__(self, bus: Bus, clock: Clock, *, irqchip: bool = False) -> None:
         """Make VM, slots and vCPU; real mode, segments 0.
