@@ -49,12 +49,7 @@ class Palette:
         self._ports.write_dac(self.dac_index(colour), channels)
 
     def set_colours(self, rgb: Any, first: int = 0) -> None:
-        """Set neighbours in one go.
-
-        Args:
-            rgb: (n, 3), 8 bits a channel.
-            first: Number of the first one.
-        """
+        """Set neighbours from number `first` on in one go: (n, 3), 8 bits a channel."""
         colours: NDArray[np.uint8] = np.asarray(rgb, np.uint8).reshape(-1, 3)
         if not self._direct:
             for number, (red, green, blue) in enumerate(colours.tolist(), first):
