@@ -477,3 +477,18 @@ def test_a_later_ctrl_c_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         signal.raise_signal(signal.SIGINT)
         came.append(2)
     assert came == [1]
+
+
+def test_cpuid_offers_what_is_emulated(tmp_path: Path) -> None:
+    # cpuid 1: [600h] = edx; cpuid 80000001h: [604h] = edx; EFER = LME: [608h] = EFER
+    program = code(
+        "66 B8 01 00 00 00 0F A2 66 89 16 00 06 66 B8 01 00 00 80 0F A2 66 89 16 04 06",
+        "66 B9 80 00 00 C0 66 B8 00 01 00 00 66 31 D2 0F 30 0F 32 66 A3 08 06", HALT,
+    )  # fmt: skip
+    with make_pc(disk(tmp_path, program)) as pc:
+        run_until_halted(pc)
+        features, extended, efer = (pc.bus.read32(at) for at in (0x600, 0x604, 0x608))
+    fpu, pae, apic, sse2 = (features >> bit & 1 for bit in (0, 6, 9, 26))
+    assert (fpu, pae, apic, sse2) == (1, 1, 0, 1)
+    long_mode, execute_disable = extended >> 29 & 1, extended >> 20 & 1
+    assert (long_mode, execute_disable, efer) == (0, 0, 0)

@@ -324,3 +324,31 @@ def test_a_report_reads_code_through_the_page_tables(
         report = caught.value.report
         assert f"code at IP:  {at_ip}" in report
         assert "c0007c80  mov ebx, 0x12345678" in report
+
+
+# cli; ds = 0; lgdt; CR0.PE; jmp 8:. ds = ss = 16. Tables: 1000h leads to 2000h, that as the first
+# of three to 3000h, there 2 MiB one to one. cpuid 80000001h; ebx = 2000h; bt edx, 29; jnc three;
+# entry 2000h is one of four levels; EFER.LME; ebx = 1000h. three: cr3 = ebx; CR4.PAE; CR0.PG;
+# [600h] = 12345678h; hlt; GDT.
+LEVELS_AS_CPUID_SAYS = bytes.fromhex(
+    "FA 31 C0 8E D8 0F 01 16 8D 7C 0F 20 C0 0C 01 0F 22 C0 EA 17 7C 08 00 66 B8 10 00 8E D8 8E D0"
+    "C7 05 00 10 00 00 03 20 00 00 C7 05 00 20 00 00 01 30 00 00 C7 05 00 30 00 00 83 00 00 00"
+    "BB 00 20 00 00 B8 01 00 00 80 0F A2 BB 00 20 00 00 0F BA E2 1D 73 18 C6 05 00 20 00 00 03"
+    "B9 80 00 00 C0 0F 32 80 CC 01 0F 30 BB 00 10 00 00 0F 22 DB 0F 20 E0 0C 20 0F 22 E0 0F 20 C0"
+    "0D 00 00 00 80 0F 22 C0 C7 05 00 06 00 00 78 56 34 12 F4 17 00 93 7C 00 00 00 00 00 00 00 00"
+    "00 00 FF FF 00 00 00 9A CF 00 FF FF 00 00 00 92 CF 00"
+)
+
+
+def test_paging_with_the_levels_that_cpuid_offers(tmp_path: Path) -> None:
+    with make_pc(disk(tmp_path, LEVELS_AS_CPUID_SAYS)) as pc:
+        run_until_halted(pc)
+        assert pc.bus.read32(0x600) == 0x12345678
+
+
+def test_long_mode_without_asking_ends_the_run_by_its_name(tmp_path: Path) -> None:
+    blind = LEVELS_AS_CPUID_SAYS.replace(b"\x73\x18", b"\x90\x90")
+    with Machine(str(disk(tmp_path, blind))) as machine:
+        with pytest.raises(GuestFault, match=r"long mode, .* at 0008:7C") as it:
+            machine.tick(3)
+        assert "eip=00007c" in it.value.report

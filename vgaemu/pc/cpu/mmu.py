@@ -3,8 +3,8 @@
 Emulated: segments of code and data, of 16 and 32 bits; two levels of page tables with pages of
 4 KiB and 4 MiB (CR4.PSE), three with 4 KiB and 2 MiB (CR4.PAE), write protection (CR0.WP),
 supervisor pages, accessed and dirty bits, error codes. Not emulated: expand-down limits, long mode,
-execute-disable, memory above 4 GiB, reserved bits that have to be 0. Gates and tasks are other
-kinds of descriptors.
+execute-disable, memory above 4 GiB, reserved bits that have to be 0 but in the first of three
+tables, where four-level ones have them set. Gates and tasks are other kinds of descriptors.
 
 Source: Intel SDM volume 3A, section 3.4.5 and chapter 4.
 """
@@ -38,6 +38,10 @@ PSE, PAE = 1 << 4, 1 << 5  # CR4
 PRESENT, WRITABLE, USER, ACCESSED, DIRTY, LARGE = 1, 2, 4, 1 << 5, 1 << 6, 1 << 7
 #: Bits of a page fault's error code besides `WRITABLE` and `USER`: the page is there, and forbids.
 PROTECTION = 1
+#: Another one: a reserved bit of an entry is set.
+RESERVED = 1 << 3
+#: Those of the first of three tables.
+_RESERVED_POINTER = 0x1E6
 
 _OFFSET = PAGE_SIZE - 1
 
@@ -135,6 +139,8 @@ def translate(
         if shift < 30:  # the first of three tables gives no rights
             walked.append((at, entry))
             rights &= entry
+        elif entry & _RESERVED_POINTER:
+            raise PageFault(linear, code | PROTECTION | RESERVED)
         table = entry & form.address
         large = entry & LARGE and (shift == 21 or (shift == 22 and control.cr4 & PSE))
         if large:

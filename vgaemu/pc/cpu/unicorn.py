@@ -26,7 +26,7 @@ from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.pc.clock import PLANES_NS, PORT_NS, Clock
 from vgaemu.pc.cpu import unicorn_engine as engine
 from vgaemu.pc.cpu.cpu import GENERAL, INTERRUPT, SEGMENTS, Array, Cpu
-from vgaemu.pc.cpu.mmu import Control, PageFault, translate
+from vgaemu.pc.cpu.mmu import RESERVED, Control, PageFault, translate
 from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, RW, RX, WRITE, Uc, unicorn
 from vgaemu.pc.cpu.unicorn_interrupts import PAGE_FAULT, UNKNOWN_OPCODE, Interrupts
 from vgaemu.pc.cpu.unicorn_state import engine_arrays, engine_refusal, restore_engine
@@ -44,6 +44,11 @@ LONG_SLICE_NS, SHORTEST_SLICE = 150_000, 1_250
 BLOCKS_KEPT = 32
 #: Room for translated code; Unicorn would reserve 1 GiB for each engine.
 TRANSLATION_BYTES = 64 << 20
+#: A Pentium II with SSE to SSE3: CPUID offers what is emulated. The engine's default has long mode
+#: and execute-disable, too, and guests take what they are offered.
+MODEL = unicorn.x86_const.UC_CPU_X86_QEMU32
+#: Leaf 1 of the model's CPUID without the local APIC (EDX bit 9): EAX, EBX, ECX, EDX.
+FEATURES = (0x663, 0, 1, 0x0781_A9FD)
 #: Where a slice would end by address: the last byte of ROM, which holds no instruction. Unicorn
 #: looks it up after each slice, so it must be memory.
 NEVER = ROM_END - 1
@@ -72,6 +77,7 @@ class UnicornCpu(Cpu):
         # A 32-bit engine runs real mode as well, and resumes 32-bit code where it was; a 16-bit one
         # cuts EIP to 16 bits.
         self._uc: Uc = Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
+        self._uc.ctl_set_cpu_model(MODEL)
         self._uc.ctl_set_tcg_buffer_size(TRANSLATION_BYTES)
         names = (*GENERAL, *SEGMENTS, "eip", "eflags", "cr0", "cr2", "cr3", "cr4")
         numbers = vars(unicorn.x86_const)
@@ -95,6 +101,8 @@ class UnicornCpu(Cpu):
         self.tlb = self._vram.tlb
         self._map()
         self._uc.hook_add(unicorn.UC_HOOK_INTR, self._interrupts.raised)
+        cpuid = unicorn.x86_const.UC_X86_INS_CPUID
+        self._uc.hook_add(unicorn.UC_HOOK_INSN, self._on_cpuid, None, 1, 0, cpuid)
         if trace_code:
             blocks = self.blocks = deque(maxlen=BLOCKS_KEPT)
             self._uc.hook_add(
@@ -217,6 +225,13 @@ class UnicornCpu(Cpu):
         self._clock.cost(PORT_NS)
         self.bus.port_out(port, size, value)
 
+    def _on_cpuid(self, uc: Uc, _: object) -> bool:
+        if self.get("eax") != 1:
+            return False
+        for name, value in zip(("eax", "ebx", "ecx", "edx"), FEATURES, strict=True):
+            self.set(name, value)
+        return True  # and not by the engine
+
     def interrupt(self, vector: int) -> None:
         self.halted = False
         self._interrupts.deliver(vector)
@@ -263,6 +278,10 @@ class UnicornCpu(Cpu):
         where = f"at {self.cs:04X}:{self.get('eip'):04X}"
         fault, self._page_fault = self._page_fault, None
         if fault is not None:
+            if fault.error_code & RESERVED:
+                # A processor without long mode does not take CR3 then: general protection.
+                what = "page tables of four levels, for long mode, which only --cpu kvm has"
+                raise GuestFault(f"{what}, {where}") from None
             self.set("cr2", fault.linear)
             self._interrupts.deliver(PAGE_FAULT, error_code=fault.error_code)
             return
