@@ -120,10 +120,14 @@ class Calls:
 
         The service returns this; registers must be the caller's, as they were.
         """
+        self.remember(progress)
+        return self.retry()
+
+    def remember(self, progress: int) -> None:
+        """The call in hand is to find that it has come so far when it is asked again."""
         self.unfinished[self._this_call()] = progress
         if len(self.unfinished) > MAX_UNFINISHED:
             del self.unfinished[next(iter(self.unfinished))]
-        return self.retry()
 
     def retry(self) -> bool:
         """A service has not finished: wait, and ask again at once. The service returns this."""

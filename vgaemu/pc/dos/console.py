@@ -4,7 +4,9 @@ Emulated: characters typed by the video BIOS, tabs, lines with backspace, Ctrl-Z
 without a character as 0 and then the scancode. Not emulated: function keys that edit a line,
 redirection.
 
-A text that takes longer than a slice is typed in parts; a call that waits for a key is asked again.
+A text that takes longer than a slice is typed in parts, and so are keys read into a line: a buffer
+whose ends never meet, as a program can make it, has no last key. A call that waits for a key is
+asked again.
 """
 
 from __future__ import annotations
@@ -156,18 +158,23 @@ class Console:
         self._cpu.al = 0xFF if waiting else 0
 
     def _flush_and_read(self) -> bool | None:
-        cpu = self._cpu
-        while self._next_key() is not None:
-            pass
-        if cpu.al not in READS:
+        calls, function = self._calls, self._cpu.al
+        # Asked again while it waits, the call must not flush what has come meanwhile.
+        if not calls.progress:
+            self.pending_scancode = None
+            self._keys.clear()
+        if function not in READS:
             return None
-        # Asked again while it waits, the call must not flush what comes: it becomes the other call.
-        cpu.ah = cpu.al
-        return self.services[cpu.al]()
+        waits = self.services[function]()
+        if waits is WAIT:
+            calls.remember(1)
+        return waits
 
     def _edit(self, room: int) -> bytes | None:
         """The line once Enter ends it; what has been typed is kept here while the program waits."""
+        calls = self._calls
         while (code := self._next_key()) is not None:
+            calls.spend(1)
             if code == RETURN:
                 line, self.line = self.line, b""
                 return line
@@ -182,6 +189,9 @@ class Console:
             elif len(self.line) < room:
                 self.line += bytes((code,))
                 self.type(code)
+            if calls.exhausted:
+                calls.retry()
+                break
         return None
 
     def give_up_line(self) -> None:
@@ -191,9 +201,11 @@ class Console:
 
     def _read_line(self) -> bool | None:
         buffer = self._cpu.linear("ds", "dx")
-        line = self._edit(max(self._bus.read8(buffer) - 1, 0))
+        room = max(self._bus.read8(buffer) - 1, 0)
+        line = self._edit(room)
         if line is None:
             return WAIT
+        line = line[:room]  # another call, with more room, may have begun it
         self._bus.write(buffer + 1, bytes((len(line),)) + line + b"\r")
         self.type(RETURN)
         return None

@@ -50,7 +50,7 @@ class Dos:
         calls = self._calls
         self.files = DosFiles(root)
         self.console = Console(board, bios)
-        self.memory = Memory(board)
+        self.memory = Memory(board, calls)
         self.handles = Handles(board, calls, self.console, self.files)
         self.search = Search(board, calls, self.files)
         self._services: dict[int, Service] = {

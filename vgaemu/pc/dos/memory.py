@@ -8,12 +8,10 @@ free), other strategies, upper memory, the handles' table, parents, overlays.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from vgaemu.errors import ImageError
-from vgaemu.pc.bios.calls import Service
+from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.cpu.cpu import INTERRUPT, Cpu
@@ -24,67 +22,79 @@ from vgaemu.snapshot import Array, Part
 #: Paragraphs: environment and program prefix; the end of memory.
 ENVIRONMENT, PREFIX, TOP = 0x0700, 0x0800, 0xA000
 MAX_COMMAND_LINE = 126
+#: Blocks that DOS goes past in one unit of `Calls.spend`.
+BLOCKS_A_UNIT = 64
 
 
 class Memory:
     """What a program has of memory, and what is free."""
 
-    def __init__(self, board: Board) -> None:
-        self._cpu = board.cpu
-        #: Memory blocks: first paragraph -> paragraphs.
-        self.blocks = {ENVIRONMENT: PREFIX - ENVIRONMENT - 1, PREFIX: TOP - PREFIX}
+    def __init__(self, board: Board, calls: Calls) -> None:
+        self._cpu, self._calls = board.cpu, calls
+        #: First paragraph and paragraphs of each block, ascending: (count, 2). A program can have
+        #: 20000 of them, and allocate in a loop.
+        self.blocks: Array = np.array(
+            ((ENVIRONMENT, PREFIX - ENVIRONMENT - 1), (PREFIX, TOP - PREFIX))
+        )
         self.services: dict[int, Service] = {
             0x48: self._allocate,
             0x49: self._free,
             0x4A: self._resize,
         }
 
-    def gaps(self) -> Iterator[tuple[int, int]]:
-        """First paragraph and paragraphs of what is free behind each block and one of DOS's own."""
-        for end in sorted(start + size for start, size in self.blocks.items()) or [PREFIX]:
-            free = 0 if end in self.blocks else self._room_from(end) - 1
-            if free > 0:
-                yield end + 1, free
+    def gaps(self) -> tuple[Array, Array]:
+        """First paragraph and paragraphs before each block and behind the last; below 1: none.
 
-    def _room_from(self, start: int) -> int:
-        """Paragraphs up to the next block."""
-        return min((other for other in self.blocks if other > start), default=TOP) - start
+        Before each block and each gap a paragraph is DOS's own.
+        """
+        self._calls.spend(len(self.blocks) // BLOCKS_A_UNIT)
+        starts, sizes = self.blocks.T
+        begins = np.concatenate(((ENVIRONMENT,), starts + sizes + 1))
+        return begins, np.concatenate((starts - 1, (TOP,))) - begins
 
     def _allocate(self) -> None:
-        wanted, gaps = self._cpu.bx, list(self.gaps())
-        for start, free in gaps:
-            if 0 < wanted <= free:
-                self.blocks[start] = wanted
-                self._cpu.ax = start
-                return
-        self._cpu.bx = max((free for _, free in gaps), default=0)
-        raise DosError(NO_MEMORY)
+        wanted, (begins, rooms) = self._cpu.bx, self.gaps()
+        first = int(np.argmax(rooms >= wanted))
+        if not 0 < wanted <= rooms[first]:
+            self._cpu.bx = max(int(rooms.max()), 0)
+            raise DosError(NO_MEMORY)
+        self.blocks = np.insert(self.blocks, first, (begins[first], wanted), axis=0)
+        self._cpu.ax = int(begins[first])
+
+    def _block(self) -> int:
+        """Place in `blocks` of the one at ES."""
+        starts = self.blocks[:, 0]
+        place = int(np.searchsorted(starts, self._cpu.es))
+        if place == len(starts) or starts[place] != self._cpu.es:
+            raise DosError(BAD_BLOCK)
+        return place
 
     def _free(self) -> None:
-        if self.blocks.pop(self._cpu.es, None) is None:
-            raise DosError(BAD_BLOCK)
+        self.blocks = np.delete(self.blocks, self._block(), axis=0)
 
     def _resize(self) -> None:
-        cpu, start = self._cpu, self._cpu.es
-        if start not in self.blocks:
-            raise DosError(BAD_BLOCK)
-        room = self._room_from(start)
-        if cpu.bx > room:
-            cpu.bx = room
+        cpu, place = self._cpu, self._block()
+        size = int(self.blocks[place, 1])
+        _, rooms = self.gaps()
+        most = max(size + 1 + int(rooms[place + 1]), size)
+        if cpu.bx > most:
+            cpu.bx = most
             raise DosError(NO_MEMORY)
-        self.blocks[start] = cpu.bx
+        self.blocks[place, 1] = cpu.bx
 
     def part(self) -> Part:
         """The blocks as they are saved: first paragraph, paragraphs."""
-        return Part(
-            "u2",
-            lambda: np.array(sorted(self.blocks.items()), "u2").reshape(-1, 2),
-            self._restore,
-            any_length=True,
-        )
+        return Part("u2", lambda: self.blocks, self._restore, _are_blocks, any_length=True)
 
     def _restore(self, array: Array) -> None:
-        self.blocks = dict(array.tolist())
+        self.blocks = array.astype(int)
+
+
+def _are_blocks(array: Array) -> bool:
+    """Whether blocks ascend, and none reaches into the next or beyond the end of memory."""
+    starts, sizes = array.astype(int).T
+    ends = starts + np.maximum(sizes, 1)
+    return bool((starts > 0).all() and (ends <= np.append(starts[1:], TOP)).all())
 
 
 def load_program(bus: Bus, cpu: Cpu, program: ComProgram) -> None:
