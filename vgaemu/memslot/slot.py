@@ -314,7 +314,8 @@ class Memslot:
 
         Args:
             wrap: Called, under the slot's lock, with the keeper's harvest; calls it when the CPU
-                lets it, and returns its log with the CPU's own dirt. None: back to the keeper's.
+                lets it, and returns its log with the CPU's own dirt; an empty one, without a call,
+                if the CPU does not let it in time. None: back to the keeper's.
         """
         harvest = self.keeper.harvest
         with self._slots_lock:
@@ -338,7 +339,8 @@ class Memslot:
                 return
             self._logging = on
             if on and self._wrap is not None:
-                self._wrap(self._begin)  # the CPU drops its own dirt, and what it has cached
+                while not self._wrap(self._begin):  # the CPU drops its dirt, and what it has cached
+                    pass
             elif on:
                 self.keeper.start()
             else:

@@ -7,6 +7,7 @@ page in the slot and opens it, as KVM's write fault does. What only goes through
 A harvest snapshots, clears and protects in the slot, then flushes this TLB, and must do so between
 two instructions of the guest: one that another thread asks for while pages are open is carried out
 by the CPU's own thread, at the end of its slice or at its next port access, whatever comes first.
+Where neither comes in time the harvest is put off: nothing is reported, and nothing is cleared.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ PLANES_AT = 0xF000_0000
 #: The same for the linear frame buffer while it is not plain memory: a tape records every store.
 RECORDED_LFB_AT = 0x2_0000_0000
 _PAGE = -PAGE_SIZE & (1 << 64) - 1
+#: A harvest waits so long for the CPU's thread. Slices end after some 10 ms, so only work on the
+#: host keeps it busy for longer, perhaps for ever; a display must stay alive beside that.
+PATIENCE_S = 0.15
 
 
 def places(vga: Vga) -> tuple[tuple[int, int], ...]:
@@ -63,9 +67,11 @@ class TlbHarvest:
     code, and whether its TLB holds a VRAM page that can be written without a fault.
     """
 
-    def __init__(self, flush: Callable[[], None]) -> None:
+    def __init__(self, flush: Callable[[], None], nothing_dirty: DirtyLog) -> None:
         #: Flushes the TLB; called on the CPU's thread only.
         self._flush = flush
+        #: The answer to a harvest that was put off.
+        self._nothing_dirty = nothing_dirty
         self._mmu_lock = threading.Lock()
         self._running = False
         self._open = False
@@ -119,16 +125,26 @@ class TlbHarvest:
 
     def serve(self) -> None:
         """On the CPU's thread, between two instructions: answer who waits for a harvest."""
-        request = self.request
+        if self.request is None:
+            return
+        request = self._take_request()
         if request is not None:
-            self.request = None
             try:
                 self._answer = self._harvest_here(request)
             finally:
                 self._answered.release()
 
+    def _take_request(self) -> Callable[[], DirtyLog] | None:
+        """The harvest that is asked for, for the one thread that gets it here."""
+        with self._mmu_lock:
+            request, self.request = self.request, None
+            return request
+
     def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
         """Snapshot, clear, protect, flush; on any thread, one at a time.
+
+        If the CPU's thread does not come to it within `PATIENCE_S`, nothing has happened, and
+        nothing is dirty: what was written comes with a later harvest.
 
         Raises:
             RuntimeError: The harvest failed on the CPU's thread.
@@ -146,7 +162,10 @@ class TlbHarvest:
                 self.request = keeper_harvest
         if not asked:
             return self._harvest_here(keeper_harvest)
-        self._answered.acquire()
+        if not self._answered.acquire(timeout=PATIENCE_S):
+            if self._take_request() is not None:
+                return self._nothing_dirty
+            self._answered.acquire()  # it has just begun
         answer = self._answer
         if answer is None:
             raise RuntimeError("the harvest failed on the CPU's thread")
@@ -186,7 +205,7 @@ class VramPages:
         """
         self._uc: Uc | None = uc
         self._vga = vga
-        self.tlb = TlbHarvest(self.flush)
+        self.tlb = TlbHarvest(self.flush, vga.slot.nothing_dirty)
         uc.mem_map_ptr(LFB_GPA, vga.slot.nbytes, ALL, vga.slot.array.ctypes.data)
         load, store = vga.load, vga.store
 
