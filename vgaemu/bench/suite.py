@@ -8,11 +8,15 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vgaemu.bench import BENCHMARKS, PICTURES, REPORTS
 from vgaemu.bench.measure import RUNS, Row, table
 from vgaemu.errors import BenchError, CpuError
-from vgaemu.outputs import named_in_errors
+from vgaemu.outputs import NewFile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg")
 
@@ -49,13 +53,18 @@ def run(
     if say is not None:
         say(text)
     if json_file is not None:
-        with named_in_errors(json_file):
-            json_file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+        with NewFile(json_file) as file:
+            file.write(json.dumps(rows, indent=1).encode() + b"\n")
     if plot is not None:
-        module.plot(rows, plot)
+        _save(module.plot(rows), plot)
     if heatmap is not None:
-        module.heatmap(heatmap)
+        _save(module.heatmap(), heatmap)
     return text
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with NewFile(path) as file:
+        figure.savefig(file, format=path.suffix[1:])
 
 
 def _check_picture(name: str, kind: str, path: Path) -> None:

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic, perf_counter_ns, sleep
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from vgaemu.memslot import KEEPERS, Memslot, why_unavailable
 from vgaemu.memslot.kvm.guest import SCREEN_CELLS, KvmGuest
 from vgaemu.memslot.kvm.keeper import KvmKeeper
 from vgaemu.vga.font import bundled_font
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: The legacy VRAM.
 SLOT_PAGES = 64
@@ -149,7 +153,7 @@ def _bar(count: int, reads: int) -> str:
     return "#" * -(-10 * count // reads)
 
 
-def plot(rows: Sequence[Row], path: Path) -> None:
+def plot(rows: Sequence[Row]) -> Figure:
     """Median to p99 for each keeper, beside the patch's range."""
     from matplotlib.figure import Figure
 
@@ -162,4 +166,4 @@ def plot(rows: Sequence[Row], path: Path) -> None:
         axes.plot(us, names, marker, label=figure_of)
     axes.set(xscale="log", xlabel="us a harvest, 60 a second", ylabel="keeper, guests")
     axes.legend()
-    figure.savefig(path)
+    return figure

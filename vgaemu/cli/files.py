@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from vgaemu.cli.options import STANDARD_OUTPUT, value_of
 from vgaemu.cli.say import OutputError, UsageError, say
+from vgaemu.display.screen import save_picture
 from vgaemu.errors import ScreenError, StateError, file_error
 from vgaemu.machine import Machine
-from vgaemu.outputs import why_unwritable
+from vgaemu.outputs import NewFile, why_unwritable
 from vgaemu.vga.dump import dump_registers, palette_picture
 
 #: Options whose files are pictures that Pillow writes.
@@ -49,9 +50,14 @@ class Output(NamedTuple):
         return []
 
 
+def _write(path: Path, text: str) -> None:
+    with NewFile(path) as file:
+        file.write(text.encode())
+
+
 def _write_text(machine: Machine, options: Namespace, path: Path) -> None:
     lines = [row.rstrip() for row in machine.screen.text()]
-    path.write_text("\n".join(lines) + "\n", "utf-8")
+    _write(path, "\n".join(lines) + "\n")
 
 
 def _write_registers(machine: Machine, options: Namespace, path: Path) -> None:
@@ -59,13 +65,13 @@ def _write_registers(machine: Machine, options: Namespace, path: Path) -> None:
     if str(path) == STANDARD_OUTPUT:
         say(dump)
     else:
-        path.write_text(dump, "utf-8")
+        _write(path, dump)
 
 
 def _write_stats(machine: Machine, options: Namespace, path: Path) -> None:
     summary = {"workload": options.workload, "args": options.args}
     summary |= {"dirty_log": machine.vram.dirty_log} | machine.stats.summary()
-    path.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
+    _write(path, json.dumps(summary, indent=1) + "\n")
 
 
 #: What `run` can leave, in the order in which it is written.
@@ -74,7 +80,9 @@ OUTPUTS = (
         path, upscaled=options.upscaled
     )),
     Output("--dump-text", _write_text),
-    Output("--dump-palette", lambda machine, _, path: palette_picture(machine.vga).save(path)),
+    Output("--dump-palette", lambda machine, _, path: save_picture(
+        palette_picture(machine.vga), path
+    )),
     Output("--dump-registers", _write_registers),
     Output("--stats", _write_stats),
     Output("--save-state", lambda machine, _, path: machine.save_state(path), after_close=True),

@@ -13,7 +13,7 @@ from vgaemu.display.report import Display
 from vgaemu.display.screen import full_redraw, rgb_of, save_picture
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.machine import Machine
-from vgaemu.outputs import named_in_errors
+from vgaemu.outputs import NewFile
 from vgaemu.tape import START, Player, Tape, expand
 from vgaemu.vga.device import Vga
 
@@ -57,13 +57,11 @@ def replay(
             player = guest.player
             rgb = picture(machine.vga, player.frame if player else 0)
             if screenshot is not None:
-                with named_in_errors(screenshot):
-                    save_picture(rgb, screenshot)
+                save_picture(rgb, screenshot)
             if readbacks is not None:
                 height, width = rgb.shape[:2]
-                with named_in_errors(readbacks):
-                    values = player.readbacks if player else array("H")
-                    write_readbacks(readbacks, tape.name, (width, height), values)
+                values = player.readbacks if player else array("H")
+                write_readbacks(readbacks, tape.name, (width, height), values)
 
 
 class _TapeGuest:
@@ -90,10 +88,10 @@ def picture(vga: Vga, frame_number: int = 0) -> NDArray[np.uint8]:
 
 def write_readbacks(path: Path, name: str, size: tuple[int, int], readbacks: array[int]) -> None:
     """Write ``{"name": ..., "size": [w, h], "readbacks": [...]}``, however many there are."""
-    with path.open("w", encoding="utf-8") as file:
+    with NewFile(path) as file:
         head = json.dumps({"name": name, "size": size, "readbacks": []}, separators=(",", ":"))
-        file.write(head.removesuffix("]}"))
+        file.write(head.removesuffix("]}").encode())
         for at in range(0, len(readbacks), CHUNK_READBACKS):
             values = readbacks[at : at + CHUNK_READBACKS]
-            file.write(("," if at else "") + ",".join(map(str, values)))
-        file.write("]}\n")
+            file.write((("," if at else "") + ",".join(map(str, values))).encode())
+        file.write(b"]}\n")

@@ -37,7 +37,6 @@ def run(options: Namespace) -> int:
     from vgaemu.cli.files import check_files
     from vgaemu.cli.migration import receive_into
     from vgaemu.cli.session import Session
-    from vgaemu.outputs import named_in_errors
 
     inputs = (options.workload, *options.args, options.vga_bios)
     check_files([("--screenshot", options.screenshot)], inputs)
@@ -52,6 +51,5 @@ def run(options: Namespace) -> int:
                 session.run_frames(frames)
         finally:
             if options.screenshot is not None:
-                with named_in_errors(options.screenshot):
-                    machine.screen.save(options.screenshot)
+                machine.screen.save(options.screenshot)
     return session.exit_status

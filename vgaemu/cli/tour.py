@@ -8,14 +8,16 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from vgaemu.cli.say import UsageError, say
 from vgaemu.display.report import Display
+from vgaemu.display.screen import save_picture
 from vgaemu.errors import DisplayError
 from vgaemu.guest.workloads.tour import STATIONS
 from vgaemu.machine import Machine
-from vgaemu.outputs import named_in_errors, why_unwritable
+from vgaemu.outputs import why_unwritable
 
 #: The contact sheet, in pixels: pictures 4:3 as on a monitor, in rows of three.
 SHEET = Path("tour.png")
@@ -67,8 +69,7 @@ def headless() -> None:
             pictures.append(_as_on_a_monitor(machine))
         machine.tick()
         table = machine.stats.table()
-    with named_in_errors(SHEET):
-        contact_sheet(pictures).save(SHEET)
+    save_picture(np.asarray(contact_sheet(pictures)), SHEET)
     say(f"no display: ran headless, wrote {SHEET} ({len(pictures)} stations)")
     say(table)
 

@@ -6,9 +6,8 @@ is the honest check of all the shortcuts: a fresh picture from VRAM and register
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from vgaemu.display.viewport import Viewport, fitted_size
 from vgaemu.errors import ScreenError
 from vgaemu.memslot.bitmap import Span, spans_of_pages
 from vgaemu.memslot.log import DirtyLog
+from vgaemu.outputs import NewFile
 from vgaemu.vga.codepage import to_unicode
 from vgaemu.vga.device import Vga
 from vgaemu.vga.render import Frame, Renderer, RowRenderer, TextRenderer, make_renderer
@@ -220,18 +220,16 @@ def save_picture(rgb: NDArray[np.uint8], path: str | Path) -> None:
     """
     from PIL import Image
 
-    existed = os.path.lexists(path)
+    encoded = BytesIO()
     try:
-        Image.fromarray(rgb).save(path)
-    except (ValueError, KeyError) as error:
+        form = Image.registered_extensions()[Path(path).suffix.lower()]
+        Image.fromarray(rgb).save(encoded, form)
+    except KeyError:
+        raise ScreenError(f"{path}: no picture format ends in that; use .png") from None
+    except (ValueError, OSError) as error:  # not in that format
         raise ScreenError(f"{path}: {error}; use .png") from None
-    except OSError as error:
-        if not existed:  # Pillow leaves an empty one on a full disk
-            with suppress(OSError):
-                os.unlink(path)
-        if error.errno is not None:
-            raise
-        raise ScreenError(f"{path}: {error}; use .png") from None  # not in that format
+    with NewFile(path) as file:
+        file.write(encoded.getbuffer())
 
 
 def rgb_of(frame: Frame) -> NDArray[np.uint8]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import Any, NamedTuple
+from weakref import finalize
 
 from vgaemu.errors import TapeError, file_error
+from vgaemu.outputs import NewFile
 from vgaemu.tape.ops import DISPI_PORTS, LEGACY_END, LEGACY_START, OPERATIONS
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, LFB_GPA
 from vgaemu.vga.ports import ADAPTER_PORTS
@@ -64,16 +68,18 @@ class TapeRecorder:
             _Memory(LFB_GPA, LFB_GPA + vga.slot.nbytes, LFB_GPA, "lfb", "lfbfill", "lfbread"),
         )
         self._error: OSError | None = None
+        self._closed = False
         try:
-            self._raw = self.path.open("wb")
+            self._new = NewFile(self.path, stream=True)
         except OSError as error:
             raise TapeError(file_error(self.path, error)) from None
-        self._file: IO[bytes] = self._raw
+        packed = None
         if self.path.suffix == ".gz":
             # No time stamp, no name: two recordings of one run are the same bytes.
-            self._file = cast(
-                IO[bytes], gzip.GzipFile("", "wb", fileobj=self._raw, compresslevel=6, mtime=0)
-            )
+            packed = gzip.GzipFile("", "wb", fileobj=self._new.file, compresslevel=6, mtime=0)
+        self._file = packed or self._new.file
+        # Of a machine that nobody closes, too.
+        self._finish = finalize(self, _finish, packed, self._new, os.getpid())
         name = self.path.name.removesuffix(".gz").removesuffix(".tape")
         header: dict[str, object] = {"name": name, "group": "recorded"}
         if vga.slot.nbytes != DEFAULT_VRAM_MIB << 20:
@@ -86,20 +92,22 @@ class TapeRecorder:
         """Stop recording; twice is fine. `hidden_in` is the last frame, if it hid what blinks.
 
         Raises:
-            TapeError: Something could not be written: the tape ends there.
+            TapeError: Something could not be written; what could lies beside.
         """
-        if self._raw.closed:
+        if self._closed:
             return
+        self._closed = True
         self._vga.attach(None)
         if hidden_in is not None:
             self._write("frame", hidden_in)
         try:
-            self._file.close()
-            self._raw.close()
+            self._finish()
         except OSError as error:
             self._error = self._error or error
         if self._error is not None:
-            raise TapeError(file_error(self.path, self._error))
+            left = self._new.left
+            advice = "" if left is None else f"what was recorded until then is in {left}"
+            raise TapeError(file_error(self.path, self._error, advice))
 
     def __enter__(self) -> TapeRecorder:
         return self
@@ -116,6 +124,10 @@ class TapeRecorder:
                 self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
             except OSError as error:  # the guest goes on; `close` tells
                 self._error = error
+                self._finish.detach()
+                with suppress(OSError):
+                    self._file.close()
+                self._new.drop()
 
     def outb(self, port: int, value: int) -> None:
         if port in ADAPTER_PORTS:
@@ -165,3 +177,16 @@ class TapeRecorder:
             self._write("copy", src, dst, count)
         # What has no operation is written down as the loads and stores it is made of.
         return inside
+
+
+def _finish(packed: gzip.GzipFile | None, new: NewFile, process: int) -> None:
+    """Let the tape take its place; not in a child of the process that records."""
+    if os.getpid() != process:
+        return
+    try:
+        if packed is not None:
+            packed.close()
+    except OSError:
+        new.drop()
+        raise
+    new.put()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,6 @@ from vgaemu.vga.device import Vga
 from vgaemu.vga.font import text_dots
 from vgaemu.vga.registers import RegisterBank
 from vgaemu.vga.scanout import LinearRows, scanout_of
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 #: Ports of each bank, index and data; x is the digit that misc output chooses, B or D.
 PORTS = {
@@ -145,10 +141,12 @@ LIGHT = 112
 LUMA = (299, 587, 114)
 
 
-def palette_picture(vga: Vga) -> Image.Image:
-    """The DAC's 256 colours as swatches, each with its index and its components in hex."""
-    from PIL import Image
+def palette_picture(vga: Vga) -> NDArray[np.uint8]:
+    """The DAC's 256 colours as swatches, each with its index and its components in hex.
 
+    Returns:
+        (height, width, 3) uint8.
+    """
     dac, (wide, high) = vga.dac, SWATCH
     width = 2 * MARGIN + HEAD + 16 * (wide + GAP) - GAP
     height = 2 * MARGIN + 2 * HEAD + 16 * (high + GAP) - GAP
@@ -169,7 +167,7 @@ def palette_picture(vga: Vga) -> Image.Image:
         _write(pixels, x + 4, y + 5, f"{index:02X}", ink, 14)
         components = dac.entries[3 * index : 3 * index + 3].hex().upper()
         _write(pixels, x + 4, y + high - 12, components, ink, 8)
-    return Image.fromarray(pixels)
+    return pixels
 
 
 def _write(

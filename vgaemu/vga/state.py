@@ -5,9 +5,8 @@ latches, DISPI, VRAM and how it is laid out, the virtual beam, the retrace that 
 the frame number that blinking follows; next to them what a machine-code guest adds, under names of
 its own. Not saved: a Python workload (a generator has no form that could be), caches.
 
-The file is a versioned .npz of plain arrays, VRAM deflated. It is written beside its place and
-renamed, so a state is there whole or not at all; and it is read and checked whole before the first
-register is touched, so a file that is refused leaves the device as it was.
+The file is a versioned .npz of plain arrays, VRAM deflated. It is read and checked whole before the
+first register is touched, so a file that is refused leaves the device as it was.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ import numpy as np
 
 from vgaemu import snapshot
 from vgaemu.errors import StateError, file_error
+from vgaemu.outputs import NewFile
 from vgaemu.snapshot import MAX_COUNT, Array
 from vgaemu.vga.beam import BEGAN_NS
 from vgaemu.vga.dac import STATE_READ
@@ -112,20 +112,13 @@ def save_state(
     path = Path(path)
     arrays: dict[str, Any] = snapshot.take(vga.parts()) | dict(guest or {})
     arrays |= {"frame": np.asarray(frame, "u8"), "version": np.asarray(VERSION, "u4")}
-    place = Path(os.path.realpath(path))
-    beside = place.with_name(f".{place.name}.{os.getpid()}")
+    place = os.path.realpath(path)
+    if os.path.lexists(place) and not os.path.isfile(place):
+        what = "a directory" if path.is_dir() else "no regular file"
+        raise StateError(f"{path}: {what}; name a file that can be written")
     try:
-        if os.path.lexists(place) and not place.is_file():
-            what = "a directory" if place.is_dir() else "no regular file"
-            raise StateError(f"{path}: {what}; name a file that can be written")
-        try:
-            with beside.open("wb") as file:
-                np.savez_compressed(file, format=np.asarray(FORMAT), **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(place)
-        finally:
-            beside.unlink(missing_ok=True)
+        with NewFile(path) as file:
+            np.savez_compressed(file, format=np.asarray(FORMAT), **arrays)
     except OSError as error:
         raise StateError(file_error(path, error, "name a file that can be written")) from None
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from vgaemu.memslot import DirtyLog
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 #: Pattern -> its line; the third would be one too many to look at.
 LINES = {"contiguous": "-", "scattered": "--"}
@@ -26,14 +26,14 @@ HEATMAP_FRAMES = 2700
 HEATMAP_STEP = 10
 
 
-def _axes(columns: int) -> tuple[Any, list[Axes]]:
+def _axes(columns: int) -> tuple[Figure, list[Axes]]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.2 * columns, 4.6), layout="constrained")
     return figure, list(figure.subplots(1, columns, squeeze=False)[0])
 
 
-def plot(rows: Sequence[Row], path: Path) -> None:
+def plot(rows: Sequence[Row]) -> Figure:
     """Median against dirty pages: a panel a slot, a colour a scheme, dashed where scattered."""
     readings = [row for row in rows if "median_ns" in row and row["dirty_pages"]]
     slots = list(dict.fromkeys(row["slot"] for row in readings))
@@ -48,7 +48,7 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     figure.legend(
         handles=[lines[scheme] for scheme in schemes if scheme in lines], loc="outside right upper"
     )
-    figure.savefig(path)
+    return figure
 
 
 def _draw_slot(panel: Axes, rows: Sequence[Row], schemes: Sequence[str]) -> None:
@@ -73,7 +73,7 @@ def _curves(panel: Axes, rows: Sequence[Row], scheme: str, colour: str) -> None:
             panel.plot(*zip(*points, strict=True), style, marker=".", color=colour, label=label)
 
 
-def heatmap(path: Path) -> None:
+def heatmap() -> Figure:
     """Which page was dirty in which frame of a run, as a picture."""
     logs: list[DirtyLog] = []
     with Machine(HEATMAP_WORKLOAD, display="null") as machine:
@@ -100,4 +100,5 @@ def heatmap(path: Path) -> None:
         ylabel="page of VRAM",
         title=f"'{HEATMAP_WORKLOAD}': dirty pages a frame, kept by {keeper}",
     )
-    figure.savefig(path, dpi=150)
+    figure.set_dpi(150)
+    return figure
