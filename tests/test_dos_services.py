@@ -20,8 +20,9 @@ from vgaemu.pc.cpu.cpu import CARRY
 from vgaemu.pc.dos.console import Console, ControlC
 from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.dos.errors import BAD_BLOCK, NO_MEMORY, NO_MORE_FILES, DosError
-from vgaemu.pc.dos.files import DosFiles, file_name
+from vgaemu.pc.dos.files import DosFiles
 from vgaemu.pc.dos.memory import BLOCKS_A_UNIT, ENVIRONMENT, PREFIX, TOP, Memory
+from vgaemu.pc.dos.names import file_name
 from vgaemu.pc.dos.search import Search
 from vgaemu.pc.images import ComProgram
 

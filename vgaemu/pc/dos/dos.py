@@ -16,11 +16,11 @@ from vgaemu.pc.bios.rom import ROM_SEGMENT, stub_offset
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.console import Console, ControlC
 from vgaemu.pc.dos.errors import BAD_FUNCTION, DENIED, HOST_ERRORS, DosError
-from vgaemu.pc.dos.files import MAX_WRITTEN, DosFiles
+from vgaemu.pc.dos.files import CLUSTER, MAX_WRITTEN, DosFiles
 from vgaemu.pc.dos.handles import Handles
 from vgaemu.pc.dos.memory import PREFIX, Memory, load_program
 from vgaemu.pc.dos.search import Search
-from vgaemu.pc.images import ComProgram
+from vgaemu.pc.images import SECTOR, ComProgram
 from vgaemu.snapshot import Part, fields, number
 
 #: What Ctrl-C calls.
@@ -31,8 +31,6 @@ CARRY_CALLS = frozenset(
 )
 VERSION = (5, 0)
 DRIVES, DRIVE_C = 3, 2
-#: AX, BX, CX, DX of INT 21h/36h: 32 MiB of 64 are free, in clusters of 8 sectors.
-FREE_SPACE = (8, 8192, 512, 16384)
 #: How AL says that a date or time is none.
 REFUSED = 0xFF
 
@@ -102,6 +100,8 @@ class Dos:
             if waits is not WAIT and call in CARRY_CALLS:
                 self._calls.carry(False)
             return waits
+        finally:
+            self._calls.spend(self.files.take_work())
         return None
 
     def _fail(self, code: int) -> None:
@@ -172,8 +172,11 @@ class Dos:
             cpu.dx = 0
 
     def _free_space(self) -> None:
+        """What the program may still write; in sectors a cluster, of bytes, and in clusters."""
         cpu = self._cpu
-        cpu.ax, cpu.bx, cpu.cx, cpu.dx = FREE_SPACE
+        cpu.ax, cpu.bx, cpu.cx, cpu.dx = (
+            CLUSTER // SECTOR, self.files.free // CLUSTER, SECTOR, MAX_WRITTEN // CLUSTER
+        )  # fmt: skip
 
     def _current_folder(self) -> None:
         self._board.bus.write8(self._cpu.linear("ds", "si"), 0)

@@ -2,8 +2,16 @@
 
 A program sees the folder `--dos-root` as drive C:, and nothing else of the host. Every name is
 resolved, symbolic links included, and must end inside the folder; only ordinary files are opened.
+What was resolved is reached from the folder part by part, never through a link, where the host has
+such calls (POSIX): nobody can put a link in between. Hard links cannot be told from files.
+
 Without that option no file opens. Files of the host with long names open by them, but are not
 listed; what a program creates has an 8.3 name. What the host refuses is a DOS error.
+
+A program may write `MAX_WRITTEN` bytes to the host in all, as if to a disk of that size: each byte
+counts, written again or skipped by a seek, and a new file counts as a cluster. A folder of more
+than `MAX_ENTRIES` names is not searched, neither for a pattern nor for a spelling. How many files
+are open at a time is up to `handles`.
 """
 
 from __future__ import annotations
@@ -11,29 +19,46 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from vgaemu.pc.board import Board
 from vgaemu.pc.dos.errors import BAD_FUNCTION, DENIED, NO_FILE, NO_PATH, DosError
-from vgaemu.vga.codepage import to_unicode
+from vgaemu.pc.dos.names import (
+    below_drive,
+    cut_off,
+    device_of,
+    is_host_name,
+    is_short,
+    matches,
+)
 
 #: A program may write this much in all; then the disk is full.
 MAX_WRITTEN = 64 << 20
-#: The farthest position of a file.
-MAX_POSITION = MAX_WRITTEN * 32
+#: What a new file takes of that: so there are 4096 at most.
+CLUSTER = 16 << 10
+#: The farthest position of a file: FAT16 has none of more.
+MAX_POSITION = 2 << 30
+#: Names in a folder; to look for one in more would take the host longer than a frame.
+MAX_ENTRIES = 1 << 14
+#: Names that are gone through in one unit of `Calls.spend`.
+NAMES_A_UNIT = 8
 #: Attributes of files and of folders.
 ARCHIVE, VOLUME_LABEL, FOLDER = 0x20, 0x08, 0x10
 #: 1980-01-01, the date of every file.
 FIRST_DAY = 0x0021
-#: Device names, whatever folder and suffix they come with.
-DEVICES = frozenset((
-    "CON", "NUL", "AUX", "PRN", "CLOCK$", "COM1", "COM2", "COM3", "COM4", "LPT1", "LPT2", "LPT3",
-))  # fmt: skip
-#: Bytes of a name that are looked at.
-MAX_NAME = 128
-#: What no 8.3 name has in it, besides control characters.
-FORBIDDEN = frozenset(' "*+,/:;<=>?[\\]|')
+#: Whether the host opens names in an open folder, and lists it.
+HAS_FOLDER_FDS = os.open in os.supports_dir_fd and os.scandir in os.supports_fd
+#: How a folder on the way is opened, which need not be listed, and one to list.
+PASS_FOLDER = (
+    getattr(os, "O_PATH", os.O_RDONLY)
+    | getattr(os, "O_DIRECTORY", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
+LIST_FOLDER = PASS_FOLDER & ~getattr(os, "O_PATH", 0)
 
 
 class NamedFile(NamedTuple):
@@ -59,7 +84,17 @@ class DosFiles:
 
     def __init__(self, root: Path | None) -> None:
         self._root = None if root is None else root.resolve()
-        self.written = 0
+        self._work = self.written = 0
+
+    def take_work(self) -> int:
+        """What was done on the host since the last call, in units of `Calls.spend`."""
+        work, self._work = self._work, 0
+        return work
+
+    @property
+    def free(self) -> int:
+        """Bytes that the program may still write."""
+        return MAX_WRITTEN - self.written
 
     def resolve(self, name: str, *, must_exist: bool = True) -> Path:
         """A host path inside the folder.
@@ -71,7 +106,7 @@ class DosFiles:
         if self._root is None:
             raise DosError(NO_PATH)
         parts = [part for part in below_drive(name).split("/") if part not in ("", ".")]
-        if not parts or any("\0" in part for part in parts):
+        if not parts or not all(map(is_host_name, parts)):
             raise DosError(NO_PATH)
         # The folders on the way, each where its links lead to.
         way = [self._root]
@@ -83,12 +118,13 @@ class DosFiles:
     def _step(self, way: list[Path], part: str, *, missing: int, create: bool = False) -> None:
         """Add to a way what a name in its last folder leads to, or go back for two dots."""
         folder = way[-1]
+        self._work += 1
         if not stat.S_ISDIR(_mode(folder)) or (part == ".." and len(way) == 1):
             raise DosError(NO_PATH)
         if part == "..":
             way.pop()
             return
-        found = _entry(folder, part)
+        found = self._entry(folder, part)
         if create:
             # Also what is there already must have a name that a program can make.
             short = cut_off(part)
@@ -102,9 +138,53 @@ class DosFiles:
     def _inside(self, path: Path) -> Path:
         """A link may lead anywhere: where it ends counts."""
         real, root = Path(os.path.realpath(path)), self._root
-        if real != root and root not in real.parents:
+        if root is None or (real != root and root not in real.parents):
+            raise DosError(DENIED)
+        if not all(map(is_host_name, real.relative_to(root).parts)):
             raise DosError(DENIED)
         return real
+
+    def _entry(self, folder: Path, name: str) -> str | None:
+        """The host's spelling of a name; DOS has no case, and what is too long is cut off."""
+        try:
+            if (folder / name).exists():
+                return name
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+        with self._listed(folder) as entries:
+            names = sorted((entry.name for entry in entries), reverse=True)
+        spellings = {entry.upper(): entry for entry in names}  # the first in order stays
+        return spellings.get(name.upper()) or spellings.get(cut_off(name).upper())
+
+    def _few(self, entries: Iterator[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
+        """A folder's entries; none if they are too many."""
+        few = list(islice(entries, MAX_ENTRIES + 1))
+        self._work += len(few) // NAMES_A_UNIT
+        if len(few) > MAX_ENTRIES:
+            raise DosError(DENIED)
+        return few
+
+    @contextmanager
+    def _reached(self, path: Path) -> Iterator[tuple[int | None, str]]:
+        """The open folder that a resolved path lies in, and its name there.
+
+        The folder is None, and the name a path, where the host has no such calls.
+        """
+        root = self._root
+        assert root is not None
+        if not HAS_FOLDER_FDS:
+            yield None, str(path)
+            return
+        *folders, name = path.relative_to(root).parts or (".",)
+        fd = os.open(root, PASS_FOLDER)
+        try:
+            for folder in folders:
+                above, fd = fd, os.open(folder, PASS_FOLDER, dir_fd=fd)
+                os.close(above)
+            yield fd, name
+        finally:
+            os.close(fd)
 
     def open(self, name: str, access: int, *, create: bool = False) -> OpenFile:
         """Open an ordinary file, or a device.
@@ -117,12 +197,18 @@ class DosFiles:
         if device is not None:
             return OpenFile(os.open(os.devnull, flags), device, access)
         path = self.resolve(name, must_exist=not create)
-        mode = _mode(path)
-        if mode and not stat.S_ISREG(mode):
-            raise DosError(DENIED)
         # Neither follow a link that has just appeared, nor wait for a pipe.
         flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        fd = os.open(path, flags | (os.O_CREAT if create else 0), 0o644)
+        with self._reached(path) as (folder, entry):
+            mode = _mode(entry, folder)
+            if mode and not stat.S_ISREG(mode):
+                raise DosError(DENIED)
+            new = create and not mode
+            if new and self.free < CLUSTER:
+                raise DosError(DENIED)
+            made = os.O_CREAT | os.O_EXCL if new else 0
+            fd = os.open(entry, flags | made, 0o644, dir_fd=folder)
+            self.written += CLUSTER if new else 0
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise DosError(DENIED)
@@ -134,12 +220,42 @@ class DosFiles:
         assert self._root is not None
         return OpenFile(fd, path.relative_to(self._root).as_posix(), access)
 
+    def attributes(self, name: str) -> int:
+        """What DOS says of a file or folder.
+
+        Raises:
+            DosError, OSError: There is none, or the host does not let us look.
+        """
+        with self._reached(self.resolve(name)) as (folder, entry):
+            return FOLDER if stat.S_ISDIR(_mode(entry, folder)) else ARCHIVE
+
+    def read(self, fd: int, count: int) -> bytes:
+        """Read, up to the farthest position."""
+        return os.read(fd, min(count, MAX_POSITION - os.lseek(fd, 0, os.SEEK_CUR)))
+
     def write(self, fd: int, data: bytes) -> int:
-        """Write, as far as there is room."""
-        data = data[: MAX_WRITTEN - self.written]
-        count = os.write(fd, data) if data else 0
-        self.written += count
+        """Write, as far as there is room; what was skipped before takes room, too."""
+        place, size = os.lseek(fd, 0, os.SEEK_CUR), os.fstat(fd).st_size
+        skipped = max(place - size, 0)
+        data = data[: max(min(self.free - skipped, MAX_POSITION - place), 0)]
+        if not data:
+            return 0
+        count = os.write(fd, data)
+        self.written += skipped + count
         return count
+
+    def cut(self, fd: int) -> None:
+        """Let a file end at its position.
+
+        Raises:
+            DosError: It would become longer than there is room for.
+        """
+        place = os.lseek(fd, 0, os.SEEK_CUR)
+        longer = max(place - os.fstat(fd).st_size, 0)
+        if longer > self.free:
+            raise DosError(DENIED)
+        os.ftruncate(fd, place)
+        self.written += longer
 
     def seek(self, fd: int, offset: int, whence: int) -> int:
         """Move a file's position; no farther than a program could write.
@@ -160,7 +276,7 @@ class DosFiles:
             OSError: The host does not let us look.
         """
         folder, _, wanted = below_drive(pattern).rpartition("/")
-        if self._root is None:
+        if self._root is None or ":" in wanted:
             raise DosError(NO_PATH)
         if {*folder.split("/")} <= {"", "."}:
             return "", wanted
@@ -183,7 +299,7 @@ class DosFiles:
         found = []
         if attributes & FOLDER and folder:
             found = [NamedFile(dots, 0, FOLDER) for dots in (".", "..") if matches(dots, wanted)]
-        with os.scandir(path) as entries:
+        with self._listed(path) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name.upper()):
                 name = entry.name.upper()
                 if not is_short(name) or device_of(name) or not matches(name, wanted):
@@ -195,104 +311,25 @@ class DosFiles:
                     found.append(NamedFile(name, 0, FOLDER))
         return found
 
+    @contextmanager
+    def _listed(self, path: Path) -> Iterator[list[os.DirEntry[str]]]:
+        """The entries of a folder that was resolved, while it is open."""
+        with self._reached(path) as (above, name):
+            if above is None:
+                with os.scandir(path) as entries:
+                    yield self._few(entries)
+                return
+            fd = os.open(name, LIST_FOLDER, dir_fd=above)
+        try:
+            with os.scandir(fd) as entries:
+                yield self._few(entries)
+        finally:
+            os.close(fd)
 
-def _mode(path: Path) -> int:
-    """What is there, as ``st_mode``; 0 for nothing."""
-    # `Path.is_dir` and its like tell no more, from 3.14 on, that the host does not let us look.
+
+def _mode(name: str | Path, folder: int | None = None) -> int:
+    """What is there, in an open folder, as ``st_mode``; links are not followed; 0 for nothing."""
     try:
-        return path.stat().st_mode
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return 0
-
-
-def _entry(folder: Path, name: str) -> str | None:
-    """The host's spelling of a name; DOS has no case, and what is too long is cut off."""
-    try:
-        if (folder / name).exists():
-            return name
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-    names = sorted(os.listdir(folder), reverse=True)
-    spellings = {entry.upper(): entry for entry in names}  # the first in order stays
-    return spellings.get(name.upper()) or spellings.get(cut_off(name).upper())
-
-
-def file_name(board: Board) -> str:
-    """The file name at DS:DX, up to its zero byte; none has control characters."""
-    raw = board.bus.read(board.cpu.linear("ds", "dx"), MAX_NAME).partition(b"\0")[0]
-    if raw and min(raw) < 0x20:
-        raise DosError(NO_PATH)
-    return to_unicode(raw)
-
-
-def below_drive(name: str) -> str:
-    r"""A name with slashes and without its drive, which must be C:.
-
-    >>> below_drive(r"c:\SUB\A.TXT")
-    '/SUB/A.TXT'
-    """
-    if len(name) > 1 and name[1] == ":":
-        if name[0].upper() != "C":
-            raise DosError(NO_PATH)
-        name = name[2:]
-    return name.replace("\\", "/")
-
-
-def device_of(name: str) -> str | None:
-    r"""The device that a name means, or None.
-
-    >>> device_of(r"C:\SUB\con.txt"), device_of("console")
-    ('CON', None)
-    """
-    last = name.replace("\\", "/").rpartition("/")[2].rpartition(":")[2]
-    stem = last.partition(".")[0].rstrip().upper()
-    return stem if stem in DEVICES else None
-
-
-def cut_off(name: str) -> str:
-    """A name without what is more than 8.3.
-
-    >>> cut_off("longfilename.text")
-    'longfile.tex'
-    """
-    stem, dot, suffix = name.partition(".")
-    return stem[:8] + (dot + suffix[:3] if suffix else "")
-
-
-def is_short(name: str, *, ascii_only: bool = True) -> bool:
-    """Whether a name is 8.3, of letters that such names have."""
-    stem, _, suffix = name.partition(".")
-    return (
-        0 < len(stem) <= 8
-        and len(suffix) <= 3
-        and "." not in suffix
-        and FORBIDDEN.isdisjoint(name)
-        and all(letter >= " " for letter in name)
-        and (not ascii_only or name.isascii())
-    )
-
-
-def fcb_name(name: str) -> bytes:
-    """A name or pattern as 11 characters; a star is question marks up to the end.
-
-    >>> fcb_name("R*.*"), fcb_name("*."), fcb_name("..")
-    (b'R??????????', b'????????   ', b'..         ')
-    """
-    if name in (".", ".."):
-        return name.ljust(11).encode("ascii")
-    stem, _, suffix = name.upper().partition(".")
-    parts = []
-    for part, width in ((stem, 8), (suffix, 3)):
-        before, star, _ = part.partition("*")
-        parts.append(before[:width].ljust(width, "?" if star else " "))
-    return "".join(parts).encode("cp437", "replace")
-
-
-def matches(name: str, pattern: bytes) -> bool:
-    """Whether an 8.3 name is what a pattern looks for.
-
-    >>> matches("README.TXT", fcb_name("r*.?xt"))
-    True
-    """
-    return all(b in (a, ord("?")) for a, b in zip(fcb_name(name), pattern, strict=True))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from vgaemu.pc.bios.calls import WAIT, Calls, Service
@@ -17,7 +17,8 @@ from vgaemu.pc.board import Board
 from vgaemu.pc.dos import errors
 from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.errors import DosError
-from vgaemu.pc.dos.files import ARCHIVE, DEVICES, FIRST_DAY, FOLDER, DosFiles, OpenFile, file_name
+from vgaemu.pc.dos.files import FIRST_DAY, MAX_POSITION, DosFiles, OpenFile
+from vgaemu.pc.dos.names import DEVICES, file_name
 from vgaemu.pc.images import SECTOR
 from vgaemu.snapshot import Part, text
 
@@ -51,9 +52,8 @@ class Handles:
 
     def close_all(self) -> None:
         """Close the program's files."""
-        for file in self.opened.values():
-            os.close(file.fd)
-        self.opened.clear()
+        while self.opened:
+            _close_anyway(self.opened.popitem()[1])
 
     def _new_handle(self) -> int:
         free = [n for n in range(CONSOLE_HANDLES, MAX_HANDLES) if n not in self.opened]
@@ -89,14 +89,16 @@ class Handles:
 
     def _close(self) -> None:
         if self._cpu.bx >= CONSOLE_HANDLES:
-            os.close(self._file().fd)
+            file = self._file()
+            # Whatever the host says of it, the number is the host's again: never close it twice.
             del self.opened[self._cpu.bx]
+            os.close(file.fd)
 
     def _read(self) -> bool | None:
         at, count = self._cpu.linear("ds", "dx"), self._cpu.cx
         if self._device() == "CON":
             return self._console.read(at, count)
-        data = os.read(self._file().fd, count)
+        data = self._files.read(self._file().fd, count)
         self._board.bus.write(at, data)
         self._calls.spend(len(data) // SECTOR)
         self._cpu.ax = len(data)
@@ -113,7 +115,7 @@ class Handles:
 
     def _write_file(self, fd: int, at: int, count: int) -> int:
         if not count:  # writing nothing cuts the file off
-            os.ftruncate(fd, os.lseek(fd, 0, os.SEEK_CUR))
+            self._files.cut(fd)
             return 0
         self._calls.spend(count // SECTOR)
         return self._files.write(fd, self._board.bus.read(at, count))
@@ -131,8 +133,7 @@ class Handles:
     def _attributes(self) -> None:
         if self._cpu.al != 0:
             raise DosError(errors.DENIED)
-        path = self._files.resolve(file_name(self._board))
-        self._cpu.cx = FOLDER if path.is_dir() else ARCHIVE
+        self._cpu.cx = self._files.attributes(file_name(self._board))
 
     def _device_control(self) -> None:
         if self._cpu.al != 0:
@@ -149,7 +150,7 @@ class Handles:
         """Handle, name below the folder, access, position; restored by `reopened`."""
         return text(
             lambda: [
-                [handle, file.name, file.access, self._files.seek(file.fd, 0, 1)]
+                [handle, file.name, file.access, os.lseek(file.fd, 0, os.SEEK_CUR)]
                 for handle, file in sorted(self.opened.items())
             ],
             lambda _: None,
@@ -169,16 +170,23 @@ class Handles:
                 try:
                     # As a path of its folder: a name with a colon is no drive.
                     handles[handle] = file = self._files.open(f"C:{name}", access)
-                    self._files.seek(file.fd, place, 0)
+                    os.lseek(file.fd, place, os.SEEK_SET)
                 except (DosError, OSError):
                     raise FileNotFoundError(name) from None
+            self._files.take_work()  # not the program's
             yield
         except BaseException:
             for file in handles.values():
-                os.close(file.fd)
+                _close_anyway(file)
+            self._files.take_work()
             raise
         self.close_all()
         self.opened = handles
+
+
+def _close_anyway(file: OpenFile) -> None:
+    with suppress(OSError):
+        os.close(file.fd)
 
 
 def _are_files(files: Any) -> bool:
@@ -187,5 +195,6 @@ def _are_files(files: Any) -> bool:
         and CONSOLE_HANDLES <= handle < MAX_HANDLES
         and isinstance(name, str)
         and access in ACCESSES.values()
+        and 0 <= place <= MAX_POSITION
         for handle, name, access, place in files
     )

@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.errors import NO_MORE_FILES, DosError
-from vgaemu.pc.dos.files import FIRST_DAY, DosFiles, NamedFile, fcb_name, file_name
+from vgaemu.pc.dos.files import FIRST_DAY, DosFiles, NamedFile
 from vgaemu.pc.dos.memory import PREFIX
+from vgaemu.pc.dos.names import fcb_name, file_name
 from vgaemu.snapshot import Part, Saved, text
 
 #: Folders and listings of searches that are remembered, for those that are not yet at their end.

@@ -1,0 +1,248 @@
+"""Files of DOS programs: what they may take of the host, and folders that change meanwhile."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from boards import ask, make_board
+
+from vgaemu.pc.bios.bios import Bios
+from vgaemu.pc.bios.calls import WORK_NS
+from vgaemu.pc.board import Board
+from vgaemu.pc.cpu.cpu import CARRY
+from vgaemu.pc.dos import files as dos_files
+from vgaemu.pc.dos.dos import Dos
+from vgaemu.pc.dos.errors import BAD_HANDLE, DENIED, NO_FILE, NO_PATH, DosError
+from vgaemu.pc.dos.files import (
+    ARCHIVE,
+    CLUSTER,
+    FOLDER,
+    MAX_POSITION,
+    MAX_WRITTEN,
+    NAMES_A_UNIT,
+    DosFiles,
+)
+from vgaemu.pc.dos.names import DEVICES, device_of, fcb_name
+from vgaemu.pc.images import ComProgram
+
+BUFFER = 0x20000
+ALL_FILES = fcb_name("*.*")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "root"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "F.TXT").write_text("inside")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "F.TXT").write_text("outside")
+    (tmp_path / "outside" / "ONLY.TXT").write_text("outside")
+    return folder
+
+
+class Guest:
+    """A program that only calls INT 21h."""
+
+    def __init__(self, root: Path) -> None:
+        self.board: Board = make_board()
+        bios = Bios(self.board, None)
+        self.dos = Dos(self.board, bios, ComProgram(Path("p.com"), b"\xc3", []), root)
+        self.calls = bios.calls
+        self.board.cpu.set("ss", 0)
+
+    def __call__(self, ah: int, name: str = "", data: bytes = b"", **registers: int) -> int:
+        """AX, or the error below 0; `name` or `data` lie at DS:DX."""
+        self.calls.new_slice()
+        self.board.bus.write(BUFFER, name.encode("cp437") + b"\0" if name else data)
+        registers = {"al": 0, "ds": BUFFER >> 4, "dx": 0, "cx": len(data)} | registers
+        failed = ask(self.board, self.calls, 0x21, ah=ah, **registers) & CARRY
+        return -self.board.cpu.ax if failed else self.board.cpu.ax
+
+    def seek(self, handle: int, place: int) -> None:
+        self(0x42, bx=handle, cx=place >> 16, dx=place & 0xFFFF)
+
+
+@pytest.fixture
+def guest(root: Path) -> Iterator[Guest]:
+    made = Guest(root)
+    yield made
+    made.dos.close()
+
+
+# --- what a program may take ----------------------------------------------------------------------
+
+
+def test_new_files_are_bounded(guest: Guest, root: Path) -> None:
+    guest.dos.files.written = MAX_WRITTEN - 3 * CLUSTER
+    made = [guest(0x3E, bx=guest(0x3C, f"F{i}")) for i in range(3)]
+    assert made == [made[0]] * 3
+    assert guest(0x3C, "F3") == -DENIED
+    assert not (root / "f3").exists()
+    assert guest(0x3C, "F0") == 5  # it is there already
+
+
+def test_a_gap_takes_room_on_the_disk(guest: Guest, root: Path) -> None:
+    handle = guest(0x3C, "BIG")
+    guest.seek(handle, MAX_WRITTEN)
+    assert guest(0x40, bx=handle) == -DENIED  # write nothing: the file would end there
+    assert guest(0x40, data=b"x", bx=handle) == 0
+    assert (root / "big").stat().st_size == 0
+    free = guest.dos.files.free
+    guest.seek(handle, free - 3)
+    assert guest(0x40, data=b"hello", bx=handle) == 3
+    assert (root / "big").stat().st_size == free
+    assert guest.dos.files.free == 0
+    assert guest(0x40, data=b"hello", bx=handle) == 0
+    guest.seek(handle, 2)
+    assert guest(0x40, bx=handle) == 0  # what is cut off takes nothing, and gives nothing back
+    assert ((root / "big").stat().st_size, guest.dos.files.free) == (2, 0)
+
+
+def test_free_space_is_what_can_be_written(guest: Guest) -> None:
+    cpu = guest.board.cpu
+    guest(0x36)
+    assert cpu.ax * cpu.cx * cpu.dx == MAX_WRITTEN
+    before = cpu.bx
+    guest(0x40, data=b"x" * CLUSTER, bx=guest(0x3C, "A"))
+    guest(0x36)
+    assert (cpu.ax * cpu.cx, cpu.bx) == (CLUSTER, before - 2)
+
+
+def test_reading_ends_at_the_farthest_position(guest: Guest, root: Path) -> None:
+    with (root / "huge").open("wb") as file:
+        file.truncate(MAX_POSITION + 100)  # the host may have such a file; it is sparse
+    handle = guest(0x3D, "HUGE")
+    guest.seek(handle, MAX_POSITION - 5)
+    assert [guest(0x3F, bx=handle, cx=100) for _ in range(2)] == [5, 0]
+    part = guest.dos.handles.part()
+    assert part.takes(part.array())
+
+
+def test_a_folder_of_many_names_costs_time(
+    guest: Guest, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(10 * NAMES_A_UNIT):
+        (root / f"{i}.txt").touch()
+    clock = guest.board.clock
+    costs = []
+    for name in ("1.txt", "MISSING"):
+        before = clock.now_ns()
+        guest(0x3D, name)
+        costs.append(clock.now_ns() - before)
+    assert costs[1] - costs[0] == 10 * WORK_NS
+    monkeypatch.setattr(dos_files, "MAX_ENTRIES", 10)
+    assert guest(0x3D, "MISSING") == -DENIED
+    assert guest(0x4E, "*.*") == -DENIED
+    assert guest(0x3D, "1.txt") > 0
+
+
+def test_a_handle_is_closed_once(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = guest(0x3D, "SUB\\F.TXT")
+    close, closed = os.close, []
+
+    def fails(fd: int) -> None:
+        closed.append(fd)
+        close(fd)
+        raise OSError(errno.EIO, "Input/output error")
+
+    fd = guest.dos.handles.opened[handle].fd
+    monkeypatch.setattr(os, "close", fails)
+    assert guest(0x3E, bx=handle) == -DENIED
+    assert guest(0x3E, bx=handle) == -BAD_HANDLE
+    guest.dos.close()
+    assert closed == [fd]
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def test_ports_of_windows_are_devices() -> None:
+    for name in ("COM9", "lpt4.txt", "C:\\SUB\\COM\xb2", "CONIN$", "conout$.x", "COM5 .A"):
+        assert device_of(name), name
+    for name in ("COM", "COM10", "LPT0", "CON1", "CONIN"):
+        assert device_of(name) is None, name
+    assert len(DEVICES) == 7 + 2 * 12
+
+
+@pytest.mark.parametrize("name", ["A.TXT:S", "C:A.TXT:S", "C:SUB:X\\F.TXT", "SUB\\F.TXT:", "C:C:A"])
+@pytest.mark.parametrize("call", [0x3C, 0x3D, 0x43, 0x4E])
+def test_no_name_has_a_colon(guest: Guest, root: Path, call: int, name: str) -> None:
+    for there in ("A.TXT:S", "SUB:X", "sub/F.TXT:"):
+        (root / there).touch()
+    before = {*root.rglob("*")}
+    assert guest(call, name) in (-NO_PATH, -NO_FILE, -18)
+    assert {*root.rglob("*")} == before
+
+
+def test_links_lead_to_names_that_a_state_can_say(guest: Guest, root: Path) -> None:
+    for there in ("we:ird", "back\\slash", "NUL", "COM7.TXT"):
+        (root / there).write_text("x")
+        (root / "link").symlink_to(root / there)
+        assert guest(0x3D, "LINK") == -DENIED
+        (root / "link").unlink()
+
+
+# --- a folder that somebody else changes ----------------------------------------------------------
+
+
+def open_file(files: DosFiles) -> object:
+    return files.open("SUB\\F.TXT", os.O_RDWR)
+
+
+def make_file(files: DosFiles) -> object:
+    return files.open("SUB\\NEW.TXT", os.O_RDWR, create=True)
+
+
+def list_folder(files: DosFiles) -> object:
+    return [found.name for found in files.listing("sub", ALL_FILES, FOLDER)]
+
+
+def look(files: DosFiles) -> object:
+    return files.attributes("SUB\\F.TXT")
+
+
+@pytest.mark.skipif(not dos_files.HAS_FOLDER_FDS, reason="the host opens no names in open folders")
+@pytest.mark.parametrize("act", [open_file, make_file, list_folder, look])
+def test_a_folder_swapped_for_a_link_leads_nowhere(
+    root: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[DosFiles], object]
+) -> None:
+    files = DosFiles(root)
+    inside = DosFiles._inside
+
+    def swapped_behind(self: DosFiles, path: Path) -> Path:
+        real = inside(self, path)
+        if real.name.upper() in ("F.TXT", "NEW.TXT") or act is list_folder:
+            (root / "sub").rename(root / "was")
+            (root / "sub").symlink_to(root.parent / "outside")
+        return real
+
+    monkeypatch.setattr(DosFiles, "_inside", swapped_behind)
+    before = len(os.listdir("/dev/fd"))
+    with pytest.raises(NotADirectoryError):
+        act(files)
+    assert len(os.listdir("/dev/fd")) == before
+    assert {path.name for path in (root.parent / "outside").iterdir()} == {"F.TXT", "ONLY.TXT"}
+
+
+@pytest.mark.parametrize("has_folder_fds", [False, dos_files.HAS_FOLDER_FDS])
+def test_files_are_reached_on_every_host(
+    root: Path, monkeypatch: pytest.MonkeyPatch, has_folder_fds: bool
+) -> None:
+    monkeypatch.setattr(dos_files, "HAS_FOLDER_FDS", has_folder_fds)
+    files = DosFiles(root)
+    for name in ("sub\\f.txt", "SUB\\NEW.TXT"):
+        file = files.open(name, os.O_RDWR, create="NEW" in name)
+        assert os.fstat(file.fd).st_ino == (root / file.name).stat().st_ino
+        os.close(file.fd)
+    assert [found.name for found in files.listing("sub", ALL_FILES, 0)] == ["F.TXT", "NEW.TXT"]
+    assert [found.name for found in files.listing("", ALL_FILES, FOLDER)] == ["SUB"]
+    assert (files.attributes("SUB"), files.attributes("SUB\\F.TXT")) == (FOLDER, ARCHIVE)
+    assert files.attributes("SUB\\..") == FOLDER
+    (root / "out").symlink_to(root.parent / "outside")
+    for name in ("OUT\\F.TXT", "..\\outside\\F.TXT"):
+        with pytest.raises(DosError):
+            files.open(name, os.O_RDONLY)
