@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -20,6 +21,7 @@ from vgaemu.cli.main import main
 from vgaemu.errors import GuestFault, ScreenError, StateError
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.machine import Machine
+from vgaemu.pc.dos.files import OpenFile
 from vgaemu.vga.state import VERSION
 
 pytest.importorskip("unicorn")
@@ -391,6 +393,63 @@ def test_open_files_go_on_where_they_were(tmp_path: Path) -> None:
             pytest.raises(StateError, match="cannot be opened now"),
         ):
             fourth.load_state(evil)
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_a_refused_state_closes_its_own_files_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: str
+) -> None:
+    program, path = tmp_path / "reader.com", tmp_path / "s.npz"
+    program.write_bytes(READER)
+    (tmp_path / "data.txt").write_text("goodmorning")
+    close, closed, opened = os.close, [], []
+    with Machine(str(program), cpu=cpu, dos_root=tmp_path) as machine:
+        machine.tick(30 if cpu == "kvm" else 5)
+        assert machine.pc is not None
+        assert machine.pc.dos is not None
+        machine.save_state(path)
+        mine = machine.pc.dos.handles.opened[5].fd
+        open_file = machine.pc.dos.files.open
+
+        def opens(name: str, access: int, *, create: bool = False) -> OpenFile:
+            opened.append(open_file(name, access, create=create))
+            return opened[-1]
+
+        def refuses(arrays: object) -> None:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+        monkeypatch.setattr(machine.pc.cpu, "restore", refuses)
+        monkeypatch.setattr(machine.pc.dos.files, "open", opens)
+        monkeypatch.setattr(os, "close", lambda fd: closed.append(fd) or close(fd))
+        with pytest.raises(StateError, match="does not take it: Invalid argument"):
+            machine.load_state(path)
+        assert closed.count(opened[0].fd) == 1
+        assert machine.pc.dos.handles.opened[5].fd == mine
+        os.fstat(mine)
+        closed.clear()
+    assert closed.count(mine) == 1
+    assert closed.count(opened[0].fd) == 0
+
+
+def test_a_state_whose_file_is_gone_changes_nothing(tmp_path: Path) -> None:
+    program, root, path = tmp_path / "reader.com", tmp_path / "root", tmp_path / "s.npz"
+    program.write_bytes(READER)
+    root.mkdir()
+    (root / "data.txt").write_text("goodmorning")
+    with Machine(str(program), dos_root=root) as machine:
+        machine.tick(5)
+        machine.save_state(path)
+        (root / "data.txt").rename(root / "other.txt")
+        assert machine.pc is not None
+        before = {name: array.copy() for name, array in machine.pc.state_arrays().items()}
+        with pytest.raises(StateError, match=r"'data.txt' open"):
+            machine.load_state(path)
+        after = machine.pc.state_arrays()
+        assert all((before[name] == after[name]).all() for name in before)
+        (root / "other.txt").rename(root / "data.txt")
+        machine.load_state(path)
+        after = machine.pc.state_arrays()
+        assert all((before[name] == after[name]).all() for name in before)
 
 
 # --- refusals ---------------------------------------------------------------------------------
