@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import pytest
+from work import Functions
 
 from vgaemu.memslot import Memslot
 from vgaemu.vga.device import LFB_GPA, Vga
@@ -95,7 +96,7 @@ def test_blocks_equal_single_bytes(addressing, seed):
     for _ in range(25):
         settings = random_graphics(rng)
         gpa = rng.choice((0xA0000, 0xAFF00, 0xB0000, 0xB8000, 0xBFFF0)) + rng.randrange(64)
-        other = gpa + rng.randrange(-40, 40)
+        other = gpa + rng.choice((0, rng.randrange(-40, 40)))
         count = rng.choice((1, 2, 3, 17, 64, 300))
         data = rng.randbytes(count)
         seen = []
@@ -108,6 +109,47 @@ def test_blocks_equal_single_bytes(addressing, seed):
             seen.append((vga.load(gpa, count), vga.latch))
         assert seen[0] == seen[1]
         assert np.array_equal(fast.slot.array, slow.slot.array)
+
+
+#: Where windows begin and end, and plain memory in them.
+BORDERS = (0xA0000, 0xB0000, 0xB8000, 0xC0000, LFB_GPA, LFB_GPA + (256 << 10))
+
+
+@pytest.mark.parametrize("addressing", [*ADDRESSING, "plain"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_copy_across_borders_equals_single_bytes(addressing, seed):
+    rng = random.Random(f"{addressing} {seed}")
+    fast, slow = Vga(Memslot(64)), BytewiseVga(Memslot(64))
+    content = np.frombuffer(rng.randbytes(256 << 10), np.uint8)
+    for vga in (fast, slow):
+        set_mode(vga, 0x12 if addressing in ADDRESSING else 0x13)
+        vga.outw(0x3C4, ADDRESSING.get(addressing, 0x0E) << 8 | 4)
+        vga.slot.array[:] = content
+    for _ in range(30):
+        settings = random_graphics(rng) if addressing in ADDRESSING else []
+        settings.append((0x3CE, 6, rng.choice((0x01, 0x05, 0x09, 0x0D))))
+        src, dst = (rng.choice(BORDERS) + rng.randrange(-40, 40) for _ in range(2))
+        count = rng.choice((0, 1, 17, 64, 90))
+        for vga in (fast, slow):
+            for port, index, value in settings:
+                vga.outw(port, value << 8 | index)
+            vga.copy(src, dst, count)
+        assert fast.latch == slow.latch, (hex(src), hex(dst), count)
+        assert np.array_equal(fast.slot.array, slow.slot.array), (hex(src), hex(dst), count)
+
+
+@pytest.mark.parametrize("mode", [0x0D, 0x12, 0x04, 3, 0x13])
+@pytest.mark.parametrize("window", [0, 1, 2, 3])
+def test_a_copy_that_leaves_a_window_is_few_blocks(mode, window):
+    """Whatever lies outside, and however bytes share dwords where source is target."""
+    vga = Vga(Memslot(64))
+    set_mode(vga, mode)
+    vga.outw(0x3CE, window << 10 | 6)
+    for start in (0x90000, 0xA0000, 0xA8000, 0xB0000, 0xB8000, 0xBC000):
+        for ahead in (0, 0x4000, -0x4000):
+            with Functions() as work:
+                vga.copy(start, start + ahead, 0x10000)
+            assert work.called < 1000, (hex(start), hex(ahead))  # once up to 2 million
 
 
 @pytest.mark.parametrize("addressing", ADDRESSING)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -68,9 +69,10 @@ class Bus:
             return bytes(self.memory[gpa:end])
         if gpa >= VGA_START and (end <= VGA_END or gpa >= LFB_GPA):
             return self.vga.load(gpa, count)
-        return b"".join(
-            self.read(at, 1) if at < self.ram_bytes else b"\xff" for at in range(gpa, end)
-        )
+        pieces = self._pieces(gpa, end)
+        if len(pieces) == 1:
+            return b"\xff" * count
+        return b"".join(self.read(start, stop - start) for start, stop in pieces)
 
     def write(self, gpa: int, data: bytes | bytearray | memoryview) -> None:
         """Store bytes upwards; ROM and what is not there ignore them."""
@@ -83,10 +85,16 @@ class Bus:
                 written(gpa, len(data))
         elif gpa >= VGA_START and (end <= VGA_END or gpa >= LFB_GPA):
             self.vga.store(gpa, data)
-        elif not (gpa >= ROM_START and end <= ROM_END) and gpa < self.ram_bytes:
-            for at in range(len(data)):
-                if self.is_ram(gpa + at) or VGA_START <= gpa + at < VGA_END:
-                    self.write(gpa + at, data[at : at + 1])
+        else:
+            pieces = self._pieces(gpa, end)
+            if len(pieces) > 1:
+                for start, stop in pieces:
+                    self.write(start, data[start - gpa : stop - gpa])
+
+    def _pieces(self, gpa: int, end: int) -> list[tuple[int, int]]:
+        """A range, cut where something else answers: begin and end of each."""
+        borders = VGA_START, ROM_START, ROM_END, self.ram_bytes, LFB_GPA
+        return list(pairwise((gpa, *(at for at in borders if gpa < at < end), end)))
 
     def read8(self, gpa: int) -> int:
         return self.memory[gpa] if gpa < VGA_START else self.read(gpa, 1)[0]

@@ -44,9 +44,8 @@ class Addressing:
     first_dword: int = 0
     plane_dwords: int = LEGACY_DWORDS
 
-    def numbers(self, at: int, count: int) -> NDArray[np.intp]:
-        """Dword in VRAM behind each window offset from `at` on: (count,) intp."""
-        window = np.arange(at, at + count)
+    def numbers(self, window: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Dword in VRAM behind each window offset."""
         if self.kind == PLANAR:
             return (window + self.first_dword) % self.plane_dwords
         if self.kind == ODD_EVEN:
@@ -106,20 +105,37 @@ class Aperture:
         """Load bytes from window offset `at` and upwards; the last one stays in the latches."""
         if not count:
             return b""
-        dwords, data = self._fetch(at, count)
+        dwords, data = self._fetch(np.arange(at, at + count))
         self.latch = int(dwords[-1])
         return data.tobytes()
 
     def copy(self, src: int, dst: int, count: int) -> None:
         """Copy bytes upwards, each read loading the latches that its write uses."""
         addressing = self._addressing
+        unit = UNITS[addressing.kind]
         wrap = addressing.plane_dwords if addressing.kind == PLANAR else 0x10000
-        step = independent_bytes((dst - src) % wrap, UNITS[addressing.kind], wrap)
+        if src == dst and unit > 1 and 0 < count <= wrap:
+            self._copy_in_place(np.arange(src, src + count), unit)
+            return
+        step = independent_bytes((dst - src) % wrap, unit, wrap)
         for at in range(0, count, step):
             length = min(step, count - at)
-            dwords, data = self._fetch(src + at, length)
+            dwords, data = self._fetch(np.arange(src + at, src + at + length))
             self.latch = int(dwords[-1])
             self._put(dst + at, length, pipeline(self._write, data.astype(np.uint32), dwords))
+
+    def _copy_in_place(self, window: NDArray[np.intp], unit: int) -> None:
+        """Bytes that share a dword see what those before them became: a pass for each place."""
+        last = int(window[-1])
+        for place in range(unit):
+            lane = window[(place - int(window[0])) % unit :: unit]
+            if lane.size:
+                dwords, data = self._fetch(lane)
+                if lane[-1] == last:
+                    self.latch = int(dwords[-1])
+                values = pipeline(self._write, data.astype(np.uint32), dwords)
+                self._put_place(place, self._addressing.numbers(lane), values)
+        self._mark(self._addressing.numbers(window))
 
     def _store_byte(self, at: int, value: int) -> None:
         number, mask = self._addressing.byte(at)
@@ -128,18 +144,18 @@ class Aperture:
         view[number] = view[number] & (mask ^ 0xFFFFFFFF) | dword & mask
         self._slot.mark_dirty(4 * number, 4)
 
-    def _fetch(self, at: int, count: int) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
-        """What a read of each byte latches, and what the CPU gets."""
+    def _fetch(self, window: NDArray[np.intp]) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        """What a read at each window offset latches, and what the CPU gets."""
         read = self._read
-        dwords = self._dwords.take(self._addressing.numbers(at, count))
+        dwords = self._dwords.take(self._addressing.numbers(window))
         if read.mode:
             return dwords, colour_compare(dwords, read.colour_compare, read.colour_care)
         plane: int | NDArray[np.intp] = read.plane
         if self._addressing.kind == CHAIN4:
-            plane = np.arange(at, at + count) & 3
+            plane = window & 3
         elif read.odd_even:
-            plane = read.plane & 2 | np.arange(at, at + count) & 1
-        return dwords, dwords.view(np.uint8).reshape(-1, 4)[np.arange(count), plane]
+            plane = read.plane & 2 | window & 1
+        return dwords, dwords.view(np.uint8).reshape(-1, 4)[np.arange(len(window)), plane]
 
     def _put(self, at: int, count: int, values: NDArray[np.uint32]) -> None:
         """Let one dword for each window offset from `at` on land, through the map mask."""
@@ -155,15 +171,21 @@ class Aperture:
                 target |= values & mask
             self._slot.mark_dirty(4 * first, 4 * count)
             return
-        numbers = addressing.numbers(at, count)
+        numbers = addressing.numbers(np.arange(at, at + count))
         # Neighbours that share a dword never share a plane: one pass for each place in it.
         unit = UNITS[addressing.kind]
         for place in range(unit):
             lane = slice((place - at) % unit, None, unit)
-            lane_mask = np.uint32(addressing.byte(place)[1])
-            if lane_mask:
-                which = numbers[lane]
-                # Where the window wraps inside the block, what comes last stays.
-                dwords[which] = dwords[which] & ~lane_mask | values[lane] & lane_mask
+            self._put_place(place, numbers[lane], values[lane])
+        self._mark(numbers)
+
+    def _put_place(self, place: int, numbers: NDArray[np.intp], values: NDArray[np.uint32]) -> None:
+        """Let values land in dwords as from window bytes of one place in each."""
+        mask, dwords = np.uint32(self._addressing.byte(place)[1]), self._dwords
+        if mask:
+            # Where the window wraps inside a block, what comes last stays.
+            dwords[numbers] = dwords[numbers] & ~mask | values & mask
+
+    def _mark(self, numbers: NDArray[np.intp]) -> None:
         low, high = int(numbers.min()), int(numbers.max())
         self._slot.mark_dirty(4 * low, 4 * (high - low + 1))

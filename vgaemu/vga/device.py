@@ -316,27 +316,44 @@ class Vga:
     def copy(self, src: int, dst: int, count: int) -> None:
         """Copy bytes upwards as `rep movsb` would: each read loads the latches for its write."""
         start, end = self._window_start, self._window_end
-        low, high = min(src, dst), max(src, dst) + count
-        latched = self._plain_end == 0 and low < end and start < high
-        if latched and start <= low and high <= end:
+        in_window = start <= min(src, dst) and max(src, dst) + count <= end
+        if in_window and self._plain_end == 0:
             self._aperture.copy(src - start, dst - start, count)
             return
         source, target = self._plain_range(src, count), self._plain_range(dst, count)
-        head = count
-        if not latched and source is not None and target is not None:
-            ahead = target - source
-            step = independent_bytes(ahead % (1 << 32), 1, 1 << 32)
-            # Chain-4 latches what lies around the last byte, with what was copied there before.
-            if -3 < ahead < count + 3:
-                head = max(count - 1, 0)
-        elif self._pieces(src, count) and self._pieces(dst, count):
-            step = 1  # some bytes load the latches, or two windows show the same ones
+        if source is not None and target is not None:
+            self._copy_plain(src, dst, count, target - source)
+            return
+        pieces = self._pieces_of_copy(src, dst, count)
+        if len(pieces) > 1:
+            for at, stop in pieces:
+                self.copy(src + at, dst + at, stop - at)
+        elif in_window:  # plain memory and what lies behind it, where it shows again
+            self._aperture.copy(src - start, dst - start, count)
         else:
-            step = max(count, 1)
-        for at in range(0, head, step):
-            self.store(dst + at, self.load(src + at, min(step, head - at)))
-        if head < count:
-            self.store(dst + head, self.load(src + head, 1))
+            # Some bytes load the latches, or two windows show the same ones; else it is as one.
+            both = self._pieces(src, count) and self._pieces(dst, count)
+            self._copy_blocks(src, dst, count, 1 if both else max(count, 1))
+
+    def _copy_plain(self, src: int, dst: int, count: int, ahead: int) -> None:
+        """Plain memory; the target lies so many bytes ahead of the source in VRAM."""
+        head = count
+        # Chain-4 latches what lies around the last byte, with what was copied there before.
+        if -3 < ahead < count + 3:
+            head = max(count - 1, 0)
+        step = independent_bytes(ahead % (1 << 32), 1, 1 << 32)
+        self._copy_blocks(src, dst, head, step)
+        self._copy_blocks(src + head, dst + head, count - head, 1)
+
+    def _copy_blocks(self, src: int, dst: int, count: int, step: int) -> None:
+        for at in range(0, count, step):
+            self.store(dst + at, self.load(src + at, min(step, count - at)))
+
+    def _pieces_of_copy(self, src: int, dst: int, count: int) -> list[tuple[int, int]]:
+        """A copy, cut where source or target enters or leaves a window: begin and end of each."""
+        windows = self._window_start, self._window_end, LFB_GPA, LFB_GPA + self.slot.nbytes
+        borders = {border - gpa for border in (*windows, self._plain_end) for gpa in (src, dst)}
+        return list(pairwise((0, *sorted(at for at in borders if 0 < at < count), count)))
 
     def _plain_range(self, gpa: int, count: int) -> int | None:
         """VRAM offset of a range of guest-physical space, if it is plain memory as a whole."""
