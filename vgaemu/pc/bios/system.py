@@ -17,6 +17,8 @@ from vgaemu.pc.board import Board
 from vgaemu.vga.device import LFB_GPA
 
 TIMED_OUT_SERIAL, TIMED_OUT_PRINTER = 0x80, 0x01
+#: Bytes of a block move that one unit of `Calls.spend` is worth.
+BYTES_A_UNIT = 512
 #: "SMAP", what tells the memory map's call from others.
 SMAP = 0x534D4150
 #: Kinds of memory in the map.
@@ -84,6 +86,7 @@ class SystemBios:
         )
         count = 2 * min(cpu.cx, 0x8000)
         if self._has_memory(source, count) and self._has_memory(target, count):
+            self._calls.spend(count // BYTES_A_UNIT)
             bus.write(target, bus.read(source, count))
             self._done()
         else:

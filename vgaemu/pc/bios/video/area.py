@@ -12,13 +12,28 @@ from typing import ClassVar
 from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import Calls
 from vgaemu.pc.bios.rom import FONTS
-from vgaemu.pc.bios.video.modes import TEXT, VBE_MODES, BiosMode, VbeMode, bios_mode
+from vgaemu.pc.bios.video.modes import (
+    CGA,
+    PACKED,
+    PLANAR,
+    TEXT,
+    VBE_MODES,
+    BiosMode,
+    VbeMode,
+    bios_mode,
+)  # fmt: skip
 from vgaemu.pc.board import Board
 from vgaemu.snapshot import Array, Part, Saved
 from vgaemu.vga.ports import Ports
 
 #: Bits of a VBE mode's number: linear frame buffer, do not clear.
 LINEAR, KEEP = 0x4000, 0x8000
+
+#: Cursors have a byte for the column.
+MAX_COLUMNS = 256
+#: Memory that pages of characters lie in, by memory model for graphics.
+TEXT_BYTES = 0x8000
+GRAPHICS_BYTES = {CGA: 0x4000, PLANAR: 0x10000, PACKED: 0x10000}
 
 #: Vectors that point to the glyphs of graphics modes; in the CGA's to the first 128 and the others.
 GLYPHS, UPPER_GLYPHS = 0x43, 0x1F
@@ -51,13 +66,42 @@ class VideoArea(bda.DataArea):
         """Whether characters are cells of memory."""
         return self.vbe_mode is None and self.facts.model == TEXT
 
+    # Programs write to the data area, and some at random: what it says of the size of a page is
+    # believed as far as the mode's memory goes. That bounds what a call can do.
+
     @property
     def columns(self) -> int:
-        return self[bda.COLUMNS] or 80
+        """Characters in a row."""
+        columns = self[bda.COLUMNS]
+        if self.vbe_mode is not None:
+            return min(columns or MAX_COLUMNS, self.vbe_mode.width // 8)
+        facts = bios_mode(self[bda.MODE])
+        if 0 < columns <= facts.columns:
+            return columns
+        # Packed pixels lie as the mode has them.
+        most = MAX_COLUMNS if facts.model in (TEXT, PLANAR) else facts.columns
+        return min(columns or facts.columns, most)
 
     @property
     def rows(self) -> int:
-        return self[bda.LAST_ROW] + 1
+        """Rows of characters."""
+        rows, facts, vbe_mode = self[bda.LAST_ROW] + 1, bios_mode(self[bda.MODE]), self.vbe_mode
+        if vbe_mode is not None:
+            most = vbe_mode.height // self.height
+        elif facts.model == TEXT:
+            if rows <= TEXT_BYTES // 2 // MAX_COLUMNS:
+                return rows
+            most = TEXT_BYTES // 2 // self.columns
+        else:
+            line = max(self.columns, facts.columns) * self.pixel_bits
+            most = GRAPHICS_BYTES[facts.model] // (line * self.height)
+        return min(rows, max(most, 1))
+
+    @property
+    def pixel_bits(self) -> int:
+        """Bits of a pixel of graphics, in each plane; 8 pixels take so many bytes."""
+        facts, mode = self.facts, self.vbe_mode
+        return facts.bits // facts.planes if mode is None else 8 * mode.pixel_bytes
 
     @property
     def height(self) -> int:
@@ -91,7 +135,7 @@ class VideoArea(bda.DataArea):
 
     def page_start(self, page: int) -> int:
         """Where a page begins in its window."""
-        return (page & self.pages - 1) * self[bda.PAGE_BYTES]
+        return (page & self.pages - 1) * self[bda.PAGE_BYTES] & 0xFFFF
 
     def cell(self, page: int, row: int, column: int) -> int:
         """Where a character of text is: a guest-physical address."""

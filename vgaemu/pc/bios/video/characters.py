@@ -18,8 +18,10 @@ from vgaemu.pc.board import Board
 
 #: What calls do beside the call itself, in units of `Calls.spend`: a glyph, a pixel.
 GLYPH_UNITS, PIXEL_UNITS = 6, 3
-#: Lines of pixels scrolled that one unit is worth.
-LINES_A_UNIT = 4
+#: Lines of pixels, their bytes, and cells of text, moved or filled that one unit is worth.
+LINES_A_UNIT, BYTES_A_UNIT, CELLS_A_UNIT = 4, 16384, 512
+#: Lines of a glyph that `GLYPH_UNITS` are for.
+GLYPH_LINES = 16
 BELL, BACKSPACE, LINE_FEED, RETURN = CONTROLS = 7, 8, 10, 13
 #: Colour of graphics where no attribute is given.
 LIGHT_GREY = 7
@@ -52,7 +54,7 @@ class Characters:
         if area.is_text:
             cpu.al, cpu.ah = self._vga.load(area.cell(cpu.bh, row, column), 2)
             return
-        self._calls.spend(2 * GLYPH_UNITS)
+        self._calls.spend(2 * GLYPH_UNITS * -(-area.height // GLYPH_LINES))
         cpu.ah = cpu.al = 0
         if row < area.rows and column < area.columns:
             font = self._fonts.glyphs(0, 256)
@@ -83,6 +85,7 @@ class Characters:
 
     def _write_cells(self, at: int, text: bytes, attribute: int | None) -> None:
         """Characters in cells of text; without an attribute they keep their own."""
+        self._calls.spend(len(text) // CELLS_A_UNIT)
         if attribute is None:
             cells = bytearray(self._vga.load(at, 2 * len(text)))
         else:
@@ -95,7 +98,7 @@ class Characters:
     ) -> None:
         """A glyph in a graphics mode, side by side so often; all of them lie in the row."""
         glyph = self._fonts.glyphs(code, 1)[0]
-        self._calls.spend(GLYPH_UNITS * (1 + count // 16))
+        self._calls.spend(GLYPH_UNITS * (1 + count // 16) * -(-len(glyph) // GLYPH_LINES))
         self._painter(page).draw_glyphs(column, row * len(glyph), glyph, colour, count)
 
     def _teletype(self) -> None:
@@ -201,11 +204,12 @@ class Characters:
         if lines == 0 or abs(lines) > height:
             lines = height
         if area.is_text:
-            self._calls.spend(1)
+            self._calls.spend(1 + height * area.columns // CELLS_A_UNIT)
             self._scroll_cells(area.cell(page, top, 0), height, lines, left, right, fill)
             return
         cell, painter = area.height, self._painter(page)
-        self._calls.spend(height * cell // LINES_A_UNIT)
+        size = height * cell * (right - left + 1) * area.pixel_bits
+        self._calls.spend(height * cell // LINES_A_UNIT + size // BYTES_A_UNIT)
         new = range(bottom + 1 - lines, bottom + 1) if lines > 0 else range(top, top - lines)
         moved = height - len(new)
         target = top if lines > 0 else bottom + 1 - moved

@@ -59,7 +59,8 @@ class VideoFonts:
         if cpu.al & 0x0F:
             self.load_roms(cpu.bl & 7, height)
         else:
-            data = self._bus.read(cpu.linear("es", "bp"), min(cpu.cx, 256) * height)
+            count = min(cpu.cx, 256) if height <= GLYPH_BYTES else 0
+            data = self._bus.read(cpu.linear("es", "bp"), count * height)
             self._load(cpu.bl & 7, cpu.dx, height, data)
         if cpu.al & 0x10:
             self.set_text_height(height)
@@ -89,7 +90,7 @@ class VideoFonts:
         if not 0 < height <= GLYPH_BYTES or not area.is_text:
             return
         ports["max_scan_line"] = height - 1
-        rows = (ports["vertical_display_end"] + 1) // height
+        rows = max((ports["vertical_display_end"] + 1) // height, 1)
         area.set_cursor_shape(max(height - 2, 0), height - 1)
         area[bda.LAST_ROW] = rows - 1
         area[bda.CHAR_HEIGHT] = height

@@ -88,7 +88,7 @@ class VideoOptions:
         state[0x00:0x02] = STATIC_STATE_AT.to_bytes(2, "little")
         state[0x02:0x04] = ROM_SEGMENT.to_bytes(2, "little")
         state[0x04:0x22] = bus.read(bda.MODE.address, 30)
-        state[0x22] = area.rows
+        state[0x22] = area.rows & 0xFF
         state[0x23:0x25] = bus.read(bda.CHAR_HEIGHT.address, 2)
         state[0x25] = bda.VGA_COLOUR
         state[0x27:0x29] = area.facts.colours.to_bytes(2, "little")

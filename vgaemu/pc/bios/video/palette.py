@@ -17,6 +17,8 @@ COLOURS_A_UNIT = 16
 #: Attribute registers: palette 00h-0Fh, and those that calls name.
 MODE_CONTROL, OVERSCAN, COLOUR_SELECT = 0x10, 0x11, 0x14
 PALETTE_AND_OVERSCAN = (*range(16), OVERSCAN)
+#: What all of these are in units of `Calls.spend`.
+PALETTE_UNITS = 4
 
 
 def greys(colours: bytes) -> bytes:
@@ -98,11 +100,13 @@ class VideoPalette:
         self._cpu.bh = self._ports.get_attribute(OVERSCAN)
 
     def _set_all_registers(self) -> None:
+        self._calls.spend(PALETTE_UNITS)
         values = self._bus.read(self._cpu.linear("es", "dx"), len(PALETTE_AND_OVERSCAN))
         for index, value in zip(PALETTE_AND_OVERSCAN, values, strict=True):
             self._ports.set_attribute(index, value)
 
     def _get_all_registers(self) -> None:
+        self._calls.spend(PALETTE_UNITS)
         values = [self._ports.get_attribute(index) for index in PALETTE_AND_OVERSCAN]
         self._bus.write(self._cpu.linear("es", "dx"), bytes(values))
 

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from vgaemu.pc.bios import data_area as bda
+from vgaemu.pc.bios.calls import Calls
 from vgaemu.pc.bios.video.area import GLYPHS, UPPER_GLYPHS, VideoArea
 from vgaemu.pc.bios.video.vbe import DONE, FAILED
 from vgaemu.pc.board import Board
@@ -48,6 +49,8 @@ _BANKS = (len(SEQUENCER), len(CRTC), len(GRAPHICS), len(ATTRIBUTE))
 
 class _Piece(NamedTuple):
     nbytes: int
+    #: What it is in units of `Calls.spend`.
+    units: int
     save: Callable[[], bytes]
     restore: Callable[[bytes], None]
 
@@ -55,14 +58,14 @@ class _Piece(NamedTuple):
 class VideoState:
     """What a program saves, and puts back."""
 
-    def __init__(self, board: Board, area: VideoArea) -> None:
+    def __init__(self, board: Board, calls: Calls, area: VideoArea) -> None:
         self._vga, self._bus, self._cpu = board.vga, board.bus, board.cpu
-        self._area = area
+        self._calls, self._area = calls, area
         self._pieces: dict[int, _Piece] = {
-            HARDWARE: _Piece(9 + sum(_BANKS), self._hardware, self._restore_hardware),
-            DATA_AREA: _Piece(sum(n for _, n in FIELDS), self._fields, self._restore_fields),
-            COLOURS: _Piece(4 + 768, self._colours, self._restore_colours),
-            EXTENSION: _Piece(EXTENSION_WORDS.size, self._extension, self._restore_extension),
+            HARDWARE: _Piece(9 + sum(_BANKS), 8, self._hardware, self._restore_hardware),
+            DATA_AREA: _Piece(sum(n for _, n in FIELDS), 1, self._fields, self._restore_fields),
+            COLOURS: _Piece(4 + 768, 16, self._colours, self._restore_colours),
+            EXTENSION: _Piece(EXTENSION_WORDS.size, 2, self._extension, self._restore_extension),
         }
 
     def service(self) -> None:
@@ -86,7 +89,9 @@ class VideoState:
         pieces = [piece for bit, piece in self._pieces.items() if states & bit]
         if call == 0:
             self._cpu.bx = -(-sum(piece.nbytes for piece in pieces) // BLOCK)
-        elif call == 1:
+            return
+        self._calls.spend(sum(piece.units for piece in pieces))
+        if call == 1:
             self._bus.write(at, b"".join(piece.save() for piece in pieces))
         else:
             if states & EXTENSION:

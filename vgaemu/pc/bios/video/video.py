@@ -34,7 +34,7 @@ class VideoBios:
         self.characters: Characters = Characters(board, calls, self.area, fonts)
         self.vbe: Vbe = Vbe(board, calls, self.area, self.modes)
         options = VideoOptions(board, self.area)
-        state = VideoState(board, self.area)
+        state = VideoState(board, calls, self.area)
         self.vbe.services[0x04] = state.vbe_service
         self._services: dict[int, Service] = {
             0x00: self._set_mode,
