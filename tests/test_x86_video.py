@@ -15,6 +15,7 @@ from vgaemu.display.screen import Screen
 from vgaemu.machine import Machine
 from vgaemu.pc.clock import StepClock, WallClock
 from vgaemu.pc.pc import Pc
+from vgaemu.vga.device import LFB_GPA
 from vgaemu.vga.modes import MODES
 
 pytest.importorskip("unicorn")
@@ -192,6 +193,38 @@ def test_scrolling_moves_pixels(
 
 
 # --- states: INT 10h/1Ch, 4F04h -------------------------------------------------------------------
+
+
+def test_scrolling_takes_all_planes(pc: Pc) -> None:
+    """A program's map mask is not the scroll's, and is there afterwards; SeaBIOS does the same."""
+    int10(pc, ax=0x12)
+    pc.vga.outw(0x3C4, 0x0102)
+    int10(pc, ax=0x0601, bh=0x0F, cx=0, dx=0x1D4F)
+    int10(pc, ax=0x0601, bh=0, cx=0, dx=0x1D4F)
+    assert pc.vga.inb(0x3C5) == 1
+    lines = Screen(pc.vga).full_redraw()[:, 0].tolist()
+    assert lines == [0] * 448 + [0xFFFFFF] * 16 + [0] * 16
+
+
+def test_glyphs_have_256_colours_in_vbe_modes(pc: Pc) -> None:
+    """Bit 7 is one of the colour's, as SeaBIOS has it."""
+    int10(pc, ax=0x4F02, bx=0x4101)
+    int10(pc, ax=0x09DB, bx=0xBC, cx=1)
+    assert pc.vga.load(LFB_GPA, 8) == b"\xbc" * 8
+
+
+@pytest.mark.parametrize(
+    ("number", "x", "y", "same"),
+    [(0x13, 32100, 2048, (100, 100)), (0x12, 650, 3, (10, 4)), (4, 325, 3, (5, 5))],
+)
+def test_pixels_lie_where_their_address_leads(
+    pc: Pc, number: int, x: int, y: int, same: tuple[int, int]
+) -> None:
+    """No coordinates are checked in VGA modes: offsets of 16 bits go on in the next line."""
+    int10(pc, ax=number)
+    int10(pc, ax=0x0C02, bx=0, cx=x, dx=y)
+    int10(pc, ax=0x0D00, bx=0, cx=same[0], dx=same[1])
+    assert pc.cpu.al == 2
 
 
 def registers(pc: Pc) -> list[object]:

@@ -1,13 +1,17 @@
 """Surfaces: where the pixels of each graphics mode lie, as a program that draws must know.
 
 A surface fills, puts and gets rectangles that lie wholly inside the picture; clipping and shapes
-are `Canvas`'s. Everything goes through the ports and memory of a `Device`. Registers are back at
-the mode's own values between two calls, so a program may mix its own stores with these.
+are `Canvas`'s. A BIOS draws its characters on them, and scrolls. Everything goes through the ports
+and memory of a `Device`. Registers are between two calls as they were, so a program may mix its own
+stores with these.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +20,22 @@ from vgaemu.errors import CanvasError
 from vgaemu.vga import dispi
 from vgaemu.vga.device import LFB_GPA
 from vgaemu.vga.pixels import FORMATS, Pixels, pack, unpack
-from vgaemu.vga.ports import GC, SEQ, Device, Ports
+from vgaemu.vga.ports import GC, SEQ, Device, Known, Ports
+
+#: Registers as planar modes have them, for programs that leave them so.
+MODE_VALUES: Known = {
+    GC: {0: 0, 1: 0, 2: 0, 3: 0, 4: 0, 5: 0, 7: 0x0F, 8: 0xFF},
+    SEQ: {2: 0x0F},
+}
+_ALL_PLANES = {2: 0x0F}
 
 
 class Surface(ABC):
     """A picture in VRAM. All rectangles lie inside it and are not empty."""
 
-    def __init__(self, device: Device, gpa: int, width: int, height: int, pitch: int) -> None:
+    def __init__(
+        self, device: Device, gpa: int, width: int, height: int, pitch: int, banks: int = 1
+    ) -> None:
         """Know where the picture is (`gpa`: of the first pixel's byte); nothing is touched."""
         self._device = device
         self._ports = Ports(device)
@@ -31,8 +44,10 @@ class Surface(ABC):
         self.width = width
         #: In lines.
         self.height = height
-        #: Addresses from a line to the next.
+        #: Addresses from a line to the next of its bank.
         self.pitch = pitch
+        #: Lines take turns in so many, 2000h apart.
+        self.banks = banks
         #: How many colours there are; higher bits of a number are dropped.
         self.colours = 256
         #: Of `Pixels`: uint8 numbers, or uint32 0x00RRGGBB.
@@ -55,19 +70,45 @@ class Surface(ABC):
         """Load pixels: (height, width), a copy."""
 
     def _address(self, byte: int, y: int) -> int:
-        return self._gpa + y * self.pitch + byte
+        return self._gpa + y % self.banks * 0x2000 + y // self.banks * self.pitch + byte
+
+    def _spans(self, byte: int, y: int, count: int, height: int) -> Iterator[tuple[int, int]]:
+        """Addresses and lengths of so many bytes a line, where they follow each other as one."""
+        if count == self.pitch:
+            for bank in range(min(self.banks, height)):
+                lines = len(range(bank, height, self.banks))
+                yield self._address(byte, y + bank), count * lines
+        else:
+            for line in range(y, y + height):
+                yield self._address(byte, line), count
 
     def _store(self, byte: int, y: int, rows: NDArray[np.uint8]) -> None:
-        """A store a row, or one for all where the rows follow each other."""
-        if rows.shape[1] == self.pitch:
-            self._device.store(self._address(byte, y), rows.tobytes())
-            return
-        for i, row in enumerate(rows, y):
-            self._device.store(self._address(byte, i), row.tobytes())
+        """A store a row, or one for all of a bank where they follow each other."""
+        whole = rows.shape[1] == self.pitch
+        step = self.banks if whole else len(rows)
+        for i in range(min(step, len(rows))):
+            self._device.store(self._address(byte, y + i), rows[i::step].tobytes())
 
     def _load(self, byte: int, y: int, count: int, height: int) -> NDArray[np.uint8]:
         rows = [self._device.load(self._address(byte, i), count) for i in range(y, y + height)]
         return np.frombuffer(b"".join(rows), np.uint8).reshape(height, count)
+
+    def _copy(self, byte: int, source: int, target: int, count: int, height: int) -> None:
+        """Copy bytes of lines, the bytes of one line of a bank behind the other's."""
+        # Downwards from the last on, so many at once as do not lie on their own targets.
+        step = height if target < source else target - source
+        if (target - source) % self.banks:
+            step = 1  # into the other bank
+        starts = range(0, height, step)
+        for start in starts if target < source else reversed(starts):
+            lines = min(step, height - start)
+            moves = zip(
+                self._spans(byte, source + start, count, lines),
+                self._spans(byte, target + start, count, lines),
+                strict=True,
+            )
+            for (at, length), (to, _) in moves:
+                self._device.copy(at, to, length)
 
     def _whole_bytes(self, x: int, y: int, pixels: Pixels, a_byte: int) -> tuple[int, Pixels]:
         """First byte and pixels, with those on the screen that share bytes with them."""
@@ -78,83 +119,6 @@ class Surface(ABC):
             under[:, x - left : x - left + width] = pixels
             pixels = under
         return left // a_byte, pixels
-
-
-class PackedSurface(Surface):
-    """Mode 13h at A0000h, or a DISPI mode in the linear frame buffer: plain memory."""
-
-    def __init__(
-        self, device: Device, gpa: int, width: int, height: int, pitch: int, bits: int = 8
-    ) -> None:
-        """`pitch` counts bytes; `bits` a pixel are as in `FORMATS`."""
-        super().__init__(device, gpa, width, height, pitch)
-        self._format = FORMATS[bits]
-        self.colours = self._format.colours
-        self.dtype = self._format.dtype
-
-    def fill(self, x: int, y: int, width: int, height: int, colour: int) -> None:
-        """One colour everywhere: a row is encoded once."""
-        row = self._format.encode(np.full((1, width), colour % self.colours, self.dtype))
-        self._store(x * self._format.nbytes, y, np.broadcast_to(row, (height, row.shape[1])))
-
-    def put(self, x: int, y: int, pixels: Pixels) -> None:
-        """Store pixels as the format has them."""
-        self._store(x * self._format.nbytes, y, self._format.encode(pixels))
-
-    def get(self, x: int, y: int, width: int, height: int) -> Pixels:
-        """Load pixels; channels of the format are widened to 8 bits."""
-        nbytes = self._format.nbytes
-        return self._format.decode(self._load(x * nbytes, y, width * nbytes, height)).copy()
-
-
-class PlanarSurface(Surface):
-    """Sixteen colours, a bit in each of four planes: modes 0Dh, 0Eh, 10h, 12h (and 0Fh, 11h).
-
-    Fills use set/reset and the bit mask in write mode 0, so that one store serves eight pixels of
-    all planes; pixels are put plane by plane through the map mask.
-    """
-
-    def __init__(self, device: Device, gpa: int, width: int, height: int, pitch: int) -> None:
-        super().__init__(device, gpa, width, height, pitch)
-        self.colours = 16
-
-    def fill(self, x: int, y: int, width: int, height: int, colour: int) -> None:
-        """One colour everywhere: edge bytes through the bit mask, whole ones in long stores."""
-        ports = self._ports
-        ports.set(GC, 0, colour & 0x0F)  # set/reset holds the colour
-        ports.set(GC, 1, 0x0F)  # ... and gives it to all planes
-        for first, count, mask in byte_columns(x, width):
-            ports.set(GC, 8, mask)
-            self._fill_bytes(first, y, count, height, whole=mask == 0xFF)
-        ports.set_all(GC, {8: 0xFF, 1: 0x00, 0: 0x00})
-
-    def _fill_bytes(self, first: int, y: int, count: int, height: int, whole: bool) -> None:
-        device, gpa = self._device, self._address(first, y)
-        if count == self.pitch:
-            device.store(gpa, bytes(count * height))
-            return
-        for row in range(gpa, gpa + height * self.pitch, self.pitch):
-            if not whole:
-                device.load(row, 1)  # latches keep the pixels that the mask protects
-            device.store(row, bytes(count))
-
-    def put(self, x: int, y: int, pixels: Pixels) -> None:
-        """Store pixels plane by plane; pixels that share a byte with others keep them company."""
-        byte, pixels = self._whole_bytes(x, y, pixels, 8)
-        for plane in range(4):
-            self._ports.set(SEQ, 2, 1 << plane)
-            self._store(byte, y, pack(pixels >> plane, 1))
-        self._ports.set(SEQ, 2, 0x0F)
-
-    def get(self, x: int, y: int, width: int, height: int) -> Pixels:
-        """Load pixels plane by plane through the read map."""
-        first, end = x // 8, -(-(x + width) // 8)
-        pixels = np.zeros((height, 8 * (end - first)), np.uint8)
-        for plane in range(4):
-            self._ports.set(GC, 4, plane)
-            pixels |= unpack(self._load(first, y, end - first, height), 1) << plane
-        self._ports.set(GC, 4, 0)
-        return pixels[:, x % 8 : x % 8 + width].copy()
 
 
 def byte_columns(x: int, width: int) -> list[tuple[int, int, int]]:
@@ -176,6 +140,199 @@ def byte_columns(x: int, width: int) -> list[tuple[int, int, int]]:
     if left_mask == 0xFF:
         columns[:2] = [(first, columns[1][1] + 1, 0xFF)]
     return [column for column in columns if column[1]]
+
+
+@lru_cache(maxsize=1024)
+def _encoded(bits: int, colour: int) -> bytes:
+    """The fewest whole bytes of one colour: of eight pixels, of four, or of one."""
+    if bits < 8:
+        return pack(np.full((1, 8 // bits), colour, np.uint8), bits).tobytes()
+    return FORMATS[bits].encode(np.array([[colour]], FORMATS[bits].dtype)).tobytes()
+
+
+class PackedSurface(Surface):
+    """Pixels side by side: mode 13h, the CGA's 4 to 6, a DISPI mode in the linear frame buffer."""
+
+    def __init__(
+        self,
+        device: Device,
+        gpa: int,
+        width: int,
+        height: int,
+        pitch: int,
+        bits: int = 8,
+        banks: int = 1,
+    ) -> None:
+        """`pitch` counts bytes; `bits` a pixel are 1, 2 or as in `FORMATS`."""
+        super().__init__(device, gpa, width, height, pitch, banks)
+        self._format = FORMATS.get(bits)
+        self._depth = bits
+        #: Bits of a pixel, those that nothing shows counted.
+        self.bits = 8 * self._format.nbytes if self._format else bits
+        self.colours = self._format.colours if self._format else 1 << bits
+        self.dtype = self._format.dtype if self._format else np.uint8
+
+    def fill(
+        self, x: int, y: int, width: int, height: int, colour: int, *, xor: bool = False
+    ) -> None:
+        """One colour everywhere; with `xor`, exclusive or with what is there."""
+        encoded = _encoded(self._depth, colour % self.colours)
+        for byte, count, mask in byte_columns(x * self.bits, width * self.bits):
+            for at, length in self._spans(byte, y, count, height):
+                data = encoded * (length // len(encoded))
+                if xor or mask != 0xFF:
+                    taken = int.from_bytes(bytes((mask,)) * length)
+                    old, new = int.from_bytes(self._device.load(at, length)), int.from_bytes(data)
+                    data = ((old if xor else old & ~taken) ^ new & taken).to_bytes(length)
+                self._device.store(at, data)
+
+    def stamp(
+        self, x: int, y: int, glyph: NDArray[np.uint8], count: int, colour: int, *, xor: bool
+    ) -> None:
+        """Store a glyph (height,), its left edge in a whole byte: colour and 0, so often in a row.
+
+        With `xor` its dots are exclusive or with what is there, and nothing else changes.
+        """
+        dots, colour = unpack(np.tile(glyph[:, None], (1, count)), 1), colour % self.colours
+        if self._format:
+            pixels = _encoded(self._depth, 0) + _encoded(self._depth, colour)
+            rows = np.frombuffer(pixels, np.uint8).reshape(2, -1)[dots].reshape(len(dots), -1)
+        else:
+            rows = pack(dots * np.uint8(colour), self.bits)
+        byte = x * self.bits // 8
+        if xor:
+            rows = rows ^ self._load(byte, y, rows.shape[1], len(rows))
+        self._store(byte, y, rows)
+
+    def put(self, x: int, y: int, pixels: Pixels) -> None:
+        """Store pixels; those that share a byte with others keep them company."""
+        if self._format:
+            self._store(x * self._format.nbytes, y, self._format.encode(pixels))
+        else:
+            byte, pixels = self._whole_bytes(x, y, pixels, 8 // self.bits)
+            self._store(byte, y, pack(pixels, self.bits))
+
+    def get(self, x: int, y: int, width: int, height: int) -> Pixels:
+        """Load pixels; channels of the format are widened to 8 bits."""
+        first, end = x * self.bits // 8, -(-(x + width) * self.bits // 8)
+        data = self._load(first, y, end - first, height)
+        if self._format:
+            return self._format.decode(data).copy()
+        skip = x - first * 8 // self.bits
+        return unpack(data, self.bits)[:, skip : skip + width].copy()
+
+    def drawn(self, x: int, y: int, width: int, height: int) -> NDArray[np.bool_]:
+        """(height, width) bool: which pixels are not of colour 0."""
+        if self._format:
+            data = self._load(x * self._format.nbytes, y, width * self._format.nbytes, height)
+            pixels: Pixels = data.reshape(height, width, -1).max(axis=2)
+        else:
+            pixels = self.get(x, y, width, height)
+        return pixels.astype(np.bool_)
+
+    def move(self, x: int, y: int, width: int, height: int, target: int) -> None:
+        """Copy whole bytes of lines to others, from line `target` on."""
+        self._copy(x * self.bits // 8, y, target, width * self.bits // 8, height)
+
+
+class PlanarSurface(Surface):
+    """Sixteen colours, a bit in each of four planes: modes 0Dh, 0Eh, 10h, 12h (and 0Fh, 11h).
+
+    Fills use set/reset and the bit mask in write mode 0, so that one store serves eight pixels of
+    all planes; pixels are put plane by plane through the map mask.
+    """
+
+    #: Of a pixel, in each plane.
+    bits = 1
+
+    def __init__(
+        self,
+        device: Device,
+        gpa: int,
+        width: int,
+        height: int,
+        pitch: int,
+        known: Known | None = MODE_VALUES,
+    ) -> None:
+        """`known`: what the registers hold between two calls; None reads it each time."""
+        super().__init__(device, gpa, width, height, pitch)
+        self.colours = 16
+        self._known = known
+
+    def _changed(
+        self, graphics: Mapping[int, int], sequencer: Mapping[int, int] = _ALL_PLANES
+    ) -> AbstractContextManager[None]:
+        return self._ports.changed(graphics, sequencer, self._known)
+
+    def fill(
+        self, x: int, y: int, width: int, height: int, colour: int, *, xor: bool = False
+    ) -> None:
+        """One colour everywhere, or exclusive or: edges through the bit mask, long stores."""
+        # Whole bytes last: the bit mask then is as modes have it.
+        columns = sorted(byte_columns(x, width), key=lambda column: column[2])
+        function, mask = 0x18 if xor else 0, columns[0][2]
+        with self._changed({0: colour & 0x0F, 1: 0x0F, 3: function, 5: 0, 8: mask}):
+            for byte, count, bits in columns:
+                if bits != mask:
+                    self._ports.set(GC, 8, bits)
+                for at, length in self._spans(byte, y, count, height):
+                    # Latches keep what the mask protects, or what exclusive or begins with.
+                    if xor and length > 1:
+                        self._device.copy(at, at, length)
+                        continue
+                    if xor or bits != 0xFF:
+                        self._device.load(at, 1)
+                    self._device.store(at, bytes(length))
+
+    def stamp(
+        self, x: int, y: int, glyph: NDArray[np.uint8], count: int, colour: int, *, xor: bool
+    ) -> None:
+        """Store a glyph as `PackedSurface.stamp` does: one store for eight pixels of all planes."""
+        device, lines, byte = self._device, glyph.tolist(), x // 8
+        places = [self._address(byte, line) for line in range(y, y + len(lines))]
+        if xor:
+            # Set/reset on what each load latches, where the bit mask lets it.
+            with self._changed({0: colour & 0x0F, 1: 0x0F, 3: 0x18, 5: 0, 8: 0xFF}):
+                for at, bits in zip(places, lines, strict=True):
+                    if bits:
+                        self._ports.set(GC, 8, bits)
+                        device.copy(at, at, count)
+            return
+        # Planes of the colour take the bits, the others set/reset: 0.
+        with self._changed({0: 0, 1: ~colour & 0x0F, 3: 0, 5: 0, 8: 0xFF}):
+            for at, bits in zip(places, lines, strict=True):
+                device.store(at, bytes((bits,)) * count)
+
+    def put(self, x: int, y: int, pixels: Pixels) -> None:
+        """Store pixels plane by plane; pixels that share a byte with others keep them company."""
+        byte, pixels = self._whole_bytes(x, y, pixels, 8)
+        with self._changed({1: 0, 3: 0, 5: 0, 8: 0xFF}, {2: 8}):
+            for plane in 3, 2, 1, 0:
+                self._ports.set(SEQ, 2, 1 << plane)
+                self._store(byte, y, pack(pixels >> plane, 1))
+
+    def get(self, x: int, y: int, width: int, height: int) -> Pixels:
+        """Load pixels plane by plane through the read map."""
+        first, end = x // 8, -(-(x + width) // 8)
+        pixels = np.zeros((height, 8 * (end - first)), np.uint8)
+        with self._changed({4: 3, 5: 0}, {}):
+            for plane in 3, 2, 1, 0:
+                self._ports.set(GC, 4, plane)
+                pixels <<= 1
+                pixels |= unpack(self._load(first, y, end - first, height), 1)
+        return pixels[:, x % 8 : x % 8 + width].copy()
+
+    def drawn(self, x: int, y: int, width: int, height: int) -> NDArray[np.bool_]:
+        """(height, width) bool: which pixels are not of colour 0, told by colour compare."""
+        first, end = x // 8, -(-(x + width) // 8)
+        with self._changed({2: 0, 5: 8, 7: 0x0F}, {}):
+            black = unpack(self._load(first, y, end - first, height), 1)
+        return ~black[:, x % 8 : x % 8 + width].view(np.bool_)
+
+    def move(self, x: int, y: int, width: int, height: int, target: int) -> None:
+        """Copy whole bytes of lines to others, from line `target` on, all planes at once."""
+        with self._changed({5: 1}):
+            self._copy(x // 8, y, target, width // 8, height)
 
 
 class UnchainedSurface(Surface):
@@ -218,38 +375,6 @@ class UnchainedSurface(Surface):
         return pixels
 
 
-class CgaSurface(Surface):
-    """Modes 4, 5 and 6: one or two bits a pixel, odd rows 2000h bytes behind even ones."""
-
-    def __init__(
-        self, device: Device, gpa: int, width: int, height: int, pitch: int, bits: int
-    ) -> None:
-        """`pitch` counts bytes from a line to the next but one; `bits` a pixel are 1 or 2."""
-        super().__init__(device, gpa, width, height, pitch)
-        self.colours = 1 << bits
-        self._bits = bits
-
-    def _address(self, byte: int, y: int) -> int:
-        return self._gpa + 0x2000 * (y & 1) + (y >> 1) * self.pitch + byte
-
-    def fill(self, x: int, y: int, width: int, height: int, colour: int) -> None:
-        """One colour everywhere, put as pixels."""
-        self.put(x, y, np.full((height, width), colour % self.colours, np.uint8))
-
-    def put(self, x: int, y: int, pixels: Pixels) -> None:
-        """Store pixels row by row; pixels that share a byte with others keep them company."""
-        byte, pixels = self._whole_bytes(x, y, pixels, 8 // self._bits)
-        for i, row in enumerate(pack(pixels, self._bits), y):
-            self._device.store(self._address(byte, i), row.tobytes())
-
-    def get(self, x: int, y: int, width: int, height: int) -> Pixels:
-        """Load pixels row by row."""
-        a_byte = 8 // self._bits
-        first, end = x // a_byte, -(-(x + width) // a_byte)
-        pixels = unpack(self._load(first, y, end - first, height), self._bits)
-        return pixels[:, x % a_byte : x % a_byte + width].copy()
-
-
 def surface_of(device: Device) -> Surface:
     """The surface of the mode that is set now, told from the registers.
 
@@ -272,7 +397,7 @@ def surface_of(device: Device) -> Surface:
         return kind(device, 0xA0000, 4 * columns, height, pitch)
     if not ports["no_row_bit0_as_a13"]:
         bits = 2 if ports["interleave"] else 1
-        return CgaSurface(device, 0xB8000, 8 * columns, lines, columns * bits, bits)
+        return PackedSurface(device, 0xB8000, 8 * columns, lines, columns * bits, bits, banks=2)
     return PlanarSurface(device, 0xA0000, 8 * columns, height, pitch)
 
 

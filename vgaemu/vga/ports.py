@@ -29,6 +29,9 @@ DECODED_PORTS = frozenset((*range(0x3B0, 0x3BB), *range(0x3C0, 0x3DB), 0x1CE, 0x
 SEQ, GC = 0x3C4, 0x3CE
 INDEX_PORTS = {"sequencer": SEQ, "graphics": GC}
 
+#: What registers hold: index port -> index -> value.
+Known: TypeAlias = Mapping[int, Mapping[int, int]]
+
 #: No bank has more.
 MAX_REGISTERS = len(CRTC)
 
@@ -218,15 +221,26 @@ class Ports:
 
     @contextmanager
     def changed(
-        self, graphics: Mapping[int, int], sequencer: Mapping[int, int] | None = None
+        self,
+        graphics: Mapping[int, int],
+        sequencer: Mapping[int, int] | None = None,
+        known: Known | None = None,
     ) -> Iterator[None]:
-        """Other values in graphics controller and sequencer for a while: index -> value."""
+        """Other values in graphics controller and sequencer for a while: index -> value.
+
+        Those of `known` are not read, nor written where they are right already.
+        """
         outb, inb = self.device.outb, self.device.inb
         saved = []
         for port, values in ((GC, graphics), (SEQ, sequencer or {})):
             for index, value in values.items():
-                outb(port, index)
-                old = inb(port + 1)
+                if known is None:
+                    outb(port, index)
+                    old = inb(port + 1)
+                elif (old := known[port][index]) == value:
+                    continue
+                else:
+                    outb(port, index)
                 saved.append((port, index, old))
                 if old != value:
                     outb(port + 1, value)
