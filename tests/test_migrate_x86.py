@@ -277,7 +277,7 @@ def test_another_guest_at_the_other_end(tmp_path: Path) -> None:
 
 
 @needs_kvm
-def test_what_a_cpu_does_not_take_stays(tmp_path: Path) -> None:
+def test_a_base_that_no_descriptor_tells_goes_along(tmp_path: Path) -> None:
     # lgdt; CR0.PE; DS is loaded, and its descriptor gets another base
     code = bytes.fromhex(
         "FA 31 C0 8E D8 0F 01 16 40 7C 0F 20 C0 0C 01 0F 22 C0 EA 17 7C 08 00"
@@ -288,7 +288,21 @@ def test_what_a_cpu_does_not_take_stays(tmp_path: Path) -> None:
     path = str(disk(tmp_path, code))
     with Machine(path, cpu="kvm") as source, Machine(path) as target:
         source.tick(3)
-        assert "only --cpu kvm goes on from that" in refused(source, target)
+        with receiving(target) as (address, received):
+            send_machine(source, address)
+            assert outcome(received).rounds
+        assert target.pc is not None
+        target.tick(3)
+        selector, base, limit, _ = target.pc.cpu.arrays()["cpu.segments"][1].tolist()
+        assert (selector, base, limit) == (0x10, 0, 0xFFFF_FFFF)
+        assert target.pc.bus.read8(0x7C58) == 1  # the descriptor says otherwise
+
+
+def test_what_a_cpu_does_not_take_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Machine(image("snake")) as source, Machine(image("snake")) as target:
+        assert target.pc is not None
+        monkeypatch.setattr(target.pc.cpu, "refusal", lambda arrays: "saved in long mode")
+        assert "saved in long mode" in refused(source, target)
 
 
 def test_a_disk_with_too_much_written_is_refused_before_the_stop(

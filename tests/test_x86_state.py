@@ -503,7 +503,7 @@ WRONG = {
     "bios.vbe_mode": edit("bios.vbe_mode", at((), 5)),
     "bios.vbe_mode is not": edit("bios.vbe_mode", at((), 0x11B)),  # 3.75 MiB
     "saved in long mode": edit("cpu.control", at(5, 0x500)),
-    "base in DS": edit("cpu.segments", at((1, 1), 0x123456)),
+    "damaged": edit("cpu.segments", at((1, 1), 1 << 32)),
     "without a machine-code guest": edit("cpu.general", lambda a: a),
 }
 

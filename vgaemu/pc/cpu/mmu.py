@@ -26,6 +26,10 @@ SAVED_SEGMENTS = ("cs", "ds", "es", "fs", "gs", "ss")
 #: Attributes: it holds code; it can be used from less privilege (code only); operands and addresses
 #: (of code), or the stack pointer, have 32 bits; it is not there.
 CODE, CONFORMING, BIG, UNUSABLE = 1 << 3, 1 << 2, 1 << 14, 1 << 16
+#: It is of data that can be written; it has been loaded once; it is present.
+SEGMENT_WRITABLE, SEGMENT_ACCESSED, SEGMENT_PRESENT = 1 << 1, 1, 1 << 7
+#: Byte of a descriptor with the lower attributes.
+ATTRIBUTES_AT = 5
 #: Bits 8-23 of a descriptor's upper half that are attributes; the four between are of the limit.
 ATTRIBUTES = 0xF0FF
 #: Attributes in real mode, of CS and of the others.
@@ -86,16 +90,18 @@ def descriptor(memory: LinearReader, table: int, limit: int, selector: int) -> S
     if (selector & 0xFFF8) + 7 > limit:
         return None
     entry = memory(table + (selector & 0xFFF8), 8)
-    if len(entry) < 8:
-        return None
-    low, high = (int.from_bytes(entry[i : i + 4], "little") for i in (0, 4))
+    segment = segment_of(int.from_bytes(entry, "little"), selector) if len(entry) == 8 else None
+    return segment if segment is not None and segment[3] & SEGMENT_PRESENT else None
+
+
+def segment_of(entry: int, selector: int) -> Segment | None:
+    """A descriptor's segment of code or data, present or not; None if it is something else."""
+    low, high = entry & 0xFFFF_FFFF, entry >> 32
     base = low >> 16 | (high & 0xFF) << 16 | high & 0xFF000000
     limit = low & 0xFFFF | high & 0xF0000
     if high >> 23 & 1:
         limit = limit << 12 | 0xFFF
-    if not high >> 15 & 1 or not high >> 12 & 1:
-        return None
-    return selector, base, limit, high >> 8 & ATTRIBUTES
+    return (selector, base, limit, high >> 8 & ATTRIBUTES) if high >> 12 & 1 else None
 
 
 class PageFault(Exception):

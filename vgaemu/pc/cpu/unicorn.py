@@ -26,9 +26,11 @@ from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.pc.clock import PLANES_NS, PORT_NS, Clock
 from vgaemu.pc.cpu import unicorn_engine as engine
 from vgaemu.pc.cpu.cpu import GENERAL, INTERRUPT, SEGMENTS, Array, Cpu
-from vgaemu.pc.cpu.mmu import RESERVED, Control, PageFault, translate
+from vgaemu.pc.cpu.mmu import REAL_DATA, REAL_LIMIT, RESERVED, Control, PageFault, translate
+from vgaemu.pc.cpu.unicorn_context import SEGMENT_NUMBERS, Context
 from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, RW, RX, WRITE, Uc, unicorn
-from vgaemu.pc.cpu.unicorn_interrupts import PAGE_FAULT, UNKNOWN_OPCODE, Interrupts
+from vgaemu.pc.cpu.unicorn_interrupts import PAGE_FAULT, UNKNOWN_OPCODE, Fault, Interrupts, Tables
+from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 from vgaemu.pc.cpu.unicorn_state import engine_arrays, engine_refusal, restore_engine
 from vgaemu.pc.cpu.unicorn_vga import VramPages
 
@@ -90,9 +92,11 @@ class UnicornCpu(Cpu):
         self._lost = False
         self._page_fault: PageFault | None = None
         self._registers = engine.Registers(self._uc)
-        self._memory = engine.LinearMemory(self, self._registers)
+        #: What the CPU itself changes; the others change, or look at, their own.
+        self._context = Context(self._uc)
+        self._memory = LinearMemory(bus, Context(self._uc))
         self._control = self._memory.control
-        self._interrupts = Interrupts(self, self._registers, self._memory, clock)
+        self._interrupts = Interrupts(self, Context(self._uc), self._memory, clock)
         self._vram = VramPages(
             self._uc, bus.vga, self._on_in, self._on_out,
             fill=self._fill, planes_touched=lambda: clock.cost(PLANES_NS),
@@ -144,7 +148,26 @@ class UnicornCpu(Cpu):
         return int(self._uc.reg_read(self._ids[register]))
 
     def set(self, register: str, value: int) -> None:
-        self._uc.reg_write(self._ids[register], value)
+        if register in SEGMENT_NUMBERS:
+            self._load_segment(register, value & 0xFFFF)
+        else:
+            self._uc.reg_write(self._ids[register], value)
+
+    def _load_segment(self, register: str, selector: int) -> None:
+        env = self._context.load()
+        segment = selector, selector << 4, REAL_LIMIT, REAL_DATA
+        if env.protected:
+            # Only services load segments, and they are of real mode.
+            try:
+                segment = Tables(self._memory, env).load(selector)
+            except (Fault, PageFault) as fault:
+                where = f"at {self.cs:04X}:{self.get('eip'):08X} in protected mode"
+                raise GuestFault(
+                    f"a service cannot load {register.upper()} {where}: {fault}"
+                ) from None
+        env.segs[SEGMENT_NUMBERS[register]].load(segment)
+        env.settle()
+        self._context.store()
 
     def _fill(self, uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
         """Which physical page a linear one is, and what may be done with it."""
@@ -259,13 +282,14 @@ class UnicornCpu(Cpu):
         if started:
             self._fit_slice(perf_counter_ns() - started)
         counter = self._executed
-        executed = count if counter is None else min(counter(), count)
-        if not failed and (counter is None or executed < count):
-            # Nothing but HLT, an error or the count ends a slice; the byte before IP tells them.
-            self.halted = self._memory.code(-1, 1)[0] == _HLT
-            if not self.halted and counter is not None:
-                self._interrupts.lost()
-        self._clock.ran(max(executed, 1))
+        executed = count + 1 if counter is None else counter()
+        if not failed:
+            # Nothing but HLT, an error or the count ends a slice: the count at the instruction
+            # after it. Where there is no counter, the byte before IP tells.
+            self.halted = executed <= count or (
+                counter is None and self._memory.code(-1, 1)[0] == _HLT
+            )
+        self._clock.ran(max(min(executed, count), 1))
 
     def _fit_slice(self, took_ns: int) -> None:
         """Shorter slices for code that takes long, and back: harvests wait for their ends."""
@@ -283,10 +307,10 @@ class UnicornCpu(Cpu):
                 what = "page tables of four levels, for long mode, which only --cpu kvm has"
                 raise GuestFault(f"{what}, {where}") from None
             self.set("cr2", fault.linear)
-            self._interrupts.deliver(PAGE_FAULT, error_code=fault.error_code)
+            self._interrupts.deliver(PAGE_FAULT, fault.error_code, exception=True)
             return
         if error.errno == unicorn.UC_ERR_INSN_INVALID:
-            self._interrupts.deliver(UNKNOWN_OPCODE)
+            self._interrupts.deliver(UNKNOWN_OPCODE, exception=True)
             return
         if self._lost or error.errno == unicorn.UC_ERR_FETCH_UNMAPPED:
             raise GuestFault(f"fetch from where there is no memory, {where}") from None
@@ -306,7 +330,7 @@ class UnicornCpu(Cpu):
             self._uc.ctl_remove_cache(max(page, gpa), min(page + PAGE_SIZE, gpa + count))
 
     def arrays(self) -> dict[str, Array]:
-        arrays = engine_arrays(self._registers, self._memory.reader())
+        arrays = engine_arrays(self._registers, self._context.load())
         arrays["cpu.pending"][...] = -1
         arrays["cpu.halted"][...] = self.halted
         return arrays
@@ -318,7 +342,7 @@ class UnicornCpu(Cpu):
         self._uc.ctl(*engine.FLUSH_CODE)
         self._code_pages.clear()
         self.tlb.map_changed()
-        restore_engine(self._registers, arrays)
+        restore_engine(self._registers, self._context, arrays)
         self.halted = bool(arrays["cpu.halted"])
         if int(arrays["cpu.pending"]) >= 0:
             self.real_mode_interrupt(int(arrays["cpu.pending"]))

@@ -1,8 +1,7 @@
-"""A Unicorn engine looked into: registers by name, memory by linear addresses, what it executed.
+"""A Unicorn engine looked into: registers by name, and how many instructions it executed.
 
-Only here unicorn itself is imported, an extra; the neighbours take it from here. The engine keeps
-the base of CS to itself, so that is read from the descriptor that its selector names; and how many
-instructions it executed lies in its private words.
+Only here unicorn itself is imported, an extra; the neighbours take it from here. How many
+instructions an engine executed lies in its private words.
 
 Source: measured with Unicorn 2.1.4.
 """
@@ -16,9 +15,6 @@ from typing import Any
 
 from vgaemu.errors import CpuError
 from vgaemu.memslot.bitmap import PAGE_SIZE
-from vgaemu.pc.cpu import mmu
-from vgaemu.pc.cpu.cpu import PROTECTED, VIRTUAL_8086, Cpu
-from vgaemu.pc.cpu.mmu import Control, LinearReader, Segment
 
 try:
     import unicorn as unicorn
@@ -36,8 +32,8 @@ FLUSH_TLB = unicorn.UC_CTL_TLB_FLUSH, unicorn.UC_CTL_IO_WRITE
 FLUSH_CODE = unicorn.UC_CTL_TB_FLUSH, unicorn.UC_CTL_IO_WRITE
 #: Words of Unicorn's engine that may be its count of instructions.
 ENGINE_WORDS = 256
-UNPAGED = Control(0, 0, 0)
-_OFFSET = PAGE_SIZE - 1
+#: Room for translated code in an engine that tries an instruction.
+PROBE_BYTES = 1 << 20
 
 
 class Registers:
@@ -52,76 +48,12 @@ class Registers:
     def __setitem__(self, name: str, value: Any) -> None:
         self._uc.reg_write(getattr(x86_const, f"UC_X86_REG_{name}"), value)
 
-    def segment(self, memory: LinearReader, selector: int) -> Segment | None:
-        """What a selector's descriptor tells; None if there is no segment of code or data."""
-        _, table, limit, _ = self["LDTR" if selector & 4 else "GDTR"]
-        return mmu.descriptor(memory, table, limit, selector)
 
-    def set_privilege(self, level: int) -> None:
-        """Let the engine be at privilege level 0 or 3; load SS and CS next.
-
-        Its level is that of SS, and a SS of another level cannot be loaded, but in real mode (level
-        0) and in virtual 8086 mode (level 3), from where it is one step to protected mode.
-        """
-        cr0, flags = self["CR0"], self["EFLAGS"]
-        self["CR0"] = cr0 & ~(PROTECTED | mmu.PAGING)
-        self["EFLAGS"] = flags & ~VIRTUAL_8086 | VIRTUAL_8086 * (level == 3)
-        self["SS"] = 0
-        self["EFLAGS"] = flags
-        self["CR0"] = cr0
-
-
-class LinearMemory:
-    """What the processor in an engine sees while it stands still, or is in a hook."""
-
-    def __init__(self, cpu: Cpu, registers: Registers) -> None:
-        self._get, self._bus, self._registers = cpu.get, cpu.bus, registers
-
-    def control(self) -> Control:
-        """What paging depends on."""
-        cr0 = self._get("cr0")
-        return Control(cr0, self._get("cr3"), self._get("cr4")) if cr0 & mmu.PAGING else UNPAGED
-
-    def reader(self) -> LinearReader:
-        """Reads as the processor itself does."""
-        return mmu.linear_reader(self._bus.memory, self.control())
-
-    def write(self, linear: int, data: bytes) -> None:
-        """Store as the processor itself does.
-
-        Raises:
-            PageFault: There is no such page, or it is read-only.
-        """
-        control = self.control()
-        if not control.paging:
-            self._bus.write(linear & 0xFFFF_FFFF, data)
-            return
-        for i, byte in enumerate(data):
-            at = linear + i & 0xFFFF_FFFF
-            page, _ = mmu.translate(self._bus.memory, control, at, write=True, mark=True)
-            self._bus.write8(page | at & _OFFSET, byte)
-
-    def code_segment(self) -> Segment | None:
-        """CS, by its descriptor; None in real mode, and until CS is loaded after it."""
-        if not self._get("cr0") & PROTECTED:
-            return None
-        return self._registers.segment(self.reader(), self._get("cs"))
-
-    def code_at(self) -> int:
-        """Linear address of the next instruction."""
-        if not self._get("cr0") & PROTECTED:
-            return (self._get("cs") << 4) + (self._get("eip") & 0xFFFF)
-        segment = self.code_segment()
-        base = self._get("cs") << 4 if segment is None else segment[1]
-        return base + self._get("eip") & 0xFFFF_FFFF
-
-    def code(self, offset: int, count: int) -> bytes:
-        """Bytes at CS:IP + offset; 0 where no page is."""
-        at = max(self.code_at() + offset, 0)
-        control = self.control()
-        if not control.paging:
-            return self._bus.read(at, count)
-        return mmu.linear_reader(self._bus.memory, control)(at, count).ljust(count, b"\0")
+def small_engine() -> Uc:
+    """One that tries an instruction or two: Unicorn would reserve 1 GiB for translated code."""
+    uc = Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
+    uc.ctl_set_tcg_buffer_size(PROBE_BYTES)
+    return uc
 
 
 def instruction_counter(uc: Uc) -> Callable[[], int] | None:
@@ -142,7 +74,7 @@ def _counter_place() -> int | None:
     A count like no other value, two instructions and a HLT.
     """
     unlikely = 0x5EED_0B0E
-    trial = Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
+    trial = small_engine()
     trial.mem_map(0, PAGE_SIZE)
     trial.mem_write(0, b"\x90\x90\xf4")
     trial.emu_start(0, PAGE_SIZE, count=unlikely)

@@ -1,224 +1,285 @@
 """How an interrupt or exception gets to its handler: a Unicorn engine goes through no table itself.
 
 Emulated: the vector table of real mode; interrupt and trap gates of the IDT, of 16 and 32 bits, to
-the same privilege level or from 3 to 0 with the stack of the task; error codes, as far as they are
-known. Not emulated: levels 1 and 2, task gates, virtual 8086 mode, long mode; double and triple
-faults end the run.
+the same privilege level or to one of more privilege with the stack of the task, also from virtual
+8086 mode; faults on the way there, double faults. A triple fault ends the run. Not emulated: task
+gates, long mode, limits of stacks, the resume flag.
 
-The engine remembers the last fault for ever, as it never sees it delivered; so it takes the second
-for a double fault, and ends the slice at the third, as a triple fault would, without a word. Which
-exception it met is then found out from the instruction.
+The engine itself loads and stores nothing here, see `unicorn_context`: descriptors are read, and
+marked as accessed, through the guest's page tables, and what these forbid is the guest's fault.
 
 Source: Intel SDM volume 3A, chapter 6; measured with Unicorn 2.1.4.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from vgaemu.errors import GuestFault
-from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.clock import INTERRUPT_NS, Clock
-from vgaemu.pc.cpu.cpu import INTERRUPT, NESTED, PROTECTED, TRAP, Cpu
-from vgaemu.pc.cpu.mmu import BIG, CODE, CONFORMING, LinearReader, PageFault
-from vgaemu.pc.cpu.unicorn_engine import LinearMemory, Registers, Uc, unicorn
+from vgaemu.pc.cpu.cpu import INTERRUPT, NESTED, PROTECTED, TRAP, VIRTUAL_8086, Cpu
+from vgaemu.pc.cpu.mmu import (
+    ATTRIBUTES_AT,
+    BIG,
+    CODE,
+    CONFORMING,
+    SEGMENT_ACCESSED,
+    SEGMENT_PRESENT,
+    SEGMENT_WRITABLE,
+    UNUSABLE,
+    PageFault,
+    Segment,
+    segment_of,
+)
+from vgaemu.pc.cpu.unicorn_context import (
+    CS,
+    DS,
+    ES,
+    ESP,
+    FS,
+    GS,
+    LONG,
+    NO_EXCEPTION,
+    SS,
+    Context,
+    Env,
+)
+from vgaemu.pc.cpu.unicorn_engine import Uc
+from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 
 #: Vectors of exceptions.
-DIVISION, SINGLE_STEP, BOUND, UNKNOWN_OPCODE, NO_COPROCESSOR = 0, 1, 5, 6, 7
-DOUBLE_FAULT, GENERAL_PROTECTION, PAGE_FAULT = 8, 13, 14
-#: Exceptions that push an error code; which, the engine does not tell: it is 0 then.
-ERROR_CODES = dict.fromkeys((8, 10, 11, 12, 13, 14, 17), 0)
+UNKNOWN_OPCODE, DOUBLE_FAULT, INVALID_TSS, NOT_PRESENT = 6, 8, 10, 11
+STACK_FAULT, GENERAL_PROTECTION, PAGE_FAULT = 12, 13, 14
+#: Exceptions that push an error code.
+WITH_ERROR_CODE = (8, 10, 11, 12, 13, 14, 17)
+#: Faults of which two make a double one; after a page fault another one does, too.
+CONTRIBUTORY = (0, 10, 11, 12, 13)
+TWICE: dict[int | None, tuple[int, ...]] = dict.fromkeys(CONTRIBUTORY, CONTRIBUTORY)
+TWICE[14] = (*CONTRIBUTORY, 14)
+#: Bits of an error code: no instruction asked for the interrupt; it is a vector, not a selector.
+EXTERNAL, IN_IDT = 1, 2
 #: Type of a gate -> bytes a value on the stack, whether it masks interrupts: 32- and 16-bit
 #: interrupt and trap gates.
 GATES = {0x0E: (4, True), 0x0F: (4, False), 0x06: (2, True), 0x07: (2, False)}
-#: Opcodes: prefixes; div and idiv, aam; others.
-PREFIXES = bytes.fromhex("26 2E 36 3E 64 65 66 67 F0 F2 F3")
-DIVISIONS = (b"\xf6", b"\xf7", b"\xd4")
-_BOUND, _WAIT, _ESCAPES, _POPF = 0x62, 0x9B, range(0xD8, 0xE0), b"\x9d"
-#: CR0 bits 2 and 3: coprocessor instructions are emulated, or come after a task switch.
-NO_X87 = 0x0C
-#: Room for translated code in an engine that tries one instruction.
-PROBE_BYTES = 1 << 20
+NO_SEGMENT = (0, 0, 0, UNUSABLE)
 
 
-class NoGateError(Exception):
-    """A vector leads nowhere; the message says why."""
+class Fault(Exception):
+    """An exception on the way to a handler; the message says why."""
+
+    def __init__(self, vector: int, error_code: int, why: str) -> None:
+        super().__init__(why)
+        self.vector = vector
+        self.error_code = error_code
 
 
-class Gate(NamedTuple):
+class Target(NamedTuple):
     """Where an interrupt goes in protected mode, and the stack that it uses."""
 
-    selector: int
+    code: Segment
     offset: int
-    #: Least privilege that may use it by INT n.
-    level: int
     #: Bytes a value on the stack takes, 4 or 2; whether the handler begins with interrupts off.
     size: int
     masks: bool
-    #: Stack segment and pointer that it begins with; the segment is another one where the handler
-    #: has more privilege than what it interrupts.
-    stack: int
-    pointer: int
-    stack_base: int
-    stack_mask: int
+    #: Stack segment and pointer that it begins with; None: as they are.
+    stack: tuple[Segment, int] | None
 
 
-def read_gate(registers: Registers, memory: LinearReader, vector: int) -> Gate:
-    """A vector's gate in the IDT.
+class Tables:
+    """The descriptor tables of a processor, as it reads them."""
 
-    Raises:
-        NoGateError: It cannot be taken.
-    """
-    _, base, limit, _ = registers["IDTR"]
-    entry = memory(base + 8 * vector, 8)
-    if 8 * vector + 7 > limit or len(entry) < 8:
-        raise NoGateError("the interrupt table ends before it: a triple fault")
-    low, high = (int.from_bytes(entry[i : i + 4], "little") for i in (0, 4))
-    kind = high >> 8 & 0x1F
-    if not high & 0x8000 or kind not in GATES:
-        raise NoGateError("the interrupt table has no interrupt or trap gate for it")
-    size, masks = GATES[kind]
-    selector = low >> 16
-    target = registers.segment(memory, selector)
-    if target is None or not target[3] & CODE:
-        raise NoGateError("its gate leads to no code")
-    now = registers["CS"] & 3
-    level = now if target[3] & CONFORMING else target[3] >> 5 & 3
-    if level > now:
-        raise NoGateError("its gate leads to less privilege")
-    if level < now:
-        stack, pointer = _inner_stack(registers, memory, level)
-    else:
-        stack, pointer = registers["SS"], registers["ESP"]
-    here = registers.segment(memory, stack)
-    offset = low & 0xFFFF | (high & 0xFFFF0000 if size == 4 else 0)
-    wide = here is None or here[3] & BIG
-    return Gate(
-        selector & ~3 | level, offset, high >> 13 & 3, size, masks, stack, pointer,
-        0 if here is None else here[1], 0xFFFF_FFFF if wide else 0xFFFF,
-    )  # fmt: skip
+    def __init__(self, memory: LinearMemory, env: Env) -> None:
+        self._memory, self._env, self._control = memory, env, env.control()
 
+    def segment(self, selector: int, vector: int = GENERAL_PROTECTION) -> tuple[Segment, int]:
+        """A segment of code or data, and where its descriptor is; 0 if that is marked already.
 
-def _inner_stack(registers: Registers, memory: LinearReader, level: int) -> tuple[int, int]:
-    """Stack segment and pointer that the task has for a level of more privilege."""
-    if level:
-        raise NoGateError(f"--cpu unicorn has no privilege level {level}, --cpu kvm does")
-    _, task, limit, flags = registers["TR"]
-    wide_task = bool(flags >> 8 & 8)  # a 32-bit TSS
-    fields = memory(task + (4 if wide_task else 2), 8 if wide_task else 4)
-    half = len(fields) // 2
-    if limit < 3 or not half:
-        raise NoGateError("there is no task to take its stack from")
-    pointer, stack = fields[:half], fields[half : half + 2]
-    return int.from_bytes(stack, "little"), int.from_bytes(pointer, "little")
+        Raises:
+            Fault: There is none; it is of that `vector`.
+            PageFault: Its descriptor cannot be read.
+        """
+        table = self._env.ldt if selector & 4 else self._env.gdt
+        at = table.base + (selector & 0xFFF8)
+        if not selector & 0xFFFC or (selector & 0xFFF8) + 7 > table.limit:
+            raise Fault(vector, selector & ~3, f"no segment {selector:04X}h")
+        entry = int.from_bytes(self._memory.read(self._control, at, 8), "little")
+        segment = segment_of(entry, selector)
+        if segment is None:
+            raise Fault(vector, selector & ~3, f"{selector:04X}h is no segment of code or data")
+        return segment, 0 if segment[3] & SEGMENT_ACCESSED else at + ATTRIBUTES_AT
+
+    def mark(self, at: int, segment: Segment) -> Segment:
+        """Set a descriptor's accessed bit.
+
+        Raises:
+            PageFault: Its page is read-only.
+        """
+        selector, base, limit, attributes = segment
+        attributes |= SEGMENT_ACCESSED
+        if at:
+            self._memory.write(self._control, at, bytes((attributes & 0xFF,)))
+        return selector, base, limit, attributes
+
+    def load(self, selector: int) -> Segment:
+        """A segment of data, or none, as a program loads it.
+
+        Raises:
+            Fault: It cannot.
+            PageFault: A table cannot be read, or not be marked.
+        """
+        if not selector & 0xFFFC:
+            return selector, 0, 0, UNUSABLE
+        segment, at = self.segment(selector)
+        if not segment[3] & SEGMENT_PRESENT:
+            raise Fault(NOT_PRESENT, selector & ~3, f"{selector:04X}h is not present")
+        return self.mark(at, segment)
+
+    def target(self, vector: int, *, software: bool) -> Target:
+        """Where a vector's gate in the IDT leads to; for `software` it may ask for privilege.
+
+        Raises:
+            Fault: It cannot be taken.
+            PageFault: A table cannot be read, or not be marked.
+        """
+        env, code = self._env, 8 * vector | IN_IDT
+        if 8 * vector + 7 > env.idt.limit:
+            raise Fault(GENERAL_PROTECTION, code, "the interrupt table ends before it")
+        gate = self._memory.read(self._control, env.idt.base + 8 * vector, 8)
+        entry = int.from_bytes(gate, "little")
+        kind, selector = entry >> 40 & 0x1F, entry >> 16 & 0xFFFF
+        if kind not in GATES:
+            why = "the interrupt table has no interrupt or trap gate for it"
+            raise Fault(GENERAL_PROTECTION, code, why)
+        if software and entry >> 45 & 3 < env.level:
+            raise Fault(GENERAL_PROTECTION, code, "its gate is not for this privilege level")
+        if not entry >> 47 & 1:
+            raise Fault(NOT_PRESENT, code, "its gate is not present")
+        segment, at = self.segment(selector)
+        level = env.level if segment[3] & CONFORMING else segment[3] >> 5 & 3
+        if not segment[3] & CODE:
+            raise Fault(GENERAL_PROTECTION, selector & ~3, "its gate leads to no code")
+        if level > env.level or (level and not env.protected):
+            raise Fault(GENERAL_PROTECTION, selector & ~3, "its gate leads to less privilege")
+        if not segment[3] & SEGMENT_PRESENT:
+            raise Fault(NOT_PRESENT, selector & ~3, "its code is not present")
+        stack = self._inner_stack(level) if level < env.level else None
+        size, masks = GATES[kind]
+        offset = entry & 0xFFFF | (entry >> 32 & 0xFFFF0000 if size == 4 else 0)
+        _, base, limit, attributes = self.mark(at, segment)
+        return Target((selector & ~3 | level, base, limit, attributes), offset, size, masks, stack)
+
+    def _inner_stack(self, level: int) -> tuple[Segment, int]:
+        """Stack segment and pointer that the task has for a level of more privilege."""
+        task = self._env.tr
+        size = 4 if task.flags >> 8 & 8 else 2  # a 32-bit TSS
+        at = size + 2 * size * level
+        if at + 2 * size - 1 > task.limit:
+            why = "there is no task to take its stack from"
+            raise Fault(INVALID_TSS, task.selector & ~3, why)
+        fields = self._memory.read(self._control, task.base + at, 2 * size)
+        pointer = int.from_bytes(fields[:size], "little")
+        selector = int.from_bytes(fields[size : size + 2], "little")
+        segment, at = self.segment(selector, INVALID_TSS)
+        attributes = segment[3]
+        if attributes & CODE or not attributes & SEGMENT_WRITABLE:
+            raise Fault(INVALID_TSS, selector & ~3, "its stack cannot be written")
+        if (selector & 3, attributes >> 5 & 3) != (level, level):
+            raise Fault(INVALID_TSS, selector & ~3, "its stack is of another privilege level")
+        if not attributes & SEGMENT_PRESENT:
+            raise Fault(STACK_FAULT, selector & ~3, "its stack is not present")
+        return self.mark(at, segment), pointer
 
 
 class Interrupts:
     """Delivers to one CPU."""
 
-    def __init__(self, cpu: Cpu, registers: Registers, memory: LinearMemory, clock: Clock) -> None:
-        self._cpu, self._registers, self._memory, self._clock = cpu, registers, memory, clock
+    def __init__(self, cpu: Cpu, context: Context, memory: LinearMemory, clock: Clock) -> None:
+        """Change registers by a `context` that nobody else has."""
+        self._cpu, self._context, self._memory, self._clock = cpu, context, memory, clock
 
     def raised(self, uc: Uc, vector: int, _: object) -> None:
         """The engine's hook: INT n, or an exception."""
         self._clock.cost(INTERRUPT_NS)
-        memory = self._memory
-        if vector == DOUBLE_FAULT and memory.code(-2, 2) != b"\xcd\x08":
-            vector = swallowed_vector(memory)
-        software = memory.code(-2, 2) == bytes((0xCD, vector))
-        error_code = None if software else ERROR_CODES.get(vector)
-        self.deliver(vector, software=software, error_code=error_code)
-
-    def lost(self) -> None:
-        """A slice ended before its time, neither at a HLT nor with an error."""
-        vector = lost_vector(self._cpu, self._memory)
-        self.deliver(vector, error_code=ERROR_CODES.get(vector))
+        self._context.load()
+        raised = self._context.raised
+        if raised.exception_is_int:
+            self.deliver(vector, software=True)
+        else:
+            self.deliver(vector, raised.error_code, exception=True)
 
     def deliver(
-        self, vector: int, *, software: bool = False, error_code: int | None = None
+        self, vector: int, error_code: int = 0, *, software: bool = False, exception: bool = False
     ) -> None:
-        """On at the vector's handler; for `software`, an INT n, a gate may ask for privilege.
+        """On at the vector's handler; it may be an INT n (`software`), or a fault of the guest.
 
         Raises:
-            GuestFault: There is no way to it.
+            GuestFault: A triple fault.
         """
-        cpu = self._cpu
-        if not cpu.get("cr0") & PROTECTED:
-            cpu.real_mode_interrupt(vector)
+        env, raised = self._context.load(), self._context.raised
+        delivered, raised.old_exception = raised.old_exception, NO_EXCEPTION
+        if not env.cr[0] & PROTECTED:
+            if delivered != NO_EXCEPTION:
+                self._context.store()
+            self._cpu.real_mode_interrupt(vector)
             return
-        at = f"{cpu.cs:04X}:{cpu.get('eip'):08X}"
-        try:
-            gate = read_gate(self._registers, self._memory.reader(), vector)
-        except NoGateError as error:
-            at += " in protected mode"
-            raise GuestFault(f"interrupt {vector:02X}h at {at}: {error}") from None
-        if software and gate.level < cpu.cs & 3:
-            cpu.set("eip", cpu.get("eip") - 2)  # the INT n itself is at fault
-            self.deliver(GENERAL_PROTECTION, error_code=vector << 3 | 2)
-            return
-        try:
-            self._enter(gate, error_code)
-        except PageFault as fault:
-            raise GuestFault(f"interrupt {vector:02X}h at {at}: its stack has a {fault}") from None
+        flags = self._cpu.get("eflags")
+        begin = f"interrupt {vector:02X}h at {env.segs[CS].selector:04X}:{env.eip:08X}"
+        if env.hflags & LONG:
+            raise GuestFault(f"{begin} in long mode, which --cpu unicorn does not have")
+        reasons: list[str] = []
+        # What is being delivered, if that is a fault.
+        first = vector if exception else None
+        while True:
+            pushed = error_code if first in WITH_ERROR_CODE else None
+            try:
+                self._enter(env, flags, vector, pushed, software=software)
+                break
+            except PageFault as fault:
+                env.cr[2] = fault.linear
+                reasons.append(f"a {fault} on the way")
+                second, error_code = PAGE_FAULT, fault.error_code
+            except Fault as fault:
+                reasons.append(str(fault))
+                second, error_code = fault.vector, fault.error_code | EXTERNAL * (not software)
+            if first == DOUBLE_FAULT:
+                why = ", then ".join(dict.fromkeys(reasons))
+                raise GuestFault(f"{begin} in protected mode: {why}: a triple fault")
+            if software:  # the INT itself is at fault
+                env.eip -= 2 if self._memory.code(-2, 2) == bytes((0xCD, vector)) else 1
+                software = False
+            if second in TWICE.get(first, ()):
+                second, error_code = DOUBLE_FAULT, 0
+            first = vector = second
+        self._context.store()
 
-    def _enter(self, gate: Gate, error_code: int | None) -> None:
-        """Push the frame, and go on as the gate says; nothing has changed after a `PageFault`."""
-        cpu = self._cpu
-        flags = cpu.get("eflags")
-        frame = [flags, cpu.cs, cpu.get("eip")]
-        more_privilege = (gate.selector & 3) < cpu.cs & 3
-        if more_privilege:
-            frame = [cpu.ss, cpu.get("esp"), *frame]
+    def _enter(
+        self, env: Env, flags: int, vector: int, error_code: int | None, *, software: bool
+    ) -> None:
+        """Push the frame, and go on as the gate says; nothing has changed after an exception."""
+        target = Tables(self._memory, env).target(vector, software=software)
+        segs, virtual = env.segs, not env.protected
+        frame = [flags, segs[CS].selector, env.eip]
+        stack, pointer = target.stack or (segs[SS].loaded(), env.regs[ESP])
+        if target.stack is not None:
+            frame = [segs[SS].selector, env.regs[ESP], *frame]
+        if virtual:
+            frame = [segs[i].selector for i in (GS, FS, DS, ES)] + frame
         if error_code is not None:
             frame.append(error_code)
-        stack = gate.pointer - gate.size * len(frame) & gate.stack_mask
+        size, mask = target.size, 0xFFFF_FFFF if stack[3] & BIG else 0xFFFF
+        top = pointer - size * len(frame) & mask
         data = b"".join(
-            (value & (1 << 8 * gate.size) - 1).to_bytes(gate.size, "little")
-            for value in reversed(frame)
+            (value & (1 << 8 * size) - 1).to_bytes(size, "little") for value in reversed(frame)
         )
-        self._memory.write(gate.stack_base + stack, data)
-        if more_privilege:
-            self._registers.set_privilege(gate.selector & 3)
-            cpu.set("ss", gate.stack)
-        cpu.set("esp", gate.pointer & ~gate.stack_mask | stack)
-        cpu.set("eflags", flags & ~(TRAP | NESTED | (INTERRUPT if gate.masks else 0)))
-        cpu.set("cs", gate.selector)
-        cpu.set("eip", gate.offset)
-
-
-def swallowed_vector(memory: LinearMemory) -> int:
-    """The fault of the instruction at CS:IP that the engine took for a double one."""
-    opcode = memory.code(0, 15).lstrip(PREFIXES)[:1]
-    return DIVISION if opcode in DIVISIONS else GENERAL_PROTECTION
-
-
-def lost_vector(cpu: Cpu, memory: LinearMemory) -> int:
-    """The exception that ended a slice without a word, after two faults: it may be any."""
-    cr0 = cpu.get("cr0")
-    # The POPF that ends single steps is itself one.
-    if cpu.get("eflags") & TRAP or (not cr0 & PROTECTED and memory.code(-1, 1) == _POPF):
-        return SINGLE_STEP
-    code = memory.code(0, 15)
-    opcode = int.from_bytes(code.lstrip(PREFIXES)[:1], "little")
-    if opcode == _BOUND:
-        return BOUND
-    if cr0 & NO_X87 and (opcode == _WAIT or opcode in _ESCAPES):
-        return NO_COPROCESSOR
-    segment = memory.code_segment()
-    wide = segment is not None and bool(segment[3] & BIG)
-    return UNKNOWN_OPCODE if _is_unknown(code, wide) else swallowed_vector(memory)
-
-
-@lru_cache(maxsize=64)
-def _is_unknown(code: bytes, wide: bool) -> bool:
-    """Whether an engine without a past takes an instruction, `wide` of 32 bits, for unknown."""
-    probe = Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32 if wide else unicorn.UC_MODE_16)
-    probe.ctl_set_tcg_buffer_size(PROBE_BYTES)
-    probe.mem_map(0, PAGE_SIZE)
-    probe.mem_write(0, code)
-    try:
-        probe.emu_start(0, PAGE_SIZE - 1, count=1)
-    except unicorn.UcError as error:
-        return bool(getattr(error, "errno", 0) == unicorn.UC_ERR_INSN_INVALID)
-    return False
+        user = target.code[0] & 3 == 3
+        self._memory.write(env.control(), stack[1] + top, data, user=user)
+        if target.stack is not None:
+            segs[SS].load(stack)
+        if virtual:
+            for i in (DS, ES, FS, GS):
+                segs[i].load(NO_SEGMENT)
+        segs[CS].load(target.code)
+        env.regs[ESP] = pointer & ~mask | top
+        env.eip = target.offset
+        env.eflags &= ~(TRAP | NESTED | VIRTUAL_8086 | (INTERRUPT if target.masks else 0))
+        env.settle()

@@ -1,0 +1,79 @@
+"""Memory by linear addresses, as the processor in a Unicorn engine sees it.
+
+It stands still, or is in a hook: the engine itself reads and writes nothing here.
+"""
+
+from __future__ import annotations
+
+from vgaemu.memslot.bitmap import PAGE_SIZE
+from vgaemu.pc.bus import Bus
+from vgaemu.pc.cpu import mmu
+from vgaemu.pc.cpu.mmu import Control
+from vgaemu.pc.cpu.unicorn_context import CS, Context
+
+_OFFSET = PAGE_SIZE - 1
+
+
+class LinearMemory:
+    """What lies at linear addresses."""
+
+    def __init__(self, bus: Bus, context: Context) -> None:
+        """Look into an engine by a `context` that nobody else changes."""
+        self._bus, self._context = bus, context
+
+    def control(self) -> Control:
+        """What paging depends on."""
+        return self._context.load().control()
+
+    def read(self, control: Control, linear: int, count: int) -> bytes:
+        """Load as the processor itself does, which no user bit keeps out.
+
+        Raises:
+            PageFault: There is no such page.
+        """
+        pieces = self._pieces(control, linear, count)
+        return b"".join(self._bus.read(gpa, size) for gpa, size in pieces)
+
+    def write(self, control: Control, linear: int, data: bytes, *, user: bool = False) -> None:
+        """Store as the processor itself does, or as a program (`user`) may.
+
+        Raises:
+            PageFault: There is no such page, or it is read-only; nothing has been stored then.
+        """
+        at = 0
+        for gpa, size in self._pieces(control, linear, len(data), write=True, user=user):
+            self._bus.write(gpa, data[at : at + size])
+            at += size
+
+    def _pieces(
+        self, control: Control, linear: int, count: int, *, write: bool = False, user: bool = False
+    ) -> list[tuple[int, int]]:
+        """Physical addresses and sizes of what lies within a page each."""
+        if not control.paging:
+            linear &= 0xFFFF_FFFF
+            first = min(count, (1 << 32) - linear)
+            return [(linear, first), (0, count - first)] if first < count else [(linear, count)]
+        pieces = []
+        while count:
+            at = linear & 0xFFFF_FFFF
+            size = min(count, PAGE_SIZE - (at & _OFFSET))
+            page, _ = mmu.translate(
+                self._bus.memory, control, at, write=write, user=user, mark=True
+            )
+            pieces.append((page | at & _OFFSET, size))
+            linear, count = linear + size, count - size
+        return pieces
+
+    def code_at(self) -> int:
+        """Linear address of the next instruction."""
+        env = self._context.load()
+        offset = env.eip if env.protected else env.eip & 0xFFFF
+        return env.segs[CS].base + offset & 0xFFFF_FFFF
+
+    def code(self, offset: int, count: int) -> bytes:
+        """Bytes at CS:IP + offset; 0 where no page is."""
+        at = max(self.code_at() + offset, 0)
+        control = self._context.load().control()
+        if not control.paging:
+            return self._bus.read(at, count)
+        return mmu.linear_reader(self._bus.memory, control)(at, count).ljust(count, b"\0")
