@@ -20,9 +20,17 @@ from vgaemu.pc.cpu.cpu import CARRY
 from vgaemu.pc.dos.console import Console, ControlC
 from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.dos.errors import BAD_BLOCK, NO_MEMORY, NO_MORE_FILES, DosError
+from vgaemu.pc.dos.fcb import parse_call
 from vgaemu.pc.dos.files import DosFiles
-from vgaemu.pc.dos.memory import BLOCKS_A_UNIT, ENVIRONMENT, PREFIX, TOP, Memory
-from vgaemu.pc.dos.names import file_name
+from vgaemu.pc.dos.memory import (
+    BLOCKS_A_UNIT,
+    CURRENT_PREFIX_AT,
+    ENVIRONMENT,
+    PREFIX,
+    TOP,
+    Memory,
+)
+from vgaemu.pc.dos.names import MAX_NAME, file_name
 from vgaemu.pc.dos.search import Search
 from vgaemu.pc.images import ComProgram
 
@@ -262,6 +270,113 @@ def test_find_first_and_next(board: Board, bios: Bios, tmp_path: Path) -> None:
     with pytest.raises(DosError) as failed:
         call()
     assert failed.value.code == NO_MORE_FILES
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "before", "after", "length", "said"),
+    [
+        (b"dir \r", 1, b"", b"\0DIR        ", 3, 0),
+        (b" \t c:readme.txt", 0, b"", b"\3README  TXT", 15, 0),
+        (b"c:", 0, b"\1OLD     EXT", b"\3           ", 2, 0),
+        (b"c:", 14, b"\1OLD     EXT", b"\3OLD     EXT", 2, 0),
+        (b".c", 14, b"\1OLD     EXT", b"\1OLD     C  ", 2, 0),
+        (b"a.", 14, b"\1OLD     EXT", b"\1A          ", 2, 0),
+        (b"A", 2, b"\1OLD     EXT", b"\1A          ", 1, 0),
+        (b"a*b.?", 0, b"", b"\0A????????  ", 5, 1),
+        (b"longer-than-8.long", 0, b"", b"\0LONGER-TLON", 18, 0),
+        (b"z:a*", 0, b"", b"\x1aA???????   ", 4, 0xFF),
+        (b"1:a", 0, b"", b"\xf1A          ", 3, 0xFF),
+        (b" , ;x", 1, b"", b"\0           ", 3, 0),  # one separator is gone past
+        (b" , x", 1, b"", b"\0X          ", 4, 0),
+        (b",x", 0, b"", b"\0           ", 0, 0),
+        (b"\\sub\\a", 1, b"", b"\0           ", 0, 0),
+        (b"a/b", 1, b"", b"\0A          ", 1, 0),
+    ],
+)
+def test_names_become_fcbs(
+    board: Board, text: bytes, options: int, before: bytes, after: bytes, length: int, said: int
+) -> None:
+    board.bus.write(BUFFER, text + b"\r")
+    board.bus.write(BUFFER + 0x200, before + b"\xee" * (20 - len(before)))
+    cpu = board.cpu
+    cpu.ax, cpu.si, cpu.di = 0x2900 | options, 0, 0x200
+    cpu.set("es", BUFFER >> 4)
+    parse_call(board)
+    assert board.bus.read(BUFFER + 0x200, 12) == after
+    assert board.bus.read(BUFFER + 0x20C, 8) == bytes(4) + b"\xee" * 4
+    assert (cpu.si, cpu.ax, cpu.di) == (length, 0x2900 | said, 0x200)
+
+
+@pytest.mark.parametrize("text", [b"a" * 300, b" " * 300, b"," * 300, b"*" * 300, bytes(300)])
+def test_a_name_that_does_not_end_is_cut_off(board: Board, text: bytes) -> None:
+    board.bus.write(BUFFER, text)
+    board.cpu.ax = 0x2901
+    parse_call(board)
+    assert board.cpu.si <= MAX_NAME
+
+
+@pytest.mark.parametrize(
+    ("args", "first", "second", "drives"),
+    [
+        ([], b"\0" + b" " * 11, b"\0" + b" " * 11, 0),
+        (["a.txt", "b:x.y"], b"\0A       TXT", b"\2X       Y  ", 0),
+        (["c:\\sub\\x", "y"], b"\3" + b" " * 11, b"\0Y          ", 0),
+        (["/q", "*.c"], b"\0" + b" " * 11, b"\0????????C  ", 0),
+        (["x:a", "y:"], b"\x18A          ", b"\x19           ", 0xFFFF),
+    ],
+)
+def test_a_program_finds_its_arguments_as_fcbs(
+    board: Board, bios: Bios, args: list[str], first: bytes, second: bytes, drives: int
+) -> None:
+    Dos(board, bios, ComProgram(Path("p.com"), b"\xc3", args), None)
+    at = PREFIX << 4
+    assert board.bus.read(at + 0x5C, 12) == first
+    assert board.bus.read(at + 0x6C, 12) == second
+    assert (board.cpu.ax, board.cpu.bx) == (drives, drives)
+
+
+def test_registers_and_prefix_at_start(board: Board, bios: Bios) -> None:
+    dos = Dos(board, bios, ComProgram(Path("p.com"), b"\xc3", []), None)
+    registers = board.cpu.registers()
+    assert [registers.pop(name) for name in ("cs", "ds", "es", "ss", "edx")] == [PREFIX] * 5
+    assert PREFIX >> 8 == 1
+    assert {name: value for name, value in registers.items() if value} == {
+        "ecx": 0xFF, "esi": 0x100, "edi": 0xFFFE, "esp": 0xFFFE, "ebp": 0x91C, "eip": 0x100,
+        "eflags": 0x202,
+    }  # fmt: skip
+    environment = board.bus.read16((PREFIX << 4) + 0x2C)
+    assert board.bus.read(environment << 4, 8) == b"COMSPEC="
+    assert dos.memory.blocks[1].tolist() == [PREFIX, TOP - PREFIX]
+
+
+@pytest.fixture
+def dos(board: Board, bios: Bios) -> Dos:
+    made = Dos(board, bios, ComProgram(Path("p.com"), b"\xc3", []), None)
+    board.cpu.set("ss", 0)
+    return made
+
+
+def test_the_prefix_of_the_running_program(board: Board, bios: Bios, dos: Dos) -> None:
+    for ah in (0x51, 0x62):
+        ask(board, bios.calls, 0x21, ah=ah)
+        assert board.cpu.bx == PREFIX
+    ask(board, bios.calls, 0x21, ah=0x50, bx=0x1234)
+    ask(board, bios.calls, 0x21, ah=0x62, bx=0)
+    assert board.cpu.bx == 0x1234
+    board.bus.write16(CURRENT_PREFIX_AT, 0)  # a state of before it was noted there
+    ask(board, bios.calls, 0x21, ah=0x62)
+    assert board.cpu.bx == 0x0800
+
+
+def test_switch_character_and_current_folder(board: Board, bios: Bios, dos: Dos) -> None:
+    said = []
+    for al in range(5):
+        ask(board, bios.calls, 0x21, ah=0x37, al=al, dx=0x1100)
+        said.append((board.cpu.al, board.cpu.dx))
+    assert said == [(0, 0x112F), (0, 0x1100), (0, 0x11FF), (0, 0x1100), (0xFF, 0x1100)]
+    for name, fails in ((b"C:\\", 0), (b".", 0), (b"\\", 0), (b"SUB", CARRY), (b"D:\\", CARRY)):
+        board.bus.write(BUFFER, name + b"\0")
+        assert ask(board, bios.calls, 0x21, ah=0x3B, ds=BUFFER >> 4, dx=0) & CARRY == fails
 
 
 def test_a_name_has_no_control_characters(board: Board) -> None:

@@ -1,9 +1,10 @@
 """DOS: what a .COM program finds around it, INT 20h, 21h, 27h, 29h, 2Fh and 33h.
 
 Emulated: what the files of this folder say; one drive C:, vectors, version, the clock that CMOS
-keeps, exit, Ctrl-C with INT 23h. Not emulated: FCBs, other programs (4Bh), sub-directories made or
-removed, an INT 23h that returns by RETF, a mouse (INT 33h says there is none), programs that stay
-(31h and 27h end the run), country, verify, switches; the break check is always off.
+keeps, exit, Ctrl-C with INT 23h. Not emulated: other programs (4Bh), sub-directories made, removed
+or gone to, an INT 23h that returns by RETF, a mouse (INT 33h says there is none), programs that
+stay (31h and 27h end the run), country, verify, another switch character than the slash; the break
+check is always off.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from vgaemu.pc.bios.calls import WAIT, Service
 from vgaemu.pc.bios.rom import ROM_SEGMENT, stub_offset
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.console import Console, ControlC
-from vgaemu.pc.dos.errors import BAD_FUNCTION, DENIED, HOST_ERRORS, DosError
+from vgaemu.pc.dos.errors import BAD_FUNCTION, DENIED, HOST_ERRORS, NO_PATH, DosError
+from vgaemu.pc.dos.fcb import DRIVES, parse_call
 from vgaemu.pc.dos.files import CLUSTER, MAX_WRITTEN, DosFiles
 from vgaemu.pc.dos.handles import Handles
-from vgaemu.pc.dos.memory import PREFIX, Memory, load_program
+from vgaemu.pc.dos.memory import CURRENT_PREFIX_AT, OLD_PREFIX, Memory, load_program
+from vgaemu.pc.dos.names import below_drive, file_name
 from vgaemu.pc.dos.search import Search
 from vgaemu.pc.images import SECTOR, ComProgram
 from vgaemu.snapshot import Part, fields, number
@@ -27,10 +30,10 @@ from vgaemu.snapshot import Part, fields, number
 BREAK_VECTOR = 0x23
 #: Calls that clear the carry flag when they succeed; any that fails sets it.
 CARRY_CALLS = frozenset(
-    [*range(0x3C, 0x41), 0x42, 0x43, 0x44, *range(0x47, 0x4B), 0x4D, 0x4E, 0x4F, 0x57, 0x58]
+    [*range(0x3B, 0x41), 0x42, 0x43, 0x44, *range(0x47, 0x4B), 0x4D, 0x4E, 0x4F, 0x57, 0x58]
 )
 VERSION = (5, 0)
-DRIVES, DRIVE_C = 3, 2
+DRIVE_C = 2
 #: How AL says that a date or time is none.
 REFUSED = 0xFF
 
@@ -53,17 +56,20 @@ class Dos:
         self.search = Search(board, calls, self.files)
         self._services: dict[int, Service] = {
             0x00: calls.end, 0x31: self._exit, 0x4C: self._exit,
-            0x0D: self._nothing_to_do, 0x50: self._nothing_to_do,
+            0x0D: self._nothing_to_do,
             0x0E: lambda: self._set_al(DRIVES), 0x19: lambda: self._set_al(DRIVE_C),
             0x25: self._set_vector, 0x35: self._get_vector,
             0x2A: self._get_date, 0x2B: self._set_date,
             0x2C: self._get_time, 0x2D: self._set_time,
+            0x29: lambda: parse_call(board),
             0x30: self._version,
             0x33: self._break_check,
             0x36: self._free_space,
+            0x37: self._switch_character,
+            0x3B: self._change_folder,
             0x47: self._current_folder,
             0x4D: lambda: self._set_ax(0),  # no program has returned anything
-            0x51: self._get_prefix, 0x62: self._get_prefix,
+            0x50: self._set_prefix, 0x51: self._get_prefix, 0x62: self._get_prefix,
             0x58: lambda: self._set_ax(0),  # first fit
             **self.console.services,
             **self.memory.services,
@@ -182,8 +188,23 @@ class Dos:
         self._board.bus.write8(self._cpu.linear("ds", "si"), 0)
         self._cpu.ax = 0x0100
 
+    def _switch_character(self) -> None:
+        """37h: options begin with a slash, and go on to; devices are there in every folder."""
+        cpu, call = self._cpu, self._cpu.al
+        if call in (0, 2):
+            cpu.dl = ord("/") if call == 0 else 0xFF
+        cpu.al = 0 if call <= 3 else REFUSED
+
+    def _change_folder(self) -> None:
+        """3Bh: only to where the program is already."""
+        if not {*below_drive(file_name(self._board)).split("/")} <= {"", "."}:
+            raise DosError(NO_PATH)
+
+    def _set_prefix(self) -> None:
+        self._board.bus.write16(CURRENT_PREFIX_AT, self._cpu.bx)
+
     def _get_prefix(self) -> None:
-        self._cpu.bx = PREFIX
+        self._cpu.bx = self._board.bus.read16(CURRENT_PREFIX_AT) or OLD_PREFIX
 
     def parts(self) -> dict[str, Part]:
         # `Handles.reopened` opens the files of "dos.files".

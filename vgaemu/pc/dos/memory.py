@@ -1,8 +1,8 @@
 """A program's memory: blocks by INT 21h/48h to 4Ah; and how a .COM program lies in it at first.
 
 Emulated: blocks in paragraphs of 16 bytes below 640 KiB, first fit; COMSPEC, PATH and the program's
-name; of its prefix INT 20h, the end of memory, the environment, a call of INT 21h, empty FCBs and
-the command line. Not emulated: the chain of control blocks in memory (their paragraphs are kept
+name; of its prefix INT 20h, the end of memory, the environment, a call of INT 21h, the FCBs and the
+command line. Not emulated: the chain of control blocks in memory (their paragraphs are kept
 free), other strategies, upper memory, the handles' table, parents, overlays.
 """
 
@@ -16,11 +16,18 @@ from vgaemu.pc.board import Board
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.cpu.cpu import INTERRUPT, Cpu
 from vgaemu.pc.dos.errors import BAD_BLOCK, NO_MEMORY, DosError
+from vgaemu.pc.dos.fcb import prefix_fcbs
 from vgaemu.pc.images import ComProgram
 from vgaemu.snapshot import Array, Part
 
-#: Paragraphs: environment and program prefix; the end of memory.
-ENVIRONMENT, PREFIX, TOP = 0x0700, 0x0800, 0xA000
+#: Paragraphs: environment and program prefix; the end of memory. The prefix lies as low as under
+#: DOSBox: small programs written for that take DX, which is CS, for a number below 200h.
+ENVIRONMENT, PREFIX, TOP = 0x0182, 0x0192, 0xA000
+#: Where DOS keeps the prefix of the program that runs: in its own data, behind that of the BIOS.
+#: States saved when it lay at 0800h have nothing there.
+CURRENT_PREFIX_AT, OLD_PREFIX = 0x0600, 0x0800
+#: BP as MS-DOS from version 4 on leaves it: its stack. Small programs take it for memory of theirs.
+STACK_OF_DOS = 0x091C
 MAX_COMMAND_LINE = 126
 #: Blocks that DOS goes past in one unit of `Calls.spend`.
 BLOCKS_A_UNIT = 64
@@ -103,14 +110,17 @@ def load_program(bus: Bus, cpu: Cpu, program: ComProgram) -> None:
     Raises:
         ImageError: The arguments are longer than a command line.
     """
-    at, prefix = PREFIX << 4, _prefix(_command_line(program))
+    command_line = _command_line(program)
+    first, second, drives = prefix_fcbs(command_line)
+    at = PREFIX << 4
+    bus.write16(CURRENT_PREFIX_AT, PREFIX)
     bus.write(ENVIRONMENT << 4, _environment(program.path.name))
-    bus.write(at, prefix)
+    bus.write(at, _prefix(command_line, first, second))
     bus.write(at + 0x100, program.data)
     bus.write16(at + 0xFFFE, 0)  # RET goes to the INT 20h
     cpu.set_registers(
-        cs=PREFIX, ds=PREFIX, es=PREFIX, ss=PREFIX, eflags=INTERRUPT | 2,
-        eax=0, ecx=0xFF, edx=PREFIX, esi=0x100, edi=0xFFFE, esp=0xFFFE, eip=0x100,
+        cs=PREFIX, ds=PREFIX, es=PREFIX, ss=PREFIX, eflags=INTERRUPT | 2, eip=0x100, esp=0xFFFE,
+        eax=drives, ebx=drives, ecx=0xFF, edx=PREFIX, esi=0x100, edi=0xFFFE, ebp=STACK_OF_DOS,
     )  # fmt: skip
 
 
@@ -129,13 +139,13 @@ def _environment(file_name: str) -> bytes:
     return b"COMSPEC=C:\\COMMAND.COM\0PATH=C:\\\0\0\x01\0" + name[:80] + b"\0"
 
 
-def _prefix(command_line: bytes) -> bytes:
+def _prefix(command_line: bytes, first: bytes, second: bytes) -> bytes:
     prefix = bytearray(256)
     prefix[0:2] = b"\xcd\x20"  # int 20h
     prefix[2:4] = TOP.to_bytes(2, "little")
     prefix[0x2C:0x2E] = ENVIRONMENT.to_bytes(2, "little")
     prefix[0x50:0x53] = b"\xcd\x21\xcb"  # int 21h; retf
-    prefix[0x5D:0x68] = prefix[0x6D:0x78] = b" " * 11
+    prefix[0x5C:0x6C], prefix[0x6C:0x7C] = first, second
     prefix[0x80] = len(command_line)
     prefix[0x81 : 0x82 + len(command_line)] = command_line + b"\r"
     return bytes(prefix)
