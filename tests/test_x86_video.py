@@ -13,6 +13,7 @@ from x86_helpers import call, disk, make_pc
 
 from vgaemu.display.screen import Screen
 from vgaemu.machine import Machine
+from vgaemu.pc.build import MOVED_BYTES_A_NS
 from vgaemu.pc.clock import StepClock, WallClock
 from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import LFB_GPA
@@ -74,6 +75,26 @@ def test_a_loop_around_a_call_leaves_slices_short(tmp_path: Path, name: str, pro
                 pc.step(pc.clock.now_ns() + 1_000_000_000)
             # At most some 15 ms; once it was 40 to 10 000.
             assert work.called < 60_000
+
+
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [
+        # mov dx, 3C4h; mov al, 4; out dx, al; inc dx; again: xor al, 8; out dx, al; jmp again
+        ("chain-4", "BA C4 03 B0 04 EE 42 34 08 EE EB FB"),
+        # mov ax, 4F02h; mov bx, 118h; int 10h; mov dx, 1CEh; mov ax, 4; out dx, ax; inc dx
+        # again: xor ax, 45h; out dx, ax; jmp again
+        ("DISPI", "B8 02 4F BB 18 01 CD 10 BA CE 01 B8 04 00 EF 42 35 45 00 EF EB FA"),
+    ],
+)
+def test_what_ports_move_takes_time(tmp_path: Path, name: str, program: str) -> None:
+    with make_pc(disk(tmp_path, bytes.fromhex(program)), vram_pages=4096) as pc:
+        moved: list[int] = []
+        pc.vga.on_moved.append(moved.append)
+        begin = pc.clock.now_ns()
+        pc.step(begin + 1_000_000_000)
+        assert len(moved) > 10
+        assert pc.clock.now_ns() - begin > sum(moved) // MOVED_BYTES_A_NS
 
 
 @pytest.mark.parametrize("number", [3, 0x12])

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from vgaemu.pc.bios.seabios import SeaBios  # brings KVM
 
 CPUS = ("unicorn", "kvm")
+#: Bytes of VRAM that a port write clears or moves, as DISPI and chain-4 let it, in a nanosecond of
+#: the guest's time: as fast as a video card fills its own memory.
+MOVED_BYTES_A_NS = 1
 
 
 class PcOptions(TypedDict, total=False):
@@ -121,6 +124,12 @@ def build_pc(
         if trace is not None:
             trace.follow(cpu, clock)
         vga.beam = GuestBeam(clock)
+
+        def moved(nbytes: int) -> None:
+            clock.cost(nbytes // MOVED_BYTES_A_NS)
+
+        vga.on_moved.append(moved)
+        undo.callback(vga.on_moved.remove, moved)
         vga.slot.harvest_through(cpu.harvest)
         if firmware is not None:
             seabios = _firmware(firmware, board, image)

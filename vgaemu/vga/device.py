@@ -23,14 +23,15 @@ from vgaemu.errors import MemslotError
 from vgaemu.memslot import PAGE_SIZE, Memslot
 from vgaemu.snapshot import Array, Part, number, octets_in
 from vgaemu.vga import dispi as dispi_regs
-from vgaemu.vga.aperture import CHAIN4, ODD_EVEN, PLANAR, Addressing, Aperture
+from vgaemu.vga.aperture import Aperture
 from vgaemu.vga.beam import Beam, VirtualBeam
 from vgaemu.vga.dac import Dac
 from vgaemu.vga.dispi import Dispi
 from vgaemu.vga.layout import LEGACY_BYTES, rearrange
-from vgaemu.vga.planes import PLANE_MASK, ReadSetup, WriteSetup, independent_bytes
+from vgaemu.vga.mapping import Bank, mapping_of
+from vgaemu.vga.planes import independent_bytes
 from vgaemu.vga.ports import Data
-from vgaemu.vga.registers import WINDOWS, RegisterBank
+from vgaemu.vga.registers import RegisterBank
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +93,8 @@ class Vga:
     cursor_generation: int
     #: Called after `window()` began to answer otherwise.
     on_map_changed: list[Callable[[], None]]
+    #: Told how many bytes of VRAM a port write has cleared or moved.
+    on_moved: list[Callable[[int], None]]
     #: Whether the legacy 256 KiB of VRAM are stored for chain-4 (see `layout`).
     chain4_layout: bool
     #: Port -> what reads and what writes it.
@@ -121,6 +124,7 @@ class Vga:
         self.beam = VirtualBeam()
         self.generation = self.cursor_generation = 0
         self.on_map_changed = []
+        self.on_moved = []
         self.chain4_layout = False
         #: The part of the legacy window that is plain memory, and where it lies in VRAM.
         self._plain_start = self._plain_end = self._plain_offset = 0
@@ -395,53 +399,28 @@ class Vga:
         if chain4 != self.chain4_layout:
             rearrange(self.slot.array, chain4)
             self.chain4_layout = chain4
-            self.slot.mark_dirty(0, LEGACY_BYTES)
+            self._moved(LEGACY_BYTES)
             self.generation += 1
+
+    def _moved(self, nbytes: int) -> None:
+        self.slot.mark_dirty(0, nbytes)
+        for told in self.on_moved:
+            told(nbytes)
 
     def _remap(self) -> None:
         """Work out the legacy window, how stores through it are addressed, and if it is plain."""
-        graphics, sequencer, dispi = self.graphics, self.sequencer, self.dispi
-        start, size = WINDOWS[graphics["memory_map"]]
-        if not self.misc["ram_enable"]:
-            size = 0
-        write = WriteSetup(
-            mode=graphics["write_mode"],
-            set_reset=graphics["set_reset"],
-            enable_set_reset=graphics["enable_set_reset"],
-            rotate=graphics["rotate"],
-            function=graphics["function"],
-            bit_mask=graphics["bit_mask"],
-        )
-        read = ReadSetup(
-            mode=graphics["read_mode"],
-            plane=graphics["read_map"],
-            odd_even=graphics["odd_even_read"],
-            colour_compare=graphics["colour_compare"],
-            colour_care=graphics["colour_dont_care"],
-        )
-        map_mask = PLANE_MASK[sequencer["map_mask"]]
-        if dispi.enabled and not dispi.linear:
-            addressing = Addressing(PLANAR, map_mask, dispi.bank_bytes, self.slot.nbytes // 4)
-        elif self.chain4_layout:
-            addressing = Addressing(CHAIN4, map_mask)
-        else:
-            addressing = Addressing(PLANAR if sequencer["odd_even_off"] else ODD_EVEN, map_mask)
-        self._aperture.configure(addressing, write, read)
-        # Plain: no latch, rotate, function, mask or plane select could change a store or a load.
-        plain_offset: int | None = None
-        end = start + size
-        if dispi.linear:
-            plain_offset = dispi.bank_bytes
-            end = start + min(size, 0x10000, self.slot.nbytes - plain_offset)  # a bank, no more
-        elif self.chain4_layout and write.is_plain and map_mask == 0xFFFFFFFF and not read.mode:
-            plain_offset = 0
-        self._window_start, self._window_end = start, end
+        dispi = self.dispi
+        mapping = mapping_of(
+            bytes(self.graphics.values), bytes(self.sequencer.values), bytes(self.misc.values),
+            self.slot.nbytes,
+            chain4_layout=self.chain4_layout,
+            bank=Bank(dispi.linear, dispi.bank_bytes) if dispi.enabled else None,
+        )  # fmt: skip
+        self._aperture.configure(mapping.addressing, mapping.write, mapping.read)
+        self._window_start, self._window_end = mapping.start, mapping.end
         old = self._plain_start, self._plain_end, self._plain_offset
-        if plain_offset is None:
-            self._plain_start = self._plain_end = self._plain_offset = 0
-        else:
-            self._plain_start, self._plain_end = start, min(end, start + 0x10000)
-            self._plain_offset = plain_offset
+        self._plain_start = mapping.start if mapping.plain_end else 0
+        self._plain_end, self._plain_offset = mapping.plain_end, mapping.plain_offset
         if (self._plain_start, self._plain_end, self._plain_offset) != old:
             for callback in self.on_map_changed:
                 callback()
@@ -455,7 +434,7 @@ class Vga:
             pitch = dispi.pitch_bytes * (1 if dispi.linear else 4)
             nbytes = min(self.slot.nbytes, pitch * dispi.values[dispi_regs.YRES])
             self.slot.array[:nbytes] = 0
-            self.slot.mark_dirty(0, nbytes)
+            self._moved(nbytes)
         self.generation += 1
         self._remap()
 
