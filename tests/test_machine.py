@@ -1,16 +1,17 @@
 """Machine: schedules, keys, ends and errors."""
 
+import os
 import subprocess
 import sys
 import textwrap
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import vgaemu
+from vgaemu import machine as machine_module
 from vgaemu.cli.session import keep_showing
 from vgaemu.display.base import BaseDisplay
 from vgaemu.display.report import Close, PauseToggled, SingleStep
@@ -421,6 +422,57 @@ def test_a_guest_that_was_let_go_is_running_though_it_has_not_woken_yet(tmp_path
         machine.save_state(state)
 
 
+def test_a_state_beside_a_free_workload_is_of_one_moment(tmp_path):
+    """It sets modes all the time: half of one and half of another would not load."""
+
+    def modes(guest):
+        while True:
+            for mode in (3, 0x12, 0x13, 7):
+                guest.set_mode(mode)
+                guest.store(0xA0000, bytes([mode]) * 4000)
+                if mode == 0x12:
+                    yield
+
+    state = tmp_path / "state.npz"
+    with Machine(modes, free=True, vram_mib=1) as machine, Machine(vram_mib=1) as other:
+        for _ in range(20):
+            machine.tick()
+            machine.save_state(state)
+            other.load_state(state)
+            assert other.vga.load(0xA0000, 1) == b"\x12"
+            machine.load_state(state)
+
+
+def test_a_state_beside_a_workload_that_does_not_stop(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine_module, "HOLD_SECONDS", 0.05)
+    ends = threading.Event()
+
+    def busy(guest):
+        while not ends.is_set():
+            guest.store(0xB8000, b"a")
+        yield
+
+    with Machine(busy, free=True) as machine:
+        machine.tick()
+        for use in (machine.save_state, machine.load_state):
+            with pytest.raises(StateError, match="came to no 'yield' within"):
+                use(tmp_path / "state.npz")
+        ends.set()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_workload_may_save_the_state_itself(tmp_path):
+    def saving(guest):
+        yield
+        machine.save_state(tmp_path / "state.npz")
+        yield
+
+    with Machine(saving, free=True) as machine:
+        while not machine.ended:
+            machine.tick()
+    assert (tmp_path / "state.npz").exists()
+
+
 def test_the_interpreters_switch_interval_comes_back():
     before = sys.getswitchinterval()
     with Machine(looping, free=True) as machine:
@@ -511,16 +563,13 @@ def test_a_display_that_fails_once_sees_all_of_the_next_frame():
 
 
 def test_a_screenshot_that_fails_leaves_no_empty_file(tmp_path, monkeypatch):
-    from PIL import Image
-
-    def full(self, path, *_):
-        Path(path).touch()
+    def full(fd):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Image.Image, "save", full)
+    monkeypatch.setattr(os, "fsync", full)
     with vgaemu.Machine() as machine, pytest.raises(OSError, match="No space"):
         machine.screen.save(tmp_path / "shot.png")
-    assert not (tmp_path / "shot.png").exists()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("display", [None, object(), 3])

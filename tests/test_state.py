@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import stat
+import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from itertools import chain, islice
@@ -18,6 +20,7 @@ from random_tapes import random_ops
 from vgaemu.display.base import BaseDisplay
 from vgaemu.display.loop import DisplayLoop
 from vgaemu.errors import StateError
+from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.tape import START, Player
 from vgaemu.vga.beam import VirtualBeam, WallBeam
@@ -531,6 +534,102 @@ def test_any_layout_in_a_linear_mode(path: Path) -> None:
 
 def linear_64x48() -> Any:
     return dispi_values(enable=1, xres=64, yres=48, virt_width=64)
+
+
+# --- what unpacks -----------------------------------------------------------------------------
+
+
+def add_member(
+    path: Path, name: str, shape: tuple[int, ...], nbytes: int, method: int = zipfile.ZIP_DEFLATED
+) -> None:
+    """Another array, whose head says a shape and which unpacks to so many zeros."""
+    head = io.BytesIO()
+    fields = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(head, fields)
+    with (
+        zipfile.ZipFile(path, "a", method, compresslevel=1) as file,
+        file.open(f"{name}.npy", "w", force_zip64=True) as member,
+    ):
+        member.write(head.getvalue())
+        for at in range(0, nbytes, 1 << 20):
+            member.write(bytes(min(1 << 20, nbytes - at)))
+
+
+def without(path: Path, name: str) -> None:
+    with zipfile.ZipFile(path) as file:
+        parts = {part: file.read(part) for part in file.namelist() if part != f"{name}.npy"}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        for part, data in parts.items():
+            file.writestr(part, data)
+
+
+#: Name, shape and bytes of an array that a state has in stead of its own: what is said of it.
+BOMBS = {
+    "unknown": (("extra", (96 << 20,), 96 << 20), "extra is no part of a state"),
+    "known": (("crtc", (96 << 20,), 96 << 20), "damaged, or no saved state"),
+    "head": (("format", (96 << 20,), 96 << 20), "damaged, or no saved state"),
+    "a head that lies": (("crtc", (1 << 40,), 25), "damaged, or no saved state"),
+    "an unknown head that lies": (("extra", (1 << 40,), 25), "extra is no part of a state"),
+    "a product": (("extra", (1 << 32, 1 << 32), 25), "extra is no part of a state"),
+    "less than it says": (("extra", (60_000,), 25), "damaged, or no saved state"),
+    "more than it says": (("extra", (25,), 96 << 20), "damaged, or no saved state"),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_state_that_unpacks_is_refused_before_it_does(path: Path, name: str) -> None:
+    (member, shape, nbytes), what = BOMBS[name]
+    with Machine(vram_mib=1) as machine:
+        machine.save_state(path)
+        without(path, member)
+        add_member(path, member, shape, nbytes)
+        tracemalloc.start()
+        try:
+            with pytest.raises(StateError) as caught:
+                machine.load_state(path)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert str(caught.value).startswith(f"{path}: {what}")
+    assert peak < 16 << 20
+
+
+def many_members(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as file:
+        for number in range(2000):
+            file.writestr(f"{number}.npy", npy_file())
+
+
+def one_name_twice(path: Path) -> None:
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        add_member(path, "crtc", (25,), 25)
+
+
+def another_method(path: Path) -> None:
+    add_member(path, "extra", (25,), 25, zipfile.ZIP_LZMA)
+
+
+def another_directory(path: Path) -> None:
+    """As a zip64 has it, before the end record."""
+    data = path.read_bytes()
+    at = data.rindex(b"PK\x05\x06")
+    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 9, 9, 1 << 40, 0)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, at, 1)
+    path.write_bytes(data[:at] + record + locator + data[at:])
+
+
+@pytest.mark.parametrize(
+    "change", [many_members, one_name_twice, another_method, another_directory]
+)
+def test_an_archive_that_is_not_ours(path: Path, change: Callable[[Path], None]) -> None:
+    vga = saved(path)
+    change(path)
+    refused(vga, path, because="damaged, or no saved state")
+
+
+def test_a_state_of_large_vram_says_so(path: Path) -> None:
+    save_state(small_vga(vram_bytes=64 << 20), path)
+    refused(small_vga(), path, because="saved with 64 MiB of VRAM, this machine has 1;")
 
 
 # --- writing ----------------------------------------------------------------------------------

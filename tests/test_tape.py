@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from itertools import chain, islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ from vgaemu.guest.workload import Guest, Slices
 from vgaemu.keys.queue import Keys
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
-from vgaemu.tape import START, Player, Tape, TapeRecorder, check_op, expand
+from vgaemu.tape import START, Player, Tape, TapeRecorder, check_op, expand, read
+from vgaemu.tape import play as play_module
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.tap import TappedVga
@@ -210,6 +212,70 @@ def test_rep_is_expanded_one_at_a_time(tmp_path: Path) -> None:
         ["copy", 0xA0010, 0xB0010, 3],
         ["copy", 0xA000C, 0xB000C, 3],
     ]
+
+
+def test_a_tape_that_unpacks_is_refused_before_it_is_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few kilobytes of gzip, or a line that is short for an operation of that length."""
+    longest = 0
+
+    def parse(text: str) -> Any:
+        nonlocal longest
+        longest = max(longest, text.count(","))
+        return real(text)
+
+    real = json.loads
+    monkeypatch.setattr(read, "json", SimpleNamespace(loads=parse, JSONDecodeError=ValueError))
+    many = '{"":0},' * 700_000
+    path = tmp_path / "bomb.tape"
+    for text, what in (
+        (
+            '{\n"name":"t","ops":[' + " " * read.MAX_LINE + "]}",
+            "one object of more than 33555456 b",
+        ),
+        ('{"name":"t",\n"ops":[' + " " * read.MAX_LINE, "not JSON"),  # no tape in one object
+        ('{\n"name":"t","ops":[' + many + "0]}", "one object of more than 1048576 values"),
+        ('{"name":"t","ops":[' + many + "0]}", "one object of more than 1048576 values"),
+        (f"{HEADER}\n[{many}0]", "line 2: not a tape: a line of more values than"),
+        (f"{HEADER}\n[{'0:' * 90_000}0]", "line 2: not a tape: a line of more values than"),
+        (f'{HEADER[:-1]},"desc":[{many}0]}}', "line 1: not a tape: a line of more values than"),
+    ):
+        for data in (text.encode(), gzip.compress(text.encode(), 1)):
+            path.write_bytes(data)
+            with pytest.raises(TapeError) as caught:
+                read_all(path)
+            assert what in str(caught.value)
+            assert len(str(caught.value)) < 250
+    assert longest < 100
+
+
+def test_a_long_line_of_one_operation_is_read(tmp_path: Path) -> None:
+    op = '["rep", 2, 0, ["lfb", 0, "' + "ab" * 200_000 + '"]]'
+    assert len(read_all(write(tmp_path / "t.tape", HEADER, op))) == 2
+
+
+def test_reads_are_kept_as_many_as_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(play_module, "MAX_READBACKS", 1000)
+    back = tmp_path / "back.json"
+    for op, fits in (
+        ('["rep", 10, 0, ["lfbread", 0, 100]]', True),
+        ('["rep", 1048576, 0, ["lfbread", 0, 100]]', False),
+        ('["lfbread", 0, 16777216]', False),
+        ('["rep", 1000, 0, ["r8", 655360]]', True),
+        ('["rep", 1001, 0, ["r8", 655360]]', False),
+    ):
+        path = write(tmp_path / "t.tape", HEADER, op)
+        status = main(["replay", str(path), "--readbacks", str(back)])
+        err = capfd.readouterr().err
+        if fits:
+            assert (status, err) == (0, "")
+            assert len(json.loads(back.read_text())["readbacks"]) == 1000
+        else:
+            assert (status, err.count("\n")) == (2, 1)
+            assert "readbacks: more than 1000 values" in err
 
 
 # --- playing ----------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ import inspect
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from os import PathLike
 from pathlib import Path
@@ -41,7 +41,7 @@ from vgaemu.keys.queue import Key, Keys, key_text
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
 from vgaemu.program import check_options, load_program
-from vgaemu.runner import InStep, OnThread, Runner
+from vgaemu.runner import HOLD_SECONDS, NO_YIELD, InStep, OnThread, Runner
 from vgaemu.tape import TapeRecorder
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
@@ -339,24 +339,28 @@ class Machine:
     def save_state(self, path: str | Path) -> None:
         """Save the device and a machine-code guest; of a workload in Python only the device.
 
-        A guest on its own thread must not run then; after `close` it does not.
+        Machine code on its own thread must not run then; after `close` it does not. A workload in
+        Python is waited for, up to its next ``yield``.
 
         Raises:
-            StateError: The file cannot be written.
+            StateError: The file cannot be written, or the guest does not stop.
         """
-        self._refuse_running_guest(path)
-        guest = None if self.pc is None else self.pc.state_arrays()
-        save_state(self.vga, path, frame=self.next_frame_number, guest=guest)
+        with self._guest_stands(path):
+            guest = None if self.pc is None else self.pc.state_arrays()
+            save_state(self.vga, path, frame=self.next_frame_number, guest=guest)
 
     def load_state(self, path: str | Path) -> None:
         """Bring the device to a saved state, and a machine-code guest with it.
 
-        A workload in Python goes on with its program. A guest on its own thread must not run then.
+        A workload in Python goes on with its program, from its next ``yield``. Machine code on its
+        own thread must not run then.
 
         Raises:
-            StateError: The file is refused; nothing has changed then.
+            StateError: The file is refused; nothing has changed then. Or the guest does not stop.
         """
-        self.restore_state(read_state(path, self.vga), path)
+        with self._guest_stands(path):
+            guest = None if self.pc is None else self.pc.parts()
+            self.restore_state(read_state(path, self.vga, guest), path)
 
     def restore_state(self, state: State, source: object) -> None:
         """Look at all of a state, then put all of it; what is not in it stays as it is.
@@ -375,13 +379,16 @@ class Machine:
         if self.pc is not None:
             self._refuse_running_guest(source)
             self.pc.check_state(state.guest, source)
-            self.pc.restore_state(state.guest, source)
-            self.runner.restart(self.pc.slices())
         elif state.guest:
             from vgaemu.pc.state import identity_name
 
             name = identity_name(state.guest)
             raise StateError(f"{source}: saved with machine code, {name!r}; load it with that file")
+        if state.unread:
+            raise StateError(f"{source}: {state.unread[0]} is no part of a state; save it again")
+        if self.pc is not None:
+            self.pc.restore_state(state.guest, source)
+            self.runner.restart(self.pc.slices())
         restore_device(self.vga, state.device)
         self._loop.frame_offset = state.frame - self._loop.frames
 
@@ -389,6 +396,19 @@ class Machine:
     def next_frame_number(self) -> int:
         """Number of the next frame, which blinking follows; a loaded state goes on from its own."""
         return self._loop.frames + self._loop.frame_offset
+
+    @contextmanager
+    def _guest_stands(self, source: object) -> Iterator[None]:
+        """Let a state be of one moment: nobody stores or loads meanwhile."""
+        self._refuse_running_guest(source)
+        held = self.runner.is_running and not self._closed  # then its calls are refused
+        try:
+            if held and not self.runner.hold(HOLD_SECONDS):
+                raise StateError(f"{source}: {NO_YIELD}; close the machine first")
+            yield
+        finally:
+            if held:
+                self.runner.release()
 
     def _refuse_running_guest(self, source: object) -> None:
         """Registers of a CPU are nobody else's while it executes."""

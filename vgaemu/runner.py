@@ -20,6 +20,9 @@ NOW_SLICES_A_FRAME = 16
 #: A busy guest thread hands the interpreter to the display after this long (seconds). Measured: at
 #: the default of 5 ms the display wakes 5.2 ms late, at 0.5 ms 0.66 ms late.
 SWITCH_INTERVAL = 0.0005
+#: Seconds for a guest to come to its next ``yield``, and what is said of one that does not.
+HOLD_SECONDS = 2.0
+NO_YIELD = f"the guest came to no 'yield' within {HOLD_SECONDS:.0f} s"
 
 
 class Runner(ABC):
@@ -193,7 +196,7 @@ class OnThread(Runner):
     def hold(self, seconds: float) -> bool:
         with self.changed:
             self._held = True
-            if self._thread is None:
+            if self._thread in (None, threading.current_thread()):
                 return True
             return self.changed.wait_for(lambda: self._parked, seconds)
 

@@ -22,6 +22,8 @@ Saved: TypeAlias = Mapping[str, tuple[int, int]]
 MAX_COUNT = 1 << 62
 #: Bytes of texts and queues: more is no snapshot of ours.
 MAX_BYTES = 1 << 16
+#: Bytes of rows, of which there may be any number.
+MAX_ROWS_BYTES = 1 << 20
 
 
 class Part(NamedTuple):
@@ -33,12 +35,18 @@ class Part(NamedTuple):
     restore: Callable[[Array], object]
     #: Whether an array of the right type and shape can be restored.
     fits: Callable[[Array], bool] = lambda array: True
-    #: The first axis may have any length.
+    #: The first axis may have any length, up to so many bytes in all.
     any_length: bool = False
+    most_bytes: int = MAX_ROWS_BYTES
 
     def array(self) -> Array:
         """What it is now, as it is saved."""
         return np.asarray(self.take(), self.dtype)
+
+    @property
+    def room(self) -> int:
+        """Most bytes of an array that can be restored."""
+        return self.most_bytes if self.any_length else self.array().nbytes
 
     def takes(self, array: Array | None) -> bool:
         """Whether an array may be restored."""

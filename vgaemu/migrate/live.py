@@ -21,11 +21,9 @@ from vgaemu.machine import FRAME_HZ, Machine
 from vgaemu.migrate.memory import UnloggedMemory
 from vgaemu.migrate.sender import Limits, Report, connect, send
 from vgaemu.migrate.stream import MAX_STATE_BYTES, Channel, Region, parse_address
-from vgaemu.runner import OnThread
+from vgaemu.runner import HOLD_SECONDS, NO_YIELD, OnThread
 from vgaemu.snapshot import Array, take
 
-#: Seconds for a guest to come to its next ``yield``.
-HOLD_SECONDS = 2.0
 #: Seconds for somebody to move the machine on to the next frame.
 FRAME_SECONDS = 10.0
 
@@ -35,7 +33,6 @@ MAX_DISK_BYTES = MAX_STATE_BYTES - (2 << 20)
 #: The array of a PC that is sent as memory.
 RAM = "ram"
 
-_NO_YIELD = f"the guest came to no 'yield' within {HOLD_SECONDS:.0f} s"
 _CLOSED = "the machine was closed before"
 
 #: Migrations that somebody may still know: one that is not done hangs on its machine.
@@ -135,7 +132,7 @@ class Migration:
         if not self._stop_wanted.is_set() or self._thread is None:
             return
         if not machine.runner.hold(HOLD_SECONDS):
-            self._why_running = _NO_YIELD
+            self._why_running = NO_YIELD
         self._stopped.set()
         self._thread.join()
         if self._report is None:
@@ -146,7 +143,7 @@ class Migration:
         if pc is not None:
             try:
                 if not self._machine.runner.hold(HOLD_SECONDS):
-                    self._error = MigrateError(f"{self.address}: {_NO_YIELD}")
+                    self._error = MigrateError(f"{self.address}: {NO_YIELD}")
                     self._tell(f"{self._error}; the guest runs on here")
                     return
                 self._guest = pc.identity()

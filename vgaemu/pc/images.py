@@ -102,10 +102,14 @@ class DiskImage:
         # The sectors that the guest wrote to a copy; their numbers are restored first.
         return {
             "disk.sectors": Part(
-                "u4", lambda: sorted(self.originals), self._expect, self._are_mine, any_length=True
+                "u4", lambda: sorted(self.originals), self._expect, self._are_mine,
+                any_length=True, most_bytes=4 * self.total,
             ),
-            "disk.data": Part("u1", self._written, self._restore, any_length=True),
-        }
+            "disk.data": Part(
+                "u1", self._written, self._restore,
+                any_length=True, most_bytes=SECTOR * self.total,
+            ),
+        }  # fmt: skip
 
     def _are_mine(self, array: Array) -> bool:
         return bool(array.size == np.unique(array[array < self.total]).size)

@@ -78,7 +78,7 @@ class Log(Protocol):
     def append(self, value: int) -> None:
         """One value, of 16 bits at most."""
 
-    def extend(self, values: bytes) -> None:
+    def extend(self, values: Sequence[int]) -> None:
         """One value a byte."""
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
 
+from vgaemu.errors import TapeError
 from vgaemu.tape.ops import OPERATIONS, Log, Op
 from vgaemu.vga.device import DEFAULT_VRAM_MIB
 from vgaemu.vga.ports import Device
@@ -34,6 +35,9 @@ START: tuple[Op, ...] = (
     ("rx", 0xA0000),  # zeros into the latches
 )
 
+#: Reads that are kept; a line of a tape may make a million times 256 MiB of them.
+MAX_READBACKS = 1 << 26
+
 
 class Player:
     """Plays operations on a device, as many at a time as wanted, and keeps what was read."""
@@ -41,21 +45,25 @@ class Player:
     def __init__(self, device: Device, ops: Iterable[Op], *, keep_readbacks: bool = True) -> None:
         """Prepare to play a `Tape`, or what `expand` gives: operations checked, without ``rep``.
 
-        A tape may log more reads than fits memory: `keep_readbacks` says whether to keep them.
+        `keep_readbacks` says whether reads that a tape logs are kept, up to `MAX_READBACKS`.
         """
         self._ops = iter(ops)
         #: Number of the frame that was drawn last, as far as the tape says.
         self.frame = 0
         #: Logged reads so far, in order; 16 bits are enough for each.
         self.readbacks = array("H")
-        log: Log = self.readbacks if keep_readbacks else _Forgetful()
+        log: Log = _Bounded(self.readbacks) if keep_readbacks else _Forgetful()
         self._plays: dict[str, Callable[[Op], object]] = {
             name: partial(row.play, device, log) for name, row in OPERATIONS.items()
         }
         self._plays["frame"] = self._set_frame
 
     def play(self, count: int | None = None) -> bool:
-        """Play the next `count` operations, or all; False if there were not so many."""
+        """Play the next `count` operations, or all; False if there were not so many.
+
+        Raises:
+            TapeError: A line is no operation, or there are too many reads to keep.
+        """
         plays = self._plays
         played = 0
         for op in islice(self._ops, count):
@@ -67,11 +75,26 @@ class Player:
         self.frame = op[1]
 
 
+class _Bounded:
+    """Keeps reads, as many as may be."""
+
+    def __init__(self, values: array[int]) -> None:
+        self._values = values
+
+    def append(self, value: int) -> None:
+        self.extend((value,))
+
+    def extend(self, values: Sequence[int]) -> None:
+        if len(self._values) + len(values) > MAX_READBACKS:
+            raise TapeError(f"readbacks: more than {MAX_READBACKS} values; play it without them")
+        self._values.extend(values)
+
+
 class _Forgetful:
     """Keeps no reads."""
 
     def append(self, value: int) -> None:
         pass
 
-    def extend(self, values: bytes) -> None:
+    def extend(self, values: Sequence[int]) -> None:
         pass

@@ -1,4 +1,8 @@
-"""Reading tapes: a header, then one operation at a time, checked."""
+"""Reading tapes: a header, then one operation at a time, checked.
+
+A tape comes from anywhere, and JSON unpacks: a value of two bytes takes a hundred. So texts are
+measured, and the values in them counted, before they become objects.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +24,13 @@ HEADER_KEYS = {
 }  # fmt: skip
 #: The key of a tape in one object that a header has not; its name or description may be "ops".
 OPS_KEY = re.compile(r'\s*\{.*"ops"\s*:', re.DOTALL)
-#: A line may be as long as an ``lfb`` operation that fills 16 MiB.
+#: A line may be as long as an ``lfb`` operation that fills 16 MiB; so may a tape in one object.
 MAX_LINE = (2 << 24) + 1024
+#: A line that is longer than the first may have as many values as the second; no operation of that
+#: length has more than a few.
+LONG_LINE, MAX_VALUES = 1 << 16, 64
+#: Values of a tape in one object: lines have no such limit.
+MAX_WHOLE_VALUES = 1 << 20
 
 
 class Tape:
@@ -99,7 +108,7 @@ class Tape:
                 yield op
             return
         while (text := self._next_line()) is not None:
-            yield self._parse(text)
+            yield self._parse_line(text)
 
     def _read_header(self) -> dict[str, Any]:
         text = self._next_line()
@@ -107,13 +116,13 @@ class Tape:
             raise TapeError(f"{self.path}: the file is empty; a tape starts with its header")
         # One object with everything in it starts either so, or with its operations on line 1.
         if text.strip() == "{" or OPS_KEY.match(text):
-            header = self._parse(text + self._rest())
+            header = self._parse(self._rest_of(text))
             operations = header.pop("ops", None) if isinstance(header, dict) else None
             if not isinstance(operations, list):
                 raise self._error('a tape in one object has a list "ops"')
             self._whole = operations
         else:
-            header = self._parse(text)
+            header = self._parse_line(text)
         self._check_header(header)
         return cast(dict[str, Any], header)
 
@@ -122,7 +131,7 @@ class Tape:
             raise self._error('the header is an object with a "name"')
         unknown = sorted(set(header) - HEADER_KEYS)
         if unknown:
-            raise self._error(f"the header has unknown keys: {', '.join(unknown)}")
+            raise self._error(f"the header has unknown keys: {', '.join(unknown)[:100]}")
         vram_mib = header.get("vram_mib", DEFAULT_VRAM_MIB)
         if type(vram_mib) is not int or not 1 <= vram_mib <= MAX_VRAM_MIB:
             raise self._error(f"vram_mib is a number from 1 to {MAX_VRAM_MIB}")
@@ -139,8 +148,18 @@ class Tape:
             if not raw.isspace():
                 return self._decode(raw)
 
-    def _rest(self) -> str:
-        return self._decode(self._read(self._file.read))
+    def _rest_of(self, head: str) -> str:
+        """All of a tape in one object, whose first line has been read."""
+        left = MAX_LINE - len(head)
+        raw = self._read(lambda: self._file.read(left))
+        if len(raw) >= left:
+            raise self._error(f"one object of more than {MAX_LINE} bytes; write it as lines")
+        text = head + self._decode(raw)
+        if _values(text) > MAX_WHOLE_VALUES:
+            raise self._error(
+                f"one object of more than {MAX_WHOLE_VALUES} values; write it as lines"
+            )
+        return text
 
     def _read(self, read: Callable[[], bytes]) -> bytes:
         try:
@@ -158,6 +177,11 @@ class Tape:
         except UnicodeDecodeError:
             raise self._error("the text is not UTF-8; a tape is JSON lines") from None
 
+    def _parse_line(self, text: str) -> Any:
+        if len(text) > LONG_LINE and _values(text) > MAX_VALUES:
+            raise self._error("not a tape: a line of more values than an operation has")
+        return self._parse(text)
+
     def _parse(self, text: str) -> Any:
         try:
             return json.loads(text.rstrip())
@@ -172,3 +196,8 @@ class Tape:
     def _error(self, what: str) -> TapeError:
         place = f"op {self._line}" if self._whole is not None else f"line {self._line}"
         return TapeError(f"{self.path}: {place}: {what}")
+
+
+def _values(text: str) -> int:
+    """A JSON text has no more values, but for the first and for brackets in brackets."""
+    return text.count(",") + text.count(":")

@@ -12,7 +12,7 @@ first register is touched, so a file that is refused leaves the device as it was
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,10 +21,11 @@ import numpy as np
 from vgaemu import snapshot
 from vgaemu.errors import StateError, file_error
 from vgaemu.outputs import NewFile
-from vgaemu.snapshot import MAX_COUNT, Array
+from vgaemu.snapshot import MAX_BYTES, MAX_COUNT, Array
 from vgaemu.vga.beam import BEGAN_NS
 from vgaemu.vga.dac import STATE_READ
-from vgaemu.vga.device import Vga
+from vgaemu.vga.device import MAX_VRAM_MIB, Vga
+from vgaemu.vga.npz import Archive
 from vgaemu.vga.registers import SEQUENCER_PLACES
 
 FORMAT = "vgaemu state"
@@ -43,6 +44,8 @@ class State(NamedTuple):
     guest: dict[str, Array]
     #: Number of the frame that was saved with it.
     frame: int
+    #: Names of arrays that were not read: they are larger than any that is known.
+    unread: Sequence[str] = ()
 
 
 #: Arrays that say what a file is.
@@ -145,24 +148,28 @@ def load_state(vga: Vga, path: str | Path) -> int:
     return state.frame
 
 
-def read_state(path: str | Path, vga: Vga) -> State:
+def read_state(path: str | Path, vga: Vga, guest: dict[str, snapshot.Part] | None = None) -> State:
     """Read a file whole.
 
     Args:
         path: What `save_state` wrote.
         vga: Whose `Vga.parts` are to be in it; all else is a guest's.
+        guest: A guest's parts, if one may be in it: what is larger than they are is not read.
 
     Raises:
         StateError: It cannot be read, is damaged or no state, or comes from a newer version.
     """
-    path = Path(path)
+    path, device = Path(path), vga.parts()
+    room = {name: max(part.room, MAX_BYTES) for name, part in (device | (guest or {})).items()}
+    room["vram"] = MAX_VRAM_MIB << 20  # another size is told as such
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            if str(file["format"]) != FORMAT:
+        with path.open("rb") as raw:
+            file = Archive(raw)
+            if str(file.small("format")) != FORMAT:
                 raise ValueError
-            version = int(file["version"])
+            version = int(file.small("version"))
             if version <= VERSION:
-                return _state_in(file, vga.parts().keys())
+                return _state_in(file.arrays(room), device.keys())
     except OSError as error:
         if error.strerror is not None:
             raise StateError(file_error(path, error, "name a saved state")) from None
@@ -176,18 +183,16 @@ def read_state(path: str | Path, vga: Vga) -> State:
     )
 
 
-def _state_in(file: Mapping[str, Array], device: Collection[str]) -> State:
-    """The state in an open file; what is wrong with it may raise anything."""
-    arrays = {name: file[name] for name in file if name not in HEAD}
-    # What does not begin as an array does comes as bytes.
-    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-        raise ValueError
+def _state_in(members: Mapping[str, Array | None], device: Collection[str]) -> State:
+    """The state in a file's arrays; what is wrong with them may raise anything."""
+    arrays = {name: array for name, array in members.items() if array is not None}
     if OLD_PARTS[0] in arrays:
         _convert(arrays)
-    frame = int(file["frame"])
-    if not 0 <= frame <= MAX_COUNT:
+    _, _, frame = (arrays.pop(name) for name in HEAD)
+    if not 0 <= int(frame) <= MAX_COUNT:
         raise ValueError
-    return State({name: arrays.pop(name) for name in device}, arrays, frame)
+    parts = {name: arrays.pop(name) for name in device}
+    return State(parts, arrays, int(frame), [name for name in members if members[name] is None])
 
 
 #: Arrays of versions 1 and 2 that there are no more.
