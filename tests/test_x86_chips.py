@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import vgaemu
+from vgaemu import snapshot
+from vgaemu.errors import GuestFault
 from vgaemu.keys import scancodes
 from vgaemu.keys.queue import Key, Keys
 from vgaemu.memslot import Memslot
@@ -227,12 +229,114 @@ def test_there_is_no_mouse_port(bus: Bus) -> None:
     assert ask(0xA9) == 0x01
     bus.port_out(0x64, 1, 0xD4)
     bus.port_out(0x60, 1, 0xF2)  # which device?
+    assert bus.port_in(0x64, 1) & 0x61 == 0x61  # the auxiliary device's, and a time-out
+    assert bus.port_in(0x60, 1) == 0xFE
+    assert not bus.port_in(0x64, 1) & 0x61
     clock.ns += 10_000_000
-    keyboard.advance(clock.ns)
-    assert not bus.port_in(0x64, 1) & 1
     bus.port_out(0x60, 1, 0xEE)
     keyboard.advance(clock.ns)
     assert bus.port_in(0x60, 1) == 0xEE
+
+
+#: What is written, 64h's bytes after "c", 60h's after "d"; what is read, with the status if it is
+#: more than "a byte is there".
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        # The controller: RAM and the command byte.
+        ("c20", "65"), ("c21", "00"), ("c3F", "00"), ("c60 d47 c20", "67"), ("c61 d47 c20", "65"),
+        ("c7F dED c20", "65"), ("c60 c20", "65"),
+        # Both ports: tests, off and on; the auxiliary one stays off.
+        ("cAA", "55"), ("cAB", "00"), ("cA9", "01"), ("cAD c20", "75"), ("cAD cAE c20", "65"),
+        ("cA8 c20", "65"), ("cA7 c20", "65"), ("cAD c60 d65 c20", "65"),
+        # Password, input port, output port, test inputs; commands that answer nothing.
+        ("cA4", "F1"), ("cA5 d12 d34 d00 c20", "65"), ("cA6 c20", "65"), ("cC0", "80"),
+        ("cC1 c20", "65"), ("cC2 c20", "65"), ("cD0", "CF"), ("cAA cD0", "DF"), ("cE0", "03"),
+        ("cDD cDF c20", "65"), ("cD1 dDD c20", "65"), ("cD1 dFF c20", "65"), ("cFF cF1 c20", "65"),
+        ("c00 c1F c80 c9F cAC cB0 c20", "65"),
+        # Both output buffers, and a mouse that is not there.
+        ("cD2 d1E", "1E"), ("cD3 d08", "21:08"), ("cD3 d08 cD0", "FF"), ("cD4 dFF", "61:FE"),
+        # The keyboard: lamps, echo, set, identity, rate, off and on, defaults, set 3, again, reset.
+        ("dED d07", "FA FA"), ("dEE", "EE"), ("dF0 d00", "FA FA 41"), ("dF0 d02", "FA FA"),
+        ("dF2", "FA AB 41"), ("dF3 d20", "FA FA"), ("dF4", "FA"), ("dF5", "FA"), ("dF6", "FA"),
+        ("dF7 dFA dFD", "FA FA FA"), ("dEE dFE", "EE EE"), ("dFF", "FA AA"),
+        # What it does not know, as a command or an argument; a command in an argument's place.
+        ("d00 dEC dEF dF1", "FE FE FE FE"), ("dF0 d04", "FA FE"), ("dED dEE", "FA EE"),
+        ("dF3 dF4 d20", "FA FA FE"),
+        # A byte for the keyboard turns its port on.
+        ("cAD dEE", "EE"), ("cAD dEE c20", "65"),
+    ],
+)  # fmt: skip
+def test_each_command_of_the_keyboard_and_its_controller(bus: Bus, written: str, read: str) -> None:
+    clock = StepClock()
+    keyboard = I8042(bus, Pic(bus).raise_irq, clock, Keys())
+    got = []
+
+    def look() -> None:
+        while bus.port_in(0x64, 1) & 1:
+            status = bus.port_in(0x64, 1) & 0x61
+            data = bus.port_in(0x60, 1)
+            got.append(f"{data:02X}" if status == 1 else f"{status:02X}:{data:02X}")
+            clock.ns += 2_000_000
+            keyboard.advance(clock.ns)
+
+    for access in written.split():
+        bus.port_out(0x60 if access[0] == "d" else 0x64, 1, int(access[1:], 16))
+        if access[0] == "d":
+            keyboard.advance(clock.ns)
+            if not keyboard.full & 0x20:
+                look()
+    look()
+    assert got[-len(read.split()) :] == read.split()
+
+
+def test_the_command_byte_lets_keys_come(bus: Bus) -> None:
+    """Firmware turns the keyboard off by a command and on by the command byte."""
+    clock, keys = StepClock(), Keys()
+    keyboard = I8042(bus, Pic(bus).raise_irq, clock, keys)
+    bus.port_out(0x64, 1, 0xAD)
+    keys.press("a")
+    keyboard.advance(clock.ns)
+    assert not bus.port_in(0x64, 1) & 1
+    bus.port_out(0x64, 1, 0x60)
+    bus.port_out(0x60, 1, 0x65)
+    keyboard.advance(clock.ns)
+    assert bus.port_in(0x60, 1) == 0x1E
+
+
+@pytest.mark.parametrize("port", [0x64, 0x60])
+@pytest.mark.parametrize("value", [0xF0, 0xFC, 0xFE])
+def test_the_reset_line_ends_the_run(bus: Bus, value: int, port: int) -> None:
+    I8042(bus, Pic(bus).raise_irq, StepClock(), Keys())
+    if port == 0x60:
+        bus.port_out(0x64, 1, 0xD1)  # the output port, whose bit 0 it is
+    with pytest.raises(GuestFault, match="reset line"):
+        bus.port_out(port, 1, value)
+
+
+def test_a_keyboard_that_is_off_forgets_keys(bus: Bus) -> None:
+    clock, keys = StepClock(), Keys()
+    keyboard = I8042(bus, Pic(bus).raise_irq, clock, keys)
+    for command, code in ((0xF5, []), (0xF4, [0x1E])):
+        bus.port_out(0x60, 1, command)
+        keys.press("a")
+        got = []
+        for _ in range(5):
+            clock.ns += 2_000_000
+            keyboard.advance(clock.ns)
+            if bus.port_in(0x64, 1) & 1:
+                got.append(bus.port_in(0x60, 1))
+        assert got[:2] == [0xFA, *code]
+
+
+def test_answers_are_bounded(bus: Bus) -> None:
+    """A guest that asks and never listens; what is saved of it is restored."""
+    keyboard = I8042(bus, Pic(bus).raise_irq, StepClock(), Keys())
+    for _ in range(10_000):
+        bus.port_out(0x60, 1, 0xF3)
+        bus.port_out(0x60, 1, 0x20)
+    assert len(keyboard.buffer) <= keyboard.BUFFER_BYTES
+    assert snapshot.misfit(keyboard.parts(), snapshot.take(keyboard.parts())) is None
 
 
 @pytest.mark.parametrize(

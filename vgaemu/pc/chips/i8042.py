@@ -1,11 +1,14 @@
 """An Intel 8042 keyboard controller and the keyboard behind it: ports 60h, 64h, 92h.
 
-Emulated: scancodes of set 1 with typematic repeat, one byte at a time with its interrupt; the
-controller's commands for its configuration, tests and output port; the keyboard's for typematic
-rate, identity and reset. Not emulated: a mouse, scancode sets 2 and 3, lamps, passwords, A20 off
-(port 92h reads as open), the CPU's reset line: a guest that pulls it ends the run.
+Emulated: the controller's commands, its configuration in the command byte, its status with the bits
+that say where a byte is from; the keyboard's commands; scancodes of set 1 with typematic repeat,
+one byte at a time with its interrupt. A mouse is missed as by the real one: what is sent to it
+comes back as a time-out. Not emulated: a mouse, scancode sets 2 and 3 (they are taken, and codes
+stay those of set 1), the interrupt for what the controller itself answers, its RAM but for the
+command byte, lamps, A20 off (it reads as open), the CPU's reset line: a guest that pulls it ends
+the run.
 
-Source: Intel 8042 data sheet; IBM AT Technical Reference.
+Source: Intel 8042 data sheet; IBM AT and PS/2 Hardware Interface Technical References.
 """
 
 from __future__ import annotations
@@ -23,6 +26,17 @@ from vgaemu.snapshot import Part, Saved, fields, octets, text
 
 #: Room that a key's scancodes may need.
 MAX_KEY_BYTES = 16
+#: Bits of the status: a byte is there, it is the auxiliary device's, that did not answer in time.
+OUTPUT_FULL, AUXILIARY, TIME_OUT = 0x01, 0x20, 0x40
+#: The last write was a command, and nobody has locked the keyboard.
+STATUS = 0x18
+#: Bits of the command byte: interrupts of both devices, the status's system flag, the clock lines
+#: of both held low.
+KEYBOARD_IRQ, AUXILIARY_IRQ, SYSTEM_FLAG, NO_KEYBOARD, NO_AUXILIARY = 0x01, 0x02, 0x04, 0x10, 0x20
+#: Of the output port: reset and A20 are high, as are lines that nobody uses.
+OUTPUT_PORT = 0xCF
+#: What a device says to what it does not know.
+RESEND = 0xFE
 
 
 class I8042:
@@ -30,36 +44,53 @@ class I8042:
 
     #: Repeat after half a second, 10.9 times a second: see `_delay_ns` and `_period_ns`.
     TYPEMATIC = 0x2B
+    #: Of `typematic`: the keyboard does not scan its keys.
+    SILENT = 0x80
     #: The keyboard forgets what comes while its buffer is full; 16 bytes in the real one.
     BUFFER_BYTES = 256
-    #: Of the configuration: the auxiliary port is off. As there is none, no guest can turn it on.
-    NO_AUXILIARY = 0x20
     #: What the controller answers to a command: its test passes, the keyboard's lines are fine, the
-    #: auxiliary port's clock line is low for ever, A20 is open.
-    ANSWERS: ClassVar[dict[int, int]] = {0xAA: 0x55, 0xAB: 0x00, 0xA9: 0x01, 0xD0: 0x03}
+    #: auxiliary port's clock line is low for ever, no password is there, nothing is on the input
+    #: port but an unlocked keyboard, both test inputs are high.
+    ANSWERS: ClassVar[dict[int, int]] = {
+        0xAA: 0x55, 0xAB: 0x00, 0xA9: 0x01, 0xA4: 0xF1, 0xC0: 0x80, 0xE0: 0x03,
+    }  # fmt: skip
+    #: Commands that set and clear a bit of the command byte.
+    SWITCHES: ClassVar[dict[int, tuple[int, int]]] = {
+        0xAD: (NO_KEYBOARD, 0), 0xAE: (0, NO_KEYBOARD),
+        0xA7: (NO_AUXILIARY, 0), 0xA8: (0, NO_AUXILIARY),
+    }  # fmt: skip
+    #: Commands with an argument: RAM, password, output port, both output buffers, the mouse.
+    WITH_ARGUMENT = frozenset((*range(0x60, 0x80), 0xA5, 0xD1, 0xD2, 0xD3, 0xD4))
     #: What the keyboard answers but for FAh: echo, identity, reset with a test that passes.
     KEYBOARD_ANSWERS: ClassVar[dict[int, bytes]] = {
-        0xEE: b"\xee", 0xF2: b"\xfa\xab\x41", 0xFF: b"\xfa\xaa",
+        0xEE: b"\xee", 0xF2: b"\xfa\xab\x41", 0xFF: b"\xfa\xaa", 0xEF: b"\xfe", 0xF1: b"\xfe",
+    }  # fmt: skip
+    #: The keyboard's commands with an argument: lamps, scancode set, rate; and the arguments.
+    KEYBOARD_ARGUMENTS: ClassVar[dict[int, range]] = {
+        0xED: range(0x80), 0xF0: range(4), 0xF3: range(0x80),
     }  # fmt: skip
     SAVED: ClassVar[Saved] = {
-        "output": (0, 0xFF), "full": (0, 1), "command": (0, 0xFF), "config": (0, 0xFF),
+        "output": (0, 0xFF), "full": (0, OUTPUT_FULL | AUXILIARY | TIME_OUT),
+        "command": (0, 0xFF), "config": (0, 0xFF),
         "enabled": (0, 1), "expect_keyboard": (0, 0xFF), "repeat_ns": (0, NEVER_NS),
-        "next_byte_ns": (0, NEVER_NS), "typematic": (0, 0x7F), "caps": (0, 1),
+        "next_byte_ns": (0, NEVER_NS), "typematic": (0, 0xFF), "caps": (0, 1),
     }  # fmt: skip
 
     def __init__(self, bus: Bus, raise_irq: RaiseIrq, clock: Clock, keys: Keys) -> None:
         self._raise_irq, self._clock, self._keys = raise_irq, clock, keys
         self.buffer: deque[int] = deque()
         self.output = 0
-        self.full = False
+        #: Bits of the status that belong to `output`.
+        self.full = 0
         self.command = 0
-        self.config = 0x45 | self.NO_AUXILIARY  # IRQ 1, system flag, translation to set 1
-        self.enabled = True
+        #: The command byte; translation to set 1 is on. As there is no auxiliary device, no guest
+        #: can turn that on.
+        self.config = 0x40 | KEYBOARD_IRQ | SYSTEM_FLAG | NO_AUXILIARY
         self.expect_keyboard = 0
         self.held: tuple[str, bytes] | None = None
         self.repeat_ns = NEVER_NS
         self.next_byte_ns = 0
-        #: Delay in bits 5 and 6, rate below, as F3h takes them.
+        #: Delay in bits 5 and 6, rate below, as F3h takes them; `SILENT`.
         self.typematic = self.TYPEMATIC
         #: Caps lock is on, as far as the keyboard can tell.
         self.caps = False
@@ -69,6 +100,15 @@ class I8042:
         bus.byte_out[0x64] = self._write_command
         bus.byte_in[0x92] = lambda: 2  # A20 is open
         bus.byte_out[0x92] = self._write_port_92
+
+    @property
+    def enabled(self) -> bool:
+        """The keyboard's clock line is free."""
+        return not self.config & NO_KEYBOARD
+
+    @enabled.setter
+    def enabled(self, enabled: bool) -> None:
+        self.config = self.config & ~NO_KEYBOARD | (0 if enabled else NO_KEYBOARD)
 
     def advance(self, now_ns: int) -> None:
         """Take keys from the host, repeat a held one, hand the next byte to the CPU."""
@@ -88,6 +128,8 @@ class I8042:
         shift, ctrl = self._keys.is_down("shift"), self._keys.is_down("ctrl")
         codes = scancodes.of_key(key, shift=shift, ctrl=ctrl, caps=self.caps)
         self.caps ^= key.pressed and key.name == "capslock"
+        if self.typematic & self.SILENT:
+            return
         self.buffer.extend(codes)
         if key.pressed and codes:
             self.held = (key.name, codes)
@@ -97,7 +139,7 @@ class I8042:
 
     @property
     def _delay_ns(self) -> int:
-        return (1 + (self.typematic >> 5)) * 250_000_000
+        return (1 + (self.typematic >> 5 & 3)) * 250_000_000
 
     @property
     def _period_ns(self) -> int:
@@ -110,62 +152,88 @@ class I8042:
             return max(self.next_byte_ns, now_ns)
         return self.repeat_ns if self.held is not None else NEVER_NS
 
-    def _deliver(self, byte: int) -> None:
-        self.output = byte
-        self.full = True
-        if self.config & 1:
-            self._raise_irq(1)
+    def _deliver(self, byte: int, origin: int = 0) -> None:
+        """A byte of a device's for the CPU, with the bits of the status that say so."""
+        self.output, self.full = byte, OUTPUT_FULL | origin
+        if self.config & (AUXILIARY_IRQ if origin else KEYBOARD_IRQ):
+            self._raise_irq(12 if origin else 1)
+
+    def _answer(self, byte: int) -> None:
+        """A byte of the controller's own."""
+        self.output, self.full = byte, OUTPUT_FULL
 
     def read_data(self) -> int:
         """Port 60h."""
-        self.full = False
+        self.full = 0
         # Bytes come over a serial line, about 1 ms each: a handler sees one at a time.
         self.next_byte_ns = self._clock.now_ns() + 1_000_000
         return self.output
 
     def _read_status(self) -> int:
         self._clock.polled()
-        return 0x1C | self.full
+        return STATUS | self.config & SYSTEM_FLAG | self.full
 
     def _write_command(self, value: int) -> None:
         self.command = 0
-        if value == 0x20:
-            self.output, self.full = self.config, True
-        elif value in self.ANSWERS:
-            self.output, self.full = self.ANSWERS[value], True
-        elif value in (0xAD, 0xAE):
-            self.enabled = value == 0xAE
-        elif value in (0x60, 0xD1, 0xD2, 0xD4):
+        if value in self.WITH_ARGUMENT:
             self.command = value
-        elif value == 0xFE:
+        elif value in range(0x20, 0x40):
+            self._answer(self.config if value == 0x20 else 0)
+        elif value in self.ANSWERS:
+            self._answer(self.ANSWERS[value])
+        elif value in self.SWITCHES:
+            on, off = self.SWITCHES[value]
+            self.config = (self.config | on) & ~off | NO_AUXILIARY
+        elif value == 0xD0:
+            self._answer(OUTPUT_PORT | (self.full & OUTPUT_FULL) << 4 | self.full & AUXILIARY)
+        elif value >= 0xF0 and not value & 1:  # lines of the output port go low for 6 us
             raise GuestFault("the guest pulled the CPU's reset line (port 64h)")
 
     def _write_data(self, value: int) -> None:
         command, self.command = self.command, 0
         if command == 0x60:
-            self.config = value | self.NO_AUXILIARY
-        elif command == 0xD4:
-            pass  # for a mouse
-        elif command == 0xD2:
-            self._deliver(value)
+            self.config = value | NO_AUXILIARY
+        elif command == 0xA5:  # a password, which no one asks for: it ends with a zero
+            self.command = command if value else 0
         elif command == 0xD1:
             if not value & 1:
                 raise GuestFault("the guest pulled the CPU's reset line (port 64h)")
-        elif self.expect_keyboard:  # the argument of EDh (lamps), F0h (set), F3h (rate)
-            if self.expect_keyboard == 0xF3:
-                self.typematic = value & 0x7F
-            self.expect_keyboard = 0
-            self.buffer.append(0xFA)
-        else:
-            self._keyboard_command(value)
+        elif command == 0xD2:
+            self._deliver(value)
+        elif command == 0xD3:
+            self._deliver(value, AUXILIARY)
+        elif command == 0xD4:
+            self._deliver(RESEND, AUXILIARY | TIME_OUT)
+        elif not command:
+            self.enabled = True  # to send, the controller frees the clock line
+            self._write_keyboard(value)
 
-    def _keyboard_command(self, value: int) -> None:
-        if value in (0xED, 0xF0, 0xF3):
+    def _write_keyboard(self, value: int) -> None:
+        command, self.expect_keyboard = self.expect_keyboard, 0
+        if value in self.KEYBOARD_ARGUMENTS.get(command, ()):
+            if command == 0xF3:
+                self.typematic = self.typematic & self.SILENT | value
+            # Set 2 is in force, and its number is translated as its codes are.
+            self._send(b"\xfa\x41" if command == 0xF0 and value == 0 else b"\xfa")
+            return
+        if value in self.KEYBOARD_ARGUMENTS:
             self.expect_keyboard = value
-        elif value in (0xF6, 0xFF):
-            self.typematic = self.TYPEMATIC
-        if len(self.buffer) < self.BUFFER_BYTES:
-            self.buffer.extend(self.KEYBOARD_ANSWERS.get(value, b"\xfa"))
+        if value in (0xF4, 0xF5, 0xF6, 0xFF):
+            self.buffer.clear()
+            self.held = None
+            if value != 0xF4:
+                self.typematic = self.TYPEMATIC
+            self.typematic = self.typematic & ~self.SILENT | (self.SILENT if value == 0xF5 else 0)
+        if value == RESEND:
+            self._send(bytes((self.output,)))
+        elif value < 0xED:
+            self._send(bytes((RESEND,)))
+        else:
+            self._send(self.KEYBOARD_ANSWERS.get(value, b"\xfa"))
+
+    def _send(self, data: bytes) -> None:
+        if len(self.buffer) + len(data) <= self.BUFFER_BYTES:
+            self.buffer.extend(data)
 
     def _write_port_92(self, value: int) -> None:
         if value & 1:
