@@ -2,7 +2,8 @@
 
 Emulated: three counters with modes 0 to 5, latches and read-back; channel 0 interrupts in modes 0,
 2, 3 and 4; channel 2 has its gate, and a speaker that is silent; port 61h shows memory refreshes.
-Not emulated: BCD counting, counts that wait for the end of a period.
+Not emulated: BCD counting; a count that waits for the end of a half period in mode 3 (it waits
+for the end of the whole one).
 
 Source: Intel 8254 data sheet; IBM AT Technical Reference (port 61h).
 """
@@ -64,6 +65,8 @@ class PitChannel:
 
     def value(self, now_ns: int) -> int:
         ticks = self.ticks(now_ns)
+        if ticks < 0:
+            return -ticks & 0xFFFF  # what is left of the period before
         if self.mode == 3:
             ticks *= 2
         if self.mode in (2, 3):
@@ -110,7 +113,8 @@ class PitChannel:
     def write(self, value: int, now_ns: int) -> bool:
         """A byte of the count; True if that starts or stops the counter.
 
-        With the last byte it counts anew, or waits for its gate; mode 0 stops at the first.
+        With the last byte it counts anew, at the end of the period where it is periodic and
+        counts, or waits for its gate; mode 0 stops at the first.
         """
         if self.access == 3:
             if self.low is None:
@@ -121,9 +125,13 @@ class PitChannel:
             count, self.low = self.low | value << 8, None
         else:
             count = value if self.access == 1 else value << 8
+        left = 0
+        if self.loaded and self.counting and self.mode in (2, 3):
+            ticks = self.ticks(now_ns)
+            left = -ticks if ticks < 0 else -ticks % self.reload
         self.reload = count or 0x10000
         self.loaded = True
-        self._start(now_ns, self.gate and self.mode not in (1, 5))
+        self._start(now_ns + left * 1_000_000_000 // PIT_HZ, self.gate and self.mode not in (1, 5))
         return True
 
     def set_gate(self, gate: bool, now_ns: int) -> None:
@@ -134,14 +142,14 @@ class PitChannel:
         if gate and self.loaded:
             self._start(now_ns, True, self.counted if self.mode in (0, 4) else 0)
         elif not gate and self.mode not in (1, 5):
-            self.counted, self.counting = self.ticks(now_ns), False
+            self.counted, self.counting = max(self.ticks(now_ns), 0), False
 
     def _start(self, now_ns: int, counting: bool, counted: int = 0) -> None:
         self.start_ns, self.counted, self.counting = now_ns, counted, counting
 
     def _stop(self, now_ns: int) -> None:
         """Stand still until a count comes."""
-        self.counted, self.counting, self.loaded = self.ticks(now_ns), False, False
+        self.counted, self.counting, self.loaded = max(self.ticks(now_ns), 0), False, False
 
     def read(self, now_ns: int) -> int:
         """A byte of the count, or of what was latched."""
@@ -212,7 +220,9 @@ class Pit:
         if number == 0:
             self.advance(now)
         if change(channel, value, now) and number == 0:
-            self.next_irq_ns = now + channel.period_ns if channel.counting else NEVER_NS
+            # A count that waits for the end of a period interrupts there first.
+            ahead = channel.start_ns - now if channel.start_ns > now else channel.period_ns
+            self.next_irq_ns = now + ahead if channel.counting else NEVER_NS
 
     def _read_gate(self) -> int:
         self._clock.polled()

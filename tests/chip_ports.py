@@ -1,0 +1,83 @@
+"""Random accesses to every port of the PC's chips: what a guest that writes at random does to them.
+
+`play` checks as it goes that no access raises but for the reset line, that what is saved of the
+chips can be restored, is the same when saved again, and stays bounded.
+"""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+
+from vgaemu import snapshot
+from vgaemu.errors import GuestFault
+from vgaemu.keys.queue import Keys
+from vgaemu.keys.table import KEYS
+from vgaemu.memslot import Memslot
+from vgaemu.pc.bus import Bus
+from vgaemu.pc.chips.cmos import Cmos
+from vgaemu.pc.chips.i8042 import I8042
+from vgaemu.pc.chips.pic import Pic
+from vgaemu.pc.chips.pit import Pit
+from vgaemu.pc.clock import StepClock
+from vgaemu.vga.device import Vga
+
+PORTS = (0x20, 0x21, 0xA0, 0xA1, 0x40, 0x41, 0x42, 0x43, 0x60, 0x60, 0x61, 0x64, 0x64, 0x70, 0x71,
+         0x80, 0x92)  # fmt: skip
+NAMES = tuple(key.name for key in KEYS)
+#: A snapshot is taken and restored after so many accesses.
+A_CHECK = 500
+
+
+class Chips:
+    """The chips on a bus, without a CPU that takes their interrupts."""
+
+    def __init__(self) -> None:
+        self.bus, self.clock, self.keys = Bus(Vga(Memslot(64)), 2 << 20), StepClock(), Keys()
+        self.pic = Pic(self.bus)
+        self.pit = Pit(self.bus, self.pic.raise_irq, self.clock)
+        self.keyboard = I8042(self.bus, self.pic.raise_irq, self.clock, self.keys)
+        self.cmos = Cmos(self.bus, self.clock, self.bus.ram_bytes)
+
+    def parts(self) -> dict[str, snapshot.Part]:
+        chips = self.pic, self.pit, self.keyboard, self.cmos
+        return {name: part for chip in chips for name, part in chip.parts().items()}
+
+
+def play(seed: int, accesses: int) -> None:
+    """Some accesses; an assertion fails, or an exception comes, where a chip does wrong."""
+    rng, chips = random.Random(seed), Chips()
+    for number in range(1, accesses + 1):
+        port, size = rng.choice(PORTS), rng.choice((1, 1, 1, 1, 2, 4))
+        try:
+            if rng.random() < 0.4:
+                assert 0 <= chips.bus.port_in(port, size) < 1 << 8 * size
+            else:
+                chips.bus.port_out(port, size, rng.getrandbits(8 * size))
+        except GuestFault as fault:
+            if "reset line" not in str(fault):
+                raise
+        if rng.random() < 0.2:
+            chips.clock.ns += rng.choice((0, 1, 838, 1_000_000, 16_700_000, 10**10))
+            chips.pit.advance(chips.clock.ns)
+            chips.keyboard.advance(chips.clock.ns)
+            assert chips.keyboard.due_ns(chips.clock.ns) >= chips.clock.ns or chips.keyboard.held
+        if rng.random() < 0.05:
+            chips.keys.press(rng.choice(NAMES))
+        if rng.random() < 0.2 and chips.pic.has_interrupt():
+            assert 0 <= chips.pic.acknowledge() <= 0xFF
+        if number % A_CHECK == 0:
+            chips = restored(chips)
+
+
+def restored(chips: Chips) -> Chips:
+    """The same chips, from what is saved of them."""
+    again, saved = Chips(), snapshot.take(chips.parts())
+    assert snapshot.misfit(again.parts(), saved) is None
+    assert sum(array.nbytes for array in saved.values()) < 1 << 14
+    again.clock.ns = chips.clock.ns
+    snapshot.restore(again.parts(), saved)
+    for name, array in snapshot.take(again.parts()).items():
+        np.testing.assert_array_equal(array, saved[name], name)
+    return again
