@@ -423,8 +423,21 @@ def test_the_clock_ticks_18_times_a_second(tmp_path: Path) -> None:
         machine.tick(600)
         assert machine.pc.bus.read32(0x46C) - before == 182
         call(machine.pc, 0x1A, ah=2)
-        assert machine.pc.cpu.cx == 0 << 8 | to_bcd(0)
-        assert machine.pc.cpu.dh == to_bcd(10)
+        assert machine.pc.cpu.cx == to_bcd(10) << 8 | to_bcd(20)
+        assert machine.pc.cpu.dh == to_bcd(40)
+
+
+def test_a_random_generator_can_be_seeded_at_power_on(pc: Pc) -> None:
+    call(pc, 0x1A, ah=0)
+    assert pc.cpu.dl
+    assert pc.cpu.dh
+    call(pc, 0x1A, ah=2)
+    assert all((pc.cpu.ch, pc.cpu.cl, pc.cpu.dh))
+    call(pc, 0x1A, ah=4)
+    assert all((pc.cpu.ch, pc.cpu.cl, pc.cpu.dh, pc.cpu.dl))
+    for index in (0, 2, 4, 6, 7, 8, 9):
+        pc.bus.port_out(0x70, 1, index)
+        assert pc.bus.port_in(0x71, 1)
 
 
 def test_time_and_date_are_set(pc: Pc) -> None:

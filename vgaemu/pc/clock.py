@@ -23,8 +23,11 @@ POLL_NS = 4_000
 #: about what they took on ISA machines. It also bounds what a frame costs the host, where each of
 #: these is slow, too.
 PORT_NS, PLANES_NS, INTERRUPT_NS, SERVICE_NS = 1_000, 500, 10_000, 20_000
-#: Seconds of 1980-01-01 after the Unix epoch, in which virtual time begins: the DOS epoch.
+#: Seconds of 1980-01-01 after the Unix epoch: the DOS epoch, on which virtual time begins.
 VIRTUAL_EPOCH = 315_532_800
+#: Time of that day at power on, 10:20:30. At midnight the tick count and all digits would be 0, and
+#: many a random generator that programs seed with them never leaves 0.
+POWER_ON_S = 37_230
 #: Later than all times.
 NEVER_NS = 1 << 62
 
@@ -94,7 +97,7 @@ class StepClock(Clock):
         self.ns = max(self.ns, until_ns)
 
     def time_of_day(self) -> time.struct_time:
-        return time.gmtime(VIRTUAL_EPOCH + self.ns // 1_000_000_000)
+        return time.gmtime(VIRTUAL_EPOCH + POWER_ON_S + self.ns // 1_000_000_000)
 
 
 class WallClock(Clock):
