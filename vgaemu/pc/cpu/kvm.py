@@ -49,6 +49,7 @@ _GENERAL_AT |= {"eip": kvm.RUN_SYNC_REGS + 8 * RIP, "eflags": kvm.RUN_SYNC_REGS 
 _SREGS_AT = kvm.RUN_SYNC_REGS + kvm.REGS_BYTES
 _PLACES = _GENERAL_AT | {"cr0": _SREGS_AT + 224}
 _SEGMENTS_AT = {name: _SREGS_AT + kvm.SEGMENT.size * i for i, name in enumerate(SAVED_SEGMENTS)}
+_PENDING_AT = _SREGS_AT + 280
 #: Vector of the exception.
 UNKNOWN_OPCODE = 6
 #: Entries of the coalesced MMIO ring: u64 address; u32 length, pio; 8 bytes.
@@ -64,7 +65,6 @@ class KvmCpu(Cpu):
     """One vCPU in a VM of its own."""
 
     name = "kvm"
-    leaves_at_exits = True
 
     def __init__(self, bus: Bus, clock: Clock, *, irqchip: bool = False) -> None:
         """Make VM, slots and vCPU; real mode, segments 0.
@@ -151,7 +151,13 @@ class KvmCpu(Cpu):
                 run, _SEGMENTS_AT[register],
                 selector << 4, 0xFFFF, selector, kind, 1, 0, 0, 1, 0, 0, 0, 0, 0,
             )  # fmt: skip
-        run[kvm.RUN_DIRTY_REGS] |= kvm.SYNC_REGS if register in _GENERAL_AT else kvm.SYNC_SREGS
+        if register in _GENERAL_AT:
+            run[kvm.RUN_DIRTY_REGS] |= kvm.SYNC_REGS
+        else:
+            # The kernel notes here a vector that waits, never that it was taken, and would queue it
+            # again. One that does wait it remembers.
+            run[_PENDING_AT : _PENDING_AT + 32] = bytes(32)
+            run[kvm.RUN_DIRTY_REGS] |= kvm.SYNC_SREGS
 
     def can_interrupt(self) -> bool:
         # If it takes none now, the next run ends when it would.

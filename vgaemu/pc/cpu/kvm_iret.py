@@ -35,7 +35,7 @@ def return_from_interrupt(run: mmap, bus: Bus) -> bool:
         "cpu.segments": np.zeros((8, 4), "u8"),
         "cpu.tables": np.zeros((2, 2), "u8"),
         "cpu.control": np.zeros(7, "u8"),
-        "cpu.pending": np.zeros((), "i4"),
+        "cpu.pending": np.full((), -1, "i4"),  # what waits the kernel knows
     }
     take_sregs(run[at + kvm.REGS_BYTES : at + kvm.REGS_BYTES + kvm.SREGS_BYTES], arrays)
     segments = arrays["cpu.segments"]

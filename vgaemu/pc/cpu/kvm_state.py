@@ -217,7 +217,7 @@ def _are_msrs(array: Array) -> bool:
 
 
 def take_sregs(sregs: bytes, arrays: Mapping[str, Array]) -> None:
-    """Fill segments, tables, control registers and the pending vector from struct kvm_sregs."""
+    """Fill segments, tables and control registers from struct kvm_sregs."""
     for i in range(8):
         fields = kvm.SEGMENT.unpack_from(sregs, kvm.SEGMENT.size * i)
         base, limit, selector, kind, present, dpl, db, s, long, g, avl, unusable, _ = fields
@@ -227,8 +227,6 @@ def take_sregs(sregs: bytes, arrays: Mapping[str, Array]) -> None:
     for i in range(2):
         arrays["cpu.tables"][i] = _TABLE.unpack_from(sregs, _TABLES_AT + 16 * i)
     arrays["cpu.control"][:] = np.frombuffer(sregs, "<u8", 7, _CONTROL_AT)
-    pending = int.from_bytes(sregs[_PENDING_AT:], "little")
-    arrays["cpu.pending"][...] = pending.bit_length() - 1
 
 
 def _xsave_of(arrays: Mapping[str, Array]) -> bytes:
