@@ -26,9 +26,10 @@ class RunState:
         self.exit_code: int = 0
         #: Somebody asked for the end of the run; the guest may go on from a saved state.
         self.stopped: bool = False
-        #: An interrupt has found the CPU closed, and only a service may open it: it is to wait.
+        #: An interrupt found the CPU closed when the slice began: the next service lets it in.
         self.interrupt_waits: bool = False
-        #: When a service that waits wants to be asked again, in guest nanoseconds.
+        #: When the halt in hand, or that to which a service is on its way, ends without an
+        #: interrupt, in guest nanoseconds.
         self.wake_ns: int = NEVER_NS
 
     @property
@@ -37,7 +38,7 @@ class RunState:
         return self.ended or self.stopped
 
     def wake_at(self, ns: int) -> None:
-        """Wake a halted CPU then, interrupt or not."""
+        """End the halt that a service begins then, interrupt or not."""
         self.wake_ns = min(self.wake_ns, ns)
 
     def end(self, exit_code: int = 0) -> None:

@@ -163,14 +163,13 @@ class Pc:
         keyboard.advance(now)
         if not cpu.has_own_timer:
             self.pit.advance(now)
-        if now >= run.wake_ns:
-            run.wake_ns = NEVER_NS
-            cpu.halted = False
-        waits = not cpu.has_own_timer and self.pic.has_interrupt()
-        if waits and cpu.can_interrupt():
-            waits = cpu.halted = False
+        if cpu.halted and now >= run.wake_ns:
+            self._wake()
+        run.interrupt_waits = not cpu.has_own_timer and self.pic.has_interrupt()
+        if run.interrupt_waits and cpu.can_interrupt():
+            run.interrupt_waits = False
+            self._wake()
             cpu.interrupt(self.pic.acknowledge())
-        run.interrupt_waits = waits and cpu.leaves_at_exits
         if not cpu.halted:
             if self._bios is not None:
                 self._bios.new_slice()
@@ -180,6 +179,12 @@ class Pc:
         else:
             due = min(limit_ns, self.pit.next_irq_ns, run.wake_ns, keyboard.due_ns(now))
             clock.idle(max(due, now + 1))
+
+    def _wake(self) -> None:
+        """The CPU goes on, if it was halted; what was to wake it is for no other halt."""
+        if self.cpu.halted:
+            self.cpu.halted = False
+            self.run.wake_ns = NEVER_NS
 
     def close(self) -> None:
         """Stop and give everything back. Closing twice is fine."""

@@ -6,6 +6,10 @@ that wait, and long ones that go on in the next slice of instructions, with inte
 A stub in ROM (see `rom`) writes to a trap port. The service finds the caller's registers in the CPU
 and answers in them; flags that it sets are the stacked ones. One that has to wait returns `WAIT`:
 the stub then halts, and asks again after the next interrupt.
+
+A service lets interrupts in where its stub halts, whether its caller would or not (IBM's begin with
+STI), and nowhere else. It halts when it waits, and before it does anything when an interrupt waits
+or the slice's work is done. What else it wants to be woken by (`wake_at`) holds for that halt.
 """
 
 from __future__ import annotations
@@ -63,6 +67,7 @@ class Calls:
         self.progress: int = 0
         self._left = WORK_A_SLICE
         self._bus.load_rom(rom.ROM_BASE, rom.rom_image(board.vga.rom_font))
+        self._bus.older_stubs = rom.OLDER_STUBS
         # Fonts below may differ.
         self._bus.stubs = slice(rom.ROM_BASE + rom.STUBS, rom.ROM_BASE + 0x10000)
         for vector, port in zip(rom.SERVICES, rom.TRAP_PORTS, strict=False):
@@ -79,9 +84,8 @@ class Calls:
         if service is None:
             return
         self._clock.cost(SERVICE_NS)
-        if (self.exhausted or self._lets_interrupt_in()) and vector not in CHIPS:
-            # Ask again in the next slice; a loop around a service would otherwise end each slice in
-            # here, and keep interrupts out. A machine that closes waits for none.
+        if (self.exhausted or self._run.interrupt_waits) and vector not in CHIPS:
+            # Ask again in the next slice. A machine that closes waits for none.
             waits: bool | None = self.retry()
         else:
             self._left -= 1
@@ -89,15 +93,8 @@ class Calls:
             self.progress = self.unfinished.pop(self._this_call(), 0) if self.unfinished else 0
             waits = service()
         if waits is WAIT:
-            # Interrupts may come while it waits; between two parts of its work as the caller has
-            # them.
-            callers = self._cpu.stack_word(FLAGS_AT)
-            enabled = callers & INTERRUPT if self._run.wake_ns == 0 else INTERRUPT
-            self._cpu.set("eflags", self._cpu.get("eflags") | CARRY | enabled)
-
-    def _lets_interrupt_in(self) -> bool:
-        """Whether an interrupt waits that the caller would let in, but has not been seen to."""
-        return self._run.interrupt_waits and bool(self._cpu.stack_word(FLAGS_AT) & INTERRUPT)
+            # No interrupt before the HLT, also where a hook has called the stub with them on.
+            self._cpu.set("eflags", self._cpu.get("eflags") & ~INTERRUPT | CARRY)
 
     # The budget of a slice, and calls that need more.
 

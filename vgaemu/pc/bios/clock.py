@@ -115,8 +115,8 @@ class ClockBios:
         now = self._clock.now_ns()
         if self.wait_until_ns is None:
             self.wait_until_ns = now + self._microseconds()
-            self._calls.wake_at(self.wait_until_ns)
         if now < self.wait_until_ns:
+            self._calls.wake_at(self.wait_until_ns)
             return WAIT
         self.wait_until_ns = None
         self._calls.carry(False)

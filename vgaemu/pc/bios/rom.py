@@ -4,7 +4,10 @@ Emulated: a layout of our own; only what programs look for has its historical pl
 
 Each vector leads to a stub: ``out port, al`` brings Python in (see `calls`), ``iret`` goes back.
 A stub whose service sets the carry flag halts until the next interrupt and asks again, so a program
-that waits for a key costs nothing.
+that waits for a key costs nothing; only there it lets interrupts in. INT 08h and 09h save the
+registers of what they interrupt around it all: the vectors that they call may change any.
+
+Offsets are part of saved states: a guest may stand in any stub, and keeps pointers to them.
 """
 
 from __future__ import annotations
@@ -25,6 +28,10 @@ FONT_8_UPPER = FONTS[8] + 128 * 8
 #: Stubs, 16 bytes each, in ROM's last page, so that they need one translation.
 STUBS = 0xF000
 STUB_BYTES = 16
+#: CRC-32 of ROM from the stubs on, in versions whose saved states may go on in these stubs.
+OLDER_STUBS = frozenset((0xC7415CB6,))
+#: What INT 08h and 09h go on to.
+TIMER_ROUTINE, KEYBOARD_ROUTINE = STUBS + 0xD00, STUBS + 0xD40
 IRET_STUB = STUBS + 0xE00
 #: Vectors with a service, in the order of their stubs and trap ports.
 SERVICES = (
@@ -69,6 +76,7 @@ def rom_image(users_font: NDArray[np.uint8] | None) -> bytes:
     parts = {at: rom_font(height, users_font).tobytes() for height, at in FONTS.items()} | TABLES
     for vector, port in zip(SERVICES, TRAP_PORTS, strict=False):
         parts[stub_offset(vector)] = _stub(vector, port)
+    parts |= _routines()
     for vector in (0x0A, 0x70):
         parts[stub_offset(vector)] = _end_of_interrupt(vector)
     rom = bytearray(b"\xff" * 0x10000)
@@ -90,10 +98,35 @@ def stub_offset(vector: int) -> int:
 
 def _stub(vector: int, port: int) -> bytes:
     if vector == 0x08:
-        # out port, al; int 1Ch; push ax; mov al, 20h; out 20h, al; pop ax; iret
-        return bytes((0xE6, port)) + b"\xcd\x1c\x50\xb0\x20\xe6\x20\x58\xcf"
-    # clc; out port, al; jc wait; iret; wait: hlt; jmp stub
-    return b"\xf8\xe6" + bytes((port,)) + b"\x72\x01\xcf\xf4\xeb\xf7"
+        # jmp leave; int 1Ch; push ax; mov al, 20h; out 20h, al; pop ax; iret; leave: jmp routine
+        # In the middle stand guests of states that were saved before all registers were.
+        return b"\xeb\x09\xcd\x1c\x50\xb0\x20\xe6\x20\x58\xcf" + _jump(vector, 11, TIMER_ROUTINE)
+    if vector == 0x09:
+        # nop; jmp leave; clc; clc; iret; leave: jmp routine
+        return b"\x90\xeb\x03\xf8\xf8\xcf" + _jump(vector, 6, KEYBOARD_ROUTINE)
+    # clc; out port, al; jc wait; iret; nop; again: jmp stub; wait: sti; hlt; jmp again
+    # Interrupts come in at the HLT, none before it: after CLI (see `Calls.call`), STI holds them
+    # off for an instruction more. One that came earlier might be what is waited for.
+    return b"\xf8\xe6" + bytes((port,)) + b"\x72\x04\xcf\x90\xeb\xf7\xfb\xf4\xeb\xfa"
+
+
+def _jump(vector: int, at: int, target: int) -> bytes:
+    """From so far within a vector's stub."""
+    return b"\xe9" + (target - stub_offset(vector) - at - 3 & 0xFFFF).to_bytes(2, "little")
+
+
+def _routines() -> dict[int, bytes]:
+    """INT 08h and 09h."""
+    timer, keyboard = (bytes((TRAP_PORTS[SERVICES.index(vector)],)) for vector in (0x08, 0x09))
+    # pushad; push ds; push es; push fs; push gs ... pop gs; pop fs; pop es; pop ds; popad; iret
+    save = bytes.fromhex("66 60 1E 06 0F A0 0F A8")
+    restore = bytes.fromhex("0F A9 0F A1 07 1F 66 61 CF")
+    return {
+        # out port, al; int 1Ch; mov al, 20h; out 20h, al
+        TIMER_ROUTINE: save + b"\xe6" + timer + bytes.fromhex("CD 1C B0 20 E6 20") + restore,
+        # pushf; push cs; call serve; ...; serve: out port, al; iret
+        KEYBOARD_ROUTINE: save + b"\x9c\x0e\xe8\x09\x00" + restore + b"\xe6" + keyboard + b"\xcf",
+    }
 
 
 def _end_of_interrupt(vector: int) -> bytes:

@@ -67,8 +67,6 @@ class Cpu(ABC):
     #: Interrupt controllers and timer come with it; it takes interrupts by itself. The lines of
     #: all other chips then end at its own `raise_irq`.
     has_own_timer = False
-    #: Slices end where it leaves the guest: around a service with interrupts off each time.
-    leaves_at_exits = False
     #: It can be told to fill `blocks`.
     can_trace = False
 
