@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from boards import ask, make_board
+from random_dos import CALLS, RandomDos, make_folders
+from work import Functions
 
 from vgaemu.display.screen import Screen
 from vgaemu.pc.bios.bios import Bios
@@ -64,22 +66,6 @@ def type_keys(bios: Bios, text: bytes) -> None:
 
 def first_row(board: Board) -> str:
     return Screen(board.vga).text()[0].rstrip()
-
-
-def count_calls(work: Callable[[], object]) -> int:
-    """Calls of functions, of Python and of C, that some work takes."""
-    counted = 0
-
-    def count(frame: object, event: str, argument: object) -> None:
-        nonlocal counted
-        counted += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return counted
 
 
 def test_a_line_waits_for_enter_and_is_edited(board: Board, bios: Bios, console: Console) -> None:
@@ -228,9 +214,11 @@ def test_a_call_does_not_look_at_every_block_in_turn(
     memory = Memory(board, Calls(board))
     starts = np.arange(PREFIX, PREFIX + 38000, 2)
     memory.blocks = np.stack((starts, np.ones_like(starts)), axis=1)
-    calls = count_calls(lambda: [allocate(board, memory, 1) for _ in range(20)])
+    with Functions() as work:
+        for _ in range(20):
+            allocate(board, memory, 1)
     assert len(memory.blocks) == 19020
-    assert calls < 20 * 100
+    assert work.called < 20 * 100
     # Nor as often in a frame as a short call: DOS goes from block to block.
     assert board.clock.now_ns() >= 20 * (19000 // BLOCKS_A_UNIT) * WORK_NS
 
@@ -395,3 +383,50 @@ def test_a_program_that_exits_says_its_code(board: Board, bios: Bios, tmp_path: 
     assert board.cpu.ax == 1
     ask(board, bios.calls, 0x21, ax=0x4C07)
     assert (board.run.ended, board.run.exit_code) == (True, 7)
+
+
+# --- any call -------------------------------------------------------------------------------------
+
+#: What a call may do for each unit of `Calls.spend`, about 0.15 ms of the host's time; and in all.
+FUNCTIONS_A_UNIT, FUNCTIONS = 350, 100_000
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_any_call_is_bounded_and_leaves_what_it_does_not_document(
+    tmp_path: Path, seed: int
+) -> None:
+    root = make_folders(tmp_path)
+    for call in RandomDos(random.Random(seed), root).series():
+        assert call.functions <= min(FUNCTIONS_A_UNIT * call.ns / WORK_NS, FUNCTIONS), call
+    assert [path.read_bytes() for path in (tmp_path / "outside").iterdir()] == [b"secret"]
+
+
+def of_register(dos: Dos) -> None:
+    version = dos._services[0x30]
+    dos._services[0x30] = lambda: (version(), dos._cpu.set("esi", 1))[0]
+
+
+def of_the_upper_half(dos: Dos) -> None:
+    dos._services[0x19] = lambda: dos._cpu.set("eax", 2)
+
+
+def of_a_flag(dos: Dos) -> None:
+    dos._services[0x0E] = lambda: dos._calls.carry(True)
+
+
+def of_a_saved_line(dos: Dos) -> None:
+    dos.console.line = bytes(300)
+
+
+@pytest.mark.parametrize("fault", [of_register, of_the_upper_half, of_a_flag, of_a_saved_line])
+def test_random_calls_find_a_fault(tmp_path: Path, fault: Callable[[Dos], None]) -> None:
+    root = make_folders(tmp_path)
+
+    def search() -> None:
+        for seed in range(20):
+            calls = RandomDos(random.Random(seed), root, count=False)
+            fault(calls.dos)
+            assert len([*calls.series()]) == CALLS
+
+    with pytest.raises(AssertionError):
+        search()

@@ -81,6 +81,7 @@ class Dos:
             0x21: self._service,
             0x27: calls.end,
             0x29: lambda: self.console.type(board.cpu.al),
+            0x2F: self._nothing_to_do,  # AL stays 0: nothing is installed
             0x33: self._nothing_to_do,  # AX stays 0: there is no mouse
         }
         load_program(board.bus, board.cpu, program)

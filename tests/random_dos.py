@@ -1,0 +1,270 @@
+"""Seeded random calls of DOS: any registers, names, keys, data areas, stacks and vectors.
+
+``python random_dos.py FIRST COUNT`` makes so many series of calls from a seed on, and prints the
+calls that did most for their time. Each call is checked: it leaves the registers alone that it does
+not document, opens nothing outside its folder, and what is open can be saved and opened again.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from boards import make_board
+from work import Functions
+
+from vgaemu import snapshot
+from vgaemu.pc.bios import data_area as bda
+from vgaemu.pc.bios.bios import Bios
+from vgaemu.pc.board import Board
+from vgaemu.pc.clock import NEVER_NS
+from vgaemu.pc.cpu.cpu import CARRY, REGISTERS, ZERO
+from vgaemu.pc.dos.dos import BREAK_VECTOR, Dos
+from vgaemu.pc.images import ComProgram
+
+#: What INT 21h may leave changed, by AH: registers, and "cf" or "zf". Programmer's Reference 5.0.
+#: Any call that is not there, or that can fail, answers in AX and with the carry flag.
+CHANGED: Mapping[int, str] = {
+    0x00: "", 0x01: "al", 0x02: "al", 0x06: "al zf", 0x07: "al", 0x08: "al", 0x09: "al", 0x0A: "",
+    0x0B: "al", 0x0C: "al zf", 0x0D: "", 0x0E: "al", 0x19: "al", 0x1A: "", 0x25: "", 0x29: "al si",
+    0x2A: "al cx dx", 0x2B: "al", 0x2C: "cx dx", 0x2D: "al", 0x2F: "bx es", 0x30: "ax bx cx",
+    0x31: "", 0x33: "bx dx", 0x35: "bx es", 0x36: "ax bx cx dx", 0x37: "al dl", 0x3B: "ax cf",
+    0x3C: "ax cf", 0x3D: "ax cf", 0x3E: "ax cf", 0x3F: "ax cf", 0x40: "ax cf", 0x42: "ax dx cf",
+    0x43: "ax cx cf", 0x44: "ax dx cf", 0x47: "ax cf", 0x48: "ax bx cf", 0x49: "ax cf",
+    0x4A: "ax bx cf", 0x4C: "", 0x4D: "ax cf", 0x4E: "ax cf", 0x4F: "ax cf", 0x50: "", 0x51: "bx",
+    0x57: "ax cx dx cf", 0x58: "ax cf", 0x62: "bx",
+}  # fmt: skip
+#: Calls that write to memory where the caller says, perhaps over its own stack.
+WRITES = frozenset((0x0A, 0x0C, 0x25, 0x29, 0x3F, 0x47, 0x4E, 0x4F, 0x50))
+#: Bits of 32-bit registers that their parts are.
+BITS = {"al": ("eax", 0xFF), "dl": ("edx", 0xFF)} | {
+    name: ("e" + name, 0xFFFF) for name in ("ax", "bx", "cx", "dx", "si")
+}
+#: Vectors that DOS answers, and how often each is called.
+VECTORS = (*[0x21] * 40, 0x20, 0x27, 0x29, 0x2F, 0x33)
+WORDS = (0, 1, 2, 5, 7, 0x10, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF)
+#: Segments that end in, begin with, or lie behind something else.
+PLACES = (0, 0x40, 0x60, 0x192, 0x2000, 0x2000, 0x2000, 0x9FFF, 0xA000, 0xB800, 0xF000, 0xFFFF)
+STACKS = ((0, 0x7000), (0, 0), (0, 3), (0x9FFF, 0xE), (0xA000, 0x100), (0xF000, 0xFFFE))
+#: What names are made of.
+PARTS = (
+    "A.TXT", "a.txt", "SUB", "sub", "INNER", "DEEP.TXT", "IN.TXT", "OUT.TXT", "OUTDIR", "SELF",
+    "PIPE", "secret.txt", "..", ".", "", "*.*", "?*.t?t", "*", "NUL", "con", "COM7.X", "LPT9", "C:",
+    "D:", "A:", ":", "NEW.DAT", "longer than 8.text", "\xe4\xf6", "we:ird", "X", "etc", "passwd",
+    "A" * 130, "\xb0\xb1", "\t", "\x01", " ", "ROOT", "outside", "CONIN$", "\xfd", "COM\xfd",
+)  # fmt: skip
+#: Calls of a series.
+CALLS = 60
+
+
+class Call(NamedTuple):
+    """One call, and what it took."""
+
+    vector: int
+    registers: dict[str, int]
+    #: Functions called, Python's and C's.
+    functions: int
+    #: The guest's time that passed, and the host's.
+    ns: int
+    seconds: float
+
+
+def make_folders(folder: Path) -> Path:
+    """A program's folder, with all that a folder of the host may have in it, and one beside it."""
+    root, outside = folder / "root", folder / "outside"
+    (root / "sub" / "inner").mkdir(parents=True)
+    outside.mkdir()
+    (outside / "secret.txt").write_text("secret")
+    for name in ("a.txt", "sub/deep.txt", "sub/inner/a.txt", "we:ird", "longer than 8.text", "nul"):
+        (root / name).write_text(name * 100)
+    for name in ("\xe4\xf6", "A.TXT", "com7.x", "sub/B.TXT", "back\\slash"):
+        (root / name).write_text(name)
+    (root / "in.txt").symlink_to(root / "sub" / "deep.txt")
+    (root / "out.txt").symlink_to(outside / "secret.txt")
+    (root / "outdir").symlink_to(outside)
+    (root / "self").symlink_to(root / "self")
+    (root / "x").symlink_to(root / "we:ird")
+    with suppress(AttributeError):
+        os.mkfifo(root / "pipe")
+    return root
+
+
+class RandomDos:
+    """A board with a program's DOS, and who calls it."""
+
+    def __init__(self, numbers: random.Random, root: Path, *, count: bool = True) -> None:
+        self.random = numbers
+        self.board: Board = make_board()
+        self.bios = Bios(self.board, None)
+        self.bios.video.modes.set_mode(numbers.choice((3, 3, 3, 1, 0x12, 0x13)))
+        self.dos = Dos(self.board, self.bios, ComProgram(Path("p.com"), b"\xc3", ["a"]), root)
+        self.root = root.resolve()
+        self._count = count
+
+    def word(self) -> int:
+        r = self.random
+        return r.choice(WORDS) if r.random() < 0.6 else r.getrandbits(16)
+
+    def name(self) -> bytes:
+        r = self.random
+        parts = [r.choice(PARTS) for _ in range(r.choice((1, 1, 1, 2, 2, 3, 12)))]
+        name = r.choice(("\\", "\\", "/", "")).join(parts).encode("cp437", "replace")
+        return name if r.random() < 0.9 else bytes(r.getrandbits(8) for _ in range(r.randrange(80)))
+
+    def disturb(self, registers: dict[str, int]) -> None:
+        """What a program may do before a call."""
+        r, bus = self.random, self.board.bus
+        at = (registers["ds"] << 4) + (registers["edx"] & 0xFFFF)
+        if r.random() < 0.7:
+            end = r.choice((b"\0", b"\0", b"\r", b"$", b""))
+            bus.write(at, self.name() + end + r.randbytes(r.choice((0, 0, 8))))
+        elif r.random() < 0.2:
+            bus.write(at, r.randbytes(r.choice((1, 64, 600))))
+        if r.random() < 0.3:
+            for _ in range(r.choice((1, 1, 20))):
+                self.bios.keyboard.buffer.put(r.choice((0x1C0D, 0x1E61, 0x2E03, 0, 0x3B00, 0x0E08)))
+        if r.random() < 0.1:
+            fields = (bda.KEY_HEAD, bda.KEY_TAIL, bda.KEY_BUFFER_START, bda.KEY_BUFFER_END)
+            for field in r.sample(fields, r.choice((1, 2, 4))):
+                bus.write16(field.address, r.choice((0x1E, 0x3E, 0x21, self.word())))
+        if r.random() < 0.03:
+            bus.write(0x449, r.randbytes(0x60))
+        if r.random() < 0.05:
+            vector = r.choice((0x21, 0x23, 0x24, 0x1B))
+            self.bios.calls.set_vector(vector, self.word(), r.choice(PLACES))
+        if r.random() < 0.05:  # where a search, the prefix and DOS itself keep what they know
+            bus.write(r.choice((self.dos.search.dta, 0x600, 0x1820, 0x1920)), r.randbytes(43))
+
+    def registers(self) -> dict[str, int]:
+        r = self.random
+        known = r.random() < 0.95
+        ah = r.choice(tuple(CHANGED)) if known else r.getrandbits(8)
+        al = r.choice((0, 0, 1, 2, 3, 5, 7, 0x0A, 0xFF)) if r.random() < 0.8 else r.getrandbits(8)
+        bx = r.choice((*range(21), self.word()))
+        found = {"eax": ah << 8 | al, "ebx": bx}
+        found |= {name: self.word() for name in ("ecx", "edx", "esi", "edi", "ebp")}
+        found = {name: value | r.getrandbits(16) << 16 for name, value in found.items()}
+        found |= {name: r.choice(PLACES) for name in ("ds", "es", "fs", "gs")}
+        blocks = self.dos.memory.blocks[:, 0].tolist()
+        if ah in (0x49, 0x4A) and blocks and r.random() < 0.7:
+            found["es"] = r.choice(blocks)
+        ss, sp = STACKS[0] if r.random() < 0.8 else r.choice(STACKS)
+        return found | {"ss": ss, "esp": sp, "eflags": r.choice((2, 0x202, 0x8D7))}
+
+    def call(self, vector: int, registers: Mapping[str, int]) -> Call:
+        """Call until it is done, at most three slices, and check what it has left."""
+        board, calls = self.board, self.bios.calls
+        cpu, clock = board.cpu, board.clock
+        for name, value in registers.items():
+            cpu.set(name, value)
+        frame = (0x1234, 0x5678, registers["eflags"])
+        calls.set_frame(*frame)
+        most = Call(vector, dict(registers), 0, 1, 0.0)
+        for _ in range(3):
+            calls.new_slice()
+            board.run.wake_ns, begin, started = NEVER_NS, clock.now_ns(), time.thread_time()
+            cpu.set("eflags", registers["eflags"] & ~CARRY)
+            functions = Functions()
+            if self._count:
+                with functions:
+                    calls.call(vector)
+            else:
+                calls.call(vector)
+            ns, seconds = clock.now_ns() - begin, time.thread_time() - started
+            part = Call(vector, dict(registers), functions.called, ns, seconds)
+            most = max(most, part, key=lambda part: part.seconds)
+            self._check(vector, registers, frame, waits=bool(cpu.get("eflags") & CARRY))
+            if board.run.ended or not cpu.get("eflags") & CARRY:
+                break
+        board.run.ended = False
+        return most
+
+    def _check(
+        self, vector: int, before: Mapping[str, int], frame: tuple[int, ...], *, waits: bool
+    ) -> None:
+        cpu = self.board.cpu
+        if cpu.get("esp") != before["esp"]:  # Ctrl-C, and the program has an INT 23h of its own
+            own = self.bios.calls.get_vector(BREAK_VECTOR)
+            assert cpu.get("esp") & 0xFFFF == before["esp"] - 12 & 0xFFFF, own
+            return
+        call = before["eax"] >> 8 & 0xFF
+        changed = CHANGED.get(call, "ax cf") if vector == 0x21 and not waits else ""
+        free = {BITS[name] for name in changed.split() if name in BITS}
+        for name in REGISTERS:
+            if name in ("cs", "eip", "eflags", "cr0") or name in changed.split():
+                continue
+            bits = next((mask for register, mask in free if register == name), 0)
+            assert (cpu.get(name) ^ before[name]) & ~bits == 0, (name, hex(cpu.get(name)))
+        allowed = CARRY * ("cf" in changed) | ZERO * ("zf" in changed)
+        if self.board.bus.is_ram(cpu.linear("ss", "sp", 4)) and call not in WRITES:
+            ip, cs, flags = self.bios.calls.frame()
+            assert (ip, cs, (flags ^ frame[2]) & ~allowed) == (*frame[:2], 0)
+
+    def series(self) -> Iterator[Call]:
+        """Calls of one program."""
+        for _ in range(CALLS):
+            registers = self.registers()
+            self.disturb(registers)
+            yield self.call(self.random.choice(VECTORS), registers)
+        self._check_files()
+        self.dos.close()
+
+    def _check_files(self) -> None:
+        """What is open lies in the folder, and a state of it can be gone on from."""
+        opened = self.dos.handles.opened
+        assert len(opened) <= 15
+        for file in opened.values():
+            if sys.platform == "linux" and file.name not in ("NUL", "CON"):
+                place = Path(os.readlink(f"/proc/self/fd/{file.fd}"))
+                assert self.root in place.parents or place == Path(os.devnull), place
+        parts = self.dos.parts()
+        arrays = snapshot.take(parts)
+        assert snapshot.misfit(parts, arrays) is None
+        with self.dos.handles.reopened(snapshot.parsed(arrays["dos.files"])):
+            snapshot.restore(parts, arrays)
+        again = snapshot.take(parts)
+        assert all((again[name] == arrays[name]).all() for name in arrays)
+
+
+def services(numbers: random.Random, folder: Path) -> str:
+    """A campaign's case: a series of calls."""
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        root = make_folders(Path(place))
+        count = sum(1 for _ in RandomDos(numbers, root, count=False).series())
+        outside = [path.read_bytes() for path in (Path(place) / "outside").iterdir()]
+        assert outside == [b"secret"]
+    return f"{count} calls"
+
+
+def main(first: int, count: int) -> None:
+    calls: list[Call] = []
+    for seed in range(first, first + count):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                calls += RandomDos(
+                    random.Random(seed), make_folders(Path(folder)), count=False
+                ).series()
+            except BaseException:
+                print("seed", seed, flush=True)
+                raise
+    print(f"{len(calls)} calls, {sum(call.seconds for call in calls):.1f} s")
+    for title, key in (
+        ("longest", lambda call: call.seconds),
+        ("most for its time", lambda call: call.seconds / max(call.ns, 1)),
+    ):
+        print(title)
+        for call in sorted(calls, key=key)[-12:]:
+            values = {name: f"{value:x}" for name, value in call.registers.items()}
+            tick = call.seconds / max(call.ns, 1) * 1e9 / 60
+            print(f"{call.seconds * 1e3:7.1f} ms, a tick {tick:.3f} s", hex(call.vector), values)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
