@@ -17,6 +17,7 @@ from vgaemu.vga.layout import LEGACY_BYTES, LEGACY_DWORDS
 from vgaemu.vga.planes import (
     ALL_PLANES,
     ODD_EVEN_MASK,
+    PLANE_MASK,
     ReadSetup,
     WriteSetup,
     byte_table,
@@ -29,6 +30,8 @@ from vgaemu.vga.ports import Data
 PLANAR, ODD_EVEN, CHAIN4 = "planar", "odd/even", "chain-4"
 #: Addressing -> window bytes that share a dword of VRAM.
 UNITS = {PLANAR: 1, ODD_EVEN: 2, CHAIN4: 4}
+#: Bytes of an instruction's access: so few are faster one by one.
+ACCESS_BYTES = 4
 #: From this length on it pays to look whether a block is one byte repeated.
 FILL_BYTES = 64
 
@@ -93,6 +96,9 @@ class Aperture:
             # Characters to plane 0, attributes to plane 1 of every second address.
             self._cells[2 * at : 2 * (at + count) : 4] = np.frombuffer(data, np.uint16)
             self._slot.mark_dirty(4 * at, 4 * count)
+        elif count <= ACCESS_BYTES and self._addressing.kind != PLANAR:
+            for i in range(count):
+                self._store_byte(at + i, int(data[i]))
         elif count:
             source = np.frombuffer(data, np.uint8)
             if count >= FILL_BYTES and bool((source == source[0]).all()):
@@ -103,18 +109,22 @@ class Aperture:
 
     def load(self, at: int, count: int) -> bytes:
         """Load bytes from window offset `at` and upwards; the last one stays in the latches."""
-        if not count:
-            return b""
+        if count <= ACCESS_BYTES:
+            return bytes([self._load_byte(at + i) for i in range(count)])
         dwords, data = self._fetch(np.arange(at, at + count))
         self.latch = int(dwords[-1])
         return data.tobytes()
 
     def copy(self, src: int, dst: int, count: int) -> None:
         """Copy bytes upwards, each read loading the latches that its write uses."""
+        if count <= ACCESS_BYTES:
+            for i in range(count):
+                self._store_byte(dst + i, self._load_byte(src + i))
+            return
         addressing = self._addressing
         unit = UNITS[addressing.kind]
         wrap = addressing.plane_dwords if addressing.kind == PLANAR else 0x10000
-        if src == dst and unit > 1 and 0 < count <= wrap:
+        if src == dst and unit > 1 and count <= wrap:
             self._copy_in_place(np.arange(src, src + count), unit)
             return
         step = independent_bytes((dst - src) % wrap, unit, wrap)
@@ -143,6 +153,19 @@ class Aperture:
         view = self._dword_view
         view[number] = view[number] & (mask ^ 0xFFFFFFFF) | dword & mask
         self._slot.mark_dirty(4 * number, 4)
+
+    def _load_byte(self, at: int) -> int:
+        read, (number, _) = self._read, self._addressing.byte(at)
+        self.latch = dword = self._dword_view[number]
+        if read.mode:
+            differs = (dword ^ PLANE_MASK[read.colour_compare]) & PLANE_MASK[read.colour_care]
+            return ~(differs | differs >> 8 | differs >> 16 | differs >> 24) & 0xFF
+        plane = read.plane
+        if self._addressing.kind == CHAIN4:
+            plane = at & 3
+        elif read.odd_even:
+            plane = plane & 2 | at & 1
+        return dword >> 8 * plane & 0xFF
 
     def _fetch(self, window: NDArray[np.intp]) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
         """What a read at each window offset latches, and what the CPU gets."""
