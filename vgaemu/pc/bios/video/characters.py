@@ -209,7 +209,7 @@ class Characters:
             return
         cell, painter = area.height, self._painter(page)
         size = height * cell * (right - left + 1) * area.pixel_bits
-        self._calls.spend(height * cell // LINES_A_UNIT + size // BYTES_A_UNIT)
+        self._calls.spend(1 + height * cell // LINES_A_UNIT + size // BYTES_A_UNIT)
         new = range(bottom + 1 - lines, bottom + 1) if lines > 0 else range(top, top - lines)
         moved = height - len(new)
         target = top if lines > 0 else bottom + 1 - moved

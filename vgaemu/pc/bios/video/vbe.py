@@ -19,6 +19,7 @@ from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import Calls
 from vgaemu.pc.bios.rom import OEM_STRING_AT, OEM_STRINGS, ROM_SEGMENT, WINDOW_FUNCTION_AT
 from vgaemu.pc.bios.video.area import KEEP, LINEAR, VideoArea
+from vgaemu.pc.bios.video.mode_set import MODE_UNITS as VGA_MODE_UNITS
 from vgaemu.pc.bios.video.mode_set import ModeSet
 from vgaemu.pc.bios.video.modes import PACKED, TEXT, VBE_MODE_FIELD, VBE_MODES, VbeMode, bios_mode
 from vgaemu.pc.bios.video.palette import COLOURS_A_UNIT
@@ -157,6 +158,7 @@ class Vbe:
         vga = self._vga
         self._calls.spend(MODE_UNITS)
         if not self._ports.get_dispi(dispi.ENABLE) & dispi.ENABLED or self._area.vbe_mode is None:
+            self._calls.spend(VGA_MODE_UNITS)
             set_mode(vga, 0x13, clear=False)
         flags = dispi.ENABLED | dispi.LFB_ENABLED | (dispi.NO_CLEAR if keep else 0)
         for index, value in (
@@ -241,8 +243,7 @@ class Vbe:
             ports.write_dac(cpu.dl, colours[:, 2::-1].ravel().tolist())
         elif cpu.bl == 1:
             triples = np.frombuffer(ports.read_dac(cpu.dl, count), np.uint8).reshape(-1, 3)
-            for i, triple in enumerate(triples):
-                bus.write(at + 4 * i, triple[::-1].tobytes() + b"\0")
+            bus.write(at, np.pad(triples[:, ::-1], ((0, 0), (0, 1))).tobytes())
         return DONE if cpu.bl & 0x7F <= 1 else FAILED
 
     def _power(self) -> int:
