@@ -28,7 +28,7 @@ from vgaemu.vga.beam import Beam, VirtualBeam
 from vgaemu.vga.dac import Dac
 from vgaemu.vga.dispi import Dispi
 from vgaemu.vga.layout import LEGACY_BYTES, rearrange
-from vgaemu.vga.mapping import Bank, mapping_of
+from vgaemu.vga.legacy_window import Bank, window_of
 from vgaemu.vga.planes import independent_bytes
 from vgaemu.vga.ports import Data
 from vgaemu.vga.registers import RegisterBank
@@ -410,17 +410,17 @@ class Vga:
     def _remap(self) -> None:
         """Work out the legacy window, how stores through it are addressed, and if it is plain."""
         dispi = self.dispi
-        mapping = mapping_of(
+        window = window_of(
             bytes(self.graphics.values), bytes(self.sequencer.values), bytes(self.misc.values),
             self.slot.nbytes,
             chain4_layout=self.chain4_layout,
             bank=Bank(dispi.linear, dispi.bank_bytes) if dispi.enabled else None,
         )  # fmt: skip
-        self._aperture.configure(mapping.addressing, mapping.write, mapping.read)
-        self._window_start, self._window_end = mapping.start, mapping.end
+        self._aperture.configure(window.addressing, window.write, window.read)
+        self._window_start, self._window_end = window.start, window.end
         old = self._plain_start, self._plain_end, self._plain_offset
-        self._plain_start = mapping.start if mapping.plain_end else 0
-        self._plain_end, self._plain_offset = mapping.plain_end, mapping.plain_offset
+        self._plain_start = window.start if window.plain_end else 0
+        self._plain_end, self._plain_offset = window.plain_end, window.plain_offset
         if (self._plain_start, self._plain_end, self._plain_offset) != old:
             for callback in self.on_map_changed:
                 callback()

@@ -6,18 +6,44 @@ change one before almost every store.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
 from vgaemu.vga.aperture import CHAIN4, ODD_EVEN, PLANAR, Addressing
 from vgaemu.vga.planes import PLANE_MASK, ReadSetup, WriteSetup
-from vgaemu.vga.registers import GRAPHICS_PLACES, MISC_PLACES, SEQUENCER_PLACES, WINDOWS
+from vgaemu.vga.registers import (
+    GRAPHICS_PLACES,
+    MISC_PLACES,
+    SEQUENCER_PLACES,
+    WINDOWS,
+    Part,
+    Place,
+)
 
 #: Bytes of the window that can be plain memory, and of a DISPI bank in it.
 BANK_BYTES = 0x10000
 
 
-class Mapping(NamedTuple):
+def _fields(places: Mapping[str, Place], *names: str) -> tuple[Part, ...]:
+    return tuple(part for name in names for part in places[name])
+
+
+#: Fields in the order of `WriteSetup` and `ReadSetup`, and the others that are looked at.
+WRITE_FIELDS = _fields(
+    GRAPHICS_PLACES,
+    "write_mode", "set_reset", "enable_set_reset", "rotate", "function", "bit_mask",
+)  # fmt: skip
+READ_FIELDS = _fields(
+    GRAPHICS_PLACES,
+    "read_mode", "read_map", "odd_even_read", "colour_compare", "colour_dont_care",
+)  # fmt: skip
+WINDOW_FIELD = _fields(GRAPHICS_PLACES, "memory_map")
+SEQUENCER_FIELDS = _fields(SEQUENCER_PLACES, "map_mask", "odd_even_off")
+MISC_FIELD = _fields(MISC_PLACES, "ram_enable")
+
+
+class Window(NamedTuple):
     """What the window is, and how stores and loads go through it."""
 
     start: int
@@ -40,8 +66,12 @@ class Bank(NamedTuple):
     offset: int
 
 
+def _read(values: bytes, fields: tuple[Part, ...]) -> list[int]:
+    return [values[n] >> lsb & mask for n, lsb, mask, _ in fields]
+
+
 @lru_cache(maxsize=512)
-def mapping_of(
+def window_of(
     graphics: bytes,
     sequencer: bytes,
     misc: bytes,
@@ -49,34 +79,21 @@ def mapping_of(
     *,
     chain4_layout: bool,
     bank: Bank | None,
-) -> Mapping:
+) -> Window:
     """The window by the values of three register banks, VRAM's layout, and DISPI if it is on."""
-    gr = {name: place.read(graphics) for name, place in GRAPHICS_PLACES.items()}
-    sr = {name: place.read(sequencer) for name, place in SEQUENCER_PLACES.items()}
-    write = WriteSetup(
-        mode=gr["write_mode"],
-        set_reset=gr["set_reset"],
-        enable_set_reset=gr["enable_set_reset"],
-        rotate=gr["rotate"],
-        function=gr["function"],
-        bit_mask=gr["bit_mask"],
-    )
-    read = ReadSetup(
-        mode=gr["read_mode"],
-        plane=gr["read_map"],
-        odd_even=gr["odd_even_read"],
-        colour_compare=gr["colour_compare"],
-        colour_care=gr["colour_dont_care"],
-    )
-    map_mask = PLANE_MASK[sr["map_mask"]]
+    write = WriteSetup(*_read(graphics, WRITE_FIELDS))
+    read = ReadSetup(*_read(graphics, READ_FIELDS))
+    map_bits, odd_even_off = _read(sequencer, SEQUENCER_FIELDS)
+    memory_map, ram_enable = *_read(graphics, WINDOW_FIELD), *_read(misc, MISC_FIELD)
+    map_mask = PLANE_MASK[map_bits]
     if bank is not None and not bank.linear:
         addressing = Addressing(PLANAR, map_mask, bank.offset, vram_bytes // 4)
     elif chain4_layout:
         addressing = Addressing(CHAIN4, map_mask)
     else:
-        addressing = Addressing(PLANAR if sr["odd_even_off"] else ODD_EVEN, map_mask)
-    start, size = WINDOWS[gr["memory_map"]]
-    if not MISC_PLACES["ram_enable"].read(misc):
+        addressing = Addressing(PLANAR if odd_even_off else ODD_EVEN, map_mask)
+    start, size = WINDOWS[memory_map]
+    if not ram_enable:
         size = 0
     # Plain: no latch, rotate, function, mask or plane select could change a store or a load.
     plain_end = plain_offset = 0
@@ -85,4 +102,4 @@ def mapping_of(
         plain_end, plain_offset = start + size, bank.offset
     elif chain4_layout and write.is_plain and map_mask == 0xFFFFFFFF and not read.mode:
         plain_end = start + min(size, BANK_BYTES)
-    return Mapping(start, start + size, plain_end, plain_offset, addressing, write, read)
+    return Window(start, start + size, plain_end, plain_offset, addressing, write, read)
