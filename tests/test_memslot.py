@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -444,19 +444,88 @@ def test_switching_logging_on_twice_keeps_the_marks(make_slot: MakeSlot) -> None
     assert reported(slot) == [1]
 
 
+def in_a_fork(work: Callable[[], object]) -> str:
+    """What the child of a fork ends with: nothing, or its error."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        said = ""
+        try:
+            work()
+        except BaseException as error:
+            said = f"{type(error).__name__}: {error}"
+        finally:
+            os.write(write, said.encode())
+            os._exit(0)
+    os.close(write)
+    with open(read, encoding="utf-8") as file:
+        said = file.read()
+    os.waitpid(child, 0)
+    return said
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_forked_child_does_not_take_its_parents_pages(make_slot: MakeSlot) -> None:
     slot = make_slot(NPAGES)
     touch(slot, 1, 100)
-    child = os.fork()
-    if not child:
-        with suppress(OSError):  # what the kernel keeps is the parent's alone
-            slot.get_dirty_log()
-        os._exit(0)
-    os.waitpid(child, 0)
+    in_a_fork(slot.get_dirty_log)
     assert reported(slot) == [1, 100]
     touch(slot, 2)
     assert reported(slot) == [2]
+
+
+def log_off_and_on(slot: Memslot) -> None:
+    slot.logging = False
+    slot.logging = True
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.parametrize("use", [Memslot.get_dirty_log, log_off_and_on])
+@pytest.mark.parametrize("name", KEEPERS)
+def test_a_forked_child_has_a_log_or_is_told_why_not(
+    name: str, use: Callable[[Memslot], object]
+) -> None:
+    skip_unless_available(name)
+    slot = Memslot(NPAGES, dirty_log=name)
+
+    def work() -> None:
+        touch(slot, 1)
+        use(slot)
+
+    said = in_a_fork(work)
+    if name == "mmu" or name.startswith("kvm"):
+        assert said.startswith(("KeeperUnavailable: ", "KvmError: "))
+        assert "in the process that made it, and this is a fork of that; make another" in said
+    else:
+        assert said == ""
+
+    def make_one() -> None:
+        touch(new := Memslot(NPAGES, dirty_log=name), 7)
+        assert reported(new) == [7]
+        new.close()
+
+    assert in_a_fork(make_one) == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+@pytest.mark.parametrize("name", KEEPERS)
+def test_a_closed_slot_has_no_files_and_says_what_was_written(name: str) -> None:
+    skip_unless_available(name)
+    gc.collect()
+    before = set(os.listdir("/proc/self/fd"))
+    slot = Memslot(NPAGES, dirty_log=name)
+    reader = slot.subscribe()
+    touch(slot, 1)
+    for _ in range(2):
+        slot.close()
+    assert set(os.listdir("/proc/self/fd")) <= before  # others may go meanwhile
+    slot.write(2 * PAGE_SIZE, b"x")
+    assert slot.read(2 * PAGE_SIZE, 1) == b"x"
+    assert reader.get_dirty_log().pages().tolist() == [1]
+    assert reported(slot) == [1]
+    assert reported(slot) == []
+    with pytest.raises(MemslotError, match="the slot is closed"):
+        slot.logging = True
 
 
 #: What is registered first is called last, when everything that ends with the interpreter has.

@@ -4,7 +4,8 @@
 
     VgaemuError
      ├─ MemslotError          a memslot, a dirty log, their sizes and names
-     │   └─ KeeperUnavailable a dirty log that this system has not
+     │   ├─ KeeperUnavailable a dirty log that this system has not
+     │   └─ OutOfMemory       memory that this system does not give
      ├─ KvmError              /dev/kvm
      ├─ ModeError             numbers and names of modes
      ├─ FontError             font files and arrays
@@ -41,8 +42,12 @@ class KeeperUnavailable(MemslotError):
     """A keeper cannot work here; the message is one line that says why."""
 
 
+class OutOfMemory(MemslotError):
+    """The system gives no more memory; the message says how much was asked for."""
+
+
 class KvmError(VgaemuError):
-    """KVM is not available; the message is one line that says why."""
+    """KVM is not available, or not any more; the message is one line that says why."""
 
 
 class ModeError(VgaemuError, ValueError):

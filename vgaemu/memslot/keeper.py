@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.errors import MemslotError
+from vgaemu.errors import OutOfMemory
 from vgaemu.memslot.bitmap import WORD_PAGES, word_count
 from vgaemu.memslot.log import DirtyLog, RunLog
 
@@ -39,7 +39,7 @@ def anonymous_memory(nbytes: int) -> mmap.mmap:
     """Zeroed, page-aligned, private memory: reserved here, allocated where it is written.
 
     Raises:
-        MemslotError: The system does not give that much.
+        OutOfMemory: The system does not give that much.
     """
     try:
         if hasattr(mmap, "MAP_PRIVATE"):
@@ -48,15 +48,7 @@ def anonymous_memory(nbytes: int) -> mmap.mmap:
             return mmap.mmap(-1, nbytes, flags=flags)
         return mmap.mmap(-1, nbytes)
     except (OSError, OverflowError) as error:
-        raise MemslotError(f"no {nbytes:#x} bytes of memory to be had: {error}") from None
-
-
-def close_with(owner: object, close: Callable[..., object], *arguments: object) -> None:
-    """Call `close` when `owner` is gone, but not at the end of the interpreter.
-
-    Daemon threads still harvest then, and the system closes all files itself.
-    """
-    weakref.finalize(owner, close, *arguments).atexit = False
+        raise OutOfMemory(f"no {nbytes:,} bytes of memory to be had: {error}") from None
 
 
 @dataclass(slots=True)
@@ -110,6 +102,7 @@ class Keeper(ABC):
         self.maybe_dirty = self.writable
         #: What `harvest` returns when nothing was dirty: always this object.
         self.nothing_dirty: DirtyLog = RunLog(npages)
+        self._closers: list[Callable[[], object]] = []
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.npages} pages)"
@@ -143,3 +136,17 @@ class Keeper(ABC):
     def stop(self) -> None:
         """Make every page writable, so that no store faults; `start` drops what is marked."""
         self.writable[:] = b"\1" * len(self.writable)
+
+    def close_with(self, close: Callable[..., object], *arguments: object) -> None:
+        """Call `close` with the keeper, or when it is gone, but not at the interpreter's end.
+
+        Daemon threads still harvest then, and the system closes all files itself.
+        """
+        finalizer = weakref.finalize(self, close, *arguments)
+        finalizer.atexit = False
+        self._closers.append(finalizer)
+
+    def close(self) -> None:
+        """Give back what it has of the system; nobody asks it for anything after that."""
+        for close in self._closers:  # those that have been called do nothing
+            close()

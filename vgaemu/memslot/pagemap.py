@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from vgaemu.errors import KeeperUnavailable
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
 from vgaemu.memslot.flags import flags_keeper
-from vgaemu.memslot.keeper import Keeper, close_with
+from vgaemu.memslot.keeper import Keeper
 from vgaemu.memslot.log import DirtyLog, FlagsLog, RunLog
 
 #: The number of the system call by `platform.machine()`.
@@ -74,6 +74,8 @@ class MmuKeeper(Keeper):
 
     name = "mmu"
     sees_all_stores = True
+    #: In a forked child: the log is its parent's.
+    is_parents = False
 
     def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
         """Register the memory, page-aligned and private or shared, and write-protect it."""
@@ -115,12 +117,12 @@ class MmuKeeper(Keeper):
         if fd < 0:
             why = os.strerror(ctypes.get_errno())
             raise KeeperUnavailable(f"mmu: the system gives no userfaultfd: {why}")
-        close_with(self, os.close, fd)
+        self.close_with(os.close, fd)
         try:
             pagemap = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise KeeperUnavailable(f"mmu: /proc/self/pagemap: {error.strerror}") from None
-        close_with(self, os.close, pagemap)
+        self.close_with(os.close, pagemap)
         return libc, fd, pagemap
 
     def _begin(self) -> None:
@@ -148,8 +150,21 @@ class MmuKeeper(Keeper):
     def _ioctl(self, request: int, argument: bytes) -> None:
         buffer = ctypes.create_string_buffer(argument, len(argument))
         if self._libc_ioctl(self._uffd, ctypes.c_ulong(request), buffer) < 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
+            raise self._failed("userfaultfd")
+
+    def _failed(self, call: str) -> OSError:
+        """Why a system call has.
+
+        Raises:
+            KeeperUnavailable: This is a child of the process that made the log.
+        """
+        code = ctypes.get_errno()
+        if self.is_parents:
+            raise KeeperUnavailable(
+                "mmu: a log works in the process that made it, and this is a fork of that; "
+                "make another slot here"
+            )
+        return OSError(code, f"{call}: {os.strerror(code)}")
 
     def _register(self) -> None:
         registration = struct.pack("<4Q", self._start, self._nbytes, UFFDIO_REGISTER_MODE_WP, 0)
@@ -210,10 +225,9 @@ class MmuKeeper(Keeper):
         while True:
             count = self._libc_ioctl(*self._scan_arguments)
             if count < 0:
-                code = ctypes.get_errno()
-                if code == errno.EINTR:
+                if ctypes.get_errno() == errno.EINTR:
                     continue
-                raise OSError(code, f"PAGEMAP_SCAN: {os.strerror(code)}")
+                raise self._failed("PAGEMAP_SCAN")
             if count:
                 table = memoryview(self._regions)[: count * REGION.size]
                 runs += [
@@ -254,13 +268,14 @@ _KEEPERS: weakref.WeakSet[MmuKeeper] = weakref.WeakSet()
 def _close_in_child() -> None:
     """A forked child has its parent's files, and a scan there would clear the parent's log.
 
-    From now on it fails, as KVM's ioctls do in a child. The numbers stay taken: they are closed
-    with the keeper.
+    From now on it fails in words, as KVM's log does in a child. The numbers stay taken: they are
+    closed with the keeper.
     """
     keepers = list(_KEEPERS)
     if keepers:
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         for keeper in keepers:
+            keeper.is_parents = True
             os.dup2(null, keeper._uffd, inheritable=False)
             os.dup2(null, keeper._pagemap, inheritable=False)
         os.close(null)

@@ -221,7 +221,7 @@ class Memslot:
         self._harvest = keeper.harvest
         self._wrap: Callable[[Callable[[], DirtyLog]], DirtyLog] | None = None
         self._slots_lock = threading.Lock()
-        self._logging = True
+        self._logging, self._closed = True, False
         self._own = Subscription(self)
         self._views = [self._own]
 
@@ -335,6 +335,8 @@ class Memslot:
     @logging.setter
     def logging(self, on: bool) -> None:
         with self._slots_lock:
+            if self._closed:
+                raise MemslotError("the slot is closed: nothing is logged any more")
             if on == self._logging:
                 return
             self._logging = on
@@ -352,6 +354,19 @@ class Memslot:
         """Protect every page; what is answered makes a CPU forget its translations of all."""
         self.keeper.start()
         return RunLog(self.npages, 0, self.npages)
+
+    def close(self) -> None:
+        """Give back what the log has of the system; stores are not logged from now on.
+
+        The memory stays, and each reader is still told what was written before. Twice is fine.
+        """
+        with self._slots_lock:
+            last = self._harvest() if self._logging else None
+            self._closed, self._logging = True, False
+            for view in self._views:
+                if last:
+                    view._pending.append(last)
+            self.keeper.close()
 
     def _outside(self, offset: int, end: int) -> MemslotError:
         return MemslotError(

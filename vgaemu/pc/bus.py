@@ -9,7 +9,6 @@ Chain-4 and linear frame buffers are plain memory for every CPU; planes go throu
 
 from __future__ import annotations
 
-import mmap
 import zlib
 from collections.abc import Callable
 from itertools import pairwise
@@ -18,6 +17,7 @@ from typing import TypeAlias
 import numpy as np
 
 from vgaemu.memslot.bitmap import PAGE_SIZE
+from vgaemu.memslot.keeper import anonymous_memory
 from vgaemu.snapshot import Array, Part
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.ports import DECODED_PORTS
@@ -42,7 +42,7 @@ class Bus:
         """RAM is zero and ends at `ram_bytes`, the hole from A0000h on included; ROM is FFh."""
         self.vga = vga
         self.ram_bytes = ram_bytes
-        self._ram = mmap.mmap(-1, ram_bytes)
+        self._ram = anonymous_memory(ram_bytes)
         #: All of RAM and, between C0000h and FFFFFh, what ROM holds.
         self.array = np.frombuffer(self._ram, np.uint8)
         self.memory = self.array.data

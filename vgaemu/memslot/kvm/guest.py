@@ -160,7 +160,7 @@ class KvmGuest:
         # The store is finished at the next entry, which immediate_exit cuts short.
         self._run[kvm.RUN_IMMEDIATE_EXIT] = 1
         try:
-            kvm.libc_ioctl(self._vcpu, kvm.KVM_RUN)
+            kvm.interruptible_ioctl(self._vcpu, kvm.KVM_RUN)
         except InterruptedError:
             pass
         finally:

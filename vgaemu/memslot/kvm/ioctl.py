@@ -3,9 +3,11 @@
 Wrapped: what an x86 guest with user-space devices needs, in structures of <linux/kvm.h> packed by
 hand. Not wrapped: in-kernel local APIC state, MSRs, nested state, the dirty ring.
 
-Every ioctl goes through ctypes: it releases the GIL, takes addresses above 2 GiB, and a call that a
-signal interrupts comes back instead of being started again. Only those of the dirty log keep the
-GIL: they take microseconds, and getting it back beside busy threads takes milliseconds.
+Every ioctl goes through ctypes: it releases the GIL and takes addresses above 2 GiB. One that a
+signal interrupts is begun again once its handler has run, but for KVM_RUN, which the handler may
+mean. Only those of the dirty log keep the GIL: they take microseconds, and getting it back beside
+busy threads takes milliseconds. A VM works in the process that made it alone; in a child of that
+its ioctls say so.
 
 Source: Documentation/virt/kvm/api.rst of Linux.
 """
@@ -87,17 +89,50 @@ OPEN_ERRORS = {
 
 def libc_ioctl(fd: int, request: int, argument: object = 0) -> int:
     """ioctl(2); an OSError if it fails."""
+    while True:
+        try:
+            return interruptible_ioctl(fd, request, argument)
+        except InterruptedError:
+            continue
+
+
+def interruptible_ioctl(fd: int, request: int, argument: object = 0) -> int:
+    """ioctl(2); an OSError if it fails, or a signal comes.
+
+    Raises:
+        KvmError: It fails in a fork.
+    """
     if isinstance(argument, int):
         argument = ctypes.c_ulong(argument)
     result = _ioctl(ctypes.c_int(fd), ctypes.c_ulong(request), argument)
     if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+        raise _failed(fd)
     return int(result)
+
+
+def _failed(fd: int, call: str = "") -> OSError:
+    code = ctypes.get_errno()
+    if fd in _parents:
+        raise KvmError(
+            "a VM works in the process that made it, and this is a fork of that; make another here"
+        )
+    return OSError(code, f"{call}: {os.strerror(code)}" if call else os.strerror(code))
 
 
 _ioctl: Any = ctypes.CDLL(None, use_errno=True).ioctl if sys.platform == "linux" else None
 _quick_ioctl: Any = ctypes.PyDLL(None, use_errno=True).ioctl if sys.platform == "linux" else None
+
+#: Descriptors of the VMs here, and in a forked child those of its parent.
+_ours: set[int] = set()
+_parents: set[int] = set()
+
+
+def _leave_to_parent() -> None:
+    _parents.update(_ours)
+
+
+if sys.platform == "linux":
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 class KvmVm:
@@ -131,6 +166,8 @@ class KvmVm:
 
     def _keep(self, fd: int) -> int:
         self._fds.append(fd)
+        _ours.add(fd)
+        _parents.discard(fd)
         return fd
 
     def extension(self, capability: int) -> int:
@@ -182,7 +219,10 @@ class KvmVm:
     def close(self) -> None:
         """Destroy the VM. Closing twice is fine."""
         while self._fds:
-            os.close(self._fds.pop())
+            fd = self._fds.pop()
+            _ours.discard(fd)
+            _parents.discard(fd)
+            os.close(fd)
 
     def __enter__(self) -> KvmVm:
         return self
@@ -201,21 +241,26 @@ class DirtyLogReader:
         self.clean = bytes(self.bitmap)
         #: `bitmap` as (ceil(npages / 64),) uint64.
         self.words: NDArray[np.uint64] = np.frombuffer(self.bitmap, np.uint64)
+        self._fd = vm.fd
         address = self.words.ctypes.data
         self._get = _prepared(vm, KVM_GET_DIRTY_LOG, struct.pack("<IIQ", slot, 0, address))
         clear = struct.pack("<IIQQ", slot, npages, 0, address)
         self._clear = _prepared(vm, KVM_CLEAR_DIRTY_LOG, clear)
 
     def read(self) -> NDArray[np.uint64]:
-        """KVM_GET_DIRTY_LOG: read, and clear unless the VM has manual protect; or OSError."""
+        """KVM_GET_DIRTY_LOG: read, and clear unless the VM has manual protect; or OSError.
+
+        Raises:
+            KvmError: This is a fork of the process that made the VM.
+        """
         if self._get():
-            raise _failed("KVM_GET_DIRTY_LOG")
+            raise _failed(self._fd, "KVM_GET_DIRTY_LOG")
         return self.words
 
     def clear(self) -> None:
         """KVM_CLEAR_DIRTY_LOG: clear and protect what `read` found; or OSError."""
         if self._clear():
-            raise _failed("KVM_CLEAR_DIRTY_LOG")
+            raise _failed(self._fd, "KVM_CLEAR_DIRTY_LOG")
 
 
 def _prepared(vm: KvmVm, request: int, argument: bytes) -> Callable[[], int]:
@@ -226,8 +271,3 @@ def _prepared(vm: KvmVm, request: int, argument: bytes) -> Callable[[], int]:
         ctypes.c_ulong(request),
         ctypes.create_string_buffer(argument, len(argument)),
     )
-
-
-def _failed(name: str) -> OSError:
-    code = ctypes.get_errno()
-    return OSError(code, f"{name}: {os.strerror(code)}")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from vgaemu.errors import KeeperUnavailable, KvmError
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, WORD
 from vgaemu.memslot.flags import FlagsKeeper
-from vgaemu.memslot.keeper import ALWAYS, close_with
+from vgaemu.memslot.keeper import ALWAYS
 from vgaemu.memslot.kvm import ioctl as kvm
 from vgaemu.memslot.log import DirtyLog, WordsLog
 
@@ -46,7 +46,7 @@ class KvmKeeper(FlagsKeeper):
             raise KeeperUnavailable("kvm: the memory is not aligned to 4 KiB pages")
         try:
             self.vm = kvm.KvmVm()
-            close_with(self, self.vm.close)
+            self.close_with(self.vm.close)
             if self._manual:
                 capability = kvm.KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2
                 self.vm.enable(capability, kvm.KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE)

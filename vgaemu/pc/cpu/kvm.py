@@ -185,7 +185,7 @@ class KvmCpu(Cpu):
         try:
             while True:
                 try:
-                    kvm.libc_ioctl(self._vcpu, kvm.KVM_RUN)
+                    kvm.interruptible_ioctl(self._vcpu, kvm.KVM_RUN)
                 except OSError as error:
                     self._drain_ring()
                     if error.errno in (errno.EINTR, errno.EAGAIN):
@@ -400,10 +400,12 @@ class KvmCpu(Cpu):
         changed = self.bus.vga.on_map_changed
         if self._remap in changed:
             changed.remove(self._remap)
+        # A VM that is dead, or a parent's, has no log any more.
         with self._slots_lock:
-            self._collect_window()
-            if self._lfb_log is not None:
-                self._collect(self._lfb_log.read(), 0)
+            with suppress(OSError, KvmError):
+                self._collect_window()
+                if self._lfb_log is not None:
+                    self._collect(self._lfb_log.read(), 0)
             self._closed = True
         self._kicker.join(1.0)
         self._run.close()

@@ -44,8 +44,6 @@ OPEN_AT = 0xF020_0000
 LONG_SLICE_NS, SHORTEST_SLICE = 150_000, 1_250
 #: Basic blocks that a trace of code remembers.
 BLOCKS_KEPT = 32
-#: Room for translated code; Unicorn would reserve 1 GiB for each engine.
-TRANSLATION_BYTES = 64 << 20
 #: A Pentium II with SSE to SSE3: CPUID offers what is emulated. The engine's default has long mode
 #: and execute-disable, too, and guests take what they are offered.
 MODEL = unicorn.x86_const.UC_CPU_X86_QEMU32
@@ -78,9 +76,8 @@ class UnicornCpu(Cpu):
         self._closed = False
         # A 32-bit engine runs real mode as well, and resumes 32-bit code where it was; a 16-bit one
         # cuts EIP to 16 bits.
-        self._uc: Uc = Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
+        self._uc: Uc = engine.make_engine()
         self._uc.ctl_set_cpu_model(MODEL)
-        self._uc.ctl_set_tcg_buffer_size(TRANSLATION_BYTES)
         names = (*GENERAL, *SEGMENTS, "eip", "eflags", "cr0", "cr2", "cr3", "cr4")
         numbers = vars(unicorn.x86_const)
         self._ids = {name: numbers[f"UC_X86_REG_{name.upper()}"] for name in names}

@@ -12,9 +12,11 @@ import ctypes
 from collections.abc import Callable
 from functools import cache
 from typing import Any
+from weakref import finalize
 
 from vgaemu.errors import CpuError
 from vgaemu.memslot.bitmap import PAGE_SIZE
+from vgaemu.memslot.keeper import anonymous_memory
 
 try:
     import unicorn as unicorn
@@ -32,8 +34,9 @@ FLUSH_TLB = unicorn.UC_CTL_TLB_FLUSH, unicorn.UC_CTL_IO_WRITE
 FLUSH_CODE = unicorn.UC_CTL_TB_FLUSH, unicorn.UC_CTL_IO_WRITE
 #: Words of Unicorn's engine that may be its count of instructions.
 ENGINE_WORDS = 256
-#: Room for translated code in an engine that tries an instruction.
-PROBE_BYTES = 1 << 20
+#: Room for translated code, for which the engine would reserve 1 GiB; and where an instruction is
+#: tried.
+TRANSLATION_BYTES, PROBE_BYTES = 64 << 20, 1 << 20
 
 
 class Registers:
@@ -49,11 +52,27 @@ class Registers:
         self._uc.reg_write(getattr(x86_const, f"UC_X86_REG_{name}"), value)
 
 
-def small_engine() -> Uc:
-    """One that tries an instruction or two: Unicorn would reserve 1 GiB for translated code."""
+def make_engine(translation_bytes: int = TRANSLATION_BYTES) -> Uc:
+    """An engine with so much room for translated code.
+
+    At the interpreter's end it is left to the system: a thread that never came back may still run
+    in it.
+
+    Raises:
+        OutOfMemory: There is no such room; the engine itself would end the process.
+    """
+    anonymous_memory(translation_bytes).close()
     uc = Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
-    uc.ctl_set_tcg_buffer_size(PROBE_BYTES)
+    uc.ctl_set_tcg_buffer_size(translation_bytes)
+    finalizer = _finalizer(uc)
+    if finalizer is not None:
+        finalizer.atexit = False
     return uc
+
+
+def small_engine() -> Uc:
+    """An engine that is to try an instruction."""
+    return make_engine(PROBE_BYTES)
 
 
 def instruction_counter(uc: Uc) -> Callable[[], int] | None:
@@ -91,6 +110,11 @@ def _engine_words(uc: Uc) -> Any:
 
 def release(uc: Uc) -> None:
     """Free an engine now: it is large, and in a cycle with its hooks."""
-    finalizer = getattr(uc, "_Uc__finalizer", None)
+    finalizer = _finalizer(uc)
     if finalizer is not None:
         finalizer()
+
+
+def _finalizer(uc: Uc) -> finalize[..., Any] | None:
+    found: finalize[..., Any] | None = getattr(uc, "_Uc__finalizer", None)
+    return found
