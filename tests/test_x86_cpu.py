@@ -18,7 +18,7 @@ from vgaemu.memslot import DirtyLog, Memslot
 from vgaemu.pc.cpu import unicorn_vga
 from vgaemu.pc.cpu.kvm import KvmCpu
 from vgaemu.pc.cpu.unicorn_vga import TlbHarvest
-from vgaemu.signals import ctrl_c_waits
+from vgaemu.signals import stops_wait
 
 pytest.importorskip("unicorn")
 
@@ -531,8 +531,8 @@ def test_ctrl_c_comes_between_two_slices_and_twice_is_once(tmp_path: Path, times
 
 @pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_a_later_ctrl_c_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vgaemu.signals.CTRL_C_AGAIN_S", 0.0)
-    with pytest.raises(KeyboardInterrupt), ctrl_c_waits():  # noqa: PT012
+    monkeypatch.setattr("vgaemu.signals.AGAIN_S", 0.0)
+    with pytest.raises(KeyboardInterrupt), stops_wait():  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         came = [1]
         signal.raise_signal(signal.SIGINT)

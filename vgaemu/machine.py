@@ -430,14 +430,22 @@ class Machine:
         if self.pc is not None:
             self.pc.stop()
         with ExitStack() as last_first:
+            last_first.callback(self._close_vram)
             last_first.callback(self._stop_recording)
-            last_first.callback(self._loop.close)
             last_first.callback(self._close_pc)
-            self.runner.close(WORKLOAD_STOPS_S if self.pc is None else MACHINE_CODE_STOPS_S)
+            last_first.callback(self._stop_guest)
+            self._loop.close()  # a window is gone at once, whatever its guest does
+
+    def _stop_guest(self) -> None:
+        self.runner.close(WORKLOAD_STOPS_S if self.pc is None else MACHINE_CODE_STOPS_S)
 
     def _close_pc(self) -> None:
         if self.pc is not None and self.runner.is_over:
             self.pc.close()
+
+    def _close_vram(self) -> None:
+        if self.runner.is_over:
+            self.vram.close()
 
     def _stop_recording(self) -> None:
         if self._recorder is not None:
@@ -458,7 +466,7 @@ class Machine:
 
 def save_screenshot(machine: Machine) -> None:
     """Save the picture under the next free name ``vgaemu-001.png`` ... in the current folder."""
-    path = next(path for n in count(1) if not (path := Path(f"vgaemu-{n:03}.png")).exists())
+    path = next_free_name(".png")
     try:
         machine.screen.save(path)
     except OSError as error:
@@ -468,3 +476,8 @@ def save_screenshot(machine: Machine) -> None:
         said = f"saved {path}"
         log.info(said)
     machine.tell_user(said)
+
+
+def next_free_name(suffix: str) -> Path:
+    """``vgaemu-001`` ... in the current folder, whichever comes first that is not there."""
+    return next(path for n in count(1) if not (path := Path(f"vgaemu-{n:03}{suffix}")).exists())

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from vgaemu.bench.measure import RUNS, Row, median_of_runs
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
-from vgaemu.migrate.receiver import Receiver, receive
+from vgaemu.migrate.receiver import Received, Receiver, receive
 from vgaemu.migrate.sender import Limits, connect, send
 from vgaemu.migrate.stream import Channel, Region, parse_address
 from vgaemu.snapshot import Array
@@ -113,6 +113,9 @@ class Writer:
 
     def picture(self) -> NDArray[np.uint32]:
         return np.zeros((0, 0), np.uint32)
+
+    def arrived(self, received: Received) -> None:
+        pass
 
 
 def measure(runs: int = RUNS) -> list[Row]:
@@ -251,6 +254,9 @@ class _Memory:
 
     def restore(self, arrays: Mapping[str, Array], channel: Channel) -> NDArray[np.uint32]:
         return np.zeros((0, 0), np.uint32)
+
+    def arrived(self, received: Received) -> None:
+        pass
 
 
 def serve() -> None:

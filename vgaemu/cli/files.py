@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-from vgaemu.cli.options import STANDARD_OUTPUT, value_of
+from vgaemu.cli.options import STANDARD_OUTPUT, path_of, value_of
 from vgaemu.cli.say import OutputError, UsageError, say
 from vgaemu.display.screen import save_picture
 from vgaemu.errors import ScreenError, StateError, file_error
@@ -30,14 +30,9 @@ class Output(NamedTuple):
     #: Written when the guest has stopped.
     after_close: bool = False
 
-    def path(self, options: Namespace) -> Path | None:
-        """Where to."""
-        path = value_of(options, self.option)
-        return path if isinstance(path, Path) else None
-
     def problems(self, machine: Machine, options: Namespace) -> list[str]:
         """Write it; why it could not be, in one line, or nothing."""
-        if (path := self.path(options)) is None:
+        if (path := path_of(options, self.option)) is None:
             return []
         try:
             self.write(machine, options, path)
@@ -74,10 +69,10 @@ def _write_stats(machine: Machine, options: Namespace, path: Path) -> None:
     _write(path, json.dumps(summary, indent=1) + "\n")
 
 
-#: What `run` can leave, in the order in which it is written.
+#: What a session can leave, in the order in which it is written.
 OUTPUTS = (
     Output("--screenshot", lambda machine, options, path: machine.screen.save(
-        path, upscaled=options.upscaled
+        path, upscaled=bool(value_of(options, "--upscaled"))
     )),
     Output("--dump-text", _write_text),
     Output("--dump-palette", lambda machine, _, path: save_picture(
@@ -90,16 +85,19 @@ OUTPUTS = (
 
 
 def check_outputs(options: Namespace) -> None:
-    """Before `run` runs, all files that it leaves.
+    """Before a session runs, all files that it leaves.
 
     Raises:
         UsageError: One of them will not do.
     """
-    files = [(output.option, output.path(options)) for output in OUTPUTS]
-    files.append(("--record-tape", options.record_tape))
-    files.append(("--trace-ports", options.trace_ports))
-    inputs = (options.font, options.vga_bios, options.load_state)
-    check_files(files, (options.workload, *options.args, *inputs), options.load_state)
+    written = [*(output.option for output in OUTPUTS), "--record-tape", "--trace-ports"]
+    read = [path_of(options, option) for option in ("--font", "--load-state")]
+    bios = str(value_of(options, "--vga-bios") or "")
+    check_files(
+        [(option, path_of(options, option)) for option in written],
+        (options.workload, *options.args, *read, bios),
+        path_of(options, "--load-state"),
+    )
 
 
 def check_files(

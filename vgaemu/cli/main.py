@@ -1,8 +1,8 @@
 """The `vgaemu` command. Every option is a keyword of the function it calls.
 
-Exit status: 0 done or window closed, 1 the guest or a check failed, 2 wrong usage or input, 130
-Ctrl-C without a window. Errors are one line on stderr that names the file or option and says what
-to do.
+Exit status: 0 done or window closed, 1 the guest or a check failed, 2 wrong usage or input, 128 + N
+stopped by signal N without a window (130: Ctrl-C, 143: SIGTERM). Errors are one line on stderr that
+names the file or option and says what to do.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import sys
 # Nothing else here: `vgaemu --version` imports no more than this.
 from vgaemu import __version__
 from vgaemu.cli.say import (
-    INTERRUPTED,
     TYPE_CHECKING,
     GuestFailedError,
     OutputError,
@@ -21,7 +20,15 @@ from vgaemu.cli.say import (
     forget_output,
     say,
 )
-from vgaemu.errors import DisplayError, FontError, KeysError, MemslotError, VgaemuError, file_error
+from vgaemu.errors import (
+    DisplayError,
+    FontError,
+    KeysError,
+    MemslotError,
+    OutOfMemory,
+    VgaemuError,
+    file_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,15 +38,19 @@ OPTIONS = {
     DisplayError: "--display window: ",
     FontError: "--font ",
     KeysError: "--keys: ",
+    OutOfMemory: "",
     MemslotError: "--dirty-log: ",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line; returns the exit status.
+
+    Without `argv` it is the process's own, which ends with it: signals cannot stop it any more.
+    """
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
-        return _flushed(_command(arguments))
+        return _command(arguments, own_process=argv is None)
     except BrokenPipeError:
         # Whoever read the output, such as `head`, has seen enough.
         forget_output()
@@ -57,26 +68,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except GuestFailedError:
         return 1
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        from vgaemu.signals import exit_status
+
+        return exit_status(stop)
     except OSError as error:
-        if error.filename is None:
-            raise
-        complain(file_error(error.filename, error))
+        complain(file_error(error.filename or "the system refuses", error))
+        return 2
+    except MemoryError as error:
+        complain(f"no memory to be had: {error or 'free some, or raise its limit'}")
         return 2
 
 
-def _command(arguments: list[str]) -> int:
+def _command(arguments: list[str], *, own_process: bool) -> int:
     if arguments == ["--version"]:
         say(f"vgaemu {__version__}")
-        return 0
+        return _flushed(0)
     from vgaemu.cli.parser import parse
-    from vgaemu.signals import two_ctrl_c_are_one
+    from vgaemu.signals import stops_raise
 
     options = parse(arguments)
-    with two_ctrl_c_are_one():
-        status: int = options.command(options)
-    return status
+    with stops_raise(for_good=own_process):
+        return _flushed(options.command(options))
 
 
 def _flushed(status: int) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from argparse import Namespace
 from contextlib import suppress
+from pathlib import Path
 
 from vgaemu.cli.say import OutputError, UsageError, complain, say
 from vgaemu.cli.session import Session
 from vgaemu.errors import MigrateError
-from vgaemu.machine import Machine
-from vgaemu.migrate import Limits, Migration, Receiver, receive_machine
+from vgaemu.machine import Machine, next_free_name
+from vgaemu.migrate import Limits, Migration, Received, Receiver, receive_machine
+from vgaemu.signals import stopped_by
 
 #: Frames to run before, by default.
 MIGRATE_AT = 60
@@ -43,10 +46,16 @@ def finish_migration(session: Session, migration: Migration) -> None:
 
     The session's status is 1 if the guest is still here, unless the user ended the run.
     """
+    if not session.went_well:  # who stops it does not wait for it
+        return
     machine = session.machine
     closed = machine.closed_by_user()
     if not closed:
-        migration.finish()
+        try:
+            migration.finish()
+        except KeyboardInterrupt as stop:
+            session.stopped = stop
+            return
     if migration.succeeded:
         with suppress(OutputError):  # what the run leaves is still to be written
             say(f"migrated to {migration.address}: {migration.result().line()}")
@@ -66,11 +75,16 @@ def receive_into(session: Session, listen: str, wait_seconds: float | None) -> b
         UsageError: Nobody can come there.
     """
     listening = False
+    arrived: list[Received] = []
     try:
         with Receiver(listen) as receiver:
             listening = True
             say(f"listening on {receiver.address}")
-            received = receive_machine(receiver, session.machine, wait_seconds)
+            receive_machine(receiver, session.machine, wait_seconds, arrived.append)
+    except KeyboardInterrupt as stop:
+        session.stopped = stop
+        if not arrived:
+            return False
     except MigrateError as error:
         if session.machine.closed_by_user():
             return False
@@ -80,5 +94,17 @@ def receive_into(session: Session, listen: str, wait_seconds: float | None) -> b
         session.status = 1
         return False
     with suppress(OutputError):  # the guest is here now, whoever hears of it
-        say(f"received {received.line()}")
+        say(f"received {arrived[0].line()}")
     return True
+
+
+def where_to_keep_guest(session: Session, options: Namespace) -> Path | None:
+    """A file for a guest that has come and that nobody wants to end.
+
+    It is nowhere else. Ctrl-C and a closed window end it; what stops the command from outside does
+    not, and the machine's state is then saved though nobody asked for it.
+    """
+    stop = session.stopped
+    if stop is None or stopped_by(stop) is signal.SIGINT or options.save_state is not None:
+        return None
+    return next_free_name(".npz")

@@ -59,9 +59,15 @@ def speed(text: str) -> float:
 
 
 def value_of(options: Namespace, option: str) -> object:
-    """What was said of an option, as ``--dump-text``."""
-    value: object = getattr(options, option.removeprefix("--").replace("-", "_"))
+    """What was said of an option, as ``--dump-text``; None for one that the command has not."""
+    value: object = getattr(options, option.removeprefix("--").replace("-", "_"), None)
     return value
+
+
+def path_of(options: Namespace, option: str) -> Path | None:
+    """The file that an option names, if it names one."""
+    value = value_of(options, option)
+    return value if isinstance(value, Path) else None
 
 
 def add_picture_group(command: ArgumentParser) -> Add:

@@ -14,6 +14,7 @@ from vgaemu.display.screen import full_redraw, rgb_of, save_picture
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.machine import Machine
 from vgaemu.outputs import NewFile
+from vgaemu.signals import stops_wait
 from vgaemu.tape import START, Player, Tape, expand
 from vgaemu.vga.device import Vga
 
@@ -36,7 +37,8 @@ def replay(
 
     The picture has cursor and blinking shown, unless the tape says that it ended with them
     hidden; the reads that it logs go to `readbacks` as JSON. By default all operations are played
-    in one frame, or `WINDOW_PER_FRAME` with a window.
+    in one frame, or `WINDOW_PER_FRAME` with a window. Stopped by a signal, it leaves what it has
+    come to.
 
     Raises:
         TapeError: The tape cannot be read, or what is in it is no tape.
@@ -49,19 +51,28 @@ def replay(
     with Tape(path) as tape:
         guest = _TapeGuest(tape, per_frame, keep_readbacks=readbacks is not None)
         with Machine(guest.workload, display=display, vram_mib=tape.vram_mib) as machine:
+            stopped = None
             try:
                 machine.run(speed=speed if window else 0)
-            except KeyboardInterrupt:
-                if not window:  # a window's run people end so
-                    raise
-            player = guest.player
-            rgb = picture(machine.vga, player.frame if player else 0)
-            if screenshot is not None:
-                save_picture(rgb, screenshot)
-            if readbacks is not None:
-                height, width = rgb.shape[:2]
-                values = player.readbacks if player else array("H")
-                write_readbacks(readbacks, tape.name, (width, height), values)
+            except KeyboardInterrupt as stop:
+                stopped = stop
+            with stops_wait():
+                _leave_files(machine, guest, tape.name, screenshot, readbacks)
+            if stopped is not None and not window:  # a window's run people end so
+                raise stopped
+
+
+def _leave_files(
+    machine: Machine, guest: _TapeGuest, name: str, screenshot: Path | None, readbacks: Path | None
+) -> None:
+    player = guest.player
+    rgb = picture(machine.vga, player.frame if player else 0)
+    if screenshot is not None:
+        save_picture(rgb, screenshot)
+    if readbacks is not None:
+        height, width = rgb.shape[:2]
+        values = player.readbacks if player else array("H")
+        write_readbacks(readbacks, name, (width, height), values)
 
 
 class _TapeGuest:

@@ -28,28 +28,32 @@ def add_parser(commands: Commands) -> None:
     add("--wait", type=positive, metavar="S", help="give up if nobody comes for S seconds")
     add("--frames", type=positive, metavar="N", help="then stop after N frames")
     add("--screenshot", type=file_path, metavar="F.png", help="save the last frame")
+    add("--save-state", type=file_path, metavar="F.npz",
+        help="save the state at the end, for 'run --load-state'")  # fmt: skip
     add_picture_group(receive)
     add_machine_code_group(receive)
 
 
 def run(options: Namespace) -> int:
     """Receive a guest, and run it; returns the exit status."""
-    from vgaemu.cli.files import check_files
-    from vgaemu.cli.migration import receive_into
+    from vgaemu.cli.files import check_outputs
+    from vgaemu.cli.migration import receive_into, where_to_keep_guest
+    from vgaemu.cli.say import complain
     from vgaemu.cli.session import Session
 
-    inputs = (options.workload, *options.args, options.vga_bios)
-    check_files([("--screenshot", options.screenshot)], inputs)
+    check_outputs(options)
     with Session(options) as session:
         session.check_ends(idle_ends=True)
         if not receive_into(session, options.listen, options.wait):
             return session.exit_status
-        machine = session.machine
-        frames = None if options.frames is None else machine.frames + options.frames
-        try:
-            if frames is not None or options.workload or not session.headless:
-                session.run_frames(frames)
-        finally:
-            if options.screenshot is not None:
-                machine.screen.save(options.screenshot)
+        frames = None if options.frames is None else session.machine.frames + options.frames
+        if session.went_well and (frames is not None or options.workload or not session.headless):
+            session.run_frames(frames)
+        kept = where_to_keep_guest(session, options)
+        if kept is not None:
+            options.save_state = kept
+        session.finish(table=False)
+        if kept is not None:
+            run_it = f"vgaemu run {options.workload or ''}".rstrip()
+            complain(f"receive: stopped, the guest is in {kept}: '{run_it} --load-state {kept}'")
     return session.exit_status

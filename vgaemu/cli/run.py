@@ -113,7 +113,6 @@ def run(options: Namespace) -> int:
     from vgaemu.cli.session import Session
     from vgaemu.display.loop import DEFAULT_SPAN_PAGES
     from vgaemu.keys.queue import parse_keys
-    from vgaemu.signals import sigterm_as_ctrl_c
     from vgaemu.vga.font import load_font_file
 
     _check_usage(options)
@@ -125,7 +124,7 @@ def run(options: Namespace) -> int:
         "font": None if options.font is None else load_font_file(options.font),
     }
     keys = [] if options.keys is None else parse_keys(options.keys)
-    with sigterm_as_ctrl_c(), Session(options, **more) as session:  # until all files are written
+    with Session(options, **more) as session:
         machine = session.machine
         if options.stats_frames:
             machine.stats.rows = []
@@ -135,7 +134,7 @@ def run(options: Namespace) -> int:
         if options.load_state is not None:
             machine.load_state(options.load_state)
         session.run_frames(options.frames, options.speed)
-        if migration is not None and session.status == 0:  # who interrupts does not wait for it
+        if migration is not None:
             finish_migration(session, migration)
         session.finish()
     return session.exit_status

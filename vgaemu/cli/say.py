@@ -14,9 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Exit status of a command that Ctrl-C ended.
-INTERRUPTED = 130
-
 
 class UsageError(Exception):
     """Wrong usage or input: each argument is one line to print."""
@@ -37,7 +34,11 @@ def say(text: str) -> None:
         OutputError: The disk is full, or the like; what comes later is not printed either.
     """
     try:
-        print(text, flush=True)
+        try:
+            print(text, flush=True)
+        except UnicodeEncodeError as error:  # a file's name has what the encoding has not
+            known = text.encode(error.encoding, "backslashreplace").decode(error.encoding)
+            print(known, flush=True)
     except BrokenPipeError:
         forget_output()
     except OSError as error:
@@ -52,10 +53,15 @@ def forget_output() -> None:
 
 def complain(text: str) -> None:
     """One line on stderr, whatever characters a file's name has; what becomes of it is all one."""
+    write_error(f"vgaemu: {one_line(text)}\n")
+
+
+def write_error(text: str) -> None:
+    """Print on stderr, if it takes anything: nothing that is still to be done depends on it."""
     if sys.stderr is None:
         return
     try:
-        print(f"vgaemu: {one_line(text)}", file=sys.stderr)
+        print(text, end="", flush=True, file=sys.stderr)
     except OSError:
         return
 
@@ -84,13 +90,13 @@ def progress(total: int | None) -> Callable[[int], None] | None:
         nonlocal last, width
         if frames < 0:
             if width:
-                print("\r" + " " * width + "\r", end="", file=sys.stderr)
+                write_error("\r" + " " * width + "\r")
             return
         if monotonic() - last < 0.1:
             return
         last = monotonic()
         line = f"{frames} of {total} frames" if total else f"{frames} frames"
         width = len(line)
-        print("\r" + line, end="", flush=True, file=sys.stderr)
+        write_error("\r" + line)
 
     return show

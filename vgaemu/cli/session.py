@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import traceback
 from argparse import Namespace
@@ -13,18 +12,38 @@ from typing import Any, Self
 from vgaemu import machine as machine_module
 from vgaemu import program, runner
 from vgaemu.cli.files import OUTPUTS
-from vgaemu.cli.say import INTERRUPTED, GuestFailedError, UsageError, progress, say
+from vgaemu.cli.say import (
+    GuestFailedError,
+    OutputError,
+    UsageError,
+    complain,
+    progress,
+    say,
+    write_error,
+)
 from vgaemu.display.report import Display
-from vgaemu.errors import DisplayError, GuestFault, MemslotError, TapeError, WorkloadError
+from vgaemu.errors import (
+    DisplayError,
+    GuestFault,
+    KeeperUnavailable,
+    KvmError,
+    OutOfMemory,
+    TapeError,
+    VgaemuError,
+    WorkloadError,
+)
 from vgaemu.guest import find, workload
 from vgaemu.machine import FRAME_HZ, Machine
 from vgaemu.pc import is_image
+from vgaemu.signals import exit_status, stops_wait
 
 #: Options that are only for machine code; those for disks alone, and for DOS programs alone.
 MACHINE_CODE_OPTIONS = (
     "cpu", "vga_bios", "firmware", "dos_root", "writable", "force", "trace_ports", "trace_code",
 )  # fmt: skip
 DISK_OPTIONS, DOS_OPTIONS = ("writable", "force"), ("dos_root",)
+#: What no guest raises: what the run stands on is gone.
+_NOT_THE_GUEST = (WorkloadError, DisplayError, KeeperUnavailable, KvmError, OutOfMemory)
 
 
 class Session:
@@ -42,6 +61,9 @@ class Session:
         self.headless: bool = options.headless
         self.machine = _power_on(options, self.headless, machine_options)
         self.status = 0
+        #: What ended the run before its time: a signal, or an error that is not the guest's.
+        self.stopped: KeyboardInterrupt | None = None
+        self._failure: VgaemuError | None = None
         self._problems: list[str] = []
 
     def __enter__(self) -> Self:
@@ -67,18 +89,18 @@ class Session:
     def run_frames(self, frames: int | None, speed: float = 1.0) -> None:
         """Run to the end, or so many frames since power on.
 
-        The status is then 0, 1 if the guest failed, or `INTERRUPTED`. What a guest that failed
-        shows in a window stays there until it is closed.
+        The status is then 0, or 1 if the guest failed. What a guest that failed shows in a window
+        stays there until it is closed.
         """
         show = progress(frames) if self.headless else None
         if show is not None:
             self.machine.between_frames.append(lambda: show(self.machine.frames))
         try:
             self.machine.run(frames, speed=0 if self.headless else speed)
-        except KeyboardInterrupt:
-            self.status = INTERRUPTED
-        except (WorkloadError, DisplayError):
-            raise
+        except KeyboardInterrupt as stop:
+            self.stopped = stop
+        except _NOT_THE_GUEST as error:
+            self._failure = error
         except (Exception, SystemExit) as error:
             _print_guest_traceback(error)
             self.status = 1
@@ -89,12 +111,29 @@ class Session:
             if show is not None:
                 show(-1)
 
-    def finish(self) -> None:
+    def finish(self, *, table: bool = True) -> None:
         """Close the machine, write the files that the options name, and say how it went.
+
+        What stops us waits until that is done.
 
         Raises:
             UsageError: Some of that could not be done; all else has been.
+            VgaemuError: What the run ended with, if it is not the guest's.
         """
+        try:
+            with stops_wait():
+                self._leave_files()
+                self._report(table=table and self.headless)
+        except KeyboardInterrupt as stop:
+            self.stopped = self.stopped or stop
+        if self._failure is not None:
+            for line in self._problems:
+                complain(line)
+            raise self._failure
+        if self._problems:
+            raise UsageError(*self._problems)
+
+    def _leave_files(self) -> None:
         self._write(after_close=False)
         try:
             self.machine.close()
@@ -104,13 +143,23 @@ class Session:
             _print_guest_traceback(self.machine.guest_error)
             self.status = 1
         self._write(after_close=True)
-        if self.headless:
-            say(self.machine.stats.table())
+
+    def _report(self, *, table: bool) -> None:
         pc = self.machine.pc
-        if pc is not None and pc.exit_code:
-            say(f"{self._options.workload}: exit code {pc.exit_code}")
-        if self._problems:
-            raise UsageError(*self._problems)
+        try:
+            if table:
+                say(self.machine.stats.table())
+            if pc is not None and pc.exit_code:
+                say(f"{self._options.workload}: exit code {pc.exit_code}")
+        except OutputError as error:
+            if self.stopped is None:
+                raise
+            complain(f"standard output: {error}")  # of a terminal that has closed, say
+
+    @property
+    def went_well(self) -> bool:
+        """Whether the run has ended as it was to."""
+        return self.status == 0 and self.stopped is None and self._failure is None
 
     def _write(self, *, after_close: bool) -> None:
         for output in OUTPUTS:
@@ -120,7 +169,9 @@ class Session:
     @property
     def exit_status(self) -> int:
         """Ctrl-C is how people end a window's run: nothing went wrong."""
-        return 0 if self.status == INTERRUPTED and not self.headless else self.status
+        if self.stopped is not None and self.headless:
+            return exit_status(self.stopped)
+        return self.status
 
 
 def keep_showing(machine: Machine, note: str, frames: int | None = None) -> None:
@@ -139,7 +190,7 @@ def _power_on(options: Namespace, headless: bool, more: dict[str, Any]) -> Machi
     try:
         display = "null" if headless else _window(options)
         return Machine(options.workload, options.args, display=display, **more)
-    except (WorkloadError, MemslotError, DisplayError, TapeError):
+    except (VgaemuError, MemoryError):
         raise
     except (Exception, SystemExit) as error:  # raised by the workload's file while it was read
         _print_guest_traceback(error)
@@ -183,8 +234,8 @@ def _window(options: Namespace) -> Display:
 def _print_guest_traceback(error: BaseException) -> None:
     """The guest's own frames only: what lies below the machine's call into it."""
     if isinstance(error, GuestFault):
-        print(f"vgaemu: the guest failed, its screen is kept: {error}", file=sys.stderr)
-        print(error.report, file=sys.stderr)
+        complain(f"the guest failed, its screen is kept: {error}")
+        write_error(f"{error.report}\n")
         return
     frames = error.__traceback__
     rooms = (machine_module, program, runner, find, workload)
@@ -194,5 +245,5 @@ def _print_guest_traceback(error: BaseException) -> None:
         or frames.tb_frame.f_code.co_filename.startswith("<frozen importlib")
     ):
         frames = frames.tb_next
-    print("vgaemu: the guest failed:", file=sys.stderr)
-    traceback.print_exception(type(error), error, frames, file=sys.stderr)
+    lines = traceback.format_exception(type(error), error, frames)
+    write_error("".join(["vgaemu: the guest failed:\n", *lines]))

@@ -6,7 +6,7 @@ machine runs is its own, and starts with the picture that has arrived.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,11 @@ from vgaemu.vga.state import State
 class Arrival:
     """A machine that has not run yet as the `Target` of a receiver."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(
+        self, machine: Machine, on_arrival: Callable[[Received], object] | None = None
+    ) -> None:
         self.machine = machine
+        self._on_arrival = on_arrival
         #: RAM as it arrives; a PC takes it over with the rest of its state, or not at all.
         self._ram: NDArray[np.uint8] | None = None
         if machine.pc is not None:
@@ -79,9 +82,16 @@ class Arrival:
         self.machine.draw_frame()
         return self.machine.screen.frame
 
+    def arrived(self, received: Received) -> None:
+        if self._on_arrival is not None:
+            self._on_arrival(received)
+
 
 def receive_machine(
-    receiver: Receiver, machine: Machine, wait_seconds: float | None = None
+    receiver: Receiver,
+    machine: Machine,
+    wait_seconds: float | None = None,
+    on_arrival: Callable[[Received], object] | None = None,
 ) -> Received:
     """Wait for a source and let a machine take over its picture, ports and memory.
 
@@ -92,6 +102,8 @@ def receive_machine(
         receiver: What listens; it stays open.
         machine: One that has not run yet; throw it away if this raises.
         wait_seconds: How long to wait for a connection; None: as long as it takes.
+        on_arrival: Called once the guest is here and nowhere else. If this is interrupted after
+            that, the machine has the only one.
 
     Raises:
         MigrateError: Nobody came, or somebody who is refused or does not hold out; or the user
@@ -103,4 +115,4 @@ def receive_machine(
             raise MigrateError(f"{receiver.address}: closed before a guest had arrived")
 
     machine.draw_frame()  # a window opens now, and not in the source's downtime
-    return receiver.receive(Arrival(machine), wait_seconds, look)
+    return receiver.receive(Arrival(machine, on_arrival), wait_seconds, look)

@@ -20,6 +20,7 @@ from vgaemu.errors import MigrateError
 from vgaemu.memslot.bitmap import PAGE_SHIFT
 from vgaemu.migrate import bodies, stream
 from vgaemu.migrate.stream import Channel, Kind, Message, Region, name_of_address
+from vgaemu.signals import stops_wait
 from vgaemu.snapshot import Array
 
 #: A source speaks first; who has not after this long is none.
@@ -48,6 +49,9 @@ class Target(Protocol):
         Raises:
             MigrateError: The arrays are not those of this device; it is as it was.
         """
+
+    def arrived(self, received: Received) -> None:
+        """The guest is here now and nowhere else: the source has been told."""
 
 
 @dataclass(frozen=True)
@@ -214,9 +218,12 @@ def _receive(channel: Channel, target: Target) -> Received:
     channel.send(Kind.DIGESTS, [memoryview(digests)], count=len(regions) + 1)
     if theirs_digests != digests:
         raise channel.error("sent a memory or picture that differs from its own")
-    channel.receive(Kind.COMMIT)
-    channel.send(Kind.RUNNING)
-    return Received(channel.peer, rounds + 1, pages, zero_pages)  # the last has no end of its own
+    received = Received(channel.peer, rounds + 1, pages, zero_pages)  # the last has no end
+    with stops_wait():
+        channel.receive(Kind.COMMIT)
+        channel.send(Kind.RUNNING)
+        target.arrived(received)
+    return received
 
 
 def _check_regions(
