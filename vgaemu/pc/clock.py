@@ -4,6 +4,17 @@ Emulated: one time line in nanoseconds since power on, which the timer, the beam
 typematic repeat and the time of day all read. In step it is made of the guest's own work, so two
 runs are equal: so much an instruction, so much a look at a polled port, and a halt skips to what
 comes next. Not emulated: instruction timings; every instruction costs the same.
+
+What a guest can make the host do in a frame in step is bounded by that time. `Clock.cost` is for
+what a real machine takes long for, too: whoever does such work charges it, and the slice ends with
+the instruction that takes the frame's time up. What only an emulator works for, such as code to
+translate, is free up to `FREE_OVERHEAD_NS` a frame, much more than guests need that do not try, as
+it depends on what is translated already; then it takes as long as the host does. So no frame should
+cost the host more than 150 ms.
+
+For what nobody has charged there is a last net: a frame in step that has taken `frame_host_ns` of
+its thread's CPU time, not of the wall's, is drawn before its time is up. The guest's time line is
+the same for that, but not which moment of it a frame shows.
 """
 
 from __future__ import annotations
@@ -11,6 +22,8 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import cache
 
 from vgaemu.vga.beam import Beam
 
@@ -23,6 +36,11 @@ POLL_NS = 4_000
 #: about what they took on ISA machines. It also bounds what a frame costs the host, where each of
 #: these is slow, too.
 PORT_NS, PLANES_NS, INTERRUPT_NS, SERVICE_NS = 1_000, 500, 10_000, 20_000
+#: How much overhead of an emulator a frame may have before it takes the guest's time, too.
+FREE_OVERHEAD_NS = 60_000_000
+#: CPU time that a frame may take; the slowest guests known take half of it. It is that of a host
+#: which needs so long for a certain trial: a slower one takes longer for honest guests, too.
+MOST_HOST_NS, TRIAL_NS = 150_000_000, 1_000_000
 #: Seconds of 1980-01-01 after the Unix epoch: the DOS epoch, on which virtual time begins.
 VIRTUAL_EPOCH = 315_532_800
 #: Time of that day at power on, 10:20:30. At midnight the tick count and all digits would be 0, and
@@ -47,8 +65,14 @@ class Clock(ABC):
     def set_ns(self, ns: int) -> None:
         """Go on from a saved time; the guest stands still."""
 
-    def ran(self, instructions: int) -> None:  # noqa: B027  # a default
-        """The CPU executed so many."""
+    def begin_slice(self, limit_ns: int, end: Callable[[], None]) -> None:  # noqa: B027  # a default
+        """A slice of instructions begins, which `end` ends when what it costs takes until then."""
+
+    def end_slice(self, instructions: int, overhead_ns: int) -> None:  # noqa: B027  # a default
+        """It executed so many.
+
+        `overhead_ns` is what the emulator took for what is nothing to a real machine.
+        """
 
     def cost(self, ns: int) -> None:  # noqa: B027  # a default
         """The guest did what takes a real machine long, too: see `PORT_NS` and its kin."""
@@ -77,6 +101,11 @@ class StepClock(Clock):
     def __init__(self) -> None:
         super().__init__()
         self.ns = 0
+        #: When the slice in hand is to end, and how; when the frame does, and what of
+        #: `FREE_OVERHEAD_NS` is left for it.
+        self._limit_ns = self._frame_ns = NEVER_NS
+        self._end: Callable[[], None] | None = None
+        self._free_ns = 0
 
     def now_ns(self) -> int:
         return self.ns
@@ -84,11 +113,22 @@ class StepClock(Clock):
     def set_ns(self, ns: int) -> None:
         self.ns = ns
 
-    def ran(self, instructions: int) -> None:
-        self.ns += instructions * INSTRUCTION_NS
+    def begin_slice(self, limit_ns: int, end: Callable[[], None]) -> None:
+        if limit_ns != self._frame_ns:
+            self._frame_ns, self._free_ns = limit_ns, FREE_OVERHEAD_NS
+        self._limit_ns, self._end = limit_ns, end
+
+    def end_slice(self, instructions: int, overhead_ns: int) -> None:
+        self._limit_ns = NEVER_NS
+        self._free_ns -= overhead_ns
+        self.ns += instructions * INSTRUCTION_NS - min(self._free_ns, 0)
+        self._free_ns = max(self._free_ns, 0)
 
     def cost(self, ns: int) -> None:
         self.ns += ns
+        if self.ns >= self._limit_ns and self._end is not None:
+            self._limit_ns = NEVER_NS
+            self._end()
 
     def polled(self) -> None:
         self.ns += POLL_NS
@@ -160,3 +200,15 @@ class GuestBeam(Beam):
     def now_ns(self) -> float:
         self._clock.polled()
         return float(self._clock.now_ns())
+
+
+@cache
+def frame_host_ns() -> int:
+    """CPU time of its thread after which a frame in step ends; see above."""
+
+    def trial() -> int:
+        begin = time.thread_time_ns()
+        sum(i & 7 for i in range(20_000))
+        return time.thread_time_ns() - begin
+
+    return MOST_HOST_NS * max(TRIAL_NS, min(trial() for _ in range(3))) // TRIAL_NS

@@ -7,7 +7,8 @@ instruction timing, A20 off.
 The TLB is a *virtual* one: Unicorn asks `_fill` for each page it does not know, and leaves the
 guest's page tables alone, which are walked there, too.
 
-Slices end by instruction count alone. Measured with Unicorn 2.1.4: `timeout=` costs milliseconds,
+Slices end by instruction count, and before it when the guest's time in a frame is up, or the engine
+did much else, which is counted, too. Measured with Unicorn 2.1.4: `timeout=` costs milliseconds,
 `emu_stop` from another thread tears read-modify-write instructions, and touching a running engine
 from another thread crashes it.
 """
@@ -49,6 +50,11 @@ BLOCKS_KEPT = 32
 MODEL = unicorn.x86_const.UC_CPU_X86_QEMU32
 #: Leaf 1 of the model's CPUID without the local APIC (EDX bit 9): EAX, EBX, ECX, EDX.
 FEATURES = (0x663, 0, 1, 0x0781_A9FD)
+#: What it costs the host (measured), where the guest's clock sees nothing of it: a fill of the TLB;
+#: to translate a basic block, and each of its instructions.
+FILL_NS, BLOCK_NS, TRANSLATION_NS = 6_000, 20_000, 5_000
+#: A slice with more of this ends.
+LONG_OVERHEAD_NS = 20_000_000
 #: Where a slice would end by address: the last byte of ROM, which holds no instruction. Unicorn
 #: looks it up after each slice, so it must be memory.
 NEVER = ROM_END - 1
@@ -81,10 +87,14 @@ class UnicornCpu(Cpu):
         names = (*GENERAL, *SEGMENTS, "eip", "eflags", "cr0", "cr2", "cr3", "cr4")
         numbers = vars(unicorn.x86_const)
         self._ids = {name: numbers[f"UC_X86_REG_{name.upper()}"] for name in names}
-        #: How many instructions the last slice executed, if that can be found out.
-        self._executed = engine.instruction_counter(self._uc)
+        #: Of the slice in hand, or the last one.
+        self._count = engine.InstructionCount.find(self._uc)
         #: RAM pages that hold translated code, by address.
         self._code_pages: set[int] = set()
+        #: What the engine did for the slice in hand beside instructions; whether it was ended.
+        self._overhead, self._cut = 0, False
+        #: What ended the run in a hook.
+        self._fault: GuestFault | None = None
         #: The guest fetched from where there is no memory; its page tables forbade an access.
         self._lost = False
         self._page_fault: PageFault | None = None
@@ -102,6 +112,8 @@ class UnicornCpu(Cpu):
         self.tlb = self._vram.tlb
         self._map()
         self._uc.hook_add(unicorn.UC_HOOK_INTR, self._interrupts.raised)
+        self._uc.hook_add(unicorn.UC_HOOK_INSN_INVALID, self._on_unknown_opcode)
+        self._uc.hook_add(unicorn.UC_HOOK_EDGE_GENERATED, self._on_translation)
         cpuid = unicorn.x86_const.UC_X86_INS_CPUID
         self._uc.hook_add(unicorn.UC_HOOK_INSN, self._on_cpuid, None, 1, 0, cpuid)
         if trace_code:
@@ -142,13 +154,13 @@ class UnicornCpu(Cpu):
             self._registers[name] = value
 
     def get(self, register: str) -> int:
-        return int(self._uc.reg_read(self._ids[register]))
+        return self._registers.read(self._ids[register])
 
     def set(self, register: str, value: int) -> None:
         if register in SEGMENT_NUMBERS:
             self._load_segment(register, value & 0xFFFF)
         else:
-            self._uc.reg_write(self._ids[register], value)
+            self._registers.write(self._ids[register], value)
 
     def _load_segment(self, register: str, selector: int) -> None:
         env = self._context.load()
@@ -168,6 +180,7 @@ class UnicornCpu(Cpu):
 
     def _fill(self, uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
         """Which physical page a linear one is, and what may be done with it."""
+        self._worked(FILL_NS)
         page, writable = address & _PAGE, True
         control = self._control()
         if control.paging:
@@ -245,7 +258,31 @@ class UnicornCpu(Cpu):
         self._clock.cost(PORT_NS)
         self.bus.port_out(port, size, value)
 
+    def _on_unknown_opcode(self, uc: Uc, _: object) -> bool:
+        try:
+            self._interrupts.deliver(UNKNOWN_OPCODE, exception=True)
+        except GuestFault as fault:  # of this hook the engine heeds the answer alone
+            self._fault = fault
+            return False
+        return True  # and go on
+
+    def _on_translation(self, uc: Uc, block: Any, before: object, _: object) -> None:
+        self._worked(BLOCK_NS + TRANSLATION_NS * int(block.icount))
+
+    def _worked(self, ns: int) -> None:
+        """The engine did something beside the guest's instructions."""
+        self._overhead += ns
+        if self._overhead > LONG_OVERHEAD_NS:
+            self._end_slice()
+
+    def _end_slice(self) -> None:
+        """After the instruction in hand."""
+        self._cut = True
+        if self._count is not None:
+            self._count.end()
+
     def _on_cpuid(self, uc: Uc, _: object) -> bool:
+        self._clock.cost(PORT_NS)
         if self.get("eax") != 1:
             return False
         for name, value in zip(("eax", "ebx", "ecx", "edx"), FEATURES, strict=True):
@@ -263,30 +300,35 @@ class UnicornCpu(Cpu):
         return self.halted or self._memory.code(-1, 2) != b"\xfb\xf4"
 
     def run(self, limit_ns: int) -> None:
-        uc, tlb = self._uc, self.tlb
-        begin = self.get("eip")
-        count = self._slice
-        failed = False
+        clock, count = self._clock, self._slice
+        left = count
+        self._overhead, self._cut = 0, False
         started = perf_counter_ns() if self._adapts else 0
-        tlb.enter()
+        self.tlb.enter()
+        clock.begin_slice(limit_ns, self._end_slice)
         try:
-            uc.emu_start(begin, NEVER, count=count)
-        except unicorn.UcError as error:
-            failed = True
-            self._on_error(error)
+            while left > 0 and not (self.halted or self._cut):
+                left -= self._execute(left)
         finally:
-            tlb.leave()
+            clock.end_slice(count - max(left, 0), self._overhead)
+            self.tlb.leave()
         if started:
             self._fit_slice(perf_counter_ns() - started)
-        counter = self._executed
-        executed = count + 1 if counter is None else counter()
-        if not failed:
-            # Nothing but HLT, an error or the count ends a slice: the count at the instruction
-            # after it. Where there is no counter, the byte before IP tells.
-            self.halted = executed <= count or (
-                counter is None and self._memory.code(-1, 1)[0] == _HLT
-            )
-        self._clock.ran(max(min(executed, count), 1))
+
+    def _execute(self, count: int) -> int:
+        """Go on until so many instructions are done or something ends it; how many were done."""
+        try:
+            self._uc.emu_start(self.get("eip"), NEVER, count=count)
+            # Nothing but HLT, an error or the count ends it. Where the count is not to be had, the
+            # byte before IP tells them.
+            if self._count is None:
+                self.halted = self._memory.code(-1, 1)[0] == _HLT
+            else:
+                self.halted = not self._count.is_used_up
+        except unicorn.UcError as error:
+            self._on_error(error)
+        executed = count if self._count is None else self._count.executed
+        return max(executed, 1)
 
     def _fit_slice(self, took_ns: int) -> None:
         """Shorter slices for code that takes long, and back: harvests wait for their ends."""
@@ -296,6 +338,8 @@ class UnicornCpu(Cpu):
             self._slice = min(self._slice * 2, SLICE)
 
     def _on_error(self, error: Any) -> None:
+        if self._fault is not None:
+            raise self._fault from None
         where = f"at {self.cs:04X}:{self.get('eip'):04X}"
         fault, self._page_fault = self._page_fault, None
         if fault is not None:
@@ -305,9 +349,6 @@ class UnicornCpu(Cpu):
                 raise GuestFault(f"{what}, {where}") from None
             self.set("cr2", fault.linear)
             self._interrupts.deliver(PAGE_FAULT, fault.error_code, exception=True)
-            return
-        if error.errno == unicorn.UC_ERR_INSN_INVALID:
-            self._interrupts.deliver(UNKNOWN_OPCODE, exception=True)
             return
         if self._lost or error.errno == unicorn.UC_ERR_FETCH_UNMAPPED:
             raise GuestFault(f"fetch from where there is no memory, {where}") from None

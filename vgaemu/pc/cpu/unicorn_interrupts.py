@@ -199,7 +199,6 @@ class Interrupts:
 
     def raised(self, uc: Uc, vector: int, _: object) -> None:
         """The engine's hook: INT n, or an exception."""
-        self._clock.cost(INTERRUPT_NS)
         self._context.load()
         raised = self._context.raised
         if raised.exception_is_int:
@@ -215,6 +214,7 @@ class Interrupts:
         Raises:
             GuestFault: A triple fault.
         """
+        self._clock.cost(INTERRUPT_NS)
         env, raised = self._context.load(), self._context.raised
         delivered, raised.old_exception = raised.old_exception, NO_EXCEPTION
         if not env.cr[0] & PROTECTED:
