@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from vgaemu.errors import ImageError, file_error
+from vgaemu.errors import CpuError, ImageError, file_error
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import Clock
 from vgaemu.pc.cpu.cpu import PROTECTED, Cpu
@@ -101,7 +101,10 @@ def fault_report(
     if not values["cr0"] & PROTECTED:
         stack = (values["ss"] << 4) + (values["esp"] & 0xFFFF)
         lines.append("stack: " + bus.read(stack, 16).hex(" ", 2))
-    code = _code_segment(cpu, bus, values)
+    try:
+        code = _code_segment(cpu, bus, values)
+    except CpuError as error:
+        return "\n".join([*lines, f"code: {error}"])
     lines += code_lines(code, values["eip"])
     if cpu.blocks is not None:
         lines += executed_lines(code, list(cpu.blocks))

@@ -9,11 +9,11 @@ at the clock, interrupts are taken and the dirty log of pages that the CPU has o
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from time import thread_time_ns
 from typing import TYPE_CHECKING, Any
 
-from vgaemu.errors import GuestFault
+from vgaemu.errors import CpuError, GuestFault
 from vgaemu.guest.workload import Guest
 from vgaemu.keys.queue import Keys
 from vgaemu.pc.bios.bios import Bios
@@ -196,7 +196,8 @@ class Pc:
         self.clock.stop()
         try:
             if self._last is None:
-                self._last = small_arrays(self.parts(), self.cpu)
+                with suppress(CpuError):  # its state is lost
+                    self._last = small_arrays(self.parts(), self.cpu)
         finally:
             self._resources.close()
 

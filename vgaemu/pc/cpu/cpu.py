@@ -46,6 +46,9 @@ CPU_ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
 }
 #: Where these two lie in ``cpu.general``.
 RIP, RFLAGS = 16, 17
+#: Where registers lie in ``cpu.control``; EFER's bit of long mode.
+CR0, CR2, CR3, CR4, CR8, EFER, APIC_BASE = range(7)
+LONG_MODE = 1 << 10
 
 
 def _part(register: str, shift: int, mask: int) -> property:

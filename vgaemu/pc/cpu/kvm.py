@@ -91,7 +91,7 @@ class KvmCpu(Cpu):
         #: Page of VRAM that the window begins with.
         self._window_page = 0
         self._window_log: kvm.DirtyLogReader | None = None
-        self._closed = False
+        self._closed = self._given_up = False
         self._lfb_log = self._map(rom_flags=0 if irqchip else kvm.KVM_MEM_READONLY)
         self._vcpu, self._run = self.vm.create_vcpu()
         self._state = VcpuState(self.vm, self._vcpu, self._run, with_chips=irqchip)
@@ -346,7 +346,7 @@ class KvmCpu(Cpu):
         try:
             clean = 1 not in self._maybe_dirty
             log = self._nothing_dirty if clean else keeper_harvest()
-            if self._closed:
+            if self._closed or self._given_up:
                 return log
             lfb, window = self._lfb_log, self._window_log
             if lfb is not None:
@@ -357,6 +357,10 @@ class KvmCpu(Cpu):
                 window.read()
                 if window.bitmap != window.clean:
                     pages |= int.from_bytes(window.bitmap, "little") << self._window_page
+        except OSError as error:
+            # The kernel does no more for a VM in which it found a fault of its own.
+            self._given_up = True
+            raise GuestFault(f"the kernel has given the VM up: {error.strerror}") from None
         finally:
             self._slots_lock.release()
         if not pages:
@@ -383,7 +387,10 @@ class KvmCpu(Cpu):
         return took
 
     def arrays(self) -> dict[str, Array]:
-        arrays = self._state.arrays()
+        try:
+            arrays = self._state.arrays()
+        except (OSError, ValueError) as error:  # given up, and perhaps closed by now
+            raise CpuError(f"kvm: the state of the VM is lost: {error}") from None
         arrays["cpu.halted"][...] = self.halted
         return arrays
 

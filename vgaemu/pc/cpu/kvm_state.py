@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vgaemu.memslot.kvm import ioctl as kvm
-from vgaemu.pc.cpu.cpu import CPU_ARRAYS, INTERRUPT, RFLAGS, Array
+from vgaemu.pc.cpu.cpu import CPU_ARRAYS, EFER, INTERRUPT, LONG_MODE, RFLAGS, Array
 from vgaemu.pc.cpu.mmu import UNUSABLE
 
 #: struct kvm_sregs: eight segments; GDT and IDT as base, limit, padding; CR0 to APIC base; then a
@@ -124,6 +124,9 @@ class VcpuState:
                 fits = name != "kvm.msrs" or _are_msrs(given)
             if not fits:
                 return f"{name} is not what KVM saves; save the state again"
+        long_mode = int(arrays["cpu.control"][EFER]) & LONG_MODE
+        if not long_mode and int(arrays["cpu.tables"].max()) >> 32:
+            return "damaged; save the state again"
         needed = [name for name, blob in BLOBS.items() if blob.with_chips] + ["kvm.chips"]
         if self._with_chips and any(name not in arrays for name in needed):
             return "saved without the kernel's interrupt controllers, which a firmware has"

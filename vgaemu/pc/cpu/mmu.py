@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 from vgaemu.memslot.bitmap import PAGE_SIZE
+from vgaemu.pc.bus import ROM_END, ROM_START
 
 #: Bytes at a linear address: fewer than asked for where memory ends or no page is.
 LinearReader: TypeAlias = Callable[[int, int], bytes]
@@ -164,8 +165,8 @@ def translate(
 
 
 def _set_bits(memory: memoryview, at: int, entry: int, bits: int) -> None:
-    """Both bits are in an entry's lowest byte."""
-    if bits & ~entry:
+    """Both bits are in an entry's lowest byte; a table may lie in ROM."""
+    if bits & ~entry and not ROM_START <= at < ROM_END:
         memory[at] = entry & 0xFF | bits
 
 

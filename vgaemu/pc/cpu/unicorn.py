@@ -26,11 +26,26 @@ from vgaemu.memslot.log import DirtyLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.pc.clock import PLANES_NS, PORT_NS, Clock
 from vgaemu.pc.cpu import unicorn_engine as engine
-from vgaemu.pc.cpu.cpu import GENERAL, INTERRUPT, SEGMENTS, Array, Cpu
-from vgaemu.pc.cpu.mmu import REAL_DATA, REAL_LIMIT, RESERVED, Control, PageFault, translate
-from vgaemu.pc.cpu.unicorn_context import SEGMENT_NUMBERS, Context
+from vgaemu.pc.cpu.cpu import GENERAL, INTERRUPT, PROTECTED, SEGMENTS, Array, Cpu
+from vgaemu.pc.cpu.mmu import (
+    PAGING,
+    REAL_DATA,
+    REAL_LIMIT,
+    RESERVED,
+    WRITE_PROTECT,
+    PageFault,
+    translate,
+)
+from vgaemu.pc.cpu.unicorn_context import SEGMENT_NUMBERS, Context, Env
 from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, RW, RX, WRITE, Uc, unicorn
-from vgaemu.pc.cpu.unicorn_interrupts import PAGE_FAULT, UNKNOWN_OPCODE, Fault, Interrupts, Tables
+from vgaemu.pc.cpu.unicorn_interrupts import (
+    GENERAL_PROTECTION,
+    PAGE_FAULT,
+    UNKNOWN_OPCODE,
+    Fault,
+    Interrupts,
+    Tables,
+)
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 from vgaemu.pc.cpu.unicorn_state import engine_arrays, engine_refusal, restore_engine
 from vgaemu.pc.cpu.unicorn_vga import VramPages
@@ -60,6 +75,14 @@ LONG_OVERHEAD_NS = 20_000_000
 NEVER = ROM_END - 1
 _PAGE = -PAGE_SIZE & 0xFFFF_FFFF
 _HLT = 0xF4
+#: MOV CR0, but for the byte that names a register; bits of CR0 that empty the TLB as they change.
+_MOV_CR0 = b"\x0f\x22"
+_ASKING = PROTECTED | WRITE_PROTECT | PAGING
+
+
+def _holds_descriptors(env: Env, page: int) -> bool:
+    tables = (env.gdt, env.ldt, env.idt, env.tr)
+    return any(table.base - PAGE_SIZE < page <= table.base + table.limit for table in tables)
 
 
 class UnicornCpu(Cpu):
@@ -98,11 +121,13 @@ class UnicornCpu(Cpu):
         #: The guest fetched from where there is no memory; its page tables forbade an access.
         self._lost = False
         self._page_fault: PageFault | None = None
+        #: CR0 when a page was asked for last; the guest has set it to what cannot be since.
+        self._cr0 = 0x10
+        self._cr0_refused = False
         self._registers = engine.Registers(self._uc)
         #: What the CPU itself changes; the others change, or look at, their own.
         self._context = Context(self._uc)
         self._memory = LinearMemory(bus, Context(self._uc))
-        self._control = self._memory.control
         self._interrupts = Interrupts(self, Context(self._uc), self._memory, clock)
         self._vram = VramPages(
             self._uc, bus.vga, self._on_in, self._on_out,
@@ -182,37 +207,38 @@ class UnicornCpu(Cpu):
         """Which physical page a linear one is, and what may be done with it."""
         self._worked(FILL_NS)
         page, writable = address & _PAGE, True
-        control = self._control()
-        if control.paging:
+        env = self._memory.look()
+        cr0 = env.cr[0]
+        if cr0 & PAGING:
+            if not cr0 & PROTECTED:
+                self._cr0_refused = True
+                return False
             try:
-                page, writable = self._translate(control, address, access)
+                page, writable = self._translate(env, address & 0xFFFF_FFFF, access)
             except PageFault as fault:
                 self._page_fault = fault
                 return False
+        self._cr0 = cr0
         if not self._place(page, access, result):
             return False
         if not writable:
             result.perms &= RX
         return True
 
-    def _translate(self, control: Control, address: int, access: int) -> tuple[int, bool]:
+    def _translate(self, env: Env, address: int, access: int) -> tuple[int, bool]:
         """Through the guest's page tables; see `translate`."""
-        write, memory = access == WRITE, self.bus.memory
-        user = (self.cs & 3) == 3
+        write, memory, control = access == WRITE, self.bus.memory, env.control()
+        user = env.level == 3
         try:
             return translate(memory, control, address, write=write, user=user, mark=True)
         except PageFault:
             page = address & _PAGE
-            if user and self._holds_descriptors(page):
+            if user and _holds_descriptors(env, page):
                 # Loading a segment, the processor reads as the supervisor that it is.
                 return translate(memory, control, address, write=write, mark=True)
             if page != NEVER & _PAGE or access != FETCH or self._memory.code_at() & _PAGE == page:
                 raise
             return page, False  # not the guest: the engine looks where the slice would end
-
-    def _holds_descriptors(self, page: int) -> bool:
-        tables = (self._registers[name] for name in ("GDTR", "LDTR", "IDTR", "TR"))
-        return any(base - PAGE_SIZE < page <= base + limit for _, base, limit, _ in tables)
 
     def _place(self, page: int, access: int, result: Any) -> bool:
         """Where a physical page lies in the engine's own physical space."""
@@ -338,8 +364,9 @@ class UnicornCpu(Cpu):
             self._slice = min(self._slice * 2, SLICE)
 
     def _on_error(self, error: Any) -> None:
-        if self._fault is not None:
-            raise self._fault from None
+        failed, self._fault = self._fault, None
+        if failed is not None:
+            raise failed from None
         where = f"at {self.cs:04X}:{self.get('eip'):04X}"
         fault, self._page_fault = self._page_fault, None
         if fault is not None:
@@ -350,9 +377,22 @@ class UnicornCpu(Cpu):
             self.set("cr2", fault.linear)
             self._interrupts.deliver(PAGE_FAULT, fault.error_code, exception=True)
             return
-        if self._lost or error.errno == unicorn.UC_ERR_FETCH_UNMAPPED:
+        if self._cr0_refused:
+            self._refuse_cr0()
+            return
+        lost, self._lost = self._lost, False
+        if lost or error.errno == unicorn.UC_ERR_FETCH_UNMAPPED:
             raise GuestFault(f"fetch from where there is no memory, {where}") from None
         raise GuestFault(f"{error} {where}") from None
+
+    def _refuse_cr0(self) -> None:
+        """Paging without protection: the engine has taken it, a processor faults instead."""
+        # It asks for the next instruction's page as soon as one of these bits changes.
+        self._cr0_refused = False
+        self.set("cr0", self.get("cr0") & ~_ASKING | self._cr0 & _ASKING)
+        if self._memory.code(-len(_MOV_CR0) - 1, len(_MOV_CR0)) == _MOV_CR0:
+            self.set("eip", self.get("eip") - len(_MOV_CR0) - 1)
+        self._interrupts.deliver(GENERAL_PROTECTION, exception=True)
 
     def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
         return self.tlb.harvest(keeper_harvest)
@@ -360,7 +400,7 @@ class UnicornCpu(Cpu):
     def _memory_written(self, gpa: int, count: int) -> None:
         """Drop translated code that was overwritten."""
         pages = self._code_pages.intersection(range(gpa & _PAGE, gpa + count, PAGE_SIZE))
-        if pages and self._control().paging:
+        if pages and self._memory.look().control().paging:
             # The engine wants linear addresses here, and there may be several.
             self._uc.ctl(*engine.FLUSH_CODE)
             return

@@ -9,7 +9,7 @@ from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.cpu import mmu
 from vgaemu.pc.cpu.mmu import Control
-from vgaemu.pc.cpu.unicorn_context import CS, Context
+from vgaemu.pc.cpu.unicorn_context import CS, Context, Env
 
 _OFFSET = PAGE_SIZE - 1
 
@@ -21,9 +21,9 @@ class LinearMemory:
         """Look into an engine by a `context` that nobody else changes."""
         self._bus, self._context = bus, context
 
-    def control(self) -> Control:
-        """What paging depends on."""
-        return self._context.load().control()
+    def look(self) -> Env:
+        """The engine's registers, until somebody looks again."""
+        return self._context.load()
 
     def read(self, control: Control, linear: int, count: int) -> bytes:
         """Load as the processor itself does, which no user bit keeps out.
@@ -66,14 +66,14 @@ class LinearMemory:
 
     def code_at(self) -> int:
         """Linear address of the next instruction."""
-        env = self._context.load()
+        env = self.look()
         offset = env.eip if env.protected else env.eip & 0xFFFF
         return env.segs[CS].base + offset & 0xFFFF_FFFF
 
     def code(self, offset: int, count: int) -> bytes:
         """Bytes at CS:IP + offset; 0 where no page is."""
         at = max(self.code_at() + offset, 0)
-        control = self._context.load().control()
+        control = self.look().control()
         if not control.paging:
             return self._bus.read(at, count)
         return mmu.linear_reader(self._bus.memory, control)(at, count).ljust(count, b"\0")

@@ -12,7 +12,21 @@ from collections.abc import Mapping
 import numpy as np
 
 from vgaemu.pc.cpu import mmu
-from vgaemu.pc.cpu.cpu import CPU_ARRAYS, GENERAL, PROTECTED, RFLAGS, RIP, Array
+from vgaemu.pc.cpu.cpu import (
+    APIC_BASE,
+    CPU_ARRAYS,
+    CR0,
+    CR2,
+    CR3,
+    CR4,
+    EFER,
+    GENERAL,
+    LONG_MODE,
+    PROTECTED,
+    RFLAGS,
+    RIP,
+    Array,
+)
 from vgaemu.pc.cpu.unicorn_context import (
     CS,
     DS,
@@ -28,8 +42,6 @@ from vgaemu.pc.cpu.unicorn_context import (
 from vgaemu.pc.cpu.unicorn_engine import Registers
 
 TASK = 6
-CR0, CR2, CR3, CR4, CR8, EFER, APIC_BASE = range(7)
-LONG_MODE = 1 << 10
 #: Where a PC's local APIC is, enabled, of the boot processor.
 DEFAULT_APIC_BASE = 0xFEE0_0900
 #: CR4 bits that the engine starts with, for SSE: its own, not the guest's.
