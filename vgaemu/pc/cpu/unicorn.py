@@ -112,6 +112,7 @@ class UnicornCpu(Cpu):
         self._ids = {name: numbers[f"UC_X86_REG_{name.upper()}"] for name in names}
         #: Of the slice in hand, or the last one.
         self._count = engine.InstructionCount.find(self._uc)
+        self._fault_address = engine.FaultAddress(self._uc)
         #: RAM pages that hold translated code, by address.
         self._code_pages: set[int] = set()
         #: What the engine did for the slice in hand beside instructions; whether it was ended.
@@ -233,7 +234,7 @@ class UnicornCpu(Cpu):
             return translate(memory, control, address, write=write, user=user, mark=True)
         except PageFault:
             page = address & _PAGE
-            if user and _holds_descriptors(env, page):
+            if user and _holds_descriptors(env, page) and self._memory.uses_descriptors():
                 # Loading a segment, the processor reads as the supervisor that it is.
                 return translate(memory, control, address, write=write, mark=True)
             if page != NEVER & _PAGE or access != FETCH or self._memory.code_at() & _PAGE == page:
@@ -374,7 +375,7 @@ class UnicornCpu(Cpu):
                 # A processor without long mode does not take CR3 then: general protection.
                 what = "page tables of four levels, for long mode, which only --cpu kvm has"
                 raise GuestFault(f"{what}, {where}") from None
-            self.set("cr2", fault.linear)
+            self.set("cr2", self._fault_address.within(fault.linear & _PAGE))
             self._interrupts.deliver(PAGE_FAULT, fault.error_code, exception=True)
             return
         if self._cr0_refused:

@@ -9,6 +9,7 @@ Source: measured with Unicorn 2.1.4.
 from __future__ import annotations
 
 import ctypes
+from contextlib import suppress
 from functools import cache
 from typing import Any
 from weakref import finalize
@@ -102,7 +103,7 @@ class InstructionCount:
     @classmethod
     def find(cls, uc: Uc) -> InstructionCount | None:
         """That of an engine; None if it cannot be found."""
-        place = _counter_place()
+        place, _ = _private_places()
         return None if place is None else cls(_engine_words(uc), place)
 
     @property
@@ -125,20 +126,40 @@ class InstructionCount:
         words[place + 1] = min(words[place], words[place + 1])
 
 
-@cache
-def _counter_place() -> int | None:
-    """The engine counts, next to the count it was given; where, a trial run shows.
+class FaultAddress:
+    """The linear address that the engine has been refused last; its hook tells the page alone."""
 
-    A count like no other value, two instructions and a HLT.
+    def __init__(self, uc: Uc) -> None:
+        self._words, (_, self._place) = _engine_words(uc), _private_places()
+
+    def within(self, page: int) -> int:
+        """That address, if it is in a page, or the page's own."""
+        found = 0 if self._place is None else int(self._words[self._place])
+        return found if found & -PAGE_SIZE == page else page
+
+
+@cache
+def _private_places() -> tuple[int | None, int | None]:
+    """Which of an engine's words are its count and `FaultAddress`; trial runs show.
+
+    The engine counts next to the count that it was given: one like no other value, two instructions
+    and a HLT. Then it is to read from where there is no memory.
     """
-    unlikely = 0x5EED_0B0E
+    unlikely, nowhere = 0x5EED_0B0E, 0x5EED_F00D
     trial = small_engine()
     trial.mem_map(0, PAGE_SIZE)
-    trial.mem_write(0, b"\x90\x90\xf4")
-    trial.emu_start(0, PAGE_SIZE, count=unlikely)
+    trial.mem_write(0, b"\x90\x90\xf4\xa1" + nowhere.to_bytes(4, "little"))  # mov eax, [nowhere]
     words = _engine_words(trial)
-    places = [i for i in range(1, ENGINE_WORDS) if words[i] == unlikely and words[i - 1] == 3]
-    return places[0] - 1 if len(places) == 1 else None
+    trial.emu_start(0, PAGE_SIZE, count=unlikely)
+    counts = [i for i in range(ENGINE_WORDS - 1) if words[i + 1] == unlikely and words[i] == 3]
+    with suppress(unicorn.UcError):
+        trial.emu_start(3, PAGE_SIZE, count=1)
+    addresses = [i for i in range(ENGINE_WORDS) if words[i] == nowhere]
+    return _only(counts), _only(addresses)
+
+
+def _only(places: list[int]) -> int | None:
+    return places[0] if len(places) == 1 else None
 
 
 def _engine_words(uc: Uc) -> Any:

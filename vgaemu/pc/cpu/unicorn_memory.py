@@ -12,6 +12,13 @@ from vgaemu.pc.cpu.mmu import Control
 from vgaemu.pc.cpu.unicorn_context import CS, Context, Env
 
 _OFFSET = PAGE_SIZE - 1
+#: Opcodes: prefixes; of what a program may use that makes the processor itself look into tables:
+#: segment loads, far calls, jumps and returns, ports; after 0Fh: LAR, LSL, VERR, segment loads.
+_PREFIXES = bytes.fromhex("26 2E 36 3E 64 65 66 67 F0 F2 F3")
+_WITH_TABLES = bytes.fromhex(
+    "07 17 1F 6C 6D 6E 6F 8E 9A C4 C5 CA CB CF E4 E5 E6 E7 EA EC ED EE EF FF"
+)
+_WITH_TABLES_0F = bytes.fromhex("00 02 03 A1 A9 B2 B4 B5")
 
 
 class LinearMemory:
@@ -77,3 +84,8 @@ class LinearMemory:
         if not control.paging:
             return self._bus.read(at, count)
         return mmu.linear_reader(self._bus.memory, control)(at, count).ljust(count, b"\0")
+
+    def uses_descriptors(self) -> bool:
+        """Whether the next instruction makes the processor look into its tables."""
+        code = self.code(0, 15).lstrip(_PREFIXES) + bytes(2)
+        return code[1] in _WITH_TABLES_0F if code[0] == 0x0F else code[0] in _WITH_TABLES
