@@ -42,9 +42,10 @@ CLUSTER = 16 << 10
 #: The farthest position of a file: FAT16 has none of more.
 MAX_POSITION = 2 << 30
 #: Names in a folder; to look for one in more would take the host longer than a frame.
-MAX_ENTRIES = 1 << 14
-#: Names that are gone through in one unit of `Calls.spend`.
-NAMES_A_UNIT = 8
+MAX_ENTRIES = 1 << 13
+#: Work on the host, in units of `Calls.spend`: for a name on the way to a file, for looking into a
+#: folder, and how many of its names are gone through in one.
+STEP_UNITS, LOOK_UNITS, NAMES_A_UNIT = 4, 4, 8
 #: Attributes of files and of folders.
 ARCHIVE, VOLUME_LABEL, FOLDER = 0x20, 0x08, 0x10
 #: 1980-01-01, the date of every file.
@@ -118,7 +119,7 @@ class DosFiles:
     def _step(self, way: list[Path], part: str, *, missing: int, create: bool = False) -> None:
         """Add to a way what a name in its last folder leads to, or go back for two dots."""
         folder = way[-1]
-        self._work += 1
+        self._work += STEP_UNITS
         if not stat.S_ISDIR(_mode(folder)) or (part == ".." and len(way) == 1):
             raise DosError(NO_PATH)
         if part == "..":
@@ -160,7 +161,7 @@ class DosFiles:
     def _few(self, entries: Iterator[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
         """A folder's entries; none if they are too many."""
         few = list(islice(entries, MAX_ENTRIES + 1))
-        self._work += len(few) // NAMES_A_UNIT
+        self._work += LOOK_UNITS + len(few) // NAMES_A_UNIT
         if len(few) > MAX_ENTRIES:
             raise DosError(DENIED)
         return few
