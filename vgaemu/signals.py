@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import _thread
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,8 +23,10 @@ from types import FrameType
 STOPS = tuple(s for s in signal.Signals if s.name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"))
 #: Another one counts only so long after the first (seconds).
 AGAIN_S = 1.0
-#: So long a single one waits for a step of a guest, which takes far less unless it hangs (seconds).
-STEP_HANGS_S = 2.0
+#: So long a single one waits for a guest's frame, which takes far less unless it hangs (seconds).
+FRAME_HANGS_S = 2.0
+#: A `__del__` or the like, in which one was lost, is over after this (seconds).
+LOST_S = 0.01
 
 _Handler = Callable[[int, FrameType | None], object]
 
@@ -72,17 +75,14 @@ class _Taker:
             self._waiting = None
             self._then[number](number, frame)
             return
-        self._waiting = number, frame
+        self._waiting = waiting = number, frame
         if self._hangs_s is not None:
-            # Not `threading`: the block may hold its locks.
-            with suppress(RuntimeError):
-                _thread.start_new_thread(self._take_again, (self._hangs_s, self._waiting))
+            _send_later(self._hangs_s, number, lambda: self._waiting is waiting)
 
-    def _take_again(self, seconds: float, waiting: tuple[int, FrameType | None]) -> None:
-        """On a thread: what came still waits, so the block hangs."""
-        time.sleep(seconds)
-        if self._waiting is waiting:
-            _thread.interrupt_main(signal.Signals(waiting[0]))
+    def lost(self, number: int) -> None:
+        """What was raised came to nobody: where it interrupted, Python ignores exceptions."""
+        self._heeded = -AGAIN_S
+        _send_later(LOST_S, number, lambda: True)
 
     def enter(self, hangs_s: float | None) -> None:
         """What comes from now on waits."""
@@ -90,12 +90,30 @@ class _Taker:
         self._hangs_s = hangs_s
 
     def leave(self) -> None:
-        """Pass on what has come."""
+        """Out of the last of them, pass on what has come."""
         self._depth -= 1
-        if self._waiting is not None and not self._depth:
+        if not self._depth:
+            self.come()
+
+    def come(self) -> None:
+        """Pass on what has come."""
+        if self._waiting is not None:
             (number, frame), self._waiting = self._waiting, None
             self._heeded = time.monotonic()
             self._then[number](number, frame)
+
+
+def _send_later(seconds: float, number: int, wanted: Callable[[], bool]) -> None:
+    """Send ourselves a signal, if it is still wanted then."""
+
+    def send() -> None:
+        time.sleep(seconds)
+        if wanted():
+            _thread.interrupt_main(signal.Signals(number))
+
+    # Not `threading`: a handler may have interrupted who holds its locks.
+    with suppress(RuntimeError):
+        _thread.start_new_thread(send, ())
 
 
 #: Who takes the signals of the command that runs; in scripts of one's own nobody does.
@@ -120,20 +138,31 @@ def stops_raise(*, for_good: bool = False) -> Iterator[None]:
     plain = signal.SIG_DFL, signal.default_int_handler
     stops = [number for number in STOPS if signal.getsignal(number) in plain]
     outer, taker = _taker, _Taker(dict.fromkeys(stops, stop))
+
+    def ignored(what: sys.UnraisableHookArgs) -> None:
+        if isinstance(what.exc_value, Stopped):
+            taker.lost(what.exc_value.number)
+        else:
+            hook(what)
+
     before = {number: signal.signal(number, taker.take) for number in stops}
     _taker = taker
+    hook, sys.unraisablehook = sys.unraisablehook, ignored
     try:
         yield
     finally:
         taker.enter(None)  # nothing is worth it any more
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if for_good else handler)
         _taker = outer
 
 
 @contextmanager
-def stops_wait(*, hangs_s: float | None = None) -> Iterator[None]:
+def stops_wait(*, hangs_s: float | None = None) -> Iterator[Callable[[], None]]:
     """Let what stops us come after the block; if that hangs, a second one comes at once.
+
+    Yields what lets it come within the block.
 
     A KeyboardInterrupt raised in a hook that the engine calls may be lost, and the hook's answer
     with it: the guest then fails, or polls a port for ever. After a step the PC can be saved, too.
@@ -143,7 +172,7 @@ def stops_wait(*, hangs_s: float | None = None) -> Iterator[None]:
         hangs_s: What takes longer hangs: then a single one comes, too.
     """
     if not _in_main_thread():
-        yield
+        yield lambda: None
         return
     taker, before = _taker, dict[int, _Handler]()
     if taker is None:
@@ -153,7 +182,7 @@ def stops_wait(*, hangs_s: float | None = None) -> Iterator[None]:
     for number in before:
         signal.signal(number, taker.take)
     try:
-        yield
+        yield taker.come
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

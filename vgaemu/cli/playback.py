@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.cli.session import run_stoppably
 from vgaemu.display.report import Display
 from vgaemu.display.screen import full_redraw, rgb_of, save_picture
 from vgaemu.guest.workload import Guest, Slices
@@ -53,7 +54,7 @@ def replay(
         with Machine(guest.workload, display=display, vram_mib=tape.vram_mib) as machine:
             stopped = None
             try:
-                machine.run(speed=speed if window else 0)
+                run_stoppably(machine, None, speed if window else 0)
             except KeyboardInterrupt as stop:
                 stopped = stop
             with stops_wait():

@@ -35,7 +35,7 @@ from vgaemu.errors import (
 from vgaemu.guest import find, workload
 from vgaemu.machine import FRAME_HZ, Machine
 from vgaemu.pc import is_image
-from vgaemu.signals import exit_status, stops_wait
+from vgaemu.signals import FRAME_HANGS_S, exit_status, stops_wait
 
 #: Options that are only for machine code; those for disks alone, and for DOS programs alone.
 MACHINE_CODE_OPTIONS = (
@@ -96,7 +96,7 @@ class Session:
         if show is not None:
             self.machine.between_frames.append(lambda: show(self.machine.frames))
         try:
-            self.machine.run(frames, speed=0 if self.headless else speed)
+            run_stoppably(self.machine, frames, 0 if self.headless else speed)
         except KeyboardInterrupt as stop:
             self.stopped = stop
         except _NOT_THE_GUEST as error:
@@ -172,6 +172,21 @@ class Session:
         if self.stopped is not None and self.headless:
             return exit_status(self.stopped)
         return self.status
+
+
+def run_stoppably(machine: Machine, frames: int | None, speed: float) -> None:
+    """Run to the end, or to the frame in which a signal comes.
+
+    Raises:
+        KeyboardInterrupt: It has; picture, state and tape are of one moment, unless the frame hung.
+        Exception: Whatever the guest raised.
+    """
+    with stops_wait(hangs_s=FRAME_HANGS_S) as let_come:
+        machine.between_frames.append(let_come)
+        try:
+            machine.run(frames, speed=speed)
+        finally:
+            machine.between_frames.remove(let_come)
 
 
 def keep_showing(machine: Machine, note: str, frames: int | None = None) -> None:

@@ -28,7 +28,7 @@ from vgaemu.pc.debug import fault_report
 from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.images import SECTOR, ComProgram, DiskImage
 from vgaemu.pc.state import bulk_arrays, check_state, identity_parts, restore_state, small_arrays
-from vgaemu.signals import STEP_HANGS_S, stops_wait
+from vgaemu.signals import FRAME_HANGS_S, stops_wait
 from vgaemu.snapshot import Part, number, take
 from vgaemu.vga.device import Vga
 
@@ -157,7 +157,7 @@ class Pc:
 
     def step(self, limit_ns: int) -> None:
         """Chips, an interrupt if one is due, one slice of instructions or of sleep."""
-        with stops_wait(hangs_s=STEP_HANGS_S):
+        with stops_wait(hangs_s=FRAME_HANGS_S):
             self._step(limit_ns)
 
     def _step(self, limit_ns: int) -> None:
