@@ -22,6 +22,8 @@ from vgaemu.vga.ports import SEQ
 
 #: Glyphs put into a font that one unit of `Calls.spend` is worth.
 GLYPHS_A_UNIT = 16
+#: And what the registers are that let them, or another height, in.
+LOAD_UNITS, HEIGHT_UNITS = 2, 2
 #: Glyph height of ROM's fonts by the low digit of the call: for text, and for graphics.
 TEXT_FONTS = {1: 14, 2: 8, 4: 16}
 GRAPHICS_FONTS = {2: 14, 3: 8, 4: 16}
@@ -76,7 +78,7 @@ class VideoFonts:
         vga, count = self._vga, min(len(data) // height, 256 - first)
         if count <= 0:
             return
-        self._calls.spend(count // GLYPHS_A_UNIT)
+        self._calls.spend(LOAD_UNITS + count // GLYPHS_A_UNIT)
         glyphs = np.frombuffer(data, np.uint8)[: count * height].reshape(count, height)
         at, size = 0xA0000 + FONT_ADDRESS[block] + GLYPH_BYTES * first, GLYPH_BYTES * count
         with self._ports.font_memory():
@@ -89,6 +91,7 @@ class VideoFonts:
         area, ports = self._area, self._ports
         if not 0 < height <= GLYPH_BYTES or not area.is_text:
             return
+        self._calls.spend(HEIGHT_UNITS)
         ports["max_scan_line"] = height - 1
         rows = max((ports["vertical_display_end"] + 1) // height, 1)
         area.set_cursor_shape(max(height - 2, 0), height - 1)
