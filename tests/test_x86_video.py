@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from work import Functions
-from x86_helpers import call, disk, make_pc
+from x86_helpers import call, disk, make_pc, run_until_halted
 
 from vgaemu.display.screen import Screen
 from vgaemu.machine import Machine
 from vgaemu.pc.build import MOVED_BYTES_A_NS
-from vgaemu.pc.clock import StepClock, WallClock
+from vgaemu.pc.clock import INSTRUCTION_NS, PLANES_NS, StepClock, WallClock
 from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import LFB_GPA
 from vgaemu.vga.modes import MODES
@@ -95,6 +95,18 @@ def test_what_ports_move_takes_time(tmp_path: Path, name: str, program: str) -> 
         pc.step(begin + 1_000_000_000)
         assert len(moved) > 10
         assert pc.clock.now_ns() - begin > sum(moved) // MOVED_BYTES_A_NS
+
+
+@pytest.mark.parametrize(("store", "words"), [("AA", 1), ("AB", 1), ("66 AB", 2)])
+def test_the_bus_of_the_planes_has_16_bits(tmp_path: Path, store: str, words: int) -> None:
+    took = []
+    for stores in ("", f"{store} " * 32):
+        # mov ax, 12h; int 10h; push 0A000h; pop es; xor di, di; cli; stores; hlt
+        program = f"B8 12 00 CD 10 68 00 A0 07 31 FF FA {stores} F4"
+        with make_pc(disk(tmp_path, bytes.fromhex(program))) as pc:
+            run_until_halted(pc)
+            took.append(pc.clock.now_ns())
+    assert took[1] - took[0] == 32 * (INSTRUCTION_NS + words * PLANES_NS)
 
 
 @pytest.mark.parametrize("number", [3, 0x12])

@@ -32,9 +32,9 @@ INSTRUCTION_NS = 33
 #: Virtual time of a look at a polled port; an ISA access took about 1 us. 4 us keeps loops that
 #: wait for retrace short, and still sees every horizontal blanking (6 us).
 POLL_NS = 4_000
-#: Virtual time of a port access, a store or load through the planes, an interrupt, and a BIOS call:
-#: about what they took on ISA machines. It also bounds what a frame costs the host, where each of
-#: these is slow, too.
+#: Virtual time of a port access, 16 bits stored or loaded through the planes, an interrupt, and a
+#: BIOS call: about what they took on ISA machines. It also bounds what a frame costs the host,
+#: where each of these is slow, too.
 PORT_NS, PLANES_NS, INTERRUPT_NS, SERVICE_NS = 1_000, 500, 10_000, 20_000
 #: How much overhead of an emulator a frame may have before it takes the guest's time, too.
 FREE_OVERHEAD_NS = 60_000_000

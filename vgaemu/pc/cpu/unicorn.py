@@ -132,7 +132,8 @@ class UnicornCpu(Cpu):
         self._interrupts = Interrupts(self, Context(self._uc), self._memory, clock)
         self._vram = VramPages(
             self._uc, bus.vga, self._on_in, self._on_out,
-            fill=self._fill, planes_touched=lambda: clock.cost(PLANES_NS),
+            fill=self._fill,
+            planes_touched=lambda size: clock.cost((size + 1 >> 1) * PLANES_NS),
         )  # fmt: skip
         #: Who harvests beside this CPU.
         self.tlb = self._vram.tlb

@@ -194,11 +194,11 @@ class VramPages:
         on_out: Callable[[Uc, int, int, int, object], None],
         *,
         fill: Callable[[Uc, int, int, Any, object], bool] | None = None,
-        planes_touched: Callable[[], None] = lambda: None,
+        planes_touched: Callable[[int], None] = lambda size: None,
     ) -> None:
         """Map VRAM and planes, hook ports and the virtual TLB, which `fill` fills instead of this.
 
-        `planes_touched` is called for each store and load through the planes.
+        `planes_touched` is called for each store and load through the planes, with its bytes.
 
         Raises:
             UcError: Something is mapped there already.
@@ -210,11 +210,11 @@ class VramPages:
         load, store = vga.load, vga.store
 
         def read(uc: Uc, offset: int, size: int, start: int) -> int:
-            planes_touched()
+            planes_touched(size)
             return int.from_bytes(load(start + offset, size), "little")
 
         def write(uc: Uc, offset: int, size: int, value: int, start: int) -> None:
-            planes_touched()
+            planes_touched(size)
             store(start + offset, (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
 
         _, *mmio = self._mapped = places(vga)
