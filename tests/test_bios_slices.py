@@ -284,3 +284,43 @@ def test_an_interrupt_that_has_been_taken_is_not_taken_again(
         on.begin(_call(0x11), CALLERS["interrupts-on"])  # loads segments, and sets the ticks back
         on.finish()
         assert on.ticks == before
+
+
+#: SS = 2000h, SP = 800h; nop; cli; hlt.
+STACK_SWITCHES = {
+    "mov": "B8 00 20 8E D0 BC 00 08 90 FA F4",
+    "mov from memory": "C7 06 00 80 00 20 8E 16 00 80 BC 00 08 90 FA F4",
+    "mov by a base": "C7 06 00 80 00 20 BB 00 80 8E 17 BC 00 08 90 FA F4",
+    "pop": "68 00 20 17 BC 00 08 90 FA F4",
+}
+
+
+@pytest.mark.parametrize("name", STACK_SWITCHES)
+@pytest.mark.parametrize("cpu", CPUS)
+def test_no_slice_comes_between_a_stacks_segment_and_its_pointer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: str, name: str
+) -> None:
+    code = bytes.fromhex(STACK_SWITCHES[name])
+    with bench(tmp_path, cpu, False, monkeypatch) as on:
+        for count in range(1, 7):
+            on.begin(_call(0x11), Callers(lambda _: code, INTERRUPT))
+            on.pc.bus.write(0x26000, bytes(0x1100))
+            on.slice(count)
+            if on.over:
+                break
+            ticks = on.ticks
+            on.tick()
+            on.finish()
+            assert on.pc.bus.read(0x26000, 0x1100) == bytes(0x1100), count
+            assert on.ticks - ticks + on.pc.pic.has_interrupt() == 1
+            on.pc.pic.chips[0].requested = 0
+        assert count > 3
+
+
+def test_a_jump_to_itself_behind_sti_is_interrupted(tmp_path: Path) -> None:
+    with make_pc(disk(tmp_path, b"\xfb\xeb\xfe")) as pc:
+        before = pc.bus.read32(TICKS)
+        pc.clock.start()
+        for _ in range(60):
+            pc.run_frame()
+        assert pc.bus.read32(TICKS) - before == 18

@@ -36,7 +36,7 @@ from vgaemu.pc.cpu.mmu import (
     PageFault,
     translate,
 )
-from vgaemu.pc.cpu.unicorn_context import SEGMENT_NUMBERS, Context, Env
+from vgaemu.pc.cpu.unicorn_context import HELD_OFF, SEGMENT_NUMBERS, Context, Env
 from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, RW, RX, WRITE, Uc, unicorn
 from vgaemu.pc.cpu.unicorn_interrupts import (
     GENERAL_PROTECTION,
@@ -324,8 +324,9 @@ class UnicornCpu(Cpu):
     def can_interrupt(self) -> bool:
         if not self.get("eflags") & INTERRUPT:
             return False
-        # sti; hlt: an interrupt taken between them would be slept through.
-        return self.halted or self._memory.code(-1, 2) != b"\xfb\xf4"
+        # Not after STI, POP SS and MOV SS, wherever the slice ended: one that comes between STI and
+        # HLT is slept through, between SS and SP its frame lies anywhere.
+        return self.halted or not self._context.load().hflags & HELD_OFF
 
     def run(self, limit_ns: int) -> None:
         clock, count = self._clock, self._slice

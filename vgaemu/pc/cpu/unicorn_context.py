@@ -28,8 +28,10 @@ ES, CS, SS, DS, FS, GS = SEGMENT_NUMBERS.values()
 #: `Raised.old_exception`: none is being delivered.
 NO_EXCEPTION = -1
 #: Bits of `Env.hflags`, which the engine translates code by: the privilege level, whether code and
-#: stack are of 32 bits, whether DS, ES or SS has a base.
+#: stack are of 32 bits, whether DS, ES or SS has a base. Of no code: interrupts are held off for
+#: an instruction more.
 LEVEL, CODE32, STACK32, BASES, LONG = 3, 1 << 4, 1 << 5, 1 << 6, 1 << 14
+HELD_OFF = 1 << 3
 
 
 class SegmentCache(ctypes.Structure):
