@@ -124,7 +124,7 @@ class Bench:
         pc, cpu = self.pc, self.cpu
         pc.bus.write(0, self.clean)
         if call.vector in TYPES:
-            pc.bios.video.modes.set_mode(3)
+            pc.vga.store(0xB8000, b" \x07" * 2000)
         code = caller.code(call.vector)
         pc.bus.write(CODE, code)
         pc.bus.write(DATA, call.memory)
