@@ -1,4 +1,4 @@
-"""Random bytes as boot sectors, in child processes: every run ends as specified."""
+"""Random guests, of real and of protected mode, in child processes: every run ends as specified."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from x86_fuzz import KINDS
 from x86_helpers import CPUS
 
 pytest.importorskip("unicorn")
 CHILD = Path(__file__).with_name("x86_fuzz.py")
 
 
-def run_child(cpu: str, first: int, count: int, seconds_each: float) -> None:
+def run_child(cpu: str, first: int, count: int, seconds_each: float, kind: str = "sector") -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", str(CHILD), cpu, str(first), str(count)],
+        [sys.executable, "-X", "faulthandler", str(CHILD), cpu, str(first), str(count), kind],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True, text=True, timeout=10 + seconds_each * count, check=False,
     )  # fmt: skip
@@ -26,12 +27,14 @@ def run_child(cpu: str, first: int, count: int, seconds_each: float) -> None:
 
 
 @pytest.mark.parametrize("cpu", CPUS)
-def test_random_boot_sectors(cpu: str) -> None:
-    run_child(cpu, 0, 8, 5)
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_guests(cpu: str, kind: str) -> None:
+    run_child(cpu, 0, 8, 5, kind)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("first", range(0, 2000, 100))
-def test_two_thousand_random_boot_sectors(cpu: str, first: int) -> None:
-    run_child(cpu, first, 100, 5)
+def test_two_thousand_random_guests(cpu: str, kind: str, first: int) -> None:
+    run_child(cpu, first, 100, 5, kind)

@@ -1,8 +1,9 @@
-"""Run random bytes as boot sectors: ``python x86_fuzz.py CPU FIRST COUNT``; a line for each.
+"""Run random guests: ``python x86_fuzz.py CPU FIRST COUNT [KIND]``; a line for each.
 
-Each is saved in the end, and goes on from there for a frame.
+They are boot sectors of random bytes, or of protected mode: see `KINDS`. Each is saved in the end,
+and goes on from there for a frame.
 
-Started in child processes by `test_x86_fuzz`: whatever a sector does, this process ends by itself.
+Started in child processes by `test_x86_fuzz`: whatever a guest does, this process ends by itself.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import tempfile
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+
+import random_protected
 
 from vgaemu.errors import GuestFault, StateError
 from vgaemu.machine import Machine
@@ -50,6 +53,10 @@ def sector(seed: int) -> bytes:
     return (prelude + body).ljust(510, b"\x90") + b"\x55\xaa"
 
 
+#: Kind of guest -> a disk of it, by a seed.
+KINDS = {"sector": sector, "protected": random_protected.image}
+
+
 def save_and_go_on(machine: Machine) -> str:
     """Whatever a guest has become, its state is taken, and put back or refused."""
     pc = machine.pc
@@ -68,13 +75,13 @@ def save_and_go_on(machine: Machine) -> str:
     return "state put back"
 
 
-def main(cpu: str, first: int, count: int) -> None:
+def main(cpu: str, first: int, count: int, kind: str = "sector") -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     ends: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "random.img"
         for seed in range(first, first + count):
-            path.write_bytes(sector(seed))
+            path.write_bytes(KINDS[kind](seed))
             print(seed, flush=True)
             with Machine(str(path), cpu=cpu, vram_mib=1) as machine:
                 machine.keys.press("a")
@@ -90,4 +97,4 @@ def main(cpu: str, first: int, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
