@@ -88,6 +88,6 @@ def add_machine_code_group(command: ArgumentParser) -> None:
         help="auto: a ROM of the system's, if there is one (auto)")  # fmt: skip
     add("--firmware", choices=("seabios",), help="boot through SeaBIOS; needs kvm")
     add("--dos-root", type=file_path, metavar="DIR",
-        help="the folder whose files a .com program reads, writes and deletes (none)")  # fmt: skip
+        help="the files of a .com program, which may write 64 MiB (none)")  # fmt: skip
     add("--writable", action="store_true", help="let the guest write to the image")
     add("--force", action="store_true", help="boot a disk without a boot signature")
