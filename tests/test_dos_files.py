@@ -28,6 +28,7 @@ from vgaemu.pc.dos.files import (
     DosFiles,
 )
 from vgaemu.pc.dos.names import DEVICES, device_of, fcb_name
+from vgaemu.pc.dos.search import MAX_FOLDERS
 from vgaemu.pc.images import ComProgram
 
 BUFFER = 0x20000
@@ -185,6 +186,31 @@ def test_links_lead_to_names_that_a_state_can_say(guest: Guest, root: Path) -> N
         (root / "link").symlink_to(root / there)
         assert guest(0x3D, "LINK") == -DENIED
         (root / "link").unlink()
+
+
+def test_paths_are_no_longer_than_a_program_can_say(guest: Guest, root: Path) -> None:
+    deep = root.joinpath(*["a" * 60] * 2)
+    deep.mkdir(parents=True)
+    for name in ("x" * 5, "y" * 6):
+        (deep / name).touch()
+        (root / name[0]).symlink_to(deep / name)
+    assert (guest(0x3D, "X"), guest(0x3D, "Y")) == (5, -DENIED)
+
+
+def test_what_many_searches_know_goes_into_a_state(guest: Guest, root: Path) -> None:
+    base = root / ("\xe9" * 60)
+    base.mkdir()
+    names = [f"{i:03}" + "\xe9" * 60 for i in range(MAX_FOLDERS + 20)]
+    for name in names:
+        (base / name).mkdir()
+        (base / name / "A.TXT").touch()
+        assert guest(0x4E, f"{base.name}\\{name}\\*.*") == 0
+    folders = guest.dos.search.folders
+    assert [folder[61:] for folder in folders.values()] == names[20:]
+    part = guest.dos.search.part()
+    assert part.takes(part.array())
+    part.restore(part.array())
+    assert guest.dos.search.folders == folders
 
 
 # --- a folder that somebody else changes ----------------------------------------------------------

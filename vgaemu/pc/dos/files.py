@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 from vgaemu.pc.dos.errors import BAD_FUNCTION, DENIED, NO_FILE, NO_PATH, DosError
 from vgaemu.pc.dos.names import (
+    MAX_NAME,
     below_drive,
     cut_off,
     device_of,
@@ -46,6 +47,8 @@ MAX_ENTRIES = 1 << 13
 #: Work on the host, in units of `Calls.spend`: for a name on the way to a file, for looking into a
 #: folder, and how many of its names are gone through in one.
 STEP_UNITS, LOOK_UNITS, NAMES_A_UNIT = 4, 4, 8
+#: Characters of a path below the folder, as many as a program can say; a link may lead to more.
+MAX_PATH = MAX_NAME - 1
 #: Attributes of files and of folders.
 ARCHIVE, VOLUME_LABEL, FOLDER = 0x20, 0x08, 0x10
 #: 1980-01-01, the date of every file.
@@ -141,7 +144,8 @@ class DosFiles:
         real, root = Path(os.path.realpath(path)), self._root
         if root is None or (real != root and root not in real.parents):
             raise DosError(DENIED)
-        if not all(map(is_host_name, real.relative_to(root).parts)):
+        below = real.relative_to(root)
+        if not all(map(is_host_name, below.parts)) or len(str(below)) > MAX_PATH:
             raise DosError(DENIED)
         return real
 

@@ -18,7 +18,8 @@ from vgaemu.pc.dos.names import fcb_name, file_name
 from vgaemu.snapshot import Part, Saved, text
 
 #: Folders and listings of searches that are remembered, for those that are not yet at their end.
-MAX_FOLDERS, MAX_LISTINGS = 512, 16
+#: A state has room for so many folders (`MAX_BYTES`), whatever characters their paths have.
+MAX_FOLDERS, MAX_LISTINGS = 80, 16
 #: Start of a disk transfer area, DOS's own part: drive, what is searched for as an FCB has it,
 #: attributes, how far the search has come, number of the folder.
 SEARCH = struct.Struct("<B11sBHH4x")
@@ -105,13 +106,14 @@ class Search:
         )
 
     def _restore(self, folders: list[list[Any]]) -> None:
-        self.folders = {int(number): str(folder) for number, folder in folders}
+        latest = folders[-MAX_FOLDERS:]
+        self.folders = {int(number): str(folder) for number, folder in latest}
 
 
 def _are_folders(folders: Any) -> bool:
-    return len(folders) <= MAX_FOLDERS and all(
+    return all(
         isinstance(number, int)
-        and 0 <= number <= MAX_FOLDERS
+        and 0 <= number <= 0xFFFF
         and isinstance(folder, str)
         and "\0" not in folder
         for number, folder in folders
