@@ -23,6 +23,7 @@ from vgaemu.migrate import (
     Limits,
     MigrateError,
     Migration,
+    Received,
     Receiver,
     Region,
     Report,
@@ -61,6 +62,9 @@ class Memory:
     def check_guest(self, arrays: Mapping[str, Any], channel: Channel) -> None:
         assert not arrays
 
+    def arrived(self, received: Received) -> None:
+        self.received = received
+
     def state(self) -> Mapping[str, Any]:
         return {"number": np.asarray(7, "u4")}
 
@@ -98,10 +102,10 @@ def migrate(
 
 
 @contextmanager
-def receiving(machine: Machine) -> Iterator[tuple[str, Future[Any]]]:
+def receiving(machine: Machine, seconds: float = 10) -> Iterator[tuple[str, Future[Any]]]:
     """An address at which `machine` is waited for."""
     with Receiver("127.0.0.1:0") as receiver, ThreadPoolExecutor() as pool:
-        yield receiver.address, pool.submit(receive_machine, receiver, machine, 10)
+        yield receiver.address, pool.submit(receive_machine, receiver, machine, seconds)
 
 
 def assert_equal_machines(source: Machine, target: Machine) -> None:
@@ -538,7 +542,7 @@ def test_the_guest_goes_on_when_the_receiver_breaks_off(free: bool) -> None:
 
 
 def test_a_machine_that_is_closed_meanwhile_hangs_up() -> None:
-    with Machine() as source, Machine() as target, receiving(target) as (address, received):
+    with Machine() as source, Machine() as target, receiving(target, 0.5) as (address, received):
         migration = Migration(source, address)
         source.run_frame()
         source.close()
@@ -647,8 +651,11 @@ def tcp_pair() -> tuple[socket.socket, socket.socket]:
 def test_without_a_log_nothing_is_sent() -> None:
     slot = Memslot(4)
     slot.logging = False
-    sent, _ = migrate(Memory(slot), Memory(Memslot(4)))
-    assert "its dirty log is off" in str(sent)
+    here, there = tcp_pair()
+    with here, there:
+        there.shutdown(socket.SHUT_WR)
+        with pytest.raises(MigrateError, match="its dirty log is off"):
+            send(Channel(here, "peer"), Memory(slot))
 
 
 # --- addresses and arrays -------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from PIL import Image
 from vgaemu.bench import migrate as bench
 from vgaemu.cli.main import main
 from vgaemu.memslot.log import DirtyLog
-from vgaemu.migrate import sender
+from vgaemu.migrate import sender, stream
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = {
@@ -178,12 +178,17 @@ def test_a_wrong_peer_is_refused_with_status_1(
 ) -> None:
     process, address = receiver
     host, port = address.split(":")
+    with socket.create_connection((host, int(port))) as stray:
+        stray.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        with suppress(ConnectionResetError):
+            assert stray.recv(1) == b""
     with socket.create_connection((host, int(port))) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        connection.shutdown(socket.SHUT_WR)
+        connection.sendall(stream.PREAMBLE.pack(stream.MAGIC, stream.VERSION + 1))
         status, _, err = ended(process)
     assert status == 1
-    assert re.fullmatch(r"vgaemu: receive: 127.0.0.1:\d+: no vgaemu answers there\n", err)
+    assert re.fullmatch(
+        rf"vgaemu: receive: 127.0.0.1:\d+: speaks version {stream.VERSION + 1} .*\n", err
+    )
 
 
 MISTAKES = {

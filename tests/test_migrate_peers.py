@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.migrate import MigrateError, Receiver, connect, send, send_machine, stream
+from vgaemu.migrate import receiver as receiver_module
 from vgaemu.migrate.bodies import pack_arrays
 from vgaemu.migrate.live import device_state
 from vgaemu.migrate.receiver import Received
@@ -28,6 +29,7 @@ from vgaemu.migrate.stream import (
     HEADER,
     MAGIC,
     MAX_PAGES,
+    MAX_ROUNDS,
     MAX_STATE_BYTES,
     PREAMBLE,
     VERSION,
@@ -198,13 +200,10 @@ STATE = message(Kind.STATE, pack_arrays({"number": np.asarray(7, "u4")}), count=
 
 BAD_SOURCES = {
     # what is sent: what the receiver says
-    "another program": (b"GET / HTTP/1.1\r\nHost: there\r\n\r\n", "no vgaemu answers there"),
-    "half a preamble": (HELLO[:9], "cut the connection"),
     "a guest without a name": (HELLO + message(Kind.GUEST), "damaged name of a guest"),
     "a damaged guest": (HELLO + message(Kind.GUEST, b"junk", count=1), "damaged name of a guest"),
     "a long name": (HELLO + message(Kind.GUEST, length=1 << 20), "where none is so long"),
     "a guest twice": (HELLO + GUEST + GUEST, "something else"),
-    "a line end changed": (HELLO.replace(b"\n", b"\r\n"), "no vgaemu answers there"),
     "a newer version": (PREAMBLE.pack(MAGIC, VERSION + 1), f"version {VERSION + 1} of the migr"),
     "an older version": (PREAMBLE.pack(MAGIC, 0), "version 0 of the migration stream"),
     "no regions": (HELLO + message(Kind.REGIONS), "lacks memory named ram"),
@@ -310,6 +309,22 @@ BAD_SOURCES = {
         HELLO + REGIONS + STATE + message(Kind.DIGESTS, b"d" * 32, count=2),
         "memory or picture that differs",
     ),
+    "the same pages twice": (
+        HELLO + REGIONS + 2 * message(Kind.PAGES, runs((3, 1)) + PAGE, count=1),
+        "out of order",
+    ),
+    "zeros before others": (
+        HELLO
+        + REGIONS
+        + message(Kind.ZEROS, runs((3, 1)), count=1)
+        + message(Kind.ZEROS, runs((2, 1)), count=1),
+        "out of order",
+    ),
+    "rounds without end": (
+        HELLO + REGIONS + message(Kind.ROUND) * MAX_ROUNDS,
+        f"to an end in {MAX_ROUNDS} rounds",
+    ),
+    "progress without end": (HELLO + message(Kind.PROGRESS) * 100 + b"x", "cut the connection"),
     "no end": (HELLO + REGIONS + STATE, "cut the connection"),
     "a reason to refuse": (
         HELLO + REGIONS + message(Kind.REFUSE, "no\n\x1b[31m \u202e room".encode()),
@@ -359,6 +374,95 @@ def test_garbage_never_does_more_than_end_in_a_line() -> None:
             error = outcome(received)
             # A state of another number is the target's to judge.
             assert isinstance(error, AssertionError) or one_line(error)
+
+
+#: Who is no source: what they say before they hang up, or are silent.
+STRAYS = {
+    "nothing": b"",
+    "a byte": b"v",
+    "another program": b"GET / HTTP/1.1\r\nHost: there\r\n\r\n",
+    "TLS": bytes.fromhex("1603010200010001fc0303") + bytes(500),
+    "half a greeting": MAGIC[:5],
+    "a line end changed": HELLO.replace(b"\n", b"\r\n"),
+}
+
+
+def is_hung_up(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize("says", STRAYS.values(), ids=list(STRAYS))
+def test_who_is_no_source_does_not_end_the_waiting(says: bytes) -> None:
+    slot, copy = random_slot(NPAGES), Memslot(NPAGES)
+    with raw_source(Memory(copy)) as (stray, received):
+        address = stream.name_of_address(stray.getpeername())
+        with suppress(OSError):  # it may be hung up by then
+            stray.sendall(says)
+            stray.shutdown(socket.SHUT_WR)
+        assert is_hung_up(stray)
+        channel = connect(address)
+        assert send(channel, Memory(slot)).digests_equal
+        channel.close()
+        assert isinstance(outcome(received), Received)
+    np.testing.assert_array_equal(slot.array, copy.array)
+
+
+def test_who_is_silent_does_not_delay_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred of them, for none of whom the receiver waits any longer than for all."""
+    monkeypatch.setattr(receiver_module, "SILENCE_SECONDS", 1000.0)
+    with ExitStack() as strays, raw_source(Memory(Memslot(NPAGES))) as (first, received):
+        address = first.getpeername()
+        for number in range(100):
+            stray = strays.enter_context(socket.create_connection(address))
+            stray.sendall((b"", MAGIC[:1], MAGIC[:7])[number % 3])
+        channel = connect(stream.name_of_address(address))
+        assert send(channel, Memory(random_slot(NPAGES))).digests_equal
+        channel.close()
+        assert isinstance(outcome(received), Received)
+
+
+def test_who_is_silent_for_long_is_hung_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiver_module, "SILENCE_SECONDS", 0.1)
+    with raw_source(Memory(Memslot(NPAGES))) as (stray, received):
+        assert is_hung_up(stray)
+        assert not received.done()
+        connection = socket.create_connection(stray.getpeername())
+        connection.sendall(HELLO + b"x" * 100)
+        one_line(outcome(received))
+        connection.close()
+
+
+class SlowProxy(CuttingProxy):
+    """Passes so many bytes on at once to the receiver, and holds few."""
+
+    def _pass(self, here: socket.socket, there: socket.socket, way: int) -> None:
+        if way:
+            return super()._pass(here, there, way)
+        with suppress(OSError):
+            while data := here.recv(8192):
+                there.sendall(data)
+                self.passed[0] += data
+                time.sleep(0.04)
+        return None
+
+
+def test_a_slow_link_is_not_a_silent_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 KB a second: 1 MiB takes 5 s, several times what a peer may be silent here."""
+    monkeypatch.setattr(stream, "PEER_SECONDS", 1.5)
+    slot, copy = random_slot(256), Memslot(256)
+    with Receiver("127.0.0.1:0") as receiver, ThreadPoolExecutor() as pool:
+        received = pool.submit(receiver.receive, Memory(copy), 10)
+        proxy = SlowProxy(receiver.address)
+        channel = connect(proxy.address)
+        sent = pool.submit(send, channel, Memory(slot))
+        assert outcome(sent).digests_equal
+        assert isinstance(outcome(received), Received)
+        channel.close()
+        proxy.close()
+    np.testing.assert_array_equal(slot.array, copy.array)
 
 
 def state_of(change: Callable[[dict[str, Any]], None]) -> bytes:
@@ -423,6 +527,10 @@ BAD_RECEIVERS = {
     "an answer out of turn": (
         HELLO + message(Kind.ACCEPT) + message(Kind.RUNNING),
         "something else",
+    ),
+    "progress in stead of an answer": (
+        HELLO + message(Kind.ACCEPT) + 1000 * message(Kind.PROGRESS),
+        "connection",
     ),
     "other digests": (
         HELLO + message(Kind.ACCEPT) + message(Kind.ROUND_DONE) + digests(b"d"),
@@ -489,6 +597,29 @@ def test_a_receiver_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -
         channel = connect(f"127.0.0.1:{listening.getsockname()[1]}")
         with pytest.raises(MigrateError, match="slower than 4096 bytes a second"):
             send(channel, Memory(random_slot(NPAGES)))
+        channel.close()
+        thread.join(20)
+
+
+def test_a_receiver_that_only_says_that_something_arrives_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream, "PEER_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def run() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.sendall(HELLO + message(Kind.ACCEPT))
+                while True:
+                    connection.sendall(message(Kind.PROGRESS))
+                    time.sleep(0.05)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        channel = connect(f"127.0.0.1:{listening.getsockname()[1]}")
+        with pytest.raises(MigrateError, match="slower than 4096 bytes a second"):
+            send(channel, Memory(Memslot(NPAGES)))
         channel.close()
         thread.join(20)
 

@@ -266,7 +266,7 @@ def serve() -> None:
         print(receiver.address, flush=True)
         for line in sys.stdin:
             what, _, rate = line.strip().partition(" ")
-            connection, peer = receiver.accept()
+            connection, peer = receiver.accept(greeting=b"")
             link: Any = _SlowSocket(connection, int(rate) * MB) if int(rate) else connection
             if what == "plain":
                 at = 0

@@ -59,8 +59,10 @@ def pack_runs(runs: Sequence[Span]) -> memoryview:
     return memoryview(pairs.tobytes())
 
 
-def check_runs(channel: Channel, message: Message, npages: int) -> list[Span]:
+def check_runs(channel: Channel, message: Message, begin: int, npages: int) -> list[Span]:
     """The runs at the head of a PAGES or ZEROS message: half-open, ascending, inside the slot.
+
+    `begin` is the page behind the last of this kind in this round.
 
     Raises:
         MigrateError: They do not fit the message or the slot.
@@ -74,8 +76,8 @@ def check_runs(channel: Channel, message: Message, npages: int) -> list[Span]:
     pages = sum(length for _, length in pairs) if message.kind is Kind.PAGES else 0
     if any(not start < end <= npages for start, end in runs):
         raise channel.error(f"sent pages outside of the {npages} there are")
-    # Else a few bytes could have all of a slot looked at thousands of times.
-    if any(before > start for (_, before), (start, _) in pairwise(runs)):
+    # Else a few bytes could have all of a slot looked at thousands of times, and a round no end.
+    if any(before > start for (_, before), (start, _) in pairwise([(0, begin), *runs])):
         raise channel.error("sent runs of pages that are out of order")
     if message.length != nbytes + (pages << PAGE_SHIFT):
         raise channel.error("sent a message whose length is not that of its pages")

@@ -1,15 +1,18 @@
 """The receiving side: pages straight into memory, a state that is checked whole, then its turn.
 
 It listens on loopback unless told otherwise, takes one source, and believes it nothing: regions
-must be those that are here, pages inside of them, arrays those that the device has, with values it
-can have. What is refused is refused in one line, on both sides.
+must be those that are here, pages inside of them, each once a round, arrays those that the device
+has, with values it can have. What is refused is refused in one line, on both sides. Who connects
+and does not speak as a source does is no source: he neither ends the waiting nor delays it.
 """
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from select import select
 from time import monotonic
 from typing import Protocol
 
@@ -25,6 +28,8 @@ from vgaemu.snapshot import Array
 
 #: A source speaks first; who has not after this long is none.
 SILENCE_SECONDS = 5.0
+#: So many may be waited for at once.
+MAX_SILENT = 64
 
 
 class Target(Protocol):
@@ -87,7 +92,8 @@ class Receiver:
         host, port = stream.parse_address(listen)
         try:
             family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            self._socket = socket.create_server(where[:2], family=family, backlog=1)
+            self._socket = socket.create_server(where[:2], family=family, backlog=MAX_SILENT)
+            self._socket.setblocking(False)
         except OSError as error:
             raise MigrateError(
                 f"{name_of_address((host, port))}: {error.strerror or error}; "
@@ -97,22 +103,43 @@ class Receiver:
         self.address = name_of_address(self._socket.getsockname())
 
     def accept(
-        self, wait_seconds: float | None = None, meanwhile: Callable[[], None] | None = None
+        self,
+        wait_seconds: float | None = None,
+        meanwhile: Callable[[], None] | None = None,
+        greeting: bytes = stream.MAGIC,
     ) -> tuple[socket.socket, str]:
-        """Wait as `receive` does for somebody who connects and says something: socket, address."""
-        self._socket.settimeout(stream.LOOK_SECONDS)
+        """Wait as `receive` does for somebody who begins with a greeting: socket, address."""
         begin = monotonic()
-        while wait_seconds is None or monotonic() - begin < wait_seconds:
-            try:
-                connection, peer = self._socket.accept()
-            except TimeoutError:
+        silent: dict[socket.socket, tuple[str, float]] = {}
+        try:
+            while wait_seconds is None or monotonic() - begin < wait_seconds:
+                ready, _, _ = select([self._socket, *silent], [], [], stream.LOOK_SECONDS)
+                for one in ready:
+                    if one is self._socket:
+                        self._welcome(silent, len(greeting))
+                    elif _heard(one, greeting):
+                        return one, silent.pop(one)[0]
+                    else:
+                        del silent[one]
+                        one.close()
+                late = [one for one, (_, until) in silent.items() if monotonic() > until]
+                for one in late or list(silent)[:-MAX_SILENT]:
+                    del silent[one]
+                    one.close()
                 if meanwhile is not None:
                     meanwhile()
-                continue
-            if _speaks(connection, meanwhile):
-                return connection, name_of_address(peer)
-            connection.close()  # who only looks whether the port is open is no source
+        finally:
+            for one in silent:
+                one.close()
         raise MigrateError(f"{self.address}: nobody came within {wait_seconds:g} s")
+
+    def _welcome(self, silent: dict[socket.socket, tuple[str, float]], length: int) -> None:
+        """Take a connection in; it is looked at when so many bytes are there."""
+        with suppress(OSError):  # he has gone meanwhile
+            connection, peer = self._socket.accept()
+            connection.setblocking(False)
+            silent[connection] = name_of_address(peer), monotonic() + SILENCE_SECONDS
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, max(length, 1))
 
     def receive(
         self,
@@ -148,19 +175,15 @@ class Receiver:
         self.close()
 
 
-def _speaks(connection: socket.socket, meanwhile: Callable[[], None] | None) -> bool:
-    """Whether a peer sends anything before it hangs up, and soon enough."""
-    connection.settimeout(stream.LOOK_SECONDS)
-    begin = monotonic()
-    while monotonic() - begin < SILENCE_SECONDS:
-        try:
-            return bool(connection.recv(1, socket.MSG_PEEK))
-        except TimeoutError:
-            if meanwhile is not None:
-                meanwhile()
-        except OSError:
-            return False
-    return False
+def _heard(connection: socket.socket, greeting: bytes) -> bool:
+    """Whether a peer who has spoken, or hung up, began with a greeting."""
+    try:
+        begun = connection.recv(max(len(greeting), 1), socket.MSG_PEEK)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        connection.setblocking(True)
+    except OSError:
+        return False
+    return bool(begun) and begun.startswith(greeting)
 
 
 def receive(
@@ -195,18 +218,24 @@ def _receive(channel: Channel, target: Target) -> Received:
     theirs = bodies.unpack_regions(channel.read(message.length), message.count)
     regions = _check_regions(channel, target.regions, theirs)
     channel.send(Kind.ACCEPT)
+    channel.tells_progress = True
     rounds = pages = zero_pages = 0
+    #: Of each region and kind, the page behind the last that came in this round.
+    ends: dict[tuple[int, Kind], int] = {}
     while True:
         message = channel.receive(Kind.PAGES, Kind.ZEROS, Kind.ROUND, Kind.STATE)
         if message.kind is Kind.STATE:
             break
         if message.kind is Kind.ROUND:
             rounds += 1
+            if rounds >= stream.MAX_ROUNDS:
+                raise channel.error(f"does not come to an end in {stream.MAX_ROUNDS} rounds")
+            ends.clear()
             channel.send(Kind.ROUND_DONE)
         elif message.kind is Kind.PAGES:
-            pages += _take_pages(channel, message, regions)
+            pages += _take_pages(channel, message, regions, ends)
         else:
-            zero_pages += _take_pages(channel, message, regions)
+            zero_pages += _take_pages(channel, message, regions, ends)
     arrays = bodies.unpack_arrays(channel.read(message.length), message.count)
     if arrays is None:
         raise channel.error("sent a damaged state")
@@ -251,12 +280,19 @@ def _mib(npages: int) -> str:
     return f"{npages / 256:g} MiB"
 
 
-def _take_pages(channel: Channel, message: Message, regions: Sequence[Region]) -> int:
+def _take_pages(
+    channel: Channel,
+    message: Message,
+    regions: Sequence[Region],
+    ends: dict[tuple[int, Kind], int],
+) -> int:
     """Put what a message has where it belongs; returns how many pages that were."""
     if message.region >= len(regions):
         raise channel.error(f"sent pages of region {message.region}, of {len(regions)}")
     slot = regions[message.region].slot
-    runs = bodies.check_runs(channel, message, slot.npages)
+    begin = ends.get((message.region, message.kind), 0)
+    runs = bodies.check_runs(channel, message, begin, slot.npages)
+    ends[message.region, message.kind] = runs[-1][1]
     if message.kind is Kind.PAGES:
         memory = slot.memory
         channel.read_into([memory[start << PAGE_SHIFT : end << PAGE_SHIFT] for start, end in runs])

@@ -64,7 +64,7 @@ class Limits:
 
     #: How long the guest may be stopped, in milliseconds.
     downtime_ms: float = 50.0
-    #: Rounds, the first included, after which it is found not to converge.
+    #: Rounds, the first included, after which it is found not to converge; at most 998.
     max_rounds: int = 30
     #: Seconds after which it is found so, counted from the end of the first round.
     max_seconds: float = 60.0
@@ -236,7 +236,8 @@ class PreCopy:
             downtime_ms = 1000 * (left / bytes_a_second + fixed_seconds)
             if downtime_ms <= limits.downtime_ms:
                 return logs
-            if len(self.report.rounds) >= limits.max_rounds or now - begin > limits.max_seconds:
+            most = min(limits.max_rounds, stream.MAX_ROUNDS - 2)
+            if len(self.report.rounds) >= most or now - begin > limits.max_seconds:
                 dirtied = left / max(now - harvested, 1e-6)
                 stuck = (
                     f"does not converge: after {len(self.report.rounds)} rounds "

@@ -11,6 +11,7 @@ speaks, the receiver answers where the table has it on the right:
     PAGES, ZEROS  runs of pages, as often   (none)
     as it takes
     ROUND  all of a round is sent           ROUND_DONE, all of it has arrived
+    anything that takes its time            PROGRESS, now and then
     ... more rounds ...
     STATE  named arrays
     DIGESTS  of each region and the picture DIGESTS  its own, or REFUSE
@@ -27,6 +28,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -44,8 +46,8 @@ from vgaemu.migrate.memory import Memory
 MAGIC = b"vgaemu\x1a\n"
 #: Goes up when a message changes its meaning; both sides must be of one version. Version 1 had no
 #: machine-code guests; up to version 2 the device, up to 3 DOS, and up to 4 the timer had other
-#: arrays.
-VERSION = 5
+#: arrays; up to version 5 a receiver was silent until a round had arrived.
+VERSION = 6
 PREAMBLE = struct.Struct("<8sH6x")  # magic, version
 HEADER = struct.Struct("<BB2sIQ")  # kind, region, zeros, count, length of the body
 RUN = np.dtype("<u4")  # a run of pages is two of them: its first page, how many
@@ -53,6 +55,8 @@ RUN = np.dtype("<u4")  # a run of pages is two of them: its first page, how many
 #: Most pages of one message: 16 MiB. At each message's end the two sides wait for each other: with
 #: 4 MiB, 64 MiB take a tenth longer, with 1 MiB a fifth.
 MAX_PAGES = 4096
+#: Rounds, the last included; a guest that does not converge is told after 30.
+MAX_ROUNDS = 1000
 MAX_REGIONS = 16
 MAX_ARRAYS = 256
 MAX_STATE_BYTES = 1 << 26
@@ -70,6 +74,13 @@ PEER_SECONDS = 10.0
 #: What takes longer than `PEER_SECONDS` has to go on this fast, so that no peer can hold a stopped
 #: guest for long with a byte now and then.
 MIN_BYTES_A_SECOND = 4096
+#: How often a receiver says that something arrives, in `PEER_SECONDS`: on a slow link what has been
+#: sent is on its way for longer than that.
+PROGRESS_SHARE = 0.1
+#: Bytes not yet on their way of which a socket takes no more. Without this limit Linux takes
+#: megabytes, and then nothing until a third of them has gone: on a slow link that looks like
+#: silence.
+UNSENT_BYTES = 1 << 17
 #: Seconds for a peer that is refused to read why.
 LINGER_SECONDS = 1.0
 #: How often somebody who waits for a peer may look at something else, in seconds.
@@ -93,6 +104,7 @@ class Kind(IntEnum):
     COMMIT = 10
     RUNNING = 11
     GUEST = 12
+    PROGRESS = 13
 
 
 #: Longest body of each kind; none has more than a header unless it is here.
@@ -169,10 +181,16 @@ class Channel:
         self.sent_bytes = 0
         #: Called now and then while something arrives; it may raise.
         self.meanwhile: Callable[[], None] | None = None
-        self._looked = monotonic()
+        #: Whether the peer waits while something arrives here, and is told.
+        self.tells_progress = False
+        self._looked = self._told = monotonic()
+        #: Sent since the peer last answered.
+        self._unanswered = 0
         sock.settimeout(PEER_SECONDS)
         # A round ends with a small message that somebody waits for.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sys.platform == "linux":
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
     def close(self) -> None:
         """Hang up, also from another thread; twice is fine."""
@@ -237,7 +255,14 @@ class Channel:
             MigrateError: The peer refuses (with its reason), is gone, or sent what is no message
                 or none of the `expected` ones.
         """
-        kind, region, zeros, count, length = HEADER.unpack(self.read(HEADER.size))
+        deadline = _deadline(self._unanswered)
+        while True:
+            header = HEADER.unpack(self.read(HEADER.size))
+            if header != (Kind.PROGRESS, 0, b"\0\0", 0, 0):
+                break
+            self._check_pace(deadline)
+        self._unanswered = 0
+        kind, region, zeros, count, length = header
         if kind not in (*expected, Kind.REFUSE) or zeros != b"\0\0":
             raise self.error("sent something else than a migration stream has here")
         if length > MAX_BODY_BYTES.get(kind, 0):
@@ -258,7 +283,7 @@ class Channel:
         Raises:
             MigrateError: The connection is cut, silent for too long, or far too slow.
         """
-        deadline = _deadline(views)
+        deadline = _deadline(sum(map(len, views)))
         at = _advance(views, 0, 0)
         while at < len(views):
             try:
@@ -272,12 +297,20 @@ class Channel:
                 raise self.error("cut the connection")
             at = _advance(views, at, got)
             self._check_pace(deadline)
-            if self.meanwhile is not None and monotonic() - self._looked > LOOK_SECONDS:
-                self.meanwhile()
-                self._looked = monotonic()
+            self._look_up()
+
+    def _look_up(self) -> None:
+        """While something arrives: do what is due."""
+        now = monotonic()
+        if self.meanwhile is not None and now - self._looked > LOOK_SECONDS:
+            self.meanwhile()
+            self._looked = monotonic()
+        if self.tells_progress and now - self._told > PROGRESS_SHARE * PEER_SECONDS:
+            self.send(Kind.PROGRESS)
+            self._told = now
 
     def _send(self, buffers: list[memoryview]) -> None:
-        deadline = _deadline(buffers)
+        deadline = _deadline(sum(map(len, buffers)))
         at = _advance(buffers, 0, 0)
         while at < len(buffers):
             try:
@@ -288,6 +321,7 @@ class Channel:
             except OSError as error:
                 raise self._lost(error) from None
             self.sent_bytes += sent
+            self._unanswered += sent
             at = _advance(buffers, at, sent)
             self._check_pace(deadline)
 
@@ -301,9 +335,9 @@ class Channel:
         return self.error(f"the connection is lost ({error.strerror or error})")
 
 
-def _deadline(buffers: Sequence[memoryview]) -> float:
-    """When all of some buffers has to be through."""
-    return monotonic() + PEER_SECONDS + sum(map(len, buffers)) / MIN_BYTES_A_SECOND
+def _deadline(nbytes: int) -> float:
+    """When so many bytes have to be through."""
+    return monotonic() + PEER_SECONDS + nbytes / MIN_BYTES_A_SECOND
 
 
 def _advance(buffers: list[memoryview], at: int, nbytes: int) -> int:
