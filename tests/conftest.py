@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from datetime import date
+
 import pytest
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out tests marked `long` unless `-m` names them."""
-    if "long" in config.option.markexpr:
-        return
-    long = [item for item in items if item.get_closest_marker("long")]
-    if long:
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
+def pytest_configure(config: pytest.Config) -> None:
+    """Fuzzing has another seed each day; pytest-xdist's workers inherit it."""
+    os.environ.setdefault("VGAEMU_FUZZ_SEED", str(date.today().toordinal()))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.line(f"fuzzing ran with VGAEMU_FUZZ_SEED={os.environ['VGAEMU_FUZZ_SEED']}")

@@ -66,11 +66,6 @@ def test_shadow_equals_full_redraw(block: int, monkeypatch: pytest.MonkeyPatch) 
     run_tapes(range(12 * block, 12 * block + 12), monkeypatch)
 
 
-@pytest.mark.long
-def test_thousands_of_tapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    run_tapes(range(1_000_000, 1_005_000), monkeypatch)
-
-
 # --- what the fuzz has found ------------------------------------------------------------------
 
 

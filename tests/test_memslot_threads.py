@@ -2,12 +2,13 @@
 
 Three layers: guests that are stopped for the look (precise), guests that never stop (every change
 is in this log or in the next one), and counters sampled around a harvest. Luck decides what these
-meet; the fourth layer, `test_memslot_gaps`, leaves nothing to luck. `-m long` runs them for ten
-minutes.
+meet; the fourth layer, `test_memslot_gaps`, leaves nothing to luck.
+`VGAEMU_STRESS_SECONDS=18` runs them for ten minutes.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import threading
@@ -28,12 +29,7 @@ from vgaemu.memslot.log import FlagsLog, RunLog
 
 GUESTS = 2
 #: Of each test and keeper: some 35 of them.
-NORMAL_SECONDS = 0.15
-LONG_SECONDS = 18.0
-
-seconds_each = pytest.mark.parametrize(
-    "seconds", [NORMAL_SECONDS, pytest.param(LONG_SECONDS, marks=pytest.mark.long)]
-)
+SECONDS = float(os.environ.get("VGAEMU_STRESS_SECONDS", "0.15"))
 
 
 @pytest.fixture(params=NAMES)
@@ -229,31 +225,26 @@ LAYERS: dict[str, Layer] = {
 }
 
 
-@seconds_each
 @pytest.mark.parametrize("layer", LAYERS)
-def test_nothing_is_lost(keeper: str, layer: str, seconds: float) -> None:
+def test_nothing_is_lost(keeper: str, layer: str) -> None:
     npages, guests, look = LAYERS[layer]
     slot = Memslot(npages, dirty_log=keeper)
-    look(slot, guests(slot), seconds)
+    look(slot, guests(slot), SECONDS)
 
 
-@seconds_each
 @pytest.mark.parametrize("look", [stop_and_look, look_while_they_run])
-def test_the_mmu_sees_plain_stores(
-    look: Callable[[Memslot, RandomPages, float], None], seconds: float
-) -> None:
+def test_the_mmu_sees_plain_stores(look: Callable[[Memslot, RandomPages, float], None]) -> None:
     skip_unless_available("mmu")
     slot = Memslot(2**10 + 3, dirty_log="mmu")
-    look(slot, PlainStores(slot), seconds)
+    look(slot, PlainStores(slot), SECONDS)
 
 
-@seconds_each
 @pytest.mark.parametrize("native", [False, True], ids=["32-bit", "native"])
 @pytest.mark.parametrize("keeper", ["kvm", "kvm-manual"])
-def test_kvm_sees_what_a_vcpu_stores(keeper: str, native: bool, seconds: float) -> None:
+def test_kvm_sees_what_a_vcpu_stores(keeper: str, native: bool) -> None:
     skip_unless_available(keeper)
     slot = Memslot(2**10 + 3, dirty_log=keeper)
-    look_while_they_run(slot, VcpuStores(slot, native=native), seconds)
+    look_while_they_run(slot, VcpuStores(slot, native=native), SECONDS)
 
 
 # --- each layer finds what is broken --------------------------------------------------------------

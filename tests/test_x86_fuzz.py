@@ -30,11 +30,3 @@ def run_child(cpu: str, first: int, count: int, seconds_each: float, kind: str =
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_guests(cpu: str, kind: str) -> None:
     run_child(cpu, 0, 8, 5, kind)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("cpu", CPUS)
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("first", range(0, 2000, 100))
-def test_two_thousand_random_guests(cpu: str, kind: str, first: int) -> None:
-    run_child(cpu, first, 100, 5, kind)

@@ -1,0 +1,15 @@
+"""All campaigns, by the names that the command takes."""
+
+from __future__ import annotations
+
+from x86_helpers import has_kvm
+
+from . import board, device, files, guests, peers
+
+CAMPAIGNS = {
+    **files.CAMPAIGNS, **device.CAMPAIGNS, **board.CAMPAIGNS, **peers.CAMPAIGNS, **guests.CAMPAIGNS,
+}  # fmt: skip
+#: Those that cannot be run here, and why.
+SKIPPED = {} if has_kvm() else {
+    name: "/dev/kvm cannot be opened" for name in CAMPAIGNS if name.endswith("-kvm")
+}  # fmt: skip

@@ -1,0 +1,356 @@
+"""Campaigns on files: whatever is in them, they are taken or refused in a line."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import io
+import json
+import random
+import struct
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from shadow import Watched
+
+from vgaemu import snapshot
+from vgaemu.errors import (
+    FontError,
+    GuestFault,
+    ImageError,
+    KeysError,
+    StateError,
+    TapeError,
+    WorkloadError,
+)
+from vgaemu.guest.workloads import picture
+from vgaemu.keys import queue
+from vgaemu.keys.table import BY_NAME
+from vgaemu.machine import Machine
+from vgaemu.memslot import Memslot
+from vgaemu.pc import images
+from vgaemu.tape import Player, Tape, read
+from vgaemu.vga import font
+from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.state import check_device
+
+from .campaign import Campaign, refused
+from .mutate import EDGES, STRANGE, damaged, damaged_value, strange_value
+
+ROOT = Path(__file__).parents[2]
+GUESTS = ROOT / "examples" / "guests"
+#: Largest tapes and images that are taken to be damaged: larger ones only take longer.
+MAX_SEED = 40_000
+
+
+def put(folder: Path, name: str, data: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+# --- tapes ----------------------------------------------------------------------------------------
+
+
+@functools.cache
+def tapes() -> list[list[Any]]:
+    """Lines of the recorded tapes, as values."""
+    found = []
+    for path in sorted((ROOT / "tests" / "oracle" / "tapes").iterdir()):
+        data = path.read_bytes()
+        text = gzip.decompress(data) if path.suffix == ".gz" else data
+        if len(text) <= MAX_SEED and text.count(b"\n") > 1:
+            found.append([json.loads(line) for line in text.splitlines()])
+    assert len(found) > 10
+    return found
+
+
+def tape(numbers: random.Random, folder: Path) -> str:
+    lines = numbers.choice(tapes())
+    if len(lines) > 60:
+        at = numbers.randrange(1, len(lines) - 40)
+        lines = [lines[0], *lines[at : at + 40]]
+    if numbers.random() < 0.7:
+        where = numbers.randrange(len(lines)) if numbers.random() < 0.9 else 0
+        lines = [*lines[:where], damaged_value(numbers, lines[where]), *lines[where + 1 :]]
+    if numbers.random() < 0.2 and isinstance(lines[0], dict):
+        data = json.dumps({**lines[0], "ops": lines[1:]}).encode()
+    else:
+        data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    if numbers.random() < 0.4:
+        data = damaged(numbers, data)
+    if numbers.random() < 0.2:
+        data = gzip.compress(data, 1)
+        if numbers.random() < 0.5:
+            data = damaged(numbers, data)
+    try:
+        with Tape(put(folder, "fuzz.tape", data)) as opened:
+            vga = Vga(Memslot(min(opened.vram_mib, 16) << 8, LFB_GPA >> 12))
+            Player(vga, opened, keep_readbacks=numbers.random() < 0.5).play()
+    except TapeError as error:
+        return refused(error)
+    watched = Watched(vga)
+    watched.frame()
+    watched.loop.close()
+    return "played"
+
+
+def plant_tape() -> None:
+    """Operations are no longer checked before they are played."""
+    read.check_op = lambda op, vram_bytes: None
+
+
+# --- fonts ----------------------------------------------------------------------------------------
+
+
+@functools.cache
+def fonts() -> list[bytes]:
+    """One of each form."""
+    rows = np.random.default_rng(1).integers(0, 256, (512, 16), np.uint8).tobytes()
+    table = "".join(chr(0x20 + n) + ("\ufffe" if n % 7 == 0 else "") + "\uffff" for n in range(512))
+    utf8 = b"".join(chr(0x20 + n).encode() + b"\xff" for n in range(256))
+    header = font.PSF2_HEADER.pack(
+        font.PSF2_MAGIC, 0, font.PSF2_HEADER.size, font.PSF2_TABLE, 256, 16, 16, 8,
+    )  # fmt: skip
+    psf1 = font.PSF1_MAGIC + bytes([font.PSF1_512 | font.PSF1_TABLE, 16]) + rows
+    return [rows[: 256 * 16], psf1 + table.encode("utf-16-le"), header + rows[: 256 * 16] + utf8]
+
+
+def font_file(numbers: random.Random, folder: Path) -> str:
+    data = damaged(numbers, numbers.choice(fonts()))
+    if numbers.random() < 0.1:
+        data = damaged(numbers, gzip.compress(data, 1))
+    try:
+        found = font.load_font_file(put(folder, "fuzz.psf", data))
+    except FontError as error:
+        return refused(error)
+    assert found.shape[0] == 256
+    font.plane_2_bytes(font.checked_font(found))
+    return "taken"
+
+
+def plant_font_file() -> None:
+    """Sizes in a header are no longer compared with the file's."""
+    font._glyphs = lambda data, at, count, height: np.frombuffer(
+        data, np.uint8, count * height, at
+    ).reshape(count, height)
+
+
+# --- lists of keys --------------------------------------------------------------------------------
+
+
+def keys(numbers: random.Random, folder: Path) -> str:
+    entries = []
+    for _ in range(numbers.choice((1, 1, 2, 5))):
+        frame = numbers.choice(
+            (str(numbers.choice(EDGES)), numbers.choice(STRANGE), "²", "9" * 5000)
+        )
+        name = numbers.choice((*BY_NAME, *STRANGE, "ctrl-", "shift-ctrl-x", "-", "--", ":"))
+        entries.append(f"{frame}{numbers.choice((':', ':', ':', '', '::'))}{name}")
+    text = numbers.choice((",", ",", " , ", ";")).join(entries)
+    if numbers.random() < 0.3:
+        text = damaged(numbers, text.encode("utf-8", "replace")).decode("utf-8", "replace")
+    try:
+        found = queue.parse_keys(text)
+    except KeysError as error:
+        return refused(error)
+    pressed = queue.Keys()
+    for frame, name in found:
+        assert frame >= 0
+        pressed.press(name)
+    pressed.typed()
+    return "taken"
+
+
+def plant_keys() -> None:
+    """A name is looked up and no more."""
+    queue.key_text = lambda name: BY_NAME[queue.split_key(name)[1]][0].text
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+FORMATS = ("PNG", "GIF", "BMP", "JPEG", "TIFF", "PPM", "PCX", "TGA", "WEBP", "ICO")
+
+
+@functools.cache
+def pictures() -> list[bytes]:
+    """One of each format, and an animation."""
+    image = Image.effect_noise((40, 30), 60).convert("RGB")
+    found = []
+    for kind in FORMATS:
+        file = io.BytesIO()
+        image.save(file, kind)
+        found.append(file.getvalue())
+    file = io.BytesIO()
+    image.save(file, "GIF", save_all=True, append_images=[image.rotate(90)] * 3, duration=50)
+    return [*found, file.getvalue()]
+
+
+def picture_file(numbers: random.Random, folder: Path) -> str:
+    path = put(folder, "fuzz.picture", damaged(numbers, numbers.choice(pictures())))
+    try:
+        film = picture.load(str(path))
+    except WorkloadError as error:
+        return refused(error)
+    assert all(shown.shape == (picture.HEIGHT, picture.WIDTH) for shown in film.pictures)
+    return "taken"
+
+
+def plant_picture_file() -> None:
+    """What a decoder says is told as it is."""
+    picture._one_line = lambda error: f"{type(error)}:\n{error}"
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+@functools.cache
+def bootable() -> list[tuple[str, bytes]]:
+    return [(path.suffix, path.read_bytes()) for path in sorted(GUESTS.glob("*.*"))
+            if path.suffix in (".img", ".com")]  # fmt: skip
+
+
+def image(numbers: random.Random, folder: Path) -> str:
+    """Of a disk or a program, run for a frame."""
+    suffix, data = numbers.choice(bootable())
+    data = damaged(numbers, data)
+    if numbers.random() < 0.3:  # a partition table
+        table = bytearray(data[:512].ljust(512, b"\0"))
+        table[446:510] = numbers.randbytes(64)
+        table[446:510:16] = bytes(numbers.choice((0, 0x80)) for _ in range(4))
+        table[510:] = b"\x55\xaa"
+        data = bytes(table) + data[512:].ljust(numbers.choice((0, 4_000_000)), b"\0")
+    path = put(folder, "fuzz" + suffix, data)
+    try:
+        images.load_image(str(path), [], force=numbers.random() < 0.3)
+        with Machine(str(path), vram_mib=1) as machine:
+            machine.tick()
+    except ImageError as error:
+        return refused(error)
+    except GuestFault:
+        return "a fault"
+    return "run"
+
+
+def plant_image() -> None:
+    """A partition table is taken to be whole."""
+    images._partition_ends = lambda data: [
+        sum(struct.unpack("<8xII", data[at : at + 16])) for at in range(446, 510, 16)
+    ]
+
+
+# --- states ---------------------------------------------------------------------------------------
+
+#: Modes of saved devices; programs that are saved, and after how many frames.
+MODES = (0x03, 0x06, 0x07, 0x0D, 0x12, 0x13)
+PROGRAMS = (("scroller.img", 9), ("snake.img", 20), ("selftest.img", 9), ("type.com", 3))
+
+
+@functools.cache
+def state_of(folder: Path, frames: int, **machine: Any) -> dict[str, np.ndarray]:
+    path = folder / "seed.npz"
+    with Machine(vram_mib=1, **machine) as saved:
+        saved.vga.store(0xB0000 if machine.get("mode") == 7 else 0xB8000, bytes(range(256)) * 16)
+        saved.tick(frames)
+        saved.save_state(path)
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files}
+
+
+def damaged_array(numbers: random.Random, array: np.ndarray) -> np.ndarray:
+    """An array of other values, of another type or of another shape."""
+    found = array.copy()
+    noise = np.random.default_rng(numbers.getrandbits(32))
+    match numbers.randrange(8):
+        case 0 | 1 | 2 if found.size:
+            flat = found.reshape(-1).view("u1")
+            for _ in range(numbers.choice((1, 1, 2, 9))):
+                flat[numbers.randrange(len(flat))] = numbers.randrange(256)
+        case 3 if found.dtype.kind in "iu" and found.size:
+            limits = np.iinfo(found.dtype)
+            value = numbers.choice((limits.min, limits.max, 0, 1, limits.max >> 1))
+            found.reshape(-1)[numbers.randrange(found.size)] = value
+        case 4:
+            kind = numbers.choice(
+                ("u1", "<i2", ">u4", "<i8", "<f8", "<c16", "?", "<U3", "V3", "S5")
+            )
+            found = noise.integers(0, 256, 240, np.uint8).view(kind)
+        case 5:
+            found = found.reshape(-1)[: numbers.randrange(found.size + 1)]
+        case 6:
+            found = np.resize(found, numbers.choice(((), (0,), (3,), (2, 2), (1, 256), (70_000,))))
+        case _ if found.dtype == np.uint8 and found.ndim == 1:
+            found = np.frombuffer(text_of(numbers, found), np.uint8)
+    return found
+
+
+def text_of(numbers: random.Random, array: np.ndarray) -> bytes:
+    """Another text, where the array is one in JSON."""
+    try:
+        value = json.loads(array.tobytes())
+    except ValueError:
+        value = strange_value(numbers)
+    return json.dumps(damaged_value(numbers, value)).encode()
+
+
+def state(numbers: random.Random, folder: Path) -> str:
+    return load_damaged(numbers, folder, 1, mode=numbers.choice(MODES))
+
+
+def pc_state(numbers: random.Random, folder: Path, cpu: str) -> str:
+    name, frames = numbers.choice(PROGRAMS)
+    return load_damaged(numbers, folder, frames, workload=str(GUESTS / name), cpu=cpu)
+
+
+def load_damaged(numbers: random.Random, folder: Path, frames: int, **machine: Any) -> str:
+    whole = state_of(folder, frames, **machine)
+    arrays = dict(whole)
+    for _ in range(numbers.choice((0, 1, 1, 1, 2, 5))):
+        name = numbers.choice(list(arrays))
+        if numbers.random() < 0.05:
+            del arrays[name]
+        elif numbers.random() < 0.05:
+            arrays[numbers.choice((name, "x", "é/..", "ram"))] = numbers.choice(
+                list(arrays.values())
+            )
+        else:
+            arrays[name] = damaged_array(numbers, arrays[name])
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    data = file.getvalue()
+    if len(arrays) == len(whole) and numbers.random() < 0.3:
+        data = damaged(numbers, data)
+    path = put(folder, "fuzz.npz", data)
+    with Machine(vram_mib=1, **machine) as loaded:
+        try:
+            loaded.load_state(path)
+        except StateError as error:
+            return refused(error)
+        with suppress(GuestFault):
+            loaded.tick(2)
+        np.testing.assert_array_equal(loaded.screen.frame, loaded.screen.full_redraw())
+        # What it has become can be saved and loaded again.
+        check_device(loaded.vga, snapshot.take(loaded.vga.parts()), "again")
+        if loaded.pc is not None:
+            loaded.pc.check_state(loaded.pc.state_arrays(), "again")
+    return "taken"
+
+
+def plant_state() -> None:
+    """Parts are restored whatever their values."""
+    snapshot.Part.takes = lambda self, array: array is not None
+
+
+CAMPAIGNS = {
+    "tapes": Campaign(tape, plant_tape),
+    "fonts": Campaign(font_file, plant_font_file),
+    "keys": Campaign(keys, plant_keys),
+    "pictures": Campaign(picture_file, plant_picture_file),
+    "images": Campaign(image, plant_image),
+    "states": Campaign(state, plant_state),
+    "states-unicorn": Campaign(functools.partial(pc_state, cpu="unicorn"), plant_state),
+    "states-kvm": Campaign(functools.partial(pc_state, cpu="kvm"), plant_state),
+}
