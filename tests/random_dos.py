@@ -26,12 +26,12 @@ from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.board import Board
 from vgaemu.pc.clock import NEVER_NS
 from vgaemu.pc.cpu.cpu import CARRY, REGISTERS, ZERO
-from vgaemu.pc.dos.dos import BREAK_VECTOR, Dos
+from vgaemu.pc.dos.dos import BREAK_VECTOR, ENDING, FAILING, Dos
 from vgaemu.pc.images import ComProgram
 
 #: What INT 21h may leave changed, by AH: registers, and "cf" or "zf". Programmer's Reference 5.0.
 #: Any call that is not there, or that can fail, answers in AX and with the carry flag.
-CHANGED: Mapping[int, str] = {
+CHANGED: dict[int, str] = {
     0x00: "", 0x01: "al", 0x02: "al", 0x06: "al zf", 0x07: "al", 0x08: "al", 0x09: "al", 0x0A: "",
     0x0B: "al", 0x0C: "al zf", 0x0D: "", 0x0E: "al", 0x19: "al", 0x1A: "", 0x25: "", 0x29: "al si",
     0x2A: "al cx dx", 0x2B: "al", 0x2C: "cx dx", 0x2D: "al", 0x2F: "bx es", 0x30: "ax bx cx",
@@ -41,6 +41,7 @@ CHANGED: Mapping[int, str] = {
     0x4A: "ax bx cf", 0x4C: "", 0x4D: "ax cf", 0x4E: "ax cf", 0x4F: "ax cf", 0x50: "", 0x51: "bx",
     0x57: "ax cx dx cf", 0x58: "ax cf", 0x62: "bx",
 }  # fmt: skip
+CHANGED |= dict.fromkeys((*FAILING, *ENDING), "al")
 #: Calls that write to memory where the caller says, perhaps over its own stack.
 WRITES = frozenset((0x0A, 0x0C, 0x25, 0x29, 0x3F, 0x47, 0x4E, 0x4F, 0x50))
 #: Bits of 32-bit registers that their parts are.

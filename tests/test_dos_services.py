@@ -367,6 +367,17 @@ def test_switch_character_and_current_folder(board: Board, bios: Bios, dos: Dos)
         assert ask(board, bios.calls, 0x21, ah=0x3B, ds=BUFFER >> 4, dx=0) & CARRY == fails
 
 
+def test_calls_of_dos_1_that_are_not_there_fail_in_their_own_way(
+    board: Board, bios: Bios, dos: Dos
+) -> None:
+    # A program that lists files asks 12h until AL is FFh, and one that reads 14h until it is 1.
+    for ah, said in ((0x0F, 0xFF), (0x11, 0xFF), (0x12, 0xFF), (0x16, 0xFF), (0x14, 1), (0x15, 1)):
+        assert not ask(board, bios.calls, 0x21, ax=ah << 8) & CARRY
+        assert board.cpu.ax == ah << 8 | said
+    assert ask(board, bios.calls, 0x21, ax=0x4100) & CARRY
+    assert board.cpu.ax == 1
+
+
 def test_a_name_has_no_control_characters(board: Board) -> None:
     board.bus.write(BUFFER, b"A.TXT\0B\n\0")
     assert file_name(board) == "A.TXT"

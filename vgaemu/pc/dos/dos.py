@@ -34,8 +34,12 @@ CARRY_CALLS = frozenset(
 )
 VERSION = (5, 0)
 DRIVE_C = 2
-#: How AL says that a date or time is none.
+#: How AL says that a date or time is none, or that a call of DOS 1 has failed.
 REFUSED = 0xFF
+#: Calls of DOS 1 that are not emulated, and know no carry flag: files and searches by FCB, what a
+#: drive is; and, by FCB, reading, which ends at once, and writing, for which the disk is full.
+FAILING = (*range(0x0F, 0x14), 0x16, 0x17, 0x1B, 0x1C, 0x1F, 0x23, 0x32)
+ENDING = (0x14, 0x15, 0x21, 0x22, 0x27, 0x28)
 
 
 class Dos:
@@ -71,6 +75,8 @@ class Dos:
             0x4D: lambda: self._set_ax(0),  # no program has returned anything
             0x50: self._set_prefix, 0x51: self._get_prefix, 0x62: self._get_prefix,
             0x58: lambda: self._set_ax(0),  # first fit
+            **dict.fromkeys(FAILING, lambda: self._set_al(REFUSED)),
+            **dict.fromkeys(ENDING, lambda: self._set_al(1)),
             **self.console.services,
             **self.memory.services,
             **self.handles.services,
