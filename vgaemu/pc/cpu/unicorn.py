@@ -1,8 +1,8 @@
 """A CPU by Unicorn: translated code, VRAM pages opened by TLB fills, slices by instruction count.
 
-Emulated: real mode and flat or segmented protected mode, with paging and user mode; interrupts as
-`unicorn_interrupts` says, external ones between slices. Not emulated: virtual 8086 mode, long mode,
-instruction timing, A20 off.
+Emulated: real mode and flat or segmented protected mode, with paging and user mode; interrupts and
+tasks as `unicorn_interrupts` and `unicorn_tasks` say, external interrupts between slices. Not
+emulated: virtual 8086 mode, long mode, instruction timing, A20 off.
 
 The TLB is a *virtual* one: Unicorn asks `_fill` for each page it does not know, and leaves the
 guest's page tables alone, which are walked there, too.
@@ -48,6 +48,7 @@ from vgaemu.pc.cpu.unicorn_interrupts import (
 )
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 from vgaemu.pc.cpu.unicorn_state import engine_arrays, engine_refusal, restore_engine
+from vgaemu.pc.cpu.unicorn_tasks import TASK_SWITCHED, TaskGates, mend_switch
 from vgaemu.pc.cpu.unicorn_vga import VramPages
 
 #: Instructions in a slice: 86 us, 5 % slower than slices of a million (measured).
@@ -129,7 +130,8 @@ class UnicornCpu(Cpu):
         #: What the CPU itself changes; the others change, or look at, their own.
         self._context = Context(self._uc)
         self._memory = LinearMemory(bus, Context(self._uc))
-        self._interrupts = Interrupts(self, Context(self._uc), self._memory, clock)
+        gates = TaskGates(self._memory, lambda: self.tlb.map_changed())
+        self._interrupts = Interrupts(self, Context(self._uc), self._memory, clock, gates.enter)
         self._vram = VramPages(
             self._uc, bus.vga, self._on_in, self._on_out,
             fill=self._fill,
@@ -138,19 +140,20 @@ class UnicornCpu(Cpu):
         #: Who harvests beside this CPU.
         self.tlb = self._vram.tlb
         self._map()
-        self._uc.hook_add(unicorn.UC_HOOK_INTR, self._interrupts.raised)
-        self._uc.hook_add(unicorn.UC_HOOK_INSN_INVALID, self._on_unknown_opcode)
-        self._uc.hook_add(unicorn.UC_HOOK_EDGE_GENERATED, self._on_translation)
-        cpuid = unicorn.x86_const.UC_X86_INS_CPUID
-        self._uc.hook_add(unicorn.UC_HOOK_INSN, self._on_cpuid, None, 1, 0, cpuid)
-        if trace_code:
-            blocks = self.blocks = deque(maxlen=BLOCKS_KEPT)
-            self._uc.hook_add(
-                unicorn.UC_HOOK_BLOCK, lambda uc, at, size, _: blocks.append((at, size))
-            )
+        self._hook(trace_code)
         self._reset()
         bus.on_memory_written.append(self._memory_written)
         bus.on_protection_changed.append(self.tlb.map_changed)
+
+    def _hook(self, trace_code: bool) -> None:
+        add, instruction = self._uc.hook_add, unicorn.UC_HOOK_INSN
+        add(unicorn.UC_HOOK_INTR, self._interrupts.raised)
+        add(unicorn.UC_HOOK_INSN_INVALID, self._on_unknown_opcode)
+        add(unicorn.UC_HOOK_EDGE_GENERATED, self._on_translation)
+        add(instruction, self._on_cpuid, None, 1, 0, unicorn.x86_const.UC_X86_INS_CPUID)
+        if trace_code:
+            blocks = self.blocks = deque(maxlen=BLOCKS_KEPT)
+            add(unicorn.UC_HOOK_BLOCK, lambda uc, at, size, _: blocks.append((at, size)))
 
     def _map(self) -> None:
         """RAM as it is; ROM that is written to, and what is nowhere, as MMIO."""
@@ -211,6 +214,8 @@ class UnicornCpu(Cpu):
         page, writable = address & _PAGE, True
         env = self._memory.look()
         cr0 = env.cr[0]
+        if cr0 & TASK_SWITCHED and cr0 & PROTECTED:
+            mend_switch(self._context, self._memory)
         if cr0 & PAGING:
             if not cr0 & PROTECTED:
                 self._cr0_refused = True
@@ -436,4 +441,4 @@ class UnicornCpu(Cpu):
         self.bus.on_memory_written.remove(self._memory_written)
         self.bus.on_protection_changed.remove(self.tlb.map_changed)
         engine.release(self._uc)
-        del self._uc  # so that no register is read from freed memory
+        del self._uc, self._registers, self._context  # so that nothing is read from freed memory

@@ -2,8 +2,8 @@
 
 Emulated: the vector table of real mode; interrupt and trap gates of the IDT, of 16 and 32 bits, to
 the same privilege level or to one of more privilege with the stack of the task, also from virtual
-8086 mode; faults on the way there, double faults. A triple fault ends the run. Not emulated: task
-gates, long mode, limits of stacks, the resume flag.
+8086 mode; task gates, see `unicorn_tasks`; faults on the way there, double faults. A triple fault
+ends the run. Not emulated: long mode, limits of stacks, the resume flag.
 
 The engine itself loads and stores nothing here, see `unicorn_context`: descriptors are read, and
 marked as accessed, through the guest's page tables, and what these forbid is the guest's fault.
@@ -13,6 +13,7 @@ Source: Intel SDM volume 3A, chapter 6; measured with Unicorn 2.1.4.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from vgaemu.errors import GuestFault
@@ -61,6 +62,8 @@ EXTERNAL, IN_IDT = 1, 2
 #: Type of a gate -> bytes a value on the stack, whether it masks interrupts: 32- and 16-bit
 #: interrupt and trap gates.
 GATES = {0x0E: (4, True), 0x0F: (4, False), 0x06: (2, True), 0x07: (2, False)}
+#: The type of one that leads to a task.
+TASK_GATE = 0x05
 NO_SEGMENT = (0, 0, 0, UNUSABLE)
 
 
@@ -134,8 +137,8 @@ class Tables:
             raise Fault(NOT_PRESENT, selector & ~3, f"{selector:04X}h is not present")
         return self.mark(at, segment)
 
-    def target(self, vector: int, *, software: bool) -> Target:
-        """Where a vector's gate in the IDT leads to; for `software` it may ask for privilege.
+    def gate(self, vector: int, *, software: bool) -> int:
+        """A vector's gate in the IDT; for `software` it may ask for privilege.
 
         Raises:
             Fault: It cannot be taken.
@@ -146,14 +149,23 @@ class Tables:
             raise Fault(GENERAL_PROTECTION, code, "the interrupt table ends before it")
         gate = self._memory.read(self._control, env.idt.base + 8 * vector, 8)
         entry = int.from_bytes(gate, "little")
-        kind, selector = entry >> 40 & 0x1F, entry >> 16 & 0xFFFF
-        if kind not in GATES:
-            why = "the interrupt table has no interrupt or trap gate for it"
+        if entry >> 40 & 0x1F not in (*GATES, TASK_GATE):
+            why = "the interrupt table has no gate for it"
             raise Fault(GENERAL_PROTECTION, code, why)
         if software and entry >> 45 & 3 < env.level:
             raise Fault(GENERAL_PROTECTION, code, "its gate is not for this privilege level")
         if not entry >> 47 & 1:
             raise Fault(NOT_PRESENT, code, "its gate is not present")
+        return entry
+
+    def target(self, entry: int) -> Target:
+        """Where an interrupt or trap gate leads to.
+
+        Raises:
+            Fault: It cannot be taken.
+            PageFault: A table cannot be read, or not be marked.
+        """
+        env, kind, selector = self._env, entry >> 40 & 0x1F, entry >> 16 & 0xFFFF
         segment, at = self.segment(selector)
         level = env.level if segment[3] & CONFORMING else segment[3] >> 5 & 3
         if not segment[3] & CODE:
@@ -193,8 +205,19 @@ class Tables:
 class Interrupts:
     """Delivers to one CPU."""
 
-    def __init__(self, cpu: Cpu, context: Context, memory: LinearMemory, clock: Clock) -> None:
-        """Change registers by a `context` that nobody else has."""
+    def __init__(
+        self,
+        cpu: Cpu,
+        context: Context,
+        memory: LinearMemory,
+        clock: Clock,
+        enter_task: Callable[[Env, int, int, int | None], None],
+    ) -> None:
+        """Change registers by a `context` that nobody else has.
+
+        `enter_task` takes task gates: the registers, all flags, selector, error code.
+        """
+        self._enter_task = enter_task
         self._cpu, self._context, self._memory, self._clock = cpu, context, memory, clock
 
     def raised(self, uc: Uc, vector: int, _: object) -> None:
@@ -256,7 +279,12 @@ class Interrupts:
         self, env: Env, flags: int, vector: int, error_code: int | None, *, software: bool
     ) -> None:
         """Push the frame, and go on as the gate says; nothing has changed after an exception."""
-        target = Tables(self._memory, env).target(vector, software=software)
+        tables = Tables(self._memory, env)
+        gate = tables.gate(vector, software=software)
+        if gate >> 40 & 0x1F == TASK_GATE:
+            self._enter_task(env, flags, gate >> 16 & 0xFFFF, error_code)
+            return
+        target = tables.target(gate)
         segs, virtual = env.segs, not env.protected
         frame = [flags, segs[CS].selector, env.eip]
         stack, pointer = target.stack or (segs[SS].loaded(), env.regs[ESP])
