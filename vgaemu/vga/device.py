@@ -379,14 +379,16 @@ class Vga:
 
     def _pieces(self, gpa: int, count: int) -> list[tuple[int, int]]:
         """The parts of a range that lie in a window whole: (position, length)."""
-        edges = {self._plain_start, self._plain_end} if self._plain_end else set()
-        windows = ((self._window_start, self._window_end), (LFB_GPA, LFB_GPA + self.slot.nbytes))
         pieces = []
-        for low, high in windows:
-            cuts = sorted({max(gpa, low), min(gpa + count, high)} | edges)
-            for start, end in pairwise(cuts):
-                if max(gpa, low) <= start < end <= min(gpa + count, high):
-                    pieces.append((start - gpa, end - start))
+        for low, high in (
+            (self._window_start, self._window_end),
+            (LFB_GPA, LFB_GPA + self.slot.nbytes),
+        ):
+            start, stop = max(gpa, low), min(gpa + count, high)
+            if start < stop:
+                edge = self._plain_end
+                cuts = (start, edge, stop) if start < edge < stop else (start, stop)
+                pieces += [(at - gpa, end - at) for at, end in pairwise(cuts)]
         return pieces
 
     # What follows from the registers.
