@@ -1,8 +1,9 @@
 """The video BIOS's share of the data area: mode, cursors, pages; and of the VGA what goes with it.
 
 Emulated: what programs read and write there (`data_area` has the fields), a VBE mode beside it, the
-CRTC's start address and cursor as they follow. Not emulated: the tables that the save pointer leads
-to, the light pen.
+CRTC's start address and cursor as they follow. Columns and rows are believed as far as pages of
+that size fit the mode's memory. Not emulated: the tables that the save pointer leads to, the light
+pen.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from vgaemu.pc.bios.video.modes import (
     BiosMode,
     VbeMode,
     bios_mode,
-)  # fmt: skip
+)
 from vgaemu.pc.board import Board
 from vgaemu.snapshot import Array, Part, Saved
 from vgaemu.vga.ports import Ports
@@ -65,9 +66,6 @@ class VideoArea(bda.DataArea):
     def is_text(self) -> bool:
         """Whether characters are cells of memory."""
         return self.vbe_mode is None and self.facts.model == TEXT
-
-    # Programs write to the data area, and some at random: what it says of the size of a page is
-    # believed as far as the mode's memory goes. That bounds what a call can do.
 
     @property
     def columns(self) -> int:
