@@ -12,7 +12,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from vgaemu.errors import GuestStopped
+from vgaemu.errors import GuestStopped, OutOfMemory
 from vgaemu.guest.workload import Guest, Slices
 
 #: Slices that a guest in step may end with `Guest.NOW` before a frame is drawn.
@@ -91,7 +91,10 @@ class Runner(ABC):
         seconds it is left to die with the process, and not `is_over`.
         """
         if self._thread is None and self._slices is not None:
-            self._thread = _start(self._end_slices)
+            try:
+                self._thread = _start(self._end_slices)
+            except OutOfMemory:
+                self._end_slices()
         if self._thread is not None:
             self._thread.join(timeout)
 
@@ -224,7 +227,10 @@ class OnThread(Runner):
 
 def _start(target: Callable[[], None]) -> threading.Thread:
     thread = threading.Thread(target=target, name="vgaemu guest", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:  # its stack is memory, and threads are counted
+        raise OutOfMemory(f"no thread for the guest to be had: {error}") from None
     return thread
 
 

@@ -42,6 +42,8 @@ class Output(NamedTuple):
             return [file_error(f"{self.option} {path}", error)]
         except OutputError as error:
             return [f"{self.option}: standard output: {error}"]
+        except MemoryError as error:
+            return [f"{self.option} {path}: no memory to be had: {error}"]
         return []
 
 

@@ -72,12 +72,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         from vgaemu.signals import exit_status
 
         return exit_status(stop)
-    except OSError as error:
-        complain(file_error(error.filename or "the system refuses", error))
+    except (OSError, MemoryError, ImportError) as error:
+        complain(_what_gave_out(error))
         return 2
-    except MemoryError as error:
-        complain(f"no memory to be had: {error or 'free some, or raise its limit'}")
-        return 2
+
+
+def _what_gave_out(error: OSError | MemoryError | ImportError) -> str:
+    if isinstance(error, OSError):
+        return file_error(error.filename or "the system refuses", error)
+    if isinstance(error, MemoryError):
+        return f"no memory to be had: {str(error) or 'close something, or raise its limit'}"
+    why = str(error).strip().splitlines()[-1:]
+    return f"{error.name or 'a library'} cannot be loaded: {''.join(why)}"
 
 
 def _command(arguments: list[str], *, own_process: bool) -> int:

@@ -32,7 +32,7 @@ from vgaemu.errors import (
     VgaemuError,
     WorkloadError,
 )
-from vgaemu.guest import find, workload
+from vgaemu.guest import find, workload, workloads
 from vgaemu.machine import FRAME_HZ, Machine
 from vgaemu.pc import is_image
 from vgaemu.signals import FRAME_HANGS_S, exit_status, stops_wait
@@ -63,7 +63,7 @@ class Session:
         self.status = 0
         #: What ended the run before its time: a signal, or an error that is not the guest's.
         self.stopped: KeyboardInterrupt | None = None
-        self._failure: VgaemuError | None = None
+        self._failure: BaseException | None = None
         self._problems: list[str] = []
 
     def __enter__(self) -> Self:
@@ -99,9 +99,10 @@ class Session:
             run_stoppably(self.machine, frames, 0 if self.headless else speed)
         except KeyboardInterrupt as stop:
             self.stopped = stop
-        except _NOT_THE_GUEST as error:
-            self._failure = error
         except (Exception, SystemExit) as error:
+            if not _is_guests(error):
+                self._failure = error
+                return
             _print_guest_traceback(error)
             self.status = 1
             if not self.headless:
@@ -118,7 +119,7 @@ class Session:
 
         Raises:
             UsageError: Some of that could not be done; all else has been.
-            VgaemuError: What the run ended with, if it is not the guest's.
+            Exception: What the run ended with, if it is not the guest's.
         """
         try:
             with stops_wait():
@@ -205,10 +206,12 @@ def _power_on(options: Namespace, headless: bool, more: dict[str, Any]) -> Machi
     try:
         display = "null" if headless else _window(options)
         return Machine(options.workload, options.args, display=display, **more)
-    except (VgaemuError, MemoryError):
+    except VgaemuError:
         raise
-    except (Exception, SystemExit) as error:  # raised by the workload's file while it was read
-        _print_guest_traceback(error)
+    except (Exception, SystemExit) as error:
+        if not _is_guests(error):
+            raise
+        _print_guest_traceback(error)  # raised by the workload's file while it was read
         raise GuestFailedError from None
 
 
@@ -246,11 +249,25 @@ def _window(options: Namespace) -> Display:
     )
 
 
+def _is_guests(error: BaseException) -> bool:
+    """Whether a guest raised it, or what runs guests; else the system gave out under both."""
+    if isinstance(error, _NOT_THE_GUEST):
+        return False
+    files = (find.FILES, workloads.__name__)
+    return not isinstance(error, OSError | MemoryError | ImportError) or any(
+        frame.f_globals.get("__name__", "").startswith(files)
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
+
+
 def _print_guest_traceback(error: BaseException) -> None:
     """The guest's own frames only: what lies below the machine's call into it."""
     if isinstance(error, GuestFault):
         complain(f"the guest failed, its screen is kept: {error}")
         write_error(f"{error.report}\n")
+        return
+    if isinstance(error, MemoryError):
+        complain(f"the guest failed: no memory to be had: {error}")
         return
     frames = error.__traceback__
     rooms = (machine_module, program, runner, find, workload)

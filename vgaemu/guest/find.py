@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import importlib.machinery
@@ -29,11 +30,15 @@ def bundled_names() -> list[str]:
 
 
 def bundled() -> dict[str, str]:
-    """The bundled workloads and what each shows: the first line of its docstring."""
+    """The bundled workloads and what each shows: the first line of its docstring.
+
+    That is read from its source: ``python -OO`` drops docstrings.
+    """
     found = {}
     for name in bundled_names():
-        module = importlib.import_module(f"vgaemu.guest.workloads.{name}")
-        found[name] = (module.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+        source = inspect.getsource(importlib.import_module(f"{workloads.__name__}.{name}"))
+        shows = ast.get_docstring(ast.parse(source)) or ""
+        found[name] = shows.partition("\n")[0].rstrip(".")
     return found
 
 

@@ -149,8 +149,14 @@ class Migration:
                 self._guest = pc.identity()
             finally:
                 self._machine.runner.release()
-        self._thread = threading.Thread(target=self._send, name="vgaemu migration", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._send, name="vgaemu migration", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._error = MigrateError(f"{self.address}: no thread to be had: {error}")
+            self._tell(f"{self._error}; the guest runs on here")
+        else:
+            self._thread = thread
 
     def finish(self) -> None:
         """Send what is left of a machine whose frames are over, if it has begun."""

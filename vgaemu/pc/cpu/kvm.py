@@ -109,7 +109,11 @@ class KvmCpu(Cpu):
         self._kicker = threading.Thread(
             target=self._kick_now_and_then, daemon=True, name="vgaemu kick"
         )
-        self._kicker.start()
+        try:
+            self._kicker.start()
+        except RuntimeError as error:
+            self.vm.close()
+            raise CpuError(f"kvm: no thread to be had: {error}") from None
 
     def _map(self, rom_flags: int) -> kvm.DirtyLogReader | None:
         """RAM, ROM and the linear frame buffer as slots; the log of the last, if it is one."""

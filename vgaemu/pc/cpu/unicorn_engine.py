@@ -22,8 +22,10 @@ try:
     import unicorn as unicorn
     from unicorn import Uc as Uc
     from unicorn import x86_const
-except ImportError:
+except ModuleNotFoundError:
     raise CpuError("the CPU 'unicorn' is not installed; pip install unicorn") from None
+except ImportError as error:
+    raise CpuError(f"the CPU 'unicorn' cannot be loaded: {error}") from None
 
 #: What an access is; permissions to read and write, to read and execute, all.
 WRITE, FETCH = unicorn.UC_MEM_WRITE, unicorn.UC_MEM_FETCH
