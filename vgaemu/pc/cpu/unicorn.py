@@ -24,7 +24,7 @@ from vgaemu.errors import GuestFault
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
-from vgaemu.pc.clock import PLANES_NS, PORT_NS, Clock
+from vgaemu.pc.clock import INTERRUPT_NS, PLANES_NS, POLL_NS, PORT_NS, Clock
 from vgaemu.pc.cpu import unicorn_engine as engine
 from vgaemu.pc.cpu.cpu import GENERAL, INTERRUPT, PROTECTED, SEGMENTS, Array, Cpu
 from vgaemu.pc.cpu.mmu import (
@@ -66,9 +66,9 @@ BLOCKS_KEPT = 32
 MODEL = unicorn.x86_const.UC_CPU_X86_QEMU32
 #: Leaf 1 of the model's CPUID without the local APIC (EDX bit 9): EAX, EBX, ECX, EDX.
 FEATURES = (0x663, 0, 1, 0x0781_A9FD)
-#: What it costs the host (measured), where the guest's clock sees nothing of it: a fill of the TLB;
-#: to translate a basic block, and each of its instructions.
-FILL_NS, BLOCK_NS, TRANSLATION_NS = 6_000, 20_000, 5_000
+#: What it costs the host (measured), where the guest's clock sees little of it: a fill of the TLB;
+#: to translate a basic block, and each of its instructions; to deliver an interrupt or exception.
+FILL_NS, BLOCK_NS, TRANSLATION_NS, DELIVERY_NS = 6_000, 20_000, 5_000, 30_000
 #: A slice with more of this ends.
 LONG_OVERHEAD_NS = 20_000_000
 #: Where a slice would end by address: the last byte of ROM, which holds no instruction. Unicorn
@@ -131,7 +131,9 @@ class UnicornCpu(Cpu):
         self._context = Context(self._uc)
         self._memory = LinearMemory(bus, Context(self._uc))
         gates = TaskGates(self._memory, lambda: self.tlb.map_changed())
-        self._interrupts = Interrupts(self, Context(self._uc), self._memory, clock, gates.enter)
+        self._interrupts = Interrupts(
+            self, Context(self._uc), self._memory, self._delivering, gates.enter
+        )
         self._vram = VramPages(
             self._uc, bus.vga, self._on_in, self._on_out,
             fill=self._fill,
@@ -302,6 +304,11 @@ class UnicornCpu(Cpu):
     def _on_translation(self, uc: Uc, block: Any, before: object, _: object) -> None:
         self._worked(BLOCK_NS + TRANSLATION_NS * int(block.icount))
 
+    def _delivering(self) -> None:
+        """An interrupt or exception is on its way."""
+        self._clock.cost(INTERRUPT_NS)
+        self._worked(DELIVERY_NS)
+
     def _worked(self, ns: int) -> None:
         """The engine did something beside the guest's instructions."""
         self._overhead += ns
@@ -315,7 +322,7 @@ class UnicornCpu(Cpu):
             self._count.end()
 
     def _on_cpuid(self, uc: Uc, _: object) -> bool:
-        self._clock.cost(PORT_NS)
+        self._clock.cost(POLL_NS)
         if self.get("eax") != 1:
             return False
         for name, value in zip(("eax", "ebx", "ecx", "edx"), FEATURES, strict=True):

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from vgaemu.errors import GuestFault
-from vgaemu.pc.clock import INTERRUPT_NS, Clock
 from vgaemu.pc.cpu.cpu import INTERRUPT, NESTED, PROTECTED, TRAP, VIRTUAL_8086, Cpu
 from vgaemu.pc.cpu.mmu import (
     ATTRIBUTES_AT,
@@ -210,15 +209,17 @@ class Interrupts:
         cpu: Cpu,
         context: Context,
         memory: LinearMemory,
-        clock: Clock,
+        delivering: Callable[[], None],
         enter_task: Callable[[Env, int, int, int | None], None],
     ) -> None:
         """Change registers by a `context` that nobody else has.
 
-        `enter_task` takes task gates: the registers, all flags, selector, error code.
+        `delivering` is told of each; `enter_task` takes task gates: the registers, all flags,
+        selector, error code.
         """
         self._enter_task = enter_task
-        self._cpu, self._context, self._memory, self._clock = cpu, context, memory, clock
+        self._cpu, self._context, self._memory = cpu, context, memory
+        self._delivering = delivering
 
     def raised(self, uc: Uc, vector: int, _: object) -> None:
         """The engine's hook: INT n, or an exception."""
@@ -237,7 +238,7 @@ class Interrupts:
         Raises:
             GuestFault: A triple fault.
         """
-        self._clock.cost(INTERRUPT_NS)
+        self._delivering()
         env, raised = self._context.load(), self._context.raised
         delivered, raised.old_exception = raised.old_exception, NO_EXCEPTION
         if not env.cr[0] & PROTECTED:
