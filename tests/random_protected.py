@@ -130,7 +130,7 @@ class RandomProtected:
     def _code(self, count: int) -> bytes:
         choices: tuple[Callable[[], bytes], ...] = (
             self._int, self._fault, self._load, self._far, self._table, self._control,
-            self._store, self._return, self._access, self._noise, self._interrupts,
+            self._store, self._return, self._access, self._noise, self._interrupts, self._debug,
         )  # fmt: skip
         return b"".join(self._rng.choice(choices)() for _ in range(count))
 
@@ -198,6 +198,14 @@ class RandomProtected:
 
     def _noise(self) -> bytes:
         return self._rng.randbytes(self._rng.randrange(1, 6))
+
+    def _debug(self) -> bytes:
+        """Breakpoints, of all kinds: DR0 and DR7."""
+        rng = self._rng
+        at = rng.choice((CODE, PROGRAM, HANDLERS, TASK)) + rng.randrange(64)
+        control = rng.choice((1, 0x401, 0xD0401, 0xE0001, 0x2000, rng.getrandbits(32)))
+        code = ((0xC0, at), (0xF8, control))
+        return b"".join(b"\xb8" + dword(value) + bytes((0x0F, 0x23, reg)) for reg, value in code)
 
     def _interrupts(self) -> bytes:
         # sti, and a while; cli; hlt; popfd with TF; OUT to a port that calls a BIOS service

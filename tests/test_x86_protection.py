@@ -304,6 +304,64 @@ def test_protection_that_ends_before_paging_is_general_protection(tmp_path: Path
         assert pc.cpu.get("cr0") & (PG | PE) == PG | PE
 
 
+def breakpoint_at(linear: int) -> bytes:
+    """mov eax, linear; mov dr0, eax; mov eax, 401h; mov dr7, eax."""
+    return b"\xb8" + dword(linear) + b"\x0f\x23\xc0\xb8" + dword(0x401) + b"\x0f\x23\xf8"
+
+
+def test_breakpoints(tmp_path: Path) -> None:
+    path = tmp_path / "guest.img"
+    path.write_bytes(Protected(breakpoint_at(CODE + 0x20) + b"\x90" * 64 + b"\xfa\xf4").image())
+    with make_pc(path) as pc:
+        run(pc)
+        assert reports(bytes(pc.debug.text).decode("latin-1")) == [(1, CODE + 0x20, KERNEL_CODE, 0)]
+        # Loaded elsewhere, a state has none.
+        with make_pc(made(tmp_path, "int")) as other:
+            state = {name: array.copy() for name, array in other.state_arrays().items()}
+        pc.cpu.restore(state)
+        pc.bus.array[:] = state["ram"]
+        pc.bus.write(CODE, b"\x90" * 64 + b"\xfa\xf4")
+        pc.cpu.set_registers(cs=0, eip=CODE)
+        pc.cpu.run(10**9)
+        assert (pc.cpu.halted, pc.cpu.get("eip")) == (True, CODE + 66)
+
+
+def test_a_breakpoint_in_code_with_a_base_ends_the_run(tmp_path: Path) -> None:
+    """There the engine never came back."""
+    guest = Protected(breakpoint_at(CODE + 0x40) + b"\xea" + dword(0x30) + b"\x18\0")
+    guest.put(GDT + 0x18, descriptor(CODE, FLAT, 0x9B))
+    guest.code = guest.code.ljust(0x30, b"\x90") + b"\x90" * 64
+    path = tmp_path / "guest.img"
+    path.write_bytes(guest.image())
+    with make_pc(path) as pc:
+        assert run(pc).startswith("a breakpoint at 0018:0030, in code with a base")
+        goes_back(pc)
+
+
+#: In virtual 8086 mode: its code, IOPL, and what the handler finds; QEMU finds the same.
+VIRTUAL = {
+    "int": (INT, 3, (0x20, 2, PROGRAM >> 4)), "int, IOPL 0": (INT, 0, (13, 0, 0)),
+    "ud": (UD, 3, (6, 0, PROGRAM >> 4)), "cli, IOPL 0": (b"\xfa", 0, (13, 0, 0)),
+    "hlt": (b"\xf4", 3, (13, 0, 0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", VIRTUAL)
+def test_virtual_8086_mode(tmp_path: Path, what: str) -> None:
+    program, iopl, expected = VIRTUAL[what]
+    # gs, fs, ds, es, ss, esp, eflags, cs, eip; iretd
+    frame = 0, 0, 0x2000, 0x3000, 0xE00, 0xFF0, 0x20002 | iopl << 12, PROGRAM >> 4, 0
+    guest = Protected(b"".join(b"\x68" + dword(value) for value in frame) + b"\xcf", program)
+    gates(0x40, access=0xEE)(guest)
+    path = tmp_path / "guest.img"
+    path.write_bytes(guest.image())
+    with make_pc(path) as pc:
+        run(pc)
+        told = reports(bytes(pc.debug.text).decode("latin-1"))
+        assert [report[:3] for report in told] == [expected]
+        goes_back(pc)
+
+
 def test_a_service_called_in_protected_mode(tmp_path: Path) -> None:
     """INT 10h/1130h loads ES, which is a selector then."""
     from vgaemu.pc.bios import rom

@@ -2,7 +2,7 @@
 
 Emulated: real mode and flat or segmented protected mode, with paging and user mode; interrupts and
 tasks as `unicorn_interrupts` and `unicorn_tasks` say, external interrupts between slices. Not
-emulated: virtual 8086 mode, long mode, instruction timing, A20 off.
+emulated: long mode, breakpoints of data and in code with a base, instruction timing, A20 off.
 
 The TLB is a *virtual* one: Unicorn asks `_fill` for each page it does not know, and leaves the
 guest's page tables alone, which are walked there, too.
@@ -36,7 +36,7 @@ from vgaemu.pc.cpu.mmu import (
     PageFault,
     translate,
 )
-from vgaemu.pc.cpu.unicorn_context import HELD_OFF, SEGMENT_NUMBERS, Context, Env
+from vgaemu.pc.cpu.unicorn_context import CS, HELD_OFF, SEGMENT_NUMBERS, Context, Env
 from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, RW, RX, WRITE, Uc, unicorn
 from vgaemu.pc.cpu.unicorn_interrupts import (
     GENERAL_PROTECTION,
@@ -78,6 +78,7 @@ _PAGE = -PAGE_SIZE & 0xFFFF_FFFF
 _HLT = 0xF4
 #: MOV CR0, but for the byte that names a register; bits of CR0 that empty the TLB as they change.
 _MOV_CR0 = b"\x0f\x22"
+_MOV_DR7 = b"\x0f\x23\xf8"  # from EAX
 _ASKING = PROTECTED | WRITE_PROTECT | PAGING
 
 
@@ -303,6 +304,14 @@ class UnicornCpu(Cpu):
 
     def _on_translation(self, uc: Uc, block: Any, before: object, _: object) -> None:
         self._worked(BLOCK_NS + TRANSLATION_NS * int(block.icount))
+        env = self._context.load()
+        if self._context.raised.dr[7] & 0xFF and env.segs[CS].base:
+            # The engine compares their addresses with EIP, and never comes back if that differs.
+            within = range(block.pc, block.pc + block.size)
+            if not set(within).isdisjoint(self._context.raised.breakpoints()):
+                where = f"at {env.segs[CS].selector:04X}:{env.eip:04X}"
+                what = f"a breakpoint {where}, in code with a base"
+                raise GuestFault(f"{what}: only --cpu kvm has these")
 
     def _delivering(self) -> None:
         """An interrupt or exception is on its way."""
@@ -435,10 +444,24 @@ class UnicornCpu(Cpu):
         self._uc.ctl(*engine.FLUSH_CODE)
         self._code_pages.clear()
         self.tlb.map_changed()
+        self._forget_breakpoints()
         restore_engine(self._registers, self._context, arrays)
         self.halted = bool(arrays["cpu.halted"])
         if int(arrays["cpu.pending"]) >= 0:
             self.real_mode_interrupt(int(arrays["cpu.pending"]))
+
+    def _forget_breakpoints(self) -> None:
+        """The engine keeps a list of those that it was told, by an instruction alone."""
+        self._context.load()
+        if not self._context.raised.dr[7] & 0xFF:
+            return
+        kept = bytes(self.bus.memory[: len(_MOV_DR7)])
+        self.bus.memory[: len(_MOV_DR7)] = _MOV_DR7
+        self._reset()
+        self.set("eax", 0)
+        self._uc.emu_start(0, NEVER, count=1)
+        self.bus.memory[: len(_MOV_DR7)] = kept
+        self._uc.ctl(*engine.FLUSH_CODE)
 
     def close(self) -> None:
         if self._closed:

@@ -114,6 +114,8 @@ class Raised(ctypes.Structure):
     error_code: int
     #: An instruction asked for it.
     exception_is_int: int
+    #: Debug registers.
+    dr: ctypes.Array[ctypes.c_uint64]
     #: A fault that makes the next one a double fault.
     old_exception: int
     _fields_ = (
@@ -121,6 +123,16 @@ class Raised(ctypes.Structure):
         ("exception_next_eip", ctypes.c_uint64), ("dr", ctypes.c_uint64 * 8),
         ("points", ctypes.c_void_p * 4), ("old_exception", ctypes.c_int32),
     )  # fmt: skip
+
+    def breakpoints(self) -> list[int]:
+        """Linear addresses at which execution is to stop."""
+        control = self.dr[7]
+        # Bits 0-7: enabled, two each; from 16 on four each: what for, and 0 is for execution.
+        return [
+            self.dr[i] & 0xFFFF_FFFF
+            for i in range(4)
+            if control >> 2 * i & 3 and not control >> 16 + 4 * i & 3
+        ]
 
 
 class Context:
