@@ -8,11 +8,13 @@ stepped by its debug registers.
 
 from __future__ import annotations
 
+import random
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import pytest
 from x86_helpers import CPUS, disk, make_pc, needs_kvm
@@ -77,6 +79,10 @@ DOS_CALLS = [
     _call(0x21, 0x0B00), _call(0x21, 0x3000), _call(0x21, 0x2A00), _call(0x21, 0x6200),
     _call(0x29, 0x0041), _call(0x33, 0x0000),
 ]  # fmt: skip
+
+
+#: Registers, memory, picture.
+Result: TypeAlias = tuple[dict[str, int], bytes, bytes]
 
 
 class Callers(NamedTuple):
@@ -176,7 +182,7 @@ class Bench:
             self.slice(count)
         raise AssertionError("the call does not come back")
 
-    def result(self) -> tuple[dict[str, int], bytes, bytes]:
+    def result(self) -> Result:
         """Registers; memory without what lies below the stack, ticks and what is typed."""
         cpu, memory = self.cpu, bytearray(self.pc.bus.memory[:0xA000])
         memory[STACK - 0x400 : STACK - 2] = bytes(0x3FE)
@@ -284,6 +290,42 @@ def test_an_interrupt_that_has_been_taken_is_not_taken_again(
         on.begin(_call(0x11), CALLERS["interrupts-on"])  # loads segments, and sets the ticks back
         on.finish()
         assert on.ticks == before
+
+
+@pytest.mark.parametrize("program", ["disk", "com"])
+@pytest.mark.parametrize("cpu", CPUS)
+def test_services_survive_slices_and_interrupts_of_any_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: str, program: str
+) -> None:
+    choose = random.Random(13)
+    with bench(tmp_path, cpu, program == "com", monkeypatch) as on:
+        calls = on.pc.bios.calls
+        new_slice = calls.new_slice
+        for call in DOS_CALLS if program == "com" else BIOS_CALLS:
+            wanted: dict[int, Result] = {}
+            for turn in range(0 if call.flushes else 12):
+                caller = CALLERS["interrupts-on" if turn % 2 else "interrupts-off"]
+                on.begin(call, caller)
+                ticks, raised, key = on.ticks, 0, False
+                for _ in range(TOO_MANY * 20):
+                    if on.over:
+                        break
+                    if turn > 1:
+                        units = choose.choice((2, 3, WORK_A_SLICE))
+                        monkeypatch.setattr(calls, "new_slice", partial(new_slice, units))
+                        if on.pc.pic.chips[0].requested & 1 == 0 and choose.random() < 0.2:
+                            raised += 1
+                            on.tick()
+                    if call.key and not key and on.asked and choose.random() < 0.3:
+                        key = True
+                        on.key()
+                    on.slice(choose.randrange(1, 9) if turn > 1 else None)
+                assert on.over, call
+                waits = on.pc.pic.has_interrupt()
+                assert on.ticks - ticks + waits == raised, call
+                on.pc.pic.chips[0].requested = 0
+                result = on.result()
+                assert result == wanted.setdefault(turn % 2, result), call
 
 
 #: SS = 2000h, SP = 800h; nop; cli; hlt.
