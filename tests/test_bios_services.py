@@ -20,6 +20,7 @@ from vgaemu.pc.bios.video.area import VideoArea
 from vgaemu.pc.bios.video.modes import BIOS_MODES, LINES, VBE_MODE_FIELD
 from vgaemu.pc.bios.video.palette import VideoPalette
 from vgaemu.pc.bios.video.video import VideoBios
+from vgaemu.pc.clock import NEVER_NS
 from vgaemu.pc.cpu.cpu import CARRY, INTERRUPT, ZERO
 from vgaemu.vga.modes import MODES
 
@@ -239,6 +240,29 @@ def test_time_and_date_are_set_in_decimal_digits() -> None:
     assert ask(board, calls, 0x1A, ah=3, cx=0x2560, dx=0) & CARRY
     assert ask(board, calls, 0x1A, ah=0x55) & CARRY
     assert board.cpu.ah == 0x86
+
+
+def test_each_wait_has_its_own_end() -> None:
+    board = make_board()
+    calls = Calls(board)
+    calls.services[0x15] = ClockBios(board, calls, bda.DataArea(board.bus)).wait
+
+    def waits(milliseconds: int) -> bool:
+        calls.new_slice()
+        board.run.wake_ns = NEVER_NS
+        board.cpu.set("eflags", 2)
+        ask(board, calls, 0x15, ah=0x86, cx=0, dx=1000 * milliseconds)
+        return bool(board.cpu.get("eflags") & CARRY)
+
+    assert waits(50)
+    assert waits(10)  # of a handler's, or another task's
+    board.clock.idle(10_000_000 + board.clock.now_ns())
+    assert not waits(10)
+    assert waits(50)
+    assert board.run.wake_ns < 60_000_000
+    board.clock.idle(board.run.wake_ns)
+    assert not waits(50)
+    assert not calls.unfinished
 
 
 def test_the_memory_map_covers_all_ram() -> None:

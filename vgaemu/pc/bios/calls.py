@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias
 
 from vgaemu.pc.bios import rom
 from vgaemu.pc.board import Board
-from vgaemu.pc.clock import SERVICE_NS
+from vgaemu.pc.clock import NEVER_NS, SERVICE_NS
 from vgaemu.pc.cpu.cpu import CARRY, INTERRUPT, TRAP
 from vgaemu.snapshot import Part, text
 
@@ -205,6 +205,8 @@ class Calls:
 def _are_unfinished(calls: Any) -> bool:
     return len(calls) <= MAX_UNFINISHED and all(
         len(call) == 1 + len(CALL_REGISTERS)
-        and all(isinstance(number, int) and 0 <= number < 1 << 32 for number in (*call, progress))
+        and all(isinstance(number, int) and 0 <= number < 1 << 32 for number in call)
+        and isinstance(progress, int)
+        and 0 <= progress <= NEVER_NS
         for call, progress in calls
     )

@@ -28,6 +28,7 @@ class ClockBios:
     def __init__(self, board: Board, calls: Calls, data: bda.DataArea) -> None:
         self._bus, self._cpu, self._clock = board.bus, board.cpu, board.clock
         self._cmos, self._calls, self._data = board.cmos, calls, data
+        #: When a wait ends that an older version's state has in hand.
         self.wait_until_ns: int | None = None
         #: When INT 15h/83h sets a flag, and where.
         self.event_ns: int | None = None
@@ -112,12 +113,12 @@ class ClockBios:
 
     def wait(self) -> bool | None:
         """INT 15h/86h: let a time pass."""
-        now = self._clock.now_ns()
-        if self.wait_until_ns is None:
-            self.wait_until_ns = now + self._microseconds()
-        if now < self.wait_until_ns:
-            self._calls.wake_at(self.wait_until_ns)
-            return WAIT
+        calls, now = self._calls, self._clock.now_ns()
+        until = calls.progress or self.wait_until_ns or now + self._microseconds()
         self.wait_until_ns = None
-        self._calls.carry(False)
+        if now < until:
+            calls.remember(until)
+            calls.wake_at(until)
+            return WAIT
+        calls.carry(False)
         return None
