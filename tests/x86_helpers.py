@@ -80,5 +80,6 @@ def call(pc: Pc, vector: int, **registers: int) -> int:
             cpu.set(name, value)
         else:
             setattr(cpu, name, value)
+    pc.bios.calls.new_slice()
     pc.bios.calls.call(vector)
     return pc.bus.read16(0x7004)
