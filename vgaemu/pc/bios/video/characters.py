@@ -19,7 +19,7 @@ from vgaemu.pc.board import Board
 #: What calls do beside the call itself, in units of `Calls.spend`: a glyph, a pixel.
 GLYPH_UNITS, PIXEL_UNITS = 6, 3
 #: Lines of pixels, their bytes, and cells of text, moved or filled that one unit is worth.
-LINES_A_UNIT, BYTES_A_UNIT, CELLS_A_UNIT = 4, 16384, 512
+LINES_A_UNIT, BYTES_A_UNIT, CELLS_A_UNIT = 2, 16384, 512
 #: Lines of a glyph that `GLYPH_UNITS` are for.
 GLYPH_LINES = 16
 BELL, BACKSPACE, LINE_FEED, RETURN = CONTROLS = 7, 8, 10, 13

@@ -64,6 +64,7 @@ class VideoPalette:
 
     def cga_service(self) -> None:
         """0Bh: background and border, or which of two palettes."""
+        self._calls.spend(1)
         if self._cpu.bh == 0:
             self._cga_background(self._cpu.bl)
         else:
