@@ -1,5 +1,6 @@
 """Machine: schedules, keys, ends and errors."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from vgaemu.guest.find import bundled_names
 from vgaemu.guest.workload import endless
 from vgaemu.keys.queue import Key, Keys, parse_keys
 from vgaemu.machine import Machine
-from vgaemu.memslot import MemslotError
+from vgaemu.memslot import MemslotError, why_unavailable
 from vgaemu.runner import NOW_SLICES_A_FRAME
 
 
@@ -667,3 +668,36 @@ def test_a_picture_larger_than_the_room_is_not_shrunk():
     with Machine(workload) as machine:
         machine.tick()
         assert machine.screen.upscaled().shape == (1080, 1920, 3)
+
+
+def test_a_window_is_gone_before_its_guest_has_come_to_an_end():
+    seen = []
+
+    class Window(BaseDisplay):
+        def close(self):
+            seen.append(machine.runner.is_over)
+
+    def workload(guest):
+        while True:
+            time.sleep(0.01)
+        yield
+
+    machine = vgaemu.Machine(workload, display=Window(), free=True)
+    machine.tick()
+    machine.close()
+    assert seen == [False]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+@pytest.mark.parametrize("dirty_log", ["mmu", "kvm"])
+def test_a_closed_machine_keeps_no_files(dirty_log):
+    if why_unavailable(dirty_log) is not None:
+        pytest.skip(dirty_log)
+    gc.collect()
+    before = set(os.listdir("/proc/self/fd"))
+    machine = vgaemu.Machine(dirty_log=dirty_log)
+    machine.guest.text.print("x")
+    machine.tick()
+    machine.close()
+    assert set(os.listdir("/proc/self/fd")) <= before
+    assert machine.screen.text()[0].startswith("x")
