@@ -14,7 +14,7 @@ from x86_helpers import CPUS, disk, make_pc, needs_kvm, run_until_halted
 
 from vgaemu.errors import GuestFault
 from vgaemu.machine import Machine
-from vgaemu.memslot import DirtyLog, Memslot
+from vgaemu.memslot import DirtyLog, Memslot, MemslotError
 from vgaemu.pc.cpu import unicorn_vga
 from vgaemu.pc.cpu.kvm import KvmCpu
 from vgaemu.pc.cpu.unicorn_vga import TlbHarvest
@@ -304,6 +304,34 @@ def test_a_harvest_beside_a_cpu_that_does_not_answer_is_put_off() -> None:
     assert slot.get_dirty_log().pages().tolist() == [0]
     tlb.enter()
     assert flushed.is_set()
+
+
+def test_a_harvest_that_fails_is_the_askers() -> None:
+    slot, entered, done = Memslot(2), threading.Event(), threading.Event()
+    tlb = TlbHarvest(lambda: None, slot.nothing_dirty)
+
+    def fails() -> DirtyLog:
+        raise MemslotError("no log")
+
+    def cpu() -> None:
+        tlb.enter()
+        tlb.page_opened()
+        entered.set()
+        while not done.is_set():
+            tlb.serve()
+
+    thread = threading.Thread(target=cpu)
+    thread.start()
+    assert entered.wait(10)
+    failed = []
+    while not failed:  # put off on a busy host
+        try:
+            tlb.harvest(fails)
+        except MemslotError as error:
+            failed.append(error)
+    done.set()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_a_harvest_that_has_just_begun_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

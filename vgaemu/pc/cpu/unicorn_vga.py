@@ -80,7 +80,7 @@ class TlbHarvest:
         #: A harvest that another thread waits for; the CPU's thread looks here between
         #: instructions.
         self.request: Callable[[], DirtyLog] | None = None
-        self._answer: DirtyLog | None = None
+        self._answer: DirtyLog | Exception | None = None
         self._answered = threading.Semaphore(0)
         #: How long each flush took, in nanoseconds, for who puts a list here: a benchmark.
         self.flushes_ns: list[int] | None = None
@@ -131,6 +131,8 @@ class TlbHarvest:
         if request is not None:
             try:
                 self._answer = self._harvest_here(request)
+            except Exception as error:  # it is the asker's
+                self._answer = error
             finally:
                 self._answered.release()
 
@@ -145,9 +147,6 @@ class TlbHarvest:
 
         If the CPU's thread does not come to it within `PATIENCE_S`, nothing has happened, and
         nothing is dirty: what was written comes with a later harvest.
-
-        Raises:
-            RuntimeError: The harvest failed on the CPU's thread.
         """
         with self._mmu_lock:
             if not self._running or not self._open:
@@ -167,9 +166,9 @@ class TlbHarvest:
                 return self._nothing_dirty
             self._answered.acquire()  # it has just begun
         answer = self._answer
-        if answer is None:
-            raise RuntimeError("the harvest failed on the CPU's thread")
-        return answer
+        if isinstance(answer, DirtyLog):
+            return answer
+        raise answer or RuntimeError("the CPU's thread was stopped in a harvest")
 
     def _harvest_here(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
         log = keeper_harvest()
