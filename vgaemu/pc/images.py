@@ -155,13 +155,15 @@ def load_image(
             raise ImageError(f"{name}: not a file; {advice}")
         if size > MAX_DISK:
             raise ImageError(f"{name}: {size >> 20} MiB; disks are at most {MAX_DISK >> 20} MiB")
-        data = path.read_bytes()
+        data = bytearray(size)  # a hard disk is read once, and kept
+        with path.open("rb") as file:
+            del data[file.readinto(data) :]
     except OSError as error:
         raise ImageError(file_error(name, error, advice)) from None
     if not data:
         raise ImageError(f"{name}: the file is empty; {advice}")
     suffix = path.suffix.lower()
-    if suffix == ".exe" or (suffix == ".com" and data[:2] in (b"MZ", b"ZM")):
+    if suffix == ".exe" or (suffix == ".com" and bytes(data[:2]) in (b"MZ", b"ZM")):
         raise ImageError(
             f"{name}: .EXE programs are not supported; .COM programs and disk images are"
         )
@@ -170,13 +172,13 @@ def load_image(
             raise ImageError(
                 f"{name}: {len(data)} bytes; a .COM program has at most {MAX_COM}: one segment"
             )
-        return ComProgram(path, data, list(args))
+        return ComProgram(path, bytes(data), list(args))
     if args:
         raise ImageError(f"{name}: a disk takes no arguments, only .com programs do")
     return _disk(path, data, force=force, writable=writable)
 
 
-def _disk(path: Path, data: bytes, *, force: bool, writable: bool) -> DiskImage:
+def _disk(path: Path, data: bytearray, *, force: bool, writable: bool) -> DiskImage:
     if data[510:512] != b"\x55\xaa" and not force:
         what = "shorter than a boot sector" if len(data) < SECTOR else "no signature 55AA at 510"
         raise ImageError(f"{path}: not bootable, {what}; --force boots it all the same")
@@ -200,10 +202,10 @@ def _disk(path: Path, data: bytes, *, force: bool, writable: bool) -> DiskImage:
             f"{path}: {len(data)} bytes is more than a floppy ({MAX_FLOPPY}), "
             "and there is no partition table: not a disk; --force boots it all the same"
         )
-    return DiskImage(path, bytearray(data), *shape, is_hard_disk, writable)
+    return DiskImage(path, data, *shape, is_hard_disk, writable)
 
 
-def _partition_ends(data: bytes) -> list[int]:
+def _partition_ends(data: bytearray) -> list[int]:
     """The sector behind each partition; none if nothing looks like a partition table."""
     entries = [data[at : at + 16] for at in range(446, 510, 16)]
     if (

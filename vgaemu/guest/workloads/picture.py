@@ -7,6 +7,7 @@ plays as often as its file says, or for ever. Its timing is kept to the nearest 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice, pairwise, repeat
@@ -29,6 +30,9 @@ PIXEL_ASPECT = 6 / 5
 COLOURS = 255
 #: Frames that are looked at to choose an animation's colours, and the most that are played.
 SAMPLES, MAX_FRAMES = 12, 2000
+#: Pixels of a picture, whose decoded copies take up to 20 bytes each; and of all frames together,
+#: which take some ten seconds: an animation is played up to there.
+MAX_PIXELS, MAX_DECODED = 1 << 25, 1 << 28
 #: Largest file: it is kept in memory.
 MAX_BYTES = 256 << 20
 #: Milliseconds of a GIF frame that names none, or less than a monitor shows: as in browsers.
@@ -60,18 +64,18 @@ def load(file: str) -> Film:
     Raises:
         WorkloadError: It cannot be read, or is no picture.
     """
-    from PIL import Image, ImageSequence, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     data = read_file(file, "picture file", MAX_BYTES)
     if not data:
         raise WorkloadError(f"{file}: the file is empty; name a picture file")
     try:
         with catch_warnings():
+            simplefilter("ignore")  # of what is odd in a file that can be read
             simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(BytesIO(data))
-        with image:
-            loop = image.info.get("loop", 1)
-            frames = [_fitted(f) for f in islice(ImageSequence.Iterator(image), MAX_FRAMES)]
+            with Image.open(BytesIO(data)) as image:
+                loop = image.info.get("loop", 1)
+                frames = [_fitted(frame) for frame in _frames(image)]
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise WorkloadError(f"{file}: a picture too large; scale it down") from None
     except UnidentifiedImageError:
@@ -82,6 +86,21 @@ def load(file: str) -> Film:
     palette, pictures = _quantise([picture for picture, _ in frames])
     rounds = None if len(pictures) > 1 and not loop else max(loop, 1)
     return Film(palette, pictures, _durations([ms for _, ms in frames]), rounds)
+
+
+def _frames(image: Image.Image) -> Iterator[Image.Image]:
+    """As many as are played, each looked at before it is decoded."""
+    from PIL import Image, ImageSequence
+
+    left = MAX_DECODED
+    for frame in islice(ImageSequence.Iterator(image), MAX_FRAMES):
+        pixels = frame.width * frame.height
+        if pixels > MAX_PIXELS:
+            raise Image.DecompressionBombError
+        left -= pixels
+        if left < 0:
+            return
+        yield frame
 
 
 def _one_line(error: Exception) -> str:
@@ -111,10 +130,12 @@ def _of_8_bits(image: Image.Image) -> Image.Image:
 
     if not image.mode.startswith(("I", "F")):
         return image
-    values = np.asarray(image, np.float64)
+    values = np.array(image, np.float64)
     # Floats are of 0 to 1 or of 0 to 255 by custom; integers of 16 bits, whatever they are held in.
     most = 65535.0 if image.mode != "F" else 1.0 if values.max(initial=0) <= 1 else 255.0
-    return Image.fromarray(np.clip(values * (255 / most), 0, 255).astype(np.uint8))
+    values *= 255 / most
+    np.clip(values, 0, 255, out=values)
+    return Image.fromarray(values.astype(np.uint8))
 
 
 def _durations(milliseconds: list[float]) -> list[int]:
