@@ -152,7 +152,7 @@ def test_a_fault_ends_the_run_with_registers(
     with Machine(str(disk(tmp_path, code("B8 CD AB", program) if name == "x" else code(program))),
                  cpu=cpu) as machine:  # fmt: skip
         with pytest.raises(GuestFault, match=message) as caught:
-            machine.tick(20)
+            machine.tick(20 if cpu == "unicorn" else 2000)  # a busy host's are short
         assert "eax=" in caught.value.report
         assert "code at IP" in caught.value.report
         assert machine.ended
@@ -406,7 +406,8 @@ def test_interrupts_in_protected_mode(tmp_path: Path, cpu: str) -> None:
         assert (soft, division, unknown) == (cpu != "kvm", 1, 1)
         # 18.2 Hz; KVM's guest runs in wall time, and a busy host may put it off.
         assert ticks if cpu == "kvm" else 14 <= ticks <= 22
-        assert machine.pc.cpu.registers()["esp"] == 0x7000
+        # KVM's run may end in a handler.
+        assert machine.pc.cpu.registers()["esp"] in range(0x7000 - 16 * (cpu == "kvm"), 0x7001)
 
 
 def test_a_gate_may_lead_to_another_segment(tmp_path: Path) -> None:

@@ -621,7 +621,7 @@ def test_a_firmware_is_part_of_a_state(tmp_path: Path) -> None:
         machine.save_state(path)
     with Machine(image("selftest"), cpu="kvm", firmware="seabios") as other:
         other.load_state(path)
-        assert other.wait_for_text("^(PASS|FAIL)", 1500)
+        assert other.wait_for_text("^(PASS|FAIL)", 6000)
     with (
         Machine(image("selftest"), cpu="kvm") as third,
         pytest.raises(StateError, match="saved under --firmware seabios; run it so"),

@@ -49,3 +49,36 @@ def test_a_planted_fault_is_found(name: str) -> None:
     assert "BROKEN" in done.stdout, done.stdout[-2000:] + done.stderr[-2000:]
     assert done.returncode == 1
     assert f"python -m tests.fuzz {name} --seed 1 --first" in done.stdout
+
+
+#: Cases that die, that take more memory than any may, and that raise.
+BREAKS = """
+import os, signal
+from tests.fuzz import campaign
+
+def case(random, folder):
+    number = random.randrange(10)
+    if number == 0:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if number == 1:
+        bytearray(campaign.MAX_RESIDENT + 1).find(1)
+    if number == 2:
+        raise KeyError(number)
+    return "fine"
+
+campaign.MAX_RESIDENT = 1 << 28
+bounds = campaign.Bounds(0, 40, None)
+print(campaign.run("breaks", campaign.Campaign(case, print), 1, bounds))
+"""
+
+
+def test_a_campaign_goes_on_whatever_breaks() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BREAKS], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    *_, summary, first, second, third, broken = done.stdout.splitlines()
+    assert summary.startswith("breaks, seed 1: 40 cases, ")
+    kinds = [line.partition(" times ") for line in (first, second, third)]
+    assert sum(int(times) for times, _, _ in kinds) == int(broken) < 40
+    assert {kind.split()[0] for _, _, kind in kinds} == {"the", "TooMuch", "KeyError"}
+    assert f"'fine': {40 - int(broken)}" in summary
