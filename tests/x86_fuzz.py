@@ -1,20 +1,12 @@
-"""Run random guests: ``python x86_fuzz.py CPU FIRST COUNT [KIND]``; a line for each.
+"""Random guests: boot sectors of random bytes, and guests of protected mode: see `KINDS`.
 
-They are boot sectors of random bytes, or of protected mode: see `KINDS`. Each is saved in the end,
-and goes on from there for a frame.
-
-Started in child processes by `test_x86_fuzz`: whatever a guest does, this process ends by itself.
+`tests/fuzz/guests.py` runs them, takes their state in the end, and goes on from there for a frame.
 """
 
 from __future__ import annotations
 
 import random
-import resource
-import sys
-import tempfile
-from collections import Counter
 from contextlib import suppress
-from pathlib import Path
 
 import random_protected
 
@@ -22,8 +14,6 @@ from vgaemu.errors import GuestFault, StateError
 from vgaemu.machine import Machine
 
 FRAMES = 4
-#: Bytes of addresses a child may take: a leak of a few MiB a run would end it.
-MAX_MEMORY = 3 << 30
 #: Beginnings that lead somewhere: a mode, the VGA's segment, ports.
 PRELUDES = [
     b"", b"",
@@ -73,28 +63,3 @@ def save_and_go_on(machine: Machine) -> str:
     with suppress(GuestFault):
         next(pc.slices(), None)
     return "state put back"
-
-
-def main(cpu: str, first: int, count: int, kind: str = "sector") -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
-    ends: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "random.img"
-        for seed in range(first, first + count):
-            path.write_bytes(KINDS[kind](seed))
-            print(seed, flush=True)
-            with Machine(str(path), cpu=cpu, vram_mib=1) as machine:
-                machine.keys.press("a")
-                try:
-                    ends["running" if machine.tick(FRAMES) else "halted"] += 1
-                except GuestFault as fault:
-                    ends["fault" if fault.report else "fault without a report"] += 1
-                machine.screen.full_redraw()
-                ends[save_and_go_on(machine)] += 1
-    if ends["fault without a report"]:
-        sys.exit("a fault came without a report")
-    print(dict(ends))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
