@@ -128,6 +128,14 @@ def to_ring_3() -> bytes:
     return b"".join(b"\x68" + dword(value) for value in values) + b"\xcf"
 
 
+def with_read_only_descriptors() -> Protected:
+    """It takes back the accessed bit of the code that it runs, and protects the page of the GDT."""
+    # and byte [8000h + 8 + 5], FEh; and dword [table + 4 * 8], ~2; mov cr3, eax; jmp $
+    code = b"\x80\x25" + dword(GDT + KERNEL_CODE + 5) + b"\xfe"
+    code += b"\x81\x25" + dword(TABLE + 4 * (GDT >> 12)) + dword(~WRITABLE)
+    return Protected(code + bytes.fromhex("0F 20 D8 0F 22 D8 EB FE"))
+
+
 def reports(text: str) -> list[tuple[int, ...]]:
     """What handlers told: vector, the two topmost values, CR2."""
     data = text.encode("latin-1")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from protected import GDT, KERNEL_CODE, with_read_only_descriptors
 from test_migrate import assert_equal_machines, outcome, receiving
 from test_migrate_cli import ended, pixels, vgaemu
 from test_x86_state import READER, forever, image, seen, text, writer
@@ -296,6 +297,18 @@ def test_a_base_that_no_descriptor_tells_goes_along(tmp_path: Path) -> None:
         selector, base, limit, _ = target.pc.cpu.arrays()["cpu.segments"][1].tolist()
         assert (selector, base, limit) == (0x10, 0, 0xFFFF_FFFF)
         assert target.pc.bus.read8(0x7C58) == 1  # the descriptor says otherwise
+
+
+def test_descriptors_in_a_read_only_page_go_along(tmp_path: Path) -> None:
+    """Where loading the segment registers would mark them, a receiver has come to its end."""
+    path = tmp_path / "guest.img"
+    path.write_bytes(with_read_only_descriptors().image())
+    with Machine(str(path)) as source, Machine(str(path)) as target:
+        source.tick(10)
+        migrate(source, target)
+        assert target.tick(3)
+        assert target.pc is not None
+        assert target.pc.bus.read8(GDT + KERNEL_CODE + 5) == 0x9A
 
 
 def test_what_a_cpu_does_not_take_stays(monkeypatch: pytest.MonkeyPatch) -> None:

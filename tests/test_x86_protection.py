@@ -28,13 +28,13 @@ from protected import (
     TASK,
     USER_CODE,
     USER_DATA,
-    WRITABLE,
     Protected,
     descriptor,
     dword,
     gate,
     reports,
     to_ring_3,
+    with_read_only_descriptors,
 )
 from x86_helpers import CPUS, disk, make_pc, needs_kvm
 
@@ -250,13 +250,8 @@ def goes_back(pc: Pc) -> None:
 
 
 def test_a_state_touches_no_descriptor(tmp_path: Path) -> None:
-    """Of code that is running, with its accessed bit taken back, in a page that is read-only."""
-    # and byte [8000h + 8 + 5], FEh; and dword [table + 4 * 8], ~2; mov cr3, eax; jmp $
-    code = b"\x80\x25" + dword(GDT + KERNEL_CODE + 5) + b"\xfe"
-    code += b"\x81\x25" + dword(TABLE + 4 * (GDT >> 12)) + dword(~WRITABLE)
-    code += bytes.fromhex("0F 20 D8 0F 22 D8 EB FE")
     path = tmp_path / "guest.img"
-    path.write_bytes(Protected(code).image())
+    path.write_bytes(with_read_only_descriptors().image())
     with Machine(str(path)) as machine:
         machine.tick(10)
         assert machine.pc is not None
