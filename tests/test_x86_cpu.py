@@ -15,8 +15,10 @@ from x86_helpers import CPUS, disk, make_pc, needs_kvm, run_until_halted
 from vgaemu.errors import GuestFault
 from vgaemu.machine import Machine
 from vgaemu.memslot import DirtyLog, Memslot, MemslotError
+from vgaemu.pc.clock import INSTRUCTION_NS, POLL_NS
 from vgaemu.pc.cpu import unicorn_vga
 from vgaemu.pc.cpu.kvm import KvmCpu
+from vgaemu.pc.cpu.unicorn import UnicornCpu
 from vgaemu.pc.cpu.unicorn_vga import TlbHarvest
 from vgaemu.signals import stops_wait
 
@@ -582,3 +584,18 @@ def test_cpuid_offers_what_is_emulated(tmp_path: Path) -> None:
     assert (fpu, pae, apic, sse2) == (1, 1, 0, 1)
     long_mode, execute_disable = extended >> 29 & 1, extended >> 20 & 1
     assert (long_mode, execute_disable, efer) == (0, 0, 0)
+
+
+def test_the_time_stamp_counter_is_the_guest_s_clock(tmp_path: Path) -> None:
+    # rdtsc: [600h]; cx = 1000: loop; rdtsc: [604h]
+    program = code("0F 31 66 A3 00 06 B9 E8 03 E2 FE 0F 31 66 A3 04 06", HALT)
+    seen = set()
+    for size in (10_000, 100, 1):
+        with make_pc(disk(tmp_path, program)) as pc:
+            assert isinstance(pc.cpu, UnicornCpu)
+            pc.cpu._slice = size
+            run_until_halted(pc)
+            seen.add((pc.bus.read32(0x600), pc.bus.read32(0x604)))
+    assert len(seen) == 1
+    first, second = seen.pop()
+    assert second - first == 1003 * INSTRUCTION_NS + POLL_NS

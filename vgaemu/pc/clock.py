@@ -8,9 +8,10 @@ comes next. Not emulated: instruction timings; every instruction costs the same.
 What a guest can make the host do in a frame in step is bounded by that time. `Clock.cost` is for
 what a real machine takes long for, too: whoever does such work charges it, and the slice ends with
 the instruction that takes the frame's time up. What only an emulator works for, such as code to
-translate, is free up to `FREE_OVERHEAD_NS` a frame, much more than guests need that do not try, as
-it depends on what is translated already; then it takes as long as the host does. So no frame should
-cost the host more than 150 ms.
+translate, is free up to `FREE_OVERHEAD_NS` a frame, much more than guests need that do not try;
+then it takes as long as the host does. So no frame should cost the host more than 150 ms. A guest
+beyond that is repeatable, too, but not to the bit when a state was loaded meanwhile: what is to be
+translated depends on what has been.
 
 For what nobody has charged there is a last net: a frame in step that has taken `frame_host_ns` of
 its thread's CPU time, not of the wall's, is drawn before its time is up. The guest's time line is

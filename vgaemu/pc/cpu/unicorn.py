@@ -24,7 +24,7 @@ from vgaemu.errors import GuestFault
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
-from vgaemu.pc.clock import INTERRUPT_NS, PLANES_NS, POLL_NS, PORT_NS, Clock
+from vgaemu.pc.clock import INSTRUCTION_NS, INTERRUPT_NS, PLANES_NS, POLL_NS, PORT_NS, Clock
 from vgaemu.pc.cpu import unicorn_engine as engine
 from vgaemu.pc.cpu.cpu import GENERAL, INTERRUPT, PROTECTED, SEGMENTS, Array, Cpu
 from vgaemu.pc.cpu.mmu import (
@@ -119,6 +119,8 @@ class UnicornCpu(Cpu):
         self._code_pages: set[int] = set()
         #: What the engine did for the slice in hand beside instructions; whether it was ended.
         self._overhead, self._cut = 0, False
+        #: How many instructions of it were done before it went on after an exception.
+        self._done = 0
         #: What ended the run in a hook.
         self._fault: GuestFault | None = None
         #: The guest fetched from where there is no memory; its page tables forbade an access.
@@ -154,6 +156,7 @@ class UnicornCpu(Cpu):
         add(unicorn.UC_HOOK_INSN_INVALID, self._on_unknown_opcode)
         add(unicorn.UC_HOOK_EDGE_GENERATED, self._on_translation)
         add(instruction, self._on_cpuid, None, 1, 0, unicorn.x86_const.UC_X86_INS_CPUID)
+        engine.hook_rdtsc(self._uc, self._on_rdtsc)
         if trace_code:
             blocks = self.blocks = deque(maxlen=BLOCKS_KEPT)
             add(unicorn.UC_HOOK_BLOCK, lambda uc, at, size, _: blocks.append((at, size)))
@@ -313,6 +316,16 @@ class UnicornCpu(Cpu):
                 what = f"a breakpoint {where}, in code with a base"
                 raise GuestFault(f"{what}: only --cpu kvm has these")
 
+    def _on_rdtsc(self) -> None:
+        """The time stamp counter is the guest's clock, at 1 GHz; a look at it is a poll."""
+        clock, done = self._clock, self._done
+        clock.cost(POLL_NS)
+        if self._count is not None:
+            done += self._count.executed
+        now = clock.now_ns() + (0 if self._adapts else done * INSTRUCTION_NS)
+        self.set("eax", now & 0xFFFF_FFFF)
+        self.set("edx", now >> 32)
+
     def _delivering(self) -> None:
         """An interrupt or exception is on its way."""
         self._clock.cost(INTERRUPT_NS)
@@ -358,6 +371,7 @@ class UnicornCpu(Cpu):
         clock.begin_slice(limit_ns, self._end_slice)
         try:
             while left > 0 and not (self.halted or self._cut):
+                self._done = count - left
                 left -= self._execute(left)
         finally:
             clock.end_slice(count - max(left, 0), self._overhead)

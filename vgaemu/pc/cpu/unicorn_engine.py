@@ -9,6 +9,7 @@ Source: measured with Unicorn 2.1.4.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -89,6 +90,22 @@ def make_engine(translation_bytes: int = TRANSLATION_BYTES) -> Uc:
 def small_engine() -> Uc:
     """An engine that is to try an instruction."""
     return make_engine(PROBE_BYTES)
+
+
+_InsteadOf = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+
+
+def hook_rdtsc(uc: Uc, instead: Callable[[], None]) -> None:
+    """Call this instead of RDTSC, for which the engine has a hook, and its binding none."""
+
+    def called(handle: int, key: int) -> int:
+        instead()
+        return 1  # and not the engine
+
+    add = getattr(uc, "_Uc__do_hook_add", None)
+    if add is not None:
+        number = ctypes.c_int(x86_const.UC_X86_INS_RDTSC)
+        add(unicorn.UC_HOOK_INSN, _InsteadOf(called), 1, 0, number)
 
 
 class InstructionCount:
