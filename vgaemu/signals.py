@@ -25,7 +25,7 @@ STOPS = tuple(s for s in signal.Signals if s.name in ("SIGINT", "SIGTERM", "SIGH
 AGAIN_S = 1.0
 #: So long a single one waits for a guest's frame, which takes far less unless it hangs (seconds).
 FRAME_HANGS_S = 2.0
-#: A `__del__` or the like, in which one was lost, is over after this (seconds).
+#: A `__del__` or an import, in which one is lost, may be over after this (seconds).
 LOST_S = 0.01
 
 _Handler = Callable[[int, FrameType | None], object]
@@ -80,7 +80,7 @@ class _Taker:
             _send_later(self._hangs_s, number, lambda: self._waiting is waiting)
 
     def lost(self, number: int) -> None:
-        """What was raised came to nobody: where it interrupted, Python ignores exceptions."""
+        """What is raised now, or was, comes to nobody; so it comes again."""
         self._heeded = -AGAIN_S
         _send_later(LOST_S, number, lambda: True)
 
@@ -132,8 +132,16 @@ def stops_raise(*, for_good: bool = False) -> Iterator[None]:
         yield
         return
 
+    importing_since: float | None = None
+
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Stopped(number)
+        nonlocal importing_since
+        now = time.monotonic()
+        importing_since = importing_since or now
+        if _is_importing(frame) and now - importing_since < FRAME_HANGS_S:
+            taker.lost(number)
+        else:
+            raise Stopped(number)
 
     plain = signal.SIG_DFL, signal.default_int_handler
     stops = [number for number in STOPS if signal.getsignal(number) in plain]
@@ -187,6 +195,13 @@ def stops_wait(*, hangs_s: float | None = None) -> Iterator[Callable[[], None]]:
         for number, handler in before.items():
             signal.signal(number, handler)
         taker.leave()
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether it is in an import: modules in C make another error of what is raised there."""
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
 
 
 def _in_main_thread() -> bool:
