@@ -300,13 +300,15 @@ def test_protection_that_ends_before_paging_is_general_protection(tmp_path: Path
 
 
 def breakpoint_at(linear: int) -> bytes:
-    """mov eax, linear; mov dr0, eax; mov eax, 401h; mov dr7, eax."""
-    return b"\xb8" + dword(linear) + b"\x0f\x23\xc0\xb8" + dword(0x401) + b"\x0f\x23\xf8"
+    """mov eax, linear; mov dr0, eax; mov eax, 405h; mov dr7, eax: that, and DR1's."""
+    return b"\xb8" + dword(linear) + b"\x0f\x23\xc0\xb8" + dword(0x405) + b"\x0f\x23\xf8"
 
 
 def test_breakpoints(tmp_path: Path) -> None:
     path = tmp_path / "guest.img"
-    path.write_bytes(Protected(breakpoint_at(CODE + 0x20) + b"\x90" * 64 + b"\xfa\xf4").image())
+    # Others at 0: xor eax, eax; mov dr1, eax.
+    code = b"\x31\xc0\x0f\x23\xc8" + breakpoint_at(CODE + 0x20)
+    path.write_bytes(Protected(code + b"\x90" * 64 + b"\xfa\xf4").image())
     with make_pc(path) as pc:
         run(pc)
         assert reports(bytes(pc.debug.text).decode("latin-1")) == [(1, CODE + 0x20, KERNEL_CODE, 0)]

@@ -21,7 +21,7 @@ SEGMENTS = ("cs", "ds", "es", "ss", "fs", "gs")
 REGISTERS = (*GENERAL, "eip", "eflags", *SEGMENTS, "cr0")
 
 CARRY, ZERO, TRAP, INTERRUPT = 0x0001, 0x0040, 0x0100, 0x0200
-NESTED, VIRTUAL_8086 = 1 << 14, 1 << 17
+NESTED, RESUME, VIRTUAL_8086 = 1 << 14, 1 << 16, 1 << 17
 #: CR0 bit 0: protected mode.
 PROTECTED = 1
 

@@ -26,7 +26,7 @@ from vgaemu.memslot.log import DirtyLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.pc.clock import INSTRUCTION_NS, INTERRUPT_NS, PLANES_NS, POLL_NS, PORT_NS, Clock
 from vgaemu.pc.cpu import unicorn_engine as engine
-from vgaemu.pc.cpu.cpu import GENERAL, INTERRUPT, PROTECTED, SEGMENTS, Array, Cpu
+from vgaemu.pc.cpu.cpu import GENERAL, INTERRUPT, PROTECTED, RESUME, SEGMENTS, Array, Cpu
 from vgaemu.pc.cpu.mmu import (
     PAGING,
     REAL_DATA,
@@ -473,6 +473,7 @@ class UnicornCpu(Cpu):
         self.bus.memory[: len(_MOV_DR7)] = _MOV_DR7
         self._reset()
         self.set("eax", 0)
+        self.set("eflags", RESUME | 2)  # there may be one at it, too
         self._uc.emu_start(0, NEVER, count=1)
         self.bus.memory[: len(_MOV_DR7)] = kept
         self._uc.ctl(*engine.FLUSH_CODE)
