@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gzip
 import io
 import json
 import random
@@ -13,28 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
-from shadow import Watched
+import random_files
 
 from vgaemu import snapshot
-from vgaemu.errors import (
-    FontError,
-    GuestFault,
-    ImageError,
-    KeysError,
-    StateError,
-    TapeError,
-    WorkloadError,
-)
+from vgaemu.errors import GuestFault, ImageError, KeysError, StateError
 from vgaemu.guest.workloads import picture
 from vgaemu.keys import queue
 from vgaemu.keys.table import BY_NAME
 from vgaemu.machine import Machine
-from vgaemu.memslot import Memslot
 from vgaemu.pc import images
-from vgaemu.tape import Player, Tape, read
+from vgaemu.pc.bios import vgarom
+from vgaemu.tape import read
 from vgaemu.vga import font
-from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.state import check_device
 
 from .campaign import Campaign, refused
@@ -42,8 +31,6 @@ from .mutate import EDGES, STRANGE, damaged, damaged_value, strange_value
 
 ROOT = Path(__file__).parents[2]
 GUESTS = ROOT / "examples" / "guests"
-#: Largest tapes and images that are taken to be damaged: larger ones only take longer.
-MAX_SEED = 40_000
 
 
 def put(folder: Path, name: str, data: bytes) -> Path:
@@ -52,50 +39,13 @@ def put(folder: Path, name: str, data: bytes) -> Path:
     return path
 
 
-# --- tapes ----------------------------------------------------------------------------------------
+# --- files of which reading is all ----------------------------------------------------------------
 
 
-@functools.cache
-def tapes() -> list[list[Any]]:
-    """Lines of the recorded tapes, as values."""
-    found = []
-    for path in sorted((ROOT / "tests" / "oracle" / "tapes").iterdir()):
-        data = path.read_bytes()
-        text = gzip.decompress(data) if path.suffix == ".gz" else data
-        if len(text) <= MAX_SEED and text.count(b"\n") > 1:
-            found.append([json.loads(line) for line in text.splitlines()])
-    assert len(found) > 10
-    return found
-
-
-def tape(numbers: random.Random, folder: Path) -> str:
-    lines = numbers.choice(tapes())
-    if len(lines) > 60:
-        at = numbers.randrange(1, len(lines) - 40)
-        lines = [lines[0], *lines[at : at + 40]]
-    if numbers.random() < 0.7:
-        where = numbers.randrange(len(lines)) if numbers.random() < 0.9 else 0
-        lines = [*lines[:where], damaged_value(numbers, lines[where]), *lines[where + 1 :]]
-    if numbers.random() < 0.2 and isinstance(lines[0], dict):
-        data = json.dumps({**lines[0], "ops": lines[1:]}).encode()
-    else:
-        data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    if numbers.random() < 0.4:
-        data = damaged(numbers, data)
-    if numbers.random() < 0.2:
-        data = gzip.compress(data, 1)
-        if numbers.random() < 0.5:
-            data = damaged(numbers, data)
-    try:
-        with Tape(put(folder, "fuzz.tape", data)) as opened:
-            vga = Vga(Memslot(min(opened.vram_mib, 16) << 8, LFB_GPA >> 12))
-            Player(vga, opened, keep_readbacks=numbers.random() < 0.5).play()
-    except TapeError as error:
-        return refused(error)
-    watched = Watched(vga)
-    watched.frame()
-    watched.loop.close()
-    return "played"
+def spoilt(numbers: random.Random, folder: Path, form: str) -> str:
+    """One of `random_files.FORMATS`."""
+    said = random_files.attack(form, numbers.getrandbits(64), folder)
+    return said if said == "taken" else "refused"
 
 
 def plant_tape() -> None:
@@ -103,40 +53,21 @@ def plant_tape() -> None:
     read.check_op = lambda op, vram_bytes: None
 
 
-# --- fonts ----------------------------------------------------------------------------------------
-
-
-@functools.cache
-def fonts() -> list[bytes]:
-    """One of each form."""
-    rows = np.random.default_rng(1).integers(0, 256, (512, 16), np.uint8).tobytes()
-    table = "".join(chr(0x20 + n) + ("\ufffe" if n % 7 == 0 else "") + "\uffff" for n in range(512))
-    utf8 = b"".join(chr(0x20 + n).encode() + b"\xff" for n in range(256))
-    header = font.PSF2_HEADER.pack(
-        font.PSF2_MAGIC, 0, font.PSF2_HEADER.size, font.PSF2_TABLE, 256, 16, 16, 8,
-    )  # fmt: skip
-    psf1 = font.PSF1_MAGIC + bytes([font.PSF1_512 | font.PSF1_TABLE, 16]) + rows
-    return [rows[: 256 * 16], psf1 + table.encode("utf-16-le"), header + rows[: 256 * 16] + utf8]
-
-
-def font_file(numbers: random.Random, folder: Path) -> str:
-    data = damaged(numbers, numbers.choice(fonts()))
-    if numbers.random() < 0.1:
-        data = damaged(numbers, gzip.compress(data, 1))
-    try:
-        found = font.load_font_file(put(folder, "fuzz.psf", data))
-    except FontError as error:
-        return refused(error)
-    assert found.shape[0] == 256
-    font.plane_2_bytes(font.checked_font(found))
-    return "taken"
-
-
 def plant_font_file() -> None:
     """Sizes in a header are no longer compared with the file's."""
     font._glyphs = lambda data, at, count, height: np.frombuffer(
         data, np.uint8, count * height, at
     ).reshape(count, height)
+
+
+def plant_picture_file() -> None:
+    """What a decoder says is told as it is."""
+    picture._one_line = lambda error: f"{type(error)}:\n{error}"
+
+
+def plant_rom() -> None:
+    """A ROM that is cut short has a length."""
+    vgarom.check_rom = lambda data, name: data[: data[2] * vgarom.BLOCK]
 
 
 # --- lists of keys --------------------------------------------------------------------------------
@@ -168,40 +99,6 @@ def keys(numbers: random.Random, folder: Path) -> str:
 def plant_keys() -> None:
     """A name is looked up and no more."""
     queue.key_text = lambda name: BY_NAME[queue.split_key(name)[1]][0].text
-
-
-# --- pictures -------------------------------------------------------------------------------------
-
-FORMATS = ("PNG", "GIF", "BMP", "JPEG", "TIFF", "PPM", "PCX", "TGA", "WEBP", "ICO")
-
-
-@functools.cache
-def pictures() -> list[bytes]:
-    """One of each format, and an animation."""
-    image = Image.effect_noise((40, 30), 60).convert("RGB")
-    found = []
-    for kind in FORMATS:
-        file = io.BytesIO()
-        image.save(file, kind)
-        found.append(file.getvalue())
-    file = io.BytesIO()
-    image.save(file, "GIF", save_all=True, append_images=[image.rotate(90)] * 3, duration=50)
-    return [*found, file.getvalue()]
-
-
-def picture_file(numbers: random.Random, folder: Path) -> str:
-    path = put(folder, "fuzz.picture", damaged(numbers, numbers.choice(pictures())))
-    try:
-        film = picture.load(str(path))
-    except WorkloadError as error:
-        return refused(error)
-    assert all(shown.shape == (picture.HEIGHT, picture.WIDTH) for shown in film.pictures)
-    return "taken"
-
-
-def plant_picture_file() -> None:
-    """What a decoder says is told as it is."""
-    picture._one_line = lambda error: f"{type(error)}:\n{error}"
 
 
 # --- images ---------------------------------------------------------------------------------------
@@ -345,10 +242,11 @@ def plant_state() -> None:
 
 
 CAMPAIGNS = {
-    "tapes": Campaign(tape, plant_tape),
-    "fonts": Campaign(font_file, plant_font_file),
+    "tapes": Campaign(functools.partial(spoilt, form="tape"), plant_tape),
+    "fonts": Campaign(functools.partial(spoilt, form="font"), plant_font_file),
     "keys": Campaign(keys, plant_keys),
-    "pictures": Campaign(picture_file, plant_picture_file),
+    "pictures": Campaign(functools.partial(spoilt, form="picture"), plant_picture_file),
+    "roms": Campaign(functools.partial(spoilt, form="rom"), plant_rom),
     "images": Campaign(image, plant_image),
     "states": Campaign(state, plant_state),
     "states-unicorn": Campaign(functools.partial(pc_state, cpu="unicorn"), plant_state),
