@@ -630,7 +630,7 @@ def test_what_leaves_the_frame_buffer_is_not_on_the_tape(tmp_path: Path) -> None
 def test_a_replay_that_is_stopped_leaves_what_it_has_come_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, display: str
 ) -> None:
-    def interrupted(machine: Machine, **options: object) -> None:
+    def interrupted(machine: Machine, *frames: object, **options: object) -> None:
         machine.run_frame()
         raise KeyboardInterrupt
 
