@@ -48,6 +48,10 @@ class Call(NamedTuple):
     memory: bytes = b"vgaemu$" + bytes(57)
 
     @property
+    def waits(self) -> bool:
+        return self.key or (self.vector, self.registers["eax"] & 0xFF00) == (0x15, 0x8600)
+
+    @property
     def flushes(self) -> bool:
         """Keys that came before are thrown away."""
         return self.vector == 0x21 and self.registers["eax"] & 0xFF00 == 0x0C00
@@ -115,7 +119,7 @@ class Bench:
         for vector, port in zip(SERVICES, TRAP_PORTS, strict=False):
             if vector not in (0x08, 0x09):
                 pc.bus.byte_out[port] = self._counted(pc.bus.byte_out[port])
-        self.end = self.steps = 0
+        self.end = self.steps = self.at = 0
         pc.clock.start()
 
     def _counted(self, trap: Callable[[int], None]) -> Callable[[int], None]:
@@ -147,25 +151,24 @@ class Bench:
         if isinstance(self.cpu, UnicornCpu):
             self.cpu._slice = count or SLICE
         else:
-            self.steps = count or SLICE
+            self.steps, self.at = count or SLICE, (self.cpu.cs << 4) + self.cpu.ip
         self.pc.step(self.pc.clock.now_ns() + 10_000_000_000)
 
     def step_kvm(self, cpu: KvmCpu) -> None:
         """Let a vCPU leave the guest after each instruction; a HLT is one as well."""
         # Enable, single step.
         kvm.libc_ioctl(cpu._vcpu, KVM_SET_GUEST_DEBUG, struct.pack("<II64x", 3, 0))
-        served, before = cpu._exit, 0
+        served = cpu._exit
 
         def stepped() -> bool:
-            nonlocal before
             reason = struct.unpack_from("<I", cpu._run, kvm.RUN_EXIT_REASON)[0]
-            at, before = before, (cpu.cs << 4) + cpu.ip
+            before, self.at = self.at, (cpu.cs << 4) + cpu.ip
             if reason != KVM_EXIT_DEBUG:
                 return served()
-            if at == before:
+            if self.at == before:
                 return False  # a HLT that has left the guest already
             self.steps -= 1
-            cpu.halted = at == before - 1 and cpu.bus.read8(at) == HLT
+            cpu.halted = before == self.at - 1 and cpu.bus.read8(before) == HLT
             return cpu.halted or self.steps <= 0
 
         cpu._exit = stepped
@@ -326,6 +329,31 @@ def test_services_survive_slices_and_interrupts_of_any_number(
                 on.pc.pic.chips[0].requested = 0
                 result = on.result()
                 assert result == wanted.setdefault(turn % 2, result), call
+
+
+@pytest.mark.parametrize("call", [BIOS_CALLS[4], *(c for c in BIOS_CALLS if c.waits)], ids=str)
+@pytest.mark.parametrize("cpu", CPUS)
+def test_a_state_saved_anywhere_in_a_service_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: str, call: Call
+) -> None:
+    with bench(tmp_path, cpu, False, monkeypatch) as on:
+        calls = on.pc.bios.calls
+        monkeypatch.setattr(calls, "new_slice", partial(calls.new_slice, 10))
+        played = []
+        for count in (None, *range(1, 9)):
+            on.begin(call, CALLERS["interrupts-off"])
+            on.slice(count)
+            if count is not None:
+                saved = {name: array.copy() for name, array in on.pc.state_arrays().items()}
+                on.begin(_call(0x12), CALLERS["interrupts-on"])
+                on.finish()
+                on.pc.restore_state(saved)
+                on.end = CODE + 5
+            if call.key:
+                on.key()
+            on.finish()
+            played.append(on.result())
+        assert all(result == played[0] for result in played)
 
 
 #: SS = 2000h, SP = 800h; nop; cli; hlt.

@@ -40,10 +40,12 @@ CPU_ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
     "cpu.fpu": ("u1", (8, 16)),
     "cpu.fpu_control": ("u4", (4,)),
     "cpu.xmm": ("u1", (16, 16)),
-    # Vector of an interrupt that was raised and not taken yet, or -1; whether a HLT stopped it.
+    # Vector of an interrupt that was raised and not taken yet, or -1; `STOPPED` and `SHADOWED`.
     "cpu.pending": ("i4", ()),
     "cpu.halted": ("u1", ()),
 }
+#: Bits of ``cpu.halted``: a HLT stopped it; no interrupt comes before the next instruction.
+STOPPED, SHADOWED = 1, 2
 #: Where these two lie in ``cpu.general``.
 RIP, RFLAGS = 16, 17
 #: Where registers lie in ``cpu.control``; EFER's bit of long mode.

@@ -33,7 +33,7 @@ from vgaemu.memslot.kvm import ioctl as kvm
 from vgaemu.memslot.log import DirtyLog, RunLog, WordsLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_END, VGA_START, Bus
 from vgaemu.pc.clock import Clock
-from vgaemu.pc.cpu.cpu import GENERAL, PROTECTED, RFLAGS, RIP, SEGMENTS, Array, Cpu
+from vgaemu.pc.cpu.cpu import GENERAL, PROTECTED, RFLAGS, RIP, SEGMENTS, STOPPED, Array, Cpu
 from vgaemu.pc.cpu.kvm_iret import return_from_interrupt
 from vgaemu.pc.cpu.kvm_state import VcpuState
 from vgaemu.pc.cpu.mmu import SAVED_SEGMENTS
@@ -395,7 +395,7 @@ class KvmCpu(Cpu):
             arrays = self._state.arrays()
         except (OSError, ValueError) as error:  # given up, and perhaps closed by now
             raise CpuError(f"kvm: the state of the VM is lost: {error}") from None
-        arrays["cpu.halted"][...] = self.halted
+        arrays["cpu.halted"] |= STOPPED * self.halted
         return arrays
 
     def refusal(self, arrays: Mapping[str, Array]) -> str | None:
@@ -403,7 +403,7 @@ class KvmCpu(Cpu):
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
         self._state.restore(arrays)
-        self.halted = bool(arrays["cpu.halted"])
+        self.halted = bool(arrays["cpu.halted"] & STOPPED)
 
     def close(self) -> None:
         if self._closed:

@@ -19,7 +19,16 @@ from typing import NamedTuple
 import numpy as np
 
 from vgaemu.memslot.kvm import ioctl as kvm
-from vgaemu.pc.cpu.cpu import CPU_ARRAYS, EFER, INTERRUPT, LONG_MODE, RFLAGS, Array
+from vgaemu.pc.cpu.cpu import (
+    CPU_ARRAYS,
+    EFER,
+    INTERRUPT,
+    LONG_MODE,
+    RFLAGS,
+    SHADOWED,
+    STOPPED,
+    Array,
+)
 from vgaemu.pc.cpu.mmu import UNUSABLE
 
 #: struct kvm_sregs: eight segments; GDT and IDT as base, limit, padding; CR0 to APIC base; then a
@@ -36,8 +45,9 @@ MSRS = (
 )  # fmt: skip
 _MSR_ENTRY = struct.Struct("<II Q")
 
-#: struct kvm_vcpu_events: an interrupt's injected, nr, soft.
-_INTERRUPT_AT = 8
+#: struct kvm_vcpu_events: an interrupt's injected, nr, soft, shadow.
+_INTERRUPT_AT, _EVENT_FLAGS_AT = 8, 20
+SHADOW_STI, VALID_SHADOW = 2, 4
 
 KVM_GET_XSAVE, KVM_SET_XSAVE = 0x9000AEA4, 0x5000AEA5
 KVM_GET_MSRS, KVM_SET_MSRS = 0xC008AE88, 0x4008AE89
@@ -82,7 +92,7 @@ class VcpuState:
         self._run[at : at + len(registers)] = registers
 
     def arrays(self) -> dict[str, Array]:
-        """`CPU_ARRAYS` without ``cpu.halted``, and the kernel's own structures."""
+        """`CPU_ARRAYS`, but for whether a HLT stopped it, and the kernel's own structures."""
         run, at = self._run, kvm.RUN_SYNC_REGS
         arrays = {name: np.zeros(shape, kind) for name, (kind, shape) in CPU_ARRAYS.items()}
         arrays["cpu.general"][:] = np.frombuffer(run[at : at + kvm.REGS_BYTES], "<u8")
@@ -97,8 +107,10 @@ class VcpuState:
         for name, blob in self._blobs().items():
             arrays[name] = np.frombuffer(self._get(blob.get, blob.size, of_vm=blob.of_vm), "u1")
         # Of an interrupt the shared page may tell what has been taken since: the events do not.
-        injected, vector, soft = arrays["kvm.events"][_INTERRUPT_AT : _INTERRUPT_AT + 3].tolist()
+        events = arrays["kvm.events"][_INTERRUPT_AT : _INTERRUPT_AT + 4].tolist()
+        injected, vector, soft, shadow = events
         arrays["cpu.pending"][...] = vector if injected and not soft else -1
+        arrays["cpu.halted"][...] = SHADOWED if shadow else 0
         arrays["kvm.msrs"] = self._msrs()
         if self._with_chips:
             arrays["kvm.chips"] = np.stack([
@@ -170,14 +182,14 @@ class VcpuState:
             for chip in arrays["kvm.chips"]:
                 self._set(KVM_SET_IRQCHIP, chip.tobytes(), of_vm=True)
         for name, blob in self._blobs().items():
-            # A CPU without KVM has no events but the one that the registers name.
-            data = arrays[name].tobytes() if name in arrays else bytes(blob.size)
-            if name in arrays or name == "kvm.events":
-                self._set(blob.put, data, of_vm=blob.of_vm)
+            if name in arrays:
+                self._set(blob.put, arrays[name].tobytes(), of_vm=blob.of_vm)
+            elif name == "kvm.events":
+                self._set(blob.put, _events_of(arrays))
         # What the last exit said of interrupts is of another time. A halted CPU takes one at once.
         enabled = bool(int(arrays["cpu.general"][RFLAGS]) & INTERRUPT)
         run[kvm.RUN_IF_FLAG] = enabled
-        run[kvm.RUN_READY_FOR_INTERRUPT] = enabled and bool(arrays["cpu.halted"])
+        run[kvm.RUN_READY_FOR_INTERRUPT] = enabled and bool(arrays["cpu.halted"] & STOPPED)
         run[kvm.RUN_REQUEST_INTERRUPT_WINDOW] = run[kvm.RUN_IMMEDIATE_EXIT] = 0
 
     def _msrs(self) -> Array:
@@ -217,6 +229,14 @@ def _are_msrs(array: Array) -> bool:
         and array.shape[1] == 2
         and set(array[:, 0].tolist()) <= set(MSRS)
     )
+
+
+def _events_of(arrays: Mapping[str, Array]) -> bytes:
+    """Of a CPU without KVM: the one that the registers name, and whether it is held off."""
+    events = bytearray(BLOBS["kvm.events"].size)
+    if arrays["cpu.halted"] & SHADOWED:
+        events[_INTERRUPT_AT + 3], events[_EVENT_FLAGS_AT] = SHADOW_STI, VALID_SHADOW
+    return bytes(events)
 
 
 def take_sregs(sregs: bytes, arrays: Mapping[str, Array]) -> None:

@@ -26,7 +26,16 @@ from vgaemu.memslot.log import DirtyLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.pc.clock import INSTRUCTION_NS, INTERRUPT_NS, PLANES_NS, POLL_NS, PORT_NS, Clock
 from vgaemu.pc.cpu import unicorn_engine as engine
-from vgaemu.pc.cpu.cpu import GENERAL, INTERRUPT, PROTECTED, RESUME, SEGMENTS, Array, Cpu
+from vgaemu.pc.cpu.cpu import (
+    GENERAL,
+    INTERRUPT,
+    PROTECTED,
+    RESUME,
+    SEGMENTS,
+    STOPPED,
+    Array,
+    Cpu,
+)
 from vgaemu.pc.cpu.mmu import (
     PAGING,
     REAL_DATA,
@@ -448,7 +457,7 @@ class UnicornCpu(Cpu):
     def arrays(self) -> dict[str, Array]:
         arrays = engine_arrays(self._registers, self._context.load())
         arrays["cpu.pending"][...] = -1
-        arrays["cpu.halted"][...] = self.halted
+        arrays["cpu.halted"] |= STOPPED * self.halted
         return arrays
 
     def refusal(self, arrays: Mapping[str, Array]) -> str | None:
@@ -460,7 +469,7 @@ class UnicornCpu(Cpu):
         self.tlb.map_changed()
         self._forget_breakpoints()
         restore_engine(self._registers, self._context, arrays)
-        self.halted = bool(arrays["cpu.halted"])
+        self.halted = bool(arrays["cpu.halted"] & STOPPED)
         if int(arrays["cpu.pending"]) >= 0:
             self.real_mode_interrupt(int(arrays["cpu.pending"]))
 

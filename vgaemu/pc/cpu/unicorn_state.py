@@ -25,6 +25,7 @@ from vgaemu.pc.cpu.cpu import (
     PROTECTED,
     RFLAGS,
     RIP,
+    SHADOWED,
     Array,
 )
 from vgaemu.pc.cpu.unicorn_context import (
@@ -33,6 +34,7 @@ from vgaemu.pc.cpu.unicorn_context import (
     ES,
     FS,
     GS,
+    HELD_OFF,
     NO_EXCEPTION,
     SS,
     Context,
@@ -61,6 +63,7 @@ def engine_arrays(registers: Registers, env: Env) -> dict[str, Array]:
     control[CR4] = int(control[CR4]) & ~ENGINE_CR4
     control[APIC_BASE] = DEFAULT_APIC_BASE
     arrays["cpu.tables"][:] = [(table.base, table.limit) for table in (env.gdt, env.idt)]
+    arrays["cpu.halted"][...] = SHADOWED if env.hflags & HELD_OFF else 0
     segments = arrays["cpu.segments"]
     segments[:] = [segment.loaded() for segment in _segments(env)]
     if not int(segments[TASK][3]) & mmu.SEGMENT_PRESENT:
@@ -114,6 +117,7 @@ def restore_engine(registers: Registers, context: Context, arrays: Mapping[str, 
     for segment, saved in zip(_segments(env), arrays["cpu.segments"].tolist(), strict=True):
         segment.load(tuple(saved))
     context.raised.old_exception = NO_EXCEPTION
+    env.hflags = env.hflags & ~HELD_OFF | (HELD_OFF if arrays["cpu.halted"] & SHADOWED else 0)
     env.settle()
     context.store()
     fcw, status, used, mxcsr = arrays["cpu.fpu_control"].tolist()
