@@ -77,7 +77,7 @@ MODEL = unicorn.x86_const.UC_CPU_X86_QEMU32
 FEATURES = (0x663, 0, 1, 0x0781_A9FD)
 #: What it costs the host (measured), where the guest's clock sees little of it: a fill of the TLB;
 #: to translate a basic block, and each of its instructions; to deliver an interrupt or exception.
-FILL_NS, BLOCK_NS, TRANSLATION_NS, DELIVERY_NS = 6_000, 20_000, 5_000, 30_000
+FILL_NS, BLOCK_NS, TRANSLATION_NS, DELIVERY_NS = 6_000, 20_000, 5_000, 50_000
 #: A slice with more of this ends.
 LONG_OVERHEAD_NS = 20_000_000
 #: Where a slice would end by address: the last byte of ROM, which holds no instruction. Unicorn
