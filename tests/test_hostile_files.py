@@ -11,11 +11,12 @@ import pytest
 import random_files
 from PIL import Image
 
-from vgaemu.errors import TapeError, WorkloadError
+from vgaemu.errors import StateError, TapeError, WorkloadError
 from vgaemu.guest.workloads import picture
 from vgaemu.migrate import stream
 from vgaemu.pc.images import load_image
 from vgaemu.tape import read
+from vgaemu.vga.state import State
 
 COUNTS = {"picture": 40, "state": 60, "pc state": 60}
 
@@ -29,6 +30,17 @@ def test_a_spoilt_file_is_refused_in_a_line(
     monkeypatch.setattr(stream, "PEER_SECONDS", 1.0)
     said = [random_files.attack(name, seed, tmp_path) for seed in range(COUNTS.get(name, 150))]
     assert len(set(said)) >= 3
+
+
+def test_names_in_a_state_are_told_as_long_as_names_are(tmp_path: Path) -> None:
+    pytest.importorskip("unicorn")
+    pc = random_files.pc_states()
+    for name, value in (("pc.firmware", np.full(60_000, 0x61, "u1")), ("pc.sha256", None)):
+        guest = pc.guest | {"pc.name": np.full(60_000, 0x61, "u1")}
+        guest[name] = np.zeros(32, "u1") if value is None else value
+        with pytest.raises(StateError) as caught:
+            pc.machine.restore_state(State(pc.device, guest, 2), "state")
+        assert len(str(caught.value)) < 400
 
 
 def test_the_mutations_find_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

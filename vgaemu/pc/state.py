@@ -22,10 +22,13 @@ from vgaemu.errors import StateError
 from vgaemu.pc.cpu.cpu import CPU_ARRAYS, Cpu
 from vgaemu.pc.dos.handles import Handles
 from vgaemu.pc.images import ComProgram, DiskImage
-from vgaemu.snapshot import MAX_BYTES, Array, Part, Parts, octets
+from vgaemu.snapshot import Array, Part, Parts, octets
 
 #: Parts that are large, or take long, and outlive the CPU and a program's files.
 BULK = ("pc.sha256", "ram", "disk.sectors", "disk.data")
+
+#: Of a name that is told; no file system has longer ones.
+MAX_NAME_BYTES = 255
 
 
 def identity_parts(image: DiskImage | ComProgram, firmware: str) -> dict[str, Part]:
@@ -57,7 +60,7 @@ def identity_name(arrays: Mapping[str, Array]) -> str:
 
 
 def _text_of(arrays: Mapping[str, Array], name: str) -> str:
-    text = arrays.get(name, np.zeros(0)).tobytes()[:MAX_BYTES].decode("utf-8", "replace")
+    text = arrays.get(name, np.zeros(0)).tobytes()[:MAX_NAME_BYTES].decode("utf-8", "replace")
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
