@@ -13,7 +13,7 @@ def told_tree():
     """(class, base) of each line of the docstring's tree, by its depth."""
     above = []
     for line in errors.__doc__.splitlines():
-        row = re.match(r"    ([ │]*(?:[├└]─ )?)(\w+(?:Error|Unavailable|Fault))\b", line)
+        row = re.match(r"    ([ │]*(?:[├└]─ )?)(\w+(?:Error|Unavailable|OfMemory|Fault))\b", line)
         if row is None:
             continue
         depth = len(row[1]) // 4

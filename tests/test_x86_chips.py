@@ -376,12 +376,12 @@ def test_scancodes(name: str, pressed: bool, codes: str) -> None:
 def test_cmos_time_is_the_clocks(bus: Bus) -> None:
     clock = StepClock()
     Cmos(bus, clock, bus.ram_bytes)
-    clock.ns = 3_661 * 10**9
+    clock.ns = 3_661 * 10**9  # after 10:20:30
     read = []
     for index in (0, 2, 4, 7, 8, 9, 0x32):
         bus.port_out(0x70, 1, index)
         read.append(bus.port_in(0x71, 1))
-    assert read == [0x01, 0x01, 0x01, 0x01, 0x01, 0x80, 0x19]
+    assert read == [0x31, 0x21, 0x11, 0x01, 0x01, 0x80, 0x19]
 
 
 def test_the_clock_is_set_and_goes_on(bus: Bus) -> None:

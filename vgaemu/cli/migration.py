@@ -65,37 +65,34 @@ def finish_migration(session: Session, migration: Migration) -> None:
     session.status = 0 if closed or migration.succeeded else 1
 
 
-def receive_into(session: Session, listen: str, wait_seconds: float | None) -> bool:
-    """Wait for a guest and let the session's machine take it over.
+def receive_into(
+    session: Session, listen: str, wait_seconds: float | None, arrived: list[Received]
+) -> None:
+    """Wait for a guest and let the session's machine take it over: `arrived` is then not empty.
 
-    Returns:
-        Whether it is here; if not, the session's status says whether that is a failure.
+    If nobody came the session's status says whether that is a failure.
 
     Raises:
         UsageError: Nobody can come there.
+        KeyboardInterrupt: Something stops us, before or after it has come.
     """
     listening = False
-    arrived: list[Received] = []
     try:
         with Receiver(listen) as receiver:
             listening = True
             say(f"listening on {receiver.address}")
             receive_machine(receiver, session.machine, wait_seconds, arrived.append)
-    except KeyboardInterrupt as stop:
-        session.stopped = stop
-        if not arrived:
-            return False
     except MigrateError as error:
+        arrived.clear()
         if session.machine.closed_by_user():
-            return False
+            return
         if not listening:
             raise UsageError(f"receive: {error}") from None
         complain(f"receive: {error}")
         session.status = 1
-        return False
+        return
     with suppress(OutputError):  # the guest is here now, whoever hears of it
         say(f"received {arrived[0].line()}")
-    return True
 
 
 def where_to_keep_guest(session: Session, options: Namespace) -> Path | None:

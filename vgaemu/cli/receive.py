@@ -40,15 +40,22 @@ def run(options: Namespace) -> int:
     from vgaemu.cli.migration import receive_into, where_to_keep_guest
     from vgaemu.cli.say import complain
     from vgaemu.cli.session import Session
+    from vgaemu.migrate import Received
 
     check_outputs(options)
     with Session(options) as session:
         session.check_ends(idle_ends=True)
-        if not receive_into(session, options.listen, options.wait):
+        arrived: list[Received] = []
+        try:
+            receive_into(session, options.listen, options.wait, arrived)
+            frames = None if options.frames is None else session.machine.frames + options.frames
+            runs = frames is not None or options.workload or not session.headless
+            if arrived and runs:
+                session.run_frames(frames)
+        except KeyboardInterrupt as stop:
+            session.stopped = stop
+        if not arrived:
             return session.exit_status
-        frames = None if options.frames is None else session.machine.frames + options.frames
-        if session.went_well and (frames is not None or options.workload or not session.headless):
-            session.run_frames(frames)
         kept = where_to_keep_guest(session, options)
         if kept is not None:
             options.save_state = kept
