@@ -81,14 +81,17 @@ class RowRenderer(Renderer):
         #: Elements of all rows above and below the split, views of VRAM; None where the rows are
         #: not evenly spaced.
         self._elements = self._elements_in_place()
+        # At hand, for strips of a few rows: a look through three tuples is 3 % of one.
+        self._blank, self._pan = scanout.colours.blank, self.rows.pan
 
     def configure(self, scanout: Scanout) -> None:
         old, self.scanout = self.scanout, scanout
+        self._blank = scanout.colours.blank
         if old.colours.palette != scanout.colours.palette:
             self.table = self.make_table(scanout)
         if old.rows != scanout.rows:
             self.rows = RowMap(scanout, len(self.vram))
-            self._elements = self._elements_in_place()
+            self._elements, self._pan = self._elements_in_place(), self.rows.pan
 
     def _elements_in_place(self) -> tuple[NDArray[Any], NDArray[Any]] | None:
         start, stride, nbytes = self.rows.start, self.rows.stride, self.rows.nbytes + self.slack
@@ -131,14 +134,14 @@ class RowRenderer(Renderer):
     def draw_rows(self, top: int, bottom: int, frame: Frame) -> None:
         """Draw the rows from `top` to `bottom` (exclusive) into `frame`, the whole picture."""
         split = self.rows.split_row
-        if self.scanout.colours.blank:
+        if self._blank:
             frame[top:bottom] = 0
             return
         if top < split < bottom:
             self.draw_rows(top, split, frame)
             top = split
         below = top >= split
-        pan = self.rows.pan[below]
+        pan = self._pan[below]
         while top < bottom:
             end = min(top + self._block, bottom)
             if self._elements is not None:
