@@ -228,10 +228,10 @@ def test_a_frame_is_a_bounded_count_of_work(
 def test_a_frame_ends_by_its_thread_s_time_at_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # jmp $, on a host where each look at the thread's time is 40 ms later
-    times = iter(range(0, 10**12, 40_000_000))
+    # jmp $, on a host where each look at the thread's time is 60 ms later
+    times = iter(range(0, 10**12, 60_000_000))
     monkeypatch.setattr("vgaemu.pc.pc.thread_time_ns", times.__next__)
-    monkeypatch.setattr("vgaemu.pc.pc.frame_host_ns", lambda: 150_000_000)
+    monkeypatch.setattr("vgaemu.pc.pc.most_host_ns", lambda: 200_000_000)
     with make_pc(disk(tmp_path, b"\xeb\xfe")) as pc:
         pc.run_frame()
         first = pc.clock.now_ns()
@@ -240,6 +240,16 @@ def test_a_frame_ends_by_its_thread_s_time_at_last(
         monkeypatch.setattr("vgaemu.pc.pc.thread_time_ns", lambda: 0)
         pc.run_frame()
         assert 16_000_000 < pc.clock.now_ns() - first < 18_000_000
+
+
+def test_a_frame_of_a_slow_host_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same looks at the thread's time, but what is tried takes a hundred times as long, too."""
+    times = iter(range(0, 10**12, 60_000_000))
+    monkeypatch.setattr("vgaemu.pc.pc.thread_time_ns", times.__next__)
+    monkeypatch.setattr("vgaemu.pc.pc.most_host_ns", lambda: 20_000_000_000)
+    with make_pc(disk(tmp_path, b"\xeb\xfe")) as pc:
+        pc.run_frame()
+        assert 16_000_000 < pc.next_frame_ns <= pc.clock.now_ns() < 18_000_000
 
 
 # ds = ss = 0; sp = 7000h; INT 40h counts at 600h; mode 12h; es = A000h. Ports and planes by single

@@ -22,7 +22,7 @@ from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.debugports import DebugPorts
 from vgaemu.pc.chips.pic import Pic
 from vgaemu.pc.chips.pit import Pit
-from vgaemu.pc.clock import NEVER_NS, Clock, frame_host_ns
+from vgaemu.pc.clock import MOST_HOST_NS, NEVER_NS, Clock, most_host_ns
 from vgaemu.pc.cpu.cpu import INTERRUPT, Array, Cpu
 from vgaemu.pc.debug import fault_report
 from vgaemu.pc.dos.dos import Dos
@@ -149,11 +149,14 @@ class Pc:
     def run_frame(self) -> None:
         """Run for a 60th of a second of the guest's time."""
         self.next_frame_ns += FRAME_NS
-        clock, end_ns = self.clock, thread_time_ns() + frame_host_ns()
+        clock, begin_ns, allowed_ns = self.clock, thread_time_ns(), MOST_HOST_NS
         while clock.now_ns() < self.next_frame_ns and not self.run.over:
             self.step(self.next_frame_ns)
-            if thread_time_ns() > end_ns:
-                self.next_frame_ns = clock.now_ns()  # the next frame begins here
+            taken_ns = thread_time_ns() - begin_ns
+            if taken_ns > allowed_ns:
+                allowed_ns = most_host_ns()  # is it the guest, or is the host slow?
+                if taken_ns > allowed_ns:
+                    self.next_frame_ns = clock.now_ns()  # the next frame begins here
 
     def step(self, limit_ns: int) -> None:
         """Chips, an interrupt if one is due, one slice of instructions or of sleep."""
