@@ -580,48 +580,48 @@ def test_a_silent_receiver_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
         assert machine.tick()
 
 
-def test_a_receiver_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "PEER_SECONDS", 0.5)
+def refuse_as_slow(answer: Callable[[socket.socket], None], slot: Memslot) -> None:
+    """Send memory to a receiver that answers like this: too slowly."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def run() -> None:
             connection, _ = listening.accept()
             with connection, suppress(OSError):
-                connection.sendall(HELLO + message(Kind.ACCEPT) + message(Kind.ROUND_DONE))
-                for byte in digests(b"d"):  # a stopped guest waits for them
-                    connection.sendall(bytes([byte]))
-                    time.sleep(0.1)
+                answer(connection)
 
         thread = threading.Thread(target=run)
         thread.start()
         channel = connect(f"127.0.0.1:{listening.getsockname()[1]}")
         with pytest.raises(MigrateError, match="slower than 4096 bytes a second"):
-            send(channel, Memory(random_slot(NPAGES)))
+            send(channel, Memory(slot))
         channel.close()
         thread.join(20)
+
+
+def test_a_receiver_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "PEER_SECONDS", 0.5)
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(HELLO + message(Kind.ACCEPT) + message(Kind.ROUND_DONE))
+        for byte in digests(b"d"):  # a stopped guest waits for them
+            connection.sendall(bytes([byte]))
+            time.sleep(0.1)
+
+    refuse_as_slow(answer, random_slot(NPAGES))
 
 
 def test_a_receiver_that_only_says_that_something_arrives_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(stream, "PEER_SECONDS", 0.3)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
 
-        def run() -> None:
-            connection, _ = listening.accept()
-            with connection, suppress(OSError):
-                connection.sendall(HELLO + message(Kind.ACCEPT))
-                while True:
-                    connection.sendall(message(Kind.PROGRESS))
-                    time.sleep(0.05)
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(HELLO + message(Kind.ACCEPT))
+        while True:
+            connection.sendall(message(Kind.PROGRESS))
+            time.sleep(0.05)
 
-        thread = threading.Thread(target=run)
-        thread.start()
-        channel = connect(f"127.0.0.1:{listening.getsockname()[1]}")
-        with pytest.raises(MigrateError, match="slower than 4096 bytes a second"):
-            send(channel, Memory(Memslot(NPAGES)))
-        channel.close()
-        thread.join(20)
+    refuse_as_slow(answer, Memslot(NPAGES))
 
 
 def test_a_receiver_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
