@@ -21,8 +21,8 @@ class Paper:
     def update(self, frame, rects, report):
         """Print what changed, but for the first frame, in which everything did."""
         for rect in rects:
-            print(f"frame {report.frame}: {rect.width}x{rect.height} at {rect.x},{rect.y}")
-            if report.frame > 0:
+            print(f"frame {report.frame_number}: {rect.width}x{rect.height} at {rect.x},{rect.y}")
+            if report.frame_number > 0:
                 rows = frame[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width]
                 for row in rows:
                     print("   ", "".join(".#"[bool(pixel)] for pixel in row))

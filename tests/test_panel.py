@@ -29,7 +29,7 @@ def report(frame=0, pages=(), spans=None, harvest_ns=12_300, **more):
     values = {"render_ns": 20_000, "present_ns": 30_000, "rects": (), "faults": 0, "redraw": ""}
     log = FlagsLog(len(flags), bytes(flags))
     return FrameReport(
-        frame=frame, harvest_ns=harvest_ns, log=log, spans=spans, **(values | more)
+        frame_number=frame, harvest_ns=harvest_ns, log=log, spans=spans, **(values | more)
     )  # fmt: skip
 
 

@@ -171,7 +171,7 @@ def test_the_virtual_beam_and_the_frame(path: Path) -> None:
     vga = small_vga()
     status = [vga.inb(0x3DA) for _ in range(1000)]
     assert len(set(status)) > 1
-    save_state(vga, path, frame=1234)
+    save_state(vga, path, frame_number=1234)
     status = [vga.inb(0x3DA) for _ in range(3000)]
     other = small_vga()
     assert load_state(other, path) == 1234
@@ -188,7 +188,7 @@ def test_a_machine_goes_on_where_it_was_saved(path: Path, seed: int) -> None:
         Player(device, chain(START[:3], ops)).play()
     loop = DisplayLoop(other, BaseDisplay())
     loop.draw_frame()
-    save_state(vga, path, frame=20)
+    save_state(vga, path, frame_number=20)
     loop.frames = load_state(other, path)
     assert everything(other) == everything(vga)
     steps = islice(random_ops(seed, VRAM_BYTES), 30, 60)

@@ -461,7 +461,9 @@ def test_a_hidden_panel_gathers_nothing(open_window, pygame, monkeypatch):
     from vgaemu.display.panel.meter import Meter
 
     noted = []
-    monkeypatch.setattr(Meter, "note", lambda self, report, rects: noted.append(report.frame))
+    monkeypatch.setattr(
+        Meter, "note", lambda self, report, rects: noted.append(report.frame_number)
+    )
     window = open_window(TEXT, panel=False)
     frame = picture(TEXT)
     window.update(frame, whole(TEXT), report(frame=1))

@@ -347,7 +347,7 @@ class Machine:
         """
         with self._guest_stands(path):
             guest = None if self.pc is None else self.pc.state_arrays()
-            save_state(self.vga, path, frame=self.next_frame_number, guest=guest)
+            save_state(self.vga, path, frame_number=self.next_frame_number, guest=guest)
 
     def load_state(self, path: str | Path) -> None:
         """Bring the device to a saved state, and a machine-code guest with it.
@@ -390,7 +390,7 @@ class Machine:
             self.pc.restore_state(state.guest, source)
             self.runner.restart(self.pc.slices())
         restore_device(self.vga, state.device)
-        self._loop.frame_offset = state.frame - self._loop.frames
+        self._loop.frame_offset = state.frame_number - self._loop.frames
 
     @property
     def next_frame_number(self) -> int:

@@ -67,7 +67,7 @@ def _leave_files(
     machine: Machine, guest: _TapeGuest, name: str, screenshot: Path | None, readbacks: Path | None
 ) -> None:
     player = guest.player
-    rgb = picture(machine.vga, player.frame if player else 0)
+    rgb = picture(machine.vga, player.frame_number if player else 0)
     if screenshot is not None:
         save_picture(rgb, screenshot)
     if readbacks is not None:

@@ -39,7 +39,8 @@ class ScreenInfo:
 class FrameReport:
     """What one frame cost. Times are nanoseconds, measured apart."""
 
-    frame: int
+    #: Number of the frame, which blinking follows.
+    frame_number: int
     #: From asking for the dirty log until the snapshot is in hand: the figure of the 2012 patch.
     harvest_ns: int
     #: Spans to rectangles, and VRAM to pixels.

@@ -153,7 +153,7 @@ class Stats:
 
 def _row(report: FrameReport, present_ns: int) -> dict[str, Any]:
     return {
-        "frame": report.frame,
+        "frame": report.frame_number,
         "harvest_ns": report.harvest_ns,
         "render_ns": report.render_ns,
         "present_ns": present_ns,

@@ -49,7 +49,7 @@ class Player:
         """
         self._ops = iter(ops)
         #: Number of the frame that was drawn last, as far as the tape says.
-        self.frame = 0
+        self.frame_number = 0
         #: Logged reads so far, in order; 16 bits are enough for each.
         self.readbacks = array("H")
         log: Log = _Bounded(self.readbacks) if keep_readbacks else _Forgetful()
@@ -72,7 +72,7 @@ class Player:
         return played == count
 
     def _set_frame(self, op: Op) -> None:
-        self.frame = op[1]
+        self.frame_number = op[1]
 
 
 class _Bounded:

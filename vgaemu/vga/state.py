@@ -43,7 +43,7 @@ class State(NamedTuple):
     #: What a machine-code guest added; empty if there was none.
     guest: dict[str, Array]
     #: Number of the frame that was saved with it.
-    frame: int
+    frame_number: int
     #: Names of arrays that were not read: they are larger than any that is known.
     unread: Sequence[str] = ()
 
@@ -98,7 +98,7 @@ def restore_device(vga: Vga, arrays: Mapping[str, Array]) -> None:
 
 
 def save_state(
-    vga: Vga, path: str | Path, *, frame: int = 0, guest: Mapping[str, Array] | None = None
+    vga: Vga, path: str | Path, *, frame_number: int = 0, guest: Mapping[str, Array] | None = None
 ) -> None:
     """Save a device; its guest must not run meanwhile.
 
@@ -106,7 +106,7 @@ def save_state(
         vga: The device.
         path: The file, by custom ending in ``.npz``; one that exists is replaced, and where it is
             a link, what that leads to.
-        frame: Number of the frame, which blinking follows.
+        frame_number: Number of the frame, which blinking follows.
         guest: Arrays of a machine-code guest; no name is one of `Vga.parts`.
 
     Raises:
@@ -114,7 +114,7 @@ def save_state(
     """
     path = Path(path)
     arrays: dict[str, Any] = snapshot.take(vga.parts()) | dict(guest or {})
-    arrays |= {"frame": np.asarray(frame, "u8"), "version": np.asarray(VERSION, "u4")}
+    arrays |= {"frame": np.asarray(frame_number, "u8"), "version": np.asarray(VERSION, "u4")}
     place = os.path.realpath(path)
     if os.path.lexists(place) and not os.path.isfile(place):
         what = "a directory" if path.is_dir() else "no regular file"
@@ -145,7 +145,7 @@ def load_state(vga: Vga, path: str | Path) -> int:
     state = read_state(path, vga)
     check_device(vga, state.device, path)
     restore_device(vga, state.device)
-    return state.frame
+    return state.frame_number
 
 
 def read_state(path: str | Path, vga: Vga, guest: dict[str, snapshot.Part] | None = None) -> State:

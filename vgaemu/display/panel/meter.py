@@ -79,7 +79,7 @@ class Meter:
         self._counted: deque[tuple[int, int]] = deque(maxlen=11)
         self._digested_ns = 0
         self.count = 0
-        self.frame = 0
+        self.frame_number = 0
         self.frames_a_second = 0.0
         self.picture_pixels = 1
         self.heat = PageHeat(0)
@@ -110,7 +110,7 @@ class Meter:
                 )
                 for report, rects in noted
             ]  # fmt: skip
-            self.frame = noted[-1][0].frame
+            self.frame_number = noted[-1][0].frame_number
             self._history = np.concatenate((self._history[len(rows) :], rows))
             self.count = min(HISTORY, self.count + len(rows))
         self._counted.append((now_ns, self._fed))

@@ -191,7 +191,7 @@ class Panel:
             (info.mode_name, draw.BRIGHT),
             (f"{self.meter.frames_a_second:.1f} fps", INK),
             (f"dirty log: {info.dirty_log}", INK),
-            (f"frame {self.meter.frame}", INK),
+            (f"frame {self.meter.frame_number}", INK),
         ]
         if status.outlines:
             items.append(("outlines", draw.DIRTY))
