@@ -150,7 +150,7 @@ def test_a_border_of_the_overscan_colour_lies_around_the_picture(open_window, pa
     ],
 )
 def test_scaled_sizes(info, scale, square, size):
-    assert scaled_size(info, scale, square=square) == size
+    assert scaled_size(info, scale, "square" if square else "auto") == size
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ SHAPES = [
 
 @pytest.mark.parametrize(("info", "scale", "square"), SHAPES)
 def test_shadow(open_window, info, scale, square):
-    window = open_window(info, scale=scale, square_pixels=square)
+    window = open_window(info, scale=scale, aspect="square" if square else "auto")
     check_shadow(window, info)
 
 
@@ -246,6 +246,28 @@ def check_shadow(window, info):
         window.poll()
         window.update(frame, rects, report(rects, frame=number))
         assert np.array_equal(shown(window), enlarged(frame, window))
+
+
+@pytest.mark.parametrize("info", [TEXT, MODE_13H, ODD], ids=lambda info: info.mode_name)
+def test_4_to_3_is_drawn_in_parts_as_a_whole(open_window, pygame, info):
+    window = open_window(info, aspect="4:3", panel=False)
+    user_sizes(window, pygame, (950, 700))
+    frame = picture(info)
+    window.update(frame, whole(info), report(whole(info)))
+    assert (window.viewport.width, window.viewport.height) == (933, 700)
+    frame[10:60, 20:90] = 0xFF0000
+    window.poll()
+    window.update(frame, [Rect(20, 10, 70, 50)], report())
+    in_parts = shown(window)
+    window.resize(replace(info, border_colour=0x123456))
+    window.update(frame, [], report())
+    assert np.array_equal(in_parts, shown(window))
+    assert not np.array_equal(in_parts, enlarged(frame, window))  # its edges are blended
+
+
+def test_an_aspect_that_there_is_not(open_window):
+    with pytest.raises(DisplayError, match="aspect is auto, square or 4:3, not 'wide'"):
+        open_window(aspect="wide")
 
 
 def test_only_what_changed_is_drawn(open_window):

@@ -157,7 +157,7 @@ CONTENTS: dict[str, Callable[[Guest], Slices]] = {
 WINDOWS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("1920x1080", "as it opens", {}),
     ("2560x1440", "as it opens", {}),
-    ("1920x1080", "scale 1", {"scale": 1, "square_pixels": True}),
+    ("1920x1080", "scale 1", {"scale": 1, "aspect": "square"}),
 )
 
 

@@ -55,8 +55,10 @@ def _add_guest_options(add: Add) -> None:
 
 
 def _add_picture_options(add: Add) -> None:
-    add("--aspect", choices=("auto", "square"), default="auto",
-        help="auto shows VGA modes as 4:3, as a monitor does; square shows square pixels (auto)")
+    add("--aspect", choices=("auto", "4:3", "square"), default="auto",
+        help="auto: 4:3 as a monitor shows it, but text in whole steps nearest to that (80x25 as "
+        "720x400 or 1440x1200), so that all strokes are equally thick; 4:3: exactly that, the "
+        "largest that fits, edges blended; square: square pixels (auto)")
     add("--fullscreen", action="store_true", help="start without a window's frame")
     add("--border", type=not_negative, default=0, metavar="N",
         help="keep N window pixels of the overscan colour around the picture")

@@ -242,7 +242,7 @@ def _window(options: Namespace) -> Display:
 
     return WindowDisplay(
         scale=options.scale,
-        square_pixels=options.aspect == "square",
+        aspect=options.aspect,
         panel=not options.no_panel,
         border=options.border,
         fullscreen=options.fullscreen,

@@ -1,14 +1,16 @@
 """Viewport: where the guest's picture lies in a window, and which of its pixels shows where.
 
-Pure geometry, no pixels. A picture is enlarged by repeating its pixels, never by mixing them.
-Destination column X shows source column ``X * source_width // width`` and rows alike, so what a
-part of the picture covers depends on that part alone: parts drawn one by one equal the whole.
+Pure geometry, no pixels. A picture is enlarged by repeating its pixels; they are mixed only where
+an exact 4:3 was asked for. Destination column X shows source column ``X * source_width // width``,
+or, mixed, all that it covers, and rows alike, so what a part of the picture covers depends on that
+part alone: parts drawn one by one equal the whole.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,10 @@ MAX_FACTOR = 16
 
 Size = tuple[int, int]
 
+#: What shape a picture gets: ``auto`` its monitor's, crisp; ``square`` that of its pixels; ``4:3``
+#: that of a VGA monitor to the pixel, whatever the mode.
+Aspect: TypeAlias = Literal["auto", "square", "4:3"]
+
 
 @dataclass(frozen=True)
 class Viewport:
@@ -32,6 +38,8 @@ class Viewport:
     width: int
     height: int
     source: Size
+    #: Whether pixels that cover several of the picture's mix them; `columns` and `rows` do not say.
+    smooth: bool = False
     #: Source column of each destination column, and source row of each row: (width,), (height,).
     columns: NDArray[np.intp] = field(init=False, repr=False, compare=False)
     rows: NDArray[np.intp] = field(init=False, repr=False, compare=False)
@@ -57,51 +65,63 @@ class Viewport:
             across, down = self.factors
             return Rect(self.x + x * across, self.y + y * down, width * across, height * down)
         columns, rows = self.source
-        left = -(-x * self.width // columns)
-        top = -(-y * self.height // rows)
+        if self.smooth:  # also those that show a little of it
+            left, top = x * self.width // columns, y * self.height // rows
+        else:
+            left, top = -(-x * self.width // columns), -(-y * self.height // rows)
         right = -(-(x + width) * self.width // columns)
         bottom = -(-(y + height) * self.height // rows)
         return Rect(self.x + left, self.y + top, right - left, bottom - top)
 
 
-def pixel_height(info: ScreenInfo, *, square: bool = False) -> float:
+def pixel_height(info: ScreenInfo, aspect: Aspect = "auto") -> float:
     """How many times higher than wide a pixel is on the monitor: 1.2 for 320x200 shown 4:3."""
     ratio = info.width / (info.height * info.aspect)
-    return 1.0 if square or abs(ratio - 1) < SQUARE_TOLERANCE else ratio
+    return 1.0 if aspect == "square" or abs(ratio - 1) < SQUARE_TOLERANCE else ratio
 
 
-def scaled_size(info: ScreenInfo, scale: int, *, square: bool = False) -> Size:
+def scaled_size(info: ScreenInfo, scale: int, aspect: Aspect = "auto") -> Size:
     """Size of the picture with every column `scale` window pixels wide.
 
     Graphics get the height that their aspect asks for; rows are repeated unevenly where that is
     no whole factor, which hardly shows. Text gets the whole factor nearest to it: 80x25 at scale 1
     is 720x400, since at the true 540 lines some strokes of every glyph would be twice as thick as
-    others. No picture gets fewer rows than it has. `square` ignores the aspect.
+    others; ``4:3`` gets those, mixed. No picture gets fewer rows than it has.
 
     >>> vga = ScreenInfo(320, 200, 4 / 3, 0, "320x200x256", 4096, "flags", False)
-    >>> scaled_size(vga, 2), scaled_size(vga, 5), scaled_size(vga, 2, square=True)
+    >>> scaled_size(vga, 2), scaled_size(vga, 5), scaled_size(vga, 2, "square")
     ((640, 480), (1600, 1200), (640, 400))
     """
-    ratio = pixel_height(info, square=square) * scale
+    if aspect == "4:3":
+        width = max(info.width * scale, -(-info.height * 4 // 3))
+        return width, round(width * 3 / 4)
+    ratio = pixel_height(info, aspect) * scale
     if info.is_text:
         return info.width * scale, info.height * max(1, round(ratio))
     return info.width * scale, max(info.height, round(info.height * ratio))
 
 
-def fitted_size(info: ScreenInfo, room: Size, *, square: bool = False) -> Size:
+def fitted_size(info: ScreenInfo, room: Size, aspect: Aspect = "auto") -> Size:
     """The largest crisp size that fits into `room`; smaller than life only if nothing else fits.
+
+    ``4:3`` is not crisp, and fills it.
 
     >>> text = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", 4096, "flags", True)
     >>> fitted_size(text, (1920, 820)), fitted_size(text, (1920, 1200))
     ((1440, 800), (1440, 1200))
+    >>> fitted_size(text, (1920, 1080), "4:3")
+    (1440, 1080)
     """
     width, height = room
-    ratio = pixel_height(info, square=square)
+    if aspect == "4:3":
+        width = max(1, min(width, height * 4 // 3))
+        return width, max(1, min(height, round(width * 3 / 4)))
+    ratio = pixel_height(info, aspect)
     if info.is_text and ratio != 1.0:
         fitted = _whole_factors(info, room)
     else:
         sizes = [
-            scaled_size(info, scale, square=square)
+            scaled_size(info, scale, aspect)
             for scale in range(max(1, math.ceil(1 / ratio)), width // info.width + 1)
         ]
         fitted = max((size for size in sizes if size[1] <= height), default=None)

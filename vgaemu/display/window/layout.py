@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from vgaemu.display.panel.layout import BELOW_HEIGHT, BESIDE_WIDTHS, MIN_BESIDE_HEIGHT, MIN_WIDTH
 from vgaemu.display.report import Rect, ScreenInfo
-from vgaemu.display.viewport import Size, Viewport, fitted_size, scaled_size
+from vgaemu.display.viewport import Aspect, Size, Viewport, fitted_size, scaled_size
 
 #: What the desktop takes for a title bar and a task bar.
 DESKTOP_MARGIN = (16, 80)
@@ -26,7 +26,7 @@ class Wishes:
 
     #: Window pixels that a column takes; None for as many as fit.
     scale: int | None = None
-    square_pixels: bool = False
+    aspect: Aspect = "auto"
     #: Window pixels of the overscan colour around it.
     border: int = 0
 
@@ -48,9 +48,9 @@ def natural_size(
         below = BELOW_HEIGHT if reserved else 0
         margin_x, margin_y = DESKTOP_MARGIN
         room = desktop[0] - margin_x - border, desktop[1] - margin_y - below - border
-        width, height = fitted_size(info, room, square=wishes.square_pixels)
+        width, height = fitted_size(info, room, wishes.aspect)
     else:
-        width, height = scaled_size(info, wishes.scale, square=wishes.square_pixels)
+        width, height = scaled_size(info, wishes.scale, wishes.aspect)
     width = max(width + border, MIN_WIDTH if reserved else 0)
     return width, height + border + (BELOW_HEIGHT if panel else 0)
 
@@ -66,10 +66,10 @@ def lay_out(
     def picture_size(room: Size) -> Size:
         room = max(1, room[0] - 2 * wishes.border), max(1, room[1] - 2 * wishes.border)
         if exact and wishes.scale is not None:
-            scaled = scaled_size(info, wishes.scale, square=wishes.square_pixels)
+            scaled = scaled_size(info, wishes.scale, wishes.aspect)
             if scaled[0] <= room[0] and scaled[1] <= room[1]:
                 return scaled
-        return fitted_size(info, room, square=wishes.square_pixels)
+        return fitted_size(info, room, wishes.aspect)
 
     def worth(choice: tuple[Size, Rect]) -> tuple[bool, int]:
         """A picture that lost no pixel is worth more than a larger one that did."""
@@ -80,7 +80,8 @@ def lay_out(
     room, place = max(choices, key=worth, default=(size, NOWHERE))
     width, height = picture_size(room)
     left, top = (room[0] - width) // 2, (room[1] - height) // 2
-    return Viewport(left, top, width, height, (info.width, info.height)), place
+    smooth = wishes.aspect == "4:3"
+    return Viewport(left, top, width, height, (info.width, info.height), smooth), place
 
 
 def _with_panel(size: Size) -> list[tuple[Size, Rect]]:

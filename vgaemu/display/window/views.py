@@ -12,6 +12,7 @@ from vgaemu.display.hostkeys import keys_for_panel
 from vgaemu.display.panel.meter import Meter
 from vgaemu.display.panel.panel import Panel, Status
 from vgaemu.display.report import Rect, ScreenInfo
+from vgaemu.display.smooth import SmoothScaler
 from vgaemu.display.viewport import Viewport
 from vgaemu.display.window.layout import NOWHERE
 from vgaemu.display.window.sdl import pygame, surface_over
@@ -23,7 +24,7 @@ PANEL_PERIOD_NS = 100_000_000
 class Picture:
     """A frame, shown through a viewport of the window's surface. No copy is ever made of it.
 
-    It is enlarged by repeating whole pixels, a part at a time.
+    It is enlarged by repeating whole pixels, or smoothly if the viewport says so, a part at a time.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Picture:
         self._viewport = viewport
         self._source = surface_over(frame)
         masks = surface.get_masks()[:3]
+        self._smooth = SmoothScaler(viewport) if viewport.smooth else None
         self._scales_directly = surface.get_bitsize() == 32 and masks == (0xFF0000, 0xFF00, 0xFF)
 
     def paint(self, rects: Sequence[Rect]) -> list[Rect]:
@@ -67,6 +69,10 @@ class Picture:
     def _paint_unevenly(self, place: Rect) -> None:
         """Repeat columns and rows by the viewport's tables, in an array, and blit that."""
         view = self._viewport
+        if self._smooth is not None:
+            scaled = self._smooth.scaled(self.frame, place)
+            self._surface.blit(surface_over(scaled), (place.x, place.y))
+            return
         left, top = place.x - view.x, place.y - view.y
         columns = view.columns[left : left + place.width]
         rows = view.rows[top : top + place.height]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import monotonic_ns
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from vgaemu.display.report import (
     ScreenInfo,
     SingleStep,
 )
-from vgaemu.display.viewport import Size, Viewport
+from vgaemu.display.viewport import Aspect, Size, Viewport
 from vgaemu.display.window.keymap import Keyboard
 from vgaemu.display.window.layout import Wishes, lay_out, natural_size, shape
 from vgaemu.display.window.outlines import Outlines
@@ -59,7 +60,7 @@ class WindowDisplay(BaseDisplay):
         self,
         *,
         scale: int | None = None,
-        square_pixels: bool = False,
+        aspect: Aspect = "auto",
         panel: bool = True,
         fullscreen: bool = False,
         border: int = 0,
@@ -69,18 +70,21 @@ class WindowDisplay(BaseDisplay):
 
         Args:
             scale: Window pixels that a column of the picture takes; by default as many as fit.
-            square_pixels: Show a pixel as high as it is wide, whatever a VGA monitor does.
+            aspect: ``auto``: 4:3 as a VGA monitor, text in the whole steps nearest to it;
+                ``square``: a pixel as high as it is wide; ``4:3``: exactly that, smoothed.
             panel: Show the panel from the start.
             fullscreen: Start without a frame, on the whole screen.
             border: Window pixels of the overscan colour (AR11) to keep around the picture.
             title: First word of the window's title.
 
         Raises:
-            DisplayError: There is no display, or no pygame that works.
+            DisplayError: There is no display, no pygame that works, or no such aspect.
         """
+        if aspect not in get_args(Aspect):
+            raise DisplayError(f"aspect is auto, square or 4:3, not {aspect!r}")
         #: Whether the loop should work out clean rectangles: only outlines show them.
         self.shows_clean_rects = False
-        self._wishes = Wishes(scale, square_pixels, border)
+        self._wishes = Wishes(scale, aspect, border)
         self._panel_shown = panel
         # Switching the panel on and off leaves the picture's size alone.
         self._panel_reserved = panel
