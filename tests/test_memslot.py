@@ -318,6 +318,47 @@ def test_the_predecessor_protects_page_by_page_or_all_that_is_mapped() -> None:
     assert (counters.grace_period_ns, counters.flushes) == (waited, 3)
 
 
+#: Keepers whose harvest is a kernel's, which tells little.
+KERNELS = ("mmu", "kvm", "kvm-manual")
+#: Pages to dirty: none, one, a run across words, sparse in one word, sparse over all.
+DIRT = [[], [5], [*range(60, 70)], [1, 9, 40, 63], [0, 3, 64, 130, 500, 1023], [*range(0, 1024, 2)]]
+
+
+@pytest.mark.parametrize("off_and_on", [False, True])
+def test_counters_mean_the_same_for_every_keeper(
+    make_slot: MakeSlot, keeper: str, off_and_on: bool
+) -> None:
+    slot = make_slot(1024)
+    if off_and_on:  # what was dirty then is not reported, and not counted as protected
+        touch(slot, 4, 5)
+        slot.logging = False
+        assert slot.counters.entries_changed == 0
+        touch(slot, 6)
+        slot.logging = True
+    faults = slot.counters.faults
+    words = 0
+    for dirty in DIRT:
+        touch(slot, *dirty)
+        assert reported(slot) == dirty
+        words += len({page // 64 for page in dirty})
+    count, harvests = sum(map(len, DIRT)), len(DIRT) - 1
+    touch(slot, 7)  # dirty still
+    counters = slot.counters
+    assert counters.faults - faults == count + (1 if keeper != MMU else 0)
+    assert counters.flushes == harvests
+    assert harvests <= counters.protect_calls <= count
+    assert counters.protected_pages - counters.clean_pages == count
+    assert counters.exchanges == (words if keeper in ("words", "pages") else 0)
+    assert counters.grace_periods == (harvests if keeper == "srcu" else 0)
+    assert (counters.grace_period_ns > 0) == (keeper == "srcu")
+    if keeper not in KERNELS:
+        assert counters.entries_changed == count
+        assert counters.entries_looked_at >= counters.protected_pages
+    if keeper != MMU:
+        # `sparse` looks only where its summary says so.
+        assert counters.words_looked_at >= harvests * 1024 // 64
+
+
 # --- several readers ----------------------------------------------------------------------------
 
 

@@ -20,8 +20,8 @@ import numpy as np
 from numpy import bitwise_xor
 from numpy.typing import NDArray
 
-from vgaemu.memslot.bitmap import KEEPS_GIL
-from vgaemu.memslot.keeper import FREE_THREADED, Keeper
+from vgaemu.memslot.bitmap import KEEPS_GIL, word_count
+from vgaemu.memslot.keeper import FREE_THREADED, OneByteKeeper
 from vgaemu.memslot.log import DirtyLog, FlagsLog, RunLog
 
 #: Up to so many pages, so near to each other (all of legacy VRAM), are cleared one by one. At 60
@@ -29,13 +29,14 @@ from vgaemu.memslot.log import DirtyLog, FlagsLog, RunLog
 MAX_CLEARED_SINGLY, MAX_APART = 8, 64
 
 
-class FlagsKeeper(Keeper):
+class FlagsKeeper(OneByteKeeper):
     """A byte a page, `writable`; see the module for why it is the dirty map, too."""
 
     name = "flags"
 
     def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
         super().__init__(npages, memory)
+        self._words_of_part = word_count(npages)  # it looks at everything, or does not look
         self._zeros = memoryview(bytes(len(self.writable)))
         # Between two memoryviews a slice is assigned without a temporary copy.
         self._flags = memoryview(self.writable)
@@ -49,11 +50,11 @@ class FlagsKeeper(Keeper):
 
     def fault(self, page: int) -> None:
         self.writable[page] = 1
-        self.counters.faults += 1
+        self._counters.faults += 1
 
     def fault_range(self, start: int, end: int) -> None:
         """All pages at once; to mark one again that a harvest took meanwhile is no harm."""
-        self.counters.faults += self.writable.count(0, start, end)
+        self._counters.faults += self.writable.count(0, start, end)
         self._flags[start:end] = b"\1" * (end - start)
 
     def harvest(self) -> DirtyLog:
@@ -61,6 +62,7 @@ class FlagsKeeper(Keeper):
         flags = self.writable
         start = flags.find(1)
         if start < 0:
+            self._words_found_clean += self._words_of_part
             return self.nothing_dirty
         end = flags.rfind(1) + 1
         if flags.find(0, start, end) < 0:
@@ -81,7 +83,7 @@ class FlagsKeeper(Keeper):
                 # that; what has been marked since then stays.
                 bitwise_xor(flags8, snapshot8, flags8)
             log = FlagsLog(self.npages, bytes(snapshot))
-        counters = self.counters
+        counters = self._counters
         counters.protect_calls += 1
         counters.protected_pages += end - start
         # Data lands before the check, so a store that passed its check has nothing left to do:
@@ -90,6 +92,7 @@ class FlagsKeeper(Keeper):
         return log
 
     def start(self) -> None:
+        super().start()
         self._flags[:] = self._zeros
 
 

@@ -53,23 +53,39 @@ def anonymous_memory(nbytes: int) -> mmap.mmap:
 
 @dataclass(slots=True)
 class Counters:
-    """What keeping the log cost so far.
+    """What keeping the log cost so far: the same units for every keeper.
 
-    Statistics: nothing is decided by them, and two faults at once may be counted as one.
+    Statistics: nothing is decided by them, and two faults at once may be counted as one. An answer
+    given without a harvest, because one look showed that nothing is dirty, is not counted. What a
+    kernel does (`mmu`, `kvm`) is counted as far as it tells: that it protected and flushed, and the
+    pages it reported; not its words, nor its page table entries, nor what a vCPU stored.
 
     Attributes:
         faults: Stores that hit a write-protected page, once for each such page.
+        words_looked_at: Words of the bitmap that harvests looked at; for a byte a page, 64 of them.
+        exchanges: Words exchanged with 0.
         protect_calls: Calls that write-protected something.
         protected_pages: Pages those calls covered, clean ones inside a span included.
+        clean_pages: Of those, pages that were not dirty.
+        entries_looked_at: Page table entries that those calls looked at. Where one byte says both
+            dirty and writable, it is the entry.
+        entries_changed: Of those, entries that were writable before.
         flushes: Harvests that found dirt and therefore flushed.
-        grace_period_ns: Time spent waiting for stores to leave a read-side section; only `srcu`
-            has to.
+        grace_periods: How often it was waited for readers of what a harvest replaced
+            (``synchronize_srcu_expedited``); only `srcu` has to.
+        grace_period_ns: Time spent in that.
     """
 
     faults: int = 0
+    words_looked_at: int = 0
+    exchanges: int = 0
     protect_calls: int = 0
     protected_pages: int = 0
+    clean_pages: int = 0
+    entries_looked_at: int = 0
+    entries_changed: int = 0
     flushes: int = 0
+    grace_periods: int = 0
     grace_period_ns: int = 0
 
 
@@ -94,7 +110,7 @@ class Keeper(ABC):
             KeeperUnavailable: The log of this memory cannot be kept here.
         """
         self.npages = npages
-        self.counters = Counters()
+        self._counters = Counters()
         #: One byte a page, 0 = write-protected; padded to whole bitmap words. A dirty page is
         #: writable: while none is, there is nothing to harvest.
         self.writable = bytearray(WORD_PAGES * word_count(npages))
@@ -137,6 +153,29 @@ class Keeper(ABC):
         """Make every page writable, so that no store faults; `start` drops what is marked."""
         self.writable[:] = b"\1" * len(self.writable)
 
+    @property
+    def counters(self) -> Counters:
+        """What keeping the log cost so far: one object, brought up to date by this look.
+
+        Its `faults` are up to date always.
+        """
+        return self._counters
+
+    def read_lock(self) -> int:
+        """Enter a read-side section: the handling of one exit of the guest.
+
+        Only a keeper with a grace period has them (`srcu`): its harvests wait until the section is
+        left. Sections may nest.
+
+        Returns:
+            What `read_unlock` wants, by the same thread.
+        """
+        return 0
+
+    def read_unlock(self, token: int) -> None:
+        """Leave the section."""
+        return
+
     def close_with(self, close: Callable[..., object], *arguments: object) -> None:
         """Call `close` with the keeper, or when it is gone, but not at the interpreter's end.
 
@@ -150,3 +189,48 @@ class Keeper(ABC):
         """Give back what it has of the system; nobody asks it for anything after that."""
         for close in self._closers:  # those that have been called do nothing
             close()
+
+
+class OneByteKeeper(Keeper):
+    """A keeper whose one byte a page, `writable`, is mark, protection and page table entry.
+
+    Its harvests count only what they cannot do without: flushes, protect calls, protected pages.
+    The rest follows, since each fault makes one page dirty, and each harvest takes all that are.
+    """
+
+    #: Words that a harvest looks at for each part that it finds dirty.
+    _words_of_part: int
+
+    def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
+        super().__init__(npages, memory)
+        #: Pages that were dirty, and never reported because logging was switched off.
+        self._dropped = 0
+        self._stopped = False
+        self._words_found_clean = 0
+
+    @property
+    def counters(self) -> Counters:
+        counters = self._counters
+        changed = counters.faults - self._dropped - (0 if self._stopped else self._still_dirty())
+        counters.words_looked_at = (
+            self._words_found_clean + self._words_of_part * counters.protect_calls
+        )
+        counters.clean_pages = counters.protected_pages - changed
+        counters.entries_looked_at = counters.protected_pages
+        counters.entries_changed = changed
+        return counters
+
+    def _still_dirty(self) -> int:
+        """Pages that the next harvest would find."""
+        return self.writable.count(1)
+
+    def start(self) -> None:
+        if not self._stopped:
+            self._dropped += self._still_dirty()
+        self._stopped = False
+
+    def stop(self) -> None:
+        if not self._stopped:
+            self._dropped += self._still_dirty()
+        self._stopped = True
+        super().stop()

@@ -193,7 +193,7 @@ class MmuKeeper(Keeper):
         marks = self._marks.harvest()
         if not runs:
             return marks or self.nothing_dirty
-        counters = self.counters
+        counters = self._counters
         counters.protect_calls += 1
         counters.flushes += 1
         if len(runs) == 1:

@@ -94,6 +94,21 @@ def _guest_bytes(npages: int, memory: ByteBuffer | None) -> NDArray[np.uint8]:
     return array
 
 
+class ExitSection:
+    """`Memslot.exit_section`: one read-side section of the keeper that was there when it began."""
+
+    __slots__ = ("_keeper", "_token")
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+
+    def __enter__(self) -> None:
+        self._token = self._keeper.read_lock()
+
+    def __exit__(self, *error: object) -> None:
+        self._keeper.read_unlock(self._token)
+
+
 class Subscription:
     """One reader's own view of a slot's dirty log; `Memslot.subscribe` makes it."""
 
@@ -232,8 +247,19 @@ class Memslot:
 
     @property
     def counters(self) -> Counters:
-        """Faults, protect calls, protected pages and flushes so far."""
+        """What keeping the log cost so far: one object, brought up to date by this look.
+
+        Its `faults` are up to date always.
+        """
         return self.keeper.counters
+
+    def exit_section(self) -> ExitSection:
+        """The handling of one exit of a guest: hold it (`with`) from a slice's start to its end.
+
+        In 2012 a vCPU's thread held kvm->srcu that long, and so long a harvest had to wait
+        (`srcu`). Other keepers wait for nobody, and this does nothing.
+        """
+        return ExitSection(self.keeper)
 
     def write(self, offset: int, data: ByteBuffer) -> None:
         """Store bytes as a guest does: they land, then each page written is looked at.

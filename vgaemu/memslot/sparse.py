@@ -20,14 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import PART_PAGES, WORD_PAGES, Parts
-from vgaemu.memslot.keeper import Keeper
+from vgaemu.memslot.keeper import OneByteKeeper
 from vgaemu.memslot.log import DirtyLog, PartsLog
 
 
-class SparseKeeper(Keeper):
+class SparseKeeper(OneByteKeeper):
     """A byte a page, and a byte for each `PART_PAGES` of them."""
 
     name = "sparse"
+    _words_of_part = PART_PAGES // WORD_PAGES
 
     def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
         super().__init__(npages, memory)
@@ -41,12 +42,12 @@ class SparseKeeper(Keeper):
         with self._mmu_lock:
             self._summary[page // PART_PAGES] = 1
             self.writable[page] = 1
-            self.counters.faults += 1
+            self._counters.faults += 1
 
     def fault_range(self, start: int, end: int) -> None:
         first, last = start // PART_PAGES, (end - 1) // PART_PAGES
         with self._mmu_lock:
-            self.counters.faults += self.writable.count(0, start, end)
+            self._counters.faults += self.writable.count(0, start, end)
             self._summary[first : last + 1] = b"\1" * (last + 1 - first)
             self._flags[start:end] = b"\1" * (end - start)
 
@@ -71,14 +72,22 @@ class SparseKeeper(Keeper):
                 parts.append((start, bytes(flags[start:end])))
                 flags[start:end] = zeros[: end - start]
                 protected += end - start
-        counters = self.counters
+        counters = self._counters
         counters.protect_calls += len(parts)
         counters.protected_pages += protected
         counters.flushes += 1
         return PartsLog(self.npages, parts)
 
+    def _still_dirty(self) -> int:
+        pages, part = 0, self._summary.find(1)
+        while part >= 0:
+            pages += self.writable.count(1, part * PART_PAGES, (part + 1) * PART_PAGES)
+            part = self._summary.find(1, part + 1)
+        return pages
+
     def start(self) -> None:
         with self._mmu_lock:
+            super().start()
             self._summary[:] = bytes(len(self._summary))
             self._flags[:] = bytes(len(self._flags))
 

@@ -109,7 +109,7 @@ class SrcuKeeper(WordsKeeper):
                 if not slot.dirty_bitmap[word] & bit:
                     slot.dirty_bitmap[word] |= bit
                     slot.nr_dirty_pages += 1
-                self.counters.faults += 1
+                self._counters.faults += 1
         finally:
             self.srcu.read_unlock(index)
 
@@ -125,7 +125,8 @@ class SrcuKeeper(WordsKeeper):
         self._memslots = memslots
         begin = perf_counter_ns()
         self.srcu.synchronize()
-        self.counters.grace_period_ns += perf_counter_ns() - begin
+        self._counters.grace_periods += 1
+        self._counters.grace_period_ns += perf_counter_ns() - begin
         with self._mmu_lock:
             if old.nr_dirty_pages < self._nr_mapped:
                 protected = old.nr_dirty_pages
@@ -135,9 +136,10 @@ class SrcuKeeper(WordsKeeper):
                             self._protect(page, page + 1)
             else:
                 protected = self._protect_all()
-        self.counters.protect_calls += protected
-        self.counters.protected_pages += protected
-        self.counters.flushes += 1
+        self._counters.words_looked_at += len(old.dirty_bitmap)
+        self._counters.protect_calls += protected
+        self._count_protected(protected, old.nr_dirty_pages)
+        self._counters.flushes += 1
         return WordsLog(self.npages, np.array(old.dirty_bitmap, WORD))
 
     def _protect_all(self) -> int:

@@ -35,7 +35,7 @@ class WordsKeeper(Keeper):
         with self._mmu_lock:
             self.writable[page] = 1
             self._bitmap[page // WORD_PAGES] |= 1 << page % WORD_PAGES
-            self.counters.faults += 1
+            self._counters.faults += 1
 
     def harvest(self) -> DirtyLog:
         bitmap = self._bitmap
@@ -49,22 +49,32 @@ class WordsKeeper(Keeper):
                     snapshot = [0] * len(bitmap)
                 snapshot[i] = word
                 self._protect_word(word, i)
+        counters = self._counters
+        counters.words_looked_at += len(bitmap)
         if snapshot is None:
             return self.nothing_dirty
+        counters.exchanges += len(snapshot) - snapshot.count(0)
         # Whoever passed its check before the protection has landed its data: the lock was the wait.
-        self.counters.flushes += 1
+        counters.flushes += 1
         return WordsLog(self.npages, np.array(snapshot, WORD))
 
     def _protect_word(self, word: int, index: int) -> None:
         """From the first dirty page to the last, the clean ones between them included."""
         start, end = word_span(word, index)
         self._protect(start, end)
-        self.counters.protect_calls += 1
-        self.counters.protected_pages += end - start
+        self._counters.protect_calls += 1
+        self._count_protected(end - start, word.bit_count())
 
     def _protect(self, start: int, end: int) -> None:
         """One protect call, the same for every scheme."""
         self.writable[start:end] = bytes(end - start)
+
+    def _count_protected(self, pages: int, dirty: int) -> None:
+        counters = self._counters
+        counters.protected_pages += pages
+        counters.clean_pages += pages - dirty
+        counters.entries_looked_at += pages
+        counters.entries_changed += dirty
 
     def start(self) -> None:
         with self._mmu_lock:
@@ -81,5 +91,5 @@ class PagesKeeper(WordsKeeper):
         for page in set_bits(word, index * WORD_PAGES):
             self._protect(page, page + 1)
         count = word.bit_count()
-        self.counters.protect_calls += count
-        self.counters.protected_pages += count
+        self._counters.protect_calls += count
+        self._count_protected(count, count)
