@@ -6,18 +6,26 @@ import sys
 import numpy as np
 import pytest
 
+from vgaemu.display.hostkeys import keys_for_panel
 from vgaemu.display.panel import draw, layout
 from vgaemu.display.panel import meter as meters
 from vgaemu.display.panel.panel import Panel, Status
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.memslot.log import FlagsLog
 
-KEYS = (("Ctrl+F3", "panel", "panel"), ("F5", "screenshot", "shot"), ("F9", "quit", "quit"))
+KEYS = keys_for_panel()
 TEXT = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", 4096, "flags", True)
 SECOND = 1_000_000_000
-WIDTHS = (640, 720, 800, 960, 1024, 1280, 1440, 1920)
-SIZES = [(width, layout.BELOW_HEIGHT) for width in WIDTHS] + [
-    (width, 1080) for width in layout.BESIDE_WIDTHS
+#: The last is wider than the history has frames.
+WIDTHS = (640, 720, 800, 880, 960, 1024, 1280, 1440, 1920, 3840)
+FULL = [(width, layout.BELOW_HEIGHT) for width in WIDTHS] + [
+    (width, height)
+    for width in layout.BESIDE_WIDTHS
+    for height in (layout.MIN_BESIDE_HEIGHT, 1080, 2160)
+]
+#: Where something had to be left out, and all the same nothing is cut.
+SMALLER = [(240, layout.BELOW_HEIGHT), (500, layout.BELOW_HEIGHT)] + [
+    (width, layout.LOW_HEIGHT) for width in (240, 500, 640, 1440)
 ]
 
 
@@ -55,10 +63,10 @@ def says(pixels, text, ink=draw.BRIGHT, height=layout.LINE):
     return False
 
 
-@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize(("width", "height"), FULL + SMALLER)
 def test_boxes_lie_inside_and_apart(width, height):
-    size, boxes = layout.arrange(width, height)
-    assert size == (width, height)
+    boxes = [box for box in layout.arrange(width, height, KEYS) if box.area]
+    assert len(boxes) == 7 or (width, height) in SMALLER
     taken = np.zeros((height, width), int)
     for box in boxes:
         assert box.x >= layout.MARGIN
@@ -68,7 +76,7 @@ def test_boxes_lie_inside_and_apart(width, height):
     assert taken.max() == 1
 
 
-@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize(("width", "height"), FULL)
 def test_all_of_it_fits(width, height):
     meter, panel = make(width, height)
     drawn = [Rect(0, 0, 1000, 1000)]
@@ -82,7 +90,7 @@ def test_all_of_it_fits(width, height):
     assert (pixels[-4:, 1:] == draw.PAPER).all()
     assert says(pixels, "text 80x25")
     assert says(pixels, "PAUSED", draw.PAPER)
-    assert says(pixels, "2012 patch: 50-300 µs", draw.DIM, layout.SMALL)
+    assert says(pixels, "2012 patch: 50-300µs", draw.INK, layout.SMALL)
     assert says(pixels, "clean in span", draw.DIM, layout.SMALL)
     assert says(pixels, "F9", draw.INK, layout.SMALL)
 
@@ -95,16 +103,17 @@ def test_it_says_what_was_measured():
     last = report(100, [0, 3], [(0, 4)], 45_600, rects=drawn, faults=7, render_ns=71_000)
     meter.note(last, 5)
     pixels = panel.draw(SECOND, Status(TEXT, panel_ns=345_000))
-    assert says(pixels, "45.6", draw.DIRTY)  # last
-    assert says(pixels, "50.0")  # p50
-    assert says(pixels, "99.0")  # p99
-    assert says(pixels, "100")  # max
+    assert says(pixels, "45.6µs", draw.DIRTY)  # last
+    assert says(pixels, "50.0µs")  # p50
+    assert says(pixels, "99.0µs")  # p99
+    assert says(pixels, "100µs")  # max
     assert says(pixels, "10.0%")
-    assert says(pixels, "71.0")
-    assert says(pixels, "345")
+    assert says(pixels, "71.0µs")
+    assert says(pixels, "345µs")
+    assert says(pixels, "max: of the last 600 frames", draw.DIM, layout.SMALL)
     assert says(pixels, "frame 100", draw.INK)
     assert says(pixels, "dirty log: flags", draw.INK)
-    assert says(pixels, "2012 patch: 50-300 µs", draw.DIM, layout.SMALL)
+    assert says(pixels, "2012 patch: 50-300µs", draw.INK, layout.SMALL)
     assert says(pixels, "Ctrl+F3", draw.INK, layout.SMALL)
     assert not says(pixels, "PAUSED", draw.PAPER)
 
@@ -156,7 +165,7 @@ def small_cell(panel, cell):
     return int(panel.pixels[top + row * shape.small, box.x + column * shape.small])
 
 
-@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize(("width", "height"), FULL[::3])
 def test_every_legacy_page_is_seen(width, height):
     meter, panel = make(width, height)
     panel.draw(0, Status(TEXT))
@@ -210,13 +219,54 @@ def test_the_graph_is_higher_where_a_harvest_took_longer():
     assert tops[0] - tops[1] == pytest.approx(tops[1] - tops[2], abs=1)  # logarithmic
 
 
-def test_a_panel_too_small_is_cut_not_broken():
-    meter, panel = make(300, 150)
-    meter.note(report(0, [1]), 1)
-    pixels = panel.draw(SECOND, Status(TEXT, paused=True))
-    assert pixels.shape == (150, 300)
-    assert pixels.flags.c_contiguous
+@pytest.mark.parametrize(("width", "height"), SMALLER)
+def test_a_small_panel_leaves_out_whole_parts(width, height):
+    meter, panel = make(width, height)
+    for _ in range(meters.HISTORY):
+        meter.note(report(123_456, range(4096), [(0, 4096)], 10**9, faults=99_999), 99_999)
+    pixels = panel.draw(SECOND, Status(TEXT, paused=True, outlines=True, panel_ns=10**9))
+    assert (pixels[1:, -layout.MARGIN :] == draw.PAPER).all()
+    assert (pixels[-4:, 1:] == draw.PAPER).all()
     assert says(pixels, "text 80x25")
+    assert says(pixels, "PAUSED", draw.PAPER)
+    assert says(pixels, "1.00s", draw.DIRTY)
+    assert says(pixels, "2012 patch: 50-300µs", draw.INK, layout.SMALL)
+    assert says(pixels, "redrawn", draw.INK) == (panel.boxes.counters.area > 0)
+    assert says(pixels, "Alt+Enter", draw.INK, layout.SMALL) == (panel.boxes.keys.area > 0)
+
+
+@pytest.mark.parametrize("harvest_ns", [5_000, 100_000, 2_000_000])
+def test_the_patchs_band_is_seen_above_and_below_the_curve(harvest_ns):
+    meter, panel = make(1280)
+    for _ in range(meters.HISTORY):
+        meter.note(report(harvest_ns=harvest_ns), 0)
+    pixels = panel.draw(SECOND, Status(TEXT))
+    box = panel.boxes.harvest
+    column = pixels[box.y + layout.GRAPH_TOP : box.y + box.height, box.x + box.width - 1]
+    band = [draw.BAND, draw.under_the_curve(draw.BAND)]
+    assert len({*band, draw.WELL, draw.GRAPH}) == 4
+    assert np.isin(column, band).sum() >= 15
+    assert (draw.BAND in column) == (harvest_ns < 300_000)
+    assert (band[1] in column) == (harvest_ns > 50_000)
+    assert says(pixels, "2012 patch: 50-300µs", draw.INK, layout.SMALL)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "small"),
+    [(160, 138, False), (624, 18, True), (484, 18, True), (256, 28, True)],
+)
+def test_the_keepers_figures_stand_inside_their_box_and_apart(width, height, small):
+    box = Rect(8, 30, width, height)
+    taken = np.zeros((height + 30, width + 8), int)
+    for place in layout.place_work(box, 6):
+        assert place.height == (layout.SMALL if small else layout.LINE)
+        assert place.width >= 14 * layout.CHAR
+        assert box.x <= place.x
+        assert place.x + place.width <= box.x + box.width
+        assert box.y <= place.y
+        assert place.y + place.height <= box.y + box.height
+        taken[place.y : place.y + place.height, place.x : place.x + place.width] += 1
+    assert taken.max() == 1
 
 
 def test_the_panel_imports_no_pygame():

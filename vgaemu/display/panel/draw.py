@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -27,7 +28,7 @@ DIRTY = 0x35C9B0
 CLEAN = 0xE59F3C
 GRAPH = 0x1B4C4A
 #: The band of the 2012 patch's harvests.
-BAND = 0x2A2638
+BAND = 0x3A3054
 
 #: Steps of light of a page; there is one colour for each pair (dirty, clean).
 LIGHTS = 32
@@ -75,20 +76,25 @@ def blend(under: int, over: int, part: float) -> int:
     return int.from_bytes([round(a + (b - a) * part) for a, b in pairs])
 
 
-def microseconds(ns: float) -> str:
-    """A time in at most five characters; microseconds unless it says ms or s.
+def under_the_curve(colour: int) -> int:
+    """How the graph's ground looks where it is filled."""
+    return GRAPH if colour == WELL else blend(GRAPH, colour, 0.45)
 
-    >>> [microseconds(ns) for ns in (0, 412, 12_345, 123_456, 1_234_567, 45_000_000, 2e9)]
-    ['0', '0.41', '12.3', '123', '1235', '45ms', '2s']
+
+def duration(ns: float) -> str:
+    """A time with its unit, in at most six characters.
+
+    >>> [duration(ns) for ns in (0, 412, 12_345, 123_456, 999_600, 1_234_567, 45_000_000, 2e9)]
+    ['0µs', '0.41µs', '12.3µs', '123µs', '1.00ms', '1.23ms', '45.0ms', '2.00s']
     """
-    us = ns / 1000
-    for limit, text in (
-        (0.005, "0"), (9.995, f"{us:.2f}"), (99.95, f"{us:.1f}"), (9999.5, f"{us:.0f}"),
-        (999_500, f"{us / 1e3:.0f}ms"),
-    ):  # fmt: skip
-        if us < limit:
-            return text
-    return f"{us / 1e6:.0f}s"
+    value, unit = next(
+        (ns / size, unit)
+        for unit, size, limit in (("µs", 1e3, 999.5), ("ms", 1e6, 999.5), ("s", 1e9, math.inf))
+        if ns / size < limit
+    )
+    if value < 0.005:
+        return f"0{unit}"
+    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}{unit}"
 
 
 def percent(value: float) -> str:

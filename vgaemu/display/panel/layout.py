@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
 from vgaemu.display.report import Rect
-from vgaemu.display.viewport import Size
 
 #: A key, and what it does in more and in fewer words.
 KeyHelp = tuple[str, str, str]
@@ -15,139 +15,203 @@ KeyHelp = tuple[str, str, str]
 CHAR = 8
 LINE = 16
 SMALL = 8
+#: From one small line to the next.
+SMALL_LINE = 10
 MARGIN = 8
 GAP = 16
 #: From the top of a box to what stands under its small heading.
 HEADING = 12
+#: From the top of the harvest's box to its graph: its figures stand above.
+GRAPH_TOP = 30
 
-#: Height of a panel below the picture, and widths of one beside it.
-BELOW_HEIGHT = 198
+#: Heights of a panel below the picture: with everything, or with the graph and perhaps a map.
+BELOW_HEIGHT, LOW_HEIGHT = 240, 104
+#: From this width on one below shows everything, and down to this one the graph at least.
+MIN_WIDTH, NARROWEST = 640, 240
+#: Widths of a panel beside the picture, and the height from which it shows everything.
 BESIDE_WIDTHS = (400, 272)
-#: Narrowest panel that shows everything.
-MIN_WIDTH = 640
-#: Lowest panel beside the picture that shows everything.
-MIN_BESIDE_HEIGHT = 600
+MIN_BESIDE_HEIGHT = 630
 
 #: Pixels between the cells of legacy pages and those of the pages above.
 MAP_GAP = 4
 
-#: What the first figure means: the longest that fits, or in three lines.
-MEANINGS = (
-    "harvest: time to snapshot, clear and write-protect the dirty log; the 2012 patch: 50-300 µs",
-    "harvest: snapshot, clear, write-protect the dirty log; the 2012 patch: 50-300 µs",
-    "harvest: snapshot, clear, protect the dirty log; the 2012 patch: 50-300 µs",
-)
-MEANING_LINES = (
-    "harvest: time to snapshot, clear",
-    "and write-protect the dirty log;",
-    "the 2012 patch: 50-300 µs",
+#: Frames that percentiles and maxima look back on.
+FRAMES = 600
+#: What the figures mean.
+MEANING = (
+    "harvest: time to snapshot, clear and write-protect the dirty log; the 2012 patch: 50-300µs; "
+    f"p50, p99, max: of the last {FRAMES} frames"
 )
 
+NOWHERE = Rect(0, 0, 0, 0)
+
 _BODY_TOP = 28
-_BODY_HEIGHT = 138
-_COUNTERS_WIDTH = 160
-#: Map widths, widest first, and the panel width from which each is used.
-_MAP_WIDTHS = ((1856, 1024), (1280, 768), (880, 384), (0, 256))
+_COUNTERS = (176, 140)
+#: The keeper's work in a column, or below in so many small lines of so many pixels.
+_WORK_WIDTH, _WORK_LINES, _WORK_LINE_WIDTH = 160, 2, 384
+#: The graph's least width, for four figures; and what it keeps beside a map of more than 256.
+_GRAPH_WIDTH, _WIDE_GRAPH = 224, 288
+_GRAPH_HEIGHT, _MAX_GRAPH_HEIGHT = 128, 320
+#: Map widths, widest first, and the height from which each is used.
+_MAPS = ((512, 60), (384, 120), (256, 100), (192, 116))
+_MAP_HEIGHT = 136
 
 
 class Boxes(NamedTuple):
-    """The panel's parts."""
+    """The panel's parts; those that it has no room for are `NOWHERE`."""
 
-    status: Rect
-    harvest: Rect
-    counters: Rect
-    map: Rect
-    meaning: Rect
-    keys: Rect
+    status: Rect = NOWHERE
+    harvest: Rect = NOWHERE
+    counters: Rect = NOWHERE
+    #: What the dirty log's keeper did.
+    work: Rect = NOWHERE
+    map: Rect = NOWHERE
+    meaning: Rect = NOWHERE
+    keys: Rect = NOWHERE
 
 
-def arrange(width: int, height: int) -> tuple[Size, Boxes]:
+def arrange(width: int, height: int, keys: Sequence[KeyHelp]) -> Boxes:
     """Places of the parts: in columns, or one above the other where it is higher than wide.
 
-    Returns:
-        The size that all of it takes, at least `width` by `height`, and the parts in it.
+    They fit from `NARROWEST` x `LOW_HEIGHT` on, or `BESIDE_WIDTHS` x `MIN_BESIDE_HEIGHT`.
     """
+    inner = width - 2 * MARGIN
+    meaning = SMALL_LINE * len(meaning_lines(inner))
+    helps = SMALL_LINE * len({y for _, y, _, _ in place_keys(inner, keys)})
     if height > width:
-        size = max(width, BESIDE_WIDTHS[-1]), max(height, MIN_BESIDE_HEIGHT)
-        return size, _one_above_another(size[0])
-    size = max(width, MIN_WIDTH), max(height, BELOW_HEIGHT)
-    return size, _in_columns(size[0])
+        return _one_above_another(inner, height, meaning, helps)
+    return _in_columns(inner, height, meaning, helps)
 
 
-def _in_columns(width: int) -> Boxes:
-    inner = width - 2 * MARGIN
-    map_width = next(size for least, size in _MAP_WIDTHS if width >= least)
-    graph_width = inner - _COUNTERS_WIDTH - map_width - 2 * GAP
-    counters_x = MARGIN + graph_width + GAP
-    map_x = counters_x + _COUNTERS_WIDTH + GAP
-    below = _BODY_TOP + _BODY_HEIGHT
-    return Boxes(
-        status=Rect(MARGIN, 6, inner, LINE),
-        harvest=Rect(MARGIN, _BODY_TOP, graph_width, _BODY_HEIGHT),
-        counters=Rect(counters_x, _BODY_TOP, _COUNTERS_WIDTH, _BODY_HEIGHT),
-        map=Rect(map_x, _BODY_TOP, map_width, _BODY_HEIGHT),
-        meaning=Rect(MARGIN, below + 6, inner, SMALL),
-        keys=Rect(MARGIN, below + 18, inner, SMALL),
-    )
-
-
-def _one_above_another(width: int) -> Boxes:
-    inner = width - 2 * MARGIN
-    boxes = {}
-    y = MARGIN
-    for name, height in (
-        ("status", 2 * LINE), ("harvest", _BODY_HEIGHT), ("meaning", 3 * (SMALL + 2)),
-        ("counters", _BODY_HEIGHT), ("map", 136), ("keys", 6 * (SMALL + 2)),
-    ):  # fmt: skip
-        boxes[name] = Rect(MARGIN, y, inner, height)
-        y += height + 10
+def _in_columns(inner: int, height: int, meaning: int, keys: int) -> Boxes:
+    beside = inner >= _GRAPH_WIDTH + _COUNTERS[0] + _WORK_WIDTH + 256 + 3 * GAP
+    rows = {"meaning": meaning, "keys": keys}
+    if not beside and inner >= _WORK_LINE_WIDTH:
+        rows = {"work": _WORK_LINES * SMALL_LINE} | rows
+    # What matters least is given up first.
+    for given_up in ("", "meaning", "work", "keys"):
+        rows.pop(given_up, None)
+        body = height - _BODY_TOP - MARGIN // 2 - sum(high + 2 for high in rows.values())
+        if body >= _COUNTERS[1]:
+            break
+    columns = _columns(inner, body, beside)
+    boxes = {"status": Rect(MARGIN, 6, inner, LINE)}
+    x = MARGIN
+    for name, wide in columns.items():
+        boxes[name] = Rect(x, _BODY_TOP, wide, body)
+        x += wide + GAP
+    y = _BODY_TOP + body + 2
+    for name, high in rows.items():
+        boxes[name] = Rect(MARGIN, y + 2, inner, high - 2)
+        y += high + 2
     return Boxes(**boxes)
 
 
-def meaning_lines(width: int) -> tuple[str, ...]:
-    """What the first figure means, in one line if that fits.
+def _columns(inner: int, body: int, work: bool) -> dict[str, int]:
+    """Widths of the parts side by side; the graph gets what the others leave."""
+    columns = {"harvest": inner}
 
-    >>> [len(meaning_lines(width)) for width in (640, 256)]
-    [1, 3]
+    def take(name: str, wide: int) -> None:
+        columns[name] = wide
+        columns["harvest"] -= wide + GAP
+
+    if body >= _COUNTERS[1] and inner >= _GRAPH_WIDTH + GAP + _COUNTERS[0]:
+        take("counters", _COUNTERS[0])
+        if work:
+            take("work", _WORK_WIDTH)
+    for wide, least in _MAPS:
+        graph = _GRAPH_WIDTH if wide <= 256 else _WIDE_GRAPH
+        if body >= least and columns["harvest"] >= wide + GAP + graph:
+            take("map", wide)
+            break
+    return columns
+
+
+def _one_above_another(inner: int, height: int, meaning: int, keys: int) -> Boxes:
+    gap = MARGIN
+    beside = inner >= _COUNTERS[0] + GAP + _WORK_WIDTH
+    heights = {"status": 2 * LINE, "harvest": _GRAPH_HEIGHT, "meaning": meaning}
+    heights |= {"counters": _COUNTERS[1]} | ({} if beside else {"work": 3 * SMALL_LINE})
+    heights |= {"map": _MAP_HEIGHT, "keys": keys}
+    spare = height - sum(heights.values()) - gap * (len(heights) + 1)
+    if spare < 0:
+        spare += heights.pop("meaning") + gap
+    more = min(spare // 2, _MAX_GRAPH_HEIGHT - _GRAPH_HEIGHT)
+    heights["harvest"] += more
+    heights["map"] += spare - more
+    boxes, y = {}, gap
+    for name, high in heights.items():
+        boxes[name] = Rect(MARGIN, y, inner, high)
+        y += high + gap
+    if beside:
+        x, y, _, high = boxes["counters"]
+        boxes["counters"] = Rect(x, y, _COUNTERS[0], high)
+        boxes["work"] = Rect(x + inner - _WORK_WIDTH, y, _WORK_WIDTH, high)
+    return Boxes(**boxes)
+
+
+def meaning_lines(width: int) -> list[str]:
+    """What the figures mean, in lines that fit.
+
+    >>> [len(meaning_lines(width)) for width in (1264, 624, 256)]
+    [1, 2, 4]
     """
-    return next(((text,) for text in MEANINGS if len(text) * CHAR <= width), MEANING_LINES)
+    return textwrap.wrap(MEANING, width // CHAR)
 
 
-def place_keys(box: Rect, keys: Sequence[KeyHelp]) -> list[tuple[int, int, str, str]]:
-    """Keys and what they do, with their places: the long words if all fit, or the short ones.
+def place_keys(width: int, keys: Sequence[KeyHelp]) -> list[tuple[int, int, str, str]]:
+    """Keys and what they do, with their places: in long words if that takes no more lines.
 
     >>> keys = [("F5", "screenshot", "shot"), ("F9", "quit", "quit")]
-    >>> place_keys(Rect(0, 0, 160, 8), keys)
+    >>> place_keys(160, keys)
     [(0, 0, 'F5', 'shot'), (68, 0, 'F9', 'quit')]
     """
-    gap = CHAR + CHAR // 2
-    for words in (1, 2):
-        x, y = box.x, box.y
-        placed = []
-        for entry in keys:
-            key, does = entry[0], entry[words]
-            width = (len(key) + 1 + len(does)) * CHAR
-            if x > box.x and x + width > box.x + box.width:
-                x, y = box.x, y + SMALL + 2
-            placed.append((x, y, key, does))
-            x += width + gap
-        if y + SMALL <= box.y + box.height:
-            break
+    long, short = (_in_lines(width, [(key[0], key[words]) for key in keys]) for words in (1, 2))
+    return long if not keys or long[-1][1] == short[-1][1] else short
+
+
+def _in_lines(width: int, helps: Sequence[tuple[str, str]]) -> list[tuple[int, int, str, str]]:
+    x = y = 0
+    placed = []
+    for key, does in helps:
+        wide = (len(key) + 1 + len(does)) * CHAR
+        if x and x + wide > width:
+            x, y = 0, y + SMALL_LINE
+        placed.append((x, y, key, does))
+        x += wide + CHAR + CHAR // 2
     return placed
 
 
-def map_title(slot_pages: int, legacy: int, pages_a_cell: int) -> str:
+def place_work(box: Rect, items: int) -> list[Rect]:
+    """Where the keeper's figures stand: one below the other, or in small lines if it is low.
+
+    >>> [rect[:3] for rect in place_work(Rect(0, 0, 624, 18), 6)][:4]
+    [(0, 0, 197), (213, 0, 197), (426, 0, 197), (0, 10, 197)]
+    """
+    if box.height >= HEADING + items * LINE:
+        return [Rect(box.x, box.y + HEADING + i * LINE, box.width, LINE) for i in range(items)]
+    columns = -(-items * SMALL_LINE // (box.height + SMALL_LINE - SMALL))
+    wide = (box.width + GAP) // columns
+    return [
+        Rect(
+            box.x + i % columns * wide, box.y + i // columns * SMALL_LINE, wide - GAP, SMALL
+        )
+        for i in range(items)
+    ]  # fmt: skip
+
+
+def map_title(slot_pages: int, legacy: int, pages_a_cell: int, width: int) -> str:
     """Which pages the map shows.
 
-    >>> map_title(65536, 64, 16)
-    'pages 0-63, then 64-65535 by 16'
+    >>> map_title(65536, 64, 16, width=256), map_title(65536, 64, 16, width=192)
+    ('pages 0-63, then 64-65535 by 16', 'pages 0-65535 by 16')
     """
-    title = f"pages 0-{legacy - 1}"
+    by = f" by {pages_a_cell}" if pages_a_cell > 1 else ""
     if slot_pages > legacy:
-        title += f", then {legacy}-{slot_pages - 1}"
-    if pages_a_cell > 1:
-        title += f" by {pages_a_cell}"
-    return title
+        title = f"pages 0-{legacy - 1}, then {legacy}-{slot_pages - 1}{by}"
+        if len(title) * CHAR <= width:
+            return title
+    return f"pages 0-{slot_pages - 1}{by}"
 
 
 class MapShape(NamedTuple):
@@ -181,9 +245,9 @@ def map_shape(legacy: int, above: int, width: int, height: int) -> MapShape:
             -(-legacy // large_columns), -(-above // columns),
         )
         for small, columns, large_columns in product(
-            (8, 6, 4, 3, 2), (512, 256, 128, 64), (64, 32, 16)
+            (8, 6, 4, 3, 2), (512, 256, 128, 96, 64), (16, 32, 64)
         )
         if columns * small <= width
     ]  # fmt: skip
-    fitting = (shape for shape in shapes if shape.height <= height and 8 <= shape.large <= 16)
+    fitting = (shape for shape in shapes if shape.height <= height and 6 <= shape.large <= 16)
     return next(fitting, shapes[0])

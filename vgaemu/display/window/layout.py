@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vgaemu.display.panel.layout import BELOW_HEIGHT, BESIDE_WIDTHS, MIN_BESIDE_HEIGHT, MIN_WIDTH
+from vgaemu.display.panel.layout import (
+    BELOW_HEIGHT,
+    BESIDE_WIDTHS,
+    MIN_BESIDE_HEIGHT,
+    MIN_WIDTH,
+    NARROWEST,
+    NOWHERE,
+)  # fmt: skip
 from vgaemu.display.report import Rect, ScreenInfo
 from vgaemu.display.viewport import Aspect, Size, Viewport, fitted_size, scaled_size
 
@@ -16,8 +23,6 @@ from vgaemu.display.viewport import Aspect, Size, Viewport, fitted_size, scaled_
 DESKTOP_MARGIN = (16, 80)
 #: Pixels of width and height that the panel must leave to the picture, or it is not shown.
 MIN_PICTURE = 100
-
-NOWHERE = Rect(0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ def _with_panel(size: Size) -> list[tuple[Size, Rect]]:
     """What room the picture can have, and the place of the panel then."""
     width, height = size
     choices = []
-    if height >= BELOW_HEIGHT + MIN_PICTURE:
+    if height >= BELOW_HEIGHT + MIN_PICTURE and width >= NARROWEST:
         rest = height - BELOW_HEIGHT
         choices.append(((width, rest), Rect(0, rest, width, BELOW_HEIGHT)))
     if height >= MIN_BESIDE_HEIGHT:

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.display.hostkeys import keys_for_panel
+from vgaemu.display.panel.layout import NOWHERE
 from vgaemu.display.panel.meter import Meter
 from vgaemu.display.panel.panel import Panel, Status
 from vgaemu.display.report import Rect, ScreenInfo
 from vgaemu.display.smooth import SmoothScaler
 from vgaemu.display.viewport import Viewport
-from vgaemu.display.window.layout import NOWHERE
 from vgaemu.display.window.sdl import pygame, surface_over
 
 #: Between two drawings of the panel: 10 a second.
