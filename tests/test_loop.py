@@ -1,17 +1,20 @@
 """The display loop: what is drawn, reported and counted, and what may happen between its steps."""
 
 from contextlib import suppress
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from shadow import ShadowDisplay, Watched
 
+from vgaemu.display import work
 from vgaemu.display.base import BaseDisplay, as_display
 from vgaemu.display.loop import DisplayLoop
 from vgaemu.display.report import Close, Display
 from vgaemu.display.screen import BLINK_FRAMES, MAX_RECTS, Screen, merge_rects
 from vgaemu.errors import DisplayError, ScreenError
 from vgaemu.memslot import Memslot
+from vgaemu.memslot.keeper import Counters
 from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.render import Rect, RowRenderer, TextRenderer
@@ -107,6 +110,38 @@ def test_the_cursor_moves_or_blinks_in_a_frame_that_is_drawn_whole(blinking):
         vga.outw(0x3D4, 80 << 8 | 0x0F)
     assert watched.frame().redraw == "cells"
     watched.frame()
+
+
+def test_a_report_tells_what_its_keeper_did():
+    vga = Vga(Memslot(64, dirty_log="words"))
+    set_mode(vga, 0x13)
+    watched = Watched(vga)
+    watched.frame()
+    for page in (2, 5):
+        vga.store(0xA0000 + 4096 * page, b"\x07")
+    report = watched.frame()
+    work = report.keeper_work
+    assert report.dirty_log == "words"
+    assert (report.faults, work.faults, work.flushes) == (2, 2, 1)
+    assert (work.protect_calls, work.protected_pages, work.clean_pages) == (1, 4, 2)
+    vga.store(0xA0000, b"\x07")
+    assert watched.frame().keeper_work.protected_pages == 1
+    assert work.protected_pages == 4
+    keeper = watched.loop.stats.keepers["words"]
+    assert keeper.work.faults == 3  # those before the loop was made are not its
+    assert replace(keeper.work, faults=0) == replace(vga.slot.counters, faults=0)
+    assert len(keeper.harvest_ns) == watched.loop.frames
+    assert watched.loop.stats.summary()["keepers"]["words"]["work"] == asdict(keeper.work)
+    assert "words: 3 protect calls on 69 pages (" in watched.loop.stats.table()
+
+
+def test_an_idle_frame_costs_no_look_at_counters(graphics, monkeypatch):
+    graphics.frame()
+    with monkeypatch.context() as patched:
+        patched.setattr(work, "count", None)
+        report = graphics.frame()
+    assert report.keeper_work == Counters()
+    assert report.dirty_log == "flags"
 
 
 def test_reading_the_log_beside_the_loop_steals_nothing(graphics):

@@ -11,6 +11,8 @@ from vgaemu.display.panel import draw, layout
 from vgaemu.display.panel import meter as meters
 from vgaemu.display.panel.panel import Panel, Status
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
+from vgaemu.display.work import Kept, count
+from vgaemu.memslot.keeper import Counters
 from vgaemu.memslot.log import FlagsLog
 
 KEYS = keys_for_panel()
@@ -29,12 +31,17 @@ SMALLER = [(240, layout.BELOW_HEIGHT), (500, layout.BELOW_HEIGHT)] + [
 ]
 
 
-def report(frame=0, pages=(), spans=None, harvest_ns=12_300, **more):
+def kept(dirty_log="flags", **work):
+    return Kept(dirty_log, count(Counters()), count(Counters(**work)))
+
+
+def report(frame=0, pages=(), spans=None, harvest_ns=12_300, keepers=(), **more):
     flags = bytearray(1 << 16)
     for page in pages:
         flags[page] = 1
     spans = [(int(n), int(n) + 1) for n in pages] if spans is None else spans
-    values = {"render_ns": 20_000, "present_ns": 30_000, "rects": (), "faults": 0, "redraw": ""}
+    values = {"render_ns": 20_000, "present_ns": 30_000, "rects": (), "redraw": ""}
+    values |= {"kept": keepers or (kept(faults=more.pop("faults", 0)),), "compared_ns": ()}
     log = FlagsLog(len(flags), bytes(flags))
     return FrameReport(
         frame_number=frame, harvest_ns=harvest_ns, log=log, spans=spans, **(values | more)

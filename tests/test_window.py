@@ -82,7 +82,7 @@ def open_window(_dummy_driver):
 
 def report(rects=(), clean=(), frame=0):
     return FrameReport(frame, 1000, 1000, 1000, NOTHING_DIRTY, [],
-                       rects, 0, "", clean)  # fmt: skip
+                       rects, (), (), "", clean)  # fmt: skip
 
 
 def picture(info, seed=0):

@@ -12,6 +12,7 @@ from vgaemu.display.base import as_display
 from vgaemu.display.report import Display, FrameReport, ScreenInfo
 from vgaemu.display.screen import Screen
 from vgaemu.display.stats import Stats
+from vgaemu.display.work import Watch
 from vgaemu.errors import MemslotError
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.vga.device import Vga
@@ -51,12 +52,12 @@ class DisplayLoop:
         #: Added to `frames` for blinking: a loaded state goes on blinking where it was saved.
         self.frame_offset = 0
         self._display = as_display(display)
-        self._counters = vga.slot.counters
+        self._slot = vga.slot
+        self._watch = Watch(vga.slot)
         self._nothing_dirty = vga.slot.nothing_dirty
         self._log = vga.slot.subscribe()
         self._shape: ScreenInfo | None = None
         self._present_ns = 0
-        self._faults = self._counters.faults
 
     def draw_frame(self) -> FrameReport:
         """Harvest, draw what changed, present it, and say what it cost."""
@@ -73,7 +74,6 @@ class DisplayLoop:
                 if info != self._shape:
                     self._shape = info
                     self._display.resize(info)
-            faults = self._counters.faults
             # Without keywords: they would be a tenth of what an idle frame costs.
             report = FrameReport(
                 self.frames,
@@ -83,13 +83,13 @@ class DisplayLoop:
                 log,
                 spans,
                 rects,
-                faults - self._faults,
+                self._watch.look(log is self._nothing_dirty),
+                self._slot.keeper.compared_ns,
                 "" if redraw is None else redraw.value,
                 self.screen.clean_rects(log, spans)
                 if spans and self._display.shows_clean_rects
                 else (),
             )
-            self._faults = faults
             present = perf_counter_ns()
             self._display.update(self.screen.frame, rects, report)
             self._present_ns = perf_counter_ns() - present

@@ -9,8 +9,10 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.display.work import FAULTS, Kept, total
 from vgaemu.keys.queue import Key
 from vgaemu.memslot.bitmap import Span
+from vgaemu.memslot.keeper import Counters
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.vga.render import Rect as Rect
 
@@ -52,13 +54,38 @@ class FrameReport:
     spans: Sequence[Span]
     #: What was drawn.
     rects: Sequence[Rect]
-    #: Write faults guests took since the frame before.
-    faults: int
+    #: Who kept the log, with the counters around this harvest; more than one are compared, and
+    #: these are their own harvests' times, in nanoseconds.
+    kept: Sequence[Kept]
+    compared_ns: Sequence[int]
     #: Why more than dirty pages was drawn: ``resize``, ``everything``, ``cells``, or empty.
     redraw: str
     #: Drawn only because clean pages lay inside a span; worked out for displays that have a true
     #: attribute ``shows_clean_rects``.
     clean_rects: Sequence[Rect] = ()
+
+    @property
+    def dirty_log(self) -> str:
+        """Name of the keeper at this harvest."""
+        return "+".join([kept.dirty_log for kept in self.kept])
+
+    @property
+    def keeper_work(self) -> Counters:
+        """What the keeper did since the frame before, that harvest included: worked out when asked.
+
+        Of keepers that are compared, it is the sum.
+        """
+        return total([kept.work for kept in self.kept])
+
+    @property
+    def harvests_ns(self) -> Sequence[int]:
+        """What it took, for each of `kept`."""
+        return self.compared_ns or (self.harvest_ns,)
+
+    @property
+    def faults(self) -> int:
+        """Write faults guests took since the frame before."""
+        return max([kept.after[FAULTS] - kept.before[FAULTS] for kept in self.kept], default=0)
 
     @property
     def dirty_pages(self) -> NDArray[np.intp]:

@@ -1,18 +1,22 @@
 """Statistics of the display loop: totals, percentiles, and on request a row a frame.
 
-Harvest, render and present are kept apart, in nanoseconds. Percentiles are over the last
+Harvest, render and present are kept apart, in nanoseconds, and harvests also by who kept the log:
+it may be switched, and two keepers may be compared. Percentiles are over the last
 `WINDOW` frames, so a long run costs no memory; totals are over all of them.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from vgaemu.display.report import FrameReport
+from vgaemu.display.work import NOTHING, in_words
+from vgaemu.memslot.keeper import Counters
 
 #: Frames that percentiles look back on: over 18 minutes at 60 Hz.
 WINDOW = 1 << 16
@@ -52,6 +56,29 @@ class Totals:
     faults: int = 0
 
 
+class KeeperStats:
+    """What one keeper of the log took and did."""
+
+    def __init__(self) -> None:
+        #: Nanoseconds of its last harvests, oldest first.
+        self.harvest_ns: deque[int] = deque(maxlen=WINDOW)
+        self._counted = list(NOTHING)
+
+    def add(self, harvest_ns: int, before: Sequence[int], after: Sequence[int]) -> None:
+        """Take a harvest in, with the keeper's counters around it."""
+        self.harvest_ns.append(harvest_ns)
+        if before is not after:
+            self._counted = [
+                so_far + now - then
+                for so_far, then, now in zip(self._counted, before, after, strict=True)
+            ]
+
+    @property
+    def work(self) -> Counters:
+        """What it counted in all of them."""
+        return Counters(*self._counted)
+
+
 class Stats:
     """What the loop measured.
 
@@ -64,6 +91,7 @@ class Stats:
             name: deque(maxlen=WINDOW) for name in ("harvest", "render", "present")
         }
         self._totals = Totals()
+        self._keepers: dict[str, KeeperStats] = {}
         self._rows: list[dict[str, Any]] | None = None
         #: Frames recorded and not yet added up: adding up is left until somebody looks.
         self._fresh: list[tuple[FrameReport, int]] = []
@@ -102,6 +130,11 @@ class Stats:
         return self._add_up()._totals
 
     @property
+    def keepers(self) -> Mapping[str, KeeperStats]:
+        """What each keeper of the log took and did, by name, in the order of their first frames."""
+        return self._add_up()._keepers
+
+    @property
     def rows(self) -> list[dict[str, Any]] | None:
         """One dict a frame since it was set to a list; None, as it begins, keeps none."""
         return self._add_up()._rows
@@ -125,6 +158,11 @@ class Stats:
             totals.rects += len(report.rects)
             totals.pixels += report.pixels
             totals.faults += report.faults
+            for kept, harvest_ns in zip(report.kept, report.harvests_ns, strict=True):
+                keeper = self._keepers.get(kept.dirty_log)
+                if keeper is None:
+                    keeper = self._keepers[kept.dirty_log] = KeeperStats()
+                keeper.add(harvest_ns, kept.before, kept.after)
             if self._rows is not None:
                 self._rows.append(_row(report, present_ns))
         return self
@@ -133,28 +171,46 @@ class Stats:
         """Percentiles and totals as plain numbers, units in the names; rows if they were kept."""
         rows = self.rows
         times = {f"{name}_ns": asdict(Percentiles.of(ns)) for name, ns in self._times.items()}
+        keepers = {
+            name: {
+                "frames": len(keeper.harvest_ns),
+                "harvest_ns": asdict(Percentiles.of(keeper.harvest_ns)),
+                "work": asdict(keeper.work),
+            }
+            for name, keeper in self._keepers.items()
+        }
         frames = {} if rows is None else {"frames": rows}
-        return {**times, "totals": asdict(self.totals), **frames}
+        return {**times, "totals": asdict(self.totals), "keepers": keepers, **frames}
 
     def table(self) -> str:
-        """The harvest table that a headless run prints."""
-        lines = [f"{'':8}{'p50':>10}{'p90':>10}{'p99':>10}{'max':>10}   microseconds a frame"]
-        for name, values in self._add_up()._times.items():
+        """The harvest table that a run prints: times, and what each keeper of the log did."""
+        times = dict(self._add_up()._times)
+        if len(self._keepers) > 1:
+            own = {name: keeper.harvest_ns for name, keeper in self._keepers.items()}
+            times = {"harvest": times.pop("harvest"), **own, **times}
+        width = max(8, *map(len, times))
+        lines = [f"{'':{width}}{'p50':>10}{'p90':>10}{'p99':>10}{'max':>10}   microseconds a frame"]
+        for name, values in times.items():
             p = Percentiles.of(values)
-            times = "".join(f"{ns / 1000:10.1f}" for ns in (p.p50, p.p90, p.p99, p.max))
-            lines.append(f"{name:8}{times}")
+            cells = "".join(f"{ns / 1000:10.1f}" for ns in (p.p50, p.p90, p.p99, p.max))
+            lines.append(f"{name:{width}}{cells}")
         t = self.totals
         lines.append(
             f"{t.frames} frames: {t.pages} dirty pages in {t.spans} spans, {t.rects} rectangles, "
             f"{t.pixels} pixels redrawn, {t.faults} write faults"
         )
+        lines += [f"{name}: {in_words(keeper.work)}" for name, keeper in self._keepers.items()]
         return "\n".join(lines)
 
 
 def _row(report: FrameReport, present_ns: int) -> dict[str, Any]:
+    work = {name: value for name, value in asdict(report.keeper_work).items() if value}
+    compared = zip(report.kept, report.compared_ns, strict=False)
     return {
         "frame": report.frame_number,
+        "dirty_log": report.dirty_log,
         "harvest_ns": report.harvest_ns,
+        **{f"harvest_{kept.dirty_log}_ns": ns for kept, ns in compared},
         "render_ns": report.render_ns,
         "present_ns": present_ns,
         "pages": len(report.log),
@@ -163,5 +219,6 @@ def _row(report: FrameReport, present_ns: int) -> dict[str, Any]:
         "rects": len(report.rects),
         "pixels": report.pixels,
         "faults": report.faults,
+        "work": work,
         "redraw": report.redraw,
     }

@@ -16,7 +16,7 @@ import platform
 import sys
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,6 +100,8 @@ class Keeper(ABC):
     name: str
     #: Whether stores are seen however they are made, so that the store path need not look.
     sees_all_stores = False
+    #: What the last harvest took each of `parts`, in nanoseconds, where they are compared.
+    compared_ns: Sequence[int] = ()
 
     def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
         """Start with logging on: every page clean and write-protected.
@@ -122,6 +124,11 @@ class Keeper(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.npages} pages)"
+
+    @property
+    def parts(self) -> Sequence[Keeper]:
+        """The keepers that it is made of: itself, or those that it compares."""
+        return (self,)
 
     @abstractmethod
     def fault(self, page: int) -> None:

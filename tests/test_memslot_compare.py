@@ -1,0 +1,130 @@
+"""Two keepers of one log: both read the same dirt, and nothing is lost in any bytecode gap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import combinations
+
+import pytest
+from gaps import Rig, RigAction, race
+from keepers import skip_unless_available
+
+from vgaemu.memslot import KEEPERS, PAGE_SIZE, DirtyLog, Memslot
+from vgaemu.memslot.compare import CompareKeeper
+from vgaemu.memslot.keeper import Keeper
+from vgaemu.memslot.log import union
+
+SOFTWARE = ("srcu", "words", "flags", "pages", "sparse")
+PAIRS = [*combinations(SOFTWARE, 2), ("mmu", "words"), ("flags", "kvm")]
+STORES: dict[str, RigAction] = {
+    "page 1": lambda rig: rig.store(1),
+    "page 3": lambda rig: rig.store(3),
+    "across": lambda rig: rig.store_across(1),
+    "marked": lambda rig: rig.mark(2),
+}
+RACES = [
+    ("srcu", "words", "page 1"), ("srcu", "words", "page 3"), ("words", "flags", "across"),
+    ("flags", "srcu", "marked"), ("mmu", "flags", "page 3"),
+]  # fmt: skip
+NPAGES = 6
+
+MakeRig = Callable[..., Callable[[], Rig]]
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch) -> MakeRig:
+    def of(pair: tuple[str, str], kind: type[CompareKeeper] = CompareKeeper) -> Callable[[], Rig]:
+        for name in pair:
+            skip_unless_available(name)
+        makers = [KEEPERS[name] for name in pair]
+        monkeypatch.setitem(KEEPERS, "comparing", partial(kind, makers=makers))
+        return lambda: Rig(Memslot(NPAGES, dirty_log="comparing"), [1, 4])
+
+    return of
+
+
+def record(slot: Memslot) -> list[tuple[str, list[int]]]:
+    """What each part finds from now on, in the order in which they are asked."""
+    found: list[tuple[str, list[int]]] = []
+
+    def recording(part: Keeper, harvest: Callable[[], DirtyLog]) -> DirtyLog:
+        log = harvest()
+        found.append((part.name, list(log)))
+        return log
+
+    for part in slot.keeper.parts:
+        part.harvest = partial(recording, part, part.harvest)
+    return found
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="+".join)
+def test_both_read_the_same_dirt_in_turn(make: MakeRig, pair: tuple[str, str]) -> None:
+    slot = make(pair)().slot
+    assert slot.dirty_log == "+".join(pair)
+    assert list(slot.get_dirty_log()) == [1, 4]
+    found = record(slot)
+    for turn in (pair[::-1], pair):
+        for page in (0, 3, 3):
+            slot.write(page * PAGE_SIZE, b"x")
+        assert list(slot.get_dirty_log()) == [0, 3]
+        assert found == [(name, [0, 3]) for name in turn]
+        found.clear()
+    assert not slot.get_dirty_log()
+    assert slot.get_dirty_log() is slot.nothing_dirty
+    assert len(slot.keeper.compared_ns) == 2
+    assert all(ns > 0 for ns in slot.keeper.compared_ns)
+    slot.close()
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="+".join)
+def test_logging_off_and_on_begins_anew(make: MakeRig, pair: tuple[str, str]) -> None:
+    slot = make(pair)().slot
+    slot.logging = False
+    slot.write(0, b"x")
+    slot.logging = True
+    assert not slot.get_dirty_log()
+    slot.write(2 * PAGE_SIZE, b"x")
+    assert list(slot.get_dirty_log()) == [2]
+    slot.close()
+
+
+@pytest.mark.parametrize(("first", "second", "store"), RACES)
+def test_a_store_in_every_gap_of_a_harvest(
+    make: MakeRig, first: str, second: str, store: str
+) -> None:
+    score = race(make((first, second)), Rig.harvest, STORES[store], threaded=True)
+    assert score.gaps > 10
+    assert score.lost == 0
+
+
+@pytest.mark.parametrize(("first", "second", "store"), RACES)
+def test_a_harvest_in_every_gap_of_a_store(
+    make: MakeRig, first: str, second: str, store: str
+) -> None:
+    score = race(make((first, second)), STORES[store], Rig.harvest, threaded=True)
+    assert score.gaps > 10
+    assert score.lost == 0
+
+
+class WritableOutsideTheLock(CompareKeeper):
+    def fault(self, page: int) -> None:
+        for part in self._parts:
+            if not part.writable[page]:
+                part.fault(page)
+        self.writable[page] = 1
+
+
+class ProtectsWithoutTheLock(CompareKeeper):
+    def _protect(self, found: Iterable[DirtyLog]) -> DirtyLog:
+        log = union([self.nothing_dirty, *found])
+        for page in log:
+            self.writable[page] = 0
+        return log
+
+
+@pytest.mark.parametrize("kind", [WritableOutsideTheLock, ProtectsWithoutTheLock])
+def test_the_injector_finds_what_is_broken(make: MakeRig, kind: type[CompareKeeper]) -> None:
+    rigs = make(("words", "flags"), kind)
+    modules = ("vgaemu.memslot", __name__)
+    assert race(rigs, STORES["page 3"], Rig.harvest, modules=modules, threaded=True).lost > 0

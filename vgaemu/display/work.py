@@ -1,0 +1,93 @@
+"""What the dirty log's keeper did in a frame: counted there, told here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from operator import attrgetter
+from typing import NamedTuple, TypeAlias
+
+from vgaemu.memslot.keeper import Counters, Keeper
+from vgaemu.memslot.slot import Memslot
+
+#: The numbers of a `Counters`, in its order.
+Counted: TypeAlias = tuple[int, ...]
+
+FIELDS = tuple(field.name for field in fields(Counters))
+#: The numbers as they are now. One call of C: idle frames of some keepers count, too.
+count = attrgetter(*FIELDS)
+NOTHING: Counted = (0,) * len(FIELDS)
+FAULTS = FIELDS.index("faults")
+
+
+class Kept(NamedTuple):
+    """One keeper, and its counters before and after a harvest."""
+
+    dirty_log: str
+    before: Counted
+    after: Counted
+
+    @property
+    def work(self) -> Counters:
+        """What it counted meanwhile."""
+        return Counters(
+            *[after - before for before, after in zip(self.before, self.after, strict=True)]
+        )
+
+
+class Watch:
+    """Looks at the counters of a slot's keeper after each harvest."""
+
+    def __init__(self, slot: Memslot) -> None:
+        self._slot = slot
+        #: By keeper, what was counted when it was looked at last.
+        self._counted = {part.name: count(part.counters) for part in slot.keeper.parts}
+        self._look(slot.keeper)
+
+    def look(self, nothing_dirty: bool) -> tuple[Kept, ...]:
+        """What was counted since the last look; an idle frame of an idle keeper costs nothing."""
+        keeper = self._slot.keeper
+        if (
+            nothing_dirty
+            and keeper is self._keeper
+            and keeper.counters.words_looked_at == self._words_looked_at
+            and not keeper.compared_ns
+        ):
+            return self._idle
+        return self._look(keeper)
+
+    def _look(self, keeper: Keeper) -> tuple[Kept, ...]:
+        kept = []
+        for part in keeper.parts:
+            now = count(part.counters)
+            kept.append(Kept(part.name, self._counted.get(part.name, NOTHING), now))
+            self._counted[part.name] = now
+        self._keeper, self._words_looked_at = keeper, keeper.counters.words_looked_at
+        self._idle = tuple([Kept(name, now, now) for name, _, now in kept])
+        return tuple(kept)
+
+
+def total(works: Iterable[Counters]) -> Counters:
+    """The sum of some works."""
+    return Counters(*map(sum, zip(NOTHING, *map(count, works), strict=True)))
+
+
+def in_words(work: Counters) -> str:
+    """What was done, in a sentence for a table.
+
+    >>> in_words(Counters(protect_calls=2, protected_pages=9, clean_pages=4, flushes=1))
+    '2 protect calls on 9 pages (4 of them clean), 0 table entries looked at, 0 changed; 1 flush'
+    """
+    waited = f"{work.grace_period_ns / 1e6:.1f} ms waited in "
+    parts = [
+        f"{_counted(work.protect_calls, 'protect call')} on "
+        f"{_counted(work.protected_pages, 'page')} ({work.clean_pages} of them clean), "
+        f"{work.entries_looked_at} table entries looked at, {work.entries_changed} changed",
+        _counted(work.flushes, "flush", "flushes"),
+        *([waited + _counted(work.grace_periods, "grace period")] if work.grace_periods else []),
+    ]
+    return "; ".join(parts)
+
+
+def _counted(number: int, one: str, more: str = "") -> str:
+    return f"{number} {one if number == 1 else more or one + 's'}"
