@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vgaemu.bench import vga
 from vgaemu.cli.main import main
-from vgaemu.memslot import why_unavailable
+from vgaemu.memslot import Memslot, why_unavailable
 
 
 def test_rows_histogram_and_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("matplotlib")
-    keepers = [name for name in ("flags", "srcu", "mmu", "kvm") if why_unavailable(name) is None]
+    keepers = [
+        name for name in ("flags", "words", "srcu", "mmu", "kvm") if why_unavailable(name) is None
+    ]
     monkeypatch.setattr(vga, "KEEPERS", keepers)
     monkeypatch.setattr(vga, "READS", 6)
     rows_file, picture = tmp_path / "rows.json", tmp_path / "latency.png"
@@ -24,6 +30,8 @@ def test_rows_histogram_and_picture(
     assert main(command) == 0
     out = capsys.readouterr().out
     assert "#" in out
+    assert out.count("From srcu to words") == 2
+    assert "Counted per read" in out
     assert picture.read_bytes().startswith(b"\x89PNG")
     rows = json.loads(rows_file.read_text("utf-8"))
     guests = {(row["keeper"], row["guests"]) for row in rows}
@@ -31,4 +39,53 @@ def test_rows_histogram_and_picture(
     for row in rows:
         assert row["reads"] == sum(row["histogram"]) == 6
         assert row["dirty_pages_median"] > 0  # the guests did print
+        assert row["grace_periods"] <= 1 if row["keeper"] == "srcu" else row["grace_periods"] == 0
         assert row["harvest_median_ns"] <= row["harvest_p99_ns"] <= row["harvest_max_ns"]
+
+
+def row(keeper: str, median_us: float, waited_us: float) -> dict[str, Any]:
+    return {
+        "keeper": keeper, "guests": 1, "harvest_median_ns": 1000 * median_us,
+        "harvest_p99_ns": 2000 * median_us, "grace_period_median_ns": 1000 * waited_us,
+    }  # fmt: skip
+
+
+def test_the_step_in_a_sentence() -> None:
+    told = vga.step([row("srcu", 1400, 1300), row("words", 70, 0)])
+    assert "1,400 us (p99 2,800), 1,300 of them waited" in told
+    assert told.endswith("became 70 us (p99 140): as the patch says.")
+    assert "not the patch's figures" in vga.step([row("srcu", 300, 200), row("words", 70, 0)])
+    assert "no step here" in vga.step([row("srcu", 60, 0), row("words", 70, 0)])
+    assert "not both" in vga.step([row("words", 70, 0)])
+
+
+def test_a_guest_holds_the_section_for_a_line_and_not_between_two(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slot = Memslot(vga.SLOT_PAGES, dirty_log="srcu")
+    stop = threading.Event()
+    stored: list[bool] = []
+    inside = False
+
+    @contextmanager
+    def section(self: Memslot) -> Iterator[None]:
+        nonlocal inside
+        assert not inside
+        inside = True
+        yield
+        inside = False
+
+    write = Memslot.write
+
+    def store(self: Memslot, offset: int, data: bytes) -> None:
+        stored.append(inside)
+        if len(stored) > 1000:
+            stop.set()
+        write(self, offset, data)
+
+    monkeypatch.setattr(Memslot, "exit_section", section)
+    monkeypatch.setattr(Memslot, "write", store)
+    vga.printer(slot, 0, stop)
+    assert stored
+    assert all(stored)
+    assert not inside

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import gc
 import statistics
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
 from time import perf_counter_ns
 from typing import Any, TypeAlias
+
+from vgaemu.runner import SWITCH_INTERVAL
 
 #: One measurement: units in the key names.
 Row: TypeAlias = dict[str, Any]
@@ -32,6 +35,17 @@ def no_collector() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+@contextmanager
+def switching_as_a_machine() -> Iterator[None]:
+    """Threads take turns as often as beside a machine's guest thread."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @contextmanager

@@ -8,7 +8,9 @@ plain socket of the same two processes and link, `sendall` to `recv_into`, with 
 Over loopback the whole slot may fit the downtime budget, so nothing fails to converge there unless
 the budget is small: some rows have one of 4 or 8 ms. The others of the sweep have a slow link
 instead, a receiver that takes no more than so many bytes a second. The last rows have other keepers
-of the dirty log: what reading it costs of all the time.
+of the dirty log, first beside the same writer, then beside a guest that reads a file and holds the
+slot's read-side section for what it does with each 64 KiB of it (`Memslot.exit_section`), as the
+2012 patch was measured: what reading the log costs, of all the time and of the stop.
 
 Not measured: a device's state, which is a few KB, and what a real network adds.
 """
@@ -23,13 +25,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
+from tempfile import TemporaryFile
 from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.bench.measure import RUNS, Row, median_of_runs
+from vgaemu.bench.measure import RUNS, Row, median_of_runs, switching_as_a_machine
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
 from vgaemu.migrate.receiver import Received, Receiver, receive
@@ -39,10 +42,10 @@ from vgaemu.snapshot import Array
 
 SLOT_BYTES = 64 << 20
 MB = 1_000_000
-#: The switch interval of a machine with a guest thread, in seconds.
-SWITCH_INTERVAL = 0.0005
 #: Stores between two looks at the clock.
 BURST = 16
+#: Of the file that a guest reads: no multiple of the slot's, so that pages change each time round.
+FILE_BYTES = 1 << 20
 #: Migrations of one run over loopback, of writers that can be kept up with.
 REPEATS = 5
 #: Rounds until a writer is found too fast.
@@ -59,6 +62,8 @@ class Case:
     #: What the link takes in MB/s; None: what loopback takes.
     link: int | None = None
     dirty_log: str = "flags"
+    #: What it writes comes from a file, in read-side sections.
+    reads_file: bool = False
 
 
 CASES = (
@@ -67,6 +72,8 @@ CASES = (
     Case(0, link=200), Case(50, link=200), Case(100, link=200), Case(150, link=200),
     Case(200, link=200), Case(400, link=200),
     *(Case(400, downtime_ms=8, dirty_log=name) for name in ("flags", "words", "pages", "srcu")),
+    *(Case(None, downtime_ms=8, dirty_log=name, reads_file=True)
+      for name in ("flags", "words", "srcu")),
 )  # fmt: skip
 
 
@@ -76,23 +83,29 @@ class Writer:
     def __init__(self, slot: Memslot, written: int | None) -> None:
         self.regions: Sequence[Region] = [Region("ram", slot)]
         self._slot, self._rate = slot, None if written is None else written * MB
+        self._pool = np.random.default_rng(5).bytes(64 * PAGE_SIZE)
         self._stop = threading.Event()
         self._bytes, self._begin, self._seconds = 0, perf_counter(), 0.0
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def _run(self) -> None:
-        slot, pool = self._slot, np.random.default_rng(5).bytes(64 * PAGE_SIZE)
         page, begin = 0, self._begin
         while not self._stop.is_set():
             if self._rate is not None and self._bytes >= self._rate * (perf_counter() - begin):
                 sleep(0.001)
                 continue
-            for _ in range(BURST):
-                at = page % 63 * PAGE_SIZE + page % 4096
-                slot.write(page << PAGE_SHIFT, pool[at : at + PAGE_SIZE])
-                page = (page + 1) % slot.npages
+            page = self._burst(page)
             self._bytes += BURST * PAGE_SIZE
+
+    def _burst(self, page: int) -> int:
+        """Store `BURST` pages from this one on; returns the next."""
+        slot, pool = self._slot, self._pool
+        for _ in range(BURST):
+            at = page % 63 * PAGE_SIZE + page % 4096
+            slot.write(page << PAGE_SHIFT, pool[at : at + PAGE_SIZE])
+            page = (page + 1) % slot.npages
+        return page
 
     def stop(self) -> None:
         """Stop writing; twice is fine."""
@@ -118,6 +131,24 @@ class Writer:
         pass
 
 
+class Reader(Writer):
+    """One that reads what it stores from a file, in a read-side section as a guest's slice is."""
+
+    def _run(self) -> None:
+        with TemporaryFile(buffering=0) as self._file:
+            self._file.write(np.random.default_rng(6).bytes(FILE_BYTES))
+            super()._run()
+
+    def _burst(self, page: int) -> int:
+        with self._slot.exit_section():
+            self._file.seek(page * PAGE_SIZE % (FILE_BYTES - BURST * PAGE_SIZE))
+            data = self._file.read(BURST * PAGE_SIZE)
+            for at in range(0, BURST * PAGE_SIZE, PAGE_SIZE):
+                self._slot.write(page << PAGE_SHIFT, data[at : at + PAGE_SIZE])
+                page = (page + 1) % self._slot.npages
+        return page
+
+
 def measure(runs: int = RUNS) -> list[Row]:
     """A row for each of `CASES`, each the median of `runs` runs."""
     memory = np.random.default_rng(1).integers(0, 256, SLOT_BYTES, np.uint8)
@@ -125,16 +156,11 @@ def measure(runs: int = RUNS) -> list[Row]:
         name: Memslot(SLOT_BYTES >> PAGE_SHIFT, dirty_log=name, memory=memory)
         for name in {case.dirty_log for case in CASES}
     }
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    try:
-        with _other_process() as other:
-            other.plain(memory.data)  # touches all of the receiver's memory
-            rows = median_of_runs(
-                lambda: [_case(slots[case.dirty_log], other, case) for case in CASES], runs
-            )
-    finally:
-        sys.setswitchinterval(interval)
+    with switching_as_a_machine(), _other_process() as other:
+        other.plain(memory.data)  # touches all of the receiver's memory
+        rows = median_of_runs(
+            lambda: [_case(slots[case.dirty_log], other, case) for case in CASES], runs
+        )
     for row in rows:
         row["converges"] = row["converges"] > 0.5
     return rows
@@ -151,7 +177,7 @@ def _one(slot: Memslot, other: _Other, case: Case) -> Row:
     other.ask(f"migrate {case.link or 0}")
     channel = connect(other.address)
     limits = Limits(downtime_ms=case.downtime_ms, max_rounds=MAX_ROUNDS)
-    writer = Writer(slot, case.written)
+    writer = (Reader if case.reads_file else Writer)(slot, case.written)
     try:
         report = send(channel, writer, limits)
     finally:
@@ -161,6 +187,7 @@ def _one(slot: Memslot, other: _Other, case: Case) -> Row:
     plain = slot.nbytes / plain_seconds
     return {
         "link": "loopback" if case.link is None else f"{case.link} MB/s",
+        "guest": "reads a file" if case.reads_file else "writes",
         "asked_mb_s": "all it can" if case.written is None else str(case.written),
         "written_mb_s": writer.written_mb_s,
         "budget_ms": case.downtime_ms,
@@ -175,6 +202,7 @@ def _one(slot: Memslot, other: _Other, case: Case) -> Row:
         "downtime_ms": report.downtime_ns / 1e6,
         "dirty_log": case.dirty_log,
         "harvest_us": median([one.harvest_ns / 1000 for one in report.rounds[1:]]),
+        "harvest_max_us": max(one.harvest_ns / 1000 for one in report.rounds[1:]),
         "harvest_percent": sum(one.harvest_ns for one in report.rounds) / report.seconds / 1e7,
     }
 
