@@ -14,12 +14,9 @@ from x86_helpers import CPUS, disk, make_pc, needs_kvm, run_until_halted
 
 from vgaemu.errors import GuestFault
 from vgaemu.machine import Machine
-from vgaemu.memslot import DirtyLog, Memslot, MemslotError
 from vgaemu.pc.clock import INSTRUCTION_NS, POLL_NS
-from vgaemu.pc.cpu import unicorn_vga
 from vgaemu.pc.cpu.kvm import KvmCpu
 from vgaemu.pc.cpu.unicorn import UnicornCpu
-from vgaemu.pc.cpu.unicorn_vga import TlbHarvest
 from vgaemu.signals import stops_wait
 
 pytest.importorskip("unicorn")
@@ -269,103 +266,6 @@ def test_timing_the_ioctls_loses_no_page(tmp_path: Path) -> None:
         assert isinstance(pc.cpu, KvmCpu)
         assert pc.cpu.time_log_ioctls() > 0
         assert pc.vga.slot.get_dirty_log().pages().tolist() == [5]
-
-
-def test_flushes_are_timed_for_who_asks() -> None:
-    flushed: list[int] = []
-    tlb = TlbHarvest(lambda: flushed.append(1), Memslot(1).nothing_dirty)
-    tlb.enter()
-    tlb.map_changed()
-    tlb.flushes_ns = []
-    tlb.map_changed()
-    assert (len(flushed), len(tlb.flushes_ns)) == (2, 1)
-
-
-def test_a_harvest_beside_a_cpu_that_does_not_answer_is_put_off() -> None:
-    slot, flushed = Memslot(2), threading.Event()
-    tlb = TlbHarvest(flushed.set, slot.nothing_dirty)
-    slot.harvest_through(tlb.harvest)
-    entered, go_on = threading.Event(), threading.Event()
-
-    def cpu() -> None:
-        tlb.enter()
-        tlb.page_opened()
-        slot.mark_dirty(0, 1)
-        entered.set()
-        go_on.wait(10)  # in a service that takes long
-        tlb.leave()
-
-    thread = threading.Thread(target=cpu)
-    thread.start()
-    assert entered.wait(10)
-    assert [len(slot.get_dirty_log()) for _ in range(2)] == [0, 0]
-    assert tlb.request is None
-    assert not flushed.is_set()
-    go_on.set()
-    thread.join(10)
-    assert slot.get_dirty_log().pages().tolist() == [0]
-    tlb.enter()
-    assert flushed.is_set()
-
-
-def test_a_harvest_that_fails_is_the_askers() -> None:
-    slot, entered, done = Memslot(2), threading.Event(), threading.Event()
-    tlb = TlbHarvest(lambda: None, slot.nothing_dirty)
-
-    def fails() -> DirtyLog:
-        raise MemslotError("no log")
-
-    def cpu() -> None:
-        tlb.enter()
-        tlb.page_opened()
-        entered.set()
-        while not done.is_set():
-            tlb.serve()
-
-    thread = threading.Thread(target=cpu)
-    thread.start()
-    assert entered.wait(10)
-    failed = []
-    while not failed:  # put off on a busy host
-        try:
-            tlb.harvest(fails)
-        except MemslotError as error:
-            failed.append(error)
-    done.set()
-    thread.join(10)
-    assert not thread.is_alive()
-
-
-def test_a_harvest_that_has_just_begun_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    slot = Memslot(2)
-    tlb = TlbHarvest(lambda: None, slot.nothing_dirty)
-    monkeypatch.setattr(unicorn_vga, "PATIENCE_S", 0.01)
-    entered, begun, go_on = threading.Event(), threading.Event(), threading.Event()
-    harvest = slot.keeper.harvest
-
-    def slow_harvest() -> DirtyLog:
-        begun.set()
-        go_on.wait(10)
-        return harvest()
-
-    def cpu() -> None:
-        tlb.enter()
-        tlb.page_opened()
-        slot.mark_dirty(4096, 1)
-        entered.set()
-        while not begun.is_set():
-            tlb.serve()
-
-    threads = [threading.Thread(target=cpu), threading.Timer(0.1, go_on.set)]
-    threads[0].start()
-    assert entered.wait(10)
-    threads[1].start()
-    log = tlb.harvest(slow_harvest)
-    while not begun.is_set():  # put off: this host was busy for longer
-        log = tlb.harvest(slow_harvest)
-    assert log.pages().tolist() == [1]
-    for thread in threads:
-        thread.join(10)
 
 
 @pytest.mark.parametrize("cpu", CPUS)

@@ -262,6 +262,19 @@ class PartsLog(DirtyLog):
         )
 
 
+def log_of_flags(npages: int, flags: bytearray) -> DirtyLog:
+    """What is 1 in one byte a page, padded as `DirtyLog.flags`, in the form that says it shortest.
+
+    >>> log_of_flags(64, bytearray([0, 0, 0, 1, 1, *[0] * 59]))
+    DirtyLog(2 of 64 pages, spans=[(3, 5)])
+    """
+    found = bytes(flags)  # others may set some meanwhile
+    start, end = found.find(1), found.rfind(1) + 1
+    if found.find(0, start, end) < 0:
+        return RunLog(npages, start, end) if end else RunLog(npages)
+    return FlagsLog(npages, found)
+
+
 def union(logs: list[DirtyLog]) -> DirtyLog:
     """Pages dirty in any of some logs, at least one, of one slot. Keeps the GIL.
 

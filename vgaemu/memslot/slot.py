@@ -339,9 +339,8 @@ class Memslot:
         Such a CPU caches which pages are writable (a TLB) or has a log of its own (the kernel's).
 
         Args:
-            wrap: Called, under the slot's lock, with the keeper's harvest; calls it when the CPU
-                lets it, and returns its log with the CPU's own dirt; an empty one, without a call,
-                if the CPU does not let it in time. None: back to the keeper's.
+            wrap: Called, under the slot's lock, with the keeper's harvest; calls it, and returns
+                its log with the CPU's own dirt. None: back to the keeper's.
         """
         harvest = self.keeper.harvest
         with self._slots_lock:
@@ -367,8 +366,7 @@ class Memslot:
                 return
             self._logging = on
             if on and self._wrap is not None:
-                while not self._wrap(self._begin):  # the CPU drops its dirt, and what it has cached
-                    pass
+                self._wrap(self._begin)  # the CPU drops its dirt, and what it has cached
             elif on:
                 self.keeper.start()
             else:

@@ -3,7 +3,7 @@
 Emulated: a one-processor AT with 16 MiB. Not emulated: see `chips`, `bios`, `dos`, `bus`.
 
 The guest's time runs in slices of instructions. Between two slices, and only there, the chips look
-at the clock, interrupts are taken and the dirty log of pages that the CPU has open is harvested.
+at the clock and interrupts are taken. The dirty log is harvested at any time.
 """
 
 from __future__ import annotations

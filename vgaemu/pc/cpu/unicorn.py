@@ -294,15 +294,15 @@ class UnicornCpu(Cpu):
 
     def _on_in(self, uc: Uc, port: int, size: int, _: object) -> int:
         tlb = self.tlb
-        if tlb.request is not None:
-            tlb.serve()
+        if tlb.flush_asked:
+            tlb.flush()
         self._clock.cost(PORT_NS)
         return self.bus.port_in(port, size)
 
     def _on_out(self, uc: Uc, port: int, size: int, value: int, _: object) -> None:
         tlb = self.tlb
-        if tlb.request is not None:
-            tlb.serve()
+        if tlb.flush_asked:
+            tlb.flush()
         self._clock.cost(PORT_NS)
         self.bus.port_out(port, size, value)
 
@@ -404,7 +404,7 @@ class UnicornCpu(Cpu):
         return max(executed, 1)
 
     def _fit_slice(self, took_ns: int) -> None:
-        """Shorter slices for code that takes long, and back: harvests wait for their ends."""
+        """Shorter slices for code that takes long, and back: flushes wait for their ends."""
         if took_ns > LONG_SLICE_NS:
             self._slice = max(self._slice // 2, SHORTEST_SLICE)
         elif took_ns < LONG_SLICE_NS // 3:

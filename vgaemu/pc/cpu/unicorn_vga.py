@@ -4,10 +4,10 @@ Emulated: what a hypervisor's MMU does for a logged memory slot. A page of VRAM 
 engine's virtual TLB until the first store to it; that asks `VramPages.translate`, which marks the
 page in the slot and opens it, as KVM's write fault does. What only goes through the planes is MMIO.
 
-A harvest snapshots, clears and protects in the slot, then flushes this TLB, and must do so between
-two instructions of the guest: one that another thread asks for while pages are open is carried out
-by the CPU's own thread, at the end of its slice or at its next port access, whatever comes first.
-Where neither comes in time the harvest is put off: nothing is reported, and nothing is cleared.
+The patch flushes TLBs inside the harvest; only the CPU's own thread may flush this one, between two
+instructions. So a harvest by another thread does not wait for the flush, it asks for it. A page
+that is *open* then, writable in this TLB, stays dirty: the next log has it once more, as have all
+up to the first after the flush. One redraw too many at worst, never one too few.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from time import perf_counter_ns
 from typing import Any
 
 from vgaemu.errors import AttachError
-from vgaemu.memslot.bitmap import PAGE_SIZE
-from vgaemu.memslot.log import DirtyLog
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, WORD_PAGES, word_count
+from vgaemu.memslot.log import DirtyLog, log_of_flags
 from vgaemu.pc.bus import VGA_END, VGA_START
 from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, FLUSH_TLB, RW, RX, WRITE, Uc, unicorn
 from vgaemu.vga.device import LFB_GPA, Vga
@@ -30,9 +30,6 @@ PLANES_AT = 0xF000_0000
 #: The same for the linear frame buffer while it is not plain memory: a tape records every store.
 RECORDED_LFB_AT = 0x2_0000_0000
 _PAGE = -PAGE_SIZE & (1 << 64) - 1
-#: A harvest waits so long for the CPU's thread. Slices end after some 10 ms, so only work on the
-#: host keeps it busy for longer, perhaps for ever; a display must stay alive beside that.
-PATIENCE_S = 0.15
 
 
 def places(vga: Vga) -> tuple[tuple[int, int], ...]:
@@ -63,29 +60,34 @@ def check_engine(uc: Uc, vga: Vga) -> None:
 class TlbHarvest:
     """Lets any thread harvest beside a CPU whose TLB only its own thread may flush.
 
-    Two facts decide what a harvest does, and one lock guards both: whether the CPU is in guest
-    code, and whether its TLB holds a VRAM page that can be written without a fault.
+    No store is lost. One to an open page lands after the page was marked, and either a harvest
+    that has not returned yet took that mark, or one has returned without a flush since: it found
+    the page open, so the next one reports it, and so on until the flush.
     """
 
-    def __init__(self, flush: Callable[[], None], nothing_dirty: DirtyLog) -> None:
+    def __init__(self, flush: Callable[[], None], npages: int) -> None:
         #: Flushes the TLB; called on the CPU's thread only.
         self._flush = flush
-        #: The answer to a harvest that was put off.
-        self._nothing_dirty = nothing_dirty
+        self._npages = npages
+        #: Orders a harvest's look at the CPU and the CPU's way into guest code.
         self._mmu_lock = threading.Lock()
         self._running = False
-        self._open = False
-        self._stale = False
         self._thread = 0
-        #: A harvest that another thread waits for; the CPU's thread looks here between
-        #: instructions.
-        self.request: Callable[[], DirtyLog] | None = None
-        self._answer: DirtyLog | Exception | None = None
-        self._answered = threading.Semaphore(0)
+        #: One byte a page, 1 = open since the last flush. Only the CPU's thread writes here.
+        self._open = bytearray(WORD_PAGES * word_count(npages))
+        self._all_closed = bytes(self._open)
+        #: Pages that were open beside the harvest before: the next one reports them.
+        self._owed: DirtyLog | None = None
+        #: The CPU's thread looks here between two instructions, and calls `flush`.
+        self.flush_asked = False
         #: How long each flush took, in nanoseconds, for who puts a list here: a benchmark.
         self.flushes_ns: list[int] | None = None
 
-    def _flush_now(self) -> None:
+    def flush(self) -> None:
+        """On the CPU's thread, between two instructions: close all pages."""
+        # First: what is asked from now on may be asked for pages that were open before this.
+        self.flush_asked = False
+        self._open[:] = self._all_closed
         if self.flushes_ns is None:
             self._flush()
             return
@@ -98,88 +100,47 @@ class TlbHarvest:
         with self._mmu_lock:
             self._thread = threading.get_ident()
             self._running = True
-            stale, self._stale = self._stale, False
-        if stale:
-            self._flush_now()
+        if self.flush_asked:
+            self.flush()
 
     def leave(self) -> None:
-        """It has stopped executing; what was asked meanwhile is answered."""
-        with self._mmu_lock:
-            self._running = False
-        self.serve()
+        """It has stopped executing."""
+        self._running = False
 
-    def page_opened(self) -> None:
-        """A VRAM page is about to become writable in the TLB."""
-        if not self._open:
-            with self._mmu_lock:
-                self._open = True
+    def page_opened(self, page: int) -> None:
+        """A VRAM page is about to become writable in the TLB; its mark comes after this."""
+        self._open[page] = 1
 
     def map_changed(self) -> None:
         """Windows moved: no translation is right any more."""
         with self._mmu_lock:
             here = self._running and self._thread == threading.get_ident()
-            self._stale = not here
             # Pages stay open until the flush has happened.
+            self.flush_asked = True
         if here:
-            self._flush_now()
-
-    def serve(self) -> None:
-        """On the CPU's thread, between two instructions: answer who waits for a harvest."""
-        if self.request is None:
-            return
-        request = self._take_request()
-        if request is not None:
-            try:
-                self._answer = self._harvest_here(request)
-            except Exception as error:  # it is the asker's
-                self._answer = error
-            finally:
-                self._answered.release()
-
-    def _take_request(self) -> Callable[[], DirtyLog] | None:
-        """The harvest that is asked for, for the one thread that gets it here."""
-        with self._mmu_lock:
-            request, self.request = self.request, None
-            return request
+            self.flush()
 
     def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
-        """Snapshot, clear, protect, flush; on any thread, one at a time.
-
-        If the CPU's thread does not come to it within `PATIENCE_S`, nothing has happened, and
-        nothing is dirty: what was written comes with a later harvest.
-        """
-        with self._mmu_lock:
-            if not self._running or not self._open:
-                log = keeper_harvest()
-                if log and self._open:
-                    self._open = False
-                    self._stale = True  # flushed before the next instruction
-                return log
-            asked = self._thread != threading.get_ident()
-            if asked:
-                self._answer = None
-                self.request = keeper_harvest
-        if not asked:
-            return self._harvest_here(keeper_harvest)
-        if not self._answered.acquire(timeout=PATIENCE_S):
-            if self._take_request() is not None:
-                return self._nothing_dirty
-            self._answered.acquire()  # it has just begun
-        answer = self._answer
-        if isinstance(answer, DirtyLog):
-            return answer
-        raise answer or RuntimeError("the CPU's thread was stopped in a harvest")
-
-    def _harvest_here(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
+        """Snapshot, clear, protect, and flush or have flushed; on any thread, one at a time."""
+        # Not under the lock: a keeper may wait for the CPU to end its slice.
         log = keeper_harvest()
-        if log:
-            with self._mmu_lock:
-                self._open = False
-                here = self._running
-                self._stale = not here
-            if here:
-                self._flush_now()
-        return log
+        here = False
+        with self._mmu_lock:
+            owed, self._owed = self._owed, None
+            if 1 in self._open:
+                here = self._running and self._thread == threading.get_ident()
+                # A CPU that is not in guest code flushes before it is again: nothing is owed.
+                self.flush_asked = True
+                if self._running and not here:
+                    self._owed = log_of_flags(self._npages, self._open)
+        if here:
+            self.flush()
+        return log if owed is None else log | owed
+
+    def close(self) -> DirtyLog | None:
+        """The CPU has stopped for ever: pages that the next harvest would have reported."""
+        owed, self._owed = self._owed, None
+        return owed
 
 
 class VramPages:
@@ -204,7 +165,7 @@ class VramPages:
         """
         self._uc: Uc | None = uc
         self._vga = vga
-        self.tlb = TlbHarvest(self.flush, vga.slot.nothing_dirty)
+        self.tlb = TlbHarvest(self.flush, vga.slot.npages)
         uc.mem_map_ptr(LFB_GPA, vga.slot.nbytes, ALL, vga.slot.array.ctypes.data)
         load, store = vga.load, vga.store
 
@@ -247,8 +208,8 @@ class VramPages:
         if offset is not None:
             if access != WRITE:
                 return LFB_GPA + offset, RX
-            # The store lands after this; no harvest comes between, see `TlbHarvest`.
-            self.tlb.page_opened()
+            # The store lands after this: a harvest between finds the page open, see `TlbHarvest`.
+            self.tlb.page_opened(offset >> PAGE_SHIFT)
             vga.slot.mark_dirty(offset, 1)
             return LFB_GPA + offset, ALL
         if VGA_START <= page < VGA_END and access != FETCH:
@@ -269,3 +230,5 @@ class VramPages:
         changed = self._vga.on_map_changed
         if self.tlb.map_changed in changed:
             changed.remove(self.tlb.map_changed)
+        for page in self.tlb.close() or ():
+            self._vga.slot.mark_dirty(page * PAGE_SIZE, 1)
