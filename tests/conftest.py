@@ -13,5 +13,13 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("VGAEMU_FUZZ_SEED", str(date.today().toordinal()))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes minutes runs only when its mark is asked for."""
+    if "long" not in config.option.markexpr:
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.line(f"fuzzing ran with VGAEMU_FUZZ_SEED={os.environ['VGAEMU_FUZZ_SEED']}")

@@ -167,20 +167,22 @@ class Rig:
         for page in dirty:
             self.store(page)
 
+    def _fresh(self) -> int:
+        """A value that none of the last 255 stores had."""
+        self._value = (self._value + 1) % 256
+        return self._value
+
     def store(self, page: int) -> None:
-        """Store a value never seen before."""
-        self._value += 1
-        self.slot.write(page * PAGE_SIZE + 100, bytes([self._value]))
+        """Store a fresh value."""
+        self.slot.write(page * PAGE_SIZE + 100, bytes([self._fresh()]))
 
     def store_across(self, page: int) -> None:
-        """Store values never seen before to the last byte of a page and the first of the next."""
-        self._value += 2
-        self.slot.write(page * PAGE_SIZE + PAGE_SIZE - 1, bytes([self._value - 1, self._value]))
+        """Store fresh values to the last byte of a page and the first of the next."""
+        self.slot.write(page * PAGE_SIZE + PAGE_SIZE - 1, bytes([self._fresh(), self._fresh()]))
 
     def mark(self, page: int) -> None:
         """Store without the log's knowledge, and then tell it."""
-        self._value += 1
-        self.slot.memory[page * PAGE_SIZE] = self._value
+        self.slot.memory[page * PAGE_SIZE] = self._fresh()
         self.slot.mark_dirty(page * PAGE_SIZE, 1)
 
     def harvest(self) -> None:

@@ -118,6 +118,8 @@ class Keeper(ABC):
         self.writable = bytearray(WORD_PAGES * word_count(npages))
         #: Without a 1 in it nothing is dirty. `ALWAYS` where that is not known without a harvest.
         self.maybe_dirty = self.writable
+        #: Without a 1 in it nothing is marked in software: all that a retired keeper still has.
+        self.marked = self.writable
         #: What `harvest` returns when nothing was dirty: always this object.
         self.nothing_dirty: DirtyLog = RunLog(npages)
         self._closers: list[Callable[[], object]] = []
@@ -182,6 +184,26 @@ class Keeper(ABC):
     def read_unlock(self, token: int) -> None:
         """Leave the section."""
         return
+
+    def take_over(self) -> None:  # noqa: B027  # a default
+        """Begin, or begin again, to keep the log in another's place; marks from before stay.
+
+        A store may have landed already and look at `writable` only now: what it finds there must
+        not depend on this keeper having seen it land.
+
+        Raises:
+            KeeperUnavailable: The log cannot be kept any more.
+        """
+
+    def retire(self) -> None:  # noqa: B027  # a default
+        """Another keeper has taken over: cost the system nothing, and mark what it has found.
+
+        Stores that are in flight still fault here; `harvest_marks` tells of them.
+        """
+
+    def harvest_marks(self) -> DirtyLog:
+        """`harvest` of a retired keeper, which has marks in software alone."""
+        return self.harvest()
 
     def close_with(self, close: Callable[..., object], *arguments: object) -> None:
         """Call `close` with the keeper, or when it is gone, but not at the interpreter's end.

@@ -44,6 +44,7 @@ UFFD_FEATURE_WP_ASYNC = 1 << 15
 UFFDIO_API = 0xC018AA3F  # u64 api, features, ioctls
 UFFDIO_REGISTER = 0xC020AA00  # u64 start, length, mode, ioctls
 UFFDIO_REGISTER_MODE_WP = 2
+UFFDIO_UNREGISTER = 0x8010AA01  # u64 start, length
 UFFDIO_WRITEPROTECT = 0xC018AA06  # u64 start, length, mode
 UFFDIO_WRITEPROTECT_MODE_WP = 1
 
@@ -86,6 +87,8 @@ class MmuKeeper(Keeper):
         self.writable[:] = b"\1" * len(self.writable)
         #: What `mark_dirty` was told.
         self._marks = flags_keeper(npages, memory)
+        self.marked = self._marks.writable
+        self._retired = False
         libc, self._uffd, self._pagemap = self._open_files()
         self._libc_ioctl = libc.ioctl
         _KEEPERS.add(self)
@@ -182,10 +185,13 @@ class MmuKeeper(Keeper):
         self._ioctl(UFFDIO_WRITEPROTECT, everything)
 
     def fault(self, page: int) -> None:
+        # In this order: who finds the page writable has landed before this mark is harvested.
         self._marks.fault(page)
+        self.writable[page] = 1
 
     def fault_range(self, start: int, end: int) -> None:
         self._marks.fault_range(start, end)
+        self.writable[start:end] = b"\1" * (end - start)
 
     def harvest(self) -> DirtyLog:
         """Find and protect in one ioctl, which flushes before it returns."""
@@ -207,6 +213,30 @@ class MmuKeeper(Keeper):
         counters.faults += found
         counters.protected_pages += found
         return log | marks
+
+    def harvest_marks(self) -> DirtyLog:
+        return self._marks.harvest() or self.nothing_dirty
+
+    def take_over(self) -> None:
+        """Stores that landed before the MMU looked are caught in software, once a page."""
+        self.writable[:] = bytes(len(self.writable))
+        if self._retired:
+            try:
+                self._register()
+                self._protect_all()
+            except OSError as error:
+                raise KeeperUnavailable(f"mmu: this memory cannot be registered: {error}") from None
+            self._retired = False
+
+    def retire(self) -> None:
+        """From now on a plain store traps into the kernel no more, and nobody sees it."""
+        self._retired = True
+        try:
+            for start, end in self._scan():
+                self._marks.fault_range(start, end)
+            self._ioctl(UFFDIO_UNREGISTER, struct.pack("<2Q", self._start, self._nbytes))
+        except (OSError, KeeperUnavailable):  # a fork, for instance, is told nothing
+            self._marks.fault_range(0, self.npages)
 
     def written(self) -> list[tuple[int, int]]:
         """What the next harvest would find, as half-open runs of pages; nothing is changed."""
@@ -260,6 +290,10 @@ class MmuKeeper(Keeper):
 
     def stop(self) -> None:
         """Nothing to do: stores go on to be seen, and nobody asks."""
+
+    def close(self) -> None:
+        _KEEPERS.discard(self)  # its files' numbers are others' soon
+        super().close()
 
 
 _KEEPERS: weakref.WeakSet[MmuKeeper] = weakref.WeakSet()

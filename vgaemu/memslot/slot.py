@@ -10,6 +10,10 @@ it runs beside one, by the next; never by none.
 The log is destructive and has one source, but may have many readers: it is drained once and the
 dirt is fanned out, so a display, a migration and a script never steal from each other
 (`Memslot.subscribe`).
+
+Who keeps the log may change beside running guests (`Memslot.keep_with`). A store that is in flight
+then, with what it took from the keeper before, marks *there*, and no bound says when: so every
+later harvest looks at the former keepers, too.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from __future__ import annotations
 import mmap
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -109,6 +114,17 @@ class ExitSection:
         self._keeper.read_unlock(self._token)
 
 
+def _make_keeper(name: str, npages: int, memory: NDArray[np.uint8]) -> Keeper:
+    """One of `KEEPERS`."""
+    make = KEEPERS.get(name)
+    if make is None:
+        raise MemslotError(f"no dirty log named {name!r}; there are: {', '.join(KEEPERS)}")
+    try:
+        return make(npages, memory)
+    except (MemoryError, OverflowError):
+        raise MemslotError(f"a log of {npages} pages does not fit into memory") from None
+
+
 class Subscription:
     """One reader's own view of a slot's dirty log; `Memslot.subscribe` makes it."""
 
@@ -186,7 +202,7 @@ class Memslot:
     memory: memoryview
     #: Who keeps the log.
     keeper: Keeper
-    #: What is answered while nothing is dirty: always this same log.
+    #: What is answered while nothing is dirty: always this same log, whoever keeps it.
     nothing_dirty: DirtyLog
     #: Without a 1 in it nothing is dirty that was stored through `write` or marked.
     maybe_dirty: bytearray
@@ -213,32 +229,82 @@ class Memslot:
         """
         if npages < 1:
             raise MemslotError(f"a memslot has at least 1 page, not {npages}")
-        if dirty_log not in KEEPERS:
-            raise MemslotError(f"no dirty log named {dirty_log!r}; there are: {', '.join(KEEPERS)}")
         self.npages = npages
         self.nbytes = npages * PAGE_SIZE
         self.base_gfn = base_gfn
-        array = _guest_bytes(npages, memory)
-        try:
-            self.keeper = keeper = KEEPERS[dirty_log](npages, array)
-        except (MemoryError, OverflowError):
-            raise MemslotError(f"a log of {npages} pages does not fit into memory") from None
+        #: What a keeper is made with, and those made so far: the one at work, and former ones.
+        self._mapped = array = _guest_bytes(npages, memory)
+        self._keepers = {dirty_log: _make_keeper(dirty_log, npages, array)}
         self.array = array[: self.nbytes]
         self.memory = self.array.data
         # numpy's stubs tell of the buffer protocol only from Python 3.12 on.
         self._memory: Any = self.memory
-        self.nothing_dirty = keeper.nothing_dirty
-        self.maybe_dirty = self._first_look = keeper.maybe_dirty
-        # What a store and a harvest reach for, without a look at the keeper first.
-        self._writable = keeper.writable
-        self._fault = keeper.fault
-        self._fault_range = keeper.fault_range
-        self._harvest = keeper.harvest
+        self.nothing_dirty = self._keepers[dirty_log].nothing_dirty
         self._wrap: Callable[[Callable[[], DirtyLog]], DirtyLog] | None = None
         self._slots_lock = threading.Lock()
         self._logging, self._closed = True, False
+        self._use(self._keepers[dirty_log])
         self._own = Subscription(self)
         self._views = [self._own]
+
+    def _use(self, keeper: Keeper) -> None:
+        """From now on stores fault in `keeper`."""
+        self._formers = tuple(former for former in self._keepers.values() if former is not keeper)
+        # First: a reader that begins after a store has found `keeper` must not stop at a look at
+        # the one before. Looking at all of them at once is what a harvest does.
+        self.maybe_dirty = ALWAYS if self._formers else keeper.maybe_dirty
+        self._first_look = self.maybe_dirty if self._wrap is None else ALWAYS
+        self.keeper = keeper
+        # What a store reaches for, without a look at the keeper first. It may find some of these as
+        # they are now and some as they were: each of them is right with each.
+        self._writable = keeper.writable
+        self._fault = keeper.fault
+        self._fault_range = keeper.fault_range
+        harvest = self._harvest_all if self._formers else keeper.harvest
+        self._harvest = harvest if self._wrap is None else partial(self._wrap, harvest)
+
+    def _harvest_all(self) -> DirtyLog:
+        """The keeper's harvest, and what is marked in former ones."""
+        nothing, log = self.nothing_dirty, self.keeper.harvest()
+        for former in self._formers:
+            if 1 in former.marked:
+                late = former.harvest_marks()
+                if late is not nothing:
+                    log = late if log is nothing else log | late
+        return log
+
+    def keep_with(self, name: str) -> None:
+        """Let another of `KEEPERS` take over, beside running guests; no store is lost.
+
+        What was dirty is still reported to each reader, once. A slot has one keeper of a name, so
+        the counters of one that comes back go on.
+
+        Raises:
+            MemslotError: The slot is closed, there is no such keeper, or it cannot work here
+                (`KeeperUnavailable`); the one before stays then.
+        """
+        with self._slots_lock:
+            if self._closed:
+                raise MemslotError("the slot is closed: nothing is logged any more")
+            keeper = self._keepers.get(name)
+            if keeper is None:
+                keeper = _make_keeper(name, self.npages, self._mapped)
+                keeper.nothing_dirty = self.nothing_dirty
+            old = self.keeper
+            if keeper is old:
+                return
+            keeper.take_over()
+            self._keepers[name] = keeper
+            if self._logging:
+                self._use(keeper)
+                old.retire()
+            else:
+                keeper.stop()
+                self._use(keeper)
+        # Now rather than in somebody's next log, whose time then tells of `keeper` alone. Whoever
+        # reads for nobody finds for all others.
+        with closing(self.subscribe()) as view:
+            view.get_dirty_log()
 
     @property
     def dirty_log(self) -> str:
@@ -342,11 +408,9 @@ class Memslot:
             wrap: Called, under the slot's lock, with the keeper's harvest; calls it, and returns
                 its log with the CPU's own dirt. None: back to the keeper's.
         """
-        harvest = self.keeper.harvest
         with self._slots_lock:
             self._wrap = wrap
-            self._harvest = harvest if wrap is None else partial(wrap, harvest)
-            self._first_look = self.keeper.maybe_dirty if wrap is None else ALWAYS
+            self._use(self.keeper)
 
     @property
     def logging(self) -> bool:
@@ -365,6 +429,13 @@ class Memslot:
             if on == self._logging:
                 return
             self._logging = on
+            if on and self._formers:  # what is marked there is dropped, too
+                for former in self._formers:
+                    former.close()
+                self._keepers = {
+                    name: kept for name, kept in self._keepers.items() if kept is self.keeper
+                }
+                self._use(self.keeper)
             if on and self._wrap is not None:
                 self._wrap(self._begin)  # the CPU drops its dirt, and what it has cached
             elif on:
@@ -390,7 +461,8 @@ class Memslot:
             for view in self._views:
                 if last:
                     view._pending.append(last)
-            self.keeper.close()
+            for keeper in self._keepers.values():
+                keeper.close()
 
     def _outside(self, offset: int, end: int) -> MemslotError:
         return MemslotError(

@@ -33,7 +33,7 @@ class SparseKeeper(OneByteKeeper):
     def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
         super().__init__(npages, memory)
         parts = -(-len(self.writable) // PART_PAGES)
-        self._summary = self.maybe_dirty = bytearray(parts)
+        self._summary = self.maybe_dirty = self.marked = bytearray(parts)
         self._flags = memoryview(self.writable)
         self._zeros = memoryview(bytes(PART_PAGES))
         self._mmu_lock = threading.Lock()

@@ -74,6 +74,23 @@ class KvmKeeper(FlagsKeeper):
     def _after_read(self) -> None:
         """The kernel has cleared and protected already."""
 
+    def harvest_marks(self) -> DirtyLog:
+        return super().harvest()
+
+    def take_over(self) -> None:
+        try:
+            self._set_region(logged=True)
+        except OSError as error:
+            raise KeeperUnavailable(f"kvm: the kernel refuses the slot: {error.strerror}") from None
+
+    def retire(self) -> None:
+        """What its vCPU stores from now on, nobody sees."""
+        try:
+            self.harvest().mark_in(self.writable)
+            self._set_region(logged=False)
+        except OSError:  # the kernel has given the VM up, with its log
+            self.fault_range(0, self.npages)
+
     def start(self) -> None:
         super().start()
         self._set_region(logged=True)

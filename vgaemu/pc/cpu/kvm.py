@@ -85,8 +85,8 @@ class KvmCpu(Cpu):
         self.has_own_timer = irqchip
         #: Held while slots change or are read.
         self._slots_lock = threading.Lock()
+        self._vram = bus.vga.slot
         self._nothing_dirty = bus.vga.slot.nothing_dirty
-        self._maybe_dirty = bus.vga.slot.maybe_dirty
         self._window: tuple[int, int, int] | None = None
         #: Page of VRAM that the window begins with.
         self._window_page = 0
@@ -348,7 +348,7 @@ class KvmCpu(Cpu):
         pages = 0
         self._slots_lock.acquire()
         try:
-            clean = 1 not in self._maybe_dirty
+            clean = 1 not in self._vram.maybe_dirty
             log = self._nothing_dirty if clean else keeper_harvest()
             if self._closed or self._given_up:
                 return log
