@@ -139,7 +139,9 @@ def test_a_store_in_every_gap_of_a_switch_to_a_keeper_that_is_new(new: str) -> N
         return Rig(Memslot(NPAGES, dirty_log="flags" if new != "flags" else "words"), [1, 4])
 
     for store in ("clean", "marked"):
-        score = race(make, switch_to(new), STORES[store], threaded=new != "mmu")
+        score = race(
+            make, switch_to(new), STORES[store], modules=SWITCH_MODULES, threaded=new != "mmu"
+        )
         assert_none_lost(score, 100)
 
 
