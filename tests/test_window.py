@@ -883,7 +883,7 @@ def test_the_title_says_where_a_screenshot_went(open_window, pygame, monkeypatch
     assert "saved vgaemu-001.png" in pygame.display.get_caption()[0]
     window.poll()
     assert "saved vgaemu-001.png" in pygame.display.get_caption()[0]
-    monkeypatch.setattr("vgaemu.display.window.window.NOTICE_NS", 0)
+    monkeypatch.setattr("vgaemu.display.window.notice.NOTICE_NS", 0)
     window.notice("another")
     window.poll()
     assert pygame.display.get_caption()[0] == title

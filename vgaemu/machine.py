@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import count
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.display.hostkeys import combination_of
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
 from vgaemu.display.named import make_display
 from vgaemu.display.report import (
@@ -40,6 +40,7 @@ from vgaemu.guest.workload import Guest, Workload
 from vgaemu.keys.queue import Key, Keys, key_text
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
+from vgaemu.outputs import next_free_name
 from vgaemu.program import check_options, load_program
 from vgaemu.runner import HOLD_SECONDS, NO_YIELD, InStep, OnThread, Runner
 from vgaemu.tape import TapeRecorder
@@ -113,6 +114,9 @@ class Machine:
     between_frames: list[Callable[[], None]]
     #: Called when the machine closes, before its guest is stopped.
     before_close: list[Callable[[], None]]
+
+    #: Why the guest takes no keys, as the display was told.
+    _stands = ""
 
     def __init__(
         self,
@@ -295,11 +299,25 @@ class Machine:
         """Take what the user did at the display, and say whether that was to close it."""
         for event in self._display.poll():
             self._handle(event)
+        if (why := self._standstill()) != self._stands:
+            self._stands = why
+            self._display.stands_still(why)
         return self._close_requested
+
+    def _standstill(self) -> str:
+        """Why the guest takes no keys; an empty string: it does, or nobody could press one."""
+        if not self._display.can_be_closed:
+            return ""
+        if self._paused and not self.ended:
+            return f"paused; {combination_of(PauseToggled())} goes on"
+        why = self.runner.standstill
+        return f"{why}; {combination_of(Close())} quits" if why else ""
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Key):
             self.keys.put(event)
+            if self._stands and event.pressed:
+                self.tell_user(self._stands)
         elif isinstance(event, Close):
             self._close_requested = True
         elif isinstance(event, PauseToggled):
@@ -476,8 +494,3 @@ def save_screenshot(machine: Machine) -> None:
         said = f"saved {path}"
         log.info(said)
     machine.tell_user(said)
-
-
-def next_free_name(suffix: str) -> Path:
-    """``vgaemu-001`` ... in the current folder, whichever comes first that is not there."""
-    return next(path for n in count(1) if not (path := Path(f"vgaemu-{n:03}{suffix}")).exists())

@@ -205,3 +205,8 @@ def _replace(place: Path, beside: Path) -> None:
             raise
         shutil.copyfile(beside, place)
         beside.unlink()
+
+
+def next_free_name(suffix: str) -> Path:
+    """``vgaemu-001`` ... in the current folder, whichever comes first that is not there."""
+    return next(path for n in count(1) if not (path := Path(f"vgaemu-{n:03}{suffix}")).exists())

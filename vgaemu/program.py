@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vgaemu.errors import WorkloadError
 from vgaemu.guest.find import find_workload, start
-from vgaemu.guest.workload import Guest, Slices, Workload
+from vgaemu.guest.workload import AnySlices, Guest, Workload
 from vgaemu.pc import is_image
 from vgaemu.vga.device import Vga
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Program(NamedTuple):
     """A guest that is about to start, or none."""
 
-    slices: Slices | None = None
+    slices: AnySlices | None = None
     #: The PC around machine code.
     pc: Pc | None = None
     #: Whether it says of itself that it never ends.

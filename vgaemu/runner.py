@@ -11,11 +11,12 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from time import monotonic
 
 from vgaemu.errors import GuestStopped, OutOfMemory
-from vgaemu.guest.workload import Guest, Slices
+from vgaemu.guest.workload import AnySlices, Guest
 
-#: Slices that a guest in step may end with `Guest.NOW` before a frame is drawn.
+#: AnySlices that a guest in step may end with `Guest.NOW` before a frame is drawn.
 NOW_SLICES_A_FRAME = 16
 #: A busy guest thread hands the interpreter to the display after this long (seconds). Measured: at
 #: the default of 5 ms the display wakes 5.2 ms late, at 0.5 ms 0.66 ms late.
@@ -32,11 +33,14 @@ class Runner(ABC):
     left: bool
     #: What the guest raised, if it did.
     error: BaseException | None
+    #: Whether the guest, in a slice of its own, has come to no ``yield`` for `HOLD_SECONDS`.
+    is_stuck: bool = False
 
-    def __init__(self, slices: Slices | None) -> None:
+    def __init__(self, slices: AnySlices | None) -> None:
         self._slices = slices
         self._thread: threading.Thread | None = None
         self._done = self.left = False
+        self._returned: object = None
         self.error = None
 
     def __repr__(self) -> str:
@@ -51,6 +55,29 @@ class Runner(ABC):
     def ended(self) -> bool:
         """Whether the guest has ended: returned, raised, or gone elsewhere."""
         return self._done or self.left or self.error is not None
+
+    @property
+    def exit_code(self) -> int | None:
+        """What a process exits with that ends as the guest has; None if it has not, or elsewhere.
+
+        A program's own code, what a workload in Python returns or `sys.exit` gets, or 1.
+        """
+        if self.left or not self.ended:
+            return None
+        if isinstance(self.error, SystemExit):
+            return self.error.code & 0xFF if isinstance(self.error.code, int) else 1
+        if self.error is not None:
+            return 1
+        return self._returned & 0xFF if isinstance(self._returned, int) else 0
+
+    @property
+    def standstill(self) -> str:
+        """Why the guest takes no keys, for a person; empty: it does."""
+        if self.ended:
+            if self.error is not None and not isinstance(self.error, SystemExit):
+                return f"the guest failed: {type(self.error).__name__}: {self.error}"
+            return "the guest has ended" + (f" with code {self.exit_code}" * bool(self.exit_code))
+        return f"the guest has not yielded for {HOLD_SECONDS:.0f} s" if self.is_stuck else ""
 
     @property
     def is_running(self) -> bool:
@@ -75,9 +102,10 @@ class Runner(ABC):
     def pause(self, on: bool) -> None:  # noqa: B027  # a default
         """While paused, a guest stops after its slice, ``yield guest.NOW`` or not."""
 
-    def restart(self, slices: Slices) -> None:
+    def restart(self, slices: AnySlices) -> None:
         """Go on with other slices: the guest has been brought to another state."""
         self._slices, self._done, self.left, self.error = slices, False, False, None
+        self._returned = None
 
     @property
     def is_over(self) -> bool:
@@ -125,8 +153,8 @@ class InStep(Runner):
             for _ in range(NOW_SLICES_A_FRAME):
                 if next(self._slices) is not Guest.NOW:
                     break
-        except StopIteration:
-            self._done = True
+        except StopIteration as end:
+            self._done, self._returned = True, end.value
         except (Exception, SystemExit) as error:
             self._fail(error)
 
@@ -137,7 +165,9 @@ class OnThread(Runner):
     `on_park` is called on that thread when the guest has come to a ``yield`` and stays there.
     """
 
-    def __init__(self, slices: Slices | None, on_park: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, slices: AnySlices | None, on_park: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(slices)
         self._on_park = on_park
         self._closing = self._paused = False
@@ -147,6 +177,8 @@ class OnThread(Runner):
         self._released = self._seen = 0
         #: It is to stay at its next ``yield``, and whether it is at one.
         self._held = self._parked = False
+        #: The slice that was seen last, and since when.
+        self._watched, self._watched_since = -1, 0.0
 
     @property
     def is_running(self) -> bool:
@@ -159,10 +191,18 @@ class OnThread(Runner):
 
     def run_frame(self) -> None:
         if self._thread is not None:
+            self._watch()
             self._release_frame()
         elif self._slices is not None and not self._held and not self.left:
             _switch_quickly(self)
             self._thread = _start(self._run)
+
+    def _watch(self) -> None:
+        """Find out whether the guest still comes to its ``yield``."""
+        now = monotonic()
+        if self._seen != self._watched or not self.is_running:
+            self._watched, self._watched_since = self._seen, now
+        self.is_stuck = now - self._watched_since > HOLD_SECONDS
 
     def _release_frame(self) -> None:
         with self.changed:
@@ -177,7 +217,9 @@ class OnThread(Runner):
                 if next(self._slices) is not Guest.NOW or self._paused or self._held:
                     self._on_park()
                     self._park()
-        except (StopIteration, GuestStopped):
+        except StopIteration as end:
+            self._done, self._returned = True, end.value
+        except GuestStopped:
             self._done = True
         except BaseException as error:
             self._fail(error)
@@ -211,7 +253,7 @@ class OnThread(Runner):
     def pause(self, on: bool) -> None:
         self._paused = on
 
-    def restart(self, slices: Slices) -> None:
+    def restart(self, slices: AnySlices) -> None:
         # The next frame starts another thread if this one has ended.
         if self._thread is not None and (self._done or self.error is not None):
             self._thread.join()

@@ -10,8 +10,9 @@ from pathlib import Path
 from vgaemu.cli.say import OutputError, UsageError, complain, say
 from vgaemu.cli.session import Session
 from vgaemu.errors import MigrateError
-from vgaemu.machine import Machine, next_free_name
+from vgaemu.machine import Machine
 from vgaemu.migrate import Limits, Migration, Received, Receiver, receive_machine
+from vgaemu.outputs import next_free_name
 from vgaemu.signals import stopped_by
 
 #: Frames to run before, by default.

@@ -107,7 +107,7 @@ class Session:
             self.status = 1
             if not self.headless:
                 with suppress(KeyboardInterrupt):
-                    keep_showing(self.machine, "the guest failed: see the terminal", frames)
+                    keep_showing(self.machine, frames)
         finally:
             if show is not None:
                 show(-1)
@@ -190,14 +190,10 @@ def run_stoppably(machine: Machine, frames: int | None, speed: float) -> None:
             machine.between_frames.remove(let_come)
 
 
-def keep_showing(machine: Machine, note: str, frames: int | None = None) -> None:
+def keep_showing(machine: Machine, frames: int | None = None) -> None:
     """Show a guest that has failed until the user closes the window, or all frames are over."""
-    shown = 0
     while not machine.closed_by_user() and (frames is None or machine.frames < frames):
-        if shown % FRAME_HZ == 0:
-            machine.tell_user(note)  # the window says it for a while
         machine.draw_frame()
-        shown += 1
         time.sleep(1 / FRAME_HZ)
 
 

@@ -37,6 +37,11 @@ class BaseDisplay:
     def notice(self, text: str) -> None:
         """Tell the user something, such as where a screenshot went."""
 
+    def stands_still(self, why: str) -> None:
+        """The guest takes no keys, and why; an empty string: it goes on."""
+        if why:
+            self.notice(why)
+
     @property
     def can_be_closed(self) -> bool:
         """Whether there is a user who may close it: then `poll` is not the one that says nothing.

@@ -73,3 +73,12 @@ def keys_in_title() -> str:
     return ", ".join(
         f"{key.combinations[0]} {key.words}" for key in HOST_KEYS if key.does in wanted
     )
+
+
+def combination_of(does: WindowChange | Event) -> str:
+    """What to press for something.
+
+    >>> combination_of(Close())
+    'Ctrl+F9'
+    """
+    return next(key.combinations[0] for key in HOST_KEYS if key.does == does)

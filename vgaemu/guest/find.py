@@ -17,7 +17,7 @@ from pathlib import Path
 
 from vgaemu.errors import WorkloadError, file_error
 from vgaemu.guest import workloads
-from vgaemu.guest.workload import Guest, Slices, Workload
+from vgaemu.guest.workload import AnySlices, Guest, Workload
 
 #: Workload files are modules of this name and their own.
 FILES = "vgaemu_workload_files"
@@ -107,7 +107,7 @@ def _load_file(path: Path) -> Workload:
     return workload  # type: ignore[no-any-return]
 
 
-def start(workload: Workload, guest: Guest, args: list[str]) -> Slices:
+def start(workload: Workload, guest: Guest, args: list[str]) -> AnySlices:
     """Call a workload with its arguments.
 
     Raises:

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 #: What a workload yields is `Guest.NOW` or nothing.
 Slices: TypeAlias = Generator[Any, None, None]
+#: As who runs them takes them: what is returned, if it is a number, is the guest's exit code.
+AnySlices: TypeAlias = Generator[object, None, object]
 #: A guest, then whatever arguments it has.
-Workload: TypeAlias = "Callable[Concatenate[Guest, ...], Slices]"
+Workload: TypeAlias = "Callable[Concatenate[Guest, ...], AnySlices]"
 
 
 class _Now:

@@ -106,8 +106,11 @@ class Pc:
         """What the guest returned, for programs that do."""
         return self.run.exit_code
 
-    def slices(self) -> Generator[Any, None, None]:
+    def slices(self) -> Generator[Any, None, int]:
         """The guest, for a `Machine`: a frame a turn in step, a slice a turn on its own thread.
+
+        Returns:
+            Its exit code.
 
         Raises:
             GuestFault: What ended the run.
@@ -120,6 +123,7 @@ class Pc:
         except GuestFault as fault:
             fault.report = fault_report(self.cpu, self.bus, fault.registers, repeats=not self.free)
             raise
+        return self.exit_code
 
     def _turn(self) -> None:
         self.clock.start()

@@ -28,13 +28,11 @@ from vgaemu.display.report import (
 from vgaemu.display.viewport import Aspect, Size, Viewport
 from vgaemu.display.window.keymap import Keyboard
 from vgaemu.display.window.layout import Wishes, lay_out, natural_size, shape
+from vgaemu.display.window.notice import Notice
 from vgaemu.display.window.outlines import Outlines
 from vgaemu.display.window.sdl import SdlWindow, present, pygame, rgb, tint
 from vgaemu.display.window.views import PanelView, Picture
 from vgaemu.errors import DisplayError
-
-#: How long the title tells where a screenshot went.
-NOTICE_NS = 3_000_000_000
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,9 @@ class WindowDisplay(BaseDisplay):
         # Switching the panel on and off leaves the picture's size alone.
         self._panel_reserved = panel
         self._title = title
-        self._notice, self._notice_until_ns = "", 0
+        self._notice = Notice()
+        #: Why the guest takes no keys.
+        self._stands = ""
         self._paused = False
         self._polled = False
         self._all_stale = True
@@ -159,13 +159,17 @@ class WindowDisplay(BaseDisplay):
             # Outlines lie on pixels that did not change: those come back from the frame first.
             places = picture.paint(touched)
             self._draw_outlines(stage)
+            self._notice.blit(stage.surface, stage.viewport)
             present(places)
         elif rects:
-            present(picture.paint(rects))
+            places = picture.paint(rects)
+            self._notice.blit(stage.surface, stage.viewport)
+            present(places)
         if not self._polled:
             # A script that calls `Machine.tick` never polls: keep its window alive.
             pygame.event.pump()
             self._follow_window()
+            self._end_notice_if_due()
             self._draw_panel_if_due()
         self._polled = False
 
@@ -190,6 +194,7 @@ class WindowDisplay(BaseDisplay):
         size = surface.get_size()
         viewport, panel = lay_out(info, size, self._wishes, panel=self._panel_shown, exact=exact)
         self._panel.move(panel)
+        self._notice.move()
         if self._picture is not None:
             self._picture = Picture(self._picture.frame, surface, viewport)
         self._stage = _Stage(info, surface, size, viewport)
@@ -216,6 +221,7 @@ class WindowDisplay(BaseDisplay):
             if self.shows_clean_rects:
                 self._draw_outlines(stage)
         self._panel.blit(stage.surface)
+        self._notice.blit(stage.surface, stage.viewport)
         pygame.display.flip()
 
     def _draw_outlines(self, stage: _Stage) -> None:
@@ -231,14 +237,27 @@ class WindowDisplay(BaseDisplay):
 
     def _show_title(self) -> None:
         if self._stage is not None and not self._sdl.closed:
-            mode, paused = self._stage.info.mode_name, " - PAUSED" if self._paused else ""
-            rest = self._notice or keys_in_title()
-            pygame.display.set_caption(f"{self._title} - {mode}{paused} - {rest}")
+            stands = "PAUSED" if self._paused else self._stands
+            parts = (self._title, self._stage.info.mode_name, stands)
+            said = self._notice.text
+            rest = said if said and said != self._stands else keys_in_title()
+            pygame.display.set_caption(" - ".join(filter(None, (*parts, rest))))
 
     def notice(self, text: str) -> None:
-        """Say something in the title for a while, such as where a screenshot went."""
-        self._notice, self._notice_until_ns = text, monotonic_ns() + NOTICE_NS
+        """Say something over the picture and in the title for a while."""
+        if self._notice.say(text, monotonic_ns()):
+            self._all_stale = True
+            self._show_title()
+
+    def stands_still(self, why: str) -> None:
+        """Say it for a while, and in the title until the guest goes on."""
+        self._stands = why
+        self.notice(why)
         self._show_title()
+
+    def _end_notice_if_due(self) -> None:
+        if self._notice.is_over(monotonic_ns()):
+            self.notice("")
 
     def poll(self) -> list[Event]:
         """What the user did since the last time; also draws the panel, if it is due."""
@@ -248,12 +267,10 @@ class WindowDisplay(BaseDisplay):
         events: list[Event] = []
         for event in pygame.event.get():
             events += self._answer(event)
+        self._end_notice_if_due()
         if self._stage is not None and self._picture is not None and self._all_stale:
             self._paint_all(self._stage)
         self._draw_panel_if_due()
-        if self._notice and monotonic_ns() > self._notice_until_ns:
-            self._notice = ""
-            self._show_title()
         return events
 
     def _answer(self, event: pygame.event.Event) -> Sequence[Event]:
