@@ -1,19 +1,23 @@
 """`vgaemu bench guest`: what the VGA costs machine code, and what a harvest beside it costs.
 
 Fills by `rep stosd` with Unicorn: through the VGA's windows with their dirty log, against the same
-bytes on a bare engine in the same slices, and against a hook on every store. Harvests asked for by
-another thread while the guest runs, with Unicorn and with KVM, there against the bare ioctls: 60
-times a second, when no cache holds what they need any more, and one after another. And the time
-from nothing to the first frame of a boot sector.
+bytes on a bare engine in the same slices, and against a hook on every store. Harvests while the
+guest runs, which fills, or polls a port and fills, with Unicorn and with KVM: 60 times a second,
+when no cache holds what they need any more, and one after another; and with processes that keep all
+CPUs busy. Before each a control loop spins for about as long: what it takes beyond that is the
+machine's and the interpreter's own scheduling noise. Beside KVM the bare ioctls take turns. And the
+time from nothing to the first frame of a boot sector.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from itertools import product
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -36,11 +40,27 @@ from vgaemu.vga.modes import set_mode
 SLICES = 40
 ROUNDS = 9
 HARVEST_SECONDS = 1.5
-#: Seconds of sleep between two harvests, or a harvest and the bare ioctls.
-PAUSES_S = (0.008, 0.0)
+#: Seconds between two harvests 60 times a second, and between a control loop and its harvest.
+PAUSE_S, CONTROL_PAUSE_S = 0.016, 0.002
+#: A control loop lasts about as long as a harvest.
+CONTROL_NS = 50_000
 CODE_AT = 0x7C00
 #: mov ax, A000h; mov es, ax; l: xor di, di; mov cx, 16000; rep stosd; inc eax; jmp l
 FILL_13H = bytes.fromhex("B8 00 A0 8E C0 31 FF B9 80 3E F3 66 AB 66 40 EB F4")
+#: The same once a vertical retrace, for which it polls: mov ax, A000h; mov es, ax; mov dx, 3DAh;
+#: l: in al, dx; test al, 8; jnz l; m: in al, dx; test al, 8; jz m; inc ebx; mov eax, ebx;
+#: xor di, di; mov cx, 16000; rep stosd; jmp l
+POLL_13H = bytes.fromhex(
+    "B8 00 A0 8E C0 BA DA 03 EC A8 08 75 FB EC A8 08 74 FB 66 43 66 89 D8 31 FF B9 80 3E F3 66 AB"
+    "EB E7"
+)
+#: Guest, whether one harvest follows the other at once, whether all CPUs are kept busy.
+HARVESTS = (
+    ("fills", FILL_13H, False, False),
+    ("fills", FILL_13H, True, False),
+    ("polls, fills", POLL_13H, False, False),
+    ("polls, fills", POLL_13H, False, True),
+)
 #: Flat protected mode, then 640x480x32: mov edi, E0000000h; mov ecx, 307200; rep stosd; inc eax;
 #: jmp
 FILL_LFB = (
@@ -138,18 +158,40 @@ def _boot_sector(code: bytes) -> Iterator[str]:
         yield str(image)
 
 
+@contextmanager
+def _all_cpus_busy() -> Iterator[None]:
+    """A process that spins for each CPU but the one that the guest keeps busy."""
+    others = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in range(max((os.cpu_count() or 1) - 1, 1))
+    ]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
 def _harvests() -> list[Row]:
     rows: list[Row] = []
-    # mov ax, 13h; int 10h, then the fill.
-    with _boot_sector(bytes.fromhex("B8 13 00 CD 10") + FILL_13H) as image:
-        for cpu, pause_s in product(("unicorn", "kvm"), PAUSES_S):
-            with suppress(CpuError):
-                rows.append(_harvest_beside(cpu, image, pause_s))
+    for cpu in ("unicorn", "kvm"):
+        for guest, code, at_once, busy in HARVESTS:
+            # mov ax, 13h; int 10h, then the guest.
+            with suppress(CpuError), _boot_sector(bytes.fromhex("B8 13 00 CD 10") + code) as image:
+                row: Row = {
+                    "harvest beside": cpu,
+                    "guest": guest,
+                    "asked": "one after another" if at_once else "60 times a second",
+                    "CPUs": "all busy" if busy else "as they are",
+                }
+                with _all_cpus_busy() if busy else nullcontext():
+                    rows.append(row | _harvest_beside(cpu, image, at_once))
     return rows
 
 
-def _harvest_beside(cpu: str, image: str, pause_s: float) -> Row:
-    """Draw frames on this thread, with pauses, while the guest fills the screen."""
+def _harvest_beside(cpu: str, image: str, at_once: bool) -> Row:
+    """Draw frames on this thread while the guest fills the screen on its own."""
     try:
         machine = Machine(image, cpu=cpu, free=True)
     except ImageError as error:
@@ -162,29 +204,39 @@ def _harvest_beside(cpu: str, image: str, pause_s: float) -> Row:
         flush_ns: list[int] = []
         if isinstance(guest_cpu, UnicornCpu):
             guest_cpu.tlb.flushes_ns = flush_ns
-        times, ioctls, pages = [], [], []
+        times, controls, ioctls, pages = [], [], [], []
         end = time.monotonic() + HARVEST_SECONDS
         while time.monotonic() < end:
+            if not at_once:
+                time.sleep(PAUSE_S - CONTROL_PAUSE_S)
+            controls.append(_control_ns())
+            if isinstance(guest_cpu, KvmCpu):
+                ioctls.append(guest_cpu.time_log_ioctls())
+            if not at_once:
+                time.sleep(CONTROL_PAUSE_S)
             report = machine.run_frame()
             times.append(report.harvest_ns)
             pages.append(len(report.dirty_pages))
-            time.sleep(pause_s)
-            if isinstance(guest_cpu, KvmCpu):
-                ioctls.append(guest_cpu.time_log_ioctls())
-            time.sleep(pause_s)
     row: Row = {
-        "harvest beside": cpu,
-        "asked": "60 times a second" if pause_s else "one after another",
         "pages": float(median(pages)),
-        "request_us": median(times) / 1000,
-        "request_p99_us": float(np.percentile(times, 99)) / 1000,
+        "harvest_us": median(times) / 1000,
+        "harvest_p99_us": float(np.percentile(times, 99)) / 1000,
+        "control_p99_us": float(np.percentile(controls, 99)) / 1000,
     }
     if flush_ns:
         row["flush_us"] = median(flush_ns) / 1000
     else:
         row["bare_ioctls_us"] = median(ioctls) / 1000
-        row["above_ioctls_us"] = row["request_us"] - row["bare_ioctls_us"]
+        row["above_ioctls_us"] = row["harvest_us"] - row["bare_ioctls_us"]
     return row
+
+
+def _control_ns() -> int:
+    """How much longer than `CONTROL_NS` a loop takes that ends then."""
+    begin = time.perf_counter_ns()
+    while time.perf_counter_ns() < begin + CONTROL_NS:
+        pass
+    return time.perf_counter_ns() - begin - CONTROL_NS
 
 
 def _boot() -> list[Row]:
