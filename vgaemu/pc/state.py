@@ -84,7 +84,8 @@ def check_state(
         )
     check_identity(image, firmware, arrays, source)
     wrong = snapshot.misfit(parts, arrays)
-    if wrong == "ram" and arrays["ram"].shape == parts["ram"].array().shape:
+    ram = arrays.get("ram")
+    if wrong == "ram" and ram is not None and ram.shape == parts["ram"].array().shape:
         raise StateError(f"{source}: saved with another version's BIOS; start the guest anew")
     wrong = wrong or _cpu_misfit(arrays)
     if wrong is None and isinstance(image, DiskImage):
