@@ -9,6 +9,7 @@ import pytest
 from vgaemu.display.hostkeys import keys_for_panel
 from vgaemu.display.panel import draw, layout
 from vgaemu.display.panel import meter as meters
+from vgaemu.display.panel.graph import CURVES
 from vgaemu.display.panel.panel import Panel, Status
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.display.work import Kept, count
@@ -41,7 +42,7 @@ def report(frame=0, pages=(), spans=None, harvest_ns=12_300, keepers=(), **more)
         flags[page] = 1
     spans = [(int(n), int(n) + 1) for n in pages] if spans is None else spans
     values = {"render_ns": 20_000, "present_ns": 30_000, "rects": (), "redraw": ""}
-    values |= {"kept": keepers or (kept(faults=more.pop("faults", 0)),), "compared_ns": ()}
+    values |= {"compared_ns": ()} | {"kept": keepers or (kept(faults=more.pop("faults", 0)),)}
     log = FlagsLog(len(flags), bytes(flags))
     return FrameReport(
         frame_number=frame, harvest_ns=harvest_ns, log=log, spans=spans, **(values | more)
@@ -98,7 +99,7 @@ def test_all_of_it_fits(width, height):
     assert says(pixels, "text 80x25")
     assert says(pixels, "PAUSED", draw.PAPER)
     assert says(pixels, "2012 patch: 50-300µs", draw.INK, layout.SMALL)
-    assert says(pixels, "clean in span", draw.DIM, layout.SMALL)
+    assert says(pixels, "clean, redrawn", draw.DIM, layout.SMALL)
     assert says(pixels, "F9", draw.INK, layout.SMALL)
 
 
@@ -274,6 +275,54 @@ def test_the_keepers_figures_stand_inside_their_box_and_apart(width, height, sma
         assert place.y + place.height <= box.y + box.height
         taken[place.y : place.y + place.height, place.x : place.x + place.width] += 1
     assert taken.max() == 1
+
+
+def test_the_graph_marks_where_another_keeper_took_over_and_keeps_both():
+    meter, panel = make(1264)
+    for frame in range(150):
+        name, ns = ("srcu", 2_000_000) if frame < 100 else ("words", 60_000)
+        meter.note(report(frame, [1], harvest_ns=ns, keepers=(kept(name),)), 0)
+    pixels = panel.draw(SECOND, Status(TEXT))
+    box = panel.boxes.harvest
+    column = pixels[box.y + 30 : box.y + box.height, box.x + box.width - 50]
+    assert (column == draw.BRIGHT).all()
+    assert says(pixels, "→words", draw.BRIGHT, layout.SMALL)
+    assert says(pixels, "srcu", draw.BRIGHT, layout.SMALL)
+    assert says(pixels, "p50 2.00ms", draw.BRIGHT, layout.SMALL)
+    assert says(pixels, "dirty log: words", draw.INK)
+    assert says(pixels, "60.0µs")  # of this keeper's frames alone
+    assert not says(pixels, "2.00ms")
+
+
+@pytest.mark.parametrize("width", [640, 1264])
+def test_the_panel_tells_what_the_keeper_did(width):
+    meter, panel = make(width)
+    did = {"protect_calls": 3, "protected_pages": 70, "clean_pages": 41, "entries_looked_at": 77}
+    meter.note(report(0, [1], keepers=(kept("srcu", grace_period_ns=1_230_000, **did),)), 0)
+    pixels = panel.draw(SECOND, Status(TEXT))
+    if width == 1264:
+        assert [text for text in ("3", "70", "41", "77", "1.23ms") if not says(pixels, text)] == []
+    else:
+        for text in ("protect calls 3", "clean of those 41", "grace period 1.23ms"):
+            assert says(pixels, text, draw.INK, layout.SMALL)
+
+
+@pytest.mark.parametrize(("width", "height"), FULL)
+def test_two_keepers_have_a_curve_and_figures_each(width, height):
+    meter, panel = make(width, height)
+    both = kept("srcu", protect_calls=99_999, grace_period_ns=10**9), kept("words")
+    for frame in range(meters.HISTORY):
+        noted = report(frame, [1], keepers=both, compared_ns=(1_110_000, 65_400), harvest_ns=0)
+        meter.note(noted, 0)
+    pixels = panel.draw(SECOND, Status(TEXT))
+    for ink, name, time in zip(CURVES, ("srcu", "words"), ("1.11ms", "65.4µs"), strict=True):
+        assert says(pixels, name, ink, layout.SMALL)
+        assert says(pixels, time, ink, layout.SMALL)
+    assert says(pixels, "dirty log: srcu+words", draw.INK)
+    assert (pixels[1:, -layout.MARGIN :] == draw.PAPER).all()
+    meter.note(report(0, [1], harvest_ns=12_300), 0)  # and one keeper again
+    pixels = panel.draw(2 * SECOND, Status(TEXT))
+    assert says(pixels, "12.3µs", draw.DIRTY)
 
 
 def test_the_panel_imports_no_pygame():

@@ -27,6 +27,8 @@ DIRTY = 0x35C9B0
 #: Clean, but inside a span and so taken along; also what asks for attention.
 CLEAN = 0xE59F3C
 GRAPH = 0x1B4C4A
+#: The second of two curves.
+SECOND = 0xF27FB2
 #: The band of the 2012 patch's harvests.
 BAND = 0x3A3054
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.display.report import FrameReport, ScreenInfo
+from vgaemu.display.work import FIELDS, Counted, count
 from vgaemu.vga.layout import LEGACY_PAGES
 
 #: Frames that percentiles and graph look back on, and reports that wait for the panel at most:
@@ -22,9 +23,13 @@ MAP_CELLS = 4096
 
 
 class Column(IntEnum):
-    """What the meter's history has of a frame: nanoseconds, counts, and percent redrawn."""
+    """What the meter's history has of a frame: nanoseconds, counts, and percent redrawn.
 
-    HARVEST, PAGES, SPANS, RECTS, REDRAWN, FAULTS, RENDER, PRESENT = range(8)
+    From `WORK` on it has what the keeper did, as `Counters` has it. `KEEPER` is a number of a name;
+    if two keepers are compared, `HARVEST` and `SECOND` are theirs.
+    """
+
+    HARVEST, PAGES, SPANS, RECTS, REDRAWN, FAULTS, RENDER, PRESENT, KEEPER, SECOND, WORK = range(11)
 
 
 class PageHeat:
@@ -74,7 +79,12 @@ class Meter:
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[FrameReport, int]] = deque(maxlen=HISTORY)
-        self._history = np.zeros((HISTORY, len(Column)))
+        self._history = np.zeros((HISTORY, Column.WORK + len(FIELDS)))
+        #: Names of all that have kept the log so far.
+        self._keepers: list[str] = []
+        #: Names of those that are compared, and what each did in the last frame.
+        self.compared: tuple[str, ...] = ()
+        self.works: list[Counted] = []
         self._fed = 0
         self._counted: deque[tuple[int, int]] = deque(maxlen=11)
         self._digested_ns = 0
@@ -102,15 +112,11 @@ class Meter:
         noted = [self._waiting.popleft() for _ in range(len(self._waiting))]
         self.heat.note([report for report, _ in noted])
         if noted:
-            rows = [
-                (
-                    report.harvest_ns, len(report.log), len(report.spans), rects,
-                    100 * min(1.0, report.pixels / self.picture_pixels),
-                    report.faults, report.render_ns, report.present_ns,
-                )
-                for report, rects in noted
-            ]  # fmt: skip
-            self.frame_number = noted[-1][0].frame_number
+            rows = [self._row(report, rects) for report, rects in noted]
+            last = noted[-1][0]
+            self.frame_number = last.frame_number
+            self.compared = tuple([kept.dirty_log for kept in last.kept]) * bool(last.compared_ns)
+            self.works = [count(kept.work) for kept in last.kept]
             self._history = np.concatenate((self._history[len(rows) :], rows))
             self.count = min(HISTORY, self.count + len(rows))
         self._counted.append((now_ns, self._fed))
@@ -118,10 +124,38 @@ class Meter:
         if now > then:
             self.frames_a_second = (fed - before) * 1e9 / (now - then)
 
+    def _row(self, report: FrameReport, rects: int) -> tuple[float, ...]:
+        name = report.dirty_log
+        if name not in self._keepers:
+            self._keepers.append(name)
+        harvest_ns, second_ns = (*report.harvests_ns, 0)[:2]
+        return (
+            harvest_ns, len(report.log), len(report.spans), rects,
+            100 * min(1.0, report.pixels / self.picture_pixels),
+            report.faults, report.render_ns, report.present_ns,
+            self._keepers.index(name), second_ns, *count(report.keeper_work),
+        )  # fmt: skip
+
+    @property
+    def dirty_log(self) -> str:
+        """Who kept the log in the last frame; nothing before the first."""
+        return self._keepers[int(self._history[-1, Column.KEEPER])] if self.count else ""
+
     def recent(self, frames: int) -> NDArray[np.float64]:
-        """The last frames, oldest first: (at most `frames`, 8), by `Column`."""
-        count = min(frames, self.count)
-        return self._history[HISTORY - count :]
+        """The last frames, oldest first: (at most `frames`, columns), by `Column`."""
+        return self._history[HISTORY - min(frames, self.count) :]
+
+    def of_this_keeper(self, frames: int) -> NDArray[np.float64]:
+        """Of those, the ones since another kept the log."""
+        recent = self.recent(frames)
+        others = np.flatnonzero(recent[:, Column.KEEPER] != self._history[-1, Column.KEEPER])
+        return recent[others[-1] + 1 :] if len(others) else recent
+
+    def sections(self, frames: int) -> list[tuple[int, str]]:
+        """From which of the last frames on who kept the log, oldest first."""
+        keepers = self.recent(frames)[:, Column.KEEPER]
+        starts = np.flatnonzero(np.diff(keepers, prepend=-1)).tolist()
+        return [(start, self._keepers[int(keepers[start])]) for start in starts]
 
     def restart_clock(self) -> None:
         """Count frames a second anew, as after a pause."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vgaemu.display.panel import draw, layout
 from vgaemu.display.panel.draw import DIM, INK, PAPER, Pixels, duration, write
+from vgaemu.display.panel.graph import CURVES, Graph
 from vgaemu.display.panel.layout import (
     CHAR,
     FRAMES,
@@ -26,12 +27,7 @@ from vgaemu.display.panel.layout import (
 )  # fmt: skip
 from vgaemu.display.panel.meter import Column, Meter
 from vgaemu.display.report import Rect, ScreenInfo
-
-#: The 2012 patch's own figures for a harvest with the display on, in nanoseconds.
-PATCH_NS = (50_000, 300_000)
-#: The graph's ends and its lines, in nanoseconds; it is logarithmic.
-GRAPH_NS = (100, 10_000_000)
-GRAPH_LINES = ((1_000_000, "1ms"), (100_000, "100µs"), (10_000, "10µs"), (1_000, "1µs"))
+from vgaemu.display.work import FIELDS
 
 
 @dataclass(frozen=True)
@@ -57,67 +53,28 @@ COUNTERS = (
 )
 
 
+def _work(name: str) -> int:
+    """Where the history has one of the keeper's counters."""
+    return Column.WORK + FIELDS.index(name)
+
+
+#: What the keeper did: in a word and in more, column of the history, how it is written. The first
+#: six matter most.
+WORK = (
+    ("protect", "protect calls", _work("protect_calls"), draw.number),
+    ("covered", "pages covered", _work("protected_pages"), draw.number),
+    ("clean", "clean of those", _work("clean_pages"), draw.number),
+    ("entries", "entries looked at", _work("entries_looked_at"), draw.number),
+    ("changed", "entries changed", _work("entries_changed"), draw.number),
+    ("grace", "grace period", _work("grace_period_ns"), duration),
+    ("flushes", "flushes", _work("flushes"), draw.number),
+    ("words", "words looked at", _work("words_looked_at"), draw.number),
+)
+WORK_AT_LEAST = 6
+
 #: What the map's colours mean, and how wide that is.
-LEGEND = ((draw.DIRTY, "dirty"), (draw.CLEAN, "clean in span"))
+LEGEND = ((draw.DIRTY, "dirty"), (draw.CLEAN, "clean, redrawn"))
 LEGEND_WIDTH = sum((len(text) + 3) * CHAR for _, text in LEGEND) - 2 * CHAR + 2
-
-
-class Graph:
-    """Harvest times in a box of the panel: a column of one pixel a frame, the newest on the right.
-
-    Logarithmic; the axis is drawn once, the columns are prepared for each height.
-    """
-
-    def __init__(self, pixels: Pixels, box: Rect) -> None:
-        left, height = box.x + 5 * CHAR, box.height
-        self._well = pixels[box.y : box.y + height, left : box.x + box.width]
-        empty = np.full(height, draw.WELL, np.uint32)
-        top, bottom = self._rows(np.array(PATCH_NS[::-1], float)).tolist()
-        empty[top:bottom] = draw.BAND
-        above = -SMALL
-        for ns, label in GRAPH_LINES:
-            row = int(self._rows(np.array([float(ns)]))[0])
-            empty[row] = draw.RULE
-            if row - above > SMALL:  # in a low graph not each line has its label
-                above, x = row, left - 6 - len(label) * CHAR
-                write(pixels, x, box.y + row - 3, label, DIM, height=SMALL)
-        rows, tops = np.arange(height), np.arange(height)[:, None]
-        # Band and lines are seen through what is filled.
-        filled = np.array([draw.under_the_curve(int(colour)) for colour in empty], np.uint32)
-        #: What a column looks like, for each row that its top may have.
-        self._columns = np.where(rows > tops, filled, empty)
-        self._columns[(rows == tops) | (rows == tops + 1)] = draw.DIRTY
-        self._empty = empty[:, None]
-        middle = (top + bottom - SMALL) // 2 + 1
-        self._labels = [self._label("2012 patch: 50-300µs", middle)]
-        if middle >= 4 + SMALL_LINE:
-            self._labels.append(self._label("harvest", 4))
-
-    def _label(self, text: str, y: int) -> tuple[Pixels, NDArray[np.bool_]]:
-        """Where a name is written, and its ink."""
-        ink = draw.text_strip(text, 1, 0, SMALL).astype(bool)
-        return self._well[y : y + SMALL, 4 : 4 + ink.shape[1]], ink
-
-    def _rows(self, ns: NDArray[np.float64]) -> NDArray[np.intp]:
-        """Rows of times, 0 the top."""
-        low, high = np.log(GRAPH_NS)
-        part = (np.log(np.clip(ns, *GRAPH_NS)) - low) / (high - low)
-        rows: NDArray[np.intp] = ((1 - part) * (len(self._well) - 2)).astype(np.intp)
-        return rows
-
-    @property
-    def frames(self) -> int:
-        """Frames that it has room for."""
-        return int(self._well.shape[1])
-
-    def draw(self, ns: NDArray[np.float64]) -> None:
-        """Draw the last frames' times, at most `frames` of them."""
-        rows = self._rows(ns)
-        empty = self.frames - len(rows)
-        self._well[:, :empty] = self._empty
-        self._well[:, empty:] = self._columns[rows].T
-        for under, ink in self._labels:
-            under[ink] = INK
 
 
 class Panel:
@@ -130,6 +87,8 @@ class Panel:
         self.pixels: Pixels = np.full((height, width), PAPER, np.uint32)
         #: What each field says.
         self._fields: dict[tuple[int, int], str] = {}
+        #: Curves that there are figures of.
+        self._curves = 0
         box, heat = self.boxes.map, meter.heat
         above = len(heat.dirty) - heat.legacy
         #: Cells of the map; they begin below its heading.
@@ -148,6 +107,7 @@ class Panel:
         self._draw_status(status)
         self._draw_harvest()
         self._draw_counters(status)
+        self._draw_work()
         self._draw_map()
         return self.pixels
 
@@ -218,7 +178,7 @@ class Panel:
             *([(" PAUSED ", PAPER, draw.CLEAN)] if status.paused else []),
             (f"{self.meter.frames_a_second:.1f} fps", INK, PAPER),
             *([("outlines", draw.DIRTY, PAPER)] if status.outlines else []),
-            (f"dirty log: {info.dirty_log}", INK, PAPER),
+            (f"dirty log: {self.meter.dirty_log or info.dirty_log}", INK, PAPER),
             (f"frame {self.meter.frame_number}", INK, PAPER),
         ]
         x, y = box.x, box.y
@@ -229,15 +189,27 @@ class Panel:
                 x = write(self.pixels, x, y, text, ink, paper=paper) + 2 * CHAR
 
     def _draw_harvest(self) -> None:
-        box = self.boxes.harvest
-        times = self.meter.recent(FRAMES)[:, Column.HARVEST]
-        if len(times):
+        """Of whoever keeps the log now; of two that are compared, each in its colour."""
+        box, names = self.boxes.harvest, self.meter.compared
+        recent = self.meter.of_this_keeper(FRAMES)
+        rows = (10, 19) if names else (10,)
+        if self._curves != len(rows):
+            self._curves = len(rows)
+            draw.fill(self.pixels, Rect(box.x, box.y + 10, box.width, LINE + 1), PAPER)
+            self._fields.clear()
+        for curve, y in enumerate(rows if len(recent) else ()):
+            times = recent[:, (Column.HARVEST, Column.SECOND)[curve]]
             ordered = np.sort(times)
             ranks = (round(part * (len(ordered) - 1)) for part in (0.5, 0.99, 1))
             for i, ns in enumerate((times[-1], *(ordered[rank] for rank in ranks))):
-                ink = draw.BRIGHT if i else draw.DIRTY
-                self._put(self._figure_x(i), box.y + 10, f"{duration(ns):6}", ink)
-        self._graph.draw(self.meter.recent(self._graph.frames)[:, Column.HARVEST])
+                ink = CURVES[curve] if names or not i else draw.BRIGHT
+                self._put(
+                    self._figure_x(i), box.y + y, f"{duration(ns):6}", ink,
+                    height=SMALL if names else LINE,
+                )  # fmt: skip
+        shown = self.meter.recent(self._graph.frames)
+        curves = [shown[:, Column.HARVEST], *([shown[:, Column.SECOND]] if names else [])]
+        self._graph.draw(curves, self.meter.sections(self._graph.frames), names)
 
     def _draw_counters(self, status: Status) -> None:
         box = self.boxes.counters
@@ -254,11 +226,47 @@ class Panel:
         y = box.y + HEADING + len(COUNTERS) * LINE
         self._put(box.x + 8 * CHAR, y, f"{duration(status.panel_ns):>7}", draw.BRIGHT)
 
-    def _put(self, x: int, y: int, text: str, ink: int) -> None:
+    def _draw_work(self) -> None:
+        """What the keeper did in the last frame, and the most in one; of two, what each did."""
+        box = self.boxes.work
+        recent = self.meter.of_this_keeper(FRAMES)
+        if not box.area or not len(recent):
+            return
+        values = [recent[-1], recent.max(axis=0)]
+        if self.meter.compared:
+            values = [np.concatenate((recent[-1, : Column.WORK], did)) for did in self.meter.works]
+        if box.height >= HEADING + len(WORK) * LINE:
+            self._draw_work_column(values)
+        else:
+            self._draw_work_lines(values)
+
+    def _draw_work_column(self, values: Sequence[NDArray[np.float64]]) -> None:
+        box, names = self.boxes.work, self.meter.compared
+        heads = "".join([f"{name[:6]:>6}" for name in names or ("last", "max")])
+        self._put(box.x, box.y, f"keeper  {heads}", DIM, height=SMALL)
+        inks = CURVES if names else (draw.BRIGHT, DIM)
+        places = layout.place_work(box, len(WORK))
+        for place, (label, _, column, form) in zip(places, WORK, strict=True):
+            write(self.pixels, place.x, place.y, label)
+            for i, value in enumerate(values):
+                x = place.x + (8 + 6 * i) * CHAR
+                self._put(x, place.y, f"{form(value[column]):>6}", inks[i])
+
+    def _draw_work_lines(self, values: Sequence[NDArray[np.float64]]) -> None:
+        box = self.boxes.work
+        shown = values if self.meter.compared else values[:1]
+        places = layout.place_work(box, WORK_AT_LEAST)
+        for place, (short, long, column, form) in zip(places, WORK, strict=False):
+            room = place.width // CHAR
+            text = "/".join([form(value[column]) for value in shown])
+            label = long if len(long) + 1 + len(text) <= room else short
+            self._put(place.x, place.y, f"{label} {text}".ljust(room), INK, height=SMALL)
+
+    def _put(self, x: int, y: int, text: str, ink: int, height: int = LINE) -> None:
         """Write a field of fixed width, unless it says that already."""
         if self._fields.get((x, y)) != text:
             self._fields[x, y] = text
-            write(self.pixels, x, y, text, ink)
+            write(self.pixels, x, y, text, ink, height=height)
 
     def _draw_map(self) -> None:
         box, heat, shape = self.boxes.map, self.meter.heat, self.map_shape
