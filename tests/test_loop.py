@@ -9,8 +9,9 @@ from shadow import ShadowDisplay, Watched
 
 from vgaemu.display import work
 from vgaemu.display.base import BaseDisplay, as_display
+from vgaemu.display.events import Close
 from vgaemu.display.loop import DisplayLoop
-from vgaemu.display.report import Close, Display
+from vgaemu.display.report import Display
 from vgaemu.display.screen import BLINK_FRAMES, MAX_RECTS, Screen, merge_rects
 from vgaemu.errors import DisplayError, ScreenError
 from vgaemu.memslot import Memslot

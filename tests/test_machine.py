@@ -15,7 +15,7 @@ import vgaemu
 from vgaemu import machine as machine_module
 from vgaemu.cli.session import keep_showing
 from vgaemu.display.base import BaseDisplay
-from vgaemu.display.report import Close, PauseToggled, SingleStep
+from vgaemu.display.events import Close, PauseToggled, SingleStep
 from vgaemu.errors import KeysError, StateError, WorkloadError
 from vgaemu.guest.find import bundled_names
 from vgaemu.guest.workload import endless

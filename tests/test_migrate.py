@@ -591,7 +591,7 @@ def test_a_paused_machine_is_migrated_too() -> None:
         def update(self, *_: Any) -> None: ...
         def close(self) -> None: ...
         def poll(self) -> list[Any]:
-            from vgaemu.display.report import PauseToggled
+            from vgaemu.display.events import PauseToggled
 
             first, self.paused = not self.paused, True
             return [PauseToggled()] if first else []

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from vgaemu.display.base import BaseDisplay
-from vgaemu.display.report import Close, Event, FrameReport, PauseToggled, Rect, ScreenInfo
+from vgaemu.display.events import Close, Event, PauseToggled
+from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.errors import DisplayError
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.keys.queue import Key

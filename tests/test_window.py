@@ -16,18 +16,11 @@ import numpy as np
 import pytest
 
 import vgaemu
-from vgaemu.display.hostkeys import HOST_KEYS, keys_in_title
+from vgaemu.display.events import Close, PauseToggled, Screenshot, SingleStep
+from vgaemu.display.hostkeys import HOST_KEYS, all_keys, keys_for_panel, keys_in_title
 from vgaemu.display.panel.draw import CLEAN, DIRTY, PAPER
 from vgaemu.display.panel.layout import BELOW_HEIGHT, BESIDE_WIDTHS
-from vgaemu.display.report import (
-    Close,
-    FrameReport,
-    PauseToggled,
-    Rect,
-    ScreenInfo,
-    Screenshot,
-    SingleStep,
-)
+from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.display.viewport import Viewport, fitted_size, scaled_size
 from vgaemu.display.window.outlines import FADE_FRAMES, MAX_OUTLINES, Outlines
 from vgaemu.errors import DisplayError
@@ -666,8 +659,22 @@ def test_the_host_keys_are_one_table(open_window, pygame):
 
 def test_the_readme_lists_the_host_keys():
     readme = " ".join((Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").split())
-    said = ", ".join(f"{' or '.join(key.combinations)} {key.help}" for key in HOST_KEYS)
-    assert f"In the window these keys are the host's: {said}." in readme
+    assert f"In the window these keys are the host's: {all_keys()}." in readme
+
+
+@pytest.mark.parametrize("command", [[], ["run"]])
+def test_the_help_lists_the_host_keys_and_waits_for_no_numpy(command):
+    code = f"import sys; sys.argv[1:] = {[*command, '--help']}; from vgaemu.cli.main import main\n"
+    code += "try: main()\nexcept SystemExit: sys.exit('numpy' in sys.modules)"
+    ended = python(code, env={"COLUMNS": "80"})
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert f"Keys in the window: {all_keys()}." in " ".join(ended.stdout.split())
+
+
+def test_each_key_is_said_as_it_is_pressed():
+    for key in HOST_KEYS:
+        assert all(re.fullmatch(r"(Ctrl|Alt)\+\w+", one) for one in key.combinations)
+    assert [key for key, _, _ in keys_for_panel()] == [key.combinations[0] for key in HOST_KEYS]
 
 
 def test_a_key_is_released_as_what_was_pressed(open_window, pygame):

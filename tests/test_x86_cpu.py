@@ -218,7 +218,7 @@ def test_nothing_is_left_running(tmp_path: Path, cpu: str) -> None:
 
 
 def test_pause_and_single_frame(tmp_path: Path) -> None:
-    from vgaemu.display.report import PauseToggled, SingleStep
+    from vgaemu.display.events import PauseToggled, SingleStep
 
     # inc dword [9000h] for ever
     program = code("66 FF 06 00 90 EB F9")

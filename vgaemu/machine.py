@@ -21,18 +21,11 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.display.events import Close, Event, PauseToggled, Screenshot, SingleStep
 from vgaemu.display.hostkeys import combination_of
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
 from vgaemu.display.named import make_display
-from vgaemu.display.report import (
-    Close,
-    Display,
-    Event,
-    FrameReport,
-    PauseToggled,
-    Screenshot,
-    SingleStep,
-)
+from vgaemu.display.report import Display, FrameReport
 from vgaemu.display.screen import Screen, blink_shown
 from vgaemu.display.stats import Stats
 from vgaemu.errors import StateError, file_error

@@ -14,6 +14,7 @@ from typing import NoReturn
 from vgaemu import __version__
 from vgaemu.cli import bench, commands, receive, replay, run
 from vgaemu.cli.say import UsageError, one_line
+from vgaemu.display.hostkeys import all_keys
 
 
 class Parser(ArgumentParser):
@@ -62,6 +63,7 @@ def _parser() -> tuple[Parser, Collection[str]]:
         prog="vgaemu",
         description="A VGA that redraws only what its dirty log says changed. "
         "Without a command: the tour.",
+        epilog=f"Keys in the window: {all_keys()}. All others are the guest's.",
     )
     parser.add_argument("--version", action="version", version=f"vgaemu {__version__}")
     parser.set_defaults(command=commands.show_tour)
@@ -72,9 +74,9 @@ def _parser() -> tuple[Parser, Collection[str]]:
 
 
 def _is_workload(word: str) -> bool:
+    if word.startswith("-"):
+        return False
     from vgaemu.guest.find import bundled_names
     from vgaemu.pc import is_image
 
-    return not word.startswith("-") and (
-        word in bundled_names() or word.endswith(".py") or is_image(word)
-    )
+    return word in bundled_names() or word.endswith(".py") or is_image(word)

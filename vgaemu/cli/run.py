@@ -18,6 +18,7 @@ from vgaemu.cli.options import (
     value_of,
 )
 from vgaemu.cli.say import UsageError
+from vgaemu.display.hostkeys import all_keys
 
 #: Options, what they are useless without, and how to say it.
 NEEDS = (
@@ -32,7 +33,11 @@ NEEDS = (
 
 def add_parser(commands: Commands) -> None:
     """Say what it takes."""
-    command = commands.add_parser("run", help="run a workload, a disk image or a .com program")
+    command = commands.add_parser(
+        "run",
+        help="run a workload, a disk image or a .com program",
+        epilog=f"Keys in the window: {all_keys()}. All others are the guest's.",
+    )
     command.set_defaults(command=run)
     command.add_argument(
         "workload", nargs="?", help="a name from 'vgaemu list', or a path: .py, .img, .com"

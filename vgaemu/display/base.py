@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.display.report import Display, Event, FrameReport, Rect, ScreenInfo
+from vgaemu.display.events import Event
+from vgaemu.display.report import Display, FrameReport, Rect, ScreenInfo
 from vgaemu.errors import DisplayError
 
 

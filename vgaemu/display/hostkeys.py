@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import NamedTuple
 
-from vgaemu.display.report import Close, Event, PauseToggled, Screenshot, SingleStep
+from vgaemu.display.events import Close, Event, PauseToggled, Screenshot, SingleStep
 
 
 class WindowChange(Enum):
@@ -47,20 +47,21 @@ HOST_KEYS = (
 
 
 def keys_for_panel() -> list[tuple[str, str, str]]:
-    """For each thing that can be done a key, and the thing in more and in fewer words.
+    """For each thing that can be done what to press, and the thing in more and in fewer words.
 
-    A modifier is said where it changes.
-
-    >>> keys_for_panel()[:3]
-    [('Ctrl+F3', 'panel', 'panel'), ('F4', 'outlines', 'outlines'), ('F5', 'screenshot', 'shot')]
+    >>> keys_for_panel()[1:3]
+    [('Ctrl+F4', 'outlines', 'outlines'), ('Ctrl+F5', 'screenshot', 'shot')]
     """
-    said, before = [], ""
-    for key in HOST_KEYS:
-        combination = key.combinations[0]
-        modifier, _, name = combination.partition("+")
-        said.append((name if modifier == before else combination, key.words, key.short))
-        before = modifier
-    return said
+    return [(key.combinations[0], key.words, key.short) for key in HOST_KEYS]
+
+
+def all_keys() -> str:
+    """All of them in a sentence, as README and ``--help`` have it.
+
+    >>> all_keys().startswith("Ctrl+F3 panel, Ctrl+F4 outlines of what was redrawn, ")
+    True
+    """
+    return ", ".join(f"{' or '.join(key.combinations)} {key.help}" for key in HOST_KEYS)
 
 
 def keys_in_title() -> str:

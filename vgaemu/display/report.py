@@ -1,16 +1,15 @@
-"""What the display loop tells a display: the screen's shape, a frame's cost, input events."""
+"""What the display loop tells a display: the screen's shape, and what a frame cost."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.display.work import FAULTS, Kept, total
-from vgaemu.keys.queue import Key
 from vgaemu.memslot.bitmap import Span
 from vgaemu.memslot.keeper import Counters
 from vgaemu.memslot.log import DirtyLog
@@ -101,29 +100,6 @@ class FrameReport:
     def span_pages(self) -> int:
         """Pages in the spans, clean ones taken along included."""
         return sum([end - start for start, end in self.spans])
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """The user closed the window."""
-
-
-@dataclass(frozen=True, slots=True)
-class PauseToggled:
-    """Stop the guest, or let it go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class SingleStep:
-    """While paused: run one frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class Screenshot:
-    """Save what the screen shows."""
-
-
-Event: TypeAlias = Key | Close | PauseToggled | SingleStep | Screenshot
 
 
 @runtime_checkable

@@ -15,16 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.display.base import BaseDisplay
+from vgaemu.display.events import Close, Event, PauseToggled, SingleStep
 from vgaemu.display.hostkeys import HostKey, WindowChange, keys_in_title
-from vgaemu.display.report import (
-    Close,
-    Event,
-    FrameReport,
-    PauseToggled,
-    Rect,
-    ScreenInfo,
-    SingleStep,
-)
+from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.display.viewport import Aspect, Size, Viewport
 from vgaemu.display.window.keymap import Keyboard
 from vgaemu.display.window.layout import Wishes, lay_out, natural_size, shape

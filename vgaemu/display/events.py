@@ -1,0 +1,32 @@
+"""What a display's user did: keys for the guest, and what is for the machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from vgaemu.keys.queue import Key  # brings numpy, which a command's help does not wait for
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The user closed the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseToggled:
+    """Stop the guest, or let it go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class SingleStep:
+    """While paused: run one frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Screenshot:
+    """Save what the screen shows."""
+
+
+Event: TypeAlias = "Key | Close | PauseToggled | SingleStep | Screenshot"
