@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 
@@ -33,6 +34,8 @@ LOCKING: dict[str, type[Keeper]] = {
     "sparse": SparseKeeper,
     "locked flags": LockedFlagsKeeper,
 }
+#: A deadline.
+NEVER = math.inf
 #: The four steps are taken by the kernel; Python runs before and after them.
 KERNELS: dict[str, type[Keeper]] = {
     "mmu": MmuKeeper,
@@ -410,16 +413,16 @@ def test_what_an_mmu_keeper_drops_is_found(make: MakeRig) -> None:
 
 
 class NoGracePeriod(Srcu):
-    def synchronize(self) -> None:
-        pass
+    def synchronize_srcu_expedited(self, deadline: float) -> bool:
+        return True
 
 
 class OneFlip(Srcu):
     """Turns the index and waits once: late comers on the index used next are not waited for."""
 
-    def synchronize(self) -> None:
+    def synchronize_srcu_expedited(self, deadline: float) -> bool:
         self._index = 1 - self._index
-        self._wait(1 - self._index)
+        return self._wait(1 - self._index, deadline)
 
 
 class DoesNotWait(SrcuKeeper):
@@ -440,7 +443,7 @@ def test_the_grace_period_waits_for_whoever_was_inside() -> None:
     ended = threading.Event()
 
     def synchronize() -> None:
-        srcu.synchronize()
+        assert srcu.synchronize_srcu_expedited(NEVER)
         ended.set()
 
     inside = srcu.read_lock()
@@ -452,7 +455,7 @@ def test_the_grace_period_waits_for_whoever_was_inside() -> None:
     assert ended.wait(10)
     waiter.join()
     srcu.read_unlock(nested)
-    srcu.synchronize()
+    assert srcu.synchronize_srcu_expedited(NEVER)
 
 
 @pytest.mark.parametrize(("srcu", "waits"), [(Srcu, True), (OneFlip, False)])
@@ -461,12 +464,12 @@ def test_late_comers_are_waited_for(srcu: type[Srcu], waits: bool) -> None:
     late = srcu()
     late._readers[threading.get_ident()] = [0, 0]
     index = late._index
-    late.synchronize()
+    late.synchronize_srcu_expedited(NEVER)
     late._readers[threading.get_ident()][index] += 1
     ended = threading.Event()
 
     def synchronize() -> None:
-        late.synchronize()
+        late.synchronize_srcu_expedited(NEVER)
         ended.set()
 
     waiter = threading.Thread(target=synchronize)

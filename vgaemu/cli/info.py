@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from vgaemu import __version__
 from vgaemu.errors import DisplayError, KvmError
 from vgaemu.memslot import KEEPERS, why_unavailable
+from vgaemu.memslot.atomic import atomic_words
 from vgaemu.memslot.kvm import ioctl
 from vgaemu.pc.bios.vgarom import PLACES
 
@@ -25,6 +26,7 @@ def lines() -> list[str]:
         f"display null: yes; window: {_window()}",
         f"dirty log: {', '.join(name for name, why in keepers.items() if why is None)}",
         *(f"dirty log {name}: no: {why}" for name, why in keepers.items() if why is not None),
+        f"dirty log words, pages, srcu: {atomic_words(1).how}",
         f"/dev/kvm, for --cpu kvm and to compare with: {_kvm()}",
         f"VGA BIOS ROMs: {_roms()}",
     ]

@@ -93,6 +93,20 @@ def word_count(npages: int) -> int:
     return -(-npages // WORD_PAGES)
 
 
+def nonzero_words(words: Words) -> list[int]:
+    """Look at every word: the numbers of those that are not 0, ascending. Keeps the GIL.
+
+    >>> nonzero_words(np.array([0, 5, 0, 1], np.uint64))
+    [1, 3]
+    """
+    if len(words) <= KEEPS_GIL:
+        return words.nonzero()[0].tolist()
+    found: list[int] = []
+    for at in range(0, len(words), KEEPS_GIL):
+        found += (words[at : at + KEEPS_GIL].nonzero()[0] + at).tolist()
+    return found
+
+
 def merge(spans: list[Span]) -> list[Span]:
     """Join ascending spans that touch or overlap.
 

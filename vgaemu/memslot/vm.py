@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.errors import MemslotError
+from vgaemu.errors import MemslotError, OutOfMemory
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, Words, word_count
 from vgaemu.memslot.kvm.ioctl import KVM_MEM_LOG_DIRTY_PAGES
 from vgaemu.memslot.slot import ByteBuffer, Memslot, as_bytes
@@ -123,24 +123,32 @@ class Vm:
             Bytes written.
 
         Raises:
-            OSError: EINVAL (id out of range), ENOENT (no slot, or not logged), EFAULT (`buffer` is
-                read-only, not contiguous or too short).
+            OSError: EINVAL (id out of range), ENOENT (no slot, or not logged), ENOMEM (the keeper
+                needs memory and gets none; the bits are kept), EFAULT (`buffer` is read-only, not
+                contiguous or too short).
         """
         _check_id(slot)
-        memslot = self.slots.get(slot)
-        if memslot is None:
-            raise _error(errno.ENOENT, f"there is no slot {slot}")
-        if not memslot.logging:
-            raise _error(errno.ENOENT, f"slot {slot} is not logged")
-        nbytes = 8 * word_count(memslot.npages)
-        target = _destination(buffer, nbytes)
-        # Looking at the destination first is what keeps the bits: nothing is harvested in vain.
-        if target is not None or on_fault == "kernel":
-            log = memslot.get_dirty_log()
-        if target is None:
-            raise _error(errno.EFAULT, f"the bitmap of slot {slot} needs {nbytes} writable bytes")
-        target[:] = log.words.view(np.uint8)
-        return nbytes
+        # From look-up to copy: a slot that is deleted, or not logged any more, cannot answer.
+        with self._slots_lock:
+            memslot = self.slots.get(slot)
+            if memslot is None:
+                raise _error(errno.ENOENT, f"there is no slot {slot}")
+            if not memslot.logging:
+                raise _error(errno.ENOENT, f"slot {slot} is not logged")
+            nbytes = 8 * word_count(memslot.npages)
+            target = _destination(buffer, nbytes)
+            # Looking at the destination first is what keeps the bits: nothing is harvested in vain.
+            if target is not None or on_fault == "kernel":
+                try:
+                    log = memslot.get_dirty_log()
+                except OutOfMemory as error:
+                    raise _error(errno.ENOMEM, str(error)) from None
+            if target is None:
+                raise _error(
+                    errno.EFAULT, f"the bitmap of slot {slot} needs {nbytes} writable bytes"
+                )
+            target[:] = log.words.view(np.uint8)
+            return nbytes
 
     def __repr__(self) -> str:
         return f"Vm({len(self.slots)} slots, dirty_log={self._dirty_log!r})"

@@ -1,85 +1,57 @@
 """`words`: the 2012 patch to the letter. 64-bit words exchanged with 0 under a lock, ffs..fls.
 
-Takuya Yoshikawa, "KVM: Switch to srcu-less get_dirty_log()" (2012, an early version): under
-mmu_lock, for every non-zero word of the dirty bitmap, exchange the word with 0, store it in the
-snapshot, and write-protect the pages from ``__ffs`` to ``__fls``; after the loop flush once if
-anything was dirty; then hand the snapshot out. The merged commit 60c34612 walks the set bits of
-each word instead: that is `pages`.
+Takuya Yoshikawa, "KVM: Switch to srcu-less get_dirty_log()" (2012, an early version): clear the
+second half of the bitmap's allocation; under mmu_lock, for every non-zero word of the first half,
+exchange the word with 0, store it in the second half, and write-protect the pages from ``__ffs`` to
+``__fls``; flush once if anything was dirty; let go of the lock; copy the second half out. Nothing
+is left out when nothing is dirty. The merged commit 60c34612 protects the set bits of each word
+instead of the span: that is `pages`.
 
-Python has no ``xchg``: read and clear are two steps, so marks take the same lock.
+Emulated: all of that, with a real exchange where there is one (`vgaemu.memslot.atomic`), and the
+MMU of `vgaemu.memslot.shadow`. Marks do not take the lock. Not to the letter: the copy of an idle
+slot, n zero bytes, is the log of nothing that all readers share. `docs/the-patch.md` walks through
+the patch and tells of every difference.
 """
 
 from __future__ import annotations
 
-import threading
-
-import numpy as np
-from numpy.typing import NDArray
-
-from vgaemu.memslot.bitmap import WORD, WORD_PAGES, set_bits, word_count, word_span
-from vgaemu.memslot.keeper import Keeper
-from vgaemu.memslot.log import DirtyLog, WordsLog
+from vgaemu.memslot.bitmap import WORD_PAGES, ffs, fls
+from vgaemu.memslot.log import DirtyLog
+from vgaemu.memslot.shadow import ShadowKeeper
 
 
-class WordsKeeper(Keeper):
-    """A bit a page in 64-bit words behind one lock."""
+class WordsKeeper(ShadowKeeper):
+    """A bit a page in 64-bit words; the second half of their allocation is the snapshot."""
 
     name = "words"
 
-    def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
-        super().__init__(npages, memory)
-        self._bitmap = [0] * word_count(npages)
-        self._mmu_lock = threading.Lock()
-
-    def fault(self, page: int) -> None:
-        with self._mmu_lock:
-            self.writable[page] = 1
-            self._bitmap[page // WORD_PAGES] |= 1 << page % WORD_PAGES
-            self._counters.faults += 1
+    def _mark(self, word: int, bits: int) -> None:
+        self._words.fetch_or(word, bits)
 
     def harvest(self) -> DirtyLog:
-        bitmap = self._bitmap
-        snapshot: list[int] | None = None
+        buffer, xchg, view = self._n, self._words.exchange, self._words.view
+        self._clear(buffer)
         with self._mmu_lock:
-            for i, word in enumerate(bitmap):
-                if not word:
-                    continue
-                bitmap[i] = 0
-                if snapshot is None:
-                    snapshot = [0] * len(bitmap)
-                snapshot[i] = word
-                self._protect_word(word, i)
-        counters = self._counters
-        counters.words_looked_at += len(bitmap)
-        if snapshot is None:
+            dirty = self._nonzero_words(0)
+            for i in dirty:
+                # The four steps, for each bit: 1. take a snapshot and clear ...
+                bits = view[buffer + i] = xchg(i, 0)
+                # ... 2. write-protect ...
+                self._protect(i * WORD_PAGES, bits)
+            if dirty:
+                # ... 3. flush ...
+                self.mmu.flush_remote_tlbs()
+        if not dirty:
             return self.nothing_dirty
-        counters.exchanges += len(snapshot) - snapshot.count(0)
-        # Whoever passed its check before the protection has landed its data: the lock was the wait.
-        counters.flushes += 1
-        return WordsLog(self.npages, np.array(snapshot, WORD))
+        self._counters.exchanges += len(dirty)
+        # ... 4. copy the snapshot.
+        return self._copy_out(buffer)
 
-    def _protect_word(self, word: int, index: int) -> None:
+    def _protect(self, base: int, bits: int) -> None:
         """From the first dirty page to the last, the clean ones between them included."""
-        start, end = word_span(word, index)
-        self._protect(start, end)
-        self._counters.protect_calls += 1
-        self._count_protected(end - start, word.bit_count())
-
-    def _protect(self, start: int, end: int) -> None:
-        """One protect call, the same for every scheme."""
-        self.writable[start:end] = bytes(end - start)
-
-    def _count_protected(self, pages: int, dirty: int) -> None:
-        counters = self._counters
-        counters.protected_pages += pages
-        counters.clean_pages += pages - dirty
-        counters.entries_looked_at += pages
-        counters.entries_changed += dirty
-
-    def start(self) -> None:
-        with self._mmu_lock:
-            self._bitmap[:] = [0] * len(self._bitmap)
-            self.writable[:] = bytes(len(self.writable))
+        start, end = base + ffs(bits), base + fls(bits)
+        self.mmu.write_protect_pt_range(start, end)
+        self._counters.clean_pages += end + 1 - start - bits.bit_count()
 
 
 class PagesKeeper(WordsKeeper):
@@ -87,9 +59,5 @@ class PagesKeeper(WordsKeeper):
 
     name = "pages"
 
-    def _protect_word(self, word: int, index: int) -> None:
-        for page in set_bits(word, index * WORD_PAGES):
-            self._protect(page, page + 1)
-        count = word.bit_count()
-        self._counters.protect_calls += count
-        self._count_protected(count, count)
+    def _protect(self, base: int, bits: int) -> None:
+        self.mmu.write_protect_pages(base, bits)
