@@ -19,7 +19,7 @@ import vgaemu
 from vgaemu.display.events import Close, PauseToggled, Screenshot, SingleStep
 from vgaemu.display.hostkeys import HOST_KEYS, all_keys, keys_for_panel, keys_in_title
 from vgaemu.display.panel.draw import CLEAN, DIRTY, PAPER
-from vgaemu.display.panel.layout import BELOW_HEIGHT, BESIDE_WIDTHS
+from vgaemu.display.panel.layout import BELOW_HEIGHT, BESIDE_WIDTHS, MIN_BESIDE_HEIGHT
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.display.viewport import Viewport, fitted_size, scaled_size
 from vgaemu.display.window.outlines import FADE_FRAMES, MAX_OUTLINES, Outlines
@@ -37,6 +37,8 @@ EGA = ScreenInfo(640, 350, VGA, 0, "640x350x16", 4096, "flags", False)
 ODD = ScreenInfo(333, 111, 333 / 111, 0, "333x111x32bpp", 4096, "flags", False)
 WIDE_TEXT = ScreenInfo(360, 400, VGA, 0, "text 40x25", 4096, "flags", True)
 NOTHING_DIRTY = RunLog(4096)
+#: On the dummy driver's 1024x768 there is no room below a picture of 480 lines.
+EGA_WINDOW = (640 + BESIDE_WIDTHS[1], MIN_BESIDE_HEIGHT)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -312,7 +314,7 @@ def test_the_window_takes_each_modes_size(open_window, pygame):
     assert pygame.display.get_surface().get_size() == (720, 400 + BELOW_HEIGHT)
     window.update(picture(TEXT), whole(TEXT), report())
     window.resize(EGA)
-    assert pygame.display.get_surface().get_size() == (640, 480 + BELOW_HEIGHT)
+    assert pygame.display.get_surface().get_size() == EGA_WINDOW
     frame = picture(EGA)
     window.update(frame, whole(EGA), report())
     assert np.array_equal(shown(window), enlarged(frame, window))
@@ -358,12 +360,41 @@ def test_the_panel_goes_where_it_leaves_the_picture_more_room(open_window, pygam
     assert np.array_equal(pixels(), enlarged(frame, window))
 
 
+def test_the_panel_is_enlarged_with_the_window(open_window, pygame):
+    window = open_window(MODE_13H)
+    frame = picture(MODE_13H)
+    window.update(frame, whole(MODE_13H), report())
+    user_sizes(window, pygame, (1921, 1950))
+    height = 2 * BELOW_HEIGHT
+    assert window.panel_place == Rect(0, 1950 - height, 1921, height)
+    window.poll()
+    panel = pixels()[-height:]
+    assert len(np.unique(panel)) > 5
+    assert np.array_equal(panel[::2], panel[1::2])
+    assert np.array_equal(panel[:, :-1:2], panel[:, 1::2])  # and half a pixel in the last column
+    assert np.array_equal(shown(window), enlarged(frame, window))
+
+
+def test_a_panel_that_would_cost_the_picture_waits_for_its_key(open_window, pygame):
+    window = open_window(MODE_13H)
+    user_sizes(window, pygame, (700, 500))
+    window.update(picture(MODE_13H), whole(MODE_13H), report())
+    assert (window.viewport.width, window.viewport.height) == (640, 480)
+    assert window.panel_place.area == 0
+    assert keys_in_title() in pygame.display.get_caption()[0]
+    for expected in (Rect(0, 260, 700, BELOW_HEIGHT), Rect(0, 0, 0, 0)):
+        press(pygame, pygame.K_F3, pygame.KMOD_LCTRL)
+        window.poll()
+        release(pygame, pygame.K_F3)
+        assert window.panel_place == expected
+
+
 def test_a_window_that_settles_was_not_sized_by_the_user(open_window, pygame, monkeypatch):
     monkeypatch.setattr("vgaemu.display.window.sdl.SETTLING_NS", 10**12)
     window = open_window(TEXT, scale=1)
     user_sizes(window, pygame, (1000, 800))
     window.resize(EGA)
-    assert pygame.display.get_surface().get_size() == (640, 480 + BELOW_HEIGHT)
+    assert pygame.display.get_surface().get_size() == EGA_WINDOW
 
 
 def test_full_screen_and_back(open_window, pygame):
@@ -457,16 +488,15 @@ def test_a_script_that_never_polls_has_a_panel_too(open_window, clock):
 
 
 def test_the_panel_on_and_off(open_window, pygame):
-    window = open_window(MODE_13H)
-    frame = picture(MODE_13H)
-    window.update(frame, whole(MODE_13H), report())
-    width, height = pygame.display.get_surface().get_size()
+    window = open_window(TEXT)
+    frame = picture(TEXT)
+    window.update(frame, whole(TEXT), report())
     before = shown(window)
-    for expected in (height - BELOW_HEIGHT, height):
+    for expected in (400, 400 + BELOW_HEIGHT):
         press(pygame, pygame.K_F3, pygame.KMOD_LCTRL)
         assert window.poll() == []
         release(pygame, pygame.K_F3)
-        assert pygame.display.get_surface().get_size() == (width, expected)
+        assert pygame.display.get_surface().get_size() == (720, expected)
         assert np.array_equal(shown(window), before)
         assert np.array_equal(before, enlarged(frame, window))
     assert (panel_pixels() == PAPER).mean() > 0.3

@@ -95,14 +95,18 @@ class PanelView:
         self._due_ns = 0
         self._panel: Panel | None = None
         self._surface: pygame.Surface | None = None
+        #: Of the panel, enlarged.
+        self._size = (0, 0)
 
-    def move(self, place: Rect) -> None:
-        """Give it a place in the window, or `NOWHERE`."""
+    def move(self, place: Rect, scale: int) -> None:
+        """Give it a place in the window, or `NOWHERE`; each of its pixels is repeated."""
         self.place, self.stale = place, True
         self._panel = self._surface = None
         if place.area:
-            self._panel = Panel(place.width, place.height, self.meter, keys_for_panel())
+            size = -(-place.width // scale), -(-place.height // scale)
+            self._panel = Panel(*size, self.meter, keys_for_panel())
             self._surface = surface_over(self._panel.pixels)
+            self._size = size[0] * scale, size[1] * scale
 
     def hurry(self) -> None:
         """Draw it at once: the user did something."""
@@ -126,4 +130,8 @@ class PanelView:
     def blit(self, window: pygame.Surface) -> None:
         """Draw it into the window as it is."""
         if self._surface is not None:
-            window.blit(self._surface, (self.place.x, self.place.y))
+            surface = self._surface
+            if surface.get_size() != self._size:
+                surface = pygame.transform.scale(surface, self._size)
+            # Of the last column and row of its pixels there may be only a part.
+            window.blit(surface, self.place, (0, 0, self.place.width, self.place.height))

@@ -20,7 +20,7 @@ from vgaemu.display.hostkeys import HostKey, WindowChange, keys_in_title
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.display.viewport import Aspect, Size, Viewport
 from vgaemu.display.window.keymap import Keyboard
-from vgaemu.display.window.layout import Wishes, lay_out, natural_size, shape
+from vgaemu.display.window.layout import PanelWish, Wishes, first_size, lay_out, shape
 from vgaemu.display.window.notice import Notice
 from vgaemu.display.window.outlines import Outlines
 from vgaemu.display.window.sdl import SdlWindow, present, pygame, rgb, tint
@@ -63,7 +63,7 @@ class WindowDisplay(BaseDisplay):
             scale: Window pixels that a column of the picture takes; by default as many as fit.
             aspect: ``auto``: 4:3 as a VGA monitor, text in the whole steps nearest to it;
                 ``square``: a pixel as high as it is wide; ``4:3``: exactly that, smoothed.
-            panel: Show the panel from the start.
+            panel: Show the panel from the start, if the picture is not smaller for it.
             fullscreen: Start without a frame, on the whole screen.
             border: Window pixels of the overscan colour (AR11) to keep around the picture.
             title: First word of the window's title.
@@ -76,9 +76,7 @@ class WindowDisplay(BaseDisplay):
         #: Whether the loop should work out clean rectangles: only outlines show them.
         self.shows_clean_rects = False
         self._wishes = Wishes(scale, aspect, border)
-        self._panel_shown = panel
-        # Switching the panel on and off leaves the picture's size alone.
-        self._panel_reserved = panel
+        self._panel_wish = PanelWish.IF_FREE if panel else PanelWish.HIDDEN
         self._title = title
         self._notice = Notice()
         #: Why the guest takes no keys.
@@ -142,7 +140,7 @@ class WindowDisplay(BaseDisplay):
                 return
             picture = self._picture = Picture(frame, stage.surface, stage.viewport)
             self._all_stale = True
-        if self._panel_shown:  # hidden, it costs nothing, and begins anew when it is shown
+        if self._panel.place.area:  # hidden, it costs nothing, and begins anew when it is shown
             self._panel.meter.note(report, len(rects))
             self._panel.stale = True
         if self._all_stale:
@@ -173,10 +171,7 @@ class WindowDisplay(BaseDisplay):
 
     def _open(self, info: ScreenInfo) -> None:
         """Open the window, or give it the size that suits the picture, and lay it out."""
-        natural = natural_size(
-            info, self._sdl.desktop, self._wishes,
-            panel=self._panel_shown, reserved=self._panel_reserved,
-        )  # fmt: skip
+        natural = first_size(info, self._sdl.desktop, self._wishes, self._panel_wish)
         asked = self._wishes.scale is not None or self._wishes.border
         advice = "take a smaller scale or border" if asked else "try --headless"
         self._lay_out(info, self._sdl.open(natural, advice))
@@ -185,8 +180,9 @@ class WindowDisplay(BaseDisplay):
         """Find the places of picture and panel in the window as it is now."""
         exact = self._sdl.user_size is None and not self._sdl.fullscreen
         size = surface.get_size()
-        viewport, panel = lay_out(info, size, self._wishes, panel=self._panel_shown, exact=exact)
-        self._panel.move(panel)
+        layout = lay_out(info, size, self._wishes, self._panel_wish, exact=exact)
+        viewport = layout.viewport
+        self._panel.move(layout.panel, layout.panel_scale)
         self._notice.move()
         if self._picture is not None:
             self._picture = Picture(self._picture.frame, surface, viewport)
@@ -291,9 +287,9 @@ class WindowDisplay(BaseDisplay):
         """Do what a key of the window's own is for."""
         match what:
             case WindowChange.PANEL:
-                self._panel_shown = not self._panel_shown
+                shown = self._panel.place.area > 0
+                self._panel_wish = PanelWish.HIDDEN if shown else PanelWish.SHOWN
                 self._panel.meter.restart_clock()
-                self._panel_reserved |= self._panel_shown
                 self._refit()
             case WindowChange.FULL_SCREEN:
                 self._sdl.fullscreen = not self._sdl.fullscreen
