@@ -156,7 +156,7 @@ def meaning_lines(width: int) -> list[str]:
     >>> [len(meaning_lines(width)) for width in (1264, 624, 256)]
     [1, 2, 4]
     """
-    return textwrap.wrap(MEANING, width // CHAR)
+    return textwrap.wrap(MEANING, width // CHAR, break_on_hyphens=False)
 
 
 def place_keys(width: int, keys: Sequence[KeyHelp]) -> list[tuple[int, int, str, str]]:
