@@ -43,20 +43,22 @@ def test_rows_histogram_and_picture(
         assert row["harvest_median_ns"] <= row["harvest_p99_ns"] <= row["harvest_max_ns"]
 
 
-def row(keeper: str, median_us: float, waited_us: float) -> dict[str, Any]:
+def row(keeper: str, median_us: float, waited_us: float, over: int) -> dict[str, Any]:
     return {
-        "keeper": keeper, "guests": 1, "harvest_median_ns": 1000 * median_us,
+        "keeper": keeper, "guests": 1, "reads": 60, "harvest_median_ns": 1000 * median_us,
         "harvest_p99_ns": 2000 * median_us, "grace_period_median_ns": 1000 * waited_us,
+        "over_1_ms": over,
     }  # fmt: skip
 
 
 def test_the_step_in_a_sentence() -> None:
-    told = vga.step([row("srcu", 1400, 1300), row("words", 70, 0)])
-    assert "1,400 us (p99 2,800), 1,300 of them waited" in told
-    assert told.endswith("became 70 us (p99 140): as the patch says.")
-    assert "not the patch's figures" in vga.step([row("srcu", 300, 200), row("words", 70, 0)])
-    assert "no step here" in vga.step([row("srcu", 60, 0), row("words", 70, 0)])
-    assert "not both" in vga.step([row("words", 70, 0)])
+    words = row("words", 70, 0, 0)
+    told = vga.step([row("srcu", 1400, 1300, 30), words])
+    assert "1,400 us in the median (p99 2,800; 50 per cent over 1 ms), 1,300 us of it" in told
+    assert told.endswith("(p99 140; 0 per cent over 1 ms): the step that the patch tells of.")
+    assert "no milliseconds here" in vga.step([row("srcu", 300, 200, 1), words])
+    assert "not the patch's 300 us" in vga.step([row("srcu", 1400, 0, 30), row("words", 400, 0, 1)])
+    assert "not both" in vga.step([words])
 
 
 def test_a_guest_holds_the_section_for_a_line_and_not_between_two(

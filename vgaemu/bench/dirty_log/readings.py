@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from operator import attrgetter
 from time import perf_counter_ns
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.bench.counts import COUNTS, as_columns, counted
+from vgaemu.bench.dirty_log.formula import Counts, expected
 from vgaemu.bench.measure import RUNS, Row, no_collector
 from vgaemu.errors import KeeperUnavailable
 from vgaemu.memslot import PAGE_SIZE, Memslot
@@ -23,7 +24,7 @@ from vgaemu.memslot.kvm.keeper import KvmKeeper
 SLOTS: dict[str, tuple[int, list[int]]] = {
     "256 KiB": (64, [0, 1, 2, 4, 8, 16, 32, 64]),
     "8 MiB": (2048, [0, *(1 << i for i in range(12))]),
-    "1 GiB": (1 << 18, [0, 1, 8, 64, 512, 2048, 8192, 32768, 1 << 18]),
+    "1 GiB": (1 << 18, [0, 1, 8, 64, 512, 2048, 8192, 32768, 1 << 17, 1 << 18]),
     "256 GiB": (1 << 26, [0, 1, 8, 64, 512, 2048, 8192]),
 }
 #: How the dirty pages lie; a row says it as "lie".
@@ -36,8 +37,12 @@ STORE_PAGES = 2048
 #: Up to so many dirty pages each reading is preceded by an untimed one: whoever ran before has
 #: emptied the caches.
 MAX_WARMED_UP = 2048
-#: Of `Counters`, per reading; the kernel does not tell its own.
-COUNTERS = ("faults", "protect_calls", "protected_pages", "flushes")
+
+
+def check_count(scheme: str, reported: int, written: int) -> None:
+    """A reading with other pages than were written is an error."""
+    if reported != written:
+        raise AssertionError(f"{scheme}: {reported} pages reported, {written} were written")
 
 
 class Side:
@@ -172,39 +177,56 @@ def _rounds(count: int) -> int:
 
 def _readings(point: Point, present: list[Side], rounds: int) -> list[Row]:
     """All sides take turns."""
-    counted = attrgetter(*COUNTERS)
-    before = [np.array(counted(side.slot.counters)) for side in present]
+    formulas = [expected(side.slot.dirty_log, point.runs, point.npages) for side in present]
+    before = [counted(side.slot) for side in present]
     with no_collector():
         taken = np.array(
-            [[_read_ns(side, point) for side in present] for _ in range(rounds)]
+            [
+                [
+                    _read_ns(side, point, formula)
+                    for side, formula in zip(present, formulas, strict=True)
+                ]
+                for _ in range(rounds)
+            ]
         )  # (rounds, sides, 2)
     readings = rounds * (2 if point.dirty_pages <= MAX_WARMED_UP else 1)
     rows: list[Row] = []
     for i, side in enumerate(present):
         took, waited = taken[:, i].T
-        per_reading = (np.array(counted(side.slot.counters)) - before[i]) / readings
-        counts = dict(zip(COUNTERS, per_reading.tolist(), strict=True))
+        counts = as_columns(counted(side.slot) - before[i], readings)
         rows.append(_row(point, side.scheme, took) | counts)
         if side.scheme == "srcu":
             rows.append(_row(point, "srcu-no-wait", took - waited) | counts)
     return rows
 
 
-def _read_ns(side: Side, point: Point) -> tuple[int, int]:
+def _read_ns(side: Side, point: Point, formula: Counts) -> tuple[int, int]:
     """What one reading took, and how much of it was a grace period."""
     if point.dirty_pages <= MAX_WARMED_UP:
         side.touch(point.runs)
         side.read()
     side.touch(point.runs)
+    before = counted(side.slot)
     waited = side.waited_ns()
     begin = perf_counter_ns()
     side.read()
     took = perf_counter_ns() - begin
-    if side.count() != point.dirty_pages:
-        raise AssertionError(
-            f"{side.scheme}: {side.count()} pages reported, {point.dirty_pages} were written"
+    waited = side.waited_ns() - waited
+    check_count(side.scheme, side.count(), point.dirty_pages)
+    if formula:
+        _check_counts(
+            side.scheme,
+            dict(zip(COUNTS, (counted(side.slot) - before).tolist(), strict=True)),
+            formula,
         )
-    return took, side.waited_ns() - waited
+    return took, waited
+
+
+def _check_counts(scheme: str, counts: Counts, formula: Counts) -> None:
+    """A reading that did something else than its scheme says is an error."""
+    for name, number in formula.items():
+        if counts[name] != number:
+            raise AssertionError(f"{scheme}: {name} {counts[name]}, by the formula {number}")
 
 
 def _row(point: Point, scheme: str, took: NDArray[np.int64]) -> Row:
