@@ -145,6 +145,30 @@ def test_an_idle_frame_costs_no_look_at_counters(graphics, monkeypatch):
     assert report.dirty_log == "flags"
 
 
+def test_two_keepers_are_compared_frame_by_frame():
+    vga = Vga(Memslot(64, dirty_log="srcu+words"))
+    set_mode(vga, 0x13)
+    watched = Watched(vga)
+    for page in range(3):
+        vga.store(0xA0000 + 4096 * page, b"\x07")
+        report = watched.frame()
+        assert report.dirty_log == "srcu+words"
+        assert report.faults == (1 if page else 0)  # the first was before the loop
+    stats = watched.loop.stats
+    assert list(stats.keepers) == ["srcu", "words"]
+    assert [len(keeper.harvest_ns) for keeper in stats.keepers.values()] == [3, 3]
+    assert stats.keepers["srcu"].work.grace_periods == 3
+    times = [sum(report.compared_ns) for report in watched.display.reports]
+    assert all(
+        0 < ns < report.harvest_ns
+        for ns, report in zip(times, watched.display.reports, strict=True)
+    )
+    lines = stats.table().splitlines()
+    assert [line.split()[0] for line in lines[1:6]] == [
+        "harvest", "srcu", "words", "render", "present",
+    ]  # fmt: skip
+
+
 def test_reading_the_log_beside_the_loop_steals_nothing(graphics):
     vga = graphics.vga
     mine = vga.slot.subscribe()

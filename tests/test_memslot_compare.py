@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import combinations
@@ -10,7 +11,7 @@ import pytest
 from gaps import Rig, RigAction, race
 from keepers import skip_unless_available
 
-from vgaemu.memslot import KEEPERS, PAGE_SIZE, DirtyLog, Memslot
+from vgaemu.memslot import PAGE_SIZE, DirtyLog, Memslot, MemslotError, slot
 from vgaemu.memslot.compare import CompareKeeper
 from vgaemu.memslot.keeper import Keeper
 from vgaemu.memslot.log import union
@@ -37,9 +38,8 @@ def make(monkeypatch: pytest.MonkeyPatch) -> MakeRig:
     def of(pair: tuple[str, str], kind: type[CompareKeeper] = CompareKeeper) -> Callable[[], Rig]:
         for name in pair:
             skip_unless_available(name)
-        makers = [KEEPERS[name] for name in pair]
-        monkeypatch.setitem(KEEPERS, "comparing", partial(kind, makers=makers))
-        return lambda: Rig(Memslot(NPAGES, dirty_log="comparing"), [1, 4])
+        monkeypatch.setattr(slot, "CompareKeeper", kind)
+        return lambda: Rig(Memslot(NPAGES, dirty_log="+".join(pair)), [1, 4])
 
     return of
 
@@ -75,6 +75,44 @@ def test_both_read_the_same_dirt_in_turn(make: MakeRig, pair: tuple[str, str]) -
     assert len(slot.keeper.compared_ns) == 2
     assert all(ns > 0 for ns in slot.keeper.compared_ns)
     slot.close()
+
+
+@pytest.mark.parametrize("names", ["srcu+", "srcu+wrods", "words+words", "srcu+words+flags", "+"])
+def test_what_is_no_pair_is_refused_in_words(names: str) -> None:
+    with pytest.raises(MemslotError, match=r"no dirty log named .* there are: flags|two different"):
+        Memslot(1, dirty_log=names)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="+".join)
+def test_it_takes_over_and_hands_over(make: MakeRig, pair: tuple[str, str]) -> None:
+    slot = make(pair)().slot
+    slot.keep_with("flags" if "flags" not in pair else "words")
+    slot.write(0, b"x")
+    slot.keep_with("+".join(pair))
+    slot.write(3 * PAGE_SIZE, b"x")
+    assert list(slot.get_dirty_log()) == [0, 1, 3, 4]
+    slot.write(3 * PAGE_SIZE, b"y")
+    assert list(slot.get_dirty_log()) == [3]
+    slot.close()
+
+
+def test_the_grace_period_waits_for_sections_held_through_it() -> None:
+    slot = Memslot(NPAGES, dirty_log="words+srcu")
+    slot.write(0, b"x")
+    entered, leave = threading.Event(), threading.Event()
+
+    def exits() -> None:
+        with slot.exit_section():
+            entered.set()
+            leave.wait(10)
+
+    guest = threading.Thread(target=exits)
+    guest.start()
+    entered.wait(10)
+    threading.Timer(0.01, leave.set).start()
+    assert list(slot.get_dirty_log()) == [0]
+    assert leave.is_set()
+    guest.join()
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids="+".join)

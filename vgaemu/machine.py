@@ -67,7 +67,8 @@ class Machine:
             generator function, or None: then whoever holds the machine is the guest.
         args: The workload's arguments.
         display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`.
-        dirty_log: Who keeps VRAM's dirty log: see `vgaemu.memslot.KEEPERS`.
+        dirty_log: Who keeps VRAM's dirty log: see `vgaemu.memslot.KEEPERS`; ``"srcu+words"`` lets
+            two harvest the same frames.
         span_pages: Word width of the ffs..fls spans: 64, 32, 16 or 8 pages.
         vram_mib: Size of VRAM in MiB, 1 to 256.
         mode: Mode to start in: a BIOS number, or a name in 'vgaemu modes'.

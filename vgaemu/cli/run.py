@@ -86,8 +86,10 @@ def _add_output_options(add: Add) -> None:
 
 
 def _add_debugging_options(add: Add) -> None:
-    add("--dirty-log", default="flags", metavar="NAME",
+    add("--dirty-log", metavar="NAME",
         help="who keeps the log: flags, words, srcu, mmu, kvm...; 'vgaemu info' lists them (flags)")
+    add("--compare", metavar="A,B",
+        help="two of those harvest the same frames, and panel and --stats tell of both: srcu,words")
     add("--span-pages", type=int, choices=(64, 32, 16, 8), metavar="N",
         help="pages looked at as one word for the ffs..fls spans: 64, 32, 16 or 8 (8)")
     add("--dump-registers", type=file_path, nargs="?", const=Path(STANDARD_OUTPUT), metavar="F",
@@ -125,7 +127,7 @@ def run(options: Namespace) -> int:
     _check_usage(options)
     check_outputs(options)
     more = {
-        "dirty_log": options.dirty_log,
+        "dirty_log": _dirty_log(options),
         "span_pages": options.span_pages or DEFAULT_SPAN_PAGES,
         "record_tape": options.record_tape,
         "font": None if options.font is None else load_font_file(options.font),
@@ -145,6 +147,24 @@ def run(options: Namespace) -> int:
             finish_migration(session, migration)
         session.finish()
     return session.exit_status
+
+
+def _dirty_log(options: Namespace) -> str:
+    """Who keeps the log: one, or two that are compared."""
+    from vgaemu.memslot import KEEPERS
+
+    if options.compare is None:
+        return options.dirty_log or "flags"
+    if options.dirty_log is not None:
+        raise UsageError("--dirty-log and --compare: take one of them")
+    names = options.compare.split(",")
+    unknown = [name for name in names if name not in KEEPERS]
+    if unknown:
+        known = ", ".join(KEEPERS)
+        raise UsageError(f"--compare: no dirty log named {unknown[0]!r}; there are: {known}")
+    if len(names) != 2 or names[0] == names[1]:
+        raise UsageError(f"--compare {options.compare}: name two different ones, as srcu,words")
+    return "+".join(names)
 
 
 def _check_usage(options: Namespace) -> None:

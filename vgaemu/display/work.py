@@ -7,7 +7,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
-from vgaemu.memslot.keeper import Counters, Keeper
+from vgaemu.memslot.keeper import ALWAYS, Counters, Keeper
 from vgaemu.memslot.slot import Memslot
 
 #: The numbers of a `Counters`, in its order.
@@ -46,13 +46,10 @@ class Watch:
 
     def look(self, nothing_dirty: bool) -> tuple[Kept, ...]:
         """What was counted since the last look; an idle frame of an idle keeper costs nothing."""
-        keeper = self._slot.keeper
-        if (
-            nothing_dirty
-            and keeper is self._keeper
-            and keeper.counters.words_looked_at == self._words_looked_at
-            and not keeper.compared_ns
-        ):
+        slot = self._slot
+        keeper = slot.keeper
+        # Where one look shows that nothing is dirty there was no harvest, and nothing was counted.
+        if nothing_dirty and keeper is self._keeper and slot.maybe_dirty is not ALWAYS:
             return self._idle
         return self._look(keeper)
 
@@ -62,7 +59,7 @@ class Watch:
             now = count(part.counters)
             kept.append(Kept(part.name, self._counted.get(part.name, NOTHING), now))
             self._counted[part.name] = now
-        self._keeper, self._words_looked_at = keeper, keeper.counters.words_looked_at
+        self._keeper = keeper
         self._idle = tuple([Kept(name, now, now) for name, _, now in kept])
         return tuple(kept)
 

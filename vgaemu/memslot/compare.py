@@ -48,7 +48,7 @@ class CompareKeeper(Keeper):
         self._parts = tuple(make(npages, memory) for make in makers)
         self.name = AND.join(part.name for part in self._parts)
         # A page that is protected here may be dirty with one of them: see `_protect`.
-        self.maybe_dirty = ALWAYS
+        self.maybe_dirty = self.marked = ALWAYS
         self._turn = list(range(len(self._parts)))
         #: Between a mark with all of them and the page's protection here.
         self._lock = threading.Lock()
@@ -63,7 +63,7 @@ class CompareKeeper(Keeper):
                 if not part.writable[page]:
                     part.fault(page)
             self.writable[page] = 1
-        self.counters.faults += 1
+        self._counters.faults += 1
 
     def harvest(self) -> DirtyLog:
         """Both harvests, and then one protection of all that either found."""
@@ -102,6 +102,25 @@ class CompareKeeper(Keeper):
         for part in self._parts:
             part.stop()
         super().stop()
+
+    def read_lock(self) -> int:
+        """Of two different keepers at most one has sections, and wants a token."""
+        return sum([part.read_lock() for part in self._parts])
+
+    def read_unlock(self, token: int) -> None:
+        for part in self._parts:
+            part.read_unlock(token)
+
+    def take_over(self) -> None:
+        for part in self._parts:
+            part.take_over()
+
+    def retire(self) -> None:
+        for part in self._parts:
+            part.retire()
+
+    def harvest_marks(self) -> DirtyLog:
+        return self._protect([part.harvest_marks() for part in self._parts])
 
     def close(self) -> None:
         for part in self._parts:

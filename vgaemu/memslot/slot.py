@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from vgaemu.errors import KeeperUnavailable, MemslotError
 from vgaemu.memslot.bitmap import LARGE_PAGES, PAGE_SHIFT, PAGE_SIZE
+from vgaemu.memslot.compare import AND, CompareKeeper
 from vgaemu.memslot.flags import flags_keeper
 from vgaemu.memslot.keeper import ALWAYS, Counters, Keeper, anonymous_memory
 from vgaemu.memslot.kvm.keeper import KvmKeeper, KvmManualKeeper
@@ -51,7 +52,7 @@ def _flags_keeper(npages: int, memory: NDArray[np.uint8]) -> Keeper:
     return (SparseKeeper if npages > LARGE_PAGES else flags_keeper)(npages, memory)
 
 
-#: What `dirty_log=` and `--dirty-log` accept.
+#: What `dirty_log=` and `--dirty-log` accept; two with a + between are compared (`compare`).
 KEEPERS: dict[str, Callable[[int, NDArray[np.uint8]], Keeper]] = {
     "flags": _flags_keeper,
     "sparse": SparseKeeper,
@@ -115,12 +116,17 @@ class ExitSection:
 
 
 def _make_keeper(name: str, npages: int, memory: NDArray[np.uint8]) -> Keeper:
-    """One of `KEEPERS`."""
-    make = KEEPERS.get(name)
-    if make is None:
+    """One of `KEEPERS`, or two of them, which are compared."""
+    names = name.split(AND)
+    if not set(names) <= KEEPERS.keys():
         raise MemslotError(f"no dirty log named {name!r}; there are: {', '.join(KEEPERS)}")
+    makers = [KEEPERS[each] for each in names]
+    if not len(set(names)) == len(names) <= 2:
+        raise MemslotError(f"{name}: two different dirty logs are compared, as srcu{AND}words")
     try:
-        return make(npages, memory)
+        if len(makers) == 2:
+            return CompareKeeper(npages, memory, makers)
+        return makers[0](npages, memory)
     except (MemoryError, OverflowError):
         raise MemslotError(f"a log of {npages} pages does not fit into memory") from None
 
