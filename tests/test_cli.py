@@ -52,6 +52,25 @@ def test_a_headless_run_writes_picture_text_and_statistics(capsys, tmp_path, tex
     assert written["workload"] == "cat"
 
 
+def test_two_dirty_logs_are_compared_in_table_and_statistics(capsys, tmp_path, text_file):
+    stats = tmp_path / "o.json"
+    status, out, err = run(
+        capsys, "run", "cat", text_file, "--headless", "--compare", "srcu,words", "--stats",
+        str(stats), "--stats-frames",
+    )  # fmt: skip
+    assert (status, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()[1:4]] == ["harvest", "srcu", "words"]
+    written = json.loads(stats.read_text())
+    assert written["dirty_log"] == "srcu+words"
+    assert {name: keeper["frames"] for name, keeper in written["keepers"].items()} == {
+        "srcu": 61, "words": 61,
+    }  # fmt: skip
+    works = [keeper["work"] for keeper in written["keepers"].values()]
+    assert works[0]["grace_periods"] == works[0]["flushes"] == works[1]["flushes"] > 0
+    assert works[1]["grace_periods"] == 0
+    assert {"harvest_srcu_ns", "harvest_words_ns", "work"} < set(written["frames"][0])
+
+
 def test_list_names_every_bundled_workload(capsys):
     status, out, _ = run(capsys, "list")
     assert status == 0
@@ -79,6 +98,18 @@ MISTAKES = {
     "dirty log": (
         ["run", "typing", "--headless", "--frames", "1", "--dirty-log", "x"],
         "there are: flags, ",
+    ),
+    "an unknown keeper to compare": (
+        ["run", "typing", "--headless", "--frames", "1", "--compare", "srcu,wrods"],
+        "--compare: no dirty log named 'wrods'; there are: flags, ",
+    ),
+    "one to compare": (
+        ["run", "typing", "--headless", "--frames", "1", "--compare", "words,words"],
+        "--compare words,words: name two different ones",
+    ),
+    "one keeper and two": (
+        ["run", "typing", "--dirty-log", "srcu", "--compare", "srcu,words"],
+        "--dirty-log and --compare: take one of them",
     ),
     "keys": (["run", "typing", "--headless", "--frames", "1", "--keys", "a"], "FRAME:KEY"),
     "a number of many digits": (
