@@ -522,7 +522,7 @@ def test_no_state_is_loaded_into_a_recording(tmp_path):
 def test_every_workload_goes_on_from_any_state(tmp_path):
     """A state is put in place before the first slice: each workload still finds its own mode."""
     states = {}
-    for name in ("typing", "plasma", "truecolour"):
+    for name in ("plasma", "svga"):  # text is what every machine starts in
         states[name] = tmp_path / f"{name}.npz"
         with Machine(name) as machine:
             machine.tick(5)

@@ -129,17 +129,19 @@ def test_a_long_string_is_written_whole(
     assert pc.clock.now_ns() > 1_000_000
 
 
-@pytest.mark.parametrize("call", ["00 13", "41 09"])  # a string, a character
-def test_interrupts_come_within_a_long_call(tmp_path: Path, call: str) -> None:
-    # mode 12h; bl = 7; cx = FFFFh; dx = 0; bp = 0; int 10h; cli; hlt
-    program = f"B8 12 00 CD 10 B8 {call} BB 07 00 B9 FF FF 31 D2 31 ED CD 10 FA F4"
+# A string of 3FFFh characters, a character FFFFh times.
+@pytest.mark.parametrize(("call", "count"), [("00 13", 0x3FFF), ("41 09", 0xFFFF)])
+def test_interrupts_come_within_a_long_call(tmp_path: Path, call: str, count: int) -> None:
+    # mode 12h; bl = 7; cx = count; dx = 0; bp = 0; int 10h; cli; hlt
+    cx = count.to_bytes(2, "little").hex()
+    program = f"B8 12 00 CD 10 B8 {call} BB 07 00 B9 {cx} 31 D2 31 ED CD 10 FA F4"
     with Machine(str(disk(tmp_path, bytes.fromhex(program)))) as machine:
         assert machine.pc is not None
         bus, cursors, ticks = machine.pc.bus, set(), set()
         while machine.tick():
             cursors.add(bus.read16(0x450))
             ticks.add(bus.read32(0x46C))
-        assert machine.pc.cpu.cx == 0xFFFF
+        assert machine.pc.cpu.cx == count
         if call == "00 13":
             assert len(cursors) > 10
             assert len(ticks) > 10
