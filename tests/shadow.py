@@ -41,9 +41,12 @@ class Watched:
 
     def frame(self):
         report = self.loop.draw_frame()
+        self.check()
+        return report
+
+    def check(self):
         expected = self.loop.screen.full_redraw()
         assert np.array_equal(self.display.frame, expected), self.difference(expected)
-        return report
 
     def difference(self, expected):
         if expected.shape != self.display.frame.shape:

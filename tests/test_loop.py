@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 from shadow import ShadowDisplay, Watched
+from work import Functions
 
 from vgaemu.display import work
 from vgaemu.display.base import BaseDisplay, as_display
@@ -38,6 +39,26 @@ def test_only_rows_of_dirty_pages_are_drawn(graphics):
     assert report.dirty_pages.tolist() == [3]
     assert report.spans == [(3, 4)]
     assert report.faults == 1
+
+
+@pytest.mark.parametrize("change", ["all cells", "some of each row", "pixels"])
+def test_where_most_changed_finding_it_out_costs_no_more_than_drawing_it_all(change):
+    vga = Vga(Memslot(64))
+    set_mode(vga, 0x13 if change == "pixels" else 3)
+    watched = Watched(vga)
+    calls = []
+    for number in range(4):
+        page = np.full((25, 160), 7, np.uint8)
+        page[:, 10 if change == "some of each row" else slice(None)] = number
+        vga.store(*((0xA0000, bytes((number,)) * 64000) if change == "pixels" else
+                    (0xB8000, page.tobytes())))  # fmt: skip
+        if number % 2:
+            watched.loop.screen.invalidate()
+        with Functions() as work:
+            watched.loop.draw_frame()
+        calls.append(work.called)
+        watched.check()
+    assert calls[2] <= calls[3] + 2
 
 
 @pytest.mark.parametrize(("span_pages", "pages"), [(64, 13), (8, 2), (16, 13)])

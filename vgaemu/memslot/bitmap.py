@@ -11,7 +11,7 @@ ranges, and neighbours that touch are merged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -120,6 +120,15 @@ def merge(spans: list[Span]) -> list[Span]:
         else:
             merged.append((start, end))
     return merged
+
+
+def covered(first: int, last: int, spans: Sequence[Span]) -> bool:
+    """Whether the first of `spans` has all pages from `first` to `last` (inclusive).
+
+    >>> covered(2, 5, [(2, 6), (8, 9)]), covered(2, 5, [(2, 5), (5, 6)]), covered(2, 5, [])
+    (True, False, False)
+    """
+    return bool(spans) and spans[0][0] <= first and last < spans[0][1]
 
 
 def spans_of_flags(flags: bytes, word_pages: int = WORD_PAGES) -> list[Span]:

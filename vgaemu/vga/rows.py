@@ -95,6 +95,8 @@ class RowMap:
         #: Pages of each row's bytes, (height, n), where they are not told by its ends; repeats
         #: that all rows have are left out.
         self._pages: NDArray[np.intp] | None = None
+        #: First and last page with rows; of all VRAM, where they are no runs of bytes inside it.
+        self.page_ends = 0, (vram_bytes >> PAGE_SHIFT) - 1
         #: Dwords of all rows, (height, fetches), once they were gathered.
         self._dwords: NDArray[np.intp] | None = None
         if self.start is not None:
@@ -102,6 +104,7 @@ class RowMap:
             if len(steps) and bool((steps == steps[0]).all()):
                 self.stride = int(steps[0])
             first, last = self.start >> PAGE_SHIFT, self.start + self.nbytes - 1 >> PAGE_SHIFT
+            self.page_ends = int(first.min()), int(last.max())
             if self.stride > 0:
                 self._first_page, self._last_page = first.tolist(), last.tolist()
             else:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.memslot.bitmap import Span, merge
+from vgaemu.memslot.bitmap import Span, covered, merge
 from vgaemu.vga.rows import RowMap
 from vgaemu.vga.scanout import Scanout
 
@@ -83,6 +83,7 @@ class RowRenderer(Renderer):
         self._elements = self._elements_in_place()
         # At hand, for strips of a few rows: a look through three tuples is 3 % of one.
         self._blank, self._pan = scanout.colours.blank, self.rows.pan
+        self._whole = Rect(0, 0, scanout.width, scanout.height)
 
     def configure(self, scanout: Scanout) -> None:
         old, self.scanout = self.scanout, scanout
@@ -122,6 +123,9 @@ class RowRenderer(Renderer):
     def draw_changes(self, frame: Frame, spans: Sequence[Span]) -> list[Rect]:
         if not spans or self.scanout.colours.blank:
             return []
+        if covered(*self.rows.page_ends, spans):
+            self.draw_rows(0, self.scanout.height, frame)
+            return [self._whole]
         ranges = self.rows.touched(spans)
         if len(ranges) > 1:
             ranges = [(a, b - NEAR_ROWS) for a, b in merge([(a, b + NEAR_ROWS) for a, b in ranges])]

@@ -63,8 +63,9 @@ class CellMap:
         self.numbers = 2 * dwords
         self.flat_numbers = self.numbers.reshape(-1)  # by cell
         pages = dwords * 4 >> PAGE_SHIFT
-        #: Pages with cells; and the first and last page of each band.
+        #: Pages with cells, the first and the last of them; and those of each band.
         self.pages = np.unique(pages)
+        self.page_ends = int(self.pages[0]), int(self.pages[-1])
         self.band_pages = list(
             zip(pages.min(axis=1).tolist(), pages.max(axis=1).tolist(), strict=True)
         )

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.memslot.bitmap import PAGE_SIZE, Span, spans_of_pages
+from vgaemu.memslot.bitmap import PAGE_SIZE, Span, covered, spans_of_pages
 from vgaemu.vga.layout import LEGACY_BYTES, LEGACY_PAGES
 from vgaemu.vga.render.base import Frame, Rect, Renderer
 from vgaemu.vga.render.cells import CellMap, Fonts
@@ -76,9 +76,7 @@ class TextRenderer(Renderer):
         self._shown = spans_of_pages(np.union1d(self._map.pages, self._fonts.pages), 1)
         # Lines that no band shows are not coloured: half of a glyph's 32, as a rule.
         self.glyphs = GlyphCache(self._map.glyph_lines, self._text.cell_width)
-        #: Key that each cell was drawn with, (bands, columns), and the same cell by cell.
-        self._keys = np.full(self._map.numbers.shape, STALE, np.int32)
-        self._flat_keys = self._keys.reshape(-1)
+        self._forget_cells()
         self._key_table = _key_table(scanout)
         self._cursor_cells = self._cells_of_cursor()
         #: First and last line of the cursor in the glyphs that have one.
@@ -112,8 +110,7 @@ class TextRenderer(Renderer):
         rows, text = _parts(self.scanout)
         if moved:
             self._map = CellMap(rows)
-            self._keys = np.full(self._map.numbers.shape, STALE, np.int32)
-            self._flat_keys = self._keys.reshape(-1)
+            self._forget_cells()
             self._cursor_cells = self._cells_of_cursor()
             self._changes = Changes()
         new_fonts = self._fonts.source != (text, rows.chain4_layout)
@@ -129,6 +126,14 @@ class TextRenderer(Renderer):
         if new_fonts:
             self._fonts.read(self._seen)
         self._changes.everything = True
+
+    def _forget_cells(self) -> None:
+        """The cells are others: none has been drawn."""
+        #: Key that each cell was drawn with, (bands, columns); the same cell by cell, and with an
+        #: element a band.
+        self._keys = np.full(self._map.numbers.shape, STALE, np.int32)
+        self._flat_keys = self._keys.reshape(-1)
+        self._key_rows = self._keys.view(np.dtype((np.void, 4 * self._map.columns)))
 
     def _recolour(self) -> None:
         keys = self.glyphs.keys
@@ -168,12 +173,13 @@ class TextRenderer(Renderer):
         before = self._seen64[first:end]
         # A copy: a guest may store on while it is compared and kept.
         now = self._vram64[first:end].copy()
-        where = (now != before).nonzero()[0]
-        if not len(where):
+        changed = now != before
+        count = np.count_nonzero(changed)
+        if not count:
             return
         bits = 0
-        if len(where) <= FEW_WORDS:
-            for at in where.tolist():
+        if count <= FEW_WORDS:
+            for at in changed.nonzero()[0].tolist():
                 change = int(now[at]) ^ int(before[at])
                 bits |= change
                 if change & LOW_CELL:
@@ -181,7 +187,7 @@ class TextRenderer(Renderer):
                 if change & HIGH_CELL:
                     self._changes.dwords.append(2 * (first + at) + 1)
         else:
-            bits = int(np.bitwise_or.reduce(now.take(where) ^ before.take(where)))
+            bits = int(np.bitwise_or.reduce(now ^ before))
             self._changes.spans.append((low, high))
         before[:] = now
         if bits & FONT_BITS:
@@ -217,7 +223,7 @@ class TextRenderer(Renderer):
         if self.scanout.colours.blank:
             return []
         cell_map = self._map
-        if changes.everything:
+        if changes.everything or covered(*cell_map.page_ends, changes.spans):
             return self._draw_bands(frame, 0, len(cell_map.bands))
         if not changes.spans and not cell_map.panned:
             cell_of_dword = cell_map.cell_of_dword
@@ -272,22 +278,30 @@ class TextRenderer(Renderer):
     def _draw_bands(self, frame: Frame, first: int, end: int) -> list[Rect]:
         """Draw the cells of some bands that do not look as they did."""
         keys = self._keys_of(first, end)
-        changed = keys != self._keys[first:end]
-        where = changed.ravel().nonzero()[0]
-        if not len(where):
-            return []
-        self._keys[first:end] = keys
-        if self._map.panned:
-            self._add_glyphs(keys.ravel())
-            rows = changed.any(axis=1).nonzero()[0]
-            return [self._draw_panned(frame, first + i, keys[i]) for i in rows.tolist()]
+        before = self._keys[first:end]
+        # Row by row first: where most changed, to find out what did costs as much as drawing it.
         columns = keys.shape[1]
-        top, bottom = int(where[0]) // columns, int(where[-1]) // columns + 1
+        rows = (keys.view(self._key_rows.dtype) != self._key_rows[first:end]).tobytes()
+        top, bottom = rows.find(1), rows.rfind(1) + 1
+        if top < 0:
+            return []
         cells = (bottom - top) * columns
-        if self._map.uniform and len(where) >= cells * BLOCK_PART:
+        if self._map.uniform and _too_many(rows.count(1), cells):
+            before[:] = keys
             return self._draw_block(frame, first + top, first + bottom)
+        if self._map.panned:
+            before[:] = keys
+            self._add_glyphs(keys.ravel())
+            return [
+                self._draw_panned(frame, first + i, keys[i]) for i, new in enumerate(rows) if new
+            ]
+        changed = keys != before
+        before[:] = keys
+        if self._map.uniform and np.count_nonzero(changed) >= cells * BLOCK_PART:
+            return self._draw_block(frame, first + top, first + bottom)
+        where = changed.ravel().nonzero()[0]
         cuts = run_cuts(where, columns)
-        if self._map.uniform and len(cuts) > FEW_RUNS and len(cuts) * CELLS_A_RUN > cells:
+        if self._map.uniform and _too_many(len(cuts) + 1, cells):
             return self._draw_block(frame, first + top, first + bottom)
         self._add_glyphs(keys.ravel().take(where))
         starts = where[np.concatenate(([0], cuts))].tolist()
@@ -340,6 +354,11 @@ def _parts(scanout: Scanout) -> tuple[CrtcRows, TextLook]:
 def _key_table(scanout: Scanout) -> NDArray[np.int32]:
     text = _parts(scanout)[1]
     return key_table(text.blink, scanout.blink_shown, text.fonts[0] != text.fonts[1])
+
+
+def _too_many(runs: int, cells: int) -> bool:
+    """Whether drawing runs one by one costs more than a block of `cells` around them."""
+    return runs > FEW_RUNS + 1 and (runs - 1) * CELLS_A_RUN > cells
 
 
 def run_cuts(where: NDArray[np.intp], columns: int) -> NDArray[np.intp]:
