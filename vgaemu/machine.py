@@ -159,12 +159,12 @@ class Machine:
             undo.pop_all()
         if self.pc is None:
             self.vga.beam = WallBeam() if free else VirtualBeam()
-        if not free:
-            self.runner = InStep(program.slices)
-        elif self.pc is None:
-            self.runner = OnThread(program.slices)
-        else:
+        if self.pc is not None and free:  # a CPU's slices are shorter: it has its own sections
             self.runner = OnThread(program.slices, on_park=self.pc.pause)
+        elif self.pc is not None:
+            self.runner = InStep(program.slices)
+        else:
+            self.runner = (OnThread if free else InStep)(program.slices, self.vram.exit_section)
         self._loop = DisplayLoop(self.vga, self._display, span_pages=span_pages)
         self._key_schedule: list[tuple[int, str]] = []
         self._closed = self._close_requested = False

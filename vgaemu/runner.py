@@ -11,12 +11,15 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 
 from vgaemu.errors import GuestStopped, OutOfMemory
 from vgaemu.guest.workload import AnySlices, Guest
 
-#: AnySlices that a guest in step may end with `Guest.NOW` before a frame is drawn.
+Section = Callable[[], AbstractContextManager[object]]
+
+#: Slices that a guest in step may end with `Guest.NOW` before a frame is drawn.
 NOW_SLICES_A_FRAME = 16
 #: A busy guest thread hands the interpreter to the display after this long (seconds). Measured: at
 #: the default of 5 ms the display wakes 5.2 ms late, at 0.5 ms 0.66 ms late.
@@ -27,7 +30,11 @@ NO_YIELD = f"the guest came to no 'yield' within {HOLD_SECONDS:.0f} s"
 
 
 class Runner(ABC):
-    """One guest's slices; None: there is no guest, and nothing to end."""
+    """One guest's slices; None: there is no guest, and nothing to end.
+
+    A `section` is held (`with`) from the start of each slice to its end: for VRAM's log, the
+    handling of one exit (`Memslot.exit_section`).
+    """
 
     #: Whether the guest goes on elsewhere: here it has ended.
     left: bool
@@ -36,8 +43,9 @@ class Runner(ABC):
     #: Whether the guest, in a slice of its own, has come to no ``yield`` for `HOLD_SECONDS`.
     is_stuck: bool = False
 
-    def __init__(self, slices: AnySlices | None) -> None:
+    def __init__(self, slices: AnySlices | None, section: Section = nullcontext) -> None:
         self._slices = slices
+        self._section = section
         self._thread: threading.Thread | None = None
         self._done = self.left = False
         self._returned: object = None
@@ -151,7 +159,9 @@ class InStep(Runner):
             return
         try:
             for _ in range(NOW_SLICES_A_FRAME):
-                if next(self._slices) is not Guest.NOW:
+                with self._section():
+                    ended_with = next(self._slices)
+                if ended_with is not Guest.NOW:
                     break
         except StopIteration as end:
             self._done, self._returned = True, end.value
@@ -166,9 +176,12 @@ class OnThread(Runner):
     """
 
     def __init__(
-        self, slices: AnySlices | None, on_park: Callable[[], None] = lambda: None
+        self,
+        slices: AnySlices | None,
+        section: Section = nullcontext,
+        on_park: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(slices)
+        super().__init__(slices, section)
         self._on_park = on_park
         self._closing = self._paused = False
         #: Guards what follows, and tells of changes.
@@ -214,7 +227,9 @@ class OnThread(Runner):
         try:
             while not self._closing:
                 self._seen = self._released
-                if next(self._slices) is not Guest.NOW or self._paused or self._held:
+                with self._section():
+                    ended_with = next(self._slices)
+                if ended_with is not Guest.NOW or self._paused or self._held:
                     self._on_park()
                     self._park()
         except StopIteration as end:

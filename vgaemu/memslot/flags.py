@@ -91,6 +91,9 @@ class FlagsKeeper(OneByteKeeper):
         counters.flushes += 1
         return log
 
+    def has_marks(self) -> bool:
+        return 1 in self.writable
+
     def start(self) -> None:
         super().start()
         self._flags[:] = self._zeros

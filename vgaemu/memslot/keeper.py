@@ -118,8 +118,6 @@ class Keeper(ABC):
         self.writable = bytearray(WORD_PAGES * word_count(npages))
         #: Without a 1 in it nothing is dirty. `ALWAYS` where that is not known without a harvest.
         self.maybe_dirty = self.writable
-        #: Without a 1 in it nothing is marked in software: all that a retired keeper still has.
-        self.marked = self.writable
         #: What `harvest` returns when nothing was dirty: always this object.
         self.nothing_dirty: DirtyLog = RunLog(npages)
         self._closers: list[Callable[[], object]] = []
@@ -198,8 +196,12 @@ class Keeper(ABC):
     def retire(self) -> None:  # noqa: B027  # a default
         """Another keeper has taken over: cost the system nothing, and mark what it has found.
 
-        Stores that are in flight still fault here; `harvest_marks` tells of them.
+        Stores that are in flight still fault here: `has_marks` is asked at each harvest.
         """
+
+    def has_marks(self) -> bool:
+        """Whether a retired keeper may have something for `harvest_marks`."""
+        return True
 
     def harvest_marks(self) -> DirtyLog:
         """`harvest` of a retired keeper, which has marks in software alone."""

@@ -87,7 +87,6 @@ class MmuKeeper(Keeper):
         self.writable[:] = b"\1" * len(self.writable)
         #: What `mark_dirty` was told.
         self._marks = flags_keeper(npages, memory)
-        self.marked = self._marks.writable
         self._retired = False
         libc, self._uffd, self._pagemap = self._open_files()
         self._libc_ioctl = libc.ioctl
@@ -213,6 +212,9 @@ class MmuKeeper(Keeper):
         counters.faults += found
         counters.protected_pages += found
         return log | marks
+
+    def has_marks(self) -> bool:
+        return self._marks.has_marks()
 
     def harvest_marks(self) -> DirtyLog:
         return self._marks.harvest() or self.nothing_dirty

@@ -21,7 +21,7 @@ from __future__ import annotations
 import mmap
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -129,6 +129,10 @@ def _make_keeper(name: str, npages: int, memory: NDArray[np.uint8]) -> Keeper:
         return makers[0](npages, memory)
     except (MemoryError, OverflowError):
         raise MemslotError(f"a log of {npages} pages does not fit into memory") from None
+
+
+#: Of keepers that have none: an exit is not to cost more for them.
+_NO_SECTION = nullcontext()
 
 
 class Subscription:
@@ -266,6 +270,7 @@ class Memslot:
         self._writable = keeper.writable
         self._fault = keeper.fault
         self._fault_range = keeper.fault_range
+        self._has_sections = type(keeper).read_lock is not Keeper.read_lock
         harvest = self._harvest_all if self._formers else keeper.harvest
         self._harvest = harvest if self._wrap is None else partial(self._wrap, harvest)
 
@@ -273,7 +278,7 @@ class Memslot:
         """The keeper's harvest, and what is marked in former ones."""
         nothing, log = self.nothing_dirty, self.keeper.harvest()
         for former in self._formers:
-            if 1 in former.marked:
+            if former.has_marks():
                 late = former.harvest_marks()
                 if late is not nothing:
                     log = late if log is nothing else log | late
@@ -325,13 +330,13 @@ class Memslot:
         """
         return self.keeper.counters
 
-    def exit_section(self) -> ExitSection:
+    def exit_section(self) -> AbstractContextManager[None]:
         """The handling of one exit of a guest: hold it (`with`) from a slice's start to its end.
 
         In 2012 a vCPU's thread held kvm->srcu that long, and so long a harvest had to wait
         (`srcu`). Other keepers wait for nobody, and this does nothing.
         """
-        return ExitSection(self.keeper)
+        return ExitSection(self.keeper) if self._has_sections else _NO_SECTION
 
     def write(self, offset: int, data: ByteBuffer) -> None:
         """Store bytes as a guest does: they land, then each page written is looked at.

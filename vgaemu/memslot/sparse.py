@@ -33,7 +33,7 @@ class SparseKeeper(OneByteKeeper):
     def __init__(self, npages: int, memory: NDArray[np.uint8]) -> None:
         super().__init__(npages, memory)
         parts = -(-len(self.writable) // PART_PAGES)
-        self._summary = self.maybe_dirty = self.marked = bytearray(parts)
+        self._summary = self.maybe_dirty = bytearray(parts)
         self._flags = memoryview(self.writable)
         self._zeros = memoryview(bytes(PART_PAGES))
         self._mmu_lock = threading.Lock()
@@ -84,6 +84,9 @@ class SparseKeeper(OneByteKeeper):
             pages += self.writable.count(1, part * PART_PAGES, (part + 1) * PART_PAGES)
             part = self._summary.find(1, part + 1)
         return pages
+
+    def has_marks(self) -> bool:
+        return 1 in self._summary
 
     def start(self) -> None:
         with self._mmu_lock:

@@ -9,6 +9,9 @@ The dirty log of plain windows and of the linear frame buffer is the kernel's ow
 (KVM_MEM_LOG_DIRTY_PAGES, KVM_GET_DIRTY_LOG); stores through the planes and by the BIOS are marked
 in the slot. A harvest is both.
 
+A vCPU in guest mode keeps no harvest waiting, as in the kernel: what `srcu` waits for is the end of
+an exit's handling here.
+
 A vCPU that computes and never leaves the guest is brought back by immediate_exit and a signal to
 its thread (measured: 49 us median).
 """
@@ -182,7 +185,7 @@ class KvmCpu(Cpu):
         kvm.libc_ioctl(self._vcpu, kvm.KVM_INTERRUPT, ctypes.byref(ctypes.c_uint32(vector)))
 
     def run(self, limit_ns: int) -> None:
-        run = self._run
+        run, exit_section = self._run, self._vram.exit_section
         self._thread = threading.get_ident()
         self._turn += 1
         self._running.set()
@@ -191,14 +194,16 @@ class KvmCpu(Cpu):
                 try:
                     kvm.interruptible_ioctl(self._vcpu, kvm.KVM_RUN)
                 except OSError as error:
-                    self._drain_ring()
+                    with exit_section():
+                        self._drain_ring()
                     if error.errno in (errno.EINTR, errno.EAGAIN):
                         run[kvm.RUN_IMMEDIATE_EXIT] = 0
                         return
                     raise GuestFault(f"KVM_RUN: {error.strerror}") from None
-                self._drain_ring()
-                if self._exit():
-                    return
+                with exit_section():
+                    self._drain_ring()
+                    if self._exit():
+                        return
                 if self._clock.now_ns() >= limit_ns:
                     # Once more: an IN or an MMIO load is completed at entry, and it leaves at once.
                     run[kvm.RUN_IMMEDIATE_EXIT] = 1
@@ -348,34 +353,43 @@ class KvmCpu(Cpu):
         pages = 0
         self._slots_lock.acquire()
         try:
-            clean = 1 not in self._vram.maybe_dirty
-            log = self._nothing_dirty if clean else keeper_harvest()
-            if self._closed or self._given_up:
-                return log
-            lfb, window = self._lfb_log, self._window_log
-            if lfb is not None:
-                lfb.read()
-                if lfb.bitmap != lfb.clean:
-                    pages = int.from_bytes(lfb.bitmap, "little")
-            if window is not None:
-                window.read()
-                if window.bitmap != window.clean:
-                    pages |= int.from_bytes(window.bitmap, "little") << self._window_page
+            if not (self._closed or self._given_up):
+                lfb, window = self._lfb_log, self._window_log
+                if lfb is not None:
+                    lfb.read()
+                    if lfb.bitmap != lfb.clean:
+                        pages = int.from_bytes(lfb.bitmap, "little")
+                if window is not None:
+                    window.read()
+                    if window.bitmap != window.clean:
+                        pages |= int.from_bytes(window.bitmap, "little") << self._window_page
         except OSError as error:
             # The kernel does no more for a VM in which it found a fault of its own.
             self._given_up = True
             raise GuestFault(f"the kernel has given the VM up: {error.strerror}") from None
         finally:
             self._slots_lock.release()
+        # Not under the lock: a keeper may wait for the end of an exit, which may want to remap. And
+        # after the kernel's logs: what `_remap` has taken out of those is in the slot now.
+        clean = 1 not in self._vram.maybe_dirty
+        try:
+            log = self._nothing_dirty if clean else keeper_harvest()
+        except BaseException:
+            self._collect(self._words(pages), 0)
+            raise
         if not pages:
             return log
         first, end = (pages & -pages).bit_length() - 1, pages.bit_length()
         if pages >> first == (1 << end - first) - 1:
             found: DirtyLog = RunLog(log.npages, first, end)
         else:
-            words = pages.to_bytes(8 * word_count(log.npages), "little")
-            found = WordsLog(log.npages, np.frombuffer(words, np.uint64))
+            found = WordsLog(log.npages, self._words(pages))
         return found if clean else log | found
+
+    def _words(self, pages: int) -> NDArray[np.uint64]:
+        """A bit a page in KVM's layout."""
+        nbytes = 8 * word_count(self._vram.npages)
+        return np.frombuffer(pages.to_bytes(nbytes, "little"), np.uint64)
 
     def time_log_ioctls(self) -> int:
         """What the ioctls of a harvest cost alone, in ns; pages that they find are marked."""

@@ -381,7 +381,8 @@ class UnicornCpu(Cpu):
         try:
             while left > 0 and not (self.halted or self._cut):
                 self._done = count - left
-                left -= self._execute(left)
+                with self.bus.vga.slot.exit_section():
+                    left -= self._execute(left)
         finally:
             clock.end_slice(count - max(left, 0), self._overhead)
             self.tlb.leave()

@@ -1,0 +1,185 @@
+"""Another keeper takes over while a guest of a whole machine runs; what guests hold meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from shadow import ShadowDisplay
+from x86_helpers import CPUS, disk
+
+from vgaemu import Guest, Machine
+from vgaemu.memslot import KEEPERS, Memslot, why_unavailable
+from vgaemu.memslot.flags import FlagsKeeper
+
+#: Mode 13h; then stores all over the window, for ever.
+PAINTER = bytes.fromhex(
+    "B8 13 00 CD 10"  # mov ax, 13h; int 10h
+    "B8 00 A0 8E C0 31 FF"  # mov ax, A000h; mov es, ax; xor di, di
+    "AA 05 FB 4D D1 C8"  # stosb; add ax, 4DFBh; ror ax, 1
+    "81 C7 F5 03 EB F4"  # add di, 1013; jmp to the stosb
+)
+NAMES = [name for name in KEEPERS if why_unavailable(name) is None]
+
+
+def painter(guest: Guest) -> Iterator[object]:
+    """The same in Python, with a slice for each 50 stores."""
+    guest.set_mode(0x13)
+    at = colour = 0
+    while True:
+        for _ in range(50):
+            guest.store(0xA0000 + at, bytes([colour >> 16 & 0xFF]))
+            at, colour = (at + 1014) & 0xFFFF, colour * 1103515245 + 12345 & 0x7FFFFFFF
+        yield guest.NOW
+
+
+def make(kind: str, tmp_path: Path, **options: object) -> Machine:
+    """A machine with a painter: in Python, or under a CPU."""
+    if kind == "python":
+        return Machine(painter, **options)
+    return Machine(disk(tmp_path, PAINTER), cpu=kind, **options)
+
+
+def pictures(kind: str, tmp_path: Path, names: Iterator[str]) -> list[NDArray[np.uint32]]:
+    """The first frames, of what was stored before a switch; each is compared to a full redraw."""
+    shadow, frames = ShadowDisplay(), []
+    with make(kind, tmp_path, display=shadow) as machine:
+        machine.tick()
+        for name in (next(names) for _ in range(24)):
+            machine.runner.run_frame()
+            machine.vram.keep_with(name)
+            assert machine.vram.dirty_log == name
+            machine.draw_frame()
+            assert np.array_equal(shadow.frame, machine.screen.full_redraw())
+            frames.append(shadow.frame.copy())
+    return frames
+
+
+@pytest.mark.parametrize("kind", ["python", *CPUS])
+def test_pictures_in_step_are_the_same_whoever_keeps_the_log(kind: str, tmp_path: Path) -> None:
+    switched = pictures(kind, tmp_path, cycle(NAMES))
+    assert len(np.unique(switched[-1])) > 100
+    if kind != "kvm":  # a guest in wall time
+        kept = pictures(kind, tmp_path, cycle(["flags"]))
+        assert all(map(np.array_equal, switched, kept))
+
+
+@pytest.mark.parametrize("kind", ["python", *CPUS])
+def test_switches_beside_a_guest_on_its_thread_lose_nothing(kind: str, tmp_path: Path) -> None:
+    shadow = ShadowDisplay()
+    names = cycle(NAMES)
+    with make(kind, tmp_path, display=shadow, free=True) as machine:
+        for _ in range(8):
+            for _ in range(10):
+                machine.tick()
+                machine.vram.keep_with(next(names))
+            assert machine.runner.hold(10)
+            machine.draw_frame()
+            machine.draw_frame()  # the CPU may owe pages to one more
+            assert np.array_equal(shadow.frame, machine.screen.full_redraw())
+            machine.runner.release()
+
+
+@pytest.mark.parametrize("kind", ["python", "unicorn"])
+def test_a_switch_that_loses_is_seen(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What a keeper knew goes with it.
+    monkeypatch.setattr(Memslot, "_harvest_all", lambda slot: slot.keeper.harvest())
+    with pytest.raises(AssertionError):
+        pictures(kind, tmp_path, cycle(["words", "flags"]))
+
+
+# --- read-side sections ---------------------------------------------------------------------------
+
+
+class Held(FlagsKeeper):
+    """Counts sections: how deep each thread is in them, and how many there were."""
+
+    name = "held"
+    depth = sections = 0
+
+    def read_lock(self) -> int:
+        self.depth += 1
+        self.sections += 1
+        return self.sections
+
+    def read_unlock(self, token: int) -> None:
+        assert 0 < token <= self.sections
+        self.depth -= 1
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setitem(KEEPERS, "held", Held)
+    return "held"
+
+
+def keeper(machine: Machine) -> Held:
+    assert isinstance(machine.vram.keeper, Held)
+    return machine.vram.keeper
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_a_python_guest_holds_a_section_up_to_its_yield(held: str, free: bool) -> None:
+    depths = []
+
+    def guest(guest: Guest) -> Iterator[object]:
+        for _ in range(3):
+            depths.append(keeper(machine).depth)
+            yield None
+        raise ValueError("it fails in a slice")
+
+    with Machine(guest, dirty_log=held, free=free) as machine:
+        assert keeper(machine).depth == 0
+        while not machine.ended:
+            machine.runner.run_frame()
+            assert machine.runner.hold(10)
+            assert keeper(machine).depth == 0
+            machine.runner.release()
+        assert isinstance(machine.guest_error, ValueError)
+        assert keeper(machine).sections == 4
+    assert depths == [1, 1, 1]
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_a_cpu_holds_a_section_while_a_port_is_served(cpu: str, held: str, tmp_path: Path) -> None:
+    # in al, dx from 3DAh; jmp to it
+    code = bytes.fromhex("BA DA 03 EC EB FD")
+    depths: list[int] = []
+    with Machine(disk(tmp_path, code), cpu=cpu, dirty_log=held) as machine:
+        inb: Callable[[int], int] = machine.vga.inb
+
+        def watched(port: int) -> int:
+            depths.append(keeper(machine).depth)
+            return inb(port)
+
+        machine.vga.inb = watched  # type: ignore[method-assign]
+        for _ in range(3):
+            machine.tick()
+            assert keeper(machine).depth == 0
+    assert len(depths) > 3
+    assert set(depths) == {1}
+
+
+def test_a_section_ends_where_it_began(held: str) -> None:
+    """The guest is inside when another keeper takes over."""
+    keepers = []
+
+    def guest(guest: Guest) -> Iterator[object]:
+        keepers.append(keeper(machine))
+        machine.vram.keep_with("flags")
+        yield None
+        machine.vram.keep_with("held")
+        assert keeper(machine).depth == 0
+        yield None
+
+    with Machine(guest, dirty_log=held) as machine:
+        machine.tick(2)
+        assert machine.vram.keeper is keepers[0]
+    assert keepers[0].depth == 0
+    assert keepers[0].sections == 1
