@@ -155,6 +155,17 @@ class SrcuKeeper(ShadowKeeper):
         self.memslots = Memslots(0, [Slot(0) for _ in range(MEM_SLOTS)])
         #: The slot of the memslots replaced last, until its grace period is over.
         self._old: Slot | None = None
+        self._retired = False
+
+    def take_over(self) -> None:
+        self._retired = False
+
+    def retire(self) -> None:
+        """No harvest waits for it any more; what it has comes when the grace period is over."""
+        self._retired = True
+
+    def has_marks(self) -> bool:
+        return self._old is not None or self.memslots.slots[SLOT].nr_dirty_pages > 0
 
     def read_lock(self) -> int:
         return self.srcu.read_lock()
@@ -184,7 +195,7 @@ class SrcuKeeper(ShadowKeeper):
 
     def harvest(self) -> DirtyLog:
         """Raises `OutOfMemory` if the memslots cannot be copied; the log is as it was then."""
-        deadline = monotonic() + PATIENCE_S
+        deadline = monotonic() + (0.0 if self._retired else PATIENCE_S)
         log = self.nothing_dirty
         if self._old is not None:  # a harvest has given up
             log = self._harvest_old(self._old, deadline)

@@ -15,7 +15,7 @@ the patch and tells of every difference.
 
 from __future__ import annotations
 
-from vgaemu.memslot.bitmap import WORD_PAGES, ffs, fls
+from vgaemu.memslot.bitmap import WORD_PAGES, ffs, fls, nonzero_words
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.memslot.shadow import ShadowKeeper
 
@@ -46,6 +46,9 @@ class WordsKeeper(ShadowKeeper):
         self._counters.exchanges += len(dirty)
         # ... 4. copy the snapshot.
         return self._copy_out(buffer)
+
+    def has_marks(self) -> bool:
+        return bool(nonzero_words(self._bitmaps[0]))
 
     def _protect(self, base: int, bits: int) -> None:
         """From the first dirty page to the last, the clean ones between them included."""
