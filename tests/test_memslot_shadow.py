@@ -371,3 +371,19 @@ def test_words_are_kept_without_libatomic(monkeypatch: pytest.MonkeyPatch) -> No
         slot = mapped_slot(scheme)
         touch(slot, [0, 63, 700])
         assert list(slot.get_dirty_log()) == [0, 63, 700]
+
+
+def test_a_reader_inside_costs_one_jiffy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """udelay spins for 10 us, the reader stays where it is; only then it is slept."""
+    waited_for = Srcu()
+    counts = waited_for._readers[-1] = [0, 0]
+    counts[waited_for._index] = 1
+    slept: list[float] = []
+
+    def sleeps(seconds: float) -> None:
+        slept.append(seconds)
+        counts[:] = [0, 0]
+
+    monkeypatch.setattr(srcu, "sleep", sleeps)
+    assert waited_for.synchronize_srcu_expedited(math.inf)
+    assert slept == [srcu.JIFFY_S]

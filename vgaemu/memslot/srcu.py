@@ -42,7 +42,7 @@ from vgaemu.memslot.shadow import ShadowKeeper
 MEM_SLOTS = 36
 #: The slot that is kept; the others are there to be copied, as they were in the kernel.
 SLOT = 0
-#: First for so long, then repeatedly for one jiffy at HZ=1000: SYNCHRONIZE_SRCU_READER_DELAY and
+#: First spun for, then slept repeatedly, one jiffy at HZ=1000: SYNCHRONIZE_SRCU_READER_DELAY and
 #: schedule_timeout_interruptible(1) of kernel/srcu.c.
 READER_DELAY_S, JIFFY_S = 10e-6, 1e-3
 #: A harvest waits no longer than this for readers.
@@ -130,7 +130,11 @@ class Srcu:
         """Until nobody else is counted at `index`."""
         if not self._is_active(index):
             return True
-        sleep(READER_DELAY_S)
+        # udelay spins. A sleep would be longer, and let go of the interpreter: whoever was inside
+        # would have left, and the jiffy that the kernel then slept for would never be seen.
+        spun = monotonic() + READER_DELAY_S
+        while monotonic() < spun:
+            pass
         while self._is_active(index):
             if monotonic() >= deadline:
                 return False
