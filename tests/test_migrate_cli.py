@@ -86,6 +86,10 @@ def test_the_picture_arrives(
     status, out, err = ended(process)
     assert (status, err) == (0, "")
     assert re.match(r"received from 127\.0\.0\.1:\d+: \d+ rounds", out)
+    assert out.endswith(
+        "a workload in Python has ended at the source: 'vgaemu receive WORKLOAD' starts one here, "
+        "on the screen that arrives\n"
+    )
     assert pixels(there).shape == (200, 320, 3)
     if not window:  # a free guest may have drawn between the last frame and its stop
         np.testing.assert_array_equal(pixels(there), pixels(here))
@@ -128,7 +132,25 @@ def test_a_workload_starts_there(
         tmp_path, "run", "plasma", "--headless", "--frames", 61, "--migrate-to", address
     )
     assert ended(source)[0] == 0
-    assert ended(process)[0] == 0
+    status, out, _ = ended(process)
+    assert status == 0
+    assert "has ended at the source" not in out
+
+
+PLASMA = ROOT / "examples" / "guests" / "plasma.img"
+
+
+@pytest.mark.parametrize("receiver", [[PLASMA, "--headless", "--frames", "5"]], indirect=True)
+def test_the_guest_of_the_readme_goes_on_there(
+    receiver: tuple[subprocess.Popen[str], str], tmp_path: Path
+) -> None:
+    pytest.importorskip("unicorn")
+    process, address = receiver
+    options = ("--headless", "--frames", 10**6, "--migrate-to", address, "--migrate-at", 5)
+    assert ended(vgaemu(tmp_path, "run", PLASMA, *options))[0] == 0
+    status, out, err = ended(process)
+    assert (status, err) == (0, "")
+    assert re.fullmatch(r"received from .* memory and picture are equal\n", out)
 
 
 def test_a_run_goes_on_without_a_receiver(capfd: pytest.CaptureFixture[str]) -> None:

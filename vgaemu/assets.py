@@ -1,4 +1,4 @@
-"""Where the fonts and pictures that come with vgaemu are."""
+"""Where the fonts, pictures and machine-code guests that come with vgaemu are."""
 
 from __future__ import annotations
 
@@ -12,8 +12,21 @@ def asset(name: str) -> Path:
     Raises:
         FileNotFoundError: There is no such asset.
     """
+    return _found("assets", name)
+
+
+def guests() -> Path:
+    """The folder of the bundled guests in machine code, and of their sources.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    return _found("examples", "guests")
+
+
+def _found(folder: str, name: str) -> Path:
     package = Path(str(files("vgaemu")))
-    for folder in (package / "assets", package.parent / "assets"):
-        if (folder / name).exists():
-            return folder / name
-    raise FileNotFoundError(f"vgaemu has no asset {name!r}: the installation is incomplete")
+    for place in (package, package.parent):
+        if (place / folder / name).exists():
+            return place / folder / name
+    raise FileNotFoundError(f"vgaemu has no {folder}/{name}: the installation is incomplete")

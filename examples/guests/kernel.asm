@@ -1,5 +1,6 @@
-; A kernel as one is taught: paging with the kernel in the higher half, a program at privilege
-; level 3 with a stack of its own, system calls, pages given on demand, and faults that are caught.
+; A kernel as one is taught: paging, system calls, a program at privilege level 3.
+; The kernel is in the higher half, the program has a stack of its own, pages are given on demand,
+; and faults are caught.
 ; It reports on the text screen through a second mapping of B8000h, and at the end OUTs to F4h.
 ; Boots: nasm -f bin kernel.asm -o kernel.img; the first sector reads the others by INT 13h.
 

@@ -1,5 +1,5 @@
-; Mode X, 320x200 with four planes: a landscape twice as wide as the screen scrolls by start address
-; and pixel panning; the split screen below stands still.
+; Mode X: a landscape twice as wide as the screen scrolls above a part that stands still.
+; 320x200 with four planes; by start address and pixel panning, and the split screen.
 ; Boots: nasm -f bin scroller.asm -o scroller.img
 MARK    equ 0F4h
 PITCH   equ 160                 ; bytes a line: 640 pixels

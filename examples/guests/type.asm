@@ -1,4 +1,5 @@
-; TYPE FILE...: prints files. A DOS program: vgaemu run type.com readme.txt --dos-root .
+; A DOS program that prints files: TYPE FILE...
+; vgaemu run type.com readme.txt --dos-root .
 ; nasm -f bin type.asm -o type.com
 bits 16
 org 100h

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
+from pathlib import Path
 
 from vgaemu.cli.options import Commands
 from vgaemu.cli.say import say
@@ -12,7 +14,7 @@ def add_parser(commands: Commands) -> None:
     """Say what there is."""
     for name, text, what in (
         ("modes", _modes, "the modes: sizes, colours, memory, refresh"),
-        ("list", _workloads, "the bundled workloads"),
+        ("list", _guests, "the bundled workloads, and where guests in machine code lie"),
         ("info", _info, "versions, displays, and what works here"),
     ):
         commands.add_parser(name, help=what).set_defaults(command=run, text=text)
@@ -31,12 +33,25 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _workloads() -> str:
+def _guests() -> str:
+    from vgaemu.assets import guests
     from vgaemu.guest.find import bundled
+    from vgaemu.pc import is_image
 
-    workloads = bundled()
-    width = max(map(len, workloads))
-    return "\n".join(f"{name:{width}}  {shows}" for name, shows in workloads.items())
+    shown, folder = bundled(), guests()
+    code = {file.name: _first_line(file) for file in sorted(folder.iterdir()) if is_image(file)}
+    width = max(map(len, [*shown, *code]))
+    said = os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else folder
+    return "\n".join([
+        *(f"{name:{width}}  {what}" for name, what in shown.items()),
+        f"Machine code, in {said}: 'vgaemu run {Path(said, 'snake.img')}' (with unicorn or kvm)",
+        *(f"{name:{width}}  {what}" for name, what in code.items()),
+    ])  # fmt: skip
+
+
+def _first_line(guest: Path) -> str:
+    """What a guest shows: the first line of its source."""
+    return guest.with_suffix(".asm").read_text("utf-8").partition("\n")[0].strip("; .")
 
 
 def _modes() -> str:

@@ -96,6 +96,14 @@ def receive_into(
         say(f"received {arrived[0].line()}")
 
 
+def say_what_ended(machine: Machine) -> None:
+    """Of a machine that has come without machine code there is the screen, and nobody writes it."""
+    what = "a workload in Python has ended at the source"
+    machine.tell_user(what)
+    with suppress(OutputError):
+        say(f"{what}: 'vgaemu receive WORKLOAD' starts one here, on the screen that arrives")
+
+
 def where_to_keep_guest(session: Session, options: Namespace) -> Path | None:
     """A file for a guest that has come and that nobody wants to end.
 

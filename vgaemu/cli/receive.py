@@ -19,8 +19,8 @@ def add_parser(commands: Commands) -> None:
     receive.set_defaults(command=run, aspect="auto", no_panel=False, border=0, fullscreen=False)
     add = receive.add_argument
     add("workload", nargs="?",
-        help="an .img or .com that is sent goes on here: name the same file; of a workload in "
-        "Python the picture is sent, and the one named here starts on it")  # fmt: skip
+        help="an .img or .com that is sent goes on here: name the same file; a workload in Python "
+        "ends at the source, and the one named here starts on its screen")  # fmt: skip
     add("args", nargs="*", help="the workload's arguments")
     add("--listen", default="127.0.0.1:4096", metavar="HOST:PORT",
         help="where; on loopback unless told otherwise (127.0.0.1:4096); port 0: one that is free",
@@ -37,7 +37,7 @@ def add_parser(commands: Commands) -> None:
 def run(options: Namespace) -> int:
     """Receive a guest, and run it; returns the exit status."""
     from vgaemu.cli.files import check_outputs
-    from vgaemu.cli.migration import receive_into, where_to_keep_guest
+    from vgaemu.cli.migration import receive_into, say_what_ended, where_to_keep_guest
     from vgaemu.cli.say import complain
     from vgaemu.cli.session import Session
     from vgaemu.migrate import Received
@@ -50,6 +50,8 @@ def run(options: Namespace) -> int:
             receive_into(session, options.listen, options.wait, arrived)
             frames = None if options.frames is None else session.machine.frames + options.frames
             runs = frames is not None or options.workload or not session.headless
+            if arrived and not options.workload:
+                say_what_ended(session.machine)
             if arrived and runs:
                 session.run_frames(frames)
         except KeyboardInterrupt as stop:
