@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -76,6 +77,17 @@ def test_list_names_every_bundled_workload(capsys):
     assert status == 0
     names = [line.split()[0] for line in out.splitlines()]
     assert {"cat", "picture", "typing", "sprites", "plasma", "life"} <= set(names)
+
+
+def test_list_says_where_machine_code_lies_and_how_to_run_it(capsys, tmp_path, monkeypatch):
+    _, out, _ = run(capsys, "list")
+    command = re.search(r"^Machine code, in .*: 'vgaemu (run .*)'", out, re.MULTILINE)[1].split()
+    assert run(capsys, *command, "--headless", "--frames", "2")[0] == 0
+    guests = Path(__file__).parent.parent / "examples" / "guests"
+    names = {file.name for file in guests.iterdir() if file.suffix in (".img", ".com")}
+    assert names <= {line.split()[0] for line in out.splitlines() if len(line.split()) > 3}
+    monkeypatch.chdir(tmp_path)
+    assert f"run {guests / 'snake.img'}" in run(capsys, "list")[1]
 
 
 def test_info_names_versions_and_keepers(capsys):
@@ -401,6 +413,40 @@ def test_a_guest_that_exits_has_ended(capsys, tmp_path, code, expected):
     assert status == expected
     assert "kept" in dump.read_text()
     assert "harvest" in out
+
+
+#: How a guest ends, the exit status that ``--exit-code`` makes of it, and without it.
+ENDS = {
+    "pass": (0, 0), "return 7": (7, 0), "return 300": (44, 0), "return 'x'": (0, 0),
+    "sys.exit(3)": (3, 1), "sys.exit(0)": (0, 0), "sys.exit('no thanks')": (1, 1),
+    "raise KeyError": (1, 1), "while True: yield": (124, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("window", [False, True], ids=["headless", "window"])
+@pytest.mark.parametrize("end", ENDS)
+def test_the_guests_exit_code_is_the_commands(capsys, tmp_path, monkeypatch, end, window):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    program = tmp_path / "ends.py"
+    program.write_text(f"import sys\ndef workload(guest):\n    yield\n    {end}\n")
+    command = ["run", str(program), "--frames", "20", *([] if window else ["--headless"])]
+    for wanted, expected in zip((["--exit-code"], []), ENDS[end], strict=True):
+        status, out, err = run(capsys, *command, *wanted)
+        assert status == expected
+        assert "harvest" in out  # a window's run has its table, too
+        if "exit" in end and wanted:
+            assert err == ("vgaemu: the guest has ended: no thanks\n" if "thanks" in end else "")
+        assert (": exit code " in out) == (ENDS[end][0] not in (0, 124) and "Traceback" not in err)
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [(["--exit-code"], 5), ([], 0)])
+def test_the_exit_code_of_a_dos_program_is_the_commands(capsys, tmp_path, wanted, expected):
+    pytest.importorskip("unicorn")
+    program = tmp_path / "five.com"
+    program.write_bytes(bytes.fromhex("B8054C CD21"))  # mov ax, 4C05h; int 21h
+    status, out, _ = run(capsys, "run", str(program), "--headless", *wanted)
+    assert status == expected
+    assert out.endswith("five.com: exit code 5\n")
 
 
 def test_a_workload_file_like_any_module(capsys, tmp_path, monkeypatch):

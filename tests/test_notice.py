@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -323,3 +324,34 @@ def test_a_path_of_a_screenshot_is_said(
         assert "saved vgaemu-001.png" in title()
         assert not np.array_equal(pixels(), before)
     assert (tmp_path / "vgaemu-001.png").exists()
+
+
+def test_the_tour_says_what_its_keys_do_and_shows_outlines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vgaemu.cli import tour
+    from vgaemu.display.window.window import WindowDisplay
+
+    told, outlined = [], []
+
+    class Impatient(WindowDisplay):
+        """Any key at each station, but where someone types; closed at the tour's end."""
+
+        def poll(self) -> list[Event]:
+            outlined.append(self.shows_clean_rects)
+            over = any("ended" in text for text in told) or time.monotonic() > deadline
+            return [*super().poll(), *([Close()] if over else [Key("space", True, " ")])]
+
+        def notice(self, text: str) -> None:
+            told.append(text)
+
+    short = tuple(replace(station, frames=5) for station in tour.STATIONS)
+    monkeypatch.setattr("vgaemu.guest.workloads.tour.STATIONS", short)
+    monkeypatch.setattr(tour, "STATIONS", short)
+    deadline = time.monotonic() + 60
+    monkeypatch.setattr("vgaemu.display.window.window.WindowDisplay", Impatient)
+    assert tour.tour() == 0
+    assert told[0] == "any key goes on; Ctrl+F4 outlines, Ctrl+F9 quit"
+    assert "type something; the tour goes on by itself" in told
+    assert all(outlined)
+    assert "harvest" in capsys.readouterr().out

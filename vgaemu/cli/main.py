@@ -1,8 +1,9 @@
 """The `vgaemu` command. Every option is a keyword of the function it calls.
 
 Exit status: 0 done or window closed, 1 the guest or a check failed, 2 wrong usage or input, 128 + N
-stopped by signal N without a window (130: Ctrl-C, 143: SIGTERM). Errors are one line on stderr that
-names the file or option and says what to do.
+stopped by signal N without a window (130: Ctrl-C, 143: SIGTERM); with `run --exit-code` that of the
+guest, or 124 if it has not ended. Errors are one line on stderr that names the file or option and
+says what to do.
 """
 
 from __future__ import annotations

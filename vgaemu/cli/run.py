@@ -57,6 +57,9 @@ def _add_guest_options(add: Add) -> None:
     add("--speed", type=speed, default=1.0, metavar="X", help="60 X frames a second; 0: no limit")
     add("--keys", metavar="F:KEY,...", help="strike keys at frames: 30:a,60:enter,90:ctrl-c")
     add("--load-state", type=file_path, metavar="F.npz", help="go on from a saved state")
+    add("--exit-code", action="store_true",
+        help="exit with the guest's code: that of INT 21h AH=4Ch, or what a workload returns or "
+        "gives sys.exit; 124 if it has not ended; 1 and 2 may also be vgaemu's own")
 
 
 def _add_picture_options(add: Add) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Self
 from vgaemu import machine as machine_module
 from vgaemu import program, runner
 from vgaemu.cli.files import OUTPUTS
+from vgaemu.cli.options import value_of
 from vgaemu.cli.say import (
     GuestFailedError,
     OutputError,
@@ -42,6 +43,8 @@ MACHINE_CODE_OPTIONS = (
     "cpu", "vga_bios", "firmware", "dos_root", "writable", "force", "trace_ports", "trace_code",
 )  # fmt: skip
 DISK_OPTIONS, DOS_OPTIONS = ("writable", "force"), ("dos_root",)
+#: The exit status with ``--exit-code`` if the guest has not ended, as timeout(1) says it.
+NOT_ENDED = 124
 #: What no guest raises: what the run stands on is gone.
 _NOT_THE_GUEST = (WorkloadError, DisplayError, KeeperUnavailable, KvmError, OutOfMemory)
 
@@ -64,6 +67,10 @@ class Session:
         #: What ended the run before its time: a signal, or an error that is not the guest's.
         self.stopped: KeyboardInterrupt | None = None
         self._failure: BaseException | None = None
+        self._told = False
+        self._wants_code = bool(value_of(options, "--exit-code"))
+        #: The guest's own, if it has ended.
+        self._code: int | None = None
         self._problems: list[str] = []
 
     def __enter__(self) -> Self:
@@ -103,12 +110,12 @@ class Session:
             if not _is_guests(error):
                 self._failure = error
                 return
-            _print_guest_traceback(error)
-            self.status = 1
+            self._tell_of(error)
             if not self.headless:
                 with suppress(KeyboardInterrupt):
                     keep_showing(self.machine, frames)
         finally:
+            self._code = self.machine.runner.exit_code
             if show is not None:
                 show(-1)
 
@@ -124,7 +131,7 @@ class Session:
         try:
             with stops_wait():
                 self._leave_files()
-                self._report(table=table and self.headless)
+                self._report(table=table)
         except KeyboardInterrupt as stop:
             self.stopped = self.stopped or stop
         if self._failure is not None:
@@ -140,18 +147,26 @@ class Session:
             self.machine.close()
         except (TapeError, WorkloadError) as error:  # a tape or a trace is not whole
             self._problems.append(str(error))
-        if self.machine.guest_error is not None and self.status == 0:  # while it was stopped
-            _print_guest_traceback(self.machine.guest_error)
-            self.status = 1
+        raised = self.machine.guest_error
+        if raised is not None and not self._told:  # while it was stopped
+            self._tell_of(raised)
         self._write(after_close=True)
 
+    def _tell_of(self, error: BaseException) -> None:
+        """Say what the guest raised: it has failed, unless that is how it gives its exit code."""
+        self._told = True
+        if not isinstance(error, SystemExit) or not self._wants_code:
+            _print_guest_traceback(error)
+            self.status = 1
+        elif not isinstance(error.code, int):
+            complain(f"the guest has ended: {error.code}")
+
     def _report(self, *, table: bool) -> None:
-        pc = self.machine.pc
         try:
             if table:
                 say(self.machine.stats.table())
-            if pc is not None and pc.exit_code:
-                say(f"{self._options.workload}: exit code {pc.exit_code}")
+            if self._code and self.status == 0:
+                say(f"{self._options.workload}: exit code {self._code}")
         except OutputError as error:
             if self.stopped is None:
                 raise
@@ -172,6 +187,8 @@ class Session:
         """Ctrl-C is how people end a window's run: nothing went wrong."""
         if self.stopped is not None and self.headless:
             return exit_status(self.stopped)
+        if self._wants_code and self.status == 0 and not self.machine.runner.left:
+            return NOT_ENDED if self._code is None else self._code
         return self.status
 
 

@@ -5,6 +5,7 @@ The stations themselves are the workload `tour`; here is only where they are sho
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,10 +13,13 @@ import numpy as np
 from PIL import Image
 
 from vgaemu.cli.say import UsageError, say
+from vgaemu.display.events import Close
+from vgaemu.display.hostkeys import WindowChange, keys_in_title
 from vgaemu.display.report import Display
 from vgaemu.display.screen import save_picture
 from vgaemu.errors import DisplayError
-from vgaemu.guest.workloads.tour import STATIONS
+from vgaemu.guest.workload import Guest, Slices
+from vgaemu.guest.workloads.tour import STATIONS, Station, stations
 from vgaemu.machine import Machine
 from vgaemu.outputs import why_unwritable
 
@@ -34,13 +38,32 @@ def tour() -> int:
     Raises:
         UsageError: The picture cannot be written.
     """
+    entered: deque[Station] = deque()  # by the guest's thread, which may not draw
+
+    def workload(guest: Guest) -> Slices:
+        return stations(guest, entered.append)
+
     try:
         window = open_window()
-        with Machine("tour", display=window, free=True) as machine, suppress(KeyboardInterrupt):
-            machine.run()
+        with Machine(workload, display=window, free=True) as machine:
+            machine.between_frames.append(lambda: _tell_of_keys(machine, entered))
+            with suppress(KeyboardInterrupt):
+                machine.run()
     except DisplayError:
         headless()
+    else:
+        say(machine.stats.table())
     return 0
+
+
+def _tell_of_keys(machine: Machine, entered: deque[Station]) -> None:
+    """What keys do at a station that has just begun, where that is new."""
+    while entered:
+        station = entered.popleft()
+        if station.takes_keys:
+            machine.tell_user("type something; the tour goes on by itself")
+        elif station is STATIONS[0]:
+            machine.tell_user(f"any key goes on; {keys_in_title(WindowChange.OUTLINES, Close())}")
 
 
 def open_window() -> Display:
@@ -51,7 +74,7 @@ def open_window() -> Display:
     """
     from vgaemu.display.window.window import WindowDisplay
 
-    return WindowDisplay()
+    return WindowDisplay(outlines=True)
 
 
 def headless() -> None:

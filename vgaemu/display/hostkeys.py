@@ -64,13 +64,13 @@ def all_keys() -> str:
     return ", ".join(f"{' or '.join(key.combinations)} {key.help}" for key in HOST_KEYS)
 
 
-def keys_in_title() -> str:
-    """Those that a user needs who knows none yet.
+def keys_in_title(*wanted: WindowChange | Event) -> str:
+    """Those that are wanted, or those that a user needs who knows none yet.
 
     >>> keys_in_title()
     'Ctrl+F3 panel, Ctrl+F9 quit'
     """
-    wanted = (WindowChange.PANEL, Close())
+    wanted = wanted or (WindowChange.PANEL, Close())
     return ", ".join(
         f"{key.combinations[0]} {key.words}" for key in HOST_KEYS if key.does in wanted
     )

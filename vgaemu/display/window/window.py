@@ -53,6 +53,7 @@ class WindowDisplay(BaseDisplay):
         scale: int | None = None,
         aspect: Aspect = "auto",
         panel: bool = True,
+        outlines: bool = False,
         fullscreen: bool = False,
         border: int = 0,
         title: str = "vgaemu",
@@ -64,6 +65,7 @@ class WindowDisplay(BaseDisplay):
             aspect: ``auto``: 4:3 as a VGA monitor, text in the whole steps nearest to it;
                 ``square``: a pixel as high as it is wide; ``4:3``: exactly that, smoothed.
             panel: Show the panel from the start, if the picture is not smaller for it.
+            outlines: Show from the start what was redrawn, and the clean pages taken along.
             fullscreen: Start without a frame, on the whole screen.
             border: Window pixels of the overscan colour (AR11) to keep around the picture.
             title: First word of the window's title.
@@ -74,7 +76,7 @@ class WindowDisplay(BaseDisplay):
         if aspect not in get_args(Aspect):
             raise DisplayError(f"aspect is auto, square or 4:3, not {aspect!r}")
         #: Whether the loop should work out clean rectangles: only outlines show them.
-        self.shows_clean_rects = False
+        self.shows_clean_rects = outlines
         self._wishes = Wishes(scale, aspect, border)
         self._panel_wish = PanelWish.IF_FREE if panel else PanelWish.HIDDEN
         self._title = title

@@ -35,7 +35,13 @@ class Station:
 
 def workload(guest: Guest) -> Slices:
     """All stations, one after another, once."""
+    return stations(guest, lambda station: None)
+
+
+def stations(guest: Guest, entered: Callable[[Station], object]) -> Slices:
+    """The same, for somebody who wants to hear of each station when it begins."""
     for station in STATIONS:
+        entered(station)
         slices = station.run(guest)
         for _ in islice(slices, station.frames):
             if not station.takes_keys and _key_pressed(guest):
