@@ -5,6 +5,8 @@ First `VramPages` in every bytecode gap, under an engine that is a TLB and no mo
 
 from __future__ import annotations
 
+import os
+import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -338,6 +340,17 @@ def test_a_page_that_is_open_when_logging_begins_is_reported() -> None:
     assert reported(rig.slot) == [3]
 
 
+def test_a_page_that_is_open_when_another_keeper_takes_over_is_reported() -> None:
+    rig = TlbRig()
+    rig.store(3)
+    assert reported(rig.slot) == [3]
+    rig.slot.keep_with("words")
+    rig.store(3)  # without a fault
+    assert reported(rig.slot) == [3]
+    rig.port()
+    assert [reported(rig.slot) for _ in range(2)] == [[3], []]
+
+
 def test_a_harvest_that_fails_loses_no_page() -> None:
     rig = TlbRig()
     rig.store(3)
@@ -380,6 +393,61 @@ def test_flushes_are_timed_for_who_asks() -> None:
     assert len(rig.tlb.flushes_ns) == 1
 
 
+# --- at random ------------------------------------------------------------------------------------
+
+KEPT_BY = ["flags", "words", "pages", "sparse", "srcu"]
+DOES = ["store", "host", "port", "leave", "enter", "move", "refresh", "switch", "log"]
+WEIGHTS = [30, 5, 10, 4, 4, 2, 20, 2, 1]
+
+
+def play(seed: int, steps: int = 120) -> None:
+    """One thing after the other, so that a reader has seen all after each of its harvests."""
+    rng = random.Random(seed)
+    rig = TlbRig(rng.choice(KEPT_BY))
+    for does in rng.choices(DOES, WEIGHTS, k=steps):
+        page = rng.randrange(8)
+        if does in ("enter", "store", "port") and not rig.tlb._running:
+            elsewhere(rig.tlb.enter)
+        if does == "store":
+            rig.store(page)
+        elif does == "host":
+            rig.slot.write(page * PAGE_SIZE, bytes([rng.randrange(256)]))
+        elif does == "port":
+            rig.port()
+        elif does == "leave":
+            rig.tlb.leave()
+        elif does == "move":
+            rig.tlb.map_changed()
+        elif does == "switch":
+            rig.slot.keep_with(rng.choice(KEPT_BY))
+        elif does == "log":
+            rig.log_anew()
+        elif does == "refresh":
+            reader = rng.choice((rig.first, rig.second))
+            reader.refresh()
+            assert not reader.is_stale(), seed
+    for _ in range(3):
+        for reader in (rig.first, rig.second):
+            reader.refresh()
+            assert not reader.is_stale(), seed
+        if rig.tlb._running:
+            rig.port()
+    assert not rig.first.log, seed  # idle again
+    assert not rig.second.log, seed
+
+
+def test_whatever_comes_in_turn_no_store_is_lost() -> None:
+    seed = int(os.environ["VGAEMU_FUZZ_SEED"]) * 1000
+    for number in range(seed, seed + 60):
+        play(number)
+
+
+def test_it_finds_that_nothing_is_owed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unicorn_vga, "TlbHarvest", NothingOwed)
+    with pytest.raises(AssertionError):
+        play(1)
+
+
 # --- Unicorn --------------------------------------------------------------------------------------
 
 
@@ -406,7 +474,8 @@ POLLING = bytes.fromhex(
 )
 
 
-def test_beside_a_polling_guest_readers_see_all(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keepers", [["flags"], ["words", "srcu", "flags"]], ids=["one", "in turn"])
+def test_beside_a_polling_guest_readers_see_all(tmp_path: Path, keepers: list[str]) -> None:
     """It comes back to a page long after: what a harvest misses is missing when it is stopped."""
     display = ShadowDisplay()
     with Machine(str(disk(tmp_path, POLLING)), free=True, display=display) as machine:
@@ -419,6 +488,7 @@ def test_beside_a_polling_guest_readers_see_all(tmp_path: Path) -> None:
                 copy[at] = slot.array[at]
 
         for frame in range(90):
+            slot.keep_with(keepers[frame // 4 % len(keepers)])
             machine.run_frame()
             refresh()
             if frame % 3 == 2:

@@ -172,12 +172,13 @@ class RunLog(DirtyLog):
         return self.start <= page < self.end
 
     def __or__(self, other: DirtyLog) -> DirtyLog:
-        """Runs that touch are one run."""
-        if not (isinstance(other, RunLog) and self and other) or (
-            self.start > other.end or other.start > self.end
-        ):
-            return super().__or__(other)
-        return RunLog(self.npages, min(self.start, other.start), max(self.end, other.end))
+        """What is in it adds nothing; runs that touch are one run."""
+        if isinstance(other, RunLog):
+            if self.start <= other.start and other.end <= self.end:
+                return self
+            if self and other and self.start <= other.end and other.start <= self.end:
+                return RunLog(self.npages, min(self.start, other.start), max(self.end, other.end))
+        return super().__or__(other)
 
 
 class FlagsLog(DirtyLog):
