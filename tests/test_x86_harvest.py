@@ -173,7 +173,7 @@ def race_harvest(action: str, dirty_log: str = "flags") -> Score:
 def race_cpu(dirty_log: str = "flags", second: RigAction | None = None) -> Score:
     return race(
         make(dirty_log), TlbRig.run_slices, Rig.harvest, second,
-        modules=MODULES, threaded=True, stride=97,
+        modules=MODULES, threaded=True, stride=197,
     )  # fmt: skip
 
 
