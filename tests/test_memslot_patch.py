@@ -8,9 +8,11 @@ goes on storing without a look to a page that it once found writable, until it i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import count
+from pathlib import Path
 
 import pytest
 from gaps import Rig, RigAction, Score, race, run_with_injections
@@ -23,6 +25,8 @@ from vgaemu.memslot import (
     Memslot,
     Vm,
     shadow,
+    srcu,
+    words,
 )
 from vgaemu.memslot.atomic import LockedWords
 from vgaemu.memslot.bitmap import WORD_PAGES
@@ -304,3 +308,25 @@ def test_a_slot_that_is_gone_does_not_answer(flags: int | None) -> None:
             assert gap > 20
             return
         assert when_gone == [bytes(bitmap)]  # nothing was answered after that
+
+
+# --- docs/the-patch.md ----------------------------------------------------------------------------
+
+DOCS = Path(__file__).parents[1] / "docs" / "the-patch.md"
+
+
+def test_the_docs_quote_what_is_there() -> None:
+    told = DOCS.read_text("utf-8")
+    sources = "".join(
+        Path(module.__file__ or "").read_text("utf-8") for module in (words, srcu, shadow)
+    )
+    quotes = re.findall(r"```python\n(.*?)```", told, re.DOTALL)
+    assert len(quotes) > 8
+    assert not [quote for quote in quotes if quote not in sources]
+
+
+def test_the_docs_name_tests_that_are_there() -> None:
+    here = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_mem*.py"))
+    named = set(re.findall(r"`(test_\w+)`", DOCS.read_text("utf-8")))
+    assert len(named) > 8
+    assert not {name for name in named if f"def {name}(" not in here}
