@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from shadow import ShadowDisplay
 from x86_helpers import CPUS, disk
 
-from vgaemu import Guest, Machine
+from vgaemu import BaseDisplay, Guest, Machine
+from vgaemu.display.events import Event, NextDirtyLog
+from vgaemu.display.report import FrameReport
 from vgaemu.memslot import KEEPERS, Memslot, why_unavailable
 from vgaemu.memslot.flags import FlagsKeeper
+from vgaemu.memslot.keeper import Keeper
 
 #: Mode 13h; then stores all over the window, for ever.
 PAINTER = bytes.fromhex(
@@ -92,6 +95,55 @@ def test_a_switch_that_loses_is_seen(
     monkeypatch.setattr(Memslot, "_harvest_all", lambda slot: slot.keeper.harvest())
     with pytest.raises(AssertionError):
         pictures(kind, tmp_path, cycle(["words", "flags"]))
+
+
+# --- the window's key -----------------------------------------------------------------------------
+
+
+class User(BaseDisplay):
+    """Presses Ctrl+F8 before each frame, and reads the notices."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.notices: list[str] = []
+
+    def poll(self) -> list[Event]:
+        return [NextDirtyLog()]
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+    def update(self, frame: object, rects: object, report: FrameReport) -> None:
+        self.told.append((report.dirty_log, self.notices[-1]))
+
+
+@pytest.mark.parametrize("kind", ["python", "unicorn"])
+@pytest.mark.parametrize("before", ["flags", "sparse"])
+def test_the_key_steps_through_the_patchs_story(kind: str, before: str, tmp_path: Path) -> None:
+    user = User()
+    with make(kind, tmp_path, display=user, dirty_log=before) as machine:
+        machine.tick(4)
+        assert machine.vram.dirty_log == "srcu"
+        assert machine.screen.info.dirty_log == "srcu"
+    assert user.told == [
+        ("srcu", "dirty log: srcu, what the 2012 patch replaced"),
+        ("words", "dirty log: words, the 2012 patch"),
+        ("flags", "dirty log: flags, the default"),
+        ("srcu", "dirty log: srcu, what the 2012 patch replaced"),
+    ]
+
+
+def test_a_keeper_that_cannot_take_over_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(npages: int, memory: object) -> Keeper:
+        raise MemoryError
+
+    monkeypatch.setitem(KEEPERS, "srcu", refuse)
+    user = User()
+    with Machine(painter, display=user) as machine:
+        machine.tick()
+    assert user.told == [
+        ("flags", "dirty log: flags as before: a log of 4096 pages does not fit into memory")
+    ]
 
 
 # --- read-side sections ---------------------------------------------------------------------------

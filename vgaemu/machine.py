@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.display.events import Close, Event, PauseToggled, Screenshot, SingleStep
+from vgaemu.display.events import Close, Event, NextDirtyLog, PauseToggled, Screenshot, SingleStep
 from vgaemu.display.hostkeys import combination_of
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
 from vgaemu.display.named import make_display
@@ -33,6 +33,7 @@ from vgaemu.guest.workload import Guest, Workload
 from vgaemu.keys.queue import Key, Keys, key_text
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
+from vgaemu.memslot.steps import keep_with_next
 from vgaemu.outputs import next_free_name
 from vgaemu.program import check_options, load_program
 from vgaemu.runner import HOLD_SECONDS, NO_YIELD, InStep, OnThread, Runner
@@ -321,6 +322,8 @@ class Machine:
             self._step_once = self._paused
         elif isinstance(event, Screenshot):
             self.on_screenshot(self)
+        elif isinstance(event, NextDirtyLog):
+            self.tell_user(keep_with_next(self.vram))
 
     def schedule_keys(self, keys: Iterable[tuple[int, str]]) -> None:
         """Strike keys at given frames: see `vgaemu.keys.queue.parse_keys`.

@@ -29,4 +29,9 @@ class Screenshot:
     """Save what the screen shows."""
 
 
-Event: TypeAlias = "Key | Close | PauseToggled | SingleStep | Screenshot"
+@dataclass(frozen=True, slots=True)
+class NextDirtyLog:
+    """Let another keep VRAM's dirty log: the next of `vgaemu.memslot.steps.STEPS`."""
+
+
+Event: TypeAlias = "Key | Close | PauseToggled | SingleStep | Screenshot | NextDirtyLog"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import NamedTuple
 
-from vgaemu.display.events import Close, Event, PauseToggled, Screenshot, SingleStep
+from vgaemu.display.events import Close, Event, NextDirtyLog, PauseToggled, Screenshot, SingleStep
 
 
 class WindowChange(Enum):
@@ -41,6 +41,7 @@ HOST_KEYS = (
     # Not every keyboard has a Pause key.
     HostKey(PauseToggled(), ("Ctrl+F6", "Alt+Pause"), "pause", "pause", "pause"),
     HostKey(SingleStep(), ("Ctrl+F7",), "single frame", "one frame", "step"),
+    HostKey(NextDirtyLog(), ("Ctrl+F8",), "dirty log", "dirty log", "log"),
     HostKey(Close(), ("Ctrl+F9",), "quit", "quit", "quit"),
     HostKey(WindowChange.FULL_SCREEN, ("Alt+Enter",), "full screen", "full screen", "full"),
 )

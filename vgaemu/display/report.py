@@ -29,7 +29,7 @@ class ScreenInfo:
     border_colour: int
     #: ``text 80x25``, ``320x200x256``.
     mode_name: str
-    #: Pages of VRAM, for a map of them, and who keeps its dirty log.
+    #: Pages of VRAM, for a map of them, and who kept its dirty log then; `FrameReport` goes on.
     slot_pages: int
     dirty_log: str
     #: Whether it is made of characters, whose strokes should stay equally thick.
