@@ -19,7 +19,7 @@ from vgaemu.outputs import NewFile, why_unwritable
 from vgaemu.vga.dump import dump_registers, palette_picture
 
 #: Options whose files are pictures that Pillow writes.
-PICTURES = ("--screenshot", "--dump-palette")
+PICTURES = ("--screenshot", "--dump-palette", "--picture")
 
 
 class Output(NamedTuple):

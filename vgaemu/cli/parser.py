@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import NoReturn
 
 from vgaemu import __version__
-from vgaemu.cli import bench, commands, receive, replay, run
+from vgaemu.cli import bench, commands, lab, receive, replay, run
 from vgaemu.cli.say import UsageError, one_line
 from vgaemu.display.hostkeys import all_keys
 
@@ -68,7 +68,7 @@ def _parser() -> tuple[Parser, Collection[str]]:
     parser.add_argument("--version", action="version", version=f"vgaemu {__version__}")
     parser.set_defaults(command=commands.show_tour)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for module in (run, receive, replay, bench, commands):
+    for module in (run, receive, replay, lab, bench, commands):
         module.add_parser(subparsers)
     return parser, subparsers.choices
 

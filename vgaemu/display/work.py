@@ -30,9 +30,7 @@ class Kept(NamedTuple):
     @property
     def work(self) -> Counters:
         """What it counted meanwhile."""
-        return Counters(
-            *[after - before for before, after in zip(self.before, self.after, strict=True)]
-        )
+        return difference(self.after, self.before)
 
 
 class Watch:
@@ -62,6 +60,11 @@ class Watch:
         self._keeper = keeper
         self._idle = tuple([Kept(name, now, now) for name, _, now in kept])
         return tuple(kept)
+
+
+def difference(now: Counted, then: Counted) -> Counters:
+    """What was counted between two looks."""
+    return Counters(*[after - before for after, before in zip(now, then, strict=True)])
 
 
 def total(works: Iterable[Counters]) -> Counters:

@@ -110,8 +110,9 @@ class Graph:
             wide = len(text) * CHAR
             if i:
                 self._well[:, at] = draw.BRIGHT
-            x = at + 4 if not i or at + 4 + wide <= until else at - 2 - wide
-            if x >= 0 and x + wide <= until:
+            x = at + 4 if not i or at + 4 + wide <= until else at - 3 - wide
+            if x > 0 and x + wide <= until:
+                self._well[3 : 5 + SMALL, x - 1 : x + wide + 1] = draw.WELL  # over high columns
                 self._label(x, 4, text, draw.BRIGHT)
                 until = min(x, at)
 
