@@ -12,6 +12,7 @@ from vgaemu.bench import suite
 from vgaemu.bench.dirty_log import claims, exchange, pictures, processing, readings
 from vgaemu.bench.dirty_log.formula import expected, first_to_last
 from vgaemu.cli.main import main
+from vgaemu.memslot.atomic import LockedWords
 
 SMALL = {"256 KiB": (64, [0, 2, 16]), "256 GiB": (1 << 26, [0, 16])}
 
@@ -154,6 +155,28 @@ def test_the_formula() -> None:
     assert not any(expected("srcu", [], 2048).values())
     assert expected("words", [], 2048) == dict.fromkeys(words, 0) | {"words_looked_at": 32}
     assert expected("kvm", far, 2048) == {}
+
+
+def test_what_an_exchange_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "ROUNDS", 1)
+    monkeypatch.setattr(exchange, "atomic_words", LockedWords)
+    rows = exchange.measure(1)
+    assert [(row["taken_by"], row["beside"]) for row in rows] == [
+        (how, beside)
+        for beside in (exchange.ALONE, exchange.BESIDE)
+        for how in (exchange.EXCHANGE, exchange.PLAIN)
+    ]
+    (claim,) = [text for text in claims.claims(rows) if "xchg" in text]
+    assert claim.count("verdict: ") == 2
+
+
+@pytest.mark.parametrize("how", [exchange.EXCHANGE, exchange.PLAIN])
+def test_what_is_taken_is_taken(how: str) -> None:
+    words = LockedWords(exchange.WORDS)
+    words.array[:] = 1
+    exchange._ways(words)[how](64, 128)
+    assert words.array.sum() == exchange.WORDS - 64
+    assert not words.array[64:128].any()
 
 
 def test_a_wrong_count_is_an_error(monkeypatch: pytest.MonkeyPatch, small: None) -> None:

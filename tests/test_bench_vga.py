@@ -47,7 +47,7 @@ def row(keeper: str, median_us: float, waited_us: float, over: int) -> dict[str,
     return {
         "keeper": keeper, "guests": 1, "reads": 60, "harvest_median_ns": 1000 * median_us,
         "harvest_p99_ns": 2000 * median_us, "grace_period_median_ns": 1000 * waited_us,
-        "over_1_ms": over,
+        "over_1_ms": over, "control_jiffy_median_ns": 1_100_000.0,
     }  # fmt: skip
 
 
@@ -55,6 +55,7 @@ def test_the_step_in_a_sentence() -> None:
     words = row("words", 70, 0, 0)
     told = vga.step([row("srcu", 1400, 1300, 30), words])
     assert "1,400 us in the median (p99 2,800; 50 per cent over 1 ms), 1,300 us of it" in told
+    assert "(a sleep of one jiffy took 1,100 us)" in told
     assert told.endswith("(p99 140; 0 per cent over 1 ms): the step that the patch tells of.")
     assert "no milliseconds here" in vga.step([row("srcu", 300, 200, 1), words])
     assert "not the patch's 300 us" in vga.step([row("srcu", 1400, 0, 30), row("words", 400, 0, 1)])

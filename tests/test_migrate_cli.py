@@ -272,14 +272,19 @@ def test_a_run_that_ends_before_it_is_time(capfd: pytest.CaptureFixture[str]) ->
 def test_the_benchmark_has_its_rows(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    cases = (bench.Case(0), bench.Case(100), bench.Case(None, downtime_ms=0.001))
+    cases = (
+        bench.Case(0),
+        bench.Case(100),
+        bench.Case(None, downtime_ms=0.001),
+        bench.Case(50, dirty_log="srcu", reads_file=True),
+    )
     monkeypatch.setattr(bench, "CASES", cases)
     file = tmp_path / "rows.json"
     assert main(["bench", "migrate", "--runs", "1", "--json", str(file)]) == 0
     rows = json.loads(file.read_text())
-    assert len(rows) == 3
+    assert [row["guest"] for row in rows] == 3 * ["writes"] + ["reads a file"]
     assert rows[0]["converges"] is True
-    assert [row["asked_mb_s"] for row in rows] == ["0", "100", "all it can"]
+    assert [row["asked_mb_s"] for row in rows] == ["0", "100", "all it can", "50"]
     assert all(row["sent_mb"] >= 67 and row["ratio_to_plain"] > 0 for row in rows)
     assert "ratio_to_plain" in capfd.readouterr().out
     assert threading.active_count() < 20

@@ -4,7 +4,7 @@
 BENCHMARKS = {
     "harvest": "get_dirty_log against the real KVM_GET_DIRTY_LOG, and beside busy guests",
     "dirty-log": "every dirty-log scheme at every size, and the 2012 patch's claims",
-    "vga": "harvests at 60 Hz beside guests that print a file, every dirty-log scheme",
+    "vga": "harvests at 60 Hz beside guests that read and print a file, every dirty-log scheme",
     "frame": "a dirty redraw against a full redraw of the same frames",
     "store": "what the logged store path costs a guest",
     "render": "drawing a whole picture against a memcpy of it",

@@ -229,10 +229,11 @@ def step(rows: Sequence[Row]) -> str:
         verdict = "the step that the patch tells of"
     else:
         verdict = "milliseconds became fewer, but not the patch's 300 us: is the machine busy?"
-    waited = old["grace_period_median_ns"] / 1000
+    waited, jiffy = (old[f"{what}_median_ns"] / 1000 for what in ("grace_period", "control_jiffy"))
     return (
         f"From srcu to words beside {beside}: {_told(old)}, {waited:,.0f} us of it waited for a"
-        f" grace period, became {_told(new)}: {verdict}."
+        f" grace period (a sleep of one jiffy took {jiffy:,.0f} us), became {_told(new)}:"
+        f" {verdict}."
     )
 
 
