@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from vgaemu.display.base import BaseDisplay
 from vgaemu.display.events import Close, Event, PauseToggled
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
-from vgaemu.errors import DisplayError
+from vgaemu.errors import DisplayError, GuestFault
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.keys.queue import Key
 from vgaemu.machine import Machine
@@ -236,6 +237,31 @@ def test_the_end_of_a_guest_and_a_key_after_it(last: str, says: str, free: bool)
             except SystemExit:
                 continue
     assert user.told == [says] * 2
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("B8054C CD21", "the guest has ended with code 5; Ctrl+F9 quits"),  # mov ax, 4C05h; int 21h
+        ("0F0B", "the guest failed: unknown opcode at "),  # ud2
+    ],
+)
+def test_the_end_of_a_program(tmp_path: Path, code: str, says: str) -> None:
+    pytest.importorskip("unicorn")
+    program = tmp_path / "ends.com"
+    program.write_bytes(bytes.fromhex(code))
+
+    class Patient(User):
+        def poll(self) -> list[Event]:
+            return [Close()] if self.told or time.monotonic() > deadline else []
+
+    user = Patient()
+    deadline = time.monotonic() + 10
+    with Machine(program, display=user, free=True) as machine:
+        with suppress(GuestFault):
+            machine.run()
+        machine.closed_by_user()
+    assert user.told[0].startswith(says)
 
 
 def test_a_guest_that_does_not_yield(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 
-from vgaemu.errors import GuestStopped, OutOfMemory
+from vgaemu.errors import GuestStopped, OutOfMemory, VgaemuError
 from vgaemu.guest.workload import AnySlices, Guest
 
 Section = Callable[[], AbstractContextManager[object]]
@@ -82,6 +82,8 @@ class Runner(ABC):
     def standstill(self) -> str:
         """Why the guest takes no keys, for a person; empty: it does."""
         if self.ended:
+            if isinstance(self.error, VgaemuError):
+                return f"the guest failed: {self.error}"
             if self.error is not None and not isinstance(self.error, SystemExit):
                 return f"the guest failed: {type(self.error).__name__}: {self.error}"
             return "the guest has ended" + (f" with code {self.exit_code}" * bool(self.exit_code))

@@ -81,7 +81,9 @@ def receive_into(
     try:
         with Receiver(listen) as receiver:
             listening = True
-            say(f"listening on {receiver.address}")
+            where = f"listening on {receiver.address}"
+            say(where)
+            session.machine.tell_user(where)
             receive_machine(receiver, session.machine, wait_seconds, arrived.append)
     except MigrateError as error:
         arrived.clear()
