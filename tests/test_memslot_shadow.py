@@ -267,6 +267,50 @@ def test_a_harvest_gives_up_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch
     assert not slot.get_dirty_log()
 
 
+@pytest.mark.parametrize("scheme", ["srcu", "srcu+words"])
+def test_a_slot_that_closes_tells_what_it_waited_for(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setattr(srcu, "PATIENCE_S", 0.0)
+    slot = Memslot(NPAGES, dirty_log=scheme)
+    reader = slot.subscribe()
+    guest = Guest(slot, 3)
+    slot.get_dirty_log()
+    touch(slot, [600])
+    slot.close()
+    guest.leave()
+    assert list(reader.get_dirty_log()) == [3, 600]
+    assert reader.get_dirty_log() is slot.nothing_dirty
+
+
+def test_no_memory_loses_nothing_that_another_harvest_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(srcu, "PATIENCE_S", 0.0)
+    slot = Memslot(NPAGES, dirty_log="srcu")
+    guest = Guest(slot, 3)
+    assert not slot.get_dirty_log()  # has given up
+    touch(slot, [600])
+    guest.leave()
+    with monkeypatch.context() as patch:
+        patch.setattr(SrcuKeeper, "kmemdup", staticmethod(out_of_memory))
+        assert list(slot.get_dirty_log()) == [3]  # what needs no memory any more
+        slot.keep_with("words")
+        touch(slot, [700])
+        assert list(slot.get_dirty_log()) == [700]
+    assert list(slot.get_dirty_log()) == [600]
+
+
+def test_a_slot_that_closes_without_memory_tells_what_is_marked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slot = Memslot(NPAGES, dirty_log="srcu")
+    touch(slot, [3])
+    monkeypatch.setattr(SrcuKeeper, "kmemdup", staticmethod(out_of_memory))
+    slot.close()
+    assert list(slot.get_dirty_log()) == [3]
+
+
 def test_logging_off_and_on_under_a_given_up_grace_period(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(srcu, "PATIENCE_S", 0.0)
     slot = Memslot(NPAGES, dirty_log="srcu")

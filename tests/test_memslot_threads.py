@@ -48,7 +48,8 @@ def frequent_switches() -> Iterator[None]:
 class Guests:
     """Threads that run a loop body between `resume` and `pause`; `pause` returns when all stand."""
 
-    def __init__(self) -> None:
+    def __init__(self, slot: Memslot) -> None:
+        self.slot = slot
         self._gate = threading.Barrier(GUESTS + 1)
         self._stop = False
         self._ended = False
@@ -62,7 +63,8 @@ class Guests:
             if self._ended:
                 return
             while not self._stop:
-                self.body(guest)
+                with self.slot.exit_section():
+                    self.body(guest)
             self._gate.wait()
 
     def resume(self) -> None:
@@ -91,8 +93,7 @@ class RandomPages(Guests):
     """Writes the number of the iteration to random pages."""
 
     def __init__(self, slot: Memslot) -> None:
-        super().__init__()
-        self.slot = slot
+        super().__init__(slot)
         self.iteration = 0
 
     def body(self, guest: int) -> None:
@@ -128,8 +129,7 @@ class Counting(Guests):
     """Each guest counts in a page of its own."""
 
     def __init__(self, slot: Memslot) -> None:
-        super().__init__()
-        self.slot = slot
+        super().__init__(slot)
         self._count = [0] * GUESTS
 
     def body(self, guest: int) -> None:

@@ -21,6 +21,7 @@ from time import perf_counter_ns
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import OutOfMemory
 from vgaemu.memslot.keeper import ALWAYS, Keeper
 from vgaemu.memslot.log import DirtyLog, union
 
@@ -68,11 +69,16 @@ class CompareKeeper(Keeper):
     def harvest(self) -> DirtyLog:
         """Both harvests, and then one protection of all that either found."""
         times = [0] * len(self._parts)
-        found = []
+        found: list[DirtyLog] = []
         for i in self._turn:
             harvest = self._parts[i].harvest
             begin = perf_counter_ns()
-            log = harvest()
+            try:
+                log = harvest()
+            except OutOfMemory:
+                if not any(found):
+                    raise
+                log = self.nothing_dirty  # what the other found is not lost for that
             times[i] = perf_counter_ns() - begin
             found.append(log)
         self._turn.reverse()
@@ -91,6 +97,9 @@ class CompareKeeper(Keeper):
             for start, end in log.spans(1):
                 self.writable[start:end] = bytes(end - start)
         return log
+
+    def unreported(self) -> DirtyLog:
+        return union([part.unreported() for part in self._parts])
 
     def start(self) -> None:
         with self._lock:

@@ -6,7 +6,7 @@ its page protected takes a write fault. Not emulated: large pages, access bits, 
 
 Invariant (M. Tsirkin, kernel commit edde99ce): while stores are logged, every page is either dirty
 in the live map, or write-protected. Whoever unprotects a page therefore marks it in the same step,
-or holds a lock until it has.
+holds a lock until it has, or marks it next, and is then itself what keeps the invariant.
 """
 
 from __future__ import annotations
@@ -113,8 +113,7 @@ class Keeper(ABC):
         """
         self.npages = npages
         self._counters = Counters()
-        #: One byte a page, 0 = write-protected; padded to whole bitmap words. A dirty page is
-        #: writable: while none is, there is nothing to harvest.
+        #: One byte a page, 0 = write-protected; padded to whole bitmap words, or more.
         self.writable = bytearray(WORD_PAGES * word_count(npages))
         #: Without a 1 in it nothing is dirty. `ALWAYS` where that is not known without a harvest.
         self.maybe_dirty = self.writable
@@ -206,6 +205,10 @@ class Keeper(ABC):
     def harvest_marks(self) -> DirtyLog:
         """`harvest` of a retired keeper, which has marks in software alone."""
         return self.harvest()
+
+    def unreported(self) -> DirtyLog:
+        """What harvests that gave up have left: told as the log ends, when nobody waits for it."""
+        return self.nothing_dirty
 
     def close_with(self, close: Callable[..., object], *arguments: object) -> None:
         """Call `close` with the keeper, or when it is gone, but not at the interpreter's end.

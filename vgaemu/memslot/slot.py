@@ -21,14 +21,14 @@ from __future__ import annotations
 import mmap
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.errors import KeeperUnavailable, MemslotError
+from vgaemu.errors import KeeperUnavailable, MemslotError, OutOfMemory
 from vgaemu.memslot.bitmap import LARGE_PAGES, PAGE_SHIFT, PAGE_SIZE
 from vgaemu.memslot.compare import AND, CompareKeeper
 from vgaemu.memslot.flags import flags_keeper
@@ -279,7 +279,10 @@ class Memslot:
         nothing, log = self.nothing_dirty, self.keeper.harvest()
         for former in self._formers:
             if former.has_marks():
-                late = former.harvest_marks()
+                try:
+                    late = former.harvest_marks()
+                except OutOfMemory:
+                    continue  # it keeps them; what was found already is not lost for that
                 if late is not nothing:
                     log = late if log is nothing else log | late
         return log
@@ -467,7 +470,12 @@ class Memslot:
         The memory stays, and each reader is still told what was written before. Twice is fine.
         """
         with self._slots_lock:
-            last = self._harvest() if self._logging else None
+            last = self.nothing_dirty
+            if self._logging:
+                with suppress(OutOfMemory):  # it is unreported then
+                    last = self._harvest()
+                for keeper in self._keepers.values():
+                    last |= keeper.unreported()
             self._closed, self._logging = True, False
             for view in self._views:
                 if last:

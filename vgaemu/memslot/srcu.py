@@ -28,6 +28,8 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from time import monotonic, perf_counter_ns, sleep
 
 import numpy as np
@@ -206,7 +208,12 @@ class SrcuKeeper(ShadowKeeper):
         slot = self.memslots.slots[SLOT]
         if self._old is not None or not slot.nr_dirty_pages:
             return log
-        self._publish_a_clean_bitmap(slot)
+        try:
+            self._publish_a_clean_bitmap(slot)
+        except OutOfMemory:
+            if not log:
+                raise
+            return log  # the rest is the next harvest's
         return log | self._harvest_old(slot, deadline)
 
     def _publish_a_clean_bitmap(self, slot: Slot) -> None:
@@ -249,6 +256,13 @@ class SrcuKeeper(ShadowKeeper):
                 self.mmu.slot_remove_write_access()
                 covered = self._counters.protected_pages - before
                 self._counters.clean_pages += covered - old.nr_dirty_pages
+
+    def unreported(self) -> DirtyLog:
+        slots = (self._old, self.memslots.slots[SLOT])
+        marked = [slot for slot in slots if slot is not None and slot.nr_dirty_pages]
+        return reduce(
+            or_, [self._copy_out(slot.dirty_bitmap) for slot in marked], self.nothing_dirty
+        )
 
     def start(self) -> None:
         super().start()
