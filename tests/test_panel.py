@@ -1,5 +1,6 @@
 """The panel: its layout, what it writes, and the map of pages. No window, no pygame."""
 
+import random
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from vgaemu.display.panel import meter as meters
 from vgaemu.display.panel.graph import CURVES
 from vgaemu.display.panel.panel import Panel, Status
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
-from vgaemu.display.work import Kept, count
+from vgaemu.display.work import FIELDS, Kept, count
 from vgaemu.memslot.keeper import Counters
 from vgaemu.memslot.log import FlagsLog
 
@@ -323,6 +324,50 @@ def test_two_keepers_have_a_curve_and_figures_each(width, height):
     meter.note(report(0, [1], harvest_ns=12_300), 0)  # and one keeper again
     pixels = panel.draw(2 * SECOND, Status(TEXT))
     assert says(pixels, "12.3µs", draw.DIRTY)
+
+
+@pytest.mark.parametrize(("width", "height"), FULL + SMALLER)
+def test_no_text_is_cut_and_none_lies_on_another(width, height, monkeypatch):
+    rng, written = random.Random(width * height), {}
+
+    def recorded(pixels, x, y, text, ink=draw.INK, *, paper=draw.PAPER, height=layout.LINE):
+        written[x, y] = Rect(x, y, layout.CHAR * len(text.rstrip()), height)
+        return draw.write(pixels, x, y, text, ink, paper=paper, height=height)
+
+    def erased(pixels, box, colour):
+        for x, y in list(written):
+            if box.x <= x < box.x + box.width and box.y <= y < box.y + box.height:
+                del written[x, y]
+        fill(pixels, box, colour)
+
+    fill = draw.fill
+    monkeypatch.setattr("vgaemu.display.panel.panel.write", recorded)
+    monkeypatch.setattr(draw, "fill", erased)
+    for keepers in (["flags"], ["kvm-manual"], ["srcu", "words"], ["kvm-manual", "sparse"]):
+        info = ScreenInfo(
+            720, 400, 4 / 3, 0, rng.choice(("text 80x25", "1280x1024x32bpp")),
+            rng.choice((16, 64, 4096, 65536, 1 << 26)), "+".join(keepers), True,
+        )  # fmt: skip
+        written.clear()
+        meter, panel = make(width, height, info)
+        for _ in range(3):
+            work = {field: 10 ** rng.randint(0, 11) for field in FIELDS}
+            both = [kept(name, **work) for name in keepers]
+            times = [10 ** rng.randint(1, 12) for _ in both]
+            noted = report(
+                10 ** rng.randint(0, 9), [3], [(3, 4)] * 99_999, times[0], keepers=both,
+                compared_ns=times if len(both) > 1 else (), render_ns=10 ** rng.randint(1, 11),
+            )  # fmt: skip
+            meter.note(noted, 10 ** rng.randint(0, 9))
+            status = Status(info, rng.random() < 0.5, rng.random() < 0.5, 10 ** rng.randint(1, 11))
+            panel.draw(SECOND, status)
+        taken = np.zeros((height, width), int)
+        for x, y, wide, high in written.values():
+            assert x >= layout.MARGIN
+            assert x + wide <= width - layout.MARGIN
+            assert y + high <= height - layout.MARGIN // 2
+            taken[y : y + high, x : x + wide] += 1
+        assert taken.max() == 1
 
 
 def test_the_panel_imports_no_pygame():

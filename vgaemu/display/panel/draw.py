@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -89,14 +89,17 @@ def duration(ns: float) -> str:
     >>> [duration(ns) for ns in (0, 412, 12_345, 123_456, 999_600, 1_234_567, 45_000_000, 2e9)]
     ['0µs', '0.41µs', '12.3µs', '123µs', '1.00ms', '1.23ms', '45.0ms', '2.00s']
     """
-    value, unit = next(
-        (ns / size, unit)
-        for unit, size, limit in (("µs", 1e3, 999.5), ("ms", 1e6, 999.5), ("s", 1e9, math.inf))
-        if ns / size < limit
-    )
+    value, unit = _in_units(ns, (("µs", 1e3), ("ms", 1e6), ("s", 1e9)))
     if value < 0.005:
         return f"0{unit}"
     return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}{unit}"
+
+
+def _in_units(value: float, units: Sequence[tuple[str, float]]) -> tuple[float, str]:
+    """In the first unit that leaves three digits, or the last."""
+    fitting = ((value / size, unit) for unit, size in units if value < 999.5 * size)
+    unit, size = units[-1]
+    return next(fitting, (value / size, unit))
 
 
 def percent(value: float) -> str:
@@ -113,10 +116,13 @@ def percent(value: float) -> str:
 def number(value: float) -> str:
     """A count in at most five characters.
 
-    >>> [number(value) for value in (7, 65536, 123456)]
-    ['7', '65536', '123k']
+    >>> [number(value) for value in (7, 65536, 123456, 1048576, 67108864, 2e11)]
+    ['7', '65536', '123k', '1.0M', '67M', '200G']
     """
-    return str(int(value)) if value < 100_000 else f"{int(value) // 1000}k"
+    if value < 100_000:
+        return str(int(value))
+    amount, unit = _in_units(value, (("k", 1e3), ("M", 1e6), ("G", 1e9)))
+    return f"{amount:.{1 if amount < 9.95 else 0}f}{unit}"
 
 
 @lru_cache(maxsize=1)

@@ -48,7 +48,7 @@ NOWHERE = Rect(0, 0, 0, 0)
 _BODY_TOP = 28
 _COUNTERS = (176, 140)
 #: The keeper's work in a column, or below in so many small lines of so many pixels.
-_WORK_WIDTH, _WORK_LINES, _WORK_LINE_WIDTH = 160, 2, 384
+_WORK_WIDTH, _WORK_LINES, _WORK_LINE_WIDTH = 176, 2, 384
 #: The graph's least width, for four figures; and what it keeps beside a map of more than 256.
 _GRAPH_WIDTH, _WIDE_GRAPH = 224, 288
 _GRAPH_HEIGHT, _MAX_GRAPH_HEIGHT = 128, 320
@@ -207,11 +207,11 @@ def map_title(slot_pages: int, legacy: int, pages_a_cell: int, width: int) -> st
     ('pages 0-63, then 64-65535 by 16', 'pages 0-65535 by 16')
     """
     by = f" by {pages_a_cell}" if pages_a_cell > 1 else ""
+    whole = f"0-{slot_pages - 1}{by}"
+    titles = [f"pages {whole}", whole]
     if slot_pages > legacy:
-        title = f"pages 0-{legacy - 1}, then {legacy}-{slot_pages - 1}{by}"
-        if len(title) * CHAR <= width:
-            return title
-    return f"pages 0-{slot_pages - 1}{by}"
+        titles.insert(0, f"pages 0-{legacy - 1}, then {legacy}-{slot_pages - 1}{by}")
+    return next((title for title in titles if len(title) * CHAR <= width), whole)
 
 
 class MapShape(NamedTuple):

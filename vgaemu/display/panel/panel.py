@@ -58,8 +58,7 @@ def _work(name: str) -> int:
     return Column.WORK + FIELDS.index(name)
 
 
-#: What the keeper did: in a word and in more, column of the history, how it is written. The first
-#: six matter most.
+#: What the keeper did: in a word and in more, column of the history, how it is written.
 WORK = (
     ("protect", "protect calls", _work("protect_calls"), draw.number),
     ("covered", "pages covered", _work("protected_pages"), draw.number),
@@ -70,7 +69,8 @@ WORK = (
     ("flushes", "flushes", _work("flushes"), draw.number),
     ("words", "words looked at", _work("words_looked_at"), draw.number),
 )
-WORK_AT_LEAST = 6
+#: What of it matters most; less where there is less room.
+WORK_AT_LEAST = (WORK[:6], (WORK[0], WORK[3], WORK[5]))
 
 #: What the map's colours mean, and how wide that is.
 LEGEND = ((draw.DIRTY, "dirty"), (draw.CLEAN, "clean, redrawn"))
@@ -242,25 +242,32 @@ class Panel:
 
     def _draw_work_column(self, values: Sequence[NDArray[np.float64]]) -> None:
         box, names = self.boxes.work, self.meter.compared
-        heads = "".join([f"{name[:6]:>6}" for name in names or ("last", "max")])
+        heads = "".join([f"{name[:6]:>7}" for name in names or ("last", "max")])
         self._put(box.x, box.y, f"keeper  {heads}", DIM, height=SMALL)
         inks = CURVES if names else (draw.BRIGHT, DIM)
         places = layout.place_work(box, len(WORK))
         for place, (label, _, column, form) in zip(places, WORK, strict=True):
             write(self.pixels, place.x, place.y, label)
             for i, value in enumerate(values):
-                x = place.x + (8 + 6 * i) * CHAR
-                self._put(x, place.y, f"{form(value[column]):>6}", inks[i])
+                x = place.x + (8 + 7 * i) * CHAR
+                self._put(x, place.y, f"{form(value[column]):>7}", inks[i])
 
     def _draw_work_lines(self, values: Sequence[NDArray[np.float64]]) -> None:
         box = self.boxes.work
         shown = values if self.meter.compared else values[:1]
-        places = layout.place_work(box, WORK_AT_LEAST)
-        for place, (short, long, column, form) in zip(places, WORK, strict=False):
-            room = place.width // CHAR
-            text = "/".join([form(value[column]) for value in shown])
-            label = long if len(long) + 1 + len(text) <= room else short
-            self._put(place.x, place.y, f"{label} {text}".ljust(room), INK, height=SMALL)
+        draw.fill(self.pixels, box, PAPER)
+        for items in WORK_AT_LEAST:
+            places = layout.place_work(box, len(items))
+            room = places[0].width // CHAR
+            texts = []
+            for short, long, column, form in items:
+                text = "/".join([form(value[column]) for value in shown])
+                label = long if len(long) + 1 + len(text) <= room else short
+                texts.append(f"{label} {text}")
+            if max(map(len, texts)) <= room:
+                break
+        for place, text in zip(places, texts, strict=True):
+            write(self.pixels, place.x, place.y, text, INK, height=SMALL)
 
     def _put(self, x: int, y: int, text: str, ink: int, height: int = LINE) -> None:
         """Write a field of fixed width, unless it says that already."""
