@@ -124,17 +124,20 @@ class TlbHarvest:
         """Snapshot, clear, protect, and flush or have flushed; on any thread, one at a time."""
         # Not under the lock: a keeper may wait for the CPU to end its slice.
         log = keeper_harvest()
-        here = False
-        with self._mmu_lock:
-            owed, self._owed = self._owed, None
-            if 1 in self._open:
-                here = self._running and self._thread == threading.get_ident()
-                # A CPU that is not in guest code flushes before it is again: nothing is owed.
-                self.flush_asked = True
-                if self._running and not here:
-                    self._owed = log_of_flags(self._npages, self._open)
-        if here:
-            self.flush()
+        owed, self._owed = self._owed, None
+        if 1 in self._open:
+            # Not waited for: who has it is entering guest code, and perhaps without a processor.
+            sure = self._mmu_lock.acquire(blocking=False)
+            # A CPU that is not in guest code flushes before it is again: nothing is owed.
+            self.flush_asked = True
+            running = not sure or self._running
+            here = sure and running and self._thread == threading.get_ident()
+            if sure:
+                self._mmu_lock.release()
+            if here:
+                self.flush()
+            elif running:
+                self._owed = log_of_flags(self._npages, self._open)
         return log if owed is None else log | owed
 
     def close(self) -> DirtyLog | None:
