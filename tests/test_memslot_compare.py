@@ -72,6 +72,9 @@ def test_both_read_the_same_dirt_in_turn(make: MakeRig, pair: tuple[str, str]) -
         found.clear()
     assert not slot.get_dirty_log()
     assert slot.get_dirty_log() is slot.nothing_dirty
+    counters = slot.counters
+    assert counters.faults == 6
+    assert counters.flushes == sum(part.counters.flushes for part in slot.keeper.parts) == 6
     assert len(slot.keeper.compared_ns) == 2
     assert all(ns > 0 for ns in slot.keeper.compared_ns)
     slot.close()

@@ -32,7 +32,7 @@ GUESTS = 2
 SECONDS = float(os.environ.get("VGAEMU_STRESS_SECONDS", "0.15"))
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=[*NAMES, "srcu+words"])
 def keeper(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return use(request.param, monkeypatch)
 

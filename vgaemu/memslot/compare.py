@@ -16,15 +16,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
 from time import perf_counter_ns
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.errors import OutOfMemory
-from vgaemu.memslot.keeper import ALWAYS, Keeper
+from vgaemu.memslot.keeper import ALWAYS, Counters, Keeper
 from vgaemu.memslot.log import DirtyLog, union
 
+_WORK = [field.name for field in fields(Counters) if field.name != "faults"]
 #: Between the names of keepers that are compared.
 AND = "+"
 
@@ -57,6 +59,14 @@ class CompareKeeper(Keeper):
     @property
     def parts(self) -> Sequence[Keeper]:
         return self._parts
+
+    @property
+    def counters(self) -> Counters:
+        """The work of both added up; faults are the slot's."""
+        works = [part.counters for part in self._parts]
+        for name in _WORK:
+            setattr(self._counters, name, sum([getattr(work, name) for work in works]))
+        return self._counters
 
     def fault(self, page: int) -> None:
         with self._lock:
