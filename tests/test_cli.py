@@ -555,7 +555,8 @@ def test_a_state_may_be_saved_where_it_was_loaded(capsys, tmp_path):
     assert run(capsys, *arguments, "--load-state", state)[0] == 0
 
 
-def test_bench_writes_its_rows(capsys, tmp_path):
+def test_bench_writes_its_rows(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("vgaemu.bench.start.ROUNDS", 2)
     rows = tmp_path / "rows.json"
     status, out, _ = run(capsys, "bench", "start", "--runs", "1", "--json", str(rows))
     assert status == 0
