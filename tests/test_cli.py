@@ -304,6 +304,7 @@ def test_a_reader_who_has_gone_changes_no_status(tmp_path):
     ["replay t.tape --readbacks", "replay t.tape --screenshot", "bench start --runs 1 --json", ""],
 )
 def test_a_full_disk_is_one_line_of_every_command(capsys, tmp_path, monkeypatch, command):
+    monkeypatch.setattr("vgaemu.bench.start.ROUNDS", 2)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
     monkeypatch.delenv("DISPLAY", raising=False)
@@ -561,7 +562,10 @@ def test_bench_writes_its_rows(capsys, tmp_path, monkeypatch):
     status, out, _ = run(capsys, "bench", "start", "--runs", "1", "--json", str(rows))
     assert status == 0
     assert "vgaemu --version" in out
-    assert {row["command"] for row in json.loads(rows.read_text())} >= {"python -c pass"}
+    found = json.loads(rows.read_text())
+    assert {row["command"] for row in found} >= {"python -c pass", "the first headless frame"}
+    assert all(0 < row["start_ms"] <= row["start_p99_ms"] for row in found)
+    assert found[0]["times_as_fast_as_python"] == 1
 
 
 def test_bench_guest_without_unicorn_is_one_line(capsys, monkeypatch):

@@ -1,7 +1,8 @@
 """How every benchmark measures: both sides in one run, interleaved, medians, and ratios.
 
 Machines are shared and noisy, so an absolute time means little. Two things are compared by taking
-turns at them round after round; their medians then saw the same noise.
+turns at them round after round; their medians then saw the same noise. A ratio's name says which
+way it goes: `times_as_fast_as_X` is above 1 where X takes longer.
 """
 
 from __future__ import annotations
@@ -68,12 +69,12 @@ def timed_ns(action: Callable[[], object]) -> int:
     return perf_counter_ns() - begin
 
 
-def interleaved(
+def interleaved_times(
     sides: Mapping[str, Callable[[], object]],
     rounds: int,
     before: Callable[[str], object] | None = None,
-) -> dict[str, float]:
-    """Median ns a call of actions that take turns; `before` comes before each turn, untimed."""
+) -> dict[str, list[int]]:
+    """Ns of each call of actions that take turns; `before` comes before each turn, untimed."""
     times: dict[str, list[int]] = {name: [] for name in sides}
     with no_collector():
         for _ in range(rounds):
@@ -81,6 +82,16 @@ def interleaved(
                 if before is not None:
                     before(name)
                 times[name].append(timed_ns(action))
+    return times
+
+
+def interleaved(
+    sides: Mapping[str, Callable[[], object]],
+    rounds: int,
+    before: Callable[[str], object] | None = None,
+) -> dict[str, float]:
+    """Median ns a call of `interleaved_times`."""
+    times = interleaved_times(sides, rounds, before)
     return {name: statistics.median(values) for name, values in times.items()}
 
 

@@ -56,7 +56,7 @@ def _small_stores() -> list[Row]:
                     "bytes": length,
                     "store_ns": net,
                     "raw_memoryview_ns": base,
-                    "ratio_to_raw": net / base,
+                    "times_as_fast_as_raw": base / net,
                 }
             )
     return rows
@@ -112,7 +112,7 @@ def _write_modes() -> list[Row]:
                     "bytes": 0x10000,
                     "store_ns": times["planes"],
                     "plain_ns": times["plain"],
-                    "ratio_to_plain": times["planes"] / times["plain"],
+                    "times_as_fast_as_plain": times["plain"] / times["planes"],
                 }
             )
         single = interleaved({"byte": partial(_single_bytes, vga)}, ROUNDS)["byte"] / BATCH
