@@ -2,9 +2,9 @@
 
     python tests/contact_sheet.py OUT [--screens 1280x720,500x400] [--modes text,planar]
 
-For each screen, by Xvfb, and each mode: the window as it opens, without a panel, with the panel
-that its key asks for, and the same in full screen. The folder OUT gets each screen as it is, and
-`sheet.png`. Needs Xvfb, ImageMagick's `import` and Pillow.
+For each screen, by Xvfb, and each mode: the window as it opens, without a panel, and full screen;
+where no panel was there, also with the one that its key asks for. The folder OUT gets each screen
+as it is, and `sheet.png`. Needs Xvfb, ImageMagick's `import` and Pillow.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 SCREENS = ("500x400", "1280x720", "1366x768", "1920x1080", "2560x1440", "3840x2160")
 #: Text 80x25, mode 13h, planar mode 12h, and 1024x768 in true colour: workloads that draw them.
 MODES = {"text": "cat", "13h": "plasma", "planar": "planar", "1024": "truecolour"}
-VIEWS = ("first", "bare", "asked", "full-first", "full-asked")
+VIEWS = ("bare", "first", "asked", "full", "full-asked")
 FRAMES = 100
 #: Height of a screen in the sheet.
 ROW = 400
@@ -55,7 +55,9 @@ def draw(mode: str, view: str, shot: str) -> None:
     args = [__file__] if mode == "text" else []
     with Machine(MODES[mode], args, display=window) as machine:
         machine.run(2)
-        if view.endswith("asked") and not window.panel_place.area:
+        if view.endswith("asked"):
+            if window.panel_place.area:
+                return
             key = {"key": pygame.K_F3, "mod": pygame.KMOD_LCTRL, "unicode": ""}
             pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key))
         machine.run(FRAMES)
@@ -68,7 +70,8 @@ def sheet(folder: Path, screens: list[str], modes: list[str]) -> None:
 
     rows = []
     for screen, mode in product(screens, modes):
-        shots = [Image.open(folder / f"{screen}-{mode}-{view}.png") for view in VIEWS]
+        files = [folder / f"{screen}-{mode}-{view}.png" for view in VIEWS]
+        shots = [Image.open(file) for file in files if file.exists()]
         rows.append([shot.resize((shot.width * ROW // shot.height, ROW)) for shot in shots])
     width = max(sum(shot.width + 8 for shot in row) for row in rows)
     whole = Image.new("RGB", (width, (ROW + 8) * len(rows)), "#804040")
@@ -91,7 +94,7 @@ def main() -> None:
         with x_server(screen) as display:
             environment = os.environ | {"DISPLAY": display, "SDL_VIDEODRIVER": "x11"}
             for mode, view in product(options.modes, VIEWS):
-                shot = str(options.folder / f"{screen}-{mode}-{view}.png")
+                shot = str((options.folder / f"{screen}-{mode}-{view}.png").absolute())
                 code = f"import contact_sheet; contact_sheet.draw{(mode, view, shot)}"
                 subprocess.run(
                     [sys.executable, "-W", "ignore", "-c", code],

@@ -38,7 +38,7 @@ def kept(dirty_log="flags", **work):
 
 
 def report(frame=0, pages=(), spans=None, harvest_ns=12_300, keepers=(), **more):
-    flags = bytearray(1 << 16)
+    flags = bytearray(max(4096, *pages) + 1 if len(pages) else 4096)
     for page in pages:
         flags[page] = 1
     spans = [(int(n), int(n) + 1) for n in pages] if spans is None else spans
@@ -119,7 +119,7 @@ def test_it_says_what_was_measured():
     assert says(pixels, "10.0%")
     assert says(pixels, "71.0µs")
     assert says(pixels, "345µs")
-    assert says(pixels, "max: of the last 600 frames", draw.DIM, layout.SMALL)
+    assert says(pixels, "max: of 600 frames", draw.DIM, layout.SMALL)
     assert says(pixels, "frame 100", draw.INK)
     assert says(pixels, "dirty log: flags", draw.INK)
     assert says(pixels, "2012 patch: 50-300µs", draw.INK, layout.SMALL)

@@ -70,7 +70,8 @@ def _add_picture_options(add: Add) -> None:
     add("--fullscreen", action="store_true", help="start without a window's frame")
     add("--border", type=not_negative, default=0, metavar="N",
         help="keep N window pixels of the overscan colour around the picture")
-    add("--no-panel", action="store_true", help="only the picture")
+    add("--no-panel", action="store_true",
+        help="only the picture; else the panel is there if the picture is not smaller for it")
     add("--font", type=file_path, metavar="FILE",
         help="font of text modes 0 to 3 and 7, whose rows follow its height: PSF or raw 8xN, plain "
         "or .gz; tweaked modes such as 80x50 take one of their own height only")

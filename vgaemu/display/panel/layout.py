@@ -39,8 +39,8 @@ MAP_GAP = 4
 FRAMES = 600
 #: What the figures mean.
 MEANING = (
-    "harvest: time to snapshot, clear and write-protect the dirty log; the 2012 patch: 50-300µs; "
-    f"p50, p99, max: of the last {FRAMES} frames"
+    "harvest: time to snapshot, clear, write-protect the dirty log; the 2012 patch: 50-300µs; "
+    f"p50, p99, max: of {FRAMES} frames"
 )
 
 NOWHERE = Rect(0, 0, 0, 0)
