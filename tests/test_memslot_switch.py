@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from itertools import permutations
 from time import sleep
@@ -20,10 +21,12 @@ from test_memslot_threads import GUESTS, Guests
 
 from vgaemu.memslot import KEEPERS, PAGE_SIZE, DirtyLog, KeeperUnavailable, Memslot, MemslotError
 from vgaemu.memslot.flags import FlagsKeeper
+from vgaemu.memslot.inflight import CallsInFlight
 from vgaemu.memslot.keeper import ALWAYS, Keeper
 from vgaemu.memslot.kvm.guest import KvmGuest
 from vgaemu.memslot.kvm.keeper import KvmKeeper
 from vgaemu.memslot.pagemap import MmuKeeper
+from vgaemu.memslot.sparse import SparseKeeper
 
 NPAGES = 6
 #: Keepers whose faults take a lock: the other side runs on a second thread, and may wait.
@@ -173,30 +176,37 @@ class LooksAtNoFormer(Memslot):
 class LooksAtTheNewOneFirst(Memslot):
     """The short cut of a reader asks the new keeper alone."""
 
-    def _use(self, keeper: Keeper) -> None:
-        super()._use(keeper)
+    def _use(self, keeper: Keeper, formers: tuple[Keeper, ...] = ()) -> None:
+        super()._use(keeper, formers)
         self._first_look = keeper.maybe_dirty
 
 
 class BeginsAnew(Memslot):
     """A keeper that comes back drops what was marked in it."""
 
-    def _use(self, keeper: Keeper) -> None:
-        keeper.start()
-        super()._use(keeper)
+    def _use(self, keeper: Keeper, formers: tuple[Keeper, ...] = ()) -> None:
+        if formers:
+            keeper.start()
+        super()._use(keeper, formers)
 
 
 def found(make: Callable[[], Rig], target: RigAction, action: RigAction) -> bool:
     return race(make, target, action, modules=("vgaemu.memslot", __name__)).lost > 0
 
 
-@pytest.mark.parametrize("slot", [LooksAtNoFormer, LooksAtTheNewOneFirst])
+class WaitsForNoStore(Memslot):
+    """What has no marks is thought to get none."""
+
+    def _harvest_all(self) -> DirtyLog:
+        self._stores = CallsInFlight()
+        return super()._harvest_all()
+
+
+@pytest.mark.parametrize("slot", [LooksAtNoFormer, LooksAtTheNewOneFirst, WaitsForNoStore])
 def test_a_late_mark_that_nobody_looks_at_is_found(slot: type[Memslot]) -> None:
     skip_unless_available("mmu")
     # `mmu` does not lock either.
-    for pair in (("flags", "mmu"), ("mmu", "flags")):
-        store = STORES["marked"]
-        assert found(rigs(*pair, slot), store, switch_and_read(pair[1]))
+    assert found(rigs("flags", "mmu", slot), STORES["marked"], switch_and_read("mmu"))
 
 
 def test_a_late_mark_that_is_dropped_is_found() -> None:
@@ -218,10 +228,10 @@ class TrustsItsEyes(MmuKeeper):
 class RetiresTooSoon(Memslot):
     """A store that lands between the old keeper's last look and the new one's first."""
 
-    def _use(self, keeper: Keeper) -> None:
-        if len(self._keepers) > 1 and isinstance(keeper, FlagsKeeper):
+    def _use(self, keeper: Keeper, formers: tuple[Keeper, ...] = ()) -> None:
+        if formers and isinstance(keeper, FlagsKeeper):
             self._keepers["mmu"].retire()
-        super()._use(keeper)
+        super()._use(keeper, formers)
 
 
 class RetiresOnce(MmuKeeper):
@@ -272,6 +282,38 @@ def test_dirt_is_reported_once_to_each_reader(monkeypatch: pytest.MonkeyPatch) -
         assert list(view.get_dirty_log()) == [1, 3]
         assert view.get_dirty_log() is slot.nothing_dirty
     assert slot.dirty_log == "flags"
+
+
+def test_a_former_keeper_is_looked_at_until_the_stores_in_flight_have_ended() -> None:
+    slot = Memslot(NPAGES)
+    slot.write(0, b"1")
+    slot.keep_with("sparse")
+    assert slot.maybe_dirty is slot._first_look is slot.keeper.maybe_dirty
+    assert slot._harvest == slot.keeper.harvest
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Slow(SparseKeeper):
+        def fault(self, page: int) -> None:
+            inside.set()
+            assert go_on.wait(30)
+            super().fault(page)
+
+    slot.keeper.__class__ = Slow
+    slot._fault = slot.keeper.fault
+    store = threading.Thread(target=slot.write, args=(PAGE_SIZE, b"1"))
+    store.start()
+    assert inside.wait(30)
+    assert list(slot.get_dirty_log()) == [0]
+    for name in ("words", "flags"):
+        slot.keep_with(name)
+        assert slot.maybe_dirty is ALWAYS
+        slot.write(2 * PAGE_SIZE, b"1")
+        assert list(slot.get_dirty_log()) == [2]
+    go_on.set()
+    store.join()
+    assert list(slot.get_dirty_log()) == [1]
+    assert slot.maybe_dirty is slot.keeper.maybe_dirty
+    assert slot._harvest == slot.keeper.harvest
 
 
 def test_counters_are_the_keepers_own_and_go_on() -> None:
@@ -478,9 +520,9 @@ def test_what_gets_lost_beside_threads_is_found() -> None:
     class DropsMarks(Memslot):
         """What is marked in a keeper goes with it."""
 
-        def _use(self, keeper: Keeper) -> None:
-            if len(self._keepers) > 1:
+        def _use(self, keeper: Keeper, formers: tuple[Keeper, ...] = ()) -> None:
+            if formers:
                 self.keeper.start()
-            super()._use(keeper)
+            super()._use(keeper, formers)
 
     assert switch_beside_threads(DropsMarks(STRESS_PAGES), ["flags", "words"], 50, seed=1) > 0

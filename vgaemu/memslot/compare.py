@@ -51,7 +51,7 @@ class CompareKeeper(Keeper):
         self._parts = tuple(make(npages, memory) for make in makers)
         self.name = AND.join(part.name for part in self._parts)
         # A page that is protected here may be dirty with one of them: see `_protect`.
-        self.maybe_dirty = self.marked = ALWAYS
+        self.maybe_dirty = ALWAYS
         self._turn = list(range(len(self._parts)))
         #: Between a mark with all of them and the page's protection here.
         self._lock = threading.Lock()
@@ -137,6 +137,9 @@ class CompareKeeper(Keeper):
     def retire(self) -> None:
         for part in self._parts:
             part.retire()
+
+    def has_marks(self) -> bool:
+        return any([part.has_marks() for part in self._parts])
 
     def harvest_marks(self) -> DirtyLog:
         return self._protect([part.harvest_marks() for part in self._parts])

@@ -122,7 +122,7 @@ class ShadowKeeper(Keeper):
         super().__init__(npages, memory)
         self.mmu = ShadowPages(npages, self._counters)
         self.writable = self.mmu.writable
-        self.maybe_dirty = self.marked = ALWAYS
+        self.maybe_dirty = ALWAYS
         #: Words of one bitmap; the allocation has two.
         self._n = word_count(npages)
         self._words = atomic_words(2 * self._n)

@@ -12,8 +12,8 @@ dirt is fanned out, so a display, a migration and a script never steal from each
 (`Memslot.subscribe`).
 
 Who keeps the log may change beside running guests (`Memslot.keep_with`). A store that is in flight
-then, with what it took from the keeper before, marks *there*, and no bound says when: so every
-later harvest looks at the former keepers, too.
+then, with what it took from the keeper before, marks *there*, and no bound says when: so harvests
+look at former keepers, too, until all stores that were in flight have ended (`CallsInFlight`).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from vgaemu.errors import KeeperUnavailable, MemslotError, OutOfMemory
 from vgaemu.memslot.bitmap import LARGE_PAGES, PAGE_SHIFT, PAGE_SIZE
 from vgaemu.memslot.compare import AND, CompareKeeper
 from vgaemu.memslot.flags import flags_keeper
+from vgaemu.memslot.inflight import CallsInFlight
 from vgaemu.memslot.keeper import ALWAYS, Counters, Keeper, anonymous_memory
 from vgaemu.memslot.kvm.keeper import KvmKeeper, KvmManualKeeper
 from vgaemu.memslot.log import DirtyLog, RunLog, union
@@ -133,6 +134,10 @@ def _make_keeper(name: str, npages: int, memory: NDArray[np.uint8]) -> Keeper:
 
 #: Of keepers that have none: an exit is not to cost more for them.
 _NO_SECTION = nullcontext()
+
+
+#: Methods of a `Memslot` that take something from its keeper, and use it later.
+_STORES = ("write", "mark_dirty", "_look")
 
 
 class Subscription:
@@ -253,16 +258,17 @@ class Memslot:
         self._wrap: Callable[[Callable[[], DirtyLog]], DirtyLog] | None = None
         self._slots_lock = threading.Lock()
         self._logging, self._closed = True, False
+        self._stores = CallsInFlight(*(getattr(type(self), name) for name in _STORES))
         self._use(self._keepers[dirty_log])
         self._own = Subscription(self)
         self._views = [self._own]
 
-    def _use(self, keeper: Keeper) -> None:
-        """From now on stores fault in `keeper`."""
-        self._formers = tuple(former for former in self._keepers.values() if former is not keeper)
+    def _use(self, keeper: Keeper, formers: tuple[Keeper, ...] = ()) -> None:
+        """From now on stores fault in `keeper`, but for some in flight."""
+        self._formers = formers
         # First: a reader that begins after a store has found `keeper` must not stop at a look at
         # the one before. Looking at all of them at once is what a harvest does.
-        self.maybe_dirty = ALWAYS if self._formers else keeper.maybe_dirty
+        self.maybe_dirty = ALWAYS if formers else keeper.maybe_dirty
         self._first_look = self.maybe_dirty if self._wrap is None else ALWAYS
         self.keeper = keeper
         # What a store reaches for, without a look at the keeper first. It may find some of these as
@@ -271,7 +277,7 @@ class Memslot:
         self._fault = keeper.fault
         self._fault_range = keeper.fault_range
         self._has_sections = type(keeper).read_lock is not Keeper.read_lock
-        harvest = self._harvest_all if self._formers else keeper.harvest
+        harvest = self._harvest_all if formers else keeper.harvest
         self._harvest = harvest if self._wrap is None else partial(self._wrap, harvest)
 
     def _harvest_all(self) -> DirtyLog:
@@ -285,6 +291,10 @@ class Memslot:
                     continue  # it keeps them; what was found already is not lost for that
                 if late is not nothing:
                     log = late if log is nothing else log | late
+        if self._stores.are_over():  # then what has no marks gets none any more
+            left = tuple(former for former in self._formers if former.has_marks())
+            if len(left) < len(self._formers):
+                self._use(self.keeper, left)
         return log
 
     def keep_with(self, name: str) -> None:
@@ -310,8 +320,9 @@ class Memslot:
             keeper.take_over()
             self._keepers[name] = keeper
             if self._logging:
-                self._use(keeper)
+                self._use(keeper, tuple(k for k in (*self._formers, old) if k is not keeper))
                 old.retire()
+                self._stores.note()
             else:
                 keeper.stop()
                 self._use(keeper)
@@ -424,7 +435,7 @@ class Memslot:
         """
         with self._slots_lock:
             self._wrap = wrap
-            self._use(self.keeper)
+            self._use(self.keeper, self._formers)
 
     @property
     def logging(self) -> bool:
@@ -443,12 +454,10 @@ class Memslot:
             if on == self._logging:
                 return
             self._logging = on
-            if on and self._formers:  # what is marked there is dropped, too
-                for former in self._formers:
-                    former.close()
-                self._keepers = {
-                    name: kept for name, kept in self._keepers.items() if kept is self.keeper
-                }
+            if on and len(self._keepers) > 1:  # what is marked in the others is dropped, too
+                for name, keeper in [*self._keepers.items()]:
+                    if keeper is not self.keeper:
+                        self._keepers.pop(name).close()
                 self._use(self.keeper)
             if on and self._wrap is not None:
                 self._wrap(self._begin)  # the CPU drops its dirt, and what it has cached
