@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from keepers import NAMES, protected, skip_unless_available, use
 
-from vgaemu.memslot import KEEPERS, PAGE_SIZE, DirtyLog, Memslot, MemslotError, Subscription
+from vgaemu.memslot import (
+    KEEPERS,
+    PAGE_SIZE,
+    DirtyLog,
+    Memslot,
+    MemslotError,
+    Subscription,
+    why_unavailable,
+)
 from vgaemu.memslot.bitmap import LARGE_PAGES
 from vgaemu.memslot.keeper import anonymous_memory
 from vgaemu.memslot.log import RunLog
@@ -558,6 +566,10 @@ def test_a_harvest_while_the_interpreter_ends(name: str) -> None:
 NPAGES = 131
 
 
+#: Who may take over: VMs take long to make.
+SWITCHED = ("flags", "sparse", "words", "srcu", "srcu+words", "mmu")
+
+
 class AnySequence(RuleBasedStateMachine):
     """A slot beside a model: for each reader, the set of pages that it has not been told of."""
 
@@ -570,6 +582,7 @@ class AnySequence(RuleBasedStateMachine):
         self.pending: list[set[int]] = [set()]
         self.live: set[int] = set()  # written since anybody's harvest
         self.faults = 0
+        self.kept_by = self.dirty_log
 
     @rule(
         offset=st.integers(0, NPAGES * PAGE_SIZE - 1),
@@ -616,6 +629,16 @@ class AnySequence(RuleBasedStateMachine):
         assert isinstance(reader, Subscription)
         reader.close()
 
+    @rule(data=st.data())
+    def keep_with(self, data: st.DataObject) -> None:
+        names = [self.dirty_log, *(name for name in SWITCHED if why_unavailable(name) is None)]
+        name = data.draw(st.sampled_from(names))
+        self.slot.keep_with(name)
+        if name != self.kept_by and self.slot.logging:
+            self.live.clear()  # they are harvested for all readers
+        self.kept_by = name
+        self.faults = self.slot.counters.faults
+
     @rule(on=st.booleans())
     def switch(self, on: bool) -> None:
         if on != self.slot.logging:
@@ -626,7 +649,7 @@ class AnySequence(RuleBasedStateMachine):
     @invariant()
     def every_page_is_dirty_or_protected(self) -> None:
         # The MMU knows nothing of what was only marked.
-        if hasattr(self, "slot") and self.slot.logging and self.dirty_log != MMU:
+        if hasattr(self, "slot") and self.slot.logging and self.kept_by != MMU:
             assert set(protected(self.slot)) == set(range(NPAGES)) - self.live
             assert self.slot.counters.faults == self.faults
 

@@ -441,8 +441,7 @@ class Storing(Guests):
     """Stores to pages in random order, some of them past `write`."""
 
     def __init__(self, slot: Memslot, seed: int) -> None:
-        super().__init__()
-        self._slot = slot
+        super().__init__(slot)
         self._random = random.Random(seed)
         self._left: list[list[int]] = [[] for _ in range(GUESTS)]
         self.value = self.stores = 0
@@ -463,10 +462,10 @@ class Storing(Guests):
         page = self._left[guest].pop()
         offset = page * PAGE_SIZE + page
         if page & 3:
-            self._slot.write(offset, bytes([self.value]))
+            self.slot.write(offset, bytes([self.value]))
         else:
-            self._slot.memory[offset] = self.value
-            self._slot.mark_dirty(offset, 1)
+            self.slot.memory[offset] = self.value
+            self.slot.mark_dirty(offset, 1)
 
 
 @pytest.fixture
