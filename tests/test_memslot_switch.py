@@ -27,6 +27,7 @@ from vgaemu.memslot.kvm.guest import KvmGuest
 from vgaemu.memslot.kvm.keeper import KvmKeeper
 from vgaemu.memslot.pagemap import MmuKeeper
 from vgaemu.memslot.sparse import SparseKeeper
+from vgaemu.memslot.srcu import SrcuKeeper
 
 NPAGES = 6
 #: Keepers whose faults take a lock: the other side runs on a second thread, and may wait.
@@ -370,6 +371,22 @@ def test_what_a_vcpu_stored_is_reported_after_a_switch(name: str) -> None:
     slot.keep_with(name)
     guest.write_pages([4])
     assert list(slot.get_dirty_log()) == [4]
+
+
+def test_a_former_keeper_without_memory_tells_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kmemdup(memslots: object) -> object:
+        raise MemoryError
+
+    slot = Memslot(NPAGES, dirty_log="srcu")
+    slot.write(0, b"1")
+    with monkeypatch.context() as scarce:
+        scarce.setattr(SrcuKeeper, "kmemdup", staticmethod(kmemdup))
+        slot.keep_with("words")
+        assert slot.dirty_log == "words"
+        slot.write(PAGE_SIZE, b"1")
+        assert list(slot.get_dirty_log()) == [1]
+    assert list(slot.get_dirty_log()) == [0]
+    assert slot.maybe_dirty is slot.keeper.maybe_dirty
 
 
 def test_a_keeper_that_cannot_work_leaves_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from vgaemu.errors import WorkloadError
 from vgaemu.guest.find import bundled, bundled_names, find_workload
 from vgaemu.guest.workloads import life, picture
 from vgaemu.guest.workloads.tour import STATIONS
-from vgaemu.memslot.slot import KEEPERS
+from vgaemu.memslot import KEEPERS
 
 #: name -> what makes its arguments, given a folder.
 ARGUMENTS = {

@@ -29,41 +29,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.errors import KeeperUnavailable, MemslotError, OutOfMemory
-from vgaemu.memslot.bitmap import LARGE_PAGES, PAGE_SHIFT, PAGE_SIZE
-from vgaemu.memslot.compare import AND, CompareKeeper
-from vgaemu.memslot.flags import flags_keeper
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
 from vgaemu.memslot.inflight import CallsInFlight
 from vgaemu.memslot.keeper import ALWAYS, Counters, Keeper, anonymous_memory
-from vgaemu.memslot.kvm.keeper import KvmKeeper, KvmManualKeeper
+from vgaemu.memslot.keepers import make_keeper
 from vgaemu.memslot.log import DirtyLog, RunLog, union
-from vgaemu.memslot.pagemap import MIN_PAGES, MmuKeeper
-from vgaemu.memslot.sparse import SparseKeeper
-from vgaemu.memslot.srcu import SrcuKeeper
-from vgaemu.memslot.words import PagesKeeper, WordsKeeper
+from vgaemu.memslot.pagemap import MIN_PAGES
 
 #: Logs kept for a reader who does not ask, before they are joined into one.
 MAX_PENDING = 16
 
 #: Bytes to store: anything contiguous, one byte an element.
 ByteBuffer: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
-
-
-def _flags_keeper(npages: int, memory: NDArray[np.uint8]) -> Keeper:
-    """`flags` in the form that suits the slot."""
-    return (SparseKeeper if npages > LARGE_PAGES else flags_keeper)(npages, memory)
-
-
-#: What `dirty_log=` and `--dirty-log` accept; two with a + between are compared (`compare`).
-KEEPERS: dict[str, Callable[[int, NDArray[np.uint8]], Keeper]] = {
-    "flags": _flags_keeper,
-    "sparse": SparseKeeper,
-    "words": WordsKeeper,
-    "pages": PagesKeeper,
-    "srcu": SrcuKeeper,
-    "mmu": MmuKeeper,
-    "kvm": KvmKeeper,
-    "kvm-manual": KvmManualKeeper,
-}
 
 
 def why_unavailable(keeper: str) -> str | None:
@@ -114,22 +91,6 @@ class ExitSection:
 
     def __exit__(self, *error: object) -> None:
         self._keeper.read_unlock(self._token)
-
-
-def _make_keeper(name: str, npages: int, memory: NDArray[np.uint8]) -> Keeper:
-    """One of `KEEPERS`, or two of them, which are compared."""
-    names = name.split(AND)
-    if not set(names) <= KEEPERS.keys():
-        raise MemslotError(f"no dirty log named {name!r}; there are: {', '.join(KEEPERS)}")
-    makers = [KEEPERS[each] for each in names]
-    if not len(set(names)) == len(names) <= 2:
-        raise MemslotError(f"{name}: two different dirty logs are compared, as srcu{AND}words")
-    try:
-        if len(makers) == 2:
-            return CompareKeeper(npages, memory, makers)
-        return makers[0](npages, memory)
-    except (MemoryError, OverflowError):
-        raise MemslotError(f"a log of {npages} pages does not fit into memory") from None
 
 
 #: Of keepers that have none: an exit is not to cost more for them.
@@ -235,7 +196,7 @@ class Memslot:
         Args:
             npages: Size in 4 KiB pages, at least 1.
             base_gfn: Guest frame number of the first page.
-            dirty_log: Who keeps the log: one of `KEEPERS`.
+            dirty_log: Who keeps the log: one of `vgaemu.memslot.KEEPERS`.
             memory: The guest's bytes, writable and contiguous, `npages` pages; fresh zeros if None.
 
         Raises:
@@ -249,7 +210,7 @@ class Memslot:
         self.base_gfn = base_gfn
         #: What a keeper is made with, and those made so far: the one at work, and former ones.
         self._mapped = array = _guest_bytes(npages, memory)
-        self._keepers = {dirty_log: _make_keeper(dirty_log, npages, array)}
+        self._keepers = {dirty_log: make_keeper(dirty_log, npages, array)}
         self.array = array[: self.nbytes]
         self.memory = self.array.data
         # numpy's stubs tell of the buffer protocol only from Python 3.12 on.
@@ -312,7 +273,7 @@ class Memslot:
                 raise MemslotError("the slot is closed: nothing is logged any more")
             keeper = self._keepers.get(name)
             if keeper is None:
-                keeper = _make_keeper(name, self.npages, self._mapped)
+                keeper = make_keeper(name, self.npages, self._mapped)
                 keeper.nothing_dirty = self.nothing_dirty
             old = self.keeper
             if keeper is old:
@@ -328,7 +289,7 @@ class Memslot:
                 self._use(keeper)
         # Now rather than in somebody's next log, whose time then tells of `keeper` alone. Whoever
         # reads for nobody finds for all others.
-        with closing(self.subscribe()) as view:
+        with closing(self.subscribe()) as view, suppress(OutOfMemory):  # it comes later then
             view.get_dirty_log()
 
     @property
