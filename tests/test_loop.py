@@ -397,3 +397,15 @@ def test_linear_pixels_across_page_edges_are_drawn_whole():
     for page in range(1, 180, 7):
         vga.store(LFB_GPA + 4096 * page - 1, b"\xff\xff")  # one pixel in two pages
         watched.frame()
+
+
+def test_who_polls_can_be_closed_unless_it_says_otherwise() -> None:
+    class Polled(BaseDisplay):
+        def poll(self) -> list[Close]:
+            return []
+
+    class Never(Polled):
+        can_be_closed = False
+
+    shown = [display().can_be_closed for display in (BaseDisplay, Polled, Never)]
+    assert shown == [False, True, False]

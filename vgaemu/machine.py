@@ -294,15 +294,13 @@ class Machine:
         """Take what the user did at the display, and say whether that was to close it."""
         for event in self._display.poll():
             self._handle(event)
-        if (why := self._standstill()) != self._stands:
+        if self._display.can_be_closed and (why := self._standstill()) != self._stands:
             self._stands = why
             self._display.stands_still(why)
         return self._close_requested
 
     def _standstill(self) -> str:
-        """Why the guest takes no keys; an empty string: it does, or nobody could press one."""
-        if not self._display.can_be_closed:
-            return ""
+        """Why the guest takes no keys; an empty string: it does."""
         if self._paused and not self.ended:
             return f"paused; {combination_of(PauseToggled())} goes on"
         why = self.runner.standstill

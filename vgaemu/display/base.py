@@ -21,6 +21,14 @@ class BaseDisplay:
 
     #: Whether `FrameReport.clean_rects` should be worked out; looked at each frame.
     shows_clean_rects: bool = False
+    #: Whether there is a user who may close it: then `poll` is not the one that says nothing. Such
+    #: a display goes on being shown when the guest has ended.
+    can_be_closed: bool = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "can_be_closed" not in vars(cls):  # else it says so itself
+            cls.can_be_closed = cls.poll is not BaseDisplay.poll
 
     def resize(self, screen: ScreenInfo) -> None:
         """The picture has another shape; the next `update` covers all of it."""
@@ -43,14 +51,6 @@ class BaseDisplay:
         if why:
             self.notice(why)
 
-    @property
-    def can_be_closed(self) -> bool:
-        """Whether there is a user who may close it: then `poll` is not the one that says nothing.
-
-        Such a display goes on being shown when the guest has ended.
-        """
-        return type(self).poll is not BaseDisplay.poll
-
 
 class _OwnDisplay(BaseDisplay):
     """A user's object, and nothing for what it does not have."""
@@ -58,6 +58,7 @@ class _OwnDisplay(BaseDisplay):
     def __init__(self, display: Display) -> None:
         self._display = display
         self._poll: Callable[[], Iterable[Event]] | None = getattr(display, "poll", None)
+        self.can_be_closed = self._poll is not None
         self._notice: Callable[[str], object] | None = getattr(display, "notice", None)
 
     @property
@@ -83,10 +84,6 @@ class _OwnDisplay(BaseDisplay):
     def notice(self, text: str) -> None:
         if self._notice is not None:
             self._notice(text)
-
-    @property
-    def can_be_closed(self) -> bool:
-        return self._poll is not None
 
 
 def as_display(display: Display) -> BaseDisplay:
