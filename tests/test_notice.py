@@ -178,6 +178,84 @@ def test_it_is_never_larger_than_the_picture(text: str, room: tuple[int, int]) -
     assert 0 < width <= room[0]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_a_user_does_the_picture_is_whole_when_all_is_quiet(
+    open_window: Callable, clock: Clock, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Notices, outlines, sizes, modes, aspects and host keys at random."""
+    import pygame
+
+    monkeypatch.setattr("vgaemu.display.window.sdl.SETTLING_NS", -1)
+    rng = np.random.default_rng([seed, int(os.environ["VGAEMU_FUZZ_SEED"])])
+    odd = ScreenInfo(333, 111, 3, 0x123456, "333x111x32", 4096, "flags", False)
+    infos = (TEXT, MODE_13H, odd, ScreenInfo(8, 1, 8, 0, "8x1x32", 4096, "flags", False))
+    window = open_window(
+        TEXT, aspect=str(rng.choice(["auto", "square", "4:3"])), panel=rng.random() < 0.5,
+        border=int(rng.integers(9)), outlines=rng.random() < 0.5,
+    )  # fmt: skip
+    frame = random_frame(TEXT)
+
+    def update(rects: list[Rect]) -> None:
+        window.update(frame, rects, report(rects, rects[:1]))
+
+    def another_mode() -> None:
+        nonlocal frame
+        info = infos[rng.integers(len(infos))]
+        frame = random_frame(info)
+        window.resize(info)
+        update([Rect(0, 0, info.width, info.height)])
+
+    def draw() -> None:
+        rects = []
+        for _ in range(rng.integers(4)):
+            y, x = (int(rng.integers(n)) for n in frame.shape)
+            height, width = (int(rng.integers(1, n + 1)) for n in frame[y:, x:].shape)
+            rects.append(Rect(x, y, width, height))
+            frame[y : y + height, x : x + width] = rng.integers(1 << 24)
+        update(rects)
+
+    def resize_window() -> None:
+        if not pygame.display.get_surface().get_flags() & pygame.FULLSCREEN:
+            size = int(rng.integers(1, 1500)), int(rng.integers(1, 1100))
+            pygame.display.set_mode(size, pygame.RESIZABLE)
+            pygame.event.post(
+                pygame.event.Event(pygame.VIDEORESIZE, size=size, w=size[0], h=size[1])
+            )
+            window.poll()
+
+    def strike() -> None:
+        control, alt = pygame.KMOD_LCTRL, pygame.KMOD_LALT
+        keys = ((pygame.K_F3, control), (pygame.K_F4, control), (pygame.K_RETURN, alt))
+        key, mod = keys[rng.integers(len(keys))]
+        for kind in (pygame.KEYDOWN, pygame.KEYUP):
+            pygame.event.post(pygame.event.Event(kind, key=key, mod=mod, unicode=""))
+
+    another_mode()
+    steps = (
+        another_mode, resize_window, strike, *[draw] * 4, window.poll, window.poll,
+        lambda: window.notice("a long path " * int(rng.integers(20))),
+        lambda: window.stands_still(str(rng.choice(["", "paused"]))),
+    )  # fmt: skip
+    for _ in range(60):
+        clock.now += int(rng.integers(1 << 30))
+        steps[rng.integers(len(steps))]()
+    clock.later()
+    window.poll()
+    for _ in range(25):  # outlines fade
+        update([])
+        window.poll()
+    quiet = picture_of(window)
+    pygame.event.post(pygame.event.Event(pygame.VIDEOEXPOSE))  # all of it is drawn anew
+    window.poll()
+    assert np.array_equal(quiet, picture_of(window))
+
+
+def picture_of(window) -> np.ndarray:
+    """The part of the window where the picture is."""
+    view = window.viewport
+    return pixels()[view.y : view.y + view.height, view.x : view.x + view.width]
+
+
 def test_it_grows_with_the_window_in_whole_steps() -> None:
     from vgaemu.display.window.notice import notice_pixels
 
