@@ -18,6 +18,8 @@ from vgaemu.vga.device import LFB_GPA, Vga
 from vgaemu.vga.modes import set_mode
 
 FRAMES = 48
+#: Who may take over the dirty log between a store and its frame.
+SWITCHED = ("flags", "sparse", "words", "srcu", "srcu+words")
 
 
 def run_tape(seed: int, frames: int = FRAMES) -> None:
@@ -28,6 +30,7 @@ def run_tape(seed: int, frames: int = FRAMES) -> None:
     Player(vga, START[:3]).play()
     watched = Watched(vga, span_pages=rng.choice((64, 32, 16, 8)))
     steps = random_ops(seed, vram_bytes)
+    keepers = random.Random(seed + 1)
     idle = 0
     for number in range(frames):
         count = rng.choice((0, 0, 1, 1, 1, 2, 3, 6, 12)) if number else 1
@@ -35,6 +38,8 @@ def run_tape(seed: int, frames: int = FRAMES) -> None:
         for op in ops:
             check_op(op, vram_bytes)
         Player(vga, ops).play()
+        if keepers.random() < 0.2:
+            vga.slot.keep_with(keepers.choice(SWITCHED))
         report = watched.frame()
         assert_inside(watched)
         idle = 0 if ops else idle + 1

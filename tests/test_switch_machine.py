@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
@@ -10,14 +11,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from shadow import ShadowDisplay
+from test_migrate import outcome, receiving
 from x86_helpers import CPUS, disk
 
 from vgaemu import BaseDisplay, Guest, Machine
 from vgaemu.display.events import Event, NextDirtyLog
 from vgaemu.display.report import FrameReport
-from vgaemu.memslot import KEEPERS, Memslot, why_unavailable
+from vgaemu.memslot import KEEPERS, Memslot, srcu, why_unavailable
 from vgaemu.memslot.flags import FlagsKeeper
 from vgaemu.memslot.keeper import Keeper
+from vgaemu.migrate import Limits, send_machine
 
 #: Mode 13h; then stores all over the window, for ever.
 PAINTER = bytes.fromhex(
@@ -95,6 +98,51 @@ def test_a_switch_that_loses_is_seen(
     monkeypatch.setattr(Memslot, "_harvest_all", lambda slot: slot.keeper.harvest())
     with pytest.raises(AssertionError):
         pictures(kind, tmp_path, cycle(["words", "flags"]))
+
+
+@pytest.mark.parametrize("kind", ["python", "unicorn"])
+def test_a_migration_beside_switches_takes_all_of_vram(kind: str, tmp_path: Path) -> None:
+    with make(kind, tmp_path, free=True) as source:
+        target = Machine() if kind == "python" else make(kind, tmp_path)
+        over = threading.Event()
+
+        def switch() -> None:
+            for name in cycle(NAMES):
+                if over.wait(0.001):
+                    return
+                source.vram.keep_with(name)
+
+        source.tick(5)
+        thread = threading.Thread(target=switch)
+        thread.start()
+        try:
+            with target, receiving(target) as (address, received):
+                report = send_machine(source, address, Limits(max_rounds=4))
+                outcome(received)
+                assert report.digests_equal
+                assert target.vram.memory == source.vram.memory
+        finally:
+            over.set()
+            thread.join()
+
+
+def test_a_state_is_the_same_whoever_keeps_the_log(tmp_path: Path) -> None:
+    seen = []
+    for names in (["flags"], NAMES):
+        switch = cycle(names)
+        with make("unicorn", tmp_path) as machine:
+            machine.tick(5)
+            machine.vram.keep_with(next(switch))
+            machine.save_state(tmp_path / "a.npz")
+            machine.tick(5)
+            machine.vram.keep_with(next(switch))
+            machine.load_state(tmp_path / "a.npz")
+            machine.vram.keep_with(next(switch))
+            for _ in range(5):
+                machine.tick()
+                seen.append(machine.screen.frame.copy())
+                assert np.array_equal(seen[-1], machine.screen.full_redraw())
+    assert all(map(np.array_equal, seen[:5], seen[5:]))
 
 
 # --- the window's key -----------------------------------------------------------------------------
@@ -235,3 +283,36 @@ def test_a_section_ends_where_it_began(held: str) -> None:
         assert machine.vram.keeper is keepers[0]
     assert keepers[0].depth == 0
     assert keepers[0].sections == 1
+
+
+@pytest.mark.parametrize("switched", [False, True], ids=["kept", "switched"])
+@pytest.mark.parametrize("name", ["srcu", "words", "flags"])
+def test_only_srcu_waits_for_the_end_of_a_slice(
+    name: str, switched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(srcu, "PATIENCE_S", 0.01)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def guest(guest: Guest) -> Iterator[object]:
+        guest.store(0xB8000, b"a")
+        inside.set()
+        assert go_on.wait(30)
+        yield None
+
+    with Machine(guest, dirty_log=name, free=True) as machine:
+        log = machine.vram.subscribe()
+        log.get_dirty_log()
+        machine.tick()
+        assert inside.wait(30)
+        if switched:
+            machine.vram.keep_with("flags" if name != "flags" else "words")
+        machine.tick(3)  # a window stays alive
+        found = log.get_dirty_log()
+        assert list(found) == ([0] if name != "srcu" else [])
+        machine.vram.write(4 * 4096, b"a")
+        mine = log.get_dirty_log()
+        assert list(mine) == ([4] if name != "srcu" or switched else [])
+        go_on.set()
+        assert machine.runner.hold(30)
+        assert list(found | mine | log.get_dirty_log()) == [0, 4]
+        assert machine.vram.maybe_dirty is machine.vram.keeper.maybe_dirty

@@ -121,7 +121,7 @@ SIZES = (1, 63, 64, 131, 4096 + 67)
 
 
 def dirty_log(numbers: random.Random, folder: Path) -> str:
-    """Every reader is told of every page that was written, once."""
+    """Every reader is told once of every page that was written, whoever keeps the log meanwhile."""
     keeper, npages = numbers.choice(keepers()), numbers.choice(SIZES)
     slot = Memslot(npages, dirty_log=keeper)
     readers = [slot.subscribe() for _ in range(numbers.randrange(4))]
@@ -139,6 +139,8 @@ def dirty_log(numbers: random.Random, folder: Path) -> str:
                 readers[who].put_back(log)
                 told[who] = set(found)
             continue
+        if numbers.random() < 0.1:
+            slot.keep_with(numbers.choice(keepers()))
         offset = numbers.randrange(npages * PAGE_SIZE)
         length = numbers.choice((0, 1, 4, 80, 4096, 10_000, 64 * PAGE_SIZE))
         length = min(length, npages * PAGE_SIZE - offset)
