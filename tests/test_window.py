@@ -413,6 +413,41 @@ def test_full_screen_and_back(open_window, pygame):
     assert np.array_equal(shown(window), enlarged(frame, window))
 
 
+def test_whatever_the_user_does_picture_panel_and_border_fill_the_window(open_window, pygame):
+    rng = np.random.default_rng(int(os.environ["VGAEMU_FUZZ_SEED"]))
+    infos = (TEXT, MODE_13H, EGA, ODD, replace(WIDE_TEXT, border_colour=0x00AA55))
+    window = open_window(TEXT, border=int(rng.choice((0, 5))))
+    frame = picture(TEXT)
+    for _ in range(40):
+        match rng.integers(5):
+            case 0 if not pygame.display.get_surface().get_flags() & pygame.FULLSCREEN:
+                user_sizes(window, pygame, tuple(rng.integers((100, 100), (2000, 2000)).tolist()))
+            case 1:
+                press(pygame, pygame.K_F3, pygame.KMOD_LCTRL)
+                release(pygame, pygame.K_F3)
+            case 2:
+                press(pygame, pygame.K_RETURN, pygame.KMOD_LALT)
+                release(pygame, pygame.K_RETURN)
+            case 3:
+                info = infos[rng.integers(len(infos))]
+                frame = picture(info)
+                window.resize(info)
+        window.poll()
+        height, width = frame.shape
+        part = Rect(0, 0, int(rng.integers(1, width)), int(rng.integers(1, height)))
+        frame[: part.height, : part.width] ^= 0xFF
+        window.update(frame, [part], report([part]))
+        window.poll()
+        there = pixels()
+        assert np.array_equal(shown(window), enlarged(frame, window))
+        view, panel = window.viewport, window.panel_place
+        there[view.y : view.y + view.height, view.x : view.x + view.width] = 1
+        assert not panel.area or (there[panel.y :, panel.x :] == PAPER).mean() > 0.15
+        assert panel.area == 0 or (panel.x + panel.width, panel.y + panel.height) == there.T.shape
+        there[panel.y : panel.y + panel.height, panel.x : panel.x + panel.width] = 1
+        assert set(np.unique(there)) <= {1, window._stage.info.border_colour}
+
+
 # --- the panel ----------------------------------------------------------------------------------
 
 

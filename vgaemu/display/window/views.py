@@ -133,5 +133,5 @@ class PanelView:
             surface = self._surface
             if surface.get_size() != self._size:
                 surface = pygame.transform.scale(surface, self._size)
-            # Of the last column and row of its pixels there may be only a part.
-            window.blit(surface, self.place, (0, 0, self.place.width, self.place.height))
+            # At the window's right and lower edge there may be only a part of a panel's pixel.
+            window.blit(surface, (self.place.x, self.place.y))
