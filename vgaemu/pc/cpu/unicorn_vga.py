@@ -1,8 +1,8 @@
 """VRAM inside a Unicorn engine: windows as translations, write faults as TLB fills, its harvest.
 
 Emulated: what a hypervisor's MMU does for a logged memory slot. A page of VRAM is read-only in the
-engine's virtual TLB until the first store to it; that asks `VramPages.translate`, which marks the
-page in the slot and opens it, as KVM's write fault does. What only goes through the planes is MMIO.
+engine's virtual TLB until the first store to it; that asks `VramPages.translate`, which opens the
+page and marks it in the slot, as KVM's write fault does. What only goes through the planes is MMIO.
 
 The patch flushes TLBs inside the harvest; only the CPU's own thread may flush this one, between two
 instructions. So a harvest by another thread does not wait for the flush, it asks for it. A page
