@@ -6,18 +6,19 @@ import threading
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
+from time import monotonic, sleep
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from shadow import ShadowDisplay
 from test_migrate import outcome, receiving
-from x86_helpers import CPUS, disk
+from x86_helpers import CPUS, disk, needs_kvm
 
 from vgaemu import BaseDisplay, Guest, Machine
 from vgaemu.display.events import Event, NextDirtyLog
 from vgaemu.display.report import FrameReport
-from vgaemu.memslot import KEEPERS, Memslot, srcu, why_unavailable
+from vgaemu.memslot import KEEPERS, DirtyLog, Memslot, srcu, why_unavailable
 from vgaemu.memslot.flags import FlagsKeeper
 from vgaemu.memslot.keeper import Keeper
 from vgaemu.migrate import Limits, send_machine
@@ -316,3 +317,41 @@ def test_only_srcu_waits_for_the_end_of_a_slice(
         assert machine.runner.hold(30)
         assert list(found | mine | log.get_dirty_log()) == [0, 4]
         assert machine.vram.maybe_dirty is machine.vram.keeper.maybe_dirty
+
+
+class WaitsForExits(Held):
+    """A harvest waits for the end of the exit that is being handled, as that of `srcu` does."""
+
+    given_up = waited = 0
+
+    def harvest(self) -> DirtyLog:
+        deadline = monotonic() + 10
+        self.waited += self.depth > 0
+        while self.depth:
+            if monotonic() > deadline:
+                self.given_up += 1
+                break
+            sleep(0)
+        return super().harvest()
+
+
+@needs_kvm
+def test_a_harvest_that_waits_holds_nothing_that_the_exit_wants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KEEPERS, "held", WaitsForExits)
+    code = bytes.fromhex(
+        "B8 13 00 CD 10 BA CE 03 B0 06 EE 42"  # mode 13h; out 3CEh, 6; dx = 3CFh
+        "B0 05 EE B0 0D EE EB F8"  # the window moves to A0000h, to B8000h, and so on
+    )
+    with Machine(disk(tmp_path, code), cpu="kvm", dirty_log="held", free=True) as machine:
+        kept = keeper(machine)
+        assert isinstance(kept, WaitsForExits)
+        for _ in range(2000):
+            machine.vram.write(0, b"a")
+            sleep(0.0005)
+            assert machine.tick()
+            if kept.waited > 5 or kept.given_up:
+                break
+        assert kept.given_up == 0
+        assert kept.waited > 5
