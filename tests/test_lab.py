@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from time import sleep
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from vgaemu.cli import experiment
 from vgaemu.cli.experiment import Experiment, Result, conclusion, limits
 from vgaemu.cli.main import main
+from vgaemu.display.base import BaseDisplay
+from vgaemu.display.events import Event, NextDirtyLog, PauseToggled
+from vgaemu.display.report import FrameReport
 from vgaemu.machine import Machine
 from vgaemu.memslot.keeper import Counters
 
@@ -26,7 +33,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> tuple[Experiment, list[str], Machine
     lab = Experiment(["one line", "another"], 0.3, said.append)
     with Machine(lab.workload, dirty_log="srcu", free=True) as machine:
         lab.attach(machine)
-        machine.run(30_000, speed=2)
+        machine.run(3000, speed=2, stay=False)
     return lab, said, machine
 
 
@@ -62,9 +69,41 @@ def test_a_store_that_is_not_shown_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     with Machine(lab.workload, dirty_log="srcu", free=True) as machine:
         lab.attach(machine)
         monkeypatch.setattr(machine.screen, "full_redraw", lambda: machine.screen.frame + 1)
-        machine.run(30_000, speed=2)
+        machine.run(3000, speed=2, stay=False)
     assert lab.nothing_lost is False
     assert "DIFFERS" in said[-2]
+
+
+class Meddler(BaseDisplay):
+    """A user who switches the dirty log, again and again, and has it paused for longer than all."""
+
+    def __init__(self) -> None:
+        self.shown = 0
+
+    def update(self, frame: NDArray[np.uint32], rects: object, report: FrameReport) -> None:
+        self.shown += 1
+
+    def poll(self) -> Iterator[Event]:
+        if self.shown == 40:
+            self.shown += 1
+            yield PauseToggled()
+            sleep(0.6)
+        elif self.shown == 41:
+            self.shown += 1
+            yield PauseToggled()
+        elif self.shown % 7 == 3:
+            yield NextDirtyLog()
+
+
+def test_a_user_who_meddles_changes_no_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiment, "WARM_UP_S", 0.1)
+    lab = Experiment(["one line"], 0.3, [].append)
+    with Machine(lab.workload, display=Meddler(), dirty_log="srcu", free=True) as machine:
+        lab.attach(machine)
+        machine.run(3000, speed=2, stay=False)
+    assert [result.name for result in lab.results] == ["srcu", "words", "flags"]
+    assert min(len(result.harvest_ns) for result in lab.results) > 5
+    assert lab.nothing_lost
 
 
 def test_the_result_is_one_sentence_whatever_came_out() -> None:

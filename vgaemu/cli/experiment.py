@@ -184,7 +184,8 @@ class Experiment:
         """The next scheme keeps the log by now."""
         what = f"{len(self.results) + 1} of {len(SCHEMES)}: {self._name}, {SCHEMES[self._name]}"
         self._machine.tell_user(what)
-        self._begun = monotonic()
+        self._begun = self._looked = monotonic()
+        self._frames = self._machine.frames
         #: Its harvests and its work until the warm-up was over.
         self._before: tuple[int, Counters] | None = None
 
@@ -197,17 +198,26 @@ class Experiment:
             if self._machine.ended and self.nothing_lost is None:
                 self._conclude()
             return
-        since = monotonic() - self._begun
+        now, frames = monotonic(), self._machine.frames
+        if frames == self._frames:  # the user has it paused
+            self._begun += now - self._looked
+        self._looked, self._frames = now, frames
+        if self._machine.vram.dirty_log != self._name:  # the user's doing, too
+            self._machine.vram.keep_with(self._name)
+        keeper = self._machine.stats.keepers.get(self._name)
+        since = now - self._begun
+        if keeper is None:
+            return
         if self._before is None and since >= WARM_UP_S:
-            keeper = self._machine.stats.keepers[self._name]
-            self._before = len(keeper.harvest_ns), keeper.work
+            self._before = keeper.frames, keeper.work
         elif self._before is not None and since >= WARM_UP_S + self._seconds:
-            self._finish_scheme(*self._before)
+            measured, before = keeper.frames - self._before[0], self._before[1]
+            if measured:
+                times = np.array(keeper.harvest_ns, np.int64)[-measured:]
+                work = difference(count(keeper.work), count(before))
+                self._finish_scheme(Result(self._name, times, work))
 
-    def _finish_scheme(self, warm_ups: int, before: Counters) -> None:
-        keeper = self._machine.stats.keepers[self._name]
-        times = np.array(keeper.harvest_ns, np.int64)[warm_ups:]
-        result = Result(self._name, times, difference(count(keeper.work), count(before)))
+    def _finish_scheme(self, result: Result) -> None:
         self.results.append(result)
         if len(self.results) == 1:
             self._say(HEAD)

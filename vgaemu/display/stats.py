@@ -60,6 +60,7 @@ class KeeperStats:
     """What one keeper of the log took and did."""
 
     def __init__(self) -> None:
+        self.frames = 0
         #: Nanoseconds of its last harvests, oldest first.
         self.harvest_ns: deque[int] = deque(maxlen=WINDOW)
         #: What it counted in harvests before the last row of them without a gap, and the counters
@@ -69,6 +70,7 @@ class KeeperStats:
 
     def add(self, harvest_ns: int, before: Counted, after: Counted) -> None:
         """Take a harvest in, with the keeper's counters around it."""
+        self.frames += 1
         self.harvest_ns.append(harvest_ns)
         if before is not self._last:
             self._counted, self._first = self.work, before
@@ -174,7 +176,7 @@ class Stats:
         times = {f"{name}_ns": asdict(Percentiles.of(ns)) for name, ns in self._times.items()}
         keepers = {
             name: {
-                "frames": len(keeper.harvest_ns),
+                "frames": keeper.frames,
                 "harvest_ns": asdict(Percentiles.of(keeper.harvest_ns)),
                 "work": asdict(keeper.work),
             }
