@@ -349,23 +349,36 @@ def test_a_section_is_left_when_the_slice_fails() -> None:
     assert keeper.srcu.synchronize_srcu_expedited(0.0)
 
 
-def test_a_reader_that_comes_later_is_not_waited_for() -> None:
-    readers = Srcu()
-    entered, leave = threading.Event(), threading.Event()
+def test_who_enters_after_a_harvest_gave_up_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(srcu, "PATIENCE_S", 0.0)
+    slot = Memslot(NPAGES, dirty_log="srcu")
+    first = Guest(slot, 3)
+    assert not slot.get_dirty_log()
+    later = Guest(slot, 3)
+    first.leave()
+    assert list(slot.get_dirty_log()) == [3]
+    later.leave()
 
-    def late() -> None:
-        index = readers.read_lock()
-        entered.set()
-        leave.wait(10)
-        readers.read_unlock(index)
 
-    readers._turned = True  # the index was turned, and the wait given up
-    thread = threading.Thread(target=late)
-    thread.start()
-    assert entered.wait(10)
-    assert readers.synchronize_srcu_expedited(0.0)
-    leave.set()
-    thread.join()
+def test_each_grace_period_waits_for_those_inside_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(srcu, "PATIENCE_S", 0.0)
+    slot = Memslot(NPAGES, dirty_log="srcu")
+    for page in range(4):
+        guest = Guest(slot, page)
+        assert not slot.get_dirty_log()
+        guest.leave()
+        assert list(slot.get_dirty_log()) == [page]
+
+
+def test_a_page_that_faults_twice_is_dirty_once() -> None:
+    slot = Memslot(NPAGES, dirty_log="srcu")
+    keeper = slot.keeper
+    assert isinstance(keeper, SrcuKeeper)
+    for _ in range(2):  # the second time as after a harvest that protected it too early
+        keeper.fault(3)
+    assert keeper.memslots.slots[0].nr_dirty_pages == 1
 
 
 # --- atomic words ---------------------------------------------------------------------------------
