@@ -20,6 +20,7 @@ from vgaemu.memslot import (
     KEEPERS,
     PAGE_SIZE,
     DirtyLog,
+    KeeperUnavailable,
     Memslot,
     MemslotError,
     Subscription,
@@ -520,6 +521,26 @@ def test_a_forked_child_has_a_log_or_is_told_why_not(
         new.close()
 
     assert in_a_fork(make_one) == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.parametrize("name", ["mmu", "kvm", "kvm-manual"])
+def test_another_keeper_takes_over_in_a_fork(name: str) -> None:
+    """Its parent's log is nothing to be asked: all may be dirty, and from then on it is known."""
+    skip_unless_available(name)
+    slot = Memslot(NPAGES, dirty_log=name)
+    touch(slot, 1)
+
+    def work() -> None:
+        slot.keep_with("words")
+        assert reported(slot) == [*range(NPAGES)]
+        with pytest.raises(KeeperUnavailable, match="this is a fork of that"):
+            slot.keep_with(name)
+        touch(slot, 2)
+        assert reported(slot) == [2]
+
+    assert in_a_fork(work) == ""
+    assert reported(slot) == [1]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,24 @@ def test_the_frames_of_a_script() -> None:
         assert card.draw_frame().dirty_pages.tolist() == [0]
         assert card.vram.dirty_log == "words"
         assert card.draw_frame().dirty_pages.tolist() == []
+
+
+def test_another_keeper_takes_over_between_slices_and_in_a_hook() -> None:
+    names = cycle(["words", "srcu", "flags", "sparse"])
+    uc = engine(0xA000)
+    uc.mem_write(0x1000, bytes.fromhex("FE 06 00 00 E6 80 EB F8"))  # out 80h, al before the jump
+
+    def port_out(port: int, size: int, value: int) -> None:
+        card.vram.keep_with(next(names))
+
+    with vgaemu.attach(uc, mode=0x13, port_out=port_out) as card:
+        card.draw_frame()
+        for _ in range(8):
+            run(uc)
+            card.vram.keep_with(next(names))
+            assert card.draw_frame().dirty_pages.tolist() == [0]
+            assert card.screen.frame.tolist() == card.screen.full_redraw().tolist()
+            assert card.draw_frame().dirty_pages.tolist() == []
 
 
 def test_logging_off_and_on_again_misses_no_store() -> None:

@@ -80,6 +80,8 @@ class KvmKeeper(FlagsKeeper):
     def take_over(self) -> None:
         try:
             self._set_region(logged=True)
+        except KvmError as error:
+            raise KeeperUnavailable(f"kvm: {error}") from None
         except OSError as error:
             raise KeeperUnavailable(f"kvm: the kernel refuses the slot: {error.strerror}") from None
 
@@ -88,7 +90,10 @@ class KvmKeeper(FlagsKeeper):
         try:
             self.harvest().mark_in(self.writable)
             self._set_region(logged=False)
-        except OSError:  # the kernel has given the VM up, with its log
+        except (
+            OSError,
+            KvmError,
+        ):  # the kernel has given the VM up, with its log, or this is a fork
             self.fault_range(0, self.npages)
 
     def start(self) -> None:
