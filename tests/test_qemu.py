@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"not here: {', '.join(MISSING)}"),
 ]
 
-FIRST_SEED, TAPES = 77_000, 60
+FIRST_SEED, TAPES = 77_000, 40
 
 
 def loaded(name: str) -> ModuleType:
