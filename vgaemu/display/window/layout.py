@@ -132,7 +132,7 @@ def first_size(info: ScreenInfo, desktop: Size, wishes: Wishes, panel: PanelWish
         if fits or not free:
             choice = _choose(info, window, wishes, panel, exact=True)
             same = picture == alone
-            if choice.panel.area and choice.picture == picture and (same or not free):
+            if choice.panel.area and (same or not free):
                 worth = fits, same, choice.worth
                 if best is None or worth > best[0]:
                     best = worth, window
