@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from time import perf_counter_ns
+from time import perf_counter_ns, thread_time_ns
 from typing import NamedTuple
 
 import numpy as np
@@ -172,7 +172,7 @@ def measure(runs: int = RUNS) -> list[Row]:
 
 
 def _rounds(count: int) -> int:
-    return 40 if count <= 64 else 10 if count <= 2048 else 2 if count <= 32768 else 1
+    return 40 if count <= 64 else 10 if count <= 2048 else 2
 
 
 def _readings(point: Point, present: list[Side], rounds: int) -> list[Row]:
@@ -188,29 +188,32 @@ def _readings(point: Point, present: list[Side], rounds: int) -> list[Row]:
                 ]
                 for _ in range(rounds)
             ]
-        )  # (rounds, sides, 2)
+        )  # (rounds, sides, 3)
     readings = rounds * (2 if point.dirty_pages <= MAX_WARMED_UP else 1)
     rows: list[Row] = []
     for i, side in enumerate(present):
-        took, waited = taken[:, i].T
-        counts = as_columns(counted(side.slot) - before[i], readings)
-        rows.append(_row(point, side.scheme, took) | counts)
+        took, waited, cpu = taken[:, i].T
+        more = {"cpu_ns": float(np.median(cpu))}
+        more |= as_columns(counted(side.slot) - before[i], readings)
+        rows.append(_row(point, side.scheme, took) | more)
         if side.scheme == "srcu":
-            rows.append(_row(point, "srcu-no-wait", took - waited) | counts)
+            rows.append(_row(point, "srcu-no-wait", took - waited) | more)
     return rows
 
 
-def _read_ns(side: Side, point: Point, formula: Counts) -> tuple[int, int]:
-    """What one reading took, and how much of it was a grace period."""
+def _read_ns(side: Side, point: Point, formula: Counts) -> tuple[int, int, int]:
+    """What one reading took, how much of it was a grace period, and its CPU time."""
     if point.dirty_pages <= MAX_WARMED_UP:
         side.touch(point.runs)
         side.read()
     side.touch(point.runs)
     before = counted(side.slot)
     waited = side.waited_ns()
+    cpu = thread_time_ns()
     begin = perf_counter_ns()
     side.read()
     took = perf_counter_ns() - begin
+    cpu = thread_time_ns() - cpu
     waited = side.waited_ns() - waited
     check_count(side.scheme, side.count(), point.dirty_pages)
     if formula:
@@ -219,7 +222,7 @@ def _read_ns(side: Side, point: Point, formula: Counts) -> tuple[int, int]:
             dict(zip(COUNTS, (counted(side.slot) - before).tolist(), strict=True)),
             formula,
         )
-    return took, waited
+    return took, waited, cpu
 
 
 def _check_counts(scheme: str, counts: Counts, formula: Counts) -> None:
