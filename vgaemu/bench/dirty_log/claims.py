@@ -157,7 +157,7 @@ def _harvests_ns(row: Row, scheme: str, by_point: Points) -> list[float]:
     if scheme == row["scheme"]:
         return [row["harvest_ns"]]
     at = by_point.get((processing.COPIED_SLOT, row["lie"], row["dirty_pages"]), {})
-    return [at[scheme]["median_ns"]] if row["processed_by"] == "copy" and scheme in at else []
+    return [at[scheme]["cpu_ns"]] if row["processed_by"] == "copy" and scheme in at else []
 
 
 def _latency(rows: Sequence[Row]) -> Iterable[str]:

@@ -246,7 +246,7 @@ def _row(point: Point, scheme: str, took: NDArray[np.int64]) -> Row:
 
 
 def _stores(runs: int) -> list[Row]:
-    """First store to a protected page, and the next one: nanoseconds a page."""
+    """First store to a protected page, and the next one: nanoseconds of CPU time a page."""
     present = sides(STORE_PAGES)
     times: dict[str, list[tuple[float, float]]] = {side.scheme: [] for side in present}
     with no_collector():
@@ -266,11 +266,11 @@ def _stores(runs: int) -> list[Row]:
 
 
 def _store_ns(side: Side) -> float:
-    begin = perf_counter_ns()
+    begin = thread_time_ns()
     if side.stored_by == Side.stored_by:
         write = side.slot.write
         for offset in range(0, STORE_PAGES * PAGE_SIZE, PAGE_SIZE):
             write(offset, b"x")
     else:
         side.touch([(0, STORE_PAGES)])
-    return (perf_counter_ns() - begin) / STORE_PAGES
+    return (thread_time_ns() - begin) / STORE_PAGES

@@ -54,7 +54,7 @@ def tables(rows: Sequence[Row]) -> list[str]:
         parts.append("Where schemes cross\n" + "\n".join(lines))
     parts.append(_counts(by_point))
     for head, key in (
-        ("The store that gets logged, ns a page", "stores_by"),
+        ("The store that gets logged, ns of CPU time a page", "stores_by"),
         ("A harvest, and what userspace does with the same pages", "processed_by"),
         ("Taking one word of the bitmap, ns", "taken_by"),
     ):
