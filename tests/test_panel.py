@@ -295,6 +295,20 @@ def test_the_graph_marks_where_another_keeper_took_over_and_keeps_both():
     assert not says(pixels, "2.00ms")
 
 
+def test_a_sections_median_is_of_its_frames_that_are_out_of_sight_too():
+    meter, _ = make()
+    meter.digest(0)
+    assert meter.sections(60) == []
+    for frame in range(150):
+        name, ns = (
+            ("srcu", 9_000) if frame < 70 else ("srcu", 1_000) if frame < 100 else ("words", 5)
+        )
+        meter.note(report(frame, harvest_ns=ns, keepers=(kept(name),)), 0)
+    meter.digest(0)
+    assert meter.sections(60) == [(0, "srcu", 9_000), (10, "words", 5)]
+    assert meter.sections(50) == [(0, "words", 5)]
+
+
 @pytest.mark.parametrize("width", [640, 1264])
 def test_the_panel_tells_what_the_keeper_did(width):
     meter, panel = make(width)

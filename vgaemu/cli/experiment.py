@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from vgaemu.display.panel import draw
 from vgaemu.display.panel.draw import Pixels, duration, write
-from vgaemu.display.panel.graph import Graph
+from vgaemu.display.panel.graph import Graph, Section
 from vgaemu.display.panel.layout import CHAR, LINE, SMALL, SMALL_LINE
 from vgaemu.display.report import Rect
 from vgaemu.display.work import count, difference
@@ -121,7 +121,7 @@ def picture(results: Sequence[Result], exit_ns: float) -> Pixels:
     graph = Graph(pixels, Rect(MARGIN, y, WIDTH - 2 * MARGIN, GRAPH_HEIGHT))
     # A column is a harvest; of many every nth, and a few are as wide as it takes.
     times = [ns[np.arange(SHOWN) * len(ns) // SHOWN] for ns in (r.harvest_ns for r in results)]
-    sections = [(i * SHOWN, result.name) for i, result in enumerate(results)]
+    sections = [Section(i * SHOWN, r.name, r.median_ns) for i, r in enumerate(results)]
     graph.draw([np.concatenate(times).astype(float)], sections)
     y += GRAPH_HEIGHT + MARGIN
     put([HEAD], draw.DIM, LINE, LINE)

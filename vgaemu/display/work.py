@@ -81,16 +81,17 @@ def in_words(work: Counters) -> str:
     """What was done, in a sentence for a table.
 
     >>> in_words(Counters(protect_calls=2, protected_pages=9, clean_pages=4, flushes=1))
-    '2 protect calls on 9 pages (4 of them clean), 0 table entries looked at, 0 changed; 1 flush'
+    '2 protect calls on 9 pages (4 of them clean); 1 flush'
     """
-    waited = f"{work.grace_period_ns / 1e6:.1f} ms waited in "
-    parts = [
-        f"{_counted(work.protect_calls, 'protect call')} on "
-        f"{_counted(work.protected_pages, 'page')} ({work.clean_pages} of them clean), "
-        f"{work.entries_looked_at} table entries looked at, {work.entries_changed} changed",
-        _counted(work.flushes, "flush", "flushes"),
-        *([waited + _counted(work.grace_periods, "grace period")] if work.grace_periods else []),
-    ]
+    covered = f"{_counted(work.protected_pages, 'page')} ({work.clean_pages} of them clean)"
+    parts = [f"{_counted(work.protect_calls, 'protect call')} on {covered}"]
+    if work.entries_looked_at:  # a kernel does not tell
+        looked_at = f"{work.entries_looked_at} table entries looked at"
+        parts.append(f"{looked_at}, {work.entries_changed} changed")
+    parts.append(_counted(work.flushes, "flush", "flushes"))
+    if work.grace_periods:
+        waited = f"{work.grace_period_ns / 1e6:.1f} ms waited"
+        parts.append(f"{waited} in {_counted(work.grace_periods, 'grace period')}")
     return "; ".join(parts)
 
 

@@ -6,6 +6,7 @@ Logarithmic; the axis is drawn once, the columns are prepared for each height.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,14 @@ GRAPH_LINES = ((1_000_000, "1ms"), (100_000, "100µs"), (10_000, "10µs"), (1_00
 AXIS = 5 * CHAR
 #: Colours of the curves: of the keeper, and of the second one that is compared with it.
 CURVES = (draw.DIRTY, draw.SECOND)
-#: From which frame on, and who kept the log from there.
-Section = tuple[int, str]
+
+
+class Section(NamedTuple):
+    """From which of the frames on who kept the log, and the median of those harvests."""
+
+    start: int
+    dirty_log: str
+    median_ns: float
 
 
 class Graph:
@@ -90,7 +97,7 @@ class Graph:
         self._label(4, self._middle, "2012 patch: 50-300µs")
         has_room = self._middle >= 4 + SMALL_LINE
         if len(sections) > 1:
-            self._draw_sections(curves[0], [(empty + at, name) for at, name in sections])
+            self._draw_sections(empty, sections)
         elif has_room and names:
             x = 4
             for name, ink in zip(names, CURVES, strict=True):
@@ -98,14 +105,15 @@ class Graph:
         elif has_room:
             self._label(4, 4, "harvest")
 
-    def _draw_sections(self, times: NDArray[np.float64], sections: Sequence[Section]) -> None:
+    def _draw_sections(self, empty: int, sections: Sequence[Section]) -> None:
         """Marks where another took over; where they have no room, the newest are named."""
-        empty, until = self.frames - len(times), self.frames
-        ends = [*(at for at, _ in sections[1:]), self.frames]
-        for i, (at, name) in reversed([*enumerate(sections)]):
-            median = f"p50 {duration(float(np.median(times[at - empty : ends[i] - empty])))}"
-            if len(median) * CHAR + 8 <= ends[i] - at:
+        end = until = self.frames
+        for i, (start, name, median_ns) in reversed([*enumerate(sections)]):
+            at = empty + start
+            median = f"p50 {duration(median_ns)}"
+            if len(median) * CHAR + 8 <= end - at:
                 self._label(at + 4, len(self._well) - SMALL_LINE, median, draw.BRIGHT)
+            end = at
             text = f"→{name}" if i else name
             wide = len(text) * CHAR
             if i:

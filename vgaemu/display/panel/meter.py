@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from enum import IntEnum
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.display.panel.graph import Section
 from vgaemu.display.report import FrameReport, ScreenInfo
 from vgaemu.display.work import FIELDS, Counted, count
 from vgaemu.vga.layout import LEGACY_PAGES
@@ -151,11 +153,20 @@ class Meter:
         others = np.flatnonzero(recent[:, Column.KEEPER] != self._history[-1, Column.KEEPER])
         return recent[others[-1] + 1 :] if len(others) else recent
 
-    def sections(self, frames: int) -> list[tuple[int, str]]:
-        """From which of the last frames on who kept the log, oldest first."""
-        keepers = self.recent(frames)[:, Column.KEEPER]
-        starts = np.flatnonzero(np.diff(keepers, prepend=-1)).tolist()
-        return [(start, self._keepers[int(keepers[start])]) for start in starts]
+    def sections(self, frames: int) -> list[Section]:
+        """Who kept the log in the last frames, oldest first; medians are of all that is known."""
+        known = self.recent(HISTORY)
+        keepers = known[:, Column.KEEPER]
+        shown = len(known) - len(self.recent(frames))
+        starts = [*np.flatnonzero(np.diff(keepers, prepend=-1)).tolist(), len(known)]
+        return [
+            Section(
+                max(0, start - shown), self._keepers[int(keepers[start])],
+                float(np.median(known[start:end, Column.HARVEST])),
+            )
+            for start, end in pairwise(starts)
+            if end > shown
+        ]  # fmt: skip
 
     def restart_clock(self) -> None:
         """Count frames a second anew, as after a pause."""
