@@ -63,6 +63,8 @@ JIFFIES = 20
 STALL_NS = 1_000_000
 CLAIM = "the patch: 50 to 300 us, before it a few ms"
 CLAIM_NS = (50_000, 300_000)
+#: "A few ms" as a picture shows them.
+FEW_MS_US = (2000, 5000)
 #: Upper edges of the histogram's bins, in us; the last bin has none.
 EDGES = (5, 10, 20, 50, 100, 300, 1000, 3000, 10000)
 
@@ -255,11 +257,12 @@ def plot(rows: Sequence[Row]) -> Figure:
 
     figure = Figure(figsize=(8, 0.35 * len(rows) + 1.5), layout="constrained")
     axes = figure.subplots()
-    axes.axvspan(50, 300, color="0.9", label="the patch: 50 to 300 us")
+    axes.axvspan(*(ns / 1000 for ns in CLAIM_NS), color="0.9", label="the patch: 50 to 300 us")
+    axes.axvspan(*FEW_MS_US, color="mistyrose", label="before it: a few ms")
     names = [f"{row['keeper']}, {row['guests']}" for row in rows]
     for figure_of, marker in (("median", "o"), ("p99", "|"), ("max", "x")):
         us = [row[f"harvest_{figure_of}_ns"] / 1000 for row in rows]
         axes.plot(us, names, marker, label=figure_of)
     axes.set(xscale="log", xlabel="us a harvest, 60 a second", ylabel="keeper, guests")
-    axes.legend()
+    figure.legend(loc="outside right upper")
     return figure
