@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from vgaemu.bench import vga
+from vgaemu.bench import migrate, vga
 from vgaemu.cli.main import main
 from vgaemu.memslot import Memslot, why_unavailable
 
@@ -62,33 +60,44 @@ def test_the_step_in_a_sentence() -> None:
     assert "not both" in vga.step([words])
 
 
+class Sections:
+    """Records for each store into a slot whether it was made in a read-side section."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, until: int) -> None:
+        self.stored: list[bool] = []
+        self.enough = threading.Event()
+        self._inside, self._until = False, until
+        monkeypatch.setattr(Memslot, "exit_section", lambda slot: self)
+        write = Memslot.write
+
+        def store(slot: Memslot, offset: int, data: bytes) -> None:
+            self.stored.append(self._inside)
+            if len(self.stored) >= self._until:
+                self.enough.set()
+            write(slot, offset, data)
+
+        monkeypatch.setattr(Memslot, "write", store)
+
+    def __enter__(self) -> None:
+        assert not self._inside
+        self._inside = True
+
+    def __exit__(self, *error: object) -> None:
+        self._inside = False
+
+
 def test_a_guest_holds_the_section_for_a_line_and_not_between_two(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    slot = Memslot(vga.SLOT_PAGES, dirty_log="srcu")
-    stop = threading.Event()
-    stored: list[bool] = []
-    inside = False
+    sections = Sections(monkeypatch, until=1000)
+    vga.printer(Memslot(vga.SLOT_PAGES, dirty_log="srcu"), 0, sections.enough)
+    assert len(sections.stored) > 1000
+    assert all(sections.stored)
 
-    @contextmanager
-    def section(self: Memslot) -> Iterator[None]:
-        nonlocal inside
-        assert not inside
-        inside = True
-        yield
-        inside = False
 
-    write = Memslot.write
-
-    def store(self: Memslot, offset: int, data: bytes) -> None:
-        stored.append(inside)
-        if len(stored) > 1000:
-            stop.set()
-        write(self, offset, data)
-
-    monkeypatch.setattr(Memslot, "exit_section", section)
-    monkeypatch.setattr(Memslot, "write", store)
-    vga.printer(slot, 0, stop)
-    assert stored
-    assert all(stored)
-    assert not inside
+def test_so_does_one_that_is_migrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    sections = Sections(monkeypatch, until=3 * migrate.BURST)
+    guest = migrate.Reader(Memslot(64, dirty_log="srcu"), None)
+    assert sections.enough.wait(10)
+    guest.stop()
+    assert all(sections.stored)
