@@ -92,7 +92,7 @@ def interleaved(
 ) -> dict[str, float]:
     """Median ns a call of `interleaved_times`."""
     times = interleaved_times(sides, rounds, before)
-    return {name: statistics.median(values) for name, values in times.items()}
+    return {name: float(statistics.median(values)) for name, values in times.items()}
 
 
 def median_of_runs(measure: Callable[[], Sequence[Row]], runs: int = RUNS) -> list[Row]:
