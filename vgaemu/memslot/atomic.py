@@ -19,10 +19,13 @@ from typing import TypeAlias
 
 import numpy as np
 
+#: ``uint64_t f(volatile void *, uint64_t, int)``, called with ctypes' own objects: to convert three
+#: arguments at each call would double its time.
+Function: TypeAlias = Callable[[ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int], int]
 #: __ATOMIC_SEQ_CST.
-SEQ_CST = 5
-#: Of ``uint64_t f(volatile void *, uint64_t, int)``.
-Function: TypeAlias = Callable[[int, int, int], int]
+SEQ_CST = ctypes.c_int(5)
+#: Each bit of a word, and none.
+_BITS = {bits: ctypes.c_uint64(bits) for bits in (0, *(1 << i for i in range(64)))}
 
 
 class AtomicWords(ABC):
@@ -55,14 +58,28 @@ class LibatomicWords(AtomicWords):
 
     def __init__(self, count: int, functions: tuple[Function, Function]) -> None:
         super().__init__(count)
-        self._address = ctypes.addressof(self._memory)
+        self._addresses = _Addresses(ctypes.addressof(self._memory))
         self._fetch_or, self._exchange = functions
 
     def fetch_or(self, index: int, bits: int) -> int:
-        return self._fetch_or(self._address + 8 * index, bits, SEQ_CST)
+        word = _BITS[bits] if bits in _BITS else ctypes.c_uint64(bits)
+        return self._fetch_or(self._addresses[index], word, SEQ_CST)
 
     def exchange(self, index: int, value: int) -> int:
-        return self._exchange(self._address + 8 * index, value, SEQ_CST)
+        word = _BITS[value] if value in _BITS else ctypes.c_uint64(value)
+        return self._exchange(self._addresses[index], word, SEQ_CST)
+
+
+class _Addresses(dict[int, ctypes.c_void_p]):
+    """Where each word lies; made when it is first asked for."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__()
+        self._first = first
+
+    def __missing__(self, index: int) -> ctypes.c_void_p:
+        address = self[index] = ctypes.c_void_p(self._first + 8 * index)
+        return address
 
 
 class LockedWords(AtomicWords):
@@ -96,7 +113,6 @@ def atomic_words(count: int) -> AtomicWords:
 @cache
 def _libatomic() -> tuple[Function, Function] | None:
     """Fetch-or and exchange of 8 bytes, or None where they are not to be had."""
-    prototype = ctypes.PYFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int)
     for name in ("libatomic.so.1", None):
         # The search starts a process: only where the usual name does not do.
         found = name or find_library("atomic")
@@ -104,16 +120,12 @@ def _libatomic() -> tuple[Function, Function] | None:
             continue
         try:
             library = ctypes.PyDLL(found)
-            fetch_or = prototype(("__atomic_fetch_or_8", library))
-            exchange = prototype(("__atomic_exchange_8", library))
+            fetch_or, exchange = library["__atomic_fetch_or_8"], library["__atomic_exchange_8"]
         except (OSError, AttributeError):
             continue
-        words = LibatomicWords(2, (fetch_or, exchange))
-        top = 1 << 63
-        if (words.fetch_or(1, top), words.fetch_or(1, 1), words.exchange(1, 0)) == (
-            0,
-            top,
-            top | 1,
-        ):
+        fetch_or.restype = exchange.restype = ctypes.c_uint64
+        words, top = LibatomicWords(2, (fetch_or, exchange)), 1 << 63
+        told = words.fetch_or(1, top), words.fetch_or(1, 1), words.exchange(1, 0)
+        if told == (0, top, top | 1):
             return fetch_or, exchange
     return None
