@@ -75,10 +75,8 @@ def _ways(words: AtomicWords) -> dict[str, Take]:
     ways: dict[str, Take] = {EXCHANGE: partial(_call, words.exchange)}
     if isinstance(words, LibatomicWords):
         library = ctypes.PyDLL(find_library("atomic") or "libatomic.so.1")
-        prototype = ctypes.PYFUNCTYPE(
-            ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int
-        )
-        load = prototype(("__atomic_load_8", library))  # (address, order); it ignores a third
+        load = library["__atomic_load_8"]  # (address, order); it ignores a third
+        load.restype = ctypes.c_uint64
         ways[ALIKE] = partial(_call, LibatomicWords(WORDS, (load, load)).exchange)
     return ways | {PLAIN: plain}
 
