@@ -131,9 +131,10 @@ class Panel:
         box = self.boxes.harvest
         for i, name in enumerate(("last", "p50", "p99", "max")):
             x = write(self.pixels, self._figure_x(i), box.y, name, DIM, height=SMALL)
-        tail = f"of {FRAMES} frames"
-        if x + CHAR + len(tail) * CHAR <= box.x + box.width:
-            write(self.pixels, x + CHAR, box.y, tail, DIM, height=SMALL)
+        for tail in (f" of {FRAMES} frames", f" of {FRAMES}"):
+            if x + len(tail) * CHAR <= box.x + box.width:
+                write(self.pixels, x, box.y, tail, DIM, height=SMALL)
+                break
         box = self.boxes.counters
         if not box.area:
             return
@@ -145,7 +146,7 @@ class Panel:
     def _figure_x(self, nth: int) -> int:
         """Where one of the four figures of the harvest stands."""
         box = self.boxes.harvest
-        return box.x + nth * min(box.width // 4, 12 * CHAR)
+        return box.x + nth * CHAR * (12 if box.width >= 48 * CHAR else 7)
 
     def _map_title(self) -> str:
         heat = self.meter.heat
