@@ -8,14 +8,14 @@ it may be switched, and two keepers may be compared. Percentiles are over the la
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from vgaemu.display.report import FrameReport
-from vgaemu.display.work import NOTHING, Counted, difference, in_words, total
+from vgaemu.display.work import NOTHING, Counted, Kept, difference, in_words, total
 from vgaemu.memslot.keeper import Counters
 
 #: Frames that percentiles look back on: over 18 minutes at 60 Hz.
@@ -150,25 +150,40 @@ class Stats:
         fresh, self._fresh = self._fresh, []
         harvest, render, present = self._times.values()
         totals = self._totals
+        kept: Sequence[Kept] | None = None
+        idle_ns: deque[int] = deque()
         for report, present_ns in fresh:
             harvest.append(report.harvest_ns)
             render.append(report.render_ns)
             present.append(present_ns)
             totals.frames += 1
-            totals.pages += len(report.log)
-            totals.span_pages += report.span_pages
-            totals.spans += len(report.spans)
-            totals.rects += len(report.rects)
-            totals.pixels += report.pixels
-            totals.faults += report.faults
-            for kept, harvest_ns in zip(report.kept, report.harvests_ns, strict=True):
-                keeper = self._keepers.get(kept.dirty_log)
-                if keeper is None:
-                    keeper = self._keepers[kept.dirty_log] = KeeperStats()
-                keeper.add(harvest_ns, kept.before, kept.after)
+            if report.spans:
+                totals.pages += len(report.log)
+                totals.span_pages += report.span_pages
+                totals.spans += len(report.spans)
+            if report.rects:
+                totals.rects += len(report.rects)
+                totals.pixels += report.pixels
+            if report.kept is kept:  # an idle frame after another: nothing was counted
+                idle_ns.append(report.harvest_ns)
+            else:
+                kept = report.kept
+                totals.faults += report.faults
+                idle_ns = self._add_kept(report)
             if self._rows is not None:
                 self._rows.append(_row(report, present_ns))
         return self
+
+    def _add_kept(self, report: FrameReport) -> deque[int]:
+        """Take in what was counted, and return the times of whom it was told last."""
+        times: deque[int] = deque(maxlen=0)
+        for kept, harvest_ns in zip(report.kept, report.harvests_ns, strict=True):
+            keeper = self._keepers.get(kept.dirty_log)
+            if keeper is None:
+                keeper = self._keepers[kept.dirty_log] = KeeperStats()
+            keeper.add(harvest_ns, kept.before, kept.after)
+            times = keeper.harvest_ns
+        return times
 
     def summary(self) -> dict[str, Any]:
         """Percentiles and totals as plain numbers, units in the names; rows if they were kept."""

@@ -129,11 +129,9 @@ class TextRenderer(Renderer):
 
     def _forget_cells(self) -> None:
         """The cells are others: none has been drawn."""
-        #: Key that each cell was drawn with, (bands, columns); the same cell by cell, and with an
-        #: element a band.
+        #: Key that each cell was drawn with, (bands, columns), and the same cell by cell.
         self._keys = np.full(self._map.numbers.shape, STALE, np.int32)
         self._flat_keys = self._keys.reshape(-1)
-        self._key_rows = self._keys.view(np.dtype((np.void, 4 * self._map.columns)))
 
     def _recolour(self) -> None:
         keys = self.glyphs.keys
@@ -279,29 +277,26 @@ class TextRenderer(Renderer):
         """Draw the cells of some bands that do not look as they did."""
         keys = self._keys_of(first, end)
         before = self._keys[first:end]
-        # Row by row first: where most changed, to find out what did costs as much as drawing it.
+        changed = keys != before
+        flags = changed.tobytes()
         columns = keys.shape[1]
-        rows = (keys.view(self._key_rows.dtype) != self._key_rows[first:end]).tobytes()
-        top, bottom = rows.find(1), rows.rfind(1) + 1
-        if top < 0:
+        top, bottom = flags.find(1) // columns, flags.rfind(1) // columns + 1
+        if not bottom:
             return []
-        cells = (bottom - top) * columns
-        if self._map.uniform and _too_many(rows.count(1), cells):
-            before[:] = keys
-            return self._draw_block(frame, first + top, first + bottom)
+        before[:] = keys
+        rows = changed[top:bottom]
         if self._map.panned:
-            before[:] = keys
             self._add_glyphs(keys.ravel())
             return [
-                self._draw_panned(frame, first + i, keys[i]) for i, new in enumerate(rows) if new
+                self._draw_panned(frame, first + top + i, keys[top + i])
+                for i in rows.any(axis=1).nonzero()[0].tolist()
             ]
-        changed = keys != before
-        before[:] = keys
-        if self._map.uniform and np.count_nonzero(changed) >= cells * BLOCK_PART:
+        # Where most changed, to find out what did costs as much as drawing it.
+        if self._map.uniform and flags.count(1) >= rows.size * BLOCK_PART:
             return self._draw_block(frame, first + top, first + bottom)
         where = changed.ravel().nonzero()[0]
         cuts = run_cuts(where, columns)
-        if self._map.uniform and _too_many(len(cuts) + 1, cells):
+        if self._map.uniform and len(cuts) > FEW_RUNS and len(cuts) * CELLS_A_RUN > rows.size:
             return self._draw_block(frame, first + top, first + bottom)
         self._add_glyphs(keys.ravel().take(where))
         starts = where[np.concatenate(([0], cuts))].tolist()
@@ -354,11 +349,6 @@ def _parts(scanout: Scanout) -> tuple[CrtcRows, TextLook]:
 def _key_table(scanout: Scanout) -> NDArray[np.int32]:
     text = _parts(scanout)[1]
     return key_table(text.blink, scanout.blink_shown, text.fonts[0] != text.fonts[1])
-
-
-def _too_many(runs: int, cells: int) -> bool:
-    """Whether drawing runs one by one costs more than a block of `cells` around them."""
-    return runs > FEW_RUNS + 1 and (runs - 1) * CELLS_A_RUN > cells
 
 
 def run_cuts(where: NDArray[np.intp], columns: int) -> NDArray[np.intp]:
