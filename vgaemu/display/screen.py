@@ -120,7 +120,8 @@ class Screen:
             renderer.draw_all(self.frame)
             height, width = self.frame.shape
             return [Rect(0, 0, width, height)], redraw
-        return merge_rects(renderer.draw_changes(self.frame, spans)), redraw
+        rects = renderer.draw_changes(self.frame, spans)
+        return merge_rects(rects) if len(rects) > 1 else rects, redraw
 
     def _follow_registers(self, frame_number: int) -> Redraw | None:
         """Take the scanout of now, and say what its difference to the last one asks for."""

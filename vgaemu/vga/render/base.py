@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.memslot.bitmap import Span, covered, merge
+from vgaemu.memslot.bitmap import Span, merge
 from vgaemu.vga.rows import RowMap
 from vgaemu.vga.scanout import Scanout
 
@@ -83,6 +83,7 @@ class RowRenderer(Renderer):
         self._elements = self._elements_in_place()
         # At hand, for strips of a few rows: a look through three tuples is 3 % of one.
         self._blank, self._pan = scanout.colours.blank, self.rows.pan
+        self._first_page, self._last_page = self.rows.page_ends
         self._whole = Rect(0, 0, scanout.width, scanout.height)
 
     def configure(self, scanout: Scanout) -> None:
@@ -93,6 +94,7 @@ class RowRenderer(Renderer):
         if old.rows != scanout.rows:
             self.rows = RowMap(scanout, len(self.vram))
             self._elements, self._pan = self._elements_in_place(), self.rows.pan
+            self._first_page, self._last_page = self.rows.page_ends
 
     def _elements_in_place(self) -> tuple[NDArray[Any], NDArray[Any]] | None:
         start, stride, nbytes = self.rows.start, self.rows.stride, self.rows.nbytes + self.slack
@@ -121,9 +123,10 @@ class RowRenderer(Renderer):
         self.draw_rows(0, self.scanout.height, frame)
 
     def draw_changes(self, frame: Frame, spans: Sequence[Span]) -> list[Rect]:
-        if not spans or self.scanout.colours.blank:
+        if not spans or self._blank:
             return []
-        if covered(*self.rows.page_ends, spans):
+        low, high = spans[0]
+        if low <= self._first_page and self._last_page < high:  # `covered`, without the call
             self.draw_rows(0, self.scanout.height, frame)
             return [self._whole]
         ranges = self.rows.touched(spans)
