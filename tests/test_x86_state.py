@@ -500,6 +500,7 @@ WRONG = {
     "disk.sectors": edit("disk.sectors", lambda a: np.array([2880], "u4")),
     "disk.data": edit("disk.data", lambda a: np.zeros((1, 512), "u1")),
     "pc.clock_ns": edit("pc.clock_ns", at((), -1)),
+    "pc.clock_ns is not": edit("pc.clock_ns", at((), (1 << 62) - 1)),  # soon past what is taken
     "bios.vbe_mode": edit("bios.vbe_mode", at((), 5)),
     "bios.vbe_mode is not": edit("bios.vbe_mode", at((), 0x11B)),  # 3.75 MiB
     "saved in long mode": edit("cpu.control", at(5, 0x500)),
