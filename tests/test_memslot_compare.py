@@ -11,7 +11,7 @@ import pytest
 from gaps import Rig, RigAction, race
 from keepers import skip_unless_available
 
-from vgaemu.memslot import PAGE_SIZE, DirtyLog, Memslot, MemslotError, slot
+from vgaemu.memslot import PAGE_SIZE, DirtyLog, Memslot, MemslotError, keepers
 from vgaemu.memslot.compare import CompareKeeper
 from vgaemu.memslot.keeper import Keeper
 from vgaemu.memslot.log import union
@@ -38,7 +38,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> MakeRig:
     def of(pair: tuple[str, str], kind: type[CompareKeeper] = CompareKeeper) -> Callable[[], Rig]:
         for name in pair:
             skip_unless_available(name)
-        monkeypatch.setattr(slot, "CompareKeeper", kind)
+        monkeypatch.setattr(keepers, "CompareKeeper", kind)
         return lambda: Rig(Memslot(NPAGES, dirty_log="+".join(pair)), [1, 4])
 
     return of

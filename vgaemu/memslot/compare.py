@@ -100,7 +100,7 @@ class CompareKeeper(Keeper):
         found = [log for log in found if log]
         if not found:
             return self.nothing_dirty
-        log = union(found)
+        log = found[0] if found[0] == found[-1] else union(found)  # mostly they are equal
         # What has faulted since stays dirty with both, and is protected too early: its next store
         # faults once more, and marks nothing new.
         with self._lock:
