@@ -29,7 +29,7 @@ from .mutate import EDGES, damage
 
 #: What is sent: mode or program.
 SENT: tuple[dict[str, Any], ...] = (
-    {"mode": 3}, {"mode": 0x12}, {"workload": str(GUESTS / "scroller.img")},
+    {"mode": 3}, {"mode": 0x12}, {"workload": str(GUESTS / "snake.img")},
 )  # fmt: skip
 
 
