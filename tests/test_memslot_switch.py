@@ -11,6 +11,7 @@ import random
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import permutations
 from time import sleep
 
@@ -19,7 +20,15 @@ from gaps import Reader, Rig, RigAction, Score, race
 from keepers import LOCKED_FLAGS, NAMES, protected, skip_unless_available, use
 from test_memslot_threads import GUESTS, Guests
 
-from vgaemu.memslot import KEEPERS, PAGE_SIZE, DirtyLog, KeeperUnavailable, Memslot, MemslotError
+from vgaemu.memslot import (
+    KEEPERS,
+    PAGE_SIZE,
+    DirtyLog,
+    KeeperUnavailable,
+    Memslot,
+    MemslotError,
+    inflight,
+)
 from vgaemu.memslot.flags import FlagsKeeper
 from vgaemu.memslot.inflight import CallsInFlight
 from vgaemu.memslot.keeper import ALWAYS, Keeper
@@ -315,6 +324,52 @@ def test_a_former_keeper_is_looked_at_until_the_stores_in_flight_have_ended() ->
     assert list(slot.get_dirty_log()) == [1]
     assert slot.maybe_dirty is slot.keeper.maybe_dirty
     assert slot._harvest == slot.keeper.harvest
+
+
+def test_without_the_gil_former_keepers_are_looked_at_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inflight, "FREE_THREADED", True)
+    slot = Memslot(NPAGES)
+    fault = slot.keeper.fault
+    slot.keep_with("words")
+    for page in (1, 3):
+        assert slot.get_dirty_log() is slot.nothing_dirty
+        fault(page)
+        assert list(slot.get_dirty_log()) == [page]
+
+
+def test_calls_in_flight_are_those_that_had_begun() -> None:
+    inside, go_on = [threading.Event(), threading.Event()], [threading.Event(), threading.Event()]
+
+    def call(number: int) -> None:
+        inside[number].set()
+        assert go_on[number].wait(30)
+        if number:
+            raise ValueError
+
+    def failing() -> None:
+        with suppress(ValueError):
+            call(1)
+
+    calls = CallsInFlight(call)
+    calls.note()
+    assert calls.are_over()
+    threads = [threading.Thread(target=target) for target in (lambda: call(0), failing)]
+    threads[0].start()
+    assert inside[0].wait(30)
+    calls.note()
+    threads[1].start()
+    assert inside[1].wait(30)
+    assert not calls.are_over()
+    go_on[0].set()
+    threads[0].join(30)
+    assert calls.are_over()  # the other began later
+    calls.note()
+    assert not calls.are_over()
+    go_on[1].set()
+    threads[1].join(30)
+    assert calls.are_over()
 
 
 def test_counters_are_the_keepers_own_and_go_on() -> None:
