@@ -11,7 +11,6 @@ import random
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from itertools import permutations
 from time import sleep
 
@@ -27,10 +26,8 @@ from vgaemu.memslot import (
     KeeperUnavailable,
     Memslot,
     MemslotError,
-    inflight,
 )
 from vgaemu.memslot.flags import FlagsKeeper
-from vgaemu.memslot.inflight import CallsInFlight
 from vgaemu.memslot.keeper import ALWAYS, Keeper
 from vgaemu.memslot.kvm.guest import KvmGuest
 from vgaemu.memslot.kvm.keeper import KvmKeeper
@@ -204,15 +201,7 @@ def found(make: Callable[[], Rig], target: RigAction, action: RigAction) -> bool
     return race(make, target, action, modules=("vgaemu.memslot", __name__)).lost > 0
 
 
-class WaitsForNoStore(Memslot):
-    """What has no marks is thought to get none."""
-
-    def _harvest_all(self) -> DirtyLog:
-        self._stores = CallsInFlight()
-        return super()._harvest_all()
-
-
-@pytest.mark.parametrize("slot", [LooksAtNoFormer, LooksAtTheNewOneFirst, WaitsForNoStore])
+@pytest.mark.parametrize("slot", [LooksAtNoFormer, LooksAtTheNewOneFirst])
 def test_a_late_mark_that_nobody_looks_at_is_found(slot: type[Memslot]) -> None:
     skip_unless_available("mmu")
     # `mmu` does not lock either.
@@ -294,12 +283,10 @@ def test_dirt_is_reported_once_to_each_reader(monkeypatch: pytest.MonkeyPatch) -
     assert slot.dirty_log == "flags"
 
 
-def test_a_former_keeper_is_looked_at_until_the_stores_in_flight_have_ended() -> None:
+def test_a_former_keeper_is_looked_at_however_late_it_is_marked() -> None:
     slot = Memslot(NPAGES)
     slot.write(0, b"1")
     slot.keep_with("sparse")
-    assert slot.maybe_dirty is slot._first_look is slot.keeper.maybe_dirty
-    assert slot._harvest == slot.keeper.harvest
     inside, go_on = threading.Event(), threading.Event()
 
     class Slow(SparseKeeper):
@@ -322,54 +309,6 @@ def test_a_former_keeper_is_looked_at_until_the_stores_in_flight_have_ended() ->
     go_on.set()
     store.join()
     assert list(slot.get_dirty_log()) == [1]
-    assert slot.maybe_dirty is slot.keeper.maybe_dirty
-    assert slot._harvest == slot.keeper.harvest
-
-
-def test_without_the_gil_former_keepers_are_looked_at_for_ever(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(inflight, "FREE_THREADED", True)
-    slot = Memslot(NPAGES)
-    fault = slot.keeper.fault
-    slot.keep_with("words")
-    for page in (1, 3):
-        assert slot.get_dirty_log() is slot.nothing_dirty
-        fault(page)
-        assert list(slot.get_dirty_log()) == [page]
-
-
-def test_calls_in_flight_are_those_that_had_begun() -> None:
-    inside, go_on = [threading.Event(), threading.Event()], [threading.Event(), threading.Event()]
-
-    def call(number: int) -> None:
-        inside[number].set()
-        assert go_on[number].wait(30)
-        if number:
-            raise ValueError
-
-    def failing() -> None:
-        with suppress(ValueError):
-            call(1)
-
-    calls = CallsInFlight(call)
-    calls.note()
-    assert calls.are_over()
-    threads = [threading.Thread(target=target) for target in (lambda: call(0), failing)]
-    threads[0].start()
-    assert inside[0].wait(30)
-    calls.note()
-    threads[1].start()
-    assert inside[1].wait(30)
-    assert not calls.are_over()
-    go_on[0].set()
-    threads[0].join(30)
-    assert calls.are_over()  # the other began later
-    calls.note()
-    assert not calls.are_over()
-    go_on[1].set()
-    threads[1].join(30)
-    assert calls.are_over()
 
 
 def test_counters_are_the_keepers_own_and_go_on() -> None:
@@ -441,7 +380,6 @@ def test_a_former_keeper_without_memory_tells_later(monkeypatch: pytest.MonkeyPa
         slot.write(PAGE_SIZE, b"1")
         assert list(slot.get_dirty_log()) == [1]
     assert list(slot.get_dirty_log()) == [0]
-    assert slot.maybe_dirty is slot.keeper.maybe_dirty
 
 
 def test_a_keeper_that_cannot_work_leaves_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -316,7 +316,6 @@ def test_only_srcu_waits_for_the_end_of_a_slice(
         go_on.set()
         assert machine.runner.hold(30)
         assert list(found | mine | log.get_dirty_log()) == [0, 4]
-        assert machine.vram.maybe_dirty is machine.vram.keeper.maybe_dirty
 
 
 class WaitsForExits(Held):

@@ -12,8 +12,8 @@ dirt is fanned out, so a display, a migration and a script never steal from each
 (`Memslot.subscribe`).
 
 Who keeps the log may change beside running guests (`Memslot.keep_with`). A store that is in flight
-then, with what it took from the keeper before, marks *there*, and no bound says when: so harvests
-look at former keepers, too, until all stores that were in flight have ended (`CallsInFlight`).
+then, with what it took from the keeper before, marks *there*, and no bound says when: so every
+later harvest looks at the former keepers, too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from numpy.typing import NDArray
 
 from vgaemu.errors import KeeperUnavailable, MemslotError, OutOfMemory
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
-from vgaemu.memslot.inflight import CallsInFlight
 from vgaemu.memslot.keeper import ALWAYS, Counters, Keeper, anonymous_memory
 from vgaemu.memslot.keepers import make_keeper
 from vgaemu.memslot.log import DirtyLog, RunLog, union
@@ -95,10 +94,6 @@ class ExitSection:
 
 #: Of keepers that have none: an exit is not to cost more for them.
 _NO_SECTION = nullcontext()
-
-
-#: Methods of a `Memslot` that take something from its keeper, and use it later.
-_STORES = ("write", "mark_dirty", "_look")
 
 
 class Subscription:
@@ -219,7 +214,6 @@ class Memslot:
         self._wrap: Callable[[Callable[[], DirtyLog]], DirtyLog] | None = None
         self._slots_lock = threading.Lock()
         self._logging, self._closed = True, False
-        self._stores = CallsInFlight(*(getattr(type(self), name) for name in _STORES))
         self._use(self._keepers[dirty_log])
         self._own = Subscription(self)
         self._views = [self._own]
@@ -252,10 +246,6 @@ class Memslot:
                     continue  # it keeps them; what was found already is not lost for that
                 if late is not nothing:
                     log = late if log is nothing else log | late
-        if self._stores.are_over():  # then what has no marks gets none any more
-            left = tuple(former for former in self._formers if former.has_marks())
-            if len(left) < len(self._formers):
-                self._use(self.keeper, left)
         return log
 
     def keep_with(self, name: str) -> None:
@@ -283,7 +273,6 @@ class Memslot:
             if self._logging:
                 self._use(keeper, tuple(k for k in (*self._formers, old) if k is not keeper))
                 old.retire()
-                self._stores.note()
             else:
                 keeper.stop()
                 self._use(keeper)
