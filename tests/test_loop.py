@@ -203,6 +203,20 @@ def test_two_keepers_are_compared_frame_by_frame():
     ]  # fmt: skip
 
 
+def test_one_that_is_compared_is_not_the_one_of_that_name():
+    vga = Vga(Memslot(64, dirty_log="srcu"))
+    set_mode(vga, 0x13)
+    watched = Watched(vga)
+    calls = []
+    for name in ("srcu", "srcu+words", "srcu"):
+        vga.slot.keep_with(name)
+        for _ in range(3):
+            vga.store(0xA0000, b"\x07")
+            calls.append(watched.frame().keeper_work.protect_calls)
+    assert min(calls) > 0
+    assert watched.loop.stats.keepers["srcu"].work.protect_calls == 9
+
+
 def test_reading_the_log_beside_the_loop_steals_nothing(graphics):
     vga = graphics.vga
     mine = vga.slot.subscribe()

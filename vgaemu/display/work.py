@@ -38,8 +38,9 @@ class Watch:
 
     def __init__(self, slot: Memslot) -> None:
         self._slot = slot
-        #: By keeper, what was counted when it was looked at last.
-        self._counted: dict[str, Counted] = {}
+        #: What each had counted when it was looked at last. Not by name: one that is compared has
+        #: that of another, which may have kept the log before or may after.
+        self._counted: dict[Keeper, Counted] = {}
         #: Who was looked at last, and what is told of it while it is idle.
         self._keeper = slot.keeper
         self._idle: tuple[Kept, ...] | None = None
@@ -54,17 +55,17 @@ class Watch:
         if nothing_dirty and keeper is self._keeper and slot.maybe_dirty is not ALWAYS:
             idle = self._idle
             if idle is None:
-                counted = self._counted[keeper.name]
+                counted = self._counted[keeper]
                 idle = self._idle = (Kept(keeper.name, counted, counted),)
             return idle
         self._keeper, self._idle = keeper, None
         return tuple([self._look(part) for part in keeper.parts])
 
     def _look(self, keeper: Keeper) -> Kept:
-        name, now = keeper.name, count(keeper.counters)
-        before = self._counted.get(name, NOTHING)
-        self._counted[name] = now
-        return Kept(name, before, now)
+        now = count(keeper.counters)
+        before = self._counted.get(keeper, NOTHING)
+        self._counted[keeper] = now
+        return Kept(keeper.name, before, now)
 
 
 def difference(now: Counted, then: Counted) -> Counters:

@@ -43,7 +43,7 @@ def make_keeper(name: str, npages: int, memory: NDArray[np.uint8]) -> Keeper:
     Raises:
         MemslotError: There is no such keeper, or it cannot work here (`KeeperUnavailable`).
     """
-    names = name.split(AND)
+    names = str(name).split(AND)
     if not set(names) <= KEEPERS.keys():
         raise MemslotError(f"no dirty log named {name!r}; there are: {', '.join(KEEPERS)}")
     makers = [KEEPERS[each] for each in names]
