@@ -10,6 +10,7 @@ from itertools import combinations
 import pytest
 from gaps import Rig, RigAction, race
 from keepers import skip_unless_available
+from work import Functions
 
 from vgaemu.memslot import PAGE_SIZE, DirtyLog, Memslot, MemslotError, keepers
 from vgaemu.memslot.compare import CompareKeeper
@@ -42,6 +43,24 @@ def make(monkeypatch: pytest.MonkeyPatch) -> MakeRig:
         return lambda: Rig(Memslot(NPAGES, dirty_log="+".join(pair)), [1, 4])
 
     return of
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="+".join)
+def test_a_store_to_many_pages_is_one_fault_for_each_part(
+    make: MakeRig, pair: tuple[str, str]
+) -> None:
+    make(pair)
+    slot = Memslot(4096, dirty_log="+".join(pair))
+    slot.write(7 * PAGE_SIZE, b"x")
+    with Functions() as functions:
+        slot.write(PAGE_SIZE, bytes(4000 * PAGE_SIZE))
+    assert functions.called < 1000
+    found = record(slot)
+    assert list(slot.get_dirty_log()) == [*range(1, 4001)]
+    assert sorted(found) == sorted([(name, [*range(1, 4001)]) for name in pair])
+    assert slot.counters.faults == 4000
+    assert not slot.get_dirty_log()
+    slot.close()
 
 
 def record(slot: Memslot) -> list[tuple[str, list[int]]]:

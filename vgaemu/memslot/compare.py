@@ -76,6 +76,14 @@ class CompareKeeper(Keeper):
             self.writable[page] = 1
         self._counters.faults += 1
 
+    def fault_range(self, start: int, end: int) -> None:
+        with self._lock:
+            self._counters.faults += self.writable.count(0, start, end)
+            for part in self._parts:
+                if part.writable.find(0, start, end) >= 0:
+                    part.fault_range(start, end)
+            self.writable[start:end] = b"\1" * (end - start)
+
     def harvest(self) -> DirtyLog:
         """Both harvests, and then one protection of all that either found."""
         times = [0] * len(self._parts)
