@@ -44,6 +44,9 @@ CELLS_A_RUN = 300
 FEW_RUNS = 4
 #: Where at least this part of some rows' cells changed, the rows are drawn as a block.
 BLOCK_PART = 1 / 4
+#: Where at least this part of the picture had to be drawn, as of text that scrolls, so many frames
+#: after it are drawn whole if all pages are dirty again: to find out what changed costs 5 % more.
+MOST, UNCOMPARED_FRAMES = 3 / 4, 7
 
 
 class Changes:
@@ -79,6 +82,8 @@ class TextRenderer(Renderer):
         self._forget_cells()
         self._key_table = _key_table(scanout)
         self._cursor_cells = self._cells_of_cursor()
+        #: Of `UNCOMPARED_FRAMES`, those to come.
+        self._uncompared = 0
         #: First and last line of the cursor in the glyphs that have one.
         self._cursor_lines = (0, 0) if scanout.cursor is None else scanout.cursor.lines
         self._changes = Changes()
@@ -210,8 +215,7 @@ class TextRenderer(Renderer):
         if self.scanout.colours.blank:
             frame.fill(0)
         elif self._map.uniform:
-            self._keys[:] = self._keys_of(0, len(self._map.bands))
-            self._draw_block(frame, 0, len(self._map.bands))
+            self._draw_uncompared(frame)
         else:
             self._keys.fill(STALE)
             self._draw_bands(frame, 0, len(self._map.bands))
@@ -222,7 +226,8 @@ class TextRenderer(Renderer):
             return []
         cell_map = self._map
         if changes.everything or covered(*cell_map.page_ends, changes.spans):
-            return self._draw_bands(frame, 0, len(cell_map.bands))
+            return self._draw_whole(frame)
+        self._uncompared = 0
         if not changes.spans and not cell_map.panned:
             cell_of_dword = cell_map.cell_of_dword
             found = [int(cell_of_dword[dword]) for dword in changes.dwords]
@@ -234,6 +239,16 @@ class TextRenderer(Renderer):
             if any(low <= last_page and first_page < high for low, high in pages):
                 bands.append(band)
         return self._draw_bands(frame, min(bands), max(bands) + 1) if bands else []
+
+    def _draw_whole(self, frame: Frame) -> list[Rect]:
+        """Anything may have changed."""
+        if self._uncompared and self._map.uniform:
+            self._uncompared -= 1
+            return self._draw_uncompared(frame)
+        rects = self._draw_bands(frame, 0, len(self._map.bands))
+        if sum([rect.area for rect in rects]) >= MOST * frame.size:
+            self._uncompared = UNCOMPARED_FRAMES
+        return rects
 
     def _keys_of(self, first: int, end: int) -> NDArray[np.int32]:
         """Keys of the cells of some bands: (end - first, columns)."""
@@ -305,6 +320,12 @@ class TextRenderer(Renderer):
             self._draw_run(frame, first + a // columns, a % columns, b % columns + 1)
             for a, b in zip(starts, ends, strict=True)
         ]
+
+    def _draw_uncompared(self, frame: Frame) -> list[Rect]:
+        """All cells, however they were drawn."""
+        bands = len(self._map.bands)
+        self._keys[:] = self._keys_of(0, bands)
+        return self._draw_block(frame, 0, bands)
 
     def _draw_block(self, frame: Frame, first: int, end: int) -> list[Rect]:
         """All cells of consecutive bands in one go: cheaper than many runs."""
