@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vgaemu.display.report import FrameReport
-from vgaemu.display.work import NOTHING, Counted, Kept, difference, in_words, total
+from vgaemu.display.work import FAULTS, NOTHING, Counted, Kept, difference, in_words, total
 from vgaemu.memslot.keeper import Counters
 
 #: Frames that percentiles look back on: over 18 minutes at 60 Hz.
@@ -168,7 +168,6 @@ class Stats:
                 idle_ns.append(report.harvest_ns)
             else:
                 kept = report.kept
-                totals.faults += report.faults
                 idle_ns = self._add_kept(report)
             if self._rows is not None:
                 self._rows.append(_row(report, present_ns))
@@ -177,12 +176,15 @@ class Stats:
     def _add_kept(self, report: FrameReport) -> deque[int]:
         """Take in what was counted, and return the times of whom it was told last."""
         times: deque[int] = deque(maxlen=0)
+        faults = 0
         for kept, harvest_ns in zip(report.kept, report.harvests_ns, strict=True):
             keeper = self._keepers.get(kept.dirty_log)
             if keeper is None:
                 keeper = self._keepers[kept.dirty_log] = KeeperStats()
             keeper.add(harvest_ns, kept.before, kept.after)
             times = keeper.harvest_ns
+            faults = max(faults, kept.after[FAULTS] - kept.before[FAULTS])
+        self._totals.faults += faults
         return times
 
     def summary(self) -> dict[str, Any]:
