@@ -33,8 +33,8 @@ SEGMENT_WRITABLE, SEGMENT_ACCESSED, SEGMENT_PRESENT = 1 << 1, 1, 1 << 7
 ATTRIBUTES_AT = 5
 #: Bits 8-23 of a descriptor's upper half that are attributes; the four between are of the limit.
 ATTRIBUTES = 0xF0FF
-#: Attributes in real mode, of CS and of the others.
-REAL_CODE, REAL_DATA = 0x9B, 0x93
+#: Attributes in real mode, of all but CS.
+REAL_DATA = 0x93
 REAL_LIMIT = 0xFFFF
 
 WRITE_PROTECT, PAGING = 1 << 16, 1 << 31  # CR0
@@ -78,11 +78,6 @@ class _Format(NamedTuple):
 
 _TWO_LEVELS = _Format(4, 0x3FF, (22, 12), -PAGE_SIZE, 0xFFFFF000)
 _THREE_LEVELS = _Format(8, 0x1FF, (30, 21, 12), -32, 0xF_FFFF_FFFF_F000)
-
-
-def real_segment(index: int, selector: int) -> Segment:
-    """A segment of `SAVED_SEGMENTS` as real mode has it."""
-    return selector, selector << 4, REAL_LIMIT, REAL_DATA if index else REAL_CODE
 
 
 def descriptor(memory: LinearReader, table: int, limit: int, selector: int) -> Segment | None:
