@@ -72,7 +72,7 @@ CASES = (
     Case(0, link=200), Case(50, link=200), Case(100, link=200), Case(150, link=200),
     Case(200, link=200), Case(400, link=200),
     *(Case(400, downtime_ms=8, dirty_log=name) for name in ("flags", "words", "pages", "srcu")),
-    *(Case(None, downtime_ms=8, dirty_log=name, reads_file=True)
+    *(Case(400, downtime_ms=8, dirty_log=name, reads_file=True)
       for name in ("flags", "words", "srcu")),
 )  # fmt: skip
 
