@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import date
 
 import pytest
@@ -23,3 +24,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.line(f"fuzzing ran with VGAEMU_FUZZ_SEED={os.environ['VGAEMU_FUZZ_SEED']}")
+
+
+@pytest.fixture(scope="session")
+def dummy_driver() -> Iterator[None]:
+    """Windows that nobody sees: SDL's dummy driver."""
+    saved = os.environ.get("SDL_VIDEODRIVER")
+    os.environ["SDL_VIDEODRIVER"] = "dummy"
+    yield
+    if saved is None:
+        del os.environ["SDL_VIDEODRIVER"]
+    else:
+        os.environ["SDL_VIDEODRIVER"] = saved

@@ -27,15 +27,7 @@ MODE_13H = ScreenInfo(320, 200, 4 / 3, 0, "320x200x256", 4096, "flags", False)
 NOTHING_DIRTY = RunLog(4096)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _dummy_driver() -> Iterator[None]:
-    saved = os.environ.get("SDL_VIDEODRIVER")
-    os.environ["SDL_VIDEODRIVER"] = "dummy"
-    yield
-    if saved is None:
-        del os.environ["SDL_VIDEODRIVER"]
-    else:
-        os.environ["SDL_VIDEODRIVER"] = saved
+pytestmark = pytest.mark.usefixtures("dummy_driver")
 
 
 class Clock:

@@ -41,26 +41,18 @@ NOTHING_DIRTY = RunLog(4096)
 EGA_WINDOW = (640 + BESIDE_WIDTHS[1], MIN_BESIDE_HEIGHT)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _dummy_driver():
-    saved = os.environ.get("SDL_VIDEODRIVER")
-    os.environ["SDL_VIDEODRIVER"] = "dummy"
-    yield
-    if saved is None:
-        del os.environ["SDL_VIDEODRIVER"]
-    else:
-        os.environ["SDL_VIDEODRIVER"] = saved
+pytestmark = pytest.mark.usefixtures("dummy_driver")
 
 
 @pytest.fixture
-def pygame(_dummy_driver):
+def pygame(dummy_driver):
     import pygame
 
     return pygame
 
 
 @pytest.fixture
-def open_window(_dummy_driver):
+def open_window(dummy_driver):
     from vgaemu.display.window.window import WindowDisplay
 
     windows = []
@@ -212,7 +204,7 @@ def test_shadow_in_a_window_that_the_user_sized(open_window, pygame, info, size)
 
 
 @pytest.fixture(autouse=True)
-def _long_ago(monkeypatch, _dummy_driver):
+def _long_ago(monkeypatch, dummy_driver):
     """Any other size that a window has is the user's."""
     monkeypatch.setattr("vgaemu.display.window.sdl.SETTLING_NS", -1)
 
@@ -452,7 +444,7 @@ def test_whatever_the_user_does_picture_panel_and_border_fill_the_window(open_wi
 
 
 @pytest.fixture
-def clock(_dummy_driver, monkeypatch):
+def clock(dummy_driver, monkeypatch):
     from vgaemu.display.window import window
 
     class Clock:
