@@ -21,6 +21,7 @@
      ├─ StateError            saved states
      ├─ TapeError             tapes
      ├─ MigrateError          live migration
+     ├─ ViewError             who looks from elsewhere
      ├─ BenchError            benchmarks
      └─ GuestError            what a guest did itself
          └─ GuestFault        machine code that cannot go on
@@ -104,6 +105,10 @@ class TapeError(VgaemuError, ValueError):
 
 class MigrateError(VgaemuError):
     """A machine cannot be sent or received; the message is one line: the peer and why."""
+
+
+class ViewError(VgaemuError):
+    """Nobody can look from elsewhere, or a viewer is sent away; the message is one line."""
 
 
 class BenchError(VgaemuError, ValueError):
