@@ -12,8 +12,9 @@ from vgaemu.display import work
 from vgaemu.display.base import BaseDisplay, as_display
 from vgaemu.display.events import Close
 from vgaemu.display.loop import DisplayLoop
+from vgaemu.display.rects import MAX_RECTS, merge_rects
 from vgaemu.display.report import Display
-from vgaemu.display.screen import BLINK_FRAMES, MAX_RECTS, Screen, merge_rects
+from vgaemu.display.screen import BLINK_FRAMES, Screen
 from vgaemu.display.stats import BATCH
 from vgaemu.errors import DisplayError, ScreenError
 from vgaemu.machine import Machine

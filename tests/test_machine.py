@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import vgaemu
-from vgaemu import machine as machine_module
+from vgaemu import saving
 from vgaemu.cli.session import keep_showing
 from vgaemu.display.base import BaseDisplay
 from vgaemu.display.events import Close, PauseToggled, SingleStep
@@ -445,7 +445,7 @@ def test_a_state_beside_a_free_workload_is_of_one_moment(tmp_path):
 
 
 def test_a_state_beside_a_workload_that_does_not_stop(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine_module, "HOLD_SECONDS", 0.05)
+    monkeypatch.setattr(saving, "HOLD_SECONDS", 0.05)
     ends = threading.Event()
 
     def busy(guest):

@@ -227,12 +227,12 @@ def test_pause_and_single_frame(tmp_path: Path) -> None:
         bus = machine.pc.bus
         machine.run_frame()
         time.sleep(0.05)
-        machine._handle(PauseToggled())
+        machine.user.do([PauseToggled()])
         time.sleep(0.05)
         paused = bus.read32(0x9000)
         time.sleep(0.05)
         assert bus.read32(0x9000) == paused > 0
-        machine._handle(SingleStep())
+        machine.user.do([SingleStep()])
         machine.run_frame()
         time.sleep(0.1)
         stepped = bus.read32(0x9000)

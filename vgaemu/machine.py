@@ -1,4 +1,4 @@
-"""Machine: one VGA, one guest, one display, and the clock that moves them.
+"""Machine: one VGA, one guest, its displays, and the clock that moves them.
 
 A frame runs the guest (`runner`: in step with it, or on a thread of its own), then harvests the
 dirty log, draws and presents. What else goes along with a machine hooks itself into
@@ -11,8 +11,8 @@ import inspect
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -21,28 +21,29 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.display.events import Close, Event, NextDirtyLog, PauseToggled, Screenshot, SingleStep
-from vgaemu.display.hostkeys import combination_of
+from vgaemu.display.events import NextDirtyLog, Screenshot
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
 from vgaemu.display.named import make_display
 from vgaemu.display.report import Display, FrameReport
 from vgaemu.display.screen import Screen, blink_shown
 from vgaemu.display.stats import Stats
-from vgaemu.errors import StateError, file_error
-from vgaemu.guest.workload import Guest, Workload
-from vgaemu.keys.queue import Key, Keys, key_text
+from vgaemu.errors import file_error
+from vgaemu.guest.workload import AnySlices, Guest, Workload
+from vgaemu.keys.queue import Keys, key_text
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
 from vgaemu.memslot.steps import keep_with_next
 from vgaemu.outputs import next_free_name
 from vgaemu.program import check_options, load_program
-from vgaemu.runner import HOLD_SECONDS, NO_YIELD, InStep, OnThread, Runner
+from vgaemu.runner import InStep, OnThread, Runner
+from vgaemu.saving import Saving
 from vgaemu.tape import TapeRecorder
+from vgaemu.user import User
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
 from vgaemu.vga.font import checked_font, load_font_file
 from vgaemu.vga.modes import set_mode
-from vgaemu.vga.state import State, check_device, read_state, restore_device, save_state
+from vgaemu.vga.state import State
 from vgaemu.vga.tap import TappedVga
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class Machine:
         workload: A bundled name, a path of a Python file, a disk image or a .com program, a
             generator function, or None: then whoever holds the machine is the guest.
         args: The workload's arguments.
-        display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`.
+        display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`; or a
+            list of them: see `vgaemu.display.displays`.
         dirty_log: Who keeps VRAM's dirty log: see `vgaemu.memslot.KEEPERS`; ``"srcu+words"`` lets
             two harvest the same frames.
         span_pages: Word width of the ffs..fls spans: 64, 32, 16 or 8 pages.
@@ -110,15 +112,15 @@ class Machine:
     #: Called when the machine closes, before its guest is stopped.
     before_close: list[Callable[[], None]]
 
-    #: Why the guest takes no keys, as the display was told.
-    _stands = ""
+    #: Who sits at the displays, and what each thing that they do there does.
+    user: User
 
     def __init__(
         self,
         workload: str | PathLike[str] | Workload | None = None,
         args: Sequence[str] = (),
         *,
-        display: str | Display = "null",
+        display: str | Display | Sequence[str | Display] = "null",
         dirty_log: str = "flags",
         span_pages: SpanPages = DEFAULT_SPAN_PAGES,
         vram_mib: int = DEFAULT_VRAM_MIB,
@@ -137,7 +139,7 @@ class Machine:
             font = checked_font(font)
         elif font is not None:
             font = load_font_file(font)
-        free = display == "window" if free is None else free
+        free = "window" in _names(display) if free is None else free
         self._recorder: TapeRecorder | None = None
         with ExitStack() as undo:
             if record_tape is None:
@@ -156,23 +158,33 @@ class Machine:
             self.pc, self.endless = program.pc, program.endless
             if self.pc is not None:
                 undo.callback(self.pc.close)
-            self._display = make_display(display)
+            shown = make_display(display)
             undo.pop_all()
         if self.pc is None:
             self.vga.beam = WallBeam() if free else VirtualBeam()
-        if self.pc is not None and free:  # a CPU's slices are shorter: it has its own sections
-            self.runner = OnThread(program.slices, on_park=self.pc.pause)
-        elif self.pc is not None:
-            self.runner = InStep(program.slices)
-        else:
-            self.runner = (OnThread if free else InStep)(program.slices, self.vram.exit_section)
-        self._loop = DisplayLoop(self.vga, self._display, span_pages=span_pages)
+        self.runner = self._runner_of(program.slices, free)
+        self._loop = DisplayLoop(self.vga, shown, span_pages=span_pages)
         self._key_schedule: list[tuple[int, str]] = []
-        self._closed = self._close_requested = False
-        self._paused = self._step_once = False
+        self._saving = Saving(self.vga, self.pc, self.runner, self._loop)
+        self._saving.recorded = self._recorder is not None
+        self._closed = False
+        self.user = User(self.keys, self.runner, self.tell_user)
+        self._answer_the_user()
         self.on_screenshot = save_screenshot
         self.between_frames = []
         self.before_close = []
+
+    def _answer_the_user(self) -> None:
+        self.user.answers |= {
+            Screenshot: lambda event: self.on_screenshot(self),
+            NextDirtyLog: lambda event: self.tell_user(keep_with_next(self.vram)),
+        }
+
+    def _runner_of(self, slices: AnySlices | None, free: bool) -> Runner:
+        if self.pc is None:
+            return (OnThread if free else InStep)(slices, self.vram.exit_section)
+        # A CPU's slices are shorter: it has its own sections.
+        return OnThread(slices, on_park=self.pc.pause) if free else InStep(slices)
 
     def __repr__(self) -> str:
         shown = self.screen.info.mode_name
@@ -213,7 +225,7 @@ class Machine:
             Exception: Whatever the guest raised, once its last frame is drawn.
         """
         self.run(self.frames + count, speed=0, stay=False)
-        return not (self.ended or self._close_requested)
+        return not (self.ended or self.user.wants_to_close)
 
     def run_frame(self) -> FrameReport:
         """Run one frame: keys, the guest up to its next ``yield``, harvest, draw, present.
@@ -251,20 +263,20 @@ class Machine:
         Raises:
             Exception: Whatever the guest raised.
         """
-        stay = stay and self._display.can_be_closed
+        stay = stay and self._loop.display.can_be_closed
         period_ns = int(1e9 / (FRAME_HZ * speed)) if speed else 0
         due = time.perf_counter_ns()
         while frames is None or self.frames < frames:
             if self.closed_by_user():
                 return
-            if self._paused and not self._step_once:
+            if self.user.paused and not self.user.wants_a_step:
                 self._tell_companions()
                 if self.runner.left:
                     return
                 time.sleep(1 / FRAME_HZ)
                 due = time.perf_counter_ns()
                 continue
-            self._step_once = False
+            self.user.wants_a_step = False
             self.run_frame()
             if self.runner.left or (self.ended and not stay):
                 return
@@ -286,42 +298,41 @@ class Machine:
         """Harvest, draw and present a frame; the guest stays where it is."""
         return self._loop.draw_frame()
 
+    def add_display(self, display: Display) -> None:
+        """Let another one look, from the next frame on; it gets the whole picture first.
+
+        Unless it says `in_step`, it gets a thread of its own, and nobody waits for it: see
+        `vgaemu.display.displays`.
+
+        Raises:
+            DisplayError: It has not `resize`, `update` and `close`.
+        """
+        self._loop.add_display(display)
+
+    def remove_display(self, display: Display) -> None:
+        """Close a display; the others go on.
+
+        Raises:
+            DisplayError: It is no display of this machine, or not any more.
+        """
+        self._loop.remove_display(display)
+
+    def settle(self, seconds: float = 1.0) -> bool:
+        """Wait until each display shows the last frame, at most so long; whether they do."""
+        return self._loop.settle(seconds)
+
     def tell_user(self, text: str) -> None:
         """Let the display say something, if it is one that can."""
-        self._display.notice(text)
+        self._loop.display.notice(text)
 
     def closed_by_user(self) -> bool:
-        """Take what the user did at the display, and say whether that was to close it."""
-        for event in self._display.poll():
-            self._handle(event)
-        if self._display.can_be_closed and (why := self._standstill()) != self._stands:
-            self._stands = why
-            self._display.stands_still(why)
-        return self._close_requested
-
-    def _standstill(self) -> str:
-        """Why the guest takes no keys; an empty string: it does."""
-        if self._paused and not self.ended:
-            return f"paused; {combination_of(PauseToggled())} goes on"
-        why = self.runner.standstill
-        return f"{why}; {combination_of(Close())} quits" if why else ""
-
-    def _handle(self, event: Event) -> None:
-        if isinstance(event, Key):
-            self.keys.put(event)
-            if self._stands and event.pressed:
-                self.tell_user(self._stands)
-        elif isinstance(event, Close):
-            self._close_requested = True
-        elif isinstance(event, PauseToggled):
-            self._paused = not self._paused
-            self.runner.pause(self._paused)
-        elif isinstance(event, SingleStep):
-            self._step_once = self._paused
-        elif isinstance(event, Screenshot):
-            self.on_screenshot(self)
-        elif isinstance(event, NextDirtyLog):
-            self.tell_user(keep_with_next(self.vram))
+        """Take what the user did at the displays, and say whether that was to close it."""
+        display, user = self._loop.display, self.user
+        user.do(display.poll())
+        if display.can_be_closed and (why := user.standstill) != user.stands:
+            user.stands = why
+            display.stands_still(why)
+        return user.wants_to_close
 
     def schedule_keys(self, keys: Iterable[tuple[int, str]]) -> None:
         """Strike keys at given frames: see `vgaemu.keys.queue.parse_keys`.
@@ -358,9 +369,7 @@ class Machine:
         Raises:
             StateError: The file cannot be written, or the guest does not stop.
         """
-        with self._guest_stands(path):
-            guest = None if self.pc is None else self.pc.state_arrays()
-            save_state(self.vga, path, frame_number=self.next_frame_number, guest=guest)
+        self._saving.save(path)
 
     def load_state(self, path: str | Path) -> None:
         """Bring the device to a saved state, and a machine-code guest with it.
@@ -371,9 +380,7 @@ class Machine:
         Raises:
             StateError: The file is refused; nothing has changed then. Or the guest does not stop.
         """
-        with self._guest_stands(path):
-            guest = None if self.pc is None else self.pc.parts()
-            self.restore_state(read_state(path, self.vga, guest), path)
+        self._saving.load(path)
 
     def restore_state(self, state: State, source: object) -> None:
         """Look at all of a state, then put all of it; what is not in it stays as it is.
@@ -386,47 +393,12 @@ class Machine:
             StateError: A device or PC has no such state; nothing has changed then, but see
                 `Pc.restore_state`.
         """
-        if self._recorder is not None:
-            raise StateError(f"{source}: a tape starts at power on, and one is being recorded")
-        check_device(self.vga, state.device, source)
-        if self.pc is not None:
-            self._refuse_running_guest(source)
-            self.pc.check_state(state.guest, source)
-        elif state.guest:
-            from vgaemu.pc.state import identity_name
-
-            name = identity_name(state.guest)
-            raise StateError(f"{source}: saved with machine code, {name!r}; load it with that file")
-        if state.unread:
-            raise StateError(f"{source}: {state.unread[0]} is no part of a state; save it again")
-        if self.pc is not None:
-            self.pc.restore_state(state.guest, source)
-            self.runner.restart(self.pc.slices())
-        restore_device(self.vga, state.device)
-        self._loop.frame_offset = state.frame_number - self._loop.frames
+        self._saving.restore(state, source)
 
     @property
     def next_frame_number(self) -> int:
         """Number of the next frame, which blinking follows; a loaded state goes on from its own."""
-        return self._loop.frames + self._loop.frame_offset
-
-    @contextmanager
-    def _guest_stands(self, source: object) -> Iterator[None]:
-        """Let a state be of one moment: nobody stores or loads meanwhile."""
-        self._refuse_running_guest(source)
-        held = self.runner.is_running and not self._closed  # then its calls are refused
-        try:
-            if held and not self.runner.hold(HOLD_SECONDS):
-                raise StateError(f"{source}: {NO_YIELD}; close the machine first")
-            yield
-        finally:
-            if held:
-                self.runner.release()
-
-    def _refuse_running_guest(self, source: object) -> None:
-        """Registers of a CPU are nobody else's while it executes."""
-        if self.pc is not None and self.runner.is_running:
-            raise StateError(f"{source}: the guest runs on its own thread; close the machine first")
+        return self._saving.next_frame_number
 
     def close(self) -> None:
         """Stop the guest and close the display; twice is fine.
@@ -438,7 +410,7 @@ class Machine:
             return
         for companion in tuple(self.before_close):
             companion()
-        self._closed = True
+        self._closed = self._saving.closed = True
         self.guest.stop()
         if self.pc is not None:
             self.pc.stop()
@@ -475,6 +447,12 @@ class Machine:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _names(display: str | Display | Sequence[str | Display]) -> Sequence[object]:
+    if isinstance(display, Sequence) and not isinstance(display, str):
+        return display
+    return [display]
 
 
 def save_screenshot(machine: Machine) -> None:

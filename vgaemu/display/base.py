@@ -24,11 +24,25 @@ class BaseDisplay:
     #: Whether there is a user who may close it: then `poll` is not the one that says nothing. Such
     #: a display goes on being shown when the guest has ended.
     can_be_closed: bool = False
+    #: Among several displays: whether `update` is called in each frame, by whoever runs frames, who
+    #: waits for it; else it has a thread of its own. One that is alone always is: see
+    #: `vgaemu.display.displays`.
+    in_step: bool = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "can_be_closed" not in vars(cls):  # else it says so itself
             cls.can_be_closed = cls.poll is not BaseDisplay.poll
+
+    @property
+    def shown_by(self) -> object:
+        """What came in as the display: this, or the object that it stands for."""
+        return self
+
+    @property
+    def name(self) -> str:
+        """What a line in the log calls it."""
+        return type(self.shown_by).__name__
 
     def resize(self, screen: ScreenInfo) -> None:
         """The picture has another shape; the next `update` covers all of it."""
@@ -60,6 +74,11 @@ class _OwnDisplay(BaseDisplay):
         self._poll: Callable[[], Iterable[Event]] | None = getattr(display, "poll", None)
         self.can_be_closed = self._poll is not None
         self._notice: Callable[[str], object] | None = getattr(display, "notice", None)
+        self.in_step = bool(getattr(display, "in_step", False))
+
+    @property
+    def shown_by(self) -> object:
+        return self._display
 
     @property
     def shows_clean_rects(self) -> bool:

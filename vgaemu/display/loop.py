@@ -8,12 +8,16 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import get_args
 
-from vgaemu.display.base import as_display
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.display.base import BaseDisplay, as_display
+from vgaemu.display.displays import Displays
 from vgaemu.display.report import Display, FrameReport, ScreenInfo
 from vgaemu.display.screen import Screen
 from vgaemu.display.stats import Stats
 from vgaemu.display.work import Watch
-from vgaemu.errors import MemslotError
+from vgaemu.errors import DisplayError, MemslotError
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.vga.device import Vga
 from vgaemu.vga.scanout import Redraw
@@ -52,6 +56,7 @@ class DisplayLoop:
         #: Added to `frames` for blinking: a loaded state goes on blinking where it was saved.
         self.frame_offset = 0
         self._display = as_display(display)
+        self._palette: NDArray[np.uint32] | None = None
         self._slot = vga.slot
         self._watch = Watch(vga.slot)
         self._nothing_dirty = vga.slot.nothing_dirty
@@ -70,6 +75,7 @@ class DisplayLoop:
             rects, redraw = self.screen.refresh(self.frames + self.frame_offset, spans)
             drawn = perf_counter_ns()
             if redraw is not None and redraw is not Redraw.CELLS:
+                self._palette = self.screen.palette
                 info = self.screen.info
                 if info != self._shape:
                     self._shape = info
@@ -89,6 +95,7 @@ class DisplayLoop:
                 self.screen.clean_rects(log, spans)
                 if spans and self._display.shows_clean_rects
                 else (),
+                self._palette,
             )
             present = perf_counter_ns()
             self._display.update(self.screen.frame, rects, report)
@@ -101,6 +108,40 @@ class DisplayLoop:
             self.screen.forget()
             self._shape = None
             raise
+
+    @property
+    def display(self) -> BaseDisplay:
+        """Who looks; `Displays` where several do."""
+        return self._display
+
+    def add_display(self, display: Display) -> None:
+        """Let another one look: see `vgaemu.display.displays`.
+
+        Raises:
+            DisplayError: It has not `resize`, `update` and `close`.
+        """
+        added = as_display(display)
+        if not isinstance(self._display, Displays):
+            self._display = Displays(self._display, self._shape)
+        self._display.add(added)
+
+    def remove_display(self, display: Display) -> None:
+        """Close one, and let the others go on.
+
+        Raises:
+            DisplayError: It is not there.
+        """
+        if isinstance(self._display, Displays):
+            self._display.remove(display)
+        elif self._display.shown_by is display:
+            alone, self._display = self._display, BaseDisplay()
+            alone.close()
+        else:
+            raise DisplayError(f"{display!r} is not the display")
+
+    def settle(self, seconds: float) -> bool:
+        """Wait until each display shows the last frame, at most so long; whether they do."""
+        return not isinstance(self._display, Displays) or self._display.settle(seconds)
 
     def close(self) -> None:
         """Close the display and stop listening to the log."""

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vgaemu.display.base import BaseDisplay, as_display
+from vgaemu.display.displays import Displays
 from vgaemu.display.report import Display
 from vgaemu.errors import DisplayError
 
 
-def make_display(name: str | Display) -> BaseDisplay:
-    """A display by name, or of a user's object.
+def make_display(name: str | Display | Sequence[str | Display]) -> BaseDisplay:
+    """A display by name, or of a user's object; of several of them, all as one.
 
     Raises:
         DisplayError: There is none of that name, the object is none, or it cannot be opened.
     """
+    if isinstance(name, Sequence) and not isinstance(name, str):
+        displays = Displays()
+        for each in name:
+            displays.add(make_display(each))
+        return displays
     if not isinstance(name, str):
         return as_display(name)
     if name == "null":

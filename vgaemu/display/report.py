@@ -34,6 +34,8 @@ class ScreenInfo:
     dirty_log: str
     #: Whether it is made of characters, whose strokes should stay equally thick.
     is_text: bool
+    #: Frames a second that the CRTC is programmed for: 70.09 in most VGA modes.
+    refresh_hz: float = 60.0
 
 
 @dataclass(slots=True)
@@ -62,6 +64,9 @@ class FrameReport:
     #: Drawn only because clean pages lay inside a span; worked out for displays that have a true
     #: attribute ``shows_clean_rects``.
     clean_rects: Sequence[Rect] = ()
+    #: Colours by number that the frame was drawn with, (n,) uint32 0x00RRGGBB, n at most 256: see
+    #: `vgaemu.display.indexed.Indexer`. None where pixels are colours themselves.
+    palette: NDArray[np.uint32] | None = None
 
     @property
     def dirty_log(self) -> str:

@@ -13,21 +13,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.display.rects import merge_rects
 from vgaemu.display.report import Rect, ScreenInfo
 from vgaemu.display.viewport import Viewport, fitted_size
 from vgaemu.errors import ScreenError
 from vgaemu.memslot.bitmap import Span, spans_of_pages
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.outputs import NewFile
+from vgaemu.vga.beam import timing_of
 from vgaemu.vga.codepage import to_unicode
 from vgaemu.vga.device import Vga
 from vgaemu.vga.render import Frame, Renderer, RowRenderer, TextRenderer, make_renderer
 from vgaemu.vga.rows import runs
 from vgaemu.vga.scanout import LinearRows, Redraw, Scanout, redraw_between, scanout_of, with_cursor
 
-#: More rectangles than this are worth less than the one around them (measured: dozens of tiny
-#: presents cost more than a large one).
-MAX_RECTS = 32
 #: What an upscaled picture fits into, as 320x200 does exactly.
 UPSCALED_ROOM = (1600, 1200)
 #: Frames that the cursor and blinking attributes are shown, then hidden.
@@ -66,7 +65,14 @@ class Screen:
         return ScreenInfo(
             scanout.width, scanout.height, aspect, scanout.colours.border, scanout.mode_name,
             slot.npages, slot.dirty_log, scanout.is_text,
+            timing_of(*self.vga.timing_key()).refresh_hz,
         )  # fmt: skip
+
+    @property
+    def palette(self) -> NDArray[np.uint32] | None:
+        """Colours by number of the last frame, (n,) uint32; None in true-colour modes."""
+        palette = self._scanout.colours.palette
+        return np.frombuffer(palette, np.uint32) if palette else None
 
     @property
     def scanout(self) -> Scanout:
@@ -173,6 +179,19 @@ class Screen:
         view = Viewport(0, 0, *fitted_size(self.info, UPSCALED_ROOM), (width, height))
         return rgb_of(self.frame[view.rows[:, None], view.columns])
 
+    def indices(self) -> NDArray[np.uint8] | None:
+        """The picture in numbers of `palette`, drawn afresh: (height, width) uint8; or None.
+
+        They are the device's own: attributes' colours, pixels of planes, bytes of mode 13h.
+        """
+        scanout = _scanout_in(self.vga, self.frame_number)
+        colours = scanout.colours
+        if not colours.palette:
+            return None
+        numbers = np.arange(len(colours.palette) // 4, dtype=np.uint32).tobytes()
+        drawn = _drawn(self.vga, scanout._replace(colours=colours._replace(palette=numbers)))
+        return drawn.astype(np.uint8)
+
     def text(self) -> list[str]:
         """What a text mode shows, one string a row, as Unicode.
 
@@ -201,7 +220,10 @@ class Screen:
 
 def full_redraw(vga: Vga, frame_number: int) -> NDArray[np.uint32]:
     """What a device shows in some frame, drawn afresh: (height, width) uint32, a new array."""
-    scanout = _scanout_in(vga, frame_number)
+    return _drawn(vga, _scanout_in(vga, frame_number))
+
+
+def _drawn(vga: Vga, scanout: Scanout) -> Frame:
     frame = np.zeros((scanout.height, scanout.width), np.uint32)
     make_renderer(vga.slot.array, scanout).draw_all(frame)
     return frame
@@ -235,7 +257,10 @@ def save_picture(rgb: NDArray[np.uint8], path: str | Path) -> None:
 
 def rgb_of(frame: Frame) -> NDArray[np.uint8]:
     """(height, width) uint32 0x00RRGGBB as (height, width, 3) uint8."""
-    return (frame[:, :, None] >> np.array([16, 8, 0], np.uint32)).astype(np.uint8)
+    rgb = np.empty((*frame.shape, 3), np.uint8)
+    for nth, shift in enumerate((16, 8, 0)):  # a quarter of what all three in one go take
+        rgb[:, :, nth] = frame >> np.uint32(shift)
+    return rgb
 
 
 def blink_shown(frame_number: int) -> bool:
@@ -245,44 +270,3 @@ def blink_shown(frame_number: int) -> bool:
     [True, True, False, False, True]
     """
     return not frame_number // BLINK_FRAMES & 1
-
-
-def merge_rects(rects: list[Rect]) -> list[Rect]:
-    """Join rectangles that stand on each other, and give up details beyond `MAX_RECTS`.
-
-    >>> merge_rects([Rect(0, 0, 720, 16), Rect(0, 16, 720, 16), Rect(9, 64, 9, 16)])
-    [Rect(x=0, y=0, width=720, height=32), Rect(x=9, y=64, width=9, height=16)]
-    """
-    if len(rects) < 2:
-        return rects
-    merged: list[Rect] = []
-    for rect in sorted(rects, key=lambda r: (r.x, r.width, r.y)):
-        if merged:
-            last = merged[-1]
-            same_columns = (last.x, last.width) == (rect.x, rect.width)
-            if same_columns and rect.y <= last.y + last.height:
-                bottom = max(last.y + last.height, rect.y + rect.height)
-                merged[-1] = Rect(last.x, last.y, last.width, bottom - last.y)
-                continue
-        merged.append(rect)
-    return merged if len(merged) <= MAX_RECTS else _bands(merged)
-
-
-def _bands(rects: list[Rect]) -> list[Rect]:
-    """At most `MAX_RECTS` rectangles that cover `rects`: one around those of each height band.
-
-    >>> _bands([Rect(0, 0, 9, 16), Rect(90, 4, 9, 16), Rect(0, 300, 9, 16)])
-    [Rect(x=0, y=0, width=99, height=20), Rect(x=0, y=300, width=9, height=16)]
-    """
-    top, bottom = min(r.y for r in rects), max(r.y + r.height for r in rects)
-    height = -(-(bottom - top) // MAX_RECTS)
-    groups: dict[int, list[Rect]] = {}
-    for rect in rects:
-        groups.setdefault((rect.y - top) // height, []).append(rect)
-    bands = []
-    for group in groups.values():
-        left, first = min(r.x for r in group), min(r.y for r in group)
-        right = max(r.x + r.width for r in group)
-        last = max(r.y + r.height for r in group)
-        bands.append(Rect(left, first, right - left, last - first))
-    return sorted(bands, key=lambda r: r.y)

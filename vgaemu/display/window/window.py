@@ -47,6 +47,8 @@ class WindowDisplay(BaseDisplay):
     main thread.
     """
 
+    in_step = True
+
     def __init__(
         self,
         *,

@@ -1,0 +1,277 @@
+"""Displays: several that look at one picture, none of which another has to wait for.
+
+What is *in step* (a window, a recorder) is called in every frame by whoever runs frames. All others
+have a thread of their own: one that is slow gets, when it is ready, the rectangles of all frames it
+missed. Pictures are not copied for it: what it reads while a frame is drawn may be of two frames,
+and what was drawn comes as another rectangle, so that it shows the exact picture as soon as the
+picture stands.
+
+One that joins late gets the whole picture first. One that raises is closed and left out, with a
+line in the log; all others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from time import monotonic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.display.base import BaseDisplay
+from vgaemu.display.events import Event
+from vgaemu.display.rects import MAX_RECTS, merge_rects
+from vgaemu.display.report import FrameReport, Rect, ScreenInfo
+from vgaemu.errors import DisplayError
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a display has to show the last picture and close, before it is left behind.
+CLOSE_SECONDS = 2.0
+
+
+def whole(frame: NDArray[np.uint32]) -> list[Rect]:
+    """All of a picture."""
+    height, width = frame.shape
+    return [Rect(0, 0, width, height)]
+
+
+class Seat(ABC):
+    """A place for one display among several."""
+
+    #: Whether the display has raised.
+    failed = False
+
+    def __init__(self, display: BaseDisplay) -> None:
+        self.display = display
+        #: The shape that it has not been told yet.
+        self._news: ScreenInfo | None = None
+
+    def resize(self, screen: ScreenInfo) -> None:
+        """The next `update` has another shape."""
+        self._news = screen
+
+    @abstractmethod
+    def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
+        """A frame has been drawn."""
+
+    def settle(self, until: float) -> bool:
+        """Wait until the last frame is shown, but no longer than to a time of `monotonic`."""
+        return True
+
+    def close(self) -> None:
+        """No more frames."""
+        self.display.close()
+
+    def fail(self, error: Exception) -> None:
+        """Say that it is shown no more, and why."""
+        self.failed = True
+        log.error("%s is left out: %s: %s", self.display.name, type(error).__name__, error)
+        try:
+            self.display.close()
+        except Exception as again:
+            log.debug("%s: closing it: %s", self.display.name, again)
+
+
+class InStepSeat(Seat):
+    """The display is called by whoever runs frames."""
+
+    def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
+        if self._news is not None:
+            news, self._news = self._news, None
+            self.display.resize(news)
+            rects = whole(frame)
+        self.display.update(frame, rects, report)
+
+
+class ThreadSeat(Seat):
+    """The display has a thread, which sleeps while nothing is drawn."""
+
+    def __init__(self, display: BaseDisplay) -> None:
+        super().__init__(display)
+        self._changed = threading.Condition()
+        #: What the display has not seen: rectangles, and of which frame.
+        self._rects: list[Rect] = []
+        self._latest: tuple[NDArray[np.uint32], FrameReport] | None = None
+        self._busy = self._closing = False
+        self._thread = threading.Thread(
+            target=self._run, name=f"vgaemu {display.name}", daemon=True
+        )
+        self._thread.start()
+
+    def resize(self, screen: ScreenInfo) -> None:
+        with self._changed:
+            self._news = screen
+
+    def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
+        if not rects and self._news is None:
+            return
+        with self._changed:
+            self._rects = [*self._rects, *rects] if self._news is None else whole(frame)
+            if len(self._rects) > MAX_RECTS:
+                self._rects = merge_rects(self._rects)
+            self._latest = frame, report
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        try:
+            while self._show_next():
+                pass
+            self.display.close()
+        except Exception as error:
+            self.fail(error)
+        finally:
+            with self._changed:
+                self._busy, self._latest = False, None
+                self._changed.notify_all()
+
+    def _show_next(self) -> bool:
+        """Wait for a picture and show it; False when there will be none."""
+        with self._changed:
+            self._busy = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._latest is not None or self._closing)
+            if self._latest is None:
+                return False
+            (frame, report), rects, news = self._latest, self._rects, self._news
+            self._latest, self._rects, self._news, self._busy = None, [], None, True
+        if news is not None:
+            self.display.resize(news)
+        self.display.update(frame, rects, report)
+        return True
+
+    def settle(self, until: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._latest is None and not self._busy, max(0.0, until - monotonic())
+            )
+
+    def close(self) -> None:
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread is threading.current_thread():
+            return
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive():
+            log.warning("%s has not closed within %g s", self.display.name, CLOSE_SECONDS)
+
+
+def seat_for(display: BaseDisplay) -> Seat:
+    """Where a display belongs that joins others."""
+    return InStepSeat(display) if display.in_step else ThreadSeat(display)
+
+
+class Displays(BaseDisplay):
+    """Several displays as one.
+
+    Args:
+        first: One that was alone before: it stays in step, and what it raises is not kept from
+            whoever runs frames.
+        shape: What it was told last; None: nothing yet.
+    """
+
+    def __init__(self, first: BaseDisplay | None = None, shape: ScreenInfo | None = None) -> None:
+        self._shape = shape
+        self._first = first
+        self._seats: list[Seat] = [] if first is None else [InStepSeat(first)]
+
+    def add(self, display: BaseDisplay) -> None:
+        """Let another one look, from the next frame on."""
+        seat = seat_for(display)
+        if self._shape is not None:
+            seat.resize(self._shape)
+        self._seats = [*self._seats, seat]
+
+    def remove(self, display: object) -> None:
+        """Close one, by what came in as it, and let the others go on.
+
+        Raises:
+            DisplayError: It is none of them.
+        """
+        for seat in self._seats:
+            if seat.display.shown_by is display:
+                self._leave_out(seat)
+                seat.close()
+                return
+        raise DisplayError(f"{display!r} is not among the displays, or not any more")
+
+    def _leave_out(self, seat: Seat) -> None:
+        self._seats = [other for other in self._seats if other is not seat]
+
+    def _failed(self, seat: Seat, error: Exception) -> None:
+        """One that is not the first has raised: say so, and go on without it."""
+        if seat.display is self._first:
+            raise error
+        seat.fail(error)
+        self._leave_out(seat)
+
+    @property
+    def shows_clean_rects(self) -> bool:
+        return any([seat.display.shows_clean_rects for seat in self._seats])
+
+    @shows_clean_rects.setter
+    def shows_clean_rects(self, shown: bool) -> None:
+        raise AttributeError("each display says so itself")
+
+    @property
+    def can_be_closed(self) -> bool:
+        return any([seat.display.can_be_closed for seat in self._seats])
+
+    @can_be_closed.setter
+    def can_be_closed(self, can_be: bool) -> None:
+        raise AttributeError("each display says so itself")
+
+    def resize(self, screen: ScreenInfo) -> None:
+        self._shape = screen
+        for seat in self._seats:
+            seat.resize(screen)
+
+    def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
+        for seat in self._seats:
+            if seat.failed:
+                self._leave_out(seat)
+                continue
+            try:
+                seat.update(frame, rects, report)
+            except Exception as error:
+                self._failed(seat, error)
+
+    def poll(self) -> Iterable[Event]:
+        events: list[Event] = []
+        for seat in self._seats:
+            try:
+                events += seat.display.poll()
+            except Exception as error:
+                self._failed(seat, error)
+        return events
+
+    def notice(self, text: str) -> None:
+        for seat in self._seats:
+            seat.display.notice(text)
+
+    def stands_still(self, why: str) -> None:
+        for seat in self._seats:
+            seat.display.stands_still(why)
+
+    def settle(self, seconds: float) -> bool:
+        """Wait until each shows the last frame; False if one does not within so many seconds."""
+        until = monotonic() + seconds
+        return all([seat.settle(until) for seat in self._seats])
+
+    def close(self) -> None:
+        seats, self._seats = self._seats, []
+        raised: Exception | None = None
+        for seat in seats:
+            try:
+                seat.close()
+            except Exception as error:
+                if seat.display is self._first:
+                    raised = error
+                else:
+                    log.error("%s: closing it: %s", seat.display.name, error)
+        if raised is not None:
+            raise raised
