@@ -8,9 +8,13 @@ from datetime import date
 
 import pytest
 
+from vgaemu.cli.config import users_file
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Fuzzing has another seed each day; pytest-xdist's workers inherit it."""
+    """Fuzzing has another seed each day, and nobody's own options; xdist's workers inherit it."""
+    if users_file() is not None:
+        os.environ["XDG_CONFIG_HOME"] = os.devnull
     os.environ.setdefault("VGAEMU_FUZZ_SEED", str(date.today().toordinal()))
 
 

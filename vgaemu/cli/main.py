@@ -18,6 +18,7 @@ from vgaemu.cli.say import (
     OutputError,
     UsageError,
     complain,
+    flushed,
     forget_output,
     say,
 )
@@ -90,24 +91,10 @@ def _what_gave_out(error: OSError | MemoryError | ImportError) -> str:
 def _command(arguments: list[str], *, own_process: bool) -> int:
     if arguments == ["--version"]:
         say(f"vgaemu {__version__}")
-        return _flushed(0)
+        return flushed(0)
     from vgaemu.cli.parser import parse
     from vgaemu.signals import stops_raise
 
     options = parse(arguments)
     with stops_raise(for_good=own_process):
-        return _flushed(options.command(options))
-
-
-def _flushed(status: int) -> int:
-    """The exit status, unless standard output does not take what is left."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        forget_output()
-    except OSError as error:
-        forget_output()
-        complain(f"standard output: {error.strerror}")
-        return 1
-    return status
+        return flushed(options.command(options))

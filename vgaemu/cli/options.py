@@ -6,7 +6,7 @@ A type refuses a word with ArgumentTypeError, which becomes one line that names 
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -62,6 +62,20 @@ def value_of(options: Namespace, option: str) -> object:
     """What was said of an option, as ``--dump-text``; None for one that the command has not."""
     value: object = getattr(options, option.removeprefix("--").replace("-", "_"), None)
     return value
+
+
+def is_given(options: Namespace, option: str) -> bool:
+    """Whether the command line says it; what a file sets for all runs may be of no use in this."""
+    name = option.removeprefix("--").replace("-", "_")
+    return name not in options.configured and value_of(options, option) not in (None, False)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """What may have been meant, to be put behind a complaint; or nothing."""
+    from difflib import get_close_matches  # nobody mistypes in most runs
+
+    near = get_close_matches(word, [*known], n=1)
+    return f", did you mean {near[0]}?" if near else ""
 
 
 def path_of(options: Namespace, option: str) -> Path | None:

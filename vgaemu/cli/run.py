@@ -12,6 +12,7 @@ from vgaemu.cli.options import (
     add_machine_code_group,
     add_picture_group,
     file_path,
+    is_given,
     not_negative,
     positive,
     speed,
@@ -181,6 +182,6 @@ def _check_usage(options: Namespace) -> None:
     if options.load_state is not None and options.record_tape is not None:
         raise UsageError("--record-tape: a tape starts at power on, not from --load-state")
     for others, needed, how in NEEDS:
-        given = [name for name in others if value_of(options, name) not in (None, False)]
+        given = [name for name in others if is_given(options, name)]
         if given and value_of(options, needed) is None:
             raise UsageError(f"{', '.join(given)}: say with {how}")

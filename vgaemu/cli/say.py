@@ -51,6 +51,20 @@ def forget_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def flushed(status: int) -> int:
+    """The exit status, unless standard output does not take what is left."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        forget_output()
+    except OSError as error:
+        forget_output()
+        complain(f"standard output: {error.strerror}")
+        return 1
+    return status
+
+
 def complain(text: str) -> None:
     """One line on stderr, whatever characters a file's name has; what becomes of it is all one."""
     write_error(f"vgaemu: {one_line(text)}\n")

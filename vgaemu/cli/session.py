@@ -12,7 +12,7 @@ from typing import Any, Self
 from vgaemu import machine as machine_module
 from vgaemu import program, runner
 from vgaemu.cli.files import OUTPUTS
-from vgaemu.cli.options import value_of
+from vgaemu.cli.options import is_given, value_of
 from vgaemu.cli.say import (
     GuestFailedError,
     OutputError,
@@ -229,20 +229,24 @@ def _power_on(options: Namespace, headless: bool, more: dict[str, Any]) -> Machi
 
 
 def _machine_code_options(options: Namespace) -> dict[str, Any]:
-    """Those that were given, and the speed of the guest's clock."""
-    given = {name: getattr(options, name) for name in MACHINE_CODE_OPTIONS if name in options}
-    given = {name: value for name, value in given.items() if value not in (None, False)}
+    """Those that are set, and the speed of the guest's clock."""
+    useful = set(MACHINE_CODE_OPTIONS)
+    what = "machine code, a file that ends in .img or .com"
     if not is_image(options.workload):
-        if given:
-            raise UsageError(
-                f"{_spelt(given)}: only for machine code, a file that ends in .img or .com"
-            )
+        useful.clear()
+    elif str(options.workload).lower().endswith(".com"):
+        useful -= {*DISK_OPTIONS}
+        what = "disk images; leave it out"
+    else:
+        useful -= {*DOS_OPTIONS}
+        what = ".com programs; leave it out"
+    wrong = [n for n in MACHINE_CODE_OPTIONS if n not in useful and is_given(options, n)]
+    if wrong:
+        raise UsageError(f"{_spelt(wrong)}: only for {what}")
+    if not useful:
         return {}
-    is_program = str(options.workload).lower().endswith(".com")
-    what = "disk images" if is_program else ".com programs"
-    for name in DISK_OPTIONS if is_program else DOS_OPTIONS:
-        if name in given:
-            raise UsageError(f"{_spelt([name])}: only for {what}; leave it out")
+    values = {name: value_of(options, name) for name in useful}
+    given = {name: value for name, value in values.items() if value not in (None, False)}
     return given | ({"guest_speed": options.speed} if "speed" in options else {})
 
 
