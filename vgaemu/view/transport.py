@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from selectors import EVENT_WRITE, DefaultSelector
 from time import monotonic
 from typing import Protocol
 
@@ -18,6 +19,8 @@ STALL_SECONDS = 60.0
 #: Bytes that are read in one go, and seconds that one wait takes where there is no limit: a socket
 #: that waits for ever would make both of a connection's wait for ever.
 PART_BYTES, IDLE_SECONDS = 1 << 16, 3600.0
+#: What is read and forgotten before hanging up, at most.
+DRAINED_BYTES, DRAINED_SECONDS = 1 << 18, 1.0
 #: A host that has vanished is found out after so long in silence, asked so often, so many times.
 KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 
@@ -36,6 +39,13 @@ class Transport(Protocol):
     @property
     def peer(self) -> str:
         """HOST:PORT of the viewer, for a line in the log."""
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the viewer has shown a token already, and is asked for no password."""
+
+    #: Whether the viewer may not type; whoever talks with it says so here.
+    looks_only: bool
 
     def read_exactly(self, count: int, seconds: float | None = None) -> bytes:
         """The next `count` bytes; the caller has bounded how many that may be.
@@ -70,6 +80,9 @@ class TcpTransport:
         stall_seconds: See `STALL_SECONDS`.
     """
 
+    is_trusted = False
+    looks_only = False
+
     def __init__(
         self, connection: socket.socket, peer: str, stall_seconds: float = STALL_SECONDS
     ) -> None:
@@ -89,20 +102,40 @@ class TcpTransport:
         until = None if seconds is None else monotonic() + seconds
         parts = bytearray()
         while len(parts) < count:
-            left = IDLE_SECONDS if until is None else until - monotonic()
-            if left <= 0:
-                raise Stalled(f"{self.peer}: did not say in {seconds:g} s what comes next")
+            left = None if until is None else until - monotonic()
+            parts += self.read_some(left, count - len(parts))
+        return bytes(parts)
+
+    def read_some(self, seconds: float | None = None, limit: int = PART_BYTES) -> bytes:
+        """What has come, 1 to `limit` bytes of it; waits until there is some.
+
+        Raises:
+            Gone: There are no more.
+            Stalled: Nothing came in time.
+        """
+        while seconds is None or seconds > 0:
             try:
-                self._reading.settimeout(left)
-                part = self._reading.recv(min(count - len(parts), PART_BYTES))
+                self._reading.settimeout(IDLE_SECONDS if seconds is None else seconds)
+                part = self._reading.recv(min(limit, PART_BYTES))
             except TimeoutError:
-                continue
+                if seconds is None:
+                    continue
+                break
             except (OSError, ValueError) as error:  # ValueError: closed by another thread
                 raise Gone(f"{self.peer}: {_reason(error)}") from None
             if not part:
                 raise Gone(f"{self.peer}: hung up")
-            parts += part
-        return bytes(parts)
+            return part
+        raise Stalled(f"{self.peer}: did not say in time what comes next")
+
+    def takes_more(self) -> bool:
+        """Whether the system would take some of what is to be sent, just now."""
+        try:
+            with DefaultSelector() as selector:
+                selector.register(self._sending, EVENT_WRITE)
+                return bool(selector.select(0))
+        except (OSError, ValueError):
+            return True  # gone, which sending tells
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
         left = memoryview(data)
@@ -113,6 +146,15 @@ class TcpTransport:
                 raise Stalled(f"{self.peer}: took nothing for {self._stall_seconds:g} s") from None
             except (OSError, ValueError) as error:
                 raise Gone(f"{self.peer}: {_reason(error)}") from None
+
+    def hang_up(self) -> None:
+        """Close it so that what was sent arrives: closed over unread bytes, it would be reset."""
+        until, left = monotonic() + DRAINED_SECONDS, DRAINED_BYTES
+        with suppress(Gone, OSError):
+            self._sending.shutdown(socket.SHUT_WR)
+            while left > 0:
+                left -= len(self.read_some(until - monotonic()))
+        self.close()
 
     def close(self) -> None:
         with suppress(OSError):  # not connected any more

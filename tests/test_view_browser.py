@@ -1,0 +1,365 @@
+"""Browsers at the port of a view: what they get, what they may not, and what they see."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from http import HTTPStatus
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vgaemu.errors import ViewError
+from vgaemu.view import websocket
+from vgaemu.view.browser import INSTALL, Browsers
+from vgaemu.view.http import Answer, Door, Socket
+from vgaemu.view.transport import Gone, Stalled, TcpTransport
+from vgaemu.view.websocket import WebSocketTransport
+
+TOKEN = "a-token"
+HOST = {"host": "127.0.0.1:5900"}
+OK, FORBIDDEN, NOT_FOUND = HTTPStatus.OK, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND
+
+
+@pytest.fixture
+def novnc(tmp_path: Path) -> Path:
+    """A folder like noVNC's, beside what is nobody's business."""
+    folder = tmp_path / "novnc"
+    (folder / "core").mkdir(parents=True)
+    (folder / "core" / "rfb.js").write_text("export default class RFB {}")
+    (folder / "vnc.html").write_text("<p>noVNC")
+    (folder / "notes.txt").write_text("not of a kind that is served")
+    (tmp_path / "secret.js").write_text("secret")
+    (folder / "link.js").symlink_to(tmp_path / "secret.js")
+    (folder / "folder.js").mkdir()
+    return folder
+
+
+# What the door answers
+
+
+def status(door: Door, target: str, headers: dict[str, str] = HOST) -> HTTPStatus | Socket:
+    given = door.answer("GET", target, headers)
+    return given.status if isinstance(given, Answer) else given
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (f"/?token={TOKEN}", OK),
+        (f"/?x=1&token={TOKEN}", OK),
+        ("/", FORBIDDEN),
+        ("/?token=", FORBIDDEN),
+        ("/?token=a-tokeN", FORBIDDEN),
+        ("/?token=%ff%00", FORBIDDEN),
+        ("/?token=é", FORBIDDEN),
+        (f"/{TOKEN}/page.js", OK),
+        (f"/{TOKEN}/page.css", OK),
+        (f"/{TOKEN}/index.html", OK),
+        (f"/{TOKEN}/../http.py", NOT_FOUND),
+        (f"/{TOKEN}/%2e%2e/http.py", NOT_FOUND),
+        (f"/{TOKEN}//etc/passwd", NOT_FOUND),
+        (f"/{TOKEN}/", NOT_FOUND),
+        ("/page.js", FORBIDDEN),
+        ("//page.js", FORBIDDEN),
+        ("/other/page.js", FORBIDDEN),
+        ("/%ff", HTTPStatus.BAD_REQUEST),
+        ("http://[::1", HTTPStatus.BAD_REQUEST),
+        (f"/live?token={TOKEN}", Socket.LIVE),
+        (f"/websockify?token={TOKEN}", Socket.RFB),
+        ("/live", FORBIDDEN),
+        ("/websockify?token=other", FORBIDDEN),
+        ("/novnc/vnc.html", OK),
+        ("/novnc/core/rfb.js", OK),
+        ("/novnc/core/../vnc.html", OK),
+        (f"/novnc/?token={TOKEN}", HTTPStatus.FOUND),
+        ("/novnc/", FORBIDDEN),
+        ("/novnc", FORBIDDEN),
+        ("/novnc/none.js", NOT_FOUND),
+        ("/novnc/folder.js", NOT_FOUND),
+        ("/novnc/notes.txt", NOT_FOUND),
+        ("/novnc/link.js", NOT_FOUND),
+        ("/novnc/../secret.js", NOT_FOUND),
+        ("/novnc/%2e%2e%2fsecret.js", NOT_FOUND),
+        ("/novnc//etc/hostname.js", NOT_FOUND),
+        ("/novnc/a%00b.js", NOT_FOUND),
+        (f"/novnc/{'x' * 5000}.js", NOT_FOUND),
+    ],
+)
+def test_what_an_address_gets(novnc: Path, target: str, expected: HTTPStatus | Socket) -> None:
+    assert status(Door(TOKEN, novnc=novnc), target) == expected
+
+
+@pytest.mark.parametrize(
+    ("host", "is_ours"),
+    [
+        ("127.0.0.1:5900", True), ("localhost:5900", True), ("LOCALHOST", True),
+        ("[::1]:5900", True), ("192.168.1.7:5900", True), ("named.example:5900", True),
+        ("vga.localhost:5900", True), (f"{socket.gethostname()}:5900", True),
+        ("evil.example:5900", False), ("localhost.evil.example", False), ("", False),
+        ("127.0.0.1.evil.example", False), ("localhost:5900, evil.example", False),
+        ("127.0.0.1:59x", False),
+    ],
+)  # fmt: skip
+def test_only_this_machine_is_meant(host: str, is_ours: bool) -> None:
+    door = Door(TOKEN, hosts=["Named.example"])
+    assert status(door, f"/?token={TOKEN}", {"host": host}) == (OK if is_ours else FORBIDDEN)
+
+
+@pytest.mark.parametrize(
+    ("origin", "may"),
+    [
+        (None, True), ("http://127.0.0.1:5900", True), ("https://127.0.0.1:5900", True),
+        ("http://127.0.0.1:5901", False), ("http://127.0.0.1", False), ("null", False),
+        ("http://evil.example", False), ("", False), ("http://127.0.0.1:5900, null", False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", Socket)
+def test_pages_of_others_open_no_socket(kind: Socket, origin: str | None, may: bool) -> None:
+    headers = HOST if origin is None else HOST | {"origin": origin}
+    given = status(Door(TOKEN), f"{kind.value}?token={TOKEN}", headers)
+    assert given == (kind if may else FORBIDDEN)
+
+
+def test_the_page_loads_only_what_is_here() -> None:
+    door = Door(TOKEN)
+    page = door.answer("GET", f"/?token={TOKEN}", HOST)
+    assert isinstance(page, Answer)
+    headers = dict(page.headers)
+    assert headers["Content-Security-Policy"].startswith("default-src 'none';")
+    assert headers["Cache-Control"] == "no-store"
+    assert b"@TOKEN@" not in page.body
+    for link in (b"page.css", b"page.js", b"icon.svg"):
+        assert f'"{TOKEN}/{link.decode()}"'.encode() in page.body
+
+
+def test_tokens_are_of_a_run() -> None:
+    assert Door().token == Door().token
+    assert len(base64.urlsafe_b64decode(Door().token + "==")) == 16
+
+
+def test_novnc_is_told_which_socket_to_open(novnc: Path) -> None:
+    given = Door(TOKEN, novnc=novnc).answer("GET", f"/novnc/?token={TOKEN}", HOST)
+    assert isinstance(given, Answer)
+    assert dict(given.headers)["Location"].endswith(f"path=websockify%3Ftoken%3D{TOKEN}")
+
+
+def test_a_folder_without_novnc(tmp_path: Path) -> None:
+    with pytest.raises(ViewError, match=r"no noVNC is there \(core/rfb.js\)"):
+        Door(novnc=tmp_path)
+
+
+# What a connection gets
+
+
+@contextmanager
+def connection() -> Iterator[tuple[socket.socket, TcpTransport]]:
+    """A browser's end, and ours."""
+    theirs, ours = socket.socketpair()
+    theirs.settimeout(10)
+    transport = TcpTransport(ours, "peer:1")
+    with closing(theirs), closing(transport):
+        yield theirs, transport
+
+
+def request(target: str, *headers: str, method: str = "GET", host: str = HOST["host"]) -> bytes:
+    return "\r\n".join((f"{method} {target} HTTP/1.1", f"Host: {host}", *headers, "", "")).encode()
+
+
+UPGRADE = (
+    "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+)  # fmt: skip
+
+
+def answered(sent: bytes, door: Door) -> bytes:
+    """What somebody gets who sends that and listens."""
+    with connection() as (theirs, ours):
+        theirs.sendall(sent)
+        theirs.shutdown(socket.SHUT_WR)
+        with suppress(Gone):  # what the library answered itself
+            assert websocket.meet(ours, door) is None
+        return theirs.makefile("rb").read()
+
+
+def test_a_page_over_a_connection() -> None:
+    reply = answered(request(f"/?token={TOKEN}"), Door(TOKEN))
+    head, _, body = reply.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert body.startswith(b"<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (request("/", method="POST"), 405),
+        (request("/", method="OPTIONS"), 405),
+        (request("/"), 403),
+        (request(f"/?token={TOKEN}", host="evil.example"), 403),
+        (request(f"/?token={TOKEN}", "Host: evil.example"), 403),
+        (request(f"/live?token={TOKEN}"), 426),
+        (request(f"/live?token={TOKEN}", *UPGRADE[:2]), 400),
+        (request(f"/live?token={TOKEN}", *UPGRADE[:3], "Sec-WebSocket-Key: short"), 400),
+        (request(f"/live?token={TOKEN}", *UPGRADE, "Origin: http://evil.example"), 403),
+        (request("/live?token=other", *UPGRADE), 403),
+        (request("/" + 9000 * "x"), 414),
+        (request("/", "X: " + 9000 * "x"), 431),
+        (request("/", *(f"X-{i}: y" for i in range(200))), 431),
+    ],
+)  # fmt: skip
+def test_who_is_refused(sent: bytes, code: int) -> None:
+    assert answered(sent, Door(TOKEN)).startswith(f"HTTP/1.1 {code} ".encode())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET\r\n\r\n", b"GET / RFB\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", b"\0" * 100000,
+        b"GET / HTTP/1.1\r\nHost: loc",
+    ],
+)  # fmt: skip
+def test_what_is_no_request(sent: bytes) -> None:
+    with connection() as (theirs, ours):
+        theirs.sendall(sent)
+        theirs.shutdown(socket.SHUT_WR)
+        with pytest.raises(Gone, match=r"^peer:1: ") as refusal:
+            websocket.meet(ours, Door(TOKEN))
+        assert "\n" not in str(refusal.value)
+
+
+def test_a_request_comes_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket, "REQUEST_SECONDS", 0.05)
+    with connection() as (theirs, ours):
+        theirs.sendall(b"GET / HT")
+        with pytest.raises(Stalled):
+            websocket.meet(ours, Door(TOKEN))
+
+
+def test_an_answer_arrives_before_the_end() -> None:
+    """More was sent than is read: the connection is not reset over it."""
+    reply = answered(request("/", "X: " + 9000 * "x") + b"x" * 100000, Door(TOKEN))
+    assert reply.endswith(b"\n")
+
+
+def test_without_the_library(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "websockets"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "vgaemu.view.websocket")
+    monkeypatch.delattr("vgaemu.view.websocket")
+    browsers = Browsers()
+    for _ in range(2):
+        with connection() as (theirs, ours):
+            theirs.sendall(request("/"))
+            theirs.shutdown(socket.SHUT_WR)
+            with browsers.meet(ours) as viewer:
+                assert viewer is None
+            reply = theirs.makefile("rb").read()
+        assert reply.startswith(b"HTTP/1.1 501 ")
+        assert reply.endswith(f"\r\n\r\n{INSTALL}\n".encode())
+    assert [record.getMessage() for record in caplog.records] == [INSTALL]
+
+
+# What a WebSocket takes
+
+
+@contextmanager
+def opened() -> Iterator[tuple[socket.socket, WebSocketTransport]]:
+    """A browser's end of a WebSocket that was just opened, and ours."""
+    with connection() as (theirs, ours):
+        theirs.sendall(request(f"/websockify?token={TOKEN}", *UPGRADE))
+        met = websocket.meet(ours, Door(TOKEN))
+        assert met is not None
+        assert met[1] is Socket.RFB
+        assert theirs.recv(4096).startswith(b"HTTP/1.1 101 ")
+        with closing(met[0]):
+            yield theirs, met[0]
+
+
+def frame(data: bytes, opcode: int = 2, *, fin: bool = True, masked: bool = True) -> bytes:
+    """A message of a client, as RFC 6455 has it."""
+    length = len(data)
+    size = struct.pack(">BBQ", 0, 127, length)[1:] if length > 125 else bytes((length,))
+    first = bytes((opcode | 0x80 * fin, size[0] | 0x80 * masked))
+    if not masked:
+        return first + size[1:] + data
+    mask = os.urandom(4)
+    masked_data = np.frombuffer(data, np.uint8) ^ np.resize(np.frombuffer(mask, np.uint8), length)
+    return first + size[1:] + mask + masked_data.tobytes()
+
+
+def test_messages_are_one_stream() -> None:
+    with opened() as (theirs, ours):
+        cut = frame(b"one ") + frame(b"") + frame(b"two ", fin=False) + frame(b"three", 0)
+        for byte in cut:
+            theirs.send(bytes((byte,)))
+        assert ours.read_exactly(0) == b""
+        assert ours.read_exactly(3) == b"one"
+        assert ours.read_exactly(10) == b" two three"
+        with pytest.raises(Stalled):
+            ours.read_exactly(1, seconds=0.01)
+        ours.send(b"four")
+        assert theirs.recv(100) == b"\x82\x04four"
+        assert ours.tell("five")
+        assert theirs.recv(100) == b"\x81\x04five"
+
+
+def test_pings_are_answered() -> None:
+    with opened() as (theirs, ours):
+        theirs.sendall(frame(b"are you there", 9) + frame(b"x"))
+        assert ours.read_exactly(1) == b"x"
+        assert theirs.recv(100) == b"\x8a\x0dare you there"
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (frame(b"not masked", masked=False), 1002),
+        (frame(b"text", 1), 1003),
+        (frame(b"opcode", 3), 1002),
+        (frame(b"goes on from nothing", 0), 1002),
+        (frame(b"x", fin=False) + frame(b"begins again"), 1002),
+        (frame(b"reserved bits", 2 | 0x40), 1002),
+        (frame(b"long control frame" * 10, 9), 1002),
+        (frame(b"x", 9, fin=False), 1002),
+        (struct.pack(">BBQ", 0x82, 0xFF, 1 << 62) + bytes(4), 1009),
+        (struct.pack(">BBQ", 0x82, 0xFF, (1 << 64) - 1) + bytes(4), 1009),
+        (struct.pack(">BBQ", 0x82, 0xFF, websocket.MAX_MESSAGE_BYTES + 1) + bytes(4), 1009),
+        (frame(b"x" * 600_000, fin=False) + frame(b"x" * 600_000, 0, fin=False), 1009),
+        (frame(b"", 8), 0),
+        (frame(struct.pack(">H", 1001), 8), 1001),
+        (frame(b"\0", 8), 1002),
+    ],
+)  # fmt: skip
+def test_what_ends_a_websocket(sent: bytes, code: int) -> None:
+    with opened() as (theirs, ours):
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
+        theirs.sendall(sent)
+        with pytest.raises(Gone, match=r"^peer:1: ") as refusal:
+            ours.read_exactly(1 << 21)
+        assert "\n" not in str(refusal.value)
+        assert len(ours._unread) <= websocket.MAX_MESSAGE_BYTES
+        goodbye = theirs.recv(4096)
+        assert goodbye[:1] == b"\x88"
+        assert goodbye[2:4] == (struct.pack(">H", code) if code else b"")
+        with pytest.raises(Gone):
+            ours.send(b"more")
+
+
+def test_a_viewer_that_is_behind_misses_figures() -> None:
+    with opened() as (theirs, ours):
+        sent = 0
+        while ours.tell("x" * 4000):
+            sent += 1
+            assert sent < 10_000
+        assert theirs.recv(4) == b"\x81\x7e\x0f\xa0"

@@ -1,0 +1,110 @@
+// The page: a viewer that connects again whenever it can, and the figures beside it.
+
+import { Figures } from "./figures.js";
+import { Keyboard } from "./keys.js";
+import { Picture } from "./picture.js";
+import { Rfb } from "./rfb.js";
+import { inflatesAtOnce } from "./stream.js";
+
+const RETRY_MS = 500;
+/** Figures come ten times a second: a server that has been silent for so long is gone. */
+const SILENCE_MS = 5000;
+
+const [stage, notice] = ["stage", "notice"].map((id) => document.getElementById(id));
+const picture = new Picture(document.getElementById("picture"), stage);
+const figures = new Figures();
+const token = new URLSearchParams(location.search).get("token");
+const socketAddress = new URL(`live?token=${encodeURIComponent(token)}`, location.href);
+socketAddress.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+
+let rfb = null;
+let looksOnly = true;
+let heard = 0;
+
+/** What the page says instead of the picture, or over it; nothing: all is well. */
+function say(text) {
+  notice.textContent = text;
+  document.body.classList.toggle("lost", text !== "");
+}
+
+function told(message) {
+  heard = Date.now();
+  looksOnly = message.looks_only;
+  document.body.classList.toggle("looks-only", looksOnly);
+  picture.mode = message.mode;
+  figures.show(message);
+}
+
+function named(name) {
+  document.title = name;
+}
+
+async function pause(ms) {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Why there is no connection: no server, or one that was started anew and has another token. */
+async function reason() {
+  try {
+    const { ok } = await fetch(location.href, { cache: "no-store" });
+    return ok ? "connecting again" : "vgaemu was started anew: open the address that it printed";
+  } catch {
+    return "vgaemu does not answer; waiting for it";
+  }
+}
+
+async function connect(inflates) {
+  rfb = new Rfb(socketAddress, picture, { inflates, tell: told, named });
+  heard = Date.now();
+  const watch = setInterval(() => {
+    if (Date.now() - heard > SILENCE_MS) rfb.close();
+  }, SILENCE_MS / 5);
+  picture.onShown = () => say("");
+  try {
+    await rfb.run();
+  } catch (error) {
+    console.info(`vgaemu: ${error.message}`);
+  } finally {
+    clearInterval(watch);
+  }
+}
+
+const keyboard = new Keyboard(stage, (down, scancode, keysym) => {
+  if (!looksOnly) rfb?.key(down, scancode, keysym);
+});
+
+function pointer(event) {
+  if (looksOnly) return;
+  // RFB has the middle button before the right one.
+  const { buttons } = event;
+  rfb?.pointer((buttons & 1) | ((buttons & 4) >> 1) | ((buttons & 2) << 1), ...picture.at(event));
+}
+
+for (const kind of ["mousemove", "mousedown", "mouseup"]) stage.addEventListener(kind, pointer);
+stage.addEventListener("contextmenu", (event) => event.preventDefault());
+document.addEventListener("paste", (event) => {
+  event.preventDefault();
+  if (!looksOnly) rfb?.paste(event.clipboardData.getData("text"));
+});
+document.getElementById("hide").addEventListener("click", () => {
+  document.body.classList.add("picture-only");
+  stage.focus();
+});
+document.getElementById("show").addEventListener("click", () => {
+  document.body.classList.remove("picture-only");
+  stage.focus();
+});
+document.getElementById("full").addEventListener("click", async () => {
+  await stage.requestFullscreen();
+  stage.focus();
+  await navigator.keyboard?.lock?.();  // Esc and Ctrl+W are the guest's, too, where a browser lets
+});
+
+stage.focus();
+const inflates = await inflatesAtOnce();
+for (;;) {
+  await connect(inflates);
+  keyboard.releaseAll();
+  say(await reason());
+  await pause(RETRY_MS);
+}
