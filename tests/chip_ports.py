@@ -12,6 +12,7 @@ import numpy as np
 
 from vgaemu import snapshot
 from vgaemu.errors import GuestFault
+from vgaemu.keys.mouse import Mouse
 from vgaemu.keys.queue import Keys
 from vgaemu.keys.table import KEYS
 from vgaemu.memslot import Memslot
@@ -37,7 +38,9 @@ class Chips:
         self.bus, self.clock, self.keys = Bus(Vga(Memslot(64)), 2 << 20), StepClock(), Keys()
         self.pic = Pic(self.bus)
         self.pit = Pit(self.bus, self.pic.raise_irq, self.clock)
-        self.keyboard = I8042(self.bus, self.pic.raise_irq, self.clock, self.keys)
+        self.mouse = Mouse()
+        chips = self.bus, self.pic.raise_irq, self.clock, self.keys, self.mouse
+        self.keyboard = I8042(*chips)
         self.cmos = Cmos(self.bus, self.clock, self.bus.ram_bytes)
 
     def parts(self) -> dict[str, snapshot.Part]:
@@ -65,6 +68,8 @@ def play(seed: int, accesses: int) -> None:
             assert chips.keyboard.due_ns(chips.clock.ns) >= chips.clock.ns or chips.keyboard.held
         if rng.random() < 0.05:
             chips.keys.press(rng.choice(NAMES))
+            chips.mouse.move(rng.randint(-600, 600), rng.randint(-600, 600), rng.randint(-9, 9))
+            chips.mouse.button(rng.randint(1, 3), rng.random() < 0.5)
         if rng.random() < 0.2 and chips.pic.has_interrupt():
             assert 0 <= chips.pic.acknowledge() <= 0xFF
         if number % A_CHECK == 0:

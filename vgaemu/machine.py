@@ -29,6 +29,7 @@ from vgaemu.display.screen import Screen, blink_shown
 from vgaemu.display.stats import Stats
 from vgaemu.errors import file_error
 from vgaemu.guest.workload import AnySlices, Guest, Workload
+from vgaemu.keys.mouse import Mouse
 from vgaemu.keys.queue import Keys, key_text
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
@@ -97,6 +98,8 @@ class Machine:
     vga: Vga
     #: The guest's keyboard; the window types here too.
     keys: Keys
+    #: The guest's mouse; it is forgotten what it does while nobody listens (`listening`).
+    mouse: Mouse
     #: What a workload in Python sees; whoever holds a machine without one may use it.
     guest: Guest
     #: The PC around a machine-code guest, or None.
@@ -151,6 +154,7 @@ class Machine:
             self.vga.rom_font = font
             self.keys = Keys()
             self.guest = Guest(self.vga, self.keys)
+            self.mouse = self.guest.mouse
             set_mode(self.vga, mode)
             program = load_program(
                 workload, args, self.vga, self.guest, free=free, options=pc_options
@@ -168,7 +172,7 @@ class Machine:
         self._saving = Saving(self.vga, self.pc, self.runner, self._loop)
         self._saving.recorded = self._recorder is not None
         self._closed = False
-        self.user = User(self.keys, self.runner, self.tell_user)
+        self.user = User(self.keys, self.mouse, self.runner, self.tell_user)
         self._answer_the_user()
         self.on_screenshot = save_screenshot
         self.between_frames = []

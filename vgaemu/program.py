@@ -39,8 +39,8 @@ def load_program(
 ) -> Program:
     """Find a program, as `vgaemu.Machine` takes it, and make it ready.
 
-    Machine code gets `vga`, the guest's keyboard and the options, and is told whether it will run
-    on a thread of its own (`free`); a workload in Python gets `guest`.
+    Machine code gets `vga`, the guest's keyboard and mouse, and the options, and is told whether it
+    will run on a thread of its own (`free`); a workload in Python gets `guest`.
 
     Raises:
         WorkloadError: It cannot be found or started, or takes no such options.
@@ -50,7 +50,8 @@ def load_program(
     if is_image(name):
         from vgaemu.pc.build import open_pc
 
-        pc = open_pc(str(name), list(args), vga, guest.keys, free=free, options=options)
+        devices = guest.keys, guest.mouse
+        pc = open_pc(str(name), list(args), vga, *devices, free=free, options=options)
         return Program(pc.slices(), pc, pc.endless)
     if options:
         raise WorkloadError(

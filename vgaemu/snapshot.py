@@ -38,6 +38,8 @@ class Part(NamedTuple):
     #: The first axis may have any length, up to so many bytes in all.
     any_length: bool = False
     most_bytes: int = MAX_ROWS_BYTES
+    #: What restores it from a snapshot of before there was such a part; None: there is none.
+    absent: Callable[[], object] | None = None
 
     def array(self) -> Array:
         """What it is now, as it is saved."""
@@ -50,7 +52,9 @@ class Part(NamedTuple):
 
     def takes(self, array: Array | None) -> bool:
         """Whether an array may be restored."""
-        if array is None or array.dtype != np.dtype(self.dtype):
+        if array is None:
+            return self.absent is not None
+        if array.dtype != np.dtype(self.dtype):
             return False
         shape = np.asarray(self.take()).shape
         if self.any_length:
@@ -76,7 +80,10 @@ def misfit(parts: Parts, arrays: Mapping[str, Array]) -> str | None:
 def restore(parts: Parts, arrays: Mapping[str, Array]) -> None:
     """Restore all parts from a snapshot that has no `misfit`."""
     for name, part in parts.items():
-        part.restore(arrays[name])
+        if name in arrays:
+            part.restore(arrays[name])
+        elif part.absent is not None:
+            part.absent()
 
 
 def number(owner: object, name: str, most: int, dtype: str = "u4", least: int = 0) -> Part:

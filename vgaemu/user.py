@@ -10,8 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from vgaemu.display.events import Close, Event, PauseToggled, SingleStep
+from vgaemu.display.events import (
+    Close,
+    Event,
+    MouseButton,
+    MouseMoved,
+    MousePlaced,
+    PauseToggled,
+    SingleStep,
+)
 from vgaemu.display.hostkeys import combination_of
+from vgaemu.keys.mouse import Mouse
 from vgaemu.keys.queue import Key, Keys
 from vgaemu.runner import Runner
 
@@ -21,6 +30,7 @@ class User:
 
     Args:
         keys: Where they type.
+        mouse: What they move.
         runner: Whose guest they stop and let go on.
         tell: Says something to them.
     """
@@ -32,11 +42,16 @@ class User:
     #: Why the guest takes no keys, as the displays were told.
     stands = ""
 
-    def __init__(self, keys: Keys, runner: Runner, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, keys: Keys, mouse: Mouse, runner: Runner, tell: Callable[[str], None]
+    ) -> None:
         self._keys, self._runner, self._tell = keys, runner, tell
         #: What each kind of event does.
         self.answers: dict[type[Event], Callable[[Any], None]] = {
             Key: self._type,
+            MouseMoved: lambda event: mouse.move(event.dx, event.dy, event.wheel),
+            MousePlaced: lambda event: mouse.place(event.x, event.y),
+            MouseButton: lambda event: mouse.button(event.number, event.pressed),
             Close: self._close,
             PauseToggled: self._toggle_pause,
             SingleStep: self._step,

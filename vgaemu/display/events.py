@@ -34,4 +34,30 @@ class NextDirtyLog:
     """Let another keep VRAM's dirty log: the next of `vgaemu.memslot.steps.STEPS`."""
 
 
-Event: TypeAlias = "Key | Close | PauseToggled | SingleStep | Screenshot | NextDirtyLog"
+@dataclass(frozen=True, slots=True)
+class MouseMoved:
+    """The mouse was moved so many steps right and down, its wheel towards the user."""
+
+    dx: int
+    dy: int
+    wheel: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MousePlaced:
+    """A pointer was put on a pixel of the picture."""
+
+    x: int
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
+class MouseButton:
+    """Button 1 (left), 2 (middle) or 3 (right) of the mouse went down or up."""
+
+    number: int
+    pressed: bool
+
+
+Mouse: TypeAlias = MouseMoved | MousePlaced | MouseButton
+Event: TypeAlias = "Key | Mouse | Close | PauseToggled | SingleStep | Screenshot | NextDirtyLog"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, TypeAlias
 
 from vgaemu.errors import GuestStopped, WorkloadError, file_error
 from vgaemu.guest.text import Text
+from vgaemu.keys.mouse import Mouse
 from vgaemu.keys.queue import Keys
 from vgaemu.vga.beam import VERTICAL_RETRACE
 from vgaemu.vga.device import Vga
@@ -45,6 +46,8 @@ class Guest:
     NOW: Final = _Now()
     #: Keys that the user pressed.
     keys: Keys
+    #: What the mouse did; whoever takes it listens from then on.
+    mouse: Mouse
     #: Chance, seeded the same in every run.
     random: random.Random
     #: Set it where only the arguments tell that a workload never ends; see `endless`.
@@ -59,6 +62,7 @@ class Guest:
         """
         self._vga = vga
         self.keys = keys
+        self.mouse = Mouse()
         self.random = random.Random(0)
         self.endless = False
         self._ports = Ports(self)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from vgaemu.errors import CpuError, ImageError
+from vgaemu.keys.mouse import Mouse
 from vgaemu.keys.queue import Keys
 from vgaemu.pc.bios.bios import BOOT_AT, Bios
 from vgaemu.pc.bios.vgarom import find_vga_rom, install_vga_rom
@@ -67,6 +68,7 @@ def open_pc(
     args: list[str],
     vga: Vga,
     keys: Keys,
+    mouse: Mouse | None = None,
     *,
     free: bool = False,
     options: PcOptions | None = None,
@@ -81,7 +83,7 @@ def open_pc(
         name, args, force=chosen.get("force", False), writable=chosen.get("writable", False)
     )
     try:
-        return build_pc(vga, keys, image, free=free, **chosen)
+        return build_pc(vga, keys, image, mouse, free=free, **chosen)
     except CpuError as error:
         raise ImageError(f"--cpu: {error}") from None
 
@@ -90,6 +92,7 @@ def build_pc(
     vga: Vga,
     keys: Keys,
     image: DiskImage | ComProgram,
+    mouse: Mouse | None = None,
     *,
     free: bool = False,
     **options: Unpack[PcOptions],
@@ -118,7 +121,7 @@ def build_pc(
         undo.callback(cpu.close)
         pic = Pic(bus)
         raise_irq = cpu.raise_irq if cpu.has_own_timer else pic.raise_irq
-        pit, keyboard = Pit(bus, raise_irq, clock), I8042(bus, raise_irq, clock, keys)
+        pit, keyboard = Pit(bus, raise_irq, clock), I8042(bus, raise_irq, clock, keys, mouse)
         board = Board(vga, bus, cpu, clock, keyboard, Cmos(bus, clock, bus.ram_bytes))
         debug = DebugPorts(bus)
         if trace is not None:

@@ -1,12 +1,11 @@
-"""An Intel 8042 keyboard controller and the keyboard behind it: ports 60h, 64h, 92h.
+"""An Intel 8042 keyboard controller, the keyboard behind it, a mouse: ports 60h, 64h, 92h.
 
 Emulated: the controller's commands, its configuration in the command byte, its status with the bits
 that say where a byte is from; the keyboard's commands; scancodes of set 1 with typematic repeat,
-one byte at a time with its interrupt. A mouse is missed as by the real one: what is sent to it
-comes back as a time-out. Not emulated: a mouse, scancode sets 2 and 3 (they are taken, and codes
-stay those of set 1), the interrupt for what the controller itself answers, its RAM but for the
-command byte, lamps, A20 off (it reads as open), the CPU's reset line: a guest that pulls it ends
-the run.
+one byte at a time with its interrupt. The mouse at the auxiliary port is `ps2_mouse`'s. Not
+emulated: scancode sets 2 and 3 (they are taken, and codes stay those of set 1), the interrupt for
+what the controller itself answers, its RAM but for the command byte, lamps, A20 off (it reads as
+open), the CPU's reset line: a guest that pulls it ends the run.
 
 Source: Intel 8042 data sheet; IBM AT and PS/2 Hardware Interface Technical References.
 """
@@ -18,16 +17,18 @@ from typing import Any, ClassVar
 
 from vgaemu.errors import GuestFault
 from vgaemu.keys import scancodes
+from vgaemu.keys.mouse import Mouse
 from vgaemu.keys.queue import Key, Keys
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.pic import RaiseIrq
+from vgaemu.pc.chips.ps2_mouse import Ps2Mouse
 from vgaemu.pc.clock import NEVER_NS, Clock
 from vgaemu.snapshot import Part, Saved, fields, octets, text
 
 #: Room that a key's scancodes may need.
 MAX_KEY_BYTES = 16
-#: Bits of the status: a byte is there, it is the auxiliary device's, that did not answer in time.
-OUTPUT_FULL, AUXILIARY, TIME_OUT = 0x01, 0x20, 0x40
+#: Bits of the status: a byte is there, it is the auxiliary device's.
+OUTPUT_FULL, AUXILIARY = 0x01, 0x20
 #: The last write was a command, and nobody has locked the keyboard.
 STATUS = 0x18
 #: Bits of the command byte: interrupts of both devices, the status's system flag, the clock lines
@@ -48,11 +49,11 @@ class I8042:
     SILENT = 0x80
     #: The keyboard forgets what comes while its buffer is full; 16 bytes in the real one.
     BUFFER_BYTES = 256
-    #: What the controller answers to a command: its test passes, the keyboard's lines are fine, the
-    #: auxiliary port's clock line is low for ever, no password is there, nothing is on the input
-    #: port but an unlocked keyboard, both test inputs are high.
+    #: What the controller answers to a command: its test passes, the lines of both ports are fine,
+    #: no password is there, nothing is on the input port but an unlocked keyboard, both test inputs
+    #: are high.
     ANSWERS: ClassVar[dict[int, int]] = {
-        0xAA: 0x55, 0xAB: 0x00, 0xA9: 0x01, 0xA4: 0xF1, 0xC0: 0x80, 0xE0: 0x03,
+        0xAA: 0x55, 0xAB: 0x00, 0xA9: 0x00, 0xA4: 0xF1, 0xC0: 0x80, 0xE0: 0x03,
     }  # fmt: skip
     #: Commands that set and clear a bit of the command byte.
     SWITCHES: ClassVar[dict[int, tuple[int, int]]] = {
@@ -70,21 +71,23 @@ class I8042:
         0xED: range(0x80), 0xF0: range(4), 0xF3: range(0x80),
     }  # fmt: skip
     SAVED: ClassVar[Saved] = {
-        "output": (0, 0xFF), "full": (0, OUTPUT_FULL | AUXILIARY | TIME_OUT),
+        "output": (0, 0xFF), "full": (0, 0x61),
         "command": (0, 0xFF), "config": (0, 0xFF),
         "enabled": (0, 1), "expect_keyboard": (0, 0xFF), "repeat_ns": (0, NEVER_NS),
         "next_byte_ns": (0, NEVER_NS), "typematic": (0, 0xFF), "caps": (0, 1),
     }  # fmt: skip
 
-    def __init__(self, bus: Bus, raise_irq: RaiseIrq, clock: Clock, keys: Keys) -> None:
+    def __init__(
+        self, bus: Bus, raise_irq: RaiseIrq, clock: Clock, keys: Keys, mouse: Mouse | None = None
+    ) -> None:
         self._raise_irq, self._clock, self._keys = raise_irq, clock, keys
+        self.mouse = Ps2Mouse(mouse or Mouse())
         self.buffer: deque[int] = deque()
         self.output = 0
         #: Bits of the status that belong to `output`.
         self.full = 0
         self.command = 0
-        #: The command byte; translation to set 1 is on. As there is no auxiliary device, no guest
-        #: can turn that on.
+        #: The command byte; translation to set 1 is on, and the auxiliary port off.
         self.config = 0x40 | KEYBOARD_IRQ | SYSTEM_FLAG | NO_AUXILIARY
         self.expect_keyboard = 0
         self.held: tuple[str, bytes] | None = None
@@ -121,8 +124,15 @@ class I8042:
             self.repeat_ns = now_ns + self._period_ns
             if not self.buffer:
                 self.buffer.extend(self.held[1])
-        if self.buffer and not self.full and self.enabled and now_ns >= self.next_byte_ns:
+        mouse, reads_mouse = self.mouse, not self.config & NO_AUXILIARY
+        if reads_mouse:
+            mouse.advance(now_ns)
+        if self.full or now_ns < self.next_byte_ns:
+            return
+        if self.buffer and self.enabled:
             self._deliver(self.buffer.popleft())
+        elif mouse.buffer and reads_mouse:
+            self._deliver(mouse.next_byte(), AUXILIARY)
 
     def _take(self, key: Key, now_ns: int) -> None:
         shift, ctrl = self._keys.is_down("shift"), self._keys.is_down("ctrl")
@@ -148,9 +158,14 @@ class I8042:
 
     def due_ns(self, now_ns: int) -> int:
         """When `advance` has something to do next, if no key comes."""
-        if self.buffer and not self.full and self.enabled:
+        repeat_ns = self.repeat_ns if self.held is not None else NEVER_NS
+        if self.full:
+            return repeat_ns
+        if self.buffer and self.enabled:
             return max(self.next_byte_ns, now_ns)
-        return self.repeat_ns if self.held is not None else NEVER_NS
+        if self.config & NO_AUXILIARY:
+            return repeat_ns
+        return min(repeat_ns, max(self.next_byte_ns, self.mouse.due_ns(now_ns)))
 
     def _deliver(self, byte: int, origin: int = 0) -> None:
         """A byte of a device's for the CPU, with the bits of the status that say so."""
@@ -183,7 +198,7 @@ class I8042:
             self._answer(self.ANSWERS[value])
         elif value in self.SWITCHES:
             on, off = self.SWITCHES[value]
-            self.config = (self.config | on) & ~off | NO_AUXILIARY
+            self.config = (self.config | on) & ~off
         elif value == 0xD0:
             self._answer(OUTPUT_PORT | (self.full & OUTPUT_FULL) << 4 | self.full & AUXILIARY)
         elif value >= 0xF0 and not value & 1:  # lines of the output port go low for 6 us
@@ -192,7 +207,7 @@ class I8042:
     def _write_data(self, value: int) -> None:
         command, self.command = self.command, 0
         if command == 0x60:
-            self.config = value | NO_AUXILIARY
+            self.config = value
         elif command == 0xA5:  # a password, which no one asks for: it ends with a zero
             self.command = command if value else 0
         elif command == 0xD1:
@@ -203,7 +218,7 @@ class I8042:
         elif command == 0xD3:
             self._deliver(value, AUXILIARY)
         elif command == 0xD4:
-            self._deliver(RESEND, AUXILIARY | TIME_OUT)
+            self.mouse.write(value)
         elif not command:
             self.enabled = True  # to send, the controller frees the clock line
             self._write_keyboard(value)
@@ -246,6 +261,7 @@ class I8042:
             "chips.keyboard_buffer": octets(lambda: list(self.buffer), self._restore_buffer),
             "chips.keyboard_held": text(self._saved_held, self._restore_held, _is_held),
             "chips.keys": self._keys.part(),
+            **self.mouse.parts(),
         }
 
     def _restore_buffer(self, data: bytes) -> None:
