@@ -13,7 +13,6 @@ Specification 0.8 for where the user's own file lies.
 
 from __future__ import annotations
 
-import json
 import os
 import textwrap
 from argparse import SUPPRESS, Action, ArgumentError, ArgumentParser, Namespace
@@ -251,11 +250,11 @@ def _for_all(
 
 
 def _said(value: object) -> str:
-    """A value of TOML as a word of the command line."""
+    """A value of TOML as a word of the command line, which has the system's encoding."""
     if isinstance(value, bool):
         return str(value).lower()
     try:
-        return str(value)
+        return os.fsdecode(str(value).encode())
     except ValueError:  # of more digits than Python writes
         return "a number of thousands of digits"
 
@@ -293,10 +292,22 @@ def _literal(key: str, value: object) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return repr(value)
-    text = str(value)
-    if not text.isascii() and text.encode("utf-8", "replace").decode() != text:
-        raise UsageError(f"--{key} {text}: not UTF-8, so TOML cannot say it")
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    try:
+        text = os.fsencode(str(value)).decode()
+    except UnicodeError:
+        raise UsageError(f"--{key} {value}: not UTF-8, so TOML cannot say it") from None
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(character: str) -> str:
+    r"""As it stands between quotation marks in TOML, on a terminal of any encoding.
+
+    >>> print(*map(_escaped, 'a"ä'))
+    a \" \U000000e4
+    """
+    if character in '"\\':
+        return "\\" + character
+    return character if " " <= character <= "~" else f"\\U{ord(character):08x}"
 
 
 def _placeholder(action: Action) -> str:

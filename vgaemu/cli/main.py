@@ -20,6 +20,7 @@ from vgaemu.cli.say import (
     complain,
     flushed,
     forget_output,
+    hold_standard_streams,
     say,
 )
 from vgaemu.errors import (
@@ -51,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Without `argv` it is the process's own, which ends with it: signals cannot stop it any more.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
+    if argv is None:
+        hold_standard_streams()
     try:
         return _command(arguments, own_process=argv is None)
     except BrokenPipeError:

@@ -25,7 +25,7 @@ from vgaemu.cli.config import (
     override,
 )
 from vgaemu.cli.options import nearest
-from vgaemu.cli.say import UsageError, flushed, one_line, write_error
+from vgaemu.cli.say import UsageError, flushed, one_line, say, write_error
 from vgaemu.display.hostkeys import all_keys
 
 #: Modules that say what their commands take.
@@ -39,6 +39,10 @@ class Parser(ArgumentParser):
         """Print it and exit with 2."""
         see = " See" if message.endswith("?") else "; see"
         self.exit(2, f"{self.prog}: {one_line(message)}{see} '{self.prog} --help'\n")
+
+    def print_help(self, file: object = None) -> None:
+        """Print it as everything is printed."""
+        say(self.format_help().rstrip())
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """End the process; a reader of help who has gone changes no status."""

@@ -51,6 +51,18 @@ def forget_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def hold_standard_streams() -> None:
+    """Let no file that is opened later take the place of a standard stream that is closed.
+
+    Libraries in C write there.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this one
+
+
 def flushed(status: int) -> int:
     """The exit status, unless standard output does not take what is left."""
     try:
