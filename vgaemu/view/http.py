@@ -44,7 +44,9 @@ ALWAYS = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
 #: Our page runs and loads nothing but what this port serves, and stands in no other page.
-OUR_PAGE = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"
+OUR_PAGE = "default-src 'none'; " + "; ".join(
+    f"{kind}-src 'self'" for kind in ("script", "style", "img", "connect")
+)
 NO_FRAMES = "frame-ancestors 'none'"
 
 

@@ -28,6 +28,10 @@ PERIOD_SECONDS = 0.1
 CURVE_FRAMES = 300
 #: Steps of light of a page: a hexadecimal digit a cell.
 LIGHTS = 16
+#: What is told of a frame besides its harvest.
+_SHOWN = [
+    Column.PAGES, Column.RECTS, Column.REDRAWN, Column.FAULTS, Column.RENDER, Column.PRESENT,
+]  # fmt: skip
 _DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
@@ -64,8 +68,10 @@ class Message(TypedDict):
     frames_a_second: float
     #: Of the last `vgaemu.display.panel.layout.FRAMES` frames of this keeper: last, p50, p99, max.
     harvest: list[int]
-    #: Of the last frame: dirty pages, rectangles, percent redrawn, faults, render and present.
-    last: list[int]
+    #: Of the last frame, and the most of one of these: dirty pages, rectangles, percent redrawn,
+    #: faults, render and present.
+    last: list[float]
+    max: list[float]
     #: Harvests since the message before, oldest first, at most `CURVE_FRAMES`.
     curve: list[int]
     map: Map
@@ -158,7 +164,7 @@ class Live(BaseDisplay):
         meter, heat = self._meter, self._meter.heat
         recent = meter.of_this_keeper(FRAMES)
         new = min(meter.frame_number - known, CURVE_FRAMES)
-        last = recent[-1] if len(recent) else np.zeros(Column.WORK)
+        rows = recent if len(recent) else np.zeros((1, Column.WORK))
         return {
             "mode": {
                 "name": info.mode_name, "width": info.width, "height": info.height,
@@ -168,7 +174,8 @@ class Live(BaseDisplay):
             "frame": meter.frame_number,
             "frames_a_second": round(meter.frames_a_second, 1),
             "harvest": _figures(recent[:, Column.HARVEST]),
-            "last": [round(last[column]) for column in _LAST],
+            "last": rows[-1, _SHOWN].round(2).tolist(),
+            "max": rows[:, _SHOWN].max(axis=0).round(2).tolist(),
             "curve": meter.recent(new)[:, Column.HARVEST].astype(int).tolist() if new > 0 else [],
             "map": {
                 "pages": heat.slot_pages, "legacy": heat.legacy, "pages_a_cell": heat.pages_a_cell,
@@ -176,11 +183,6 @@ class Live(BaseDisplay):
             },
             "looks_only": looks_only,
         }  # fmt: skip
-
-
-_LAST = (
-    Column.PAGES, Column.RECTS, Column.REDRAWN, Column.FAULTS, Column.RENDER, Column.PRESENT,
-)  # fmt: skip
 
 
 def _figures(times: NDArray[np.float64]) -> list[int]:

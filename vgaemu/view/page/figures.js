@@ -1,7 +1,9 @@
 // The figures beside the picture, as vgaemu/view/live.py tells them; colours are the page's.
 
 /** The curve's ends and its lines, in nanoseconds, and the harvests of the 2012 patch. */
-const ENDS = [1e2, 1e7], LINES = [[1e3, "1 µs"], [1e4, "10 µs"], [1e5, "100 µs"], [1e6, "1 ms"]];
+const ENDS = [1e2, 1e7], LINES = [[1e6, "1 ms"], [1e5, "100 µs"], [1e4, "10 µs"], [1e3, "1 µs"]];
+/** From one label of a line to the next, at least. */
+const LABEL_PX = 16;
 const PATCH = [50e3, 300e3];
 const CURVE_FRAMES = 300;
 const UNITS = [[1e9, "s"], [1e6, "ms"], [1e3, "µs"]];
@@ -12,6 +14,16 @@ export function duration(ns) {
   const value = ns / size;
   return `${size === 1 ? value : value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${unit}`;
 }
+
+function percent(part) {
+  return `${part > 0 && part < 10 ? part.toFixed(1) : Math.round(part)} %`;
+}
+
+/** What there is of a frame, and how it is written. */
+const ROWS = [
+  ["pages", String], ["rects", String], ["redrawn", percent], ["faults", String],
+  ["render", duration], ["present", duration],
+];
 
 function put(id, text) {
   const element = document.getElementById(id);
@@ -41,17 +53,12 @@ export class Figures {
     put("mode", message.mode.name);
     put("keeper", `dirty log: ${message.keeper}`);
     put("role", message.looks_only ? "looking only: another viewer has the keys" : "");
-    put("frame-number", String(message.frame));
-    put("rate", message.frames_a_second.toFixed(1));
+    put("frame-number", `${message.frame} · ${message.frames_a_second.toFixed(1)} fps`);
     ["last", "p50", "p99", "max"].forEach((name, i) =>
       put(`harvest-${name}`, duration(message.harvest[i])));
-    const [pages, rects, redrawn, faults, render, present] = message.last;
-    put("last-pages", String(pages));
-    put("last-rects", String(rects));
-    put("last-redrawn", `${redrawn} %`);
-    put("last-faults", String(faults));
-    put("last-render", duration(render));
-    put("last-present", duration(present));
+    for (const kind of ["last", "max"]) {
+      ROWS.forEach(([name, written], i) => put(`${kind}-${name}`, written(message[kind][i])));
+    }
     this.#curve = [...this.#curve, ...message.curve].slice(-CURVE_FRAMES);
     this.#drawCurve(document.getElementById("curve"));
     this.#drawMap(document.getElementById("map"), message.map);
@@ -67,11 +74,15 @@ export class Figures {
     context.fillStyle = colour("band");
     context.fillRect(0, y(PATCH[1]), width, y(PATCH[0]) - y(PATCH[1]));
     context.font = "10px system-ui, sans-serif";
+    let last = -LABEL_PX;
     for (const [ns, label] of LINES) {
+      context.textAlign = "left";
       context.fillStyle = colour("rule");
       context.fillRect(0, Math.round(y(ns)), width, 1);
       context.fillStyle = colour("dim");
-      context.fillText(label, 4, Math.round(y(ns)) - 3);
+      if (y(ns) - last < LABEL_PX) continue;  // in a low curve not each line has its label
+      last = y(ns);
+      context.fillText(label, 4, Math.round(last) - 3);
     }
     context.textAlign = "right";
     context.fillText("2012 patch", width - 4, y(Math.sqrt(PATCH[0] * PATCH[1])) + 4);

@@ -23,6 +23,7 @@ let heard = 0;
 
 /** What the page says instead of the picture, or over it; nothing: all is well. */
 function say(text) {
+  if (notice.textContent === text) return;
   notice.textContent = text;
   document.body.classList.toggle("lost", text !== "");
 }
@@ -54,12 +55,11 @@ async function reason() {
 }
 
 async function connect(inflates) {
-  rfb = new Rfb(socketAddress, picture, { inflates, tell: told, named });
+  rfb = new Rfb(socketAddress, picture, { inflates, tell: told, named, shown: () => say("") });
   heard = Date.now();
   const watch = setInterval(() => {
     if (Date.now() - heard > SILENCE_MS) rfb.close();
   }, SILENCE_MS / 5);
-  picture.onShown = () => say("");
   try {
     await rfb.run();
   } catch (error) {

@@ -1,10 +1,11 @@
 // The picture: pixels as the guest's screen has them, shown as a monitor shows the mode.
 
-const OPAQUE = 0xff000000;
+import { OPAQUE } from "./pixels.js";
+
 /** Whole factors tried for text. */
 const MAX_FACTOR = 16;
 
-/** Pixels are 32 bits, red lowest, as a canvas has them; opaque. */
+/** Pixels are as in pixels.js. */
 export class Picture {
   #canvas;
   #context;
@@ -30,18 +31,18 @@ export class Picture {
     this.fit();
   }
 
-  /** Put rows of pixels; `colour` gives the pixel for a position in `rows`. */
-  put({ x, y, width, height }, colour) {
-    for (let row = 0, from = 0; row < height; row++) {
-      const begin = (y + row) * this.width + x;
-      for (let to = begin; to < begin + width; to++) this.#pixels[to] = colour(from++) | OPAQUE;
+  /** Put its pixels, row by row. */
+  put({ x, y, width, height }, pixels) {
+    for (let row = 0; row < height; row++) {
+      const from = row * width;
+      this.#pixels.set(pixels.subarray(from, from + width), (y + row) * this.width + x);
     }
   }
 
   fill({ x, y, width, height }, pixel) {
     for (let row = y; row < y + height; row++) {
       const begin = row * this.width + x;
-      this.#pixels.fill(pixel | OPAQUE, begin, begin + width);
+      this.#pixels.fill(pixel, begin, begin + width);
     }
   }
 

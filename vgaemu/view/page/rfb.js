@@ -1,6 +1,7 @@
 // RFB 3.8 as our own server speaks it: no authentication, 32-bit pixels, Tight or Raw, QEMU's keys.
 // Source: RFC 6143; the community's RFB specification (Tight, QEMU extended key events).
 
+import { ofBits, ofNumbers, ofRaw, ofTriples, pixelAt } from "./pixels.js";
 import { Incoming, Inflater, view } from "./stream.js";
 
 const RAW = 0, COPY_RECT = 1, TIGHT = 7;
@@ -15,11 +16,9 @@ export class Rfb {
   #incoming = new Incoming();
   #inflaters = [null, null, null, null];
 
-  /** `tell` gets the text messages, `named` the desktop's name. */
-  constructor(url, picture, { inflates, tell, named }) {
-    this.picture = picture;
-    this.inflates = inflates;
-    this.named = named;
+  /** `tell` gets the text messages, `named` the desktop's name; `shown` is called at each update. */
+  constructor(url, picture, { inflates, tell, named, shown }) {
+    Object.assign(this, { picture, inflates, named, shown });
     this.#socket = new WebSocket(url);
     this.#socket.binaryType = "arraybuffer";
     this.#socket.onmessage = ({ data }) =>
@@ -96,7 +95,7 @@ export class Rfb {
     const from = this.#incoming;
     await from.u8();
     const shown = [];
-    let whole = true;
+    let incremental = true;
     for (let left = await from.u16(); left > 0; left--) {
       const header = view(await from.take(12));
       const [x, y, width, height] = [0, 2, 4, 6].map((at) => header.getUint16(at));
@@ -106,7 +105,7 @@ export class Rfb {
       if (encoding === DESKTOP_SIZE) {
         this.#resize(width, height);
         shown.length = 0;
-        whole = false;
+        incremental = false;  // a picture of another size is asked for as a whole
       } else if (encoding === DESKTOP_NAME) {
         this.named(await from.text(await from.u32()));
       } else if (encoding !== QEMU_KEYS) {
@@ -117,8 +116,9 @@ export class Rfb {
         shown.push(rect);
       }
     }
-    this.#request(whole);  // a picture of another size is asked for as a whole
+    this.#request(incremental);
     this.picture.show(shown);
+    this.shown();
   }
 
   async #draw(encoding, rect) {
@@ -128,8 +128,7 @@ export class Rfb {
     } else if (encoding === TIGHT) {
       await this.#drawTight(rect);
     } else if (encoding === RAW) {
-      const pixels = view(await from.take(4 * rect.width * rect.height));
-      this.picture.put(rect, (i) => pixels.getUint32(4 * i, true));
+      this.picture.put(rect, ofRaw(await from.take(4 * rect.width * rect.height)));
     } else {
       throw new Error(`the server used encoding ${encoding}`);
     }
@@ -140,30 +139,23 @@ export class Rfb {
     const control = await from.u8();
     for (let i = 0; i < 4; i++) if (control & (1 << i)) this.#inflaters[i] = null;
     const kind = control >> 4;
-    if (kind === 8) return this.picture.fill(rect, pixel(await from.take(3), 0));
+    if (kind === 8) return this.picture.fill(rect, pixelAt(await from.take(3), 0));
     if (kind > 7) throw new Error(`the server used compression ${kind} of Tight`);
     const filter = kind & 4 ? await from.u8() : 0;
-    const pixels = rect.width * rect.height;
+    const { width, height } = rect;
     if (filter === 0) {
-      const bytes = await this.#tightData(kind & 3, 3 * pixels);
-      return this.picture.put(rect, (i) => pixel(bytes, 3 * i));
+      const bytes = await this.#tightData(kind & 3, 3 * width * height);
+      return this.picture.put(rect, ofTriples(bytes));
     }
     if (filter !== 1) throw new Error(`the server used filter ${filter} of Tight`);
     const count = await from.u8() + 1;
-    const bytes = await from.take(3 * count);
-    const palette = Uint32Array.from({ length: count }, (_, i) => pixel(bytes, 3 * i));
+    const palette = ofTriples(await from.take(3 * count));
     if (count > 2) {
-      const numbers = await this.#tightData(kind & 3, pixels);
-      return this.picture.put(rect, (i) => palette[numbers[i]]);
+      const numbers = await this.#tightData(kind & 3, width * height);
+      return this.picture.put(rect, ofNumbers(numbers, palette));
     }
-    const pitch = (rect.width + 7) >> 3;  // one bit a pixel, each row from a byte of its own
-    const bits = await this.#tightData(kind & 3, pitch * rect.height);
-    let x = 0, row = 0;
-    return this.picture.put(rect, () => {
-      const bit = (bits[row + (x >> 3)] >> (7 - (x & 7))) & 1;
-      if (++x === rect.width) [x, row] = [0, row + pitch];
-      return palette[bit];
-    });
+    const bits = await this.#tightData(kind & 3, ((width + 7) >> 3) * height);
+    return this.picture.put(rect, ofBits(bits, width, palette));
   }
 
   async #tightData(stream, size) {
@@ -210,8 +202,4 @@ export class Rfb {
   #send(message) {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(message);
   }
-}
-
-function pixel(bytes, at) {
-  return bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16);
 }
