@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -16,9 +18,11 @@ import numpy as np
 import pytest
 
 from vgaemu.errors import ViewError
-from vgaemu.view import websocket
+from vgaemu.machine import Machine
+from vgaemu.view import browser, websocket
 from vgaemu.view.browser import INSTALL, Browsers
 from vgaemu.view.http import Answer, Door, Socket
+from vgaemu.view.live import Live, Message
 from vgaemu.view.transport import Gone, Stalled, TcpTransport
 from vgaemu.view.websocket import WebSocketTransport
 
@@ -184,7 +188,7 @@ def answered(sent: bytes, door: Door) -> bytes:
         theirs.sendall(sent)
         theirs.shutdown(socket.SHUT_WR)
         with suppress(Gone):  # what the library answered itself
-            assert websocket.meet(ours, door) is None
+            assert websocket.meet(ours, door.answer) is None
         return theirs.makefile("rb").read()
 
 
@@ -232,7 +236,7 @@ def test_what_is_no_request(sent: bytes) -> None:
         theirs.sendall(sent)
         theirs.shutdown(socket.SHUT_WR)
         with pytest.raises(Gone, match=r"^peer:1: ") as refusal:
-            websocket.meet(ours, Door(TOKEN))
+            websocket.meet(ours, Door(TOKEN).answer)
         assert "\n" not in str(refusal.value)
 
 
@@ -241,7 +245,7 @@ def test_a_request_comes_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     with connection() as (theirs, ours):
         theirs.sendall(b"GET / HT")
         with pytest.raises(Stalled):
-            websocket.meet(ours, Door(TOKEN))
+            websocket.meet(ours, Door(TOKEN).answer)
 
 
 def test_an_answer_arrives_before_the_end() -> None:
@@ -270,6 +274,39 @@ def test_without_the_library(
     assert [record.getMessage() for record in caplog.records] == [INSTALL]
 
 
+def test_spare_connections_of_a_browser_are_told_from_viewers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    browsers = Browsers()
+
+    def ask(target: str) -> None:
+        with connection() as (theirs, ours):
+            theirs.sendall(request(target))
+            theirs.shutdown(socket.SHUT_WR)
+            with browsers.meet(ours):
+                pass
+
+    with connection() as (_, silent):
+        assert not browsers.expects(silent)
+        ask("/")  # refused: no page that loads anything
+        assert not browsers.expects(silent)
+        ask(f"/?token={browsers.door.token}")
+        assert browsers.expects(silent)
+        with monkeypatch.context() as patch:
+            patch.setattr(browser, "KEPT_SECONDS", -1)
+            assert not browsers.expects(silent)
+        silent.peer = "another:1"
+        assert not browsers.expects(silent)
+    monkeypatch.setattr(browser, "SPARES_SECONDS", -1)
+    with connection() as (_, later):
+        assert not browsers.expects(later)
+    for host in range(100):
+        with connection() as (_, ours):
+            ours.peer = f"{host}:1"
+            browsers._answer(ours, "GET", f"/?token={browsers.door.token}", HOST)
+    assert len(browsers._pages) == browser.MAX_HOSTS
+
+
 # What a WebSocket takes
 
 
@@ -278,7 +315,7 @@ def opened() -> Iterator[tuple[socket.socket, WebSocketTransport]]:
     """A browser's end of a WebSocket that was just opened, and ours."""
     with connection() as (theirs, ours):
         theirs.sendall(request(f"/websockify?token={TOKEN}", *UPGRADE))
-        met = websocket.meet(ours, Door(TOKEN))
+        met = websocket.meet(ours, Door(TOKEN).answer)
         assert met is not None
         assert met[1] is Socket.RFB
         assert theirs.recv(4096).startswith(b"HTTP/1.1 101 ")
@@ -363,3 +400,94 @@ def test_a_viewer_that_is_behind_misses_figures() -> None:
             sent += 1
             assert sent < 10_000
         assert theirs.recv(4) == b"\x81\x7e\x0f\xa0"
+
+
+# What our page is told
+
+
+class Hearer:
+    """Who is told, as a list."""
+
+    def __init__(self, *, gone: bool = False, behind: bool = False) -> None:
+        self.looks_only = behind
+        self.told: list[Message] = []
+        self._gone, self._behind = gone, behind
+
+    def tell(self, text: str) -> bool:
+        if self._gone:
+            raise Gone("gone")
+        self.told.append(json.loads(text))
+        return not self._behind
+
+
+@contextmanager
+def listening(machine: Machine, *hearers: Hearer) -> Iterator[Live]:
+    live = Live()
+    machine.add_display(live)
+    machine.tick()
+    for hearer in hearers:
+        live.join(hearer)
+    yield live
+    machine.remove_display(live)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("mode", [3, 0x13])
+def test_figures_are_those_of_the_frames(mode: int) -> None:
+    hearer, behind = Hearer(), Hearer(behind=True)
+    with Machine(mode=mode) as machine, listening(machine, hearer, behind):
+        wait_until(lambda: bool(hearer.told))
+        machine.guest.store(0xA0000 if mode == 0x13 else 0xB8000, b"x")
+        reports = [machine.run_frame() for _ in range(3)]
+        wait_until(lambda: hearer.told[-1]["frame"] == reports[-1].frame_number)
+        message = hearer.told[-1]
+        info = machine.screen.info
+        assert message["mode"] == {
+            "name": info.mode_name, "width": info.width, "height": info.height,
+            "aspect": info.aspect, "text": mode == 3,
+        }  # fmt: skip
+        assert message["keeper"] == "flags"
+        assert message["harvest"][0] == reports[-1].harvest_ns
+        assert message["harvest"][3] == max(report.harvest_ns for report in reports)
+        assert message["curve"][-3:] == [report.harvest_ns for report in reports]
+        assert message["last"][0] == 0
+        assert message["max"][0] == 1
+        assert message["map"]["pages"] == machine.vram.npages
+        assert any(told["map"]["dirty"] in list("fedcba") for told in hearer.told)  # it alone
+        assert not message["looks_only"]
+        # Who misses a message gets its part of the curve with the next one.
+        wait_until(lambda: behind.told[-1]["frame"] == reports[-1].frame_number)
+        assert behind.told[-1]["looks_only"]
+        assert behind.told[-1]["curve"][-3:] == message["curve"][-3:]
+
+
+def test_each_harvest_is_told_once() -> None:
+    hearer = Hearer()
+    with Machine() as machine, listening(machine, hearer):
+        reports = []
+        for _ in range(3):
+            reports += [machine.run_frame() for _ in range(5)]
+            wait_until(lambda: bool(hearer.told) and hearer.told[-1]["frame"] == machine.frames - 1)
+        wait_until(lambda: not hearer.told[-1]["curve"])
+        told = [ns for message in hearer.told for ns in message["curve"]]
+        assert told == [report.harvest_ns for report in reports]
+
+
+def test_nobody_is_told_who_has_gone() -> None:
+    hearer, gone = Hearer(), Hearer(gone=True)
+    with Machine() as machine, listening(machine, gone, hearer) as live:
+        wait_until(lambda: gone not in live._listeners and bool(hearer.told))
+        live.leave(hearer)
+        wait_until(lambda: live._thread is None)
+        machine.tick(3)
+        assert not live._meter._waiting  # nothing is gathered for nobody
+        told = len(hearer.told)
+        live.join(hearer)
+        wait_until(lambda: len(hearer.told) > told)
+    wait_until(lambda: live._thread is None)

@@ -7,13 +7,16 @@ are told what to install, and VNC works as ever.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from vgaemu.view.http import Door, Socket
+from vgaemu.view.http import Answer, Door, Socket
 from vgaemu.view.live import Live
 from vgaemu.view.transport import TcpTransport
 
@@ -28,6 +31,11 @@ _REFUSAL = (
     "HTTP/1.1 501 Not Implemented\r\nContent-Type: text/plain\r\nConnection: close\r\n"
     f"Content-Length: {len(INSTALL) + 1}\r\n\r\n{INSTALL}\n"
 ).encode()
+#: Seconds after a page in which a browser opens connections that it may need, and for which it
+#: keeps those it has not used (Chromium: 10).
+SPARES_SECONDS, KEPT_SECONDS = 1.0, 12.0
+#: Hosts whose browsers are told from viewers so, at once.
+MAX_HOSTS = 64
 
 
 def is_available() -> bool:
@@ -51,11 +59,36 @@ class Browsers:
         #: A display, in step, which the page's figures come from.
         self.live = Live()
         self._has_told = False
+        #: Hosts that were given a page, and when, the latest last.
+        self._pages: dict[str, float] = {}
 
     def address(self, host: str, port: int) -> str:
         """What a user opens: our page at some host and port."""
         named = f"[{host}]" if ":" in host else host
         return f"http://{named}:{port}/?token={self.door.token}"
+
+    def expects(self, connection: TcpTransport) -> bool:
+        """Whether somebody who says nothing may be a browser, and is to be waited for.
+
+        A browser that opens a page opens more than one connection at once, and speaks on the others
+        only when it needs them; a VNC viewer says nothing, as it waits for us.
+        """
+        got_page = self._pages.get(_host(connection), -math.inf)
+        return (
+            connection.opened < got_page + SPARES_SECONDS
+            and monotonic() < connection.opened + KEPT_SECONDS
+        )
+
+    def _answer(
+        self, connection: TcpTransport, method: str, target: str, headers: Mapping[str, str]
+    ) -> Answer | Socket:
+        given = self.door.answer(method, target, headers)
+        if isinstance(given, Answer) and given.is_page:
+            self._pages.pop(_host(connection), None)
+            self._pages[_host(connection)] = monotonic()
+            if len(self._pages) > MAX_HOSTS:
+                self._pages.pop(next(iter(self._pages)), None)
+        return given
 
     @contextmanager
     def meet(self, connection: TcpTransport) -> Iterator[WebSocketTransport | None]:
@@ -74,7 +107,7 @@ class Browsers:
             connection.hang_up()
             yield None
             return
-        met = websocket.meet(connection, self.door)
+        met = websocket.meet(connection, partial(self._answer, connection))
         if met is None:
             yield None
             return
@@ -87,3 +120,7 @@ class Browsers:
             yield transport
         finally:
             self.live.leave(transport)
+
+
+def _host(connection: TcpTransport) -> str:
+    return connection.peer.rpartition(":")[0]

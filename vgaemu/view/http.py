@@ -70,6 +70,11 @@ class Answer:
     more: tuple[tuple[str, str], ...] = ()
 
     @property
+    def is_page(self) -> bool:
+        """Whether a browser shows it, and goes on to load what belongs to it."""
+        return self.status is HTTPStatus.OK and self.media_type == MEDIA_TYPES[".html"]
+
+    @property
     def headers(self) -> list[tuple[str, str]]:
         """All of them."""
         own = [("Content-Type", self.media_type), ("Content-Length", str(len(self.body)))]

@@ -87,6 +87,8 @@ class TcpTransport:
         self, connection: socket.socket, peer: str, stall_seconds: float = STALL_SECONDS
     ) -> None:
         self.peer = peer
+        #: When it was, by `monotonic`.
+        self.opened = monotonic()
         self._stall_seconds = stall_seconds
         # A socket has one time limit for both directions; two of one connection have two.
         self._sending, self._reading = connection, connection.dup()

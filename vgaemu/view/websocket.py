@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from time import monotonic
@@ -23,7 +23,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from vgaemu.view.http import Answer, Door, Socket
+from vgaemu.view.http import Answer, Socket
 from vgaemu.view.transport import Gone, TcpTransport
 
 #: Seconds in which all of a request has come.
@@ -37,8 +37,14 @@ _LIBRARY_LOG = logging.getLogger(f"{__name__}.library")
 _LIBRARY_LOG.setLevel(logging.WARNING)
 
 
-def meet(connection: TcpTransport, door: Door) -> tuple[WebSocketTransport, Socket] | None:
+def meet(
+    connection: TcpTransport, answer: Callable[[str, str, Mapping[str, str]], Answer | Socket]
+) -> tuple[WebSocketTransport, Socket] | None:
     """Take a browser's request, and answer it.
+
+    Args:
+        connection: The browser.
+        answer: What it gets: see `Door.answer`.
 
     Returns:
         The socket that was opened, and what for; None: the request has its answer, and the
@@ -57,7 +63,7 @@ def meet(connection: TcpTransport, door: Door) -> tuple[WebSocketTransport, Sock
         _send(connection, protocol)
         connection.hang_up()
         raise Gone(f"{connection.peer}: sent no request that HTTP knows")
-    given = door.answer(request.method, request.path, _headers(request))
+    given = answer(request.method, request.path, _headers(request))
     if isinstance(given, Socket):
         response = protocol.accept(request)
         protocol.send_response(response)
