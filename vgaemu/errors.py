@@ -13,6 +13,7 @@
      ├─ TextError             writing in a mode that shows no characters
      ├─ ScreenError           questions to the screen, pictures of it
      ├─ DisplayError          windows, and objects that are to be displays
+     │   └─ TerminalError    terminals that are to be displays
      ├─ KeysError             names of keys, lists of them
      ├─ WorkloadError         what a machine is to run
      │   └─ ImageError        disk images, programs, ROMs and firmware
@@ -73,6 +74,10 @@ class ScreenError(VgaemuError, ValueError):
 
 class DisplayError(VgaemuError, ValueError):
     """No display, or one that cannot be opened; the message is one line that says what to do."""
+
+
+class TerminalError(DisplayError):
+    """No terminal, or one that can show no picture; the message is one line."""
 
 
 class KeysError(VgaemuError, ValueError):

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from vgaemu.display.events import NextDirtyLog, Screenshot
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
-from vgaemu.display.named import make_display
+from vgaemu.display.named import FOR_PEOPLE, make_display
 from vgaemu.display.report import Display, FrameReport
 from vgaemu.display.screen import Screen, blink_shown
 from vgaemu.display.stats import Stats
@@ -69,14 +69,14 @@ class Machine:
         workload: A bundled name, a path of a Python file, a disk image or a .com program, a
             generator function, or None: then whoever holds the machine is the guest.
         args: The workload's arguments.
-        display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`; or a
-            list of them: see `vgaemu.display.displays`.
+        display: ``"null"``, ``"window"``, ``"terminal"``, or an object with `resize`, `update` and
+            `close`; or a list of them: see `vgaemu.display.displays`.
         dirty_log: Who keeps VRAM's dirty log: see `vgaemu.memslot.KEEPERS`; ``"srcu+words"`` lets
             two harvest the same frames.
         span_pages: Word width of the ffs..fls spans: 64, 32, 16 or 8 pages.
         vram_mib: Size of VRAM in MiB, 1 to 256.
         mode: Mode to start in: a BIOS number, or a name in 'vgaemu modes'.
-        free: Run the guest on a thread of its own; by default only with a window.
+        free: Run the guest on a thread of its own; by default only with a window or terminal.
         font: What text modes load instead of the bundled font: a PSF or raw 8xN file, or
             (256, height) uint8. The rows follow its height: 8 lines give 80x50.
         record_tape: Write every port and memory operation to this tape, from power on.
@@ -142,7 +142,7 @@ class Machine:
             font = checked_font(font)
         elif font is not None:
             font = load_font_file(font)
-        free = "window" in _names(display) if free is None else free
+        free = any(each in FOR_PEOPLE for each in _names(display)) if free is None else free
         self._recorder: TapeRecorder | None = None
         with ExitStack() as undo:
             if record_tape is None:

@@ -50,7 +50,7 @@ def run(options: Namespace) -> int:
     check_files([("--picture", path)], [options.file])
     lines = read_lines(str(options.file or __file__))
     experiment = Experiment(lines, options.seconds, say)
-    display = "null" if options.headless else _window(options)
+    display = "null" if options.headless else _display(options)
     with Machine(experiment.workload, display=display, dirty_log="srcu", free=True) as machine:
         experiment.attach(machine)
         try:
@@ -66,7 +66,9 @@ def run(options: Namespace) -> int:
     return 0 if experiment.nothing_lost else 1
 
 
-def _window(options: Namespace) -> Display:
+def _display(options: Namespace) -> str | Display:
+    if options.display == "terminal":
+        return "terminal"
     from vgaemu.display.window.window import WindowDisplay  # headless runs have no pygame
 
     return WindowDisplay(scale=options.scale)

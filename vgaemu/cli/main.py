@@ -29,6 +29,7 @@ from vgaemu.errors import (
     KeysError,
     MemslotError,
     OutOfMemory,
+    TerminalError,
     VgaemuError,
     file_error,
 )
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 #: The option that a family of errors is about; the others name a file or an option themselves.
 OPTIONS = {
+    TerminalError: "--display terminal: ",
     DisplayError: "--display window: ",
     FontError: "--font ",
     KeysError: "--keys: ",

@@ -87,7 +87,7 @@ def path_of(options: Namespace, option: str) -> Path | None:
 def add_picture_group(command: ArgumentParser) -> Add:
     """Options of commands that open a window unless told otherwise; returns what adds more."""
     add = command.add_argument_group("picture").add_argument
-    add("--display", choices=("window", "null"), help="where the picture goes (window)")
+    add("--display", choices=("window", "terminal", "null"), help="where the picture goes (window)")
     add("--headless", action="store_true", help="--display null, as fast as it goes, in step")
     add("--scale", type=positive, metavar="N", help="window size, whole steps (what fits)")
     return add

@@ -150,8 +150,8 @@ def _merged(command: Command, configured: Values, said: Namespace) -> Namespace:
     options = Namespace(**(command.defaults | vars(said) | values))
     options.configured = frozenset(values.keys() - mine.keys())
     if "headless" in options:
-        if options.headless and options.display == "window":
-            raise UsageError("--headless and --display window: take one of them")
+        if options.headless and options.display not in (None, "null"):
+            raise UsageError(f"--headless and --display {options.display}: take one of them")
         options.headless |= options.display == "null"
     return options
 

@@ -217,7 +217,7 @@ def keep_showing(machine: Machine, frames: int | None = None) -> None:
 def _power_on(options: Namespace, headless: bool, more: dict[str, Any]) -> Machine:
     more = more | _machine_code_options(options) | {"free": not headless}
     try:
-        display = "null" if headless else _window(options)
+        display = "null" if headless else _display(options)
         return Machine(options.workload, options.args, display=display, **more)
     except VgaemuError:
         raise
@@ -254,7 +254,9 @@ def _spelt(names: Iterable[str]) -> str:
     return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
-def _window(options: Namespace) -> Display:
+def _display(options: Namespace) -> str | Display:
+    if options.display == "terminal":
+        return "terminal"
     from vgaemu.display.window.window import WindowDisplay  # headless runs have no pygame
 
     return WindowDisplay(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vgaemu.display.events import Event
 from vgaemu.display.report import Display, FrameReport, Rect, ScreenInfo
+from vgaemu.display.screen import Screen
 from vgaemu.errors import DisplayError
 
 
@@ -43,6 +44,9 @@ class BaseDisplay:
     def name(self) -> str:
         """What a line in the log calls it."""
         return type(self.shown_by).__name__
+
+    def watch(self, screen: Screen) -> None:
+        """What will be shown, before it is: for displays that ask for more of it than pixels."""
 
     def resize(self, screen: ScreenInfo) -> None:
         """The picture has another shape; the next `update` covers all of it."""

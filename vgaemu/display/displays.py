@@ -25,6 +25,7 @@ from vgaemu.display.base import BaseDisplay
 from vgaemu.display.events import Event
 from vgaemu.display.rects import MAX_RECTS, merge_rects
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
+from vgaemu.display.screen import Screen
 from vgaemu.errors import DisplayError
 
 log = logging.getLogger(__name__)
@@ -224,6 +225,10 @@ class Displays(BaseDisplay):
     @can_be_closed.setter
     def can_be_closed(self, can_be: bool) -> None:
         raise AttributeError("each display says so itself")
+
+    def watch(self, screen: Screen) -> None:
+        for seat in self._seats:
+            seat.display.watch(screen)
 
     def resize(self, screen: ScreenInfo) -> None:
         self._shape = screen

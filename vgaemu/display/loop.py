@@ -56,6 +56,7 @@ class DisplayLoop:
         #: Added to `frames` for blinking: a loaded state goes on blinking where it was saved.
         self.frame_offset = 0
         self._display = as_display(display)
+        self._display.watch(self.screen)
         self._palette: NDArray[np.uint32] | None = None
         self._slot = vga.slot
         self._watch = Watch(vga.slot)
@@ -121,6 +122,7 @@ class DisplayLoop:
             DisplayError: It has not `resize`, `update` and `close`.
         """
         added = as_display(display)
+        added.watch(self.screen)
         if not isinstance(self._display, Displays):
             self._display = Displays(self._display, self._shape)
         self._display.add(added)

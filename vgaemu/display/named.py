@@ -9,6 +9,9 @@ from vgaemu.display.displays import Displays
 from vgaemu.display.report import Display
 from vgaemu.errors import DisplayError
 
+#: Displays with a person before them: the guest of such a machine has a thread of its own.
+FOR_PEOPLE = ("window", "terminal")
+
 
 def make_display(name: str | Display | Sequence[str | Display]) -> BaseDisplay:
     """A display by name, or of a user's object; of several of them, all as one.
@@ -29,4 +32,8 @@ def make_display(name: str | Display | Sequence[str | Display]) -> BaseDisplay:
         from vgaemu.display.window.window import WindowDisplay
 
         return WindowDisplay()
-    raise DisplayError(f"no display named {name!r}; there are null and window")
+    if name == "terminal":
+        from vgaemu.display.terminal.terminal import TerminalDisplay
+
+        return TerminalDisplay()
+    raise DisplayError(f"no display named {name!r}; there are null, window and terminal")

@@ -24,8 +24,17 @@ from vgaemu.vga.beam import timing_of
 from vgaemu.vga.codepage import to_unicode
 from vgaemu.vga.device import Vga
 from vgaemu.vga.render import Frame, Renderer, RowRenderer, TextRenderer, make_renderer
+from vgaemu.vga.render.text import TextCells
 from vgaemu.vga.rows import runs
-from vgaemu.vga.scanout import LinearRows, Redraw, Scanout, redraw_between, scanout_of, with_cursor
+from vgaemu.vga.scanout import (
+    LinearRows,
+    Redraw,
+    Scanout,
+    cursor_of,
+    redraw_between,
+    scanout_of,
+    with_cursor,
+)
 
 #: What an upscaled picture fits into, as 320x200 does exactly.
 UPSCALED_ROOM = (1600, 1200)
@@ -203,6 +212,13 @@ class Screen:
             raise ScreenError(f"{scanout.mode_name} is a graphics mode: it shows no text")
         renderer = TextRenderer(self.vga.slot.array, scanout)
         return [to_unicode(row.astype(np.uint8).tobytes()) for row in renderer.cells()]
+
+    def text_cells(self) -> TextCells | None:
+        """The characters of the last frame with attributes and cursor; None: it showed none."""
+        renderer = self._renderer
+        if not isinstance(renderer, TextRenderer):
+            return None
+        return renderer.drawn(cursor_of(self.vga))
 
     def save(self, path: str | Path, *, upscaled: bool = False) -> None:
         """Write the picture as an image file, in the format that the suffix names.

@@ -228,7 +228,7 @@ def scanout_of(vga: Vga, *, cursor_phase: bool = True, blink_phase: bool = True)
         rows=rows,
         text=text,
         colours=_colours(vga, kind, vga.attribute["planes_shown"], blink_phase),
-        cursor=_cursor(vga) if text and cursor_phase else None,
+        cursor=cursor_of(vga) if text and cursor_phase else None,
         blink_shown=blink_phase or text is None or not text.blink,
     )
 
@@ -240,7 +240,7 @@ def with_cursor(old: Scanout, vga: Vga, *, cursor_phase: bool, blink_phase: bool
     """
     kind, width, height, rows, text, colours, _, _ = old
     shown = blink_phase or text is None or not text.blink
-    cursor = _cursor(vga) if cursor_phase else None
+    cursor = cursor_of(vga) if cursor_phase else None
     return Scanout(kind, width, height, rows, text, colours, cursor, shown)
 
 
@@ -325,7 +325,8 @@ def _pan(kind: Kind, value: int, cell_width: int) -> int:
     return value & 7
 
 
-def _cursor(vga: Vga) -> Cursor | None:
+def cursor_of(vga: Vga) -> Cursor | None:
+    """The text cursor, shown by its blink or not; None: it is off."""
     crtc = vga.crtc
     first, last = crtc["cursor_first_line"], crtc["cursor_last_line"]
     if crtc["cursor_off"] or first > last:

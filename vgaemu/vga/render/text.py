@@ -11,6 +11,7 @@ blinking are key changes like any other.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from vgaemu.vga.layout import LEGACY_BYTES, LEGACY_PAGES
 from vgaemu.vga.render.base import Frame, Rect, Renderer
 from vgaemu.vga.render.cells import CellMap, Fonts
 from vgaemu.vga.render.glyphs import CURSOR, GlyphCache, colours_of, dots_of, key_table
-from vgaemu.vga.scanout import CrtcRows, Scanout, TextLook
+from vgaemu.vga.scanout import CrtcRows, Cursor, Scanout, TextLook
 
 #: More glyphs than these are not kept, but for twice as many cells: each takes some 1.2 KB.
 MAX_GLYPHS = 8192
@@ -47,6 +48,21 @@ BLOCK_PART = 1 / 4
 #: Where at least this part of the picture had to be drawn, as of text that scrolls, so many frames
 #: after it are drawn whole if all pages are dirty again: to find out what changed costs 5 % more.
 MOST, UNCOMPARED_FRAMES = 3 / 4, 7
+
+
+class TextCells(NamedTuple):
+    """What a text screen shows, as characters."""
+
+    #: (rows, columns) uint16: attribute << 8 | code.
+    cells: NDArray[np.uint16]
+    #: 0x00RRGGBB of the 16 colours, (16,) uint32, and whether attribute bit 7 blinks.
+    palette: NDArray[np.uint32]
+    blink: bool
+    #: Whether attributes of which only bit 0 is set underline, as on a monochrome screen.
+    underlined: bool
+    #: Row and column of the cursor, and whether it is a block, rather than a line; None: it is off.
+    cursor: tuple[int, int] | None
+    cursor_is_block: bool
 
 
 class Changes:
@@ -354,6 +370,27 @@ class TextRenderer(Renderer):
         pixels = self.glyphs.elements.take(index, mode="clip").view(np.uint32)
         frame[band.y : band.y + band.height] = pixels[:, band.pan : band.pan + width]
         return Rect(0, band.y, width, band.height)
+
+    def drawn(self, cursor: Cursor | None) -> TextCells:
+        """What was drawn last, with the cursor wherever it is in its blink."""
+        cell_map, scanout = self._map, self.scanout
+        text = _parts(scanout)[1]
+        columns = cell_map.columns - cell_map.panned
+        cells = self._cells16.take(cell_map.numbers[:, :columns])
+        if scanout.colours.blank:
+            cells.fill(0)
+            cursor = None
+        at = cell_map.cells_at(cursor.address) if cursor is not None else []
+        lines = cell_map.glyph_lines
+        return TextCells(
+            cells=cells,
+            palette=np.frombuffer(scanout.colours.palette, np.uint32),
+            blink=text.blink,
+            underlined=text.underline_line < lines,
+            cursor=divmod(at[0], cell_map.columns) if at else None,
+            cursor_is_block=cursor is not None
+            and 2 * (min(cursor.last_line, lines - 1) - cursor.first_line + 1) >= lines,
+        )
 
     def cells(self) -> list[NDArray[np.uint16]]:
         """Attribute << 8 | character of each row of cells that is shown, from VRAM: (columns,)."""

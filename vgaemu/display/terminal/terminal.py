@@ -1,0 +1,266 @@
+"""The terminal as a display: text modes as its cells, pictures as images or half blocks.
+
+Only what changed is written, and nothing waits for a terminal that takes no more: it gets the
+picture of then when it does. The last line says what is shown, and how to leave.
+
+Not emulated: the mouse, sound, and terminals that are not xterm's kin (TERM=dumb).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from time import monotonic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.display.base import BaseDisplay
+from vgaemu.display.events import Close, Event
+from vgaemu.display.report import FrameReport, Rect, ScreenInfo
+from vgaemu.display.screen import Screen
+from vgaemu.display.terminal.blocks import Blocks
+from vgaemu.display.terminal.colours import BLACK, WHITE, depth_of
+from vgaemu.display.terminal.grid import Grid, Pen, blank, move, paint
+from vgaemu.display.terminal.keyboard import COMMANDS, PREFIX_WORDS, Keyboard, Wish
+from vgaemu.display.terminal.place import CELL_ASPECT, Place, centred, fitted, follow
+from vgaemu.display.terminal.text import text_grid
+from vgaemu.display.terminal.tty import Tty
+from vgaemu.errors import TerminalError
+from vgaemu.vga.render.text import TextCells
+
+#: Clear the screen, and the pen that this leaves.
+CLEAR, CLEARED = b"\x1b[0;37;40m\x1b[2J", Pen(-1, -1, 0, WHITE, BLACK)
+SHOW_CURSOR, HIDE_CURSOR = b"\x1b[?25h", b"\x1b[?25l"
+#: Shapes of the cursor, blinking: an underline, a block.
+CURSOR_SHAPES = (b"\x1b[3 q", b"\x1b[1 q")
+#: From so many bytes on, a frame is marked as one, so that it is not seen half drawn.
+SYNC_BYTES = 256
+BEGIN_SYNC, END_SYNC = b"\x1b[?2026h", b"\x1b[?2026l"
+#: Seconds that something said is shown.
+NOTICE_S = 4.0
+
+
+class TerminalDisplay(BaseDisplay):
+    """Shows the picture in the terminal that the process runs in, and takes its keys.
+
+    Args:
+        in_fd: Where keys come from.
+        out_fd: Where the picture goes.
+        environment: What says which terminal it is: TERM, COLORTERM.
+
+    Raises:
+        TerminalError: There is no terminal, or it can do too little.
+    """
+
+    def __init__(
+        self, in_fd: int = 0, out_fd: int = 1, environment: Mapping[str, str] = os.environ
+    ) -> None:
+        if environment.get("TERM") == "dumb":
+            raise TerminalError("TERM=dumb says that it shows no pictures; use --display window")
+        self._depth = depth_of(environment)
+        self._lock = threading.RLock()
+        self._keyboard = Keyboard()
+        self._screen: Screen | None = None
+        self._info: ScreenInfo | None = None
+        self._frame: NDArray[np.uint32] | None = None
+        #: Lines of the picture that have changed since they were painted.
+        self._changed = (0, 0)
+        self._blocks: tuple[Place, Blocks] | None = None
+        #: First row and column of a text that is larger than the terminal.
+        self._first = (0, 0)
+        self._stale = False
+        self._cursor_seen = -1
+        #: A picture is not painted before: painting may take half of the time.
+        self._not_before = 0.0
+        self._notice, self._notice_until, self._stands = "", 0.0, ""
+        self._tty = Tty(in_fd, out_fd)
+        self._tty.on_return = self._begin
+        self._begin()
+
+    def _begin(self) -> None:
+        """What the terminal shows is not known: it is cleared."""
+        with self._lock:
+            self._size = self._tty.size
+            self._drawn = blank(*self._size)
+            self._pen = CLEARED
+            self._cursor_shape: bytes = b""
+            self._cursor_shown = True
+            self._blocks = None
+            self._stale = True
+            self._tty.write(CLEAR)
+
+    def watch(self, screen: Screen) -> None:
+        self._screen = screen
+
+    def resize(self, screen: ScreenInfo) -> None:
+        with self._lock:
+            self._info = screen
+            self._blocks, self._first = None, (0, 0)
+            self._stale = True
+
+    def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
+        """Paint what changed, unless the terminal is still busy with a frame before."""
+        with self._lock:
+            self._frame = frame
+            for rect in rects:
+                top, bottom = self._changed
+                if top < bottom:
+                    self._changed = min(top, rect.y), max(bottom, rect.y + rect.height)
+                else:
+                    self._changed = rect.y, rect.y + rect.height
+            if rects or self._stale:
+                self._paint()
+
+    def close(self) -> None:
+        """Paint the last picture, and give the terminal back as it was."""
+        with self._lock:
+            self._not_before = 0.0
+            if self._stale:
+                self._paint()
+            self._tty.close()
+
+    def notice(self, text: str) -> None:
+        """Say something in the last line for a while."""
+        self._notice, self._notice_until = text, monotonic() + NOTICE_S
+        self._stale = True
+
+    def stands_still(self, why: str) -> None:
+        """Say it in the last line until the guest goes on."""
+        self._stands = why
+        self._stale = True
+
+    def poll(self) -> list[Event]:
+        """What was typed since the last time; also paints what is due."""
+        if self._tty.gone:
+            return [Close()]
+        now = monotonic()
+        keyboard = self._keyboard
+        commanded = keyboard.is_commanded
+        keyboard.feed(self._tty.read(), now)
+        events: list[Event] = []
+        for done in keyboard.events(now):
+            if isinstance(done, Wish):
+                self._grant(done)
+            else:
+                events.append(done)
+        self._stale |= commanded != keyboard.is_commanded
+        if self._notice and now > self._notice_until:
+            self._notice, self._stale = "", True
+        if self._size != self._tty.size:
+            self._begin()
+        if self._screen is not None and self._screen.vga.cursor_generation != self._cursor_seen:
+            self._stale = True
+        if self._stale and self._lock.acquire(blocking=False):
+            try:
+                self._paint()
+            finally:
+                self._lock.release()
+        return events
+
+    def _grant(self, wish: Wish) -> None:
+        if wish is Wish.STOP:
+            self._tty.stop()
+        else:
+            self._begin()
+
+    def _paint(self) -> None:
+        """Make the terminal show what is to be shown, if it takes something now."""
+        self._stale = True
+        began = monotonic()
+        if self._info is None or began < self._not_before or not self._tty.takes_more:
+            return
+        self._stale = False
+        grid = blank(*self._size)
+        cursor = self._compose(grid)
+        out, self._pen = paint(self._drawn, grid, self._pen)
+        self._drawn = grid
+        out += self._place_cursor(cursor)
+        if len(out) >= SYNC_BYTES:
+            out = BEGIN_SYNC + out + END_SYNC
+        self._tty.write(out)
+        if not self._info.is_text:
+            now = monotonic()
+            self._not_before = 2 * now - began
+
+    def _compose(self, grid: Grid) -> tuple[int, int, bytes] | None:
+        """Put picture and last line into an empty grid; returns where the cursor goes, and how."""
+        rows, columns = self._size
+        room = max(rows - 1, 1), columns
+        text = None
+        if self._screen is not None:
+            self._cursor_seen = self._screen.vga.cursor_generation
+            text = self._screen.text_cells()
+        cursor, part = None, ""
+        if text is not None:
+            cursor, part = self._compose_text(grid, text, room)
+        elif self._frame is not None:
+            self._compose_picture(grid, self._frame, room)
+        if rows > 1:
+            self._write_line(grid[-1], part)
+        return cursor
+
+    def _compose_text(
+        self, grid: Grid, text: TextCells, room: tuple[int, int]
+    ) -> tuple[tuple[int, int, bytes] | None, str]:
+        there: tuple[int, int] = text.cells.shape[0], text.cells.shape[1]
+        place = centred(*there, room)
+        at = text.cursor or (None, None)
+        top = follow(self._first[0], place.rows, there[0], at[0])
+        left = follow(self._first[1], place.columns, there[1], at[1])
+        self._first = top, left
+        shown = text_grid(text, self._depth)[top : top + place.rows, left : left + place.columns]
+        grid[place.row : place.row + place.rows, place.column : place.column + place.columns] = (
+            shown
+        )
+        parts = []
+        if place.rows < there[0]:
+            parts.append(f"rows {top + 1}-{top + place.rows} of {there[0]}")
+        if place.columns < there[1]:
+            parts.append(f"columns {left + 1}-{left + place.columns} of {there[1]}")
+        if text.cursor is None:
+            return None, ", ".join(parts)
+        row, column = text.cursor[0] - top + place.row, text.cursor[1] - left + place.column
+        return (row, column, CURSOR_SHAPES[text.cursor_is_block]), ", ".join(parts)
+
+    def _compose_picture(
+        self, grid: Grid, frame: NDArray[np.uint32], room: tuple[int, int]
+    ) -> None:
+        assert self._info is not None
+        place = fitted(self._info.aspect, room, CELL_ASPECT)
+        if self._blocks is None or self._blocks[0] != place:
+            self._blocks = place, Blocks(place, self._depth)
+            self._changed = 0, len(frame)
+        blocks = self._blocks[1]
+        changed, self._changed = self._changed, (0, 0)
+        blocks.draw(frame, *changed)
+        grid[place.row : place.row + place.rows, place.column : place.column + place.columns] = (
+            blocks.grid
+        )
+
+    def _write_line(self, line: Grid, part: str) -> None:
+        """The last line, (columns, 3)."""
+        assert self._info is not None
+        if self._keyboard.is_commanded:
+            wishes = ", ".join(f"{command.key} {command.words}" for command in COMMANDS)
+            said = f"{PREFIX_WORDS} and: {wishes}, {PREFIX_WORDS} sends it"
+        else:
+            said = self._notice or self._stands or f"{PREFIX_WORDS} q quits"
+            said = " - ".join(filter(None, (self._info.mode_name, part, said)))
+        codes = [ord(c) if c.isprintable() else ord("?") for c in f" {said}"[: len(line)]]
+        line[:] = ord(" "), BLACK, WHITE
+        line[: len(codes), 0] = codes
+
+    def _place_cursor(self, cursor: tuple[int, int, bytes] | None) -> bytes:
+        if cursor is None:
+            hide, self._cursor_shown = HIDE_CURSOR * self._cursor_shown, False
+            return hide
+        row, column, shape = cursor
+        out = move(self._pen, row, column)
+        self._pen = self._pen._replace(row=row, column=column)
+        if shape != self._cursor_shape:
+            out, self._cursor_shape = out + shape, shape
+        if not self._cursor_shown:
+            out, self._cursor_shown = out + SHOW_CURSOR, True
+        return out

@@ -1,0 +1,269 @@
+"""The terminal itself: its modes, and that they are what they were when we leave it.
+
+Raw mode by termios, the alternate screen and what else is switched on by `ENTER`. It is left on
+`close`, at the process's end, before it stops (SIGTSTP), and before a signal ends a script that
+takes none itself; where `vgaemu.signals` takes them, `close` comes of that. Not on SIGKILL.
+
+What is printed meanwhile, on the same terminal, is kept and comes when it is left. Writing never
+waits for a terminal that takes no more: what it does not take is sent first the next time.
+
+Sources: termios(3), ECMA-48, xterm's ctlseqs.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import select
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import IO
+
+from vgaemu.errors import TerminalError
+
+#: Keep the title; the alternate screen, no wrap at the last column, pastes marked.
+ENTER = b"\x1b[22;2t\x1b[?1049h\x1b[?7l\x1b[?2004h"
+#: End a string that was cut off; then all of that back, the cursor's shape too.
+LEAVE = b"\x1b\\\x1b[?2004l\x1b[?7h\x1b[0m\x1b[0 q\x1b[?25h\x1b[?1049l\x1b[23;2t"
+#: A terminal that takes no more gets so long to take what is left (seconds).
+LEAVE_S = 0.5
+#: Signals that would end a script without further ado.
+_ENDS = ("SIGTERM", "SIGHUP", "SIGQUIT")
+READ_BYTES = 1 << 16
+
+
+class Tty:
+    """A terminal in raw mode.
+
+    Args:
+        in_fd: Where keys come from.
+        out_fd: Where the picture goes.
+
+    Raises:
+        TerminalError: One of them is no terminal.
+    """
+
+    #: Whether it is gone: its window was closed, or the line is dead.
+    gone: bool = False
+    #: Called when the process goes on after it was stopped.
+    on_return: Callable[[], None]
+
+    def __init__(self, in_fd: int = 0, out_fd: int = 1) -> None:
+        try:
+            import termios
+        except ImportError:
+            raise TerminalError("this system has no termios; use --display window") from None
+        for fd, name in ((out_fd, "standard output"), (in_fd, "standard input")):
+            if not _is_terminal(fd):
+                raise TerminalError(f"{name} is no terminal; use --display window, or --headless")
+        self._termios = termios
+        self._in_fd = in_fd
+        self._out_fd, self._ours = _open_again(out_fd)
+        self._modes = termios.tcgetattr(in_fd)
+        self._unsent = b""
+        #: Written before the rest when it is left.
+        self.leave_first = b""
+        self._inside = False
+        self._lock = threading.RLock()
+        self._kept: IO[bytes] | None = None
+        self._saved: dict[int, int] = {}
+        self._handlers: dict[int, object] = {}
+        self.on_return = lambda: None
+        atexit.register(self.leave)
+        self.enter()
+        self._take_signals()
+
+    def enter(self) -> None:
+        """Take the terminal."""
+        with self._lock:
+            if self._inside:
+                return
+            self._inside = True
+            self._keep_prints()
+            with suppress(OSError):
+                self._set_raw()
+            self._unsent = b""
+            self.write(ENTER)
+
+    def leave(self) -> None:
+        """Give the terminal back as it was; twice is fine."""
+        with self._lock:
+            if not self._inside:
+                return
+            self._inside = False
+            self._send_for(LEAVE_S)
+            self._unsent = self.leave_first + LEAVE
+            self._send_for(LEAVE_S)
+            with suppress(OSError, self._termios.error):
+                # Not TCSAFLUSH, which waits for a terminal that takes no more.
+                self._termios.tcsetattr(self._in_fd, self._termios.TCSANOW, self._modes)
+                self._termios.tcflush(self._in_fd, self._termios.TCIFLUSH)
+            self._print_kept()
+
+    def close(self) -> None:
+        """Leave it for good."""
+        self.leave()
+        atexit.unregister(self.leave)
+        for number, handler in self._handlers.items():
+            if signal.getsignal(number) == handler:
+                signal.signal(number, signal.SIG_DFL)
+        self._handlers = {}
+        if self._ours:
+            self._ours = False
+            os.close(self._out_fd)
+
+    def _set_raw(self) -> None:
+        """Each key at once and as it is, none of them a signal."""
+        t = self._termios
+        modes = [*self._modes]
+        modes[0] &= ~(t.BRKINT | t.ICRNL | t.INLCR | t.IGNCR | t.INPCK | t.ISTRIP | t.IXON)
+        modes[1] &= ~t.OPOST
+        modes[2] = modes[2] & ~(t.CSIZE | t.PARENB) | t.CS8
+        modes[3] &= ~(t.ECHO | t.ICANON | t.IEXTEN | t.ISIG)
+        modes[6] = [*modes[6]]
+        modes[6][t.VMIN], modes[6][t.VTIME] = 1, 0
+        t.tcsetattr(self._in_fd, t.TCSANOW, modes)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        try:
+            columns, rows = os.get_terminal_size(self._out_fd)
+        except OSError:
+            columns = rows = 0
+        return rows or 24, columns or 80  # a serial line does not know
+
+    def write(self, data: bytes) -> bool:
+        """Send as much as the terminal takes; False: something is left, for the next time."""
+        with self._lock:
+            self._unsent += data
+            return self._send()
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether all has been sent; sends what has not."""
+        return not self._unsent or self.write(b"")
+
+    def _send(self) -> bool:
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[os.write(self._out_fd, self._unsent) :]
+        except BlockingIOError:
+            return False
+        except OSError:  # its window was closed
+            self.gone, self._unsent = True, b""
+        return True
+
+    def _send_for(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._send() and (left := until - time.monotonic()) > 0:
+            select.select([], [self._out_fd], [], left)
+
+    def read(self) -> bytes:
+        """What has been typed and the like; nothing: nobody has."""
+        if not self._inside or self.gone:
+            return b""
+        try:
+            ready, _, _ = select.select([self._in_fd], [], [], 0)
+            if not ready:
+                return b""
+            data = os.read(self._in_fd, READ_BYTES)
+        except OSError:
+            data = b""
+        self.gone = not data
+        return data
+
+    def await_input(self, seconds: float) -> None:
+        """Wait for something to read."""
+        with suppress(OSError, ValueError):
+            select.select([self._in_fd], [], [], seconds)
+
+    def stop(self) -> None:
+        """Stop the process, as Ctrl+Z does a shell's; returns when it goes on."""
+        self.leave()
+        handler = signal.getsignal(signal.SIGTSTP)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTSTP, handler)
+        self._come_back()
+
+    def _come_back(self) -> None:
+        with self._lock:
+            self._inside = False
+            self.enter()
+            self.on_return()
+
+    def _take_signals(self) -> None:
+        """Signals that nobody takes would leave the terminal as it is now."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        handlers: dict[str, Callable[[int, FrameType | None], None]] = {
+            **dict.fromkeys(_ENDS, self._end),
+            "SIGTSTP": lambda number, frame: self.stop(),
+            "SIGCONT": lambda number, frame: self._come_back(),
+        }
+        for name, handler in handlers.items():
+            number = getattr(signal, name)
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, handler)
+                self._handlers[number] = handler
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        self.leave()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def _keep_prints(self) -> None:
+        """Let what the process prints on this terminal go to a file."""
+        where = os.fstat(self._out_fd).st_rdev
+        for fd, stream in ((1, sys.stdout), (2, sys.stderr)):
+            if not _is_terminal(fd) or os.fstat(fd).st_rdev != where:
+                continue
+            if self._kept is None:
+                self._kept = tempfile.TemporaryFile()  # noqa: SIM115  closed when it is left
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+            self._saved[fd] = os.dup(fd)
+            os.dup2(self._kept.fileno(), fd)
+
+    def _print_kept(self) -> None:
+        """Let it come now, on what it was meant for."""
+        for fd, stream in ((1, sys.stdout), (2, sys.stderr)):
+            if fd in self._saved:
+                with suppress(OSError, ValueError, AttributeError):
+                    stream.flush()
+                os.dup2(self._saved[fd], fd)
+                os.close(self._saved.pop(fd))
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            with kept, suppress(OSError):
+                kept.seek(0)
+                while data := kept.read(READ_BYTES):
+                    os.write(2, data)
+
+
+def _is_terminal(fd: int) -> bool:
+    try:
+        return os.isatty(fd)
+    except OSError:
+        return False
+
+
+def _open_again(fd: int) -> tuple[int, bool]:
+    """The terminal behind `fd`, in a way that never waits; and whether that is ours to close.
+
+    That mode would be everybody's who shares `fd`: the shell's too.
+    """
+    flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)
+    try:
+        return os.open(os.ttyname(fd), flags), True
+    except OSError:  # in a container it may have no name, or be another user's
+        return os.dup(fd), True
