@@ -99,10 +99,13 @@ class Keyboard:
             self.answers.append(token)
         elif isinstance(token, PasteEdge):
             self._pasting = token.begins
-        elif not self._pasting or len(self._waiting) < MAX_PASTE:
-            if self._pasting and token[:3:2] == ("j", ("ctrl",)):
-                token = Press("enter", "\n", ())  # a line's end
+        elif not self._pasting:
             self._waiting.append(token)
+        elif len(self._waiting) < MAX_PASTE:
+            if token[:3:2] == ("j", ("ctrl",)):
+                token = Press("enter", "\n", ())  # a line's end
+            if not token.held:  # what others wrote gives no commands
+                self._waiting.append(token)
 
     def events(self, now: float) -> list[Event | Wish]:
         """What is to be done now."""

@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from vgaemu.keys.table import BY_NAME, CHARACTER_NAMES
+from vgaemu.keys.queue import key_text, split_key
+from vgaemu.keys.table import CHARACTER_NAMES
 
 #: One thing that a terminal sends: a key of the Linux console, CSI, SS3, a string, a character
 #: with ESC (alt) before it or without.
@@ -170,12 +171,9 @@ def _held(bits: int) -> tuple[str, ...]:
 
 
 def _named(name: str) -> Press:
-    """A key by a name that may begin with a modifier."""
-    modifier, _, key = name.partition("-")
-    if key and modifier in ("ctrl", "shift"):
-        text = chr(ord(key.upper()) - 0x40) if modifier == "ctrl" and len(key) == 1 else ""
-        return Press(key, text if key.isalpha() else "", (modifier,))
-    return Press(name, BY_NAME[name][0].text if name in BY_NAME else "", ())
+    """A key by a name that may begin with modifiers."""
+    held, key = split_key(name)
+    return Press(key, key_text(name), tuple(held))
 
 
 def _character(character: str) -> Press | None:
@@ -228,9 +226,9 @@ def _kitty(code: int, modifiers: int, released: bool, text: str) -> Press | None
     if code in _BY_KITTY:
         press = _named(_BY_KITTY[code])
         return press._replace(held=held, released=released, code=code)
-    if not 0x20 < code < 0xE000 and code != 0x20:
+    key = chr(code) if code < 0xD800 else ""  # a surrogate, or a key that types nothing
+    if not key.isprintable() or not key:
         return None
-    key = chr(code)
     typed = text if len(text) == 1 and text.isprintable() else ""
     if "ctrl" in held or "alt" in held:
         control = chr(code & 0x1F) if "ctrl" in held and key.isascii() and key.isalpha() else ""

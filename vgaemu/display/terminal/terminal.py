@@ -97,7 +97,7 @@ class TerminalDisplay(BaseDisplay):
     def resize(self, screen: ScreenInfo) -> None:
         with self._lock:
             self._info = screen
-            self._blocks, self._first = None, (0, 0)
+            self._blocks, self._first, self._not_before = None, (0, 0), 0.0
             self._stale = True
 
     def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
@@ -179,7 +179,7 @@ class TerminalDisplay(BaseDisplay):
         out += self._place_cursor(cursor)
         if len(out) >= SYNC_BYTES:
             out = BEGIN_SYNC + out + END_SYNC
-        self._tty.write(out)
+        self._stale = not self._tty.write(out)  # then `poll` sends the rest
         if not self._info.is_text:
             now = monotonic()
             self._not_before = 2 * now - began
@@ -246,8 +246,9 @@ class TerminalDisplay(BaseDisplay):
             wishes = ", ".join(f"{command.key} {command.words}" for command in COMMANDS)
             said = f"{PREFIX_WORDS} and: {wishes}, {PREFIX_WORDS} sends it"
         else:
-            said = self._notice or self._stands or f"{PREFIX_WORDS} q quits"
-            said = " - ".join(filter(None, (self._info.mode_name, part, said)))
+            said = self._notice or self._stands
+            parts = said, f"{PREFIX_WORDS} q quits", self._info.mode_name, part
+            said = " - ".join(filter(None, parts))
         codes = [ord(c) if c.isprintable() else ord("?") for c in f" {said}"[: len(line)]]
         line[:] = ord(" "), BLACK, WHITE
         line[: len(codes), 0] = codes
