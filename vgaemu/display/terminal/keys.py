@@ -190,27 +190,47 @@ def _sequence(introducer: bytes, rest: str) -> Token | None:
     parameters, final = rest[:-1], rest[-1]
     if parameters[:1] == "?":
         return Answer(final, _numbers(parameters[1:])) if final in "cu" else None
-    if final in "IO" and introducer == b"[" and not parameters:
-        return Answer(final)
-    if final == "t":
+    if introducer == b"[" and (final == "t" or (final in "IO" and not parameters)):
         return Answer(final, _numbers(parameters))
-    fields = [_numbers(field.replace(":", ";")) for field in parameters.split(";")]
-    first = fields[0][0] if fields[0] else 1
-    modifiers, event = (*(fields[1] if len(fields) > 1 else ()), 1, 1)[:2]
-    if final == "~" and first in (200, 201):
-        return PasteEdge(first == 200)
-    if final == "u" and introducer == b"[":
-        text = "".join([chr(n) for n in fields[2] if n < 0x110000]) if len(fields) > 2 else ""
-        return _kitty(first, modifiers - 1, event == 3, text)
-    name = _BY_NUMBER.get(first) if final == "~" else None
-    if final != "~":
-        name = (_BY_SS3 if introducer == b"O" else _BY_FINAL).get(final)
+    return _key(introducer == b"O", parameters, final)
+
+
+class _Fields(NamedTuple):
+    """Parameters of a key's sequence; what is not there is 1, as ECMA-48 has it."""
+
+    number: int
+    #: A bit each (`MODIFIER_BITS`).
+    modifiers: int
+    #: Whether events are told, which only kitty's protocol does: then releases are, too.
+    tells: bool
+    released: bool
+    text: str
+
+
+def _fields_of(parameters: str) -> _Fields:
+    number, how, text = (
+        _numbers(field.replace(":", ";")) for field in (*parameters.split(";", 2), "", "")[:3]
+    )
+    modifiers, event = (*how, 1, 1)[:2]
+    typed = "".join([chr(n) for n in text if n < 0x110000])
+    return _Fields((*number, 1)[0], max(modifiers - 1, 0), ":" in parameters, event == 3, typed)
+
+
+def _key(is_ss3: bool, parameters: str, final: str) -> Press | PasteEdge | None:
+    """A key by its number, or by its last byte, with its modifiers."""
+    fields = _fields_of(parameters)
+    if final == "~" and fields.number in (200, 201):
+        return PasteEdge(fields.number == 200)
+    if final == "u" and not is_ss3:
+        return _kitty(fields)
+    finals = _BY_SS3 if is_ss3 else _BY_FINAL
+    name = _BY_NUMBER.get(fields.number) if final == "~" else finals.get(final)
     if name is None:
         return None
     press = _named(name)
-    held = _held(_bits(press.held) | max(modifiers - 1, 0) & 7)
-    code = -ord(final) if final != "~" else first
-    return press._replace(held=held, released=event == 3, code=code if ":" in parameters else 0)
+    held = _held(_bits(press.held) | fields.modifiers)
+    which = fields.number if final == "~" else -ord(final)
+    return press._replace(held=held, released=fields.released, code=which * fields.tells)
 
 
 def _numbers(parameters: str) -> tuple[int, ...]:
@@ -220,18 +240,18 @@ def _numbers(parameters: str) -> tuple[int, ...]:
     return tuple([int(part[:6]) if part.isdecimal() else 1 for part in parameters.split(";")])
 
 
-def _kitty(code: int, modifiers: int, released: bool, text: str) -> Press | None:
+def _kitty(fields: _Fields) -> Press | None:
     """A key of kitty's protocol."""
-    held = _held(max(modifiers, 0) & 7)
+    code, held = fields.number, _held(fields.modifiers)
     if code in _BY_KITTY:
-        press = _named(_BY_KITTY[code])
-        return press._replace(held=held, released=released, code=code)
-    key = chr(code) if code < 0xD800 else ""  # a surrogate, or a key that types nothing
-    if not key.isprintable() or not key:
+        return _named(_BY_KITTY[code])._replace(held=held, released=fields.released, code=code)
+    key = chr(code) if code < 0xD800 else "\0"  # a surrogate, or a key that types nothing
+    if not key.isprintable():
         return None
-    typed = text if len(text) == 1 and text.isprintable() else ""
+    text = fields.text if len(fields.text) == 1 and fields.text.isprintable() else ""
+    name = text or key
     if "ctrl" in held or "alt" in held:
-        control = chr(code & 0x1F) if "ctrl" in held and key.isascii() and key.isalpha() else ""
-        return Press(CHARACTER_NAMES.get(key, key), control, held, released, code)
-    name = typed or key
-    return Press(CHARACTER_NAMES.get(name, name), typed, held, released, code)
+        name = key
+        letter = "ctrl" in held and key.isascii() and key.isalpha()
+        text = chr(code & 0x1F) if letter else ""
+    return Press(CHARACTER_NAMES.get(name, name), text, held, fields.released, code)
