@@ -1,4 +1,8 @@
-"""The dirty log on its own: write memory, harvest, and see pages, words and ffs..fls spans."""
+"""The dirty log alone
+===================
+
+Write memory, harvest, and see pages, words and ffs..fls spans. Nothing here knows of a screen.
+"""
 
 import vgaemu
 

@@ -1,4 +1,8 @@
-"""Store five characters into text memory, draw one frame, and look at the screen."""
+"""Hello, screen
+=============
+
+Store five characters into text memory, draw one frame, and look at the screen.
+"""
 
 import vgaemu
 

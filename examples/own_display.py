@@ -1,4 +1,8 @@
-"""A display of one's own: anything with resize, update and close. This one prints what changed."""
+"""A display of one's own
+======================
+
+Anything with `resize`, `update` and `close` is a display. This one prints what changed.
+"""
 
 import vgaemu
 

@@ -1,4 +1,8 @@
-"""Change one colour in mode 13h: no page of memory is dirty, yet everything is drawn again."""
+"""One colour changes
+==================
+
+Change one colour in mode 13h: no page of memory is dirty, yet everything is drawn again.
+"""
 
 import vgaemu
 

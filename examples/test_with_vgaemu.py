@@ -1,4 +1,7 @@
-"""Test what a program shows: run it on a screen that is only memory, and read the text back.
+"""Test what a program shows
+=========================
+
+Run it on a screen that is only memory, and read the text back.
 
 Run it with ``pytest examples/test_with_vgaemu.py``.
 """

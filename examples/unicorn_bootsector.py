@@ -1,4 +1,7 @@
-"""A boot sector on a bare Unicorn engine, with vgaemu as its screen.
+"""A screen for one's own Unicorn script
+=====================================
+
+A boot sector on a bare Unicorn engine, with vgaemu as its screen::
 
     pip install unicorn
     python examples/unicorn_bootsector.py [SHOT.png]

@@ -766,9 +766,9 @@ def test_two_signals_at_a_time_are_one(tmp_path, guest, gap, sent, ctrl_c):
     assert stats.exists()
 
 
-def test_the_font_of_the_readme_sets_the_rows(tmp_path):
-    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    workload = next(line.split()[2] for line in readme.splitlines() if "--font FILE" in line)
+def test_the_font_of_the_docs_sets_the_rows(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "commands.md").read_text("utf-8")
+    workload = next(line.split()[2] for line in page.splitlines() if "--font FILE" in line)
     font, text = tmp_path / "8x20.fnt", tmp_path / "screen.txt"
     font.write_bytes(bytes(256 * 20))
     arguments = ["run", workload, "--headless", "--frames", "3", "--font", str(font)]

@@ -714,11 +714,6 @@ def test_the_host_keys_are_one_table(open_window, pygame):
     assert keys_in_title() in pygame.display.get_caption()[0]
 
 
-def test_the_readme_lists_the_host_keys():
-    readme = " ".join((Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").split())
-    assert f"In the window these keys are the host's: {all_keys()}." in readme
-
-
 @pytest.mark.parametrize("command", [[], ["run"]])
 def test_the_help_lists_the_host_keys_and_waits_for_no_numpy(command):
     code = f"import sys; sys.argv[1:] = {[*command, '--help']}; from vgaemu.cli.main import main\n"

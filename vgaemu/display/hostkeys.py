@@ -1,7 +1,7 @@
 """The window's own keys: which, what each does, and what people read about it.
 
 All of them have a modifier; every other key goes to the guest. The window acts by this table, and
-title, panel and README name the keys from it.
+title, panel, help and `docs/keys.md` name the keys from it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def keys_for_panel() -> list[tuple[str, str, str]]:
 
 
 def all_keys() -> str:
-    """All of them in a sentence, as README and ``--help`` have it.
+    """All of them in a sentence, as ``--help`` has it.
 
     >>> all_keys().startswith("Ctrl+F3 panel, Ctrl+F4 outlines of what was redrawn, ")
     True

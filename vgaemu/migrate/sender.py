@@ -92,6 +92,7 @@ class Round:
 class Report:
     """A migration that has succeeded."""
 
+    #: What went in each, the last one with the guest stopped.
     rounds: list[Round] = field(default_factory=list)
     #: All that was sent, from the first byte to the last.
     sent_bytes: int = 0

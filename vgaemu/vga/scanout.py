@@ -4,12 +4,12 @@
 picture depends on besides VRAM, so two equal scanouts and clean pages mean: nothing to draw. What
 a change of each field asks for is one table, `CHANGES`.
 
-Emulated: see the table in the README. A row's pixels come from *fetches*: at character c of a scan
-line the CRTC counter MA = row start + c makes a plane address, and the four plane bytes there make
-8 dots. Not emulated: mid-frame register effects, display skew, blanking inside the display area,
-loading every 2nd or 4th character, counting by 2 or 4, vertical counts doubled (CR17 bit 2),
-retrace switched off (CR17 bit 7), nibbles joined in pairs (AR10 bit 6) in other than 256-colour
-shifts, 9-dot graphics.
+Emulated: see the table in `docs/what-is-emulated.md`. A row's pixels come from *fetches*: at
+character c of a scan line the CRTC counter MA = row start + c makes a plane address, and the four
+plane bytes there make 8 dots. Not emulated: mid-frame register effects, display skew, blanking
+inside the display area, loading every 2nd or 4th character, counting by 2 or 4, vertical counts
+doubled (CR17 bit 2), retrace switched off (CR17 bit 7), nibbles joined in pairs (AR10 bit 6) in
+other than 256-colour shifts, 9-dot graphics.
 
 Sources: IBM PS/2 Hardware Interface Technical Reference; FreeVGA.
 """

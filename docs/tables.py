@@ -1,0 +1,180 @@
+"""Tables of pages that are made of the code, so that none of them can be out of date.
+
+Each function returns Markdown; `TABLES` names the files in `docs/generated` that pages include.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import vgaemu
+from vgaemu.assets import guests
+from vgaemu.cli.main import main
+from vgaemu.display.hostkeys import HOST_KEYS
+from vgaemu.keys.table import KEYS, MODIFIERS
+from vgaemu.migrate.stream import MAX_BODY_BYTES, Kind
+from vgaemu.pc.cpu.cpu import CPU_ARRAYS
+from vgaemu.snapshot import Parts
+from vgaemu.tape.ops import OPERATIONS
+
+#: Width of what commands print; a page shows no more without scrolling.
+COLUMNS = "88"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    r"""A table.
+
+    >>> table(["a", "b"], [["1|2", "3"]])
+    '| a | b |\n| --- | --- |\n| 1\\|2 | 3 |'
+    """
+    head = list(head)
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines
+    )
+
+
+def said(*arguments: str) -> str:
+    """What a command prints."""
+    width = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = COLUMNS
+    try:
+        with redirect_stdout(io.StringIO()) as printed:
+            try:
+                main(arguments)
+            except SystemExit as ended:  # as `--help` does
+                if ended.code:
+                    raise RuntimeError(f"vgaemu {' '.join(arguments)}: {ended.code}") from None
+    finally:
+        if width is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = width
+    return printed.getvalue()
+
+
+def _literal(text: str) -> str:
+    return f"```text\n{text.rstrip()}\n```"
+
+
+def command_names() -> list[str]:
+    """The commands, in the order in which help has them."""
+    listed = said("--help").partition("commands:\n")[2].partition("\n\n")[0].splitlines()
+    return [line.split()[0] for line in listed if line[:5].strip() and line.strip() != "COMMAND"]
+
+
+def commands() -> str:
+    """Each command with what its help says."""
+    sections = [_literal(said("--help"))]
+    sections += [
+        f"## vgaemu {name}\n\n{_literal(said(name, '--help'))}" for name in command_names()
+    ]
+    return "\n\n".join(sections)
+
+
+def modes() -> str:
+    """What `vgaemu modes` prints."""
+    return _literal(said("modes"))
+
+
+def host_keys() -> str:
+    """The keys that are the window's own."""
+    rows = ([" or ".join(_pressed(one) for one in key.combinations), key.help] for key in HOST_KEYS)
+    return table(["press", "for"], rows)
+
+
+def _pressed(combination: str) -> str:
+    return f"{{kbd}}`{combination}`"
+
+
+def key_names() -> str:
+    """The keys of the guest's keyboard, as `--keys` and `machine.keys.press` name them."""
+    named = [key for key in KEYS if key.name != key.text]
+    rows = ([f"`{key.name}`", _scancode(key.scancode, key.extended)] for key in named)
+    return (
+        f"Before a key may come {_in_words(MODIFIERS)} and a hyphen, such as `ctrl-alt-f1`.\n\n"
+        + table(["key", "scancode, set 1"], rows)
+    )
+
+
+def _in_words(names: Iterable[str]) -> str:
+    *first, last = (f"`{name}`" for name in names)
+    return f"{', '.join(first)} or {last}"
+
+
+def _scancode(code: int, extended: bool) -> str:
+    return f"{'E0 ' * extended}{code:02X}"
+
+
+def tape_operations() -> str:
+    """The operations of tapes: names, and how many arguments."""
+    rows = (
+        [
+            f"`{name}`",
+            f"{len(row.arguments) - row.optional} or {len(row.arguments)}"
+            if row.optional
+            else str(len(row.arguments)),
+            "yes" if row.addresses else "",
+        ]
+        for name, row in OPERATIONS.items()
+    )
+    return table(["operation", "arguments", "may be repeated by `rep`"], rows)
+
+
+def stream_messages() -> str:
+    """The messages of the migration stream: numbers and longest bodies."""
+    rows = ([str(kind.value), kind.name, f"{MAX_BODY_BYTES.get(kind, 0):,}"] for kind in Kind)
+    return table(["kind", "name", "most bytes of the body"], rows)
+
+
+def _arrays(parts: Parts) -> str:
+    rows = []
+    for name, part in parts.items():
+        array = part.array()
+        shape = list(map(str, array.shape))
+        if part.any_length:
+            shape[0] = "any"
+        rows.append([f"`{name}`", part.dtype, " x ".join(shape) or "one number"])
+    return table(["array", "type", "shape"], rows)
+
+
+def state_device() -> str:
+    """The arrays of a saved device."""
+    with vgaemu.Machine() as machine:
+        return _arrays(machine.vga.parts())
+
+
+def state_pc() -> str:
+    """The arrays that machine code adds: those of any CPU, and those of a DOS program's PC."""
+    with vgaemu.Machine(guests() / "type.com") as machine:
+        assert machine.pc is not None
+        owned = _arrays(machine.pc.parts())
+    cpu = table(
+        ["array of the CPU", "type", "shape"],
+        ([f"`{name}`", kind, " x ".join(map(str, shape)) or "one number"]
+         for name, (kind, shape) in CPU_ARRAYS.items()),
+    )  # fmt: skip
+    return f"{cpu}\n\n{owned}"
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "commands.md": commands,
+    "host-keys.md": host_keys,
+    "key-names.md": key_names,
+    "modes.md": modes,
+    "state-device.md": state_device,
+    "state-pc.md": state_pc,
+    "stream-messages.md": stream_messages,
+    "tape-operations.md": tape_operations,
+}
+
+
+def write(folder: Path) -> None:
+    """Write all of them."""
+    folder.mkdir(exist_ok=True)
+    for name, make in TABLES.items():
+        folder.joinpath(name).write_text(make() + "\n", "utf-8")
