@@ -373,7 +373,7 @@ def test_a_fault_is_told_with_what_was_executed(tmp_path: Path) -> None:
             reports[traced] = caught.value.report
             times.append(machine.pc.clock.now_ns())
     assert times[0] == times[1]
-    assert reports[False].endswith("run it again with --trace-code")
+    assert reports[False].endswith("or run it again with --trace-code")
     executed = reports[True].partition("executed, by whole basic blocks")[2]
     assert executed.count("7c03  ") == 3
     assert "7c07  " not in executed

@@ -24,7 +24,7 @@ from vgaemu.pc.chips.pic import Pic
 from vgaemu.pc.chips.pit import Pit
 from vgaemu.pc.clock import Clock, GuestBeam, StepClock, WallClock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Cpu
-from vgaemu.pc.debug import PortTrace
+from vgaemu.pc.debug import PortTail, PortTrace, PortWatch
 from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.images import ComProgram, DiskImage, load_image
 from vgaemu.pc.pc import Pc
@@ -54,8 +54,8 @@ class PcOptions(TypedDict, total=False):
     writable: bool
     #: Boot a disk without the boot signature.
     force: bool
-    #: A file that gets a line for every port access.
-    trace_ports: str | Path | None
+    #: A file that gets a line for every port access, or what keeps the last of them.
+    trace_ports: str | Path | PortTail | None
     #: Remember what was executed last, for the report of a fault; Unicorn only, several times
     #: slower.
     trace_code: bool
@@ -107,12 +107,12 @@ def build_pc(
         ImageError: A ROM, folder or log of ports cannot be used.
     """
     root = _folder(options.get("dos_root"))
-    firmware, trace_ports = options.get("firmware"), options.get("trace_ports")
+    firmware = options.get("firmware")
     rom = _find_rom(vga, options.get("vga_bios", "builtin"), firmware)
     clock = _clock(free, options)
     bios, dos, seabios = None, None, None
     with ExitStack() as undo:
-        trace = None if trace_ports is None else PortTrace(trace_ports)
+        trace = _port_watch(options.get("trace_ports"))
         if trace is not None:
             undo.callback(trace.close)
         bus = Bus(vga) if trace is None else TappedBus(vga, trace.note)
@@ -144,6 +144,12 @@ def build_pc(
             board, keys, pic, pit, debug, image,
             free=free, bios=bios, dos=dos, firmware=seabios, resources=undo.pop_all(),
         )  # fmt: skip
+
+
+def _port_watch(trace_ports: str | Path | PortTail | None) -> PortWatch | None:
+    if trace_ports is None or isinstance(trace_ports, PortTail):
+        return trace_ports
+    return PortTrace(trace_ports)
 
 
 def _folder(dos_root: str | Path | None) -> Path | None:

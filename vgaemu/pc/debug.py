@@ -8,9 +8,10 @@ now. Instructions are decoded with capstone where it is installed; else their by
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from vgaemu.errors import CpuError, ImageError, file_error
 from vgaemu.pc.bus import Bus
@@ -27,6 +28,79 @@ REPORTED = (
 )  # fmt: skip
 #: Instructions of a trace that a report shows.
 TRACED = 24
+
+
+class PortWatch(Protocol):
+    """Whoever is told of the port accesses of a PC."""
+
+    def follow(self, cpu: Cpu, clock: Clock) -> None:
+        """They begin now, and these two know who makes them and when."""
+
+    def note(self, direction: str, port: int, size: int, value: int) -> None:
+        """A `TappedBus`'s tap."""
+
+    def close(self) -> None:
+        """No more come."""
+
+
+class PortTail:
+    """The last port accesses, for a look back; several of a kind at one port in a row are one."""
+
+    #: Accesses that are kept, and lines that are made of them.
+    KEEP, SHOW = 96, 24
+
+    def __init__(self) -> None:
+        #: Direction, port, size, the last value, and how often in a row.
+        self._last: deque[tuple[str, int, int, int, int]] = deque([("", 0, 0, 0, 0)], self.KEEP)
+
+    def follow(self, cpu: Cpu, clock: Clock) -> None:
+        """Who it was is not kept: that would cost more than the access."""
+
+    def note(self, direction: str, port: int, size: int, value: int) -> None:
+        """An access: ``"in"`` or ``"out"``, 1, 2 or 4 bytes."""
+        last = self._last
+        _direction, _port, _size, _, count = last[-1]
+        if port == _port and direction == _direction and size == _size:
+            last[-1] = direction, port, size, value, count + 1
+        else:
+            last.append((direction, port, size, value, 1))
+
+    def close(self) -> None:
+        """It has nothing to give back."""
+
+    def lines(self, names: Mapping[int, str]) -> list[str]:
+        """``out 03d4 0c``, the last last, with the port's name if it has one.
+
+        Of several in a row, the last value is told, and how many there were.
+        """
+        lines = [
+            f"{direction:3} {port:04x} {value:0{2 * size}x}"
+            + f"  ({count} in a row)" * (count > 1)
+            + ("  " + names[port] if port in names else "")
+            for direction, port, size, value, count in tuple(self._last)
+            if count
+        ]
+        return folded(lines)[-self.SHOW :]
+
+
+def folded(lines: list[str]) -> list[str]:
+    """Lines with pairs that come again and again, as of a timer's interrupt, on one line.
+
+    >>> folded(["out 60", "out b3", "out 20", "out b3", "out 20", "in 60"])
+    ['out 60', 'out b3; out 20  (2 times)', 'in 60']
+    """
+    found, at = [], 0
+    while at < len(lines):
+        pair, times = lines[at : at + 2], 1
+        while len(pair) == 2 and lines[at + 2 * times : at + 2 * times + 2] == pair:
+            times += 1
+        if times == 1:
+            found.append(lines[at])
+            at += 1
+        else:
+            found.append(f"{'; '.join(pair)}  ({times} times)")
+            at += 2 * times
+    return found
 
 
 class PortTrace:
@@ -109,7 +183,7 @@ def fault_report(
     if cpu.blocks is not None:
         lines += executed_lines(code, list(cpu.blocks))
     elif cpu.can_trace and repeats:
-        lines.append("what was executed before: run it again with --trace-code")
+        lines.append("what was executed before: trace_code=True, or run it again with --trace-code")
     return "\n".join(lines)
 
 

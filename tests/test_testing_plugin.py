@@ -1,0 +1,444 @@
+"""The pytest plugin, by running pytest on tests as a user writes them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vgaemu import Machine, ScreenError
+from vgaemu.pc.build import PcOptions
+from vgaemu.pc.debug import PortTail
+from vgaemu.testing import evidence, pictures, results, screens
+from vgaemu.testing.evidence import MachineOptions, changed_registers
+from vgaemu.vga.device import Vga
+from vgaemu.vga.modes import MODES, set_mode
+
+pytest.importorskip("unicorn")
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported() -> None:
+    """What an inner run imports is gone after it: let them all find it here."""
+    Image.init()
+    assert results, screens
+    with Machine() as machine:
+        pictures.picture_of(machine)
+        evidence.Made(machine, "").sections()
+
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "testing"
+
+#: A test of a guest in Python, of either kind.
+TEST = """
+def text(guest):
+    guest.text.set_colour("white", "blue")
+    guest.text.print("SAYS")
+    yield
+    yield
+
+def graphics(guest):
+    guest.set_mode(0x13)
+    guest.canvas.fill_rect(10, 20, 30, len("SAYS"), 200)
+    yield
+    yield
+
+def NAME(vga, screen):
+    machine = vga(KIND)
+    machine.tick()
+    assert machine == screen
+"""
+
+
+def source(kind: str = "text", says: str = "Hello, world", name: str = "test_it") -> str:
+    """A test's source."""
+    return TEST.replace("KIND", kind).replace("SAYS", says).replace("NAME", name)
+
+
+Run = Callable[..., pytest.RunResult]
+
+
+#: hypothesis alone is imported for seconds.
+OTHERS_OFF = [f"-pno:{name}" for name in ("cacheprovider", "hypothesispytest", "html", "xdist")]
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> Run:
+    """Run pytest where the test's files are, without plugins that have nothing to do there."""
+    installed = request.config.pluginmanager.hasplugin("vgaemu")
+    ours = () if installed else ("-p", "vgaemu.testing.plugin")
+
+    def run(*options: str) -> pytest.RunResult:
+        return pytester.runpytest_inprocess(*OTHERS_OFF, *ours, *options)
+
+    return run
+
+
+@pytest.fixture
+def written(pytester: pytest.Pytester, run: Run) -> Callable[[str], Path]:
+    """Write a test and its goldens; the folder of them."""
+
+    def write(text: str) -> Path:
+        pytester.makepyfile(test_kernel=text)
+        run("--snapshot-update").assert_outcomes(passed=1)
+        return pytester.path / "__snapshots__" / "test_kernel"
+
+    return write
+
+
+def lines_of(result: pytest.RunResult) -> list[str]:
+    """What pytest says of an assertion."""
+    return [line[1:].strip() for line in result.outlines if line.startswith("E ")]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_text_screen_is_kept_as_picture_and_text(
+    written: Callable[[str], Path], run: Run
+) -> None:
+    folder = written(source())
+    assert names_in(folder) == ["test_it.png", "test_it.txt"]
+    lines = (folder / "test_it.txt").read_text("utf-8").split("\n")
+    assert lines == [
+        "Hello, world", *[""] * 24, "-" * 80,
+        "text 80x25, cursor at row 1, column 0", "row 0: 0-11 white on blue (1F)", "",
+    ]  # fmt: skip
+    with Image.open(folder / "test_it.png") as image:
+        assert (image.mode, image.size, image.info["Description"]) == (
+            "P",
+            (720, 400),
+            "text 80x25",
+        )
+        numbers = np.unique(np.asarray(image))
+    assert numbers.tolist() == [0, 1, 7, 15]  # the cursor is light grey
+    run().assert_outcomes(passed=1)
+
+
+def test_a_paletted_picture_keeps_the_guests_own_numbers(written: Callable[[str], Path]) -> None:
+    folder = written(source("graphics"))
+    assert names_in(folder) == ["test_it.png"]
+    with Image.open(folder / "test_it.png") as image:
+        pixels = np.asarray(image)
+    assert pixels.shape == (200, 320)
+    assert (pixels[20:32, 10:40] == 200).all()
+    assert np.count_nonzero(pixels) == 30 * 12
+
+
+def test_direct_colour_is_kept_as_it_is(written: Callable[[str], Path], run: Run) -> None:
+    text = source("graphics").replace("set_mode(0x13)", "set_dispi_mode(64, 48, 32)")
+    folder = written(text.replace("200)", "0x123456)"))
+    with Image.open(folder / "test_it.png") as image:
+        assert (image.mode, image.getpixel((10, 20))) == ("RGB", (0x12, 0x34, 0x56))
+    run().assert_outcomes(passed=1)
+
+
+def test_other_text_is_told_by_rows(written: Callable[[str], Path], run: Run) -> None:
+    written(source())
+    Path("test_kernel.py").write_text(source(says="Hello, wOrld"))
+    result = run()
+    result.assert_outcomes(failed=1)
+    first, *rest = lines_of(result)
+    assert re.fullmatch(
+        r"assert test_it.png: \d+ of 288000 pixels differ, in 7\d,2 - \d+,\d+ \(.*\)", first
+    )
+    assert rest == ["row 0:", "- Hello, world", "+ Hello, wOrld", "^"]
+    assert any("FAILED" in line and "18 of 288000" in line for line in result.outlines)
+
+
+def test_other_pixels_are_told_by_a_rectangle(written: Callable[[str], Path], run: Run) -> None:
+    written(source("graphics"))
+    Path("test_kernel.py").write_text(source("graphics", says="Hello, worl"))
+    assert lines_of(run()) == [
+        "assert test_it.png: 30 of 64000 pixels differ, in 10,31 - 39,31 (30x1)"
+    ]
+
+
+def test_another_mode_is_told(written: Callable[[str], Path], run: Run) -> None:
+    folder = written(source())
+    Path("test_kernel.py").write_text(source("graphics"))
+    assert (
+        "assert test_it.png: expected text 80x25 (720x400), the screen is 320x200x256 (320x200)"
+        in lines_of(run())
+    )
+    run("--snapshot-update").assert_outcomes(passed=1)
+    assert names_in(folder) == ["test_it.png"]
+    run().assert_outcomes(passed=1)
+
+
+def test_a_missing_golden_says_how_to_write_it(pytester: pytest.Pytester, run: Run) -> None:
+    pytester.makepyfile(source())
+    result = run()
+    result.assert_outcomes(failed=1)
+    (line,) = lines_of(result)
+    assert "test_it.png: is not there: run pytest with --snapshot-update" in line
+    assert not Path("__snapshots__").exists()
+
+
+def test_the_text_counts_too(written: Callable[[str], Path], run: Run) -> None:
+    text = written(source()) / "test_it.txt"
+    was = text.read_bytes()
+    text.write_bytes(was.replace(b"\n", b"\r\n"))  # as version control on Windows may have it
+    run().assert_outcomes(passed=1)
+    text.write_bytes(was.replace(b"Hello", b"Hullo"))
+    first, *rest = lines_of(run())
+    assert "all pixels are the same" in first
+    assert "- Hullo, world" in rest
+    text.unlink()
+    assert "there is no .txt beside the expected picture" in lines_of(run())
+    run("--snapshot-update").assert_outcomes(passed=1)
+    assert text.read_bytes() == was
+
+
+@pytest.mark.parametrize(
+    "content", [b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", b"", b"\x89PNG\r\n"]
+)
+def test_a_broken_golden_is_one_line_and_can_be_written_anew(
+    written: Callable[[str], Path], run: Run, content: bytes
+) -> None:
+    golden = written(source("graphics")) / "test_it.png"
+    golden.write_bytes(content)
+    first, second = lines_of(run())
+    assert first == f"assert test_it.png: {golden}: not a whole PNG"
+    assert "--snapshot-update" in second
+    run("--snapshot-update").assert_outcomes(passed=1)
+    run().assert_outcomes(passed=1)
+
+
+def test_what_counts_are_pixels_not_bytes(written: Callable[[str], Path], run: Run) -> None:
+    golden = written(source("graphics")) / "test_it.png"
+    with Image.open(golden) as image:
+        image.convert("RGB").save(golden)
+    run().assert_outcomes(passed=1)
+
+
+def test_unused_goldens_are_found_and_removed_with_their_text(
+    written: Callable[[str], Path], run: Run
+) -> None:
+    folder = written(source())
+    Path("test_kernel.py").write_text(source(name="test_new"))
+    run("--snapshot-update", "--snapshot-no-cleanup").assert_outcomes(passed=1)
+    result = run()
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*2 snapshots unused.*"])
+    run("--snapshot-update")
+    assert names_in(folder) == ["test_new.png", "test_new.txt"]
+    assert run().ret == 0
+
+
+def test_several_screens_of_classes_and_parameters_have_names_of_their_own(
+    pytester: pytest.Pytester, run: Run
+) -> None:
+    text = source().split("def test_it")[0]
+    pytester.makepyfile(
+        test_kernel=text
+        + """
+import pytest
+
+class TestMenu:
+    @pytest.mark.parametrize("line", ["a/b", "ü.c"])
+    def test_it(self, vga, screen, line, snapshot):
+        machine = vga(text)
+        machine.guest.text.write_at(0, 5, line)
+        assert machine == screen
+        machine.tick()
+        assert machine == screen(name="after")
+        assert machine.screen == screen
+        assert screen == machine.screen.rgb()[:16]
+        assert machine.screen.rgb()[:16] == screen(name="top")
+        assert machine.screen.text()[5].rstrip() == snapshot  # another kind, in the same test
+"""
+    )
+    run("--snapshot-update").assert_outcomes(passed=2)
+    names = names_in(Path("__snapshots__/test_kernel"))
+    assert len(names) == 2 * (5 + 3)
+    assert "TestMenu.test_it[ab][after].txt" in names
+    result = run()
+    result.assert_outcomes(passed=2)
+    assert result.ret == 0
+
+
+def test_what_is_none_of_ours_is_refused_in_a_line(pytester: pytest.Pytester, run: Run) -> None:
+    pytester.makepyfile("def test_it(screen): assert 5 == screen")
+    assert lines_of(run()) == [
+        "assert test_it.png: a golden screen is compared with a machine, its screen or pixels, "
+        "not with int"
+    ]
+
+
+def test_a_golden_that_cannot_be_written_is_a_line(pytester: pytest.Pytester, run: Run) -> None:
+    pytester.makepyfile(source())
+    Path("__snapshots__").write_bytes(b"in the way")
+    (line,) = lines_of(run("--snapshot-update"))
+    assert "File exists" in line or "Not a directory" in line
+
+
+def sector(code: str) -> bytes:
+    """A disk image that boots some code."""
+    return bytes.fromhex(code).ljust(510, b"\0") + b"\x55\xaa"
+
+
+@pytest.fixture
+def failed(pytester: pytest.Pytester, run: Run) -> Callable[[str, str], str]:
+    """What pytest says of a test of a kernel, which fails."""
+
+    def failed(code: str, test: str) -> str:
+        Path("kernel.img").write_bytes(sector(code))
+        pytester.makepyfile(f"def test_it(vga):\n    {test}")
+        result = run()
+        result.assert_outcomes(failed=1)
+        return "\n".join(result.outlines)
+
+    return failed
+
+
+#: Prints B by the BIOS and A for debugging, moves the screen, polls and sets an index by turns.
+LOOP = "B8 42 0E  BB 07 00  CD 10  B0 41 E6 E9  BA D4 03  B8 0C 01 EF  EC EC B0 0F EE EB FA"
+
+
+def test_a_failed_test_tells_what_its_machine_was_doing(
+    failed: Callable[[str, str], str],
+) -> None:
+    said = failed(LOOP, "assert vga('kernel.img').wait_for_text('ready', 2)")
+    for told in (
+        "vga kernel.img: screen, 2 frames, text 80x25",
+        "eip=00007c",
+        "crtc 0Ch start_address_high 01, not 00",
+        "printed for debugging -*\nA\n",
+        r"03d4 ..; (in |out) 03d4 ..  \(\d+ times\)",
+        r"actual: /.*/test_it-last-of-kernel.img-\w+-actual.png",
+    ):
+        assert re.search(told, said), told
+    path = re.findall("actual: (.*)", said)[0]
+    with Image.open(path) as image:
+        assert image.size == (720, 400)
+
+
+def test_a_fault_leads_to_the_tests_own_line(failed: Callable[[str, str], str]) -> None:
+    said = failed("0F 0B", "vga('kernel.img').tick()")
+    assert "GuestFault: unknown opcode at 0000:7C00, and no handler" in said
+    assert "code at IP:  0f 0b" in said
+    assert re.search("out 00b1 ..  INT 06h\n", said)
+    assert "unicorn.py" not in said
+    assert "machine.py" not in said
+
+
+def test_a_machine_closed_by_the_error_tells_as_well(failed: Callable[[str, str], str]) -> None:
+    said = failed(LOOP, "with vga('kernel.img') as machine: machine.tick(); assert 0")
+    assert re.search("eip=00007c", said)
+
+
+def test_a_guest_that_still_runs_is_let_run(failed: Callable[[str, str], str]) -> None:
+    said = failed(LOOP, "vga('kernel.img', free=True).tick(2); assert 0")
+    assert "the guest is still running, on its own thread (free=True)" in said
+    assert re.search("in  03d4", said)
+
+
+def test_what_cannot_be_made_is_said_in_a_line(failed: Callable[[str, str], str]) -> None:
+    said = failed("", "vga('nothing.img')")
+    assert "ImageError: nothing.img: No such file or directory; name a disk image" in said
+    assert "evidence.py" not in said
+
+
+def test_guests_of_any_kind_are_found_and_closed(pytester: pytest.Pytester, run: Run) -> None:
+    folder = pytester.mkdir("kernel")
+    (folder / "kernel.img").write_bytes(sector("EB FE"))
+    (folder / "guest.py").write_text("def workload(guest):\n    yield\n")
+    (folder / "test_it.py").write_text(
+        """
+machines = []
+
+def test_made(vga):
+    machines.extend([vga("kernel.img"), vga("guest.py"), vga("typing"), vga(mode=0x13)])
+    machines.append(vga("kernel.img", trace_ports="ports.log"))
+    for machine in machines:
+        machine.tick()
+
+def test_closed():
+    assert all(machine._closed for machine in machines)
+"""
+    )
+    run().assert_outcomes(passed=2)
+    assert Path("ports.log").exists()
+
+
+def test_a_traceback_of_a_guest_in_python_is_its_own(pytester: pytest.Pytester, run: Run) -> None:
+    pytester.makepyfile("""
+def guest(guest):
+    yield
+    guest.canvas.pixel(1, 1, 1)
+
+def test_it(vga):
+    vga(guest).tick(2)
+""")
+    said = "\n".join(run().outlines)
+    assert ">       vga(guest).tick(2)" in said
+    assert ">       guest.canvas.pixel(1, 1, 1)" in said
+    assert "the guest failed: " in said
+    assert "runner.py" not in said
+    assert "runner.py" in "\n".join(run("--full-trace").outlines)
+
+
+def test_registers_are_told_where_they_are_not_the_modes() -> None:
+    vga = Vga()
+    for mode in MODES.values():
+        set_mode(vga, mode.number or 0)
+        assert changed_registers(vga)[1] == []
+    set_mode(vga, 0x13)
+    vga.outw(0x3D4, 0x3013)
+    mode, changed = changed_registers(vga)
+    assert (mode.number, changed) == (0x13, ["crtc 13h offset 30, not 28"])
+
+
+def test_port_accesses_are_kept_to_a_number() -> None:
+    tail = PortTail()
+    for port in range(1000):
+        tail.note("out", port, 1, port & 0xFF)
+    assert tail.lines({999: "the last"})[-1] == "out 03e7 e7  the last"
+    assert len(tail.lines({})) == tail.SHOW
+
+
+def test_the_factory_takes_what_a_machine_takes() -> None:
+    keywords = [
+        name
+        for name, parameter in inspect.signature(Machine).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
+    assert MachineOptions.__optional_keys__ == {*keywords, *PcOptions.__optional_keys__}
+
+
+def test_attributes_are_told_in_words() -> None:
+    with Machine() as machine:
+        machine.vga.store(0xB8000, b"A\x07B\xce" + b" \x1e" * 80)
+        machine.guest.text.cursor(False)
+        picture = pictures.picture_of(machine)
+    assert picture.text is not None
+    assert picture.text.split("\n")[25:] == [
+        "-" * 80,
+        "text 80x25",
+        "row 0: 1 yellow on red, blinking (CE); 2-79 yellow on blue (1E)",
+        "row 1: 0-1 yellow on blue (1E)",
+        "",
+    ]
+
+
+def test_pictures_of_other_sizes_differ_where_there_is_only_one() -> None:
+    small, large = (np.zeros((size, size, 3), np.uint8) for size in (3, 5))
+    large[1, 1] = 9
+    mask = pictures.mask_of(small, large)
+    assert np.count_nonzero(mask) == 25 - 9 + 1
+    shown = results.difference_picture(small, mask)
+    assert (shown[mask] == results.DIFFERS).all()
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((2, 2), np.uint8), np.zeros((0, 0), np.uint32), 7])
+def test_pixels_of_other_shapes_are_refused(pixels: object) -> None:
+    with pytest.raises(ScreenError):
+        pictures.picture_of(pixels)
