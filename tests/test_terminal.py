@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import vgaemu
-from tests.vt import Terminal, Vt
+from tests.vt import KITTY, Terminal, Vt
+from vgaemu.display.terminal import images
+from vgaemu.display.terminal.asked import questions
 from vgaemu.display.terminal.blocks import Blocks, reduced
 from vgaemu.display.terminal.colours import BLINK, DIRECT, UNDERLINE, Depth, nearest
 from vgaemu.display.terminal.grid import Pen, blank, paint
@@ -277,3 +280,67 @@ def test_what_is_no_terminal_is_refused_in_a_line() -> None:
         TerminalDisplay(read, write, {"TERM": "dumb"})
     os.close(read)
     os.close(write)
+
+
+def kitty_picture(vt: Vt) -> np.ndarray:
+    """The images, one below another as their places are."""
+    images = sorted(vt.images.values(), key=lambda image: image[1])
+    for (_, (row, column, rows, columns)), (_, below) in pairwise(images):
+        assert (below[0], below[1], below[3]) == (row + rows, column, columns)
+    return np.concatenate([pixels for pixels, _ in images])
+
+
+def test_a_terminal_with_kittys_images_shows_every_pixel(terminal: Terminal) -> None:
+    terminal.answers = KITTY
+    rng = np.random.default_rng(1)
+    with machine_on(terminal, mode=0x13) as machine:
+        for size in (1, 320, 64000, 4000, 2):
+            at = int(rng.integers(0, 64001 - size))
+            machine.guest.store(0xA0000 + at, rng.bytes(size))
+            show(machine, terminal, 2)
+            assert np.array_equal(kitty_picture(terminal.vt), machine.screen.rgb())
+        count = terminal.count
+        machine.guest.store(0xA0000, b"\x01")
+        show(machine, terminal)
+        assert terminal.count - count < 30_000  # a strip of noise; the picture is 280 kB
+        for mode, lines in ((3, 0), (0x12, 480), (0x10, 350)):
+            machine.guest.set_mode(mode)
+            show(machine, terminal, 2)
+            if lines:
+                assert np.array_equal(kitty_picture(terminal.vt), machine.screen.rgb())
+            else:
+                assert terminal.vt.images == {}
+                assert_text_is_shown(machine, terminal)
+        assert terminal.vt.keyboard == [27]
+    assert terminal.is_as_before
+
+
+def test_a_picture_of_few_lines_as_images(terminal: Terminal) -> None:
+    terminal.answers = KITTY
+    with machine_on(terminal) as machine:
+        machine.guest.set_dispi_mode(16, 3, 32)
+        show(machine, terminal, 3)
+        assert 0 < len(terminal.vt.images) <= 7
+
+
+def test_a_multiplexer_is_not_asked_for_images() -> None:
+    assert images.ASK in questions({"TERM": "xterm-256color"})
+    for inside in (
+        {"TERM": "tmux-256color"},
+        {"TERM": "screen"},
+        {"TERM": "xterm", "TMUX": "/t,1"},
+    ):
+        assert questions(inside) == b"\x1b[16t\x1b[c"
+    assert questions({"TERM": "linux"}) == b""
+
+
+def test_a_key_is_let_go_when_the_focus_is(terminal: Terminal) -> None:
+    terminal.answers = KITTY
+    with machine_on(terminal) as machine:
+        show(machine, terminal, 3)
+        terminal.type(b"\x1b[97;1:1;97u")
+        show(machine, terminal)
+        assert machine.keys.is_down("a")
+        terminal.type(b"\x1b[O")
+        show(machine, terminal)
+        assert not machine.keys.is_down("a")

@@ -102,7 +102,7 @@ class Vt:
             case b" q":
                 self.shape = parameters
             case b"t":
-                self.titles += {22: 1, 23: -1}.get(numbers[0], 0)
+                self.titles += {22: 1, 23: -1, 16: 0}[numbers[0]]
             case b">u":
                 self.keyboard.append(numbers[0])
             case b"<u":
@@ -169,11 +169,18 @@ class Vt:
         return ["".join(chr(glyph & 0x1FFFFF) for glyph in row) for row in self.grid[..., 0]]
 
 
+KITTY = {
+    b"c": b"\x1b[?62c", b"?u": b"\x1b[?0u", b"G": b"\x1b_Gi=31;OK\x1b\\",
+}  # fmt: skip
+
+
 class Terminal:
     """A pseudo-terminal with a `Vt` behind it, which reads what there is when asked."""
 
     def __init__(self, rows: int = 26, columns: int = 80) -> None:
         self.master, self.slave = os.openpty()
+        #: Question -> answer: `KITTY` is one that can more than xterm.
+        self.answers = {b"c": b"\x1b[?62;22c"}
         self.resize(rows, columns)
         self.modes = termios.tcgetattr(self.slave)
         #: Bytes that came.
@@ -192,6 +199,10 @@ class Terminal:
         self.count += len(came)
         self.log += came
         self.vt.feed(came)
+        for question in self.vt.questions:
+            if question in self.answers:
+                os.write(self.master, self.answers[question])
+        self.vt.questions.clear()
         return came
 
     def type(self, data: bytes) -> None:

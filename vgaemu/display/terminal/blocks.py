@@ -21,6 +21,7 @@ class Blocks:
     """The grid of one picture at one place."""
 
     def __init__(self, place: Place, depth: Depth) -> None:
+        self.place = place
         self._depth = depth
         #: (rows, columns, 3), see `vgaemu.display.terminal.grid`.
         self.grid: Grid = blank(place.rows, place.columns)

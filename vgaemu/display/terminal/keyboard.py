@@ -79,8 +79,7 @@ class Keyboard:
         self._held_until = 0.0
         #: Whether Ctrl+] went down last.
         self.is_commanded = False
-        #: What the terminal has answered, to be taken.
-        self.answers: list[Answer] = []
+        self._answers: list[Answer] = []
 
     def feed(self, data: bytes, now: float) -> None:
         """Take what came at a time of `time.monotonic`; nothing, if nothing came."""
@@ -96,7 +95,7 @@ class Keyboard:
 
     def _take(self, token: Token) -> None:
         if isinstance(token, Answer):
-            self.answers.append(token)
+            self._answers.append(token)
         elif isinstance(token, PasteEdge):
             self._pasting = token.begins
         elif not self._pasting:
@@ -116,6 +115,11 @@ class Keyboard:
             if self._waiting:
                 events += self._press(self._waiting.popleft(), now)
         return events
+
+    def take_answers(self) -> list[Answer]:
+        """What the terminal has answered since the last time."""
+        answers, self._answers = self._answers, []
+        return answers
 
     def release_all(self) -> list[Key]:
         """Let all keys go, as whoever has the focus now gets their releases."""

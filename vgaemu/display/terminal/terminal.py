@@ -20,15 +20,19 @@ from vgaemu.display.base import BaseDisplay
 from vgaemu.display.events import Close, Event
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.display.screen import Screen
+from vgaemu.display.terminal.asked import Abilities, questions
 from vgaemu.display.terminal.blocks import Blocks
 from vgaemu.display.terminal.colours import BLACK, WHITE, depth_of
 from vgaemu.display.terminal.grid import Grid, Pen, blank, move, paint
+from vgaemu.display.terminal.images import DELETE_ALL, Images
 from vgaemu.display.terminal.keyboard import COMMANDS, PREFIX_WORDS, Keyboard, Wish
-from vgaemu.display.terminal.place import CELL_ASPECT, Place, centred, fitted, follow
+from vgaemu.display.terminal.keys import Answer
+from vgaemu.display.terminal.place import centred, fitted, follow
 from vgaemu.display.terminal.text import text_grid
 from vgaemu.display.terminal.tty import Tty
 from vgaemu.errors import TerminalError
 from vgaemu.vga.render.text import TextCells
+from vgaemu.vga.rows import runs
 
 #: Clear the screen, and the pen that this leaves.
 CLEAR, CLEARED = b"\x1b[0;37;40m\x1b[2J", Pen(-1, -1, 0, WHITE, BLACK)
@@ -38,8 +42,12 @@ CURSOR_SHAPES = (b"\x1b[3 q", b"\x1b[1 q")
 #: From so many bytes on, a frame is marked as one, so that it is not seen half drawn.
 SYNC_BYTES = 256
 BEGIN_SYNC, END_SYNC = b"\x1b[?2026h", b"\x1b[?2026l"
+#: Kitty's keyboard protocol: every key by its number, with events and text; focus is told, too.
+KITTY_KEYS, PLAIN_KEYS = b"\x1b[>27u\x1b[?1004h", b"\x1b[?1004l\x1b[<u"
 #: Seconds that something said is shown.
 NOTICE_S = 4.0
+#: A terminal that is left before it has answered gets so long, or a shell gets the answer.
+ANSWER_S = 0.2
 
 
 class TerminalDisplay(BaseDisplay):
@@ -65,9 +73,11 @@ class TerminalDisplay(BaseDisplay):
         self._screen: Screen | None = None
         self._info: ScreenInfo | None = None
         self._frame: NDArray[np.uint32] | None = None
-        #: Lines of the picture that have changed since they were painted.
-        self._changed = (0, 0)
-        self._blocks: tuple[Place, Blocks] | None = None
+        #: Which lines of the picture have changed since they were painted, (height,).
+        self._changed = np.zeros(0, np.bool_)
+        self._canvas: Blocks | Images | None = None
+        #: What the terminal has images of.
+        self._images: Images | None = None
         #: First row and column of a text that is larger than the terminal.
         self._first = (0, 0)
         self._stale = False
@@ -75,9 +85,13 @@ class TerminalDisplay(BaseDisplay):
         #: A picture is not painted before: painting may take half of the time.
         self._not_before = 0.0
         self._notice, self._notice_until, self._stands = "", 0.0, ""
+        self._can = Abilities()
         self._tty = Tty(in_fd, out_fd)
-        self._tty.on_return = self._begin
+        self._tty.on_return = self._return
         self._begin()
+        asked = questions(environment)
+        self._awaits_answers = bool(asked)
+        self._tty.write(asked)
 
     def _begin(self) -> None:
         """What the terminal shows is not known: it is cleared."""
@@ -87,9 +101,15 @@ class TerminalDisplay(BaseDisplay):
             self._pen = CLEARED
             self._cursor_shape: bytes = b""
             self._cursor_shown = True
-            self._blocks = None
+            self._canvas = self._images = None
             self._stale = True
-            self._tty.write(CLEAR)
+            self._tty.write(DELETE_ALL * self._can.images + CLEAR)
+
+    def _return(self) -> None:
+        """The terminal was left for a while."""
+        if self._can.keyboard:
+            self._tty.write(KITTY_KEYS)
+        self._begin()
 
     def watch(self, screen: Screen) -> None:
         self._screen = screen
@@ -97,7 +117,9 @@ class TerminalDisplay(BaseDisplay):
     def resize(self, screen: ScreenInfo) -> None:
         with self._lock:
             self._info = screen
-            self._blocks, self._first, self._not_before = None, (0, 0), 0.0
+            self._frame = self._canvas = None
+            self._first, self._not_before = (0, 0), 0.0
+            self._changed = np.ones(screen.height, np.bool_)
             self._stale = True
 
     def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
@@ -105,11 +127,7 @@ class TerminalDisplay(BaseDisplay):
         with self._lock:
             self._frame = frame
             for rect in rects:
-                top, bottom = self._changed
-                if top < bottom:
-                    self._changed = min(top, rect.y), max(bottom, rect.y + rect.height)
-                else:
-                    self._changed = rect.y, rect.y + rect.height
+                self._changed[rect.y : rect.y + rect.height] = True
             if rects or self._stale:
                 self._paint()
 
@@ -119,6 +137,9 @@ class TerminalDisplay(BaseDisplay):
             self._not_before = 0.0
             if self._stale:
                 self._paint()
+            if self._awaits_answers and not self._tty.gone:
+                self._tty.await_input(ANSWER_S)
+                self._tty.read()
             self._tty.close()
 
     def notice(self, text: str) -> None:
@@ -145,6 +166,8 @@ class TerminalDisplay(BaseDisplay):
                 self._grant(done)
             else:
                 events.append(done)
+        for answer in keyboard.take_answers():
+            events += self._hear(answer)
         self._stale |= commanded != keyboard.is_commanded
         if self._notice and now > self._notice_until:
             self._notice, self._stale = "", True
@@ -159,6 +182,21 @@ class TerminalDisplay(BaseDisplay):
                 self._lock.release()
         return events
 
+    def _hear(self, answer: Answer) -> Sequence[Event]:
+        """The terminal has said something; returns keys that it lets go."""
+        if answer.kind == "O":
+            return self._keyboard.release_all()
+        before, self._can = self._can, self._can.after(answer)
+        if self._can.has_answered:
+            self._awaits_answers = False
+        if self._can.keyboard and not before.keyboard:
+            self._tty.leave_first += PLAIN_KEYS
+            self._tty.write(KITTY_KEYS)
+        if self._can.images and not before.images:
+            self._tty.leave_first = DELETE_ALL + self._tty.leave_first
+        self._stale |= self._can != before
+        return ()
+
     def _grant(self, wish: Wish) -> None:
         if wish is Wish.STOP:
             self._tty.stop()
@@ -169,37 +207,51 @@ class TerminalDisplay(BaseDisplay):
         """Make the terminal show what is to be shown, if it takes something now."""
         self._stale = True
         began = monotonic()
-        if self._info is None or began < self._not_before or not self._tty.takes_more:
+        info = self._info
+        if info is None or self._frame is None or began < self._not_before:
+            return
+        if not self._tty.takes_more:
             return
         self._stale = False
         grid = blank(*self._size)
-        cursor = self._compose(grid)
+        cursor, drawn = self._compose(grid)
         out, self._pen = paint(self._drawn, grid, self._pen)
         self._drawn = grid
+        if self._images is not None and self._images is not self._canvas:
+            out, self._images = DELETE_ALL + out, None
+        if isinstance(self._canvas, Images):
+            self._images = self._canvas
+        if drawn:
+            out, self._pen = out + drawn, self._pen._replace(row=-1, column=-1)
         out += self._place_cursor(cursor)
         if len(out) >= SYNC_BYTES:
             out = BEGIN_SYNC + out + END_SYNC
         self._stale = not self._tty.write(out)  # then `poll` sends the rest
-        if not self._info.is_text:
+        if not info.is_text:
             now = monotonic()
             self._not_before = 2 * now - began
 
-    def _compose(self, grid: Grid) -> tuple[int, int, bytes] | None:
-        """Put picture and last line into an empty grid; returns where the cursor goes, and how."""
+    def _compose(self, grid: Grid) -> tuple[tuple[int, int, bytes] | None, bytes]:
+        """Put picture and last line into an empty grid.
+
+        Returns:
+            Where the cursor goes, and how, and what draws images.
+        """
         rows, columns = self._size
         room = max(rows - 1, 1), columns
         text = None
         if self._screen is not None:
             self._cursor_seen = self._screen.vga.cursor_generation
             text = self._screen.text_cells()
-        cursor, part = None, ""
+        cursor, part, drawn = None, "", b""
         if text is not None:
+            self._canvas = None
             cursor, part = self._compose_text(grid, text, room)
         elif self._frame is not None:
-            self._compose_picture(grid, self._frame, room)
+            drawn = self._compose_picture(grid, self._frame, room)
         if rows > 1:
             self._write_line(grid[-1], part)
-        return cursor
+        return cursor, drawn
 
     def _compose_text(
         self, grid: Grid, text: TextCells, room: tuple[int, int]
@@ -226,18 +278,24 @@ class TerminalDisplay(BaseDisplay):
 
     def _compose_picture(
         self, grid: Grid, frame: NDArray[np.uint32], room: tuple[int, int]
-    ) -> None:
+    ) -> bytes:
+        """Put half blocks into the grid; or else returns what draws images."""
         assert self._info is not None
-        place = fitted(self._info.aspect, room, CELL_ASPECT)
-        if self._blocks is None or self._blocks[0] != place:
-            self._blocks = place, Blocks(place, self._depth)
-            self._changed = 0, len(frame)
-        blocks = self._blocks[1]
-        changed, self._changed = self._changed, (0, 0)
-        blocks.draw(frame, *changed)
-        grid[place.row : place.row + place.rows, place.column : place.column + place.columns] = (
-            blocks.grid
-        )
+        place = fitted(self._info.aspect, room, self._can.cell_aspect)
+        canvas, images = self._canvas, self._can.images
+        if canvas is None or canvas.place != place or isinstance(canvas, Images) != images:
+            canvas = Images(place, len(frame)) if images else Blocks(place, self._depth)
+            self._canvas = canvas
+            self._changed.fill(True)
+        changed = runs(self._changed)
+        self._changed.fill(False)
+        if isinstance(canvas, Images):
+            return canvas.draw(frame, changed)
+        for top, bottom in changed:
+            canvas.draw(frame, top, bottom)
+        rows, columns = slice(place.row, place.row + place.rows), slice(place.column, None)
+        grid[rows, columns][:, : place.columns] = canvas.grid
+        return b""
 
     def _write_line(self, line: Grid, part: str) -> None:
         """The last line, (columns, 3)."""
