@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -32,6 +36,8 @@ def _imported() -> None:
         pictures.picture_of(machine)
         evidence.Made(machine, "").sections()
 
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "testing"
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "testing"
 
@@ -442,3 +448,147 @@ def test_pictures_of_other_sizes_differ_where_there_is_only_one() -> None:
 def test_pixels_of_other_shapes_are_refused(pixels: object) -> None:
     with pytest.raises(ScreenError):
         pictures.picture_of(pixels)
+
+
+def outcome_page(folder: Path) -> str:
+    """The page of results; the pictures that it shows are there."""
+    page = (folder / "index.html").read_text("utf-8")
+    shown = re.findall('src="([^"]+)"', page)
+    assert all((folder / unquote(path)).is_file() for path in shown)
+    return page
+
+
+def test_results_are_a_page_with_pictures(written: Callable[[str], Path], run: Run) -> None:
+    written(source())
+    Path("test_kernel.py").write_text(
+        source(says="Hello, <w>orld") + "\ndef test_no_golden(vga):\n    vga(graphics); assert 0\n"
+    )
+    stale = Path("out/pictures/old-actual.png")
+    others = Path("out/pictures/mine.png")
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    others.touch()
+    result = run("--vga-results", "out")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["screens of failed tests: *out/index.html"])
+    page = outcome_page(Path("out"))
+    captions = re.findall("<figcaption>(.*?)</figcaption>", page)
+    assert captions == ["expected", "actual", "difference", "actual"]
+    assert '<span class="was">- Hello, world</span>' in page
+    assert '<span class="now">+ Hello, &lt;w&gt;orld</span>' in page
+    assert "2 tests failed" in page
+    assert "<script" not in page
+    assert not stale.exists()
+    assert others.exists()
+    Path("test_kernel.py").write_text(source())
+    run("--vga-results", "out").assert_outcomes(passed=1)
+    assert "No test with a screen failed" in outcome_page(Path("out"))
+    assert names_in(Path("out/pictures")) == ["mine.png"]
+
+
+@pytest.mark.parametrize("folder", ["/proc/results", "file/results"])
+def test_a_folder_of_results_that_cannot_be_written_is_a_line(
+    pytester: pytest.Pytester, run: Run, folder: str
+) -> None:
+    Path("file").touch()
+    result = run("--vga-results", folder)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in result.errlines if line]
+    assert re.fullmatch(r"ERROR: --vga-results .*results: .*; name a folder to write to", line)
+
+
+def test_pictures_that_cannot_be_written_leave_the_rest(
+    pytester: pytest.Pytester, run: Run
+) -> None:
+    pytester.makepyfile("""
+import shutil
+
+def test_it(vga):
+    vga().guest.text.print("Hello")
+    shutil.rmtree("out/pictures")
+    open("out/pictures", "w").close()
+    assert 0
+""")
+    result = run("--vga-results", "out")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["Hello", "*vga pictures*", "none: *exists*"])
+
+
+def test_workers_share_goldens_and_results(pytester: pytest.Pytester, run: Run) -> None:
+    plural = (
+        source().split("def test_it")[0]
+        + """
+import pytest
+
+@pytest.mark.parametrize("n", range(4))
+def test_it(vga, screen, n):
+    machine = vga(text)
+    machine.guest.text.write_at(0, 5, f"{n}")
+    machine.tick()
+    assert machine == screen
+"""
+    )
+    pytester.makepyfile(test_kernel=plural)
+    run("--snapshot-update").assert_outcomes(passed=4)
+    Path("test_kernel.py").write_text(
+        plural.replace("{n}", "{n if n else 9}").replace("(4)", "(3)")
+    )
+    result = pytester.runpytest_subprocess("-n2", "-pno:hypothesispytest", "--vga-results", "out")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*2 snapshots failed. 4 snapshots passed. 2 snapshots unused.*"])
+    assert "1 test failed" in outcome_page(Path("out"))
+
+
+def test_pytest_html_gets_the_pictures(written: Callable[[str], Path], pytester: pytest.Pytester):
+    pytest.importorskip("pytest_html")
+    written(source("graphics"))
+    Path("test_kernel.py").write_text(source("graphics", says="Hello"))
+    plugins = [option for option in OTHERS_OFF if not option.endswith("html")]
+    result = pytester.runpytest_inprocess(*plugins, "--html=page.html", "--self-contained-html")
+    result.assert_outcomes(failed=1)
+    page = Path("page.html").read_text("utf-8")
+    assert page.count("data:image/png;base64,") == 3
+
+
+def test_without_syrupy_only_the_goldens_are_missing(
+    pytester: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makepyfile("""
+def test_vga(vga): assert vga().tick() is True
+def test_screen(screen): pass
+""")
+    result = run("-pno:syrupy")
+    result.assert_outcomes(passed=1, errors=1)
+    assert "the fixture 'screen' needs syrupy's plugin: drop -p no:syrupy" in result.outlines
+    monkeypatch.setitem(sys.modules, "syrupy.assertion", None)
+    monkeypatch.delitem(sys.modules, "vgaemu.testing.screens")
+    result = run("-pno:syrupy")
+    result.assert_outcomes(passed=1, errors=1)
+    needs = "the fixture 'screen' needs syrupy: pip install 'vgaemu[pytest]'"
+    assert needs in result.outlines
+
+
+def test_the_plugin_costs_a_run_of_others_nothing() -> None:
+    """What it imports is there in every run of pytest."""
+    code = "import pytest, sys; before = set(sys.modules); import vgaemu.testing.plugin; "
+    code += "print(*sorted(set(sys.modules) - before))"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert run.stdout.split() == [
+        "vgaemu", "vgaemu.errors", "vgaemu.testing", "vgaemu.testing.plugin",
+    ]  # fmt: skip
+
+
+def test_the_example_passes_and_its_kernel_is_built_from_its_source(
+    pytester: pytest.Pytester, run: Run, tmp_path: Path
+) -> None:
+    shutil.copytree(EXAMPLE, pytester.path, dirs_exist_ok=True)
+    result = run("--strict-markers")
+    result.assert_outcomes(passed=10)
+    assert result.ret == 0  # no golden is left over
+    if shutil.which("nasm"):
+        built = tmp_path / "built.img"
+        source = EXAMPLE / "kernel.asm"
+        subprocess.run(["nasm", "-f", "bin", source, "-o", built], check=True, timeout=60)
+        assert built.read_bytes() == (EXAMPLE / "kernel.img").read_bytes()

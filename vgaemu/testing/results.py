@@ -146,9 +146,7 @@ summary { cursor: pointer; }
 def page_of(failures: list[Failure], folder: Path) -> str:
     """The page, HTML; pictures are named from `folder`."""
     count = len(failures)
-    title = (
-        f"{count} failed test{'s' * (count != 1)} with a screen" if count else "No screen failed"
-    )
+    title = f"{count} test{'s' * (count != 1)} failed" if count else "No test with a screen failed"
     body = "\n".join(
         line
         for failure in sorted(failures, key=lambda failure: failure["test"])

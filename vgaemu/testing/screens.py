@@ -119,10 +119,11 @@ class ScreenAssertion(SnapshotAssertion):
 
     @property
     def executions(self) -> dict[int, AssertionResult]:
-        """Comparisons by number, as syrupy asks which files are used: of a text mode, both."""
+        """Comparisons by number, for syrupy to know which files are used: of a text mode, both."""
         found = dict(super().executions)
         for number, result in super().executions.items():
-            if isinstance(data := result.asserted_data, Shown) and data.picture.text is not None:
+            shown = (result.asserted_data, result.recalled_data)
+            if any(isinstance(data, Shown) and data.picture.text is not None for data in shown):
                 text = str(text_beside(result.snapshot_location))
                 found[-1 - number] = replace(result, snapshot_location=text)
         return found
