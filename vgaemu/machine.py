@@ -194,6 +194,10 @@ class Machine:
         shown = self.screen.info.mode_name
         return f"<vgaemu.Machine {shown}, {self.runner.state}, {self.frames} frames>"
 
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows of it: its screen."""
+        return self.screen._repr_png_()
+
     @property
     def screen(self) -> Screen:
         """The picture: `frame`, `rgb()`, `text()`, `save()`, `full_redraw()`."""

@@ -93,6 +93,10 @@ class Screen:
         """Whether the last frame showed a text mode."""
         return self._scanout.is_text
 
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows of it: the picture of the last frame."""
+        return encode_picture(self.rgb(), "PNG")
+
     def full_redraw(self) -> NDArray[np.uint32]:
         """The picture drawn afresh from VRAM and registers: (height, width) uint32, a new array.
 
@@ -259,16 +263,24 @@ def save_picture(rgb: NDArray[np.uint8], path: str | Path) -> None:
     """
     from PIL import Image
 
-    encoded = BytesIO()
     try:
         form = Image.registered_extensions()[Path(path).suffix.lower()]
-        Image.fromarray(rgb).save(encoded, form)
+        encoded = encode_picture(rgb, form)
     except KeyError:
         raise ScreenError(f"{path}: no picture format ends in that; use .png") from None
     except (ValueError, OSError) as error:  # not in that format
         raise ScreenError(f"{path}: {error}; use .png") from None
     with NewFile(path) as file:
-        file.write(encoded.getbuffer())
+        file.write(encoded)
+
+
+def encode_picture(rgb: NDArray[np.uint8], form: str) -> bytes:
+    """(height, width, 3) as the bytes of an image file, in a format by Pillow's name."""
+    from PIL import Image
+
+    encoded = BytesIO()
+    Image.fromarray(rgb).save(encoded, form)
+    return encoded.getvalue()
 
 
 def rgb_of(frame: Frame) -> NDArray[np.uint8]:
