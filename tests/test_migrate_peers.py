@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from test_migrate import Memory, outcome, random_slot, receiving
 
+from vgaemu.addresses import name_of_address
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SIZE
@@ -400,7 +401,7 @@ def is_hung_up(connection: socket.socket) -> bool:
 def test_who_is_no_source_does_not_end_the_waiting(says: bytes) -> None:
     slot, copy = random_slot(NPAGES), Memslot(NPAGES)
     with raw_source(Memory(copy)) as (stray, received):
-        address = stream.name_of_address(stray.getpeername())
+        address = name_of_address(stray.getpeername())
         with suppress(OSError):  # it may be hung up by then
             stray.sendall(says)
             stray.shutdown(socket.SHUT_WR)
@@ -420,7 +421,7 @@ def test_who_is_silent_does_not_delay_the_others(monkeypatch: pytest.MonkeyPatch
         for number in range(100):
             stray = strays.enter_context(socket.create_connection(address))
             stray.sendall((b"", MAGIC[:1], MAGIC[:7])[number % 3])
-        channel = connect(stream.name_of_address(address))
+        channel = connect(name_of_address(address))
         assert send(channel, Memory(random_slot(NPAGES))).digests_equal
         channel.close()
         assert isinstance(outcome(received), Received)

@@ -50,6 +50,7 @@ from vgaemu.vga.tap import TappedVga
 if TYPE_CHECKING:
     from vgaemu.pc.build import PcOptions
     from vgaemu.pc.pc import Pc
+    from vgaemu.view.server import Server, ViewOptions
 
 log = logging.getLogger(__name__)
 
@@ -324,6 +325,25 @@ class Machine:
             DisplayError: It is no display of this machine, or not any more.
         """
         self._loop.remove_display(display)
+
+    def serve(
+        self, port: int = 5900, host: str = "127.0.0.1", **options: Unpack[ViewOptions]
+    ) -> Server:
+        """Let VNC viewers and browsers look, and the first of them type.
+
+        `port` 0 is one that is free; for the rest see `vgaemu.view.server.Server`, which is given:
+        its `port`, its `page` for browsers, its `close`.
+
+        Raises:
+            ViewError: One cannot listen there, or not without a password.
+        """
+        from vgaemu.view.server import Server
+
+        lamps = None if self.pc is None else self.pc.keyboard_lamps
+        server = Server(self.screen, host, port, lamps=lamps, **options)
+        self.add_display(server.browsers.live)
+        self.add_display(server)
+        return server
 
     def settle(self, seconds: float = 1.0) -> bool:
         """Wait until each display shows the last frame, at most so long; whether they do."""

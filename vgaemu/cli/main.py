@@ -31,6 +31,7 @@ from vgaemu.errors import (
     OutOfMemory,
     TerminalError,
     VgaemuError,
+    ViewError,
     file_error,
 )
 
@@ -45,6 +46,7 @@ OPTIONS = {
     KeysError: "--keys: ",
     OutOfMemory: "",
     MemslotError: "--dirty-log: ",
+    ViewError: "--view ",
 }
 
 

@@ -19,6 +19,7 @@ from vgaemu.cli.options import (
     value_of,
 )
 from vgaemu.cli.say import UsageError
+from vgaemu.cli.viewing import VIEW_OPTIONS, add_view_options
 from vgaemu.display.hostkeys import all_keys
 
 #: Options, what they are useless without, and how to say it.
@@ -27,6 +28,7 @@ NEEDS = (
         ("--migrate-at", "--downtime", "--max-rounds", "--when-stuck"),
         "--migrate-to", "--migrate-to HOST:PORT where to",
     ),
+    (VIEW_OPTIONS, "--view", "--view PORT where others look"),
     (("--upscaled",), "--screenshot", "--screenshot F.png where the picture goes"),
     (("--stats-frames",), "--stats", "--stats F.json where the rows go"),
 )  # fmt: skip
@@ -46,6 +48,7 @@ def add_parser(commands: Commands) -> None:
     command.add_argument("args", nargs="*", help="the workload's arguments")
     _add_guest_options(command.add_argument_group("guest program").add_argument)
     _add_picture_options(add_picture_group(command))
+    add_view_options(command.add_argument_group("looking from elsewhere").add_argument)
     _add_output_options(command.add_argument_group("outputs").add_argument)
     add_machine_code_group(command)
     _add_debugging_options(command.add_argument_group("debugging").add_argument)
@@ -125,6 +128,7 @@ def run(options: Namespace) -> int:
     from vgaemu.cli.files import check_outputs
     from vgaemu.cli.migration import finish_migration, start_migration
     from vgaemu.cli.session import Session
+    from vgaemu.cli.viewing import start_view
     from vgaemu.display.loop import DEFAULT_SPAN_PAGES
     from vgaemu.keys.queue import parse_keys
     from vgaemu.vga.font import load_font_file
@@ -145,6 +149,8 @@ def run(options: Namespace) -> int:
         machine.schedule_keys(keys)
         migration = None if options.migrate_to is None else start_migration(machine, options)
         session.check_ends(idle_ends=False)
+        if options.view is not None:
+            start_view(machine, options)
         if options.load_state is not None:
             machine.load_state(options.load_state)
         session.run_frames(options.frames, options.speed)

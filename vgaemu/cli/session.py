@@ -62,6 +62,8 @@ class Session:
         """
         self._options = options
         self.headless: bool = options.headless
+        #: Whether people look at it from elsewhere: it runs in their time, and they end it.
+        self.is_viewed = value_of(options, "--view") is not None
         self.machine = _power_on(options, self.headless, machine_options)
         self.status = 0
         #: What ended the run before its time: a signal, or an error that is not the guest's.
@@ -89,7 +91,8 @@ class Session:
         """
         name = self._options.workload
         endless = self.machine.endless or (not name and not idle_ends)
-        if self.headless and self._options.frames is None and endless:
+        watched = not self.headless or self.is_viewed
+        if not watched and self._options.frames is None and endless:
             what = name or "a machine without a workload"
             raise UsageError(f"{what} never ends: --headless needs --frames N with it")
 
@@ -99,11 +102,12 @@ class Session:
         The status is then 0, or 1 if the guest failed. What a guest that failed shows in a window
         stays there until it is closed.
         """
-        show = progress(frames) if self.headless else None
+        hurries = self.headless and not self.is_viewed
+        show = progress(frames) if hurries else None
         if show is not None:
             self.machine.between_frames.append(lambda: show(self.machine.frames))
         try:
-            run_stoppably(self.machine, frames, 0 if self.headless else speed)
+            run_stoppably(self.machine, frames, 0 if hurries else speed)
         except KeyboardInterrupt as stop:
             self.stopped = stop
         except (Exception, SystemExit) as error:
@@ -184,8 +188,8 @@ class Session:
 
     @property
     def exit_status(self) -> int:
-        """Ctrl-C is how people end a window's run: nothing went wrong."""
-        if self.stopped is not None and self.headless:
+        """Ctrl-C is how people end a run that they look at: nothing went wrong."""
+        if self.stopped is not None and self.headless and not self.is_viewed:
             return exit_status(self.stopped)
         if self._wants_code and self.status == 0 and not self.machine.runner.left:
             return NOT_ENDED if self._code is None else self._code

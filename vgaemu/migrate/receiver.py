@@ -19,10 +19,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.addresses import name_of_address
 from vgaemu.errors import MigrateError
 from vgaemu.memslot.bitmap import PAGE_SHIFT
 from vgaemu.migrate import bodies, stream
-from vgaemu.migrate.stream import Channel, Kind, Message, Region, name_of_address
+from vgaemu.migrate.stream import Channel, Kind, Message, Region
 from vgaemu.signals import stops_wait
 from vgaemu.snapshot import Array
 

@@ -22,6 +22,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.addresses import name_of_address
 from vgaemu.errors import MigrateError
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, spans_of_pages
@@ -127,7 +128,7 @@ def connect(address: str) -> Channel:
         MigrateError: Nobody answers there, or the address is none.
     """
     host, port = stream.parse_address(address)
-    peer = stream.name_of_address((host, port))
+    peer = name_of_address((host, port))
     try:
         return Channel(socket.create_connection((host, port), CONNECT_SECONDS), peer)
     except TimeoutError:

@@ -25,7 +25,6 @@ encryption and proof of who the peer is; that is for a tunnel, such as ssh's.
 
 from __future__ import annotations
 
-import re
 import socket
 import struct
 import sys
@@ -34,10 +33,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from time import monotonic
-from typing import Any
 
 import numpy as np
 
+from vgaemu.addresses import split_address
 from vgaemu.errors import MigrateError
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.migrate.memory import Memory
@@ -146,28 +145,13 @@ def parse_address(text: str) -> tuple[str, int]:
     >>> parse_address("[::1]:80"), parse_address(":80"), parse_address("there")
     (('::1', 80), ('127.0.0.1', 80), ('there', 4096))
     """
-    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]\s]*))(?::(\d{1,5}))?", text)
-    port = int(match[3] or DEFAULT_PORT) if match else -1
-    host = (match[1] or match[2] or LOOPBACK) if match else ""
-    try:
-        host.encode("idna")  # as `socket` will
-    except UnicodeError:
-        host = ""
-    if not host or not text or not 0 <= port <= 0xFFFF:
+    split = split_address(text)
+    if split is None:
         raise MigrateError(
             f"{text!r} is no address: write HOST:PORT, such as {LOOPBACK}:{DEFAULT_PORT}"
         )
-    return host, port
-
-
-def name_of_address(address: tuple[Any, ...]) -> str:
-    """What `parse_address` reads.
-
-    >>> name_of_address(("::1", 80, 0, 0))
-    '[::1]:80'
-    """
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    host, port = split
+    return host or LOOPBACK, DEFAULT_PORT if port is None else port
 
 
 class Channel:

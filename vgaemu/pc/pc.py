@@ -17,6 +17,7 @@ from vgaemu.errors import CpuError, GuestFault
 from vgaemu.guest.workload import Guest
 from vgaemu.keys.queue import Keys
 from vgaemu.pc.bios.bios import Bios
+from vgaemu.pc.bios.data_area import LAMPS
 from vgaemu.pc.board import Board, RunState
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.debugports import DebugPorts
@@ -90,6 +91,10 @@ class Pc:
         if self._bios is None:
             raise RuntimeError("this PC runs a firmware of its own")
         return self._bios
+
+    def keyboard_lamps(self) -> int:
+        """As the BIOS has set them: bit 0 scroll lock, 1 num lock, 2 caps lock."""
+        return self.bus.memory[LAMPS.address] & 7
 
     @property
     def endless(self) -> bool:

@@ -130,6 +130,21 @@ class TcpTransport:
             return part
         raise Stalled(f"{self.peer}: did not say in time what comes next")
 
+    def speaks_within(self, seconds: float) -> bool:
+        """Whether something comes in time; it is still to be read. Hanging up is something, too.
+
+        Raises:
+            Gone: The connection broke.
+        """
+        try:
+            self._reading.settimeout(seconds)
+            self._reading.recv(1, socket.MSG_PEEK)
+            return True
+        except TimeoutError:
+            return False
+        except (OSError, ValueError) as error:
+            raise Gone(f"{self.peer}: {_reason(error)}") from None
+
     def takes_more(self) -> bool:
         """Whether the system would take some of what is to be sent, just now."""
         try:

@@ -1,0 +1,110 @@
+"""Tight: one colour, two, a palette, or all of them; whichever it is through a zlib stream.
+
+The palette is the VGA's own where the mode has one: no search, and a byte a pixel. Blocks that a
+true-colour mode draws in few colours have theirs searched for. Not made: JPEG, which loses colours,
+and the gradient filter.
+
+Source: the rfbproto project's page for Tight.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.view.encodings.base import Block, Colours
+from vgaemu.view.encodings.plain import Stream
+from vgaemu.view.pixelformat import Pixels
+
+#: Tight's own limits: pixels a row, and bytes that a length can tell.
+MAX_WIDTH, MAX_BYTES = 2048, (1 << 22) - 1
+#: What is shorter is not compressed, and has no length.
+MIN_COMPRESSED = 12
+#: Control bytes: streams of zlib by number, a filter follows, one colour.
+COPY, MONO, PALETTE = 0, 1, 2
+FILTER, FILL = 0x40, 0x80
+PALETTE_FILTER = 1
+#: In a true-colour mode every 61st pixel of larger blocks is looked at first: more colours than a
+#: palette can have are then found in a hundredth of the time that a search takes.
+SEARCHED_PIXELS, SAMPLE_STEP = 4096, 61
+
+
+class TightEncoder:
+    """What most viewers ask for first."""
+
+    def __init__(self, colours: Colours) -> None:
+        self._colours = colours
+        self._streams: dict[int, Stream] = {}
+
+    def encode(self, block: Block) -> bytes:
+        if not self._colours.form.is_true_colour:
+            return self._copy(block)
+        counted = self._count(block)
+        if counted is None:
+            return self._copy(block)
+        numbers, colours = counted
+        if len(colours) == 1:
+            return bytes((FILL,)) + self._colours.tpixels(colours)
+        if len(colours) == 2:
+            return self._with_palette(MONO, colours, np.packbits(numbers, axis=1))
+        # A byte a pixel instead of two to four, but the palette's colours come before.
+        pixel_bytes = 3 if self._colours.form.has_whole_bytes else self._colours.form.bits // 8
+        if len(colours) * pixel_bytes + numbers.size >= pixel_bytes * numbers.size:
+            return self._copy(block)
+        return self._with_palette(PALETTE, colours, numbers)
+
+    def _count(self, block: Block) -> tuple[NDArray[np.uint8], Pixels] | None:
+        """The pixels' numbers in the colours that they have; None: those are too many."""
+        numbers, colours = self._colours.numbers(block), block.palette
+        if numbers is None or colours is None:
+            return _searched(block.pixels)
+        there = np.zeros(len(colours), np.bool_)
+        there[numbers] = True
+        used = np.flatnonzero(there)
+        if len(used) < len(colours):
+            renumbered = np.zeros(len(colours), np.uint8)
+            renumbered[used] = np.arange(len(used))
+            numbers = renumbered[numbers]
+        return numbers, colours[used]
+
+    def _copy(self, block: Block) -> bytes:
+        if self._colours.form.is_true_colour:
+            data = self._colours.tpixels(block.pixels)
+        else:
+            data = self._colours.convert(block).tobytes()
+        return bytes((COPY << 4,)) + self._compressed(COPY, data)
+
+    def _with_palette(self, stream: int, colours: Pixels, data: NDArray[np.uint8]) -> bytes:
+        head = bytes((stream << 4 | FILTER, PALETTE_FILTER, len(colours) - 1))
+        return head + self._colours.tpixels(colours) + self._compressed(stream, data.tobytes())
+
+    def _compressed(self, stream: int, data: bytes) -> bytes:
+        if len(data) < MIN_COMPRESSED:
+            return data
+        if stream not in self._streams:
+            self._streams[stream] = Stream()
+        compressed = self._streams[stream].compress(data)
+        return compact(len(compressed)) + compressed
+
+
+def _searched(pixels: Pixels) -> tuple[NDArray[np.uint8], Pixels] | None:
+    """The colours of a block that has no palette, if they are few."""
+    flat = pixels.ravel()
+    if flat.size > SEARCHED_PIXELS and len(np.unique(flat[::SAMPLE_STEP])) > 256:
+        return None
+    colours, numbers = np.unique(flat, return_inverse=True)
+    if len(colours) > 256:
+        return None
+    return numbers.astype(np.uint8).reshape(pixels.shape), colours
+
+
+def compact(length: int) -> bytes:
+    """A length in one to three bytes, seven bits each and the last one eight; the lowest first.
+
+    >>> compact(10000).hex(), compact(100).hex(), compact(MAX_BYTES).hex()
+    ('904e', '64', 'ffffff')
+    """
+    parts = [length & 0x7F, length >> 7 & 0x7F, length >> 14]
+    while len(parts) > 1 and not parts[-1]:
+        parts.pop()
+    return bytes(part | 0x80 for part in parts[:-1]) + bytes(parts[-1:])

@@ -1,0 +1,313 @@
+"""The RFB server: a display whose viewers come over a network.
+
+It listens on loopback unless told otherwise; elsewhere only viewers with a password may look. The
+first one to come types and points; those after it look only, until it has gone, unless all may.
+Browsers come to the same port: `vgaemu.view.browser`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.addresses import name_of_address
+from vgaemu.display.base import BaseDisplay
+from vgaemu.display.events import Event
+from vgaemu.display.report import FrameReport, Rect, ScreenInfo
+from vgaemu.display.screen import Screen
+from vgaemu.errors import ViewError
+from vgaemu.view.browser import Browsers
+from vgaemu.view.messages import KeyEvent, PointerEvent
+from vgaemu.view.session import Session
+from vgaemu.view.transport import Gone, TcpTransport, Transport
+from vgaemu.view.updates import Beside, Shown
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+#: VNC's first display.
+DEFAULT_PORT = 5900
+#: So many may be here at once: viewers, those who shake hands, and browsers.
+MAX_CONNECTIONS = 64
+#: Seconds to wait when the system has no more connections to give.
+RETRY_SECONDS = 1.0
+#: A browser speaks first, and a viewer waits for our banner: after so long it is one (seconds).
+#: On loopback a browser's request is there with its connection; a network takes some of this.
+SPEAKS_FIRST_SECONDS = 0.1
+#: Events that wait for whoever runs frames. More are dropped, but for releases of keys.
+MAX_EVENTS = 1024
+
+
+class ViewOptions(TypedDict, total=False):
+    """Keywords of a `Server` that a machine passes on."""
+
+    password: str | None
+    shared: bool
+    novnc: str | Path | None
+
+
+class Server(BaseDisplay):
+    """Shows a picture to whoever comes, and types what the first of them types.
+
+    Args:
+        screen: The picture.
+        host: Where to listen: a name or an address of this host.
+        port: Likewise; 0 is one that is free, see `port`.
+        password: What viewers must know; needed unless `host` is loopback.
+        shared: Whether all may type, and not the first one only.
+        novnc: The folder with noVNC's files; None: Debian's, if it is installed.
+        lamps: Says which of the guest's keyboard are lit: see `vgaemu.view.updates.Beside`.
+
+    Raises:
+        ViewError: One cannot listen there, or without a password nobody may look from there.
+            Or the folder has no noVNC.
+    """
+
+    #: Nobody ends the machine by going away.
+    can_be_closed = False
+    #: HOST:PORT where viewers come, and the port.
+    address: str
+    port: int
+    #: Whatever speaks HTTP there; its `live` is a display, too.
+    browsers: Browsers
+
+    def __init__(
+        self,
+        screen: Screen,
+        host: str = LOOPBACK,
+        port: int = 0,
+        *,
+        password: str | None = None,
+        shared: bool = False,
+        novnc: str | Path | None = None,
+        lamps: Callable[[], int] | None = None,
+    ) -> None:
+        self.password = _checked_password(password)
+        self.browsers = Browsers(host, novnc=novnc)
+        self.shown: Shown | None = None
+        self._screen, self._info = screen, screen.info
+        self._is_shared = shared
+        self._find_lamps, self._lamps = lamps, None if lamps is None else lamps()
+        self._events: deque[Event] = deque()
+        #: Guards who is there: all connections, and of those the viewers in the order they came.
+        self._door = threading.Lock()
+        self._connections: set[Transport] = set()
+        self._sessions: list[Session] = []
+        self._is_closed = self._was_full = False
+        self._listener = _listen(host, port, needs_password=self.password is None)
+        self.port = int(self._listener.getsockname()[1])
+        self.address = name_of_address(self._listener.getsockname())
+        threading.Thread(target=self._accept, name="vgaemu view", daemon=True).start()
+
+    def __repr__(self) -> str:
+        return f"<vgaemu.view.Server {self.address}, {len(self._connections)} connections>"
+
+    @property
+    def page(self) -> str:
+        """What a browser opens, with the token that it needs."""
+        return self.browsers.address(self.address.rpartition(":")[0].strip("[]"), self.port)
+
+    # What a display is asked.
+
+    def resize(self, screen: ScreenInfo) -> None:
+        self._info = screen
+        self._note((), news=True)
+
+    def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
+        self.shown = Shown(frame, report.palette, self._screen.scanout)
+        if rects:
+            self._note(rects)
+
+    def poll(self) -> Iterable[Event]:
+        if self._sessions and self._find_lamps is not None:
+            lamps = self._find_lamps()
+            if lamps != self._lamps:
+                self._lamps = lamps
+                self._note((), news=True)
+        # No more than are there now: whoever sends without end does not keep us.
+        return [self._events.popleft() for _ in range(len(self._events))]
+
+    def close(self) -> None:
+        """Let nobody look any more; twice is fine."""
+        with self._door:
+            self._is_closed = True
+            connections = list(self._connections)
+        with suppress(OSError):  # it wakes who waits there, where the system lets it
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in connections:
+            connection.close()
+
+    def _note(self, rects: Sequence[Rect], *, news: bool = False) -> None:
+        for session in self._sessions:
+            session.wants.note(rects, news=news)
+
+    # Who comes.
+
+    def _accept(self) -> None:
+        """The listening thread."""
+        while not self._is_closed:
+            try:
+                connection, address = self._listener.accept()
+                transport = TcpTransport(connection, name_of_address(address))
+            except OSError as error:
+                if not self._is_closed:  # out of file descriptors, say
+                    log.warning("view: %s", error.strerror or error)
+                    time.sleep(RETRY_SECONDS)
+                continue
+            if self._has_room(transport):
+                self._meet_on_thread(transport)
+            else:
+                transport.close()
+
+    def _has_room(self, transport: Transport) -> bool:
+        """Count a connection in, if it is not one too many."""
+        with self._door:
+            is_full = len(self._connections) >= MAX_CONNECTIONS
+            if not is_full and not self._is_closed:
+                self._connections.add(transport)
+                self._was_full = False
+                return True
+            is_told, self._was_full = self._was_full, is_full
+        if is_full and not is_told:
+            log.warning("view: %s sent away: %d are here", transport.peer, MAX_CONNECTIONS)
+        return False
+
+    def _meet_on_thread(self, transport: TcpTransport) -> None:
+        thread = threading.Thread(
+            target=self._meet, args=(transport,), name="vgaemu viewer", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:
+            log.warning("view: %s sent away: %s", transport.peer, error)
+            self._forget(transport)
+
+    def _meet(self, transport: TcpTransport) -> None:
+        """A connection's thread."""
+        try:
+            if not transport.speaks_within(SPEAKS_FIRST_SECONDS):
+                self.talk(transport)
+            else:
+                with self.browsers.meet(transport) as viewer:
+                    if viewer is not None:
+                        self.talk(viewer)
+        except Gone as gone:
+            log.info("view: %s", gone)
+        finally:
+            self._forget(transport)
+
+    def _forget(self, transport: Transport) -> None:
+        transport.close()
+        with self._door:
+            self._connections.discard(transport)
+
+    def talk(self, transport: Transport) -> None:
+        """Let a viewer look until it has gone; its connection is closed then."""
+        try:
+            Session(transport, self).run()
+        except Gone as gone:
+            log.info("view: %s", gone)
+        except (ViewError, MemoryError) as error:
+            log.warning("view: %s sent away: it %s", transport.peer, error)
+        except Exception:
+            log.exception("view: %s sent away", transport.peer)
+
+    # What sessions ask and tell: see `vgaemu.view.session.Desk`.
+
+    @property
+    def info(self) -> ScreenInfo:
+        """The screen, as the display was told of it."""
+        return self._info
+
+    def beside(self, session: Session) -> Beside:
+        """What a viewer shows beside the picture."""
+        looks_only = " (look only)" if session.transport.looks_only else ""
+        return Beside(f"vgaemu, {self._info.mode_name}{looks_only}", self._lamps)
+
+    def join(self, session: Session) -> None:
+        """A viewer may look from now on."""
+        with self._door:
+            self._sessions = [*self._sessions, session]
+            self._say_who_types()
+        log.info("view: %s looks", session.transport.peer)
+
+    def leave(self, session: Session) -> None:
+        """A viewer has gone."""
+        with self._door:
+            self._sessions = [other for other in self._sessions if other is not session]
+            self._say_who_types()
+        self._events.extend(session.keyboard.release_all())
+
+    def _say_who_types(self) -> None:
+        for i, session in enumerate(self._sessions):
+            session.transport.looks_only = bool(i) and not self._is_shared
+        self._note((), news=True)
+
+    def type(self, session: Session, key: KeyEvent) -> None:
+        """A viewer typed."""
+        keyboard = session.keyboard
+        if not key.pressed:
+            # Of what went down, all comes up: so many keys no keyboard has.
+            released = keyboard.release(key.keysym, key.keycode)
+            if released is not None:
+                self._events.append(released)
+        elif not session.transport.looks_only and len(self._events) < MAX_EVENTS:
+            pressed = keyboard.press(key.keysym, key.keycode)
+            if pressed is not None:
+                self._events.append(pressed)
+
+    def point(self, session: Session, pointer: PointerEvent) -> None:
+        """A viewer's pointer moved, or its buttons did."""
+
+    def paste(self, session: Session, text: str) -> None:
+        """A viewer's clipboard changed."""
+
+
+def _checked_password(password: str | None) -> bytes | None:
+    if password is None:
+        return None
+    try:
+        encoded = password.encode("latin-1")
+    except UnicodeEncodeError:
+        encoded = b""
+    if not encoded or b"\0" in encoded:
+        raise ViewError("a viewer's password is of 1 to 8 characters of Latin-1")
+    return encoded
+
+
+def _listen(host: str, port: int, *, needs_password: bool) -> socket.socket:
+    """A socket that viewers come to.
+
+    Raises:
+        ViewError: There can be none, or not without a password.
+    """
+    name = name_of_address((host, port))
+    try:
+        family, _, _, _, where = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise ViewError(
+            f"{name}: {error.strerror or error}; name an address of this host"
+        ) from None
+    if needs_password and not ipaddress.ip_address(str(where[0]).partition("%")[0]).is_loopback:
+        raise ViewError(
+            f"{name}: who looks from elsewhere must know a password; give one, or listen on "
+            f"{LOOPBACK} and look through ssh"
+        )
+    try:
+        return socket.create_server(where[:2], family=family, backlog=MAX_CONNECTIONS)
+    except OSError as error:
+        raise ViewError(
+            f"{name}: {error.strerror or error}; name a free port of this host"
+        ) from None

@@ -1,0 +1,220 @@
+"""What a viewer wants, and what it has missed: written by two threads, waited for by a third.
+
+The session reads requests, the display tells what was drawn, and the sender waits here until it
+has reason for an update. Whatever comes meanwhile is joined, so that there is never more kept than
+a few rectangles, however slow the viewer is and however much it asks for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from vgaemu.display.rects import MAX_RECTS, merge_rects
+from vgaemu.display.report import Rect
+from vgaemu.view.pixelformat import PixelFormat
+
+
+class Order(NamedTuple):
+    """What the next update is made of."""
+
+    #: Where the viewer may not have what is shown; and what it gets whether it has it or not.
+    dirty: list[Rect]
+    forced: list[Rect]
+    #: The part of the picture that this is about.
+    area: Rect
+    #: How it wants its pixels, if that is new.
+    form: PixelFormat | None
+    #: What it takes: see `vgaemu.view.messages.Encoding`.
+    encodings: tuple[int, ...]
+    #: It asked for another size of the screen, and waits for a refusal.
+    refuses_size: bool
+
+
+class Wants:
+    """One viewer's.
+
+    Args:
+        is_ready: Whether there is a picture at all; whoever draws the first one calls `note`.
+    """
+
+    def __init__(self, is_ready: Callable[[], bool]) -> None:
+        self._is_ready = is_ready
+        self._changed = threading.Condition()
+        self._dirty: list[Rect] = []
+        self._forced: list[Rect] = []
+        #: Where it waits for a change, and where it need not ask.
+        self._asked: Rect | None = None
+        self._continuous: Rect | None = None
+        #: Nobody knows what it shows before its first update: that is of all it asks for.
+        self._is_new = True
+        self._form: PixelFormat | None = None
+        self._encodings: tuple[int, ...] = ()
+        #: Something besides the picture may be new.
+        self._has_news = self._refuses_size = False
+        #: What the viewer has to answer before it gets more.
+        self._fence: bytes | None = None
+        self._is_over = False
+
+    def note(self, rects: Iterable[Rect], *, news: bool = False) -> None:
+        """This was drawn, and perhaps something else is new."""
+        with self._changed:
+            self._dirty = _joined(self._dirty, rects)
+            self._has_news |= news
+            self._changed.notify()
+
+    def ask(self, area: Rect, *, incremental: bool) -> None:
+        """The viewer wants an update: of what has changed there, or of all of that."""
+        with self._changed:
+            self._asked = _around(self._asked, area)
+            if not incremental or self._is_new:
+                self._is_new = False
+                self._forced = _joined(self._forced, [area])
+            self._changed.notify()
+
+    def let_come(self, area: Rect | None) -> bool:
+        """The viewer takes updates there without asking, or none any more; whether it did."""
+        with self._changed:
+            before, self._continuous = self._continuous, area
+            self._changed.notify()
+            return before is not None
+
+    def use(self, form: PixelFormat) -> None:
+        """From the next update on pixels are like this."""
+        with self._changed:
+            self._form = form
+
+    def take(self, encodings: Sequence[int]) -> tuple[int, ...]:
+        """From the next update on it takes these; returns those before."""
+        with self._changed:
+            before, self._encodings = self._encodings, tuple(encodings)
+            self._has_news = True
+            self._changed.notify()
+            return before
+
+    def refuse_size(self) -> None:
+        """The viewer is to be told that the screen stays as it is."""
+        with self._changed:
+            self._refuses_size = True
+            self._changed.notify()
+
+    def await_fence(self, payload: bytes) -> bool:
+        """Nothing more is sent before the viewer has answered: if updates come unasked, at all."""
+        with self._changed:
+            if self._continuous is not None:
+                self._fence = payload
+            return self._fence is not None
+
+    def take_fence(self, payload: bytes) -> None:
+        """The viewer has answered a fence."""
+        with self._changed:
+            if payload == self._fence:
+                self._fence = None
+                self._changed.notify()
+
+    def finish(self) -> None:
+        """The viewer has gone."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify()
+
+    def wait(self) -> Order | None:
+        """Wait for reason for an update, and take it all; None: the viewer has gone."""
+        with self._changed:
+            self._changed.wait_for(self._has_reason)
+            area = _around(self._asked, self._continuous)
+            if self._is_over or area is None:
+                return None
+            dirty, rest = _cut(self._dirty, area)
+            order = Order(
+                dirty, self._forced, area, self._form, self._encodings, self._refuses_size
+            )
+            self._dirty, self._forced, self._asked, self._form = rest, [], None, None
+            self._has_news = self._refuses_size = False
+            return order
+
+    def _has_reason(self) -> bool:
+        if self._is_over:
+            return True
+        area = _around(self._asked, self._continuous)
+        if area is None or self._fence is not None or not self._is_ready():
+            return False
+        return (
+            bool(self._forced) or self._has_news or self._refuses_size
+            or any([intersection(rect, area) for rect in self._dirty])
+        )  # fmt: skip
+
+    def put_back(self, order: Order) -> None:
+        """There was nothing to send: the viewer still waits."""
+        with self._changed:
+            self._asked = _around(self._asked, order.area)
+
+    def force(self, area: Rect, *, asked: bool) -> None:
+        """The picture has another size: all of it is due, as soon as the viewer asks for any.
+
+        `asked`: it has; who wants a picture is not content with a size.
+        """
+        with self._changed:
+            self._forced, self._dirty = [area], []
+            if asked:
+                self._asked = area
+            if self._continuous is not None:
+                self._continuous = area
+
+
+def intersection(one: Rect, other: Rect) -> Rect | None:
+    """What two rectangles share.
+
+    >>> intersection(Rect(0, 0, 9, 9), Rect(6, 8, 9, 9))
+    Rect(x=6, y=8, width=3, height=1)
+    """
+    x, y = max(one.x, other.x), max(one.y, other.y)
+    right = min(one.x + one.width, other.x + other.width)
+    bottom = min(one.y + one.height, other.y + other.height)
+    return Rect(x, y, right - x, bottom - y) if x < right and y < bottom else None
+
+
+def without(rect: Rect, hole: Rect) -> list[Rect]:
+    """What is left of a rectangle: above a part of it, below, and at its sides.
+
+    >>> without(Rect(0, 0, 9, 9), Rect(0, 2, 8, 7))
+    [Rect(x=0, y=0, width=9, height=2), Rect(x=8, y=2, width=1, height=7)]
+    """
+    right, bottom = hole.x + hole.width, hole.y + hole.height
+    parts = (
+        Rect(rect.x, rect.y, rect.width, hole.y - rect.y),
+        Rect(rect.x, bottom, rect.width, rect.y + rect.height - bottom),
+        Rect(rect.x, hole.y, hole.x - rect.x, hole.height),
+        Rect(right, hole.y, rect.x + rect.width - right, hole.height),
+    )
+    return [part for part in parts if part.width and part.height]
+
+
+def _around(one: Rect | None, other: Rect | None) -> Rect | None:
+    """The smallest rectangle that has both."""
+    if one is None or other is None:
+        return one or other
+    x, y = min(one.x, other.x), min(one.y, other.y)
+    right = max(one.x + one.width, other.x + other.width)
+    bottom = max(one.y + one.height, other.y + other.height)
+    return Rect(x, y, right - x, bottom - y)
+
+
+def _cut(rects: Sequence[Rect], area: Rect) -> tuple[list[Rect], list[Rect]]:
+    """The parts of rectangles inside of an area, and those outside."""
+    inside: list[Rect] = []
+    outside: list[Rect] = []
+    for rect in rects:
+        part = intersection(rect, area)
+        if part is None:
+            outside.append(rect)
+        else:
+            inside.append(part)
+            outside += without(rect, part)
+    return inside, outside
+
+
+def _joined(rects: list[Rect], more: Iterable[Rect]) -> list[Rect]:
+    joined = [*rects, *more]
+    return merge_rects(joined) if len(joined) > MAX_RECTS else joined
