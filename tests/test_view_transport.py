@@ -38,7 +38,7 @@ def test_what_comes_in_parts_is_read_whole(pair: Pair) -> None:
 def test_half_of_it_is_not_waited_for_any_longer(pair: Pair) -> None:
     viewer, transport = pair
     viewer.sendall(b"abc")
-    with pytest.raises(Stalled, match=r"^viewer: did not say in 0\.1 s what comes next$"):
+    with pytest.raises(Stalled, match=r"^viewer: did not say in time what comes next$"):
         transport.read_exactly(4, 0.1)
 
 
