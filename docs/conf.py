@@ -51,6 +51,7 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"/test_",
     "within_subsection_order": "pictures.InOrder",
     "image_scrapers": ("pictures",),
+    "default_thumb_file": str(HERE / "window.png"),  # of examples that show nothing
     "reset_modules": (),  # the default resets matplotlib
     "abort_on_example_error": True,
     "show_memory": False,
@@ -76,6 +77,18 @@ def make_what_pages_include(app: Sphinx, config: Config) -> None:
     pictures.write_workloads(HERE / "generated")
 
 
+def keep_colons(
+    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Let "The device: ports" of an attribute be a sentence, and not a type with what it is for.
+
+    An empty comment before it is the line that napoleon looks at.
+    """
+    if what in ("attribute", "data", "property"):
+        lines[:0] = ["..", ""]
+
+
 def setup(app: Sphinx) -> None:
     """Sphinx calls it last of all extensions; the gallery looks for its folder later."""
     app.connect("config-inited", make_what_pages_include, priority=0)
+    app.connect("autodoc-process-docstring", keep_colons, priority=0)

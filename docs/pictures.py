@@ -119,7 +119,7 @@ def write_workloads(folder: Path) -> None:
          [_figure(folder, name, f"examples/guests/{name}", says) for name, says in code.items()]),
     ]  # fmt: skip
     for name, figures in parts:
-        text = "::::{container} screens\n" + "\n".join(figures) + "\n::::\n"
+        text = "````{container} screens\n" + "\n".join(figures) + "\n````\n"
         folder.joinpath(name).write_text(text, "utf-8")
 
 
@@ -137,6 +137,6 @@ def _figure(folder: Path, name: str, run: str, says: str) -> str:
         if main([*words[:-1], str(folder / words[-1])]):
             raise RuntimeError(command)
     return (
-        f":::{{figure}} generated/{name}.png\n:alt: {says}\n\n**{name}**: {says}.\n\n"
-        f"`vgaemu run {run} {options}`\n:::"
+        f"```{{figure}} generated/{name}.png\n:alt: {says}\n\n**{name}**: {says}.\n\n"
+        f"`vgaemu run {run} {options}`\n```"
     )

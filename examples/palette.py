@@ -8,7 +8,8 @@ import vgaemu
 
 with vgaemu.Machine(mode=0x13) as machine:
     machine.tick()  # the black screen that setting the mode leaves
-    machine.vga.store(0xA0000, bytes(range(256)) * 250)
+    row = bytes(column * 64 // 320 for column in range(320))  # 64 colours, from left to right
+    machine.vga.store(0xA0000, row * 200)
     stored = machine.run_frame()
     machine.vga.outb(0x3C8, 5)  # the DAC's write index, then red, green and blue, 6 bits each
     for channel in (63, 32, 0):
