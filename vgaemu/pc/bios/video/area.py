@@ -13,6 +13,7 @@ from typing import ClassVar
 from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import Calls
 from vgaemu.pc.bios.rom import FONTS
+from vgaemu.pc.bios.video.cursor import underline
 from vgaemu.pc.bios.video.modes import (
     CGA,
     PACKED,
@@ -103,7 +104,9 @@ class VideoArea(bda.DataArea):
 
     @property
     def height(self) -> int:
-        """Lines of a character in graphics modes."""
+        """Lines of a character in graphics modes; in the CGA's always 8, as on a CGA."""
+        if self.vbe_mode is None and bios_mode(self[bda.MODE]).model == CGA:
+            return 8
         return self[bda.CHAR_HEIGHT] & 0xFF or 8
 
     def write_mode_fields(self, number: int, *, clear: bool) -> None:
@@ -114,7 +117,8 @@ class VideoArea(bda.DataArea):
         self[bda.PAGE_BYTES] = mode.page_bytes
         self[bda.PAGE_START] = 0
         self[bda.CURSORS] = 0
-        self[bda.CURSOR_SHAPE] = 0x0607 if mode.height == 8 else 0x0D0E
+        first, last = underline(mode.height) if mode.model == TEXT else (0, 0)
+        self[bda.CURSOR_SHAPE] = first << 8 | last
         self[bda.PAGE] = 0
         self[bda.CRTC_PORT] = self.ports.crtc
         self[bda.MODE_SELECT] = mode.mode_select

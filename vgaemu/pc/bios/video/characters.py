@@ -14,6 +14,7 @@ from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.bios.video.area import VideoArea
 from vgaemu.pc.bios.video.fonts import VideoFonts
 from vgaemu.pc.bios.video.graphics import Painter, painter_of
+from vgaemu.pc.bios.video.modes import glyph_colour
 from vgaemu.pc.board import Board
 
 #: What calls do beside the call itself, in units of `Calls.spend`: a glyph, a pixel.
@@ -64,7 +65,10 @@ class Characters:
 
     def _write_characters(self, *, with_attribute: bool) -> bool | None:
         cpu, calls, area = self._cpu, self._calls, self._area
-        row, column = area.cursor(cpu.bh)
+        page, background = cpu.bh, 0
+        if area.vbe_mode is None and area.facts.colours == 256:  # where pages are colours
+            page, background = 0, cpu.bh
+        row, column = area.cursor(page)
         columns = area.columns
         start = row * columns + column
         # More than there is room for on the page is not shown.
@@ -77,7 +81,7 @@ class Characters:
         while done < count:
             row, column = divmod(start + done, columns)
             length = min(count - done, columns - column)
-            self._draw_glyphs(cpu.bh, row, column, cpu.al, cpu.bl, length)
+            self._draw_glyphs(page, row, column, cpu.al, cpu.bl, length, background)
             done += length
             if done < count and calls.exhausted:
                 return calls.suspend(done)
@@ -94,12 +98,22 @@ class Characters:
         self._vga.store(at, cells)
 
     def _draw_glyphs(
-        self, page: int, row: int, column: int, code: int, colour: int, count: int
+        self,
+        page: int,
+        row: int,
+        column: int,
+        code: int,
+        colour: int,
+        count: int,
+        background: int = 0,
     ) -> None:
         """A glyph in a graphics mode, side by side so often; all of them lie in the row."""
         glyph = self._fonts.glyphs(code, 1)[0]
+        if self._area.vbe_mode is None:
+            colour = glyph_colour(self._area.facts, colour)
         self._calls.spend(GLYPH_UNITS * (1 + count // 16) * -(-len(glyph) // GLYPH_LINES))
-        self._painter(page).draw_glyphs(column, row * len(glyph), glyph, colour, count)
+        painter = self._painter(page)
+        painter.draw_glyphs(column, row * len(glyph), glyph, colour, count, background)
 
     def _teletype(self) -> None:
         cpu = self._cpu

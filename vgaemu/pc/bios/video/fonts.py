@@ -15,6 +15,7 @@ from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import Calls, Service, serve
 from vgaemu.pc.bios.rom import FONT_8_UPPER, FONTS, ROM_SEGMENT, rom_font
 from vgaemu.pc.bios.video.area import GLYPHS, UPPER_GLYPHS, VideoArea
+from vgaemu.pc.bios.video.cursor import underline
 from vgaemu.pc.bios.video.modes import CGA
 from vgaemu.pc.board import Board
 from vgaemu.vga.font import FONT_ADDRESS, GLYPH_BYTES
@@ -27,6 +28,8 @@ LOAD_UNITS, HEIGHT_UNITS = 2, 2
 #: Glyph height of ROM's fonts by the low digit of the call: for text, and for graphics.
 TEXT_FONTS = {1: 14, 2: 8, 4: 16}
 GRAPHICS_FONTS = {2: 14, 3: 8, 4: 16}
+#: Lines of pictures of text; bytes between pages once a font has been loaded.
+TEXT_PICTURES, PAGE_GAP = (200, 350, 400), 0x100
 #: BL of graphics calls -> rows of text; others give them in DL.
 GRAPHICS_ROWS = {1: 14, 2: 25, 3: 43}
 #: BH of the information call -> vector, or font in ROM.
@@ -93,12 +96,18 @@ class VideoFonts:
             return
         self._calls.spend(HEIGHT_UNITS)
         ports["max_scan_line"] = height - 1
-        rows = max((ports["vertical_display_end"] + 1) // height, 1)
-        area.set_cursor_shape(max(height - 2, 0), height - 1)
+        doubled = ports["double_scan"]
+        shown = ports["vertical_display_end"] + 1 >> doubled
+        # An earlier font may have left less of the picture than there is.
+        lines = next((lines for lines in TEXT_PICTURES if shown <= lines), shown)
+        rows = max(lines // height, 1)
+        ports["vertical_display_end"] = (rows * height << doubled) - 1
+        first, last = underline(height)
+        area.set_cursor_shape(first, last)
         area[bda.LAST_ROW] = rows - 1
         area[bda.CHAR_HEIGHT] = height
-        area[bda.CURSOR_SHAPE] = (height - 2 & 0xFF) << 8 | height - 1
-        area[bda.PAGE_BYTES] = 2 * rows * area.columns + 255 & ~255
+        area[bda.CURSOR_SHAPE] = first << 8 | last
+        area[bda.PAGE_BYTES] = 2 * rows * area.columns + PAGE_GAP
 
     def glyphs(self, first: int, count: int) -> NDArray[np.uint8]:
         """(count, height) uint8: glyphs of graphics modes, from where the vectors point."""

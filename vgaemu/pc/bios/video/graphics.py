@@ -60,10 +60,20 @@ class Painter:
         self._xor = XOR if surface.colours < 256 else 0
 
     def draw_glyphs(
-        self, column: int, y: int, glyph: NDArray[np.uint8], colour: int, count: int
+        self,
+        column: int,
+        y: int,
+        glyph: NDArray[np.uint8],
+        colour: int,
+        count: int,
+        background: int = 0,
     ) -> None:
-        """A glyph side by side so often, black behind; all of them lie in the row."""
-        self._surface.stamp(8 * column, y, glyph, count, colour, xor=bool(colour & self._xor))
+        """A glyph side by side so often, on a background; all of them lie in the row."""
+        xor = bool(colour & self._xor)
+        if background:
+            self._surface.fill(8 * column, y, 8 * count, len(glyph), background)
+            colour, xor = colour ^ background, True
+        self._surface.stamp(8 * column, y, glyph, count, colour, xor=xor)
 
     def drawn(self, column: int, y: int, height: int) -> NDArray[np.uint8]:
         """(height,) uint8: a bit for each pixel under a character that is not black."""
@@ -101,9 +111,15 @@ class VbePainter(Painter):
         return self._colours[number % len(self._colours)]
 
     def draw_glyphs(
-        self, column: int, y: int, glyph: NDArray[np.uint8], colour: int, count: int
+        self,
+        column: int,
+        y: int,
+        glyph: NDArray[np.uint8],
+        colour: int,
+        count: int,
+        background: int = 0,
     ) -> None:
-        super().draw_glyphs(column, y, glyph, self._colour(colour), count)
+        super().draw_glyphs(column, y, glyph, self._colour(colour), count, background)
 
     def clear_lines(self, y: int, count: int, left: int, right: int, fill: int) -> None:
         super().clear_lines(y, count, left, right, 0)

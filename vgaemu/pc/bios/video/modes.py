@@ -69,6 +69,14 @@ BIOS_MODES = {
 # fmt: on
 
 
+def glyph_colour(mode: BiosMode, colour: int) -> int:
+    """The colour that a glyph is drawn in: with two colours it is always the other one.
+
+    Bit 7, exclusive or, is kept. Programs for a CGA give any number in mode 6.
+    """
+    return colour & 0x80 | 0x3F if mode.colours == 2 else colour
+
+
 def bios_mode(number: int) -> BiosMode:
     """A mode's row; numbers that a program made up are taken for a VBE mode's."""
     return BIOS_MODES.get(number, BIOS_MODES[VBE_MODE_FIELD])

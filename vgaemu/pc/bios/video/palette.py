@@ -72,22 +72,26 @@ class VideoPalette:
 
     def _cga_background(self, colour: int) -> None:
         area, ports = self._area, self._ports
+        area[bda.CGA_PALETTE] = area[bda.CGA_PALETTE] & 0xE0 | colour & 0x1F
         # Bits 0-2 of the background, bit 4 its intensity as the attribute palette has it.
         value = colour & 7 | (colour & 8) << 1
-        has_palette = area.mode in (4, 5)
-        if has_palette:
-            ports.set_attribute(0, value)
         ports.set_attribute(OVERSCAN, value)
-        for index in (1, 2, 3) if has_palette else ():
-            old = ports.get_attribute(index)
-            ports.set_attribute(index, old & ~0x10 | colour & 0x10)
-        area[bda.CGA_PALETTE] = area[bda.CGA_PALETTE] & 0xE0 | colour & 0x1F
+        if not area.is_text:
+            ports.set_attribute(0, value)
+            self._follow_cga_palette()
 
     def _cga_palette(self, number: int) -> None:
-        area, ports = self._area, self._ports
-        for index in (1, 2, 3):
-            ports.set_attribute(index, ports.get_attribute(index) & 0xFE | number)
+        area = self._area
         area[bda.CGA_PALETTE] = area[bda.CGA_PALETTE] & 0xDF | number << 5
+        if not area.is_text:  # a CGA has no palette in text modes
+            self._follow_cga_palette()
+
+    def _follow_cga_palette(self) -> None:
+        """Colours 1 to 3: of two palettes one, intense or not; in all graphics modes."""
+        chosen = self._area[bda.CGA_PALETTE]
+        first = 2 | chosen >> 5 & 1 | chosen & 0x10
+        for index in (1, 2, 3):
+            self._ports.set_attribute(index, first + 2 * (index - 1))
 
     def _set_register(self) -> None:
         if self._cpu.bl <= COLOUR_SELECT:

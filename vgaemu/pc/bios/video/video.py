@@ -12,6 +12,7 @@ from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import Calls, Service, serve
 from vgaemu.pc.bios.video.area import VideoArea
 from vgaemu.pc.bios.video.characters import Characters
+from vgaemu.pc.bios.video.cursor import emulated
 from vgaemu.pc.bios.video.fonts import VideoFonts
 from vgaemu.pc.bios.video.mode_set import ModeSet
 from vgaemu.pc.bios.video.options import VideoOptions
@@ -73,15 +74,10 @@ class VideoBios:
     def _set_cursor_shape(self) -> None:
         cpu, area = self._cpu, self.area
         area[bda.CURSOR_SHAPE] = cpu.cx
-        start, end = cpu.ch & 0x3F, cpu.cl & 0x1F
-        height = area[bda.CHAR_HEIGHT] & 0xFF
-        # Programs think in the CGA's 8 lines; the BIOS scales that to the font.
-        emulates = not area[bda.VIDEO_CONTROL] & bda.NO_CURSOR_EMULATION
-        if emulates and height > 8 and end < 8 and start < 8 and not start & 0x20:
-            full = end == start + 1
-            end = (end + 1) * height // 8 - 1
-            start = end - 1 if full else (start * height // 8)
-        area.set_cursor_shape(start, end)
+        shape = cpu.ch, cpu.cl
+        if not area[bda.VIDEO_CONTROL] & bda.NO_CURSOR_EMULATION:
+            shape = emulated(*shape, area[bda.CHAR_HEIGHT] & 0xFF)
+        area.set_cursor_shape(*shape)
 
     def _get_cursor(self) -> None:
         cpu = self._cpu
