@@ -182,6 +182,18 @@ UPGRADE = (
 )  # fmt: skip
 
 
+def frame(data: bytes, opcode: int = 2, *, fin: bool = True, masked: bool = True) -> bytes:
+    """A message of a client, as RFC 6455 has it."""
+    length = len(data)
+    size = struct.pack(">BBQ", 0, 127, length)[1:] if length > 125 else bytes((length,))
+    first = bytes((opcode | 0x80 * fin, size[0] | 0x80 * masked))
+    if not masked:
+        return first + size[1:] + data
+    mask = os.urandom(4)
+    masked_data = np.frombuffer(data, np.uint8) ^ np.resize(np.frombuffer(mask, np.uint8), length)
+    return first + size[1:] + mask + masked_data.tobytes()
+
+
 def answered(sent: bytes, door: Door) -> bytes:
     """What somebody gets who sends that and listens."""
     with connection() as (theirs, ours):
@@ -229,6 +241,8 @@ def test_who_is_refused(sent: bytes, code: int) -> None:
         b"GET /\xff HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"GET / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", b"\0" * 100000,
         b"GET / HTTP/1.1\r\nHost: loc",
+        request("/") + b"\0" * 9,
+        request(f"/live?token={TOKEN}", *UPGRADE) + frame(b"x"),
     ],
 )  # fmt: skip
 def test_what_is_no_request(sent: bytes) -> None:
@@ -321,18 +335,6 @@ def opened() -> Iterator[tuple[socket.socket, WebSocketTransport]]:
         assert theirs.recv(4096).startswith(b"HTTP/1.1 101 ")
         with closing(met[0]):
             yield theirs, met[0]
-
-
-def frame(data: bytes, opcode: int = 2, *, fin: bool = True, masked: bool = True) -> bytes:
-    """A message of a client, as RFC 6455 has it."""
-    length = len(data)
-    size = struct.pack(">BBQ", 0, 127, length)[1:] if length > 125 else bytes((length,))
-    first = bytes((opcode | 0x80 * fin, size[0] | 0x80 * masked))
-    if not masked:
-        return first + size[1:] + data
-    mask = os.urandom(4)
-    masked_data = np.frombuffer(data, np.uint8) ^ np.resize(np.frombuffer(mask, np.uint8), length)
-    return first + size[1:] + mask + masked_data.tobytes()
 
 
 def test_messages_are_one_stream() -> None:

@@ -81,9 +81,11 @@ def _read_request(connection: TcpTransport, protocol: ServerProtocol) -> Request
     until = monotonic() + REQUEST_SECONDS
     while protocol.handshake_exc is None:
         protocol.receive_data(connection.read_some(until - monotonic()))
-        for event in protocol.events_received():
-            if isinstance(event, Request):
-                return event
+        events = protocol.events_received()
+        if protocol.close_expected() or len(events) > 1:  # it went on before it had an answer
+            return None
+        if events and isinstance(events[0], Request):
+            return events[0]
     return None
 
 
