@@ -321,6 +321,26 @@ def test_spare_connections_of_a_browser_are_told_from_viewers(
     assert len(browsers._pages) == browser.MAX_HOSTS
 
 
+def test_a_spare_connection_has_its_answer_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vgaemu.view.server.SPEAKS_FIRST_SECONDS", 0.05)
+    with Machine() as machine:
+        server = machine.serve(port=0)
+        where = ("127.0.0.1", server.port)
+        token = server.browsers.door.token
+        with (
+            socket.create_connection(where, 10) as spare,
+            socket.create_connection(where, 10) as page,
+        ):
+            page.sendall(request(f"/?token={token}"))
+            assert page.recv(4096).startswith(b"HTTP/1.1 200 ")
+            time.sleep(0.2)
+            spare.sendall(request(f"/{token}/page.js"))
+            assert spare.recv(4096).startswith(b"HTTP/1.1 200 ")
+        monkeypatch.setattr(browser, "SPARES_SECONDS", 0)
+        with socket.create_connection(where, 10) as viewer:
+            assert viewer.recv(12) == b"RFB 003.008\n"
+
+
 # What a WebSocket takes
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chromium import PATIENCE, Chromium, needs_chromium
-from vgaemu.view.server import Server
 from websockets.sync.client import connect
 
 from vgaemu.guest.find import bundled_names
@@ -17,6 +16,7 @@ from vgaemu.guest.workload import Guest
 from vgaemu.machine import Machine
 from vgaemu.vga.device import LFB_GPA
 from vgaemu.view.http import DEBIAN_NOVNC
+from vgaemu.view.server import Server
 
 pytestmark = needs_chromium
 needs_novnc = pytest.mark.skipif(not DEBIAN_NOVNC.exists(), reason="needs Debian's novnc")
@@ -148,16 +148,6 @@ def keys_arrive(chromium: Chromium, machine: Machine) -> None:
     chromium.run("document.getElementById('stage').focus()")
     chromium.strike("KeyY", "y")
     typed(machine, "y")
-    # PASTE chromium.run("document.dispatchEvent(pasteOf('Pasted: 1'))".replace("pasteOf", _PASTE))
-    # PASTE typed(machine, "Pasted: 1")
-
-
-#: A paste event with a text.
-_PASTE = """(text => {
-  const data = new DataTransfer();
-  data.setData('text', text);
-  return new ClipboardEvent('paste', { clipboardData: data, bubbles: true });
-})"""
 
 
 def wait_until(machine: Machine, is_so: Callable[[], bool]) -> None:

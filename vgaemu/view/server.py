@@ -43,8 +43,8 @@ MAX_CONNECTIONS = 64
 #: Seconds to wait when the system has no more connections to give.
 RETRY_SECONDS = 1.0
 #: A browser speaks first, and a viewer waits for our banner: after so long it is one (seconds).
-#: On loopback a browser's request is there with its connection; a network takes some of this.
-SPEAKS_FIRST_SECONDS = 0.1
+#: On loopback Chromium asks within 20 ms; a network, or a host with much to do, takes some more.
+SPEAKS_FIRST_SECONDS = 0.2
 #: Events that wait for whoever runs frames. More are dropped, but for releases of keys.
 MAX_EVENTS = 1024
 
@@ -197,16 +197,23 @@ class Server(BaseDisplay):
     def _meet(self, transport: TcpTransport) -> None:
         """A connection's thread."""
         try:
-            if not transport.speaks_within(SPEAKS_FIRST_SECONDS):
-                self.talk(transport)
-            else:
+            if self._speaks_first(transport):
                 with self.browsers.meet(transport) as viewer:
                     if viewer is not None:
                         self.talk(viewer)
+            else:
+                self.talk(transport)
         except Gone as gone:
             log.info("view: %s", gone)
         finally:
             self._forget(transport)
+
+    def _speaks_first(self, transport: TcpTransport) -> bool:
+        """Whether it is a browser, which speaks soon, or later if it has opened a page."""
+        while not transport.speaks_within(SPEAKS_FIRST_SECONDS):
+            if not self.browsers.expects(transport):
+                return False
+        return True
 
     def _forget(self, transport: Transport) -> None:
         transport.close()
