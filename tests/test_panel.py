@@ -242,7 +242,7 @@ def test_a_small_panel_leaves_out_whole_parts(width, height):
     assert says(pixels, "2012 patch: 50-300µs", draw.INK, layout.SMALL)
     assert says(pixels, "redrawn", draw.INK) == (panel.boxes.counters.area > 0)
     assert width == 240 or says(pixels, "max of 600", draw.DIM, layout.SMALL)
-    assert says(pixels, "Alt+Enter", draw.INK, layout.SMALL) == (panel.boxes.keys.area > 0)
+    assert says(pixels, "Ctrl+F9", draw.INK, layout.SMALL) == (panel.boxes.keys.area > 0)
 
 
 @pytest.mark.parametrize("harvest_ns", [5_000, 100_000, 2_000_000])

@@ -699,16 +699,17 @@ def test_the_hosts_menu_key_is_the_guests(open_window, pygame):
 def test_the_host_keys_are_one_table(open_window, pygame):
     from vgaemu.display.window.keymap import Keyboard, code_of
 
-    modifiers = {"Ctrl": pygame.KMOD_RCTRL, "Alt": pygame.KMOD_RALT}
+    masks = {"Ctrl": pygame.KMOD_RCTRL, "Alt": pygame.KMOD_RALT, "Shift": pygame.KMOD_LSHIFT}
     for host_key in HOST_KEYS:
         for combination in host_key.combinations:
-            modifier, key = combination.split("+")
-            for name in BY_NAME[key.lower()][0].sdl:
-                keyboard = Keyboard()
-                assert keyboard.press(code_of(name), modifiers[modifier], "") is host_key
-                assert keyboard.press(code_of(name), modifiers[modifier], "") is None
-                assert keyboard.release(code_of(name)) is None
-                other = keyboard.press(code_of(name), pygame.KMOD_LCTRL | pygame.KMOD_LALT, "")
+            *modifiers, key = combination.split("+")
+            held = sum(masks[modifier] for modifier in modifiers)
+            for name in BY_NAME[key.lower()][0].sdl or [key.lower()]:
+                keyboard, code = Keyboard(), code_of(name)
+                assert keyboard.press(code, held, "") is host_key
+                assert keyboard.press(code, held, "") is None
+                assert keyboard.release(code) == host_key.ends
+                other = keyboard.press(code, pygame.KMOD_LCTRL | pygame.KMOD_LALT, "")
                 assert isinstance(other, Key)
     open_window()
     assert keys_in_title() in pygame.display.get_caption()[0]
@@ -725,7 +726,7 @@ def test_the_help_lists_the_host_keys_and_waits_for_no_numpy(command):
 
 def test_each_key_is_said_as_it_is_pressed():
     for key in HOST_KEYS:
-        assert all(re.fullmatch(r"(Ctrl|Alt)\+\w+", one) for one in key.combinations)
+        assert all(re.fullmatch(r"((Ctrl|Alt|Shift)\+)+\w+", one) for one in key.combinations)
     assert [key for key, _, _ in keys_for_panel()] == [key.combinations[0] for key in HOST_KEYS]
 
 
@@ -816,14 +817,14 @@ def test_pause_and_single_step_show(open_window, pygame, key, mod):
     assert window.poll() == [PauseToggled()]
     assert "PAUSED" in pygame.display.get_caption()[0]
     assert (panel_pixels() == CLEAN).sum() > (running == CLEAN).sum() + 500
-    press(pygame, pygame.K_F7, pygame.KMOD_LCTRL)
-    release(pygame, pygame.K_F7)
+    press(pygame, pygame.K_F11, pygame.KMOD_LCTRL)
+    release(pygame, pygame.K_F11)
     assert window.poll() == [SingleStep()]
     press(pygame, key, mod)
     release(pygame, key)
     assert window.poll() == [PauseToggled()]
     assert "PAUSED" not in pygame.display.get_caption()[0]
-    press(pygame, pygame.K_F7, pygame.KMOD_LCTRL)
+    press(pygame, pygame.K_F11, pygame.KMOD_LCTRL)
     assert window.poll() == [PauseToggled()]  # a step of a running guest stops it
 
 

@@ -8,7 +8,6 @@ dirty log, draws and presents. What else goes along with a machine hooks itself 
 from __future__ import annotations
 
 import inspect
-import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,23 +20,23 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.display.events import NextDirtyLog, Screenshot
+from vgaemu.desk import Desk, refuse_file, save_screenshot
+from vgaemu.display.events import FileDropped, NextDirtyLog, RecordingToggled, Screenshot
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
 from vgaemu.display.named import FOR_PEOPLE, make_display
 from vgaemu.display.report import Display, FrameReport
 from vgaemu.display.screen import Screen, blink_shown
 from vgaemu.display.stats import Stats
-from vgaemu.errors import file_error
 from vgaemu.guest.workload import AnySlices, Guest, Workload
 from vgaemu.keys.mouse import Mouse
 from vgaemu.keys.queue import Keys, key_text
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
 from vgaemu.memslot.steps import keep_with_next
-from vgaemu.outputs import next_free_name
 from vgaemu.program import check_options, load_program
 from vgaemu.runner import InStep, OnThread, Runner
 from vgaemu.saving import Saving
+from vgaemu.slots import name_for
 from vgaemu.tape import TapeRecorder
 from vgaemu.user import User
 from vgaemu.vga.beam import VirtualBeam, WallBeam
@@ -51,8 +50,6 @@ if TYPE_CHECKING:
     from vgaemu.pc.build import PcOptions
     from vgaemu.pc.pc import Pc
     from vgaemu.view.server import Server, ViewOptions
-
-log = logging.getLogger(__name__)
 
 #: Frames a second at speed 1.
 FRAME_HZ = 60
@@ -111,6 +108,8 @@ class Machine:
     endless: bool
     #: Called with the machine when the user asks for a screenshot.
     on_screenshot: Callable[[Machine], None]
+    #: Called with a file that the user wants to have run instead.
+    on_file: Callable[[str], None]
     #: Called after each frame, and while the user has the machine paused, by whoever runs frames.
     between_frames: list[Callable[[], None]]
     #: Called when the machine closes, before its guest is stopped.
@@ -174,15 +173,22 @@ class Machine:
         self._saving.recorded = self._recorder is not None
         self._closed = False
         self.user = User(self.keys, self.mouse, self.runner, self.tell_user)
-        self._answer_the_user()
-        self.on_screenshot = save_screenshot
+        self.on_screenshot = lambda machine: save_screenshot(machine.screen, machine.tell_user)
+        self.on_file = lambda path: refuse_file(path, self.tell_user)
         self.between_frames = []
         self.before_close = []
+        self._answer_the_user(name_for(workload))
 
-    def _answer_the_user(self) -> None:
-        self.user.answers |= {
+    def _answer_the_user(self, name: str) -> None:
+        desk = Desk(
+            name, self.keys, self.mouse, self.pc, self.runner, self._loop, self._saving,
+            self.between_frames,
+        )  # fmt: skip
+        self.user.answers |= desk.answers | {
             Screenshot: lambda event: self.on_screenshot(self),
             NextDirtyLog: lambda event: self.tell_user(keep_with_next(self.vram)),
+            FileDropped: lambda event: self.on_file(event.path),
+            RecordingToggled: lambda event: self.tell_user("nothing here records"),
         }
 
     def _runner_of(self, slices: AnySlices | None, free: bool) -> Runner:
@@ -391,8 +397,8 @@ class Machine:
     def save_state(self, path: str | Path) -> None:
         """Save the device and a machine-code guest; of a workload in Python only the device.
 
-        Machine code on its own thread must not run then; after `close` it does not. A workload in
-        Python is waited for, up to its next ``yield``.
+        A guest on its own thread is held for so long: machine code after its slice, a workload in
+        Python at its next ``yield``.
 
         Raises:
             StateError: The file cannot be written, or the guest does not stop.
@@ -402,8 +408,7 @@ class Machine:
     def load_state(self, path: str | Path) -> None:
         """Bring the device to a saved state, and a machine-code guest with it.
 
-        A workload in Python goes on with its program, from its next ``yield``. Machine code on its
-        own thread must not run then.
+        A workload in Python goes on with its program, from its next ``yield``.
 
         Raises:
             StateError: The file is refused; nothing has changed then. Or the guest does not stop.
@@ -481,17 +486,3 @@ def _names(display: str | Display | Sequence[str | Display]) -> Sequence[object]
     if isinstance(display, Sequence) and not isinstance(display, str):
         return display
     return [display]
-
-
-def save_screenshot(machine: Machine) -> None:
-    """Save the picture under the next free name ``vgaemu-001.png`` ... in the current folder."""
-    path = next_free_name(".png")
-    try:
-        machine.screen.save(path)
-    except OSError as error:
-        said = file_error(path, error, "no screenshot was saved")
-        log.error(said)
-    else:
-        said = f"saved {path}"
-        log.info(said)
-    machine.tell_user(said)

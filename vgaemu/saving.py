@@ -70,8 +70,7 @@ class Saving:
     @contextmanager
     def _guest_stands(self, source: object) -> Iterator[None]:
         """Let a state be of one moment: nobody stores or loads meanwhile."""
-        self._refuse_running_guest(source)
-        held = self._runner.is_running and not self.closed
+        held = self._runner.is_running and not self.closed  # then its calls are refused
         try:
             if held and not self._runner.hold(HOLD_SECONDS):
                 raise StateError(f"{source}: {NO_YIELD}; close the machine first")

@@ -1,4 +1,4 @@
-"""The commands without options: the tour, `list`, `modes`, `info`."""
+"""The commands without options: the tour, `list`, `modes`, `keys`, `info`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def add_parser(commands: Commands) -> None:
     for name, text, what in (
         ("modes", _modes, "the modes: sizes, colours, memory, refresh"),
         ("list", _guests, "the bundled workloads, and where guests in machine code lie"),
+        ("keys", _keys, "the window's keys, and the names of the guest's"),
         ("info", _info, "versions, displays, and what works here"),
     ):
         commands.add_parser(name, help=what).set_defaults(command=run, text=text)
@@ -58,6 +59,12 @@ def _modes() -> str:
     from vgaemu.vga.catalogue import catalogue
 
     return catalogue()
+
+
+def _keys() -> str:
+    from vgaemu.cli.keys import text
+
+    return text()
 
 
 def _info() -> str:

@@ -69,6 +69,9 @@ class BaseDisplay:
         if why:
             self.notice(why)
 
+    def capture_mouse(self) -> None:
+        """The guest listens to its mouse, which the user asked for: `MouseWanted`."""
+
 
 class _OwnDisplay(BaseDisplay):
     """A user's object, and nothing for what it does not have."""

@@ -262,6 +262,10 @@ class Displays(BaseDisplay):
         for seat in self._seats:
             seat.display.stands_still(why)
 
+    def capture_mouse(self) -> None:
+        for seat in self._seats:
+            seat.display.capture_mouse()
+
     def settle(self, seconds: float) -> bool:
         """Wait until each shows the last frame; False if one does not within so many seconds."""
         until = monotonic() + seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -59,5 +60,67 @@ class MouseButton:
     pressed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class SaveState:
+    """Save the state into the slot that is chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadState:
+    """Go on from the state in the slot that is chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotStep:
+    """Choose another slot for states, so many further on."""
+
+    by: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingToggled:
+    """Record what the screen shows from now on, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turbo:
+    """Let the guest run as fast as it can, or as before."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Paste:
+    """Type a text, as fast as the guest takes it; while one is being typed: stop that."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CopyText:
+    """Give the text on the screen to whoever asks."""
+
+    put: Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class FileDropped:
+    """Run a file instead of what runs."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class MouseWanted:
+    """Let the mouse be the guest's: the display gets `capture_mouse` if the guest listens to it."""
+
+    #: By a click into the picture, which is no question: nothing is said if nobody listens.
+    by_click: bool = False
+
+
 Mouse: TypeAlias = MouseMoved | MousePlaced | MouseButton
-Event: TypeAlias = "Key | Mouse | Close | PauseToggled | SingleStep | Screenshot | NextDirtyLog"
+Event: TypeAlias = (
+    "Key | Mouse | MouseWanted | Close | PauseToggled | SingleStep | Turbo | Screenshot"
+    " | RecordingToggled | NextDirtyLog | SaveState | LoadState | SlotStep | Paste | CopyText"
+    " | FileDropped"
+)

@@ -73,6 +73,11 @@ class Viewport:
         bottom = -(-(y + height) * self.height // rows)
         return Rect(self.x + left, self.y + top, right - left, bottom - top)
 
+    def holds(self, place: tuple[int, int]) -> bool:
+        """Whether a pixel of the window is one of the picture."""
+        x, y = place[0] - self.x, place[1] - self.y
+        return 0 <= x < self.width and 0 <= y < self.height
+
 
 def pixel_height(info: ScreenInfo, aspect: Aspect = "auto") -> float:
     """How many times higher than wide a pixel is on the monitor: 1.2 for 320x200 shown 4:3."""

@@ -58,6 +58,15 @@ def key_text(name: str) -> str:
     return chr(ord(key.upper()) - 0x40) if held == ["ctrl"] and is_letter else ""
 
 
+def name_of(character: str) -> str:
+    r"""The key that types a character, if there is one.
+
+    >>> name_of("a"), name_of("\n"), name_of(",")
+    ('a', 'enter', 'comma')
+    """
+    return _NAMES.get(character, character)
+
+
 def split_key(name: str) -> tuple[list[str], str]:
     """The modifiers of a key, and the key.
 
@@ -110,8 +119,21 @@ class Keys:
         self._down: set[str] = set()
 
     def __repr__(self) -> str:
-        down = ", ".join(sorted(self._down.copy())) or "none"
+        down = ", ".join(self.down) or "none"
         return f"<Keys: {len(self._queue)} waiting, {down} down>"
+
+    def __len__(self) -> int:
+        """Keys going down or up that the guest has not taken."""
+        return len(self._queue)
+
+    def __bool__(self) -> bool:
+        """There is a keyboard, whatever waits."""
+        return True
+
+    @property
+    def down(self) -> list[str]:
+        """The keys that are held now."""
+        return sorted(self._down.copy())
 
     def put(self, key: Key) -> None:
         """A key went down or up."""
@@ -142,7 +164,7 @@ class Keys:
             KeysError: A character is not on the keyboard.
         """
         for character in text:
-            self.press(_NAMES.get(character, character))
+            self.press(name_of(character))
 
     def get(self) -> Key | None:
         """The next key that went down or up, or None."""

@@ -47,6 +47,9 @@ VIRTUAL_EPOCH = 315_532_800
 #: Time of that day at power on, 10:20:30. At midnight the tick count and all digits would be 0, and
 #: many a random generator that programs seed with them never leaves 0.
 POWER_ON_S = 37_230
+#: How many times as fast wall time passes for a guest that races: more, and what it does between
+#: two ticks of its timer would be less than a game needs.
+RACE_FACTOR = 8
 #: Later than all times.
 NEVER_NS = 1 << 62
 
@@ -77,6 +80,9 @@ class Clock(ABC):
 
     def cost(self, ns: int) -> None:  # noqa: B027  # a default
         """The guest did what takes a real machine long, too: see `PORT_NS` and its kin."""
+
+    def race(self, on: bool) -> None:  # noqa: B027  # a default
+        """Be `RACE_FACTOR` times as fast, and wait for nothing, or as before; the guest stands."""
 
     def polled(self) -> None:  # noqa: B027  # a default
         """The guest looked at a port that tells the time."""
@@ -150,8 +156,8 @@ class WallClock(Clock):
     def __init__(self, speed: float = 1.0, *, skip: bool = False) -> None:
         """Guest seconds a second: at least a hundredth, 1 for 0; whether a halt skips its wait."""
         super().__init__()
-        self._speed = max(speed or 1.0, 0.01)
-        self._skip = skip
+        self._speed = self._usual_speed = max(speed or 1.0, 0.01)
+        self._skip = self._usual_skip = skip
         self._passed = 0
         #: Host time of power on, in whole seconds: those of the guest's clock begin with its own.
         self._powered_on = int(time.time())
@@ -174,6 +180,13 @@ class WallClock(Clock):
     def stop(self) -> None:
         self._passed = self.now_ns()
         self._since = None
+
+    def race(self, on: bool) -> None:
+        self._passed = self.now_ns()
+        if self._since is not None:
+            self._since = time.perf_counter_ns()
+        self._speed = self._usual_speed * RACE_FACTOR if on else self._usual_speed
+        self._skip = on or self._usual_skip
 
     def idle(self, until_ns: int) -> None:
         left = until_ns - self.now_ns()

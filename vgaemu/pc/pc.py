@@ -17,7 +17,7 @@ from vgaemu.errors import CpuError, GuestFault
 from vgaemu.guest.workload import Guest
 from vgaemu.keys.queue import Keys
 from vgaemu.pc.bios.bios import Bios
-from vgaemu.pc.bios.data_area import LAMPS
+from vgaemu.pc.bios.data_area import KEY_BUFFER_END, KEY_BUFFER_START, KEY_HEAD, KEY_TAIL, LAMPS
 from vgaemu.pc.board import Board, RunState
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.debugports import DebugPorts
@@ -154,6 +154,22 @@ class Pc:
         """Stand still: the machine is paused. The next turn of `slices` is a whole frame."""
         self.clock.stop()
         self._single = True
+
+    def race(self, on: bool) -> None:
+        """Live faster than time passes, as far as it goes, or as before; between two slices."""
+        self.clock.race(on)
+
+    @property
+    def untaken_keys(self) -> int:
+        """Keys that the guest has not taken, as far as its memory tells; any thread may ask."""
+        head, tail, start, end = (
+            self.bus.read16(field.address)
+            for field in (KEY_HEAD, KEY_TAIL, KEY_BUFFER_START, KEY_BUFFER_END)
+        )
+        # Whoever has another use for the BIOS's data area keeps keys elsewhere.
+        is_buffer = start < end and all(place in range(start, end, 2) for place in (head, tail))
+        words = (tail - head) % (end - start) // 2 if is_buffer else 0
+        return words + len(self.board.keyboard.buffer) // 2
 
     def run_frame(self) -> None:
         """Run for a 60th of a second of the guest's time."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from vgaemu.display.report import Rect
 
-#: A key, and what it does in more and in fewer words.
-KeyHelp = tuple[str, str, str]
+#: A key, what it does in more and in fewer words, and its rank: those of the highest go first.
+KeyHelp = tuple[str, str, str, int]
 
 CHAR = 8
 LINE = 16
@@ -31,6 +31,9 @@ MIN_WIDTH, NARROWEST = 640, 240
 #: Widths of a panel beside the picture, and the height from which it shows everything.
 BESIDE_WIDTHS = (400, 272)
 MIN_BESIDE_HEIGHT = 630
+
+#: Lines that keys may take, and in a panel beside the picture.
+KEY_LINES, KEY_LINES_BESIDE = 2, 6
 
 #: Pixels between the cells of legacy pages and those of the pages above.
 MAP_GAP = 4
@@ -160,14 +163,20 @@ def meaning_lines(width: int) -> list[str]:
 
 
 def place_keys(width: int, keys: Sequence[KeyHelp]) -> list[tuple[int, int, str, str]]:
-    """Keys and what they do, with their places: in long words if that takes no more lines.
+    """Keys and what they do, with their places: those that there are lines for; long words fit?
 
-    >>> keys = [("F5", "screenshot", "shot"), ("F9", "quit", "quit")]
-    >>> place_keys(160, keys)
-    [(0, 0, 'F5', 'shot'), (68, 0, 'F9', 'quit')]
+    >>> keys = [("F5", "screenshot", "shot", 0), ("F8", "log", "log", 1), ("F9", "quit", "quit", 0)]
+    >>> place_keys(640, keys)[0], len(place_keys(640, keys * 9))
+    ((0, 0, 'F5', 'screenshot'), 18)
     """
-    long, short = (_in_lines(width, [(key[0], key[words]) for key in keys]) for words in (1, 2))
-    return long if not keys or long[-1][1] == short[-1][1] else short
+    lines = KEY_LINES_BESIDE if width < BESIDE_WIDTHS[0] else KEY_LINES
+    for rank in sorted({key[3] for key in keys}, reverse=True):
+        kept = [key for key in keys if key[3] <= rank]
+        for helps in ([key[:2] for key in kept], [(key[0], key[2]) for key in kept]):
+            placed = _in_lines(width, helps)
+            if placed[-1][1] < lines * SMALL_LINE:
+                return placed
+    return placed if keys else []
 
 
 def _in_lines(width: int, helps: Sequence[tuple[str, str]]) -> list[tuple[int, int, str, str]]:

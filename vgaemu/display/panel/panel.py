@@ -36,6 +36,7 @@ class Status:
 
     info: ScreenInfo
     paused: bool = False
+    turbo: bool = False
     outlines: bool = False
     #: What drawing the panel took the last time.
     panel_ns: int = 0
@@ -177,6 +178,7 @@ class Panel:
         items = [
             (info.mode_name, draw.BRIGHT, PAPER),
             *([(" PAUSED ", PAPER, draw.CLEAN)] if status.paused else []),
+            *([(" TURBO ", PAPER, draw.CLEAN)] if status.turbo else []),
             (f"{self.meter.frames_a_second:.1f} fps", INK, PAPER),
             *([("outlines", draw.DIRTY, PAPER)] if status.outlines else []),
             (f"dirty log: {self.meter.dirty_log or info.dirty_log}", INK, PAPER),

@@ -65,6 +65,10 @@ except ImportError as error:
         "('pygame-ce' from Python 3.14 on), or use --headless"
     ) from None
 
+#: How pygame-ce reads and writes a text in the clipboard; what the name of one is to pygame.
+_get_text: Callable[[], str] | None = getattr(pygame.scrap, "get_text", None)
+_put_text: Callable[[str], None] | None = getattr(pygame.scrap, "put_text", None)
+UTF8 = "text/plain;charset=utf-8"
 #: Where Linux says that there is a screen.
 SCREENS = {"DISPLAY", "WAYLAND_DISPLAY"}
 #: Rectangles presented one by one; measured under X11, 64 of them cost half as much again as one,
@@ -192,6 +196,34 @@ def probe() -> str:
     name = "pygame-ce" if getattr(pygame, "IS_CE", False) else "pygame"
     sdl = ".".join(map(str, pygame.get_sdl_version()))
     return f"{name} {pygame.version.ver}, SDL {sdl}, driver {driver}"
+
+
+def clipboard_text() -> str:
+    """The text in the system's clipboard; an empty string if there is none."""
+    try:
+        if _get_text is not None:
+            return _get_text()
+        pygame.scrap.init()
+        data = pygame.scrap.get(UTF8)
+    except pygame.error:
+        return ""
+    return "" if data is None else data.decode("utf-8", "replace").rstrip("\0")
+
+
+def put_into_clipboard(text: str) -> None:
+    """Put a text into the system's clipboard.
+
+    Raises:
+        DisplayError: The system takes none.
+    """
+    try:
+        if _put_text is not None:
+            _put_text(text)
+        else:
+            pygame.scrap.init()
+            pygame.scrap.put(UTF8, text.encode())
+    except pygame.error as error:
+        raise DisplayError(f"the clipboard takes nothing (SDL: {error})") from None
 
 
 def present(places: Sequence[Rect]) -> None:

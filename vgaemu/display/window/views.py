@@ -113,7 +113,13 @@ class PanelView:
         self.stale, self._due_ns = True, 0
 
     def draw_if_due(
-        self, now_ns: int, window: pygame.Surface, info: ScreenInfo, paused: bool, outlines: bool
+        self,
+        now_ns: int,
+        window: pygame.Surface,
+        info: ScreenInfo,
+        paused: bool,
+        turbo: bool,
+        outlines: bool,
     ) -> None:
         """Bring it up to date, in the window and on the screen, unless it just was."""
         if self._panel is None:
@@ -122,7 +128,7 @@ class PanelView:
             begin = perf_counter_ns()
             self._due_ns = now_ns + PANEL_PERIOD_NS
             self.stale = False
-            self._panel.draw(now_ns, Status(info, paused, outlines, self.cost_ns))
+            self._panel.draw(now_ns, Status(info, paused, turbo, outlines, self.cost_ns))
             self.blit(window)
             pygame.display.update(self.place)
             self.cost_ns = perf_counter_ns() - begin

@@ -15,17 +15,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.display.base import BaseDisplay
-from vgaemu.display.events import Close, Event, PauseToggled, SingleStep
-from vgaemu.display.hostkeys import HostKey, WindowChange, keys_in_title
+from vgaemu.display.events import (
+    Close,
+    CopyText,
+    Event,
+    FileDropped,
+    LoadState,
+    MouseWanted,
+    Paste,
+    PauseToggled,
+    SaveState,
+    SingleStep,
+    Turbo,
+)
+from vgaemu.display.hostkeys import HostKey, WindowChange, combination_of, keys_in_title
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.display.viewport import Aspect, Size, Viewport
 from vgaemu.display.window.keymap import Keyboard
 from vgaemu.display.window.layout import PanelWish, Wishes, first_size, lay_out, shape
+from vgaemu.display.window.mouse import MOUSE_EVENTS, HostMouse, joined
 from vgaemu.display.window.notice import Notice
 from vgaemu.display.window.outlines import Outlines
-from vgaemu.display.window.sdl import SdlWindow, present, pygame, rgb, tint
+from vgaemu.display.window.sdl import (
+    SdlWindow,
+    clipboard_text,
+    present,
+    put_into_clipboard,
+    pygame,
+    rgb,
+    tint,
+)
 from vgaemu.display.window.views import PanelView, Picture
 from vgaemu.errors import DisplayError
+from vgaemu.keys.queue import Key
 
 
 @dataclass(frozen=True)
@@ -85,10 +107,11 @@ class WindowDisplay(BaseDisplay):
         self._notice = Notice()
         #: Why the guest takes no keys.
         self._stands = ""
-        self._paused = False
+        self._paused = self._turbo = False
         self._polled = False
         self._all_stale = True
         self._keyboard = Keyboard()
+        self._mouse = HostMouse()
         self._panel = PanelView()
         self._outlines = Outlines()
         self._stage: _Stage | None = None
@@ -224,13 +247,12 @@ class WindowDisplay(BaseDisplay):
     def _draw_panel_if_due(self) -> None:
         stage = self._stage
         if stage is not None and self._panel.stale:
-            self._panel.draw_if_due(
-                monotonic_ns(), stage.surface, stage.info, self._paused, self.shows_clean_rects
-            )
+            status = (self._paused, self._turbo, self.shows_clean_rects)
+            self._panel.draw_if_due(monotonic_ns(), stage.surface, stage.info, *status)
 
     def _show_title(self) -> None:
         if self._stage is not None and not self._sdl.closed:
-            stands = "PAUSED" if self._paused else self._stands
+            stands = "PAUSED" if self._paused else "TURBO" if self._turbo else self._stands
             parts = (self._title, self._stage.info.mode_name, stands)
             said = self._notice.text
             rest = said if said and said != self._stands else keys_in_title()
@@ -264,7 +286,7 @@ class WindowDisplay(BaseDisplay):
         if self._stage is not None and self._picture is not None and self._all_stale:
             self._paint_all(self._stage)
         self._draw_panel_if_due()
-        return events
+        return joined(events) if self._mouse.captured else events
 
     def _answer(self, event: pygame.event.Event) -> Sequence[Event]:
         """Do what the user wants of the window, and say what concerns the machine."""
@@ -276,19 +298,61 @@ class WindowDisplay(BaseDisplay):
             case pygame.VIDEOEXPOSE:
                 self._all_stale = True
             case pygame.WINDOWFOCUSLOST:
-                return self._keyboard.release_all()
-            case pygame.KEYDOWN:
-                pressed = self._keyboard.press(event.key, event.mod, event.unicode)
-                if isinstance(pressed, HostKey):
-                    return self._do(pressed.does)
-                return [pressed] if pressed else []
-            case pygame.KEYUP:
-                released = self._keyboard.release(event.key)
-                return [released] if released else []
+                released = self._keyboard.release_all()
+                return [*self._free_mouse(), *(did for one in released for did in self._do(one))]
+            case pygame.KEYDOWN | pygame.KEYUP:
+                return self._answer_key(event)
+            case pygame.DROPFILE:
+                return [FileDropped(event.file)]
+            case _ if event.type in MOUSE_EVENTS:
+                return self._answer_mouse(event)
+        return []
+
+    def _answer_key(self, event: pygame.event.Event) -> Sequence[Event]:
+        did: Key | HostKey | Event | None
+        if event.type == pygame.KEYDOWN:
+            did = self._keyboard.press(event.key, event.mod, event.unicode)
+        else:
+            did = self._keyboard.release(event.key)
+        if isinstance(did, HostKey):
+            return self._do(did.does)
+        return self._do(did) if did is not None else []
+
+    def _answer_mouse(self, event: pygame.event.Event) -> Sequence[Event]:
+        if self._mouse.captured:
+            return self._mouse.answer(event)
+        is_click = event.type == pygame.MOUSEBUTTONDOWN and event.button == pygame.BUTTON_LEFT
+        if is_click and self._stage is not None and self._stage.viewport.holds(event.pos):
+            return [MouseWanted(by_click=True)]
         return []
 
     def _do(self, what: WindowChange | Event) -> list[Event]:
         """Do what a key of the window's own is for."""
+        match what:
+            case WindowChange():
+                return self._change(what)
+            case SingleStep() if self._paused:
+                return [what]
+            case PauseToggled() | SingleStep():  # a step of a running guest stops it
+                self._paused = not self._paused
+                self._panel.meter.restart_clock()
+                self._panel.hurry()
+                self._show_title()
+                return [PauseToggled()]
+            case Turbo():
+                self._turbo = what.on
+                self._panel.hurry()
+                self._show_title()
+                # A key that was held in turbo has repeated, for the guest, for long.
+                return [*([] if what.on else self._keyboard.release_guests()), what]
+            case SaveState() | LoadState():
+                # The guest sees those of the combination go up: a state has no keys held.
+                return [*self._keyboard.release_guests(), what]
+            case _:
+                return [what]
+
+    def _change(self, what: WindowChange) -> list[Event]:
+        """Do what concerns the window alone, or what it asks its system for."""
         match what:
             case WindowChange.PANEL:
                 shown = self._panel.place.area > 0
@@ -303,14 +367,18 @@ class WindowDisplay(BaseDisplay):
                 self._outlines.clear()
                 self._all_stale = True
                 self._panel.hurry()
-            case SingleStep() if self._paused:
-                return [what]
-            case PauseToggled() | SingleStep():  # a step of a running guest stops it
-                self._paused = not self._paused
-                self._panel.meter.restart_clock()
-                self._panel.hurry()
-                self._show_title()
-                return [PauseToggled()]
-            case _:
-                return [what]
+            case WindowChange.MOUSE:
+                return self._free_mouse() if self._mouse.captured else [MouseWanted()]
+            case WindowChange.PASTE:
+                return [*self._keyboard.release_guests(), Paste(clipboard_text())]
+            case WindowChange.COPY:
+                return [CopyText(put_into_clipboard)]
         return []
+
+    def capture_mouse(self) -> None:
+        if not self._mouse.captured and not self._sdl.closed:
+            self._mouse.capture()
+            self.notice(f"the mouse is the guest's; {combination_of(WindowChange.MOUSE)} frees it")
+
+    def _free_mouse(self) -> list[Event]:
+        return self._mouse.let_go(visible=not self._sdl.fullscreen)
