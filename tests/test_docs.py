@@ -172,6 +172,7 @@ def test_tables_of_the_docs_have_all_that_the_code_has(monkeypatch: pytest.Monke
         "bench",
         "modes",
         "list",
+        "keys",
         "info",
     ]
     assert all(f"`{name}`" in tables.tape_operations() for name in OPERATIONS)
