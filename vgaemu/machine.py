@@ -346,7 +346,7 @@ class Machine:
         from vgaemu.view.server import Server
 
         lamps = None if self.pc is None else self.pc.keyboard_lamps
-        server = Server(self.screen, host, port, lamps=lamps, **options)
+        server = Server(self.screen, host, port, lamps=lamps, is_drawn=self.frames > 0, **options)
         self.add_display(server.browsers.live)
         self.add_display(server)
         return server

@@ -12,7 +12,6 @@ import logging
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +27,7 @@ from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.display.screen import Screen
 from vgaemu.errors import ViewError
 from vgaemu.view.browser import Browsers
+from vgaemu.view.inbox import Inbox
 from vgaemu.view.messages import KeyEvent, PointerEvent
 from vgaemu.view.session import Session
 from vgaemu.view.transport import Gone, TcpTransport, Transport
@@ -45,8 +45,6 @@ RETRY_SECONDS = 1.0
 #: A browser speaks first, and a viewer waits for our banner: after so long it is one (seconds).
 #: On loopback Chromium asks within 20 ms; a network, or a host with much to do, takes some more.
 SPEAKS_FIRST_SECONDS = 0.2
-#: Events that wait for whoever runs frames. More are dropped, but for releases of keys.
-MAX_EVENTS = 1024
 
 
 class ViewOptions(TypedDict, total=False):
@@ -67,6 +65,7 @@ class Server(BaseDisplay):
         password: What viewers must know; needed unless `host` is loopback.
         shared: Whether all may type, and not the first one only.
         novnc: The folder with noVNC's files; None: Debian's, if it is installed.
+        is_drawn: Whether there is a picture already; else viewers wait for the first one.
         lamps: Says which of the guest's keyboard are lit: see `vgaemu.view.updates.Beside`.
 
     Raises:
@@ -92,14 +91,15 @@ class Server(BaseDisplay):
         shared: bool = False,
         novnc: str | Path | None = None,
         lamps: Callable[[], int] | None = None,
+        is_drawn: bool = False,
     ) -> None:
         self.password = _checked_password(password)
         self.browsers = Browsers(host, novnc=novnc)
-        self.shown: Shown | None = None
+        self.shown = Shown(screen.frame, screen.palette, screen.scanout) if is_drawn else None
         self._screen, self._info = screen, screen.info
         self._is_shared = shared
         self._find_lamps, self._lamps = lamps, None if lamps is None else lamps()
-        self._events: deque[Event] = deque()
+        self._inbox = Inbox()
         #: Guards who is there: all connections, and of those the viewers in the order they came.
         self._door = threading.Lock()
         self._connections: set[Transport] = set()
@@ -135,8 +135,7 @@ class Server(BaseDisplay):
             if lamps != self._lamps:
                 self._lamps = lamps
                 self._note((), news=True)
-        # No more than are there now: whoever sends without end does not keep us.
-        return [self._events.popleft() for _ in range(len(self._events))]
+        return self._inbox.take()
 
     def close(self) -> None:
         """Let nobody look any more; twice is fine."""
@@ -255,7 +254,8 @@ class Server(BaseDisplay):
         with self._door:
             self._sessions = [other for other in self._sessions if other is not session]
             self._say_who_types()
-        self._events.extend(session.keyboard.release_all())
+        for event in (*session.keyboard.release_all(), *session.pointer.release_all()):
+            self._inbox.put(event)
 
     def _say_who_types(self) -> None:
         for i, session in enumerate(self._sessions):
@@ -269,17 +269,22 @@ class Server(BaseDisplay):
             # Of what went down, all comes up: so many keys no keyboard has.
             released = keyboard.release(key.keysym, key.keycode)
             if released is not None:
-                self._events.append(released)
-        elif not session.transport.looks_only and len(self._events) < MAX_EVENTS:
+                self._inbox.put(released)
+        elif not session.transport.looks_only and not self._inbox.is_full:
             pressed = keyboard.press(key.keysym, key.keycode)
             if pressed is not None:
-                self._events.append(pressed)
+                self._inbox.put(pressed)
 
     def point(self, session: Session, pointer: PointerEvent) -> None:
         """A viewer's pointer moved, or its buttons did."""
+        may = not session.transport.looks_only and not self._inbox.is_full
+        for event in session.pointer.events(pointer, presses=may):
+            self._inbox.put(event)
 
     def paste(self, session: Session, text: str) -> None:
-        """A viewer's clipboard changed."""
+        """A viewer's clipboard changed: what it has is typed."""
+        if not session.transport.looks_only:
+            self._inbox.type(text)
 
 
 def _checked_password(password: str | None) -> bytes | None:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from vgaemu.display.report import Rect, ScreenInfo
 from vgaemu.errors import ViewError
 from vgaemu.view.handshake import server_init, shake_hands
+from vgaemu.view.inbox import Pointer
 from vgaemu.view.keyboard import Keyboard
 from vgaemu.view.messages import (
     CutText,
@@ -93,7 +94,7 @@ class Session:
     def __init__(self, transport: Transport, desk: Desk) -> None:
         self.transport = transport
         #: What it has down, for the desk.
-        self.keyboard = Keyboard()
+        self.keyboard, self.pointer = Keyboard(), Pointer()
         self.wants = Wants(lambda: desk.shown is not None)
         self._desk = desk
         #: Held for a whole message, so that an answer does not come amid an update.
