@@ -70,18 +70,17 @@ def source(kind: str = "text", says: str = "Hello, world", name: str = "test_it"
 Run = Callable[..., pytest.RunResult]
 
 
-#: hypothesis alone is imported for seconds.
-OTHERS_OFF = [f"-pno:{name}" for name in ("cacheprovider", "hypothesispytest", "html", "xdist")]
+#: Without what else is installed: hypothesis alone is imported for seconds.
+PLUGINS = ["-psyrupy", "-pvgaemu.testing.plugin", "-pno:cacheprovider"]
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> Run:
-    """Run pytest where the test's files are, without plugins that have nothing to do there."""
-    installed = request.config.pluginmanager.hasplugin("vgaemu")
-    ours = () if installed else ("-p", "vgaemu.testing.plugin")
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run pytest where the test's files are."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
     def run(*options: str) -> pytest.RunResult:
-        return pytester.runpytest_inprocess(*OTHERS_OFF, *ours, *options)
+        return pytester.runpytest_inprocess(*PLUGINS, *options)
 
     return run
 
@@ -203,17 +202,15 @@ def test_the_text_counts_too(written: Callable[[str], Path], run: Run) -> None:
     assert text.read_bytes() == was
 
 
-@pytest.mark.parametrize(
-    "content", [b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", b"", b"\x89PNG\r\n"]
-)
 def test_a_broken_golden_is_one_line_and_can_be_written_anew(
-    written: Callable[[str], Path], run: Run, content: bytes
+    written: Callable[[str], Path], run: Run
 ) -> None:
     golden = written(source("graphics")) / "test_it.png"
-    golden.write_bytes(content)
-    first, second = lines_of(run())
-    assert first == f"assert test_it.png: {golden}: not a whole PNG"
-    assert "--snapshot-update" in second
+    for content in (b"version https://git-lfs.github.com/spec/v1\n", b"", b"\x89PNG\r\n"):
+        golden.write_bytes(content)
+        first, second = lines_of(run())
+        assert first == f"assert test_it.png: {golden}: not a whole PNG"
+        assert "--snapshot-update" in second
     run("--snapshot-update").assert_outcomes(passed=1)
     run().assert_outcomes(passed=1)
 
@@ -533,18 +530,19 @@ def test_it(vga, screen, n):
     Path("test_kernel.py").write_text(
         plural.replace("{n}", "{n if n else 9}").replace("(4)", "(3)")
     )
-    result = pytester.runpytest_subprocess("-n2", "-pno:hypothesispytest", "--vga-results", "out")
+    options = "-pxdist.plugin", "-n2", "--vga-results", "out"
+    result = pytester.runpytest_subprocess(*PLUGINS, *options)
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["*2 snapshots failed. 4 snapshots passed. 2 snapshots unused.*"])
     assert "1 test failed" in outcome_page(Path("out"))
 
 
-def test_pytest_html_gets_the_pictures(written: Callable[[str], Path], pytester: pytest.Pytester):
+def test_pytest_html_gets_the_pictures(written: Callable[[str], Path], run: Run) -> None:
     pytest.importorskip("pytest_html")
     written(source("graphics"))
     Path("test_kernel.py").write_text(source("graphics", says="Hello"))
-    plugins = [option for option in OTHERS_OFF if not option.endswith("html")]
-    result = pytester.runpytest_inprocess(*plugins, "--html=page.html", "--self-contained-html")
+    html = "-ppytest_metadata.plugin", "-ppytest_html.plugin"
+    result = run(*html, "--html=page.html", "--self-contained-html")
     result.assert_outcomes(failed=1)
     page = Path("page.html").read_text("utf-8")
     assert page.count("data:image/png;base64,") == 3

@@ -49,7 +49,7 @@ main:   call text_mode
         mov si, ok
         call print
         inc cx
-        cmp cx, 30
+        cmp cx, 25
         jbe .task
         mov si, any_key
         call print

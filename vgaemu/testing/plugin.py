@@ -87,7 +87,7 @@ def _vga_evidence(
     evidence = Evidence(
         request.node.nodeid,
         results.pictures if results else lambda: tmp_path_factory.mktemp("vga"),
-        attach=request.config.pluginmanager.hasplugin("html"),
+        attach=request.config.getoption("htmlpath", None) is not None,
     )
     request.node.stash[EVIDENCE] = evidence
     return evidence
