@@ -590,3 +590,12 @@ def test_the_example_passes_and_its_kernel_is_built_from_its_source(
         source = EXAMPLE / "kernel.asm"
         subprocess.run(["nasm", "-f", "bin", source, "-o", built], check=True, timeout=60)
         assert built.read_bytes() == (EXAMPLE / "kernel.img").read_bytes()
+
+
+def test_the_page_names_only_options_that_there_are(run: Run) -> None:
+    pytest.importorskip("pytest_html")
+    page = Path(__file__).parents[1] / "docs" / "testing-a-kernel.md"
+    named = set(re.findall("--[a-z][a-z-]+", page.read_text("utf-8")))
+    told = run("-ppytest_metadata.plugin", "-ppytest_html.plugin", "--help").stdout.str()
+    assert named - set(re.findall("--[a-z][a-z-]+", told)) == set()
+    assert "--vga-results" in named

@@ -296,7 +296,7 @@ def text_difference(expected: str | None, actual: str | None, *, any_pixel: bool
 
 
 def _changed_rows(before: list[str], after: list[str]) -> Iterator[str]:
-    """Changed lines with the number of the screen's row; below the rule they tell it themselves."""
+    """Lines that changed, rows of the screen with their numbers."""
     rule = next((n for n, line in enumerate(after) if line.startswith("----")), len(after))
     changes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
     for kind, a, a_end, b, b_end in changes:
@@ -305,13 +305,12 @@ def _changed_rows(before: list[str], after: list[str]) -> Iterator[str]:
         if b < rule:
             yield f"row {b}:" if b_end - b < 2 else f"rows {b}-{b_end - 1}:"
         else:
-            yield "below the rule:"
+            yield "cursor and colours:"
         for was, now in zip_longest(before[a:a_end], after[b:b_end]):
             if was is not None:
                 yield f"- {was}"
             if now is not None:
                 yield f"+ {now}"
             if was is not None and now is not None:
-                yield "  " + "".join(
-                    " " if x == y else "^" for x, y in zip_longest(was, now, fillvalue=" ")
-                )
+                marks = (" " if x == y else "^" for x, y in zip_longest(was, now, fillvalue=" "))
+                yield f"  {''.join(marks)}".rstrip()
