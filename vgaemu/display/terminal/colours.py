@@ -9,7 +9,7 @@ Source: ECMA-48 8.3.117 (SGR), ISO 8613-6 (38 and 48), xterm's 256colres.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from functools import lru_cache
 from typing import TypeAlias
@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Colour: TypeAlias = int
-Style = tuple[int, int, int]
 
 BLACK, WHITE = 0, 7
 INDEXED, DIRECT = 1 << 8, 1 << 24
@@ -88,26 +87,28 @@ def _channels(colours: NDArray[np.int_]) -> NDArray[np.int32]:
     return channels
 
 
-@lru_cache(maxsize=1 << 14)
-def sgr(old: Style, new: Style) -> bytes:
-    r"""What makes a pen of style `old` (flags, fore, back) write in `new`.
+def sgr(old: Sequence[int], new: Sequence[int]) -> str:
+    r"""What makes a pen of style `old` (flags, fore, back) write in `new`, another one.
 
-    >>> sgr((0, 7, 0), (0, 15, 0)), sgr((0, 7, 0), (1 << 24, 7, 4)), sgr((0, 7, 0), (0, 7, 0))
-    (b'\x1b[97m', b'\x1b[5;44m', b'')
+    >>> sgr((0, 7, 0), (0, 15, 0)), sgr((0, 7, 0), (BLINK, 7, 4)), sgr((0, 7, 0), (0, 256, 7))
+    ('\x1b[97m', '\x1b[5;44m', '\x1b[38;5;0;47m')
     """
     (flags, fore, back), (new_flags, new_fore, new_back) = old, new
-    codes = [
-        str(on if new_flags & flag else off)
-        for flag, on, off in _FLAGS
-        if flags < 0 or (flags ^ new_flags) & flag
-    ]
+    codes = []
+    if flags != new_flags:
+        codes = [
+            str(on if new_flags & flag else off)
+            for flag, on, off in _FLAGS
+            if flags < 0 or (flags ^ new_flags) & flag
+        ]
     if fore != new_fore:
         codes.append(_code(new_fore, 30))
     if back != new_back:
         codes.append(_code(new_back, 40))
-    return f"\x1b[{';'.join(codes)}m".encode() if codes else b""
+    return f"\x1b[{';'.join(codes)}m"
 
 
+@lru_cache(maxsize=1 << 14)
 def _code(colour: Colour, base: int) -> str:
     if colour < 8:
         return str(base + colour)

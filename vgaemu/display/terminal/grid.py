@@ -47,59 +47,60 @@ def paint(old: Grid, new: Grid, pen: Pen) -> tuple[bytes, Pen]:
     Returns:
         The bytes, and the pen behind them.
     """
-    changed = (old != new).any(axis=2)
-    where = changed.ravel().nonzero()[0]
+    where = (old != new).any(axis=2).ravel().nonzero()[0]
     if not len(where):
         return b"", pen
     columns = new.shape[1]
-    flat = new.reshape(-1, 3)
-    looks = flat.take(where, axis=0)
+    looks = new.reshape(-1, 3).take(where, axis=0)
+    characters = _text(looks[:, 0])
     looks[:, 0] &= ~np.uint32(CODE_POINT)
-    cuts = np.flatnonzero(
-        (where[1:] != where[:-1] + 1)
-        | (where[1:] % columns == 0)
-        | (looks[1:] != looks[:-1]).any(axis=1)
-    )
-    starts = [0, *(cuts + 1).tolist()]
-    ends = [*(cuts + 1).tolist(), len(where)]
-    out: list[bytes] = []
-    cells, styles = where.tolist(), looks.tolist()
-    for start, end in zip(starts, ends, strict=True):
-        cell, style = cells[start], (*styles[start],)
-        row, column = divmod(cell, columns)
-        out.append(_move(flat, pen, row, column, columns))
-        out.append(sgr((pen.flags, pen.fore, pen.back), style))
-        out.append(_text(flat, cell, cell + end - start))
-        column += end - start
-        # Behind the last column terminals differ.
-        pen = Pen(row, column if column < columns else -1, *style)
-    return b"".join(out), pen
+    # Runs: neighbours in a row that look alike.
+    begins = np.ones(len(where), np.bool_)
+    begins[1:] = (where[1:] != where[:-1] + 1) | (where[1:] % columns == 0)
+    begins[1:] |= (looks[1:] != looks[:-1]).any(axis=1)
+    starts = begins.nonzero()[0]
+    row, column, *style = pen
+    out: list[str] = []
+    for start, end, cell, new_style in zip(
+        starts.tolist(),
+        [*starts[1:].tolist(), len(where)],
+        where.take(starts).tolist(),
+        looks.take(starts, axis=0).tolist(),
+        strict=True,
+    ):
+        there = divmod(cell, columns)
+        if there != (row, column):
+            out.append(_jump(new, Pen(row, column, *style), *there))
+        if new_style != style:
+            out.append(sgr(style, new_style))
+        out.append(characters[start:end])
+        row, column, style = there[0], there[1] + end - start, new_style
+        if column == columns:
+            column = -1  # behind the last column terminals differ
+    return "".join(out).encode(), Pen(row, column, *style)
 
 
-def move(pen: Pen, row: int, column: int) -> bytes:
+def move(pen: Pen, row: int, column: int) -> str:
     """Bring the pen to a cell."""
     if (pen.row, pen.column) == (row, column):
-        return b""
+        return ""
     if pen.row == row and 0 <= pen.column < column:
         distance = column - pen.column
-        return b"\x1b[C" if distance == 1 else b"\x1b[%dC" % distance
-    return b"\x1b[%d;%dH" % (row + 1, column + 1)
+        return "\x1b[C" if distance == 1 else f"\x1b[{distance}C"
+    return f"\x1b[{row + 1};{column + 1}H"
 
 
-def _move(flat: Grid, pen: Pen, row: int, column: int, columns: int) -> bytes:
+def _jump(new: Grid, pen: Pen, row: int, column: int) -> str:
     """Bring the pen to a cell, over a few that look as it writes by writing them again."""
     if pen.row == row and 0 <= pen.column < column <= pen.column + GAP_CELLS:
-        first, end = row * columns + pen.column, row * columns + column
-        gap = flat[first:end]
-        style = np.array((pen.flags, pen.fore, pen.back))
-        looks = gap & np.array((~CODE_POINT & 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF), np.uint32)
-        text = _text(flat, first, end)
-        if (looks == style).all() and len(text) <= GAP_CELLS:
-            return text
+        gap = new[row, pen.column : column]
+        glyphs = gap[:, 0] & np.uint32(CODE_POINT)
+        looks = (gap[:, 0] - glyphs == pen.flags) & (gap[:, 1:] == pen[3:]).all(axis=1)
+        if looks.all() and (glyphs < 0x80).all():
+            return _text(glyphs)
     return move(pen, row, column)
 
 
-def _text(flat: Grid, first: int, end: int) -> bytes:
-    """The characters of neighbouring cells as UTF-8."""
-    glyphs = flat[first:end, 0] & np.uint32(CODE_POINT)
-    return glyphs.astype("<u4").tobytes().decode("utf-32-le").encode()
+def _text(glyphs: NDArray[np.uint32]) -> str:
+    """The characters of (n,) glyphs."""
+    return (glyphs & np.uint32(CODE_POINT)).astype("<u4").tobytes().decode("utf-32-le")

@@ -316,7 +316,7 @@ class TerminalDisplay(BaseDisplay):
             hide, self._cursor_shown = HIDE_CURSOR * self._cursor_shown, False
             return hide
         row, column, shape = cursor
-        out = move(self._pen, row, column)
+        out = move(self._pen, row, column).encode()
         self._pen = self._pen._replace(row=row, column=column)
         if shape != self._cursor_shape:
             out, self._cursor_shape = out + shape, shape
