@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import select
+import signal
+import termios
+import threading
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -13,6 +17,7 @@ import pytest
 import vgaemu
 from tests.vt import KITTY, Terminal, Vt
 from vgaemu.display.terminal import images
+from vgaemu.display.terminal import terminal as display_module
 from vgaemu.display.terminal.asked import questions
 from vgaemu.display.terminal.blocks import Blocks, reduced
 from vgaemu.display.terminal.colours import BLINK, DIRECT, UNDERLINE, Depth, nearest
@@ -27,7 +32,9 @@ XTERM = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
 
 @pytest.fixture
-def terminal() -> Iterator[Terminal]:
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    # It answers only when a test looks: nobody is to wait for it.
+    monkeypatch.setattr(display_module, "ANSWER_S", 0.0)
     terminal = Terminal()
     yield terminal
     terminal.close()
@@ -344,3 +351,65 @@ def test_a_key_is_let_go_when_the_focus_is(terminal: Terminal) -> None:
         terminal.type(b"\x1b[O")
         show(machine, terminal)
         assert not machine.keys.is_down("a")
+
+
+def test_what_is_still_typed_does_not_come_to_the_shell(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(display_module, "ANSWER_S", 10.0)
+    terminal.answers = KITTY
+    machine = machine_on(terminal)
+    show(machine, terminal, 3)
+    closing = threading.Thread(target=machine.close)
+    terminal.answers = {b"c": b"\x1b[97;1:3u\x1b[?62c"}  # a release, then the answer
+    closing.start()
+    while closing.is_alive():
+        terminal.drain()
+        closing.join(0.01)
+    assert terminal.is_as_before
+    assert not select.select([terminal.slave], [], [], 0)[0]
+
+
+def test_a_process_that_goes_on_paints_anew(terminal: Terminal) -> None:
+    with machine_on(terminal) as machine:
+        machine.guest.text.print("what there was")
+        show(machine, terminal)
+        termios.tcsetattr(terminal.slave, termios.TCSANOW, terminal.modes)  # as a shell does
+        terminal.resize(26, 80)
+        terminal.vt.titles = 1
+        os.kill(os.getpid(), signal.SIGCONT)
+        show(machine, terminal)
+        assert_text_is_shown(machine, terminal)
+        assert terminal.is_raw
+    assert terminal.is_as_before
+    assert signal.getsignal(signal.SIGCONT) == signal.SIG_DFL
+
+
+def test_what_nobody_can_stop_stays_on_the_terminal(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with machine_on(terminal) as machine:
+        machine.guest.text.print("what there was")
+        show(machine, terminal)
+        monkeypatch.setattr(os, "kill", lambda pid, number: None)  # as the kernel then does
+        terminal.type(b"\x1dz")
+        show(machine, terminal, 3)
+        assert_text_is_shown(machine, terminal)
+        assert terminal.is_raw
+
+
+def test_among_other_displays_it_has_a_thread_of_its_own(terminal: Terminal) -> None:
+    display = TerminalDisplay(terminal.slave, terminal.slave, XTERM)
+    with vgaemu.Machine() as machine:
+        machine.tick(2)
+        machine.add_display(display)
+        for number in range(20):
+            machine.guest.text.print(f"line {number}")
+            machine.tick()
+        assert machine.settle(10)
+        while terminal.drain() or display._stale:
+            machine.closed_by_user()
+        assert_text_is_shown(machine, terminal)
+        machine.remove_display(display)
+        assert terminal.is_as_before
+        machine.tick()

@@ -20,7 +20,7 @@ from vgaemu.display.base import BaseDisplay
 from vgaemu.display.events import Close, Event
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.display.screen import Screen
-from vgaemu.display.terminal.asked import Abilities, questions
+from vgaemu.display.terminal.asked import ASK_ATTRIBUTES, Abilities, questions
 from vgaemu.display.terminal.blocks import Blocks
 from vgaemu.display.terminal.colours import BLACK, WHITE, depth_of
 from vgaemu.display.terminal.grid import Grid, Pen, blank, move, paint
@@ -46,8 +46,8 @@ BEGIN_SYNC, END_SYNC = b"\x1b[?2026h", b"\x1b[?2026l"
 KITTY_KEYS, PLAIN_KEYS = b"\x1b[>27u\x1b[?1004h", b"\x1b[?1004l\x1b[<u"
 #: Seconds that something said is shown.
 NOTICE_S = 4.0
-#: A terminal that is left before it has answered gets so long, or a shell gets the answer.
-ANSWER_S = 0.2
+#: So long a terminal has for the answer to the last question (seconds).
+ANSWER_S = 0.3
 
 
 class TerminalDisplay(BaseDisplay):
@@ -80,7 +80,7 @@ class TerminalDisplay(BaseDisplay):
         self._images: Images | None = None
         #: First row and column of a text that is larger than the terminal.
         self._first = (0, 0)
-        self._stale = False
+        self._stale = self._closed = False
         self._cursor_seen = -1
         #: A picture is not painted before: painting may take half of the time.
         self._not_before = 0.0
@@ -89,9 +89,8 @@ class TerminalDisplay(BaseDisplay):
         self._tty = Tty(in_fd, out_fd)
         self._tty.on_return = self._return
         self._begin()
-        asked = questions(environment)
-        self._awaits_answers = bool(asked)
-        self._tty.write(asked)
+        self._asked = questions(environment)
+        self._tty.write(self._asked)
 
     def _begin(self) -> None:
         """What the terminal shows is not known: it is cleared."""
@@ -134,13 +133,28 @@ class TerminalDisplay(BaseDisplay):
     def close(self) -> None:
         """Paint the last picture, and give the terminal back as it was."""
         with self._lock:
-            self._not_before = 0.0
+            if self._closed:
+                return
+            self._closed, self._not_before = True, 0.0
             if self._stale:
                 self._paint()
-            if self._awaits_answers and not self._tty.gone:
-                self._tty.await_input(ANSWER_S)
-                self._tty.read()
+            self._end_input()
             self._tty.close()
+
+    def _end_input(self) -> None:
+        """Take what the terminal has sent and will send, up to an answer: a shell would get it."""
+        if not self._asked:
+            return
+        if self._can.keyboard:
+            self._tty.write(PLAIN_KEYS)
+            self._tty.leave_first = self._tty.leave_first.replace(PLAIN_KEYS, b"")
+        self._tty.write(ASK_ATTRIBUTES)
+        wanted = 1 if self._can.has_answered else 2
+        until = monotonic() + ANSWER_S
+        while wanted > 0 and not self._tty.gone and (left := until - monotonic()) > 0:
+            self._tty.await_input(left)
+            self._keyboard.feed(self._tty.read(), monotonic())
+            wanted -= [answer.kind for answer in self._keyboard.take_answers()].count("c")
 
     def notice(self, text: str) -> None:
         """Say something in the last line for a while."""
@@ -154,6 +168,8 @@ class TerminalDisplay(BaseDisplay):
 
     def poll(self) -> list[Event]:
         """What was typed since the last time; also paints what is due."""
+        if self._closed:
+            return []
         if self._tty.gone:
             return [Close()]
         now = monotonic()
@@ -187,8 +203,6 @@ class TerminalDisplay(BaseDisplay):
         if answer.kind == "O":
             return self._keyboard.release_all()
         before, self._can = self._can, self._can.after(answer)
-        if self._can.has_answered:
-            self._awaits_answers = False
         if self._can.keyboard and not before.keyboard:
             self._tty.leave_first += PLAIN_KEYS
             self._tty.write(KITTY_KEYS)

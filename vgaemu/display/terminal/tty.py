@@ -27,14 +27,12 @@ from typing import IO
 
 from vgaemu.errors import TerminalError
 
-#: Keep the title; the alternate screen, no wrap at the last column, pastes marked.
-ENTER = b"\x1b[22;2t\x1b[?1049h\x1b[?7l\x1b[?2004h"
+#: Keep the title; then the alternate screen, no wrap at the last column, pastes marked.
+KEEP_TITLE, ENTER = b"\x1b[22;2t", b"\x1b[?1049h\x1b[?7l\x1b[?2004h"
 #: End a string that was cut off; then all of that back, the cursor's shape too.
 LEAVE = b"\x1b\\\x1b[?2004l\x1b[?7h\x1b[0m\x1b[0 q\x1b[?25h\x1b[?1049l\x1b[23;2t"
 #: A terminal that takes no more gets so long to take what is left (seconds).
 LEAVE_S = 0.5
-#: Signals that would end a script without further ado.
-_ENDS = ("SIGTERM", "SIGHUP", "SIGQUIT")
 READ_BYTES = 1 << 16
 
 
@@ -69,34 +67,36 @@ class Tty:
         self._unsent = b""
         #: Written before the rest when it is left.
         self.leave_first = b""
-        self._inside = False
+        #: Whether the terminal is ours now.
+        self.inside = False
+        self._closed = False
         self._lock = threading.RLock()
         self._kept: IO[bytes] | None = None
         self._saved: dict[int, int] = {}
-        self._handlers: dict[int, object] = {}
         self.on_return = lambda: None
         atexit.register(self.leave)
         self.enter()
-        self._take_signals()
+        _open.append(self)
+        _take_signals()
 
     def enter(self) -> None:
         """Take the terminal."""
         with self._lock:
-            if self._inside:
+            if self.inside:
                 return
-            self._inside = True
+            self.inside = True
             self._keep_prints()
             with suppress(OSError):
                 self._set_raw()
             self._unsent = b""
-            self.write(ENTER)
+            self.write(KEEP_TITLE + ENTER)
 
     def leave(self) -> None:
         """Give the terminal back as it was; twice is fine."""
         with self._lock:
-            if not self._inside:
+            if not self.inside:
                 return
-            self._inside = False
+            self.inside = False
             self._send_for(LEAVE_S)
             self._unsent = self.leave_first + LEAVE
             self._send_for(LEAVE_S)
@@ -109,11 +109,11 @@ class Tty:
     def close(self) -> None:
         """Leave it for good."""
         self.leave()
+        self._closed = True
         atexit.unregister(self.leave)
-        for number, handler in self._handlers.items():
-            if signal.getsignal(number) == handler:
-                signal.signal(number, signal.SIG_DFL)
-        self._handlers = {}
+        if self in _open:
+            _open.remove(self)
+        _leave_signals()
         if self._ours:
             self._ours = False
             os.close(self._out_fd)
@@ -142,6 +142,8 @@ class Tty:
     def write(self, data: bytes) -> bool:
         """Send as much as the terminal takes; False: something is left, for the next time."""
         with self._lock:
+            if not self.inside:
+                return True
             self._unsent += data
             return self._send()
 
@@ -167,7 +169,7 @@ class Tty:
 
     def read(self) -> bytes:
         """What has been typed and the like; nothing: nobody has."""
-        if not self._inside or self.gone:
+        if not self.inside or self.gone:
             return b""
         try:
             ready, _, _ = select.select([self._in_fd], [], [], 0)
@@ -186,40 +188,19 @@ class Tty:
 
     def stop(self) -> None:
         """Stop the process, as Ctrl+Z does a shell's; returns when it goes on."""
-        self.leave()
-        handler = signal.getsignal(signal.SIGTSTP)
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTSTP)
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTSTP, handler)
-        self._come_back()
+        _stop(signal.SIGTSTP, None)
 
-    def _come_back(self) -> None:
+    def come_back(self) -> None:
+        """Take the terminal again: the process was stopped, and goes on."""
         with self._lock:
-            self._inside = False
+            if self._closed:
+                return
+            if self.inside:  # it was stopped without a word (SIGSTOP)
+                with suppress(OSError):
+                    self._set_raw()
+                self.write(ENTER)
             self.enter()
             self.on_return()
-
-    def _take_signals(self) -> None:
-        """Signals that nobody takes would leave the terminal as it is now."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        handlers: dict[str, Callable[[int, FrameType | None], None]] = {
-            **dict.fromkeys(_ENDS, self._end),
-            "SIGTSTP": lambda number, frame: self.stop(),
-            "SIGCONT": lambda number, frame: self._come_back(),
-        }
-        for name, handler in handlers.items():
-            number = getattr(signal, name)
-            if signal.getsignal(number) == signal.SIG_DFL:
-                signal.signal(number, handler)
-                self._handlers[number] = handler
-
-    def _end(self, number: int, frame: FrameType | None) -> None:
-        self.leave()
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
 
     def _keep_prints(self) -> None:
         """Let what the process prints on this terminal go to a file."""
@@ -248,6 +229,65 @@ class Tty:
                 kept.seek(0)
                 while data := kept.read(READ_BYTES):
                     os.write(2, data)
+
+
+#: Terminals in raw mode: more than one only in tests.
+_open: list[Tty] = []
+
+
+def _leave_all() -> None:
+    for terminal in _open:
+        terminal.leave()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    _leave_all()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    _leave_all()
+    handler = signal.getsignal(number)
+    if _in_main_thread():
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    if _in_main_thread():
+        signal.signal(number, handler)
+    # Where nobody could let it go on, as in a container, it was not stopped: no SIGCONT comes.
+    for terminal in _open:
+        if not terminal.inside:
+            terminal.come_back()
+
+
+def _go_on(number: int, frame: FrameType | None) -> None:
+    for terminal in _open:
+        terminal.come_back()
+
+
+#: What would leave the terminal as it is, where nobody takes it; the rest is for who stops us.
+_HANDLERS = dict.fromkeys(("SIGTERM", "SIGHUP", "SIGQUIT"), _end)
+_HANDLERS |= {"SIGTSTP": _stop, "SIGCONT": _go_on}
+
+
+def _take_signals() -> None:
+    if _in_main_thread():
+        for name, handler in _HANDLERS.items():
+            if signal.getsignal(getattr(signal, name)) == signal.SIG_DFL:
+                signal.signal(getattr(signal, name), handler)
+
+
+def _leave_signals() -> None:
+    """Elsewhere than in the main thread they stay ours, and do what they would do without us."""
+    if _in_main_thread() and not _open:
+        for name, handler in _HANDLERS.items():
+            if signal.getsignal(getattr(signal, name)) is handler:
+                signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
+def _in_main_thread() -> bool:
+    """Whether signals may be taken here."""
+    return threading.current_thread() is threading.main_thread()
 
 
 def _is_terminal(fd: int) -> bool:
