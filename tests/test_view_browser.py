@@ -10,7 +10,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 
@@ -339,6 +339,19 @@ def test_a_spare_connection_has_its_answer_later(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(browser, "SPARES_SECONDS", 0)
         with socket.create_connection(where, 10) as viewer:
             assert viewer.recv(12) == b"RFB 003.008\n"
+
+
+def test_slow_requests_keep_nobody_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    with Machine() as machine, ExitStack() as opened:
+        server = machine.serve(port=0)
+        where = ("127.0.0.1", server.port)
+        for _ in range(30):
+            opened.enter_context(socket.create_connection(where, 10)).sendall(b"GET /slow")
+        page = opened.enter_context(socket.create_connection(where, 10))
+        page.sendall(request(f"/?token={server.browsers.door.token}"))
+        assert page.recv(4096).startswith(b"HTTP/1.1 200 ")
+        machine.tick()
+    assert not caplog.records
 
 
 # What a WebSocket takes

@@ -13,6 +13,7 @@ from websockets.sync.client import connect
 
 from vgaemu.guest.find import bundled_names
 from vgaemu.guest.workload import Guest
+from vgaemu.keys.table import KEYS
 from vgaemu.machine import Machine
 from vgaemu.vga.device import LFB_GPA
 from vgaemu.view.http import DEBIAN_NOVNC
@@ -116,6 +117,7 @@ def test_pictures_keys_and_figures(chromium: Chromium, machine: Machine) -> None
     machine.guest.store(LFB_GPA + 320 * 4 * 100, bytes(400))
     shows_the_picture(chromium, machine)
     keys_arrive(chromium, machine)
+    every_key_has_its_code(chromium, server)
     # A reload goes on, and so does the page when the server was away.
     chromium.call("Page.reload")
     chromium.wait_for(f"document.getElementById('mode')?.textContent === '{mode}'")
@@ -148,6 +150,21 @@ def keys_arrive(chromium: Chromium, machine: Machine) -> None:
     chromium.run("document.getElementById('stage').focus()")
     chromium.strike("KeyY", "y")
     typed(machine, "y")
+
+
+def every_key_has_its_code(chromium: Chromium, server: Server) -> None:
+    """The page's table has all keys of ours, and only codes that a US keyboard has."""
+    module = f"/{server.browsers.door.token}/keys.js"
+    codes = dict(chromium.run(f"import('{module}').then(m => [...m.SCANCODES])"))
+    assert len(set(codes.values())) == len(codes)
+    assert {key.scancode | key.extended << 7 for key in KEYS} <= set(codes.values())
+    for key in KEYS:
+        if key.text.isalpha():
+            assert codes[f"Key{key.text.upper()}"] == key.scancode
+    assert (codes["Digit9"], codes["Slash"], codes["F12"], codes["NumpadDecimal"]) == (
+        0x0A, 0x35, 0x58, 0x53,
+    )  # fmt: skip
+    assert (codes["Delete"], codes["ArrowDown"], codes["AltRight"]) == (0xD3, 0xD0, 0xB8)
 
 
 def wait_until(machine: Machine, is_so: Callable[[], bool]) -> None:

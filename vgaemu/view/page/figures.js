@@ -48,6 +48,11 @@ function drawingOn(canvas) {
 
 export class Figures {
   #curve = [];
+  #map = null;
+
+  constructor() {
+    window.addEventListener("resize", () => this.#draw());
+  }
 
   show(message) {
     put("mode", message.mode.name);
@@ -60,8 +65,13 @@ export class Figures {
       ROWS.forEach(([name, written], i) => put(`${kind}-${name}`, written(message[kind][i])));
     }
     this.#curve = [...this.#curve, ...message.curve].slice(-CURVE_FRAMES);
+    this.#map = message.map;
+    this.#draw();
+  }
+
+  #draw() {
     this.#drawCurve(document.getElementById("curve"));
-    this.#drawMap(document.getElementById("map"), message.map);
+    if (this.#map) this.#drawMap(document.getElementById("map"), this.#map);
   }
 
   #drawCurve(canvas) {

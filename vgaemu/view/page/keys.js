@@ -56,6 +56,7 @@ export class Keyboard {
   }
 
   #released(event) {
+    if (event.key === "Meta") this.releaseAll();  // with it down, macOS tells of no releases
     const sent = this.#down.get(event.code);
     if (!sent) return;
     event.preventDefault();

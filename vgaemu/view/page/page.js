@@ -6,9 +6,11 @@ import { Picture } from "./picture.js";
 import { Rfb } from "./rfb.js";
 import { inflatesAtOnce } from "./stream.js";
 
-const RETRY_MS = 500;
-/** Figures come ten times a second: a server that has been silent for so long is gone. */
-const SILENCE_MS = 5000;
+/** From one try to the next: of a server that was away, and of one that knows us no more. */
+const RETRY_MS = 500, STRANGER_MS = 10000;
+/** Figures come ten times a second, and else a picture is under way: a server that has been silent
+ * for so long is gone. */
+const SILENCE_MS = 20000;
 
 const [stage, notice] = ["stage", "notice"].map((id) => document.getElementById(id));
 const picture = new Picture(document.getElementById("picture"), stage);
@@ -19,7 +21,6 @@ socketAddress.protocol = location.protocol === "https:" ? "wss:" : "ws:";
 
 let rfb = null;
 let looksOnly = true;
-let heard = 0;
 
 /** What the page says instead of the picture, or over it; nothing: all is well. */
 function say(text) {
@@ -29,7 +30,6 @@ function say(text) {
 }
 
 function told(message) {
-  heard = Date.now();
   looksOnly = message.looks_only;
   document.body.classList.toggle("looks-only", looksOnly);
   picture.mode = message.mode;
@@ -44,21 +44,22 @@ async function pause(ms) {
   await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Why there is no connection: no server, or one that was started anew and has another token. */
-async function reason() {
+/** Say why there is no connection, and wait: there is no server, or one with another token. */
+async function waitForServer() {
   try {
     const { ok } = await fetch(location.href, { cache: "no-store" });
-    return ok ? "connecting again" : "vgaemu was started anew: open the address that it printed";
+    say(ok ? "connecting again" : "vgaemu was started anew: open the address that it printed");
+    await pause(ok ? RETRY_MS : STRANGER_MS);
   } catch {
-    return "vgaemu does not answer; waiting for it";
+    say("vgaemu does not answer; waiting for it");
+    await pause(RETRY_MS);
   }
 }
 
 async function connect(inflates) {
   rfb = new Rfb(socketAddress, picture, { inflates, tell: told, named, shown: () => say("") });
-  heard = Date.now();
   const watch = setInterval(() => {
-    if (Date.now() - heard > SILENCE_MS) rfb.close();
+    if (Date.now() - rfb.heard > SILENCE_MS) rfb.close();
   }, SILENCE_MS / 5);
   try {
     await rfb.run();
@@ -105,6 +106,5 @@ const inflates = await inflatesAtOnce();
 for (;;) {
   await connect(inflates);
   keyboard.releaseAll();
-  say(await reason());
-  await pause(RETRY_MS);
+  await waitForServer();
 }

@@ -19,10 +19,15 @@ export class Rfb {
   /** `tell` gets the text messages, `named` the desktop's name; `shown` is called at each update. */
   constructor(url, picture, { inflates, tell, named, shown }) {
     Object.assign(this, { picture, inflates, named, shown });
+    /** When the server was last heard of. */
+    this.heard = Date.now();
     this.#socket = new WebSocket(url);
     this.#socket.binaryType = "arraybuffer";
-    this.#socket.onmessage = ({ data }) =>
-      typeof data === "string" ? tell(JSON.parse(data)) : this.#incoming.push(data);
+    this.#socket.onmessage = ({ data }) => {
+      this.heard = Date.now();
+      if (typeof data === "string") tell(JSON.parse(data));
+      else this.#incoming.push(data);
+    };
     this.#socket.onclose = ({ reason }) => this.#incoming.end(new Error(reason || "no connection"));
   }
 
