@@ -118,6 +118,7 @@ def test_pictures_keys_and_figures(chromium: Chromium, machine: Machine) -> None
     shows_the_picture(chromium, machine)
     keys_arrive(chromium, machine)
     every_key_has_its_code(chromium, server)
+    the_mouse_arrives(chromium, machine)
     # A reload goes on, and so does the page when the server was away.
     chromium.call("Page.reload")
     chromium.wait_for(f"document.getElementById('mode')?.textContent === '{mode}'")
@@ -150,6 +151,40 @@ def keys_arrive(chromium: Chromium, machine: Machine) -> None:
     chromium.run("document.getElementById('stage').focus()")
     chromium.strike("KeyY", "y")
     typed(machine, "y")
+    chromium.run(f"document.dispatchEvent(({PASTE})('Pasted: 1'))")
+    typed(machine, "Pasted: 1")
+
+
+#: Makes a paste event of a text.
+PASTE = """text => {
+  const data = new DataTransfer();
+  data.setData('text', text);
+  return new ClipboardEvent('paste', { clipboardData: data, bubbles: true });
+}"""
+
+
+def the_mouse_arrives(chromium: Chromium, machine: Machine) -> None:
+    left, top, wide = chromium.run(
+        "(({ left, top, width }) => [left, top, width])"
+        "(document.getElementById('picture').getBoundingClientRect())"
+    )
+    zoom = wide / machine.screen.info.width
+    machine.mouse.take()
+
+    def act(kind: str, x: int, y: int, **more: object) -> None:
+        at = {"x": left + (x + 0.5) * zoom, "y": top + (y + 0.5) * zoom}
+        chromium.call("Input.dispatchMouseEvent", type=kind, **at, **more)
+
+    act("mouseMoved", 20, 30)
+    wait_until(machine, lambda: machine.mouse._placed == (20, 30))
+    machine.mouse.take()
+    act("mouseMoved", 300, 200)
+    act("mousePressed", 300, 200, button="right", buttons=2)
+    act("mouseWheel", 300, 200, deltaX=0, deltaY=120, buttons=2)
+    wait_until(machine, lambda: (machine.mouse.wheel, machine.mouse.buttons) == (1, 2))
+    assert machine.mouse.take() == (280, 170, 1, 2)
+    act("mouseReleased", 300, 200, button="right", buttons=0)
+    wait_until(machine, lambda: not machine.mouse.buttons)
 
 
 def every_key_has_its_code(chromium: Chromium, server: Server) -> None:
@@ -192,6 +227,16 @@ def test_the_second_viewer_looks_only(chromium: Chromium, machine: Machine) -> N
     chromium.wait_for("!document.body.matches('.looks-only')")
     chromium.strike("KeyY", "y")
     typed(machine, "y")
+    chromium.run(f"document.dispatchEvent(({PASTE})('Pasted: 1'))")
+    typed(machine, "Pasted: 1")
+
+
+#: Makes a paste event of a text.
+PASTE = """text => {
+  const data = new DataTransfer();
+  data.setData('text', text);
+  return new ClipboardEvent('paste', { clipboardData: data, bubbles: true });
+}"""
 
 
 def test_another_run_has_another_token(chromium: Chromium, machine: Machine) -> None:

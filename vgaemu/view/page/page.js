@@ -74,14 +74,19 @@ const keyboard = new Keyboard(stage, (down, scancode, keysym) => {
   if (!looksOnly) rfb?.key(down, scancode, keysym);
 });
 
+/** The mouse did something; a step of its wheel is a button that goes down and up. */
 function pointer(event) {
   if (looksOnly) return;
+  const { buttons, deltaY } = event;
   // RFB has the middle button before the right one.
-  const { buttons } = event;
-  rfb?.pointer((buttons & 1) | ((buttons & 4) >> 1) | ((buttons & 2) << 1), ...picture.at(event));
+  const down = (buttons & 1) | ((buttons & 4) >> 1) | ((buttons & 2) << 1);
+  if (deltaY) rfb?.pointer(down | (deltaY < 0 ? 8 : 16), ...picture.at(event));
+  rfb?.pointer(down, ...picture.at(event));
 }
 
-for (const kind of ["mousemove", "mousedown", "mouseup"]) stage.addEventListener(kind, pointer);
+for (const kind of ["mousemove", "mousedown", "mouseup", "wheel"]) {
+  stage.addEventListener(kind, pointer, { passive: true });
+}
 stage.addEventListener("contextmenu", (event) => event.preventDefault());
 document.addEventListener("paste", (event) => {
   event.preventDefault();
