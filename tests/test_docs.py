@@ -147,6 +147,8 @@ CLEAR = {"x", "y", "width", "height"}
 @pytest.mark.parametrize(("entry", "members"), ENTRIES, ids=[name for name, _ in ENTRIES])
 def test_every_member_of_an_entry_is_told_of(entry: str, members: str) -> None:
     place, _, name = entry.rpartition(".")
+    if place == "vgaemu.notebook":
+        pytest.importorskip("jupyter_rfb")
     thing = getattr(importlib.import_module(place), name)
     assert inspect.getdoc(thing)
     if inspect.isclass(thing):
@@ -182,7 +184,7 @@ def test_tables_of_the_docs_have_all_that_the_code_has(monkeypatch: pytest.Monke
 def test_every_page_and_every_table_is_in_the_book() -> None:
     listed = re.findall(r"^([\w/-]+)$", PAGES["index.md"], re.MULTILINE)
     pages = {name.removesuffix(".md") for name in PAGES if name not in ("README.md", "index.md")}
-    assert set(listed) == pages | {"gallery/index"}
+    assert pages - set(listed) == set()
     included = re.findall(r"\{include\} generated/(\S+)", "".join(PAGES.values()))
     made = re.findall(r'"([\w-]+\.md)"', DOCS.joinpath("tables.py").read_text("utf-8"))
     assert set(included) == {*made, "workloads.md", "guests.md"}
