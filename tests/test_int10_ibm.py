@@ -163,3 +163,40 @@ def test_the_page_is_a_background_in_256_colours(pc: Pc, function: int) -> None:
     assert pc.bus.read(0xA0008, 16) == b"\x0f" * 8 + b"\x84" * 8
     call(pc, 0x10, ax=0x0E20, bx=0x840F)
     assert pc.bus.read(0xA0008, 8) == bytes(8)
+
+
+def far(pc: Pc, at: int) -> int:
+    return pc.bus.read16(at) + (pc.bus.read16(at + 2) << 4)
+
+
+@pytest.mark.parametrize(
+    ("mode", "lines", "entry"),
+    [
+        (0, 400, 0x17), (1, 400, 0x17), (2, 400, 0x18), (3, 400, 0x18), (7, 400, 0x19),
+        (1, 350, 0x14), (3, 350, 0x16), (7, 350, 7), (1, 200, 1), (3, 200, 3),
+        (4, 400, 4), (5, 400, 5), (6, 400, 6),
+        (0x0D, 400, 0x0D), (0x0E, 400, 0x0E), (0x0F, 400, 0x11), (0x10, 400, 0x12),
+        (0x11, 400, 0x1A), (0x12, 400, 0x1B), (0x13, 400, 0x1C),
+    ],
+)  # fmt: skip
+def test_the_save_pointer_leads_to_what_a_mode_set_does(
+    pc: Pc, mode: int, lines: int, entry: int
+) -> None:
+    call(pc, 0x10, ax=0x1200 | (200, 350, 400).index(lines), bx=0x30)
+    call(pc, 0x10, ax=mode)
+    table = pc.bus.read(far(pc, far(pc, 0x4A8)) + 64 * entry, 64)
+    vga, area = pc.vga, pc.bios.video.area
+    assert table[:3] == bytes((area[bda.COLUMNS], area[bda.LAST_ROW], area[bda.CHAR_HEIGHT]))
+    assert int.from_bytes(table[3:5], "little") == area[bda.PAGE_BYTES]
+    assert table[5:9] == bytes(vga.sequencer.values[1:5])
+    assert table[9] == vga.inb(0x3CC)
+    assert table[10:35] == bytes(vga.crtc.values[:25])
+    assert table[35:55] == bytes(vga.attribute.values[:20])
+    assert table[55:64] == bytes(vga.graphics.values[:9])
+
+
+def test_there_is_a_video_rom(pc: Pc) -> None:
+    rom = pc.bus.read(0xC0000, 2048)
+    assert (rom[:3], sum(rom) & 0xFF) == (b"\x55\xaa\x04", 0)
+    assert rom[0x1E:0x21] == b"IBM"
+    assert pc.bus.read(0xC0800, 1) == b"\xff"

@@ -59,7 +59,7 @@ FIELDS: tuple[Field, ...] = (
     DISPLAY_CODE := Field(0x48A, 1, 0, "which display there is"),
     KEY_FLAGS_3 := Field(0x496, 1, 0x10, "a keyboard of 101 keys; right ctrl and alt; prefixes"),
     LAMPS := Field(0x497, 1, 0, "of the locks"),
-    SAVE_POINTER := Field(0x4A8, 4, 0, "far pointer to the video BIOS's tables; there are none"),
+    SAVE_POINTER := Field(0x4A8, 4, 0, "far pointer to the video BIOS's tables"),
 )
 # fmt: on
 for _field, _next in pairwise(FIELDS):

@@ -2,8 +2,7 @@
 
 Emulated: what programs read and write there (`data_area` has the fields), a VBE mode beside it, the
 CRTC's start address and cursor as they follow. Columns and rows are believed as far as pages of
-that size fit the mode's memory. Not emulated: the tables that the save pointer leads to, the light
-pen.
+that size fit the mode's memory. Not emulated: the light pen.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Emulated: registers, palette, font, memory and data area of modes 0-7 and 0Dh-13h; text in 200, 350
 or 400 lines, as INT 10h/12h has chosen. A font of the user's (`Vga.rom_font`) takes the place of
-ROM's of its height, and text modes start with it, in 400 lines. Not emulated: the parameter tables
-that the save pointer could lead to.
+ROM's of its height, and text modes start with it, in 400 lines. Not emulated: other parameter
+tables than ROM's (`tables`), which are not read: whoever changes the save pointer changes no mode.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class TextLines(NamedTuple):
 
 TEXT_LINES = {
     200: TextLines(8, 0x63, {0x09: 0xC7, 0x0A: 6, 0x0B: 7, 0x14: 0x08}, bda.SWITCHES_200),
-    350: TextLines(14, 0xA3, {0x09: 0x4D, 0x0A: 11, 0x0B: 12, 0x10: 0x83, 0x11: 0x05, 0x12: 0x5D,
+    350: TextLines(14, 0xA3, {0x09: 0x4D, 0x0A: 11, 0x0B: 12, 0x10: 0x83, 0x11: 0x85, 0x12: 0x5D,
                               0x14: 0x0D, 0x15: 0x63, 0x16: 0xBA}, bda.SWITCHES_400),
 }  # fmt: skip
 
@@ -87,7 +87,7 @@ class ModeSet:
         self._vga.outb(0x3C2, lines.misc & ~1 | self._vga.inb(0x3CC) & 1)
         ports["dots_8"] = 1
         ports.set_attribute(0x13, 0)
-        ports.set_crtc(0x11, 0)
+        ports["protect"] = 0
         ports.set_all(ports.crtc, lines.crtc)
         ports["protect"] = 1
         self._fonts.load_roms(0, height)

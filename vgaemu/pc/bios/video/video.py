@@ -18,6 +18,7 @@ from vgaemu.pc.bios.video.mode_set import ModeSet
 from vgaemu.pc.bios.video.options import VideoOptions
 from vgaemu.pc.bios.video.palette import VideoPalette
 from vgaemu.pc.bios.video.state import VideoState
+from vgaemu.pc.bios.video.tables import write_tables
 from vgaemu.pc.bios.video.vbe import Vbe
 from vgaemu.pc.board import Board
 from vgaemu.vga.modes import MODES
@@ -29,6 +30,7 @@ class VideoBios:
     def __init__(self, board: Board, calls: Calls) -> None:
         self._cpu = cpu = board.cpu
         self.area: VideoArea = VideoArea(board, calls)
+        self.area[bda.SAVE_POINTER] = write_tables(board.bus)
         palette = VideoPalette(board, calls, self.area)
         fonts = VideoFonts(board, calls, self.area)
         self.modes: ModeSet = ModeSet(board, calls, self.area, palette, fonts)
