@@ -650,12 +650,12 @@ def test_a_guest_that_runs_on_its_own_thread(tmp_path: Path, cpu: str) -> None:
     path = tmp_path / "s.npz"
     with Machine(image("plasma"), cpu=cpu, free=True) as machine:
         machine.run_frame()
-        with pytest.raises(StateError, match="close the machine first"):
-            machine.save_state(path)
+        machine.save_state(path)  # it is held for that
         with Machine(image("plasma"), cpu=cpu) as other:
+            other.load_state(path)
+            assert other.tick(10)
             other.save_state(path)
-        with pytest.raises(StateError, match="close the machine first"):
-            machine.load_state(path)
+        machine.load_state(path)
         machine.tick(10)
     machine.save_state(path)
     with Machine(image("plasma"), cpu=cpu) as other:
