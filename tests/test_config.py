@@ -10,17 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from vgaemu.cli.config import Command
+from vgaemu.cli.config import Command, Configuration, known_commands
 from vgaemu.cli.main import main
 from vgaemu.cli.parser import make_parser, parse
 from vgaemu.cli.say import UsageError
 
 RUN = ["run", "plasma"]
-COMMANDS = {
-    name: command
-    for name, parser in make_parser()[1].items()
-    if (command := Command(name, parser)).options
-}
+COMMANDS = known_commands(make_parser(Configuration())[1])
 #: What commands cannot do without.
 NEEDED = {"bench": ["start"], "replay": ["a.tape"]}
 

@@ -6,11 +6,8 @@ import fnmatch
 import inspect
 import pydoc
 import re
-import runpy
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -153,19 +150,3 @@ def test_the_pages_about_the_house_name_only_files_that_there_are(page: str):
     text = (ROOT / page).read_text("utf-8")
     paths = re.findall(r"`((?:vgaemu|tests|docs|examples)/[\w/.-]+)`", text)
     assert [path for path in paths if not (ROOT / path).exists()] == []
-
-
-def test_the_packages_description_leads_to_no_file_of_a_checkout(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Hook:
-        root = str(ROOT)
-
-    interface = ModuleType("hatchling.metadata.plugin.interface")
-    vars(interface)["MetadataHookInterface"] = Hook  # hatchling itself is only there in a build
-    monkeypatch.setitem(sys.modules, "hatchling.metadata.plugin.interface", interface)
-    metadata: dict[str, dict[str, str]] = {}
-    runpy.run_path(str(ROOT / "hatch_build.py"))["Description"]().update(metadata)
-    text = metadata["readme"]["text"]
-    assert [link for link in re.findall(r"\]\(([^)]*)\)", text) if "://" not in link] == []
-    assert "CONTRIBUTING.md" in text

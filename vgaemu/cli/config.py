@@ -158,6 +158,16 @@ def options_of(parser: ArgumentParser) -> dict[str, Action]:
     return {spelt: action for action in parser._actions for spelt in action.option_strings}
 
 
+def takes_options(parser: ArgumentParser) -> bool:
+    """Whether there is more than help."""
+    return any(action.default != SUPPRESS for action in options_of(parser).values())
+
+
+def known_commands(parsers: Mapping[str, ArgumentParser]) -> dict[str, Command]:
+    """Those that take options."""
+    return {name: Command(name, one) for name, one in parsers.items() if takes_options(one)}
+
+
 def need_nothing(parser: ArgumentParser) -> list[Action]:
     """Let what else is to stand on the command line be missing; returns it."""
     needed = [a for a in parser._actions if a.nargs is None and not a.option_strings]

@@ -20,9 +20,11 @@ from vgaemu.cli.config import (
     Configuration,
     Values,
     as_toml,
+    known_commands,
     need_nothing,
     options_of,
     override,
+    takes_options,
 )
 from vgaemu.cli.options import nearest
 from vgaemu.cli.say import UsageError, flushed, one_line, say, write_error
@@ -62,11 +64,8 @@ def parse(arguments: list[str]) -> Namespace:
         SystemExit: Help was asked for, or an option is wrong; it has been printed.
     """
     configuration = Configuration()
-    parser, parsers = make_parser()
-    known = {name: Command(name, one) for name, one in parsers.items()}
-    known = {name: command for name, command in known.items() if command.options}
-    for one in (parser, *(parsers[name] for name in known)):
-        configuration.add_options(one)
+    parser, parsers = make_parser(configuration)
+    known = known_commands(parsers)
     said = _said(parser, parsers, arguments)
     if "print_conf" in said:
         configured = configuration.read(known, said.chosen)
@@ -80,8 +79,8 @@ def parse(arguments: list[str]) -> Namespace:
     return said
 
 
-def make_parser() -> tuple[Parser, Mapping[str, ArgumentParser]]:
-    """The parser, and those of its commands by their names."""
+def make_parser(configuration: Configuration) -> tuple[Parser, Mapping[str, ArgumentParser]]:
+    """The parser, and those of its commands by their names; files go to the configuration."""
     parser = Parser(
         prog="vgaemu",
         description="A VGA that redraws only what its dirty log says changed. "
@@ -95,6 +94,8 @@ def make_parser() -> tuple[Parser, Mapping[str, ArgumentParser]]:
         module.add_parser(subparsers)
     for one in (parser, *subparsers.choices.values()):
         one.allow_abbrev = False
+        if one is parser or takes_options(one):
+            configuration.add_options(one)
     return parser, subparsers.choices
 
 

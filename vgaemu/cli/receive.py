@@ -15,7 +15,11 @@ from vgaemu.cli.options import (
 
 def add_parser(commands: Commands) -> None:
     """Say what it takes."""
-    receive = commands.add_parser("receive", help="take over what 'run --migrate-to' sends")
+    receive = commands.add_parser(
+        "receive",
+        help="take over what 'run --migrate-to' sends",
+        usage="%(prog)s [OPTION ...] [WORKLOAD [ARGUMENT ...]]",
+    )
     receive.set_defaults(command=run, aspect="auto", no_panel=False, border=0, fullscreen=False)
     add = receive.add_argument
     add("workload", nargs="?",

@@ -39,6 +39,7 @@ def add_parser(commands: Commands) -> None:
     command = commands.add_parser(
         "run",
         help="run a workload, a disk image or a .com program",
+        usage="%(prog)s [OPTION ...] [WORKLOAD [ARGUMENT ...]]",
         epilog=f"Keys in the window: {all_keys()}. All others are the guest's.",
     )
     command.set_defaults(command=run)
