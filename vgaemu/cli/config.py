@@ -16,7 +16,8 @@ from __future__ import annotations
 import os
 import textwrap
 from argparse import SUPPRESS, Action, ArgumentError, ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import TypeAlias
 
@@ -59,8 +60,25 @@ class Command:
             if spelt.startswith("--") and action.default != SUPPRESS
         }
         self.defaults: Values = {a.dest: a.default for a in self.options.values()}
+        #: Values, and the words that they were made of.
+        self._words: list[tuple[object, str]] = []
         for action in self.options.values():
             action.default = SUPPRESS
+            if callable(action.type):
+                action.type = self._remembering(action.type)
+
+    def _remembering(self, kind: Callable[[str], object]) -> Callable[[str], object]:
+        @wraps(kind)
+        def read(word: str) -> object:
+            value = kind(word)
+            self._words.append((value, word))
+            return value
+
+        return read
+
+    def word(self, value: object) -> str:
+        """What a value was made of."""
+        return next((word for made, word in self._words if made is value), str(value))
 
     def value(self, key: str, said: object, where: str) -> object:
         """What an option is if a file says so.
@@ -289,23 +307,23 @@ def as_toml(command: Command, values: Values, kept: Iterable[str] = ()) -> str:
             lines += textwrap.wrap(action.help or "", WIDTH - 2, initial_indent="# ",
                                    subsequent_indent="# ")  # fmt: skip
             if value != default or action.dest in kept:
-                lines.append(f"{key} = {_literal(key, value)}")
+                lines.append(f"{key} = {_literal(key, value, command.word(value))}")
             else:
-                shown = _placeholder(action) if value is None else _literal(key, value)
+                shown = _placeholder(action) if value is None else _literal(key, value, str(value))
                 lines.append(f"#{key} = {shown}")
     return "\n".join(lines)
 
 
-def _literal(key: str, value: object) -> str:
-    """A value as TOML writes it; of what is no number its `str` is what the option reads."""
+def _literal(key: str, value: object, word: str) -> str:
+    """A value as TOML writes it; what is no number is a string, the word that the option reads."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
         return repr(value)
     try:
-        text = os.fsencode(str(value)).decode()
+        text = os.fsencode(word).decode()
     except UnicodeError:
-        raise UsageError(f"--{key} {value}: not UTF-8, so TOML cannot say it") from None
+        raise UsageError(f"--{key} {word}: not UTF-8, so TOML cannot say it") from None
     return '"' + "".join(map(_escaped, text)) + '"'
 
 
