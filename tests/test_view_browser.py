@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from vgaemu.view.websocket import WebSocketTransport
 
 TOKEN = "a-token"
 HOST = {"host": "127.0.0.1:5900"}
+HERE = socket.gethostname()
 OK, FORBIDDEN, NOT_FOUND = HTTPStatus.OK, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND
 
 
@@ -152,6 +154,17 @@ def test_novnc_is_told_which_socket_to_open(novnc: Path) -> None:
     given = Door(TOKEN, novnc=novnc).answer("GET", f"/novnc/?token={TOKEN}", HOST)
     assert isinstance(given, Answer)
     assert dict(given.headers)["Location"].endswith(f"path=websockify%3Ftoken%3D{TOKEN}")
+
+
+@pytest.mark.parametrize(
+    ("host", "named"),
+    [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("0.0.0.0", HERE), ("::", HERE), ("x", "x")],
+)
+def test_the_address_that_a_user_opens(host: str, named: str) -> None:
+    browsers = Browsers(host)
+    place = urlsplit(browsers.address(host, 5900))
+    assert place.netloc == f"{named}:5900"
+    assert status(browsers.door, f"{place.path}?{place.query}", {"host": place.netloc}) == OK
 
 
 def test_a_folder_without_novnc(tmp_path: Path) -> None:
@@ -418,7 +431,7 @@ def test_what_ends_a_websocket(sent: bytes, code: int) -> None:
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
         theirs.sendall(sent)
         with pytest.raises(Gone, match=r"^peer:1: ") as refusal:
-            ours.read_exactly(1 << 21)
+            ours.read_exactly(1 << 21, seconds=5)
         assert "\n" not in str(refusal.value)
         assert len(ours._unread) <= websocket.MAX_MESSAGE_BYTES
         goodbye = theirs.recv(4096)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -63,8 +64,9 @@ class Browsers:
         self._pages: dict[str, float] = {}
 
     def address(self, host: str, port: int) -> str:
-        """What a user opens: our page at some host and port."""
-        named = f"[{host}]" if ":" in host else host
+        """What a user opens: our page, where the port was opened; of all addresses, by name."""
+        named = socket.gethostname() if host in ("0.0.0.0", "::") else host
+        named = f"[{named}]" if ":" in named else named
         return f"http://{named}:{port}/?token={self.door.token}"
 
     def expects(self, connection: TcpTransport) -> bool:
