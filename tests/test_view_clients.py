@@ -107,16 +107,15 @@ class TigerVnc:
                 pytest.skip(f"{program} is not installed")
         read, write = os.pipe()
         screen = ("-screen", "0", f"{DESKTOP[0]}x{DESKTOP[1]}x24", "-fbdir", str(folder))
+        options = ("-noreset", "-nolisten", "tcp", "-nocursor", *screen)
         self._x = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write), "-noreset", "-nolisten", "tcp", "-nocursor", *screen],
+            ["Xvfb", "-displayfd", str(write), *options],
             pass_fds=(write,), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(write)
         with os.fdopen(read) as answer:
-            self._env = os.environ | {
-                "DISPLAY": f":{answer.readline().strip()}",
-                "HOME": str(folder),
-            }
+            display = f":{answer.readline().strip()}"
+        self._env = os.environ | {"DISPLAY": display, "HOME": str(folder)}
         self._viewer = subprocess.Popen(
             ["vncviewer", "-geometry", "+0+0", "-DotWhenNoCursor=0", "-RemoteResize=0",
              "-AlertOnFatalError=0", f"127.0.0.1::{server.port}"],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from x86_helpers import has_kvm
 
-from . import board, browsers, device, files, guests, peers
+from . import board, browsers, device, files, guests, peers, viewers
 
 CAMPAIGNS = {
     **files.CAMPAIGNS, **device.CAMPAIGNS, **board.CAMPAIGNS, **peers.CAMPAIGNS, **guests.CAMPAIGNS,
-    **browsers.CAMPAIGNS,
+    **browsers.CAMPAIGNS, **viewers.CAMPAIGNS,
 }  # fmt: skip
 #: Those that cannot be run here, and why.
 SKIPPED = {} if has_kvm() else {

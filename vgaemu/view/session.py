@@ -146,9 +146,10 @@ class Session:
                 message = read_message(self.transport)
                 self._answers[type(message)](message)
         except Gone:
-            if self._why is not None:
-                raise self._why from None
-            raise
+            # That it is gone was seen here, too, and here it is known how.
+            if self._why is None or type(self._why) is Gone:
+                raise
+            raise self._why from None
         finally:
             self.wants.finish()
             self.transport.close()
@@ -170,7 +171,7 @@ class Session:
                     wants.force(updates.whole, asked=bool(order.forced))
                 elif made is Made.NOTHING:
                     wants.put_back(order)
-        except (ViewError, MemoryError) as error:
+        except Exception as error:  # the reading thread tells of it
             self._why = error
         finally:
             self.transport.close()
