@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.desk import Desk, refuse_file, save_screenshot
+from vgaemu.display.base import BaseDisplay
 from vgaemu.display.events import FileDropped, NextDirtyLog, RecordingToggled, Screenshot
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
 from vgaemu.display.named import FOR_PEOPLE, make_display
@@ -211,6 +212,11 @@ class Machine:
         return self._loop.screen
 
     @property
+    def display(self) -> BaseDisplay:
+        """Who looks; several as one."""
+        return self._loop.display
+
+    @property
     def stats(self) -> Stats:
         """What the display loop measured."""
         return self._loop.stats
@@ -324,13 +330,13 @@ class Machine:
         """
         self._loop.add_display(display)
 
-    def remove_display(self, display: Display) -> None:
-        """Close a display; the others go on.
+    def remove_display(self, display: Display, *, close: bool = True) -> None:
+        """Close a display, or only let it go for another machine's; the others go on.
 
         Raises:
             DisplayError: It is no display of this machine, or not any more.
         """
-        self._loop.remove_display(display)
+        self._loop.remove_display(display, close=close)
 
     def serve(
         self, port: int = 5900, host: str = "127.0.0.1", **options: Unpack[ViewOptions]

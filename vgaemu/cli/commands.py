@@ -36,11 +36,12 @@ def run(options: Namespace) -> int:
 
 def _guests() -> str:
     from vgaemu.assets import guests
+    from vgaemu.cli.instead import first_line
     from vgaemu.guest.find import bundled
     from vgaemu.pc import is_image
 
     shown, folder = bundled(), guests()
-    code = {file.name: _first_line(file) for file in sorted(folder.iterdir()) if is_image(file)}
+    code = {file.name: first_line(file) for file in sorted(folder.iterdir()) if is_image(file)}
     width = max(map(len, [*shown, *code]))
     said = os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else folder
     return "\n".join([
@@ -48,11 +49,6 @@ def _guests() -> str:
         f"Machine code, in {said}: 'vgaemu run {Path(said, 'snake.img')}' (with unicorn or kvm)",
         *(f"{name:{width}}  {what}" for name, what in code.items()),
     ])  # fmt: skip
-
-
-def _first_line(guest: Path) -> str:
-    """What a guest shows: the first line of its source."""
-    return guest.with_suffix(".asm").read_text("utf-8").partition("\n")[0].strip("; .")
 
 
 def _modes() -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vgaemu.cli.session import run_stoppably
 from vgaemu.display.report import Display
 from vgaemu.display.screen import full_redraw, rgb_of, save_picture
-from vgaemu.guest.workload import Guest, Slices
+from vgaemu.guest.workload import Guest, Slices, Workload
 from vgaemu.machine import Machine
 from vgaemu.outputs import NewFile
 from vgaemu.signals import stops_wait
@@ -91,6 +91,22 @@ class _TapeGuest:
         self.player = player = Player(guest, self._tape, keep_readbacks=self._keep)
         while player.play(self._per_frame):
             yield
+
+
+def tape_guest(path: Path) -> tuple[Workload, int]:
+    """A workload that plays a tape as a window shows it, and MiB of VRAM that it takes.
+
+    Raises:
+        TapeError: It cannot be read, or is none.
+    """
+    with Tape(path) as tape:
+        vram_mib = tape.vram_mib
+
+    def play(guest: Guest) -> Slices:
+        with Tape(path) as tape:
+            yield from _TapeGuest(tape, WINDOW_PER_FRAME, keep_readbacks=False).workload(guest)
+
+    return play, vram_mib
 
 
 def picture(vga: Vga, frame_number: int = 0) -> NDArray[np.uint8]:

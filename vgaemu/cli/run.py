@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vgaemu.cli.options import (
     STANDARD_OUTPUT,
@@ -18,10 +19,14 @@ from vgaemu.cli.options import (
     speed,
     value_of,
 )
-from vgaemu.cli.say import UsageError
+from vgaemu.cli.say import GuestFailedError, UsageError
 from vgaemu.cli.viewing import VIEW_OPTIONS, add_view_options
 from vgaemu.display.hostkeys import all_keys
 
+if TYPE_CHECKING:
+    from vgaemu.cli.session import Session  # brings numpy
+
+NO_WORKLOAD = "run: name a workload; 'vgaemu list' shows those there are"
 #: Options, what they are useless without, and how to say it.
 NEEDS = (
     (
@@ -44,7 +49,9 @@ def add_parser(commands: Commands) -> None:
     )
     command.set_defaults(command=run)
     command.add_argument(
-        "workload", nargs="?", help="a name from 'vgaemu list', or a path: .py, .img, .com"
+        "workload",
+        nargs="?",
+        help="a name from 'vgaemu list', or a path: .py, .img, .com (a list to choose from)",
     )
     command.add_argument("args", nargs="*", help="the workload's arguments")
     _add_guest_options(command.add_argument_group("guest program").add_argument)
@@ -125,40 +132,98 @@ def _add_migration_options(add: Add) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Run a guest; returns the exit status."""
+    """Run a guest, and after it what its user wants instead; returns the last one's exit status."""
     from vgaemu.cli.files import check_outputs
     from vgaemu.cli.migration import finish_migration, start_migration
-    from vgaemu.cli.session import Session
     from vgaemu.cli.viewing import start_view
-    from vgaemu.display.loop import DEFAULT_SPAN_PAGES
     from vgaemu.keys.queue import parse_keys
-    from vgaemu.vga.font import load_font_file
 
     _check_usage(options)
     check_outputs(options)
+    keys = [] if options.keys is None else parse_keys(options.keys)
+    following: Session | None = _first_session(options)
+    status = 0
+    while following is not None:
+        session, options = following, following.options
+        with session:
+            machine = session.machine
+            if options.stats_frames:
+                machine.stats.rows = []
+            machine.schedule_keys(keys if options.keys else [])
+            migration = None if options.migrate_to is None else start_migration(machine, options)
+            session.check_ends(idle_ends=False)
+            if options.view is not None:
+                start_view(machine, options)
+            if options.load_state is not None:
+                machine.load_state(options.load_state)
+            session.run_frames(options.frames, options.speed)
+            if migration is not None:
+                finish_migration(session, migration)
+            following = session.hand_over()
+            session.finish(table=following is None)
+        status = session.exit_status
+    return status
+
+
+def _first_session(options: Namespace) -> Session:
+    """Of what is named, or of a list of what there is."""
+    if options.workload is not None or options.load_state is not None:
+        return _open_session(options)
+    from vgaemu.cli.instead import Program, list_of_guests, options_for
+    from vgaemu.errors import DisplayError
+
+    choose, follow = list_of_guests()
+    try:
+        session = _open_session(options_for(Program(choose), options))
+    except DisplayError:
+        raise UsageError(NO_WORKLOAD) from None
+    follow(session.machine, lambda name: _run_instead(session, name, options))
+    return session
+
+
+def _open_session(options: Namespace, **more: Any) -> Session:
+    from vgaemu.cli.session import Session
+    from vgaemu.display.loop import DEFAULT_SPAN_PAGES
+    from vgaemu.vga.font import load_font_file
+
     more = {
         "dirty_log": _dirty_log(options),
         "span_pages": options.span_pages or DEFAULT_SPAN_PAGES,
         "record_tape": options.record_tape,
         "font": None if options.font is None else load_font_file(options.font),
-    }
-    keys = [] if options.keys is None else parse_keys(options.keys)
-    with Session(options, **more) as session:
-        machine = session.machine
-        if options.stats_frames:
-            machine.stats.rows = []
-        machine.schedule_keys(keys)
-        migration = None if options.migrate_to is None else start_migration(machine, options)
-        session.check_ends(idle_ends=False)
-        if options.view is not None:
-            start_view(machine, options)
-        if options.load_state is not None:
-            machine.load_state(options.load_state)
-        session.run_frames(options.frames, options.speed)
-        if migration is not None:
-            finish_migration(session, migration)
-        session.finish()
-    return session.exit_status
+    } | more
+    session = Session(options, **more)
+    session.machine.on_file = lambda name: _run_instead(session, name)
+    return session
+
+
+def _run_instead(session: Session, name: str, options: Namespace | None = None) -> None:
+    """Let a file, or a bundled guest, have a session's display; or say why not.
+
+    Args:
+        session: What runs.
+        name: What is to run.
+        options: Those that were given for it; else what of the session's is for all alike.
+    """
+    from vgaemu.cli.instead import options_for, program_of
+    from vgaemu.errors import VgaemuError
+
+    if session.successor is not None:  # one of several files that were dropped at once
+        return
+    try:
+        program = program_of(name)
+        if options is None:
+            options = options_for(program, session.options)
+        else:
+            said = {"workload": program.workload, "args": list(program.args)}
+            options = Namespace(**vars(options) | said)
+        successor = _open_session(options, display=session.display, **program.needs)
+    except (UsageError, VgaemuError) as error:
+        session.machine.tell_user(str(error))
+    except GuestFailedError:
+        session.machine.tell_user(f"{name}: failed while it was read")
+    else:
+        session.run_instead(successor)
 
 
 def _dirty_log(options: Namespace) -> str:
@@ -182,10 +247,11 @@ def _dirty_log(options: Namespace) -> str:
 def _check_usage(options: Namespace) -> None:
     """Options that need others, or exclude them."""
     if options.workload is None and options.load_state is None:
-        hint = ""
         if options.dump_registers is not None:
             hint = " (--dump-registers took the word behind it: put it last)"
-        raise UsageError(f"run: name a workload{hint}; 'vgaemu list' shows those there are")
+            raise UsageError(NO_WORKLOAD.replace(";", f"{hint};"))
+        if options.headless:
+            raise UsageError(NO_WORKLOAD)
     if options.load_state is not None and options.record_tape is not None:
         raise UsageError("--record-tape: a tape starts at power on, not from --load-state")
     for others, needed, how in NEEDS:

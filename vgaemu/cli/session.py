@@ -22,6 +22,7 @@ from vgaemu.cli.say import (
     say,
     write_error,
 )
+from vgaemu.display.base import BaseDisplay
 from vgaemu.display.report import Display
 from vgaemu.errors import (
     DisplayError,
@@ -52,19 +53,27 @@ _NOT_THE_GUEST = (WorkloadError, DisplayError, KeeperUnavailable, KvmError, OutO
 class Session:
     """A machine and the options that it runs under; a context manager, which closes it."""
 
-    def __init__(self, options: Namespace, **machine_options: Any) -> None:
+    def __init__(
+        self, options: Namespace, display: BaseDisplay | None = None, **machine_options: Any
+    ) -> None:
         """Power on; `machine_options` are `Machine`'s that not every command has options for.
+
+        What there is to look at opens with it, unless a `display` is open.
 
         Raises:
             UsageError: Options contradict each other, or the guest.
             GuestFailedError: A workload's file raised while it was read.
             VgaemuError: There is no such machine.
         """
-        self._options = options
+        self.options = options
         self.headless: bool = options.headless
         #: Whether people look at it from elsewhere: it runs in their time, and they end it.
         self.is_viewed = value_of(options, "--view") is not None
-        self.machine = _power_on(options, self.headless, machine_options)
+        self.machine = _power_on(options, display, machine_options)
+        #: What is looked at, but for those that look from elsewhere.
+        self.display = self.machine.display  # before others look, too
+        #: What is to run in this one's display as soon as this one has finished.
+        self.successor: Session | None = None
         self.status = 0
         #: What ended the run before its time: a signal, or an error that is not the guest's.
         self.stopped: KeyboardInterrupt | None = None
@@ -78,8 +87,22 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: object, *error: object) -> None:
         self.machine.close()
+        if kind is not None and self.successor is not None:
+            self.successor.machine.close()
+
+    def run_instead(self, successor: Session) -> None:
+        """End this one soon; its display goes on, with another session's machine."""
+        self.successor = successor
+        self.machine.user.wants_to_close = True
+
+    def hand_over(self) -> Session | None:
+        """Let the display be the successor's, if there is one."""
+        if self.successor is not None:
+            self.machine.remove_display(self.display, close=False)
+            self.display.begin_anew()
+        return self.successor
 
     def check_ends(self, *, idle_ends: bool) -> None:
         """Refuse to run without a window what nobody could end.
@@ -89,10 +112,10 @@ class Session:
         Raises:
             UsageError: It would run for ever.
         """
-        name = self._options.workload
+        name = self.options.workload
         endless = self.machine.endless or (not name and not idle_ends)
         watched = not self.headless or self.is_viewed
-        if not watched and self._options.frames is None and endless:
+        if not watched and self.options.frames is None and endless:
             what = name or "a machine without a workload"
             raise UsageError(f"{what} never ends: --headless needs --frames N with it")
 
@@ -170,7 +193,7 @@ class Session:
             if table:
                 say(self.machine.stats.table())
             if self._code and self.status == 0:
-                say(f"{self._options.workload}: exit code {self._code}")
+                say(f"{self.options.workload}: exit code {self._code}")
         except OutputError as error:
             if self.stopped is None:
                 raise
@@ -184,7 +207,7 @@ class Session:
     def _write(self, *, after_close: bool) -> None:
         for output in OUTPUTS:
             if output.after_close == after_close:
-                self._problems += output.problems(self.machine, self._options)
+                self._problems += output.problems(self.machine, self.options)
 
     @property
     def exit_status(self) -> int:
@@ -218,10 +241,11 @@ def keep_showing(machine: Machine, frames: int | None = None) -> None:
         time.sleep(1 / FRAME_HZ)
 
 
-def _power_on(options: Namespace, headless: bool, more: dict[str, Any]) -> Machine:
-    more = more | _machine_code_options(options) | {"free": not headless}
+def _power_on(options: Namespace, display: str | Display | None, more: dict[str, Any]) -> Machine:
+    more = more | _machine_code_options(options) | {"free": not options.headless}
     try:
-        display = "null" if headless else _display(options)
+        if display is None:
+            display = "null" if options.headless else _display(options)
         return Machine(options.workload, options.args, display=display, **more)
     except VgaemuError:
         raise

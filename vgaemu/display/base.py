@@ -69,6 +69,9 @@ class BaseDisplay:
         if why:
             self.notice(why)
 
+    def begin_anew(self) -> None:
+        """Another machine has it from now on: nothing is paused, no key is down."""
+
     def capture_mouse(self) -> None:
         """The guest listens to its mouse, which the user asked for: `MouseWanted`."""
 

@@ -187,8 +187,8 @@ class Displays(BaseDisplay):
             seat.resize(self._shape)
         self._seats = [*self._seats, seat]
 
-    def remove(self, display: object) -> None:
-        """Close one, by what came in as it, and let the others go on.
+    def remove(self, display: object, *, close: bool = True) -> None:
+        """Close one, by what came in as it, or only let it go, and let the others go on.
 
         Raises:
             DisplayError: It is none of them.
@@ -196,7 +196,8 @@ class Displays(BaseDisplay):
         for seat in self._seats:
             if seat.display.shown_by is display:
                 self._leave_out(seat)
-                seat.close()
+                if close:
+                    seat.close()
                 return
         raise DisplayError(f"{display!r} is not among the displays, or not any more")
 

@@ -127,17 +127,18 @@ class DisplayLoop:
             self._display = Displays(self._display, self._shape)
         self._display.add(added)
 
-    def remove_display(self, display: Display) -> None:
-        """Close one, and let the others go on.
+    def remove_display(self, display: Display, *, close: bool = True) -> None:
+        """Close one, or only let it go, and let the others go on.
 
         Raises:
             DisplayError: It is not there.
         """
         if isinstance(self._display, Displays):
-            self._display.remove(display)
+            self._display.remove(display, close=close)
         elif self._display.shown_by is display:
             alone, self._display = self._display, BaseDisplay()
-            alone.close()
+            if close:
+                alone.close()
         else:
             raise DisplayError(f"{display!r} is not the display")
 

@@ -119,6 +119,15 @@ class WindowDisplay(BaseDisplay):
         self._picture: Picture | None = None
         self._sdl = SdlWindow(fullscreen=fullscreen)
 
+    def begin_anew(self) -> None:
+        """Another machine's pictures come from now on; the window stays as it is."""
+        self._keyboard.release_all()
+        self._free_mouse()
+        self._paused = self._turbo = False
+        self._stands = ""
+        self._panel.meter.restart_clock()
+        self._show_title()
+
     @property
     def viewport(self) -> Viewport:
         """Where the picture lies.
