@@ -599,3 +599,25 @@ def test_the_page_names_only_options_that_there_are(run: Run) -> None:
     told = run("-ppytest_metadata.plugin", "-ppytest_html.plugin", "--help").stdout.str()
     assert named - set(re.findall("--[a-z][a-z-]+", told)) == set()
     assert "--vga-results" in named
+
+
+def test_machines_and_pictures_do_not_outlive_their_test(
+    pytester: pytest.Pytester, run: Run
+) -> None:
+    pytester.makeconftest("""
+import gc
+from vgaemu import Machine
+from vgaemu.testing.pictures import Picture
+
+def alive():
+    gc.collect()
+    return {id(thing) for thing in gc.get_objects() if isinstance(thing, Machine | Picture)}
+
+before = alive()
+
+def pytest_sessionfinish():
+    print("left:", len(alive() - before))
+""")
+    pytester.makepyfile(source() + source("graphics", name="test_other"))
+    run("--snapshot-update", "-s").stdout.fnmatch_lines(["*left: 0"])
+    run("-s").stdout.fnmatch_lines(["*left: 0"])

@@ -183,10 +183,8 @@ class Evidence:
         """What did not match; if all did, what each machine showed last."""
         shots = []
         for assertion in self.screens:
-            for result in assertion.comparisons:
-                if not result.success and result.asserted_data is not None:
-                    name = Path(result.snapshot_location).name
-                    shots.append(self._compared(name, result.recalled_data, result.asserted_data))
+            for name, expected, actual in assertion.mismatches():
+                shots.append(self._compared(name, expected, actual))
         if shots:
             return shots
         test = re.sub(r".*::", "", self._nodeid)
@@ -196,16 +194,14 @@ class Evidence:
             shots.append(self._shot(f"{test}, last of {made.name}", [], {"actual": shown}))
         return shots
 
-    def _compared(self, name: str, expected: object, actual: object) -> Shot:
-        from vgaemu.testing.screens import Shown, difference_of  # only with syrupy
+    def _compared(self, name: str, expected: Picture | None, actual: Picture) -> Shot:
+        from vgaemu.testing.screens import difference_of  # only with syrupy
 
-        found, pictures = difference_of(expected, actual), {}
-        if isinstance(expected, Shown) and not expected.picture.broken:
-            pictures["expected"] = expected.picture
-        if isinstance(actual, Shown):
-            pictures["actual"] = actual.picture
+        found, pictures = difference_of(expected, actual), {"actual": actual}
+        if expected is not None and not expected.broken:
+            pictures = {"expected": expected, "actual": actual}
             if found.mask is not None:
-                pictures["difference"] = Picture(difference_picture(actual.picture.rgb, found.mask))
+                pictures["difference"] = Picture(difference_picture(actual.rgb, found.mask))
         return self._shot(name, found.lines, pictures)
 
     def _shot(self, name: str, lines: list[str], pictures: dict[str, Picture]) -> Shot:

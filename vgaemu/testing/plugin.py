@@ -79,7 +79,7 @@ def pytest_assertrepr_compare(
 @pytest.fixture
 def _vga_evidence(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Evidence:
+) -> Iterator[Evidence]:
     """What a test had of vgaemu, for the report if it fails."""
     from vgaemu.testing.evidence import Evidence
 
@@ -90,7 +90,8 @@ def _vga_evidence(
         attach=request.config.getoption("htmlpath", None) is not None,
     )
     request.node.stash[EVIDENCE] = evidence
-    return evidence
+    yield evidence
+    del request.node.stash[EVIDENCE]  # pytest keeps its tests to the end, and machines are large
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def vga(request: pytest.FixtureRequest, _vga_evidence: Evidence) -> Iterator[Mac
 
 
 @pytest.fixture
-def screen(request: pytest.FixtureRequest, _vga_evidence: Evidence) -> ScreenAssertion:
+def screen(request: pytest.FixtureRequest, _vga_evidence: Evidence) -> Iterator[ScreenAssertion]:
     """What is to be shown, as ``assert machine == screen``; of several, ``screen(name="menu")``.
 
     Compared are pixels, exactly, and the text of text modes. ``pytest --snapshot-update`` writes
@@ -122,4 +123,5 @@ def screen(request: pytest.FixtureRequest, _vga_evidence: Evidence) -> ScreenAss
         pytest.fail("the fixture 'screen' needs syrupy's plugin: drop -p no:syrupy", pytrace=False)
     assertion = ScreenAssertion.of(request.getfixturevalue("snapshot"))
     _vga_evidence.screens.append(assertion)
-    return assertion
+    yield assertion
+    assertion.forget()

@@ -32,13 +32,15 @@ HOW_TO_WRITE = "run pytest with --snapshot-update, look at what it wrote, and co
 class Shown(str):
     """A picture as syrupy hands data around: a string, which says what it is of."""
 
-    picture: Picture
+    #: None: the test is over. syrupy keeps its data to the end of the run, and pictures are large.
+    picture: Picture | None
+    is_text: bool
 
     @classmethod
     def of(cls, picture: Picture) -> Shown:
         """The picture's."""
         shown = cls(picture)
-        shown.picture = picture
+        shown.picture, shown.is_text = picture, picture.text is not None
         return shown
 
 
@@ -53,11 +55,12 @@ class ScreenExtension(SingleFileSnapshotExtension):
 
     def matches(self, *, serialized_data: Shown, snapshot_data: Shown) -> bool:
         """Whether every pixel is equal, and the text."""
-        return same(snapshot_data.picture, serialized_data.picture)
+        expected, actual = snapshot_data.picture, serialized_data.picture
+        return expected is not None and actual is not None and same(expected, actual)
 
     def diff_lines(self, serialized_data: object, snapshot_data: object) -> Iterator[str]:
         """What pytest prints under the assertion."""
-        yield from difference_of(snapshot_data, serialized_data).lines
+        yield from difference_of(picture_in(snapshot_data), picture_in(serialized_data)).lines
 
     def read_snapshot_data_from_location(
         self, *, snapshot_location: str, snapshot_name: str, session_id: str
@@ -73,6 +76,7 @@ class ScreenExtension(SingleFileSnapshotExtension):
         """Write a golden: a collection of one."""
         (snapshot,) = snapshot_collection
         assert isinstance(snapshot.data, Shown)
+        assert snapshot.data.picture is not None
         write_picture(Path(snapshot_collection.location), snapshot.data.picture)
 
     @classmethod
@@ -123,10 +127,25 @@ class ScreenAssertion(SnapshotAssertion):
         found = dict(super().executions)
         for number, result in super().executions.items():
             shown = (result.asserted_data, result.recalled_data)
-            if any(isinstance(data, Shown) and data.picture.text is not None for data in shown):
+            if any(isinstance(data, Shown) and data.is_text for data in shown):
                 text = str(text_beside(result.snapshot_location))
                 found[-1 - number] = replace(result, snapshot_location=text)
         return found
+
+    def mismatches(self) -> Iterator[tuple[str, Picture | None, Picture]]:
+        """Names of goldens, what they expect, and what was shown that they are not equal to."""
+        for result in self.comparisons:
+            actual = picture_in(result.asserted_data)
+            if actual is not None and not result.success:
+                name = Path(result.snapshot_location).name
+                yield name, picture_in(result.recalled_data), actual
+
+    def forget(self) -> None:
+        """The test is over: let the pictures go."""
+        for result in self.comparisons:
+            for data in (result.asserted_data, result.recalled_data):
+                if isinstance(data, Shown):
+                    data.picture = None
 
     def told(self) -> list[str]:
         """What the last comparison found, for pytest to print."""
@@ -134,16 +153,23 @@ class ScreenAssertion(SnapshotAssertion):
         first, *more = (
             [str(result.exception)]
             if result.exception is not None
-            else difference_of(result.recalled_data, result.asserted_data).lines
+            else difference_of(
+                picture_in(result.recalled_data), picture_in(result.asserted_data)
+            ).lines
         ) or ["is what is shown"]
         return [f"{Path(result.snapshot_location).name}: {first}", *more]
 
 
-def difference_of(expected: object, actual: object) -> Difference:
-    """What differs between two of syrupy's data."""
-    if not isinstance(actual, Shown):
+def picture_in(data: object) -> Picture | None:
+    """The picture of what syrupy hands around, if there is one."""
+    return data.picture if isinstance(data, Shown) else None
+
+
+def difference_of(expected: Picture | None, actual: Picture | None) -> Difference:
+    """What differs."""
+    if actual is None:
         return Difference([])
-    if not isinstance(expected, Shown):
+    if expected is None:
         return Difference([f"is not there: {HOW_TO_WRITE}"])
-    found = difference(expected.picture, actual.picture)
-    return Difference([*found.lines, HOW_TO_WRITE]) if expected.picture.broken else found
+    found = difference(expected, actual)
+    return Difference([*found.lines, HOW_TO_WRITE]) if expected.broken else found
