@@ -228,9 +228,13 @@ def test_unused_goldens_are_found_and_removed_with_their_text(
     folder = written(source())
     Path("test_kernel.py").write_text(source(name="test_new"))
     run("--snapshot-update", "--snapshot-no-cleanup").assert_outcomes(passed=1)
-    result = run()
-    assert result.ret != 0
-    result.stdout.fnmatch_lines(["*2 snapshots unused.*"])
+    for other in (
+        (),
+        ("--snapshot-default-extension=syrupy.extensions.json.JSONSnapshotExtension",),
+    ):
+        result = run(*other)
+        assert result.ret != 0
+        result.stdout.fnmatch_lines(["*2 snapshots unused.*"])
     run("--snapshot-update")
     assert names_in(folder) == ["test_new.png", "test_new.txt"]
     assert run().ret == 0
