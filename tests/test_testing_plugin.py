@@ -568,6 +568,7 @@ def test_screen(screen): pass
     result.assert_outcomes(passed=1, errors=1)
     needs = "the fixture 'screen' needs syrupy: pip install 'vgaemu[pytest]'"
     assert needs in result.outlines
+    assert "During handling" not in result.stdout.str()
 
 
 def test_the_plugin_costs_a_run_of_others_nothing() -> None:

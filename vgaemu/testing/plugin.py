@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vgaemu.testing.screens import ScreenAssertion
 
 NEEDS_SYRUPY = "the fixture 'screen' needs syrupy: pip install 'vgaemu[pytest]'"
+NEEDS_PLUGIN = "the fixture 'screen' needs syrupy's plugin: drop -p no:syrupy"
 
 EVIDENCE: pytest.StashKey[Evidence] = pytest.StashKey()
 RESULTS: pytest.StashKey[Results] = pytest.StashKey()
@@ -115,12 +116,16 @@ def screen(request: pytest.FixtureRequest, _vga_evidence: Evidence) -> Iterator[
     Compared are pixels, exactly, and the text of text modes. ``pytest --snapshot-update`` writes
     what there is not, or what is to be otherwise, to __snapshots__: a PNG, and for text a .txt.
     """
+    missing = ""
     try:
         from vgaemu.testing.screens import ScreenAssertion
     except ImportError:
-        pytest.fail(NEEDS_SYRUPY, pytrace=False)
-    if not request.config.pluginmanager.hasplugin("syrupy"):
-        pytest.fail("the fixture 'screen' needs syrupy's plugin: drop -p no:syrupy", pytrace=False)
+        missing = NEEDS_SYRUPY
+    else:
+        if not request.config.pluginmanager.hasplugin("syrupy"):
+            missing = NEEDS_PLUGIN
+    if missing:
+        pytest.fail(missing, pytrace=False)
     assertion = ScreenAssertion.of(request.getfixturevalue("snapshot"))
     _vga_evidence.screens.append(assertion)
     yield assertion
