@@ -306,8 +306,11 @@ def failed(pytester: pytest.Pytester, run: Run) -> Callable[[str, str], str]:
     return failed
 
 
-#: Prints B by the BIOS and A for debugging, moves the screen, polls and sets an index by turns.
-LOOP = "B8 42 0E  BB 07 00  CD 10  B0 41 E6 E9  BA D4 03  B8 0C 01 EF  EC EC B0 0F EE EB FA"
+#: Prints B by the BIOS, and ESC A for debugging; moves the screen; reads and writes by turns.
+LOOP = """
+    B8 42 0E  BB 07 00  CD 10  B0 1B E6 E9  B0 41 E6 E9  BA D4 03  B8 0C 01  EF
+    EC EC B0 0F EE EB FA
+"""
 
 
 def test_a_failed_test_tells_what_its_machine_was_doing(
@@ -318,7 +321,7 @@ def test_a_failed_test_tells_what_its_machine_was_doing(
         "vga kernel.img: screen, 2 frames, text 80x25",
         "eip=00007c",
         "crtc 0Ch start_address_high 01, not 00",
-        "printed for debugging -*\nA\n",
+        "printed for debugging -*\n←A\n",
         r"03d4 ..; (in |out) 03d4 ..  \(\d+ times\)",
         r"actual: /.*/test_it-last-of-kernel.img-\w+-actual.png",
     ):
@@ -496,6 +499,14 @@ def test_a_folder_of_results_that_cannot_be_written_is_a_line(
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     (line,) = [line for line in result.errlines if line]
     assert re.fullmatch(r"ERROR: --vga-results .*results: .*; name a folder to write to", line)
+
+
+def test_a_page_of_somebody_else_is_not_overwritten(pytester: pytest.Pytester, run: Run) -> None:
+    Path("index.html").write_text("mine")
+    result = run("--vga-results", ".")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "has an index.html of somebody else" in result.stderr.str()
+    assert Path("index.html").read_text() == "mine"
 
 
 def test_pictures_that_cannot_be_written_leave_the_rest(

@@ -25,16 +25,17 @@ import pytest
 
 import vgaemu
 from vgaemu.display.screen import rgb_of
-from vgaemu.errors import GuestFault, VgaemuError
+from vgaemu.errors import GuestFault, ScreenError, VgaemuError
 from vgaemu.machine import Machine
 from vgaemu.outputs import NewFile
 from vgaemu.pc import is_image
 from vgaemu.pc.bios.rom import SERVICES, TRAP_PORTS
 from vgaemu.pc.build import PcOptions
 from vgaemu.pc.debug import PortTail, fault_report
-from vgaemu.testing.pictures import Picture, png_of
+from vgaemu.testing.pictures import Picture, picture_of, png_of
 from vgaemu.testing.results import Failure, Shot, difference_picture
 from vgaemu.vga import dispi
+from vgaemu.vga.codepage import to_unicode
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import NAMES, Mode
 
@@ -168,7 +169,7 @@ class Evidence:
                 failure["sections"].append((f"{made.name}: {title}", text))
         try:
             failure["shots"] = self._shots()
-        except OSError as error:  # of a full disk: the rest is told all the same
+        except Exception as error:  # a full disk, say: the rest is told all the same
             failure["sections"].append(("pictures", f"none: {error}"))
         report.sections += [(f"vga {title}", text) for title, text in failure["sections"]]
         for shot in failure["shots"]:
@@ -187,6 +188,10 @@ class Evidence:
                 shots.append(self._compared(name, expected, actual))
         if shots:
             return shots
+        test = re.sub(r".*::", "", self._nodeid)
+        for made in self.machines:
+            shots.append(self._shot(f"{test}, last of {made.name}", [], {"actual": last_of(made)}))
+        return shots
         test = re.sub(r".*::", "", self._nodeid)
         for made in self.machines:
             screen = made.machine.screen
@@ -270,6 +275,15 @@ def sections_of(made: Made) -> Iterator[tuple[str, str]]:
             yield title, text
 
 
+def last_of(made: Made) -> Picture:
+    """What a machine shows; of one that cannot be drawn any more, what it showed last."""
+    screen = made.machine.screen
+    try:
+        return picture_of(screen)
+    except ScreenError:
+        return Picture(rgb_of(screen.frame), screen.info.mode_name)
+
+
 def _screen_text(made: Made) -> str:
     screen = made.machine.screen
     if not screen.is_text:
@@ -309,7 +323,9 @@ def _guest_state(made: Made) -> str:
 
 def _printed(made: Made) -> str:
     pc = made.machine.pc
-    return "" if pc is None else pc.debug.text[-MOST_PRINTED:].decode("cp437").rstrip()
+    printed = b"" if pc is None else bytes(pc.debug.text[-MOST_PRINTED:])
+    # As a screen would show it: what a guest prints may be a terminal's escape sequences.
+    return "\n".join(to_unicode(line.rstrip(b"\r")) for line in printed.split(b"\n")).rstrip()
 
 
 def _last_ports(made: Made) -> str:

@@ -28,6 +28,7 @@ DIFFERS, FRAME, DARKER = (255, 0, 200), (255, 210, 0), 4
 FRAME_GAP = 4
 #: Pictures up to this width are shown larger, pixel by pixel.
 SMALL_WIDTH = 400
+MADE_BY = '<meta name="generator" content="vgaemu">'
 KINDS = ("expected", "actual", "difference")
 
 
@@ -59,11 +60,16 @@ class Results:
         """Take a folder, which is made if it is not there; pictures of earlier runs go.
 
         Raises:
-            pytest.UsageError: It cannot be written.
+            pytest.UsageError: It cannot be written, or has a page that is not ours.
         """
         self.folder, self._writes_page = folder, writes_page
         self._failures: list[Failure] = []
         try:
+            if self.page.is_file() and MADE_BY not in self.page.read_text("utf-8", "replace"):
+                raise pytest.UsageError(
+                    f"--vga-results {folder}: has an index.html of somebody else; name another "
+                    "folder"
+                )
             self.pictures()
             if writes_page:
                 self._write_page()
@@ -87,7 +93,8 @@ class Results:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a failed test's report has."""
-        if (failure := vars(report).get("vga_failure")) is not None:
+        failure = vars(report).get("vga_failure")
+        if report.failed and failure is not None:  # not one that is run again
             self._failures.append(failure)
 
     def pytest_sessionfinish(self) -> None:
@@ -155,7 +162,7 @@ def page_of(failures: list[Failure], folder: Path) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{title}</title>\n<style>{STYLE}</style>\n<h1>{title}</h1>\n{body}\n</html>\n"
+        f"{MADE_BY}\n<title>{title}</title>\n<style>{STYLE}</style>\n<h1>{title}</h1>\n{body}\n</html>\n"
     )
 
 
@@ -171,10 +178,9 @@ def _failure(failure: Failure, folder: Path) -> Iterator[str]:
         for kind, path in shot["files"].items():
             link = quote(os.path.relpath(path, folder).replace(os.sep, "/"))
             small = ' class="small"' if shot["width"] <= SMALL_WIDTH else ""
-            yield (
-                f"<figure><figcaption>{kind}</figcaption>"
-                f'<a href="{link}"><img{small} src="{link}" alt="{kind}"></a></figure>'
-            )
+            image = f'<img{small} loading="lazy" src="{link}" alt="{kind}">'
+            yield f"<figure><figcaption>{kind}</figcaption>"
+            yield f'<a href="{link}">{image}</a></figure>'
         yield "</div>"
     for title, text in failure["sections"]:
         yield f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>"
