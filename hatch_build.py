@@ -91,8 +91,6 @@ def completions(root: str) -> dict[str, str]:
                 action.complete = _words_and_files(sorted(bundled_names()))
             elif action.choices is None:
                 action.complete = shtab.FILE
-            else:
-                action.help = action.metavar  # of each choice, else
     made = {shell: shtab.complete(parser, shell) for shell in _PLACES}
     # Folders get a slash and no blank.
     made["bash"] = made["bash"].replace("complete -o bashdefault", "complete -o filenames", 1)

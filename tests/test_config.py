@@ -177,6 +177,7 @@ def test_a_wrong_file_is_one_line_that_names_it_and_the_key(what: str, tmp_path,
         (["--conf", "/dev/zero"], "/dev/zero: more than 1 MiB"),
         (["--conf", ""], "--conf: an empty name is no file's"),
         (["--set", "scale"], "--set scale: say NAME=VALUE"),
+        (["--set", " scale = 0 "], "--set scale: '0' is not a whole number"),
         (["--set", "=3"], "--set : no option of run"),
         (["--set", "scal=3"], "--set scal: no option of run, did you mean scale?"),
         (["--set", "runs=3"], "--set runs: no option of run"),
@@ -208,6 +209,14 @@ def test_a_value_that_one_command_takes_is_no_mistake_for_another(tmp_path, monk
     options = parse(["--conf", path, *RUN])
     assert (options.speed, options.screenshot) == (2.0, Path("a.png"))
     assert parse(["--conf", path, "bench", "start"]).runs == 3
+
+
+def test_a_value_that_only_others_take_is_left_out(tmp_path: Path, capsys) -> None:
+    path = conf(tmp_path, "display = 'terminal'")
+    assert parse(["--conf", path, "lab"]).display == "terminal"
+    assert parse(["--conf", path, "replay", "a.tape"]).display is None
+    path = conf(tmp_path, "[replay]\ndisplay = 'terminal'")
+    assert "[replay] display: invalid choice" in complaint(["replay", "a", "--conf", path], capsys)
 
 
 def test_files_as_others_write_them(tmp_path: Path) -> None:

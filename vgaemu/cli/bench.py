@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import Namespace, RawDescriptionHelpFormatter
+from textwrap import fill, indent
 
 from vgaemu.bench import BENCHMARKS
 from vgaemu.cli.options import Commands, file_path, positive
@@ -11,11 +12,18 @@ from vgaemu.cli.say import OutputError, say
 
 def add_parser(commands: Commands) -> None:
     """Say what it takes."""
-    bench = commands.add_parser("bench", help="measure: both sides in one run, medians, ratios")
+    names = (
+        fill(f"{n:11}{what}", 78, subsequent_indent=" " * 11) for n, what in BENCHMARKS.items()
+    )
+    bench = commands.add_parser(
+        "bench",
+        help="measure: both sides in one run, medians, ratios",
+        formatter_class=RawDescriptionHelpFormatter,
+        epilog="\n".join(["names:", *(indent(name, "  ") for name in names)]),
+    )
     bench.set_defaults(command=run)
     add = bench.add_argument
-    add("name", choices=list(BENCHMARKS), metavar="NAME",
-        help="; ".join(f"{name}: {what}" for name, what in BENCHMARKS.items()))  # fmt: skip
+    add("name", choices=list(BENCHMARKS), metavar="NAME", help="one of those below")
     add("--runs", type=positive, default=5, metavar="N", help="repetitions (5)")
     add("--json", type=file_path, metavar="F.json", help="write the rows too")
     add("--plot", type=file_path, metavar="F.png|svg", help="dirty-log, vga: draw the times, too")

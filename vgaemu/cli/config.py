@@ -157,16 +157,16 @@ class Configuration:
         own = users_file()
         found: dict[str, Values] = {name: {} for name in commands}
         for path in [*([own] if own else []), *self.files]:
-            for name, values in _from_table(str(path), _read(path), commands, chosen).items():
+            for name, values in _from_table(str(path), _read(path), commands).items():
                 override(found[name], values)
         for word in self.sets:
-            key, equals, text = word.partition("=")
+            key, equals, text = (part.strip() for part in word.partition("="))
             if not equals:
                 raise UsageError(f"--set {word}: say NAME=VALUE, as scale=3")
             where = f"--set {key}"
             here = commands if chosen is None else {chosen: commands[chosen]}
             said = {"true": True, "false": False}.get(text, text)
-            for name, value in _for_all(where, key, said, here, chosen).items():
+            for name, value in _for_all(where, key, said, here).items():
                 override(found[name], value)
         return found
 
@@ -194,13 +194,18 @@ def need_nothing(parser: ArgumentParser) -> list[Action]:
     return needed
 
 
-def users_file() -> Path | None:
-    """The user's own file, if it is there."""
+def place_of_users_file() -> Path:
+    """Where the user's own file would be."""
     folder = os.environ.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(folder):  # as the specification has it
         folder = os.path.expanduser("~/.config")
-    path = os.path.join(folder, "vgaemu", "config.toml")
-    return Path(path) if os.path.exists(path) else None
+    return Path(folder, "vgaemu", "config.toml")
+
+
+def users_file() -> Path | None:
+    """The user's own file, if it is there; in a folder that may not be looked at it is not."""
+    place = place_of_users_file()
+    return place if os.path.exists(place) else None
 
 
 def override(values: Values, more: Values) -> None:
@@ -234,14 +239,14 @@ def _read(path: Path) -> dict[str, object]:
 
 
 def _from_table(
-    where: str, table: dict[str, object], commands: Mapping[str, Command], chosen: str | None
+    where: str, table: dict[str, object], commands: Mapping[str, Command]
 ) -> dict[str, Values]:
     """What a file says, for each command."""
     found: dict[str, Values] = {name: {} for name in commands}
     tables = {key: value for key, value in table.items() if isinstance(value, dict)}
     for key, said in table.items():
         if key not in tables:
-            for name, values in _for_all(f"{where}: {key}", key, said, commands, chosen).items():
+            for name, values in _for_all(f"{where}: {key}", key, said, commands).items():
                 found[name] |= values
     for name, inner in tables.items():
         if name not in commands:
@@ -250,14 +255,14 @@ def _from_table(
             )
         for key, said in inner.items():
             at = f"{where}: [{name}] {key}"
-            override(found[name], _for_all(at, key, said, {name: commands[name]}, name)[name])
+            override(found[name], _for_all(at, key, said, {name: commands[name]})[name])
     return found
 
 
 def _for_all(
-    where: str, key: str, said: object, commands: Mapping[str, Command], chosen: str | None
+    where: str, key: str, said: object, commands: Mapping[str, Command]
 ) -> dict[str, Values]:
-    """An option of each command that has it and takes the value; the chosen one is to take it."""
+    """An option of each command that has it and takes the value; one is to do so."""
     found: dict[str, Values] = {}
     refused: dict[str, UsageError] = {}
     for name, command in commands.items():
@@ -268,10 +273,8 @@ def _for_all(
                 refused[name] = error
     if not found and not refused:
         known = dict.fromkeys(key for command in commands.values() for key in command.options)
-        whose = f" of {chosen}" if len(commands) == 1 else ""
+        whose = f" of {next(iter(commands))}" if len(commands) == 1 else ""
         raise UsageError(f"{where}: no option{whose}{nearest(key, known)}")
-    if chosen in refused:
-        raise refused[chosen]
     if not found:
         raise next(iter(refused.values()))
     return found

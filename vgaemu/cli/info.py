@@ -7,6 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from vgaemu import __version__
+from vgaemu.cli.config import place_of_users_file, users_file
 from vgaemu.errors import DisplayError, KvmError
 from vgaemu.memslot import KEEPERS, why_unavailable
 from vgaemu.memslot.atomic import atomic_words
@@ -29,6 +30,7 @@ def lines() -> list[str]:
         f"dirty log words, pages, srcu: {atomic_words(1).how}",
         f"/dev/kvm, for --cpu kvm and to compare with: {_kvm()}",
         f"VGA BIOS ROMs: {_roms()}",
+        f"options of your own: {users_file() or 'no ' + str(place_of_users_file())}",
     ]
 
 

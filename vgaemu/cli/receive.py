@@ -22,10 +22,10 @@ def add_parser(commands: Commands) -> None:
     )
     receive.set_defaults(command=run, aspect="auto", no_panel=False, border=0, fullscreen=False)
     add = receive.add_argument
-    add("workload", nargs="?",
+    add("workload", nargs="?", metavar="WORKLOAD",
         help="an .img or .com that is sent goes on here: name the same file; a workload in Python "
         "ends at the source, and the one named here starts on its screen")  # fmt: skip
-    add("args", nargs="*", help="the workload's arguments")
+    add("args", nargs="*", metavar="ARGUMENT", help="the workload's")
     add("--listen", default="127.0.0.1:4096", metavar="HOST:PORT",
         help="where; on loopback unless told otherwise (127.0.0.1:4096); port 0: one that is free",
     )  # fmt: skip

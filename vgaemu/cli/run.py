@@ -48,12 +48,11 @@ def add_parser(commands: Commands) -> None:
         epilog=f"Keys in the window: {all_keys()}. All others are the guest's.",
     )
     command.set_defaults(command=run)
-    command.add_argument(
-        "workload",
-        nargs="?",
+    add = command.add_argument
+    add("workload", nargs="?", metavar="WORKLOAD",
         help="a name from 'vgaemu list', or a path: .py, .img, .com (a list to choose from)",
-    )
-    command.add_argument("args", nargs="*", help="the workload's arguments")
+    )  # fmt: skip
+    add("args", nargs="*", metavar="ARGUMENT", help="the workload's; those with dashes behind --")
     _add_guest_options(command.add_argument_group("guest program").add_argument)
     _add_picture_options(add_picture_group(command))
     add_view_options(command.add_argument_group("looking from elsewhere").add_argument)
