@@ -21,6 +21,7 @@
      ├─ AttachError           an engine that cannot have a VGA
      ├─ StateError            saved states
      ├─ TapeError             tapes
+     ├─ RecordError           recordings of the picture
      ├─ MigrateError          live migration
      ├─ ViewError             who looks from elsewhere
      ├─ BenchError            benchmarks
@@ -106,6 +107,10 @@ class StateError(VgaemuError, ValueError):
 
 class TapeError(VgaemuError, ValueError):
     """A tape cannot be read or written; the message is one line: file, line, and what is wrong."""
+
+
+class RecordError(VgaemuError, ValueError):
+    """A recording cannot be made, or is not whole; the message is one line: the file and why."""
 
 
 class MigrateError(VgaemuError):

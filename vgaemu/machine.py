@@ -35,6 +35,7 @@ from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
 from vgaemu.memslot.steps import keep_with_next
 from vgaemu.program import check_options, load_program
+from vgaemu.recordings import Recording, Recordings
 from vgaemu.runner import InStep, OnThread, Runner
 from vgaemu.saving import Saving
 from vgaemu.slots import name_for
@@ -174,6 +175,7 @@ class Machine:
         self._saving.recorded = self._recorder is not None
         self._closed = False
         self.user = User(self.keys, self.mouse, self.runner, self.tell_user)
+        self._recordings = Recordings(self._loop, self.tell_user)
         self.on_screenshot = lambda machine: save_screenshot(machine.screen, machine.tell_user)
         self.on_file = lambda path: refuse_file(path, self.tell_user)
         self.between_frames = []
@@ -189,7 +191,7 @@ class Machine:
             Screenshot: lambda event: self.on_screenshot(self),
             NextDirtyLog: lambda event: self.tell_user(keep_with_next(self.vram)),
             FileDropped: lambda event: self.on_file(event.path),
-            RecordingToggled: lambda event: self.tell_user("nothing here records"),
+            RecordingToggled: lambda event: self.toggle_recording(),
         }
 
     def _runner_of(self, slices: AnySlices | None, free: bool) -> Runner:
@@ -361,6 +363,22 @@ class Machine:
         """Wait until each display shows the last frame, at most so long; whether they do."""
         return self._loop.settle(seconds)
 
+    def record(self, path: str | Path, *, outlines: bool = False) -> Recording:
+        """Record the picture, from the next frame until the recording or the machine closes.
+
+        Args:
+            path: ``.png`` (APNG), ``.gif``, ``.webp``, ``.mp4`` or ``.mkv``.
+            outlines: Draw the rectangles that were redrawn into the picture.
+
+        Raises:
+            RecordError: There is no such format, or the file cannot be written.
+        """
+        return self._recordings.start(path, outlines=outlines)
+
+    def toggle_recording(self) -> None:
+        """Record under the next free name ``vgaemu-001.png`` ..., or end that; tell the user."""
+        self._recordings.toggle()
+
     def tell_user(self, text: str) -> None:
         """Let the display say something, if it is one that can."""
         self._loop.display.notice(text)
@@ -443,7 +461,8 @@ class Machine:
         """Stop the guest and close the display; twice is fine.
 
         Raises:
-            TapeError: Not all of a recording could be written.
+            TapeError: Not all of a tape could be written.
+            RecordError: Not all of a recording could be written.
         """
         if self._closed:
             return
@@ -455,7 +474,8 @@ class Machine:
             self.pc.stop()
         with ExitStack() as last_first:
             last_first.callback(self._close_vram)
-            last_first.callback(self._stop_recording)
+            last_first.callback(self._recordings.close)
+            last_first.callback(self._stop_tape)
             last_first.callback(self._close_pc)
             last_first.callback(self._stop_guest)
             self._loop.close()  # a window is gone at once, whatever its guest does
@@ -471,7 +491,7 @@ class Machine:
         if self.runner.is_over:
             self.vram.close()
 
-    def _stop_recording(self) -> None:
+    def _stop_tape(self) -> None:
         if self._recorder is not None:
             frame = self.screen.frame_number
             self._recorder.close(hidden_in=None if blink_shown(frame) else frame)

@@ -159,9 +159,8 @@ def _replaceable(path: Path) -> Path | None:
 
 def _open_beside(place: Path) -> tuple[Path, BinaryIO]:
     """An empty file for what is to be at a place, of the same mode; nobody else writes it."""
-    name = os.fsdecode(os.fsencode(place.name)[:MAX_NAME_BYTES])
     for number in count():
-        beside = place.with_name(f".{name}.part{number or ''}")
+        beside = _beside_of(place, number)
         file = BufferedWriter(FileIO(beside, "r+", opener=_open_or_create))
         if _is_ours(beside, file):
             break
@@ -175,6 +174,12 @@ def _open_beside(place: Path) -> tuple[Path, BinaryIO]:
         with suppress(OSError):
             beside.chmod(stat.S_IMODE(status.st_mode))
     return beside, file
+
+
+def _beside_of(place: Path, number: int = 0) -> Path:
+    """Where what is to be at a place is written."""
+    name = os.fsdecode(os.fsencode(place.name)[:MAX_NAME_BYTES])
+    return place.with_name(f".{name}.part{number or ''}")
 
 
 def _open_or_create(path: str, flags: int) -> int:
@@ -208,5 +213,9 @@ def _replace(place: Path, beside: Path) -> None:
 
 
 def next_free_name(suffix: str) -> Path:
-    """``vgaemu-001`` ... in the current folder, whichever comes first that is not there."""
-    return next(path for n in count(1) if not (path := Path(f"vgaemu-{n:03}{suffix}")).exists())
+    """``vgaemu-001`` ... in the current folder, whichever comes first that is not there.
+
+    Nor is it one that is being written.
+    """
+    names = (Path(f"vgaemu-{n:03}{suffix}") for n in count(1))
+    return next(path for path in names if not (path.exists() or _beside_of(path).exists()))

@@ -92,7 +92,7 @@ def check_outputs(options: Namespace) -> None:
     Raises:
         UsageError: One of them will not do.
     """
-    written = [*(output.option for output in OUTPUTS), "--record-tape", "--trace-ports"]
+    written = [*(output.option for output in OUTPUTS), "--record", "--record-tape", "--trace-ports"]
     read = [path_of(options, option) for option in ("--font", "--load-state")]
     bios = str(value_of(options, "--vga-bios") or "")
     check_files(

@@ -29,6 +29,7 @@ from vgaemu.errors import (
     KeysError,
     MemslotError,
     OutOfMemory,
+    RecordError,
     TerminalError,
     VgaemuError,
     ViewError,
@@ -45,6 +46,7 @@ OPTIONS = {
     FontError: "--font ",
     KeysError: "--keys: ",
     OutOfMemory: "",
+    RecordError: "--record ",
     MemslotError: "--dirty-log: ",
     ViewError: "--view ",
 }

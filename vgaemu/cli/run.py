@@ -19,6 +19,7 @@ from vgaemu.cli.options import (
     speed,
     value_of,
 )
+from vgaemu.cli.recording import add_recording_options
 from vgaemu.cli.say import GuestFailedError, UsageError
 from vgaemu.cli.viewing import VIEW_OPTIONS, add_view_options
 from vgaemu.display.hostkeys import all_keys
@@ -36,6 +37,7 @@ NEEDS = (
     (VIEW_OPTIONS, "--view", "--view PORT where others look"),
     (("--upscaled",), "--screenshot", "--screenshot F.png where the picture goes"),
     (("--stats-frames",), "--stats", "--stats F.json where the rows go"),
+    (("--record-outlines",), "--record", "--record F.png where the pictures go"),
 )  # fmt: skip
 
 
@@ -92,12 +94,13 @@ def _add_output_options(add: Add) -> None:
     add("--screenshot", type=file_path, metavar="F.png", help="save the last frame")
     add("--upscaled", action="store_true",
         help="save it as a monitor shows it: 320x200 as 1600x1200, pixels repeated")
+    add_recording_options(add)
     add("--dump-text", type=file_path, metavar="F.txt", help="save the text screen")
     add("--stats", type=file_path, metavar="F.json", help="write the statistics")
     add("--stats-frames", action="store_true", help="with a row for every frame in --stats")
     add("--save-state", type=file_path, metavar="F.npz", help="save the state at the end")
     add("--record-tape", type=file_path, metavar="F.tape",
-        help="record for 'replay'; .tape.gz is smaller")
+        help="record what is written, for 'replay'; .tape.gz is smaller")
 
 
 def _add_debugging_options(add: Add) -> None:
@@ -134,11 +137,13 @@ def run(options: Namespace) -> int:
     """Run a guest, and after it what its user wants instead; returns the last one's exit status."""
     from vgaemu.cli.files import check_outputs
     from vgaemu.cli.migration import finish_migration, start_migration
+    from vgaemu.cli.recording import check_recording, start_recording, tell_of_parts
     from vgaemu.cli.viewing import start_view
     from vgaemu.keys.queue import parse_keys
 
     _check_usage(options)
     check_outputs(options)
+    check_recording(options)
     keys = [] if options.keys is None else parse_keys(options.keys)
     following: Session | None = _first_session(options)
     status = 0
@@ -155,11 +160,13 @@ def run(options: Namespace) -> int:
                 start_view(machine, options)
             if options.load_state is not None:
                 machine.load_state(options.load_state)
+            recording = start_recording(machine, options)
             session.run_frames(options.frames, options.speed)
             if migration is not None:
                 finish_migration(session, migration)
             following = session.hand_over()
             session.finish(table=following is None)
+            tell_of_parts(recording)
         status = session.exit_status
     return status
 

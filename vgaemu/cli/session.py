@@ -30,6 +30,7 @@ from vgaemu.errors import (
     KeeperUnavailable,
     KvmError,
     OutOfMemory,
+    RecordError,
     TapeError,
     VgaemuError,
     WorkloadError,
@@ -172,7 +173,7 @@ class Session:
         self._write(after_close=False)
         try:
             self.machine.close()
-        except (TapeError, WorkloadError) as error:  # a tape or a trace is not whole
+        except (RecordError, TapeError, WorkloadError) as error:  # one of these files is not whole
             self._problems.append(str(error))
         raised = self.machine.guest_error
         if raised is not None and not self._told:  # while it was stopped

@@ -1,0 +1,59 @@
+"""Stream: a file that grows by whole pieces and ends well after each of them.
+
+Formats with a tail (IEND, a trailer byte) have it written behind each piece and overwritten by the
+next; what a head counts is patched in place. So whatever ends the process, what lies there plays.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from io import FileIO
+from typing import BinaryIO
+
+
+class Stream:
+    """Writes past a file's buffer: what did not fit must not be tried again when it closes."""
+
+    def __init__(self, file: BinaryIO, tail: bytes = b"") -> None:
+        """Begin at the file's beginning; it stays the caller's to close."""
+        self._raw = FileIO(file.fileno(), "r+", closefd=False)
+        self._tail = tail
+        #: Bytes before the tail.
+        self.size = 0
+
+    def append(self, piece: bytes) -> None:
+        """Add a piece.
+
+        Raises:
+            OSError: It does not fit; the file ends before it then.
+        """
+        try:
+            self._write(self.size, piece + self._tail)
+        except OSError:
+            with suppress(OSError):
+                self._raw.truncate(self.size + len(self._tail))
+                self._write(self.size, self._tail)
+            raise
+        self.size += len(piece)
+
+    def patch(self, at: int, data: bytes) -> None:
+        """Write over what is there.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        self._write(at, data)
+
+    def begin_anew(self) -> bytes:
+        """Empty the file; returns what was in it, without the tail."""
+        self._raw.seek(0)
+        was = self._raw.read(self.size) or b""
+        self._raw.truncate(0)
+        self.size = 0
+        return was
+
+    def _write(self, at: int, data: bytes) -> None:
+        self._raw.seek(at)
+        left = memoryview(data)
+        while left:
+            left = left[self._raw.write(left) :]
