@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,11 +42,13 @@ def _video(path: Path) -> Iterator[Shown]:
     import av
 
     with av.open(str(path)) as container:
-        frames = [
-            (float(frame.pts * frame.time_base), frame.to_ndarray(format="rgb24"))
-            for frame in container.decode(video=0)
-        ]
-        end = container.duration / av.time_base
+        frames = []
+        with suppress(av.error.InvalidDataError):  # cut short in the middle of a picture
+            for frame in container.decode(video=0):
+                at = float(frame.pts * frame.time_base)
+                frames.append((at, frame.to_ndarray(format="rgb24")))
+        # A file that was cut short does not say how long it is.
+        end = container.duration / av.time_base if container.duration else frames[-1][0] + 0.014
     starts = [start for start, _ in frames]
     for (start, rgb), next_start in zip(frames, [*starts[1:], end], strict=True):
         yield Shown(start, next_start, rgb)

@@ -24,7 +24,7 @@ from vgaemu.desk import Desk, refuse_file, save_screenshot
 from vgaemu.display.base import BaseDisplay
 from vgaemu.display.events import FileDropped, NextDirtyLog, RecordingToggled, Screenshot
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
-from vgaemu.display.named import FOR_PEOPLE, make_display
+from vgaemu.display.named import has_people, make_display
 from vgaemu.display.report import Display, FrameReport
 from vgaemu.display.screen import Screen, blink_shown
 from vgaemu.display.stats import Stats
@@ -144,7 +144,7 @@ class Machine:
             font = checked_font(font)
         elif font is not None:
             font = load_font_file(font)
-        free = any(each in FOR_PEOPLE for each in _names(display)) if free is None else free
+        free = has_people(display) if free is None else free
         self._recorder: TapeRecorder | None = None
         with ExitStack() as undo:
             if record_tape is None:
@@ -173,7 +173,6 @@ class Machine:
         self._key_schedule: list[tuple[int, str]] = []
         self._saving = Saving(self.vga, self.pc, self.runner, self._loop)
         self._saving.recorded = self._recorder is not None
-        self._closed = False
         self.user = User(self.keys, self.mouse, self.runner, self.tell_user)
         self._recordings = Recordings(self._loop, self.tell_user)
         self.on_screenshot = lambda machine: save_screenshot(machine.screen, machine.tell_user)
@@ -257,7 +256,7 @@ class Machine:
             RuntimeError: The machine is closed.
             Exception: Whatever the guest raised, once its last frame is drawn.
         """
-        if self._closed:
+        if self._saving.closed:
             raise RuntimeError("the machine is closed")
         now = self._loop.frames
         while self._key_schedule and self._key_schedule[0][0] <= now:
@@ -376,7 +375,7 @@ class Machine:
         return self._recordings.start(path, outlines=outlines)
 
     def toggle_recording(self) -> None:
-        """Record under the next free name ``vgaemu-001.png`` ..., or end that; tell the user."""
+        """Record as ``vgaemu-001.png``, or what is free, or end that; tell the user."""
         self._recordings.toggle()
 
     def tell_user(self, text: str) -> None:
@@ -461,14 +460,13 @@ class Machine:
         """Stop the guest and close the display; twice is fine.
 
         Raises:
-            TapeError: Not all of a tape could be written.
-            RecordError: Not all of a recording could be written.
+            TapeError, RecordError: Not all of a recording could be written.
         """
-        if self._closed:
+        if self._saving.closed:
             return
         for companion in tuple(self.before_close):
             companion()
-        self._closed = self._saving.closed = True
+        self._saving.closed = True
         self.guest.stop()
         if self.pc is not None:
             self.pc.stop()
@@ -506,9 +504,3 @@ class Machine:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _names(display: str | Display | Sequence[str | Display]) -> Sequence[object]:
-    if isinstance(display, Sequence) and not isinstance(display, str):
-        return display
-    return [display]

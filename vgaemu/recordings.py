@@ -27,6 +27,7 @@ class Recording:
 
     def __init__(self, recorder: Recorder, loop: DisplayLoop) -> None:
         self._recorder, self._loop = recorder, loop
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"<vgaemu.Recording {self.path}, {self.pictures} pictures>"
@@ -62,6 +63,9 @@ class Recording:
         Raises:
             RecordError: Not all of it could be written; what could be plays.
         """
+        if self._closed:
+            return
+        self._closed = True
         with suppress(DisplayError):  # the machine has closed, or left it out
             self._loop.remove_display(self._recorder)
         self._recorder.close()

@@ -13,6 +13,13 @@ from vgaemu.errors import DisplayError
 FOR_PEOPLE = ("window", "terminal")
 
 
+def has_people(name: str | Display | Sequence[str | Display]) -> bool:
+    """Whether one of what `make_display` takes is named as such a display."""
+    if isinstance(name, Sequence) and not isinstance(name, str):
+        return any(has_people(each) for each in name)
+    return name in FOR_PEOPLE
+
+
 def make_display(name: str | Display | Sequence[str | Display]) -> BaseDisplay:
     """A display by name, or of a user's object; of several of them, all as one.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from vgaemu.display.report import Rect, ScreenInfo
-from vgaemu.outputs import NewFile
+from vgaemu.outputs import NewFile, named_in_errors
 from vgaemu.record.change import Change, Patch, around
 from vgaemu.record.encoder import Encoder, Picture, pixels_in
 from vgaemu.record.outlines import Outlines
@@ -87,7 +87,7 @@ class Film:
         """After an error, leave what there is."""
         if self._part is not None:
             part, self._part = self._part, None
-            with suppress(OSError):
+            with suppress(Exception):
                 part.close()
         self._drop_unused()
 
@@ -207,15 +207,17 @@ class _Part:
         return self._show(picture, box, until)
 
     def _show(self, picture: Picture, box: Rect, until: Fraction) -> bool:
-        if not self.encoder.show(picture, box, until - self._began):
-            return False
+        with named_in_errors(self._file.path):
+            if not self.encoder.show(picture, box, until - self._began):
+                return False
         self.written = until
         return True
 
     def close(self) -> None:
         """Put the file into its place, whatever became of it."""
         try:
-            self.encoder.finish()
+            with named_in_errors(self._file.path):
+                self.encoder.finish()
         finally:
             self._file.put()
 

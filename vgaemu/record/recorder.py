@@ -126,12 +126,11 @@ class Recorder(BaseDisplay):
         except Exception as error:  # who waits for room must not wait for ever
             self._queue.end()
             self.problem = self._told(error)
-            log.error(self.problem)
             self._film.give_up()
 
     def _told(self, error: Exception) -> str:
         """What became of the recording, in a line."""
-        kept = f"{self.pictures} pictures are in {self.paths[-1]}" if self.paths else "it is empty"
+        kept = "what came before plays"
         if isinstance(error, OSError):
             return file_error(error.filename or self.path, error, kept)
         return f"{self.path}: {type(error).__name__}: {error}; {kept}"

@@ -54,6 +54,47 @@ class Stream:
 
     def _write(self, at: int, data: bytes) -> None:
         self._raw.seek(at)
-        left = memoryview(data)
-        while left:
-            left = left[self._raw.write(left) :]
+        _write_all(self._raw, data)
+
+
+class Output:
+    """A file as a library writes it, that would not take an error well: it finds out too late.
+
+    After the first one, which is kept, nothing is written any more, and the library not told.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._raw = FileIO(file.fileno(), "r+", closefd=False)
+        self._error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """What fits."""
+        if self._error is None:
+            try:
+                _write_all(self._raw, data)
+            except OSError as error:
+                self._error = error
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As files do."""
+        return self._raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As files do."""
+        return self._raw.tell()
+
+    def check(self) -> None:
+        """Tell whether all could be written.
+
+        Raises:
+            OSError: It could not.
+        """
+        if self._error is not None:
+            raise self._error
+
+
+def _write_all(raw: FileIO, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[raw.write(left) :]

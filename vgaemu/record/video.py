@@ -25,6 +25,7 @@ from vgaemu.display.report import Rect, ScreenInfo
 from vgaemu.display.screen import UPSCALED_ROOM, rgb_of
 from vgaemu.display.viewport import Viewport, fitted_size, pixel_height
 from vgaemu.record.encoder import Encoder, Picture, pixels_in
+from vgaemu.record.stream import Output
 
 #: Unit of time: of the frame rates that a VGA has, 60 Hz is a whole number of them.
 TICK = Fraction(1, 90000)
@@ -46,13 +47,14 @@ class Video(Encoder):
 
     def __init__(self, file: BinaryIO, info: ScreenInfo, *, many_colours: bool = False) -> None:
         self._shown = Fraction(0)
-        self._container, self._stream = self._open(file, info)
+        self._output = Output(file)
+        self._container, self._stream = self._open(self._output, info)
         self._stream.codec_context.time_base = TICK
         self._stream.codec_context.flags |= Flags.frame_duration
 
     @abstractmethod
     def _open(
-        self, file: BinaryIO, info: ScreenInfo
+        self, file: Output, info: ScreenInfo
     ) -> tuple[av.container.OutputContainer, av.VideoStream]:
         """Begin the file."""
 
@@ -65,6 +67,7 @@ class Video(Encoder):
         begin, end = round(self._shown / TICK), round(until / TICK)
         frame.time_base, frame.pts, frame.duration = TICK, begin, end - begin
         self._container.mux(self._stream.encode(frame))
+        self._output.check()
         self._shown = until
         return True
 
@@ -73,16 +76,18 @@ class Video(Encoder):
             self._container.mux(self._stream.encode(None))
         finally:
             self._container.close()
+        self._output.check()
 
 
 class Mkv(Video):
     """Writes MKV."""
 
     def _open(
-        self, file: BinaryIO, info: ScreenInfo
+        self, file: Output, info: ScreenInfo
     ) -> tuple[av.container.OutputContainer, av.VideoStream]:
         self._size = info.width, info.height
-        container = av.open(file, "w", format="matroska")
+        # What a process leaves that is killed lacks the last second.
+        container = av.open(file, "w", format="matroska", options={"cluster_time_limit": "1000"})
         options = {"qp": "0", "preset": "veryfast", **AT_ONCE}
         stream = container.add_stream("libx264rgb", options=options)
         stream.width, stream.height = self._size
@@ -102,13 +107,15 @@ class Mp4(Video):
     """Writes MP4."""
 
     def _open(
-        self, file: BinaryIO, info: ScreenInfo
+        self, file: Output, info: ScreenInfo
     ) -> tuple[av.container.OutputContainer, av.VideoStream]:
         self._canvas = width, height = canvas_of(info)
         #: Brightness, and below it both colour planes, half as wide and high; black.
         self._planes = np.empty((height * 3 // 2, width), np.uint8)
         self.resize(info)
-        container = av.open(file, "w", format="mp4", options={"movflags": "hybrid_fragmented"})
+        # In fragments until it is whole, so that it plays whatever ends it.
+        options = {"movflags": "hybrid_fragmented", "frag_duration": "1000000"}
+        container = av.open(file, "w", format="mp4", options=options)
         stream = container.add_stream(
             "libx264", options={"crf": "18", "preset": "veryfast", **AT_ONCE}
         )
