@@ -372,7 +372,7 @@ def test_made(vga):
         machine.tick()
 
 def test_closed():
-    assert all(machine._closed for machine in machines)
+    assert all(machine._saving.closed for machine in machines)
 """
     )
     run().assert_outcomes(passed=2)
