@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
@@ -363,11 +362,9 @@ class Machine:
         return self._loop.settle(seconds)
 
     def record(self, path: str | Path, *, outlines: bool = False) -> Recording:
-        """Record the picture, from the next frame until the recording or the machine closes.
+        """Record the picture into a .png, .gif, .webp, .mp4 or .mkv, from the next frame.
 
-        Args:
-            path: ``.png`` (APNG), ``.gif``, ``.webp``, ``.mp4`` or ``.mkv``.
-            outlines: Draw the rectangles that were redrawn into the picture.
+        It ends when the recording or the machine is closed. `outlines` show what was redrawn.
 
         Raises:
             RecordError: There is no such format, or the file cannot be written.
@@ -497,10 +494,5 @@ class Machine:
     def __enter__(self) -> Machine:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
