@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import socket
 import struct
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -18,6 +20,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from vgaemu.cli.main import main
 from vgaemu.errors import ViewError
 from vgaemu.machine import Machine
 from vgaemu.view import browser, websocket
@@ -29,6 +32,7 @@ from vgaemu.view.websocket import WebSocketTransport
 
 TOKEN = "a-token"
 HOST = {"host": "127.0.0.1:5900"}
+HANG_SECONDS = 10.0
 HERE = socket.gethostname()
 OK, FORBIDDEN, NOT_FOUND = HTTPStatus.OK, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND
 
@@ -177,12 +181,17 @@ def test_a_folder_without_novnc(tmp_path: Path) -> None:
 
 @contextmanager
 def connection() -> Iterator[tuple[socket.socket, TcpTransport]]:
-    """A browser's end, and ours."""
+    """A browser's end, and ours; whoever waits at either for too long finds it closed."""
     theirs, ours = socket.socketpair()
-    theirs.settimeout(10)
-    transport = TcpTransport(ours, "peer:1")
-    with closing(theirs), closing(transport):
-        yield theirs, transport
+    theirs.settimeout(HANG_SECONDS)
+    transport = TcpTransport(ours, "peer:1", stall_seconds=HANG_SECONDS)
+    hang = threading.Timer(HANG_SECONDS, transport.close)
+    hang.start()
+    try:
+        with closing(theirs), closing(transport):
+            yield theirs, transport
+    finally:
+        hang.cancel()
 
 
 def request(target: str, *headers: str, method: str = "GET", host: str = HOST["host"]) -> bytes:
@@ -299,6 +308,15 @@ def test_without_the_library(
         assert reply.startswith(b"HTTP/1.1 501 ")
         assert reply.endswith(f"\r\n\r\n{INSTALL}\n".encode())
     assert [record.getMessage() for record in caplog.records] == [INSTALL]
+
+
+def test_the_command_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(browser, "is_available", lambda: False)
+    assert main(["run", "typing", "--headless", "--frames", "2", "--view", "0"]) == 0
+    said = capsys.readouterr().out.splitlines()[0]
+    assert re.fullmatch(rf"view: VNC at 127\.0\.0\.1:\d+, {re.escape(INSTALL)}", said)
 
 
 def test_spare_connections_of_a_browser_are_told_from_viewers(
@@ -431,7 +449,7 @@ def test_what_ends_a_websocket(sent: bytes, code: int) -> None:
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
         theirs.sendall(sent)
         with pytest.raises(Gone, match=r"^peer:1: ") as refusal:
-            ours.read_exactly(1 << 21, seconds=5)
+            ours.read_exactly(1 << 21, seconds=HANG_SECONDS / 2)
         assert "\n" not in str(refusal.value)
         assert len(ours._unread) <= websocket.MAX_MESSAGE_BYTES
         goodbye = theirs.recv(4096)
@@ -480,7 +498,7 @@ def listening(machine: Machine, *hearers: Hearer) -> Iterator[Live]:
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + HANG_SECONDS
     while not is_so():
         assert time.monotonic() < until
         time.sleep(0.005)
@@ -510,6 +528,7 @@ def test_figures_are_those_of_the_frames(mode: int) -> None:
         assert any(told["map"]["dirty"] in list("fedcba") for told in hearer.told)  # it alone
         assert not message["looks_only"]
         # Who misses a message gets its part of the curve with the next one.
+        wait_until(lambda: not hearer.told[-1]["curve"])
         wait_until(lambda: behind.told[-1]["frame"] == reports[-1].frame_number)
         assert behind.told[-1]["looks_only"]
         assert behind.told[-1]["curve"][-3:] == message["curve"][-3:]

@@ -52,13 +52,16 @@ def start_view(machine: Machine, options: Namespace) -> None:
         UsageError: The password's file cannot be read.
         ViewError: One cannot listen there, or not without a password.
     """
+    from vgaemu.view.browser import INSTALL, is_available
+
     host, port = options.view
     more = {} if not host else {"host": host}
     server = machine.serve(
         port, password=_password(options.view_password_file), shared=options.view_shared,
         novnc=options.novnc, **more,
     )  # fmt: skip
-    say(f"view: VNC at {server.address}, browsers at {server.page}")
+    browsers = f"browsers at {server.page}" if is_available() else INSTALL
+    say(f"view: VNC at {server.address}, {browsers}")
 
 
 def _password(path: Path | None) -> str | None:
