@@ -239,9 +239,16 @@ PASTE = """text => {
 }"""
 
 
-def test_another_run_has_another_token(chromium: Chromium, machine: Machine) -> None:
+def test_without_inflating_and_of_another_run(chromium: Chromium, machine: Machine) -> None:
+    """A browser that cannot inflate gets what is not deflated; one from an older run, a word."""
     server = machine.serve(port=0)
+    before_scripts = "Page.addScriptToEvaluateOnNewDocument"
+    script = chromium.call(before_scripts, source="delete window.DecompressionStream")
     open_page(chromium, machine, server)
+    for draw in PICTURES[1:3]:
+        draw(machine.guest)
+        shows_the_picture(chromium, machine)
+    chromium.call("Page.removeScriptToEvaluateOnNewDocument", **script)
     server.browsers.door.token = "another"
     for session in server._sessions:
         session.transport.close()
