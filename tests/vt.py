@@ -7,9 +7,11 @@ kitty's graphics protocol.
 from __future__ import annotations
 
 import base64
+import fcntl
 import os
 import re
 import select
+import struct
 import termios
 import tty
 import zlib
@@ -102,7 +104,7 @@ class Vt:
             case b" q":
                 self.shape = parameters
             case b"t":
-                self.titles += {22: 1, 23: -1, 16: 0}[numbers[0]]
+                self.titles += {22: 1, 23: -1}[numbers[0]]
             case b">u":
                 self.keyboard.append(numbers[0])
             case b"<u":
@@ -187,8 +189,9 @@ class Terminal:
         self.count = 0
         self.log = b""
 
-    def resize(self, rows: int, columns: int) -> None:
-        termios.tcsetwinsize(self.slave, (rows, columns))
+    def resize(self, rows: int, columns: int, cell: tuple[int, int] = (0, 0)) -> None:
+        size = struct.pack("4H", rows, columns, columns * cell[0], rows * cell[1])
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, size)
         self.vt = Vt(rows, columns)
 
     def drain(self) -> bytes:

@@ -6,6 +6,7 @@ Each pixel is the mean of those of the picture that it stands for.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from vgaemu.display.terminal.colours import DIRECT, WHITE, Depth, nearest_all
 from vgaemu.display.terminal.grid import Grid, blank
 from vgaemu.display.terminal.place import Place
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 UPPER_HALF, BLANK = ord("▀"), ord(" ")
 
@@ -52,6 +56,13 @@ class Blocks:
         part[..., 1][same] = WHITE
 
 
+def picture_of(frame: NDArray[np.uint32]) -> Image:
+    """(height, width) uint32 0x00RRGGBB, contiguous, as Pillow's."""
+    from PIL import Image
+
+    return Image.frombuffer("RGB", frame.shape[::-1], frame.tobytes(), "raw", "BGRX", 0, 1)
+
+
 def reduced(
     frame: NDArray[np.uint32], height: int, width: int, first: int, end: int
 ) -> NDArray[np.uint32]:
@@ -61,8 +72,7 @@ def reduced(
     lines, dots = frame.shape
     top, bottom = first * lines / height, end * lines / height
     low, high = int(top), min(lines, -int(-bottom // 1))
-    rows = np.ascontiguousarray(frame[low:high])
-    picture = Image.frombuffer("RGB", (dots, high - low), rows.tobytes(), "raw", "BGRX", 0, 1)
+    picture = picture_of(np.ascontiguousarray(frame[low:high]))
     box = (0, top - low, dots, min(bottom - low, high - low))
     small = picture.resize((width, end - first), Image.Resampling.BOX, box)
     rgb = np.asarray(small, np.uint32)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from time import monotonic
 
 import numpy as np
@@ -24,10 +25,10 @@ from vgaemu.display.terminal.asked import ASK_ATTRIBUTES, Abilities, questions
 from vgaemu.display.terminal.blocks import Blocks
 from vgaemu.display.terminal.colours import BLACK, WHITE, depth_of
 from vgaemu.display.terminal.grid import Grid, Pen, blank, move, paint
-from vgaemu.display.terminal.images import DELETE_ALL, Images
+from vgaemu.display.terminal.images import DELETE_ALL, Images, KittyImages, SixelImages
 from vgaemu.display.terminal.keyboard import COMMANDS, PREFIX_WORDS, Keyboard, Wish
 from vgaemu.display.terminal.keys import Answer
-from vgaemu.display.terminal.place import centred, fitted, follow
+from vgaemu.display.terminal.place import CELL_ASPECT, Place, centred, fitted, follow
 from vgaemu.display.terminal.text import text_grid
 from vgaemu.display.terminal.tty import Tty
 from vgaemu.errors import TerminalError
@@ -208,7 +209,8 @@ class TerminalDisplay(BaseDisplay):
             self._tty.write(KITTY_KEYS)
         if self._can.images and not before.images:
             self._tty.leave_first = DELETE_ALL + self._tty.leave_first
-        self._stale |= self._can != before
+        if self._can != before:
+            self._canvas, self._stale = None, True
         return ()
 
     def _grant(self, wish: Wish) -> None:
@@ -229,12 +231,14 @@ class TerminalDisplay(BaseDisplay):
         self._stale = False
         grid = blank(*self._size)
         cursor, drawn = self._compose(grid)
-        out, self._pen = paint(self._drawn, grid, self._pen)
-        self._drawn = grid
+        out = b""
         if self._images is not None and self._images is not self._canvas:
-            out, self._images = DELETE_ALL + out, None
+            out, self._pen = DELETE_ALL * self._can.images + CLEAR, CLEARED
+            self._drawn, self._images = blank(*self._size), None
         if isinstance(self._canvas, Images):
             self._images = self._canvas
+        cells, self._pen = paint(self._drawn, grid, self._pen)
+        out, self._drawn = out + cells, grid
         if drawn:
             out, self._pen = out + drawn, self._pen._replace(row=-1, column=-1)
         out += self._place_cursor(cursor)
@@ -295,11 +299,11 @@ class TerminalDisplay(BaseDisplay):
     ) -> bytes:
         """Put half blocks into the grid; or else returns what draws images."""
         assert self._info is not None
-        place = fitted(self._info.aspect, room, self._can.cell_aspect)
-        canvas, images = self._canvas, self._can.images
-        if canvas is None or canvas.place != place or isinstance(canvas, Images) != images:
-            canvas = Images(place, len(frame)) if images else Blocks(place, self._depth)
-            self._canvas = canvas
+        cell = self._tty.cell_pixels
+        place = fitted(self._info.aspect, room, cell[0] / cell[1] if cell else CELL_ASPECT)
+        canvas = self._canvas
+        if canvas is None or canvas.place != place:
+            canvas = self._canvas = self._new_canvas(place, len(frame), cell)
             self._changed.fill(True)
         changed = runs(self._changed)
         self._changed.fill(False)
@@ -310,6 +314,17 @@ class TerminalDisplay(BaseDisplay):
         rows, columns = slice(place.row, place.row + place.rows), slice(place.column, None)
         grid[rows, columns][:, : place.columns] = canvas.grid
         return b""
+
+    def _new_canvas(
+        self, place: Place, height: int, cell: tuple[int, int] | None
+    ) -> Blocks | Images:
+        """The best that the terminal can show a picture with."""
+        if self._can.images:
+            return KittyImages(place, height)
+        if self._can.sixel and cell is not None:
+            with suppress(ImportError):
+                return SixelImages(place, height, cell)
+        return Blocks(place, self._depth)
 
     def _write_line(self, line: Grid, part: str) -> None:
         """The last line, (columns, 3)."""

@@ -16,6 +16,7 @@ import atexit
 import os
 import select
 import signal
+import struct
 import sys
 import tempfile
 import threading
@@ -26,6 +27,12 @@ from types import FrameType
 from typing import IO
 
 from vgaemu.errors import TerminalError
+
+try:
+    import fcntl
+    import termios
+except ImportError:
+    raise TerminalError("this system has no termios; use --display window") from None
 
 #: Keep the title; then the alternate screen, no wrap at the last column, pastes marked.
 KEEP_TITLE, ENTER = b"\x1b[22;2t", b"\x1b[?1049h\x1b[?7l\x1b[?2004h"
@@ -53,14 +60,9 @@ class Tty:
     on_return: Callable[[], None]
 
     def __init__(self, in_fd: int = 0, out_fd: int = 1) -> None:
-        try:
-            import termios
-        except ImportError:
-            raise TerminalError("this system has no termios; use --display window") from None
         for fd, name in ((out_fd, "standard output"), (in_fd, "standard input")):
             if not _is_terminal(fd):
                 raise TerminalError(f"{name} is no terminal; use --display window, or --headless")
-        self._termios = termios
         self._in_fd = in_fd
         self._out_fd, self._ours = _open_again(out_fd)
         self._modes = termios.tcgetattr(in_fd)
@@ -100,10 +102,10 @@ class Tty:
             self._send_for(LEAVE_S)
             self._unsent = self.leave_first + LEAVE
             self._send_for(LEAVE_S)
-            with suppress(OSError, self._termios.error):
+            with suppress(OSError, termios.error):
                 # Not TCSAFLUSH, which waits for a terminal that takes no more.
-                self._termios.tcsetattr(self._in_fd, self._termios.TCSANOW, self._modes)
-                self._termios.tcflush(self._in_fd, self._termios.TCIFLUSH)
+                termios.tcsetattr(self._in_fd, termios.TCSANOW, self._modes)
+                termios.tcflush(self._in_fd, termios.TCIFLUSH)
             self._print_kept()
 
     def close(self) -> None:
@@ -120,7 +122,7 @@ class Tty:
 
     def _set_raw(self) -> None:
         """Each key at once and as it is, none of them a signal."""
-        t = self._termios
+        t = termios
         modes = [*self._modes]
         modes[0] &= ~(t.BRKINT | t.ICRNL | t.INLCR | t.IGNCR | t.INPCK | t.ISTRIP | t.IXON)
         modes[1] &= ~t.OPOST
@@ -138,6 +140,17 @@ class Tty:
         except OSError:
             columns = rows = 0
         return rows or 24, columns or 80  # a serial line does not know
+
+    @property
+    def cell_pixels(self) -> tuple[int, int] | None:
+        """Width and height of a cell, where the terminal says it; a console does not."""
+        try:
+            size = fcntl.ioctl(self._out_fd, termios.TIOCGWINSZ, bytes(8))
+        except OSError:
+            return None
+        rows, columns, width, height = struct.unpack("4H", size)
+        cell = width // max(columns, 1), height // max(rows, 1)
+        return None if 0 in cell else cell
 
     def write(self, data: bytes) -> bool:
         """Send as much as the terminal takes; False: something is left, for the next time."""
