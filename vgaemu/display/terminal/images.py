@@ -10,6 +10,7 @@ Sources: kitty's terminal graphics protocol; the VT330/340 Programmer Reference 
 
 from __future__ import annotations
 
+import re
 import zlib
 from abc import ABC, abstractmethod
 from base64 import b64encode
@@ -23,6 +24,8 @@ from vgaemu.display.terminal.place import Place
 
 #: Rows of cells a strip. It has then a multiple of six lines of pixels, as sixels have.
 STRIP_ROWS = 6
+#: The definition of a colour.
+_DEFINED = re.compile(r"(#\d+)(?:;\d+){4}")
 #: The terminal takes no more of base64 at once.
 CHUNK_BYTES = 4096
 DELETE_ALL = b"\x1b_Ga=d,d=A,q=2\x1b\\"
@@ -109,4 +112,6 @@ class SixelImages(Images):
         width, height = self._cell
         size = self.place.columns * width, rows * height
         sixels: str = self._encode(picture_of(lines).resize(size, 0))
+        # To define a colour selects it, but not in xterm; a last new line begins another six lines.
+        sixels = _DEFINED.sub(r"\g<0>\1", sixels).replace("-\x1b", "\x1b")
         return sixels.encode("ascii")
