@@ -54,8 +54,9 @@ def test_python_of_a_page_prints_what_it_says(
     assert printed.getvalue().splitlines() == wanted
 
 
-#: What of a command line takes minutes, or waits for another process: such a line is only parsed.
-PARSED_ONLY = {"bench", "lab", "receive", "--migrate-to", "--view"}
+#: What of a command line takes minutes, waits for another process, or needs a terminal: such a line
+#: is only parsed.
+PARSED_ONLY = {"bench", "lab", "receive", "--migrate-to", "--view", "terminal"}
 #: Who else runs a line that is no `vgaemu` command.
 RUN_ELSEWHERE = {
     "python3 -m venv .venv": ".ci/run",

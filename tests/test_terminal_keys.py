@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from vgaemu.display.events import Close, PauseToggled, Screenshot
+from vgaemu.display.events import Close, Paste, PauseToggled, Screenshot, SlotStep, Turbo
 from vgaemu.display.terminal.keyboard import ESC_S, HELD_S, Keyboard, Wish
 from vgaemu.display.terminal.keys import Answer, PasteEdge, Press, read, split
 from vgaemu.keys.queue import Key
@@ -175,13 +175,29 @@ def test_the_windows_own_keys_do_here_what_they_do_there() -> None:
     assert typed(keyboard, b"\x1b\r")[:2] == [Key("alt", True), Key("enter", True)]
 
 
-def test_a_paste_is_typed_a_few_keys_a_frame() -> None:
+def test_a_paste_is_a_text_and_gives_no_commands() -> None:
     keyboard = Keyboard()
-    text = "one\ntwo\x1dq\n"
-    keyboard.feed(b"\x1b[200~" + text.encode() + b"\x1b[201~", 0)
-    names, frames = [], 0
-    while more := keyboard.events(0):
-        names += [event.name for event in more if isinstance(event, Key) and event.pressed]
-        frames += 1
-    assert names == [*"one", "enter", *"twoq", "enter"]
-    assert frames >= len(names) / 2
+    text = "one é\ntwo\r\x1dq\x03\x1b\x1b[A\x1bx,\t"
+    keyboard.feed(b"a\x1b[200~" + text.encode(), 0)
+    assert keyboard.events(0) == [Key("a", True, "a")]
+    keyboard.feed(b"!\x1b[201~b", 0)
+    assert keyboard.events(0) == [
+        Paste("one é\ntwo\nq,\t!"), Key("a", False), Key("b", True, "b")
+    ]  # fmt: skip
+    keyboard.feed(b"\x1b[200~\x1b[201~\x1b[201~", 0)
+    assert keyboard.events(0) == []
+    keyboard.feed(b"\x1b[200~" + b"x" * 200_000 + b"\x1b[201~", 0)
+    (paste,) = keyboard.events(0)
+    assert isinstance(paste, Paste)
+    assert len(paste.text) == 1 << 16
+
+
+def test_turbo_lasts_while_held_or_until_it_is_pressed_again() -> None:
+    keyboard = Keyboard()
+    assert typed(keyboard, b"\x1b[24;3~") == [Turbo(True)]
+    assert typed(keyboard, b"\x1b[24;3~") == [Turbo(False)]
+    assert typed(keyboard, b"\x1dt") == [Turbo(True)]
+    assert typed(keyboard, b"\x1dt") == [Turbo(False)]
+    assert typed(keyboard, b"\x1b[24;3:1~") == [Turbo(True)]
+    assert typed(keyboard, b"\x1b[24;1:3~") == [Turbo(False)]
+    assert typed(keyboard, b"\x1b[1;6P") == [SlotStep(-1)]

@@ -1,8 +1,8 @@
 """The terminal's keyboard: what came in, as keys of the guest and wishes of the user.
 
 A plain terminal does not tell when a key goes up: it is then let go `HELD_S` later, or when the
-next one goes down, so that a guest which looks once a frame sees it. What was pasted is typed, a
-few keys a frame, as a guest takes them.
+next one goes down, so that a guest which looks once a frame sees it; and what lasts while a key is
+held lasts until it is pressed again.
 
 Ctrl+], as in telnet, is the user's: the key behind it is one of `COMMANDS`, and Ctrl+] itself goes
 to the guest. The window's own keys (`vgaemu.display.hostkeys`) do here what they do there.
@@ -14,7 +14,19 @@ from collections import deque
 from enum import Enum, auto
 from typing import NamedTuple
 
-from vgaemu.display.events import Close, Event, NextDirtyLog, PauseToggled, Screenshot, SingleStep
+from vgaemu.display.events import (
+    Close,
+    Event,
+    LoadState,
+    NextDirtyLog,
+    Paste,
+    PauseToggled,
+    RecordingToggled,
+    SaveState,
+    Screenshot,
+    SingleStep,
+    Turbo,
+)
 from vgaemu.display.hostkeys import HOST_KEYS, WindowChange
 from vgaemu.display.terminal.keys import Answer, PasteEdge, Press, Token, read, split
 from vgaemu.keys.queue import Key
@@ -49,20 +61,26 @@ PREFIX, PREFIX_WORDS = ("]", ("ctrl",)), "Ctrl+]"
 COMMANDS = (
     Command("q", Close(), "quit"),
     Command("p", PauseToggled(), "pause"),
-    Command(".", SingleStep(), "one frame"),
-    Command("s", Screenshot(), "screenshot"),
-    Command("d", NextDirtyLog(), "dirty log"),
+    Command("s", Screenshot(), "shot"),
+    Command("r", RecordingToggled(), "record"),
+    Command("w", SaveState(), "save"),
+    Command("o", LoadState(), "load"),
+    Command("t", Turbo(True), "turbo"),
+    Command("d", NextDirtyLog(), "log"),
+    Command(".", SingleStep(), "step"),
     Command("z", Wish.STOP, "shell"),
     Command("l", Wish.REDRAW, "redraw"),
 )
 _COMMANDS = {command.key: command.does for command in COMMANDS}
 #: The window's own keys that are for the machine: name and modifiers -> event.
 _HOST_KEYS = {
-    (key.lower(), (modifier.lower(),)): host_key.does
+    (key.lower(), tuple(modifier.lower() for modifier in modifiers)): host_key.does
     for host_key in HOST_KEYS
     if not isinstance(host_key.does, WindowChange)
-    for modifier, _, key in (combination.partition("+") for combination in host_key.combinations)
+    for *modifiers, key in (combination.split("+") for combination in host_key.combinations)
 }
+#: What ends something that lasts while a key is held.
+_ENDS = {host_key.does: host_key.ends for host_key in HOST_KEYS if host_key.ends is not None}
 
 
 class Keyboard:
@@ -71,8 +89,11 @@ class Keyboard:
     def __init__(self) -> None:
         self._rest = b""
         self._came = 0.0
-        self._waiting: deque[Press] = deque()
-        self._pasting = False
+        self._waiting: deque[Press | Paste] = deque()
+        #: What is being pasted, or None.
+        self._pasted: list[str] | None = None
+        #: What lasts now, by the terminal's code for its key; 0 for one that tells no releases.
+        self._lasting: dict[int, Event] = {}
         #: Keys that are down, by the terminal's code for them; and the one without releases.
         self._down: dict[int, str] = {}
         self._held: list[Key] = []
@@ -97,14 +118,15 @@ class Keyboard:
         if isinstance(token, Answer):
             self._answers.append(token)
         elif isinstance(token, PasteEdge):
-            self._pasting = token.begins
-        elif not self._pasting:
+            if self._pasted and not token.begins:
+                self._waiting.append(Paste("".join(self._pasted)[:MAX_PASTE]))
+            self._pasted = [] if token.begins else None
+        elif self._pasted is None:
             self._waiting.append(token)
-        elif len(self._waiting) < MAX_PASTE:
-            if token[:3:2] == ("j", ("ctrl",)):
-                token = Press("enter", "\n", ())  # a line's end
-            if not token.held:  # what others wrote gives no commands
-                self._waiting.append(token)
+        elif len(self._pasted) < MAX_PASTE and token[:3:2] == ("j", ("ctrl",)):
+            self._pasted.append("\n")
+        elif len(self._pasted) < MAX_PASTE and not token.held:  # others' text gives no commands
+            self._pasted.append(token.text.replace("\x1b", ""))
 
     def events(self, now: float) -> list[Event | Wish]:
         """What is to be done now."""
@@ -113,7 +135,8 @@ class Keyboard:
             events += self._let_go()
         for _ in range(KEYS_A_POLL):
             if self._waiting:
-                events += self._press(self._waiting.popleft(), now)
+                came = self._waiting.popleft()
+                events += [came] if isinstance(came, Paste) else self._press(came, now)
         return events
 
     def take_answers(self) -> list[Answer]:
@@ -134,21 +157,32 @@ class Keyboard:
     def _press(self, press: Press, now: float) -> list[Event | Wish]:
         if press.released:
             name = self._down.pop(press.code, None)
-            return [] if name is None else [Key(name, False)]
+            if name is not None:
+                return [Key(name, False)]
+            ended = self._lasting.pop(press.code, None)
+            return [] if ended is None else [ended]
         if press.name in ("ctrl", "alt", "shift") and self.is_commanded:
             return []  # it belongs to the key that comes
         key = press.name, press.held
         if self.is_commanded:
             self.is_commanded = False
-            does = _COMMANDS.get(CHARACTER_NAMES.get(press.name, press.text or press.name))
             if key != PREFIX:
-                return [] if does is None else [does]
+                does = _COMMANDS.get(CHARACTER_NAMES.get(press.name, press.text or press.name))
+                return [] if does is None else [self._begin(does, 0)]
         elif key == PREFIX:
             self.is_commanded = True
             return []
         elif key in _HOST_KEYS:
-            return [_HOST_KEYS[key]]
+            return [self._begin(_HOST_KEYS[key], press.code)]
         return [*self._type(press, now)]
+
+    def _begin(self, does: Event | Wish, code: int) -> Event | Wish:
+        """What is to be done; what lasts and has no release ends when it comes again."""
+        if not code and 0 in self._lasting and does in _ENDS:
+            return self._lasting.pop(0)
+        if does in _ENDS:
+            self._lasting[code] = _ENDS[does]
+        return does
 
     def _type(self, press: Press, now: float) -> list[Key]:
         """A key of the guest."""
