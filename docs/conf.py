@@ -6,6 +6,7 @@ pictures come from running `examples/` and every bundled workload (`pictures`). 
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -61,10 +62,13 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "write_computation_times": False,
     "download_all_examples": False,
+    "notebook_extensions": (),
     "show_signature": False,
     "remove_config_comments": True,
     "min_reported_time": 1e9,
 }
+
+logging.getLogger("vgaemu").setLevel(logging.WARNING)  # what examples say of themselves is no news
 
 html_theme = "furo"
 html_title = "vgaemu"

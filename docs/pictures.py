@@ -32,7 +32,7 @@ GALLERY = ("*.py", "*.rst", "guests/*.img", "guests/*.com")
 
 #: Examples in the order in which the gallery shows them; others come behind.
 ORDER = (
-    "hello.py", "drawing.py", "registers.py", "palette.py", "machine_code.py",
+    "hello.py", "drawing.py", "registers.py", "palette.py", "recording.py", "machine_code.py",
     "unicorn_bootsector.py", "test_with_vgaemu.py", "own_display.py", "dirty_log.py",
     "two_dirty_logs.py",
 )  # fmt: skip
@@ -81,17 +81,17 @@ def copy_examples() -> None:
 def scrape(block: object, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
     """The pictures of one part of an example, as reStructuredText."""
     paths = block_vars["image_path_iterator"]
-    taken = []
-    for made in _new_recordings(EXAMPLES):
-        taken.append(str(shutil.copy(made, next(paths))))
+    stills = []
     for value in block_vars["example_globals"].values():
         if isinstance(value, vgaemu.Machine | VgaCard):
             screen = value.screen
             if _pictured.get(screen) != screen.frame_number:
                 _pictured[screen] = screen.frame_number
-                taken.append(str(next(paths)))
-                screen.save(taken[-1], upscaled=True)
-    return str(figure_rst(taken, gallery_conf["src_dir"]))
+                stills.append(str(next(paths)))
+                screen.save(stills[-1], upscaled=True)
+    # Where something moves, a still is the gallery's thumbnail and no more.
+    moving = [str(shutil.copy(made, next(paths))) for made in _new_recordings(EXAMPLES)]
+    return str(figure_rst(moving or stills, gallery_conf["src_dir"]))
 
 
 def _get_sg_image_scraper():  # the name under which sphinx-gallery asks for it

@@ -19,7 +19,8 @@ def fan(guest, colour="32"):
 
 
 with vgaemu.Machine(fan, ["32"]) as machine:
-    machine.tick(60)
+    with machine.record("fan.png"):
+        machine.tick(60)
     report = machine.run_frame()  # it waits: nothing is stored
     print(f"{len(report.dirty_pages)} dirty pages, {report.pixels} pixels drawn")
     machine.keys.press("a")

@@ -24,9 +24,10 @@ with vgaemu.Machine() as machine:
     # %%
     # Sixteen steps of a scan line, then a row: nothing is stored.
     dirty = 0
-    for step in range(40):
-        guest.ports["start_address"] = 80 * (1 + step // 16)
-        guest.ports["preset_row"] = step % 16
-        dirty += len(machine.run_frame().dirty_pages)
+    with machine.record("scrolling.png"):
+        for step in range(40):
+            guest.ports["start_address"] = 80 * (1 + step // 16)
+            guest.ports["preset_row"] = step % 16
+            dirty += len(machine.run_frame().dirty_pages)
     print(f"40 frames scrolled, {dirty} dirty pages")
     print(machine.screen.text()[0].strip())

@@ -17,6 +17,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import vgaemu
 from vgaemu.cli.main import main
@@ -104,6 +105,34 @@ def test_commands_of_a_page_run(
             Path(words[-1]).expanduser().mkdir(parents=True)
         else:
             assert any(line.startswith(start) for start in RUN_ELSEWHERE), line
+
+
+def frames_of(path: Path, count: int) -> list[tuple[float, bytes]]:
+    """The first frames of a moving picture: how long each is shown, and its pixels."""
+    with Image.open(path) as picture:
+        found = []
+        for number in range(min(count, picture.n_frames)):
+            picture.seek(number)
+            found.append((picture.info["duration"], picture.convert("RGB").tobytes()))
+    return found
+
+
+def test_the_moving_picture_is_what_its_command_makes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = re.search(
+        r"^`(vgaemu run .*) --frames \d+ --record (\S+)(.*)` made this", PAGES["README.md"], re.M
+    )
+    assert line is not None
+    command, picture, options = line.groups()
+    committed, made = ROOT / picture, tmp_path / "made.png"
+    assert committed.stat().st_size < 300_000
+    words = [*shlex.split(command)[1:], "--frames", "200", "--record", str(made), *options.split()]
+    assert main(words) == 0
+    capsys.readouterr()
+    frames = frames_of(made, 100)[:-1]  # the last one is shown for longer
+    assert len(frames) > 20
+    assert frames_of(committed, len(frames)) == frames
 
 
 # --- The API --------------------------------------------------------------------------------------

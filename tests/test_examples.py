@@ -28,6 +28,7 @@ PRINTS = {
     "own_display.py": ["text 80x25: 720x400", "frame 1: 9x16 at 0,0", "#######", "done"],
     "drawing.py": ["0 dirty pages, 0 pixels drawn", "ended after 62 frames"],
     "registers.py": ["40 frames scrolled, 0 dirty pages", "line 3"],
+    "recording.py": ["seven seconds in at most 20 kB: True"],
     "two_dirty_logs.py": [
         "srcu: 30720 page table entries looked at",
         "60 grace periods",
