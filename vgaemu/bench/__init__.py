@@ -7,6 +7,7 @@ BENCHMARKS = {
     "vga": "harvests at 60 Hz beside guests that read and print a file, every dirty-log scheme",
     "frame": "a dirty redraw against a full redraw of the same frames",
     "store": "what the logged store path costs a guest",
+    "record": "a recorder beside the loop, and what it writes",
     "render": "drawing a whole picture against a memcpy of it",
     "start": "how long the command takes to start",
     "migrate": "64 MiB over loopback while a writer dirties it, against a plain socket copy",

@@ -8,10 +8,10 @@ piece as soon as there is room, and how many frames were joined so is said at th
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Condition, Thread
+from queue import SimpleQueue
+from threading import Event, Thread
 
 from vgaemu.display.base import BaseDisplay
 from vgaemu.display.rects import merge_rects
@@ -137,46 +137,47 @@ class Recorder(BaseDisplay):
 
 
 class _Queue:
-    """Changes on their way to the thread: as many as fit into `QUEUE_BYTES`, and at least one."""
+    """Changes on their way to the thread: as many as fit into `QUEUE_BYTES`, and at least one.
+
+    One puts, one gets. Each counts its own bytes, so that a change is put without a lock of ours:
+    what wakes the thread is half of what a small change costs.
+    """
 
     def __init__(self) -> None:
-        self._moved = Condition()
-        self._changes: deque[Change] = deque()
-        self._bytes = 0
+        self._changes: SimpleQueue[Change | None] = SimpleQueue()
+        self._put_bytes = self._got_bytes = 0
         self._ended = False
+        #: Set when something was taken.
+        self._moved = Event()
 
     @property
     def has_room(self) -> bool:
         """Whether another change may be put; also one that nobody will get."""
-        return self._bytes < QUEUE_BYTES or self._ended
+        return self._put_bytes - self._got_bytes < QUEUE_BYTES or self._ended
 
     def wait_for_room(self) -> None:
         """Wait until there is room."""
-        if not self.has_room:
-            with self._moved:
-                self._moved.wait_for(lambda: self.has_room)
+        while not self.has_room:
+            self._moved.clear()
+            if not self.has_room:
+                self._moved.wait()
 
     def put(self, change: Change) -> None:
         """Let the thread have it, unless it has ended."""
-        with self._moved:
-            if not self._ended:
-                self._changes.append(change)
-                self._bytes += change.nbytes
-                self._moved.notify()
+        if not self._ended:
+            self._put_bytes += change.nbytes
+            self._changes.put(change)
 
     def get(self) -> Change | None:
         """Wait for the next one; None after the last."""
-        with self._moved:
-            self._moved.wait_for(lambda: self._changes or self._ended)
-            if not self._changes:
-                return None
-            change = self._changes.popleft()
-            self._bytes -= change.nbytes
-            self._moved.notify()
-            return change
+        change = self._changes.get()
+        if change is not None:
+            self._got_bytes += change.nbytes
+            self._moved.set()
+        return change
 
     def end(self) -> None:
         """No more are put."""
-        with self._moved:
-            self._ended = True
-            self._moved.notify_all()
+        self._ended = True
+        self._changes.put(None)
+        self._moved.set()
