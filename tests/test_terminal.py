@@ -433,3 +433,10 @@ def test_among_other_displays_it_has_a_thread_of_its_own(terminal: Terminal) -> 
         machine.remove_display(display)
         assert terminal.is_as_before
         machine.tick()
+
+
+def test_what_is_said_takes_a_cell_a_character(terminal: Terminal) -> None:
+    with machine_on(terminal) as machine:
+        machine.tell_user("saved 画e\u0301\x1b[31m.png")
+        show(machine, terminal)
+        assert terminal.vt.text()[-1].startswith(" saved ?e??[31m.png - Ctrl+] q quits")

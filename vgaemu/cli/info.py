@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from vgaemu import __version__
 from vgaemu.cli.config import place_of_users_file, users_file
-from vgaemu.errors import DisplayError, KvmError
+from vgaemu.errors import DisplayError, KvmError, TerminalError
 from vgaemu.memslot import KEEPERS, why_unavailable
 from vgaemu.memslot.atomic import atomic_words
 from vgaemu.memslot.kvm import ioctl
@@ -25,6 +25,7 @@ def lines() -> list[str]:
             for name in ("numpy", "pillow", "pygame", "pygame-ce", "unicorn")
         ),
         f"display null: yes; window: {_window()}",
+        f"display terminal: {_terminal()}",
         f"dirty log: {', '.join(name for name, why in keepers.items() if why is None)}",
         *(f"dirty log {name}: no: {why}" for name, why in keepers.items() if why is not None),
         f"dirty log words, pages, srcu: {atomic_words(1).how}",
@@ -43,6 +44,18 @@ def _installed(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
+
+
+def _terminal() -> str:
+    try:
+        from vgaemu.display.terminal.tty import check_terminals
+    except TerminalError as error:
+        return f"no: {error}"
+    try:
+        check_terminals(0, 1)
+    except TerminalError as error:
+        return f"no: {error}"
+    return "yes"
 
 
 def _window() -> str:

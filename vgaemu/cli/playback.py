@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.cli.session import run_stoppably
+from vgaemu.display.named import FOR_PEOPLE
 from vgaemu.display.report import Display
 from vgaemu.display.screen import full_redraw, rgb_of, save_picture
 from vgaemu.guest.workload import Guest, Slices, Workload
@@ -46,7 +47,7 @@ def replay(
         ScreenError: No picture format ends as `screenshot` does.
         OSError: A file cannot be written.
     """
-    window = display == "window"
+    window = display in FOR_PEOPLE
     if per_frame is None and window:
         per_frame = WINDOW_PER_FRAME
     with Tape(path) as tape:

@@ -15,10 +15,10 @@ def add_parser(commands: Commands) -> None:
     add("tape", type=file_path, help="JSON lines, gzipped or not: see vgaemu/tape")
     add("--screenshot", type=file_path, metavar="F.png", help="save the last picture")
     add("--readbacks", type=file_path, metavar="F.json", help="write what was read")
-    add("--display", choices=("window", "null"), help="where the picture goes (null)")
+    add("--display", choices=("window", "terminal", "null"), help="where the picture goes (null)")
     add("--headless", action="store_true", help="--display null")
     add("--per-frame", type=positive, metavar="N",
-        help="operations between two frames; default: all at once, 500 in a window")  # fmt: skip
+        help="operations between two frames; default: all at once, 500 on a display")  # fmt: skip
 
 
 def run(options: Namespace) -> int:

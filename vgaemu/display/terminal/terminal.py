@@ -13,6 +13,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
+from unicodedata import combining, east_asian_width
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,6 @@ class TerminalDisplay(BaseDisplay):
         self._notice, self._notice_until, self._stands = "", 0.0, ""
         self._can = Abilities()
         self._tty = Tty(in_fd, out_fd)
-        self._tty.on_return = self._return
         self._begin()
         self._asked = questions(environment)
         self._tty.write(self._asked)
@@ -107,6 +107,7 @@ class TerminalDisplay(BaseDisplay):
 
     def _return(self) -> None:
         """The terminal was left for a while."""
+        self._tty.has_returned = False
         if self._can.keyboard:
             self._tty.write(KITTY_KEYS)
         self._begin()
@@ -173,6 +174,8 @@ class TerminalDisplay(BaseDisplay):
             return []
         if self._tty.gone:
             return [Close()]
+        if self._tty.has_returned:
+            self._return()
         now = monotonic()
         keyboard = self._keyboard
         commanded = keyboard.is_commanded
@@ -336,7 +339,7 @@ class TerminalDisplay(BaseDisplay):
             said = self._notice or self._stands
             parts = said, f"{PREFIX_WORDS} q quits", self._info.mode_name, part
             said = " - ".join(filter(None, parts))
-        codes = [ord(c) if c.isprintable() else ord("?") for c in f" {said}"[: len(line)]]
+        codes = [ord(c) if _is_one_cell(c) else ord("?") for c in f" {said}"[: len(line)]]
         line[:] = ord(" "), BLACK, WHITE
         line[: len(codes), 0] = codes
 
@@ -352,3 +355,9 @@ class TerminalDisplay(BaseDisplay):
         if not self._cursor_shown:
             out, self._cursor_shown = out + SHOW_CURSOR, True
         return out
+
+
+def _is_one_cell(character: str) -> bool:
+    """Whether a character takes one cell, as all of the grid do: others take two, or none."""
+    wide = east_asian_width(character) in "WF"
+    return character.isprintable() and not wide and not combining(character)

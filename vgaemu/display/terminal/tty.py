@@ -21,7 +21,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import IO
@@ -56,13 +55,11 @@ class Tty:
 
     #: Whether it is gone: its window was closed, or the line is dead.
     gone: bool = False
-    #: Called when the process goes on after it was stopped.
-    on_return: Callable[[], None]
+    #: Whether the process was stopped, and the terminal taken anew; whoever looks sets it back.
+    has_returned: bool = False
 
     def __init__(self, in_fd: int = 0, out_fd: int = 1) -> None:
-        for fd, name in ((out_fd, "standard output"), (in_fd, "standard input")):
-            if not _is_terminal(fd):
-                raise TerminalError(f"{name} is no terminal; use --display window, or --headless")
+        check_terminals(in_fd, out_fd)
         self._in_fd = in_fd
         self._out_fd, self._ours = _open_again(out_fd)
         self._modes = termios.tcgetattr(in_fd)
@@ -75,7 +72,6 @@ class Tty:
         self._lock = threading.RLock()
         self._kept: IO[bytes] | None = None
         self._saved: dict[int, int] = {}
-        self.on_return = lambda: None
         atexit.register(self.leave)
         self.enter()
         _open.append(self)
@@ -213,7 +209,7 @@ class Tty:
                     self._set_raw()
                 self.write(ENTER)
             self.enter()
-            self.on_return()
+            self.has_returned = True
 
     def _keep_prints(self) -> None:
         """Let what the process prints on this terminal go to a file."""
@@ -301,6 +297,17 @@ def _leave_signals() -> None:
 def _in_main_thread() -> bool:
     """Whether signals may be taken here."""
     return threading.current_thread() is threading.main_thread()
+
+
+def check_terminals(in_fd: int, out_fd: int) -> None:
+    """Find out whether a `Tty` can be made of them.
+
+    Raises:
+        TerminalError: One of them is no terminal.
+    """
+    for fd, name in ((out_fd, "standard output"), (in_fd, "standard input")):
+        if not _is_terminal(fd):
+            raise TerminalError(f"{name} is no terminal; use --display window, or --headless")
 
 
 def _is_terminal(fd: int) -> bool:
