@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 from vgaemu.cli.main import main
+from vgaemu.display.report import ScreenInfo
 from vgaemu.errors import ViewError
 from vgaemu.machine import Machine
 from vgaemu.view import browser, websocket
@@ -544,6 +545,22 @@ def test_each_harvest_is_told_once() -> None:
         wait_until(lambda: not hearer.told[-1]["curve"])
         told = [ns for message in hearer.told for ns in message["curve"]]
         assert told == [report.harvest_ns for report in reports]
+
+
+def test_what_many_are_told_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    worked_out = []
+    message = Live.message
+
+    def counted(live: Live, info: ScreenInfo, known: int, *, looks_only: bool) -> Message:
+        worked_out.append(known)
+        return message(live, info, known, looks_only=looks_only)
+
+    monkeypatch.setattr(Live, "message", counted)
+    hearers = [Hearer() for _ in range(50)]
+    with Machine() as machine, listening(machine, *hearers):
+        wait_until(lambda: all(hearer.told for hearer in hearers))
+    # Who came after the first were told knows less.
+    assert len(worked_out) * 5 < sum(len(hearer.told) for hearer in hearers)
 
 
 def test_nobody_is_told_who_has_gone() -> None:

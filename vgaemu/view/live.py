@@ -143,21 +143,26 @@ class Live(BaseDisplay):
             if self._info is not None:
                 self._meter.reshape(self._info)
                 self._meter.digest(monotonic_ns())
-                for listener, known in listeners:
-                    self._tell(listener, known, self._info)
+                self._tell_each(listeners, self._info)
             with self._changed:
                 self._changed.wait_for(lambda: not self._listeners, PERIOD_SECONDS)
 
-    def _tell(self, listener: Listener, known: int, info: ScreenInfo) -> None:
-        message = self.message(info, known, looks_only=listener.looks_only)
-        try:
-            told = listener.tell(json.dumps(message, separators=(",", ":")))
-        except ViewError:  # it has gone, and who talks with it finds that out too
-            self.leave(listener)
-            return
-        with self._changed:
-            if told and listener in self._listeners:
-                self._listeners[listener] = message["frame"]
+    def _tell_each(self, listeners: Sequence[tuple[Listener, int]], info: ScreenInfo) -> None:
+        #: Most are told the same.
+        texts: dict[tuple[int, bool], str] = {}
+        for listener, known in listeners:
+            kind = known, listener.looks_only
+            if kind not in texts:
+                message = self.message(info, known, looks_only=listener.looks_only)
+                texts[kind] = json.dumps(message, separators=(",", ":"))
+            try:
+                told = listener.tell(texts[kind])
+            except ViewError:  # it has gone, and who talks with it finds that out too
+                self.leave(listener)
+                continue
+            with self._changed:
+                if told and listener in self._listeners:
+                    self._listeners[listener] = self._meter.frame_number
 
     def message(self, info: ScreenInfo, known: int, *, looks_only: bool) -> Message:
         """What somebody is told who knows the curve up to some frame."""
