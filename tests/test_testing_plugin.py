@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -16,14 +18,14 @@ import pytest
 from PIL import Image
 
 from vgaemu import Machine, ScreenError
+from vgaemu.display.screen import rgb_of
 from vgaemu.pc.build import PcOptions
 from vgaemu.pc.debug import PortTail
 from vgaemu.testing import evidence, pictures, results, screens
 from vgaemu.testing.evidence import MachineOptions, changed_registers
 from vgaemu.vga.device import Vga
-from vgaemu.vga.modes import MODES, set_mode
+from vgaemu.vga.modes import MODES, NAMES, set_mode
 
-pytest.importorskip("unicorn")
 pytest_plugins = ["pytester"]
 
 
@@ -32,6 +34,8 @@ def _imported() -> None:
     """What an inner run imports is gone after it: let them all find it here."""
     Image.init()
     assert results, screens
+    with suppress(ImportError):
+        import_module("unicorn")
     with Machine() as machine:
         pictures.picture_of(machine)
         evidence.Made(machine, "").sections()
@@ -295,6 +299,7 @@ def sector(code: str) -> bytes:
 @pytest.fixture
 def failed(pytester: pytest.Pytester, run: Run) -> Callable[[str, str], str]:
     """What pytest says of a test of a kernel, which fails."""
+    pytest.importorskip("unicorn")
 
     def failed(code: str, test: str) -> str:
         Path("kernel.img").write_bytes(sector(code))
@@ -358,6 +363,7 @@ def test_what_cannot_be_made_is_said_in_a_line(failed: Callable[[str, str], str]
 
 
 def test_guests_of_any_kind_are_found_and_closed(pytester: pytest.Pytester, run: Run) -> None:
+    pytest.importorskip("unicorn")
     folder = pytester.mkdir("kernel")
     (folder / "kernel.img").write_bytes(sector("EB FE"))
     (folder / "guest.py").write_text("def workload(guest):\n    yield\n")
@@ -597,6 +603,7 @@ def test_the_plugin_costs_a_run_of_others_nothing() -> None:
 def test_the_example_passes_and_its_kernel_is_built_from_its_source(
     pytester: pytest.Pytester, run: Run, tmp_path: Path
 ) -> None:
+    pytest.importorskip("unicorn")
     shutil.copytree(EXAMPLE, pytester.path, dirs_exist_ok=True)
     result = run("--strict-markers")
     result.assert_outcomes(passed=10)
@@ -637,3 +644,25 @@ def pytest_sessionfinish():
     pytester.makepyfile(source() + source("graphics", name="test_other"))
     run("--snapshot-update", "-s").stdout.fnmatch_lines(["*left: 0"])
     run("-s").stdout.fnmatch_lines(["*left: 0"])
+
+
+@pytest.mark.parametrize("bits", [0, 4, 8, 15, 16, 24, 32])
+def test_a_golden_of_every_mode_is_read_as_it_was_shown(bits: int, tmp_path: Path) -> None:
+    golden = tmp_path / "golden.png"
+    random = np.random.default_rng(bits)
+    with Machine() as machine:
+        for name in NAMES if not bits else [""]:
+            if bits:
+                machine.guest.set_dispi_mode(64, 48, bits)
+            else:
+                machine.guest.set_mode(name)
+            machine.vga.slot.write(0, random.bytes(1 << 18))
+            shown = pictures.picture_of(machine)
+            pictures.write_picture(golden, shown)
+            read = pictures.read_picture(golden)
+            assert read is not None
+            assert pictures.same(read, shown)
+            assert (read.mode, read.text) == (shown.mode, shown.text)
+            assert np.array_equal(read.rgb, rgb_of(machine.screen.full_redraw()))
+            with Image.open(golden) as image:
+                assert (image.mode == "P") == (bits <= 8)
