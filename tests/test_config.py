@@ -143,6 +143,12 @@ WRONG: dict[str, tuple[str | bytes, str]] = {
     "a word for a flag": ("headless = 'yes'", "headless: yes is neither true nor false"),
     "a number for a flag": ("fullscreen = 1", "fullscreen: 1 is neither true nor false"),
     "a flag for a number": ("scale = true", "scale: true is no value"),
+    "a table of nothing like it": ("[x]", "f.toml: [x] is no command with options; there are run,"),
+    "a key of nothing like it": (
+        "qqqq = 1",
+        "f.toml: qqqq: no option; 'vgaemu --print-conf' shows",
+    ),
+    "a null character": ('font = "a\\u0000b"', "font: no word of a command line has a null"),
     "an array": ("scale = [1, 2]", "scale: [1, 2] is no value; it takes one word or number"),
     "a date": ("frames = 2026-01-01", "frames: 2026-01-01 is no value"),
     "a number of no end": ("speed = nan", "speed: 'nan' is not a number from 0 to 1000"),

@@ -95,8 +95,11 @@ class Command:
             raise UsageError(f"{where}: {_said(said)} is neither true nor false")
         if isinstance(said, bool) or not isinstance(said, str | int | float):
             raise UsageError(f"{where}: {_said(said)} is no value; it takes one word or number")
+        word = _said(said)
+        if "\0" in word:
+            raise UsageError(f"{where}: no word of a command line has a null character")
         try:
-            value: object = self._parser._get_value(action, _said(said))
+            value: object = self._parser._get_value(action, word)
             self._parser._check_value(action, value)
         except ArgumentError as error:
             raise UsageError(f"{where}: {error.message}") from None
@@ -250,9 +253,8 @@ def _from_table(
                 found[name] |= values
     for name, inner in tables.items():
         if name not in commands:
-            raise UsageError(
-                f"{where}: [{name}] is no command with options{nearest(name, commands)}"
-            )
+            there = nearest(name, commands) or f"; there are {', '.join(commands)}"
+            raise UsageError(f"{where}: [{name}] is no command with options{there}")
         for key, said in inner.items():
             at = f"{where}: [{name}] {key}"
             override(found[name], _for_all(at, key, said, {name: commands[name]})[name])
@@ -274,7 +276,8 @@ def _for_all(
     if not found and not refused:
         known = dict.fromkeys(key for command in commands.values() for key in command.options)
         whose = f" of {next(iter(commands))}" if len(commands) == 1 else ""
-        raise UsageError(f"{where}: no option{whose}{nearest(key, known)}")
+        there = nearest(key, known) or "; 'vgaemu --print-conf' shows all"
+        raise UsageError(f"{where}: no option{whose}{there}")
     if not found:
         raise next(iter(refused.values()))
     return found
