@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from argparse import ArgumentParser
 from pathlib import Path
 
 import pytest
@@ -217,12 +218,18 @@ def test_a_value_that_one_command_takes_is_no_mistake_for_another(tmp_path, monk
     assert parse(["--conf", path, "bench", "start"]).runs == 3
 
 
-def test_a_value_that_only_others_take_is_left_out(tmp_path: Path, capsys) -> None:
-    path = conf(tmp_path, "display = 'terminal'")
-    assert parse(["--conf", path, "lab"]).display == "terminal"
-    assert parse(["--conf", path, "replay", "a.tape"]).display is None
-    path = conf(tmp_path, "[replay]\ndisplay = 'terminal'")
-    assert "[replay] display: invalid choice" in complaint(["replay", "a", "--conf", path], capsys)
+def test_a_value_that_only_others_take_is_left_out(tmp_path: Path) -> None:
+    commands = {}
+    for name, choices in (("draw", ("window", "paper")), ("print", ("paper",))):
+        parser = ArgumentParser()
+        parser.add_argument("--display", choices=choices)
+        commands[name] = Command(name, parser)
+    configuration = Configuration()
+    configuration.files.append(Path(conf(tmp_path, "display = 'window'")))
+    assert configuration.read(commands, "print") == {"draw": {"display": "window"}, "print": {}}
+    configuration.files.append(Path(conf(tmp_path, "[print]\ndisplay = 'window'", "g.toml")))
+    with pytest.raises(UsageError, match=r"\[print\] display: invalid choice"):
+        configuration.read(commands, "print")
 
 
 def test_files_as_others_write_them(tmp_path: Path) -> None:
