@@ -118,24 +118,27 @@ export class Figures {
     const columns = Math.floor(width / small);
     canvas.style.height = `${top + small * Math.ceil(above / columns)}px`;
     const [context] = drawingOn(canvas);
-    const lights = ["dirty", "clean"].map((name) => [map[name], colour(name)]);
-    const draw = (cell, x, y, size) => {
-      const inner = size > 2 ? size - 1 : size;
-      context.globalAlpha = 1;
-      context.fillStyle = this.well;
-      context.fillRect(x, y, inner, inner);
-      for (const [digits, lit] of lights) {
-        const light = parseInt(digits[cell] ?? "0", 16);
-        if (!light) continue;
-        context.globalAlpha = light / 15;
-        context.fillStyle = lit;
-        context.fillRect(x, y, inner, inner);
+    /** Where a cell is, and how large without the dark line between large ones. */
+    const place = (cell) => {
+      if (cell < map.legacy) {
+        return [(cell % 32) * large, Math.floor(cell / 32) * large, large - 1, large - 1];
       }
+      const i = cell - map.legacy;
+      return [(i % columns) * small, top + Math.floor(i / columns) * small, small, small];
     };
-    this.well = colour("cell");
-    for (let i = 0; i < map.legacy; i++) draw(i, (i % 32) * large, Math.floor(i / 32) * large, large);
-    for (let i = 0; i < above; i++) {
-      draw(map.legacy + i, (i % columns) * small, top + Math.floor(i / columns) * small, small);
+    context.fillStyle = colour("cell");
+    for (let cell = 0; cell < map.legacy; cell++) context.fillRect(...place(cell));
+    const rows = Math.floor(above / columns);
+    context.fillRect(0, top, columns * small, rows * small);
+    context.fillRect(0, top + rows * small, (above % columns) * small, small);
+    for (const kind of ["dirty", "clean"]) {
+      context.fillStyle = colour(kind);
+      for (let cell = 0; cell < map[kind].length; cell++) {
+        if (map[kind][cell] === "0") continue;
+        context.globalAlpha = parseInt(map[kind][cell], 16) / 15;
+        context.fillRect(...place(cell));
+      }
+      context.globalAlpha = 1;
     }
   }
 }
