@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,7 +35,7 @@ from vgaemu.keys.queue import Key, Keys
 from vgaemu.machine import Machine
 from vgaemu.pc.clock import RACE_FACTOR, WallClock
 from vgaemu.slots import SLOTS, name_for, state_folder
-from vgaemu.typist import Typist
+from vgaemu.typist import MOST, Typist
 
 HANGS_S = 10.0
 
@@ -281,11 +285,24 @@ def test_pasting_again_stops_it_and_nothing_is_typed_ahead_of_the_guest() -> Non
         for companion in list(frames):
             companion()
     assert len(keys) == 8  # four keys, down and up
-    typist.begin("y")
+    typist.begin("y", "")
     assert told[1] == "typing stopped, 296 characters left out"
     assert frames == []
-    typist.begin("")
+    typist.begin("", "")
     assert told[2] == "nothing to paste: the clipboard has no text"
+
+
+def test_whatever_is_pasted_has_bounds() -> None:
+    told: list[str] = []
+    typist = Typist(Keys(), None, told.append, [])
+    typist.begin("x" * (2 * MOST) + "\x00", "Ctrl+Shift+V")
+    assert told == [f"only the first {MOST} characters are typed; Ctrl+Shift+V stops"]
+    assert len(typist) == MOST
+    typist.stop()
+    controls = "".join(map(chr, range(0x20))).replace("\t", "").replace("\n", "")
+    typist.begin(controls, "")
+    assert told[1] == "no key types U+0000 U+0001 U+0002 U+0003 U+0004 U+0005 U+0006 U+0007 ..."
+    assert len(typist) == 1  # a carriage return ends a line
 
 
 def test_the_text_of_the_screen_is_copied() -> None:
@@ -429,6 +446,8 @@ def test_a_captured_mouse_is_the_guests_until_it_is_freed(sdl: Sdl) -> None:
     sdl.post("MOUSEWHEEL", x=0, y=1)
     moved = [MouseMoved(4, -2), MouseButton(3, True), MouseMoved(0, 0, -1)]
     assert sdl.window.poll() == moved
+    sdl.window.notice("")
+    assert sdl.title.endswith("Ctrl+F10 mouse")
     sdl.press("F10", sdl.pygame.KMOD_LCTRL)
     assert sdl.window.poll() == [MouseButton(3, False)]
     sdl.post("MOUSEMOTION", rel=(1, 1), pos=(0, 0), buttons=(0, 0, 0))
@@ -449,3 +468,85 @@ def test_paste_and_copy_are_the_systems_clipboard(
     paste = Paste("from elsewhere")
     copy = CopyText(window.put_into_clipboard)
     assert sdl.window.poll() == [Key("ctrl", True), Key("ctrl", False), paste, copy, paste]
+
+
+# --- in an X server -----------------------------------------------------------------------------
+
+#: A guest that shows what is typed, and ends with Escape; a file says that it is there.
+ECHO = """
+def workload(guest, ready):
+    yield
+    open(ready, "w").close()
+    while True:
+        for key in iter(guest.keys.get, None):
+            if key.pressed and key.name == "esc":
+                return
+            if key.pressed and key.text:
+                guest.text.print(key.text, end="")
+        yield
+"""
+
+
+@pytest.fixture
+def x_server() -> Iterator[dict[str, str]]:
+    """The environment of programs in an Xvfb of the test's own."""
+    for program in ("Xvfb", "xdotool", "xclip"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed: apt-get install xvfb xdotool xclip")
+    read, write = os.pipe()
+    options = ("-displayfd", str(write), "-noreset", "-nolisten", "tcp")
+    server = subprocess.Popen(["Xvfb", *options], pass_fds=(write,), stderr=subprocess.DEVNULL)
+    os.close(write)
+    with os.fdopen(read) as answer:
+        number = answer.readline().strip()
+    environment = {name: value for name, value in os.environ.items() if name != "SDL_VIDEODRIVER"}
+    yield environment | {"DISPLAY": f":{number}"}
+    server.terminate()
+    server.wait(HANGS_S)
+
+
+def test_a_real_clipboard_and_real_keys(tmp_path: Path, x_server: dict[str, str]) -> None:
+    """What xclip has is typed, what is copied xclip gets; xdotool presses the keys."""
+    program = tmp_path / "echo.py"
+    program.write_text(ECHO)
+
+    def x(*command: str, text: str = "") -> str:
+        with (tmp_path / "out").open("w+") as out:  # xclip stays, and would keep a pipe open
+            subprocess.run(
+                command, env=x_server, input=text, text=True, stdout=out, timeout=HANGS_S,
+                stderr=subprocess.DEVNULL, check=False,
+            )  # fmt: skip
+            out.seek(0)
+            return out.read()
+
+    def seen(what: str, *does: str) -> bool:
+        """Do something until the clipboard is so."""
+        deadline = time.monotonic() + HANGS_S
+        while time.monotonic() < deadline:
+            x("xdotool", *does)
+            time.sleep(0.1)
+            if x("xclip", "-selection", "clipboard", "-o") == what:
+                return True
+        return False
+
+    x("xclip", "-selection", "clipboard", text="Grüße, {World}!")
+    ready = tmp_path / "ready"
+    arguments = ("run", str(program), str(ready), "--scale", "1")
+    window = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "vgaemu", *arguments],
+        env=x_server, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 2 * HANGS_S
+        while not ready.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        x("xdotool", "mousemove", "100", "100", "key", "ctrl+shift+v", "sleep", "0.5")
+        assert seen("Grüße, {World}!\n", "key", "ctrl+shift+c")
+        x("xdotool", "key", "shift+Insert", "sleep", "0.5", "key", "a", "sleep", "0.2")
+        assert seen("Grüße, {World}!Grüße, {World}!\na\n", "key", "ctrl+shift+c")
+        x("xdotool", "key", "Escape", "sleep", "0.2", "key", "ctrl+F9")
+        assert window.wait(HANGS_S) == 0
+    finally:
+        window.kill()
+        window.wait()

@@ -53,7 +53,7 @@ class Typist:
     def __len__(self) -> int:
         return len(self._left)
 
-    def begin(self, text: str, stop: str = "") -> None:
+    def begin(self, text: str, stop: str) -> None:
         """Type a text from the next frame on; while one is being typed, stop that instead.
 
         Args:
@@ -69,16 +69,17 @@ class Typist:
         if not text:
             self._tell("nothing to paste: the clipboard has no text")
             return
-        unknown = list(dict.fromkeys(c for c in text if not self._has_key(c)))
-        self._left.extend(c for c in text[:MOST] if c not in unknown)
+        length, text = len(text), text[:MOST]
+        unknown = {c: None for c in dict.fromkeys(text) if not self._has_key(c)}
+        self._left.extend(c for c in text if c not in unknown)
         said = []
         if unknown:
-            more = " ..." * (len(unknown) > NAMED)
-            said.append(f"no key types {' '.join(map(_shown, unknown[:NAMED]))}{more}")
-        if len(text) > MOST:
-            said.append(f"only the first {MOST} characters are typed")
-        elif len(text) >= LONG and stop:
-            said.append(f"typing {len(text)} characters; {stop} stops")
+            named = " ".join(map(_shown, list(unknown)[:NAMED]))
+            said.append(f"no key types {named}{' ...' * (len(unknown) > NAMED)}")
+        if length > MOST:
+            said.append(f"only the first {MOST} characters are typed; {stop} stops")
+        elif length >= LONG:
+            said.append(f"typing {length} characters; {stop} stops")
         if said:
             self._tell("; ".join(said))
         if self._left:

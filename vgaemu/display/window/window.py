@@ -264,7 +264,8 @@ class WindowDisplay(BaseDisplay):
             stands = "PAUSED" if self._paused else "TURBO" if self._turbo else self._stands
             parts = (self._title, self._stage.info.mode_name, stands)
             said = self._notice.text
-            rest = said if said and said != self._stands else keys_in_title()
+            frees = (WindowChange.MOUSE,) if self._mouse.captured else ()
+            rest = said if said and said != self._stands else keys_in_title(*frees)
             pygame.display.set_caption(" - ".join(filter(None, (*parts, rest))))
 
     def notice(self, text: str) -> None:
@@ -390,4 +391,6 @@ class WindowDisplay(BaseDisplay):
             self.notice(f"the mouse is the guest's; {combination_of(WindowChange.MOUSE)} frees it")
 
     def _free_mouse(self) -> list[Event]:
-        return self._mouse.let_go(visible=not self._sdl.fullscreen)
+        released = self._mouse.let_go(visible=not self._sdl.fullscreen)
+        self._show_title()
+        return released

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -120,7 +121,9 @@ def _draw_entry(guest: Guest, choice: Choice, n: int) -> None:
     _, name, what = choice.entries[n]
     row, chosen = TOP + n - choice.first, n == choice.at
     if chosen:
-        for more, line in enumerate((f"{what:{2 * COLUMNS}}"[: COLUMNS - 2], what[COLUMNS - 2 :])):
+        lines = textwrap.wrap(what, COLUMNS - 2)
+        for more in range(2):
+            line = lines[more] if more < len(lines) else ""
             guest.text.write_at(0, WHOLE_ROW + more, f" {line:{COLUMNS - 1}}", WHAT)
     short = what.partition(":")[0]
     room = COLUMNS - 2 - WHAT_AT
