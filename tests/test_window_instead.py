@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -206,6 +207,22 @@ def test_the_options_given_are_for_what_is_chosen(
     )
     assert (status, "hangs" in told) == (0, False)
     assert len(text.read_text().splitlines()) == 50  # text50
+
+
+def test_who_looks_from_elsewhere_finds_the_next_one_at_the_same_port(
+    act: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    status, told = act(
+        ["run", "--view", str(port), "--record", str(tmp_path / "r.png"), "--frames", "9"],
+        ("at once", press("c", "enter")),
+    )
+    assert (status, "hangs" in told) == (0, False)
+    assert capsys.readouterr().out.count(f"127.0.0.1:{port}") == 4  # for viewers, for browsers
+    with Image.open(tmp_path / "r.png") as film:
+        assert film.size == (320, 200)  # of what was chosen
 
 
 def test_leaving_the_list_closes_the_window(act: Callable) -> None:
