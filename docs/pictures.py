@@ -39,14 +39,16 @@ ORDER = (
 
 #: Workload or guest -> options of the picture of it; else it is taken in frame 300.
 OPTIONS = {
-    "cat": "README.md --frames 140",
+    "cat": "README.md --frames 80",
+    "modex": "--frames 80",
     "picture": "docs/window.png --frames 2",
-    "truecolour": "--frames 60",
     "planar": "--frames 1100",
-    "plasma.img": "--frames 60",
-    "scroller.img": "--frames 60",
+    "plasma.img": "--frames 30",
+    "scroller.img": "--frames 30",
     "snake.img": "--keys 178:down,215:left --frames 300",
-    "type.com": "type.asm --dos-root examples/guests --frames 60",
+    "splitscreen": "--frames 80",
+    "truecolour": "--frames 30",
+    "type.com": "--frames 60",
     "typing": "--frames 1500",
 }
 FRAMES = "--frames 300"
