@@ -440,3 +440,17 @@ def test_what_is_said_takes_a_cell_a_character(terminal: Terminal) -> None:
         machine.tell_user("saved 画e\u0301\x1b[31m.png")
         show(machine, terminal)
         assert terminal.vt.text()[-1].startswith(" saved ?e??[31m.png - Ctrl+] q quits")
+
+
+def test_a_screen_that_is_off_is_black(terminal: Terminal) -> None:
+    with machine_on(terminal) as machine:
+        machine.guest.text.print("what there was")
+        show(machine, terminal)
+        machine.guest.outb(0x3C4, 1)
+        machine.guest.outb(0x3C5, machine.guest.inb(0x3C5) | 0x20)
+        show(machine, terminal)
+        assert np.array_equal(terminal.vt.grid[:-1], blank(25, 80))
+        assert 25 not in terminal.vt.modes
+        machine.guest.outb(0x3C5, machine.guest.inb(0x3C5) & ~0x20)
+        show(machine, terminal)
+        assert_text_is_shown(machine, terminal)

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -111,6 +112,15 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
 LEFT = b"\x1b[?2004l\x1b[?7h\x1b[0m\x1b[0 q\x1b[?25h\x1b[?1049l\x1b[23;2t"
 
 
+def test_a_machine_that_nobody_closes_leaves_the_terminal_at_the_end(
+    start: Callable[..., Process],
+) -> None:
+    process = start("-c", "import vgaemu; machine = vgaemu.Machine(display='terminal')")
+    assert process.end() == 0
+    assert LEFT in process.left
+    assert termios.tcgetattr(process.terminal.slave) == process.terminal.modes
+
+
 @pytest.mark.parametrize(
     ("then", "status", "said"),
     [
@@ -128,8 +138,6 @@ def test_a_script_leaves_the_terminal_as_it_was(
     assert LEFT in process.left
     assert process.after.startswith("said meanwhile\n")
     assert said in process.after
-    import termios
-
     assert termios.tcgetattr(process.terminal.slave) == process.terminal.modes
 
 

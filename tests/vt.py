@@ -76,8 +76,9 @@ class Vt:
     def _write(self, text: str) -> None:
         assert 7 not in self.modes, "it would wrap"
         for character in text:
+            assert self.column < self.columns, "behind the last column terminals differ"
             self.grid[self.row, self.column] = ord(character) | self.flags, self.fore, self.back
-            self.column = min(self.column + 1, self.columns - 1)
+            self.column += 1
 
     def _control(self, parameters: bytes, final: bytes) -> None:
         private = parameters[:1] if parameters[:1] in (b"?", b">", b"<") else b""
