@@ -284,6 +284,14 @@ def test_what_is_none_of_ours_is_refused_in_a_line(pytester: pytest.Pytester, ru
     ]
 
 
+def test_a_screen_that_was_to_be_another_is_told(written: Callable[[str], Path], run: Run) -> None:
+    written(source("graphics"))
+    Path("test_kernel.py").write_text(source("graphics").replace("==", "!="))
+    assert lines_of(run()) == ["assert test_it.png: is what is shown"]
+    Path("test_kernel.py").write_text(source("graphics", says="other").replace("==", "!="))
+    run().assert_outcomes(passed=1)
+
+
 def test_a_golden_that_cannot_be_written_is_a_line(pytester: pytest.Pytester, run: Run) -> None:
     pytester.makepyfile(source())
     Path("__snapshots__").write_bytes(b"in the way")

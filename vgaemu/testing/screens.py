@@ -150,14 +150,14 @@ class ScreenAssertion(SnapshotAssertion):
     def told(self) -> list[str]:
         """What the last comparison found, for pytest to print."""
         result = super().executions[self.num_executions - 1]
-        first, *more = (
-            [str(result.exception)]
-            if result.exception is not None
-            else difference_of(
-                picture_in(result.recalled_data), picture_in(result.asserted_data)
-            ).lines
-        ) or ["is what is shown"]
-        return [f"{Path(result.snapshot_location).name}: {first}", *more]
+        if result.success:
+            lines = ["is what is shown"]  # and was not to be
+        elif result.exception is not None:
+            lines = [str(result.exception) or type(result.exception).__name__]
+        else:
+            expected, actual = picture_in(result.recalled_data), picture_in(result.asserted_data)
+            lines = difference_of(expected, actual).lines
+        return [f"{Path(result.snapshot_location).name}: {lines[0]}", *lines[1:]]
 
 
 def picture_in(data: object) -> Picture | None:
@@ -168,7 +168,7 @@ def picture_in(data: object) -> Picture | None:
 def difference_of(expected: Picture | None, actual: Picture | None) -> Difference:
     """What differs."""
     if actual is None:
-        return Difference([])
+        return Difference(["nothing was shown"])
     if expected is None:
         return Difference([f"is not there: {HOW_TO_WRITE}"])
     found = difference(expected, actual)
