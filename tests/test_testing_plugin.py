@@ -655,11 +655,13 @@ def pytest_sessionfinish():
 
 
 @pytest.mark.parametrize("bits", [0, 4, 8, 15, 16, 24, 32])
-def test_a_golden_of_every_mode_is_read_as_it_was_shown(bits: int, tmp_path: Path) -> None:
+def test_goldens_of_all_kinds_of_modes_are_read_as_they_were_shown(
+    bits: int, tmp_path: Path
+) -> None:
     golden = tmp_path / "golden.png"
     random = np.random.default_rng(bits)
     with Machine() as machine:
-        for name in NAMES if not bits else [""]:
+        for name in [""] if bits else list(NAMES)[::3]:
             if bits:
                 machine.guest.set_dispi_mode(64, 48, bits)
             else:
