@@ -49,7 +49,7 @@ class Vncdotool:
     def look(self, seconds: float) -> None:
         """Look on for a while, at a moving picture."""
         path = str(self._folder / "moving.png")
-        self._do(*(["capture", path, "pause", "0.2"] * int(seconds / 0.25)))
+        self._do(*(["capture", path, "pause", "0.2"] * int(seconds)))
 
     def picture(self, machine: Machine, text: str = "") -> Rgb:
         """What it shows in the end; it types a text before."""
@@ -81,8 +81,8 @@ class AsyncVnc:
             until = monotonic() + seconds
             while monotonic() < until:
                 client.video.refresh()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(client.read(), HANG_SECONDS)
+                with suppress(TimeoutError):  # it is over then
+                    await asyncio.wait_for(client.read(), until - monotonic())
 
         self._run(on)
 

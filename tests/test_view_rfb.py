@@ -29,6 +29,7 @@ from rfb_client import (
 )
 
 import vgaemu
+from vgaemu.bench.view_client import Decoder
 from vgaemu.errors import ViewError
 from vgaemu.guest.workload import Guest
 from vgaemu.machine import Machine
@@ -581,3 +582,39 @@ def test_tight_of_one_colour_is_four_bytes():
 def test_true_32_is_what_the_client_says_it_is():
     assert Colours().form.pack()[:13] == bytes((32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0))
     assert TRUE_32 == (32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
+
+
+# What it costs.
+
+
+def test_the_benchmarks_viewer_reads_what_is_sent(machine: Machine):
+    server = serve(machine)
+    machine.tick()
+    viewer = Decoder(server.port)
+    for draw in PICTURES.values():
+        draw(machine.guest)
+        machine.tick()
+        viewer.ask(incremental=False)
+        until = monotonic() + HANG_SECONDS
+        while not np.array_equal(viewer.pixels, machine.screen.frame):
+            assert monotonic() < until
+            viewer.update()
+            viewer.ask(incremental=True)
+    viewer.close()
+
+
+def test_what_goes_over_the_wire_is_little(machine: Machine):
+    server = serve(machine)
+    machine.guest.text.print("\n".join(["The quick brown fox jumps over the lazy dog. " * 2] * 22))
+    machine.tick()
+    with Client(server.port, (TIGHT, LAST_RECT)) as client:
+        before = client.received
+        first(machine, client)
+        assert client.received - before < 12_000
+        for letter in "typing":
+            before = client.received
+            client.ask()
+            machine.guest.text.print(letter, end="")
+            machine.tick()
+            client.update()
+            assert client.received - before < 400

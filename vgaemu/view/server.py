@@ -73,6 +73,9 @@ class Server(BaseDisplay):
             Or the folder has no noVNC.
     """
 
+    #: All that is done in a frame is to tell who waits for it; sessions have threads of their own,
+    #: and another one between would be woken for each frame.
+    in_step = True
     #: Nobody ends the machine by going away.
     can_be_closed = False
     #: HOST:PORT where viewers come, and the port.

@@ -62,7 +62,9 @@ class Wants:
         with self._changed:
             self._dirty = _joined(self._dirty, rects)
             self._has_news |= news
-            self._changed.notify()
+            # Who waits for the viewer would wake for nothing, and whoever runs frames paid for it.
+            if (self._asked or self._continuous) is not None and self._fence is None:
+                self._changed.notify()
 
     def ask(self, area: Rect, *, incremental: bool) -> None:
         """The viewer wants an update: of what has changed there, or of all of that."""
