@@ -310,8 +310,8 @@ def as_toml(command: Command, values: Values, kept: Iterable[str] = ()) -> str:
         for key, action in actions:
             default = command.defaults[action.dest]
             value = values.get(action.dest, default)
-            lines += textwrap.wrap(action.help or "", WIDTH - 2, initial_indent="# ",
-                                   subsequent_indent="# ")  # fmt: skip
+            told = textwrap.wrap(action.help or "", WIDTH - 2)
+            lines += ["", *(f"# {line}" for line in told)]
             if value != default or action.dest in kept:
                 lines.append(f"{key} = {_literal(key, value, command.word(value))}")
             else:
