@@ -8,6 +8,7 @@ import select
 import signal
 import termios
 import threading
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -454,3 +455,25 @@ def test_a_screen_that_is_off_is_black(terminal: Terminal) -> None:
         machine.guest.outb(0x3C5, machine.guest.inb(0x3C5) & ~0x20)
         show(machine, terminal)
         assert_text_is_shown(machine, terminal)
+
+
+def test_a_terminal_that_is_gone_ends_the_run() -> None:
+    terminal = Terminal()
+    with machine_on(terminal) as machine:
+        show(machine, terminal)
+        os.close(terminal.master)
+        machine.guest.text.print("to nobody")
+        for _ in range(3):
+            machine.tick()
+        assert not machine.tick()
+        assert machine.user.wants_to_close
+    os.close(terminal.slave)
+
+
+def test_a_terminal_that_never_reads_is_left_all_the_same(terminal: Terminal) -> None:
+    with machine_on(terminal, mode=0x13) as machine:
+        machine.guest.store(0xA0000, np.random.default_rng(1).bytes(64000))
+        machine.tick(5)
+        began = time.monotonic()
+    assert time.monotonic() - began < 10
+    assert not terminal.is_raw
