@@ -477,3 +477,17 @@ def test_a_terminal_that_never_reads_is_left_all_the_same(terminal: Terminal) ->
         began = time.monotonic()
     assert time.monotonic() - began < 10
     assert not terminal.is_raw
+
+
+def test_what_is_said_stays_until_something_is_typed(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(display_module, "NOTICE_S", 0.0)
+    with machine_on(terminal) as machine:
+        show(machine, terminal, 3)
+        machine.tell_user("saved")
+        show(machine, terminal, 3)
+        assert terminal.vt.text()[-1].startswith(" saved - Ctrl+] q quits")
+        terminal.type(b"a")
+        show(machine, terminal, 2)
+        assert terminal.vt.text()[-1].startswith(" Ctrl+] q quits")

@@ -62,6 +62,8 @@ def start_view(machine: Machine, options: Namespace) -> None:
     )  # fmt: skip
     browsers = f"browsers at {server.page}" if is_available() else INSTALL
     say(f"view: VNC at {server.address}, {browsers}")
+    if options.display == "terminal":  # there it is not seen before the end
+        machine.tell_user(f"view: {server.page if is_available() else server.address}")
 
 
 def _password(path: Path | None) -> str | None:

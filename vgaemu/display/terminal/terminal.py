@@ -46,7 +46,7 @@ SYNC_BYTES = 256
 BEGIN_SYNC, END_SYNC = b"\x1b[?2026h", b"\x1b[?2026l"
 #: Kitty's keyboard protocol: every key by its number, with events and text; focus is told, too.
 KITTY_KEYS, PLAIN_KEYS = b"\x1b[>27u\x1b[?1004h", b"\x1b[?1004l\x1b[<u"
-#: Seconds that something said is shown.
+#: Seconds that something said is shown at least.
 NOTICE_S = 4.0
 #: So long a terminal has for the answer to the last question (seconds).
 ANSWER_S = 0.3
@@ -159,7 +159,7 @@ class TerminalDisplay(BaseDisplay):
             wanted -= [answer.kind for answer in self._keyboard.take_answers()].count("c")
 
     def notice(self, text: str) -> None:
-        """Say something in the last line for a while."""
+        """Say something in the last line for a while, and until something is typed."""
         self._notice, self._notice_until = text, monotonic() + NOTICE_S
         self._stale = True
 
@@ -179,7 +179,8 @@ class TerminalDisplay(BaseDisplay):
         now = monotonic()
         keyboard = self._keyboard
         commanded = keyboard.is_commanded
-        keyboard.feed(self._tty.read(), now)
+        came = self._tty.read()
+        keyboard.feed(came, now)
         events: list[Event] = []
         for done in keyboard.events(now):
             if isinstance(done, Wish):
@@ -189,7 +190,7 @@ class TerminalDisplay(BaseDisplay):
         for answer in keyboard.take_answers():
             events += self._hear(answer)
         self._stale |= commanded != keyboard.is_commanded
-        if self._notice and now > self._notice_until:
+        if self._notice and came and now > self._notice_until:
             self._notice, self._stale = "", True
         if self._size != self._tty.size:
             self._begin()
