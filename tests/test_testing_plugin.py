@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
@@ -676,3 +677,9 @@ def test_goldens_of_all_kinds_of_modes_are_read_as_they_were_shown(
             assert np.array_equal(read.rgb, rgb_of(machine.screen.full_redraw()))
             with Image.open(golden) as image:
                 assert (image.mode == "P") == (bits <= 8)
+
+
+def test_pytest_finds_the_plugin_where_vgaemu_is_installed() -> None:
+    project = tomllib.loads((EXAMPLE.parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+    (name,) = project["entry-points"]["pytest11"].values()
+    assert {"vga", "screen"} <= vars(import_module(name)).keys()
