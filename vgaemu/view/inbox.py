@@ -10,12 +10,10 @@ import threading
 from collections import deque
 
 from vgaemu.display.events import Event, MouseButton, MouseMoved, MousePlaced
-from vgaemu.keys.queue import Key, key_text
-from vgaemu.keys.table import BY_NAME, CHARACTER_NAMES
 from vgaemu.view.messages import PointerEvent
 
-#: Events that wait; and characters of a clipboard that are still to be typed.
-MAX_EVENTS, MAX_TEXT = 1024, 4096
+#: Events that wait.
+MAX_EVENTS = 1024
 #: Buttons of RFB by their bits, as a guest's mouse counts them; steps of the wheel by theirs.
 BUTTONS = {0x01: 1, 0x02: 2, 0x04: 3}
 WHEEL = {0x08: -1, 0x10: 1}
@@ -27,7 +25,6 @@ class Inbox:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._events: deque[Event] = deque()
-        self._text: deque[str] = deque()
 
     @property
     def is_full(self) -> bool:
@@ -42,29 +39,14 @@ class Inbox:
                 events.pop()
             events.append(event)
 
-    def type(self, text: str) -> None:
-        """Strike the keys of a text, one each time that events are taken; none of one before."""
-        characters = [c for c in text if c == "\n" or c.isprintable()][:MAX_TEXT]
-        with self._lock:
-            self._text = deque(characters)
-
     def take(self) -> list[Event]:
         """All there are now: whoever sends without end does not keep us."""
-        if not self._events and not self._text:
+        if not self._events:
             return []
         with self._lock:
             events = list(self._events)
             self._events.clear()
-            if self._text:
-                events += _struck(self._text.popleft())
         return events
-
-
-def _struck(character: str) -> tuple[Key, Key]:
-    """The key that types a character goes down and up."""
-    name = "enter" if character == "\n" else CHARACTER_NAMES.get(character, character)
-    text = key_text(name) if name in BY_NAME else character
-    return Key(name, True, text), Key(name, False)
 
 
 class Pointer:

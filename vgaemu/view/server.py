@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from vgaemu.addresses import name_of_address
 from vgaemu.display.base import BaseDisplay
-from vgaemu.display.events import Event
+from vgaemu.display.events import Event, Paste
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.display.screen import Screen
 from vgaemu.errors import ViewError
@@ -286,8 +286,8 @@ class Server(BaseDisplay):
 
     def paste(self, session: Session, text: str) -> None:
         """A viewer's clipboard changed: what it has is typed."""
-        if not session.transport.looks_only:
-            self._inbox.type(text)
+        if text and not session.transport.looks_only and not self._inbox.is_full:
+            self._inbox.put(Paste(text))
 
 
 def _checked_password(password: str | None) -> bytes | None:
