@@ -38,10 +38,7 @@ exclude_patterns = ["generated/**", "sg_execution_times.rst"]
 myst_heading_anchors = 3
 # A name in backticks in a docstring is a link where that name has an entry.
 default_role = "py:obj"
-suppress_warnings = [
-    "ref.python",  # a name that several have, such as `width`, is no link
-    "toc.not_readable",  # tests/test_docs.py looks whether all pages are there
-]
+suppress_warnings = ["ref.python"]  # a name that several have, such as `width`, is no link
 autodoc_member_order = "bysource"
 autodoc_mock_imports = ["jupyter_rfb"]  # the notebook's view is told of without it
 autodoc_typehints = "signature"
