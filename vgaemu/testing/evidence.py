@@ -7,6 +7,7 @@ pictures went.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import zlib
@@ -192,12 +193,6 @@ class Evidence:
         for made in self.machines:
             shots.append(self._shot(f"{test}, last of {made.name}", [], {"actual": last_of(made)}))
         return shots
-        test = re.sub(r".*::", "", self._nodeid)
-        for made in self.machines:
-            screen = made.machine.screen
-            shown = Picture(rgb_of(screen.frame), screen.info.mode_name)
-            shots.append(self._shot(f"{test}, last of {made.name}", [], {"actual": shown}))
-        return shots
 
     def _compared(self, name: str, expected: Picture | None, actual: Picture) -> Shot:
         from vgaemu.testing.screens import difference_of  # only with syrupy
@@ -236,7 +231,9 @@ def without_our_frames(error: BaseException) -> None:
     """
     frames, kept = error.__traceback__, []
     unicorn = sys.modules.get("unicorn")
-    rooms = tuple(str(Path(str(room.__file__)).parent) for room in (vgaemu, unicorn) if room)
+    rooms = tuple(
+        f"{Path(str(room.__file__)).parent}{os.sep}" for room in (vgaemu, unicorn) if room
+    )
     while frames is not None:
         ours = frames.tb_frame.f_code.co_filename.startswith(rooms)
         if not ours:
