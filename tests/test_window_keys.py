@@ -23,6 +23,7 @@ from vgaemu.display.events import (
     MouseMoved,
     MouseWanted,
     Paste,
+    PauseToggled,
     RecordingToggled,
     SaveState,
     SlotStep,
@@ -146,10 +147,13 @@ def test_no_key_is_held_in_a_state_that_is_loaded(program: Path) -> None:
     with Machine(program, display=user, free=True) as machine:
         do(machine, user, Key("x", True, "x"))
         until(machine, lambda: machine.screen.text()[1].startswith("x"))
-        do(machine, user, SaveState())
-        do(machine, user, LoadState())
         assert machine.pc is not None
         keyboard = machine.pc.board.keyboard
+        until(machine, lambda: keyboard.held is not None)
+        do(machine, user, SaveState())
+        do(machine, user, Key("x", False))
+        until(machine, lambda: keyboard.held is None)
+        do(machine, user, LoadState())
         until(machine, lambda: keyboard.held is None)
         assert machine.keys.down == []
 
@@ -248,6 +252,18 @@ def test_what_is_pasted_arrives_in_machine_code_as_it_is(program: Path) -> None:
         do(machine, user, Paste(text))
         until(machine, lambda: "".join(machine.screen.text()[1:]).rstrip() == text.rstrip())
     assert user.told == []
+
+
+def test_a_program_that_reads_slowly_loses_nothing(program: Path) -> None:
+    """The BIOS keeps 15 keys: others would be lost."""
+    slow = bytes.fromhex("BB0800 31C9 E2FE 4B 75F9")  # mov bx, 8; xor cx, cx; loop $; dec bx; jnz
+    code = program.read_bytes()
+    program.write_bytes(code[:8] + slow + code[8:-2] + b"\xeb" + bytes((code[-1] - len(slow),)))
+    text = "".join(chr(0x41 + n % 50) for n in range(48))
+    user = User()
+    with Machine(program, display=user) as machine:
+        do(machine, user, Paste(text), frames=150)
+        assert "".join(machine.screen.text()[1:]).rstrip() == text
 
 
 def test_what_no_key_types_is_named_once(program: Path) -> None:
@@ -452,6 +468,20 @@ def test_a_captured_mouse_is_the_guests_until_it_is_freed(sdl: Sdl) -> None:
     assert sdl.window.poll() == [MouseButton(3, False)]
     sdl.post("MOUSEMOTION", rel=(1, 1), pos=(0, 0), buttons=(0, 0, 0))
     assert sdl.window.poll() == []
+
+
+def test_another_machine_finds_nothing_paused_held_or_captured(sdl: Sdl) -> None:
+    sdl.press("F6", sdl.pygame.KMOD_LCTRL)
+    sdl.press("F12", sdl.pygame.KMOD_LALT)
+    sdl.window.stands_still("the guest has ended")
+    sdl.window.capture_mouse()
+    sdl.window.poll()
+    sdl.window.begin_anew()
+    for said in ("PAUSED", "TURBO", "ended", "mouse - "):
+        assert said not in sdl.title
+    sdl.release("F12")
+    sdl.press("F11", sdl.pygame.KMOD_LCTRL)
+    assert sdl.window.poll() == [PauseToggled()]  # it was not paused
 
 
 def test_paste_and_copy_are_the_systems_clipboard(
