@@ -188,7 +188,7 @@ def test_a_guest_is_chosen_then_files_are_dropped_in_the_same_window(
         (f"{tmp_path}/none.png: not a file; drop one that runs", [FileDropped(str(broken))]),
         (f"{broken}:1: not Python: '(' was never closed", [FileDropped(str(raises))]),
         (f"{raises}: failed while it was read", [FileDropped(str(TAPE))]),
-        ("text 80x25", [FileDropped(str(ends)), FileDropped(str(picture))]),
+        ("at once", [FileDropped(str(ends)), FileDropped(str(picture))]),
         ("the guest has ended with code 7; Ctrl+F9 quits", [Close()]),
     )
     assert "hangs" not in told
