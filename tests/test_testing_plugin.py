@@ -532,13 +532,15 @@ import shutil
 
 def test_it(vga):
     vga().guest.text.print("Hello")
-    shutil.rmtree("out/pictures")
-    open("out/pictures", "w").close()
+    shutil.rmtree("out")
+    open("out", "w").close()
     assert 0
 """)
     result = run("--vga-results", "out")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["Hello", "*vga pictures*", "none: *exists*"])
+    result.stdout.fnmatch_lines(
+        ["Hello", "*vga pictures*", "none: *out*", "--vga-results *out: *; no page was written"]
+    )
 
 
 def test_workers_share_goldens_and_results(pytester: pytest.Pytester, run: Run) -> None:

@@ -64,6 +64,7 @@ class Results:
         """
         self.folder, self._writes_page = folder, writes_page
         self._failures: list[Failure] = []
+        self._told = f"screens of failed tests: {self.page}"
         try:
             if self.page.is_file() and MADE_BY not in self.page.read_text("utf-8", "replace"):
                 raise pytest.UsageError(
@@ -100,12 +101,17 @@ class Results:
     def pytest_sessionfinish(self) -> None:
         """Write the page."""
         if self._writes_page:
-            self._write_page()
+            try:
+                self._write_page()
+            except OSError as error:  # the tests' own outcome is told all the same
+                self._told = file_error(
+                    f"--vga-results {self.folder}", error, "no page was written"
+                )
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say where it is."""
         if self._writes_page and self._failures:
-            terminalreporter.write_line(f"screens of failed tests: {self.page}")
+            terminalreporter.write_line(self._told)
 
     def _write_page(self) -> None:
         with NewFile(self.page) as file:
