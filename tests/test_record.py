@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +17,7 @@ from films import Truth, decoded, differences
 from PIL import Image
 
 from vgaemu.cli.main import main
+from vgaemu.display.base import BaseDisplay
 from vgaemu.display.report import Rect, ScreenInfo
 from vgaemu.errors import RecordError
 from vgaemu.guest.workload import Guest, Slices
@@ -326,10 +330,17 @@ def test_after_each_picture_the_file_is_whole(folder: Path, suffix: str) -> None
     film.end(6)
 
 
+class SomeWindow(BaseDisplay):
+    """A user sits there, who does nothing."""
+
+    def poll(self) -> tuple[()]:
+        return ()
+
+
 class SlowFilm(Film):
     """Takes changes when it is let."""
 
-    gate: object = None
+    gate = threading.Event()
 
     def take(self, change: Change) -> None:
         self.gate.wait(10)
@@ -337,9 +348,7 @@ class SlowFilm(Film):
 
 
 @pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> object:
-    import threading
-
+def slow(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     from vgaemu.record import recorder
 
     SlowFilm.gate = threading.Event()
@@ -348,9 +357,9 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> object:
     return SlowFilm.gate
 
 
-def test_where_nobody_looks_the_loop_waits_and_no_frame_is_lost(folder: Path, slow) -> None:
-    import threading
-
+def test_where_nobody_looks_the_loop_waits_and_no_frame_is_lost(
+    folder: Path, slow: threading.Event
+) -> None:
     with Machine("plasma") as machine:
         truth = Truth(machine)
         with machine.record("a.png") as recording:
@@ -361,16 +370,9 @@ def test_where_nobody_looks_the_loop_waits_and_no_frame_is_lost(folder: Path, sl
 
 
 def test_beside_a_window_frames_are_joined_and_it_says_so(
-    folder: Path, slow, caplog: pytest.LogCaptureFixture
+    folder: Path, slow: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Window:
-        def resize(self, screen: object) -> None: ...
-        def update(self, frame: object, rects: object, report: object) -> None: ...
-        def close(self) -> None: ...
-        def poll(self) -> tuple[()]:
-            return ()
-
-    with Machine("plasma", display=Window()) as machine:
+    with Machine("plasma", display=SomeWindow()) as machine:
         recording = machine.record("a.png")
         machine.tick(9)
         slow.set()
@@ -415,12 +417,43 @@ def test_where_nothing_can_be_written_it_says_so(folder: Path, name: str, why: s
 
 
 def test_without_pyav_it_says_what_to_install(folder: Path, monkeypatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "av", None)
     monkeypatch.delitem(sys.modules, "vgaemu.record.video", raising=False)
     with Machine() as machine, pytest.raises(RecordError, match=r"pip install 'vgaemu\[video\]'"):
         machine.record("a.mp4")
+
+
+def test_what_nobody_closes_is_whole_when_the_process_ends(folder: Path) -> None:
+    code = (
+        "from vgaemu import Machine; m = Machine('sprites'); m.record('a.png'); "
+        "m.record('b.gif'); m.tick(4)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert sorted(os.listdir()) == ["a.png", "b.gif"]
+    assert len(decoded(Path("a.png"))) == 4
+
+
+def test_user_is_told_at_once_of_one_that_fails(folder: Path) -> None:
+    said: list[str] = []
+
+    class Window(SomeWindow):
+        def notice(self, text: str) -> None:
+            said.append(text)
+
+    machine = Machine("sprites", display=Window())
+    recording = machine.record("a.png")
+
+    def run() -> None:
+        while not said and machine.frames < 5000:
+            machine.tick()
+
+    full_disk(20_000, run)
+    assert said == ["a.png: File too large; what came before plays"] == [recording.problem]
+    machine.tick(3)
+    assert len(said) == 1
+    with pytest.raises(RecordError):
+        recording.close()
+    machine.close()
 
 
 def command(*arguments: object) -> int:

@@ -173,11 +173,11 @@ class Machine:
         self._saving = Saving(self.vga, self.pc, self.runner, self._loop)
         self._saving.recorded = self._recorder is not None
         self.user = User(self.keys, self.mouse, self.runner, self.tell_user)
-        self._recordings = Recordings(self._loop, self.tell_user)
         self.on_screenshot = lambda machine: save_screenshot(machine.screen, machine.tell_user)
         self.on_file = lambda path: refuse_file(path, self.tell_user)
         self.between_frames = []
         self.before_close = []
+        self._recordings = Recordings(self._loop, self.tell_user, self.between_frames)
         self._answer_the_user(name_for(workload))
 
     def _answer_the_user(self, name: str) -> None:

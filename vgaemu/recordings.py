@@ -26,7 +26,8 @@ class Recording:
 
     def __init__(self, recorder: Recorder, loop: DisplayLoop) -> None:
         self._recorder, self._loop = recorder, loop
-        self._closed = False
+        #: Whether it has not been closed.
+        self.goes_on = True
 
     def __repr__(self) -> str:
         return f"<vgaemu.Recording {self.path}, {self.pictures} pictures>"
@@ -62,9 +63,9 @@ class Recording:
         Raises:
             RecordError: Not all of it could be written; what could be plays.
         """
-        if self._closed:
+        if not self.goes_on:
             return
-        self._closed = True
+        self.goes_on = False
         with suppress(DisplayError):  # the machine has closed, or left it out
             self._loop.remove_display(self._recorder)
         self._recorder.close()
@@ -84,10 +85,16 @@ class Recordings:
     Args:
         loop: What is recorded.
         tell: Says something to the user.
+        between_frames: Called there; while something is recorded, it is looked after.
     """
 
-    def __init__(self, loop: DisplayLoop, tell: Callable[[str], None]) -> None:
-        self._loop, self._tell = loop, tell
+    def __init__(
+        self,
+        loop: DisplayLoop,
+        tell: Callable[[str], None],
+        between_frames: list[Callable[[], None]],
+    ) -> None:
+        self._loop, self._tell, self._between_frames = loop, tell, between_frames
         self._all: list[Recording] = []
         self._users: Recording | None = None
 
@@ -99,7 +106,15 @@ class Recordings:
         recorder = Recorder(path, outlines=outlines, waits=waits)
         self._loop.add_display(recorder)
         recording = Recording(recorder, self._loop)
-        self._all.append(recording)
+        self._all = [*(other for other in self._all if other.goes_on), recording]
+
+        def look_after() -> None:
+            if recording.goes_on and recording.problem:
+                self._tell(recording.problem)
+            if recording.problem or not recording.goes_on:
+                self._between_frames.remove(look_after)
+
+        self._between_frames.append(look_after)
         return recording
 
     def toggle(self) -> None:

@@ -7,6 +7,7 @@ piece as soon as there is room, and how many frames were joined so is said at th
 
 from __future__ import annotations
 
+import atexit
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,6 +68,7 @@ class Recorder(BaseDisplay):
         self.problem = ""
         self._thread = Thread(target=self._encode, name=f"recorder {self.path}", daemon=True)
         self._thread.start()
+        atexit.register(self.close)  # of who forgets it
 
     def __repr__(self) -> str:
         return f"<vgaemu.record.Recorder {self.path}, {self.pictures} pictures>"
@@ -106,6 +108,7 @@ class Recorder(BaseDisplay):
 
     def close(self) -> None:
         """Write what waits, and end the file."""
+        atexit.unregister(self.close)
         if not self._thread.is_alive():
             return
         if self._frame is not None:
