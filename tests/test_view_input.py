@@ -78,6 +78,14 @@ def test_a_key_comes_up_as_what_it_went_down():
     assert keyboard.release(ord("a"), 0) == Key("A", False)
 
 
+def test_a_key_that_repeats_is_the_one_that_went_down():
+    keyboard = Keyboard()
+    keyboard.press(ord("a"), 0)
+    keyboard.press(SHIFT, 0)
+    assert keyboard.press(ord("A"), 0) == Key("a", True, "A")
+    assert keyboard.release(ord("A"), 0) == Key("a", False)
+
+
 def test_all_that_is_down_comes_up():
     keyboard = Keyboard()
     for keysym in (SHIFT, ord("A"), 0xFF52):
