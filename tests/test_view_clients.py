@@ -49,7 +49,7 @@ class Vncdotool:
     def look(self, seconds: float) -> None:
         """Look on for a while, at a moving picture."""
         path = str(self._folder / "moving.png")
-        self._do(*(["capture", path, "pause", "0.2"] * int(seconds)))
+        self._do(*(["capture", path, "pause", "0.9"] * int(seconds)))
 
     def picture(self, machine: Machine, text: str = "") -> Rgb:
         """What it shows in the end; it types a text before."""
