@@ -198,6 +198,66 @@ def test_removed():
         machine.tick()
 
 
+def test_one_that_is_let_go_stays_open_and_keeps_no_thread():
+    before = threading.active_count()
+    display = ShadowDisplay()
+    with vgaemu.Machine(display=[display]) as machine:
+        machine.tick()
+        machine.remove_display(display, close=False)
+        assert threading.active_count() == before
+    assert display.closed == 0
+
+
+@pytest.mark.parametrize("in_step", [True, False])
+def test_one_that_raises_when_it_is_told_or_asked_is_left_out_with_its_thread(in_step, caplog):
+    before = threading.active_count()
+    bad = [raises(method) for method in ("poll", "notice")]
+    for display in bad:
+        display.in_step = in_step
+    good = InStep()
+    with vgaemu.Machine(display=[*bad, good]) as machine:
+        machine.tick()
+        assert machine.settle(HANGS)
+        machine.tell_user("hello")
+        for thread in threading.enumerate():
+            if thread.name == "vgaemu Raises":
+                thread.join(HANGS)
+        assert threading.active_count() == before
+        assert_shows(machine, good)
+    assert [display.closed for display in bad] == [1, 1]
+    assert [record.getMessage() for record in caplog.records] == [
+        "Raises is left out: ValueError: out of paper"
+    ] * 2
+
+
+def test_one_that_another_removes_while_a_frame_is_shown_gets_no_more():
+    class Removes(InStep):
+        def update(self, *what):
+            if not last.closed:
+                machine.remove_display(last)
+
+    last = InStep()
+    with vgaemu.Machine(display=[Removes(), last]) as machine:
+        machine.tick(2)
+    assert last.closed == 1
+    assert not last.reports
+
+
+def test_nobody_joins_a_machine_that_is_closed(tmp_path):
+    before = threading.active_count()
+    with vgaemu.Machine() as machine:
+        machine.tick()
+    for join in (
+        lambda: machine.add_display(ShadowDisplay()),
+        lambda: machine.serve(0),
+        lambda: machine.record(tmp_path / "a.png"),
+    ):
+        with pytest.raises(DisplayError, match="the machine is closed"):
+            join()
+    assert threading.active_count() == before
+    assert not [*tmp_path.iterdir()]
+
+
 def test_all_are_asked_and_told():
     class Asked(BaseDisplay):
         def __init__(self, *events):

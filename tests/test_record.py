@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -172,6 +174,18 @@ def test_two_at_once_and_the_machine_ends_both(folder: Path) -> None:
         machine.tick(6)
     assert len(decoded(folder / "a.png")) == 6
     assert sorted(path.name for path in folder.iterdir()) == ["a.png", "b.gif"]
+
+
+def test_what_has_ended_is_not_kept(folder: Path) -> None:
+    with Machine("typing") as machine:
+        recording = machine.record("a.png")
+        machine.tick()
+        recording.close()
+        machine.tick()
+        ended = weakref.ref(recording)
+        recording = machine.record("b.png")
+        gc.collect()
+        assert ended() is None
 
 
 def test_nothing_recorded_leaves_nothing(folder: Path) -> None:

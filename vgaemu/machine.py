@@ -326,7 +326,7 @@ class Machine:
         `vgaemu.display.displays`.
 
         Raises:
-            DisplayError: It has not `resize`, `update` and `close`.
+            DisplayError: It has not `resize`, `update` and `close`; or the machine is closed.
         """
         self._loop.add_display(display)
 
@@ -348,9 +348,11 @@ class Machine:
 
         Raises:
             ViewError: One cannot listen there, or not without a password.
+            DisplayError: The machine is closed.
         """
         from vgaemu.view.server import Server
 
+        self._loop.refuse_if_closed()
         lamps = None if self.pc is None else self.pc.keyboard_lamps
         server = Server(self.screen, host, port, lamps=lamps, is_drawn=self.frames > 0, **options)
         self.add_display(server.browsers.live)
@@ -367,7 +369,7 @@ class Machine:
         It ends when the recording or the machine is closed. `outlines` show what was redrawn.
 
         Raises:
-            RecordError: There is no such format, or the file cannot be written.
+            RecordError, DisplayError: No such format, no file to write, or the machine is closed.
         """
         return self._recordings.start(path, outlines=outlines)
 

@@ -102,6 +102,7 @@ class Recordings:
         """See `vgaemu.machine.Machine.record`."""
         from vgaemu.record.recorder import Recorder
 
+        self._loop.refuse_if_closed()
         waits = not self._loop.display.can_be_closed
         recorder = Recorder(path, outlines=outlines, waits=waits)
         self._loop.add_display(recorder)

@@ -125,7 +125,7 @@ def as_display(display: Display) -> BaseDisplay:
         return display
     if not all(callable(getattr(display, has, None)) for has in ("resize", "update", "close")):
         raise DisplayError(
-            "display is 'null', 'window', or an object with resize, update and close, "
-            f"not {display!r}"
+            "display is 'null', 'window', 'terminal', or an object with resize, update and "
+            f"close, not {display!r}"
         )
     return _OwnDisplay(display)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 
 import numpy as np
@@ -43,8 +43,8 @@ def whole(frame: NDArray[np.uint32]) -> list[Rect]:
 class Seat(ABC):
     """A place for one display among several."""
 
-    #: Whether the display has raised.
-    failed = False
+    #: Whether the display has raised, and whether it is shown nothing more.
+    failed = is_over = False
 
     def __init__(self, display: BaseDisplay) -> None:
         self.display = display
@@ -63,18 +63,15 @@ class Seat(ABC):
         """Wait until the last frame is shown, but no longer than to a time of `monotonic`."""
         return True
 
-    def close(self) -> None:
-        """No more frames."""
-        self.display.close()
+    @abstractmethod
+    def close(self, *, let_go: bool = False) -> None:
+        """No more frames; a display that is let go stays open."""
 
     def fail(self, error: Exception) -> None:
-        """Say that it is shown no more, and why."""
-        self.failed = True
-        log.error("%s is left out: %s: %s", self.display.name, type(error).__name__, error)
-        try:
-            self.display.close()
-        except Exception as again:
-            log.debug("%s: closing it: %s", self.display.name, again)
+        """Say that it is shown no more, and why, unless that is known; nobody waits for it."""
+        level = logging.DEBUG if self.failed else logging.ERROR
+        self.failed = self.is_over = True
+        log.log(level, "%s is left out: %s: %s", self.display.name, type(error).__name__, error)
 
 
 class InStepSeat(Seat):
@@ -87,6 +84,17 @@ class InStepSeat(Seat):
             rects = whole(frame)
         self.display.update(frame, rects, report)
 
+    def close(self, *, let_go: bool = False) -> None:
+        if not let_go:
+            self.display.close()
+
+    def fail(self, error: Exception) -> None:
+        super().fail(error)
+        try:
+            self.display.close()
+        except Exception as again:
+            super().fail(again)
+
 
 class ThreadSeat(Seat):
     """The display has a thread, which sleeps while nothing is drawn."""
@@ -97,7 +105,7 @@ class ThreadSeat(Seat):
         #: What the display has not seen: rectangles, and of which frame.
         self._rects: list[Rect] = []
         self._latest: tuple[NDArray[np.uint32], FrameReport] | None = None
-        self._busy = self._closing = False
+        self._busy = self._closing = self._let_go = False
         self._thread = threading.Thread(
             target=self._run, name=f"vgaemu {display.name}", daemon=True
         )
@@ -121,7 +129,11 @@ class ThreadSeat(Seat):
         try:
             while self._show_next():
                 pass
-            self.display.close()
+        except Exception as error:
+            self.fail(error)
+        try:
+            if not self._let_go:
+                self.display.close()
         except Exception as error:
             self.fail(error)
         finally:
@@ -150,9 +162,15 @@ class ThreadSeat(Seat):
                 lambda: self._latest is None and not self._busy, max(0.0, until - monotonic())
             )
 
-    def close(self) -> None:
+    def fail(self, error: Exception) -> None:
+        super().fail(error)
         with self._changed:
-            self._closing = True
+            self._latest, self._closing = None, True
+            self._changed.notify_all()
+
+    def close(self, *, let_go: bool = False) -> None:
+        with self._changed:
+            self._closing, self._let_go = True, let_go
             self._changed.notify_all()
         if self._thread is threading.current_thread():
             return
@@ -178,6 +196,8 @@ class Displays(BaseDisplay):
     def __init__(self, first: BaseDisplay | None = None, shape: ScreenInfo | None = None) -> None:
         self._shape = shape
         self._first = first
+        #: Guards who sits there, which is never changed but replaced.
+        self._door = threading.Lock()
         self._seats: list[Seat] = [] if first is None else [InStepSeat(first)]
 
     def add(self, display: BaseDisplay) -> None:
@@ -185,7 +205,8 @@ class Displays(BaseDisplay):
         seat = seat_for(display)
         if self._shape is not None:
             seat.resize(self._shape)
-        self._seats = [*self._seats, seat]
+        with self._door:
+            self._seats = [*self._seats, seat]
 
     def remove(self, display: object, *, close: bool = True) -> None:
         """Close one, by what came in as it, or only let it go, and let the others go on.
@@ -196,13 +217,14 @@ class Displays(BaseDisplay):
         for seat in self._seats:
             if seat.display.shown_by is display:
                 self._leave_out(seat)
-                if close:
-                    seat.close()
+                seat.close(let_go=not close)
                 return
         raise DisplayError(f"{display!r} is not among the displays, or not any more")
 
     def _leave_out(self, seat: Seat) -> None:
-        self._seats = [other for other in self._seats if other is not seat]
+        seat.is_over = True
+        with self._door:
+            self._seats = [other for other in self._seats if other is not seat]
 
     def _failed(self, seat: Seat, error: Exception) -> None:
         """One that is not the first has raised: say so, and go on without it."""
@@ -238,7 +260,7 @@ class Displays(BaseDisplay):
 
     def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
         for seat in self._seats:
-            if seat.failed:
+            if seat.is_over:  # its thread has said so, or it was removed in this very frame
                 self._leave_out(seat)
                 continue
             try:
@@ -248,24 +270,24 @@ class Displays(BaseDisplay):
 
     def poll(self) -> Iterable[Event]:
         events: list[Event] = []
-        for seat in self._seats:
-            try:
-                events += seat.display.poll()
-            except Exception as error:
-                self._failed(seat, error)
+        self._each(lambda display: events.extend(display.poll()))
         return events
 
     def notice(self, text: str) -> None:
-        for seat in self._seats:
-            seat.display.notice(text)
+        self._each(lambda display: display.notice(text))
 
     def stands_still(self, why: str) -> None:
-        for seat in self._seats:
-            seat.display.stands_still(why)
+        self._each(lambda display: display.stands_still(why))
 
     def capture_mouse(self) -> None:
+        self._each(lambda display: display.capture_mouse())
+
+    def _each(self, do: Callable[[BaseDisplay], None]) -> None:
         for seat in self._seats:
-            seat.display.capture_mouse()
+            try:
+                do(seat.display)
+            except Exception as error:
+                self._failed(seat, error)
 
     def settle(self, seconds: float) -> bool:
         """Wait until each shows the last frame; False if one does not within so many seconds."""

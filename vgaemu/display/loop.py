@@ -64,6 +64,7 @@ class DisplayLoop:
         self._log = vga.slot.subscribe()
         self._shape: ScreenInfo | None = None
         self._present_ns = 0
+        self._closed = False
 
     def draw_frame(self) -> FrameReport:
         """Harvest, draw what changed, present it, and say what it cost."""
@@ -119,13 +120,23 @@ class DisplayLoop:
         """Let another one look: see `vgaemu.display.displays`.
 
         Raises:
-            DisplayError: It has not `resize`, `update` and `close`.
+            DisplayError: It has not `resize`, `update` and `close`; or nothing more is shown.
         """
+        self.refuse_if_closed()
         added = as_display(display)
         added.watch(self.screen)
         if not isinstance(self._display, Displays):
             self._display = Displays(self._display, self._shape)
         self._display.add(added)
+
+    def refuse_if_closed(self) -> None:
+        """Find out whether another one may look.
+
+        Raises:
+            DisplayError: Nothing more is shown.
+        """
+        if self._closed:
+            raise DisplayError("the machine is closed: there is nothing more to look at")
 
     def remove_display(self, display: Display, *, close: bool = True) -> None:
         """Close one, or only let it go, and let the others go on.
@@ -148,5 +159,6 @@ class DisplayLoop:
 
     def close(self) -> None:
         """Close the display and stop listening to the log."""
+        self._closed = True
         self._log.close()
         self._display.close()
