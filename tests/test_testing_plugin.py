@@ -83,6 +83,8 @@ PLUGINS = ["-psyrupy", "-pvgaemu.testing.plugin", "-pno:cacheprovider"]
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run pytest where the test's files are."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    for name in ("WORKER", "WORKER_COUNT", "TESTRUNUID"):  # it is no worker, whoever runs this
+        monkeypatch.delenv(f"PYTEST_XDIST_{name}", raising=False)
 
     def run(*options: str) -> pytest.RunResult:
         return pytester.runpytest_inprocess(*PLUGINS, *options)

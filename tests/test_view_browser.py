@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import socket
 import struct
@@ -212,7 +211,7 @@ def frame(data: bytes, opcode: int = 2, *, fin: bool = True, masked: bool = True
     first = bytes((opcode | 0x80 * fin, size[0] | 0x80 * masked))
     if not masked:
         return first + size[1:] + data
-    mask = os.urandom(4)
+    mask = b"\x5a\x81\x00\xff"
     masked_data = np.frombuffer(data, np.uint8) ^ np.resize(np.frombuffer(mask, np.uint8), length)
     return first + size[1:] + mask + masked_data.tobytes()
 

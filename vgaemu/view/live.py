@@ -20,7 +20,7 @@ from vgaemu.display.base import BaseDisplay
 from vgaemu.display.panel.layout import FRAMES
 from vgaemu.display.panel.meter import Column, Meter
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
-from vgaemu.errors import ViewError
+from vgaemu.view.transport import Gone
 
 #: Seconds between two messages.
 PERIOD_SECONDS = 0.1
@@ -157,7 +157,7 @@ class Live(BaseDisplay):
                 texts[kind] = json.dumps(message, separators=(",", ":"))
             try:
                 told = listener.tell(texts[kind])
-            except ViewError:  # it has gone, and who talks with it finds that out too
+            except Gone:  # it has gone, and who talks with it finds that out too
                 self.leave(listener)
                 continue
             with self._changed:

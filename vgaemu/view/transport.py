@@ -12,8 +12,6 @@ from selectors import EVENT_WRITE, DefaultSelector
 from time import monotonic
 from typing import Protocol
 
-from vgaemu.errors import ViewError
-
 #: A viewer that takes nothing of what it is sent for so long is gone (seconds).
 STALL_SECONDS = 60.0
 #: Bytes that are read in one go, and seconds that one wait takes where there is no limit: a socket
@@ -25,8 +23,11 @@ DRAINED_BYTES, DRAINED_SECONDS = 1 << 18, 1.0
 KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 
 
-class Gone(ViewError):
-    """The viewer has closed the connection, or it broke; the message says how."""
+class Gone(Exception):
+    """The viewer has closed the connection, or it broke; the message says how.
+
+    It ends the viewer's session and never leaves this room.
+    """
 
 
 class Stalled(Gone):
