@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from datetime import date
 
@@ -13,6 +14,9 @@ from vgaemu.cli.config import users_file
 
 def pytest_configure(config: pytest.Config) -> None:
     """Fuzzing has another seed each day, and nobody's own options; xdist's workers inherit it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Of a job in the background: what tests start would ignore it, too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if users_file() is not None:
         os.environ["XDG_CONFIG_HOME"] = os.devnull
     os.environ.setdefault("VGAEMU_FUZZ_SEED", str(date.today().toordinal()))

@@ -52,7 +52,10 @@ def test_a_headless_run_is_looked_at_typed_into_and_ended_by_ctrl_c(tmp_path: Pa
                 assert (client.pixels != before).any()
         finally:
             run.send_signal(signal.SIGINT)
-            assert run.wait(HANG_SECONDS) == 0
+            try:
+                assert run.wait(HANG_SECONDS) == 0
+            finally:
+                run.kill()
 
 
 def test_a_password_from_the_environment(

@@ -215,7 +215,7 @@ def test_sizes_are_checked_before_the_engine_is_touched() -> None:
 
 
 def test_displays_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(vgaemu.DisplayError, match="there are null and window"):
+    with pytest.raises(vgaemu.DisplayError, match="there are null, window and terminal"):
         vgaemu.attach(engine(), display="nowhere")
     pytest.importorskip("pygame")
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")

@@ -19,6 +19,7 @@ class Patch(NamedTuple):
     def changed_in(self, picture: Picture) -> Rect | None:
         """The smallest rectangle around all that it would change, if it would.
 
+        >>> import numpy as np
         >>> picture = np.zeros((9, 9), np.uint32)
         >>> ink = np.eye(4, dtype=np.uint32)[:, ::-1]
         >>> Patch(Rect(2, 3, 4, 4), ink).changed_in(picture)
