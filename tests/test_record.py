@@ -363,6 +363,25 @@ def test_on_a_full_disk_it_plays_as_far_as_it_goes(folder: Path, suffix: str, li
         assert differences(film, there, joins_s=JOINS_S.get(suffix, 0.0)) == []
 
 
+@pytest.mark.parametrize("suffix", [*EXACT, ".mp4"])
+def test_where_no_picture_fits_what_was_there_stays(folder: Path, suffix: str) -> None:
+    need(suffix)
+    path = Path(f"a{suffix}")
+    path.write_bytes(b"of a run before")
+    machine = Machine("typing")
+    recording = machine.record(path)
+
+    def run() -> None:
+        machine.tick(30)
+        with pytest.raises(RecordError, match="File too large; nothing was recorded"):
+            machine.close()
+
+    full_disk(0, run)
+    assert os.listdir() == [path.name]
+    assert path.read_bytes() == b"of a run before"
+    assert recording.paths == ()
+
+
 @pytest.mark.parametrize("suffix", [".png", ".gif", ".webp"])
 def test_after_each_picture_the_file_is_whole(folder: Path, suffix: str) -> None:
     film = Film(Path(f"a{suffix}"), encoder_of(Path(f"a{suffix}")))

@@ -7,6 +7,7 @@ changed no pixel changes nothing here. Pictures that a file cannot take begin an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -85,19 +86,25 @@ class Film:
 
     def give_up(self) -> None:
         """After an error, leave what there is."""
-        if self._part is not None:
-            part, self._part = self._part, None
-            with suppress(Exception):
-                part.close()
+        with suppress(Exception):
+            self._close_part()
         self._drop_unused()
 
     def _drop_unused(self) -> None:
         """Nothing was recorded: there is no file then."""
         if self._first is not None:
-            left = self._first.left
-            self._first.drop()
-            if left is not None:
-                left.unlink(missing_ok=True)
+            _drop(self._first)
+
+    def _close_part(self) -> None:
+        """Put the file into its place; one without a picture is none, and what was there stays."""
+        part, self._part = self._part, None
+        if part is None:
+            return
+        try:
+            part.close()
+        finally:
+            if part.is_empty:
+                self.paths.remove(part.file.path)
 
     def _go_to(self, frame_number: int) -> None:
         """Let the clock go on; it begins at the first frame that it is told of."""
@@ -146,8 +153,7 @@ class Film:
         if part is None or box is None:
             return
         if not part.show(self._picture, box, until):
-            self._part = None
-            part.close()
+            self._close_part()
             self._begin_part(part.written, many_colours=True).show(
                 self._picture, Rect(0, 0, *self._picture.shape[::-1]), until
             )
@@ -160,8 +166,13 @@ class Film:
         if file is None:
             stem = f"{self._path.stem}-{len(self.paths) + 1}"
             file = NewFile(self._path.with_stem(stem), stream=True)
+        try:
+            with named_in_errors(file.path):
+                self._part = _Part(file, self._encoder_class, self._info, began, many_colours)
+        except BaseException:
+            _drop(file)
+            raise
         self.paths.append(file.path)
-        self._part = _Part(file, self._encoder_class, self._info, began, many_colours)
         return self._part
 
     def _end_part(self) -> None:
@@ -172,9 +183,7 @@ class Film:
         while part.too_brief(until):
             until += Fraction(1, MAX_HZ)
         self._show_until(until)
-        if (part := self._part) is not None:
-            self._part = None
-            part.close()
+        self._close_part()
 
 
 class _Part:
@@ -188,8 +197,10 @@ class _Part:
         began: Fraction,
         many_colours: bool,
     ) -> None:
-        self._file = file
+        self.file = file
         self.encoder = encoder_class(file.file, info, many_colours=many_colours)
+        #: Whether it was closed without a picture in it.
+        self.is_empty = False
         #: Seconds of the film when the file begins, and until which it has been written.
         self._began = self.written = began
 
@@ -207,19 +218,33 @@ class _Part:
         return self._show(picture, box, until)
 
     def _show(self, picture: Picture, box: Rect, until: Fraction) -> bool:
-        with named_in_errors(self._file.path):
+        with named_in_errors(self.file.path):
             if not self.encoder.show(picture, box, until - self._began):
                 return False
         self.written = until
         return True
 
     def close(self) -> None:
-        """Put the file into its place, whatever became of it."""
+        """Put the file into its place, whatever became of it, unless that is nothing."""
         try:
-            with named_in_errors(self._file.path):
+            with named_in_errors(self.file.path):
                 self.encoder.finish()
         finally:
-            self._file.put()
+            size = os.fstat(self.file.file.fileno()).st_size
+            # An encoder of videos has taken some pictures before it writes the first.
+            self.is_empty = self.written == self._began or not size
+            if self.is_empty:
+                _drop(self.file)
+            else:
+                self.file.put()
+
+
+def _drop(file: NewFile) -> None:
+    """Leave nothing of a file: what was in its place stays."""
+    left = file.left
+    file.drop()
+    if left is not None:
+        left.unlink(missing_ok=True)
 
 
 def _shape(info: ScreenInfo) -> tuple[object, ...]:

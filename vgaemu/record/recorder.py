@@ -128,12 +128,12 @@ class Recorder(BaseDisplay):
             self._film.end(self._frame_number)
         except Exception as error:  # who waits for room must not wait for ever
             self._queue.end()
-            self.problem = self._told(error)
             self._film.give_up()
+            self.problem = self._told(error)
 
     def _told(self, error: Exception) -> str:
         """What became of the recording, in a line."""
-        kept = "what came before plays"
+        kept = "what came before plays" if self.paths else "nothing was recorded"
         if isinstance(error, OSError):
             return file_error(error.filename or self.path, error, kept)
         return f"{self.path}: {type(error).__name__}: {error}; {kept}"
