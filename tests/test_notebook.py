@@ -74,6 +74,14 @@ def test_a_view_runs_its_machine_between_the_cells() -> None:
     in_loop(test)
 
 
+def test_a_view_that_runs_as_fast_as_possible_lets_others_run() -> None:
+    async def test(machine: vgaemu.Machine) -> None:
+        View(machine, speed=0)
+        await until(lambda: machine.frames > 2)
+
+    in_loop(test)
+
+
 def test_a_view_takes_keys_and_pauses() -> None:
     async def test(machine: vgaemu.Machine) -> None:
         view = View(machine, run=False)

@@ -35,3 +35,12 @@ def name_of_address(address: tuple[Any, ...]) -> str:
     """
     host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def why_no_socket(error: OSError) -> str:
+    """Why one cannot listen; Python adds the address, which whoever says it has said already.
+
+    >>> why_no_socket(OSError(98, "Address already in use (while attempting to bind on ('::', 1))"))
+    'Address already in use'
+    """
+    return (error.strerror or str(error)).partition(" (while attempting")[0]

@@ -113,7 +113,7 @@ class View(RemoteFrameBuffer):
     Args:
         machine: It goes on being yours: closing the view leaves it as it is.
         width: Of the picture in the notebook, in CSS pixels; it has the aspect of a monitor's.
-        speed: 1 is 60 frames a second.
+        speed: 1 is 60 frames a second; 0 is as fast as possible.
         run: Whether the machine runs between the cells; else it shows what cells let it do.
 
     Raises:
@@ -129,7 +129,7 @@ class View(RemoteFrameBuffer):
         self, machine: Machine, *, width: int = 720, speed: float = 1.0, run: bool = True
     ) -> None:
         self.machine, self.picture_width = machine, width
-        self._period = 1 / (FRAME_HZ * speed)
+        self._period = 1 / (FRAME_HZ * speed) if speed else 0.0
         self._keyboard = Keyboard()
         self._task: asyncio.Task[None] | None = None
         height = round(width / machine.screen.info.aspect)

@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.addresses import name_of_address
+from vgaemu.addresses import name_of_address, why_no_socket
 from vgaemu.errors import MigrateError
 from vgaemu.memslot.bitmap import PAGE_SHIFT
 from vgaemu.migrate import bodies, stream
@@ -97,7 +97,7 @@ class Receiver:
             self._socket.setblocking(False)
         except OSError as error:
             raise MigrateError(
-                f"{name_of_address((host, port))}: {error.strerror or error}; "
+                f"{name_of_address((host, port))}: {why_no_socket(error)}; "
                 "name an address of this host and a free port"
             ) from None
         #: HOST:PORT.

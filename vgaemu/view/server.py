@@ -20,7 +20,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.addresses import name_of_address
+from vgaemu.addresses import name_of_address, why_no_socket
 from vgaemu.display.base import BaseDisplay
 from vgaemu.display.events import Event, Paste
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
@@ -323,6 +323,4 @@ def _listen(host: str, port: int, *, needs_password: bool) -> socket.socket:
     try:
         return socket.create_server(where[:2], family=family, backlog=MAX_CONNECTIONS)
     except OSError as error:
-        raise ViewError(
-            f"{name}: {error.strerror or error}; name a free port of this host"
-        ) from None
+        raise ViewError(f"{name}: {why_no_socket(error)}; name a free port of this host") from None
