@@ -19,7 +19,7 @@ the engine, after `emu_start` or in a hook.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
@@ -160,7 +160,7 @@ def attach(
     vram_mib: int = DEFAULT_VRAM_MIB,
     dirty_log: str = "flags",
     span_pages: SpanPages = DEFAULT_SPAN_PAGES,
-    display: str | Display = "null",
+    display: str | Display | Sequence[str | Display] = "null",
     port_in: PortIn | None = None,
     port_out: PortOut | None = None,
 ) -> VgaCard:
@@ -172,7 +172,8 @@ def attach(
         vram_mib: Size of VRAM in MiB, 1 to 256.
         dirty_log: Who keeps VRAM's dirty log: see `vgaemu.memslot.KEEPERS`.
         span_pages: Word width of the ffs..fls spans: 64, 32, 16 or 8 pages.
-        display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`.
+        display: ``"null"``, ``"window"``, or an object with `resize`, `update` and `close`; or a
+            list of them.
         port_in: Answers the ports that are not the VGA's: ``port_in(port, size)``.
         port_out: Takes what goes to them: ``port_out(port, size, value)``.
 

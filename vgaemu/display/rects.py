@@ -1,4 +1,4 @@
-"""Rectangles of the picture: joined where they stand on each other, and never too many."""
+"""Rectangles of the picture: joined where they stand on each other, and never too many; cut."""
 
 from __future__ import annotations
 
@@ -28,6 +28,48 @@ def merge_rects(rects: list[Rect]) -> list[Rect]:
                 continue
         merged.append(rect)
     return merged if len(merged) <= MAX_RECTS else _bands(merged)
+
+
+def around(one: Rect | None, other: Rect | None) -> Rect | None:
+    """The smallest rectangle around both.
+
+    >>> around(Rect(0, 0, 9, 16), Rect(18, 16, 9, 16))
+    Rect(x=0, y=0, width=27, height=32)
+    """
+    if one is None or other is None:
+        return one or other
+    left, top = min(one.x, other.x), min(one.y, other.y)
+    right = max(one.x + one.width, other.x + other.width)
+    bottom = max(one.y + one.height, other.y + other.height)
+    return Rect(left, top, right - left, bottom - top)
+
+
+def intersection(one: Rect, other: Rect) -> Rect | None:
+    """What two rectangles share.
+
+    >>> intersection(Rect(0, 0, 9, 9), Rect(6, 8, 9, 9))
+    Rect(x=6, y=8, width=3, height=1)
+    """
+    x, y = max(one.x, other.x), max(one.y, other.y)
+    right = min(one.x + one.width, other.x + other.width)
+    bottom = min(one.y + one.height, other.y + other.height)
+    return Rect(x, y, right - x, bottom - y) if x < right and y < bottom else None
+
+
+def without(rect: Rect, hole: Rect) -> list[Rect]:
+    """What is left of a rectangle: above a part of it, below, and at its sides.
+
+    >>> without(Rect(0, 0, 9, 9), Rect(0, 2, 8, 7))
+    [Rect(x=0, y=0, width=9, height=2), Rect(x=8, y=2, width=1, height=7)]
+    """
+    right, bottom = hole.x + hole.width, hole.y + hole.height
+    parts = (
+        Rect(rect.x, rect.y, rect.width, hole.y - rect.y),
+        Rect(rect.x, bottom, rect.width, rect.y + rect.height - bottom),
+        Rect(rect.x, hole.y, hole.x - rect.x, hole.height),
+        Rect(right, hole.y, rect.x + rect.width - right, hole.height),
+    )
+    return [part for part in parts if part.width and part.height]
 
 
 def _bands(rects: list[Rect]) -> list[Rect]:

@@ -50,17 +50,3 @@ class Change(NamedTuple):
     def nbytes(self) -> int:
         """Memory that it takes."""
         return sum([patch.pixels.nbytes for patch in self.patches])
-
-
-def around(one: Rect | None, other: Rect | None) -> Rect | None:
-    """The smallest rectangle around both.
-
-    >>> around(Rect(0, 0, 9, 16), Rect(18, 16, 9, 16))
-    Rect(x=0, y=0, width=27, height=32)
-    """
-    if one is None or other is None:
-        return one or other
-    left, top = min(one.x, other.x), min(one.y, other.y)
-    right = max(one.x + one.width, other.x + other.width)
-    bottom = max(one.y + one.height, other.y + other.height)
-    return Rect(left, top, right - left, bottom - top)

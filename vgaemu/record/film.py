@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from vgaemu.display.rects import around
 from vgaemu.display.report import Rect, ScreenInfo
 from vgaemu.outputs import NewFile, named_in_errors
-from vgaemu.record.change import Change, Patch, around
+from vgaemu.record.change import Change, Patch
 from vgaemu.record.encoder import Encoder, Picture, pixels_in
 from vgaemu.record.outlines import Outlines
 

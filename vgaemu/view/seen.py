@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.display.report import Rect
+from vgaemu.vga.rows import runs
 from vgaemu.vga.scanout import CrtcRows, Kind, Scanout
 from vgaemu.view.pixelformat import Pixels
 
@@ -126,12 +127,8 @@ def position(scanout: Scanout) -> tuple[int, int] | None:
 
 def _longest_run(rows: NDArray[np.bool_]) -> tuple[int, int]:
     """Where the most true values on each other begin, and how many those are."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], rows, [False]))))
-    if not len(edges):
-        return 0, 0
-    starts, ends = edges[::2], edges[1::2]
-    longest = int(np.argmax(ends - starts))
-    return int(starts[longest]), int(ends[longest] - starts[longest])
+    first, end = max(runs(rows), key=lambda run: run[1] - run[0], default=(0, 0))
+    return first, end - first
 
 
 def _slices(rect: Rect) -> tuple[slice, slice]:

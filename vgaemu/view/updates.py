@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from typing import NamedTuple, TypeAlias
 
-from vgaemu.display.rects import merge_rects
+from vgaemu.display.rects import intersection, merge_rects, without
 from vgaemu.display.report import Rect
 from vgaemu.vga.scanout import Scanout
 from vgaemu.view import messages
@@ -20,7 +20,7 @@ from vgaemu.view.encodings.tight import MAX_WIDTH, TightEncoder
 from vgaemu.view.messages import Encoding
 from vgaemu.view.pixelformat import Pixels, three_bytes
 from vgaemu.view.seen import Seen, position
-from vgaemu.view.wants import Order, intersection, without
+from vgaemu.view.wants import Order
 
 #: Sends a message, or part of one.
 Send: TypeAlias = Callable[[bytes | bytearray], None]

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from vgaemu.display.rects import MAX_RECTS, merge_rects
+from vgaemu.display.rects import MAX_RECTS, around, intersection, merge_rects, without
 from vgaemu.display.report import Rect
 from vgaemu.view.pixelformat import PixelFormat
 
@@ -69,7 +69,7 @@ class Wants:
     def ask(self, area: Rect, *, incremental: bool) -> None:
         """The viewer wants an update: of what has changed there, or of all of that."""
         with self._changed:
-            self._asked = _around(self._asked, area)
+            self._asked = around(self._asked, area)
             if not incremental or self._is_new:
                 self._is_new = False
                 self._forced = _joined(self._forced, [area])
@@ -125,7 +125,7 @@ class Wants:
         """Wait for reason for an update, and take it all; None: the viewer has gone."""
         with self._changed:
             self._changed.wait_for(self._has_reason)
-            area = _around(self._asked, self._continuous)
+            area = around(self._asked, self._continuous)
             if self._is_over or area is None:
                 return None
             dirty, rest = _cut(self._dirty, area)
@@ -139,7 +139,7 @@ class Wants:
     def _has_reason(self) -> bool:
         if self._is_over:
             return True
-        area = _around(self._asked, self._continuous)
+        area = around(self._asked, self._continuous)
         if area is None or self._fence is not None or not self._is_ready():
             return False
         return (
@@ -150,7 +150,7 @@ class Wants:
     def put_back(self, order: Order) -> None:
         """There was nothing to send: the viewer still waits."""
         with self._changed:
-            self._asked = _around(self._asked, order.area)
+            self._asked = around(self._asked, order.area)
 
     def force(self, area: Rect, *, asked: bool) -> None:
         """The picture has another size: all of it is due, as soon as the viewer asks for any.
@@ -163,44 +163,6 @@ class Wants:
                 self._asked = area
             if self._continuous is not None:
                 self._continuous = area
-
-
-def intersection(one: Rect, other: Rect) -> Rect | None:
-    """What two rectangles share.
-
-    >>> intersection(Rect(0, 0, 9, 9), Rect(6, 8, 9, 9))
-    Rect(x=6, y=8, width=3, height=1)
-    """
-    x, y = max(one.x, other.x), max(one.y, other.y)
-    right = min(one.x + one.width, other.x + other.width)
-    bottom = min(one.y + one.height, other.y + other.height)
-    return Rect(x, y, right - x, bottom - y) if x < right and y < bottom else None
-
-
-def without(rect: Rect, hole: Rect) -> list[Rect]:
-    """What is left of a rectangle: above a part of it, below, and at its sides.
-
-    >>> without(Rect(0, 0, 9, 9), Rect(0, 2, 8, 7))
-    [Rect(x=0, y=0, width=9, height=2), Rect(x=8, y=2, width=1, height=7)]
-    """
-    right, bottom = hole.x + hole.width, hole.y + hole.height
-    parts = (
-        Rect(rect.x, rect.y, rect.width, hole.y - rect.y),
-        Rect(rect.x, bottom, rect.width, rect.y + rect.height - bottom),
-        Rect(rect.x, hole.y, hole.x - rect.x, hole.height),
-        Rect(right, hole.y, rect.x + rect.width - right, hole.height),
-    )
-    return [part for part in parts if part.width and part.height]
-
-
-def _around(one: Rect | None, other: Rect | None) -> Rect | None:
-    """The smallest rectangle that has both."""
-    if one is None or other is None:
-        return one or other
-    x, y = min(one.x, other.x), min(one.y, other.y)
-    right = max(one.x + one.width, other.x + other.width)
-    bottom = max(one.y + one.height, other.y + other.height)
-    return Rect(x, y, right - x, bottom - y)
 
 
 def _cut(rects: Sequence[Rect], area: Rect) -> tuple[list[Rect], list[Rect]]:
