@@ -469,7 +469,7 @@ def test_elsewhere_a_password_is_needed(machine: Machine):
     machine.serve(port=0, host="0.0.0.0", password="x").close()
 
 
-@pytest.mark.parametrize("password", ["", "\0", "日本"])
+@pytest.mark.parametrize("password", ["", "\0", "日本", "ninechars"])
 def test_passwords_that_nobody_can_know(machine: Machine, password: str):
     with pytest.raises(ViewError, match="1 to 8 characters"):
         machine.serve(port=0, password=password)

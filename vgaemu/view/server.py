@@ -40,6 +40,8 @@ LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 5900
 #: So many may be here at once: viewers, those who shake hands, and browsers.
 MAX_CONNECTIONS = 64
+#: Of a password: VncAuth has room for no more, and what is longer would be cut in silence.
+PASSWORD_BYTES = 8
 #: Seconds to wait when the system has no more connections to give.
 RETRY_SECONDS = 1.0
 #: A browser speaks first, and a viewer waits for our banner: after so long it is one (seconds).
@@ -297,7 +299,7 @@ def _checked_password(password: str | None) -> bytes | None:
         encoded = password.encode("latin-1")
     except UnicodeEncodeError:
         encoded = b""
-    if not encoded or b"\0" in encoded:
+    if not 0 < len(encoded) <= PASSWORD_BYTES or b"\0" in encoded:
         raise ViewError("a viewer's password is of 1 to 8 characters of Latin-1")
     return encoded
 
