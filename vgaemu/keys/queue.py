@@ -24,7 +24,9 @@ _NAMES = CHARACTER_NAMES | {key.text: key.name for key in KEYS if len(key.name) 
 class Key:
     """A key of the host keyboard goes down or up, for the guest."""
 
+    #: Of those that `vgaemu keys` lists; a character is its own.
     name: str
+    #: Down, or up.
     pressed: bool
     #: What the key types, or an empty string.
     text: str = ""
