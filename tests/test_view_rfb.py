@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from time import monotonic, sleep
 
 import numpy as np
@@ -480,6 +482,23 @@ def test_a_port_that_is_taken(machine: Machine):
         port = taken.getsockname()[1]
         with pytest.raises(ViewError, match=rf"^127.0.0.1:{port}: [\w ]+; name a free port"):
             machine.serve(port=port)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_that_closes_the_machine_leaves_its_parents_viewers_alone(machine: Machine):
+    server = serve(machine)
+    machine.tick()
+    with Client(server.port, (RAW, *PSEUDO)) as before:
+        child = os.fork()
+        if not child:
+            with suppress(BaseException):
+                machine.close()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        shown(machine, before)
+        with Client(server.port, (RAW, *PSEUDO)) as after:
+            shown(machine, after)
 
 
 def typed(machine: Machine, wanted: str) -> str:

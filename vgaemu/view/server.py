@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import socket
 import threading
 import time
@@ -110,6 +111,8 @@ class Server(BaseDisplay):
         self._connections: set[Transport] = set()
         self._sessions: list[Session] = []
         self._is_closed = self._was_full = False
+        #: Whose connections they are, and whose threads.
+        self._process = os.getpid()
         self._listener = _listen(host, port, needs_password=self.password is None)
         self.port = int(self._listener.getsockname()[1])
         self.address = name_of_address(self._listener.getsockname())
@@ -144,6 +147,8 @@ class Server(BaseDisplay):
 
     def close(self) -> None:
         """Let nobody look any more; twice is fine."""
+        if os.getpid() != self._process:  # a fork: what is shut down would be so for its parent
+            return
         with self._door:
             self._is_closed = True
             connections = list(self._connections)
