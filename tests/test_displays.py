@@ -260,6 +260,18 @@ def test_nobody_joins_a_machine_that_is_closed(tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
+def test_nobody_looks_twice():
+    display = ShadowDisplay()
+    with pytest.raises(DisplayError, match="already"):
+        vgaemu.Machine(display=[display, display])
+    with vgaemu.Machine(display=display) as machine:
+        with pytest.raises(DisplayError, match="already"):
+            machine.add_display(display)
+        machine.tick()
+        assert_shows(machine, display)
+    assert display.closed == 1
+
+
 def test_all_are_asked_and_told():
     class Asked(BaseDisplay):
         def __init__(self, *events):

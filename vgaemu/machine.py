@@ -326,7 +326,7 @@ class Machine:
         `vgaemu.display.displays`.
 
         Raises:
-            DisplayError: It has not `resize`, `update` and `close`; or the machine is closed.
+            DisplayError: It is none, or is there already; or the machine is closed.
         """
         self._loop.add_display(display)
 

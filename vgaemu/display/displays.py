@@ -201,7 +201,13 @@ class Displays(BaseDisplay):
         self._seats: list[Seat] = [] if first is None else [InStepSeat(first)]
 
     def add(self, display: BaseDisplay) -> None:
-        """Let another one look, from the next frame on."""
+        """Let another one look, from the next frame on.
+
+        Raises:
+            DisplayError: It is there already.
+        """
+        if any([seat.display.shown_by is display.shown_by for seat in self._seats]):
+            raise DisplayError(f"{display.shown_by!r} is among the displays already")
         seat = seat_for(display)
         if self._shape is not None:
             seat.resize(self._shape)

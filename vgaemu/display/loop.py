@@ -120,7 +120,8 @@ class DisplayLoop:
         """Let another one look: see `vgaemu.display.displays`.
 
         Raises:
-            DisplayError: It has not `resize`, `update` and `close`; or nothing more is shown.
+            DisplayError: It has not `resize`, `update` and `close`, or is there already; or nothing
+                more is shown.
         """
         self.refuse_if_closed()
         added = as_display(display)
