@@ -369,3 +369,13 @@ def test_pixels_that_are_no_numbers():
         assert report.palette is None
         assert machine.screen.indices() is None
         assert machine.screen.palette is None
+
+
+def test_servers_that_were_closed_leave_no_display_behind():
+    with vgaemu.Machine() as machine:
+        for _ in range(3):
+            machine.serve(0).close()
+            machine.tick()
+        display = machine._loop.display
+        assert isinstance(display, Displays)
+        assert len(display._seats) == 1

@@ -29,6 +29,8 @@ class BaseDisplay:
     #: waits for it; else it has a thread of its own. One that is alone always is: see
     #: `vgaemu.display.displays`.
     in_step: bool = False
+    #: Whether it has ended by itself: then it is left out of several.
+    is_gone: bool = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -266,7 +266,8 @@ class Displays(BaseDisplay):
 
     def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
         for seat in self._seats:
-            if seat.is_over:  # its thread has said so, or it was removed in this very frame
+            # Its thread has said so, it was removed in this very frame, or has ended by itself.
+            if seat.is_over or seat.display.is_gone:
                 self._leave_out(seat)
                 continue
             try:

@@ -112,6 +112,7 @@ class Live(BaseDisplay):
 
     def close(self) -> None:
         """Tell nobody any more."""
+        self.is_gone = True
         with self._changed:
             self._listeners.clear()
             self._changed.notify_all()

@@ -149,6 +149,8 @@ class Server(BaseDisplay):
         """Let nobody look any more; twice is fine."""
         if os.getpid() != self._process:  # a fork: what is shut down would be so for its parent
             return
+        self.is_gone = True
+        self.browsers.live.close()
         with self._door:
             self._is_closed = True
             connections = list(self._connections)
