@@ -23,11 +23,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes minutes runs only when its mark is asked for."""
+    """What takes minutes runs only when its mark is asked for, and what has its days then, too."""
     if "long" not in config.option.markexpr:
-        long = [item for item in items if item.get_closest_marker("long")]
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
+        day = int(os.environ["VGAEMU_FUZZ_SEED"])
+        left_out = {
+            item
+            for number, item in enumerate(items)
+            if item.get_closest_marker("long")
+            or ((turns := item.get_closest_marker("turns")) and (number + day) % turns.args[0])
+        }
+        config.hook.pytest_deselected(items=[*left_out])
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -726,6 +726,7 @@ def workload(guest):
 """
 
 
+@pytest.mark.turns(3)
 @pytest.mark.skipif(os.name != "posix", reason="no such signals")
 @pytest.mark.parametrize(
     ("sent", "ctrl_c"),

@@ -110,6 +110,7 @@ def test_a_harvest_in_every_gap_of_a_store(make: MakeRig, state: str, store: str
     assert_none_lost(race(make(FlagsKeeper, STATES[state]), STORES[store], Rig.harvest))
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("second", [Rig.harvest, store_to(1), store_to(3)], ids=["h", "s1", "s3"])
 @pytest.mark.parametrize("first", [Rig.harvest, store_to(1)], ids=["h", "s1"])
 @pytest.mark.parametrize("target", ["page 1", "across", "marked"])
@@ -167,6 +168,7 @@ def test_a_store_in_every_gap_of_switching_logging_on(make: MakeRig, keeper: typ
 # --- keepers that lock: the other side runs on a second thread, and may wait ----------------------
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("store", ["page 1", "page 3", "across"])
 @pytest.mark.parametrize("keeper", LOCKING)
 def test_a_store_beside_every_gap_of_a_locking_harvest(

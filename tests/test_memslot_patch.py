@@ -103,6 +103,7 @@ def assert_none_lost(score: Score) -> None:
 # --- the right order loses nothing ----------------------------------------------------------------
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("page", [1, 3])
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("scheme", SCHEMES)

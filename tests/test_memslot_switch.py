@@ -120,6 +120,7 @@ def assert_none_lost(score: Score, least: int) -> None:
     assert score.lost == 0
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(("old", "new", "store"), ALL_PAIRS)
 def test_a_switch_in_every_gap_of_a_store(
     old: str, new: str, store: str, monkeypatch: pytest.MonkeyPatch
@@ -131,6 +132,7 @@ def test_a_switch_in_every_gap_of_a_store(
         assert_none_lost(score, 25)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(("old", "new", "store"), ALL_PAIRS)
 def test_a_store_in_every_gap_of_a_switch(
     old: str, new: str, store: str, monkeypatch: pytest.MonkeyPatch

@@ -110,6 +110,7 @@ def engine_with_mmu(memory: np.ndarray, control: Control) -> tuple[Any, list[int
     return uc, faults
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("pae", [False, True], ids=["two levels", "three levels"])
 @pytest.mark.parametrize("seed", range(4))
 def test_walks_as_the_engines_own_mmu(seed: int, pae: bool) -> None:
