@@ -14,16 +14,20 @@ from vgaemu.memslot.atomic import atomic_words
 from vgaemu.memslot.kvm import ioctl
 from vgaemu.pc.bios.vgarom import PLACES
 
+#: Each of the project's extras, and the package that it is for.
+EXTRAS = (
+    ("unicorn", "unicorn"), ("view", "websockets"), ("video", "av"), ("notebook", "jupyter-rfb"),
+    ("pytest", "syrupy"), ("plot", "matplotlib"),
+)  # fmt: skip
+
 
 def lines() -> list[str]:
     """One fact a line."""
     keepers = {name: why_unavailable(name) for name in KEEPERS}
     return [
         f"vgaemu {__version__}, Python {platform.python_version()} on {platform.platform()}",
-        *(
-            f"{name} {_installed(name)}"
-            for name in ("numpy", "pillow", "pygame", "pygame-ce", "unicorn")
-        ),
+        *(f"{name} {_installed(name)}" for name in ("numpy", "pillow", "pygame", "pygame-ce")),
+        "extras: " + "; ".join(f"{extra}: {name} {_installed(name)}" for extra, name in EXTRAS),
         f"display null: yes; window: {_window()}",
         f"display terminal: {_terminal()}",
         f"dirty log: {', '.join(name for name, why in keepers.items() if why is None)}",
