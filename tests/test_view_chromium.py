@@ -151,8 +151,7 @@ def keys_arrive(chromium: Chromium, machine: Machine) -> None:
     chromium.run("document.getElementById('stage').focus()")
     chromium.strike("KeyY", "y")
     typed(machine, "y")
-    chromium.run(f"document.dispatchEvent(({PASTE})('Pasted: 1'))")
-    typed(machine, "Pasted: 1")
+    pasted(chromium, machine)
 
 
 #: Makes a paste event of a text.
@@ -161,6 +160,11 @@ PASTE = """text => {
   data.setData('text', text);
   return new ClipboardEvent('paste', { clipboardData: data, bubbles: true });
 }"""
+
+
+def pasted(chromium: Chromium, machine: Machine) -> None:
+    chromium.run(f"document.dispatchEvent(({PASTE})('Pasted: 1'))")
+    typed(machine, "Pasted: 1")
 
 
 def the_mouse_arrives(chromium: Chromium, machine: Machine) -> None:
@@ -227,16 +231,7 @@ def test_the_second_viewer_looks_only(chromium: Chromium, machine: Machine) -> N
     chromium.wait_for("!document.body.matches('.looks-only')")
     chromium.strike("KeyY", "y")
     typed(machine, "y")
-    chromium.run(f"document.dispatchEvent(({PASTE})('Pasted: 1'))")
-    typed(machine, "Pasted: 1")
-
-
-#: Makes a paste event of a text.
-PASTE = """text => {
-  const data = new DataTransfer();
-  data.setData('text', text);
-  return new ClipboardEvent('paste', { clipboardData: data, bubbles: true });
-}"""
+    pasted(chromium, machine)
 
 
 def test_without_inflating_and_of_another_run(chromium: Chromium, machine: Machine) -> None:

@@ -33,8 +33,8 @@ MAX_MESSAGE_BYTES = 1 << 20
 #: What older clients call a socket whose messages are bytes.
 BINARY = Subprotocol("binary")
 #: The library's own lines about each connection are for its debugging.
-_LIBRARY_LOG = logging.getLogger(f"{__name__}.library")
-_LIBRARY_LOG.setLevel(logging.WARNING)
+_PROTOCOL_LOG = logging.getLogger(f"{__name__}.protocol")
+_PROTOCOL_LOG.setLevel(logging.WARNING)
 
 
 def meet(
@@ -56,7 +56,7 @@ def meet(
     """
     protocol = ServerProtocol(
         subprotocols=[BINARY], select_subprotocol=_binary_if_asked,
-        max_size=MAX_MESSAGE_BYTES, logger=_LIBRARY_LOG,
+        max_size=MAX_MESSAGE_BYTES, logger=_PROTOCOL_LOG,
     )  # fmt: skip
     request = _read_request(connection, protocol)
     if request is None:

@@ -59,6 +59,10 @@ class Painter:
         self._surface = surface
         self._xor = XOR if surface.colours < 256 else 0
 
+    def _colour(self, number: int) -> int:
+        """What a surface has for a colour of the caller's."""
+        return number
+
     def draw_glyphs(
         self,
         column: int,
@@ -69,6 +73,7 @@ class Painter:
         background: int = 0,
     ) -> None:
         """A glyph side by side so often, on a background; all of them lie in the row."""
+        colour = self._colour(colour)
         xor = bool(colour & self._xor)
         if background:
             self._surface.fill(8 * column, y, 8 * count, len(glyph), background)
@@ -109,17 +114,6 @@ class VbePainter(Painter):
 
     def _colour(self, number: int) -> int:
         return self._colours[number % len(self._colours)]
-
-    def draw_glyphs(
-        self,
-        column: int,
-        y: int,
-        glyph: NDArray[np.uint8],
-        colour: int,
-        count: int,
-        background: int = 0,
-    ) -> None:
-        super().draw_glyphs(column, y, glyph, self._colour(colour), count, background)
 
     def clear_lines(self, y: int, count: int, left: int, right: int, fill: int) -> None:
         super().clear_lines(y, count, left, right, 0)
