@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chromium import PATIENCE, Chromium, needs_chromium
+from view_guests import bytes_256, planes, true_colour
 from websockets.sync.client import connect
 
 from vgaemu.guest.find import bundled_names
@@ -45,24 +46,7 @@ def text(guest: Guest) -> None:
     guest.text.print("the quick brown fox\n" * 8)
 
 
-def chained(guest: Guest) -> None:
-    guest.set_mode(0x13)
-    guest.store(0xA0000, bytes(range(256)) * 250)
-
-
-def planes(guest: Guest) -> None:
-    guest.set_mode(0x12)
-    guest.canvas.fill_rect(30, 40, 77, 99, 5)
-    guest.canvas.fill_circle(400, 240, 200, 12)
-
-
-def true_colour(guest: Guest) -> None:
-    guest.set_dispi_mode(320, 240, 32)
-    noise = np.random.default_rng(3).integers(0, 1 << 24, 320 * 240, np.uint32)
-    guest.store(LFB_GPA, noise.tobytes())
-
-
-PICTURES: tuple[Callable[[Guest], None], ...] = (text, chained, planes, true_colour)
+PICTURES: tuple[Callable[[Guest], None], ...] = (text, bytes_256, planes, true_colour)
 
 
 def shows_the_picture(

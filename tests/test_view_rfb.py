@@ -29,13 +29,13 @@ from rfb_client import (
     ZLIB,
     Client,
 )
+from view_guests import bytes_256, planes, true_colour
 
 import vgaemu
 from vgaemu.bench.view_client import Decoder
 from vgaemu.errors import ViewError
 from vgaemu.guest.workload import Guest
 from vgaemu.machine import Machine
-from vgaemu.vga.device import LFB_GPA
 from vgaemu.view.encodings.base import Block, Colours
 from vgaemu.view.encodings.tight import TightEncoder, compact
 from vgaemu.view.server import Server
@@ -48,26 +48,6 @@ def text(guest: Guest) -> None:
     for row in range(20):
         guest.text.set_colour(row % 15 + 1, row % 3)
         guest.text.print(f"{row:3} the quick brown fox")
-
-
-def bytes_256(guest: Guest) -> None:
-    """All 256 colours of mode 13h."""
-    guest.set_mode(0x13)
-    guest.store(0xA0000, bytes(range(256)) * 250)
-
-
-def planes(guest: Guest) -> None:
-    """640x480 in 16 colours, mostly one."""
-    guest.set_mode(0x12)
-    guest.canvas.fill_rect(30, 40, 77, 99, 5)
-    guest.canvas.fill_circle(400, 240, 200, 12)
-
-
-def true_colour(guest: Guest) -> None:
-    """320x240 of noise: more colours than a palette has."""
-    guest.set_dispi_mode(320, 240, 32)
-    noise = np.random.default_rng(3).integers(0, 1 << 24, 320 * 240, np.uint32)
-    guest.store(LFB_GPA, noise.tobytes())
 
 
 PICTURES = {draw.__name__: draw for draw in (text, bytes_256, planes, true_colour)}
