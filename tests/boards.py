@@ -13,7 +13,8 @@ from vgaemu.pc.chips.cmos import Cmos
 from vgaemu.pc.chips.i8042 import I8042
 from vgaemu.pc.clock import StepClock
 from vgaemu.pc.cpu.cpu import REGISTERS, Array, Cpu
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
+from vgaemu.vga.vram import LFB_GPA
 
 #: Where a caller's IP, CS and FLAGS lie.
 STACK = 0x7000

@@ -40,10 +40,11 @@ from vgaemu.migrate.stream import HEADER, MAGIC, PREAMBLE, VERSION, Channel, Kin
 from vgaemu.pc.bios.vgarom import find_vga_rom
 from vgaemu.pc.images import load_image
 from vgaemu.tape import Player, Tape
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
 from vgaemu.vga.font import load_font_file
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.state import State, load_state, save_state
+from vgaemu.vga.vram import LFB_GPA
 
 #: Numbers that programs trip over, in bytes little-endian.
 EDGES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 1 << 24, (1 << 31) - 1,

@@ -9,21 +9,14 @@ from shadow import Watched
 
 from vgaemu.display.screen import Screen
 from vgaemu.memslot import Memslot
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.colours import Colours
+from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import load_font, set_mode
 from vgaemu.vga.ports import GC, SEQ, Ports
 from vgaemu.vga.render import make_renderer
 from vgaemu.vga.render.text import MAX_GLYPHS
-from vgaemu.vga.scanout import (
-    CHANGES,
-    Colours,
-    CrtcRows,
-    LinearRows,
-    Redraw,
-    Scanout,
-    TextLook,
-    scanout_of,
-)
+from vgaemu.vga.scanout import CHANGES, CrtcRows, LinearRows, Redraw, Scanout, TextLook, scanout_of
+from vgaemu.vga.vram import LFB_GPA
 
 
 def attribute(index, value):

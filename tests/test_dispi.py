@@ -9,9 +9,11 @@ from shadow import Watched
 
 from vgaemu.memslot import Memslot
 from vgaemu.vga import dispi
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
+from vgaemu.vga.kinds import Kind
 from vgaemu.vga.modes import set_mode
-from vgaemu.vga.scanout import Kind, scanout_of
+from vgaemu.vga.scanout import scanout_of
+from vgaemu.vga.vram import LFB_GPA
 
 
 class Card(Vga):

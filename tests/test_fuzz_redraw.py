@@ -14,8 +14,9 @@ from vgaemu.display import screen
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SHIFT
 from vgaemu.tape import START, Player, check_op
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
+from vgaemu.vga.vram import LFB_GPA
 
 FRAMES = 48
 #: Who may take over the dirty log between a store and its frame.

@@ -20,9 +20,10 @@ from vgaemu.errors import DisplayError, ScreenError
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.keeper import Counters
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.render import Rect, RowRenderer, TextRenderer
+from vgaemu.vga.vram import LFB_GPA
 
 
 @pytest.fixture

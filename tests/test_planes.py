@@ -8,8 +8,9 @@ import pytest
 from work import Functions
 
 from vgaemu.memslot import Memslot
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
+from vgaemu.vga.vram import LFB_GPA
 
 
 class BytewiseVga(Vga):

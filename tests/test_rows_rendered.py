@@ -9,11 +9,12 @@ from shadow import Watched
 from vgaemu.memslot import Memslot
 from vgaemu.vga.crtc import Geometry, scan_lines
 from vgaemu.vga.device import Vga
+from vgaemu.vga.kinds import Kind
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.render import Rect, base, make_renderer
 from vgaemu.vga.render.graphics import EXCHANGES, four_pixels
 from vgaemu.vga.rows import RowMap, plane_addresses
-from vgaemu.vga.scanout import Kind, scanout_of
+from vgaemu.vga.scanout import scanout_of
 
 
 def bios(mode, *ports):

@@ -24,9 +24,10 @@ from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.tape import START, Player
 from vgaemu.vga.beam import VirtualBeam, WallBeam
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.state import VERSION, load_state, read_state, save_state
+from vgaemu.vga.vram import LFB_GPA
 
 VRAM_BYTES = 1 << 20
 

@@ -28,9 +28,10 @@ from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.tape import START, Player, Tape, TapeRecorder, check_op, expand, read
 from vgaemu.tape import play as play_module
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.tap import TappedVga
+from vgaemu.vga.vram import LFB_GPA
 
 HEADER = '{"name": "t"}'
 

@@ -13,8 +13,8 @@ from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.bios.calls import WORK_NS
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
-from vgaemu.vga.device import LFB_GPA
 from vgaemu.vga.modes import MODES, set_mode
+from vgaemu.vga.vram import LFB_GPA
 
 #: What a call may do for each unit of `Calls.spend`: about 0.15 ms of the host's time.
 FUNCTIONS_A_UNIT, BYTES_A_UNIT = 350, 32 << 10

@@ -16,7 +16,7 @@ from vgaemu.guest.find import bundled_names
 from vgaemu.guest.workload import Guest
 from vgaemu.keys.table import KEYS
 from vgaemu.machine import Machine
-from vgaemu.vga.device import LFB_GPA
+from vgaemu.vga.vram import LFB_GPA
 from vgaemu.view.http import DEBIAN_NOVNC
 from vgaemu.view.server import Server
 

@@ -25,9 +25,10 @@ from vgaemu.pc.build import build_pc
 from vgaemu.pc.chips.cmos import to_bcd
 from vgaemu.pc.images import load_image
 from vgaemu.pc.pc import Pc
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
 from vgaemu.vga.font import FONT_ADDRESS, bundled_font
 from vgaemu.vga.modes import MODES
+from vgaemu.vga.vram import LFB_GPA
 
 pytest.importorskip("unicorn")
 CARRY, ZERO = 1, 0x40

@@ -21,7 +21,8 @@ from x86_helpers import disk, make_pc, run_until_halted
 from vgaemu.machine import Machine
 from vgaemu.memslot import PAGE_SIZE, Memslot, MemslotError, Subscription
 from vgaemu.memslot.log import DirtyLog, RunLog
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
+from vgaemu.vga.vram import LFB_GPA
 
 pytest.importorskip("unicorn")
 

@@ -16,8 +16,8 @@ from vgaemu.machine import Machine
 from vgaemu.pc.build import MOVED_BYTES_A_NS
 from vgaemu.pc.clock import INSTRUCTION_NS, PLANES_NS, StepClock, WallClock
 from vgaemu.pc.pc import FRAME_NS, Pc
-from vgaemu.vga.device import LFB_GPA
 from vgaemu.vga.modes import MODES
+from vgaemu.vga.vram import LFB_GPA
 
 pytest.importorskip("unicorn")
 GRAPHICS = [number for number, mode in MODES.items() if not mode.is_text]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vgaemu.guest.workload import Guest
-from vgaemu.vga.device import LFB_GPA
+from vgaemu.vga.vram import LFB_GPA
 
 
 def bytes_256(guest: Guest) -> None:

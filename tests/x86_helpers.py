@@ -16,7 +16,8 @@ from vgaemu.memslot import Memslot
 from vgaemu.pc.build import build_pc
 from vgaemu.pc.images import ComProgram, DiskImage, load_image
 from vgaemu.pc.pc import Pc
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
+from vgaemu.vga.vram import LFB_GPA
 
 GUESTS = Path(__file__).parents[1] / "examples" / "guests"
 

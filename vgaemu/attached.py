@@ -30,9 +30,10 @@ from vgaemu.display.stats import Stats
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.memslot.slot import Memslot
-from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
+from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_dispi_mode, set_mode
 from vgaemu.vga.ports import DECODED_PORTS
+from vgaemu.vga.vram import DEFAULT_VRAM_MIB, make_vram
 
 if TYPE_CHECKING:
     from unicorn import Uc

@@ -41,11 +41,12 @@ from vgaemu.slots import name_for
 from vgaemu.tape import TapeRecorder
 from vgaemu.user import User
 from vgaemu.vga.beam import VirtualBeam, WallBeam
-from vgaemu.vga.device import DEFAULT_VRAM_MIB, Vga, make_vram
+from vgaemu.vga.device import Vga
 from vgaemu.vga.font import checked_font, load_font_file
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.state import State
 from vgaemu.vga.tap import TappedVga
+from vgaemu.vga.vram import DEFAULT_VRAM_MIB, make_vram
 
 if TYPE_CHECKING:
     from vgaemu.pc.build import PcOptions

@@ -14,9 +14,10 @@ from vgaemu import snapshot
 from vgaemu.memslot import KEEPERS, Memslot, why_unavailable
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.vga import scanout
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import MODES, set_mode
 from vgaemu.vga.state import check_device, restore_device
+from vgaemu.vga.vram import LFB_GPA
 
 from .campaign import Campaign
 from .mutate import EDGES

@@ -31,8 +31,9 @@ from vgaemu.errors import DisplayError
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.keys.queue import Keys
 from vgaemu.memslot.bitmap import SpanPages
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
+from vgaemu.vga.vram import LFB_GPA
 
 if TYPE_CHECKING:
     from vgaemu.display.window.window import WindowDisplay

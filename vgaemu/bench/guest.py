@@ -33,8 +33,9 @@ from vgaemu.pc.clock import StepClock
 from vgaemu.pc.cpu.kvm import KvmCpu
 from vgaemu.pc.cpu.unicorn import NEVER, SLICE, UnicornCpu
 from vgaemu.pc.cpu.unicorn_engine import Registers, Uc, unicorn
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
+from vgaemu.vga.vram import LFB_GPA
 
 #: Slices timed together: about 60 Hz apart, as harvests are.
 SLICES = 40

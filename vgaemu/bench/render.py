@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
 from vgaemu.memslot import Memslot
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_dispi_mode, set_mode
 from vgaemu.vga.render import make_renderer
 from vgaemu.vga.render.base import RowRenderer
 from vgaemu.vga.scanout import scanout_of
+from vgaemu.vga.vram import LFB_GPA
 
 #: More than the caches of the machines this runs on.
 POOL_BYTES = 96 << 20

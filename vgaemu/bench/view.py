@@ -28,7 +28,7 @@ from vgaemu.bench.measure import RUNS, Row, median_of_runs, no_collector
 from vgaemu.errors import BenchError
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.machine import FRAME_HZ, Machine
-from vgaemu.vga.device import LFB_GPA
+from vgaemu.vga.vram import LFB_GPA
 
 #: Harvest, render and present of each frame, in nanoseconds.
 Costs: TypeAlias = list[tuple[int, int, int]]

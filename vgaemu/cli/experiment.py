@@ -28,7 +28,7 @@ from vgaemu.guest.workload import Guest, Slices
 from vgaemu.guest.workloads.cat import COLUMNS
 from vgaemu.machine import Machine
 from vgaemu.memslot.keeper import Counters
-from vgaemu.vga.device import LFB_GPA
+from vgaemu.vga.vram import LFB_GPA
 
 #: In the order in which they keep the log, and what each of them is.
 SCHEMES = {

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from vgaemu.errors import CanvasError
 from vgaemu.vga import dispi
-from vgaemu.vga.device import LFB_GPA
 from vgaemu.vga.pixels import FORMATS, Pixels, pack, unpack
 from vgaemu.vga.ports import GC, SEQ, Device, Known, Ports
+from vgaemu.vga.vram import LFB_GPA
 
 #: Registers as planar modes have them, for programs that leave them so.
 MODE_VALUES: Known = {

@@ -19,8 +19,9 @@ import numpy as np
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.keeper import anonymous_memory
 from vgaemu.snapshot import Array, Part
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
 from vgaemu.vga.ports import DECODED_PORTS
+from vgaemu.vga.vram import LFB_GPA
 
 VGA_START, VGA_END = 0xA0000, 0xC0000
 ROM_START, ROM_END = 0xC0000, 0x100000

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 from vgaemu.errors import TapeError
-from vgaemu.vga.device import DEFAULT_VRAM_MIB, LFB_GPA
 from vgaemu.vga.ports import ADAPTER_PORTS, Device
+from vgaemu.vga.vram import DEFAULT_VRAM_MIB, LFB_GPA
 
 Op: TypeAlias = Sequence[Any]
 #: Refuses a start and a count of bytes, given the bytes of VRAM.

@@ -9,8 +9,8 @@ from itertools import islice
 
 from vgaemu.errors import TapeError
 from vgaemu.tape.ops import OPERATIONS, Log, Op
-from vgaemu.vga.device import DEFAULT_VRAM_MIB
 from vgaemu.vga.ports import Device
+from vgaemu.vga.vram import DEFAULT_VRAM_MIB
 
 #: Brings a device that was used before to where a tape starts; a new one needs only the first
 #: three, which switch RAM on and choose the ports at 3Dxh.

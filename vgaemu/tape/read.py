@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 
 from vgaemu.errors import TapeError, file_error
 from vgaemu.tape.ops import Op, check_op, expand
-from vgaemu.vga.device import DEFAULT_VRAM_MIB, MAX_VRAM_MIB
+from vgaemu.vga.vram import DEFAULT_VRAM_MIB, MAX_VRAM_MIB
 
 HEADER_KEYS = {
     "name", "desc", "bits", "cursor", "group", "quirks", "hw", "blits", "scale", "readbacks",

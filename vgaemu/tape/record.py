@@ -14,9 +14,9 @@ from weakref import finalize
 from vgaemu.errors import TapeError, file_error
 from vgaemu.outputs import NewFile
 from vgaemu.tape.ops import DISPI_PORTS, LEGACY_END, LEGACY_START, OPERATIONS
-from vgaemu.vga.device import DEFAULT_VRAM_MIB, LFB_GPA
 from vgaemu.vga.ports import ADAPTER_PORTS
 from vgaemu.vga.tap import TappedVga
+from vgaemu.vga.vram import DEFAULT_VRAM_MIB, LFB_GPA
 
 #: Input status 1 in mono and colour modes: what a read gives depends on the time.
 STATUS_PORTS = (0x3BA, 0x3DA)

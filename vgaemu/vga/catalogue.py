@@ -12,10 +12,12 @@ import numpy as np
 
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.beam import timing_of
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
+from vgaemu.vga.kinds import LINEAR_BPP, Kind
 from vgaemu.vga.modes import MODES, TWEAKS, Mode, set_dispi_mode, set_mode
 from vgaemu.vga.registers import WINDOWS
-from vgaemu.vga.scanout import LINEAR_BPP, CrtcRows, Kind, Scanout, scanout_of
+from vgaemu.vga.scanout import CrtcRows, Scanout, scanout_of
+from vgaemu.vga.vram import LFB_GPA
 
 HEADINGS = ("mode", "name", "pixels", "text", "cell", "colours", "memory", "Hz")
 #: Headings over numbers, which stand on the right.

@@ -1,6 +1,6 @@
 """Scanout: what the CRTC, attribute controller and DAC show, as a frozen value.
 
-`scanout_of(vga, ...)` is a pure function of the registers. Its answer holds everything that a
+`scanout_of(registers, ...)` is a pure function of the registers. Its answer holds everything that a
 picture depends on besides VRAM, so two equal scanouts and clean pages mean: nothing to draw. What
 a change of each field asks for is one table, `CHANGES`.
 
@@ -19,48 +19,12 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-import numpy as np
-
 from vgaemu.vga import dispi as dispi_regs
+from vgaemu.vga.colours import Colours, colours_of
 from vgaemu.vga.crtc import Geometry, uniform_repeat
-from vgaemu.vga.device import Vga
 from vgaemu.vga.font import FONT_ADDRESS
-
-
-class Kind(Enum):
-    """How fetched bytes become pixels."""
-
-    TEXT = "text"
-    #: Four planes, a bit of each a pixel.
-    PLANAR = "planar"
-    #: Two bits a pixel, even pixels' planes paired as in CGA 320x200 (GR05 bit 5).
-    INTERLEAVE = "interleave"
-    #: Four bits a pixel, high nibble first (GR05 bit 6 without AR10 bit 6).
-    NIBBLES = "nibbles"
-    #: A byte a pixel (GR05 bit 6 with AR10 bit 6): mode 13h and its relatives.
-    BYTES = "bytes"
-    #: DISPI's packed pixels.
-    LINEAR_8 = "linear 8"
-    LINEAR_15 = "linear 15"
-    LINEAR_16 = "linear 16"
-    LINEAR_24 = "linear 24"
-    LINEAR_32 = "linear 32"
-
-
-#: Packed pixels: their bits.
-LINEAR_BPP = {
-    Kind.LINEAR_8: 8,
-    Kind.LINEAR_15: 15,
-    Kind.LINEAR_16: 16,
-    Kind.LINEAR_24: 24,
-    Kind.LINEAR_32: 32,
-}
-#: DISPI's bits a pixel -> how they are fetched.
-DISPI_KIND = {4: Kind.PLANAR} | {bpp: kind for kind, bpp in LINEAR_BPP.items()}
-#: Kinds that go through the 16 palette registers.
-SIXTEEN_COLOURS = (Kind.TEXT, Kind.PLANAR, Kind.INTERLEAVE, Kind.NIBBLES)
-#: Kinds whose pixel values are numbers of DAC entries.
-DAC_COLOURS = (Kind.BYTES, Kind.LINEAR_8)
+from vgaemu.vga.kinds import DISPI_KIND, LINEAR_BPP, Kind
+from vgaemu.vga.registerfile import RegisterFile
 
 
 class Redraw(Enum):
@@ -118,19 +82,6 @@ class TextLook(NamedTuple):
     #: AR10 bit 3: attribute bit 7 blinks, and is no part of the background.
     blink: bool
     underline_line: int
-
-
-class Colours(NamedTuple):
-    """What pixel values look like."""
-
-    #: uint32 0x00RRGGBB by pixel value, as bytes: 16 or 256; none where pixels are colours.
-    palette: bytes
-    #: 16-colour kinds: bits of a pixel that reach the palette (AR12).
-    plane_enable: int
-    #: 0x00RRGGBB around the picture.
-    border: int
-    #: All of the picture is black.
-    blank: bool
 
 
 class Cursor(NamedTuple):
@@ -211,40 +162,44 @@ def redraw_between(old: Scanout, new: Scanout) -> Redraw | None:
     return None
 
 
-def scanout_of(vga: Vga, *, cursor_phase: bool = True, blink_phase: bool = True) -> Scanout:
+def scanout_of(
+    registers: RegisterFile, *, cursor_phase: bool = True, blink_phase: bool = True
+) -> Scanout:
     """What the registers say is shown, with cursor and attributes in which half of their blink."""
     # A guest on another thread may set a mode meanwhile; these registers belong together.
-    values = vga.dispi.values.copy()
+    values = registers.dispi.values.copy()
     if values[dispi_regs.ENABLE] & dispi_regs.ENABLED:
-        return _dispi_scanout(vga, values, blink_phase)
-    kind = _kind(vga)
-    text = _text_look(vga) if kind is Kind.TEXT else None
+        return _dispi_scanout(registers, values, blink_phase)
+    kind = _kind(registers)
+    text = _text_look(registers) if kind is Kind.TEXT else None
     fetch_pixels = text.cell_width if text else 4 if kind is Kind.BYTES else 8
-    rows = _crtc_rows(vga, kind, fetch_pixels)
+    rows = _crtc_rows(registers, kind, fetch_pixels)
     return Scanout(
         kind=kind,
         width=rows.columns * fetch_pixels,
         height=rows.geometry.lines // rows.scan_lines_a_row,
         rows=rows,
         text=text,
-        colours=_colours(vga, kind, vga.attribute["planes_shown"], blink_phase),
-        cursor=cursor_of(vga) if text and cursor_phase else None,
+        colours=colours_of(registers, kind, registers.attribute["planes_shown"], blink_phase),
+        cursor=cursor_of(registers) if text and cursor_phase else None,
         blink_shown=blink_phase or text is None or not text.blink,
     )
 
 
-def with_cursor(old: Scanout, vga: Vga, *, cursor_phase: bool, blink_phase: bool) -> Scanout:
+def with_cursor(
+    old: Scanout, registers: RegisterFile, *, cursor_phase: bool, blink_phase: bool
+) -> Scanout:
     """`scanout_of` where at most the cursor and the blink phase changed since `old`, a text mode.
 
     It happens nearly every frame of a guest that types, and costs a tenth.
     """
     kind, width, height, rows, text, colours, _, _ = old
     shown = blink_phase or text is None or not text.blink
-    cursor = cursor_of(vga) if cursor_phase else None
+    cursor = cursor_of(registers) if cursor_phase else None
     return Scanout(kind, width, height, rows, text, colours, cursor, shown)
 
 
-def _dispi_scanout(vga: Vga, values: list[int], blink_phase: bool) -> Scanout:
+def _dispi_scanout(registers: RegisterFile, values: list[int], blink_phase: bool) -> Scanout:
     """DISPI modes: rows of bytes, or for 4 bpp rows of addresses, one after another in VRAM."""
     bpp, width, height = (values[n] for n in (dispi_regs.BPP, dispi_regs.XRES, dispi_regs.YRES))
     x, y = values[dispi_regs.X_OFFSET], values[dispi_regs.Y_OFFSET]
@@ -260,50 +215,50 @@ def _dispi_scanout(vga: Vga, values: list[int], blink_phase: bool) -> Scanout:
         kind=kind,
         width=width,
         height=height,
-        rows=LinearRows((y * pitch + left) % vga.slot.nbytes, nbytes, pitch, pan),
+        rows=LinearRows((y * pitch + left) % registers.dispi.vram_bytes, nbytes, pitch, pan),
         text=None,
-        colours=_colours(vga, kind, 0x0F, blink_phase),
+        colours=colours_of(registers, kind, 0x0F, blink_phase),
         cursor=None,
         blink_shown=True,
     )
 
 
-def _kind(vga: Vga) -> Kind:
-    if not vga.graphics["graphics"]:
+def _kind(registers: RegisterFile) -> Kind:
+    if not registers.graphics["graphics"]:
         return Kind.TEXT
-    if vga.graphics["shift_256"]:
-        return Kind.BYTES if vga.attribute["pixel_8_bit"] else Kind.NIBBLES
-    return Kind.INTERLEAVE if vga.graphics["interleave"] else Kind.PLANAR
+    if registers.graphics["shift_256"]:
+        return Kind.BYTES if registers.attribute["pixel_8_bit"] else Kind.NIBBLES
+    return Kind.INTERLEAVE if registers.graphics["interleave"] else Kind.PLANAR
 
 
-def _text_look(vga: Vga) -> TextLook:
-    attribute, sequencer = vga.attribute, vga.sequencer
+def _text_look(registers: RegisterFile) -> TextLook:
+    attribute, sequencer = registers.attribute, registers.sequencer
     return TextLook(
         cell_width=8 if sequencer["dots_8"] else 9,
         fonts=(FONT_ADDRESS[sequencer["map_b"]], FONT_ADDRESS[sequencer["map_a"]]),
         line_graphics=bool(attribute["line_graphics"]),
         blink=bool(attribute["blink"]),
-        underline_line=vga.crtc["underline_line"],
+        underline_line=registers.crtc["underline_line"],
     )
 
 
-def _crtc_rows(vga: Vga, kind: Kind, fetch_pixels: int) -> CrtcRows:
-    crtc = vga.crtc
-    geometry = _geometry(vga)
-    pan = _pan(kind, vga.attribute["pel_panning"], fetch_pixels)
+def _crtc_rows(registers: RegisterFile, kind: Kind, fetch_pixels: int) -> CrtcRows:
+    crtc = registers.crtc
+    geometry = _geometry(registers)
+    pan = _pan(kind, registers.attribute["pel_panning"], fetch_pixels)
     return CrtcRows(
         geometry=geometry,
         scan_lines_a_row=uniform_repeat(geometry, kind is Kind.TEXT),
         columns=crtc["horizontal_display_end"] + 1,
         rotate=2 if crtc["dword_addressing"] else 0 if crtc["byte_addressing"] else 1,
         wrap_bit=15 if crtc["address_wrap"] else 13,
-        chain4_layout=vga.chain4_layout,
-        pan=(pan, 0 if vga.attribute["split_pan_off"] else pan),
+        chain4_layout=registers.chain4_layout,
+        pan=(pan, 0 if registers.attribute["split_pan_off"] else pan),
     )
 
 
-def _geometry(vga: Vga) -> Geometry:
-    crtc = vga.crtc
+def _geometry(registers: RegisterFile) -> Geometry:
+    crtc = registers.crtc
     return Geometry(
         lines=crtc["vertical_display_end"] + 1,
         line_compare=crtc["line_compare"],
@@ -325,42 +280,10 @@ def _pan(kind: Kind, value: int, cell_width: int) -> int:
     return value & 7
 
 
-def cursor_of(vga: Vga) -> Cursor | None:
+def cursor_of(registers: RegisterFile) -> Cursor | None:
     """The text cursor, shown by its blink or not; None: it is off."""
-    crtc = vga.crtc
+    crtc = registers.crtc
     first, last = crtc["cursor_first_line"], crtc["cursor_last_line"]
     if crtc["cursor_off"] or first > last:
         return None
     return Cursor(crtc["cursor_location"], first, last)
-
-
-def _colours(vga: Vga, kind: Kind, plane_enable: int, blink_phase: bool) -> Colours:
-    screen_off = bool(vga.sequencer["screen_off"])
-    colours = vga.dac.colours()
-    palette = b""
-    if kind in SIXTEEN_COLOURS:
-        palette = _sixteen_colours(vga, kind, blink_phase)
-    elif kind in DAC_COLOURS:
-        palette = colours.tobytes()
-    return Colours(
-        palette=palette,
-        plane_enable=plane_enable,
-        border=0 if screen_off else int(colours[vga.attribute["overscan_colour"]]),
-        blank=screen_off or not vga.attribute_address & 0x20,
-    )
-
-
-def _sixteen_colours(vga: Vga, kind: Kind, blink_phase: bool) -> bytes:
-    """Colours by pixel value: plane enable, AR palette, P54S and colour select, mask, DAC."""
-    attribute = vga.attribute
-    palette = np.frombuffer(bytes(attribute.values[:16]), np.uint8).astype(np.intp)
-    select = attribute["colour_select"]
-    # P54S: colour select gives bits 4-7 of the DAC index; otherwise bits 6-7 alone.
-    low, high = (0x0F, 0x0F) if attribute["p54_select"] else (0x3F, 0x0C)
-    index = (select & high) << 4 | palette & low
-    pixels = np.arange(16) & attribute["planes_shown"]
-    if attribute["blink"] and kind is not Kind.TEXT:
-        # Colours 0-7 are shown intense, 8-15 change between both (Bochs, 86Box).
-        pixels = pixels | 8 if blink_phase else pixels ^ 8
-    shown: bytes = vga.dac.colours().take(index.take(pixels)).tobytes()
-    return shown

@@ -24,9 +24,10 @@ from vgaemu.outputs import NewFile
 from vgaemu.snapshot import MAX_BYTES, MAX_COUNT, Array
 from vgaemu.vga.beam import BEGAN_NS
 from vgaemu.vga.dac import STATE_READ
-from vgaemu.vga.device import MAX_VRAM_MIB, Vga
+from vgaemu.vga.device import Vga
 from vgaemu.vga.npz import Archive
 from vgaemu.vga.registers import SEQUENCER_PLACES
+from vgaemu.vga.vram import MAX_VRAM_MIB
 
 FORMAT = "vgaemu state"
 #: Goes up when what is saved changes its meaning; older versions are then converted or refused.

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.display.report import Rect
+from vgaemu.vga.kinds import Kind
 from vgaemu.vga.rows import runs
-from vgaemu.vga.scanout import CrtcRows, Kind, Scanout
+from vgaemu.vga.scanout import CrtcRows, Scanout
 from vgaemu.view.pixelformat import Pixels
 
 #: So many rows that are as they were, between two that changed, are worth another rectangle's head.

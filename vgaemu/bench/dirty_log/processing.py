@@ -23,7 +23,8 @@ from vgaemu.display.loop import DisplayLoop
 from vgaemu.guest.workload import Guest
 from vgaemu.keys.queue import Keys
 from vgaemu.memslot import PAGE_SIZE, Memslot
-from vgaemu.vga.device import Vga, make_vram
+from vgaemu.vga.device import Vga
+from vgaemu.vga.vram import make_vram
 
 #: Who keeps the log: the predecessor and the patch.
 SCHEMES = ("srcu", "words")

@@ -14,7 +14,7 @@ from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.bios.clock import ClockBios
 from vgaemu.pc.bios.rom import CONFIG_TABLE, ROM_BASE, ROM_SEGMENT
 from vgaemu.pc.board import Board
-from vgaemu.vga.device import LFB_GPA
+from vgaemu.vga.vram import LFB_GPA
 
 TIMED_OUT_SERIAL, TIMED_OUT_PRINTER = 0x80, 0x01
 #: Bytes of a block move that one unit of `Calls.spend` is worth.

@@ -40,7 +40,7 @@ from vgaemu.pc.cpu.cpu import GENERAL, PROTECTED, RFLAGS, RIP, SEGMENTS, STOPPED
 from vgaemu.pc.cpu.kvm_iret import return_from_interrupt
 from vgaemu.pc.cpu.kvm_state import VcpuState
 from vgaemu.pc.cpu.mmu import SAVED_SEGMENTS
-from vgaemu.vga.device import LFB_GPA
+from vgaemu.vga.vram import LFB_GPA
 
 #: Memory slots.
 LOW_RAM, ROM, HIGH_RAM, LFB, WINDOW = range(5)

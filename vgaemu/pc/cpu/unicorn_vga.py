@@ -22,7 +22,8 @@ from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, WORD_PAGES, word_count
 from vgaemu.memslot.log import DirtyLog, log_of_flags
 from vgaemu.pc.bus import VGA_END, VGA_START
 from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, FLUSH_TLB, RW, RX, WRITE, Uc, unicorn
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
+from vgaemu.vga.vram import LFB_GPA
 
 #: Where in Unicorn's own physical space the planes lie as MMIO; VRAM itself is where the linear
 #: frame buffer is.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.vga.kinds import Kind
 from vgaemu.vga.render.base import Frame, Rect, Renderer, RowRenderer
 from vgaemu.vga.render.graphics import (
     ByteRenderer,
@@ -13,7 +14,7 @@ from vgaemu.vga.render.graphics import (
     TrueColourRenderer,
 )
 from vgaemu.vga.render.text import TextRenderer
-from vgaemu.vga.scanout import Kind, Scanout
+from vgaemu.vga.scanout import Scanout
 
 __all__ = ["Frame", "Rect", "Renderer", "RowRenderer", "TextRenderer", "make_renderer"]
 

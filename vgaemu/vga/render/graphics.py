@@ -14,9 +14,10 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from vgaemu.vga.kinds import LINEAR_BPP, Kind
 from vgaemu.vga.pixels import FORMATS
 from vgaemu.vga.render.base import Frame, RowRenderer
-from vgaemu.vga.scanout import LINEAR_BPP, Kind, Scanout
+from vgaemu.vga.scanout import Scanout
 
 TWO_PIXELS = np.dtype("V8")
 FOUR_PIXELS = np.dtype("V16")

@@ -17,7 +17,8 @@ from vgaemu.guest.surface import PackedSurface, PlanarSurface
 from vgaemu.pc.bios.video.area import VideoArea
 from vgaemu.pc.bios.video.modes import CGA, PACKED
 from vgaemu.vga import dispi
-from vgaemu.vga.device import LFB_GPA, Vga
+from vgaemu.vga.device import Vga
+from vgaemu.vga.vram import LFB_GPA
 
 #: The bit of a colour that means exclusive or.
 XOR = 0x80

@@ -25,8 +25,8 @@ from vgaemu.pc.bios.video.modes import PACKED, TEXT, VBE_MODE_FIELD, VBE_MODES, 
 from vgaemu.pc.bios.video.palette import COLOURS_A_UNIT
 from vgaemu.pc.board import Board
 from vgaemu.vga import dispi
-from vgaemu.vga.device import LFB_GPA
 from vgaemu.vga.modes import MODES, set_mode
+from vgaemu.vga.vram import LFB_GPA
 
 WINDOW_BYTES = 0x10000
 #: Memory model of direct colour, beside those of `modes`.
