@@ -29,7 +29,8 @@ from vgaemu.display.screen import Screen, blink_shown
 from vgaemu.display.stats import Stats
 from vgaemu.guest.workload import AnySlices, Guest, Workload
 from vgaemu.keys.mouse import Mouse
-from vgaemu.keys.queue import Keys, key_text
+from vgaemu.keys.queue import Keys
+from vgaemu.keys.schedule import KeySchedule
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
 from vgaemu.memslot.steps import keep_with_next
@@ -170,7 +171,7 @@ class Machine:
             self.vga.beam = WallBeam() if free else VirtualBeam()
         self.runner = self._runner_of(program.slices, free)
         self._loop = DisplayLoop(self.vga, shown, span_pages=span_pages)
-        self._key_schedule: list[tuple[int, str]] = []
+        self._key_schedule = KeySchedule(self.keys)
         self._saving = Saving(self.vga, self.pc, self.runner, self._loop)
         self._saving.recorded = self._recorder is not None
         self.user = User(self.keys, self.mouse, self.runner, self.tell_user)
@@ -258,9 +259,7 @@ class Machine:
         """
         if self._saving.closed:
             raise RuntimeError("the machine is closed")
-        now = self._loop.frames
-        while self._key_schedule and self._key_schedule[0][0] <= now:
-            self.keys.press(self._key_schedule.pop(0)[1])
+        self._key_schedule.strike(self._loop.frames)
         if isinstance(self.vga.beam, VirtualBeam):
             self.vga.beam.start_frame()
         self.runner.run_frame()
@@ -397,10 +396,7 @@ class Machine:
         Raises:
             KeysError: There is no key of a name; none of them is struck then.
         """
-        keys = list(keys)
-        for _, name in keys:
-            key_text(name)
-        self._key_schedule = sorted([*self._key_schedule, *keys], key=lambda entry: entry[0])
+        self._key_schedule.add(keys)
 
     def wait_for_text(self, pattern: str, frames: int = 600) -> bool:
         """Run until a row of a text screen matches a regular expression.

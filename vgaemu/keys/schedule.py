@@ -1,0 +1,31 @@
+"""Keys that are struck at given frames, for scripts and `--keys`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vgaemu.keys.queue import Keys, key_text
+
+
+class KeySchedule:
+    """What is still to be struck, and when."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._left: list[tuple[int, str]] = []
+
+    def add(self, keys: Iterable[tuple[int, str]]) -> None:
+        """Frame numbers and names of keys: see `vgaemu.keys.queue.parse_keys`.
+
+        Raises:
+            KeysError: There is no key of a name; none of them is struck then.
+        """
+        keys = list(keys)
+        for _, name in keys:
+            key_text(name)
+        self._left = sorted([*self._left, *keys], key=lambda entry: entry[0])
+
+    def strike(self, frame_number: int) -> None:
+        """Strike what is due up to a frame."""
+        while self._left and self._left[0][0] <= frame_number:
+            self._keys.press(self._left.pop(0)[1])
