@@ -1,19 +1,26 @@
 """Colours: what pixel values look like, by attribute controller, PEL mask and DAC.
 
-Emulated: the attribute palette, plane enable, P54S and colour select, blinking in 16-colour
-graphics, the PEL mask, the DAC, the border's colour, the picture switched off.
+Emulated: the attribute palette, also of 256 colours, plane enable, P54S and colour select, blinking
+in 16-colour graphics, the PEL mask, the DAC, the border's colour, the picture switched off.
 
 Source: IBM PS/2 Hardware Interface Technical Reference; Bochs and 86Box for blinking graphics.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vgaemu.vga.kinds import DAC_COLOURS, SIXTEEN_COLOURS, Kind
+from vgaemu.vga.kinds import SIXTEEN_COLOURS, Kind
 from vgaemu.vga.registerfile import RegisterFile
+from vgaemu.vga.registers import ATTRIBUTE_PLACES
+
+#: `dac_indices` where a pixel value is the number of its DAC entry.
+IDENTITY: NDArray[np.intp] = np.arange(256)
+IDENTITY.setflags(write=False)
 
 
 class Colours(NamedTuple):
@@ -35,30 +42,63 @@ def colours_of(
     """What the registers make of pixel values of a kind, in which half of the blink."""
     screen_off = bool(registers.sequencer["screen_off"])
     colours = registers.dac.colours()
-    palette = b""
-    if kind in SIXTEEN_COLOURS:
-        palette = _sixteen_colours(registers, kind, blink_phase)
-    elif kind in DAC_COLOURS:
-        palette = colours.tobytes()
+    indices = dac_indices(bytes(registers.attribute.values), kind, blink_phase)
+    shown = colours if indices is IDENTITY else colours.take(indices)
     return Colours(
-        palette=palette,
+        palette=shown.tobytes(),
         plane_enable=plane_enable,
         border=0 if screen_off else int(colours[registers.attribute["overscan_colour"]]),
         blank=screen_off or not registers.attribute_address & 0x20,
     )
 
 
-def _sixteen_colours(registers: RegisterFile, kind: Kind, blink_phase: bool) -> bytes:
-    """Colours by pixel value: plane enable, AR palette, P54S and colour select, mask, DAC."""
-    attribute = registers.attribute
-    palette = np.frombuffer(bytes(attribute.values[:16]), np.uint8).astype(np.intp)
-    select = attribute["colour_select"]
+@lru_cache(maxsize=1024)
+def dac_indices(attribute: bytes, kind: Kind, blink_phase: bool) -> NDArray[np.intp]:
+    """Which entry of the DAC each pixel value is, before the PEL mask.
+
+    Args:
+        attribute: The attribute controller's registers, AR00 first.
+        kind: What the pixel values are.
+        blink_phase: Which half of the blink: True is the visible one.
+
+    Returns:
+        (16,) or (256,) intp by pixel value, shared and read-only; `IDENTITY` itself where that is
+        what it equals; (0,) where pixels are colours.
+    """
+    if kind in SIXTEEN_COLOURS:
+        indices = _of_sixteen(attribute, kind, blink_phase)
+    elif kind is Kind.BYTES:
+        indices = _of_bytes(attribute)
+    else:
+        indices = IDENTITY[: 256 if kind is Kind.LINEAR_8 else 0]
+    if np.array_equal(indices, IDENTITY):
+        return IDENTITY
+    indices.setflags(write=False)
+    return indices
+
+
+def _of_sixteen(attribute: bytes, kind: Kind, blink_phase: bool) -> NDArray[np.intp]:
+    """Plane enable, blinking, AR palette, P54S and colour select."""
+    select = _field(attribute, "colour_select")
     # P54S: colour select gives bits 4-7 of the DAC index; otherwise bits 6-7 alone.
-    low, high = (0x0F, 0x0F) if attribute["p54_select"] else (0x3F, 0x0C)
-    index = (select & high) << 4 | palette & low
-    pixels = np.arange(16) & attribute["planes_shown"]
-    if attribute["blink"] and kind is not Kind.TEXT:
+    low, high = (0x0F, 0x0F) if _field(attribute, "p54_select") else (0x3F, 0x0C)
+    index = (select & high) << 4 | _palette(attribute) & low
+    pixels = np.arange(16) & _field(attribute, "planes_shown")
+    if _field(attribute, "blink") and kind is not Kind.TEXT:
         # Colours 0-7 are shown intense, 8-15 change between both (Bochs, 86Box).
         pixels = pixels | 8 if blink_phase else pixels ^ 8
-    shown: bytes = registers.dac.colours().take(index.take(pixels)).tobytes()
-    return shown
+    return index.take(pixels)
+
+
+def _of_bytes(attribute: bytes) -> NDArray[np.intp]:
+    """A pixel passes as two of 4 bits: plane enable and palette take each, colour select none."""
+    nibbles = _palette(attribute).take(np.arange(16) & _field(attribute, "planes_shown")) & 0x0F
+    return (nibbles[:, None] << 4 | nibbles).ravel()
+
+
+def _palette(attribute: bytes) -> NDArray[np.intp]:
+    return np.frombuffer(attribute[:16], np.uint8).astype(np.intp)
+
+
+def _field(attribute: bytes, name: str) -> int:
+    return ATTRIBUTE_PLACES[name].read(attribute)

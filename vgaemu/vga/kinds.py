@@ -15,7 +15,8 @@ class Kind(Enum):
     INTERLEAVE = "interleave"
     #: Four bits a pixel, high nibble first (GR05 bit 6 without AR10 bit 6).
     NIBBLES = "nibbles"
-    #: A byte a pixel (GR05 bit 6 with AR10 bit 6): mode 13h and its relatives.
+    #: A byte a pixel (GR05 bit 6 with AR10 bit 6): mode 13h and its relatives. It goes through the
+    #: palette registers, too, as two nibbles.
     BYTES = "bytes"
     #: DISPI's packed pixels.
     LINEAR_8 = "linear 8"
@@ -37,5 +38,3 @@ LINEAR_BPP = {
 DISPI_KIND = {4: Kind.PLANAR} | {bpp: kind for kind, bpp in LINEAR_BPP.items()}
 #: Kinds that go through the 16 palette registers.
 SIXTEEN_COLOURS = (Kind.TEXT, Kind.PLANAR, Kind.INTERLEAVE, Kind.NIBBLES)
-#: Kinds whose pixel values are numbers of DAC entries.
-DAC_COLOURS = (Kind.BYTES, Kind.LINEAR_8)

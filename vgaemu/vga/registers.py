@@ -235,6 +235,7 @@ CRTC_SPLITS: Sequence[Split] = (
 SEQUENCER_PLACES = places_of("sequencer", SEQUENCER, SEQUENCER_SPLITS)
 CRTC_PLACES = places_of("crtc", CRTC, CRTC_SPLITS)
 GRAPHICS_PLACES = places_of("graphics", GRAPHICS)
+ATTRIBUTE_PLACES = places_of("attribute", ATTRIBUTE)
 MISC_PLACES = places_of("misc", (MISC_OUTPUT,))
 
 
@@ -251,7 +252,7 @@ TABLES = {
     "sequencer": Table(SEQUENCER, SEQUENCER_PLACES, 0x07),
     "crtc": Table(CRTC, CRTC_PLACES),
     "graphics": Table(GRAPHICS, GRAPHICS_PLACES, 0x0F),
-    "attribute": Table(ATTRIBUTE, places_of("attribute", ATTRIBUTE)),
+    "attribute": Table(ATTRIBUTE, ATTRIBUTE_PLACES),
 }
 
 #: GR06 bits 2-3 (``memory_map``) -> first byte and size of the window onto VRAM.
