@@ -152,8 +152,9 @@ MISTAKES = {
     "neither name nor path": (["run", "mine", "--headless"], "ends in .py, .img or .com"),
     "a name too long": (["run", f"./{'a' * 300}.py", "--headless"], "File name too long"),
     "machine code only": (
-        ["run", "plasma", "--headless", "--frames", "1", "--cpu", "kvm", "--trace-ports", "t"],
-        "--cpu, --trace-ports: only for machine code",
+        ["run", "plasma", "--headless", "--frames", "1", "--cpu", "kvm", "--trace-ports", "t",
+         "--debugcon", "d"],
+        "--cpu, --trace-ports, --debugcon: only for machine code",
     ),
     "upscaling for nothing": (
         ["run", "typing", "--headless", "--frames", "1", "--upscaled"], "--screenshot F.png"
@@ -175,7 +176,11 @@ MISTAKES = {
     ),
     "what is not printed": (
         ["run", "typing", "--headless", "--frames", "1", "--stats", "-", "--dump-text", "-"],
-        "--dump-text -: only --dump-registers prints",
+        "--dump-text -: only --dump-registers and --debugcon print; name a file",
+    ),
+    "text in a picture": (
+        ["run", "disk.img", "--display", "terminal", "--debugcon", "-"],
+        "--debugcon -: the picture is in the terminal; name a file",
     ),
     "no keys": (["run", "typing", "--headless", "--frames", "1", "--keys", ""], "--keys"),
     "registers swallowed the workload": (
@@ -528,6 +533,7 @@ OVER_INPUTS = {
     "a VGA BIOS": ("run disk.img --headless --frames 1 --vga-bios {} --stats {}", "rom.bin"),
     "the disk": ("run {} --headless --frames 1 --trace-ports {}", "disk.img"),
     "another name of the file": ("run cat {} --headless --stats link", "text.txt"),
+    "the printed disk": ("run {} --headless --frames 1 --debugcon {}", "disk.img"),
     "another output": ("run disk.img --headless --frames 1 --stats a --trace-ports a", "disk.img"),
     "the tape": ("replay {} --readbacks {}", "t.tape"),
     "a disk that is sent": ("receive {} --headless --wait 1 --screenshot {}", "disk.img"),

@@ -14,7 +14,7 @@ from x86_helpers import CPUS, GUESTS, call, disk, make_pc
 
 from vgaemu.cli.main import main
 from vgaemu.display.screen import Screen
-from vgaemu.errors import GuestFault, ImageError
+from vgaemu.errors import GuestFault, ImageError, WorkloadError
 from vgaemu.keys import scancodes
 from vgaemu.keys.queue import Key, Keys
 from vgaemu.keys.table import BY_NAME, KEYS, TableKey
@@ -50,6 +50,40 @@ def test_what_a_guest_prints_on_port_e9_is_kept(tmp_path: Path) -> None:
     with make_pc(disk(tmp_path, code)) as pc:
         pc.run_frame()
         assert bytes(pc.debug.text) == b"\xe9!"
+
+
+#: Prints "hi", a byte that is no text and a line's end to port E9h, and "no" to SeaBIOS's.
+PRINTS = bytes.fromhex("B068E6E9 B069E6E9 B0FFE6E9 B00AE6E9 BA0204 B06EEE B06FEE FAF4")
+
+
+@pytest.mark.parametrize("to", ["file", "-"])
+def test_what_a_guest_prints_goes_to_a_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], to: str
+) -> None:
+    image, file = disk(tmp_path, PRINTS), tmp_path / "printed.txt"
+    with Machine(str(image), debugcon=to if to == "-" else file) as machine:
+        assert machine.debugcon == ""
+        machine.tick()
+        assert machine.debugcon == "hi\\xff\n"
+        if to == "-":
+            assert capfd.readouterr().out.endswith("hi\ufffd\n")
+        else:
+            assert file.read_bytes() == b"hi\xff\n"
+
+
+def test_a_guest_that_cannot_print_to_the_console() -> None:
+    with Machine(None) as machine, pytest.raises(WorkloadError, match="only machine code"):
+        assert machine.debugcon
+
+
+def test_a_console_on_a_full_disk(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    machine = Machine(str(disk(tmp_path, PRINTS)), debugcon="/dev/full")
+    machine.tick()
+    assert machine.debugcon == "hi\\xff\n"
+    with pytest.raises(ImageError, match=r"--debugcon /dev/full: No space left.*cut off"):
+        machine.close()
 
 
 @pytest.mark.parametrize("number", sorted(MODES))

@@ -34,7 +34,7 @@ from vgaemu.keys.schedule import KeySchedule
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
 from vgaemu.memslot.steps import keep_with_next
-from vgaemu.program import check_options, load_program
+from vgaemu.program import check_options, load_program, printed_by
 from vgaemu.recordings import Recording, Recordings
 from vgaemu.runner import InStep, OnThread, Runner
 from vgaemu.saving import Saving
@@ -117,7 +117,6 @@ class Machine:
     between_frames: list[Callable[[], None]]
     #: Called when the machine closes, before its guest is stopped.
     before_close: list[Callable[[], None]]
-
     #: Who sits at the displays, and what each thing that they do there does.
     user: User
 
@@ -238,6 +237,11 @@ class Machine:
         """What the guest raised, if it did: in a frame, which raises it too, or in `close`."""
         return self.runner.error
 
+    @property
+    def debugcon(self) -> str:
+        """What machine code has printed to port E9h; `WorkloadError` if the guest is another."""
+        return printed_by(self.pc)
+
     def tick(self, count: int = 1) -> bool:
         """Run some frames, without waiting for a clock; while the user has it paused, wait.
 
@@ -308,11 +312,8 @@ class Machine:
     def _wait_until(self, due_ns: int) -> None:
         """Wait for the next frame; at slow speeds go on taking what the user does."""
         while (left := (due_ns - time.perf_counter_ns()) / 1e9) > 0:
-            if left <= 1 / FRAME_HZ:
-                time.sleep(left)
-                return
-            time.sleep(1 / FRAME_HZ)
-            if self.closed_by_user():
+            time.sleep(min(left, 1 / FRAME_HZ))
+            if left > 1 / FRAME_HZ and self.closed_by_user():
                 return
 
     def draw_frame(self) -> FrameReport:

@@ -66,6 +66,19 @@ def load_program(
     return Program(slices, None, endless or guest.endless)
 
 
+def printed_by(pc: Pc | None) -> str:
+    r"""What a guest has printed to port E9h, as UTF-8; bytes that are none as ``\xff``.
+
+    The last MiB of it: who wants more has it written to a file (`PcOptions.debugcon`).
+
+    Raises:
+        WorkloadError: It is no machine code.
+    """
+    if pc is None:
+        raise WorkloadError("debugcon: only machine code prints to port E9h; this runs none")
+    return bytes(pc.debug.console).decode(errors="backslashreplace")
+
+
 def check_options(options: Mapping[str, object], others: Iterable[str]) -> None:
     """Answer a keyword that there is not with the nearest that there is, `others` among them.
 

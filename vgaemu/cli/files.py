@@ -18,6 +18,8 @@ from vgaemu.machine import Machine
 from vgaemu.outputs import NewFile, why_unwritable
 from vgaemu.vga.dump import dump_registers, palette_picture
 
+#: Options whose files may be standard output.
+PRINTED = ("--dump-registers", "--debugcon")
 #: Options whose files are pictures that Pillow writes.
 PICTURES = ("--screenshot", "--dump-palette", "--picture")
 
@@ -92,7 +94,8 @@ def check_outputs(options: Namespace) -> None:
     Raises:
         UsageError: One of them will not do.
     """
-    written = [*(output.option for output in OUTPUTS), "--record", "--record-tape", "--trace-ports"]
+    written = [output.option for output in OUTPUTS]
+    written += ["--record", "--record-tape", "--trace-ports", "--debugcon"]
     read = [path_of(options, option) for option in ("--font", "--load-state")]
     bios = str(value_of(options, "--vga-bios") or "")
     check_files(
@@ -136,8 +139,8 @@ def _is_file_to_be(option: str, path: Path) -> bool:
         UsageError: It cannot be written there.
     """
     if str(path) == STANDARD_OUTPUT:
-        if option != "--dump-registers":
-            raise UsageError(f"{option} -: only --dump-registers prints; name a file")
+        if option not in PRINTED:
+            raise UsageError(f"{option} -: only {' and '.join(PRINTED)} print; name a file")
         return False
     if (why := why_unwritable(path)) is not None:
         raise UsageError(f"{path}: {why}; name a file that can be written")

@@ -116,6 +116,8 @@ def _add_debugging_options(add: Add) -> None:
         help="save the DAC's colours as a picture")
     add("--trace-ports", type=file_path, metavar="F",
         help="machine code only: write every port access")
+    add("--debugcon", type=file_path, metavar="F",
+        help="machine code only: write what is printed to port E9h as it comes; -: print it")
     add("--trace-code", action="store_true",
         help="machine code only, slowly: report what led to a fault; unicorn only")
 
@@ -260,6 +262,8 @@ def _check_usage(options: Namespace) -> None:
             raise UsageError(NO_WORKLOAD)
     if options.load_state is not None and options.record_tape is not None:
         raise UsageError("--record-tape: a tape starts at power on, not from --load-state")
+    if str(options.debugcon) == STANDARD_OUTPUT and options.display == "terminal":
+        raise UsageError("--debugcon -: the picture is in the terminal; name a file")
     for others, needed, how in NEEDS:
         given = [name for name in others if is_given(options, name)]
         if given and value_of(options, needed) is None:

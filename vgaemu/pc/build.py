@@ -18,7 +18,7 @@ from vgaemu.pc.bios.vgarom import find_vga_rom, install_vga_rom
 from vgaemu.pc.board import Board
 from vgaemu.pc.bus import Bus, TappedBus
 from vgaemu.pc.chips.cmos import Cmos
-from vgaemu.pc.chips.debugports import DebugPorts
+from vgaemu.pc.chips.debugports import DebugFile, DebugPorts
 from vgaemu.pc.chips.i8042 import I8042
 from vgaemu.pc.chips.pic import Pic
 from vgaemu.pc.chips.pit import Pit
@@ -56,6 +56,8 @@ class PcOptions(TypedDict, total=False):
     force: bool
     #: A file that gets a line for every port access, or what keeps the last of them.
     trace_ports: str | Path | PortTail | None
+    #: A file that gets what is printed to port E9h, as it comes; ``"-"`` is standard output.
+    debugcon: str | Path | None
     #: Remember what was executed last, for the report of a fault; Unicorn only, several times
     #: slower.
     trace_code: bool
@@ -124,6 +126,9 @@ def build_pc(
         pit, keyboard = Pit(bus, raise_irq, clock), I8042(bus, raise_irq, clock, keys, mouse)
         board = Board(vga, bus, cpu, clock, keyboard, Cmos(bus, clock, bus.ram_bytes))
         debug = DebugPorts(bus)
+        if (path := options.get("debugcon")) is not None:
+            debug.file = DebugFile(path)
+            undo.callback(debug.file.close)
         if trace is not None:
             trace.follow(cpu, clock)
         vga.beam = GuestBeam(clock)

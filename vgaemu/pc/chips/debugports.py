@@ -1,30 +1,95 @@
-"""Ports that print: 402h (SeaBIOS), E9h (Bochs), 500h and 501h (the LGPL VGA BIOS).
+"""Ports that print: E9h (Bochs), 402h (SeaBIOS), 500h and 501h (the LGPL VGA BIOS).
 
-Emulated: what is written is kept as text; 402h and E9h read as E9h, by which software finds them.
+Emulated: what is written is kept as text, that of port E9h for itself too; 402h and E9h read as
+E9h, by which software finds them. A file may get what port E9h prints, byte by byte as it comes:
+QEMU calls that a debug console.
 
 Source: Bochs user manual (port E9h); debug output of SeaBIOS and of the LGPL VGA BIOS.
 """
 
 from __future__ import annotations
 
+from io import FileIO
+from pathlib import Path
+
+from vgaemu.errors import ImageError, file_error
 from vgaemu.pc.bus import Bus
+
+#: What a file's name says of standard output, and its descriptor.
+STANDARD_OUTPUT, STANDARD_OUTPUT_DESCRIPTOR = "-", 1
 
 
 class DebugPorts:
     """The last text that a guest printed."""
 
-    PORTS = (0x402, 0xE9, 0x500, 0x501)
+    #: The port that guests print to, and those that firmware does.
+    CONSOLE, FIRMWARE = 0xE9, (0x402, 0x500, 0x501)
     #: Bytes kept; a guest may write on.
-    KEEP = 1 << 16
+    KEEP = 1 << 20
 
     def __init__(self, bus: Bus) -> None:
-        #: The last bytes that were printed.
-        self.text = bytearray()
-        for port in self.PORTS:
-            bus.byte_out[port] = self._write
-        bus.byte_in[0x402] = bus.byte_in[0xE9] = lambda: 0xE9
+        #: The last bytes that were printed, to any of the ports; and those to port E9h.
+        self.text, self.console = bytearray(), bytearray()
+        #: What also gets those.
+        self.file: DebugFile | None = None
+        bus.byte_out[self.CONSOLE] = self._print
+        for port in self.FIRMWARE:
+            bus.byte_out[port] = self._note
+        bus.byte_in[0x402] = bus.byte_in[self.CONSOLE] = lambda: 0xE9
 
-    def _write(self, value: int) -> None:
-        self.text.append(value)
-        if len(self.text) > 2 * self.KEEP:
-            del self.text[: -self.KEEP]
+    def _note(self, value: int) -> None:
+        self._keep(self.text, value)
+
+    def _print(self, value: int) -> None:
+        self._keep(self.text, value)
+        self._keep(self.console, value)
+        if self.file is not None:
+            self.file.write(value)
+
+    def _keep(self, text: bytearray, value: int) -> None:
+        text.append(value)
+        if len(text) > 2 * self.KEEP:
+            del text[: -self.KEEP]
+
+
+class DebugFile:
+    """A file, or standard output, that gets each byte at once."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Begin it anew; ``-`` is standard output.
+
+        Raises:
+            ImageError: It cannot be written.
+        """
+        self._path = path
+        self._error: OSError | None = None
+        standard = str(path) == STANDARD_OUTPUT
+        try:
+            self._file = (
+                FileIO(STANDARD_OUTPUT_DESCRIPTOR, "w", closefd=False)
+                if standard
+                else FileIO(path, "w")
+            )
+        except OSError as error:
+            raise ImageError(file_error(f"--debugcon {path}", error)) from None
+
+    def write(self, value: int) -> None:
+        """A byte; `close` tells if it could not be written. A reader who has gone is no error."""
+        if self._file.closed:
+            return
+        try:
+            self._file.write(bytes((value,)))
+        except OSError as error:  # the guest goes on
+            self._file.close()
+            self._error = None if isinstance(error, BrokenPipeError) else error
+
+    def close(self) -> None:
+        """No more comes.
+
+        Raises:
+            ImageError: Something could not be written: the text ends there.
+        """
+        self._file.close()
+        if self._error is not None:
+            why = file_error(f"--debugcon {self._path}", self._error, "the text is cut off")
+            raise ImageError(why)
