@@ -5,6 +5,7 @@ from itertools import count, pairwise, repeat
 
 import pytest
 
+from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.vga.beam import NOT_DISPLAYING, VERTICAL_RETRACE, VirtualBeam, WallBeam, timing_of
 from vgaemu.vga.device import Vga
@@ -105,8 +106,126 @@ def test_a_guest_that_polls_sees_every_line_and_one_retrace_a_frame():
     bits = [vga.inb(0x3DA) for _ in range(reads)]
     lines = sum(a & 1 and not b & 1 for a, b in pairwise(bits))
     retraces = sum(not a & 8 and b & 8 for a, b in pairwise(bits))
-    assert lines == 399  # the last one runs into the vertical blanking
+    assert lines == 400
     assert bool(retraces) == 1
+
+
+# --- the virtual beam's frames ----------------------------------------------------------------
+
+
+def test_a_frame_begins_in_the_blanking_after_the_retrace_and_ends_below_the_picture():
+    vga = vga_in(0x13)
+    beam, timing = vga.beam, vga.timing
+    fields = []
+    for looks in (1, 2000, 1, 1, 2900, 1):  # a field is 2854 looks
+        beam.start_frame()
+        before = beam.at_ns()
+        assert vga.inb(0x3DA) == NOT_DISPLAYING
+        assert beam.at_ns() % timing.frame_ns == pytest.approx(
+            timing.passed_retrace_ns(0) + beam.STEP_NS, abs=2
+        )
+        for _ in range(looks - 1):
+            vga.inb(0x3DA)
+        beam.end_frame()
+        assert beam.at_ns() > before
+        assert beam.at_ns() % timing.frame_ns >= timing.displayed_ns
+        fields.append(beam.at_ns() // timing.frame_ns)
+    assert fields == [1, 2, 3, 4, 5, 7]  # the long one went on past the retrace
+
+
+def test_a_beam_that_nobody_looks_at_any_more_leaves_the_field_once_and_stands_still():
+    vga = vga_in(0x13)
+    beam, timing = vga.beam, vga.timing
+    places = []
+    for frame in range(5):
+        beam.start_frame()
+        if frame == 1:
+            vga.inb(0x3DA)
+        beam.end_frame()
+        places.append(beam.at_ns())
+    assert places[0] == beam.STEP_NS  # of a look when the mode was set
+    assert places[2] - places[1] == pytest.approx(timing.frame_ns, abs=1)
+    assert places[2:] == [places[2]] * 3
+
+
+def test_a_beam_is_exact_from_a_frames_first_look_to_its_end():
+    vga = vga_in(0x13)
+    vga.inb(0x3DA)
+    assert not vga.beam.is_exact  # no frame has begun
+    for exact in (True, False):
+        vga.beam.may_be_exact = exact
+        vga.beam.start_frame()
+        assert not vga.beam.is_exact
+        vga.inb(0x3DA)
+        assert vga.beam.is_exact == exact
+        vga.beam.end_frame()
+        assert not vga.beam.is_exact
+        vga.inb(0x3DA)
+        assert not vga.beam.is_exact
+
+
+def test_a_workload_gets_a_virtual_beam_for_the_asking_on_its_own_thread():
+    seen = []
+
+    def guest_of(asks):
+        def workload(guest):
+            guest.races_the_beam = asks
+            assert guest.races_the_beam == asks
+            for _ in range(3):
+                guest.wait_retrace()
+                yield guest.NOW
+                beam = guest._vga.beam
+                seen.append((type(beam), beam.is_exact))
+                yield
+
+        return workload
+
+    for asks, kind in ((False, WallBeam), (True, VirtualBeam)):
+        with Machine(guest_of(asks), free=True) as machine:
+            deadline = time.monotonic() + 10
+            while not machine.ended and time.monotonic() < deadline:
+                machine.tick()
+                time.sleep(0.001)
+            assert machine.ended
+            assert not machine.vga.beam.is_exact
+        assert seen == [(kind, asks)] * 3
+        seen.clear()
+
+
+def test_a_guest_that_races_begins_each_of_its_frames_in_the_blanking():
+    status = []
+
+    def workload(guest):
+        while True:
+            status.append(guest.inb(0x3DA))
+            yield
+
+    with Machine(workload) as machine:
+        machine.runner.race(True)
+        machine.tick()
+    assert len(status) > 1
+    assert set(status) == {NOT_DISPLAYING}
+
+
+def test_timing_follows_its_registers_and_no_others():
+    vga = vga_in(0x13)
+    before = vga.timing
+    for port, word in ((0x3D4, 0x0A0E), (0x3D4, 0x010A), (0x3CE, 0x0F00), (0x3C4, 0x0F02)):
+        vga.outw(port, word)
+        assert vga.timing is before
+    for write in (
+        lambda: vga.outw(0x3D4, 0x8E11),  # no change
+        lambda: vga.outw(0x3D4, 0x9012),
+        lambda: vga.outw(0x3C4, 0x0801),
+        lambda: vga.outb(0x3C2, 0x67),
+        lambda: set_mode(vga, 0x12),
+    ):
+        write()
+        assert vga.timing == timing_of(*vga.timing_key())
+    assert vga.timing != before
+    line = vga.timing
+    assert line.line_ns == pytest.approx(line.dots_a_line * line.dot_ns)
+    assert line.dots_a_line == 800
 
 
 def test_waiting_for_retrace_on_the_wall_clock_takes_the_modes_real_time():
@@ -135,7 +254,7 @@ class SlowWall(WallBeam):
         self.at = 0.0
         self.gaps_us = iter(gaps_us)
 
-    def now_ns(self):
+    def look_ns(self, timing):
         self.at += next(self.gaps_us) * 1000
         return self.at
 
@@ -207,7 +326,7 @@ def test_a_retrace_long_ago_is_not_told_to_a_guest_that_did_not_wait():
     class Jumps(WallBeam):
         looks = iter((1_000_000.0, 14_000_000.0))
 
-        def now_ns(self):
+        def look_ns(self, timing):
             return next(self.looks)
 
     vga = vga_in(0x13)
@@ -246,9 +365,9 @@ def test_each_retrace_asks_once_that_is_cleared():
     for _ in range(5):
         vga.outw(0x3D4, 0x8E11)
         vga.outw(0x3D4, 0x9E11)
-        begin = vga.beam.at_ns
+        begin = vga.beam.at_ns()
         polls_until_pending(vga)
-        assert vga.beam.at_ns - begin == pytest.approx(timing.frame_ns, abs=20_000)
+        assert vga.beam.at_ns() - begin == pytest.approx(timing.frame_ns, abs=20_000)
 
 
 def test_a_retrace_that_asked_goes_on_asking_whatever_the_timing_is_then():

@@ -195,7 +195,8 @@ class Machine:
 
     def _runner_of(self, slices: AnySlices | None, free: bool) -> Runner:
         if self.pc is None:
-            return (OnThread if free else InStep)(slices, self.vram.exit_section)
+            kind, section = OnThread if free else InStep, self.vram.exit_section
+            return kind(slices, section, beam=lambda: self.vga.beam)
         # A CPU's slices are shorter: it has its own sections.
         return OnThread(slices, on_park=self.pc.pause) if free else InStep(slices)
 
@@ -264,8 +265,6 @@ class Machine:
         if self._saving.closed:
             raise RuntimeError("the machine is closed")
         self._key_schedule.strike(self._loop.frames)
-        if isinstance(self.vga.beam, VirtualBeam):
-            self.vga.beam.start_frame()
         self.runner.run_frame()
         report = self._loop.draw_frame()
         if self.runner.error is not None:

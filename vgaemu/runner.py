@@ -16,6 +16,7 @@ from time import monotonic
 
 from vgaemu.errors import GuestStopped, OutOfMemory, VgaemuError
 from vgaemu.guest.workload import AnySlices, Guest
+from vgaemu.vga.beam import Beam, WallBeam
 
 Section = Callable[[], AbstractContextManager[object]]
 
@@ -35,7 +36,8 @@ class Runner(ABC):
     """One guest's slices; None: there is no guest, and nothing to end.
 
     A `section` is held (`with`) from the start of each slice to its end: for VRAM's log, the
-    handling of one exit (`Memslot.exit_section`).
+    handling of one exit (`Memslot.exit_section`). The `beam` there is then is told when the guest
+    begins with what it does in a frame, and when that is done, on the guest's thread.
     """
 
     #: Whether the guest goes on elsewhere: here it has ended.
@@ -45,9 +47,15 @@ class Runner(ABC):
     #: Whether the guest, in a slice of its own, has come to no ``yield`` for `HOLD_SECONDS`.
     is_stuck: bool = False
 
-    def __init__(self, slices: AnySlices | None, section: Section = nullcontext) -> None:
+    def __init__(
+        self,
+        slices: AnySlices | None,
+        section: Section = nullcontext,
+        *,
+        beam: Callable[[], Beam] = WallBeam,
+    ) -> None:
         self._slices = slices
-        self._section = section
+        self._section, self._beam = section, beam
         self._thread: threading.Thread | None = None
         self._done = self.left = self._racing = False
         self._returned: object = None
@@ -164,6 +172,8 @@ class InStep(Runner):
 
     def run_frame(self) -> None:
         if self._slices is None or self.ended:
+            self._beam().start_frame()
+            self._beam().end_frame()
             return
         until = monotonic() + RACE_SECONDS if self._racing else 0.0
         try:
@@ -177,11 +187,15 @@ class InStep(Runner):
 
     def _run_slices(self, slices: AnySlices) -> None:
         """Those of a frame."""
-        for _ in range(NOW_SLICES_A_FRAME):
-            with self._section():
-                ended_with = next(slices)
-            if ended_with is not Guest.NOW:
-                break
+        self._beam().start_frame()
+        try:
+            for _ in range(NOW_SLICES_A_FRAME):
+                with self._section():
+                    ended_with = next(slices)
+                if ended_with is not Guest.NOW:
+                    break
+        finally:
+            self._beam().end_frame()
 
 
 class OnThread(Runner):
@@ -195,8 +209,10 @@ class OnThread(Runner):
         slices: AnySlices | None,
         section: Section = nullcontext,
         on_park: Callable[[], None] = lambda: None,
+        *,
+        beam: Callable[[], Beam] = WallBeam,
     ) -> None:
-        super().__init__(slices, section)
+        super().__init__(slices, section, beam=beam)
         self._on_park = on_park
         self._closing = self._paused = False
         #: Guards what follows, and tells of changes.
@@ -239,12 +255,18 @@ class OnThread(Runner):
 
     def _run(self) -> None:
         assert self._slices is not None
+        begins = True
         try:
             while not self._closing:
                 self._seen = self._released
+                if begins:
+                    self._beam().start_frame()
                 with self._section():
                     ended_with = next(self._slices)
-                waits = ended_with is not Guest.NOW and not self._racing
+                begins = ended_with is not Guest.NOW
+                if begins:
+                    self._beam().end_frame()
+                waits = begins and not self._racing
                 if waits or self._paused or self._held:
                     self._on_park()
                     self._park()

@@ -20,7 +20,6 @@ from vgaemu.errors import ScreenError
 from vgaemu.memslot.bitmap import Span, spans_of_pages
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.outputs import NewFile
-from vgaemu.vga.beam import timing_of
 from vgaemu.vga.codepage import to_unicode
 from vgaemu.vga.device import Vga
 from vgaemu.vga.render import Frame, Renderer, RowRenderer, TextRenderer, make_renderer
@@ -74,7 +73,7 @@ class Screen:
         return ScreenInfo(
             scanout.width, scanout.height, aspect, scanout.colours.border, scanout.mode_name,
             slot.npages, slot.dirty_log, scanout.is_text,
-            timing_of(*self.vga.timing_key()).refresh_hz,
+            self.vga.timing.refresh_hz,
         )  # fmt: skip
 
     @property

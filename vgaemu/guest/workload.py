@@ -18,7 +18,7 @@ from vgaemu.errors import GuestStopped, WorkloadError, file_error
 from vgaemu.guest.text import Text
 from vgaemu.keys.mouse import Mouse
 from vgaemu.keys.queue import Keys
-from vgaemu.vga.beam import VERTICAL_RETRACE
+from vgaemu.vga.beam import VERTICAL_RETRACE, VirtualBeam
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_dispi_mode, set_mode
 from vgaemu.vga.ports import Data, Ports
@@ -95,6 +95,23 @@ class Guest:
 
             self._canvas = Canvas(self)
         return self._canvas
+
+    @property
+    def races_the_beam(self) -> bool:
+        """Whether what it writes to registers while the beam draws is seen from that place on.
+
+        Set it to get a beam that its looks at the retrace bits move. In step each workload has one;
+        one in a window is given the wall's else, and what it writes is seen in the next frame.
+        """
+        return isinstance(self._vga.beam, VirtualBeam) and self._vga.beam.may_be_exact
+
+    @races_the_beam.setter
+    def races_the_beam(self, races: bool) -> None:
+        if isinstance(self._vga.beam, VirtualBeam):
+            self._vga.beam.may_be_exact = races
+        elif races:
+            self._vga.beam = VirtualBeam()
+            self._vga.beam.start_frame()
 
     def stop(self) -> None:
         """The machine closes: the guest's next call raises `GuestStopped`."""

@@ -26,7 +26,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from vgaemu.vga.beam import Beam
+from vgaemu.vga.beam import Beam, Timing
 
 #: Virtual speed: about 30 million instructions a second, a fast 486.
 INSTRUCTION_NS = 33
@@ -211,9 +211,12 @@ class GuestBeam(Beam):
         self._clock = clock
         self.keeps_wall_time = isinstance(clock, WallClock)
 
-    def now_ns(self) -> float:
+    def look_ns(self, timing: Timing) -> float:
         self._clock.polled()
         return float(self._clock.now_ns())
+
+    def at_ns(self) -> int:
+        return self._clock.now_ns()
 
 
 def most_host_ns() -> int:

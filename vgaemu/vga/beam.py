@@ -5,6 +5,9 @@ input status 1 (3DAh) with the mode's real rates, from a wall clock or from a vi
 whether a retrace has begun since the guest asked (3C2h bit 7). Not emulated: the diagnostic bits
 4-5, light pen bits, display skew.
 
+A *field* is one picture of the beam: from the first displayed line, its line 0, to the end of the
+blanking after the last one. The fields of a beam are numbered: `at_ns() // frame_ns`.
+
 Source: IBM PS/2 Hardware Interface Technical Reference; rates checked against the 70.09 and
 59.94 Hz of the BIOS modes.
 """
@@ -14,9 +17,10 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from math import ceil
 
-from vgaemu.snapshot import MAX_COUNT, Part, number
+from vgaemu.snapshot import MAX_COUNT, Array, Part, number
 from vgaemu.vga.registers import CRTC_PLACES, MISC_PLACES, SEQUENCER_PLACES
 
 #: Misc output bits 2-3 -> dot clock. 2 and 3 are external on an IBM VGA: taken as the first.
@@ -40,7 +44,9 @@ BEGAN_NS = -1
 class Timing:
     """One frame as the CRTC counts it. Lines are scan lines; times are nanoseconds."""
 
-    line_ns: float
+    dot_ns: float
+    #: Displayed or not.
+    dots_a_line: int
     total_lines: int
     displayed_lines: int
     #: The end may lie past the total: in the next frame. Where both are equal there is no retrace.
@@ -49,10 +55,20 @@ class Timing:
     #: Part of each line that shows pixels.
     displayed_fraction: float
 
-    @property
+    @cached_property
+    def line_ns(self) -> float:
+        """From the begin of a line to that of the next."""
+        return self.dots_a_line * self.dot_ns
+
+    @cached_property
     def frame_ns(self) -> float:
         """From one vertical retrace to the next."""
         return self.line_ns * self.total_lines
+
+    @cached_property
+    def displayed_ns(self) -> float:
+        """From the first displayed line to the end of the last one."""
+        return self.displayed_lines * self.line_ns
 
     @property
     def refresh_hz(self) -> float:
@@ -64,6 +80,17 @@ class Timing:
         if self.retrace_end_line == self.retrace_start_line:
             return 0
         return int((at_ns - self.retrace_start_line * self.line_ns) // self.frame_ns)
+
+    def passed_picture_ns(self, at_ns: float) -> float:
+        """The first moment from `at_ns` on that is not in a displayed line."""
+        return at_ns + max(self.displayed_ns - at_ns % self.frame_ns, 0.0)
+
+    def passed_retrace_ns(self, at_ns: float) -> float:
+        """The first end of a vertical retrace from `at_ns` on; without one, of the last line."""
+        last = self.retrace_end_line
+        if last == self.retrace_start_line:
+            last = self.displayed_lines
+        return at_ns + (last * self.line_ns - at_ns) % self.frame_ns
 
     def status(self, at_ns: float) -> int:
         """Bits 0 and 3 of input status 1, `at_ns` after the first displayed pixel of a frame."""
@@ -93,7 +120,8 @@ def timing_of(crtc: bytes, clocking_mode: int, misc: int) -> Timing:
     clock = DOT_CLOCK_HZ[MISC_PLACES["clock_select"].read((misc,))]
     clock >>= SEQUENCER_PLACES["half_dot_clock"].read(sequencer)
     return Timing(
-        line_ns=total_chars * dots * 1e9 / clock,
+        dot_ns=1e9 / clock,
+        dots_a_line=total_chars * dots,
         total_lines=total_lines,
         displayed_lines=min(displayed_lines, total_lines),
         retrace_start_line=start,
@@ -118,22 +146,34 @@ def _retrace_lines(start: int, end: int, total: int) -> int:
 class Beam(ABC):
     """A clock that drives the beam."""
 
-    @abstractmethod
-    def now_ns(self) -> float:
-        """Nanoseconds since some frame began."""
-
     #: Whether time passes between two looks that the guest did not spend.
     keeps_wall_time = False
+    #: Whether the guest's own exact time passes right now: what it writes to a register belongs to
+    #: the place where the beam is.
+    is_exact = False
 
     def __init__(self) -> None:
         self._looked_ns = 0.0
         #: Since when a retrace is watched for, or `BEGAN_NS`.
         self.watched_ns: float = BEGAN_NS
 
-    def status(self, key: tuple[bytes, int, int]) -> int:
-        """Input status 1 now, for `Vga.timing_key`."""
-        timing = timing_of(*key)
-        now = self.now_ns()
+    @abstractmethod
+    def look_ns(self, timing: Timing) -> float:
+        """Nanoseconds since some field began, for a guest that looks; that may take its time."""
+
+    @abstractmethod
+    def at_ns(self) -> int:
+        """Where it is on the same time line, at no cost; any thread may ask."""
+
+    def start_frame(self) -> None:  # noqa: B027  # a default
+        """A guest begins with what it does in a frame; on its thread, as all of this."""
+
+    def end_frame(self) -> None:  # noqa: B027  # a default
+        """It is done with that."""
+
+    def status(self, timing: Timing) -> int:
+        """Input status 1 now; the guest looks."""
+        now = self.look_ns(timing)
         status = timing.status(now)
         if self.keeps_wall_time:
             since, self._looked_ns = self._looked_ns, now
@@ -142,16 +182,17 @@ class Beam(ABC):
                 status |= NOT_DISPLAYING | VERTICAL_RETRACE
         return status
 
-    def watch_retrace(self) -> None:
+    def watch_retrace(self, timing: Timing) -> None:
         """Watch for the next vertical retrace from now on."""
-        self.watched_ns = self.now_ns()
+        self.watched_ns = self.look_ns(timing)
 
-    def retrace_began(self, key: tuple[bytes, int, int]) -> bool:
-        """Whether a retrace has begun since `watch_retrace`, for `Vga.timing_key`."""
-        if self.watched_ns != BEGAN_NS:
-            timing = timing_of(*key)
-            if timing.retraces(self.watched_ns) != timing.retraces(self.now_ns()):
-                self.watched_ns = BEGAN_NS  # and stays so, whatever the timing is then
+    def retrace_began(self, timing: Timing) -> bool:
+        """Whether a retrace has begun since `watch_retrace`; the guest looks."""
+        watched = self.watched_ns
+        if watched != BEGAN_NS and (
+            timing.retraces(watched) != timing.retraces(self.look_ns(timing))
+        ):
+            self.watched_ns = BEGAN_NS  # and stays so, whatever the timing is then
         return self.watched_ns == BEGAN_NS
 
     def parts(self) -> dict[str, Part]:
@@ -168,29 +209,73 @@ class WallBeam(Beam):
 
     keeps_wall_time = True
 
-    def now_ns(self) -> float:
+    def look_ns(self, timing: Timing) -> float:
         return float(time.perf_counter_ns())
+
+    def at_ns(self) -> int:
+        return time.perf_counter_ns()
 
 
 class VirtualBeam(Beam):
-    """Every look moves the beam on by `STEP_NS`: the same program always sees the same."""
+    """Every look moves the beam on by `STEP_NS`: the same program always sees the same.
+
+    A frame of the machine is a field: it begins after a vertical retrace, so that there is some
+    blanking left for what a guest does first, and has ended when the picture is drawn. A guest that
+    never looks has no beam: nothing of that is done for it.
+    """
 
     #: Shorter than the 6.3 us of horizontal blanking in BIOS modes, so that a loop that waits for
     #: bit 0 sees every line.
     STEP_NS = 5_000
 
-    def __init__(self) -> None:
+    def __init__(self, *, exact: bool = True) -> None:
+        """At the first dot of a field; `exact`: once a frame's looks have moved it."""
         super().__init__()
-        self.at_ns = 0
+        self.ns = 0
+        self.may_be_exact = exact
+        #: A frame has begun, and its guest has not looked yet.
+        self._is_unseen = False
+        #: Of the last look, and where the field ends that its frame began before.
+        self._timing: Timing | None = None
+        self._field_end_ns = 0.0
+        #: There was a look in the frame before, or it is not known.
+        self._was_seen = False
 
-    def now_ns(self) -> float:
-        self.at_ns += self.STEP_NS
-        return float(self.at_ns)
+    def at_ns(self) -> int:
+        return self.ns
+
+    def look_ns(self, timing: Timing) -> float:
+        if self._is_unseen:
+            self._is_unseen, self.is_exact = False, self.may_be_exact
+            begin = timing.passed_retrace_ns(self.ns)
+            self._field_end_ns = begin + -begin % timing.frame_ns + timing.displayed_ns
+            self.ns = ceil(begin)
+        self._timing = timing
+        self.ns += self.STEP_NS
+        return float(self.ns)
 
     def start_frame(self) -> None:
-        """The picture begins anew, after the retrace of the one before."""
-        self.at_ns = 0
+        """A frame begins, after the retrace of the one before: the next look finds it there."""
+        self._is_unseen = True
         self.watched_ns = BEGAN_NS
 
+    def end_frame(self) -> None:
+        """The guest's part of the frame is over; the beam has passed the last displayed line."""
+        if not self._is_unseen:
+            self.is_exact, self._was_seen = False, True
+            if self._timing is not None:
+                end = self._timing.passed_picture_ns(max(self._field_end_ns, self.ns))
+                self.ns = ceil(end)
+        elif self._was_seen:
+            self._was_seen = False
+            # A field in which nobody looked; from a state, nobody knows which.
+            frame_ns = 1e9 if self._timing is None else self._timing.frame_ns
+            self.ns += ceil(frame_ns)
+        self._is_unseen = False
+
+    def _restore(self, array: Array) -> None:
+        self.ns, self._was_seen = int(array), True
+
     def parts(self) -> dict[str, Part]:
-        return super().parts() | {"beam_ns": number(self, "at_ns", MAX_COUNT, "u8")}
+        place = Part("u8", lambda: self.ns, self._restore, lambda ns: int(ns) <= MAX_COUNT)
+        return super().parts() | {"beam_ns": place}

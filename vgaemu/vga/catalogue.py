@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from vgaemu.vga import dispi as dispi_regs
-from vgaemu.vga.beam import timing_of
 from vgaemu.vga.device import Vga
 from vgaemu.vga.kinds import LINEAR_BPP, Kind
 from vgaemu.vga.modes import MODES, TWEAKS, Mode, set_dispi_mode, set_mode
@@ -76,7 +75,7 @@ def row_of(vga: Vga, mode: Mode) -> tuple[str, ...]:
     """
     set_mode(vga, mode.name if mode.number is None else mode.number)
     number = "" if mode.number is None else f"{mode.number:02X}h"
-    return (number, mode.name, *_seen(vga), f"{timing_of(*vga.timing_key()).refresh_hz:.2f}")
+    return (number, mode.name, *_seen(vga), f"{vga.timing.refresh_hz:.2f}")
 
 
 def dispi_row_of(vga: Vga, bits: int) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vgaemu.memslot import Memslot
 from vgaemu.snapshot import Array, Part, number, octets_in
-from vgaemu.vga.beam import Beam, VirtualBeam
+from vgaemu.vga.beam import Beam, Timing, VirtualBeam, timing_of
 from vgaemu.vga.vram import make_vram
 from vgaemu.vga.windows import Windows
 
@@ -54,6 +54,10 @@ class Vga(Windows):
         self.rom_font = None
         self.beam = VirtualBeam()
         self.cursor_generation = 0
+        #: Goes up after a register was written that `timing` depends on; its value at the time of
+        #: the timing kept, and that.
+        self._timing_generation = 0
+        self._timing: tuple[int, Timing] = -1, timing_of(*self.timing_key())
         self._unknown_ports: set[int] = set()
         self.ports = self._port_table()
 
@@ -63,6 +67,15 @@ class Vga(Windows):
             _, width, height, bits, *_ = self.dispi.values
             shows = f"DISPI {width}x{height}, {bits} bits"
         return f"<vgaemu.Vga {shows}, {self.slot.nbytes >> 20} MiB>"
+
+    @property
+    def timing(self) -> Timing:
+        """How the CRTC counts a frame now; any thread may ask."""
+        generation, timing = self._timing
+        if generation != (now := self._timing_generation):
+            timing = timing_of(*self.timing_key())
+            self._timing = now, timing
+        return timing
 
     # Ports.
 
@@ -151,11 +164,13 @@ class Vga(Windows):
         if self.misc.write(0, value):
             self.ports = self._port_table()
             self.generation += 1
+            self._timing_generation += 1
             self.remap()
 
     def _write_sequencer(self, value: int) -> None:
         if self.sequencer.write(self.sequencer.index, value):
             self.generation += 1
+            self._timing_generation += 1
             self.sync_layout()
             self.remap()
 
@@ -171,22 +186,23 @@ class Vga(Windows):
                 return
             value = self.crtc.values[7] & ~0x10 | value & 0x10  # line compare bit 8 stays free
         if index == 0x11 and value & ~self.crtc.values[0x11] & 0x10:
-            self.beam.watch_retrace()
+            self.beam.watch_retrace(self.timing)
         if self.crtc.write(index, value):
             if index in CURSOR_REGISTERS:
                 self.cursor_generation += 1
             else:
                 self.generation += 1
+                self._timing_generation += 1
 
     def _read_status_0(self) -> int:
         """Bit 7: a retrace has begun since CR11 bit 4, which holds it clear while 0, became 1."""
         if not self.crtc["vretrace_irq_clear"]:
             return 0
-        return self.beam.retrace_began(self.timing_key()) << 7
+        return self.beam.retrace_began(self.timing) << 7
 
     def _read_status_1(self) -> int:
         self.attribute_takes_data = False
-        return self.beam.status(self.timing_key())
+        return self.beam.status(self.timing)
 
     def parts(self) -> dict[str, Part]:
         """What of the device is saved: see `vgaemu.snapshot`; call `restored` afterwards."""
@@ -212,6 +228,7 @@ class Vga(Windows):
     def restored(self) -> None:
         """Parts were set past the ports, from a snapshot: follow them."""
         self.generation += 1
+        self._timing_generation += 1
         self.dac.generation += 1
         self.ports = self._port_table()
         self.remap()

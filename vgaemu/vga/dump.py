@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.vga import dispi as dispi_regs
-from vgaemu.vga.beam import timing_of
 from vgaemu.vga.dac import STATE_READ
 from vgaemu.vga.device import Vga
 from vgaemu.vga.font import text_dots
@@ -80,7 +79,7 @@ def _picture(vga: Vga) -> Iterator[str]:
         yield _value("first byte", f"{rows.start:06X}h")
         yield _value("bytes a line", rows.pitch)
         return
-    geometry, timing = rows.geometry, timing_of(*vga.timing_key())
+    geometry, timing = rows.geometry, vga.timing
     yield _value("scan lines", f"{geometry.lines} of {timing.total_lines}")
     yield _value("refresh", f"{timing.refresh_hz:.2f} Hz, {1e6 / timing.line_ns:.2f} kHz")
     yield _value("start address", f"{geometry.start:04X}h")
