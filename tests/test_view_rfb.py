@@ -36,8 +36,7 @@ from vgaemu.bench.view_client import Decoder
 from vgaemu.errors import ViewError
 from vgaemu.guest.workload import Guest
 from vgaemu.machine import Machine
-from vgaemu.view.encodings.base import Block, Colours
-from vgaemu.view.encodings.tight import TightEncoder, compact
+from vgaemu.view.encodings.base import Colours
 from vgaemu.view.server import Server
 
 Frame = NDArray[np.uint32]
@@ -560,22 +559,6 @@ def test_closing_the_server_leaves_the_machine(machine: Machine):
         client.hear()
     machine.tick(2)
     gone(server)
-
-
-# Tight, by itself.
-
-
-def test_tight_lengths():
-    for length in (0, 1, 127, 128, 16383, 16384, (1 << 22) - 1):
-        data = compact(length)
-        value = sum((byte & (0x7F if i < 2 else 0xFF)) << 7 * i for i, byte in enumerate(data))
-        assert value == length
-        assert len(data) == 1 + (length > 127) + (length > 16383)
-
-
-def test_tight_of_one_colour_is_four_bytes():
-    block = Block(np.full((400, 720), 0x123456, np.uint32), None)
-    assert TightEncoder(Colours()).encode(block) == b"\x80\x12\x34\x56"
 
 
 def test_true_32_is_what_the_client_says_it_is():

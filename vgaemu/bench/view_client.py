@@ -107,11 +107,11 @@ class Decoder:
 
 def _colours(data: bytes) -> NDArray[np.uint32]:
     """Of three bytes each, red first."""
-    parts = np.frombuffer(data, np.uint8).reshape(-1, 3).astype(np.uint32)
-    parts[:, 0] <<= 16
-    parts[:, 1] <<= 8
-    colours: NDArray[np.uint32] = np.bitwise_or.reduce(parts, axis=1)
-    return colours
+    parts = np.frombuffer(data, np.uint8).reshape(-1, 3)
+    colours = np.zeros((len(parts), 4), np.uint8)
+    for i in range(3):
+        colours[:, 2 - i] = parts[:, i]
+    return colours.view("<u4")[:, 0]
 
 
 def main() -> None:

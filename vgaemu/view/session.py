@@ -175,6 +175,7 @@ class Session:
             self._why = error
         finally:
             self.transport.close()
+            updates.close()
 
     def _send_fence(self) -> None:
         if self.wants.await_fence(BEHIND_UPDATE):

@@ -6,15 +6,17 @@ Belongs to one thread of a session, which knows what the viewer has (`Seen`) and
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from vgaemu.display.rects import intersection, merge_rects, without
 from vgaemu.display.report import Rect
 from vgaemu.vga.scanout import Scanout
 from vgaemu.view import messages
-from vgaemu.view.encodings.base import Block, Colours, Encoder
+from vgaemu.view.encodings.base import Block, Body, Colours, Encoder
 from vgaemu.view.encodings.plain import RawEncoder, ZlibEncoder
 from vgaemu.view.encodings.tight import MAX_WIDTH, TightEncoder
 from vgaemu.view.messages import Encoding
@@ -36,6 +38,8 @@ ENCODERS: dict[int, Callable[[Colours], Encoder]] = {
 BLOCK_PIXELS = 1 << 16
 #: So many bytes are sent before an update is complete, to viewers that take it in parts.
 PART_BYTES = 1 << 14
+#: Blocks that wait behind the one that is made and sent: the helper makes every second one.
+MADE_AHEAD = 2
 #: Either lets the picture change its size.
 SIZES = {Encoding.DESKTOP_SIZE, Encoding.EXTENDED_DESKTOP_SIZE}
 #: Where rectangles are that have no place.
@@ -118,6 +122,11 @@ class Updates:
         self._add_picture(update, order, shown)
         return Made.UPDATE if update.finish() else Made.NOTHING
 
+    def close(self) -> None:
+        """The viewer has gone."""
+        for encoder in self._encoders.values():
+            encoder.close()
+
     @property
     def whole(self) -> Rect:
         """All of the viewer's screen."""
@@ -189,7 +198,7 @@ class Updates:
         encoder = self._encoders[self._encoding]
         for part in _blocks(rect):
             pixels = self._seen.take(frame, part)
-            update.add(part, self._encoding, encoder.encode(Block(pixels, palette)))
+            update.add_later(part, self._encoding, encoder.encode(Block(pixels, palette)))
 
 
 class _Update:
@@ -198,14 +207,27 @@ class _Update:
     def __init__(self, send: Send, *, in_parts: bool) -> None:
         self._send, self._in_parts = send, in_parts
         self._data = bytearray(messages.UPDATE.pack(messages.Server.UPDATE, messages.UNTOLD))
+        #: Rectangles that are not made, or not known to be: in the order in which they are sent.
+        self._ahead: deque[tuple[Rect, int, Body]] = deque()
         self._count = 0
         self._has_begun = False
 
     def add(self, rect: Rect, encoding: int, body: bytes = b"") -> None:
         """Another rectangle."""
-        self._data += messages.RECT.pack(*rect, encoding)
-        self._data += body
+        self.add_later(rect, encoding, partial(bytes, body))
+
+    def add_later(self, rect: Rect, encoding: int, body: Body) -> None:
+        """Likewise, of which the bytes are still made."""
+        self._ahead.append((rect, encoding, body))
         self._count += 1
+        if len(self._ahead) > MADE_AHEAD:
+            self._write()
+
+    def _write(self) -> None:
+        """The next rectangle's bytes."""
+        rect, encoding, body = self._ahead.popleft()
+        self._data += messages.RECT.pack(*rect, encoding)
+        self._data += body()
         if self._in_parts and len(self._data) > PART_BYTES:
             self._send(self._data)
             self._data, self._has_begun = bytearray(), True
@@ -214,6 +236,8 @@ class _Update:
         """Send the rest; whether there was anything."""
         if not self._count:
             return False
+        while self._ahead:
+            self._write()
         if self._has_begun:
             self._data += messages.RECT.pack(*NOWHERE, Encoding.LAST_RECT)
         else:

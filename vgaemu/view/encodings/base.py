@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.display.indexed import Indexer
 from vgaemu.view.pixelformat import CUBE, DEFAULT, PixelFormat, Pixels, in_cube, three_bytes
+
+#: Makes the bytes that follow a rectangle's head; called once, in the order of the rectangles.
+Body: TypeAlias = Callable[[], bytes]
 
 
 class Block(NamedTuple):
@@ -23,8 +27,11 @@ class Block(NamedTuple):
 class Encoder(Protocol):
     """Makes bytes of blocks, in the order in which the viewer gets them."""
 
-    def encode(self, block: Block) -> bytes:
-        """All that follows a rectangle's head."""
+    def encode(self, block: Block) -> Body:
+        """What follows a rectangle's head, made when it is called or meanwhile."""
+
+    def close(self) -> None:
+        """The viewer has gone."""
 
 
 class Colours:

@@ -6,8 +6,9 @@ Source: RFC 6143, 7.7.1; the rfbproto project's page for Zlib.
 from __future__ import annotations
 
 import zlib
+from functools import cached_property, partial
 
-from vgaemu.view.encodings.base import Block, Colours
+from vgaemu.view.encodings.base import Block, Body, Colours
 
 #: The fastest; 2 and more take longer than they save on a loopback, and little on a network.
 LEVEL = 1
@@ -19,8 +20,14 @@ class RawEncoder:
     def __init__(self, colours: Colours) -> None:
         self._colours = colours
 
-    def encode(self, block: Block) -> bytes:
+    def encode(self, block: Block) -> Body:
+        return partial(self._encoded, block)
+
+    def _encoded(self, block: Block) -> bytes:
         return self._colours.convert(block).tobytes()
+
+    def close(self) -> None:
+        pass
 
 
 class ZlibEncoder:
@@ -30,16 +37,23 @@ class ZlibEncoder:
         self._colours = colours
         self._stream = Stream()
 
-    def encode(self, block: Block) -> bytes:
+    def encode(self, block: Block) -> Body:
+        return partial(self._encoded, block)
+
+    def _encoded(self, block: Block) -> bytes:
         data = self._stream.compress(self._colours.convert(block).tobytes())
         return len(data).to_bytes(4, "big") + data
+
+    def close(self) -> None:
+        pass
 
 
 class Stream:
     """A stream of zlib that goes on for as long as a viewer looks: it knows what came before."""
 
-    def __init__(self) -> None:
-        self._zlib = zlib.compressobj(LEVEL)
+    @cached_property
+    def _zlib(self) -> zlib._Compress:
+        return zlib.compressobj(LEVEL)  # a quarter of a MiB
 
     def compress(self, data: bytes) -> bytes:
         """Bytes that the viewer can make all of `data` of at once."""

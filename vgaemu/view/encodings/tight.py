@@ -4,15 +4,22 @@ The palette is the VGA's own where the mode has one: no search, and a byte a pix
 true-colour mode draws in few colours have theirs searched for. Not made: JPEG, which loses colours,
 and the gradient filter.
 
+Of four streams each kind of block has its own, where it finds what it was like before. Every second
+large block, of any kind, goes through the fourth one: a helper's thread deflates it meanwhile.
+
 Source: the rfbproto project's page for Tight.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.view.encodings.base import Block, Colours
+from vgaemu.view.encodings.base import Block, Body, Colours
+from vgaemu.view.encodings.helper import Helper
 from vgaemu.view.encodings.plain import Stream
 from vgaemu.view.pixelformat import Pixels
 
@@ -21,9 +28,11 @@ MAX_WIDTH, MAX_BYTES = 2048, (1 << 22) - 1
 #: What is shorter is not compressed, and has no length.
 MIN_COMPRESSED = 12
 #: Control bytes: streams of zlib by number, a filter follows, one colour.
-COPY, MONO, PALETTE = 0, 1, 2
+COPY, MONO, PALETTE, HELPED = range(4)
 FILTER, FILL = 0x40, 0x80
 PALETTE_FILTER = 1
+#: Fewer bytes are deflated before a helper's thread has woken up.
+HELPED_BYTES = 1 << 14
 #: In a true-colour mode every 61st pixel of larger blocks is looked at first: more colours than a
 #: palette can have are then found in a hundredth of the time that a search takes.
 SEARCHED_PIXELS, SAMPLE_STEP = 4096, 61
@@ -34,17 +43,17 @@ class TightEncoder:
 
     def __init__(self, colours: Colours) -> None:
         self._colours = colours
-        self._streams: dict[int, Stream] = {}
+        self._streams = tuple(Stream() for _ in range(HELPED + 1))
+        self._helper = Helper()
+        self._is_helped = False
 
-    def encode(self, block: Block) -> bytes:
-        if not self._colours.form.is_true_colour:
-            return self._copy(block)
-        counted = self._count(block)
+    def encode(self, block: Block) -> Body:
+        counted = self._count(block) if self._colours.form.is_true_colour else None
         if counted is None:
             return self._copy(block)
         numbers, colours = counted
         if len(colours) == 1:
-            return bytes((FILL,)) + self._colours.tpixels(colours)
+            return partial(bytes, bytes((FILL,)) + self._colours.tpixels(colours))
         if len(colours) == 2:
             return self._with_palette(MONO, colours, np.packbits(numbers, axis=1))
         # A byte a pixel instead of two to four, but the palette's colours come before.
@@ -52,6 +61,9 @@ class TightEncoder:
         if len(colours) * pixel_bytes + numbers.size >= pixel_bytes * numbers.size:
             return self._copy(block)
         return self._with_palette(PALETTE, colours, numbers)
+
+    def close(self) -> None:
+        self._helper.close()
 
     def _count(self, block: Block) -> tuple[NDArray[np.uint8], Pixels] | None:
         """The pixels' numbers in the colours that they have; None: those are too many."""
@@ -67,24 +79,34 @@ class TightEncoder:
             numbers = renumbered[numbers]
         return numbers, colours[used]
 
-    def _copy(self, block: Block) -> bytes:
+    def _copy(self, block: Block) -> Body:
+        return self._through(COPY, b"", partial(self._pixels, block), block.pixels.size)
+
+    def _pixels(self, block: Block) -> bytes:
         if self._colours.form.is_true_colour:
-            data = self._colours.tpixels(block.pixels)
-        else:
-            data = self._colours.convert(block).tobytes()
-        return bytes((COPY << 4,)) + self._compressed(COPY, data)
+            return self._colours.tpixels(block.pixels)
+        return self._colours.convert(block).tobytes()
 
-    def _with_palette(self, stream: int, colours: Pixels, data: NDArray[np.uint8]) -> bytes:
-        head = bytes((stream << 4 | FILTER, PALETTE_FILTER, len(colours) - 1))
-        return head + self._colours.tpixels(colours) + self._compressed(stream, data.tobytes())
+    def _with_palette(self, kind: int, colours: Pixels, data: NDArray[np.uint8]) -> Body:
+        head = bytes((PALETTE_FILTER, len(colours) - 1)) + self._colours.tpixels(colours)
+        return self._through(kind, head, data.tobytes, data.size)
 
-    def _compressed(self, stream: int, data: bytes) -> bytes:
-        if len(data) < MIN_COMPRESSED:
-            return data
-        if stream not in self._streams:
-            self._streams[stream] = Stream()
-        compressed = self._streams[stream].compress(data)
-        return compact(len(compressed)) + compressed
+    def _through(self, kind: int, head: bytes, data: Callable[[], bytes], size: int) -> Body:
+        """A block through its own stream, or the helper's."""
+        if size >= HELPED_BYTES:
+            self._is_helped = not self._is_helped
+            if not self._is_helped:
+                body = self._helper.start(partial(self._deflated, HELPED, head, data))
+                if body is not None:
+                    return body
+        return partial(self._deflated, kind, head, data)
+
+    def _deflated(self, stream: int, head: bytes, data: Callable[[], bytes]) -> bytes:
+        control, plain = stream << 4 | (FILTER if head else 0), data()
+        if len(plain) < MIN_COMPRESSED:
+            return bytes((control,)) + head + plain
+        compressed = self._streams[stream].compress(plain)
+        return bytes((control,)) + head + compact(len(compressed)) + compressed
 
 
 def _searched(pixels: Pixels) -> tuple[NDArray[np.uint8], Pixels] | None:

@@ -1,0 +1,105 @@
+"""Tight by itself: lengths, what is deflated by whom, and that a viewer makes the same of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from time import monotonic, sleep
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from rfb_client import HANG_SECONDS, LAST_RECT, TIGHT, Client
+
+from vgaemu.guest.workload import Guest
+from vgaemu.machine import Machine
+from vgaemu.vga.vram import LFB_GPA
+from vgaemu.view.encodings.base import Block, Colours
+from vgaemu.view.encodings.tight import HELPED, HELPED_BYTES, TightEncoder, compact
+
+RANDOM = np.random.default_rng(5)
+
+
+@pytest.fixture
+def encoder() -> Iterator[TightEncoder]:
+    encoder = TightEncoder(Colours())
+    yield encoder
+    encoder.close()
+
+
+def noise(height: int, width: int) -> NDArray[np.uint32]:
+    """More colours than a palette has."""
+    return RANDOM.integers(0, 1 << 24, (height, width), np.uint32)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until = monotonic() + HANG_SECONDS
+    while not is_so():
+        assert monotonic() < until
+        sleep(0.005)
+
+
+def test_lengths():
+    for length in (0, 1, 127, 128, 16383, 16384, (1 << 22) - 1):
+        data = compact(length)
+        value = sum((byte & (0x7F if i < 2 else 0xFF)) << 7 * i for i, byte in enumerate(data))
+        assert value == length
+        assert len(data) == 1 + (length > 127) + (length > 16383)
+
+
+def test_one_colour_is_four_bytes(encoder: TightEncoder):
+    block = Block(np.full((400, 720), 0x123456, np.uint32), None)
+    assert encoder.encode(block)() == b"\x80\x12\x34\x56"
+
+
+def test_every_second_large_block_is_the_helpers(encoder: TightEncoder):
+    large, small = (64, HELPED_BYTES // 64), (64, HELPED_BYTES // 64 - 1)
+    two_colours = RANDOM.integers(0, 2, (400, 720), np.uint32)
+    few_colours = RANDOM.integers(0, 99, large, np.uint32)
+    pictures = [
+        noise(*large), noise(*small), noise(*large), noise(*large), two_colours, few_colours,
+    ]  # fmt: skip
+    bodies = [encoder.encode(Block(pixels, None)) for pixels in pictures]
+    streams = [body()[0] >> 4 & 3 for body in bodies]
+    assert streams == [0, 0, HELPED, 0, HELPED, 2]
+
+
+def test_without_a_thread_it_is_done_all_the_same(
+    encoder: TightEncoder, monkeypatch: pytest.MonkeyPatch
+):
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        bodies = [encoder.encode(Block(noise(128, 128), None)) for _ in range(4)]
+    bodies += [encoder.encode(Block(noise(128, 128), None)) for _ in range(4)]
+    assert [body()[0] >> 4 for body in bodies] == [0] * 8
+
+
+@pytest.mark.parametrize("encodings", [(TIGHT,), (TIGHT, LAST_RECT)], ids=["at once", "in parts"])
+def test_a_large_picture_arrives_and_its_threads_end(encodings: tuple[int, ...]):
+    def picture(guest: Guest) -> None:
+        guest.set_dispi_mode(640, 480, 32)
+        guest.store(LFB_GPA, noise(240, 640).tobytes())
+        guest.store(LFB_GPA + 240 * 640 * 4, RANDOM.bytes(640 * 60) * 16)
+
+    def viewers() -> list[str]:
+        return [t.name for t in threading.enumerate() if t.name.startswith("vgaemu viewer")]
+
+    with Machine() as machine:
+        picture(machine.guest)
+        machine.tick()
+        server = machine.serve(port=0)
+        with Client(server.port, encodings) as client:
+            client.ask(incremental=False)
+            client.update()
+            np.testing.assert_array_equal(client.frame(), machine.screen.frame)
+            for row in (1, 477):
+                client.ask()
+                machine.guest.store(LFB_GPA + row * 640 * 4, RANDOM.bytes(640 * 3 * 4))
+                machine.tick()
+                client.update()
+                np.testing.assert_array_equal(client.frame(), machine.screen.frame)
+            assert len(viewers()) == 3  # one reads, one sends, and their helper
+        wait_until(lambda: not viewers())
