@@ -151,7 +151,9 @@ CASES = {
     "colours.plane_enable":  [(graphics_screen(0x12), attribute(0x12, 0x07))],
     "colours.border":        [(text_screen, attribute(0x11, 5)), (text_screen, dac(0, 5, 5, 5))],
     "colours.blank":         [(text_screen, sequencer(1, 0x20)), (graphics_screen(0x13), hide_picture),
-                              (linear_screen, sequencer(1, 0x21))],
+                              (linear_screen, sequencer(1, 0x21)), (text_screen, crtc(0x17, 0x23))],
+    "blanked":               [(text_screen, crtc(0x02, 70)), (text_screen, crtc(0x03, 0x84)),
+                              (graphics_screen(0x12), crtc(0x16, 0x13))],
     "cursor":                [(text_screen, crtc(0x0F, 42)), (text_screen, crtc(0x0A, 0x20)),
                               (text_screen, crtc(0x0A, 0x02)), (text_screen, crtc(0x0B, 0x0D))],
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from vgaemu.display.report import Rect
 
 #: More rectangles than this are worth less than the one around them (measured: dozens of tiny
@@ -70,6 +72,23 @@ def without(rect: Rect, hole: Rect) -> list[Rect]:
         Rect(right, hole.y, rect.x + rect.width - right, hole.height),
     )
     return [part for part in parts if part.width and part.height]
+
+
+def without_parts(rects: Iterable[Rect], holes: Iterable[Rect]) -> list[Rect]:
+    """What is left of rectangles beside others, which may overlap each other.
+
+    >>> without_parts([Rect(0, 0, 9, 9)], [Rect(0, 0, 9, 2), Rect(0, 0, 4, 9)])
+    [Rect(x=4, y=2, width=5, height=7)]
+    """
+    left = list(rects)
+    for hole in holes:
+        cut = [(rect, intersection(rect, hole)) for rect in left]
+        left = [part for rect, shared in cut for part in _parts(rect, shared)]
+    return left
+
+
+def _parts(rect: Rect, hole: Rect | None) -> list[Rect]:
+    return [rect] if hole is None else without(rect, hole)
 
 
 def _bands(rects: list[Rect]) -> list[Rect]:

@@ -6,14 +6,14 @@ is the honest check of all the shortcuts: a fresh picture from VRAM and register
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.display.rects import merge_rects
+from vgaemu.display.rects import merge_rects, without_parts
 from vgaemu.display.report import Rect, ScreenInfo
 from vgaemu.display.viewport import Viewport, fitted_size
 from vgaemu.errors import ScreenError
@@ -136,9 +136,13 @@ class Screen:
         if self._stale or redraw in (Redraw.RESIZE, Redraw.EVERYTHING):
             self._stale = False
             renderer.draw_all(self.frame)
+            _darken(self.frame, self._scanout.blanked)
             height, width = self.frame.shape
             return [Rect(0, 0, width, height)], redraw
         rects = renderer.draw_changes(self.frame, spans)
+        if rects and self._scanout.blanked:
+            _darken(self.frame, self._scanout.blanked)
+            rects = without_parts(rects, self._scanout.blanked)
         return merge_rects(rects) if len(rects) > 1 else rects, redraw
 
     def _follow_registers(self, frame_number: int) -> Redraw | None:
@@ -245,7 +249,13 @@ def full_redraw(vga: Vga, frame_number: int) -> NDArray[np.uint32]:
 def _drawn(vga: Vga, scanout: Scanout) -> Frame:
     frame = np.zeros((scanout.height, scanout.width), np.uint32)
     make_renderer(vga.slot.array, scanout).draw_all(frame)
+    _darken(frame, scanout.blanked)
     return frame
+
+
+def _darken(frame: Frame, parts: Iterable[Rect]) -> None:
+    for x, y, width, height in parts:
+        frame[y : y + height, x : x + width] = 0
 
 
 def _scanout_in(vga: Vga, frame_number: int) -> Scanout:

@@ -6,10 +6,11 @@ a change of each field asks for is one table, `CHANGES`.
 
 Emulated: see the table in `docs/what-is-emulated.md`. A row's pixels come from *fetches*: at
 character c of a scan line the CRTC counter MA = row start + c makes a plane address, and the four
-plane bytes there make 8 dots. Not emulated: mid-frame register effects, display skew, blanking
-inside the display area, loading every 2nd or 4th character, counting by 2 or 4, vertical counts
-doubled (CR17 bit 2), retrace switched off (CR17 bit 7), nibbles joined in pairs (AR10 bit 6) in
-other than 256-colour shifts, 9-dot graphics.
+plane bytes there make 8 dots. Where the CRTC blanks a part of the picture, a row is a scan line, as
+a blanking that opens line by line should not change the picture's size. Not emulated: mid-frame
+register effects, display skew, loading every 2nd or 4th character, counting by 2 or 4, vertical
+counts doubled (CR17 bit 2), nibbles joined in pairs (AR10 bit 6) in other than 256-colour shifts,
+9-dot graphics.
 
 Sources: IBM PS/2 Hardware Interface Technical Reference; FreeVGA.
 """
@@ -20,10 +21,12 @@ from enum import Enum
 from typing import NamedTuple
 
 from vgaemu.vga import dispi as dispi_regs
+from vgaemu.vga.blanking import blanked_parts
 from vgaemu.vga.colours import Colours, colours_of
 from vgaemu.vga.crtc import Geometry, uniform_repeat
 from vgaemu.vga.font import FONT_ADDRESS
 from vgaemu.vga.kinds import DISPI_KIND, LINEAR_BPP, Kind
+from vgaemu.vga.rect import Rect
 from vgaemu.vga.registerfile import RegisterFile
 
 
@@ -108,6 +111,8 @@ class Scanout(NamedTuple):
     #: None in graphics modes.
     text: TextLook | None
     colours: Colours
+    #: Parts that are black whatever they would show; none, as a rule.
+    blanked: tuple[Rect, ...]
     cursor: Cursor | None
     #: Whether blinking characters show now; always true where none blink.
     blink_shown: bool
@@ -145,8 +150,10 @@ CHANGES: dict[str, Redraw] = {
     # SR01b0, SR03, AR10b2-3, CR14b0-4
     "text": Redraw.EVERYTHING,
     # Palette: DAC, 3C6h, AR00-0F, AR10b3, AR10b7, AR12, AR14. Border, which displays are told by
-    # `resize`, and want all: AR11, SR01b5. Blank: SR01b5, AR index bit 5.
+    # `resize`, and want all: AR11, SR01b5. Blank: SR01b5, AR index bit 5, CR17b7.
     "colours": Redraw.EVERYTHING,
+    # CR00, CR02, CR03, CR05b7, CR06, CR07, CR09b5, CR15, CR16
+    "blanked": Redraw.EVERYTHING,
     # CR0A, CR0B, CR0E, CR0F, and its blink
     "cursor": Redraw.CELLS,
     # The frame counter
@@ -173,14 +180,19 @@ def scanout_of(
     kind = _kind(registers)
     text = _text_look(registers) if kind is Kind.TEXT else None
     fetch_pixels = text.cell_width if text else 4 if kind is Kind.BYTES else 8
-    rows = _crtc_rows(registers, kind, fetch_pixels)
+    blanked = blanked_parts(registers.crtc.values, fetch_pixels)
+    rows = _crtc_rows(registers, kind, fetch_pixels, by_line=bool(blanked))
+    colours = colours_of(registers, kind, registers.attribute["planes_shown"], blink_phase)
+    if not registers.crtc["retrace_on"]:
+        colours = colours._replace(blank=True, border=0)  # a monitor without sync
     return Scanout(
         kind=kind,
         width=rows.columns * fetch_pixels,
         height=rows.geometry.lines // rows.scan_lines_a_row,
         rows=rows,
         text=text,
-        colours=colours_of(registers, kind, registers.attribute["planes_shown"], blink_phase),
+        colours=colours,
+        blanked=blanked,
         cursor=cursor_of(registers) if text and cursor_phase else None,
         blink_shown=blink_phase or text is None or not text.blink,
     )
@@ -193,10 +205,10 @@ def with_cursor(
 
     It happens nearly every frame of a guest that types, and costs a tenth.
     """
-    kind, width, height, rows, text, colours, _, _ = old
+    kind, width, height, rows, text, colours, blanked, _, _ = old
     shown = blink_phase or text is None or not text.blink
     cursor = cursor_of(registers) if cursor_phase else None
-    return Scanout(kind, width, height, rows, text, colours, cursor, shown)
+    return Scanout(kind, width, height, rows, text, colours, blanked, cursor, shown)
 
 
 def _dispi_scanout(registers: RegisterFile, values: list[int], blink_phase: bool) -> Scanout:
@@ -218,6 +230,7 @@ def _dispi_scanout(registers: RegisterFile, values: list[int], blink_phase: bool
         rows=LinearRows((y * pitch + left) % registers.dispi.vram_bytes, nbytes, pitch, pan),
         text=None,
         colours=colours_of(registers, kind, 0x0F, blink_phase),
+        blanked=(),
         cursor=None,
         blink_shown=True,
     )
@@ -242,13 +255,16 @@ def _text_look(registers: RegisterFile) -> TextLook:
     )
 
 
-def _crtc_rows(registers: RegisterFile, kind: Kind, fetch_pixels: int) -> CrtcRows:
+def _crtc_rows(
+    registers: RegisterFile, kind: Kind, fetch_pixels: int, *, by_line: bool
+) -> CrtcRows:
+    """`by_line`: each scan line is a row, whether lines are repeated or not."""
     crtc = registers.crtc
     geometry = _geometry(registers)
     pan = _pan(kind, registers.attribute["pel_panning"], fetch_pixels)
     return CrtcRows(
         geometry=geometry,
-        scan_lines_a_row=uniform_repeat(geometry, kind is Kind.TEXT),
+        scan_lines_a_row=1 if by_line else uniform_repeat(geometry, kind is Kind.TEXT),
         columns=crtc["horizontal_display_end"] + 1,
         rotate=2 if crtc["dword_addressing"] else 0 if crtc["byte_addressing"] else 1,
         wrap_bit=15 if crtc["address_wrap"] else 13,

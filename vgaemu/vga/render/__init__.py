@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.vga.kinds import Kind
-from vgaemu.vga.render.base import Frame, Rect, Renderer, RowRenderer
+from vgaemu.vga.rect import Rect
+from vgaemu.vga.render.base import Frame, Renderer, RowRenderer
 from vgaemu.vga.render.graphics import (
     ByteRenderer,
     FourBitRenderer,

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import Span, merge
+from vgaemu.vga.rect import Rect
 from vgaemu.vga.rows import RowMap
 from vgaemu.vga.scanout import Scanout
 
@@ -26,20 +27,6 @@ BLOCK_PIXELS = 3 << 17
 NEAR_ROWS = 4
 
 Frame = NDArray[np.uint32]
-
-
-class Rect(NamedTuple):
-    """Part of the picture in logical pixels; x + width and y + height are exclusive."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    @property
-    def area(self) -> int:
-        """Pixels."""
-        return self.width * self.height
 
 
 class Renderer(ABC):

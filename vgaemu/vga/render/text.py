@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import PAGE_SIZE, Span, covered, spans_of_pages
 from vgaemu.vga.layout import LEGACY_BYTES, LEGACY_PAGES
-from vgaemu.vga.render.base import Frame, Rect, Renderer
+from vgaemu.vga.rect import Rect
+from vgaemu.vga.render.base import Frame, Renderer
 from vgaemu.vga.render.cells import CellMap, Fonts
 from vgaemu.vga.render.glyphs import CURSOR, GlyphCache, colours_of, dots_of, key_table
 from vgaemu.vga.scanout import CrtcRows, Cursor, Scanout, TextLook
