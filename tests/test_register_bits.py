@@ -1,12 +1,16 @@
 """Every register bit has an effect of its own, or a reason for none."""
 
+from itertools import product
 from random import Random
 
 import numpy as np
 import pytest
 
+from vgaemu.memslot import Memslot
 from vgaemu.vga.colours import IDENTITY, dac_indices
+from vgaemu.vga.device import Vga
 from vgaemu.vga.kinds import Kind
+from vgaemu.vga.ports import GC, SEQ, Ports
 
 # The colour path: pixel values to entries of the DAC.
 
@@ -66,3 +70,77 @@ def test_linear_modes_leave_the_attribute_palette_out(kind, count):
     attribute = attribute_bytes(BIOS_PALETTE[::-1], planes=0, select=5)
     indices = dac_indices(attribute, kind, True)
     assert np.array_equal(indices, IDENTITY[:count])
+
+
+# How the CPU reaches the planes: SR04 bits 2 and 3, GR05 bit 4, GR06 bits 1-3, misc bit 5.
+
+WINDOWS = {0x00: (0xA0000, 0x20000), 0x04: (0xA0000, 0x10000), 0x08: (0xB0000, 0x8000),
+           0x0C: (0xB8000, 0x8000)}  # fmt: skip
+
+
+def reached(sr04, gr06, page_bit, offset):
+    """Address and planes of a store, each bit by itself."""
+    address, planes = offset & 0xFFFF, {0, 1, 2, 3}
+    if sr04 & 0x08:
+        return address & 0xFFFC, {offset & 3}
+    if not sr04 & 0x04:
+        planes = {1, 3} if offset & 1 else {0, 2}
+    if gr06 & 0x02:
+        instead = offset >> 16 if not gr06 & 0x0C else not page_bit
+        address = address & 0xFFFE | int(instead)
+    return address, planes
+
+
+def plane_read(sr04, gr05, offset, read_map):
+    if sr04 & 0x08:
+        return offset & 3
+    return read_map & 2 | offset & 1 if gr05 & 0x10 else read_map
+
+
+@pytest.mark.parametrize("sr04", [0x02, 0x06, 0x0A, 0x0E])
+@pytest.mark.parametrize("gr06", range(0, 16, 2))
+def test_each_bit_of_the_cpus_way_to_the_planes_has_its_own_effect(sr04, gr06):
+    start, size = WINDOWS[gr06 & 0x0C]
+    offsets = [at for at in (0, 1, 2, 7, 0x4001, 0x7FFE, 0xFFFF, 0x10000, 0x1ABCD) if at < size]
+    content = np.random.default_rng(sr04 << 8 | gr06).integers(0, 256, (65536, 4), np.uint8)
+    for gr05, page in product((0x00, 0x10), (0x00, 0x20)):
+        vga = Vga(Memslot(64))
+        vga.outb(0x3C2, 0x43 | page)
+        ports = Ports(vga)
+        ports.set_all(SEQ, {2: 0x0F, 4: 0x06})
+        ports.set_all(GC, {5: gr05, 6: gr06, 8: 0xFF})
+        vga.slot.array[:] = content.ravel()
+        expected = content.copy()
+        ports.set(SEQ, 4, sr04)
+        for n, offset in enumerate(offsets):
+            address, planes = reached(sr04, gr06, page, offset)
+            ports.set(GC, 4, n & 3)
+            got = vga.load(start + offset, 1)[0]
+            assert got == expected[address, plane_read(sr04, gr05, offset, n & 3)]
+            assert vga.latch == int.from_bytes(expected[address].tobytes(), "little")
+            vga.store(start + offset, bytes((0x5A ^ n,)))
+            expected[address, sorted(planes)] = 0x5A ^ n
+        ports.set(SEQ, 4, 0x06)
+        assert np.array_equal(vga.slot.array.reshape(-1, 4), expected)
+
+
+@pytest.mark.parametrize("bpp", [4, 8, 16, 24, 32])
+@pytest.mark.parametrize("sr04", [0x02, 0x06, 0x0E])
+def test_a_bank_of_dispi_is_at_a0000_whatever_the_vga_says(bpp, sr04):
+    for gr06 in range(16):
+        vga = Vga(Memslot(256))
+        vga.outb(0x3C2, 0x67)
+        ports = Ports(vga)
+        ports.set_all(SEQ, {2: 0x0F, 4: sr04})
+        ports.set_all(GC, {5: 0x10, 6: gr06, 8: 0xFF})
+        for index, value in ((1, 64), (2, 64), (3, bpp), (4, 1), (5, 1)):
+            ports.set_dispi(index, value)
+        vga.store(0xA0001, b"\x12")
+        # A bank of planes has 64 Ki addresses.
+        at, found = (0x40004, b"\x12" * 4) if bpp == 4 else (0x10001, b"\x12\x00\x00\x00")
+        assert vga.slot.array[at : at + 4].tobytes() == found
+        assert np.count_nonzero(vga.slot.array) == np.count_nonzero(bytearray(found))
+        assert vga.load(0xA0001, 1) == b"\x12"
+        assert vga.load(0xB0001, 1) == vga.load(0xB8001, 1) == b"\xff"
+        vga.store(0xB8000, bytes((1, 2, 3, 4)))
+        assert np.count_nonzero(vga.slot.array) == np.count_nonzero(bytearray(found))

@@ -16,7 +16,6 @@ from vgaemu.memslot import Memslot
 from vgaemu.vga.layout import LEGACY_BYTES, LEGACY_DWORDS
 from vgaemu.vga.planes import (
     ALL_PLANES,
-    ODD_EVEN_MASK,
     PLANE_MASK,
     ReadSetup,
     WriteSetup,
@@ -32,36 +31,54 @@ PLANAR, ODD_EVEN, CHAIN4 = "planar", "odd/even", "chain-4"
 UNITS = {PLANAR: 1, ODD_EVEN: 2, CHAIN4: 4}
 #: Bytes of an instruction's access: so few are faster one by one.
 ACCESS_BYTES = 4
+#: Planes of characters and of attributes, as text programs store them.
+CELL_MASKS = (PLANE_MASK[0b0001], PLANE_MASK[0b0010])
 #: From this length on it pays to look whether a block is one byte repeated.
 FILL_BYTES = 64
 
 
 @dataclass(frozen=True)
 class Addressing:
-    """Which dword and planes a window offset reaches."""
+    """Which dword and planes a window offset reaches; two choices, each with a bit of its own."""
 
+    #: How an offset becomes an address: as it is; without its bit 0, which is replaced (GR06 bit
+    #: 1); or without bits 0 and 1 (SR04 bit 3).
     kind: str = PLANAR
-    #: Map mask, as a dword with FFh for each plane that may be written.
-    map_mask: int = 0
+    #: Planes that a store may write, by the offset's bits 0-1: a dword with FFh for each. All four
+    #: are the map mask, or its even and odd planes in turn (SR04 bit 2), or one plane each.
+    masks: tuple[int, ...] = (0, 0, 0, 0)
     #: Dword of window offset 0, and dwords after which the planes repeat.
     first_dword: int = 0
     plane_dwords: int = LEGACY_DWORDS
+    #: `ODD_EVEN`: what stands for address bit 0, but bit 16 of an offset that has one does.
+    page: int = 0
+
+    @property
+    def places(self) -> int:
+        """Neighbours that are stored one after another: they share a dword, or differ in planes."""
+        return max(UNITS[self.kind], 2 if self.masks[0] != self.masks[1] else 1)
+
+    @property
+    def wrap(self) -> int:
+        """Window offsets after which the same dwords are reached again."""
+        return {PLANAR: self.plane_dwords, ODD_EVEN: 0x20000, CHAIN4: 0x10000}[self.kind]
 
     def numbers(self, window: NDArray[np.intp]) -> NDArray[np.intp]:
         """Dword in VRAM behind each window offset."""
         if self.kind == PLANAR:
             return (window + self.first_dword) % self.plane_dwords
         if self.kind == ODD_EVEN:
-            return window & 0xFFFE
+            return window & 0xFFFE | window >> 16 | self.page
         return (window & 0xFFFF) >> 2
 
     def byte(self, at: int) -> tuple[int, int]:
         """Dword behind one window offset, and the planes a store there may write."""
+        mask = self.masks[at & 3]
         if self.kind == PLANAR:
-            return (at + self.first_dword) % self.plane_dwords, self.map_mask
+            return (at + self.first_dword) % self.plane_dwords, mask
         if self.kind == ODD_EVEN:
-            return at & 0xFFFE, self.map_mask & ODD_EVEN_MASK[at & 1]
-        return (at & 0xFFFF) >> 2, self.map_mask & 0xFF << 8 * (at & 3)
+            return at & 0xFFFE | at >> 16 | self.page, mask
+        return (at & 0xFFFF) >> 2, mask
 
 
 class Aperture:
@@ -77,7 +94,7 @@ class Aperture:
         self._addressing, self._write, self._read = Addressing(), WriteSetup(), ReadSetup()
         #: Stores put bytes into planes unchanged; so do odd/even ones, each into one plane alone,
         #: which is what text programs do.
-        self._plain, self._text = True, False
+        self._plain, self._text, self._places = True, False, 1
 
     def configure(self, addressing: Addressing, write: WriteSetup, read: ReadSetup) -> None:
         """Take what sequencer and graphics controller say from now on."""
@@ -85,7 +102,9 @@ class Aperture:
         self._write = write
         self._read = read
         self._plain = write.is_plain
-        self._text = addressing.kind == ODD_EVEN and self._plain and addressing.map_mask == 0xFFFF
+        self._places = addressing.places
+        cells = addressing.kind == ODD_EVEN and not addressing.page
+        self._text = cells and self._plain and addressing.masks[:2] == CELL_MASKS
 
     def store(self, at: int, data: Data) -> None:
         """Store bytes at window offset `at` and upwards."""
@@ -96,7 +115,7 @@ class Aperture:
             # Characters to plane 0, attributes to plane 1 of every second address.
             self._cells[2 * at : 2 * (at + count) : 4] = np.frombuffer(data, np.uint16)
             self._slot.mark_dirty(4 * at, 4 * count)
-        elif count <= ACCESS_BYTES and self._addressing.kind != PLANAR:
+        elif count <= ACCESS_BYTES and self._places > 1:
             for i in range(count):
                 self._store_byte(at + i, int(data[i]))
         elif count:
@@ -122,8 +141,7 @@ class Aperture:
                 self._store_byte(dst + i, self._load_byte(src + i))
             return
         addressing = self._addressing
-        unit = UNITS[addressing.kind]
-        wrap = addressing.plane_dwords if addressing.kind == PLANAR else 0x10000
+        unit, wrap = UNITS[addressing.kind], addressing.wrap
         if src == dst and unit > 1 and count <= wrap:
             self._copy_in_place(np.arange(src, src + count), unit)
             return
@@ -182,12 +200,12 @@ class Aperture:
 
     def _put(self, at: int, count: int, values: NDArray[np.uint32]) -> None:
         """Let one dword for each window offset from `at` on land, through the map mask."""
-        addressing, dwords = self._addressing, self._dwords
-        mask = np.uint32(addressing.map_mask)
+        addressing, dwords, places = self._addressing, self._dwords, self._places
         first = at + addressing.first_dword
-        if addressing.kind == PLANAR and first + count <= addressing.plane_dwords:
+        if places == 1 and first + count <= addressing.plane_dwords:
             target = dwords[first : first + count]
-            if addressing.map_mask == 0xFFFFFFFF:
+            mask = np.uint32(addressing.masks[0])
+            if mask == 0xFFFFFFFF:
                 target[:] = values
             else:
                 target &= ~mask
@@ -195,16 +213,14 @@ class Aperture:
             self._slot.mark_dirty(4 * first, 4 * count)
             return
         numbers = addressing.numbers(np.arange(at, at + count))
-        # Neighbours that share a dword never share a plane: one pass for each place in it.
-        unit = UNITS[addressing.kind]
-        for place in range(unit):
-            lane = slice((place - at) % unit, None, unit)
+        for place in range(places):
+            lane = slice((place - at) % places, None, places)
             self._put_place(place, numbers[lane], values[lane])
         self._mark(numbers)
 
     def _put_place(self, place: int, numbers: NDArray[np.intp], values: NDArray[np.uint32]) -> None:
-        """Let values land in dwords as from window bytes of one place in each."""
-        mask, dwords = np.uint32(self._addressing.byte(place)[1]), self._dwords
+        """Let values land in dwords as from window bytes of one place among their neighbours."""
+        mask, dwords = np.uint32(self._addressing.masks[place]), self._dwords
         if mask:
             # Where the window wraps inside a block, what comes last stays.
             dwords[numbers] = dwords[numbers] & ~mask | values & mask

@@ -21,8 +21,13 @@ from vgaemu.vga.registers import (
     Place,
 )
 
+#: Where DISPI's banks are shown, whatever GR06 says (Bochs, QEMU).
+BANK_START = 0xA0000
 #: Bytes of the window that can be plain memory, and of a DISPI bank in it.
 BANK_BYTES = 0x10000
+#: Planes that a store may reach, by bits 0-1 of its offset: all; by SR04 bit 2 those of even or of
+#: odd numbers; by SR04 bit 3 one.
+ALL, PAIRS, SINGLE = (0b1111,) * 4, (0b0101, 0b1010) * 2, (0b0001, 0b0010, 0b0100, 0b1000)
 
 
 def _fields(places: Mapping[str, Place], *names: str) -> tuple[Part, ...]:
@@ -38,9 +43,9 @@ READ_FIELDS = _fields(
     GRAPHICS_PLACES,
     "read_mode", "read_map", "odd_even_read", "colour_compare", "colour_dont_care",
 )  # fmt: skip
-WINDOW_FIELD = _fields(GRAPHICS_PLACES, "memory_map")
+WINDOW_FIELDS = _fields(GRAPHICS_PLACES, "memory_map", "chain_odd_even")
 SEQUENCER_FIELDS = _fields(SEQUENCER_PLACES, "map_mask", "odd_even_off")
-MISC_FIELD = _fields(MISC_PLACES, "ram_enable")
+MISC_FIELDS = _fields(MISC_PLACES, "ram_enable", "odd_even_page")
 
 
 class Window(NamedTuple):
@@ -83,23 +88,31 @@ def window_of(
     """The window by the values of three register banks, VRAM's layout, and DISPI if it is on."""
     write = WriteSetup(*_read(graphics, WRITE_FIELDS))
     read = ReadSetup(*_read(graphics, READ_FIELDS))
-    map_bits, odd_even_off = _read(sequencer, SEQUENCER_FIELDS)
-    memory_map, ram_enable = *_read(graphics, WINDOW_FIELD), *_read(misc, MISC_FIELD)
-    map_mask = PLANE_MASK[map_bits]
-    if bank is not None and not bank.linear:
-        addressing = Addressing(PLANAR, map_mask, bank.offset, vram_bytes // 4)
-    elif chain4_layout:
-        addressing = Addressing(CHAIN4, map_mask)
-    else:
-        addressing = Addressing(PLANAR if odd_even_off else ODD_EVEN, map_mask)
+    map_mask, odd_even_off = _read(sequencer, SEQUENCER_FIELDS)
+    memory_map, chain_odd_even = _read(graphics, WINDOW_FIELDS)
+    ram_enable, shown_page = _read(misc, MISC_FIELDS)
     start, size = WINDOWS[memory_map]
+    planes = ALL if odd_even_off else PAIRS
+    where: dict[str, int] = {}
+    if bank is not None:
+        kind, planes, start, size = PLANAR, ALL, BANK_START, BANK_BYTES
+        where = {"first_dword": bank.offset, "plane_dwords": vram_bytes // 4}
+    elif chain4_layout:
+        kind, planes = CHAIN4, SINGLE
+    elif chain_odd_even:
+        # In the window of 128 KiB, bit 16 of the offset chooses the page instead.
+        kind, where = ODD_EVEN, {"page": 1 - shown_page if memory_map else 0}
+    else:
+        kind = PLANAR
+    masks = tuple(PLANE_MASK[map_mask & bits] for bits in planes)
+    addressing = Addressing(kind, masks, **where)
     if not ram_enable:
         size = 0
     # Plain: no latch, rotate, function, mask or plane select could change a store or a load.
     plain_end = plain_offset = 0
     if bank is not None and bank.linear:
-        size = min(size, BANK_BYTES, vram_bytes - bank.offset)
+        size = min(size, vram_bytes - bank.offset)
         plain_end, plain_offset = start + size, bank.offset
-    elif chain4_layout and write.is_plain and map_mask == 0xFFFFFFFF and not read.mode:
+    elif chain4_layout and write.is_plain and map_mask == 0x0F and not read.mode:
         plain_end = start + min(size, BANK_BYTES)
     return Window(start, start + size, plain_end, plain_offset, addressing, write, read)

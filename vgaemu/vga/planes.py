@@ -2,7 +2,7 @@
 
 Emulated: set/reset, rotate, the four functions, bit mask, map mask, colour compare; planar,
 odd/even and chain-4 addressing, the write pipeline in all three as on hardware (QEMU and Bochs
-skip it in chain-4). Not emulated: bus width effects, the odd/even page bit of misc output.
+skip it in chain-4). Not emulated: bus width effects.
 
 One pipeline serves all: it works on a *dword*, the four plane bytes of one address, plane 0 lowest,
 held in a Python int for a single byte or in a uint32 array for a block. While a block is stored
@@ -25,8 +25,6 @@ ALL_PLANES = 0x01010101
 PLANE_MASK = tuple(
     sum(0xFF << 8 * plane for plane in range(4) if bits >> plane & 1) for bits in range(16)
 )
-#: Window offset bit 0 -> the planes an odd/even access reaches.
-ODD_EVEN_MASK = (PLANE_MASK[0b0101], PLANE_MASK[0b1010])
 
 
 # Made anew by every register that changes, which costs frozen dataclasses three times as much.
