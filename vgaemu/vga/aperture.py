@@ -64,11 +64,14 @@ class Addressing:
         return {PLANAR: self.plane_dwords, ODD_EVEN: 0x20000, CHAIN4: 0x10000}[self.kind]
 
     def numbers(self, window: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Dword in VRAM behind each window offset."""
+        """Dword in VRAM behind each window offset, of ascending ones."""
         if self.kind == PLANAR:
             return (window + self.first_dword) % self.plane_dwords
         if self.kind == ODD_EVEN:
-            return window & 0xFFFE | window >> 16 | self.page
+            even = window & 0xFFFE
+            if self.page or window[-1] > 0xFFFF:
+                even |= window >> 16 | self.page
+            return even
         return (window & 0xFFFF) >> 2
 
     def byte(self, at: int) -> tuple[int, int]:
