@@ -1,8 +1,9 @@
-"""Tight by itself: lengths, what is deflated by whom, and that a viewer makes the same of it."""
+"""Tight by itself: lengths, what is deflated, by whom, and that a viewer makes the same of it."""
 
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from time import monotonic, sleep
 
@@ -15,7 +16,9 @@ from vgaemu.guest.workload import Guest
 from vgaemu.machine import Machine
 from vgaemu.vga.vram import LFB_GPA
 from vgaemu.view.encodings.base import Block, Colours
+from vgaemu.view.encodings.plain import Stream
 from vgaemu.view.encodings.tight import HELPED, HELPED_BYTES, TightEncoder, compact
+from vgaemu.view.pace import FAST, LARGE_BYTES, TRIED_EVERY, Pace, Sent
 
 RANDOM = np.random.default_rng(5)
 
@@ -49,7 +52,7 @@ def test_lengths():
 
 def test_one_colour_is_four_bytes(encoder: TightEncoder):
     block = Block(np.full((400, 720), 0x123456, np.uint32), None)
-    assert encoder.encode(block)() == b"\x80\x12\x34\x56"
+    assert encoder.encode(block, stores=False)() == b"\x80\x12\x34\x56"
 
 
 def test_every_second_large_block_is_the_helpers(encoder: TightEncoder):
@@ -59,7 +62,7 @@ def test_every_second_large_block_is_the_helpers(encoder: TightEncoder):
     pictures = [
         noise(*large), noise(*small), noise(*large), noise(*large), two_colours, few_colours,
     ]  # fmt: skip
-    bodies = [encoder.encode(Block(pixels, None)) for pixels in pictures]
+    bodies = [encoder.encode(Block(pixels, None), stores=False) for pixels in pictures]
     streams = [body()[0] >> 4 & 3 for body in bodies]
     assert streams == [0, 0, HELPED, 0, HELPED, 2]
 
@@ -72,9 +75,78 @@ def test_without_a_thread_it_is_done_all_the_same(
 
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", start)
-        bodies = [encoder.encode(Block(noise(128, 128), None)) for _ in range(4)]
-    bodies += [encoder.encode(Block(noise(128, 128), None)) for _ in range(4)]
+        bodies = [encoder.encode(Block(noise(128, 128), None), stores=False) for _ in range(4)]
+    bodies += [encoder.encode(Block(noise(128, 128), None), stores=False) for _ in range(4)]
     assert [body()[0] >> 4 for body in bodies] == [0] * 8
+
+
+def test_a_stream_that_stores_in_between_goes_on():
+    stream, viewer = Stream(), zlib.decompressobj()
+    text = b"what was there before is referred to, " * 99
+    for stores, data in (
+        (True, b"x"), (True, b""), (False, text), (True, text), (False, text), (False, text),
+        (True, RANDOM.bytes(70_000)), (True, RANDOM.bytes(0xFFFF)), (False, text), (False, b""),
+    ):  # fmt: skip
+        sent = stream.store(data) if stores else stream.compress(data)
+        assert viewer.decompress(sent) == data
+        assert len(sent) <= len(data) + 20 if stores else len(sent) < 120
+
+
+def test_what_is_stored_is_of_many_colours(encoder: TightEncoder):
+    many, few = noise(64, 256), RANDOM.integers(0, 99, (64, 256), np.uint32)
+    copied, numbers = (encoder.encode(Block(p, None), stores=True)() for p in (many, few))
+    assert copied[0] >> 4 == 0
+    assert numbers[0] >> 4 == 6
+    viewer = zlib.decompressobj()
+    assert np.frombuffer(viewer.decompress(copied[4:]), np.uint8)[:3].tobytes() == bytes(
+        int(many[0, 0]) >> shift & 0xFF for shift in (16, 8, 0)
+    )
+
+
+def stored_of(link: float, zlib_rate: float, ratio: float, updates: int = 5 * TRIED_EVERY) -> int:
+    """How many of some updates are sent as they are: bytes a second, and what deflating is for."""
+    pace, now, stored = Pace(), 0.0, 0
+    for _ in range(updates):
+        plain, began = 10 * LARGE_BYTES, now
+        wire = plain if pace.stores else int(plain / ratio)
+        ended = began + (0.001 if pace.stores else plain / zlib_rate)
+        stored += pace.stores
+        now = max(ended, began + wire / link) + 0.001
+        pace.sent(Sent(began, ended, plain, wire))
+        pace.answered(now)
+    return stored
+
+
+@pytest.mark.parametrize(
+    ("link", "zlib_rate", "ratio", "least", "most"),
+    [
+        (1e9, 6e7, 3, 490, 499),  # loopback: each hundredth is deflated
+        (1e9, 6e7, 1, 490, 499),
+        (1e8, 6e7, 3, 490, 499),  # a gigabit, and a slow processor
+        (1e8, 1.2e8, 3, 1, 10),  # a faster one: each hundredth is tried
+        (1e8, 1.2e8, 1.3, 1, 10),
+        (FAST / 2, 6e7, 3, 0, 0),  # slower ones are never tried
+        (FAST / 2, 6e7, 1, 0, 0),
+        (1e5, 6e7, 30, 0, 0),
+    ],
+)
+def test_the_pace_is_the_faster_one(
+    link: float, zlib_rate: float, ratio: float, least: int, most: int
+):
+    assert least <= stored_of(link, zlib_rate, ratio) <= most
+
+
+def test_the_pace_tells_nothing_from_who_asks_early_and_forgives_a_busy_moment():
+    pace = Pace()
+    pace.sent(Sent(0.0, 1.0, LARGE_BYTES, 1 << 30))
+    pace.answered(0.9)
+    pace.sent(Sent(0.0, 1.0, LARGE_BYTES - 1, 1 << 30))
+    pace.answered(1.1)
+    assert not pace.stores
+    for seconds, stores in ((1.0, True), (0.1, True), (3.0, True), (0.1, True), (5.0, False)):
+        pace.sent(Sent(0.0, 0.01, LARGE_BYTES, 1 << 30))
+        pace.answered(seconds)
+        assert pace.stores is stores
 
 
 @pytest.mark.parametrize("encodings", [(TIGHT,), (TIGHT, LAST_RECT)], ids=["at once", "in parts"])

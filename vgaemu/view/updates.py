@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from functools import partial
+from time import monotonic
 from typing import NamedTuple, TypeAlias
 
 from vgaemu.display.rects import intersection, merge_rects, without
@@ -20,6 +21,7 @@ from vgaemu.view.encodings.base import Block, Body, Colours, Encoder
 from vgaemu.view.encodings.plain import RawEncoder, ZlibEncoder
 from vgaemu.view.encodings.tight import MAX_WIDTH, TightEncoder
 from vgaemu.view.messages import Encoding
+from vgaemu.view.pace import Pace, Sent
 from vgaemu.view.pixelformat import Pixels, three_bytes
 from vgaemu.view.seen import Seen, position
 from vgaemu.view.wants import Order
@@ -88,7 +90,10 @@ class Updates:
     """
 
     def __init__(self, send: Send, width: int, height: int, name: str) -> None:
-        self._send = send
+        self._send_bytes = send
+        #: Bytes of this update, of pixels and on the wire.
+        self._plain = self._wire = 0
+        self._pace = Pace()
         self._colours = Colours()
         #: What it takes, and which of that pixels are sent as.
         self.takes: frozenset[int] = frozenset()
@@ -107,6 +112,8 @@ class Updates:
         Raises:
             Gone: The viewer does not take it.
         """
+        began, self._plain, self._wire = monotonic(), 0, 0
+        self._pace.answered(order.answered)
         if order.form is not None:
             self._colours.use(order.form)
         self.takes = frozenset(order.encodings)
@@ -120,7 +127,10 @@ class Updates:
             return Made.SIZE
         self._add_beside(update, beside, refuses_size=order.refuses_size)
         self._add_picture(update, order, shown)
-        return Made.UPDATE if update.finish() else Made.NOTHING
+        if not update.finish():
+            return Made.NOTHING
+        self._pace.sent(Sent(began, monotonic(), self._plain, self._wire))
+        return Made.UPDATE
 
     def close(self) -> None:
         """The viewer has gone."""
@@ -131,6 +141,10 @@ class Updates:
     def whole(self) -> Rect:
         """All of the viewer's screen."""
         return Rect(0, 0, *self._seen.size)
+
+    def _send(self, data: bytes | bytearray) -> None:
+        self._wire += len(data)
+        self._send_bytes(data)
 
     def _add_size(self, update: _Update, reason: int = 0, status: int = 0) -> None:
         """The size, in a way that the viewer takes: of one screen."""
@@ -197,8 +211,10 @@ class Updates:
             self._encoders[self._encoding] = ENCODERS[self._encoding](self._colours)
         encoder = self._encoders[self._encoding]
         for part in _blocks(rect):
-            pixels = self._seen.take(frame, part)
-            update.add_later(part, self._encoding, encoder.encode(Block(pixels, palette)))
+            block = Block(self._seen.take(frame, part), palette)
+            self._plain += block.pixels.nbytes
+            body = encoder.encode(block, stores=self._pace.stores)
+            update.add_later(part, self._encoding, body)
 
 
 class _Update:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from time import monotonic
 from typing import NamedTuple
 
 from vgaemu.display.rects import MAX_RECTS, around, intersection, merge_rects, without
@@ -30,6 +31,8 @@ class Order(NamedTuple):
     encodings: tuple[int, ...]
     #: It asked for another size of the screen, and waits for a refusal.
     refuses_size: bool
+    #: When it asked last, or answered what was sent: `monotonic`.
+    answered: float
 
 
 class Wants:
@@ -56,6 +59,7 @@ class Wants:
         #: What the viewer has to answer before it gets more.
         self._fence: bytes | None = None
         self._is_over = False
+        self._answered = 0.0
 
     def note(self, rects: Iterable[Rect], *, news: bool = False) -> None:
         """This was drawn, and perhaps something else is new."""
@@ -69,6 +73,7 @@ class Wants:
     def ask(self, area: Rect, *, incremental: bool) -> None:
         """The viewer wants an update: of what has changed there, or of all of that."""
         with self._changed:
+            self._answered = monotonic()
             self._asked = around(self._asked, area)
             if not incremental or self._is_new:
                 self._is_new = False
@@ -112,7 +117,7 @@ class Wants:
         """The viewer has answered a fence."""
         with self._changed:
             if payload == self._fence:
-                self._fence = None
+                self._fence, self._answered = None, monotonic()
                 self._changed.notify()
 
     def finish(self) -> None:
@@ -130,8 +135,9 @@ class Wants:
                 return None
             dirty, rest = _cut(self._dirty, area)
             order = Order(
-                dirty, self._forced, area, self._form, self._encodings, self._refuses_size
-            )
+                dirty, self._forced, area, self._form, self._encodings, self._refuses_size,
+                self._answered,
+            )  # fmt: skip
             self._dirty, self._forced, self._asked, self._form = rest, [], None, None
             self._has_news = self._refuses_size = False
             return order

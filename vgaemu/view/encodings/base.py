@@ -27,8 +27,11 @@ class Block(NamedTuple):
 class Encoder(Protocol):
     """Makes bytes of blocks, in the order in which the viewer gets them."""
 
-    def encode(self, block: Block) -> Body:
-        """What follows a rectangle's head, made when it is called or meanwhile."""
+    def encode(self, block: Block, *, stores: bool) -> Body:
+        """What follows a rectangle's head, made when it is called or meanwhile.
+
+        `stores`: zlib need not make it less, as the connection is faster than that.
+        """
 
     def close(self) -> None:
         """The viewer has gone."""

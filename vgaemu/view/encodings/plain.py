@@ -5,6 +5,7 @@ Source: RFC 6143, 7.7.1; the rfbproto project's page for Zlib.
 
 from __future__ import annotations
 
+import struct
 import zlib
 from functools import cached_property, partial
 
@@ -12,6 +13,9 @@ from vgaemu.view.encodings.base import Block, Body, Colours
 
 #: The fastest; 2 and more take longer than they save on a loopback, and little on a network.
 LEVEL = 1
+#: A block of deflate that is not compressed: final or not and its kind in a byte, how many bytes,
+#: and the same inverted.
+_STORED, STORED_BYTES = struct.Struct("<BHH"), 0xFFFF
 
 
 class RawEncoder:
@@ -20,7 +24,7 @@ class RawEncoder:
     def __init__(self, colours: Colours) -> None:
         self._colours = colours
 
-    def encode(self, block: Block) -> Body:
+    def encode(self, block: Block, *, stores: bool) -> Body:
         return partial(self._encoded, block)
 
     def _encoded(self, block: Block) -> bytes:
@@ -37,7 +41,7 @@ class ZlibEncoder:
         self._colours = colours
         self._stream = Stream()
 
-    def encode(self, block: Block) -> Body:
+    def encode(self, block: Block, *, stores: bool) -> Body:
         return partial(self._encoded, block)
 
     def _encoded(self, block: Block) -> bytes:
@@ -58,3 +62,12 @@ class Stream:
     def compress(self, data: bytes) -> bytes:
         """Bytes that the viewer can make all of `data` of at once."""
         return self._zlib.compress(data) + self._zlib.flush(zlib.Z_SYNC_FLUSH)
+
+    def store(self, data: bytes) -> bytes:
+        """The same, as it is: a copy."""
+        # zlib does not know of what comes here: later it must not refer to anything before.
+        parts = [self._zlib.flush(zlib.Z_FULL_FLUSH)]
+        for i in range(0, len(data), STORED_BYTES):
+            part = data[i : i + STORED_BYTES]
+            parts += (_STORED.pack(0, len(part), len(part) ^ 0xFFFF), part)
+        return b"".join(parts)

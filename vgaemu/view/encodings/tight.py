@@ -5,7 +5,8 @@ true-colour mode draws in few colours have theirs searched for. Not made: JPEG, 
 and the gradient filter.
 
 Of four streams each kind of block has its own, where it finds what it was like before. Every second
-large block, of any kind, goes through the fourth one: a helper's thread deflates it meanwhile.
+large block, of any kind, goes through the fourth: a helper's thread deflates it meanwhile. Where
+the connection is faster than that, blocks of many colours are not deflated: `vgaemu.view.pace`.
 
 Source: the rfbproto project's page for Tight.
 """
@@ -47,10 +48,10 @@ class TightEncoder:
         self._helper = Helper()
         self._is_helped = False
 
-    def encode(self, block: Block) -> Body:
+    def encode(self, block: Block, *, stores: bool) -> Body:
         counted = self._count(block) if self._colours.form.is_true_colour else None
         if counted is None:
-            return self._copy(block)
+            return self._copy(block, stores=stores)
         numbers, colours = counted
         if len(colours) == 1:
             return partial(bytes, bytes((FILL,)) + self._colours.tpixels(colours))
@@ -59,7 +60,7 @@ class TightEncoder:
         # A byte a pixel instead of two to four, but the palette's colours come before.
         pixel_bytes = 3 if self._colours.form.has_whole_bytes else self._colours.form.bits // 8
         if len(colours) * pixel_bytes + numbers.size >= pixel_bytes * numbers.size:
-            return self._copy(block)
+            return self._copy(block, stores=stores)
         return self._with_palette(PALETTE, colours, numbers)
 
     def close(self) -> None:
@@ -79,8 +80,17 @@ class TightEncoder:
             numbers = renumbered[numbers]
         return numbers, colours[used]
 
-    def _copy(self, block: Block) -> Body:
+    def _copy(self, block: Block, *, stores: bool) -> Body:
+        if stores:
+            return partial(self._stored, block)
         return self._through(COPY, b"", partial(self._pixels, block), block.pixels.size)
+
+    def _stored(self, block: Block) -> bytes:
+        plain = self._pixels(block)
+        if len(plain) < MIN_COMPRESSED:
+            return bytes((COPY << 4,)) + plain
+        stored = self._streams[COPY].store(plain)
+        return bytes((COPY << 4,)) + compact(len(stored)) + stored
 
     def _pixels(self, block: Block) -> bytes:
         if self._colours.form.is_true_colour:
