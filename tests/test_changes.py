@@ -123,6 +123,7 @@ CASES = {
                               (graphics_screen(0x13), attribute(0x10, 0x01)),
                               (linear_screen, dispi(enable=0))],
     "width":                 [(text_screen, crtc(0x01, 39)), (text_screen, sequencer(1, 1))],
+    "margins":               [],  # in test_border.py
     "height":                [(text_screen, crtc(0x12, 0x5F)), (graphics_screen(0x13), crtc(0x09, 0x40))],
     "rows.scan_lines_a_row": [(graphics_screen(0x13), crtc(0x09, 0x43))],
     "rows.columns":          [(graphics_screen(0x13), crtc(0x01, 63))],

@@ -43,7 +43,7 @@ from vgaemu.tape import TapeRecorder
 from vgaemu.user import User
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import Vga
-from vgaemu.vga.font import checked_font, load_font_file
+from vgaemu.vga.font import font_of
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.state import State
 from vgaemu.vga.tap import TappedVga
@@ -78,6 +78,7 @@ class Machine:
         vram_mib: Size of VRAM in MiB, 1 to 256.
         mode: Mode to start in: a BIOS number, or a name in 'vgaemu modes'.
         free: Run the guest on a thread of its own; by default only with a window or terminal.
+        border: Show the border around the picture, too, as large as the registers make it.
         font: What text modes load instead of the bundled font: a PSF or raw 8xN file, or
             (256, height) uint8. The rows follow its height: 8 lines give 80x50.
         record_tape: Write every port and memory operation to this tape, from power on.
@@ -131,6 +132,7 @@ class Machine:
         vram_mib: int = DEFAULT_VRAM_MIB,
         mode: int | str = 3,
         free: bool | None = None,
+        border: bool = False,
         font: str | Path | NDArray[np.uint8] | None = None,
         record_tape: str | Path | None = None,
         **pc_options: Unpack[PcOptions],
@@ -140,10 +142,7 @@ class Machine:
             check_options(pc_options, inspect.signature(Machine).parameters)
         check_span_pages(span_pages)
         self.vram = make_vram(vram_mib, dirty_log=dirty_log)
-        if isinstance(font, np.ndarray):
-            font = checked_font(font)
-        elif font is not None:
-            font = load_font_file(font)
+        rom_font = font_of(font)
         free = has_people(display) if free is None else free
         self._recorder: TapeRecorder | None = None
         with ExitStack() as undo:
@@ -153,7 +152,7 @@ class Machine:
                 self.vga = tapped = TappedVga(self.vram)
                 self._recorder = TapeRecorder(tapped, record_tape)
                 undo.callback(self._recorder.close)
-            self.vga.rom_font = font
+            self.vga.rom_font = rom_font
             self.keys = Keys()
             self.guest = Guest(self.vga, self.keys)
             self.mouse = self.guest.mouse
@@ -169,7 +168,7 @@ class Machine:
         if self.pc is None:
             self.vga.beam = WallBeam() if free else VirtualBeam()
         self.runner = self._runner_of(program.slices, free)
-        self._loop = DisplayLoop(self.vga, shown, span_pages=span_pages)
+        self._loop = DisplayLoop(self.vga, shown, span_pages=span_pages, border=border)
         self._key_schedule = KeySchedule(self.keys)
         self._saving = Saving(self.vga, self.pc, self.runner, self._loop)
         self._saving.recorded = self._recorder is not None

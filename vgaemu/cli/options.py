@@ -47,6 +47,13 @@ def not_negative(text: str) -> int:
     return 0 if text == "0" else positive(text)
 
 
+def border_pixels(text: str) -> int:
+    """A whole number of window pixels."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is no number; put --border behind the workload")
+    return not_negative(text)
+
+
 def speed(text: str) -> float:
     """How many times 60 frames a second, 0 to 1000."""
     try:

@@ -12,9 +12,9 @@ from vgaemu.cli.options import (
     Commands,
     add_machine_code_group,
     add_picture_group,
+    border_pixels,
     file_path,
     is_given,
-    not_negative,
     positive,
     speed,
     value_of,
@@ -81,8 +81,9 @@ def _add_picture_options(add: Add) -> None:
         "720x400 or 1440x1200), so that all strokes are equally thick; 4:3: exactly that, the "
         "largest that fits, edges blended; square: square pixels (auto)")
     add("--fullscreen", action="store_true", help="start without a window's frame")
-    add("--border", type=not_negative, default=0, metavar="N",
-        help="keep N window pixels of the overscan colour around the picture")
+    add("--border", type=border_pixels, nargs="?", const=True, default=0, metavar="N",
+        help="show the border, too, as a part of the picture and as large as the guest has made "
+        "it; with N: keep N window pixels of its colour around the picture")
     add("--no-panel", action="store_true",
         help="only the picture; else the panel is there if the picture is not smaller for it")
     add("--font", type=file_path, metavar="FILE",

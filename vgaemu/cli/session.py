@@ -244,7 +244,8 @@ def keep_showing(machine: Machine, frames: int | None = None) -> None:
 
 
 def _power_on(options: Namespace, display: str | Display | None, more: dict[str, Any]) -> Machine:
-    more = more | _machine_code_options(options) | {"free": not options.headless}
+    more = more | _machine_code_options(options)
+    more |= {"free": not options.headless, "border": options.border is True}
     try:
         if display is None:
             display = "null" if options.headless else _display(options)
@@ -293,7 +294,7 @@ def _display(options: Namespace) -> str | Display:
         scale=options.scale,
         aspect=options.aspect,
         panel=not options.no_panel,
-        border=options.border,
+        border=0 if options.border is True else options.border,
         fullscreen=options.fullscreen,
     )
 

@@ -44,12 +44,18 @@ class DisplayLoop:
         vga: The device to look at; its VRAM's dirty log gets a subscriber.
         display: Who shows it: an object with `resize`, `update` and `close`.
         span_pages: Word width of the ffs..fls spans: 64, 32, 16 or 8 pages.
+        border: Show the border around the picture, too.
     """
 
     def __init__(
-        self, vga: Vga, display: Display, *, span_pages: SpanPages = DEFAULT_SPAN_PAGES
+        self,
+        vga: Vga,
+        display: Display,
+        *,
+        span_pages: SpanPages = DEFAULT_SPAN_PAGES,
+        border: bool = False,
     ) -> None:
-        self.screen = Screen(vga)
+        self.screen = Screen(vga, border=border)
         self.stats = Stats()
         self.span_pages = span_pages
         self.frames = 0

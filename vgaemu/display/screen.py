@@ -42,7 +42,12 @@ BLINK_FRAMES = 16
 
 
 class Screen:
-    """What the guest's monitor shows."""
+    """What the guest's monitor shows.
+
+    Args:
+        vga: The device.
+        border: Show the border, too, as large as the CRTC's registers make it.
+    """
 
     #: The device that is looked at.
     vga: Vga
@@ -51,14 +56,14 @@ class Screen:
     #: (height, width) uint32 0x00RRGGBB, row-major: overwritten by the next frame.
     frame: Frame
 
-    def __init__(self, vga: Vga) -> None:
-        self.vga = vga
+    def __init__(self, vga: Vga, *, border: bool = False) -> None:
+        self.vga, self._border = vga, border
         self.frame_number = self._phase = 0
         self._generation = self._cursor_generation = -1
-        self._scanout = scanout_of(vga)
+        self._scanout = scanout_of(vga, border=border)
         self._stale = False
         self._renderer: Renderer | None = None
-        self.frame = np.zeros((self._scanout.height, self._scanout.width), np.uint32)
+        self.frame, self._picture = _new_frame(self._scanout)
 
     def __repr__(self) -> str:
         return f"<vgaemu.Screen {self._scanout.mode_name}, frame {self.frame_number}>"
@@ -69,18 +74,27 @@ class Screen:
         scanout = self._scanout
         # A VGA monitor shows every mode as 4:3; DISPI modes have square pixels.
         aspect = scanout.width / scanout.height if isinstance(scanout.rows, LinearRows) else 4 / 3
-        slot = self.vga.slot
+        slot, (width, height) = self.vga.slot, scanout.size
+        aspect *= width / scanout.width * scanout.height / height  # as much more is shown
         return ScreenInfo(
-            scanout.width, scanout.height, aspect, scanout.colours.border, scanout.mode_name,
+            width, height, aspect, scanout.colours.border, scanout.mode_name,
             slot.npages, slot.dirty_log, scanout.is_text,
             self.vga.timing.refresh_hz,
         )  # fmt: skip
 
     @property
     def palette(self) -> NDArray[np.uint32] | None:
-        """Colours by number of the last frame, (n,) uint32; None in true-colour modes."""
-        palette = self._scanout.colours.palette
-        return np.frombuffer(palette, np.uint32) if palette else None
+        """Colours by number of the last frame, (n,) uint32; None in true-colour modes.
+
+        Where the border is shown, one of 16 colours has another for it.
+        """
+        colours = self._scanout.colours
+        if not colours.palette:
+            return None
+        palette = np.frombuffer(colours.palette, np.uint32)
+        if self._scanout.margins is None or len(palette) == 256:
+            return palette
+        return np.append(palette, np.uint32(colours.border))
 
     @property
     def scanout(self) -> Scanout:
@@ -101,7 +115,7 @@ class Screen:
 
         Reads no cache and touches no log.
         """
-        return full_redraw(self.vga, self.frame_number)
+        return full_redraw(self.vga, self.frame_number, border=self._border)
 
     def invalidate(self) -> None:
         """Draw the whole picture at the next refresh, whatever the log says."""
@@ -127,22 +141,22 @@ class Screen:
             return [], None
         if renderer is None or redraw is Redraw.RESIZE:
             redraw = Redraw.RESIZE
-            scanout = self._scanout
-            self._renderer = renderer = make_renderer(self.vga.slot.array, scanout)
-            self.frame = np.zeros((scanout.height, scanout.width), np.uint32)
+            self._renderer = renderer = make_renderer(self.vga.slot.array, self._scanout)
+            self.frame, self._picture = _new_frame(self._scanout)
         elif redraw is not None:
             renderer.configure(self._scanout)
         renderer.note(spans)
         if self._stale or redraw in (Redraw.RESIZE, Redraw.EVERYTHING):
             self._stale = False
-            renderer.draw_all(self.frame)
-            _darken(self.frame, self._scanout.blanked)
+            _draw_all(renderer, self._scanout, self.frame, self._picture)
             height, width = self.frame.shape
             return [Rect(0, 0, width, height)], redraw
-        rects = renderer.draw_changes(self.frame, spans)
+        rects = renderer.draw_changes(self._picture, spans)
         if rects and self._scanout.blanked:
-            _darken(self.frame, self._scanout.blanked)
+            _darken(self._picture, self._scanout.blanked)
             rects = without_parts(rects, self._scanout.blanked)
+        if self._border:
+            rects = _moved(rects, self._scanout)
         return merge_rects(rects) if len(rects) > 1 else rects, redraw
 
     def _follow_registers(self, frame_number: int) -> Redraw | None:
@@ -155,7 +169,7 @@ class Screen:
         phase_changed = phase != self._phase
         self.frame_number, self._phase = frame_number, phase
         if generation != self._generation or (phase_changed and not old.is_text):
-            self._scanout = new = _scanout_in(vga, frame_number)
+            self._scanout = new = _scanout_in(vga, frame_number, border=self._border)
             self._generation, self._cursor_generation = generation, cursor_generation
             return redraw_between(old, new)
         if (phase_changed or cursor_generation != self._cursor_generation) and old.is_text:
@@ -178,7 +192,8 @@ class Screen:
         for mask, pages in ((taken, list(spans)), (needed, spans_of_pages(log.pages(), 1))):
             for top, bottom in renderer.rows.touched(pages):
                 mask[top:bottom] = True
-        return [Rect(0, top, scanout.width, bottom - top) for top, bottom in runs(taken & ~needed)]
+        clean = runs(taken & ~needed)
+        return _moved([Rect(0, top, scanout.width, end - top) for top, end in clean], scanout)
 
     def rgb(self) -> NDArray[np.uint8]:
         """(height, width, 3) uint8, a copy."""
@@ -196,9 +211,10 @@ class Screen:
         return rgb_of(self.frame[view.rows[:, None], view.columns])
 
     def indices(self) -> NDArray[np.uint8] | None:
-        """The picture in numbers of `palette`, drawn afresh: (height, width) uint8; or None.
+        """The picture in numbers of `palette`, without a border: (height, width) uint8; or None.
 
-        They are the device's own: attributes' colours, pixels of planes, bytes of mode 13h.
+        Drawn afresh. They are the device's own: attributes' colours, pixels of planes, bytes of
+        mode 13h.
         """
         scanout = _scanout_in(self.vga, self.frame_number)
         colours = scanout.colours
@@ -241,16 +257,40 @@ class Screen:
         save_picture(self.upscaled() if upscaled else self.rgb(), path)
 
 
-def full_redraw(vga: Vga, frame_number: int) -> NDArray[np.uint32]:
+def full_redraw(vga: Vga, frame_number: int, *, border: bool = False) -> NDArray[np.uint32]:
     """What a device shows in some frame, drawn afresh: (height, width) uint32, a new array."""
-    return _drawn(vga, _scanout_in(vga, frame_number))
+    return _drawn(vga, _scanout_in(vga, frame_number, border=border))
 
 
 def _drawn(vga: Vga, scanout: Scanout) -> Frame:
-    frame = np.zeros((scanout.height, scanout.width), np.uint32)
-    make_renderer(vga.slot.array, scanout).draw_all(frame)
-    _darken(frame, scanout.blanked)
+    frame, picture = _new_frame(scanout)
+    _draw_all(make_renderer(vga.slot.array, scanout), scanout, frame, picture)
     return frame
+
+
+def _new_frame(scanout: Scanout) -> tuple[Frame, Frame]:
+    """A frame, and the picture in it, a view: the border lies around that."""
+    width, height = scanout.size
+    frame = np.zeros((height, width), np.uint32)
+    if scanout.margins is None:
+        return frame, frame
+    left, right, top, bottom = scanout.margins
+    return frame, frame[top : height - bottom, left : width - right]
+
+
+def _draw_all(renderer: Renderer, scanout: Scanout, frame: Frame, picture: Frame) -> None:
+    if scanout.margins is not None:
+        frame.fill(scanout.colours.border)
+    renderer.draw_all(picture)
+    _darken(picture, scanout.blanked)
+
+
+def _moved(rects: list[Rect], scanout: Scanout) -> list[Rect]:
+    """Where parts of the picture lie in the frame."""
+    if scanout.margins is None:
+        return rects
+    left, _, top, _ = scanout.margins
+    return [Rect(x + left, y + top, width, height) for x, y, width, height in rects]
 
 
 def _darken(frame: Frame, parts: Iterable[Rect]) -> None:
@@ -258,9 +298,9 @@ def _darken(frame: Frame, parts: Iterable[Rect]) -> None:
         frame[y : y + height, x : x + width] = 0
 
 
-def _scanout_in(vga: Vga, frame_number: int) -> Scanout:
+def _scanout_in(vga: Vga, frame_number: int, *, border: bool = False) -> Scanout:
     shown = blink_shown(frame_number)
-    return scanout_of(vga, cursor_phase=shown, blink_phase=shown)
+    return scanout_of(vga, cursor_phase=shown, blink_phase=shown, border=border)
 
 
 def save_picture(rgb: NDArray[np.uint8], path: str | Path) -> None:

@@ -117,6 +117,13 @@ def checked_font(font: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return font
 
 
+def font_of(font: str | Path | NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
+    """A program's own font, or that of a file: see `checked_font`, `load_font_file`."""
+    if font is None:
+        return None
+    return checked_font(font) if isinstance(font, np.ndarray) else load_font_file(font)
+
+
 def _check_height(height: int) -> None:
     if not 1 <= height <= GLYPH_BYTES:
         raise FontError(f"glyphs are {height} lines high; a VGA font has 1 to {GLYPH_BYTES}")

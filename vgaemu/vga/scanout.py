@@ -21,7 +21,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from vgaemu.vga import dispi as dispi_regs
-from vgaemu.vga.blanking import blanked_parts
+from vgaemu.vga.blanking import Margins, blanked_parts, margins_of
 from vgaemu.vga.colours import Colours, colours_of
 from vgaemu.vga.crtc import Geometry, uniform_repeat
 from vgaemu.vga.font import FONT_ADDRESS
@@ -107,6 +107,8 @@ class Scanout(NamedTuple):
     #: Logical pixels: 320x200 is 320x200; repeating and aspect belong to the display.
     width: int
     height: int
+    #: Around the picture, where the border is shown.
+    margins: Margins | None
     rows: CrtcRows | LinearRows
     #: None in graphics modes.
     text: TextLook | None
@@ -123,16 +125,27 @@ class Scanout(NamedTuple):
         return self.text is not None
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of all that is shown, the border included."""
+        left, right, top, bottom = self.margins or (0, 0, 0, 0)
+        return left + self.width + right, top + self.height + bottom
+
+    @property
     def mode_name(self) -> str:
         """What a person calls it: ``text 80x25``, ``320x200x256``."""
         if self.text is not None and isinstance(self.rows, CrtcRows):
             geometry = self.rows.geometry
             row_lines = geometry.row_lines << geometry.double_scan
             return f"text {self.rows.columns}x{-(-geometry.lines // row_lines)}"
+        if isinstance(self.rows, LinearRows):
+            height = self.height
+        else:  # whether each scan line is a row or not
+            geometry = self.rows.geometry
+            height = geometry.lines // uniform_repeat(geometry, False)
         if self.kind in LINEAR_BPP:
-            return f"{self.width}x{self.height}x{LINEAR_BPP[self.kind]}bpp"
+            return f"{self.width}x{height}x{LINEAR_BPP[self.kind]}bpp"
         sixteen = {1: 2, 3: 4}.get(self.colours.plane_enable, 16)
-        return f"{self.width}x{self.height}x{256 if self.kind is Kind.BYTES else sixteen}"
+        return f"{self.width}x{height}x{256 if self.kind is Kind.BYTES else sixteen}"
 
 
 #: One row for each part of `Scanout`: what to redraw when it changed though no page is dirty, and
@@ -144,6 +157,9 @@ CHANGES: dict[str, Redraw] = {
     "width": Redraw.RESIZE,
     # CR12, CR07b1, CR07b6, CR09, DISPI yres
     "height": Redraw.RESIZE,
+    # Where the border is shown, all that says when CRTC counters begin, end and blank:
+    # CR00-07, CR09b5, CR10-12, CR15, CR16
+    "margins": Redraw.RESIZE,
     # Geometry: CR0C, CR0D, CR13, CR08, CR18, CR07b4, CR09, CR17b0-1. Columns: CR01. Address mode:
     # CR14b6, CR17b5-6, SR04b3. Panning: AR13, AR10b5. Linear: DISPI offsets, virtual width.
     "rows": Redraw.EVERYTHING,
@@ -170,9 +186,16 @@ def redraw_between(old: Scanout, new: Scanout) -> Redraw | None:
 
 
 def scanout_of(
-    registers: RegisterFile, *, cursor_phase: bool = True, blink_phase: bool = True
+    registers: RegisterFile,
+    *,
+    cursor_phase: bool = True,
+    blink_phase: bool = True,
+    border: bool = False,
 ) -> Scanout:
-    """What the registers say is shown, with cursor and attributes in which half of their blink."""
+    """What the registers say is shown, with cursor and attributes in which half of their blink.
+
+    With the border around it, each scan line is a row: the border's lines are no pairs.
+    """
     # A guest on another thread may set a mode meanwhile; these registers belong together.
     values = registers.dispi.values.copy()
     if values[dispi_regs.ENABLE] & dispi_regs.ENABLED:
@@ -181,7 +204,8 @@ def scanout_of(
     text = _text_look(registers) if kind is Kind.TEXT else None
     fetch_pixels = text.cell_width if text else 4 if kind is Kind.BYTES else 8
     blanked = blanked_parts(registers.crtc.values, fetch_pixels)
-    rows = _crtc_rows(registers, kind, fetch_pixels, by_line=bool(blanked))
+    margins = margins_of(registers.crtc.values, fetch_pixels) if border else None
+    rows = _crtc_rows(registers, kind, fetch_pixels, by_line=border or bool(blanked))
     colours = colours_of(registers, kind, registers.attribute["planes_shown"], blink_phase)
     if not registers.crtc["retrace_on"]:
         colours = colours._replace(blank=True, border=0)  # a monitor without sync
@@ -189,6 +213,7 @@ def scanout_of(
         kind=kind,
         width=rows.columns * fetch_pixels,
         height=rows.geometry.lines // rows.scan_lines_a_row,
+        margins=margins,
         rows=rows,
         text=text,
         colours=colours,
@@ -205,10 +230,12 @@ def with_cursor(
 
     It happens nearly every frame of a guest that types, and costs a tenth.
     """
-    kind, width, height, rows, text, colours, blanked, _, _ = old
+    kind, width, height, margins, rows, text, colours, blanked, _, _ = old
     shown = blink_phase or text is None or not text.blink
     cursor = cursor_of(registers) if cursor_phase else None
-    return Scanout(kind, width, height, rows, text, colours, blanked, cursor, shown)
+    return Scanout(
+        kind, width, height, margins, rows, text, colours, blanked, cursor, shown
+    )  # fmt: skip
 
 
 def _dispi_scanout(registers: RegisterFile, values: list[int], blink_phase: bool) -> Scanout:
@@ -227,6 +254,7 @@ def _dispi_scanout(registers: RegisterFile, values: list[int], blink_phase: bool
         kind=kind,
         width=width,
         height=height,
+        margins=None,
         rows=LinearRows((y * pitch + left) % registers.dispi.vram_bytes, nbytes, pitch, pan),
         text=None,
         colours=colours_of(registers, kind, 0x0F, blink_phase),
