@@ -125,6 +125,7 @@ CASES = {
     "width":                 [(text_screen, crtc(0x01, 39)), (text_screen, sequencer(1, 1))],
     "margins":               [],  # in test_border.py
     "height":                [(text_screen, crtc(0x12, 0x5F)), (graphics_screen(0x13), crtc(0x09, 0x40))],
+    "aspect":                [(graphics_screen(0x13), lambda v: v.outb(0x3C2, 0xE3)), (text_screen, crtc(0x00, 0x53))],
     "rows.scan_lines_a_row": [(graphics_screen(0x13), crtc(0x09, 0x43))],
     "rows.columns":          [(graphics_screen(0x13), crtc(0x01, 63))],
     "rows.geometry":         [(text_screen, crtc(0x0D, 81)), (text_screen, crtc(0x13, 0x29)),

@@ -6,6 +6,7 @@ from random import Random
 import numpy as np
 import pytest
 
+import vgaemu
 from vgaemu.memslot import Memslot
 from vgaemu.vga.colours import IDENTITY, dac_indices
 from vgaemu.vga.device import Vga
@@ -144,3 +145,68 @@ def test_a_bank_of_dispi_is_at_a0000_whatever_the_vga_says(bpp, sr04):
         assert vga.load(0xB0001, 1) == vga.load(0xB8001, 1) == b"\xff"
         vga.store(0xB8000, bytes((1, 2, 3, 4)))
         assert np.count_nonzero(vga.slot.array) == np.count_nonzero(bytearray(found))
+
+
+# The shape of a picture: the syncs' polarities, and the part of a line that is shown.
+
+LINES_480 = {0x06: 0x0B, 0x07: 0x3E, 0x10: 0xEA, 0x11: 0x0C, 0x12: 0xDF}
+LINES_400_OF_480 = LINES_480 | {0x10: 0xC2, 0x12: 0x8F}
+LINES_350 = {0x07: 0x1F, 0x10: 0x83, 0x12: 0x5D}
+COLUMNS_360 = {0x00: 0x6B, 0x01: 0x59}
+
+# fmt: off
+SHAPES = {
+    # what                            mode  misc  SR01  CRTC             aspect
+    "200 lines twice, 60 Hz":        (0x13, 0xE3, 0x01, LINES_400_OF_480, 4 / 3 * 480 / 400),
+    "200 lines twice, 70 Hz":        (0x13, 0x63, 0x01, {},               4 / 3),
+    "240 lines twice":               (0x13, 0xE3, 0x01, LINES_480,        4 / 3),
+    "240 lines of 400's polarities": (0x13, 0x63, 0x01, LINES_480,        4 / 3 * 400 / 480),
+    "360 columns":                   (0x13, 0x67, 0x01, COLUMNS_360,      4 / 3),
+    "256 columns":                   (0x13, 0x63, 0x01, {0x01: 0x3F},     4 / 3 * 256 / 320),
+    "43 rows of text":               (0x03, 0xA7, 0x00, LINES_350,        4 / 3),
+    "350 lines of 400's polarities": (0x03, 0x67, 0x00, LINES_350,        4 / 3 * 400 / 350),
+    "no polarity told, 350":         (0x03, 0x27, 0x00, LINES_350,        4 / 3),
+    "no polarity told, 400":         (0x03, 0x27, 0x00, {},               4 / 3),
+    "no polarity told, 480":         (0x12, 0x23, 0x01, {},               4 / 3),
+    "text of 8 dots":                (0x03, 0x63, 0x01, {},               4 / 3),
+    "half of the dot clock":         (0x0D, 0x63, 0x09, {},               4 / 3),
+    "more than the line":            (0x12, 0xE3, 0x01, {0x01: 0xFF},     4 / 3 / 0.8),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("what", SHAPES)
+def test_the_shape_of_a_picture_is_what_a_monitor_makes_of_the_signal(what):
+    mode, misc, clocking, crtc, aspect = SHAPES[what]
+    with vgaemu.Machine(mode=mode) as machine:
+        ports = Ports(machine.vga)
+        machine.vga.outb(0x3C2, misc)
+        ports.set(SEQ, 1, clocking)
+        ports.set_all(ports.crtc, {0x11: 0x0C} | crtc)
+        machine.tick()
+        assert machine.screen.info.aspect == pytest.approx(aspect)
+
+
+@pytest.mark.parametrize(("misc", "size"), [(0x63, (1600, 1200)), (0xE3, (1600, 1000))])
+def test_an_upscaled_picture_has_the_shape_of_the_monitors(misc, size):
+    with vgaemu.Machine(mode=0x13) as machine:
+        machine.vga.outb(0x3C2, misc)
+        machine.tick()
+        assert machine.screen.upscaled().shape == (size[1], size[0], 3)
+
+
+def test_displays_are_told_of_another_shape():
+    shapes = []
+
+    class Eye(vgaemu.BaseDisplay):
+        def resize(self, screen):
+            shapes.append(screen.aspect)
+
+        def update(self, frame, rects, report):
+            pass
+
+    with vgaemu.Machine(mode=0x13, display=Eye()) as machine:
+        machine.tick()
+        machine.vga.outb(0x3C2, 0xE3)
+        machine.tick()
+    assert shapes == pytest.approx([4 / 3, 1.6])

@@ -100,7 +100,8 @@ class _Eye(BaseDisplay):
         self._view = view
 
     def resize(self, screen: ScreenInfo) -> None:
-        self._view.css_height = f"{round(self._view.picture_width / screen.aspect)}px"
+        height = max(1, round(self._view.picture_width / screen.aspect))
+        self._view.css_height = f"{height}px"
 
     def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
         if rects:
@@ -132,7 +133,7 @@ class View(RemoteFrameBuffer):
         self._period = 1 / (FRAME_HZ * speed) if speed else 0.0
         self._keyboard = Keyboard()
         self._task: asyncio.Task[None] | None = None
-        height = round(width / machine.screen.info.aspect)
+        height = max(1, round(width / machine.screen.info.aspect))
         super().__init__(css_width=f"{width}px", css_height=f"{height}px", quality=100)
         self._eye = _Eye(self)
         machine.add_display(self._eye)

@@ -23,7 +23,8 @@ class ScreenInfo:
     #: Logical pixels: mode 13h is 320x200.
     width: int
     height: int
-    #: Width to height of the picture on the monitor: 4/3 for VGA modes, width/height for DISPI.
+    #: Width to height of the picture on the monitor: 4/3 for BIOS modes, width/height for DISPI;
+    #: see `vgaemu.vga.monitor`.
     aspect: float
     #: 0x00RRGGBB around the picture (AR11).
     border_colour: int

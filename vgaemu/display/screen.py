@@ -26,7 +26,6 @@ from vgaemu.vga.render import Frame, Renderer, RowRenderer, TextRenderer, make_r
 from vgaemu.vga.render.text import TextCells
 from vgaemu.vga.rows import runs
 from vgaemu.vga.scanout import (
-    LinearRows,
     Redraw,
     Scanout,
     cursor_of,
@@ -72,10 +71,9 @@ class Screen:
     def info(self) -> ScreenInfo:
         """Shape and mode of the picture."""
         scanout = self._scanout
-        # A VGA monitor shows every mode as 4:3; DISPI modes have square pixels.
-        aspect = scanout.width / scanout.height if isinstance(scanout.rows, LinearRows) else 4 / 3
         slot, (width, height) = self.vga.slot, scanout.size
-        aspect *= width / scanout.width * scanout.height / height  # as much more is shown
+        # With the border, as much more is shown.
+        aspect = scanout.aspect * width / scanout.width * scanout.height / height
         return ScreenInfo(
             width, height, aspect, scanout.colours.border, scanout.mode_name,
             slot.npages, slot.dirty_log, scanout.is_text,

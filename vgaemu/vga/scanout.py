@@ -26,6 +26,7 @@ from vgaemu.vga.colours import Colours, colours_of
 from vgaemu.vga.crtc import Geometry, uniform_repeat
 from vgaemu.vga.font import FONT_ADDRESS
 from vgaemu.vga.kinds import DISPI_KIND, LINEAR_BPP, Kind
+from vgaemu.vga.monitor import picture_aspect
 from vgaemu.vga.rect import Rect
 from vgaemu.vga.registerfile import RegisterFile
 
@@ -107,6 +108,8 @@ class Scanout(NamedTuple):
     #: Logical pixels: 320x200 is 320x200; repeating and aspect belong to the display.
     width: int
     height: int
+    #: Width to height of the picture on the monitor.
+    aspect: float
     #: Around the picture, where the border is shown.
     margins: Margins | None
     rows: CrtcRows | LinearRows
@@ -157,6 +160,8 @@ CHANGES: dict[str, Redraw] = {
     "width": Redraw.RESIZE,
     # CR12, CR07b1, CR07b6, CR09, DISPI yres
     "height": Redraw.RESIZE,
+    # CR00, CR01, CR12, CR07b1, CR07b6, 3C2b6-7
+    "aspect": Redraw.RESIZE,
     # Where the border is shown, all that says when CRTC counters begin, end and blank:
     # CR00-07, CR09b5, CR10-12, CR15, CR16
     "margins": Redraw.RESIZE,
@@ -213,6 +218,7 @@ def scanout_of(
         kind=kind,
         width=rows.columns * fetch_pixels,
         height=rows.geometry.lines // rows.scan_lines_a_row,
+        aspect=_aspect(registers, rows),
         margins=margins,
         rows=rows,
         text=text,
@@ -230,11 +236,11 @@ def with_cursor(
 
     It happens nearly every frame of a guest that types, and costs a tenth.
     """
-    kind, width, height, margins, rows, text, colours, blanked, _, _ = old
+    kind, width, height, aspect, margins, rows, text, colours, blanked, _, _ = old
     shown = blink_phase or text is None or not text.blink
     cursor = cursor_of(registers) if cursor_phase else None
     return Scanout(
-        kind, width, height, margins, rows, text, colours, blanked, cursor, shown
+        kind, width, height, aspect, margins, rows, text, colours, blanked, cursor, shown
     )  # fmt: skip
 
 
@@ -254,6 +260,7 @@ def _dispi_scanout(registers: RegisterFile, values: list[int], blink_phase: bool
         kind=kind,
         width=width,
         height=height,
+        aspect=width / height,  # square pixels
         margins=None,
         rows=LinearRows((y * pitch + left) % registers.dispi.vram_bytes, nbytes, pitch, pan),
         text=None,
@@ -270,6 +277,12 @@ def _kind(registers: RegisterFile) -> Kind:
     if registers.graphics["shift_256"]:
         return Kind.BYTES if registers.attribute["pixel_8_bit"] else Kind.NIBBLES
     return Kind.INTERLEAVE if registers.graphics["interleave"] else Kind.PLANAR
+
+
+def _aspect(registers: RegisterFile, rows: CrtcRows) -> float:
+    total = registers.crtc["horizontal_total"] + 5
+    polarities = registers.misc["hsync_negative"] | registers.misc["vsync_negative"] << 1
+    return picture_aspect(rows.columns, total, rows.geometry.lines, polarities)
 
 
 def _text_look(registers: RegisterFile) -> TextLook:
