@@ -155,7 +155,7 @@ def test_timing_registers_ask_for_another_size_only_where_the_border_is_shown() 
         vga = screen(0x12)
         watched = Watched(vga, border=border)
         watched.frame()
-        change(vga, cr00=0x60)
+        change(vga, cr02=0x51)
         assert watched.frame().redraw == redraw
         Ports(vga).set_attribute(0x11, 3)
         assert watched.frame().redraw == "everything"
