@@ -22,7 +22,15 @@ from vgaemu.memslot.log import DirtyLog
 from vgaemu.outputs import NewFile
 from vgaemu.vga.codepage import to_unicode
 from vgaemu.vga.device import Vga
-from vgaemu.vga.render import Frame, Renderer, RowRenderer, TextRenderer, make_renderer
+from vgaemu.vga.raster import field_scanout
+from vgaemu.vga.render import (
+    Frame,
+    RasterRenderer,
+    Renderer,
+    RowRenderer,
+    TextRenderer,
+    make_renderer,
+)
 from vgaemu.vga.render.text import TextCells
 from vgaemu.vga.rows import runs
 from vgaemu.vga.scanout import (
@@ -38,6 +46,8 @@ from vgaemu.vga.scanout import (
 UPSCALED_ROOM = (1600, 1200)
 #: Frames that the cursor and blinking attributes are shown, then hidden.
 BLINK_FRAMES = 16
+#: Frames that a picture stays one of scan lines after something has changed inside a row.
+LINES_FRAMES = 60
 
 
 class Screen:
@@ -59,6 +69,11 @@ class Screen:
         self.vga, self._border = vga, border
         self.frame_number = self._phase = 0
         self._generation = self._cursor_generation = -1
+        #: Time alone may change the picture: see `Shown.is_settled`.
+        self._is_moving = False
+        #: Up to this frame the picture is drawn in scan lines: its shape must not flip with every
+        #: palette fade that runs into it.
+        self._lines_until = 0
         self._scanout = scanout_of(vga, border=border)
         self._stale = False
         self._renderer: Renderer | None = None
@@ -113,7 +128,12 @@ class Screen:
 
         Reads no cache and touches no log.
         """
-        return full_redraw(self.vga, self.frame_number, border=self._border)
+        return _drawn(self.vga, self._now()[0])
+
+    def _now(self) -> tuple[Scanout, bool]:
+        """What is to be seen now, and whether time alone changes nothing of it."""
+        in_lines = self.frame_number < self._lines_until
+        return _scanout_in(self.vga, self.frame_number, border=self._border, in_lines=in_lines)
 
     def invalidate(self) -> None:
         """Draw the whole picture at the next refresh, whatever the log says."""
@@ -141,6 +161,9 @@ class Screen:
             redraw = Redraw.RESIZE
             self._renderer = renderer = make_renderer(self.vga.slot.array, self._scanout)
             self.frame, self._picture = _new_frame(self._scanout)
+        elif isinstance(renderer, RasterRenderer) != (self._scanout.raster is not None):
+            redraw = Redraw.EVERYTHING
+            self._renderer = renderer = make_renderer(self.vga.slot.array, self._scanout)
         elif redraw is not None:
             renderer.configure(self._scanout)
         renderer.note(spans)
@@ -166,11 +189,20 @@ class Screen:
         phase = frame_number // BLINK_FRAMES
         phase_changed = phase != self._phase
         self.frame_number, self._phase = frame_number, phase
-        if generation != self._generation or (phase_changed and not old.is_text):
-            self._scanout = new = _scanout_in(vga, frame_number, border=self._border)
+        cursor_moved = cursor_generation != self._cursor_generation
+        if (
+            generation != self._generation
+            or self._is_moving
+            or (phase_changed and not old.is_text)
+            or (cursor_moved and vga.timeline.has_latches)
+        ):
+            self._scanout, is_settled = self._now()
             self._generation, self._cursor_generation = generation, cursor_generation
-            return redraw_between(old, new)
-        if (phase_changed or cursor_generation != self._cursor_generation) and old.is_text:
+            if self._scanout.raster is not None and self._scanout.is_in_lines:
+                self._lines_until = frame_number + LINES_FRAMES
+            self._is_moving = not is_settled or frame_number < self._lines_until
+            return redraw_between(old, self._scanout)
+        if (phase_changed or cursor_moved) and old.is_text:
             shown = blink_shown(frame_number)
             self._scanout = new = with_cursor(old, vga, cursor_phase=shown, blink_phase=shown)
             self._cursor_generation = cursor_generation
@@ -214,7 +246,7 @@ class Screen:
         Drawn afresh. They are the device's own: attributes' colours, pixels of planes, bytes of
         mode 13h.
         """
-        scanout = _scanout_in(self.vga, self.frame_number)
+        scanout, _ = self._now()
         colours = scanout.colours
         if not colours.palette:
             return None
@@ -228,7 +260,7 @@ class Screen:
         Raises:
             ScreenError: The mode is not a text mode.
         """
-        scanout = _scanout_in(self.vga, self.frame_number)
+        scanout, _ = self._now()
         if not scanout.is_text:
             raise ScreenError(f"{scanout.mode_name} is a graphics mode: it shows no text")
         renderer = TextRenderer(self.vga.slot.array, scanout)
@@ -237,6 +269,8 @@ class Screen:
     def text_cells(self) -> TextCells | None:
         """The characters of the last frame with attributes and cursor; None: it showed none."""
         renderer = self._renderer
+        if isinstance(renderer, RasterRenderer):
+            return renderer.text(cursor_of(self.vga))
         if not isinstance(renderer, TextRenderer):
             return None
         return renderer.drawn(cursor_of(self.vga))
@@ -257,7 +291,7 @@ class Screen:
 
 def full_redraw(vga: Vga, frame_number: int, *, border: bool = False) -> NDArray[np.uint32]:
     """What a device shows in some frame, drawn afresh: (height, width) uint32, a new array."""
-    return _drawn(vga, _scanout_in(vga, frame_number, border=border))
+    return _drawn(vga, _scanout_in(vga, frame_number, border=border)[0])
 
 
 def _drawn(vga: Vga, scanout: Scanout) -> Frame:
@@ -296,9 +330,16 @@ def _darken(frame: Frame, parts: Iterable[Rect]) -> None:
         frame[y : y + height, x : x + width] = 0
 
 
-def _scanout_in(vga: Vga, frame_number: int, *, border: bool = False) -> Scanout:
-    shown = blink_shown(frame_number)
-    return scanout_of(vga, cursor_phase=shown, blink_phase=shown, border=border)
+def _scanout_in(
+    vga: Vga, frame_number: int, *, border: bool = False, in_lines: bool = False
+) -> tuple[Scanout, bool]:
+    """What is to be seen in a frame, and whether time alone changes nothing of it."""
+    phase, shown = blink_shown(frame_number), vga.timeline.look()
+    scanout = field_scanout(
+        shown, vga, vga.timing,
+        cursor_phase=phase, blink_phase=phase, border=border, in_lines=in_lines,
+    )  # fmt: skip
+    return scanout, shown.is_settled
 
 
 def save_picture(rgb: NDArray[np.uint8], path: str | Path) -> None:

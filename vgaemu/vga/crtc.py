@@ -1,7 +1,7 @@
-"""The CRTC's counters: which scan line shows which row of memory, in closed form.
+"""The CRTC's counters: which scan line shows which row of memory.
 
-Emulated: start address, offset, maximum scan line, double scan, preset row scan, line compare.
-Not emulated: what `scanout` names.
+Emulated: start address, offset, maximum scan line, double scan, preset row scan, line compare, also
+where they change in mid-picture. Not emulated: what `scanout` names.
 
 Source: IBM PS/2 Hardware Interface Technical Reference; FreeVGA.
 """
@@ -10,9 +10,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+class Counters(NamedTuple):
+    """What the CRTC's counters look at when a scan line ends."""
+
+    #: The first line that ends so.
+    line: int
+    #: The line after which the picture starts again at address 0.
+    line_compare: int
+    #: CR09: scan lines a row, and each of them twice.
+    row_lines: int
+    double_scan: bool
+    #: Addresses from row to row.
+    pitch: int
+    #: AR10 bit 5: a split that comes now ends the panning.
+    split_pan_off: bool
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,8 @@ class Geometry:
     pitch: int
     #: CR17 bits 0, 1: row scan bits that replace address bits 13 and 14.
     row_bits: int
+    #: Where these change in mid-picture; the first one is what holds from the first line on.
+    changes: tuple[Counters, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,14 +59,16 @@ class ScanLines:
     #: CRTC row start (before adding the character), 0..FFFFh.
     row_start: NDArray[np.intp]
     row_scan: NDArray[np.intp]
-    #: 0 above the split, 1 below.
+    #: 0 above the split, 1 below; with `changes`, 1 from where a split has ended the panning.
     part: NDArray[np.intp]
 
 
 @lru_cache(maxsize=64)
 def scan_lines(geometry: Geometry) -> ScanLines:
-    """Run the CRTC's row counters over a frame, in closed form."""
+    """Run the CRTC's row counters over a frame, in closed form if nothing changes on the way."""
     g = geometry
+    if g.changes:
+        return _counted(g)
     line = np.arange(g.lines)
     part = (line > g.line_compare).astype(np.intp)
     doubling = 1 if g.double_scan else 0
@@ -66,6 +87,29 @@ def scan_lines(geometry: Geometry) -> ScanLines:
     scan = np.where(part, below % g.row_lines, scan)
     base = np.where(part, 0, g.start)
     return ScanLines((base + row * g.pitch) & 0xFFFF, scan, part)
+
+
+def _counted(g: Geometry) -> ScanLines:
+    """Line by line, as the chip does it: equal ends a row, else the row scan counts on."""
+    found = np.empty((3, g.lines), np.intp)
+    row_start, scan, part, doubled = g.start, g.preset_row, 0, False
+    ahead = iter(g.changes)
+    now, then = next(ahead), next(ahead, None)
+    for line in range(g.lines):
+        found[:, line] = row_start, scan, part
+        while then is not None and then.line <= line:
+            now, then = then, next(ahead, None)
+        repeats = now.double_scan and not doubled
+        doubled = repeats
+        if not repeats:
+            if scan == now.row_lines - 1:
+                row_start, scan = row_start + now.pitch & 0xFFFF, 0
+            else:
+                scan = scan + 1 & 31
+        if line == now.line_compare:
+            row_start = scan = 0
+            part |= now.split_pan_off
+    return ScanLines(*found)
 
 
 @lru_cache(maxsize=64)

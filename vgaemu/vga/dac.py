@@ -11,13 +11,32 @@ for reads between the writes of a triple.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.snapshot import Part, number, octets_in
+from vgaemu.vga.effects import DAC_ENTRY, DAC_MASK
 
 #: 3C7h reads so after a read index was written, and after a write index.
 STATE_READ, STATE_WRITE = 3, 0
+
+
+def colours_of_entries(entries: bytes, eight_bit: bool) -> NDArray[np.uint32]:
+    """(256,) uint32 0x00RRGGBB of what 3C9h has stored."""
+    bgrx = np.zeros((256, 4), np.uint8)
+    bgrx[:, :3] = _rgb_of(entries, eight_bit)[:, ::-1]
+    return bgrx.view("<u4")[:, 0]
+
+
+def _rgb_of(entries: bytes, eight_bit: bool) -> NDArray[np.uint8]:
+    stored = np.frombuffer(entries, np.uint8).reshape(256, 3)
+    if eight_bit:
+        return stored
+    widened = np.empty((256, 3), np.uint8)
+    np.bitwise_or(stored << 2, stored >> 4 & 3, out=widened)
+    return widened
 
 
 class Dac:
@@ -36,6 +55,8 @@ class Dac:
         self.step = 0
         #: The triple that is being written; a place that a read has passed keeps what it had.
         self.cache = bytearray(3)
+        #: Told of a change of the mask or an entry before it is there: see `Timeline.note`.
+        self.before_change: Callable[[int, int, int, int], None] = lambda *change: None
         #: Counts whatever can change a colour on the screen.
         self.generation = 0
         self._colours: NDArray[np.uint32] = np.zeros(256, np.uint32)
@@ -44,6 +65,7 @@ class Dac:
     def write_mask(self, value: int) -> None:
         """Port 3C6h."""
         if value != self.mask:
+            self.before_change(DAC_MASK, 0, value, value ^ self.mask)
             self.mask = value
             self.generation += 1
 
@@ -68,6 +90,8 @@ class Dac:
         self.step = 0
         at = 3 * self.write_index
         if self.entries[at : at + 3] != self.cache:
+            rgb = int.from_bytes(self.cache, "big")
+            self.before_change(DAC_ENTRY, self.write_index, rgb, 0xFFFFFF)
             self.entries[at : at + 3] = self.cache
             self.generation += 1
         self.write_index = (self.write_index + 1) & 0xFF
@@ -87,22 +111,22 @@ class Dac:
             self.eight_bit = on
             self.generation += 1
 
+    def hold(self, entries: bytes, mask: int, eight_bit: bool) -> None:
+        """Have these colours, whatever was there."""
+        self.entries[:] = entries
+        self.mask, self.eight_bit = mask, eight_bit
+        self.generation += 1
+
     def rgb(self) -> NDArray[np.uint8]:
         """(256, 3) uint8, 8 bits a channel; 6 bits widen as (v << 2) | (v >> 4): 3Fh is FFh."""
-        entries = np.frombuffer(bytes(self.entries), np.uint8).reshape(256, 3)
-        if self.eight_bit:
-            return entries
-        widened = np.empty((256, 3), np.uint8)
-        np.bitwise_or(entries << 2, entries >> 4 & 3, out=widened)
-        return widened
+        return _rgb_of(bytes(self.entries), self.eight_bit)
 
     def colours(self) -> NDArray[np.uint32]:
         """(256,) uint32 0x00RRGGBB by pixel value: what the mask lets through, looked up."""
         generation = self.generation
         if generation != self._colours_generation:
-            bgrx = np.zeros((256, 4), np.uint8)
-            bgrx[:, :3] = self.rgb()[:, ::-1]
-            self._colours = bgrx.view("<u4")[:, 0].take(np.arange(256) & self.mask)
+            colours = colours_of_entries(bytes(self.entries), self.eight_bit)
+            self._colours = colours.take(np.arange(256) & self.mask)
             self._colours.setflags(write=False)
             self._colours_generation = generation
         return self._colours

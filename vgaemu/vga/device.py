@@ -18,6 +18,17 @@ from numpy.typing import NDArray
 from vgaemu.memslot import Memslot
 from vgaemu.snapshot import Array, Part, number, octets_in
 from vgaemu.vga.beam import Beam, Timing, VirtualBeam, timing_of
+from vgaemu.vga.effects import (
+    ATTRIBUTE,
+    ATTRIBUTE_ADDRESS,
+    CRTC,
+    GRAPHICS,
+    MISC,
+    SEQUENCER,
+    SHAPE,
+)
+from vgaemu.vga.registers import RegisterBank
+from vgaemu.vga.timeline import Timeline
 from vgaemu.vga.vram import make_vram
 from vgaemu.vga.windows import Windows
 
@@ -38,6 +49,8 @@ class Vga(Windows):
     rom_font: NDArray[np.uint8] | None
     #: Tells input status 0 and 1 where the beam is.
     beam: Beam
+    #: What registers did while the picture was drawn.
+    timeline: Timeline
     #: As `generation`, for writes that only moved or reshaped the text cursor; that has others.
     cursor_generation: int
     #: Port -> what reads and what writes it.
@@ -53,6 +66,8 @@ class Vga(Windows):
         self.attribute_takes_data = False
         self.rom_font = None
         self.beam = VirtualBeam()
+        self.timeline = Timeline(self)
+        self.dac.before_change = self.timeline.note
         self.cursor_generation = 0
         #: Goes up after a register was written that `timing` depends on; its value at the time of
         #: the timing kept, and that.
@@ -141,8 +156,19 @@ class Vga(Windows):
             self._unknown_ports.add(port)
             log.debug("no device at port %#x", port)
 
+    def _write(self, bank: RegisterBank, source: int, index: int, value: int) -> bool:
+        """Store a register's writable bits, and say whether that changed it."""
+        changed = bank.changes(index, value)
+        if changed:
+            self.timeline.note(source, index, value & bank.masks[index], changed)
+            bank.values[index] ^= changed
+        return changed != 0
+
     def _write_attribute(self, value: int) -> None:
         if not self.attribute_takes_data:
+            shows = value & 0x20
+            if shows != self.attribute_address & 0x20:
+                self.timeline.note(ATTRIBUTE_ADDRESS, 0, shows, 0x20)
             old, self.attribute_address = self.attribute_address, value & 0x3F
             if (value ^ old) & 0x20:
                 self.generation += 1
@@ -150,7 +176,7 @@ class Vga(Windows):
             index = self.attribute_address & 0x1F
             # The palette is out of the CPU's reach while the picture is shown.
             locked = index < 0x10 and self.attribute_address & 0x20
-            if not locked and self.attribute.write(index, value):
+            if not locked and self._write(self.attribute, ATTRIBUTE, index, value):
                 self.generation += 1
         self.attribute_takes_data = not self.attribute_takes_data
 
@@ -161,21 +187,26 @@ class Vga(Windows):
         return self.attribute.read(self.attribute_address & 0x1F)
 
     def _write_misc(self, value: int) -> None:
-        if self.misc.write(0, value):
+        if self._write(self.misc, MISC, 0, value):
             self.ports = self._port_table()
             self.generation += 1
             self._timing_generation += 1
             self.remap()
 
     def _write_sequencer(self, value: int) -> None:
-        if self.sequencer.write(self.sequencer.index, value):
+        if self._write(self.sequencer, SEQUENCER, self.sequencer.index, value):
             self.generation += 1
             self._timing_generation += 1
             self.sync_layout()
             self.remap()
 
     def _write_graphics(self, value: int) -> None:
-        if self.graphics.write(self.graphics.index, value):
+        # Planar programs write these before almost every store; few are for the picture.
+        index = self.graphics.index
+        shows = self.graphics.changes(index, value) & SHAPE[GRAPHICS].get(index, 0)
+        if shows:
+            self.timeline.note(GRAPHICS, index, value, shows)
+        if self.graphics.write(index, value):
             self.generation += 1
             self.remap()
 
@@ -187,7 +218,7 @@ class Vga(Windows):
             value = self.crtc.values[7] & ~0x10 | value & 0x10  # line compare bit 8 stays free
         if index == 0x11 and value & ~self.crtc.values[0x11] & 0x10:
             self.beam.watch_retrace(self.timing)
-        if self.crtc.write(index, value):
+        if self._write(self.crtc, CRTC, index, value):
             if index in CURSOR_REGISTERS:
                 self.cursor_generation += 1
             else:

@@ -6,9 +6,26 @@ ports; `scanout_of` reads any.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from vgaemu.vga.dac import Dac
 from vgaemu.vga.dispi import Dispi
 from vgaemu.vga.registers import RegisterBank
+
+
+class Held(NamedTuple):
+    """What registers hold at some moment, DISPI's left out."""
+
+    misc: bytes
+    sequencer: bytes
+    crtc: bytes
+    graphics: bytes
+    attribute: bytes
+    dac_entries: bytes
+    dac_mask: int
+    dac_eight_bit: bool
+    attribute_address: int
+    chain4_layout: bool
 
 
 class RegisterFile:
@@ -44,3 +61,29 @@ class RegisterFile:
     def timing_key(self) -> tuple[bytes, int, int]:
         """What the CRTC's timing depends on: its registers, SR01 and misc output."""
         return bytes(self.crtc.values), self.sequencer.values[1], self.misc.values[0]
+
+    def held(self) -> Held:
+        """What they hold now."""
+        dac = self.dac
+        return Held(
+            bytes(self.misc.values), bytes(self.sequencer.values), bytes(self.crtc.values),
+            bytes(self.graphics.values), bytes(self.attribute.values),
+            bytes(dac.entries), dac.mask, dac.eight_bit,
+            self.attribute_address, self.chain4_layout,
+        )  # fmt: skip
+
+
+class HeldRegisters(RegisterFile):
+    """Registers as they were; DISPI off."""
+
+    def __init__(self, held: Held, vram_bytes: int) -> None:
+        """Take what they held."""
+        super().__init__(vram_bytes)
+        self.misc.values[:] = held.misc
+        self.sequencer.values[:] = held.sequencer
+        self.crtc.values[:] = held.crtc
+        self.graphics.values[:] = held.graphics
+        self.attribute.values[:] = held.attribute
+        self.dac.hold(held.dac_entries, held.dac_mask, held.dac_eight_bit)
+        self.attribute_address = held.attribute_address
+        self.chain4_layout = held.chain4_layout

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -259,6 +260,23 @@ TABLES = {
 WINDOWS = ((0xA0000, 0x20000), (0xA0000, 0x10000), (0xB0000, 0x8000), (0xB8000, 0x8000))
 
 
+#: A field at hand: register, lowest bit and mask of its first part, and the others.
+Looked: TypeAlias = tuple[int, int, int, Sequence[Part]]
+
+
+@lru_cache(maxsize=len(TABLES))
+def _looked_up(name: str) -> tuple[bytes, Mapping[str, Looked]]:
+    """A bank's writable bits by index, and its fields: nearly all are of one part."""
+    rows, places, _ = TABLES[name]
+    masks = bytearray(max(row.index for row in rows) + 1)
+    for row in rows:
+        masks[row.index] = row.mask
+    return bytes(masks), {
+        field: (first.register, first.lsb, first.mask, rest)
+        for field, (first, *rest) in places.items()
+    }
+
+
 class RegisterBank:
     """The registers of one of `TABLES`: an index, the values, and their fields by name.
 
@@ -268,18 +286,10 @@ class RegisterBank:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.rows, places, self.index_mask = TABLES[name]
+        self.rows, _, self.index_mask = TABLES[name]
         self.index = 0
-        size = max(row.index for row in self.rows) + 1
-        self.values = bytearray(size)
-        self.masks = bytearray(size)
-        for row in self.rows:
-            self.masks[row.index] = row.mask
-        # A scanout asks for some thirty fields, nearly all of one part.
-        self._places = {
-            field: (first.register, first.lsb, first.mask, rest)
-            for field, (first, *rest) in places.items()
-        }
+        self.masks, self._places = _looked_up(name)
+        self.values = bytearray(len(self.masks))
 
     def select(self, value: int) -> None:
         """Write the index register."""
@@ -304,6 +314,12 @@ class RegisterBank:
             return False
         self.values[index] = value
         return True
+
+    def changes(self, index: int, value: int) -> int:
+        """The bits of a register that `write` would change; 0 where there is none."""
+        if index >= len(self.values):
+            return 0
+        return (value ^ self.values[index]) & self.masks[index]
 
     def read(self, index: int) -> int:
         """Value of a register; 0 where there is none."""

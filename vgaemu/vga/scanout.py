@@ -6,11 +6,11 @@ a change of each field asks for is one table, `CHANGES`.
 
 Emulated: see the table in `docs/what-is-emulated.md`. A row's pixels come from *fetches*: at
 character c of a scan line the CRTC counter MA = row start + c makes a plane address, and the four
-plane bytes there make 8 dots. Where the CRTC blanks a part of the picture, a row is a scan line, as
-a blanking that opens line by line should not change the picture's size. Not emulated: mid-frame
-register effects, display skew, loading every 2nd or 4th character, counting by 2 or 4, vertical
-counts doubled (CR17 bit 2), nibbles joined in pairs (AR10 bit 6) in other than 256-colour shifts,
-9-dot graphics.
+plane bytes there make 8 dots. What registers do in mid-picture is `raster`. Where the CRTC blanks a
+part of the picture, a row is a scan line, as a blanking that opens line by line should not change
+the picture's size. Not emulated: display skew, loading every 2nd or 4th character, counting by 2 or
+4, vertical counts doubled (CR17 bit 2), nibbles joined in pairs (AR10 bit 6) in other than
+256-colour shifts, 9-dot graphics.
 
 Sources: IBM PS/2 Hardware Interface Technical Reference; FreeVGA.
 """
@@ -23,12 +23,13 @@ from typing import NamedTuple
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.blanking import Margins, blanked_parts, margins_of
 from vgaemu.vga.colours import Colours, colours_of
-from vgaemu.vga.crtc import Geometry, uniform_repeat
+from vgaemu.vga.crtc import Counters, Geometry, uniform_repeat
 from vgaemu.vga.font import FONT_ADDRESS
 from vgaemu.vga.kinds import DISPI_KIND, LINEAR_BPP, Kind
 from vgaemu.vga.monitor import picture_aspect
 from vgaemu.vga.rect import Rect
 from vgaemu.vga.registerfile import RegisterFile
+from vgaemu.vga.timeline import Latched
 
 
 class Redraw(Enum):
@@ -38,6 +39,8 @@ class Redraw(Enum):
     RESIZE = "resize"
     #: All of the picture.
     EVERYTHING = "everything"
+    #: Lines whose palette changed; the comparison of palettes finds them.
+    LINES = "lines"
     #: Text cells whose look changed; the cell comparison finds them. Other kinds: nothing.
     CELLS = "cells"
 
@@ -101,6 +104,28 @@ class Cursor(NamedTuple):
         return self.first_line, self.last_line
 
 
+class Look(NamedTuple):
+    """How rows are fetched and characters look from some row on."""
+
+    row: int
+    rows: CrtcRows
+    text: TextLook | None
+    cursor: Cursor | None
+    blink_shown: bool
+
+
+class Raster(NamedTuple):
+    """What changes inside the picture."""
+
+    #: Pixels, counted in the order of the beam, at which a band of one palette begins, ascending
+    #: from 0: (n,) intp.
+    starts: bytes
+    #: Their palettes, uint32 0x00RRGGBB by pixel value: (n, 16) or (n, 256).
+    tables: bytes
+    #: Where the rest changes, ascending.
+    looks: tuple[Look, ...]
+
+
 class Scanout(NamedTuple):
     """Everything a picture depends on besides VRAM."""
 
@@ -118,6 +143,8 @@ class Scanout(NamedTuple):
     colours: Colours
     #: Parts that are black whatever they would show; none, as a rule.
     blanked: tuple[Rect, ...]
+    #: What changes inside the picture; `colours` then has no palette. None: nothing does.
+    raster: Raster | None
     cursor: Cursor | None
     #: Whether blinking characters show now; always true where none blink.
     blink_shown: bool
@@ -132,6 +159,14 @@ class Scanout(NamedTuple):
         """Width and height of all that is shown, the border included."""
         left, right, top, bottom = self.margins or (0, 0, 0, 0)
         return left + self.width + right, top + self.height + bottom
+
+    @property
+    def is_in_lines(self) -> bool:
+        """Whether a row is a scan line though all rows are repeated."""
+        rows = self.rows
+        if not isinstance(rows, CrtcRows) or rows.scan_lines_a_row > 1:
+            return False
+        return uniform_repeat(rows.geometry, self.is_text) > 1
 
     @property
     def mode_name(self) -> str:
@@ -175,6 +210,8 @@ CHANGES: dict[str, Redraw] = {
     "colours": Redraw.EVERYTHING,
     # CR00, CR02, CR03, CR05b7, CR06, CR07, CR09b5, CR15, CR16
     "blanked": Redraw.EVERYTHING,
+    # What of all these changes in mid-picture: see `effects`.
+    "raster": Redraw.LINES,
     # CR0A, CR0B, CR0E, CR0F, and its blink
     "cursor": Redraw.CELLS,
     # The frame counter
@@ -196,10 +233,20 @@ def scanout_of(
     cursor_phase: bool = True,
     blink_phase: bool = True,
     border: bool = False,
+    latched: Latched | None = None,
+    changes: tuple[Counters, ...] = (),
+    in_lines: bool = False,
 ) -> Scanout:
-    """What the registers say is shown, with cursor and attributes in which half of their blink.
+    """What the registers say is shown.
 
-    With the border around it, each scan line is a row: the border's lines are no pairs.
+    Args:
+        registers: Whatever they hold.
+        cursor_phase: Which half of its blink the cursor is in.
+        blink_phase: The same of attributes.
+        border: Show it; each scan line is a row then, as its lines are no pairs.
+        latched: What the CRTC has latched of them; None: what they hold.
+        changes: Where the CRTC's counters find others in mid-picture.
+        in_lines: Each scan line is a row, even where all rows are repeated.
     """
     # A guest on another thread may set a mode meanwhile; these registers belong together.
     values = registers.dispi.values.copy()
@@ -208,9 +255,12 @@ def scanout_of(
     kind = _kind(registers)
     text = _text_look(registers) if kind is Kind.TEXT else None
     fetch_pixels = text.cell_width if text else 4 if kind is Kind.BYTES else 8
+    if latched is None:
+        latched = Latched.of(registers.crtc.values, registers.attribute.values)
     blanked = blanked_parts(registers.crtc.values, fetch_pixels)
     margins = margins_of(registers.crtc.values, fetch_pixels) if border else None
-    rows = _crtc_rows(registers, kind, fetch_pixels, by_line=border or bool(blanked))
+    in_lines = in_lines or border or bool(blanked)
+    rows = _crtc_rows(registers, kind, fetch_pixels, latched, changes, in_lines=in_lines)
     colours = colours_of(registers, kind, registers.attribute["planes_shown"], blink_phase)
     if not registers.crtc["retrace_on"]:
         colours = colours._replace(blank=True, border=0)  # a monitor without sync
@@ -224,7 +274,8 @@ def scanout_of(
         text=text,
         colours=colours,
         blanked=blanked,
-        cursor=cursor_of(registers) if text and cursor_phase else None,
+        raster=None,
+        cursor=cursor_of(registers, latched) if text and cursor_phase else None,
         blink_shown=blink_phase or text is None or not text.blink,
     )
 
@@ -236,11 +287,11 @@ def with_cursor(
 
     It happens nearly every frame of a guest that types, and costs a tenth.
     """
-    kind, width, height, aspect, margins, rows, text, colours, blanked, _, _ = old
+    kind, width, height, aspect, margins, rows, text, colours, blanked, raster, _, _ = old
     shown = blink_phase or text is None or not text.blink
     cursor = cursor_of(registers) if cursor_phase else None
     return Scanout(
-        kind, width, height, aspect, margins, rows, text, colours, blanked, cursor, shown
+        kind, width, height, aspect, margins, rows, text, colours, blanked, raster, cursor, shown
     )  # fmt: skip
 
 
@@ -266,6 +317,7 @@ def _dispi_scanout(registers: RegisterFile, values: list[int], blink_phase: bool
         text=None,
         colours=colours_of(registers, kind, 0x0F, blink_phase),
         blanked=(),
+        raster=None,
         cursor=None,
         blink_shown=True,
     )
@@ -297,34 +349,42 @@ def _text_look(registers: RegisterFile) -> TextLook:
 
 
 def _crtc_rows(
-    registers: RegisterFile, kind: Kind, fetch_pixels: int, *, by_line: bool
+    registers: RegisterFile,
+    kind: Kind,
+    fetch_pixels: int,
+    latched: Latched,
+    changes: tuple[Counters, ...],
+    *,
+    in_lines: bool,
 ) -> CrtcRows:
-    """`by_line`: each scan line is a row, whether lines are repeated or not."""
     crtc = registers.crtc
-    geometry = _geometry(registers)
-    pan = _pan(kind, registers.attribute["pel_panning"], fetch_pixels)
+    geometry = _geometry(registers, latched, changes)
+    pan = _pan(kind, latched.pel_panning, fetch_pixels)
+    # Where there are changes, `scan_lines` knows which split has ended the panning.
+    stays = not changes and not registers.attribute["split_pan_off"]
     return CrtcRows(
         geometry=geometry,
-        scan_lines_a_row=1 if by_line else uniform_repeat(geometry, kind is Kind.TEXT),
+        scan_lines_a_row=1 if in_lines else uniform_repeat(geometry, kind is Kind.TEXT),
         columns=crtc["horizontal_display_end"] + 1,
         rotate=2 if crtc["dword_addressing"] else 0 if crtc["byte_addressing"] else 1,
         wrap_bit=15 if crtc["address_wrap"] else 13,
         chain4_layout=registers.chain4_layout,
-        pan=(pan, 0 if registers.attribute["split_pan_off"] else pan),
+        pan=(pan, pan if stays else 0),
     )
 
 
-def _geometry(registers: RegisterFile) -> Geometry:
+def _geometry(registers: RegisterFile, latched: Latched, changes: tuple[Counters, ...]) -> Geometry:
     crtc = registers.crtc
     return Geometry(
         lines=crtc["vertical_display_end"] + 1,
         line_compare=crtc["line_compare"],
         row_lines=crtc["max_scan_line"] + 1,
         double_scan=bool(crtc["double_scan"]),
-        preset_row=crtc["preset_row"],
-        start=(crtc["start_address"] + crtc["byte_panning"]) & 0xFFFF,
+        preset_row=latched.preset_row,
+        start=(latched.start_address + latched.byte_panning) & 0xFFFF,
         pitch=crtc["offset"] * 2,
         row_bits=(1 - crtc["no_row_bit0_as_a13"]) | (1 - crtc["no_row_bit1_as_a14"]) << 1,
+        changes=changes,
     )
 
 
@@ -337,10 +397,11 @@ def _pan(kind: Kind, value: int, cell_width: int) -> int:
     return value & 7
 
 
-def cursor_of(registers: RegisterFile) -> Cursor | None:
+def cursor_of(registers: RegisterFile, latched: Latched | None = None) -> Cursor | None:
     """The text cursor, shown by its blink or not; None: it is off."""
     crtc = registers.crtc
     first, last = crtc["cursor_first_line"], crtc["cursor_last_line"]
     if crtc["cursor_off"] or first > last:
         return None
-    return Cursor(crtc["cursor_location"], first, last)
+    place = crtc["cursor_location"] if latched is None else latched.cursor_location
+    return Cursor(place, first, last)

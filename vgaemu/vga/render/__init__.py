@@ -14,10 +14,19 @@ from vgaemu.vga.render.graphics import (
     SixteenBitRenderer,
     TrueColourRenderer,
 )
+from vgaemu.vga.render.raster import RasterRenderer
 from vgaemu.vga.render.text import TextRenderer
 from vgaemu.vga.scanout import Scanout
 
-__all__ = ["Frame", "Rect", "Renderer", "RowRenderer", "TextRenderer", "make_renderer"]
+__all__ = [
+    "Frame",
+    "RasterRenderer",
+    "Rect",
+    "Renderer",
+    "RowRenderer",
+    "TextRenderer",
+    "make_renderer",
+]
 
 RENDERERS: dict[Kind, type[Renderer]] = {
     Kind.TEXT: TextRenderer,
@@ -34,5 +43,7 @@ RENDERERS: dict[Kind, type[Renderer]] = {
 
 
 def make_renderer(vram: NDArray[np.uint8], scanout: Scanout) -> Renderer:
-    """A renderer for the scanout's kind."""
+    """A renderer for the scanout's kind, and for what changes inside the picture."""
+    if scanout.raster is not None:
+        return RasterRenderer(vram, scanout, make_renderer)
     return RENDERERS[scanout.kind](vram, scanout)

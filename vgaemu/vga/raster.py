@@ -1,0 +1,292 @@
+"""Raster: a field in which registers changed while the picture was drawn, as a `Scanout`.
+
+Pure functions from what `timeline` kept to what is drawn. Colours change from the first pixel on
+that begins at or after the write: *bands* of the picture, in the order of the beam, each with a
+palette of its own. The CRTC's counters see a change at the end of its line; fonts, cursor shape and
+address mode follow with the next line. A pixel of several dots changes as a whole, and where
+something changes inside a row that is shown for several scan lines, the picture is scan lines.
+
+Sources: as in `timeline`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgaemu.vga.beam import Timing
+from vgaemu.vga.colours import dac_indices
+from vgaemu.vga.crtc import Counters
+from vgaemu.vga.dac import colours_of_entries
+from vgaemu.vga.effects import (
+    ATTRIBUTE,
+    ATTRIBUTE_ADDRESS,
+    COLOURS,
+    COUNTERS,
+    CRTC,
+    DAC_ENTRY,
+    DAC_MASK,
+    LOOKS,
+    SEQUENCER,
+    Bits,
+)
+from vgaemu.vga.kinds import Kind
+from vgaemu.vga.registerfile import Held, HeldRegisters, RegisterFile
+from vgaemu.vga.scanout import CrtcRows, Look, Raster, Scanout, scanout_of
+from vgaemu.vga.timeline import INDEX_SHIFT, TIME_SHIFT, Shown
+
+#: Parts of an entry: source << 8 | index, and the value.
+_REGISTER, _VALUE = 0xFFF, 0xFFFFFF
+_SCREEN_OFF, _SHOWS = 0x20, 0x20
+
+
+class Entries(NamedTuple):
+    """Some entries of a log in the order of time, an element each."""
+
+    #: Nanoseconds in the field.
+    times: NDArray[np.int64]
+    #: source << 8 | index.
+    registers: NDArray[np.int64]
+    values: NDArray[np.int64]
+
+    @staticmethod
+    def read(packed: bytes) -> Entries:
+        """What `timeline` packed."""
+        numbers = np.frombuffer(packed, np.int64)
+        registers = numbers >> INDEX_SHIFT & _REGISTER
+        return Entries(numbers >> TIME_SHIFT, registers, numbers & _VALUE)
+
+    def where(self, mask: NDArray[np.bool_]) -> Entries:
+        """Some of them."""
+        return Entries(self.times[mask], self.registers[mask], self.values[mask])
+
+    def at(self, lines: NDArray[np.intp]) -> zip[tuple[int, int, int]]:
+        """Line, register and value of each."""
+        columns = lines.tolist(), self.registers.tolist(), self.values.tolist()
+        return zip(*columns, strict=True)
+
+
+def _registers_of(effects: Bits) -> NDArray[np.bool_]:
+    """Whose changes have an effect: (4096,) by source << 8 | index."""
+    found = np.zeros(_REGISTER + 1, np.bool_)
+    for source, registers in effects.items():
+        found[[source << 8 | index for index in registers]] = True
+    return found
+
+
+_OF_COLOURS, _OF_COUNTERS, _OF_LOOKS = map(_registers_of, (COLOURS, COUNTERS, LOOKS))
+
+
+def field_scanout(
+    shown: Shown,
+    now: RegisterFile,
+    timing: Timing,
+    *,
+    cursor_phase: bool = True,
+    blink_phase: bool = True,
+    border: bool = False,
+    in_lines: bool = False,
+) -> Scanout:
+    """What a field shows.
+
+    Args:
+        shown: What is to be seen of it.
+        now: What registers hold now.
+        timing: How the CRTC counts it.
+        cursor_phase: Which half of its blink the cursor is in.
+        blink_phase: The same of blinking characters.
+        border: Show it.
+        in_lines: Draw scan lines, whether something changes inside a row or not.
+    """
+    drawn = partial(
+        scanout_of,
+        cursor_phase=cursor_phase,
+        blink_phase=blink_phase,
+        border=border,
+        latched=shown.latched,
+    )
+    if shown.held is None:
+        return drawn(now, in_lines=in_lines)
+    registers = HeldRegisters(shown.held, now.dispi.vram_bytes)
+    if not shown.entries:
+        return drawn(registers, in_lines=in_lines)
+    entries = Entries.read(shown.entries)
+    changes = _counters(shown.held, entries.where(_OF_COUNTERS[entries.registers]), timing)
+    drawn = partial(drawn, changes=changes)
+    in_rows, base = drawn(registers, in_lines=in_lines), drawn(registers, in_lines=True)
+    bands = _bands(base, shown.held, entries.where(_OF_COLOURS[entries.registers]), timing)
+    starts, tables = _palettes(base.kind, shown.held, *bands, blink_phase)
+    looks = _looks(drawn, registers, entries.where(_OF_LOOKS[entries.registers]), timing)
+    repeat = _repeat(in_rows, base.width, starts, looks)
+    if repeat > 1:
+        base, starts = in_rows, starts // repeat
+    if len(starts) == 1 and not looks:
+        return base
+    return base._replace(
+        colours=base.colours._replace(palette=b"", blank=False),
+        raster=Raster(
+            starts.tobytes(),
+            tables.tobytes(),
+            tuple(_look(line // repeat, repeat, scanout) for line, scanout in looks.items()),
+        ),
+    )
+
+
+def _counters(held: Held, entries: Entries, timing: Timing) -> tuple[Counters, ...]:
+    """What the CRTC's counters look at, from line to line; nothing where that stays the same."""
+    crtc, mode = bytearray(held.crtc), held.attribute[0x10]
+
+    def at_end_of(line: int) -> Counters:
+        row = crtc[0x09]
+        compare = crtc[0x18] | (crtc[0x07] & 0x10) << 4 | (row & 0x40) << 3
+        pitch = 2 * crtc[0x13]
+        return Counters(line, compare, (row & 0x1F) + 1, row > 0x7F, pitch, mode & 0x20 != 0)
+
+    found = [base := at_end_of(0)]
+    for line, register, value in entries.at((entries.times // timing.line_ns).astype(np.intp)):
+        if register >> 8 == CRTC:
+            crtc[register & 0xFF] = value
+        else:
+            mode = value
+        counters = at_end_of(line)
+        if found[-1].line == line:
+            found[-1] = counters
+        elif found[-1][1:] != counters[1:]:
+            found.append(counters)
+    return () if found == [base] else tuple(found)
+
+
+def _bands(
+    base: Scanout, held: Held, entries: Entries, timing: Timing
+) -> tuple[NDArray[np.intp], NDArray[np.intp], Entries]:
+    """Where bands begin, in pixels of scan lines; and of entries in the picture each one's band."""
+    lines = (entries.times // timing.line_ns).astype(np.intp)
+    pixel_ns = timing.line_ns * timing.displayed_fraction / base.width
+    pixels = np.ceil((entries.times - lines * timing.line_ns) / pixel_ns).astype(np.intp)
+    places = lines * base.width + np.minimum(pixels, base.width)
+    count = int(np.searchsorted(places, base.width * base.height))
+    places = places[:count]
+    new = np.diff(places, prepend=0) != 0
+    starts = np.concatenate((np.zeros(1, np.intp), places[new]))
+    return starts, np.cumsum(new), Entries(*(column[:count] for column in entries))
+
+
+def _palettes(
+    kind: Kind,
+    held: Held,
+    starts: NDArray[np.intp],
+    bands: NDArray[np.intp],
+    entries: Entries,
+    blink_phase: bool,
+) -> tuple[NDArray[np.intp], NDArray[np.uint32]]:
+    """Bands that differ from the one before: where they begin, and the palette of each, (n, m)."""
+    of_dac = entries.registers >> 8 == DAC_ENTRY
+    states, indices, is_black = _attribute_states(
+        kind, held, bands[~of_dac], entries.where(~of_dac), len(starts), blink_phase
+    )
+    entry, columns = _dac_columns(held, bands[of_dac], entries.where(of_dac), len(starts))
+    first = colours_of_entries(held.dac_entries, held.dac_eight_bit)
+    if len(indices) == 1:
+        # Nearly all pixel values keep their colours.
+        tables = np.repeat(first.take(indices), len(starts), axis=0)
+        column_of = np.full(256, -1)
+        column_of[entry] = np.arange(len(entry))
+        column = column_of.take(indices[0])
+        changing = np.flatnonzero(column >= 0)
+        tables[:, changing] = columns[:, column[changing]]
+    else:
+        colours = np.repeat(first[None], len(starts), axis=0)
+        colours[:, entry] = columns
+        tables = np.take_along_axis(colours, indices[states], axis=1)
+    tables[is_black[states]] = 0
+    new = np.ones(len(starts), np.bool_)
+    np.not_equal(tables[1:], tables[:-1]).any(axis=1, out=new[1:])
+    return (starts, tables) if new.all() else (starts[new], tables[new])
+
+
+def _attribute_states(
+    kind: Kind, held: Held, bands: NDArray[np.intp], entries: Entries, count: int, blink_phase: bool
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
+    """What attribute controller, PEL mask and "screen off" do: states that occur.
+
+    Returns:
+        The state of each of `count` bands; by state the DAC entry of each pixel value, (n, m), and
+        whether all is black.
+    """
+    attribute, mask = bytearray(held.attribute), held.dac_mask
+    off, shows = held.sequencer[1] & _SCREEN_OFF, held.attribute_address & _SHOWS
+    numbers = {(bytes(attribute), mask, off == 0 and shows != 0): 0}
+    states = np.zeros(count, np.intp)
+    for band, register, value in entries.at(bands):
+        source = register >> 8
+        if source == ATTRIBUTE:
+            attribute[register & 0xFF] = value
+        elif source == DAC_MASK:
+            mask = value
+        elif source == SEQUENCER:
+            off = value & _SCREEN_OFF
+        else:
+            assert source == ATTRIBUTE_ADDRESS
+            shows = value
+        state = bytes(attribute), mask, off == 0 and shows != 0
+        states[band] = numbers.setdefault(state, len(numbers)) + 1
+    known = np.maximum.accumulate(np.where(states > 0, np.arange(count), 0))
+    states = np.maximum(states[known] - 1, 0)
+    indices = [dac_indices(values, kind, blink_phase) & mask for values, mask, _ in numbers]
+    return states, np.stack(indices), np.array([not lit for _, _, lit in numbers])
+
+
+def _dac_columns(
+    held: Held, bands: NDArray[np.intp], entries: Entries, count: int
+) -> tuple[NDArray[np.intp], NDArray[np.uint32]]:
+    """DAC entries that change, (m,), and the colours of each in `count` bands, (count, m)."""
+    entry, column = np.unique(entries.registers & 0xFF, return_inverse=True)
+    last = np.zeros((count, len(entry)), np.intp)
+    last[bands, column] = np.arange(1, len(bands) + 1)  # of several in a band, the last one
+    np.maximum.accumulate(last, axis=0, out=last)
+    values = entries.values
+    if not held.dac_eight_bit:
+        values = values << 2 & 0xFCFCFC | values >> 4 & 0x030303
+    before = colours_of_entries(held.dac_entries, held.dac_eight_bit).take(entry)
+    colours = np.concatenate((np.zeros(1, np.uint32), values.astype(np.uint32)))
+    return entry, np.where(last > 0, colours.take(last), before)
+
+
+def _looks(
+    drawn: partial[Scanout], registers: HeldRegisters, entries: Entries, timing: Timing
+) -> dict[int, Scanout]:
+    """What lines look like from some on; `registers` end up as they are at the last of them."""
+    lines = (entries.times // timing.line_ns).astype(np.intp) + 1
+    banks = {SEQUENCER: registers.sequencer, CRTC: registers.crtc, ATTRIBUTE: registers.attribute}
+    last_of_line = np.diff(lines, append=-1) != 0
+    looks = {}
+    for (line, register, value), complete in zip(entries.at(lines), last_of_line, strict=True):
+        banks[register >> 8].values[register & 0xFF] = value
+        if complete:
+            looks[line] = drawn(registers)
+    return looks
+
+
+def _repeat(
+    in_rows: Scanout, width: int, starts: NDArray[np.intp], looks: dict[int, Scanout]
+) -> int:
+    """Scan lines a row of the picture: 1 where something changes inside of one."""
+    repeat = _rows(in_rows).scan_lines_a_row
+    inside = bool((starts % (width * repeat)).any())
+    inside = inside or any(
+        line % repeat or _rows(look).scan_lines_a_row != repeat for line, look in looks.items()
+    )
+    return 1 if inside else repeat
+
+
+def _look(row: int, repeat: int, scanout: Scanout) -> Look:
+    rows = _rows(scanout)._replace(scan_lines_a_row=repeat)
+    return Look(row, rows, scanout.text, scanout.cursor, scanout.blink_shown)
+
+
+def _rows(scanout: Scanout) -> CrtcRows:
+    assert isinstance(scanout.rows, CrtcRows)
+    return scanout.rows

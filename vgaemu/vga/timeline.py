@@ -1,0 +1,223 @@
+"""Timeline: what registers did while the picture was drawn, and which of it is to be seen.
+
+Emulated: a *field* is one picture of the beam, from its first displayed line to the end of the
+blanking after it. A write in one of its displayed lines that the picture may depend on is kept with
+its time; writes in the blanking need not be, they are there before the next field begins. Shown is
+the last field whose displayed lines have all passed. Start address, byte panning and the cursor's
+place are latched where the vertical retrace begins, pel panning where it ends, the preset row at
+the first line. Who changes kind, size or timing in mid-picture sets a mode: until the next field
+nothing is kept, and the picture is what the registers say.
+
+Not emulated: the same where time is not the guest's own (KVM, wall time, whoever holds the device
+between two slices): a write then counts at once, for all of the picture. So it does in DISPI modes.
+
+Sources: 86Box (svga_poll), MartyPC and DOSBox for what is latched when; Abrash's Graphics
+Programming Black Book for start address and pel panning.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from vgaemu.vga.beam import Beam, Timing
+from vgaemu.vga.dispi import Dispi
+from vgaemu.vga.effects import COLOURS, COUNTERS, LATCHES, LOOKS, SHAPE, Bits
+from vgaemu.vga.registerfile import Held
+
+#: An entry is one number: value in bits 0-23 (a DAC entry's red highest), index from bit 24 on,
+#: source from bit 32 on, nanoseconds in the field from bit 36 on. The slowest picture that CRTC
+#: registers can make takes 2^28 of them.
+INDEX_SHIFT, SOURCE_SHIFT, TIME_SHIFT = 24, 32, 36
+#: More in a field are no picture that anybody could tell from another.
+MOST_ENTRIES = 1 << 16
+
+
+def _bits(*kinds: Bits) -> list[list[int]]:
+    """The bits of some kinds together, by source and index."""
+    table = [[0] * 256 for _ in range(8)]
+    for kind in kinds:
+        for source, registers in kind.items():
+            for index, bits in registers.items():
+                table[source][index] |= bits
+    return table
+
+
+_SHAPE, _LATCHES, _KEPT = _bits(SHAPE), _bits(LATCHES), _bits(COLOURS, COUNTERS, LOOKS)
+
+
+class Latched(NamedTuple):
+    """What the CRTC and the attribute controller look at once a field."""
+
+    start_address: int
+    byte_panning: int
+    cursor_location: int
+    pel_panning: int
+    preset_row: int
+
+    @staticmethod
+    def of(crtc: Sequence[int], attribute: Sequence[int]) -> Latched:
+        """What registers of the two banks, by index, are latched as."""
+        return Latched(
+            crtc[0x0C] << 8 | crtc[0x0D],
+            crtc[0x08] >> 5,
+            crtc[0x0E] << 8 | crtc[0x0F],
+            attribute[0x13],
+            crtc[0x08] & 0x1F,
+        )
+
+
+class Device(Protocol):
+    """Whose registers they are."""
+
+    dispi: Dispi
+
+    @property
+    def beam(self) -> Beam: ...
+    @property
+    def timing(self) -> Timing: ...
+    def held(self) -> Held: ...
+
+
+class Log(NamedTuple):
+    """One field: its number, what registers held when it began, and what was written then."""
+
+    field: int
+    held: Held
+    entries: array[int]
+
+
+class Shown(NamedTuple):
+    """What is to be seen now."""
+
+    #: What registers held when the field began, and the entries since; None: what they hold now.
+    held: Held | None = None
+    entries: bytes = b""
+    #: None: what registers hold now.
+    latched: Latched | None = None
+    #: Time alone changes nothing of it.
+    is_settled: bool = True
+
+
+#: No register has moved in mid-picture lately.
+NOW = Shown()
+NO_LOGS: tuple[Log | None, Log | None] = None, None
+
+
+class Timeline:
+    """What registers of one device did in the fields of late. Any thread may `look`."""
+
+    def __init__(self, vga: Device) -> None:
+        self._vga = vga
+        #: The field before the last one in which something was written, and that one. Who looks
+        #: reads both at once; only the last one grows, and only while it is not shown yet.
+        self._logs = NO_LOGS
+        #: What was latched registers' content up to some times, ascending; one for each latch that
+        #: has passed between.
+        self._latches: tuple[tuple[int, Latched], ...] = ()
+        #: Nothing is kept up to here: a mode is being set.
+        self._off_until_ns = 0
+
+    @property
+    def has_latches(self) -> bool:
+        """Whether what is latched may be other than what registers hold."""
+        return bool(self._latches)
+
+    def note(self, source: int, index: int, value: int, changed: int) -> None:
+        """A register is about to hold `value`, in which the bits `changed` are other than before.
+
+        Call it before it does, so that the first one of a field finds what the field began with.
+        """
+        vga = self._vga
+        if not vga.beam.is_exact or vga.dispi.enabled:
+            self.forget()
+            return
+        if changed & _SHAPE[source][index]:
+            self.forget()
+            # In the timing of now: the next write of that mode set finds another one.
+            frame_ns = vga.timing.frame_ns
+            self._off_until_ns = int((vga.beam.at_ns() // frame_ns + 1) * frame_ns)
+        elif changed & _LATCHES[source][index]:
+            self._note_latch(vga.beam.at_ns(), vga.timing)
+        elif changed & _KEPT[source][index]:
+            at_ns, timing = vga.beam.at_ns(), vga.timing
+            field, within = divmod(at_ns, timing.frame_ns)
+            if within < timing.displayed_ns and at_ns >= self._off_until_ns:
+                entry = (int(within) << 12 | source << 8 | index) << INDEX_SHIFT | value
+                self._keep(int(field), entry)
+
+    def _keep(self, field: int, entry: int) -> None:
+        before, log = self._logs
+        if log is None or log.field != field:
+            before, log = log, Log(field, self._vga.held(), array("Q"))
+            self._logs = before, log
+        log.entries.append(entry)
+        if len(log.entries) > MOST_ENTRIES:
+            self._logs = before, None
+            self._off_until_ns = int((field + 1) * self._vga.timing.frame_ns)
+
+    def _note_latch(self, at_ns: int, timing: Timing) -> None:
+        kept = self._latches
+        if kept and max(_latch_times(at_ns, timing)) <= kept[-1][0]:
+            return  # nothing has looked at what was there in between
+        oldest_ns = at_ns - 2 * timing.frame_ns
+        held = self._vga.held()
+        now = at_ns, Latched.of(held.crtc, held.attribute)
+        self._latches = (*(latch for latch in kept if latch[0] > oldest_ns), now)
+
+    def forget(self) -> None:
+        """What registers hold now counts for all of the picture."""
+        if self._latches:
+            self._latches = ()
+        if self._logs is not NO_LOGS:
+            self._logs = NO_LOGS
+
+    def look(self) -> Shown:
+        """What is to be seen now."""
+        logs, latches = self._logs, self._latches
+        if logs is NO_LOGS and not latches:
+            return NOW
+        at_ns, timing = self._vga.beam.at_ns(), self._vga.timing
+        field, within = divmod(at_ns, timing.frame_ns)
+        whole = field if within >= timing.displayed_ns else field - 1
+        held, entries, is_settled = None, b"", True
+        for log in logs:
+            if log is not None and log.field == whole:
+                held, entries, is_settled = log.held, log.entries.tobytes(), False
+        log = logs[1]
+        if held is None and log is not None and log.field == field:
+            held, is_settled = log.held, False  # the field before had what this one began with
+        latched = None
+        if latches:
+            times = _latch_times(at_ns, timing)
+            if latches[-1][0] > min(times):
+                is_settled = False
+            latched = self._latched_at(latches, times)
+        return Shown(held, entries, latched, is_settled)
+
+    def _latched_at(
+        self, latches: tuple[tuple[int, Latched], ...], times: tuple[float, float, float]
+    ) -> Latched:
+        held = self._vga.held()
+        now = Latched.of(held.crtc, held.attribute)
+        start, panning, row = (
+            next((latched for until, latched in latches if until > at), now) for at in times
+        )
+        return Latched(
+            start.start_address, start.byte_panning, start.cursor_location,
+            panning.pel_panning, row.preset_row,
+        )  # fmt: skip
+
+
+def _latch_times(at_ns: float, timing: Timing) -> tuple[float, float, float]:
+    """When a vertical retrace last began, one last ended, and a field last began."""
+    frame_ns, line_ns = timing.frame_ns, timing.line_ns
+    if timing.retrace_start_line == timing.retrace_end_line:
+        return at_ns, at_ns, at_ns // frame_ns * frame_ns  # there is none
+
+    def last(line: int) -> float:
+        offset = line * line_ns
+        return (at_ns - offset) // frame_ns * frame_ns + offset
+
+    return last(timing.retrace_start_line), last(timing.retrace_end_line), last(0)
