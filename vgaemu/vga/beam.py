@@ -86,11 +86,14 @@ class Timing:
         return at_ns + max(self.displayed_ns - at_ns % self.frame_ns, 0.0)
 
     def passed_retrace_ns(self, at_ns: float) -> float:
-        """The first end of a vertical retrace from `at_ns` on; without one, of the last line."""
+        """The first moment from `at_ns` on that is between a vertical retrace and a first line.
+
+        Without a retrace, that is between a last line and a first one.
+        """
         last = self.retrace_end_line
         if last == self.retrace_start_line:
             last = self.displayed_lines
-        return at_ns + (last * self.line_ns - at_ns) % self.frame_ns
+        return at_ns + max(last % self.total_lines * self.line_ns - at_ns % self.frame_ns, 0.0)
 
     def status(self, at_ns: float) -> int:
         """Bits 0 and 3 of input status 1, `at_ns` after the first displayed pixel of a frame."""
@@ -260,12 +263,12 @@ class VirtualBeam(Beam):
         self.watched_ns = BEGAN_NS
 
     def end_frame(self) -> None:
-        """The guest's part of the frame is over; the beam has passed the last displayed line."""
+        """The guest's part of the frame is over; the beam has passed the vertical retrace."""
         if not self._is_unseen:
             self.is_exact, self._was_seen = False, True
             if self._timing is not None:
                 end = self._timing.passed_picture_ns(max(self._field_end_ns, self.ns))
-                self.ns = ceil(end)
+                self.ns = ceil(self._timing.passed_retrace_ns(end))
         elif self._was_seen:
             self._was_seen = False
             # A field in which nobody looked; from a state, nobody knows which.

@@ -1,0 +1,243 @@
+"""Registers written while the picture is drawn: what is kept, and what a screen redraws for it.
+
+Whether the picture is the right one is the matter of `beam_model`; here a display that copies only
+the rectangles must show what a full redraw shows.
+"""
+
+import numpy as np
+import pytest
+
+from vgaemu.display.screen import LINES_FRAMES, Screen
+from vgaemu.vga.beam import Beam
+from vgaemu.vga.device import Vga
+from vgaemu.vga.modes import set_mode
+from vgaemu.vga.ports import GC, SEQ, Ports
+from vgaemu.vga.scanout import Redraw
+
+
+class HeldBeam(Beam):
+    """A beam that stands where a test has put it."""
+
+    is_exact = True
+
+    def __init__(self):
+        super().__init__()
+        self.ns = 0
+
+    def at_ns(self):
+        return self.ns
+
+    def look_ns(self, timing):
+        return float(self.ns)
+
+
+class Bench:
+    """A device in a mode, its beam, and a screen with a shadow display."""
+
+    def __init__(self, mode, seed=1):
+        self.vga = Vga()
+        set_mode(self.vga, mode)
+        self.ports = Ports(self.vga)
+        self.ports.set_crtc(0x11, 0x0E)  # CRTC 00h-07h can be written
+        data = np.random.default_rng(seed).integers(0, 256, 1 << 16, dtype=np.uint8)
+        if mode == 3:
+            self.vga.store(0xB8000, data[:8000].tobytes())
+        else:
+            for plane in range(4):
+                self.ports.set(SEQ, 2, 1 << plane)
+                self.vga.store(0xA0000, np.roll(data, plane).tobytes())
+            self.ports.set(SEQ, 2, 15)
+        self.vga.beam = self.beam = HeldBeam()
+        self.log = self.vga.slot.subscribe()
+        self.screen = Screen(self.vga)
+        self.frame_number = 0
+        self.shadow = None
+        self.field = 1
+
+    def put(self, line, dot=0):
+        """The beam to a line and dot of the field, just past its begin."""
+        timing = self.vga.timing
+        at = self.field * timing.frame_ns + line * timing.line_ns + dot * timing.dot_ns
+        self.beam.ns = int(at) + 10
+
+    def end_field(self):
+        """The beam below the picture, and the picture drawn: rectangles and what was redrawn."""
+        self.put(self.vga.timing.displayed_lines + 1)
+        found = self.draw()
+        self.field += 1
+        return found
+
+    def draw(self):
+        rects, redraw = self.screen.refresh(self.frame_number, self.log.get_dirty_log().spans(8))
+        self.frame_number += 1
+        frame = self.screen.frame
+        if redraw is Redraw.RESIZE or self.shadow is None:
+            self.shadow = np.zeros_like(frame)
+        for x, y, width, height in rects:
+            self.shadow[y : y + height, x : x + width] = frame[y : y + height, x : x + width]
+        np.testing.assert_array_equal(self.shadow, self.screen.full_redraw())
+        return rects, redraw
+
+
+def bars(bench, lines, shade):
+    for line in lines:
+        bench.put(line - 1, bench.vga.timing.dots_a_line - 5)
+        bench.ports.write_dac(0, (shade, line & 63, 63))
+
+
+@pytest.mark.parametrize("mode", [3, 0x12, 0x13])
+@pytest.mark.parametrize("first", [100, 101])
+def test_a_colour_that_changes_between_lines_changes_from_that_line_on(mode, first):
+    bench = Bench(mode)
+    bench.draw()
+    numbers = bench.screen.indices()
+    bars(bench, range(first, 300, 2), 10)
+    bench.end_field()
+    scanout, frame = bench.screen.scanout, bench.screen.frame
+    assert len(scanout.raster.starts) == 8 * len(range(first - 2, 300, 2))
+    # Where something changes inside a row of 13h, the picture is scan lines.
+    assert scanout.is_in_lines == (mode == 0x13 and first == 101)
+    repeat = bench.vga.timing.displayed_lines // len(frame)
+    is_zero = numbers.repeat(len(frame) // len(numbers), axis=0) == 0
+    for row in range(len(frame)):
+        line = min(row * repeat, 298 + first % 2)
+        shades = 10, line - (line - first) % 2 & 63, 63
+        if line < first:
+            shades = 0, 0, 0
+        colour = sum(
+            (v << 2 | v >> 4) << shift for v, shift in zip(shades, (16, 8, 0), strict=True)
+        )
+        assert (frame[row, is_zero[row]] == colour).all()
+
+
+def test_bars_that_stay_cost_nothing_and_others_only_their_lines():
+    bench = Bench(0x12)
+    bars(bench, range(100, 300, 2), 10)
+    bench.end_field()
+    bars(bench, range(100, 300, 2), 10)
+    bench.end_field()  # colour 0 now begins as the last bar
+    bars(bench, range(100, 300, 2), 10)
+    assert bench.end_field() == ([], None)
+    bars(bench, range(100, 140, 2), 20)
+    bars(bench, range(140, 300, 2), 10)
+    rects, redraw = bench.end_field()
+    assert (rects, redraw) == ([(0, 100, 640, 40)], Redraw.LINES)
+
+
+def test_a_field_is_shown_once_it_is_whole():
+    bench = Bench(0x12)
+    before = bench.screen.full_redraw()
+    bars(bench, range(50, 100), 30)
+    bench.draw()
+    np.testing.assert_array_equal(bench.screen.frame, before)
+    bench.end_field()
+    assert not np.array_equal(bench.screen.frame, before)
+    bench.end_field()  # nothing is written in this one
+    assert bench.screen.scanout.raster is None
+    assert bench.end_field() == ([], None)
+
+
+def test_who_holds_the_device_between_slices_changes_all_of_the_picture_at_once():
+    bench = Bench(0x12)
+    bars(bench, range(50, 100), 30)
+    bench.end_field()
+    bench.beam.is_exact = False
+    bench.ports.write_dac(1, (1, 2, 3))
+    bench.draw()
+    assert bench.screen.scanout.raster is None
+
+
+def test_a_mode_set_in_mid_picture_is_no_picture_of_bands():
+    bench = Bench(0x13)
+    bars(bench, range(50, 100), 30)
+    set_mode(bench.vga, 0x12)
+    bench.end_field()
+    assert bench.screen.scanout.raster is None
+
+
+@pytest.mark.parametrize(
+    ("write", "latched_at"),
+    [
+        (lambda ports: ports.set_crtc(0x0D, 40), "retrace"),
+        (lambda ports: ports.set_crtc(0x08, 0x20), "retrace"),
+        (lambda ports: ports.set_crtc(0x0F, 7), "retrace"),
+        (lambda ports: ports.set_attribute(0x13, 3), "its end"),
+        (lambda ports: ports.set_crtc(0x08, 0x05), "first line"),
+    ],
+)
+def test_what_is_latched_is_seen_once_its_latch_has_passed(write, latched_at):
+    bench = Bench(3)
+    bench.draw()
+    before = bench.screen.frame.copy()
+    timing = bench.vga.timing
+    bench.put(5)
+    write(bench.ports)
+    last = {
+        "retrace": timing.retrace_start_line,
+        "its end": timing.retrace_end_line,
+        "first line": timing.total_lines,
+    }[latched_at]
+    bench.put(last - 1)
+    bench.draw()
+    np.testing.assert_array_equal(bench.screen.frame, before)
+    bench.put(last)
+    bench.draw()
+    assert not np.array_equal(bench.screen.frame, before)
+    bench.put(last + 3)
+    assert bench.draw() == ([], None)
+
+
+def test_a_shape_stays_for_a_second_after_something_changed_inside_a_row():
+    bench = Bench(0x13)
+    bars(bench, [101], 30)
+    bench.end_field()
+    heights = []
+    for _ in range(LINES_FRAMES + 1):
+        bench.end_field()
+        heights.append(bench.screen.frame.shape[0])
+    assert heights == [400] * (LINES_FRAMES - 1) + [200] * 2
+
+
+def random_write(rng, bench):
+    """One write to a register that the picture depends on."""
+    ports, value = bench.ports, int(rng.integers(256))
+    choices = [
+        lambda: ports.write_dac(int(rng.integers(16)), rng.integers(0, 64, 3).tolist()),
+        lambda: bench.vga.outb(0x3C6, value | 0xF0),
+        lambda: ports.set_attribute(0x12, value & 15),
+        lambda: ports.set_attribute(0x14, value & 15),
+        lambda: ports.set_attribute(0x10, ports_mode(bench) ^ (0x08, 0x80, 0x20, 0x04)[value & 3]),
+        lambda: ports.set_attribute(0x13, value & 7),
+        lambda: ports.set(SEQ, 1, bench.vga.sequencer.values[1] ^ 0x20),
+        lambda: ports.set(SEQ, 3, value & 0x3F),
+        lambda: ports.set_crtc(0x13, value & 0x3F),
+        lambda: ports.set_crtc(0x09, bench.vga.crtc.values[9] & 0xE0 | value & 7),
+        lambda: ports.set_crtc(0x18, value),
+        lambda: ports.set_crtc(0x07, bench.vga.crtc.values[7] & ~0x10),
+        lambda: ports.set_crtc(0x0D, value),
+        lambda: ports.set_crtc(0x08, value & 0x6F),
+        lambda: ports.set_crtc(0x0A, value & 0x1F),
+        lambda: ports.set_crtc(0x17, bench.vga.crtc.values[0x17] ^ 1),
+        lambda: bench.vga.store(0xA0000 + 200 * value, bytes([value]) * 300),
+        lambda: ports.set(GC, 5, bench.vga.graphics.values[5] ^ (0x40 if value == 1 else 0)),
+    ]
+    choices[int(rng.integers(len(choices)))]()
+
+
+def ports_mode(bench):
+    return bench.vga.attribute.values[0x10]
+
+
+@pytest.mark.parametrize("mode", [3, 0x0D, 0x12, 0x13])
+@pytest.mark.parametrize("seed", range(2))
+def test_random_timelines_redraw_what_changed(mode, seed):
+    rng = np.random.default_rng(100 * mode + seed)
+    bench = Bench(mode, seed)
+    for _ in range(8):
+        lines = np.sort(rng.integers(0, bench.vga.timing.total_lines, rng.integers(0, 12)))
+        for line in lines.tolist():
+            bench.put(line, int(rng.integers(0, 800)))
+            random_write(rng, bench)
+            if rng.random() < 0.2:
+                bench.draw()
+        bench.end_field()
