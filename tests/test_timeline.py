@@ -124,6 +124,18 @@ def test_bars_that_stay_cost_nothing_and_others_only_their_lines():
     assert (rects, redraw) == ([(0, 100, 640, 40)], Redraw.LINES)
 
 
+def test_a_bar_inside_a_line_goes_again():
+    bench = Bench(0x12)
+    for line in (50, 80):
+        bench.put(line, 300)
+        bench.ports.write_dac(0, (63, 0, 0))
+        bench.put(line, 600)
+        bench.ports.write_dac(0, (0, 0, 0))
+        assert len(bench.end_field()[0]) <= 2
+    assert (bench.screen.frame[80] == 0xFF0000).any()
+    assert not (bench.screen.frame[50] == 0xFF0000).any()
+
+
 def test_a_field_is_shown_once_it_is_whole():
     bench = Bench(0x12)
     before = bench.screen.full_redraw()
