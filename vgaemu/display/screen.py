@@ -246,7 +246,7 @@ class Screen:
         Drawn afresh. They are the device's own: attributes' colours, pixels of planes, bytes of
         mode 13h.
         """
-        scanout, _ = self._now()
+        scanout, _ = _scanout_in(self.vga, self.frame_number)
         colours = scanout.colours
         if not colours.palette:
             return None
