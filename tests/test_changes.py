@@ -171,7 +171,7 @@ def test_every_part_of_a_scanout_has_a_row_and_every_field_a_test():
     fields |= {
         f"{part}.{field}" for part in PARTS for kind in PARTS[part] for field in kind._fields
     }
-    by_time = {"blink_shown"}  # a test below
+    by_time = {"blink_shown", "raster"}  # a test below, and `test_timeline`
     assert fields == set(CASES) | by_time
 
 
