@@ -488,13 +488,13 @@ class Hearer:
 
 @contextmanager
 def listening(machine: Machine, *hearers: Hearer) -> Iterator[Live]:
-    live = Live()
-    machine.add_display(live)
+    server = machine.serve(port=0)
+    live = server.browsers.live
     machine.tick()
     for hearer in hearers:
         live.join(hearer)
     yield live
-    machine.remove_display(live)
+    machine.remove_display(server)
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:

@@ -354,7 +354,6 @@ class Machine:
         self._loop.refuse_if_closed()
         lamps = None if self.pc is None else self.pc.keyboard_lamps
         server = Server(self.screen, host, port, lamps=lamps, is_drawn=self.frames > 0, **options)
-        self.add_display(server.browsers.live)
         self.add_display(server)
         return server
 

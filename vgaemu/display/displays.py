@@ -45,6 +45,8 @@ class Seat(ABC):
 
     #: Whether the display has raised, and whether it is shown nothing more.
     failed = is_over = False
+    #: A frame has been drawn: see `BaseDisplay.update`.
+    update: Callable[[NDArray[np.uint32], Sequence[Rect], FrameReport], None]
 
     def __init__(self, display: BaseDisplay) -> None:
         self.display = display
@@ -54,10 +56,6 @@ class Seat(ABC):
     def resize(self, screen: ScreenInfo) -> None:
         """The next `update` has another shape."""
         self._news = screen
-
-    @abstractmethod
-    def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
-        """A frame has been drawn."""
 
     def settle(self, until: float) -> bool:
         """Wait until the last frame is shown, but no longer than to a time of `monotonic`."""
@@ -75,14 +73,24 @@ class Seat(ABC):
 
 
 class InStepSeat(Seat):
-    """The display is called by whoever runs frames."""
+    """The display is called by whoever runs frames, with nothing between where it has no news."""
 
-    def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
+    def __init__(self, display: BaseDisplay) -> None:
+        super().__init__(display)
+        self.update = display.update
+
+    def resize(self, screen: ScreenInfo) -> None:
+        super().resize(screen)
+        self.update = self._update_anew
+
+    def _update_anew(
+        self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport
+    ) -> None:
         if self._news is not None:
             news, self._news = self._news, None
             self.display.resize(news)
-            rects = whole(frame)
-        self.display.update(frame, rects, report)
+        self.update = self.display.update
+        self.update(frame, whole(frame), report)
 
     def close(self, *, let_go: bool = False) -> None:
         if not let_go:

@@ -16,10 +16,9 @@ from typing import Protocol, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.display.base import BaseDisplay
 from vgaemu.display.panel.layout import FRAMES
 from vgaemu.display.panel.meter import Column, Meter
-from vgaemu.display.report import FrameReport, Rect, ScreenInfo
+from vgaemu.display.report import FrameReport, ScreenInfo
 from vgaemu.view.transport import Gone
 
 #: Seconds between two messages.
@@ -90,10 +89,11 @@ class Listener(Protocol):
         """Take a message; never waits."""
 
 
-class Live(BaseDisplay):
+class Live:
     """Gathers what frames cost while somebody listens."""
 
-    in_step = True
+    #: Whether somebody does.
+    is_heard = False
 
     def __init__(self) -> None:
         self._meter = Meter()
@@ -104,23 +104,25 @@ class Live(BaseDisplay):
         self._thread: threading.Thread | None = None
 
     def resize(self, screen: ScreenInfo) -> None:
+        """The picture has another shape."""
         self._info = screen
 
-    def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
-        if self._listeners:
-            self._meter.note(report, len(rects))
+    def note(self, report: FrameReport, rects: int) -> None:
+        """A frame was shown, so many rectangles of it."""
+        self._meter.note(report, rects)
 
     def close(self) -> None:
         """Tell nobody any more."""
-        self.is_gone = True
         with self._changed:
             self._listeners.clear()
+            self.is_heard = False
             self._changed.notify_all()
 
     def join(self, listener: Listener) -> None:
         """Tell one more."""
         with self._changed:
             self._listeners[listener] = -1
+            self.is_heard = True
             if self._thread is None:
                 self._meter.restart_clock()
                 self._thread = threading.Thread(
@@ -132,6 +134,7 @@ class Live(BaseDisplay):
         """Tell one less."""
         with self._changed:
             self._listeners.pop(listener, None)
+            self.is_heard = bool(self._listeners)
             self._changed.notify_all()
 
     def _tell_all(self) -> None:

@@ -101,7 +101,9 @@ class Server(BaseDisplay):
     ) -> None:
         self.password = _checked_password(password)
         self.browsers = Browsers(host, novnc=novnc)
-        self.shown = Shown(screen.frame, screen.palette, screen.scanout) if is_drawn else None
+        self._live = self.browsers.live
+        #: The picture as it was shown last, and its palette: see `shown`.
+        self._latest = (screen.frame, screen.palette) if is_drawn else None
         self._screen, self._info = screen, screen.info
         self._is_shared = shared
         self._find_lamps, self._lamps = lamps, None if lamps is None else lamps()
@@ -110,6 +112,8 @@ class Server(BaseDisplay):
         self._door = threading.Lock()
         self._connections: set[Transport] = set()
         self._sessions: list[Session] = []
+        #: Whom of them a frame is told.
+        self._notes: list[Callable[[Sequence[Rect]], None]] = []
         self._is_closed = self._was_full = False
         #: Whose connections they are, and whose threads.
         self._process = os.getpid()
@@ -130,19 +134,24 @@ class Server(BaseDisplay):
 
     def resize(self, screen: ScreenInfo) -> None:
         self._info = screen
-        self._note((), news=True)
+        self._live.resize(screen)
+        self._note_news()
 
     def update(self, frame: NDArray[np.uint32], rects: Sequence[Rect], report: FrameReport) -> None:
-        self.shown = Shown(frame, report.palette, self._screen.scanout)
+        # Caches are cold here, 60 times a second: each object that is touched takes a microsecond.
+        self._latest = frame, report.palette
         if rects:
-            self._note(rects)
+            for note in self._notes:
+                note(rects)
+        if self._live.is_heard:
+            self._live.note(report, len(rects))
 
     def poll(self) -> Iterable[Event]:
         if self._sessions and self._find_lamps is not None:
             lamps = self._find_lamps()
             if lamps != self._lamps:
                 self._lamps = lamps
-                self._note((), news=True)
+                self._note_news()
         return self._inbox.take()
 
     def close(self) -> None:
@@ -150,7 +159,7 @@ class Server(BaseDisplay):
         if os.getpid() != self._process:  # a fork: what is shut down would be so for its parent
             return
         self.is_gone = True
-        self.browsers.live.close()
+        self._live.close()
         with self._door:
             self._is_closed = True
             connections = list(self._connections)
@@ -160,9 +169,9 @@ class Server(BaseDisplay):
         for connection in connections:
             connection.close()
 
-    def _note(self, rects: Sequence[Rect], *, news: bool = False) -> None:
+    def _note_news(self) -> None:
         for session in self._sessions:
-            session.wants.note(rects, news=news)
+            session.wants.note_news()
 
     # Who comes.
 
@@ -245,6 +254,14 @@ class Server(BaseDisplay):
     # What sessions ask and tell: see `vgaemu.view.session.Desk`.
 
     @property
+    def shown(self) -> Shown | None:
+        """The picture, as it was shown last; None: there is none yet."""
+        if self._latest is None:
+            return None
+        # The scanout may be newer by now: what is guessed from it is looked at before it is sent.
+        return Shown(*self._latest, self._screen.scanout)
+
+    @property
     def info(self) -> ScreenInfo:
         """The screen, as the display was told of it."""
         return self._info
@@ -257,22 +274,23 @@ class Server(BaseDisplay):
     def join(self, session: Session) -> None:
         """A viewer may look from now on."""
         with self._door:
-            self._sessions = [*self._sessions, session]
-            self._say_who_types()
+            self._seat([*self._sessions, session])
         log.info("view: %s looks", session.transport.peer)
 
     def leave(self, session: Session) -> None:
         """A viewer has gone."""
         with self._door:
-            self._sessions = [other for other in self._sessions if other is not session]
-            self._say_who_types()
+            self._seat([other for other in self._sessions if other is not session])
         for event in (*session.keyboard.release_all(), *session.pointer.release_all()):
             self._inbox.put(event)
 
-    def _say_who_types(self) -> None:
-        for i, session in enumerate(self._sessions):
+    def _seat(self, sessions: list[Session]) -> None:
+        """These are here, and the first one types."""
+        self._sessions = sessions
+        self._notes = [session.wants.note for session in sessions]
+        for i, session in enumerate(sessions):
             session.transport.looks_only = bool(i) and not self._is_shared
-        self._note((), news=True)
+        self._note_news()
 
     def type(self, session: Session, key: KeyEvent) -> None:
         """A viewer typed."""
