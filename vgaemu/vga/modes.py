@@ -4,8 +4,9 @@ Emulated: modes 0-7 and 0Dh-13h of a VGA BIOS: registers, default palettes, font
 memory; and the tweaked modes that programs made of them. Not emulated: the BIOS data area (a
 machine-code guest's BIOS keeps it), 200-line text.
 
-Source: the tables of SeaBIOS and the LGPL VGABIOS, which are equal for these modes; palettes by
-rule, checked against both. Tweaks: as the tables that programs carried agree on.
+Source: the tables of SeaBIOS and the LGPL VGABIOS, which are equal for these modes; but mode 0Fh is
+IBM's, on monochrome ports, of four shades. Palettes by rule, checked against both. Tweaks: as the
+tables that programs carried agree on.
 """
 
 from __future__ import annotations
@@ -98,8 +99,8 @@ _BIOS_MODES = (
     _mode(0x0E, "640x200x16, EGA",   0x63, "01 0F 00 06",
           "5F 4F 50 82 54 80 BF 1F 00 C0 00 00 00 00 00 00 9C 8E 8F 28 00 96 B9 E3 FF",
           _CGA_16 + "01 00 0F 00", "00 00 00 00 00 00 05 0F FF", "cga"),
-    _mode(0x0F, "640x350 mono, EGA", 0xA3, "01 0F 00 06", _LINES_350,
-          "00 08 00 00 18 18 00 00 00 08 00 00 00 18 00 00 01 00 01 00", "00 00 00 00 00 00 05 0F FF", "mda"),
+    _mode(0x0F, "640x350 mono, EGA", 0xA2, "01 0F 00 06", _LINES_350,
+          "00 08 00 00 18 18 00 00 00 08 00 00 00 18 00 00 0B 00 05 00", "00 00 00 00 00 00 05 05 FF", "mda"),
     _mode(0x10, "640x350x16, EGA",   0xA3, "01 0F 00 06", _LINES_350,
           _EGA_16 + "01 00 0F 00", "00 00 00 00 00 00 05 0F FF", "ega"),
     _mode(0x11, "640x480x2",         0xE3, "01 0F 00 06", _LINES_480,

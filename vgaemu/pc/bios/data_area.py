@@ -54,9 +54,9 @@ FIELDS: tuple[Field, ...] = (
     LAST_ROW := Field(0x484, 1, 0, "rows of characters - 1"),
     CHAR_HEIGHT := Field(0x485, 2, 0, "lines of a character"),
     VIDEO_CONTROL := Field(0x487, 1, 0, "memory not cleared, cursor emulation"),
-    SWITCHES := Field(0x488, 1, 0, "of an EGA"),
+    SWITCHES := Field(0x488, 1, 0xF9, "of an EGA: text of 200 lines, or of more"),
     MODE_OPTIONS := Field(0x489, 1, 0x51, "VGA is there; lines of text, greys, palette loading"),
-    DISPLAY_CODE := Field(0x48A, 1, 0, "which display there is"),
+    DISPLAYS := Field(0x48A, 1, 0, "which there are: an index of the table of combinations"),
     KEY_FLAGS_3 := Field(0x496, 1, 0x10, "a keyboard of 101 keys; right ctrl and alt; prefixes"),
     LAMPS := Field(0x497, 1, 0, "of the locks"),
     SAVE_POINTER := Field(0x4A8, 4, 0, "far pointer to the video BIOS's tables"),
@@ -66,15 +66,15 @@ for _field, _next in pairwise(FIELDS):
     if _field.address + _field.nbytes > _next.address:
         raise ValueError(f"BIOS data area: {_field} overlaps {_next}")
 
-#: `DISPLAY_CODE`: VGA with an analog colour display.
-VGA_COLOUR = 0x08
+#: `MODE_SELECT`: bit 7 of an attribute blinks.
+BLINKS = 0x20
 #: `MODE_OPTIONS`: colours become greys; mode sets leave the palette alone; 400 or 200 lines of
 #: text, else 350.
 GREY, KEEP_PALETTE, LINES_400, LINES_200 = 0x02, 0x08, 0x10, 0x80
 #: `VIDEO_CONTROL`: cursor shapes are taken as they are; memory was not cleared.
 NO_CURSOR_EMULATION, NOT_CLEARED = 0x01, 0x80
-#: `SWITCHES`: of a text mode with 200 lines, and of the others.
-SWITCHES_200, SWITCHES_400 = 0xF8, 0xF9
+#: `SWITCHES`: of text modes with 200 lines, and of others; above them the feature connector's.
+SWITCHES_200, SWITCHES_400, FEATURES = 0x08, 0x09, 0xF0
 
 
 class DataArea:

@@ -36,6 +36,17 @@ MAX_COLUMNS = 256
 TEXT_BYTES = 0x8000
 GRAPHICS_BYTES = {CGA: 0x4000, PLANAR: 0x10000, PACKED: 0x10000}
 
+#: Pairs of displays, by their codes; `data_area.DISPLAYS` is an index. Odd ones out are IBM's; 8,
+#: the VGA alone once more, is what states of older versions have there.
+NO_DISPLAY, MDA, CGA_DISPLAY, EGA, EGA_MONO, PGC, VGA_MONO, VGA_COLOUR = 0, 1, 2, 4, 5, 6, 7, 8
+COMBINATIONS = (
+    (NO_DISPLAY, NO_DISPLAY), (NO_DISPLAY, MDA), (NO_DISPLAY, CGA_DISPLAY), (CGA_DISPLAY, MDA),
+    (NO_DISPLAY, EGA), (EGA, MDA), (NO_DISPLAY, EGA_MONO), (CGA_DISPLAY, EGA_MONO),
+    (NO_DISPLAY, VGA_COLOUR), (MDA, PGC), (EGA_MONO, PGC), (NO_DISPLAY, VGA_COLOUR),
+    (MDA, VGA_COLOUR), (NO_DISPLAY, VGA_MONO), (CGA_DISPLAY, VGA_MONO), (PGC, VGA_MONO),
+)  # fmt: skip
+VGA_ALONE, UNKNOWN_DISPLAYS = 0x0B, 0xFF
+
 #: Vectors that point to the glyphs of graphics modes; in the CGA's to the first 128 and the others.
 GLYPHS, UPPER_GLYPHS = 0x43, 0x1F
 
@@ -126,9 +137,8 @@ class VideoArea(bda.DataArea):
         self[bda.CHAR_HEIGHT] = mode.height
         kept = self[bda.VIDEO_CONTROL] & bda.NO_CURSOR_EMULATION
         self[bda.VIDEO_CONTROL] = 0x60 | kept | (0 if clear else bda.NOT_CLEARED)
-        self[bda.SWITCHES] = bda.SWITCHES_400
-        self[bda.DISPLAY_CODE] = bda.VGA_COLOUR
-        self._calls.set_vector(GLYPHS, FONTS[mode.height])
+        self[bda.DISPLAYS] = VGA_ALONE
+        self._calls.set_vector(GLYPHS, FONTS[8 if mode.model == TEXT else mode.height])
 
     @property
     def pages(self) -> int:

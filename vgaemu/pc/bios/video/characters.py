@@ -24,6 +24,8 @@ LINES_A_UNIT, BYTES_A_UNIT, CELLS_A_UNIT = 2, 16384, 512
 #: Lines of a glyph that `GLYPH_UNITS` are for.
 GLYPH_LINES = 16
 BELL, BACKSPACE, LINE_FEED, RETURN = CONTROLS = 7, 8, 10, 13
+#: AL of strings: the cursor goes along (1), each character has an attribute (2).
+STRING_OPTIONS = 3
 #: Colour of graphics where no attribute is given.
 LIGHT_GREY = 7
 
@@ -159,7 +161,8 @@ class Characters:
                 column, row = 0, row + 1
         if row >= area.rows:
             row = area.rows - 1
-            fill = self._vga.load(area.cell(page, row, 0) + 1, 1)[0] if area.is_text else 0
+            # What comes in is as the cell that the cursor would be in.
+            fill = self._vga.load(area.cell(page, row, column) + 1, 1)[0] if area.is_text else 0
             self._scroll(page, 1, (0, 0), (row, area.columns - 1), fill)
         area.move_cursor(page, row, column)
 
@@ -178,6 +181,8 @@ class Characters:
     def _write_string(self) -> bool | None:
         cpu, bus, calls, area = self._cpu, self._bus, self._calls, self._area
         page, attribute, options = cpu.bh & 7, cpu.bl, cpu.al
+        if options > STRING_OPTIONS or cpu.cx == 0:
+            return None
         # Progress is the number of characters, and above it the cursor as it was before.
         done, before = calls.progress & 0xFFFF, calls.progress >> 16
         if done == 0:

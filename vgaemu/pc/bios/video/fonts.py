@@ -28,9 +28,11 @@ LOAD_UNITS, HEIGHT_UNITS = 2, 2
 #: Glyph height of ROM's fonts by the low digit of the call: for text, and for graphics.
 TEXT_FONTS = {1: 14, 2: 8, 4: 16}
 GRAPHICS_FONTS = {2: 14, 3: 8, 4: 16}
+#: The text mode whose attributes underline, in a cell's last line.
+MONOCHROME_TEXT = 7
 #: Lines of pictures of text; bytes between pages once a font has been loaded.
 TEXT_PICTURES, PAGE_GAP = (200, 350, 400), 0x100
-#: BL of graphics calls -> rows of text; others give them in DL.
+#: BL of graphics calls -> rows of text; 0 gives them in DL, others are 25.
 GRAPHICS_ROWS = {1: 14, 2: 25, 3: 43}
 #: BH of the information call -> vector, or font in ROM.
 VECTORS = {0: UPPER_GLYPHS, 1: GLYPHS}
@@ -96,6 +98,8 @@ class VideoFonts:
             return
         self._calls.spend(HEIGHT_UNITS)
         ports["max_scan_line"] = height - 1
+        if area.mode == MONOCHROME_TEXT:
+            ports["underline_line"] = height - 1
         doubled = ports["double_scan"]
         shown = ports["vertical_display_end"] + 1 >> doubled
         # An earlier font may have left less of the picture than there is.
@@ -135,7 +139,7 @@ class VideoFonts:
         self._set_graphics_height(height)
 
     def _set_graphics_height(self, height: int) -> None:
-        rows = GRAPHICS_ROWS.get(self._cpu.bl, self._cpu.dl)
+        rows = self._cpu.dl if self._cpu.bl == 0 else GRAPHICS_ROWS.get(self._cpu.bl, 25)
         self._area[bda.CHAR_HEIGHT] = height
         self._area[bda.LAST_ROW] = max(rows, 1) - 1
 

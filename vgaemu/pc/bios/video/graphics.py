@@ -18,6 +18,7 @@ from vgaemu.pc.bios.video.area import VideoArea
 from vgaemu.pc.bios.video.modes import CGA, PACKED
 from vgaemu.vga import dispi
 from vgaemu.vga.device import Vga
+from vgaemu.vga.pixels import unpack
 from vgaemu.vga.vram import LFB_GPA
 
 #: The bit of a colour that means exclusive or.
@@ -44,7 +45,8 @@ def painter_of(vga: Vga, area: VideoArea, page: int) -> Painter:
     width, pitch = 8 * facts.columns, facts.columns * facts.bits
     if facts.model in PACKED_STARTS:
         start, banks = PACKED_STARTS[facts.model]
-        return Painter(PackedSurface(vga, start, width, facts.lines, pitch, facts.bits, banks))
+        painter = CgaPainter if facts.model == CGA else Painter
+        return painter(PackedSurface(vga, start, width, facts.lines, pitch, facts.bits, banks))
     start = 0xA0000 + area.page_start(page)
     return Painter(PlanarSurface(vga, start, width, facts.lines, area.columns, known=None))
 
@@ -104,6 +106,18 @@ class Painter:
 
     def read_pixel(self, x: int, y: int) -> int:
         return int(self._surface.get(*self._addressed(x, y), 1, 1)[0, 0])
+
+
+class CgaPainter(Painter):
+    """Modes 4 to 6: what comes in when lines move are bytes, of whatever pixels."""
+
+    def clear_lines(self, y: int, count: int, left: int, right: int, fill: int) -> None:
+        pixels = unpack(np.array([[fill]], np.uint8), self._surface.bits)
+        if (pixels == pixels[0, 0]).all():
+            super().clear_lines(y, count, left, right, int(pixels[0, 0]))
+        else:
+            width = 8 * (right - left + 1)
+            self._surface.put(8 * left, y, np.tile(pixels, (count, width // pixels.size)))
 
 
 class VbePainter(Painter):

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import Calls
-from vgaemu.pc.bios.rom import FONTS
-from vgaemu.pc.bios.video.area import GLYPHS, KEEP, VideoArea
+from vgaemu.pc.bios.video.area import KEEP, VideoArea
 from vgaemu.pc.bios.video.fonts import VideoFonts
 from vgaemu.pc.bios.video.modes import TEXT, bios_mode
 from vgaemu.pc.bios.video.palette import VideoPalette
@@ -32,13 +31,12 @@ class TextLines(NamedTuple):
     misc: int
     #: CRTC index -> value.
     crtc: dict[int, int]
-    switches: int
 
 
 TEXT_LINES = {
-    200: TextLines(8, 0x63, {0x09: 0xC7, 0x0A: 6, 0x0B: 7, 0x14: 0x08}, bda.SWITCHES_200),
+    200: TextLines(8, 0x63, {0x09: 0xC7, 0x0A: 6, 0x0B: 7, 0x14: 0x08}),
     350: TextLines(14, 0xA3, {0x09: 0x4D, 0x0A: 11, 0x0B: 12, 0x10: 0x83, 0x11: 0x85, 0x12: 0x5D,
-                              0x14: 0x0D, 0x15: 0x63, 0x16: 0xBA}, bda.SWITCHES_400),
+                              0x14: 0x0D, 0x15: 0x63, 0x16: 0xBA}),
 }  # fmt: skip
 
 
@@ -56,12 +54,12 @@ class ModeSet:
         vga, area = self._vga, self._area
         self._calls.spend(MODE_UNITS)
         options = area[bda.MODE_OPTIONS]
-        palette = bytes(vga.dac.entries) if options & bda.KEEP_PALETTE else None
+        kept = self._palette.loaded() if options & bda.KEEP_PALETTE else None
         area.vbe_mode = None
         area.mode_number = number | (0 if clear else KEEP)
         set_mode(vga, number, clear=clear)
-        if palette is not None:
-            self._palette.write_dac(0, palette)
+        if kept is not None:
+            self._palette.load(*kept)
         elif options & bda.GREY:
             self._palette.to_greys(0, 256)
         area.write_mode_fields(number, clear=clear)
@@ -92,6 +90,4 @@ class ModeSet:
         ports["protect"] = 1
         self._fonts.load_roms(0, height)
         area[bda.CHAR_HEIGHT] = height
-        area[bda.CURSOR_SHAPE] = (height - 2) << 8 | height - 1
-        area[bda.SWITCHES] = lines.switches
-        self._calls.set_vector(GLYPHS, FONTS[height])
+        area[bda.CURSOR_SHAPE] = lines.crtc[0x0A] << 8 | lines.crtc[0x0B]

@@ -17,6 +17,8 @@ COLOURS_A_UNIT = 16
 #: Attribute registers: palette 00h-0Fh, and those that calls name.
 MODE_CONTROL, OVERSCAN, COLOUR_SELECT = 0x10, 0x11, 0x14
 PALETTE_AND_OVERSCAN = (*range(16), OVERSCAN)
+#: Where the CRTC of a monochrome display is.
+MONOCHROME_CRTC = 0x3B4
 #: What all of these are in units of `Calls.spend`.
 PALETTE_UNITS = 4
 
@@ -63,8 +65,10 @@ class VideoPalette:
         serve(self._services, self._cpu.al)
 
     def cga_service(self) -> None:
-        """0Bh: background and border, or which of two palettes."""
+        """0Bh: background and border, or which of two palettes; of colour displays."""
         self._calls.spend(1)
+        if self._area[bda.CRTC_PORT] == MONOCHROME_CRTC:
+            return
         if self._cpu.bh == 0:
             self._cga_background(self._cpu.bl)
         else:
@@ -107,16 +111,32 @@ class VideoPalette:
     def _set_all_registers(self) -> None:
         self._calls.spend(PALETTE_UNITS)
         values = self._bus.read(self._cpu.linear("es", "dx"), len(PALETTE_AND_OVERSCAN))
-        for index, value in zip(PALETTE_AND_OVERSCAN, values, strict=True):
-            self._ports.set_attribute(index, value)
+        self._load_registers(values)
 
     def _get_all_registers(self) -> None:
         self._calls.spend(PALETTE_UNITS)
-        values = [self._ports.get_attribute(index) for index in PALETTE_AND_OVERSCAN]
-        self._bus.write(self._cpu.linear("es", "dx"), bytes(values))
+        self._bus.write(self._cpu.linear("es", "dx"), self._registers())
+
+    def _registers(self) -> bytes:
+        return bytes(self._ports.get_attribute(index) for index in PALETTE_AND_OVERSCAN)
+
+    def _load_registers(self, values: bytes) -> None:
+        for index, value in zip(PALETTE_AND_OVERSCAN, values, strict=True):
+            self._ports.set_attribute(index, value)
+
+    def loaded(self) -> tuple[bytes, bytes]:
+        """Attribute registers and colours, which a mode set leaves alone if it is told to."""
+        return self._registers(), self._ports.read_dac(0, 256)
+
+    def load(self, registers: bytes, colours: bytes) -> None:
+        """What `loaded` has returned."""
+        self._load_registers(registers)
+        self._ports.write_dac(0, colours)
 
     def _blink_or_intensity(self) -> None:
-        self._ports["blink"] = self._cpu.bl
+        area, blinks = self._area, self._cpu.bl & 1
+        self._ports["blink"] = blinks
+        area[bda.MODE_SELECT] = area[bda.MODE_SELECT] & ~bda.BLINKS | bda.BLINKS * blinks
 
     def _dac_page(self) -> None:
         """Pages of 64 or 16 colours (BL = 0), or which page."""

@@ -1,23 +1,32 @@
 """Tables of the video BIOS in memory: mode parameters, where the save pointer leads, a ROM header.
 
-Emulated: the parameter table with an entry for each mode and number of lines, and a table of save
-pointers that leads to it; at C000:0000 an option ROM of 2 KiB with its name, as programs look for
-one there that ask for no service. Not emulated: the other save pointers (they are 0: no dynamic
-save area, no fonts of the user's); entries of no mode are zeros.
+Emulated: the parameter table with an entry for each mode and number of lines, the pairs of displays
+that there can be, and tables of save pointers that lead to them; at C000:0000 an option ROM of
+2 KiB with its name, as programs look for one there that ask for no service. Not emulated: the other
+save pointers (they are 0: no dynamic save area, no fonts of the user's); entries of no mode are
+zeros.
 
 Source: IBM PS/2 and PC BIOS Interface Technical Reference (video parameter table, save pointers).
 """
 
 from __future__ import annotations
 
+import struct
+
 from vgaemu.pc.bios.rom import ROM_BASE, ROM_SEGMENT
+from vgaemu.pc.bios.video.area import COMBINATIONS, VGA_COLOUR
 from vgaemu.pc.bios.video.mode_set import TEXT_LINES
 from vgaemu.pc.bios.video.modes import bios_mode
 from vgaemu.pc.bus import Bus
 from vgaemu.vga.modes import MODES
 
 #: Offsets in ROM, behind the fonts.
-PARAMETERS_AT, SAVE_POINTERS_AT = 0xD800, 0xDF80
+PARAMETERS_AT, SAVE_POINTERS_AT, SECOND_POINTERS_AT, COMBINATIONS_AT = (
+    0xD800,
+    0xDF80,
+    0xDFA0,
+    0xDFC0,
+)
 ENTRY_BYTES = 64
 #: Entry -> mode, and lines of text where they are not the mode's own.
 ENTRIES: dict[int, tuple[int, int]] = {
@@ -53,8 +62,14 @@ def write_tables(bus: Bus) -> int:
     for entry, (number, lines) in ENTRIES.items():
         table[entry * ENTRY_BYTES : (entry + 1) * ENTRY_BYTES] = parameters(number, lines)
     bus.load_rom(ROM_BASE + PARAMETERS_AT, bytes(table))
-    pointers = _far(PARAMETERS_AT).to_bytes(4, "little").ljust(7 * 4, b"\0")
+    pointers = struct.pack("<7I", _far(PARAMETERS_AT), 0, 0, 0, _far(SECOND_POINTERS_AT), 0, 0)
     bus.load_rom(ROM_BASE + SAVE_POINTERS_AT, pointers)
+    second = struct.pack("<HI20x", 26, _far(COMBINATIONS_AT))  # its length first
+    bus.load_rom(ROM_BASE + SECOND_POINTERS_AT, second)
+    pairs = bytes(code for pair in COMBINATIONS for code in pair)
+    # How many, version, the highest code.
+    combinations = bytes((len(COMBINATIONS), 1, VGA_COLOUR, 0)) + pairs
+    bus.load_rom(ROM_BASE + COMBINATIONS_AT, combinations)
     bus.load_rom(VIDEO_ROM_AT, video_rom())
     return _far(SAVE_POINTERS_AT)
 

@@ -108,9 +108,10 @@ class Vbe:
         model = PACKED if mode.bpp == 8 else DIRECT_COLOUR
         channels = mode.format.red, mode.format.green, mode.format.blue, mode.format.rest
         layout = bytes(number for channel in channels for number in channel)
-        # Supported, extended information, colour, graphics, with a linear frame buffer.
+        # Supported, extended information, text through the BIOS, colour, graphics, with a linear
+        # frame buffer; VGA's registers and window are there beside it.
         return self._write_mode_information(
-            (0x009B, READ_WRITE, 64, 64, 0xA000, far(ROM_SEGMENT, WINDOW_FUNCTION_AT)),
+            (0x009F, READ_WRITE, 64, 64, 0xA000, far(ROM_SEGMENT, WINDOW_FUNCTION_AT)),
             (pitch, mode.width, mode.height, 8, 16, 1, mode.bpp, 1, model, pages, 1, layout),
             (LFB_GPA, pitch, pages, pages, layout),
         )

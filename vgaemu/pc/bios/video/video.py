@@ -3,7 +3,7 @@
 Emulated: its calls, from here or from the rooms they are in: mode sets (`mode_set`), characters and
 pixels (`characters`, `graphics`), palettes (`palette`), fonts (`fonts`), options and information
 (`options`), saving and restoring (`state`), VBE 2.0 through DISPI (`vbe`). Here are the mode (00h,
-0Fh), cursor (01h-03h) and pages (05h). Not emulated: light pen.
+0Fh), cursor (01h-03h) and pages (05h). Not emulated: light pen (04h says that there is none).
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from vgaemu.pc.bios.video.tables import write_tables
 from vgaemu.pc.bios.video.vbe import Vbe
 from vgaemu.pc.board import Board
 from vgaemu.vga.modes import MODES
+
+#: Text modes of a CGA, whose cursors are emulated.
+CGA_TEXT = range(4)
 
 
 class VideoBios:
@@ -44,6 +47,7 @@ class VideoBios:
             0x01: self._set_cursor_shape,
             0x02: lambda: self.area.move_cursor(cpu.bh & 7, cpu.dh, cpu.dl),
             0x03: self._get_cursor,
+            0x04: self._no_light_pen,
             0x05: self._select_page,
             0x0B: palette.cga_service,
             0x0F: self._get_mode,
@@ -77,7 +81,7 @@ class VideoBios:
         cpu, area = self._cpu, self.area
         area[bda.CURSOR_SHAPE] = cpu.cx
         shape = cpu.ch, cpu.cl
-        if not area[bda.VIDEO_CONTROL] & bda.NO_CURSOR_EMULATION:
+        if area.mode in CGA_TEXT and not area[bda.VIDEO_CONTROL] & bda.NO_CURSOR_EMULATION:
             shape = emulated(*shape, area[bda.CHAR_HEIGHT] & 0xFF)
         area.set_cursor_shape(*shape)
 
@@ -86,6 +90,9 @@ class VideoBios:
         cpu.dh, cpu.dl = self.area.cursor(cpu.bh)
         cpu.cx = self.area[bda.CURSOR_SHAPE]
         cpu.ax = 0
+
+    def _no_light_pen(self) -> None:
+        self._cpu.ah = 0  # it is not pressed, as on all VGAs
 
     def _select_page(self) -> None:
         page = self._cpu.al & 7
