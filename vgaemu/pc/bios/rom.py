@@ -53,8 +53,8 @@ TABLES = {
     # A 1.44 MB drive: step and head times, 512-byte sectors, 18 a track, gaps, fill, motor.
     DISKETTE_TABLE: bytes.fromhex("AF 02 25 02 12 1B FF 6C F6 0F 08"),
     # INT 10h/1Bh: all modes; text of 200, 350 and 400 lines; of 8 fonts 2 at once; palettes, greys,
-    # cursors; saving, blinking, combination code; of save pointers what 512 characters need.
-    STATIC_STATE_AT: bytes.fromhex("FF E0 0F 00 00 00 00 07 08 02 FF 0E 00 00 01 00"),
+    # cursors; saving, blinking, combination code; no save pointers.
+    STATIC_STATE_AT: bytes.fromhex("FF E0 0F 00 00 00 00 07 08 02 FF 0E 00 00 00 00"),
     OEM_STRING_AT: b"".join(OEM_STRINGS),
     # mov ax, 4F05h; int 10h; retf
     WINDOW_FUNCTION_AT: bytes.fromhex("B8 05 4F CD 10 CB"),

@@ -21,6 +21,8 @@ from vgaemu.pc.board import Board
 COMBINATION_NUMBERS = {frozenset(pair): number for number, pair in enumerate(COMBINATIONS)}
 #: VRAM as programs are told: 256 KiB.
 MEMORY_CODE = 3
+#: Another print screen routine: it answers nothing.
+PRINT_SCREEN = 0x20
 #: What tells a program that its choice was taken, or not: there is no such number.
 ACCEPTED, REFUSED = 0x12, 0
 #: Where the CRTC of a monochrome display is.
@@ -33,7 +35,7 @@ class VideoOptions:
     def __init__(self, board: Board, area: VideoArea) -> None:
         self._bus, self._cpu, self._vga, self._area = board.bus, board.cpu, board.vga, area
         #: BL -> the highest number in AL, and what takes it.
-        self._choices: dict[int, tuple[int, Callable[[int], None]]] = {
+        self._choices: dict[int, tuple[int, Callable[[int], None] | None]] = {
             0x30: (2, self._select_lines),
             0x31: (1, lambda off: self._set_option(bda.KEEP_PALETTE, off)),
             0x32: (1, self._access),
@@ -43,17 +45,17 @@ class VideoOptions:
         }
 
     def select(self) -> None:
-        """12h; nothing happens if there is no such call."""
+        """12h: AL tells whether there is such a call, and such a choice."""
         cpu = self._cpu
         if cpu.bl == 0x10:
             self._ega_information()
-        elif (choice := self._choices.get(cpu.bl)) is not None:
-            most, take = choice
-            if cpu.al <= most:
+        elif cpu.bl != PRINT_SCREEN:
+            most, take = self._choices.get(cpu.bl, (-1, None))
+            if take is None or cpu.al > most:
+                cpu.al = REFUSED
+            else:
                 take(cpu.al)
                 cpu.al = ACCEPTED
-            else:
-                cpu.al = REFUSED
 
     def _set_option(self, bits: int, on: bool | int) -> None:
         options = self._area[bda.MODE_OPTIONS]
