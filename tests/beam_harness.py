@@ -33,9 +33,8 @@ def registers_of(vga: Vga) -> Registers:
         graphics_index=vga.graphics.index,
         attribute_index=vga.attribute_address,
         attribute_data=vga.attribute_takes_data,
-        dac_write=dac.write_index,
-        dac_read=dac.read_index,
-        dac_bytes=list(dac.cache),
+        dac_index=dac.index,
+        dac_bytes=list(dac.triple),
         dac_step=dac.step,
     )
 

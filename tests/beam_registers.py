@@ -42,8 +42,7 @@ class Registers:
     #: Bit 5 shows the picture.
     attribute_index: int = 0x20
     attribute_data: bool = False
-    dac_write: int = 0
-    dac_read: int = 0
+    dac_index: int = 0
     dac_bytes: list[int] = field(default_factory=lambda: [0, 0, 0])
     dac_step: int = 0
 
@@ -69,10 +68,10 @@ class Registers:
                 self.sequencer[self.sequencer_index] = value
             case 0x3C6:
                 self.mask = value
-            case 0x3C7:
-                self.dac_read, self.dac_step = value, 0
+            case 0x3C7:  # what is read, the picture does not ask; the index moves on at once
+                self.dac_index, self.dac_step = value + 1 & 0xFF, 0
             case 0x3C8:
-                self.dac_write, self.dac_step = value, 0
+                self.dac_index, self.dac_step = value, 0
             case 0x3C9:
                 self._write_dac(value & 0x3F)
             case 0x3CE:
@@ -90,7 +89,7 @@ class Registers:
             self.attribute_data = False
         elif port == 0x3C9:
             self.dac_step = (self.dac_step + 1) % 3
-            self.dac_read = (self.dac_read + (self.dac_step == 0)) & 0xFF
+            self.dac_index = (self.dac_index + (self.dac_step == 0)) & 0xFF
 
     def _write_attribute(self, value: int) -> None:
         if not self.attribute_data:
@@ -104,8 +103,8 @@ class Registers:
         self.dac_step = (self.dac_step + 1) % 3
         if self.dac_step == 0:
             red, green, blue = (value << 2 | value >> 4 for value in self.dac_bytes)
-            self.dac[self.dac_write] = red << 16 | green << 8 | blue
-            self.dac_write = (self.dac_write + 1) & 0xFF
+            self.dac[self.dac_index] = red << 16 | green << 8 | blue
+            self.dac_index = (self.dac_index + 1) & 0xFF
 
     def _write_crtc(self, index: int, value: int) -> None:
         if index <= 7 and self.crtc[0x11] & 0x80:  # protected, but for a bit of the line compare

@@ -49,38 +49,78 @@ def test_a_new_read_index_drops_a_partial_triple():
     assert ins(vga, 3) == [1, 2, 3]
 
 
-def test_reads_and_writes_count_the_bytes_of_a_triple_together():
+def test_reads_and_writes_count_the_bytes_of_one_register():
     vga = Vga(Memslot(64))
     outs(vga, 0x3C8, 5)
     outs(vga, 0x3C9, 1, 2, 3, 4, 5, 6)
-    outs(vga, 0x3C8, 5)
-    outs(vga, 0x3C9, 0x11)
     outs(vga, 0x3C7, 5)
     assert ins(vga, 1) == [1]
-    outs(vga, 0x3C9, 0x21, 0x22)  # the second and the third byte
-    assert ins(vga, 2) == [0x11, 0x21]
+    outs(vga, 0x3C9, 0x21, 0x22)  # its second and third byte; the index has moved on
+    assert vga.dac.entries[15:21] == bytes((1, 2, 3, 1, 0x21, 0x22))
+    assert vga.inb(0x3C8) == 7
+    assert ins(vga, 3) == [1, 0x21, 0x22]  # the register has what was written
 
 
-def test_a_read_between_leaves_the_old_byte_in_the_triple():
+def test_a_read_between_writes_passes_a_byte_of_the_register():
     vga = Vga(Memslot(64))
     outs(vga, 0x3C8, 29)
     outs(vga, 0x3C9, 1, 2, 3, 7, 8, 9)
     outs(vga, 0x3C8, 5)
-    ins(vga, 1)
+    assert ins(vga, 1) == [7]
     outs(vga, 0x3C9, 0x21, 0x22)
     outs(vga, 0x3C7, 5)
     assert ins(vga, 3) == [7, 0x21, 0x22]
-    assert vga.inb(0x3C8) == 6
+    assert vga.inb(0x3C8) == 7
 
 
-def test_a_new_write_index_starts_a_triple_for_reads_too():
+def test_a_read_that_ends_a_triple_fetches_the_next_and_writes_none():
     vga = Vga(Memslot(64))
     outs(vga, 0x3C8, 5)
     outs(vga, 0x3C9, 1, 2, 3, 4, 5, 6)
+    outs(vga, 0x3C8, 5)
+    outs(vga, 0x3C9, 0x11, 0x12)
+    assert ins(vga, 4) == [3 + 3, 1, 2, 3]  # what was there: blue of 6, then entry 5
+    assert vga.dac.entries[15:21] == bytes((1, 2, 3, 4, 5, 6))
+    assert vga.inb(0x3C8) == 7
+
+
+def test_a_read_index_reads_back_one_more_and_moves_on_with_each_triple():
+    vga = Vga(Memslot(64))
+    for index in (0, 5, 254, 255):
+        outs(vga, 0x3C7, index)
+        assert (vga.inb(0x3C7), vga.inb(0x3C8)) == (3, (index + 1) & 0xFF)
+        ins(vga, 2)
+        assert vga.inb(0x3C8) == (index + 1) & 0xFF
+        ins(vga, 1)
+        assert vga.inb(0x3C8) == (index + 2) & 0xFF
+
+
+def test_what_is_written_after_a_read_index_goes_where_the_index_is():
+    vga = Vga(Memslot(64))
+    outs(vga, 0x3C7, 255)
+    outs(vga, 0x3C9, 1, 2, 3)
+    assert vga.dac.entries[:3] == bytes((1, 2, 3))
+    assert vga.inb(0x3C8) == 1
+
+
+def test_an_entry_is_fetched_before_it_is_read():
+    vga = Vga(Memslot(64))
+    outs(vga, 0x3C8, 5)
+    outs(vga, 0x3C9, 1, 2, 3)
+    outs(vga, 0x3C7, 5)
+    vga.dac.entries[15:18] = bytes((7, 8, 9))
+    assert ins(vga, 3) == [1, 2, 3]
+
+
+def test_a_write_index_keeps_what_the_register_holds():
+    vga = Vga(Memslot(64))
+    outs(vga, 0x3C8, 5)
+    outs(vga, 0x3C9, 1, 2, 3)
     outs(vga, 0x3C7, 5)
     assert ins(vga, 1) == [1]
     outs(vga, 0x3C8, 20)
     assert ins(vga, 3) == [1, 2, 3]
+    assert vga.inb(0x3C8) == 21
 
 
 def test_back_at_six_bits_the_upper_two_have_no_effect():
@@ -100,14 +140,14 @@ def test_back_at_six_bits_the_upper_two_have_no_effect():
     assert ins(vga, 3) == [0xFF, 0xC0, 0x95]
 
 
-def test_reading_has_an_index_of_its_own_and_wraps():
+def test_reading_wraps():
     vga = Vga(Memslot(64))
     vga.outb(0x3C8, 255)
     for value in (1, 2, 3, 4, 5, 6):
         vga.outb(0x3C9, value)
     vga.outb(0x3C7, 255)
     assert [vga.inb(0x3C9) for _ in range(6)] == [1, 2, 3, 4, 5, 6]
-    assert vga.inb(0x3C8) == 1
+    assert vga.inb(0x3C8) == 2
 
 
 def test_3c7_tells_which_index_was_written_last():

@@ -78,8 +78,9 @@ def test_dac_latches_and_flip_flop(machine):
     dump = dump_registers(vga)
     dac = section(dump, "dac")
     assert "20h  010203 " in dac
-    assert re.search(r"triple being written +3F 02 03$", dac, re.M)
-    assert re.search(r"read index +40h$", dac, re.M)
+    green, blue = vga.dac.entries[3 * 0x40 + 1 : 3 * 0x40 + 3]  # fetched before red was written
+    assert re.search(rf"triple +3F {green:02X} {blue:02X}$", dac, re.M)
+    assert re.search(r"index +41h$", dac, re.M)
     assert re.search(r"next byte of a triple +3 of 3$", dac, re.M)
     assert "reading" in dac
     assert "5A 5A 5A 5A" in section(dump, "latches")
@@ -112,7 +113,7 @@ def test_looking_changes_nothing(mode):
         vga = machine.vga
         vga.outb(0x3C0 if mode == 3 else 0x3C4, 5)
         state = lambda: (  # noqa: E731
-            vga.generation, vga.latch, vga.attribute_takes_data, vga.dac.read_index,
+            vga.generation, vga.latch, vga.attribute_takes_data, vga.dac.index,
             vga.dac.step, vga.dac.state, vga.crtc.index, vga.dispi.index,
         )  # fmt: skip
         before = state()

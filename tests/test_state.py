@@ -258,7 +258,10 @@ def as_version_2(path: Path, **arrays: object) -> None:
         "version": np.asarray(2, "u4"),
         "dac_partial": np.zeros(3, "u1"),
         "dac_read_step": np.asarray(0, "u4"),
-        "dac_cache": None,
+        "dac_write_index": np.asarray(0, "u4"),
+        "dac_read_index": np.asarray(0, "u4"),
+        "dac_index": None,
+        "dac_triple": None,
         "dac_step": None,
         "watched_ns": None,
     }
@@ -290,6 +293,48 @@ def test_a_colour_half_read_in_version_2(path: Path) -> None:
     )
     load_state(vga, path)
     assert [vga.inb(0x3C9), vga.inb(0x3C9)] == list(vga.dac.entries[28:30])
+
+
+def as_version_3(path: Path, **arrays: object) -> None:
+    """The file as version 3 would have written it."""
+    old: dict[str, object] = {
+        "version": np.asarray(3, "u4"),
+        "dac_index": None,
+        "dac_triple": None,
+        "dac_cache": np.asarray([11, 22, 33], "u1"),
+    }
+    changed(path, **(old | arrays))
+
+
+@pytest.mark.parametrize("read", [9, 255])
+def test_a_colour_being_read_in_version_3(path: Path, read: int) -> None:
+    vga = saved(path)
+    as_version_3(
+        path,
+        dac_state=np.asarray(3, "u4"),
+        dac_write_index=np.asarray(40, "u4"),
+        dac_read_index=np.asarray(read, "u4"),
+        dac_step=np.asarray(1, "u4"),
+    )
+    load_state(vga, path)
+    entries = (bytes(vga.dac.entries) * 2)[3 * read :]
+    assert vga.inb(0x3C8) == (read + 1) & 0xFF
+    assert bytes(vga.inb(0x3C9) for _ in range(5)) == entries[1:6]
+
+
+def test_a_colour_being_written_in_version_3(path: Path) -> None:
+    vga = saved(path)
+    as_version_3(
+        path,
+        dac_state=np.asarray(0, "u4"),
+        dac_write_index=np.asarray(40, "u4"),
+        dac_read_index=np.asarray(7, "u4"),
+        dac_step=np.asarray(2, "u4"),
+    )
+    load_state(vga, path)
+    outs(vga, (0x3C9, 44))
+    assert vga.dac.entries[120:123] == bytes([11, 22, 44])
+    assert vga.inb(0x3C8) == 41
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -426,7 +471,7 @@ def test_foreign_files(path: Path, content: Callable[[], bytes]) -> None:
     refused(small_vga(), path, because="damaged, or no saved state")
 
 
-@pytest.mark.parametrize("name", ["misc", "vram", "dac_cache", "guest"])
+@pytest.mark.parametrize("name", ["misc", "vram", "dac_triple", "guest"])
 def test_a_part_that_is_no_array(path: Path, name: str) -> None:
     saved(path)
     with zipfile.ZipFile(path) as file:
@@ -487,7 +532,7 @@ def dispi_values(**values: int) -> Any:
         ("sequencer_index", np.asarray(8, "u4")),
         ("graphics_index", np.asarray(16, "u4")),
         ("dac_step", np.asarray(3, "u4")),
-        ("dac_cache", np.zeros(2, "u1")),
+        ("dac_triple", np.zeros(2, "u1")),
         ("dac_state", np.asarray(1, "u4")),
         ("dac_state", np.asarray(2, "u4")),
         ("dac_entries", np.zeros(765, "u1")),

@@ -286,7 +286,7 @@ def test_as_many_operations_as_asked_for() -> None:
     vga = machine_with_ram()
     player = Player(vga, [["out", 0x3C8, n] for n in range(1, 6)])
     assert player.play(2)
-    assert vga.dac.write_index == 2
+    assert vga.dac.index == 2
     assert player.play(3)
     assert not player.play(1)
 
@@ -488,7 +488,7 @@ def test_a_recording_that_cannot_be_written(tmp_path: Path) -> None:
         recorder = TapeRecorder(vga, full)
         for n in range(10_000):
             vga.outb(0x3C8, n)
-        assert vga.dac.write_index == 9_999 & 0xFF  # the guest goes on
+        assert vga.dac.index == 9_999 & 0xFF  # the guest goes on
         with pytest.raises(TapeError, match="/dev/full: No space left"):
             recorder.close()
         recorder.close()
@@ -523,7 +523,7 @@ def test_start_brings_a_used_machine_to_where_tapes_start() -> None:
         assert_same_device(vga, fresh)
         for bank in ("misc", "sequencer", "crtc", "graphics", "attribute"):
             assert getattr(vga, bank).index == getattr(fresh, bank).index
-        for field in ("mask", "write_index", "read_index", "step", "cache"):
+        for field in ("mask", "index", "step", "triple"):
             assert getattr(vga.dac, field) == getattr(fresh.dac, field)
         assert (vga.attribute_address, vga.attribute_takes_data) == (0, False)
         assert vga.dispi.index == 0

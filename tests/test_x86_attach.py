@@ -233,7 +233,7 @@ def test_32_bit_port_accesses_reach_the_vga_as_on_the_bus() -> None:
     with vgaemu.attach(uc) as card:
         uc.emu_start(0x1000, 0xFFFF, count=8)
         assert card.vga.sequencer["map_mask"] == 5
-        assert (card.vga.dac.mask, card.vga.dac.read_index) == (0x00, 0xFF)
+        assert (card.vga.dac.mask, card.vga.dac.index) == (0x00, 0x00)  # 3C7h = FFh: one more
         assert (card.vga.dispi.index, card.vga.dispi.values[1]) == (1, 0x234)
         assert uc.reg_read(x86.UC_X86_REG_EAX) == 0x03000502
 

@@ -1,12 +1,14 @@
 """The DAC: 256 colours of 3 x 6 bits, its index and data state machine, and the PEL mask.
 
-Emulated: separate write (3C8h) and read (3C7h) index, triples through 3C9h that take effect with
-their third byte, one count of a triple's bytes for reads and writes together, the state read back
-at 3C7h (3 after a read index, 0 after a write index), the mask at 3C6h, and the 8-bit width that
-DISPI can switch on. Not emulated: snow.
+Emulated: one index register, which 3C8h sets for writes and 3C7h for reads, and one colour register
+behind it. A triple written through 3C9h takes effect with its third byte, and the index moves on;
+for reads, an entry is fetched into the colour register and the index moves on at once, so that 3C8h
+reads back one more than what 3C7h was given. Reads and writes share the register and the count of
+its bytes. The state read back at 3C7h (3 after a read index, 0 after a write index), the mask at
+3C6h, and the 8-bit width that DISPI can switch on. Not emulated: snow.
 
-Source: IBM PS/2 Hardware Interface Technical Reference; Bochs DISPI for the 8-bit width; QEMU 7.2
-for reads between the writes of a triple.
+Source: IBM PS/2 Hardware Interface Technical Reference; for the index, data sheets of RAMDACs
+(INMOS IMSG171, Brooktree Bt471/476/478) and 86Box; Bochs DISPI for the 8-bit width.
 """
 
 from __future__ import annotations
@@ -48,13 +50,13 @@ class Dac:
         self.entries = bytearray(768)
         self.mask = 0xFF
         self.eight_bit = False
-        self.write_index = 0
-        self.read_index = 0
+        #: The entry that the colour register is written to, or fetched from, next.
+        self.index = 0
         self.state = STATE_WRITE
-        #: Place in a triple that port 3C9h is at, whether it is read or written.
+        #: The colour register: a triple on its way to an entry, or from one.
+        self.triple = bytearray(3)
+        #: Its byte that port 3C9h is at, whether it is read or written.
         self.step = 0
-        #: The triple that is being written; a place that a read has passed keeps what it had.
-        self.cache = bytearray(3)
         #: Told of a change of the mask or an entry before it is there: see `Timeline.note`.
         self.before_change: Callable[[int, int, int, int], None] = lambda *change: None
         #: Counts whatever can change a colour on the screen.
@@ -71,39 +73,44 @@ class Dac:
 
     def write_read_index(self, value: int) -> None:
         """Port 3C7h."""
-        self.read_index = value
+        self.index = value
         self.step = 0
         self.state = STATE_READ
+        self._fetch()
 
     def write_write_index(self, value: int) -> None:
         """Port 3C8h."""
-        self.write_index = value
+        self.index = value
         self.step = 0
         self.state = STATE_WRITE
 
     def write_data(self, value: int) -> None:
         """Port 3C9h: red, green, blue; the third byte loads the entry and moves on."""
-        self.cache[self.step] = value if self.eight_bit else value & 0x3F
+        self.triple[self.step] = value if self.eight_bit else value & 0x3F
         self.step += 1
         if self.step < 3:
             return
         self.step = 0
-        at = 3 * self.write_index
-        if self.entries[at : at + 3] != self.cache:
-            rgb = int.from_bytes(self.cache, "big")
-            self.before_change(DAC_ENTRY, self.write_index, rgb, 0xFFFFFF)
-            self.entries[at : at + 3] = self.cache
+        at = 3 * self.index
+        if self.entries[at : at + 3] != self.triple:
+            rgb = int.from_bytes(self.triple, "big")
+            self.before_change(DAC_ENTRY, self.index, rgb, 0xFFFFFF)
+            self.entries[at : at + 3] = self.triple
             self.generation += 1
-        self.write_index = (self.write_index + 1) & 0xFF
+        self.index = (self.index + 1) & 0xFF
 
     def read_data(self) -> int:
-        """Port 3C9h."""
-        value = self.entries[3 * self.read_index + self.step]
+        """Port 3C9h: red, green, blue; with the third, the next entry is fetched."""
+        value = self.triple[self.step]
         self.step += 1
         if self.step == 3:
             self.step = 0
-            self.read_index = (self.read_index + 1) & 0xFF
+            self._fetch()
         return value if self.eight_bit else value & 0x3F
+
+    def _fetch(self) -> None:
+        self.triple[:] = self.entries[3 * self.index : 3 * self.index + 3]
+        self.index = (self.index + 1) & 0xFF
 
     def set_eight_bit(self, on: bool) -> None:
         """Switch the width. Entries keep their bits, as in QEMU; see `entries`."""
@@ -136,11 +143,10 @@ class Dac:
         state = number(self, "state", STATE_READ)
         return {
             "dac_entries": octets_in(self.entries),
-            "dac_cache": octets_in(self.cache),
+            "dac_triple": octets_in(self.triple),
             "dac_step": number(self, "step", 2),
             "dac_mask": number(self, "mask", 0xFF),
             "dac_eight_bit": number(self, "eight_bit", 1),
-            "dac_write_index": number(self, "write_index", 0xFF),
-            "dac_read_index": number(self, "read_index", 0xFF),
+            "dac_index": number(self, "index", 0xFF),
             "dac_state": state._replace(fits=lambda array: int(array) in (STATE_READ, STATE_WRITE)),
         }

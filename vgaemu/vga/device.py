@@ -106,7 +106,7 @@ class Vga(Windows):
             0x3C5: (lambda: sequencer.read(sequencer.index), self._write_sequencer),
             0x3C6: (lambda: dac.mask, dac.write_mask),
             0x3C7: (lambda: dac.state, dac.write_read_index),
-            0x3C8: (lambda: dac.write_index, dac.write_write_index),
+            0x3C8: (lambda: dac.index, dac.write_write_index),
             0x3C9: (dac.read_data, dac.write_data),
             0x3CA: (lambda: 0, None),
             0x3CC: (lambda: self.misc.values[0], None),

@@ -109,10 +109,9 @@ def _wrapped(head: str, fields: Sequence[str]) -> Iterator[str]:
 def _dac(vga: Vga) -> Iterator[str]:
     dac = vga.dac
     yield _value("mask", f"{dac.mask:02X}")
-    yield _value("write index", f"{dac.write_index:02X}h")
-    yield _value("read index", f"{dac.read_index:02X}h")
+    yield _value("index", f"{dac.index:02X}h")
     yield _value("next byte of a triple", f"{dac.step + 1} of 3")
-    yield _value("triple being written", dac.cache.hex(" ").upper())
+    yield _value("triple", dac.triple.hex(" ").upper())
     yield _value("state", "reading" if dac.state == STATE_READ else "writing")
     yield _value("bits a channel", 8 if dac.eight_bit else 6)
     for first in range(0, 256, 8):

@@ -33,8 +33,8 @@ FORMAT = "vgaemu state"
 #: Goes up when what is saved changes its meaning; older versions are then converted or refused.
 #: Version 1 had no guests; a reader of it would leave out one that is there. Up to version 2 the
 #: DAC counted bytes read and bytes written apart, index registers had eight bits, and no retrace
-#: was watched for.
-VERSION = 3
+#: was watched for; up to version 3 the DAC had an index for reads and one for writes.
+VERSION = 4
 
 
 class State(NamedTuple):
@@ -187,8 +187,10 @@ def read_state(path: str | Path, vga: Vga, guest: dict[str, snapshot.Part] | Non
 def _state_in(members: Mapping[str, Array | None], device: Collection[str]) -> State:
     """The state in a file's arrays; what is wrong with them may raise anything."""
     arrays = {name: array for name, array in members.items() if array is not None}
-    if OLD_PARTS[0] in arrays:
-        _convert(arrays)
+    if "dac_partial" in arrays:
+        _from_version_2(arrays)
+    if "dac_read_index" in arrays:
+        _from_version_3(arrays)
     _, _, frame = (arrays.pop(name) for name in HEAD)
     if not 0 <= int(frame) <= MAX_COUNT:
         raise ValueError
@@ -196,13 +198,9 @@ def _state_in(members: Mapping[str, Array | None], device: Collection[str]) -> S
     return State(parts, arrays, int(frame), [name for name in members if members[name] is None])
 
 
-#: Arrays of versions 1 and 2 that there are no more.
-OLD_PARTS = ("dac_partial", "dac_read_step")
-
-
-def _convert(arrays: dict[str, Array]) -> None:
-    """What became of `OLD_PARTS`, and what else had another meaning, in version 1 or 2."""
-    partial, read_step = (arrays.pop(name) for name in OLD_PARTS)
+def _from_version_2(arrays: dict[str, Array]) -> None:
+    """Version 1 or 2 as version 3 would have it."""
+    partial, read_step = arrays.pop("dac_partial"), arrays.pop("dac_read_step")
     count, *written = partial.tolist()
     step = int(read_step) if int(arrays["dac_state"]) == STATE_READ else count
     arrays |= {
@@ -212,6 +210,15 @@ def _convert(arrays: dict[str, Array]) -> None:
         "dac_cache": np.asarray([*written, 0], "u1"),
         "watched_ns": np.asarray(BEGAN_NS, "i8"),
     }
+
+
+def _from_version_3(arrays: dict[str, Array]) -> None:
+    """The DAC's index for reads was that of the entry being read, which is now fetched."""
+    read, written = (int(arrays.pop(f"dac_{way}_index")) for way in ("read", "write"))
+    triple = arrays.pop("dac_cache")
+    if int(arrays["dac_state"]) == STATE_READ:
+        written, triple = (read + 1) & 0xFF, arrays["dac_entries"][3 * read : 3 * read + 3]
+    arrays |= {"dac_index": np.asarray(written, "u4"), "dac_triple": triple}
 
 
 def _refused(source: object) -> str:

@@ -138,16 +138,15 @@ class VideoState:
 
     def _colours(self) -> bytes:
         dac = self._vga.dac
-        return bytes((dac.mask, dac.state, dac.read_index, dac.write_index)) + bytes(dac.entries)
+        head = dac.mask, dac.state, dac.index - 1 & 0xFF, dac.index
+        return bytes(head) + bytes(dac.entries)
 
     def _restore_colours(self, data: bytes) -> None:
         vga = self._vga
         mask, state, read_index, write_index = data[:4]
         vga.outb(0x3C6, mask)
         self._area.ports.write_dac(0, data[4:])
-        indexes = [(0x3C7, read_index), (0x3C8, write_index)]
-        for port, index in reversed(indexes) if state else indexes:
-            vga.outb(port, index)
+        vga.outb(*((0x3C7, read_index) if state else (0x3C8, write_index)))
 
     def _extension(self) -> bytes:
         area, values = self._area, self._vga.dispi.values
