@@ -13,6 +13,7 @@ from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.ports import GC, SEQ, Ports
 from vgaemu.vga.scanout import Redraw
+from vgaemu.vga.state import load_state, save_state
 
 
 class HeldBeam(Beam):
@@ -208,6 +209,49 @@ def test_a_shape_stays_for_a_second_after_something_changed_inside_a_row():
         bench.end_field()
         heights.append(bench.screen.frame.shape[0])
     assert heights == [400] * (LINES_FRAMES - 1) + [200] * 2
+
+
+def test_a_state_saved_in_mid_picture_shows_and_goes_on_as_before(tmp_path):
+    bench, other = Bench(3), Bench(0x13)
+    bars(bench, range(50, 100), 30)
+    bench.end_field()
+    bench.put(40)
+    bench.ports.set_crtc(0x0D, 40)
+    bars(bench, range(60, 90), 20)
+    bench.draw()
+    save_state(bench.vga, tmp_path / "mid.npz", frame_number=bench.frame_number)
+    other.frame_number = load_state(other.vga, tmp_path / "mid.npz")
+    other.beam.ns, other.field = bench.beam.ns, bench.field
+    for line in (200, 300, 500, 600):
+        for each in bench, other:
+            bars(each, [line], 10)
+            each.draw()
+        np.testing.assert_array_equal(bench.screen.frame, other.screen.frame)
+
+
+@pytest.mark.parametrize("name", ["field_before", "field_last", "latches"])
+def test_a_state_whose_fields_no_device_has_kept_is_refused(tmp_path, name):
+    bench = Bench(3)
+    bars(bench, range(50, 100), 30)
+    bench.end_field()
+    bars(bench, range(50, 100), 30)
+    bench.ports.set_crtc(0x0D, 40)
+    parts = bench.vga.parts()
+    good = parts[name].array()
+    assert len(good)
+    assert parts[name].takes(good)
+    rng = np.random.default_rng(5)
+    refused = 0
+    for _ in range(200):
+        spoilt = good.copy()
+        spoilt.reshape(-1)[rng.integers(spoilt.size)] ^= np.array(
+            1 << int(rng.integers(63)), good.dtype
+        )
+        refused += not parts[name].takes(spoilt)
+        if parts[name].takes(spoilt):
+            parts[name].restore(spoilt)
+            bench.screen.full_redraw()
+    assert refused > 10
 
 
 def random_write(rng, bench):

@@ -249,6 +249,7 @@ class Vga(Windows):
             **self.dispi.parts(),
             "chain4_layout": number(self, "chain4_layout", 1),
             **self.beam.parts(),
+            **self.timeline.parts(),
             "vram": Part("u1", lambda: self.slot.array, self._restore_vram),
         }
 

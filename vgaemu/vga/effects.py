@@ -39,3 +39,13 @@ LOOKS: Bits = {
     CRTC: {0x0A: 0x3F, 0x0B: 0x1F, 0x14: 0x5F, 0x17: 0x63},
     ATTRIBUTE: {0x10: 0x0C},
 }
+
+
+def bits_of(*kinds: Bits) -> list[list[int]]:
+    """The bits of some kinds together, by source and index."""
+    table = [[0] * 256 for _ in range(8)]
+    for kind in kinds:
+        for source, registers in kind.items():
+            for index, bits in registers.items():
+                table[source][index] |= bits
+    return table

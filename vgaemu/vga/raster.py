@@ -33,10 +33,11 @@ from vgaemu.vga.effects import (
     SEQUENCER,
     Bits,
 )
+from vgaemu.vga.fieldlog import INDEX_SHIFT, TIME_SHIFT
 from vgaemu.vga.kinds import Kind
 from vgaemu.vga.registerfile import Held, HeldRegisters, RegisterFile
 from vgaemu.vga.scanout import CrtcRows, Look, Raster, Scanout, scanout_of
-from vgaemu.vga.timeline import INDEX_SHIFT, TIME_SHIFT, Shown
+from vgaemu.vga.timeline import Shown
 
 #: Parts of an entry: source << 8 | index, and the value.
 _REGISTER, _VALUE = 0xFFF, 0xFFFFFF
@@ -110,7 +111,7 @@ def field_scanout(
     )
     if shown.held is None:
         return drawn(now, in_lines=in_lines)
-    registers = HeldRegisters(shown.held, now.dispi.vram_bytes)
+    registers = HeldRegisters(shown.held, now)
     if not shown.entries:
         return drawn(registers, in_lines=in_lines)
     entries = Entries.read(shown.entries)

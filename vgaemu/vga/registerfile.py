@@ -6,15 +6,22 @@ ports; `scanout_of` reads any.
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from vgaemu.vga.dac import Dac
 from vgaemu.vga.dispi import Dispi
 from vgaemu.vga.registers import RegisterBank
 
+BANKS = ("misc", "sequencer", "crtc", "graphics", "attribute")
+#: The bits that each field of `Held` can have, and where it begins in `Held.packed`.
+_MASKS = [*(RegisterBank(name).masks for name in BANKS), b"\xff" * 768, b"\xff", b"\x01", b"\x3f"]
+_BEGINS = [0, *accumulate(map(len, _MASKS))]
+HELD_MASKS = b"".join(_MASKS)
+
 
 class Held(NamedTuple):
-    """What registers hold at some moment, DISPI's left out."""
+    """What registers hold at some moment: DISPI's are left out, and how VRAM is laid out."""
 
     misc: bytes
     sequencer: bytes
@@ -25,7 +32,20 @@ class Held(NamedTuple):
     dac_mask: int
     dac_eight_bit: bool
     attribute_address: int
-    chain4_layout: bool
+
+    def packed(self) -> bytes:
+        """All of them, with the bits of `HELD_MASKS`."""
+        return b"".join(self[:6]) + bytes(self[6:])
+
+    @staticmethod
+    def unpacked(octets: bytes) -> Held:
+        """What `packed` made."""
+        fields = [octets[begin:end] for begin, end in pairwise(_BEGINS)]
+        misc, sequencer, crtc, graphics, attribute, entries, mask, eight_bit, address = fields
+        return Held(
+            misc, sequencer, crtc, graphics, attribute, entries,
+            mask[0], bool(eight_bit[0]), address[0],
+        )  # fmt: skip
 
 
 class RegisterFile:
@@ -69,16 +89,16 @@ class RegisterFile:
             bytes(self.misc.values), bytes(self.sequencer.values), bytes(self.crtc.values),
             bytes(self.graphics.values), bytes(self.attribute.values),
             bytes(dac.entries), dac.mask, dac.eight_bit,
-            self.attribute_address, self.chain4_layout,
+            self.attribute_address,
         )  # fmt: skip
 
 
 class HeldRegisters(RegisterFile):
     """Registers as they were; DISPI off."""
 
-    def __init__(self, held: Held, vram_bytes: int) -> None:
-        """Take what they held."""
-        super().__init__(vram_bytes)
+    def __init__(self, held: Held, now: RegisterFile) -> None:
+        """Take what they held; how VRAM is laid out has not changed since."""
+        super().__init__(now.dispi.vram_bytes)
         self.misc.values[:] = held.misc
         self.sequencer.values[:] = held.sequencer
         self.crtc.values[:] = held.crtc
@@ -86,4 +106,4 @@ class HeldRegisters(RegisterFile):
         self.attribute.values[:] = held.attribute
         self.dac.hold(held.dac_entries, held.dac_mask, held.dac_eight_bit)
         self.attribute_address = held.attribute_address
-        self.chain4_layout = held.chain4_layout
+        self.chain4_layout = now.chain4_layout

@@ -24,12 +24,12 @@ from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.blanking import Margins, blanked_parts, margins_of
 from vgaemu.vga.colours import Colours, colours_of
 from vgaemu.vga.crtc import Counters, Geometry, uniform_repeat
+from vgaemu.vga.fieldlog import Latched
 from vgaemu.vga.font import FONT_ADDRESS
 from vgaemu.vga.kinds import DISPI_KIND, LINEAR_BPP, Kind
 from vgaemu.vga.monitor import picture_aspect
 from vgaemu.vga.rect import Rect
 from vgaemu.vga.registerfile import RegisterFile
-from vgaemu.vga.timeline import Latched
 
 
 class Redraw(Enum):

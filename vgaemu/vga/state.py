@@ -12,7 +12,7 @@ first register is touched, so a file that is refused leaves the device as it was
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +33,8 @@ FORMAT = "vgaemu state"
 #: Goes up when what is saved changes its meaning; older versions are then converted or refused.
 #: Version 1 had no guests; a reader of it would leave out one that is there. Up to version 2 the
 #: DAC counted bytes read and bytes written apart, index registers had eight bits, and no retrace
-#: was watched for; up to version 3 the DAC had an index for reads and one for writes.
+#: was watched for; up to version 3 the DAC had an index for reads and one for writes, and nothing
+#: was kept of what registers did in mid-picture.
 VERSION = 4
 
 
@@ -170,7 +171,7 @@ def read_state(path: str | Path, vga: Vga, guest: dict[str, snapshot.Part] | Non
                 raise ValueError
             version = int(file.small("version"))
             if version <= VERSION:
-                return _state_in(file.arrays(room), device.keys())
+                return _state_in(file.arrays(room), device)
     except OSError as error:
         if error.strerror is not None:
             raise StateError(file_error(path, error, "name a saved state")) from None
@@ -184,7 +185,7 @@ def read_state(path: str | Path, vga: Vga, guest: dict[str, snapshot.Part] | Non
     )
 
 
-def _state_in(members: Mapping[str, Array | None], device: Collection[str]) -> State:
+def _state_in(members: Mapping[str, Array | None], device: snapshot.Parts) -> State:
     """The state in a file's arrays; what is wrong with them may raise anything."""
     arrays = {name: array for name, array in members.items() if array is not None}
     if "dac_partial" in arrays:
@@ -194,7 +195,11 @@ def _state_in(members: Mapping[str, Array | None], device: Collection[str]) -> S
     _, _, frame = (arrays.pop(name) for name in HEAD)
     if not 0 <= int(frame) <= MAX_COUNT:
         raise ValueError
-    parts = {name: arrays.pop(name) for name in device}
+    parts = {
+        name: arrays.pop(name)
+        for name, part in device.items()
+        if part.absent is None or name in arrays
+    }
     return State(parts, arrays, int(frame), [name for name in members if members[name] is None])
 
 

@@ -18,54 +18,28 @@ Programming Black Book for start address and pel panning.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
+from vgaemu.snapshot import MAX_COUNT, Array, Part, number
 from vgaemu.vga.beam import Beam, Timing
 from vgaemu.vga.dispi import Dispi
-from vgaemu.vga.effects import COLOURS, COUNTERS, LATCHES, LOOKS, SHAPE, Bits
+from vgaemu.vga.effects import COLOURS, COUNTERS, LATCHES, LOOKS, SHAPE, bits_of
+from vgaemu.vga.fieldlog import (
+    HEAD_WORDS,
+    INDEX_SHIFT,
+    MOST_ENTRIES,
+    Latched,
+    Log,
+    are_latches,
+    is_log,
+    packed,
+    unpacked,
+)
 from vgaemu.vga.registerfile import Held
 
-#: An entry is one number: value in bits 0-23 (a DAC entry's red highest), index from bit 24 on,
-#: source from bit 32 on, nanoseconds in the field from bit 36 on. The slowest picture that CRTC
-#: registers can make takes 2^28 of them.
-INDEX_SHIFT, SOURCE_SHIFT, TIME_SHIFT = 24, 32, 36
-#: More in a field are no picture that anybody could tell from another.
-MOST_ENTRIES = 1 << 16
-
-
-def _bits(*kinds: Bits) -> list[list[int]]:
-    """The bits of some kinds together, by source and index."""
-    table = [[0] * 256 for _ in range(8)]
-    for kind in kinds:
-        for source, registers in kind.items():
-            for index, bits in registers.items():
-                table[source][index] |= bits
-    return table
-
-
-_SHAPE, _LATCHES, _KEPT = _bits(SHAPE), _bits(LATCHES), _bits(COLOURS, COUNTERS, LOOKS)
-
-
-class Latched(NamedTuple):
-    """What the CRTC and the attribute controller look at once a field."""
-
-    start_address: int
-    byte_panning: int
-    cursor_location: int
-    pel_panning: int
-    preset_row: int
-
-    @staticmethod
-    def of(crtc: Sequence[int], attribute: Sequence[int]) -> Latched:
-        """What registers of the two banks, by index, are latched as."""
-        return Latched(
-            crtc[0x0C] << 8 | crtc[0x0D],
-            crtc[0x08] >> 5,
-            crtc[0x0E] << 8 | crtc[0x0F],
-            attribute[0x13],
-            crtc[0x08] & 0x1F,
-        )
+_SHAPE, _LATCHES, _KEPT = bits_of(SHAPE), bits_of(LATCHES), bits_of(COLOURS, COUNTERS, LOOKS)
 
 
 class Device(Protocol):
@@ -78,14 +52,6 @@ class Device(Protocol):
     @property
     def timing(self) -> Timing: ...
     def held(self) -> Held: ...
-
-
-class Log(NamedTuple):
-    """One field: its number, what registers held when it began, and what was written then."""
-
-    field: int
-    held: Held
-    entries: array[int]
 
 
 class Shown(NamedTuple):
@@ -208,6 +174,45 @@ class Timeline:
             start.start_address, start.byte_panning, start.cursor_location,
             panning.pel_panning, row.preset_row,
         )  # fmt: skip
+
+    def parts(self) -> dict[str, Part]:
+        """What of it is saved: see `vgaemu.snapshot`. A snapshot of before has none of it."""
+        most = 8 * (HEAD_WORDS + MOST_ENTRIES)
+
+        def log_part(nth: int) -> Part:
+            return Part(
+                "u8",
+                lambda: packed(self._logs[nth]),
+                lambda array: self._restore_log(nth, array),
+                is_log,
+                any_length=True,
+                most_bytes=most,
+                absent=self.forget,
+            )
+
+        latches = Part(
+            "i8",
+            lambda: np.reshape([(until, *latched) for until, latched in self._latches], (-1, 6)),
+            self._restore_latches,
+            are_latches,
+            any_length=True,
+            absent=self.forget,
+        )
+        off_until = number(self, "_off_until_ns", MAX_COUNT, "i8")
+        return {
+            "field_before": log_part(0),
+            "field_last": log_part(1),
+            "latches": latches,
+            "field_off_until_ns": off_until._replace(absent=self.forget),
+        }
+
+    def _restore_log(self, nth: int, words: Array) -> None:
+        logs = list(self._logs)
+        logs[nth] = unpacked(words)
+        self._logs = (logs[0], logs[1]) if any(logs) else NO_LOGS
+
+    def _restore_latches(self, array: Array) -> None:
+        self._latches = tuple((until, Latched(*values)) for until, *values in array.tolist())
 
 
 def _latch_times(at_ns: float, timing: Timing) -> tuple[float, float, float]:
