@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -347,6 +348,30 @@ def test_a_script_that_ticks_waits_while_the_user_has_it_paused():
     with Machine(looping, display=Player(pause, [Close()])) as machine:
         assert not machine.tick()
         assert machine.frames == 0
+
+
+def test_all_displays_know_of_a_pause_whoever_asked_for_it():
+    class Told(BaseDisplay):
+        def __init__(self, *asked) -> None:
+            self.asked, self.told = list(asked), []
+
+        def poll(self):
+            return self.asked.pop(0) if self.asked else ()
+
+        def pauses(self, on):
+            self.told.append(on)
+
+    pause, step = [PauseToggled()], [SingleStep()]
+    one, other, late = Told(pause, pause, step, step, pause), Told(), Told()
+    with Machine(looping, display=[one, other]) as machine:
+        machine.closed_by_user()
+        machine.add_display(late)
+        for _ in range(4):
+            machine.closed_by_user()
+    # A step of a running guest stops it.
+    assert [on for on, _ in groupby(one.told)] == [True, False, True, False]
+    assert one.told == other.told
+    assert [on for on, _ in groupby(late.told)] == [True, False, True, False]
 
 
 def test_companions_go_on_while_a_script_that_ticks_is_paused():

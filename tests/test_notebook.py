@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import vgaemu
-from vgaemu.display.events import PauseToggled
+from vgaemu.display.events import PauseToggled, SingleStep
 from vgaemu.display.screen import rgb_of
 from vgaemu.keys.queue import Key
 
@@ -96,14 +96,19 @@ def test_a_view_takes_keys_and_pauses() -> None:
         view.handle_event({"type": "key_down", "key": "x", "modifiers": ()})
         view.close()
         assert not machine.keys.is_down("x")
-        other = View(machine)
+        other, turns = View(machine), list[int]()
         machine.user.do([PauseToggled()])
         await asyncio.sleep(0)
         seen = machine.frames
+        machine.between_frames.append(lambda: turns.append(machine.frames))
+        await until(lambda: len(turns) > 3)
+        assert turns == [seen] * len(turns)
+        machine.user.do([SingleStep()])
+        await until(lambda: turns[-1] > seen)
         await asyncio.sleep(0.05)
-        assert machine.frames == seen
+        assert machine.frames == seen + 1
         machine.user.do([PauseToggled()])
-        await until(lambda: machine.frames > seen)
+        await until(lambda: machine.frames > seen + 1)
         assert other.is_running
 
     in_loop(test)

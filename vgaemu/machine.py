@@ -172,7 +172,7 @@ class Machine:
         self._key_schedule = KeySchedule(self.keys)
         self._saving = Saving(self.vga, self.pc, self.runner, self._loop)
         self._saving.recorded = self._recorder is not None
-        self.user = User(self.keys, self.mouse, self.runner, self.tell_user)
+        self.user = User(self.keys, self.mouse, self.runner, self._loop)
         self.on_screenshot = lambda machine: save_screenshot(machine.screen, machine.tell_user)
         self.on_file = lambda path: refuse_file(path, self.tell_user)
         self.between_frames = []
@@ -292,20 +292,23 @@ class Machine:
         while frames is None or self.frames < frames:
             if self.closed_by_user():
                 return
-            if self.user.paused and not self.user.wants_a_step:
-                self._tell_companions()
-                if self.runner.left:
-                    return
+            ran = self.take_turn()
+            if self.runner.left or (ran and self.ended and not stay):
+                return
+            if not ran:
                 time.sleep(1 / FRAME_HZ)
                 due = time.perf_counter_ns()
-                continue
-            self.user.wants_a_step = False
-            self.run_frame()
-            if self.runner.left or (self.ended and not stay):
-                return
-            if period_ns:
-                due = max(due + period_ns, time.perf_counter_ns() - period_ns)
-                self._wait_until(due)
+            elif period_ns:
+                self._wait_until(due := max(due + period_ns, time.perf_counter_ns() - period_ns))
+
+    def take_turn(self) -> bool:
+        """Run a frame, or let it stand while the user has it paused; whether one was run."""
+        if self.user.paused and not self.user.wants_a_step:
+            self._tell_companions()
+            return False
+        self.user.wants_a_step = False
+        self.run_frame()
+        return True
 
     def _wait_until(self, due_ns: int) -> None:
         """Wait for the next frame; at slow speeds go on taking what the user does."""
@@ -328,6 +331,8 @@ class Machine:
             DisplayError: It is none, or is there already; or the machine is closed.
         """
         self._loop.add_display(display)
+        if self.user.paused:
+            self._loop.display.pauses(True)
 
     def remove_display(self, display: Display, *, close: bool = True) -> None:
         """Close a display, or only let it go for another machine's; the others go on.

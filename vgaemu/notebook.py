@@ -176,12 +176,11 @@ class View(RemoteFrameBuffer):
     async def _run(self) -> None:
         due = time.monotonic()
         while not self.machine.closed_by_user():
-            if not self.machine.user.paused:
-                try:
-                    self.machine.run_frame()
-                except Exception as error:
-                    self.print(f"the guest failed: {type(error).__name__}: {error}")
-                    return
+            try:
+                self.machine.take_turn()
+            except Exception as error:
+                self.print(f"the guest failed: {type(error).__name__}: {error}")
+                return
             due = max(due + self._period, time.monotonic() - self._period)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 

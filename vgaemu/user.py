@@ -20,6 +20,7 @@ from vgaemu.display.events import (
     SingleStep,
 )
 from vgaemu.display.hostkeys import combination_of
+from vgaemu.display.loop import DisplayLoop
 from vgaemu.keys.mouse import Mouse
 from vgaemu.keys.queue import Key, Keys
 from vgaemu.runner import Runner
@@ -32,7 +33,7 @@ class User:
         keys: Where they type.
         mouse: What they move.
         runner: Whose guest they stop and let go on.
-        tell: Says something to them.
+        loop: Who shows it to them.
     """
 
     #: Whether the display is to be closed.
@@ -42,10 +43,8 @@ class User:
     #: Why the guest takes no keys, as the displays were told.
     stands = ""
 
-    def __init__(
-        self, keys: Keys, mouse: Mouse, runner: Runner, tell: Callable[[str], None]
-    ) -> None:
-        self._keys, self._runner, self._tell = keys, runner, tell
+    def __init__(self, keys: Keys, mouse: Mouse, runner: Runner, loop: DisplayLoop) -> None:
+        self._keys, self._runner, self._loop = keys, runner, loop
         #: What each kind of event does.
         self.answers: dict[type[Event], Callable[[Any], None]] = {
             Key: self._type,
@@ -75,14 +74,19 @@ class User:
     def _type(self, key: Key) -> None:
         self._keys.put(key)
         if self.stands and key.pressed:
-            self._tell(self.stands)
+            self._loop.display.notice(self.stands)
 
     def _close(self, event: Close) -> None:
         self.wants_to_close = True
 
     def _toggle_pause(self, event: PauseToggled) -> None:
-        self.paused = not self.paused
-        self._runner.pause(self.paused)
+        self._pause(not self.paused)
+
+    def _pause(self, on: bool) -> None:
+        self.paused = on
+        self._runner.pause(on)
+        self._loop.display.pauses(on)
 
     def _step(self, event: SingleStep) -> None:
         self.wants_a_step = self.paused
+        self._pause(True)  # a step of a running guest stops it

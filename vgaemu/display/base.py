@@ -71,6 +71,9 @@ class BaseDisplay:
         if why:
             self.notice(why)
 
+    def pauses(self, on: bool) -> None:
+        """A user has stopped the guest, at this display or another one, or lets it go on."""
+
     def begin_anew(self) -> None:
         """Another machine has it from now on: nothing is paused, no key is down."""
 

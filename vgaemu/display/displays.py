@@ -294,6 +294,9 @@ class Displays(BaseDisplay):
     def stands_still(self, why: str) -> None:
         self._each(lambda display: display.stands_still(why))
 
+    def pauses(self, on: bool) -> None:
+        self._each(lambda display: display.pauses(on))
+
     def capture_mouse(self) -> None:
         self._each(lambda display: display.capture_mouse())
 

@@ -22,7 +22,7 @@ class PauseToggled:
 
 @dataclass(frozen=True, slots=True)
 class SingleStep:
-    """While paused: run one frame."""
+    """While paused: run one frame; else stop the guest."""
 
 
 @dataclass(frozen=True, slots=True)

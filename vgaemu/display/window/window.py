@@ -23,9 +23,7 @@ from vgaemu.display.events import (
     LoadState,
     MouseWanted,
     Paste,
-    PauseToggled,
     SaveState,
-    SingleStep,
     Turbo,
 )
 from vgaemu.display.hostkeys import HostKey, WindowChange, combination_of, keys_in_title
@@ -274,6 +272,14 @@ class WindowDisplay(BaseDisplay):
             self._all_stale = True
             self._show_title()
 
+    def pauses(self, on: bool) -> None:
+        """Say so in the title and the panel."""
+        if on != self._paused:
+            self._paused = on
+            self._panel.meter.restart_clock()
+            self._panel.hurry()
+            self._show_title()
+
     def stands_still(self, why: str) -> None:
         """Say it for a while, and in the title until the guest goes on."""
         self._stands = why
@@ -341,14 +347,6 @@ class WindowDisplay(BaseDisplay):
         match what:
             case WindowChange():
                 return self._change(what)
-            case SingleStep() if self._paused:
-                return [what]
-            case PauseToggled() | SingleStep():  # a step of a running guest stops it
-                self._paused = not self._paused
-                self._panel.meter.restart_clock()
-                self._panel.hurry()
-                self._show_title()
-                return [PauseToggled()]
             case Turbo():
                 self._turbo = what.on
                 self._panel.hurry()
