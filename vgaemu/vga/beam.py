@@ -70,6 +70,19 @@ class Timing:
         """From the first displayed line to the end of the last one."""
         return self.displayed_lines * self.line_ns
 
+    @cached_property
+    def dots_a_frame(self) -> int:
+        """Displayed or not."""
+        return self.dots_a_line * self.total_lines
+
+    @cached_property
+    def _dot_hz(self) -> int:
+        return round(1e9 / self.dot_ns)
+
+    def first_dot(self, at_ns: int) -> int:
+        """The first dot, counted from time 0 on, that begins at a time or later: exactly."""
+        return -(-at_ns * self._dot_hz // 1_000_000_000)
+
     @property
     def refresh_hz(self) -> float:
         """Frames per second."""
@@ -243,21 +256,11 @@ class VirtualBeam(Beam):
         self._field_end_ns = 0.0
         #: There was a look in the frame before, or it is not known.
         self._was_seen = False
-        #: It stands where it was put.
-        self._is_placed = False
-
-    def place(self, ns: int | None) -> None:
-        """Stand there from now on, where what is written takes effect; None: all of it at once."""
-        self._is_placed, self.is_exact = True, ns is not None
-        if ns is not None:
-            self.ns = ns
 
     def at_ns(self) -> int:
         return self.ns
 
     def look_ns(self, timing: Timing) -> float:
-        if self._is_placed:
-            return float(self.ns)
         if self._is_unseen:
             self._is_unseen, self.is_exact = False, self.may_be_exact
             begin = timing.passed_retrace_ns(self.ns)
@@ -274,9 +277,7 @@ class VirtualBeam(Beam):
 
     def end_frame(self) -> None:
         """The guest's part of the frame is over; the beam has passed the vertical retrace."""
-        if self._is_placed:
-            self.is_exact = False
-        elif not self._is_unseen:
+        if not self._is_unseen:
             self.is_exact, self._was_seen = False, True
             if self._timing is not None:
                 end = self._timing.passed_picture_ns(max(self._field_end_ns, self.ns))

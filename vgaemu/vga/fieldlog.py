@@ -1,6 +1,6 @@
 """What is kept of a field: one log of writes, and what was latched; as they are saved, too.
 
-A log is self-contained: what registers held when the field began, and each write with its time.
+A log is self-contained: what registers held when the field began, and each write with its place.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from vgaemu.vga.registerfile import HELD_MASKS, Held
 from vgaemu.vga.registers import RegisterBank
 
 #: An entry is one number: value in bits 0-23 (a DAC entry's red highest), index from bit 24 on,
-#: source from bit 32 on, nanoseconds in the field from bit 36 on. The slowest picture that CRTC
-#: registers can make takes 2^28 of them.
-INDEX_SHIFT, SOURCE_SHIFT, TIME_SHIFT = 24, 32, 36
+#: source from bit 32 on, and from bit 36 on which dot of the field is the first that begins at the
+#: write or after it. The largest picture that CRTC registers can make has 2^23 of them.
+INDEX_SHIFT, SOURCE_SHIFT, DOT_SHIFT = 24, 32, 36
 #: More in a field are no picture that anybody could tell from another.
 MOST_ENTRIES = 1 << 16
 #: The latches of two fields, three each, and those to come.
@@ -89,10 +89,10 @@ def is_log(words: Array) -> bool:
         return False
     entries = words[HEAD_WORDS:].astype(np.int64)
     register, value = entries >> INDEX_SHIFT & 0xFFF, entries & (1 << INDEX_SHIFT) - 1
-    times = words[HEAD_WORDS:] >> np.uint64(TIME_SHIFT)
+    dots = words[HEAD_WORDS:] >> np.uint64(DOT_SHIFT)
     allowed = _allowed_bits().take(register, mode="clip")
     fits = (allowed != 0) & (value & ~allowed == 0)
-    return bool(fits.all() and (times[1:] >= times[:-1]).all())
+    return bool(fits.all() and (dots[1:] >= dots[:-1]).all())
 
 
 def _allowed_bits() -> NDArray[np.int64]:

@@ -33,7 +33,7 @@ from vgaemu.vga.effects import (
     SEQUENCER,
     Bits,
 )
-from vgaemu.vga.fieldlog import INDEX_SHIFT, TIME_SHIFT
+from vgaemu.vga.fieldlog import DOT_SHIFT, INDEX_SHIFT
 from vgaemu.vga.kinds import Kind
 from vgaemu.vga.registerfile import Held, HeldRegisters, RegisterFile
 from vgaemu.vga.scanout import CrtcRows, Look, Raster, Scanout, scanout_of
@@ -47,8 +47,8 @@ _SCREEN_OFF, _SHOWS = 0x20, 0x20
 class Entries(NamedTuple):
     """Some entries of a log in the order of time, an element each."""
 
-    #: Nanoseconds in the field.
-    times: NDArray[np.int64]
+    #: The first dot of the field that begins at the write or after it.
+    dots: NDArray[np.int64]
     #: source << 8 | index.
     registers: NDArray[np.int64]
     values: NDArray[np.int64]
@@ -58,11 +58,11 @@ class Entries(NamedTuple):
         """What `timeline` packed."""
         numbers = np.frombuffer(packed, np.int64)
         registers = numbers >> INDEX_SHIFT & _REGISTER
-        return Entries(numbers >> TIME_SHIFT, registers, numbers & _VALUE)
+        return Entries(numbers >> DOT_SHIFT, registers, numbers & _VALUE)
 
     def where(self, mask: NDArray[np.bool_]) -> Entries:
         """Some of them."""
-        return Entries(self.times[mask], self.registers[mask], self.values[mask])
+        return Entries(self.dots[mask], self.registers[mask], self.values[mask])
 
     def at(self, lines: NDArray[np.intp]) -> zip[tuple[int, int, int]]:
         """Line, register and value of each."""
@@ -147,7 +147,7 @@ def _counters(held: Held, entries: Entries, timing: Timing) -> tuple[Counters, .
         return Counters(line, compare, (row & 0x1F) + 1, row > 0x7F, pitch, mode & 0x20 != 0)
 
     found = [base := at_end_of(0)]
-    for line, register, value in entries.at((entries.times // timing.line_ns).astype(np.intp)):
+    for line, register, value in entries.at(entries.dots // timing.dots_a_line):
         if register >> 8 == CRTC:
             crtc[register & 0xFF] = value
         else:
@@ -164,9 +164,9 @@ def _bands(
     base: Scanout, held: Held, entries: Entries, timing: Timing
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], Entries]:
     """Where bands begin, in pixels of scan lines; and of entries in the picture each one's band."""
-    lines = (entries.times // timing.line_ns).astype(np.intp)
-    pixel_ns = timing.line_ns * timing.displayed_fraction / base.width
-    pixels = np.ceil((entries.times - lines * timing.line_ns) / pixel_ns).astype(np.intp)
+    lines, dots = np.divmod(entries.dots, timing.dots_a_line)
+    displayed_dots = round(timing.dots_a_line * timing.displayed_fraction)
+    pixels = -(-dots * base.width // displayed_dots)
     places = lines * base.width + np.minimum(pixels, base.width)
     count = int(np.searchsorted(places, base.width * base.height))
     places = places[:count]
@@ -260,7 +260,7 @@ def _looks(
     drawn: partial[Scanout], registers: HeldRegisters, entries: Entries, timing: Timing
 ) -> dict[int, Scanout]:
     """What lines look like from some on; `registers` end up as they are at the last of them."""
-    lines = (entries.times // timing.line_ns).astype(np.intp) + 1
+    lines = entries.dots // timing.dots_a_line + 1
     banks = {SEQUENCER: registers.sequencer, CRTC: registers.crtc, ATTRIBUTE: registers.attribute}
     last_of_line = np.diff(lines, append=-1) != 0
     looks = {}

@@ -108,10 +108,10 @@ class Timeline:
             self._note_latch(vga.beam.at_ns(), vga.timing)
         elif changed & _KEPT[source][index]:
             at_ns, timing = vga.beam.at_ns(), vga.timing
-            field, within = divmod(at_ns, timing.frame_ns)
-            if within < timing.displayed_ns and at_ns >= self._off_until_ns:
-                entry = (int(within) << 12 | source << 8 | index) << INDEX_SHIFT | value
-                self._keep(int(field), entry)
+            field, dot = divmod(timing.first_dot(at_ns), timing.dots_a_frame)
+            is_shown = dot < timing.displayed_lines * timing.dots_a_line
+            if is_shown and at_ns >= self._off_until_ns:
+                self._keep(field, (dot << 12 | source << 8 | index) << INDEX_SHIFT | value)
 
     def _keep(self, field: int, entry: int) -> None:
         before, log = self._logs
@@ -145,8 +145,8 @@ class Timeline:
         if logs is NO_LOGS and not latches:
             return NOW
         at_ns, timing = self._vga.beam.at_ns(), self._vga.timing
-        field, within = divmod(at_ns, timing.frame_ns)
-        whole = field if within >= timing.displayed_ns else field - 1
+        field, dot = divmod(timing.first_dot(at_ns), timing.dots_a_frame)
+        whole = field if dot >= timing.displayed_lines * timing.dots_a_line else field - 1
         held, entries, is_settled = None, b"", True
         for log in logs:
             if log is not None and log.field == whole:
