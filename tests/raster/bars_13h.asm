@@ -1,11 +1,10 @@
-; 320x200x256: three entries of the DAC in each line, so that bars lie behind the picture.
+; 320x200x256: one entry of the DAC in each line, so that bars lie behind the picture.
 %include "raster.inc"
 start:  mode 13h
         call fill_bytes
 frame:  call vretrace
         mov bp, 399
-        mov bl, [phase]
-        inc byte [phase]
+        xor bl, bl
         call shown
 .line:  call blanked
         mov dx, DAC
@@ -22,4 +21,3 @@ frame:  call vretrace
         dec bp
         jnz .line
         jmp frame
-phase:  db 0

@@ -2,6 +2,11 @@
 %include "raster.inc"
 start:  mode 3
         call fill_text
+        mov di, 1
+.cell:  xor byte [es:di], 80h   ; every third character
+        add di, 6
+        cmp di, 4000
+        jb .cell
 frame:  call vretrace
         mov bl, 04h
         call attribute

@@ -3,6 +3,9 @@
 start:  mode 13h
         call fill_bytes
 frame:  call vretrace
+        mov dx, MASK
+        mov al, 0FFh
+        out dx, al
         mov cx, 399
         xor bl, bl
         call shown
@@ -14,7 +17,4 @@ frame:  call vretrace
         inc bl
         call shown
         loop .line
-        mov dx, MASK
-        mov al, 0FFh
-        out dx, al
         jmp frame

@@ -4,7 +4,7 @@ start:  mode 3
         call fill_text
 frame:  call vretrace
         mov cx, 399
-        mov bl, 0Fh
+        xor bl, bl
         call shown
 .line:  call blanked
         mov dx, ATTRIBUTE
@@ -16,11 +16,4 @@ frame:  call vretrace
         and bl, 0Fh
         call shown
         loop .line
-        mov dx, STATUS
-        in al, dx
-        mov dx, ATTRIBUTE
-        mov al, 32h
-        out dx, al
-        mov al, 0Fh
-        out dx, al
         jmp frame

@@ -14,6 +14,7 @@ frame:  call vretrace
         out dx, ax
         mov cx, 10
         call lines
+        call shown              ; the line is compared as it ends
         add bl, 10
         dec bp
         jnz .split

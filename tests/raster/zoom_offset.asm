@@ -8,9 +8,7 @@ start:  mode 13h
 frame:  call vretrace
         mov cx, 399
         mov si, offsets
-        mov bx, [phase]
-        inc word [phase]
-        and word [phase], 0Fh
+        xor bx, bx
         call shown
 .line:  call blanked
         mov dx, CRTC
@@ -21,7 +19,5 @@ frame:  call vretrace
         and bx, 0Fh
         call shown
         loop .line
-        set CRTC, 13h, 28h
         jmp frame
-phase:  dw 0
 offsets: db 28h, 0, 0, 28h, 0, 28h, 0, 0, 0, 28h, 50h, 0, 28h, 29h, 27h, 0
