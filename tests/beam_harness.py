@@ -34,7 +34,7 @@ def registers_of(vga: Vga) -> Registers:
         attribute_index=vga.attribute_address,
         attribute_data=vga.attribute_takes_data,
         dac_index=dac.index,
-        dac_bytes=list(dac.triple),
+        dac_triple=list(dac.triple),
         dac_step=dac.step,
     )
 

@@ -26,9 +26,11 @@ When a register is looked at:
 Where the sources are silent, this is so:
 
 - A pixel of 256 colours has the colour of its first dot: AR10 bit 6 halves the DAC's clock.
+- AR10 bit 3 changes nothing of 256 colours, and in 16 it comes after the plane enable.
 - Horizontal blanking begins after character CR02 and ends with the one that it is compared with;
   vertical blanking likewise: both comparisons act on what follows.
-- Writes that end in the same nanosecond as a line are too late for its comparisons.
+- A write belongs to the dot that shows it first: one in the last dot of a line is too late for the
+  comparisons at its end.
 
 Source: IBM PS/2 Hardware Interface Technical Reference; for when a write takes effect 86Box and
 MartyPC, read for their facts.
@@ -56,6 +58,10 @@ class Latched(NamedTuple):
     pan: int
     preset_row: int
 
+    @staticmethod
+    def of(r: Registers) -> Latched:
+        return Latched(r.start, r.cursor, r.pan, r.crtc[8] & 0x1F)
+
 
 class Trace:
     """Writes carried out one after another on a copy of some registers."""
@@ -65,6 +71,12 @@ class Trace:
         self.timing = timing
         self._accesses = accesses
         self._done = 0
+
+    def fork(self) -> Trace:
+        """Another one that goes on from here."""
+        other = copy.copy(self)
+        other.registers = copy.deepcopy(self.registers)
+        return other
 
     def next_before(self, line: int) -> int | None:
         """Carry out the next access if it ends before that line begins; the dot that shows it."""
@@ -90,12 +102,13 @@ def picture(
     now_ns: int,
     *,
     blink_shown: bool = True,
+    border: bool = False,
 ) -> Dots:
     """What a monitor shows at a moment: the last field that is whole, in VRAM as it is then.
 
-    What the CRTC latches is the latest that it did. Two kinds of fields are no raster effects: of
-    one in which nothing that shows was written, the registers count as they are when the next
-    begins, or by now; after a change of the mode they count as they are by now.
+    What the CRTC latches is the latest that it did. A field in which nothing that shows was
+    written, or a mode was set, is no raster effect: all of it is drawn with the registers that the
+    next one begins with, or those of now. After a mode was set since then, those of now count.
 
     Args:
         registers: Those at some moment two fields ago, or earlier.
@@ -103,6 +116,8 @@ def picture(
         planes: (4, 65536) uint8.
         now_ns: The moment; nothing after it counts.
         blink_shown: Whether blinking text and the cursor are in the half that shows them.
+        border: With the border around it. Of the field that is shown, its upper lines come before
+            the first displayed one, its left dots before dot 0.
 
     Returns:
         (lines, dots) uint32 0x00RRGGBB.
@@ -116,19 +131,21 @@ def picture(
     begin = (now - timing.shown_lines) // timing.lines * timing.lines
     latched = latches(Trace(registers, accesses, timing), now)
     trace = Trace(registers, accesses, timing)
+    around = trace.fork()
     trace.run_to(begin)
-    if changes(trace, now + 1, Registers.mode):
-        trace = Trace(last, [], timing)
-    elif not changes(trace, begin + timing.shown_lines, Registers.shown):
-        trace.run_to(min(begin + timing.lines, now + 1))
-        trace = Trace(trace.registers, [], timing)
-    return Field(trace, planes, latched, blink_shown).draw(begin)
+    following = min(begin + timing.lines, now + 1)
+    shows = changes(trace, begin + timing.shown_lines, Registers.shown)
+    if not shows or changes(trace, now + 1, Registers.mode):
+        trace.run_to(following)
+        trace.run_to(now + 1 if changes(trace, now + 1, Registers.mode) else following)
+        around = trace = Trace(trace.registers, [], timing)
+    shown = Field(trace, planes, latched, blink_shown).draw(begin)
+    return with_border(around, begin, shown) if border else shown
 
 
 def changes(trace: Trace, line: int, of: Callable[[Registers], object]) -> bool:
     """Whether something changes from here to the begin of a line."""
-    ahead = copy.copy(trace)
-    ahead.registers = copy.deepcopy(trace.registers)
+    ahead = trace.fork()
     before = of(ahead.registers)
     while ahead.next_before(line) is not None:
         if of(ahead.registers) != before:
@@ -137,17 +154,20 @@ def changes(trace: Trace, line: int, of: Callable[[Registers], object]) -> bool:
 
 
 def latches(trace: Trace, now: int) -> Latched:
-    """What was latched last, by the line that the beam is in."""
+    """What was latched last, by the line that the beam is in; setting a mode latches all."""
     timing, r = trace.timing, trace.registers
-    latched = Latched(r.start, r.cursor, r.pan, r.crtc[8] & 0x1F)
+    latched, mode = Latched.of(r), r.mode()
     for line in range(now - 2 * timing.lines, now + 1):
-        trace.run_to(line)
+        while trace.next_before(line) is not None:
+            if r.mode() != mode:
+                latched, mode = Latched.of(r), r.mode()
+        of = Latched.of(r)
         if line % timing.lines == timing.retrace_begin:
-            latched = latched._replace(start=r.start, cursor=r.cursor)
+            latched = latched._replace(start=of.start, cursor=of.cursor)
         if line % timing.lines == timing.retrace_end:
-            latched = latched._replace(pan=r.pan)
+            latched = latched._replace(pan=of.pan)
         if line % timing.lines == 0:
-            latched = latched._replace(preset_row=r.crtc[8] & 0x1F)
+            latched = latched._replace(preset_row=of.preset_row)
     return latched
 
 
@@ -175,10 +195,12 @@ class Field:
             first_dot = (begin + line) * timing.dots_a_line
             fetched, read_by = self._fetch(), fetch_registers(self._r)
             dots[:] = self._colour(fetched)
+            drawn_with = self._r.shown()
             while (at := trace.next_before(begin + line + 1)) is not None:
                 dot = at - first_dot
-                if dot >= timing.shown_dots:
+                if dot >= timing.shown_dots or self._r.shown() == drawn_with:
                     continue
+                drawn_with = self._r.shown()
                 if fetch_registers(self._r) != read_by:
                     read_by = fetch_registers(self._r)
                     character = -(-(dot + self._pan) // self._r.char_dots)
@@ -186,8 +208,9 @@ class Field:
                 pixel = dot + (dot + self._pan) % 2 if self._r.is_wide else dot
                 dots[pixel:] = self._colour(fetched)[pixel:]
             self._end_line(line)
-        shown[:, blanked_dots(self._r, timing)] = 0
-        shown[blanked_lines(self._r, timing)] = 0
+        characters = blanked_characters(self._r)[: timing.shown_dots // self._r.char_dots]
+        shown[:, characters.repeat(self._r.char_dots)] = 0
+        shown[blanked_scan_lines(self._r, timing)[: timing.shown_lines]] = 0
         return shown
 
     def _end_line(self, line: int) -> None:
@@ -308,7 +331,7 @@ def colours(r: Registers, blink_shown: bool) -> Dots:
     """Colours by number: (256,) where pixels have two dots, else (16,)."""
     attribute = r.attribute
     pixels = np.arange(16) & attribute[0x12]
-    if attribute[0x10] & 8 and not r.is_text:
+    if attribute[0x10] & 8 and not r.is_text and not r.is_wide:
         pixels = pixels | 8 if blink_shown else pixels ^ 8
     palette = np.array(attribute[:16])[pixels]
     if r.is_wide:
@@ -320,18 +343,52 @@ def colours(r: Registers, blink_shown: bool) -> Dots:
     return r.dac[index & r.mask]
 
 
-def blanked_dots(r: Registers, timing: Timing) -> NDArray[np.bool_]:
-    """Dots of each line that are blanked though they would be displayed."""
-    crtc, total = r.crtc, r.crtc[0] + 5
-    dark = blanked(crtc[2], crtc[3] & 0x1F | (crtc[5] & 0x80) >> 2, 0x3F, total)
-    return np.repeat(dark[: crtc[1] + 1], r.char_dots)[: timing.shown_dots]
+def with_border(trace: Trace, begin: int, shown: Dots) -> Dots:
+    """A field's picture and the border around it, as the beam draws that."""
+    timing = trace.timing
+    (left, right), (top, bottom) = border_sizes(trace.registers, timing)
+    # All dots from the line before the first on, one after another.
+    first = (begin - top - 1) * timing.dots_a_line
+    trace.run_to(begin - top - 1)
+    lines = top + timing.shown_lines + bottom
+    dots = np.zeros((lines + 1) * timing.dots_a_line, np.uint32)
+    dots[:] = border_colour(trace.registers)
+    while (at := trace.next_before(begin + timing.shown_lines + bottom)) is not None:
+        dots[max(at - first, 0) :] = border_colour(trace.registers)
+    rows = dots.reshape(lines + 1, timing.dots_a_line)
+    before = rows[:-1, timing.dots_a_line - left :]
+    framed = np.hstack((before, rows[1:, : timing.shown_dots + right]))
+    framed[top : top + timing.shown_lines, left : left + timing.shown_dots] = shown
+    return framed
 
 
-def blanked_lines(r: Registers, timing: Timing) -> NDArray[np.bool_]:
-    """Lines that are blanked though they would be displayed."""
+def border_colour(r: Registers) -> int:
+    dark = r.sequencer[1] & 0x20 or not r.crtc[0x17] & 0x80
+    return 0 if dark else int(r.dac[r.attribute[0x11] & r.mask])
+
+
+def border_sizes(r: Registers, timing: Timing) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Dots at the left and right, lines above and below."""
+    characters, lines = blanked_characters(r), blanked_scan_lines(r, timing)
+    across = sizes_of(characters, timing.shown_dots // r.char_dots)
+    return (across[0] * r.char_dots, across[1] * r.char_dots), sizes_of(lines, timing.shown_lines)
+
+
+def sizes_of(dark: NDArray[np.bool_], shown: int) -> tuple[int, int]:
+    """Counts before the first that is displayed, and after the last, that are not blanked."""
+    after = dark[shown:]
+    return int(after[::-1].argmax()), int(after.argmax())
+
+
+def blanked_characters(r: Registers) -> NDArray[np.bool_]:
+    crtc = r.crtc
+    return blanked(crtc[2], crtc[3] & 0x1F | (crtc[5] & 0x80) >> 2, 0x3F, crtc[0] + 5)
+
+
+def blanked_scan_lines(r: Registers, timing: Timing) -> NDArray[np.bool_]:
     crtc = r.crtc
     begin = crtc[0x15] | (crtc[7] & 8) << 5 | (crtc[9] & 0x20) << 4
-    return blanked(begin, crtc[0x16], 0x7F, timing.lines)[: timing.shown_lines]
+    return blanked(begin, crtc[0x16], 0x7F, timing.lines)
 
 
 def blanked(begin: int, end: int, mask: int, total: int) -> NDArray[np.bool_]:

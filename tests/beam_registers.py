@@ -42,8 +42,9 @@ class Registers:
     #: Bit 5 shows the picture.
     attribute_index: int = 0x20
     attribute_data: bool = False
+    #: One index for writing and reading, and one colour register with its bytes counted.
     dac_index: int = 0
-    dac_bytes: list[int] = field(default_factory=lambda: [0, 0, 0])
+    dac_triple: list[int] = field(default_factory=lambda: [0, 0, 0])
     dac_step: int = 0
 
     def access(self, what: Access) -> None:
@@ -99,12 +100,17 @@ class Registers:
         self.attribute_data = not self.attribute_data
 
     def _write_dac(self, value: int) -> None:
-        self.dac_bytes[self.dac_step] = value
+        self.dac_triple[self.dac_step] = value
         self.dac_step = (self.dac_step + 1) % 3
         if self.dac_step == 0:
-            red, green, blue = (value << 2 | value >> 4 for value in self.dac_bytes)
+            red, green, blue = (part << 2 | part >> 4 for part in self.dac_triple)
             self.dac[self.dac_index] = red << 16 | green << 8 | blue
             self.dac_index = (self.dac_index + 1) & 0xFF
+
+    def _fetch_dac(self) -> None:
+        entry = int(self.dac[self.dac_index])
+        self.dac_triple = [entry >> 18, entry >> 10 & 0x3F, entry >> 2 & 0x3F]
+        self.dac_index = (self.dac_index + 1) & 0xFF
 
     def _write_crtc(self, index: int, value: int) -> None:
         if index <= 7 and self.crtc[0x11] & 0x80:  # protected, but for a bit of the line compare
@@ -185,12 +191,12 @@ class Timing(NamedTuple):
         return self.dots_a_line * self.lines
 
     def first_dot(self, ns: int) -> int:
-        """The first dot that begins at that time or later."""
+        """The first dot that begins at that time or later; dot 0 begins at time 0."""
         return -(-ns * self.clock_hz // 1_000_000_000)
 
     def line_of(self, ns: int) -> int:
-        """Lines begun before or at that time, since time 0."""
-        return ns * self.clock_hz // (self.dots_a_line * 1_000_000_000)
+        """The line of that dot; line 0 begins at time 0."""
+        return self.first_dot(ns) // self.dots_a_line
 
 
 def timing_of(r: Registers) -> Timing:
