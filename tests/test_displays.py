@@ -312,6 +312,28 @@ def test_one_that_never_returns_is_left_behind_with_a_line(monkeypatch, caplog):
     stuck.may.set()
 
 
+def test_all_are_asked_to_close_before_one_is_waited_for(caplog):
+    class Lasting(BaseDisplay):
+        def __init__(self, waits_for, says):
+            self.waits_for, self.says = waits_for, says
+
+        def close(self):
+            self.says.set()
+            assert self.waits_for.wait(HANGS)
+
+    one, other = threading.Event(), threading.Event()
+    with vgaemu.Machine(display=[Lasting(one, other), Lasting(other, one)]):
+        pass
+    assert said(caplog) == []
+
+
+def test_one_that_is_named_twice_leaves_no_thread():
+    before, display = threading.active_count(), ShadowDisplay()
+    with pytest.raises(DisplayError, match="among the displays already"):
+        vgaemu.Machine(display=[display, display])
+    assert threading.active_count() == before
+
+
 def test_the_last_picture_is_shown_before_it_closes():
     display = ShadowDisplay()
     with vgaemu.Machine(display=[display]) as machine:

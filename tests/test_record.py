@@ -363,8 +363,12 @@ def test_on_a_full_disk_it_plays_as_far_as_it_goes(folder: Path, suffix: str, li
         assert differences(film, there, joins_s=JOINS_S.get(suffix, 0.0)) == []
 
 
-@pytest.mark.parametrize("suffix", [*EXACT, ".mp4"])
-def test_where_no_picture_fits_what_was_there_stays(folder: Path, suffix: str) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "limit"),
+    [*[(suffix, 0) for suffix in (*EXACT, ".mp4")], (".mkv", 40), (".mkv", 1000), (".mp4", 1000)],
+)
+def test_where_no_picture_fits_what_was_there_stays(folder: Path, suffix: str, limit: int) -> None:
+    """A head, or a part of one, is no picture."""
     need(suffix)
     path = Path(f"a{suffix}")
     path.write_bytes(b"of a run before")
@@ -376,7 +380,7 @@ def test_where_no_picture_fits_what_was_there_stays(folder: Path, suffix: str) -
         with pytest.raises(RecordError, match="File too large; nothing was recorded"):
             machine.close()
 
-    full_disk(0, run)
+    full_disk(limit, run)
     assert os.listdir() == [path.name]
     assert path.read_bytes() == b"of a run before"
     assert recording.paths == ()

@@ -491,3 +491,15 @@ def test_what_is_said_stays_until_something_is_typed(
         terminal.type(b"a")
         show(machine, terminal, 2)
         assert terminal.vt.text()[-1].startswith(" Ctrl+] q quits")
+
+
+@pytest.mark.parametrize("columns", [80, 130])
+def test_what_the_prefix_does_fits_into_a_line(terminal: Terminal, columns: int) -> None:
+    with machine_on(terminal) as machine:
+        terminal.resize(30, columns)
+        terminal.type(b"\x1d")
+        show(machine, terminal, 3)
+        said = terminal.vt.text()[-1]
+        assert "q quit" in said
+        assert "l redraw" in said
+        assert ("Ctrl+] sends it" in said) == (columns == 130)

@@ -91,6 +91,21 @@ def test_a_file_without_password(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert said.count("\n") == 1
 
 
+def test_what_is_refused_is_told_by_its_own_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    view = "--view", "0"
+    said = refused(capsys, *view, "--novnc", str(tmp_path))
+    assert said.startswith(f"vgaemu: --novnc {tmp_path}: no noVNC is there")
+    path = tmp_path / "password"
+    path.write_text("123456789")
+    said = refused(capsys, *view, "--view-password-file", str(path))
+    assert said.startswith(f"vgaemu: --view-password-file {path}: a viewer's password is of 1 to 8")
+    monkeypatch.setenv("VGAEMU_VIEW_PASSWORD", "123456789")
+    said = refused(capsys, *view)
+    assert said.startswith("vgaemu: VGAEMU_VIEW_PASSWORD: a viewer's password is of 1 to 8")
+
+
 @pytest.mark.parametrize(
     "option", [("--view-shared",), ("--view-password-file", os.devnull), ("--novnc", ".")]
 )

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentTypeError, Namespace
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vgaemu.addresses import split_address
 from vgaemu.cli.options import Add, file_path
 from vgaemu.cli.say import UsageError, say
-from vgaemu.errors import file_error
+from vgaemu.errors import ViewError, file_error
 
 if TYPE_CHECKING:
     from vgaemu.machine import Machine
+
+T = TypeVar("T")
 
 #: Where a password may be that is in no file; on the command line all of a host's users see it.
 PASSWORD_VARIABLE = "VGAEMU_VIEW_PASSWORD"
@@ -49,16 +52,20 @@ def start_view(machine: Machine, options: Namespace) -> None:
     """Let others look at a machine, and say where.
 
     Raises:
-        UsageError: The password's file cannot be read.
+        UsageError: The password cannot be read or is none, or there is no noVNC.
         ViewError: One cannot listen there, or not without a password.
     """
     from vgaemu.view.browser import INSTALL, is_available
+    from vgaemu.view.http import novnc_folder
+    from vgaemu.view.server import password_bytes
 
+    password, said_by = _password(options.view_password_file)
+    _check(said_by, password_bytes, password)
+    _check("--novnc", novnc_folder, options.novnc)
     host, port = options.view
     more = {} if not host else {"host": host}
     server = machine.serve(
-        port, password=_password(options.view_password_file), shared=options.view_shared,
-        novnc=options.novnc, **more,
+        port, password=password, shared=options.view_shared, novnc=options.novnc, **more
     )  # fmt: skip
     browsers = f"browsers at {server.page}" if is_available() else INSTALL
     say(f"view: VNC at {server.address}, {browsers}")
@@ -66,9 +73,18 @@ def start_view(machine: Machine, options: Namespace) -> None:
         machine.tell_user(f"view: {server.page if is_available() else server.address}")
 
 
-def _password(path: Path | None) -> str | None:
+def _check(option: str, check: Callable[[T], object], value: T) -> None:
+    """Name the option whose value is refused."""
+    try:
+        check(value)
+    except ViewError as error:
+        raise UsageError(f"{option} {error}") from None
+
+
+def _password(path: Path | None) -> tuple[str | None, str]:
+    """The password, and where it is from."""
     if path is None:
-        return os.environ.get(PASSWORD_VARIABLE)
+        return os.environ.get(PASSWORD_VARIABLE), f"{PASSWORD_VARIABLE}:"
     try:
         with path.open(encoding="utf-8") as file:
             first = file.readline(256).rstrip("\r\n")
@@ -78,4 +94,4 @@ def _password(path: Path | None) -> str | None:
         first = ""
     if not first:
         raise UsageError(f"--view-password-file {path}: its first line is to be the password")
-    return first
+    return first, f"--view-password-file {path}:"

@@ -30,7 +30,7 @@ from vgaemu.errors import DisplayError
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a display has to show the last picture and close, before it is left behind.
+#: Seconds that displays have to show the last picture and close, before they are left behind.
 CLOSE_SECONDS = 2.0
 
 
@@ -64,6 +64,10 @@ class Seat(ABC):
     @abstractmethod
     def close(self, *, let_go: bool = False) -> None:
         """No more frames; a display that is let go stays open."""
+
+    def wait_closed(self, until: float) -> bool:
+        """Wait until it has closed, but no longer than to a time of `monotonic`; whether it has."""
+        return True
 
     def fail(self, error: Exception) -> None:
         """Say that it is shown no more, and why, unless that is known; nobody waits for it."""
@@ -180,16 +184,25 @@ class ThreadSeat(Seat):
         with self._changed:
             self._closing, self._let_go = True, let_go
             self._changed.notify_all()
+
+    def wait_closed(self, until: float) -> bool:
         if self._thread is threading.current_thread():
-            return
-        self._thread.join(CLOSE_SECONDS)
-        if self._thread.is_alive():
-            log.warning("%s has not closed within %g s", self.display.name, CLOSE_SECONDS)
+            return True
+        self._thread.join(max(0.0, until - monotonic()))
+        return not self._thread.is_alive()
 
 
 def seat_for(display: BaseDisplay) -> Seat:
     """Where a display belongs that joins others."""
     return InStepSeat(display) if display.in_step else ThreadSeat(display)
+
+
+def _wait_closed(seats: Iterable[Seat]) -> None:
+    """Wait for all of them together, and name those that are left behind."""
+    until = monotonic() + CLOSE_SECONDS
+    for seat in seats:
+        if not seat.wait_closed(until):
+            log.warning("%s has not closed within %g s", seat.display.name, CLOSE_SECONDS)
 
 
 class Displays(BaseDisplay):
@@ -232,6 +245,7 @@ class Displays(BaseDisplay):
             if seat.display.shown_by is display:
                 self._leave_out(seat)
                 seat.close(let_go=not close)
+                _wait_closed([seat])
                 return
         raise DisplayError(f"{display!r} is not among the displays, or not any more")
 
@@ -323,5 +337,6 @@ class Displays(BaseDisplay):
                     raised = error
                 else:
                     log.error("%s: closing it: %s", seat.display.name, error)
+        _wait_closed(seats)
         if raised is not None:
             raise raised

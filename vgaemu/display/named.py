@@ -28,8 +28,16 @@ def make_display(name: str | Display | Sequence[str | Display]) -> BaseDisplay:
     """
     if isinstance(name, Sequence) and not isinstance(name, str):
         displays = Displays()
-        for each in name:
-            displays.add(make_display(each))
+        opened: list[tuple[BaseDisplay, bool]] = []
+        try:
+            for each in name:
+                display = make_display(each)
+                displays.add(display)
+                opened.append((display, isinstance(each, str)))
+        except BaseException:
+            for display, is_ours in opened:
+                displays.remove(display.shown_by, close=is_ours)
+            raise
         return displays
     if not isinstance(name, str):
         return as_display(name)

@@ -69,6 +69,10 @@ class Encoder(ABC):
             OSError: What was still to be written cannot be.
         """
 
+    def plays(self) -> bool:
+        """Whether there is a picture in the file, though not all could be written."""
+        return True
+
 
 class Animation(Encoder):
     """An image file whose pictures are all of one size, and which ends well after each."""

@@ -7,7 +7,6 @@ changed no pixel changes nothing here. Pictures that a file cannot take begin an
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -227,13 +226,14 @@ class _Part:
 
     def close(self) -> None:
         """Put the file into its place, whatever became of it, unless that is nothing."""
+        is_whole = False
         try:
             with named_in_errors(self.file.path):
                 self.encoder.finish()
+            is_whole = True
         finally:
-            size = os.fstat(self.file.file.fileno()).st_size
-            # An encoder of videos has taken some pictures before it writes the first.
-            self.is_empty = self.written == self._began or not size
+            is_shown = self.written > self._began
+            self.is_empty = not (is_shown and (is_whole or self.encoder.plays()))
             if self.is_empty:
                 _drop(self.file)
             else:

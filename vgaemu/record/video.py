@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from fractions import Fraction
+from io import FileIO
 from typing import BinaryIO
 
 import av
@@ -47,6 +48,7 @@ class Video(Encoder):
 
     def __init__(self, file: BinaryIO, info: ScreenInfo, *, many_colours: bool = False) -> None:
         self._shown = Fraction(0)
+        self._file = file
         self._output = Output(file)
         self._container, self._stream = self._open(self._output, info)
         self._stream.codec_context.time_base = TICK
@@ -77,6 +79,16 @@ class Video(Encoder):
         finally:
             self._container.close()
         self._output.check()
+
+    def plays(self) -> bool:
+        # It has taken some pictures before it writes the first, and a head before that.
+        try:
+            with FileIO(self._file.fileno(), closefd=False) as file:
+                file.seek(0)
+                with av.open(file, "r") as container:
+                    return next(container.decode(video=0), None) is not None
+        except (av.error.FFmpegError, IndexError):  # no stream of pictures
+            return False
 
 
 class Mkv(Video):

@@ -103,7 +103,7 @@ class Door:
     ) -> None:
         self.token = token or process_token()
         self._hosts = {"localhost", socket.gethostname().lower(), *map(str.lower, hosts)}
-        self._novnc = _novnc_folder(novnc)
+        self._novnc = novnc_folder(novnc)
         #: The files of the page, which are few and small: nothing else is found under its address.
         self._page = {
             file.name: file.read_bytes()
@@ -209,7 +209,12 @@ def _same_site(origin: str, host: str) -> bool:
     return origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())
 
 
-def _novnc_folder(named: str | Path | None) -> Path | None:
+def novnc_folder(named: str | Path | None) -> Path | None:
+    """The folder with noVNC's files: the one that is named, or Debian's, if it is there.
+
+    Raises:
+        ViewError: The one that is named has none.
+    """
     folder = DEBIAN_NOVNC if named is None else Path(named)
     if (folder / "core" / "rfb.js").is_file():
         return folder.resolve()

@@ -99,7 +99,7 @@ class Server(BaseDisplay):
         lamps: Callable[[], int] | None = None,
         is_drawn: bool = False,
     ) -> None:
-        self.password = _checked_password(password)
+        self.password = password_bytes(password)
         self.browsers = Browsers(host, novnc=novnc)
         self._live = self.browsers.live
         #: The picture as it was shown last, and its palette: see `shown`.
@@ -317,7 +317,12 @@ class Server(BaseDisplay):
             self._inbox.put(Paste(text))
 
 
-def _checked_password(password: str | None) -> bytes | None:
+def password_bytes(password: str | None) -> bytes | None:
+    """A password as viewers know it.
+
+    Raises:
+        ViewError: They cannot.
+    """
     if password is None:
         return None
     try:

@@ -62,7 +62,7 @@ COMMANDS = (
     Command("q", Close(), "quit"),
     Command("p", PauseToggled(), "pause"),
     Command("s", Screenshot(), "shot"),
-    Command("r", RecordingToggled(), "record"),
+    Command("r", RecordingToggled(), "rec"),
     Command("w", SaveState(), "save"),
     Command("o", LoadState(), "load"),
     Command("t", Turbo(True), "turbo"),

@@ -334,8 +334,10 @@ class TerminalDisplay(BaseDisplay):
         """The last line, (columns, 3)."""
         assert self._info is not None
         if self._keyboard.is_commanded:
-            wishes = ", ".join(f"{command.key} {command.words}" for command in COMMANDS)
-            said = f"{PREFIX_WORDS} and: {wishes}, {PREFIX_WORDS} sends it"
+            wishes = [f"{command.key} {command.words}" for command in COMMANDS]
+            said = f"{PREFIX_WORDS} and: {', '.join(wishes)}, {PREFIX_WORDS} sends it"
+            if len(said) >= len(line):  # a terminal of 80 columns has room for the keys
+                said = " ".join(wishes)
         else:
             said = self._notice or self._stands
             parts = said, f"{PREFIX_WORDS} q quits", self._info.mode_name, part
