@@ -19,7 +19,10 @@ GUESTS = Path(__file__).parents[1] / "examples" / "guests"
 #: Since then the DAC has one index and one colour register, and what registers do in mid-picture is
 #: kept.
 GONE = {"dac_write_index", "dac_read_index", "dac_cache"}
-NEW = {"dac_index", "dac_triple", "field_before", "field_last", "field_off_until_ns", "latches"}
+NEW = {
+    "dac_index", "dac_triple", "feature_control",
+    "field_before", "field_last", "field_off_until_ns", "latches",
+}  # fmt: skip
 #: Opens HELLO.TXT, reads 5 bytes, searches for *.*, then types each key with INT 10h/0Eh.
 PROGRAM = bytes.fromhex(
     "b43d30c0ba2b01cd2189c3b43fb90500ba3901cd21b44e31c9ba3501cd21b400cd16b40ebb0700cd"

@@ -420,7 +420,7 @@ def test_a_damaged_byte_anywhere(path: Path) -> None:
             intact += 1  # a date, or a flag that nobody reads
             set_mode(vga, 3)
             want = everything(vga)
-    assert intact < 20
+    assert intact < 27  # a third: each part has a header or two
 
 
 def text_file() -> bytes:

@@ -20,6 +20,7 @@ from random_tapes import random_ops
 
 from vgaemu.cli.main import main
 from vgaemu.cli.playback import picture, replay
+from vgaemu.display.screen import rgb_of
 from vgaemu.errors import TapeError
 from vgaemu.guest.find import find_workload
 from vgaemu.guest.workload import Guest, Slices
@@ -30,6 +31,7 @@ from vgaemu.tape import START, Player, Tape, TapeRecorder, check_op, expand, rea
 from vgaemu.tape import play as play_module
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
+from vgaemu.vga.ports import Ports
 from vgaemu.vga.tap import TappedVga
 from vgaemu.vga.vram import LFB_GPA
 
@@ -403,6 +405,30 @@ def test_a_recording_plays_back_the_same(tmp_path: Path, workload: Callable[...,
     vga = recorded(path, lambda vga: run_workload(vga, workload))
     assert picture(vga).any()
     assert_same_device(play_back(path), vga)
+
+
+def test_what_registers_did_in_mid_picture_is_on_the_tape(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def bars(guest: Guest) -> Slices:
+        set_mode(guest, 0x13)
+        for _ in range(3):
+            for shade in range(40):
+                while not guest.inb(0x3DA) & 1:
+                    pass
+                while guest.inb(0x3DA) & 1:
+                    pass
+                Ports(guest).write_dac(0, (shade, 0, 63))
+            yield
+
+    path = tmp_path / "bars.tape"
+    with Machine(bars, record_tape=path) as machine:
+        machine.tick(3)
+        shown = machine.screen.full_redraw()
+        assert machine.screen.scanout.raster is not None
+    assert main(["replay", str(path), "--screenshot", str(tmp_path / "bars.png")]) == 0
+    capfd.readouterr()
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "bars.png")), rgb_of(shown))
 
 
 def test_recording_a_bundled_workload(tmp_path: Path) -> None:

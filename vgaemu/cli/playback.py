@@ -90,7 +90,9 @@ class _TapeGuest:
         """Bring the machine to where tapes start, then play some operations a frame."""
         guest.races_the_beam = False  # what a tape read was read elsewhere, at another time
         Player(guest, (op for start in START for op in expand(start))).play()
-        self.player = player = Player(guest, self._tape, keep_readbacks=self._keep)
+        self.player = player = Player(
+            guest, self._tape, keep_readbacks=self._keep, place_beam=guest.place_beam
+        )
         while player.play(self._per_frame):
             yield
 

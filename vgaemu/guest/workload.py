@@ -113,6 +113,12 @@ class Guest:
             self._vga.beam = VirtualBeam()
             self._vga.beam.start_frame()
 
+    def place_beam(self, ns: int | None) -> None:
+        """Have the beam stand somewhere, as a tape says: see `VirtualBeam.place`."""
+        if not isinstance(self._vga.beam, VirtualBeam):
+            self._vga.beam = VirtualBeam()
+        self._vga.beam.place(ns)
+
     def stop(self) -> None:
         """The machine closes: the guest's next call raises `GuestStopped`."""
         self._stopped = True

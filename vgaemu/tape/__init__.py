@@ -11,12 +11,16 @@ tape too, and is read whole. Numbers are integers, addresses guest-physical, `he
     ["inw", port, mask?]         ["r16", addr]                ["lfbfill", offset, count, v8]
     ["inx", port]                ["rx", addr]                 ["lfbread", offset, count]
     ["frame", number]            ["rn", addr, count]          ["rep", n, step, memory op]
+    ["beam", ns?]
 
 Reads are logged, one value each, save ``inx`` and ``rx``. ``outs`` writes all its bytes to one
 port. ``rep`` repeats an operation with its address (``copy``: both) growing by `step`. ``frame``,
 which only vgaemu has, says which frame was drawn last: whether blinking and cursor are shown. It is
-at the end of recordings that end with them hidden. The header
-needs a ``name``; the keys it may have are `HEADER_KEYS`. ``vram_mib`` is 16 if it is not there.
+at the end of recordings that end with them hidden. ``beam``, which only vgaemu has, too, says where
+the beam is from then on, in ns since line 0 of some field, so that what is written takes effect
+from there on; without a number, what is written counts for all of the picture, as it does in tapes
+that have no ``beam``. The header needs a ``name``; the keys it may have are `HEADER_KEYS`.
+``vram_mib`` is 16 if it is not there.
 
 Before the first operation DISPI is off, VRAM and latches are zero and the display is off: `START`.
 """

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 from vgaemu.errors import TapeError
+from vgaemu.snapshot import MAX_COUNT
 from vgaemu.vga.ports import ADAPTER_PORTS, Device
 from vgaemu.vga.vram import DEFAULT_VRAM_MIB, LFB_GPA
 
@@ -171,7 +172,9 @@ OPERATIONS: dict[str, Operation] = {
     "in": Operation((_VGA, _U8), _in, optional=1),
     "inw": Operation((_ANY, _U16), _inw, optional=1),
     "inx": Operation((_VGA,), lambda device, log, op: device.inb(op[1])),
-    "frame": Operation((_U32,), lambda device, log, op: None),  # its reader notes it
+    # Who plays a tape takes these two himself.
+    "frame": Operation((_U32,), lambda device, log, op: None),
+    "beam": Operation((_number(MAX_COUNT),), lambda device, log, op: None, optional=1),
     "w8": _store(1),
     "w16": _store(2),
     "w32": _store(4),

@@ -42,10 +42,21 @@ MAX_READBACKS = 1 << 26
 class Player:
     """Plays operations on a device, as many at a time as wanted, and keeps what was read."""
 
-    def __init__(self, device: Device, ops: Iterable[Op], *, keep_readbacks: bool = True) -> None:
+    def __init__(
+        self,
+        device: Device,
+        ops: Iterable[Op],
+        *,
+        keep_readbacks: bool = True,
+        place_beam: Callable[[int | None], None] = lambda ns: None,
+    ) -> None:
         """Prepare to play a `Tape`, or what `expand` gives: operations checked, without ``rep``.
 
-        `keep_readbacks` says whether reads that a tape logs are kept, up to `MAX_READBACKS`.
+        Args:
+            device: Who they are played on.
+            ops: The operations.
+            keep_readbacks: Whether reads that a tape logs are kept, up to `MAX_READBACKS`.
+            place_beam: Told where the device's beam is to stand: see `VirtualBeam.place`.
         """
         self._ops = iter(ops)
         #: Number of the frame that was drawn last, as far as the tape says.
@@ -57,6 +68,7 @@ class Player:
             name: partial(row.play, device, log) for name, row in OPERATIONS.items()
         }
         self._plays["frame"] = self._set_frame
+        self._plays["beam"] = lambda op: place_beam(op[1] if len(op) > 1 else None)
 
     def play(self, count: int | None = None) -> bool:
         """Play the next `count` operations, or all; False if there were not so many.

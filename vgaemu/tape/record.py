@@ -67,6 +67,9 @@ class TapeRecorder:
             LEGACY,
             _Memory(LFB_GPA, LFB_GPA + vga.slot.nbytes, LFB_GPA, "lfb", "lfbfill", "lfbread"),
         )
+        #: Where the tape says that the beam stands; None: what is written counts at once.
+        self._beam_ns: int | None = None
+        self._has_beam = False
         self._error: OSError | None = None
         self._closed = False
         try:
@@ -98,6 +101,8 @@ class TapeRecorder:
             return
         self._closed = True
         self._vga.attach(None)
+        if self._has_beam:
+            self._write_beam(self._vga.beam.at_ns())  # which says what field is to be seen
         if hidden_in is not None:
             self._write("frame", hidden_in)
         try:
@@ -129,12 +134,23 @@ class TapeRecorder:
                     self._file.close()
                 self._new.drop()
 
+    def _write_beam(self, ns: int | None) -> None:
+        if ns != self._beam_ns:
+            self._beam_ns, self._has_beam = ns, True
+            self._write("beam", *([] if ns is None else [ns]))
+
+    def _follow_beam(self) -> None:
+        beam = self._vga.beam
+        self._write_beam(beam.at_ns() if beam.is_exact else None)
+
     def outb(self, port: int, value: int) -> None:
         if port in ADAPTER_PORTS:
+            self._follow_beam()
             self._write("out", port, value)
 
     def outw(self, port: int, value: int) -> None:
         if port in ADAPTER_PORTS or port in DISPI_PORTS:
+            self._follow_beam()
             self._write("outw", port, value)
 
     def inb(self, port: int) -> None:

@@ -256,11 +256,21 @@ class VirtualBeam(Beam):
         self._field_end_ns = 0.0
         #: There was a look in the frame before, or it is not known.
         self._was_seen = False
+        #: It stands where it was put.
+        self._is_placed = False
+
+    def place(self, ns: int | None) -> None:
+        """Stand there from now on, where what is written takes effect; None: all of it at once."""
+        self._is_placed, self.is_exact = True, ns is not None
+        if ns is not None:
+            self.ns = ns
 
     def at_ns(self) -> int:
         return self.ns
 
     def look_ns(self, timing: Timing) -> float:
+        if self._is_placed:
+            return float(self.ns)
         if self._is_unseen:
             self._is_unseen, self.is_exact = False, self.may_be_exact
             begin = timing.passed_retrace_ns(self.ns)
@@ -277,7 +287,9 @@ class VirtualBeam(Beam):
 
     def end_frame(self) -> None:
         """The guest's part of the frame is over; the beam has passed the vertical retrace."""
-        if not self._is_unseen:
+        if self._is_placed:
+            self.is_exact = False
+        elif not self._is_unseen:
             self.is_exact, self._was_seen = False, True
             if self._timing is not None:
                 end = self._timing.passed_picture_ns(max(self._field_end_ns, self.ns))

@@ -2,8 +2,8 @@
 
 Emulated: an IBM VGA with 256 KiB of planes in the first part of a larger VRAM, and Bochs DISPI for
 linear modes; the register banks, DAC, latches, windows, input status. Not emulated: PCI, the
-retrace interrupt (that one is pending can be read), the monitor sense bits, the EGA feature
-connector (3xAh stores nothing), light pen.
+retrace interrupt (that one is pending can be read), the monitor sense bits, the feature connector
+(feature control is stored, and its bit 3 shown in input status 1), light pen: none is pressed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vgaemu.memslot import Memslot
 from vgaemu.snapshot import Array, Part, number, octets_in
-from vgaemu.vga.beam import Beam, Timing, VirtualBeam, timing_of
+from vgaemu.vga.beam import NOT_DISPLAYING, VERTICAL_RETRACE, Beam, Timing, VirtualBeam, timing_of
 from vgaemu.vga.effects import (
     ATTRIBUTE,
     ATTRIBUTE_ADDRESS,
@@ -37,6 +37,12 @@ log = logging.getLogger(__name__)
 #: CRTC registers that say where the cursor is and how it looks, and nothing else.
 CURSOR_REGISTERS = (0x0A, 0x0B, 0x0E, 0x0F)
 
+#: Input status 1: the light pen's switch is open. Where a look finds all bits 0, a program may wait
+#: for ever, and hardware has some of the unused ones set.
+NO_LIGHT_PEN = 0x04
+#: Feature control: input status 1 has the bit of the vertical retrace while it displays, too.
+DISPLAY_IN_RETRACE_BIT = 0x08
+
 PortHandler: TypeAlias = tuple[Callable[[], int] | None, Callable[[int], None] | None]
 
 
@@ -45,6 +51,8 @@ class Vga(Windows):
 
     #: Whether the next write to 3C0h is data; `attribute_address` takes it else.
     attribute_takes_data: bool
+    #: What was written to 3DAh, of which bit 3 exists; 3CAh reads it.
+    feature_control: int
     #: The font that a mode set loads for text, (256, height) uint8; the bundled ones if None.
     rom_font: NDArray[np.uint8] | None
     #: Tells input status 0 and 1 where the beam is.
@@ -64,6 +72,7 @@ class Vga(Windows):
         """
         super().__init__(make_vram() if slot is None else slot)
         self.attribute_takes_data = False
+        self.feature_control = 0
         self.rom_font = None
         self.beam = VirtualBeam()
         self.timeline = Timeline(self)
@@ -108,13 +117,13 @@ class Vga(Windows):
             0x3C7: (lambda: dac.state, dac.write_read_index),
             0x3C8: (lambda: dac.index, dac.write_write_index),
             0x3C9: (dac.read_data, dac.write_data),
-            0x3CA: (lambda: 0, None),
+            0x3CA: (lambda: self.feature_control, None),
             0x3CC: (lambda: self.misc.values[0], None),
             0x3CE: (lambda: graphics.index, graphics.select),
             0x3CF: (lambda: graphics.read(graphics.index), self._write_graphics),
             base + 4: (lambda: crtc.index, crtc.select),
             base + 5: (lambda: crtc.read(crtc.index), self._write_crtc),
-            base + 0xA: (self._read_status_1, lambda value: None),
+            base + 0xA: (self._read_status_1, self._write_feature_control),
         }
 
     def outb(self, port: int, value: int) -> None:
@@ -233,7 +242,13 @@ class Vga(Windows):
 
     def _read_status_1(self) -> int:
         self.attribute_takes_data = False
-        return self.beam.status(self.timing)
+        status = self.beam.status(self.timing) | NO_LIGHT_PEN
+        if self.feature_control and not status & NOT_DISPLAYING:
+            status |= VERTICAL_RETRACE
+        return status
+
+    def _write_feature_control(self, value: int) -> None:
+        self.feature_control = value & DISPLAY_IN_RETRACE_BIT
 
     def parts(self) -> dict[str, Part]:
         """What of the device is saved: see `vgaemu.snapshot`; call `restored` afterwards."""
@@ -244,6 +259,9 @@ class Vga(Windows):
             **{f"{bank.name}_index": number(bank, "index", bank.index_mask) for bank in indexed},
             "attribute_address": number(self, "attribute_address", 0x3F),
             "attribute_takes_data": number(self, "attribute_takes_data", 1),
+            "feature_control": number(self, "feature_control", DISPLAY_IN_RETRACE_BIT)._replace(
+                absent=lambda: self._write_feature_control(0)
+            ),
             "latch": number(self, "latch", 0xFFFFFFFF),
             **self.dac.parts(),
             **self.dispi.parts(),

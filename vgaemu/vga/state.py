@@ -171,7 +171,7 @@ def read_state(path: str | Path, vga: Vga, guest: dict[str, snapshot.Part] | Non
                 raise ValueError
             version = int(file.small("version"))
             if version <= VERSION:
-                return _state_in(file.arrays(room), device)
+                return _state_in(file.arrays(room), device, is_old=version < VERSION)
     except OSError as error:
         if error.strerror is not None:
             raise StateError(file_error(path, error, "name a saved state")) from None
@@ -185,7 +185,9 @@ def read_state(path: str | Path, vga: Vga, guest: dict[str, snapshot.Part] | Non
     )
 
 
-def _state_in(members: Mapping[str, Array | None], device: snapshot.Parts) -> State:
+def _state_in(
+    members: Mapping[str, Array | None], device: snapshot.Parts, *, is_old: bool
+) -> State:
     """The state in a file's arrays; what is wrong with them may raise anything."""
     arrays = {name: array for name, array in members.items() if array is not None}
     if "dac_partial" in arrays:
@@ -195,11 +197,8 @@ def _state_in(members: Mapping[str, Array | None], device: snapshot.Parts) -> St
     _, _, frame = (arrays.pop(name) for name in HEAD)
     if not 0 <= int(frame) <= MAX_COUNT:
         raise ValueError
-    parts = {
-        name: arrays.pop(name)
-        for name, part in device.items()
-        if part.absent is None or name in arrays
-    }
+    later = [name for name, part in device.items() if is_old and part.absent is not None]
+    parts = {name: arrays.pop(name) for name in device if name in arrays or name not in later}
     return State(parts, arrays, int(frame), [name for name in members if members[name] is None])
 
 
