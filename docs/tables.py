@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import vgaemu
 from vgaemu.assets import guests
@@ -17,6 +20,7 @@ from vgaemu.cli.main import main
 from vgaemu.display.hostkeys import HOST_KEYS
 from vgaemu.keys.table import KEYS, MODIFIERS
 from vgaemu.migrate.stream import MAX_BODY_BYTES, Kind
+from vgaemu.pc.bios.data_area import FIELDS
 from vgaemu.pc.cpu.cpu import CPU_ARRAYS
 from vgaemu.snapshot import Parts
 from vgaemu.tape.ops import OPERATIONS
@@ -161,9 +165,70 @@ def state_pc() -> str:
     return f"{cpu}\n\n{owned}"
 
 
+def int10_calls() -> str:
+    """INT 10h: each fact of the tests' table."""
+    facts = _int10()
+    sections = []
+    for function, title in facts.TITLES.items():
+        rows = (
+            [row.about, _steps(row.before), _steps(row.call), _steps(row.after), row.source]
+            for row in facts.rows()
+            if row.function == function
+        )
+        name = f"AX={function}" if len(function) > 3 else f"AH={function}"
+        head = ["", "before", "call", "leaves", "source"]
+        sections.append(f"### {name}: {title}\n\n{table(head, rows)}")
+    return "\n\n".join(sections)
+
+
+def int10_bytes() -> str:
+    """INT 10h: the bytes of the data area, and the functions whose facts name them."""
+    facts, rows = _int10(), []
+    for field in FIELDS:
+        if field.address in facts.AREA:
+            last = field.address + field.nbytes - 1
+            place = f"40:{field.address & 0xFF:02X}" + f"-{last & 0xFF:02X}" * (field.nbytes > 1)
+            known = {
+                row.function: None
+                for row in facts.rows()
+                if any(at in facts.named(row) for at in range(field.address, last + 1))
+            }
+            bits = facts.BITS.get(field.address, "")
+            rows.append([place, field.meaning, bits, " ".join(known)])
+    return table(["bytes", "what", "", "facts of"], rows)
+
+
+def int10_others() -> str:
+    """INT 10h: where others' BIOSes leave something else."""
+    facts = _int10()
+    rows = (
+        [row.function, row.about, _steps(row.call),
+         *(_steps(row.others.get(key, "")) for key in facts.OTHERS), row.right]
+        for row in facts.rows()
+        if row.others
+    )  # fmt: skip
+    names = (other.name for other in facts.OTHERS.values())
+    return table(["", "", "call", *names, "who is right"], rows)
+
+
+def _steps(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _int10() -> ModuleType:
+    """The facts of INT 10h, which the tests have."""
+    tests = str(Path(__file__).parents[1] / "tests")
+    if tests not in sys.path:
+        sys.path.append(tests)
+    return import_module("int10_table")
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "host-keys.md": host_keys,
+    "int10-bytes.md": int10_bytes,
+    "int10-calls.md": int10_calls,
+    "int10-others.md": int10_others,
     "key-names.md": key_names,
     "modes.md": modes,
     "state-device.md": state_device,

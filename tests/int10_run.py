@@ -3,8 +3,9 @@
 A step is words of ``NAME=HEX``: registers, for a call of INT 10h; bytes and words of memory, as
 ``40:49=03`` and ``B800:0000=0741``, which are put first. What a call leaves is said in the same
 words, and more: ``CR0A`` ``SR01`` ``GR06`` ``AR10`` ``MISC`` ``MASK`` are registers of the VGA,
-``DAC07=2A1500`` a colour, ``P2:0050`` a plane's bytes, ``INT43=F000:B000`` a vector. ``AX=*`` may
-be anything. Two digits are a byte, four a word, more are bytes one after another.
+``DAC07=2A1500`` a colour, ``P2:0050`` a plane's bytes, ``INT43=2000:0000`` a vector, ``FONT43=0E``
+that it leads to a font of so many lines. ``AX=*`` may be anything. Two digits are a byte, four a
+word, more are bytes one after another. What is not named of the caller's registers stays.
 """
 
 from __future__ import annotations
@@ -135,6 +136,24 @@ def registers(cpu: Cpu) -> dict[str, int]:
     }
 
 
+def _vector(bus: Bus, number: int) -> tuple[int, int]:
+    """Segment and offset."""
+    return bus.read16(4 * number + 2), bus.read16(4 * number)
+
+
+def _font_height(bus: Bus, vector: int) -> int:
+    """Lines of the glyphs that a vector leads to, told by a blank and by blocks; 0: no font."""
+    segment, offset = _vector(bus, vector)
+    for height in (8, 14, 16):
+        blank, block, upper = (
+            bus.read((segment << 4) + offset + height * code, height) for code in (0x20, 0xDB, 0xDF)
+        )
+        half = upper[0] == 0xFF and upper[-1] == 0
+        if not any(blank) and block == b"\xff" * height and half:
+            return height
+    return 0
+
+
 def found(bench: Bench, name: str, digits: str) -> str:
     """What there is under a name, in as many digits as were expected."""
     vga, count = bench.vga, len(digits.replace(":", "")) // 2
@@ -147,8 +166,9 @@ def found(bench: Bench, name: str, digits: str) -> str:
         at = 3 * int(name[3:], 16)
         return bytes(vga.dac.entries[at : at + 3]).hex().upper()
     if name.startswith("INT"):
-        at = 4 * int(name[3:], 16)
-        return f"{bench.bus.read16(at + 2):04X}:{bench.bus.read16(at):04X}"
+        return "{:04X}:{:04X}".format(*_vector(bench.bus, int(name[3:], 16)))
+    if name.startswith("FONT"):
+        return f"{_font_height(bench.bus, int(name[4:], 16)):02X}"
     if name.startswith("P") and name[2] == ":":
         plane, at = int(name[1]), int(name[3:], 16)
         return bytes(vga.slot.memory[4 * at + plane : 4 * (at + count) : 4]).hex().upper()
@@ -164,7 +184,7 @@ def found(bench: Bench, name: str, digits: str) -> str:
 
 
 def differences(bench: Bench, before: str, call: str, after: str) -> list[str]:
-    """What is not as a row has it, as the row would have it; ``*`` where a register changed."""
+    """What is not as a row has it, in its words: as it is."""
     for step in before.split(";"):
         play(bench, step)
     started = {}
@@ -182,7 +202,7 @@ def differences(bench: Bench, before: str, call: str, after: str) -> list[str]:
             full, mask = _PARTS.get(name[1], (name.lower(), 0xFFFF))
             kept[name[0].lower() + full if len(full) == 1 else full] &= ~mask
     return wrong + [
-        f"{name.upper()} {old:04X}->{finished[name]:04X}"
+        f"{name.upper()}={finished[name]:04X}"
         for name, old in started.items()
         if (old ^ finished[name]) & kept[name]
     ]

@@ -95,6 +95,6 @@ class VideoBios:
         self._cpu.ah = 0  # it is not pressed, as on all VGAs
 
     def _select_page(self) -> None:
-        page = self._cpu.al & 7
+        page = self._cpu.al
         if page < self.area.pages:  # others would show what is no page
             self.area.select_page(page)
