@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 from shadow import ShadowDisplay, Watched
 from test_blanking import change, screen
+from test_timeline import HeldBeam
 
 import vgaemu
 from vgaemu.cli.main import main
+from vgaemu.display.report import FrameReport
 from vgaemu.display.screen import full_redraw
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
@@ -168,6 +170,120 @@ def test_linear_modes_have_none() -> None:
     for index, value in ((1, 320), (2, 200), (3, 8), (4, 0x41)):
         ports.set_dispi(index, value)
     assert full_redraw(vga, 0, border=True).shape == (200, 320)
+
+
+# --- while the beam draws it ------------------------------------------------------------------
+
+
+class Field:
+    """A device in a mode whose beam stands where a test puts it; its border, dot by dot."""
+
+    def __init__(self, mode: int) -> None:
+        self.vga = screen(mode)
+        self.vga.beam = self.beam = HeldBeam()
+        self.watched = Watched(self.vga, border=True)
+        self.number = 1
+        #: Colour of the border, and from which ns of the field on.
+        self.written: list[tuple[int, int]] = []
+        self.next_field()
+
+    def put(self, line: int, dot: int) -> None:
+        timing = self.vga.timing
+        at = self.number * timing.frame_ns + line * timing.line_ns + dot * timing.dot_ns
+        self.beam.ns = int(at) + 9
+
+    def note(self) -> None:
+        within = self.beam.ns % self.vga.timing.frame_ns
+        vga = self.vga
+        colour = vga.dac.colours()[vga.attribute.values[0x11]]
+        self.written.append((int(within), 0 if vga.sequencer["screen_off"] else int(colour)))
+
+    def next_field(self) -> None:
+        self.number += 1
+        self.written.clear()
+        self.beam.ns = int(self.number * self.vga.timing.frame_ns) - 5
+        self.note()
+        self.written[0] = -(10**9), self.written[0][1]
+
+    def end(self) -> FrameReport:
+        self.put(self.vga.timing.displayed_lines, 3)
+        report = self.watched.frame()
+        self.check()
+        self.next_field()
+        return report
+
+    def check(self) -> None:
+        """Each dot of the border has the colour that was written last before its begin."""
+        frame, timing = self.watched.display.frame, self.vga.timing
+        left, right, top, bottom = self.watched.loop.screen.scanout.margins
+        height, width = frame.shape
+        shown = width - left - right
+        pixel_ns = timing.line_ns * timing.displayed_fraction / shown
+        lines, pixels = np.mgrid[-top : height - top, -left : width - left]
+        begin = lines * timing.line_ns + pixels * pixel_ns
+        wanted = np.zeros(frame.shape, np.uint32)
+        for at, colour in self.written:
+            wanted[begin >= at] = colour
+        around = (lines < 0) | (lines >= height - top - bottom) | (pixels < 0) | (pixels >= shown)
+        assert np.array_equal(frame[around], wanted[around])
+
+
+def step(field: Field, draw: random.Random) -> None:
+    vga, kind = field.vga, draw.randrange(5)
+    if kind == 0:
+        Ports(vga).write_dac(draw.choice((5, 6, 7, 9)), draw.choices(range(64), k=3))
+    elif kind == 1:
+        vga.outb(0x3C6, draw.choice((0xFF, 0xFF, 0x06)))
+    elif kind == 2:
+        off = draw.choice((0, 0, 0x20))
+        vga.outw(0x3C4, (vga.sequencer.values[1] & ~0x20 | off) << 8 | 1)
+    else:
+        Ports(vga).set_attribute(0x11, draw.choice((5, 6, 7)))
+
+
+@pytest.mark.parametrize("mode", [3, 0x0D, 0x12, 0x13])
+def test_each_dot_has_the_colour_of_its_time(mode: int) -> None:
+    draw, field = random.Random(mode), Field(mode)
+    vga = field.vga
+    for _ in range(6):
+        places = sorted(
+            (draw.randrange(vga.timing.displayed_lines), draw.randrange(vga.timing.dots_a_line))
+            for _ in range(draw.choice((0, 1, 12)))
+        )
+        for place in places:
+            field.put(*place)
+            step(field, draw)
+            field.note()
+        field.end()
+    field.watched.loop.close()
+
+
+def test_bars_that_move_draw_the_border_alone() -> None:
+    field = Field(0x12)
+    vga = field.vga
+    moved = []
+    for frame in range(4):
+        for line in (100 + 3 * frame, 200 + 3 * frame):
+            field.put(line, vga.timing.dots_a_line - 20)
+            Ports(vga).set_attribute(0x11, 5 if line < 200 else 0)
+            field.note()
+        moved.append(field.end())
+    assert [report.redraw for report in moved[1:]] == ["border"] * 3
+    assert moved[-1].pixels == 656 * 496 - 640 * 480
+    assert field.watched.loop.screen.frame[8 + 112, 0] == vga.dac.colours()[5]
+
+
+def test_it_stays_plain_where_nobody_looks_at_it() -> None:
+    vga = screen(0x12)
+    vga.beam = beam = HeldBeam()
+    watched = Watched(vga)
+    watched.frame()
+    timing = vga.timing
+    for line, value in ((100, 5), (200, 0)):
+        beam.ns = int(timing.frame_ns + line * timing.line_ns)
+        Ports(vga).set_attribute(0x11, value)
+    beam.ns = int(timing.frame_ns + timing.displayed_ns)
+    assert watched.frame().redraw == ""
 
 
 # --- for people -------------------------------------------------------------------------------

@@ -171,7 +171,7 @@ def test_every_part_of_a_scanout_has_a_row_and_every_field_a_test():
     fields |= {
         f"{part}.{field}" for part in PARTS for kind in PARTS[part] for field in kind._fields
     }
-    by_time = {"blink_shown", "raster"}  # a test below, and `test_timeline`
+    by_time = {"blink_shown", "raster", "edge"}  # a test below, `test_timeline`, `test_border`
     assert fields == set(CASES) | by_time
 
 

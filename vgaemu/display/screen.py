@@ -78,6 +78,7 @@ class Screen:
         self._stale = False
         self._renderer: Renderer | None = None
         self.frame, self._picture = _new_frame(self._scanout)
+        self._drawn_edge = self._scanout.edge
 
     def __repr__(self) -> str:
         return f"<vgaemu.Screen {self._scanout.mode_name}, frame {self.frame_number}>"
@@ -170,15 +171,23 @@ class Screen:
         if self._stale or redraw in (Redraw.RESIZE, Redraw.EVERYTHING):
             self._stale = False
             _draw_all(renderer, self._scanout, self.frame, self._picture)
+            self._drawn_edge = self._scanout.edge
             height, width = self.frame.shape
             return [Rect(0, 0, width, height)], redraw
-        rects = renderer.draw_changes(self._picture, spans)
-        if rects and self._scanout.blanked:
-            _darken(self._picture, self._scanout.blanked)
-            rects = without_parts(rects, self._scanout.blanked)
-        if self._border:
-            rects = _moved(rects, self._scanout)
+        rects = self._draw_changes(renderer, spans)
         return merge_rects(rects) if len(rects) > 1 else rects, redraw
+
+    def _draw_changes(self, renderer: Renderer, spans: Sequence[Span]) -> list[Rect]:
+        scanout, rects = self._scanout, renderer.draw_changes(self._picture, spans)
+        if rects and scanout.blanked:
+            _darken(self._picture, scanout.blanked)
+            rects = without_parts(rects, scanout.blanked)
+        if scanout.margins is not None:
+            rects = _moved(rects, scanout)
+            if self._drawn_edge != scanout.edge:
+                self._drawn_edge = scanout.edge
+                rects += _draw_border(self.frame, scanout)
+        return rects
 
     def _follow_registers(self, frame_number: int) -> Redraw | None:
         """Take the scanout of now, and say what its difference to the last one asks for."""
@@ -311,10 +320,26 @@ def _new_frame(scanout: Scanout) -> tuple[Frame, Frame]:
 
 
 def _draw_all(renderer: Renderer, scanout: Scanout, frame: Frame, picture: Frame) -> None:
-    if scanout.margins is not None:
-        frame.fill(scanout.colours.border)
+    _draw_border(frame, scanout)
     renderer.draw_all(picture)
     _darken(picture, scanout.blanked)
+
+
+def _draw_border(frame: Frame, scanout: Scanout) -> list[Rect]:
+    if scanout.margins is None:
+        return []
+    left, right, top, bottom = scanout.margins
+    height, width = frame.shape
+    parts = [
+        Rect(0, 0, width, top), Rect(0, top, left, height - top - bottom),
+        Rect(width - right, top, right, height - top - bottom),
+        Rect(0, height - bottom, width, bottom),
+    ]  # fmt: skip
+    shown = None if scanout.edge is None else scanout.edge.picture(height, width)
+    for x, y, columns, rows in parts:
+        where = slice(y, y + rows), slice(x, x + columns)
+        frame[where] = scanout.colours.border if shown is None else shown[where]
+    return [part for part in parts if part.area]
 
 
 def _moved(rects: list[Rect], scanout: Scanout) -> list[Rect]:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.vga.beam import Timing
+from vgaemu.vga.border import border_bands
 from vgaemu.vga.colours import dac_indices
 from vgaemu.vga.crtc import Counters
 from vgaemu.vga.dac import colours_of_entries
@@ -124,7 +125,10 @@ def field_scanout(
     repeat = _repeat(in_rows, base.width, starts, looks)
     if repeat > 1:
         base, starts = in_rows, starts // repeat
-    if len(starts) == 1 and not looks:
+    if border and base.margins is not None:
+        edge = border_bands(shown.held, *entries, timing, base.width, base.margins)
+        base = base._replace(edge=edge)
+    if (len(starts) == 1 and not looks) or not registers.crtc["retrace_on"]:
         return base
     return base._replace(
         colours=base.colours._replace(palette=b"", blank=False),

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.blanking import Margins, blanked_parts, margins_of
+from vgaemu.vga.border import BorderBands
 from vgaemu.vga.colours import Colours, colours_of
 from vgaemu.vga.crtc import Counters, Geometry, uniform_repeat
 from vgaemu.vga.fieldlog import Latched
@@ -43,6 +44,8 @@ class Redraw(Enum):
     LINES = "lines"
     #: Text cells whose look changed; the cell comparison finds them. Other kinds: nothing.
     CELLS = "cells"
+    #: What lies around the picture.
+    BORDER = "border"
 
 
 # The parts of a scanout are named tuples: made anew when a register changed and compared with
@@ -148,6 +151,8 @@ class Scanout(NamedTuple):
     cursor: Cursor | None
     #: Whether blinking characters show now; always true where none blink.
     blink_shown: bool
+    #: Where the border changes in mid-picture, if it is shown; `colours` has the one at the top.
+    edge: BorderBands | None = None
 
     @property
     def is_text(self) -> bool:
@@ -216,6 +221,8 @@ CHANGES: dict[str, Redraw] = {
     "cursor": Redraw.CELLS,
     # The frame counter
     "blink_shown": Redraw.CELLS,
+    # Where the border is shown, AR11, DAC, 3C6h and SR01b5 in mid-picture
+    "edge": Redraw.BORDER,
 }
 
 
@@ -287,11 +294,12 @@ def with_cursor(
 
     It happens nearly every frame of a guest that types, and costs a tenth.
     """
-    kind, width, height, aspect, margins, rows, text, colours, blanked, raster, _, _ = old
+    kind, width, height, aspect, margins, rows, text, colours, blanked, raster, _, _, edge = old
     shown = blink_phase or text is None or not text.blink
     cursor = cursor_of(registers) if cursor_phase else None
     return Scanout(
-        kind, width, height, aspect, margins, rows, text, colours, blanked, raster, cursor, shown
+        kind, width, height, aspect, margins, rows, text, colours, blanked, raster, cursor, shown,
+        edge,
     )  # fmt: skip
 
 
