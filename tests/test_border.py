@@ -183,7 +183,7 @@ class Field:
         self.vga.beam = self.beam = HeldBeam()
         self.watched = Watched(self.vga, border=True)
         self.number = 1
-        #: Colour of the border, and from which ns of the field on.
+        #: Dots of the field, and the border's colour from there on.
         self.written: list[tuple[int, int]] = []
         self.next_field()
 
@@ -193,10 +193,10 @@ class Field:
         self.beam.ns = int(at) + 9
 
     def note(self) -> None:
-        within = self.beam.ns % self.vga.timing.frame_ns
-        vga = self.vga
+        vga, timing = self.vga, self.vga.timing
+        within = timing.first_dot(self.beam.ns) % timing.dots_a_frame
         colour = vga.dac.colours()[vga.attribute.values[0x11]]
-        self.written.append((int(within), 0 if vga.sequencer["screen_off"] else int(colour)))
+        self.written.append((within, 0 if vga.sequencer["screen_off"] else int(colour)))
 
     def next_field(self) -> None:
         self.number += 1
@@ -218,9 +218,9 @@ class Field:
         left, right, top, bottom = self.watched.loop.screen.scanout.margins
         height, width = frame.shape
         shown = width - left - right
-        pixel_ns = timing.line_ns * timing.displayed_fraction / shown
+        pixel_dots = round(timing.dots_a_line * timing.displayed_fraction) // shown
         lines, pixels = np.mgrid[-top : height - top, -left : width - left]
-        begin = lines * timing.line_ns + pixels * pixel_ns
+        begin = lines * timing.dots_a_line + pixels * pixel_dots
         wanted = np.zeros(frame.shape, np.uint32)
         for at, colour in self.written:
             wanted[begin >= at] = colour

@@ -44,7 +44,7 @@ class BorderBands(NamedTuple):
 
 def border_bands(
     held: Held,
-    times: NDArray[np.int64],
+    dots: NDArray[np.int64],
     registers: NDArray[np.int64],
     values: NDArray[np.int64],
     timing: Timing,
@@ -65,9 +65,9 @@ def border_bands(
     possible = {one & other for one in overscans for other in masks}
     own |= (sources == DAC_ENTRY) & np.isin(indices, list(possible))
     dac = colours_of_entries(held.dac_entries, held.dac_eight_bit).tolist()
-    found = [(-1, 0 if off else dac[overscan & mask])]
-    changes = (column[own].tolist() for column in (times, sources, indices, values))
-    for time, source, index, value in zip(*changes, strict=True):
+    found = [(0, 0 if off else dac[overscan & mask])]
+    changes = (column[own].tolist() for column in (dots, sources, indices, values))
+    for dot, source, index, value in zip(*changes, strict=True):
         if source == ATTRIBUTE:
             overscan = value
         elif source == DAC_MASK:
@@ -78,14 +78,15 @@ def border_bands(
             dac[index] = value if held.dac_eight_bit else widened(value)
         colour = 0 if off else dac[overscan & mask]
         if colour != found[-1][1]:
-            found.append((time, colour))
+            found.append((dot, colour))
     if len(found) == 1:
         return None
     at, colours = (np.array(column) for column in zip(*found, strict=True))
-    pixel_ns = timing.line_ns * timing.displayed_fraction / width
-    pitch = max(round(timing.line_ns / pixel_ns), margins.left + width + margins.right)
-    lines = (at // timing.line_ns).astype(np.intp)
-    pixels = np.ceil((at - lines * timing.line_ns) / pixel_ns).astype(np.intp)
+    lines, within = np.divmod(at, timing.dots_a_line)
+    displayed_dots = round(timing.dots_a_line * timing.displayed_fraction)
+    pixels = -(-within * width // displayed_dots)
+    pitch = timing.dots_a_line * width // displayed_dots
+    pitch = max(pitch, margins.left + width + margins.right)
     starts = (lines + margins.top) * pitch + margins.left + pixels
     starts[0] = 0
     return BorderBands(starts.tobytes(), colours.astype(np.uint32).tobytes(), pitch)
