@@ -149,9 +149,14 @@ class Bench:
     def slice(self, count: int | None) -> None:
         """Chips, an interrupt that is due, and so many instructions; None: as many as usual."""
         if isinstance(self.cpu, UnicornCpu):
-            self.cpu._slice = count or SLICE
-        else:
-            self.steps, self.at = count or SLICE, (self.cpu.cs << 4) + self.cpu.ip
+            # Its slices are of so much time, which other things take, too.
+            self.cpu._slice = 1 if count else SLICE
+            for _ in range(count or 1):
+                self.pc.step(self.pc.clock.now_ns() + 10_000_000_000)
+                if self.cpu.halted:
+                    break
+            return
+        self.steps, self.at = count or SLICE, (self.cpu.cs << 4) + self.cpu.ip
         self.pc.step(self.pc.clock.now_ns() + 10_000_000_000)
 
     def step_kvm(self, cpu: KvmCpu) -> None:

@@ -33,7 +33,7 @@ from vgaemu.errors import DisplayError
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.keys.queue import Key, Keys
 from vgaemu.machine import Machine
-from vgaemu.pc.clock import RACE_FACTOR, WallClock
+from vgaemu.pc.pace import RACE_FACTOR, WallClock
 from vgaemu.slots import SLOTS, name_for, state_folder
 from vgaemu.typist import MOST, Typist
 

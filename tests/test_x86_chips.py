@@ -17,7 +17,8 @@ from vgaemu.pc.chips.cmos import Cmos
 from vgaemu.pc.chips.i8042 import I8042
 from vgaemu.pc.chips.pic import Pic
 from vgaemu.pc.chips.pit import PIT_HZ, Pit
-from vgaemu.pc.clock import StepClock, WallClock
+from vgaemu.pc.clock import StepClock
+from vgaemu.pc.pace import WallClock
 from vgaemu.vga.device import Vga
 
 

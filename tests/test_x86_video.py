@@ -14,7 +14,8 @@ from x86_helpers import call, disk, make_pc, run_until_halted
 from vgaemu.display.screen import Screen
 from vgaemu.machine import Machine
 from vgaemu.pc.build import MOVED_BYTES_A_NS
-from vgaemu.pc.clock import INSTRUCTION_NS, PLANES_NS, StepClock, WallClock
+from vgaemu.pc.clock import INSTRUCTION_NS, PLANES_NS, StepClock
+from vgaemu.pc.pace import WallClock
 from vgaemu.pc.pc import FRAME_NS, Pc
 from vgaemu.vga.modes import MODES
 from vgaemu.vga.vram import LFB_GPA

@@ -29,7 +29,7 @@ from vgaemu.errors import CpuError, ImageError
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.clock import StepClock
+from vgaemu.pc.clock import NEVER_NS, StepClock
 from vgaemu.pc.cpu.kvm import KvmCpu
 from vgaemu.pc.cpu.unicorn import NEVER, SLICE, UnicornCpu
 from vgaemu.pc.cpu.unicorn_engine import Registers, Uc, unicorn
@@ -117,7 +117,7 @@ def _through_the_vga(code: bytes) -> Callable[[], None]:
 
     def side() -> None:
         for _ in range(SLICES):
-            cpu.run(0)
+            cpu.run(NEVER_NS)
         vga.slot.get_dirty_log()
 
     return side

@@ -7,17 +7,21 @@ with a board of its own.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.cmos import Cmos
 from vgaemu.pc.chips.i8042 import I8042
 from vgaemu.pc.clock import NEVER_NS, Clock
 from vgaemu.pc.cpu.cpu import Cpu
+from vgaemu.snapshot import Saved
 from vgaemu.vga.device import Vga
 
 
 class RunState:
     """Whether the guest goes on, and when it is to be woken; the PC's slices go by it."""
+
+    SAVED: ClassVar[Saved] = {"refusals": (0, NEVER_NS), "retry_ns": (0, NEVER_NS)}
 
     def __init__(self) -> None:
         #: The guest is done.
@@ -28,6 +32,9 @@ class RunState:
         self.stopped: bool = False
         #: An interrupt found the CPU closed when the slice began: the next service lets it in.
         self.interrupt_waits: bool = False
+        #: How often the CPU has refused it since, and when it is asked anew.
+        self.refusals: int = 0
+        self.retry_ns: int = 0
         #: When the halt in hand, or that to which a service is on its way, ends without an
         #: interrupt, in guest nanoseconds.
         self.wake_ns: int = NEVER_NS

@@ -6,6 +6,7 @@ order of its making.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -22,11 +23,13 @@ from vgaemu.pc.chips.debugports import DebugFile, DebugPorts
 from vgaemu.pc.chips.i8042 import I8042
 from vgaemu.pc.chips.pic import Pic
 from vgaemu.pc.chips.pit import Pit
-from vgaemu.pc.clock import Clock, GuestBeam, StepClock, WallClock
+from vgaemu.pc.clock import Clock, StepClock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Cpu
 from vgaemu.pc.debug import PortTail, PortTrace, PortWatch
 from vgaemu.pc.dos.dos import Dos
+from vgaemu.pc.guest_beam import GuestBeam
 from vgaemu.pc.images import ComProgram, DiskImage, load_image
+from vgaemu.pc.pace import PacedClock, WallClock
 from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import Vga
 
@@ -101,8 +104,9 @@ def build_pc(
 ) -> Pc:
     """Power on, up to the first instruction of the image; the beam of `vga` becomes the guest's.
 
-    It lives in wall time if it is `free`; else in virtual time, under KVM in wall time without its
-    idle part. The `image` has its options (`writable`, `force`) already.
+    It lives in virtual time, which waits for wall time if it is `free`; under KVM in wall time,
+    without its idle part unless it is `free`. The `image` has its options (`writable`, `force`)
+    already.
 
     Raises:
         CpuError: There is no such CPU here.
@@ -121,7 +125,7 @@ def build_pc(
         undo.callback(vga.slot.harvest_through, None)
         cpu = _cpu(bus, clock, free, options)
         undo.callback(cpu.close)
-        pic = Pic(bus)
+        pic = Pic(bus, lambda: clock.due(clock.now_ns()))
         raise_irq = cpu.raise_irq if cpu.has_own_timer else pic.raise_irq
         pit, keyboard = Pit(bus, raise_irq, clock), I8042(bus, raise_irq, clock, keys, mouse)
         board = Board(vga, bus, cpu, clock, keyboard, Cmos(bus, clock, bus.ram_bytes))
@@ -131,13 +135,8 @@ def build_pc(
             undo.callback(debug.file.close)
         if trace is not None:
             trace.follow(cpu, clock)
-        vga.beam = GuestBeam(clock)
-
-        def moved(nbytes: int) -> None:
-            clock.cost(nbytes // MOVED_BYTES_A_NS)
-
-        vga.on_moved.append(moved)
-        undo.callback(vga.on_moved.remove, moved)
+        beam = _give_beam(vga, clock, cpu)
+        undo.callback(_charge_moves(vga, clock))
         vga.slot.harvest_through(cpu.harvest)
         if firmware is not None:
             seabios = _firmware(firmware, board, image)
@@ -147,8 +146,28 @@ def build_pc(
                 undo.callback(dos.close)
         return Pc(
             board, keys, pic, pit, debug, image,
-            free=free, bios=bios, dos=dos, firmware=seabios, resources=undo.pop_all(),
+            free=free, bios=bios, dos=dos, firmware=seabios, beam=beam,
+            resources=undo.pop_all(),
         )  # fmt: skip
+
+
+def _give_beam(vga: Vga, clock: Clock, cpu: Cpu) -> GuestBeam:
+    def stays() -> frozenset[int]:
+        # The feature control bit changes what is answered.
+        return frozenset() if vga.feature_control else cpu.stays()
+
+    vga.beam = beam = GuestBeam(clock, stays)
+    return beam
+
+
+def _charge_moves(vga: Vga, clock: Clock) -> Callable[[], None]:
+    """Let memory that the card itself moves take its time; what ends that."""
+
+    def moved(nbytes: int) -> None:
+        clock.cost(nbytes // MOVED_BYTES_A_NS)
+
+    vga.on_moved.append(moved)
+    return lambda: vga.on_moved.remove(moved)
 
 
 def _port_watch(trace_ports: str | Path | PortTail | None) -> PortWatch | None:
@@ -175,9 +194,10 @@ def _find_rom(vga: Vga, choice: str, firmware: str | None) -> bytes | None:
 
 
 def _clock(free: bool, options: PcOptions) -> Clock:
+    speed, kvm = options.get("guest_speed", 1.0), options.get("cpu") == "kvm"
     if free:
-        return WallClock(options.get("guest_speed", 1.0))
-    return WallClock(skip=True) if options.get("cpu") == "kvm" else StepClock()
+        return WallClock(speed) if kvm else PacedClock(speed)
+    return WallClock(skip=True) if kvm else StepClock()
 
 
 def _cpu(bus: Bus, clock: Clock, free: bool, options: PcOptions) -> Cpu:
@@ -186,6 +206,7 @@ def _cpu(bus: Bus, clock: Clock, free: bool, options: PcOptions) -> Cpu:
     if name == "unicorn":
         from vgaemu.pc.cpu.unicorn import UnicornCpu
 
+        assert isinstance(clock, StepClock)  # see `_clock`
         return UnicornCpu(bus, clock, free=free, trace_code=trace_code)
     if trace_code:
         raise ImageError("--trace-code needs --cpu unicorn")

@@ -1,9 +1,10 @@
-"""The guest's clocks: virtual time in step, wall time on a thread of its own.
+"""The guest's clocks: virtual time, on which a guest's own work is all that passes.
 
 Emulated: one time line in nanoseconds since power on, which the timer, the beam, the keyboard's
-typematic repeat and the time of day all read. In step it is made of the guest's own work, so two
-runs are equal: so much an instruction, so much a look at a polled port, and a halt skips to what
-comes next. Not emulated: instruction timings; every instruction costs the same.
+typematic repeat and the time of day all read. It is made of what the guest does, so two runs are
+equal: so much an instruction, so much an access to a port, and a halt skips to what comes next. At
+each access to a port or a device's memory it is exact to the instruction. Not emulated: instruction
+timings; every instruction costs the same. Clocks that go with the wall's are in `pace`.
 
 What a guest can make the host do in a frame in step is bounded by that time. `Clock.cost` is for
 what a real machine takes long for, too: whoever does such work charges it, and the slice ends with
@@ -25,13 +26,12 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-
-from vgaemu.vga.beam import Beam, Timing
+from typing import Protocol
 
 #: Virtual speed: about 30 million instructions a second, a fast 486.
 INSTRUCTION_NS = 33
-#: Virtual time of a look at a polled port; an ISA access took about 1 us. 4 us keeps loops that
-#: wait for retrace short, and still sees every horizontal blanking (6 us).
+#: Virtual time of a look at a polled port, beside that of an access: it keeps loops that wait
+#: short, and lets them see every horizontal blanking (6 us).
 POLL_NS = 4_000
 #: Virtual time of a port access, 16 bits stored or loaded through the planes, an interrupt, and a
 #: BIOS call: about what they took on ISA machines. It also bounds what a frame costs the host,
@@ -47,9 +47,6 @@ VIRTUAL_EPOCH = 315_532_800
 #: Time of that day at power on, 10:20:30. At midnight the tick count and all digits would be 0, and
 #: many a random generator that programs seed with them never leaves 0.
 POWER_ON_S = 37_230
-#: How many times as fast wall time passes for a guest that races: more, and what it does between
-#: two ticks of its timer would be less than a game needs.
-RACE_FACTOR = 8
 #: Later than all times.
 NEVER_NS = 1 << 62
 
@@ -69,15 +66,6 @@ class Clock(ABC):
     def set_ns(self, ns: int) -> None:
         """Go on from a saved time; the guest stands still."""
 
-    def begin_slice(self, limit_ns: int, end: Callable[[], None]) -> None:  # noqa: B027  # a default
-        """A slice of instructions begins, which `end` ends when what it costs takes until then."""
-
-    def end_slice(self, instructions: int, overhead_ns: int) -> None:  # noqa: B027  # a default
-        """It executed so many.
-
-        `overhead_ns` is what the emulator took for what is nothing to a real machine.
-        """
-
     def cost(self, ns: int) -> None:  # noqa: B027  # a default
         """The guest did what takes a real machine long, too: see `PORT_NS` and its kin."""
 
@@ -86,6 +74,15 @@ class Clock(ABC):
 
     def polled(self) -> None:  # noqa: B027  # a default
         """The guest looked at a port that tells the time."""
+
+    def due(self, ns: int) -> None:  # noqa: B027  # a default
+        """Something happens then that was not to be foreseen: a slice in hand ends by it."""
+
+    def begin_frame(self) -> None:  # noqa: B027  # a default
+        """Another frame begins."""
+
+    def keep_pace(self) -> None:  # noqa: B027  # a default
+        """Wait for wall time where the guest is not to be before it; between two slices."""
 
     @abstractmethod
     def idle(self, until_ns: int) -> None:
@@ -102,17 +99,42 @@ class Clock(ABC):
         """Date and time as the battery-backed clock tells them."""
 
 
+class Progress(Protocol):
+    """How far an engine has come in the slice in hand; a clock asks inside its hooks."""
+
+    def so_far(self) -> int:
+        """Instructions begun, the one in hand among them."""
+
+    def allow(self, more: int) -> None:
+        """Let the slice end after the instruction in hand and so many more."""
+
+
 class StepClock(Clock):
-    """Virtual time."""
+    """Virtual time.
+
+    In a slice it knows how far the engine has come, if that tells (`Progress`), and whatever costs
+    time leaves less for instructions: a slice ends with the first one that is done when its time is
+    up, so where slices end does not matter to what the guest sees. An engine that does not tell has
+    all its instructions counted at the end of the slice.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        #: Now; inside a slice, at the last thing that cost time.
         self.ns = 0
-        #: When the slice in hand is to end, and how; when the frame does, and what of
-        #: `FREE_OVERHEAD_NS` is left for it.
-        self._limit_ns = self._frame_ns = NEVER_NS
+        #: Told whether it is exact to the instruction: inside a slice it is, if the engine tells.
+        self.on_exact: Callable[[bool], None] = lambda exact: None
+        #: Goes up with all that costs time: what comes with none between follows one another.
+        self.events = 0
+        #: Of the slice in hand: when it is to end, and what time that passes must not pass.
+        self._until_ns = self._limit_ns = NEVER_NS
+        self._progress: Progress | None = None
+        #: Instructions counted already since the engine was let go.
+        self._seen = 0
+        #: Ends the slice of an engine that does not tell.
         self._end: Callable[[], None] | None = None
-        self._free_ns = 0
+        #: What of `FREE_OVERHEAD_NS` is left for this frame.
+        self._free_ns = FREE_OVERHEAD_NS
 
     def now_ns(self) -> int:
         return self.ns
@@ -120,103 +142,73 @@ class StepClock(Clock):
     def set_ns(self, ns: int) -> None:
         self.ns = ns
 
-    def begin_slice(self, limit_ns: int, end: Callable[[], None]) -> None:
-        if limit_ns != self._frame_ns:
-            self._frame_ns, self._free_ns = limit_ns, FREE_OVERHEAD_NS
-        self._limit_ns, self._end = limit_ns, end
+    def begin_frame(self) -> None:
+        self._free_ns = FREE_OVERHEAD_NS
 
-    def end_slice(self, instructions: int, overhead_ns: int) -> None:
-        self._limit_ns = NEVER_NS
+    def begin_slice(
+        self, until_ns: int, limit_ns: int, progress: Progress | None, end: Callable[[], None]
+    ) -> None:
+        """A slice begins, to end at `until_ns`, or at `limit_ns` if that is sooner.
+
+        A guest that does nothing but wait may be let wait up to `limit_ns` in it.
+        """
+        self._until_ns, self._limit_ns = min(until_ns, limit_ns), limit_ns
+        self._progress, self._end, self._seen = progress, end, 0
+        if progress is not None:
+            self.on_exact(True)
+
+    def instructions_left(self) -> int:
+        """How many are to begin in what is left of the slice; 0 or less: it is over."""
+        return -((self.ns - self._until_ns) // INSTRUCTION_NS)
+
+    def executed(self, instructions: int) -> None:
+        """The engine was let go for so many, and has come back."""
+        self.ns += (instructions - self._seen) * INSTRUCTION_NS
+        self._seen = 0
+
+    def end_slice(self, overhead_ns: int) -> None:
+        """The slice is over.
+
+        `overhead_ns` is what the emulator took for what is nothing to a real machine.
+        """
+        self.on_exact(False)
+        self._until_ns = self._limit_ns = NEVER_NS
+        self._progress = self._end = None
         self._free_ns -= overhead_ns
-        self.ns += instructions * INSTRUCTION_NS - min(self._free_ns, 0)
+        self.ns -= min(self._free_ns, 0)
         self._free_ns = max(self._free_ns, 0)
 
     def cost(self, ns: int) -> None:
+        self.events += 1
+        progress = self._progress
+        if progress is not None:
+            done = progress.so_far()
+            self.ns += ns + (done - self._seen) * INSTRUCTION_NS
+            self._seen = done
+            progress.allow(max(-((self.ns - self._until_ns) // INSTRUCTION_NS), 0))
+            return
         self.ns += ns
-        if self.ns >= self._limit_ns and self._end is not None:
-            self._limit_ns = NEVER_NS
+        if self.ns >= self._until_ns and self._end is not None:
             self._end()
 
     def polled(self) -> None:
-        self.ns += POLL_NS
+        self.cost(POLL_NS)
+
+    def wait(self, until_ns: int) -> None:
+        """Let a guest wait that does nothing else: until then, or what happens before."""
+        self.cost(max(min(until_ns, self._limit_ns) - self.ns, 0))
+
+    def due(self, ns: int) -> None:
+        if ns < self._limit_ns:
+            self._limit_ns = ns
+            self._until_ns = min(self._until_ns, ns)
+            self.cost(0)
 
     def idle(self, until_ns: int) -> None:
         self.ns = max(self.ns, until_ns)
 
     def time_of_day(self) -> time.struct_time:
         return time.gmtime(VIRTUAL_EPOCH + POWER_ON_S + self.ns // 1_000_000_000)
-
-
-class WallClock(Clock):
-    """Wall time, as fast as `speed` says; it stands still while the guest does."""
-
-    #: A halted guest looks for keys this often.
-    NAP_S = 0.004
-
-    def __init__(self, speed: float = 1.0, *, skip: bool = False) -> None:
-        """Guest seconds a second: at least a hundredth, 1 for 0; whether a halt skips its wait."""
-        super().__init__()
-        self._speed = self._usual_speed = max(speed or 1.0, 0.01)
-        self._skip = self._usual_skip = skip
-        self._passed = 0
-        #: Host time of power on, in whole seconds: those of the guest's clock begin with its own.
-        self._powered_on = int(time.time())
-        self._since: int | None = None
-
-    def now_ns(self) -> int:
-        since = self._since
-        if since is None:
-            return self._passed
-        return self._passed + int((time.perf_counter_ns() - since) * self._speed)
-
-    def set_ns(self, ns: int) -> None:
-        self._passed, self._since = ns, None
-        self._powered_on = int(time.time()) - ns // 1_000_000_000
-
-    def start(self) -> None:
-        if self._since is None:
-            self._since = time.perf_counter_ns()
-
-    def stop(self) -> None:
-        self._passed = self.now_ns()
-        self._since = None
-
-    def race(self, on: bool) -> None:
-        self._passed = self.now_ns()
-        if self._since is not None:
-            self._since = time.perf_counter_ns()
-        self._speed = self._usual_speed * RACE_FACTOR if on else self._usual_speed
-        self._skip = on or self._usual_skip
-
-    def idle(self, until_ns: int) -> None:
-        left = until_ns - self.now_ns()
-        if left <= 0:
-            return
-        if self._skip:
-            self._passed += left
-            return
-        self.wake.wait(min(left / 1e9 / self._speed, self.NAP_S))
-        self.wake.clear()
-
-    def time_of_day(self) -> time.struct_time:
-        # The host's at power on, and as much later as the guest has lived.
-        return time.localtime(self._powered_on + self.now_ns() // 1_000_000_000)
-
-
-class GuestBeam(Beam):
-    """The beam on a guest's clock; each look is a poll."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__()
-        self._clock = clock
-        self.keeps_wall_time = isinstance(clock, WallClock)
-
-    def look_ns(self, timing: Timing) -> float:
-        self._clock.polled()
-        return float(self._clock.now_ns())
-
-    def at_ns(self) -> int:
-        return self._clock.now_ns()
 
 
 def most_host_ns() -> int:

@@ -23,22 +23,28 @@ from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.debugports import DebugPorts
 from vgaemu.pc.chips.pic import Pic
 from vgaemu.pc.chips.pit import Pit
-from vgaemu.pc.clock import MOST_HOST_NS, NEVER_NS, Clock, most_host_ns
+from vgaemu.pc.clock import MOST_HOST_NS, NEVER_NS, Clock, StepClock, most_host_ns
 from vgaemu.pc.cpu.cpu import INTERRUPT, Array, Cpu
 from vgaemu.pc.debug import fault_report
 from vgaemu.pc.dos.dos import Dos
+from vgaemu.pc.guest_beam import GuestBeam
 from vgaemu.pc.images import SECTOR, ComProgram, DiskImage
 from vgaemu.pc.state import bulk_arrays, check_state, identity_parts, restore_state, small_arrays
 from vgaemu.signals import FRAME_HANGS_S, stops_wait
-from vgaemu.snapshot import Part, number, take
+from vgaemu.snapshot import Part, fields, number, take
 from vgaemu.vga.device import Vga
 
 if TYPE_CHECKING:
     from vgaemu.pc.bios.seabios import SeaBios  # brings KVM
 
 FRAME_NS = 1_000_000_000 // 60
-#: Free-running slices are handed to KVM for at most this long.
-KVM_SLICE_NS = 10_000_000
+#: Free-running slices are handed to KVM for at most this long; a guest in virtual time runs so long
+#: before it waits for wall time.
+KVM_SLICE_NS, PACED_TURN_NS = 10_000_000, 2_000_000
+#: A CPU in virtual time that refuses an interrupt is asked again after the next instructions, so
+#: many in all; then they pause, for longer each time: as long as a handler may then be late, a
+#: guest keeps interrupts off for much longer. A loop may let them in for an instruction or two.
+ASKED_IN_A_ROW, PAUSE_NS, LONGEST_PAUSE_NS = 8, 1_000, 1_000_000
 
 
 class Pc:
@@ -57,6 +63,7 @@ class Pc:
         bios: Bios | None,
         dos: Dos | None,
         firmware: SeaBios | None,
+        beam: GuestBeam,
         resources: ExitStack,
     ) -> None:
         """Take what `build_pc` has put together; `free`: live in wall time, a slice a turn."""
@@ -76,6 +83,8 @@ class Pc:
         self.dos: Dos | None = dos
         self.firmware: SeaBios | None = firmware
         self._bios, self._resources = bios, resources
+        self._beam = beam
+        self._is_virtual = isinstance(board.clock, StepClock)
         #: When the next frame ends; whether it is the next turn.
         self.next_frame_ns: int = 0
         self._single = False
@@ -134,7 +143,7 @@ class Pc:
         self.clock.start()
         try:
             if self.free and not self._single:
-                self.step(self.clock.now_ns() + KVM_SLICE_NS)
+                self._run_free()
                 return
             self._single = False
             if self.free:
@@ -143,6 +152,20 @@ class Pc:
         finally:
             if not self.free:
                 self.clock.stop()
+
+    def _run_free(self) -> None:
+        clock = self.clock
+        now = clock.now_ns()
+        if not self._is_virtual:
+            self.step(now + KVM_SLICE_NS)
+            return
+        if now >= self.next_frame_ns:
+            self.next_frame_ns = now + FRAME_NS
+            clock.begin_frame()
+        until = now + PACED_TURN_NS
+        while clock.now_ns() < until and not self.run.over:
+            self.step(until)
+        clock.keep_pace()
 
     def stop(self) -> None:
         """End the run soon; any thread may ask."""
@@ -174,6 +197,7 @@ class Pc:
     def run_frame(self) -> None:
         """Run for a 60th of a second of the guest's time."""
         self.next_frame_ns += FRAME_NS
+        self.clock.begin_frame()
         clock, begin_ns, allowed_ns = self.clock, thread_time_ns(), MOST_HOST_NS
         while clock.now_ns() < self.next_frame_ns and not self.run.over:
             self.step(self.next_frame_ns)
@@ -196,20 +220,40 @@ class Pc:
             self.pit.advance(now)
         if cpu.halted and now >= run.wake_ns:
             self._wake()
-        run.interrupt_waits = not cpu.has_own_timer and self.pic.has_interrupt()
-        if run.interrupt_waits and cpu.can_interrupt():
-            run.interrupt_waits = False
-            self._wake()
-            cpu.interrupt(self.pic.acknowledge())
+        retry_ns = NEVER_NS if cpu.has_own_timer else self._interrupt(now)
         if not cpu.halted:
+            due = min(limit_ns, retry_ns)
+            if self._is_virtual:
+                due = min(due, self.pit.next_irq_ns, keyboard.due_ns(now))
             if self._bios is not None:
                 self._bios.new_slice()
-            cpu.run(limit_ns)
+                due = min(due, self._bios.due_ns)
+            cpu.run(max(due, clock.now_ns() + 1))
         elif not cpu.get("eflags") & INTERRUPT and run.wake_ns == NEVER_NS:
             run.end()  # halted with interrupts off: nothing can happen any more
         else:
             due = min(limit_ns, self.pit.next_irq_ns, run.wake_ns, keyboard.due_ns(now))
             clock.idle(max(due, now + 1))
+
+    def _interrupt(self, now_ns: int) -> int:
+        """Interrupt the CPU if that is asked for; when it refuses, say when to ask again."""
+        run, cpu, pic = self.run, self.cpu, self.pic
+        while pic.has_interrupt():
+            run.interrupt_waits = True
+            if self._is_virtual and now_ns < run.retry_ns:
+                return run.retry_ns
+            if not cpu.can_interrupt():
+                run.refusals += 1
+                rounds, again = divmod(run.refusals, ASKED_IN_A_ROW)
+                pause = 1 if again else min(PAUSE_NS << min(rounds, 20), LONGEST_PAUSE_NS)
+                run.retry_ns = now_ns + pause
+                return run.retry_ns if self._is_virtual else NEVER_NS
+            self._wake()
+            cpu.interrupt(pic.acknowledge())
+            run.refusals = run.retry_ns = 0
+        run.interrupt_waits = False
+        run.refusals = run.retry_ns = 0
+        return NEVER_NS
 
     def _wake(self) -> None:
         """The CPU goes on, if it was halted; what was to wake it is for no other halt."""
@@ -248,6 +292,8 @@ class Pc:
             "pc.exit_code": number(self.run, "exit_code", 0xFF, "i8"),
             "pc.clock_ns": _time(self.clock.now_ns, self.clock.set_ns),
             "pc.wake_ns": number(self.run, "wake_ns", NEVER_NS, "i8"),
+            "pc.refused": fields(self.run)._replace(absent=self._forget_refusals),
+            "pc.looks": self._beam.looks(),
             "pc.next_frame_ns": _time(
                 lambda: self.clock.now_ns() if self.free else self.next_frame_ns,
                 self._restore_next_frame,
@@ -262,6 +308,9 @@ class Pc:
             if owner is not None and not isinstance(owner, ComProgram):
                 parts |= owner.parts()
         return parts
+
+    def _forget_refusals(self) -> None:
+        self.run.refusals = self.run.retry_ns = 0
 
     def _restore_flags(self, array: Array) -> None:
         self.run.ended, self.bus.rom_writable = (bool(value) for value in array)

@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from math import ceil
+from math import ceil, inf
 
 from vgaemu.snapshot import MAX_COUNT, Array, Part, number
 from vgaemu.vga.registers import CRTC_PLACES, MISC_PLACES, SEQUENCER_PLACES
@@ -28,6 +29,9 @@ DOT_CLOCK_HZ = (25_175_000, 28_322_000, 25_175_000, 25_175_000)
 
 NOT_DISPLAYING = 0x01
 VERTICAL_RETRACE = 0x08
+#: The bits that tell where the beam is, and what they can be.
+STATUS_BITS = NOT_DISPLAYING | VERTICAL_RETRACE
+STATUSES = (0, NOT_DISPLAYING, VERTICAL_RETRACE, STATUS_BITS)
 
 #: In wall time a look at the port costs some 50 us (an exit of a vCPU into Python), and retrace
 #: lasts 64: a guest that waits for it would miss every second one, and more where a busy host lets
@@ -107,6 +111,47 @@ class Timing:
         if last == self.retrace_start_line:
             last = self.displayed_lines
         return at_ns + max(last % self.total_lines * self.line_ns - at_ns % self.frame_ns, 0.0)
+
+    @cached_property
+    def _vertical_edges_ns(self) -> tuple[float, ...]:
+        """Where in a field blanking or retrace begins or ends, up to the begin of the next."""
+        places = self.displayed_lines, self.retrace_start_line, self.retrace_end_line
+        lines = {line % self.total_lines for line in places} - {0}
+        return (*(line * self.line_ns for line in sorted(lines)), self.frame_ns)
+
+    def _next_vertical_ns(self, at_ns: float) -> float:
+        """The next such place after `at_ns`."""
+        within = at_ns % self.frame_ns
+        edge = next((edge for edge in self._vertical_edges_ns if edge > within), self.frame_ns)
+        return at_ns + edge - within
+
+    def next_change_ns(self, at_ns: float) -> float:
+        """The next moment after `at_ns` at which `status` may be another."""
+        line, within = divmod(at_ns % self.frame_ns, self.line_ns)
+        if line >= self.displayed_lines:
+            return self._next_vertical_ns(at_ns)
+        shown = self.line_ns * self.displayed_fraction
+        return at_ns + (shown if within < shown else self.line_ns) - within
+
+    def leaves_ns(self, at_ns: float, stay: Collection[int]) -> float:
+        """The next moment after `at_ns` at which `status` is none of `stay`; infinity: never."""
+        # Between two vertical edges one line is like the other.
+        for _ in range(len(self._vertical_edges_ns) + 1):
+            for _ in range(4):
+                at_ns = ceil(self.next_change_ns(at_ns))
+                if self.status(at_ns) not in stay:
+                    return at_ns
+            at_ns = ceil(self._next_vertical_ns(at_ns))
+            if self.status(at_ns) not in stay:
+                return at_ns
+        return inf
+
+    def next_retrace_ns(self, at_ns: float) -> float:
+        """When the next vertical retrace after `at_ns` begins; infinity: never."""
+        if self.retrace_end_line == self.retrace_start_line:
+            return inf
+        since = (at_ns - self.retrace_start_line * self.line_ns) % self.frame_ns
+        return at_ns + self.frame_ns - since
 
     def status(self, at_ns: float) -> int:
         """Bits 0 and 3 of input status 1, `at_ns` after the first displayed pixel of a frame."""

@@ -21,6 +21,7 @@ from vgaemu.pc.bios.system import SystemBios
 from vgaemu.pc.bios.video.area import GLYPHS, UPPER_GLYPHS
 from vgaemu.pc.bios.video.video import VideoBios
 from vgaemu.pc.board import Board
+from vgaemu.pc.clock import NEVER_NS
 from vgaemu.pc.images import DiskImage
 from vgaemu.snapshot import Part, fields
 
@@ -69,6 +70,11 @@ class Bios:
     def new_slice(self) -> None:
         self.calls.new_slice()
         self.clock.check_event()
+
+    @property
+    def due_ns(self) -> int:
+        """When `new_slice` has something to do next."""
+        return NEVER_NS if self.clock.event_ns is None else self.clock.event_ns
 
     def _fault(self, vector: int) -> None:
         cpu = self._cpu

@@ -8,8 +8,9 @@ and answers in them; flags that it sets are the stacked ones. One that has to wa
 the stub then halts, and asks again after the next interrupt.
 
 A service lets interrupts in where its stub halts, whether its caller would or not (IBM's begin with
-STI), and nowhere else. It halts when it waits, and before it does anything when an interrupt waits
-or the slice's work is done. What else it wants to be woken by (`wake_at`) holds for that halt.
+STI), and nowhere else. It halts when it waits, before it does anything when an interrupt waits, and
+when it has done as much as a slice may. What else it wants to be woken by (`wake_at`) holds for
+that halt.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ WAIT: Final = True
 #: A BIOS or DOS service: registers are the caller's.
 Service: TypeAlias = Callable[[], bool | None]
 
-#: What services may do in a slice of instructions: calls, and characters or colours of long ones.
-#: They take the host up to a hundred times as long as instructions do, and a slice must not:
-#: harvests and keys wait for its end.
+#: Characters or colours that a call may do in a slice of instructions. They take the host up to a
+#: hundred times as long as instructions do, and a slice must not: harvests and keys wait for its
+#: end.
 WORK_A_SLICE = 256
 #: Virtual time of one unit of a long call's work.
 WORK_NS = 10_000
@@ -41,7 +42,7 @@ MAX_UNFINISHED = 8
 CALL_REGISTERS = ("eax", "ebx", "ecx", "edx", "ebp", "esp", "ss", "ds", "es")
 #: Where the caller's FLAGS lie: SS:SP+4.
 FLAGS_AT = 4
-#: Interrupts of chips are served even when a slice's work is done.
+#: Interrupts of chips are served even when others wait.
 CHIPS = (0x08, 0x09)
 
 
@@ -84,10 +85,12 @@ class Calls:
         if service is None:
             return
         self._clock.cost(SERVICE_NS)
-        if (self.exhausted or self._run.interrupt_waits) and vector not in CHIPS:
+        if (self._run.stopped or self._run.interrupt_waits) and vector not in CHIPS:
             # Ask again in the next slice. A machine that closes waits for none.
             waits: bool | None = self.retry()
         else:
+            # Each call gets it whole: where slices end is nothing that a guest is to see.
+            self.new_slice()
             self._left -= 1
             self.vector = vector
             self.progress = self.unfinished.pop(self._this_call(), 0) if self.unfinished else 0
@@ -99,17 +102,17 @@ class Calls:
     # The budget of a slice, and calls that need more.
 
     def new_slice(self, units: int = WORK_A_SLICE) -> None:
-        """A slice of instructions begins, in which services may do so much."""
+        """A slice of instructions begins, in which a service may do so much."""
         self._left = units
 
     def spend(self, units: int) -> None:
-        """A service did so much: characters, glyphs, colours. That is time, and less for others."""
+        """The service did so much: characters, glyphs, colours. That takes time."""
         self._left -= units
         self._clock.cost(units * WORK_NS)
 
     @property
     def exhausted(self) -> bool:
-        """Whether services have done enough in this slice, or the machine closes."""
+        """Whether the service has done enough in this slice, or the machine closes."""
         return self._left <= 0 or self._run.stopped
 
     def suspend(self, progress: int) -> bool:

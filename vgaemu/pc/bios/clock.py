@@ -103,6 +103,7 @@ class ClockBios:
         else:
             self.event_at = cpu.linear("es", "bx")
             self.event_ns = self._clock.now_ns() + self._microseconds()
+            self._clock.due(self.event_ns)
             self._calls.carry(False)
 
     def check_event(self) -> None:

@@ -13,6 +13,8 @@ Source: Intel 8042 data sheet; IBM AT and PS/2 Hardware Interface Technical Refe
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from vgaemu.errors import GuestFault
@@ -98,9 +100,9 @@ class I8042:
         #: Caps lock is on, as far as the keyboard can tell.
         self.caps = False
         bus.byte_in[0x60] = self.read_data
-        bus.byte_out[0x60] = self._write_data
+        bus.byte_out[0x60] = partial(self._write, self._write_data)
         bus.byte_in[0x64] = self._read_status
-        bus.byte_out[0x64] = self._write_command
+        bus.byte_out[0x64] = partial(self._write, self._write_command)
         bus.byte_in[0x92] = lambda: 2  # A20 is open
         bus.byte_out[0x92] = self._write_port_92
 
@@ -182,7 +184,16 @@ class I8042:
         self.full = 0
         # Bytes come over a serial line, about 1 ms each: a handler sees one at a time.
         self.next_byte_ns = self._clock.now_ns() + 1_000_000
+        self._tell_due()
         return self.output
+
+    def _tell_due(self) -> None:
+        """An access may have changed when there is something to do next."""
+        self._clock.due(self.due_ns(self._clock.now_ns()))
+
+    def _write(self, write: Callable[[int], None], value: int) -> None:
+        write(value)
+        self._tell_due()
 
     def _read_status(self) -> int:
         self._clock.polled()

@@ -10,6 +10,7 @@ Source: Intel 8259A data sheet; IBM AT Technical Reference (which lines, and the
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, TypeAlias
 
 from vgaemu.pc.bus import Bus
@@ -22,16 +23,25 @@ RaiseIrq: TypeAlias = Callable[[int], None]
 class Pic:
     """Two 8259A: IRQs 0-7, and 8-15 through IRQ 2."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, interrupts: Callable[[], None] = lambda: None) -> None:
+        """`interrupts` is called when a line asks for attention from now on."""
+        self._interrupts = interrupts
         self.chips = (Pic8259(0x08), Pic8259(0x70))
         for chip, port in zip(self.chips, (0x20, 0xA0), strict=True):
             bus.byte_in[port] = chip.read_command
             bus.byte_in[port + 1] = chip.read_data
-            bus.byte_out[port] = chip.write_command
-            bus.byte_out[port + 1] = chip.write_data
+            bus.byte_out[port] = partial(self._write, chip.write_command)
+            bus.byte_out[port + 1] = partial(self._write, chip.write_data)
+
+    def _write(self, write: Callable[[int], None], value: int) -> None:
+        write(value)
+        if self.has_interrupt():
+            self._interrupts()
 
     def raise_irq(self, irq: int) -> None:
         self.chips[irq >> 3].requested |= 1 << (irq & 7)
+        if self.has_interrupt():
+            self._interrupts()
 
     def has_interrupt(self) -> bool:
         """Whether an unmasked line asks for attention."""

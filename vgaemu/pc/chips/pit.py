@@ -223,6 +223,7 @@ class Pit:
             # A count that waits for the end of a period interrupts there first.
             ahead = channel.start_ns - now if channel.start_ns > now else channel.period_ns
             self.next_irq_ns = now + ahead if channel.counting else NEVER_NS
+            self._clock.due(self.next_irq_ns)
 
     def _read_gate(self) -> int:
         self._clock.polled()

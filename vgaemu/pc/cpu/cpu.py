@@ -113,6 +113,13 @@ class Cpu(ABC):
     def interrupt(self, vector: int) -> None:
         """Take an external interrupt; `can_interrupt` said yes."""
 
+    def stays(self) -> frozenset[int]:
+        """For which answers of input status 1 to the IN in hand the guest asks anew, and no more.
+
+        None: that is not known.
+        """
+        return frozenset()
+
     @abstractmethod
     def run(self, limit_ns: int) -> None:
         """Execute a slice, at most about until the guest's clock says `limit_ns`.

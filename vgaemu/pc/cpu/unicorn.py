@@ -24,7 +24,8 @@ from vgaemu.errors import GuestFault
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
-from vgaemu.pc.clock import INSTRUCTION_NS, INTERRUPT_NS, PLANES_NS, POLL_NS, PORT_NS, Clock
+from vgaemu.pc.clock import INSTRUCTION_NS, INTERRUPT_NS, PLANES_NS, POLL_NS, PORT_NS, StepClock
+from vgaemu.pc.cpu import spin
 from vgaemu.pc.cpu import unicorn_engine as engine
 from vgaemu.pc.cpu.cpu import (
     GENERAL,
@@ -45,7 +46,7 @@ from vgaemu.pc.cpu.mmu import (
     PageFault,
     translate,
 )
-from vgaemu.pc.cpu.unicorn_context import CS, HELD_OFF, SEGMENT_NUMBERS, Context, Env
+from vgaemu.pc.cpu.unicorn_context import CODE32, CS, HELD_OFF, SEGMENT_NUMBERS, Context, Env
 from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, RW, RX, WRITE, Uc, unicorn
 from vgaemu.pc.cpu.unicorn_interrupts import (
     GENERAL_PROTECTION,
@@ -59,6 +60,7 @@ from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 from vgaemu.pc.cpu.unicorn_state import engine_arrays, engine_refusal, restore_engine
 from vgaemu.pc.cpu.unicorn_tasks import TASK_SWITCHED, TaskGates, mend_switch
 from vgaemu.pc.cpu.unicorn_vga import VramPages
+from vgaemu.vga.beam import STATUS_BITS, STATUSES
 
 #: Instructions in a slice: 86 us, 5 % slower than slices of a million (measured).
 SLICE = 10_000
@@ -103,7 +105,7 @@ class UnicornCpu(Cpu):
     can_trace = True
 
     def __init__(
-        self, bus: Bus, clock: Clock, *, free: bool = False, trace_code: bool = False
+        self, bus: Bus, clock: StepClock, *, free: bool = False, trace_code: bool = False
     ) -> None:
         """An engine in real mode, all registers as after reset or 0.
 
@@ -128,8 +130,6 @@ class UnicornCpu(Cpu):
         self._code_pages: set[int] = set()
         #: What the engine did for the slice in hand beside instructions; whether it was ended.
         self._overhead, self._cut = 0, False
-        #: How many instructions of it were done before it went on after an exception.
-        self._done = 0
         #: What ended the run in a hook.
         self._fault: GuestFault | None = None
         #: The guest fetched from where there is no memory; its page tables forbade an access.
@@ -327,11 +327,9 @@ class UnicornCpu(Cpu):
 
     def _on_rdtsc(self) -> None:
         """The time stamp counter is the guest's clock, at 1 GHz; a look at it is a poll."""
-        clock, done = self._clock, self._done
+        clock = self._clock
         clock.cost(POLL_NS)
-        if self._count is not None:
-            done += self._count.executed
-        now = clock.now_ns() + (0 if self._adapts else done * INSTRUCTION_NS)
+        now = clock.now_ns()
         self.set("eax", now & 0xFFFF_FFFF)
         self.set("edx", now >> 32)
 
@@ -344,13 +342,16 @@ class UnicornCpu(Cpu):
         """The engine did something beside the guest's instructions."""
         self._overhead += ns
         if self._overhead > LONG_OVERHEAD_NS:
-            self._end_slice()
+            self._clock.due(self._clock.now_ns())
 
     def _end_slice(self) -> None:
-        """After the instruction in hand."""
         self._cut = True
-        if self._count is not None:
-            self._count.end()
+
+    def stays(self) -> frozenset[int]:
+        memory = self._memory
+        code = memory.code(-spin.BEFORE, spin.BEFORE + 1 + spin.AFTER)
+        wide = bool(memory.look().hflags & CODE32)
+        return spin.stays(code, self.dx, STATUSES, STATUS_BITS, wide=wide)
 
     def _on_cpuid(self, uc: Uc, _: object) -> bool:
         self._clock.cost(POLL_NS)
@@ -372,19 +373,18 @@ class UnicornCpu(Cpu):
         return self.halted or not self._context.load().hflags & HELD_OFF
 
     def run(self, limit_ns: int) -> None:
-        clock, count = self._clock, self._slice
-        left = count
+        clock = self._clock
         self._overhead, self._cut = 0, False
         started = perf_counter_ns() if self._adapts else 0
         self.tlb.enter()
-        clock.begin_slice(limit_ns, self._end_slice)
+        until_ns = clock.ns + self._slice * INSTRUCTION_NS
+        clock.begin_slice(until_ns, limit_ns, self._count, self._end_slice)
         try:
-            while left > 0 and not (self.halted or self._cut):
-                self._done = count - left
+            while not (self.halted or self._cut) and (left := clock.instructions_left()) > 0:
                 with self.bus.vga.slot.exit_section():
-                    left -= self._execute(left)
+                    clock.executed(self._execute(left))
         finally:
-            clock.end_slice(count - max(left, 0), self._overhead)
+            clock.end_slice(self._overhead)
             self.tlb.leave()
         if started:
             self._fit_slice(perf_counter_ns() - started)

@@ -135,14 +135,18 @@ class InstructionCount:
         """Whether the slice ended, or will, as it may execute no more."""
         return bool(self._words[self._place] > self._words[self._place + 1])
 
-    def end(self) -> None:
-        """Let the slice end after the instruction in hand.
+    def so_far(self) -> int:
+        """In a hook: instructions begun, the one in hand among them."""
+        return int(self._words[self._place])
 
-        In any hook: `emu_stop` in that of an IN, of memory or of a TLB fill (measured) lets the
-        instruction be executed once more.
+    def allow(self, more: int) -> None:
+        """In a hook: let the slice end after the instruction in hand and so many more.
+
+        `emu_stop` in that of an IN, of memory or of a TLB fill (measured) lets the instruction be
+        executed once more.
         """
         words, place = self._words, self._place
-        words[place + 1] = min(words[place], words[place + 1])
+        words[place + 1] = words[place] + more
 
 
 class FaultAddress:
