@@ -26,18 +26,18 @@ def entry_of(value, kind, attribute, *, shown):
     """The entry of one pixel value, a nibble at a time."""
     mode, planes, select = attribute[0x10], attribute[0x12] & 0x0F, attribute[0x14]
 
-    def looked_up(nibble):
+    def inner(nibble):
         nibble &= planes
         if mode & 0x08 and kind is not Kind.TEXT:
-            nibble = nibble | 8 if shown else nibble ^ 8
+            fourth = 1 if shown else planes >> 3 and not nibble >> 3
+            nibble = nibble & 7 | fourth << 3
         return attribute[nibble]
 
     if kind is Kind.BYTES:
-        high, low = (attribute[nibble & planes] & 15 for nibble in (value >> 4, value & 15))
-        return high << 4 | low
+        return (inner(value >> 4) & 15) << 4 | inner(value & 15) & 15
     if mode & 0x80:
-        return select << 4 | looked_up(value) & 0x0F
-    return (select & 0x0C) << 4 | looked_up(value)
+        return select << 4 | inner(value) & 0x0F
+    return (select & 0x0C) << 4 | inner(value)
 
 
 @pytest.mark.parametrize(

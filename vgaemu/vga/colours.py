@@ -1,7 +1,7 @@
 """Colours: what pixel values look like, by attribute controller, PEL mask and DAC.
 
 Emulated: the attribute palette, also of 256 colours, plane enable, P54S and colour select, blinking
-in 16-colour graphics, the PEL mask, the DAC, the border's colour, the picture switched off.
+graphics, the PEL mask, the DAC, the border's colour, the picture switched off.
 
 Source: IBM PS/2 Hardware Interface Technical Reference; Bochs and 86Box for blinking graphics.
 """
@@ -68,7 +68,7 @@ def dac_indices(attribute: bytes, kind: Kind, blink_phase: bool) -> NDArray[np.i
     if kind in SIXTEEN_COLOURS:
         indices = _of_sixteen(attribute, kind, blink_phase)
     elif kind is Kind.BYTES:
-        indices = _of_bytes(attribute)
+        indices = _of_bytes(attribute, kind, blink_phase)
     else:
         indices = IDENTITY[: 256 if kind is Kind.LINEAR_8 else 0]
     if np.array_equal(indices, IDENTITY):
@@ -78,22 +78,31 @@ def dac_indices(attribute: bytes, kind: Kind, blink_phase: bool) -> NDArray[np.i
 
 
 def _of_sixteen(attribute: bytes, kind: Kind, blink_phase: bool) -> NDArray[np.intp]:
-    """Plane enable, blinking, AR palette, P54S and colour select."""
+    """AR palette, P54S and colour select."""
     select = _field(attribute, "colour_select")
     # P54S: colour select gives bits 4-7 of the DAC index; otherwise bits 6-7 alone.
     low, high = (0x0F, 0x0F) if _field(attribute, "p54_select") else (0x3F, 0x0C)
     index = (select & high) << 4 | _palette(attribute) & low
-    pixels = np.arange(16) & _field(attribute, "planes_shown")
-    if _field(attribute, "blink") and kind is not Kind.TEXT:
-        # Colours 0-7 are shown intense, 8-15 change between both (Bochs, 86Box).
-        pixels = pixels | 8 if blink_phase else pixels ^ 8
-    return index.take(pixels)
+    return index.take(_inner(attribute, kind, blink_phase))
 
 
-def _of_bytes(attribute: bytes) -> NDArray[np.intp]:
-    """A pixel passes as two of 4 bits: plane enable and palette take each, colour select none."""
-    nibbles = _palette(attribute).take(np.arange(16) & _field(attribute, "planes_shown")) & 0x0F
+def _of_bytes(attribute: bytes, kind: Kind, blink_phase: bool) -> NDArray[np.intp]:
+    """A pixel passes as two of 4 bits; colour select has no say."""
+    nibbles = _palette(attribute).take(_inner(attribute, kind, blink_phase)) & 0x0F
     return (nibbles[:, None] << 4 | nibbles).ravel()
+
+
+def _inner(attribute: bytes, kind: Kind, blink_phase: bool) -> NDArray[np.intp]:
+    """(16,): a pixel of 4 bits after plane enable and blinking."""
+    planes = _field(attribute, "planes_shown")
+    pixels = np.arange(16) & planes
+    if _field(attribute, "blink") and kind is not Kind.TEXT:
+        # Bit 3 is 1, then what it is not; of a plane that is not enabled, 0 (86Box, by what Lotus
+        # 1-2-3 and QBASIC's SCREEN 10 need; Bochs inverts it whether enabled or not).
+        if blink_phase:
+            return pixels | 8
+        return pixels ^ planes & 8
+    return pixels
 
 
 def _palette(attribute: bytes) -> NDArray[np.intp]:

@@ -208,7 +208,7 @@ CHANGES: dict[str, Redraw] = {
     # Geometry: CR0C, CR0D, CR13, CR08, CR18, CR07b4, CR09, CR17b0-1. Columns: CR01. Address mode:
     # CR14b6, CR17b5-6, SR04b3. Panning: AR13, AR10b5. Linear: DISPI offsets, virtual width.
     "rows": Redraw.EVERYTHING,
-    # SR01b0, SR03, AR10b2-3, CR14b0-4
+    # SR01b0, SR03, SR04b1, AR10b2-3, CR14b0-4
     "text": Redraw.EVERYTHING,
     # Palette: DAC, 3C6h, AR00-0F, AR10b3, AR10b7, AR12, AR14. Border, which displays are told by
     # `resize`, and want all: AR11, SR01b5. Blank: SR01b5, AR index bit 5, CR17b7.
@@ -347,9 +347,12 @@ def _aspect(registers: RegisterFile, rows: CrtcRows) -> float:
 
 def _text_look(registers: RegisterFile) -> TextLook:
     attribute, sequencer = registers.attribute, registers.sequencer
+    # Fonts are chosen where there is memory for more than one (IBM, of SR04 bit 1).
+    has_fonts = sequencer["extended_memory"]
+    numbers = (sequencer["map_b"], sequencer["map_a"]) if has_fonts else (0, 0)
     return TextLook(
         cell_width=8 if sequencer["dots_8"] else 9,
-        fonts=(FONT_ADDRESS[sequencer["map_b"]], FONT_ADDRESS[sequencer["map_a"]]),
+        fonts=(FONT_ADDRESS[numbers[0]], FONT_ADDRESS[numbers[1]]),
         line_graphics=bool(attribute["line_graphics"]),
         blink=bool(attribute["blink"]),
         underline_line=registers.crtc["underline_line"],
