@@ -1,10 +1,12 @@
-"""Every register bit has an effect of its own, or a reason for none."""
+"""Every register bit has an effect of its own, or a reason for none: `docs/register-bits.md`."""
 
+import re
 from itertools import product
 from random import Random
 
 import numpy as np
 import pytest
+from register_rows import BLANKING, MODES, PAGE, Place, Subject, rows
 
 import vgaemu
 from vgaemu.memslot import Memslot
@@ -12,6 +14,55 @@ from vgaemu.vga.colours import IDENTITY, dac_indices
 from vgaemu.vga.device import Vga
 from vgaemu.vga.kinds import Kind
 from vgaemu.vga.ports import GC, SEQ, Ports
+from vgaemu.vga.registers import TABLES
+
+# The page: each bit of each register alone.
+
+#: Rows of the page that are no register of a bank: port -> bits.
+PORT_ROWS = {0x0: (5,), 0x6: range(8), 0xA: (3,)}
+BANKS = {"sequencer": "SR", "crtc": "CR", "graphics": "GR", "attribute": "AR", "misc": "3C"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_each_bit_alone_changes_what_its_row_says(mode):
+    subjects, wrong = {}, []
+    for row in rows():
+        if row.where not in subjects:
+            subjects[row.where] = Subject(mode, row.where)
+        for place, bit in product(row.places, row.bits):
+            changed = subjects[row.where].changed_by(place, bit)
+            if "blanking" in row.effects[mode]:
+                changed = {BLANKING.get(effect, effect) for effect in changed}
+            if changed != row.effects[mode]:
+                wrong.append(f"{row.title}: {place}, bit {bit} changes {sorted(changed)}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_page_has_every_bit_of_every_register_by_its_names():
+    names = {}
+    for bank, table in TABLES.items():
+        for name, place in table.places.items():
+            for part in place:
+                register = Place(BANKS[bank], 2 if bank == "misc" else part.register)
+                for bit in range(8):
+                    if part.mask << part.lsb >> bit & 1:
+                        names.setdefault((register, bit), set()).add(name)
+    ports = {(Place("3C", port), bit) for port, bits in PORT_ROWS.items() for bit in bits}
+    shown = {(place, bit) for row in rows() for place, bit in product(row.places, row.bits)}
+    assert shown == names.keys() | ports
+    for row in rows():
+        for place, bit in product({row.places[0], row.places[-1]}, row.bits):
+            assert (place, bit) in ports or names[place, bit] & set(row.names), row.title
+
+
+def test_a_bit_without_effect_says_why_and_stands_among_what_is_not_emulated():
+    without = {row.title: row for row in rows() if not any(row.effects.values())}
+    silent = [title for title, row in without.items() if not row.what.startswith("no effect: ")]
+    assert not silent
+    listed = (PAGE.parent / "what-is-emulated.md").read_text("utf-8").partition("Not emulated")[2]
+    named = {name for row in without.values() for name in row.names}
+    assert named == set(re.findall(r"`(\w+)`", listed.partition("(register-bits.md)")[0]))
+
 
 # The colour path: pixel values to entries of the DAC.
 
