@@ -201,12 +201,38 @@ def test_a_clipboard_arrives(machine: Machine):
     with Client(server.port, (RAW,)) as client:
         client.paste(b"dir\r\n" + bytes(70_000))  # of which the first part is taken
         heard(client)
+        assert list(server.poll()) == []  # whoever copies something elsewhere types nothing here
+        for keysym in (CTRL, SHIFT, ord("V"), ord("V")):  # which repeats
+            client.key(keysym, True)
+        for keysym in (ord("V"), SHIFT, CTRL):
+            client.key(keysym, False)
+        client.type("v")
+        heard(client)
         typed = ""
         for _ in range(9):
             machine.closed_by_user()
             machine.tick()
             typed += machine.keys.typed()
-        assert typed == "dir\n"
+        assert typed == "vdir\n"
+        assert not machine.keys.down
+
+
+@pytest.mark.parametrize(
+    ("clipboard", "held"),
+    [(b"", (CTRL, SHIFT)), (b"text", (CTRL,)), (b"text", (CTRL, SHIFT, ALT)), (b"text", (SHIFT,))],
+)
+def test_other_keys_do_not_ask_for_the_clipboard(
+    machine: Machine, clipboard: bytes, held: tuple[int, ...]
+):
+    server = machine.serve(port=0)
+    with Client(server.port, (RAW,)) as client:
+        client.paste(clipboard)
+        for keysym in (*held, ord("V")):
+            client.key(keysym, True)
+        heard(client)
+        events = list(server.poll())
+        assert len(events) == len(held) + 1
+        assert all(isinstance(event, Key) and event.pressed for event in events)
 
 
 def test_without_frames_what_is_kept_has_bounds_and_nothing_stays_down(machine: Machine):

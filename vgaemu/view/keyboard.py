@@ -47,6 +47,10 @@ _KEYPAD = {
 }  # fmt: skip
 
 
+#: What types the viewer's clipboard.
+PASTE_KEY, PASTE_HELD = "v", {"ctrl", "shift"}
+
+
 def character_of(keysym: int) -> str:
     """The character that a keysym is, or an empty string.
 
@@ -81,6 +85,8 @@ class Keyboard:
     def __init__(self) -> None:
         #: What is down, by the key's own name -> what it went down as.
         self._down: dict[str, str] = {}
+        #: Whether V is down that has asked for the clipboard.
+        self._pastes = False
 
     def press(self, keysym: int, keycode: int) -> Key | None:
         """A key went down, or repeats; None if the guest has none of it."""
@@ -88,7 +94,7 @@ class Keyboard:
         if name is None:
             return None
         key = _key(name)
-        if key in HELD and key in self._down:
+        if (key in HELD and key in self._down) or (self._pastes and key == PASTE_KEY):
             return None
         # A repeated key may type something else by now, but it is released as what went down.
         name = self._down.setdefault(key, name)
@@ -97,8 +103,22 @@ class Keyboard:
     def release(self, keysym: int, keycode: int) -> Key | None:
         """It went up; None if the guest never saw it go down."""
         name = name_of(keysym, keycode)
+        self._pastes &= name is None or _key(name) != PASTE_KEY
         down = None if name is None else self._down.pop(_key(name), None)
         return None if down is None else Key(down, False)
+
+    def begin_paste(self, keysym: int, keycode: int) -> list[Key] | None:
+        """Whether a key that goes down asks for the clipboard: Ctrl+Shift+V, as in the window.
+
+        Returns:
+            What goes up for it, so that nothing is held while it is typed; None: it does not ask.
+        """
+        name = name_of(keysym, keycode)
+        held = {key for key in self._down if key in HELD}
+        if name is None or _key(name) != PASTE_KEY or held != PASTE_HELD:
+            return None
+        self._pastes = True
+        return self.release_all()
 
     def release_all(self) -> list[Key]:
         """Let all of them go: the viewer has gone, or only looks from now on."""

@@ -294,27 +294,28 @@ class Server(BaseDisplay):
 
     def type(self, session: Session, key: KeyEvent) -> None:
         """A viewer typed."""
-        keyboard = session.keyboard
+        for event in self._typed(session, key):
+            self._inbox.put(event)
+
+    def _typed(self, session: Session, key: KeyEvent) -> Sequence[Event]:
+        keyboard, which = session.keyboard, (key.keysym, key.keycode)
         if not key.pressed:
             # Of what went down, all comes up: so many keys no keyboard has.
-            released = keyboard.release(key.keysym, key.keycode)
-            if released is not None:
-                self._inbox.put(released)
-        elif not session.transport.looks_only and not self._inbox.is_full:
-            pressed = keyboard.press(key.keysym, key.keycode)
-            if pressed is not None:
-                self._inbox.put(pressed)
+            released = keyboard.release(*which)
+            return () if released is None else (released,)
+        if session.transport.looks_only or self._inbox.is_full:
+            return ()
+        let_go = keyboard.begin_paste(*which) if session.clipboard else None
+        if let_go is not None:
+            return *let_go, Paste(session.clipboard)
+        pressed = keyboard.press(*which)
+        return () if pressed is None else (pressed,)
 
     def point(self, session: Session, pointer: PointerEvent) -> None:
         """A viewer's pointer moved, or its buttons did."""
         may = not session.transport.looks_only and not self._inbox.is_full
         for event in session.pointer.events(pointer, presses=may):
             self._inbox.put(event)
-
-    def paste(self, session: Session, text: str) -> None:
-        """A viewer's clipboard changed: what it has is typed."""
-        if text and not session.transport.looks_only and not self._inbox.is_full:
-            self._inbox.put(Paste(text))
 
 
 def password_bytes(password: str | None) -> bytes | None:

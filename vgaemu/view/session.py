@@ -79,9 +79,6 @@ class Desk(Protocol):
     def point(self, session: Session, pointer: PointerEvent) -> None:
         """It pointed somewhere."""
 
-    def paste(self, session: Session, text: str) -> None:
-        """Its clipboard has changed."""
-
 
 class Session:
     """One viewer.
@@ -95,6 +92,8 @@ class Session:
         self.transport = transport
         #: What it has down, for the desk.
         self.keyboard, self.pointer = Keyboard(), Pointer()
+        #: What it has copied, which is typed when its user asks for it.
+        self.clipboard = ""
         self.wants = Wants(lambda: desk.shown is not None)
         self._desk = desk
         #: Held for a whole message, so that an answer does not come amid an update.
@@ -219,4 +218,4 @@ class Session:
         self._desk.point(self, message)
 
     def _cut_text(self, message: CutText) -> None:
-        self._desk.paste(self, message.text.decode("latin-1"))
+        self.clipboard = message.text.decode("latin-1")

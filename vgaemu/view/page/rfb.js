@@ -194,7 +194,7 @@ export class Rfb {
     this.#send(message);
   }
 
-  /** Text to be typed; RFB's clipboard is Latin 1. */
+  /** Text to be typed: RFB's clipboard, which is Latin 1, and the keys that ask for it. */
   paste(text) {
     const bytes = Uint8Array.from(text, (c) => (c.codePointAt(0) < 256 ? c.codePointAt(0) : 63));
     const message = new Uint8Array(8 + bytes.length);
@@ -202,6 +202,9 @@ export class Rfb {
     view(message).setUint32(4, bytes.length);
     message.set(bytes, 8);
     this.#send(message);
+    const keys = [[0x1d, 0xffe3], [0x2a, 0xffe1], [0x2f, 0x56]];
+    for (const key of keys) this.key(true, ...key);
+    for (const key of keys.reverse()) this.key(false, ...key);
   }
 
   #send(message) {
