@@ -203,12 +203,11 @@ def int10_others() -> str:
     facts = _int10()
     rows = (
         [row.function, row.about, _steps(row.call),
-         *(_steps(row.others.get(key, "")) for key in facts.OTHERS), row.right]
+         *(_steps(row.others.get(key, "")) for key in facts.NAMES), row.right]
         for row in facts.rows()
         if row.others
     )  # fmt: skip
-    names = (other.name for other in facts.OTHERS.values())
-    return table(["", "", "call", *names, "who is right"], rows)
+    return table(["", "", "call", *facts.NAMES.values(), "who is right"], rows)
 
 
 def _steps(text: str) -> str:

@@ -94,46 +94,47 @@ def words(text: str) -> list[tuple[str, str]]:
     return [(name, digits) for name, _, digits in (word.partition("=") for word in text.split())]
 
 
-def _bytes(digits: str) -> bytes:
+def in_memory(digits: str) -> bytes:
     """What digits stand for in memory."""
     data = bytes.fromhex(digits.replace(":", ""))
     return data[::-1] if len(data) == 2 else data
 
 
-def _address(name: str) -> int:
+def place(name: str) -> int:
+    """A guest-physical address."""
     segment, offset = name.split(":")
     return (int(segment, 16) << 4) + int(offset, 16)
 
 
+def given(step: str) -> dict[str, int]:
+    """What a step's call has in `REGISTERS`; nothing if it is none.
+
+    Those that it does not name are not 0, and no two are alike: what a call changes is seen.
+    """
+    said = {name: int(digits, 16) for name, digits in words(step) if ":" not in name}
+    whole = {name: 0x5A01 + 0x111 * number for number, name in enumerate(REGISTERS)}
+    return whole | {name.lower(): value for name, value in said.items()} if said else {}
+
+
 def play(bench: Bench, step: str) -> dict[str, int]:
     """Put what it has of memory, and call with what it has of registers: which it returns."""
-    given = {}
     for name, digits in words(step):
         if ":" in name:
-            bench.bus.write(_address(name), _bytes(digits))
-        else:
-            given[name.lower()] = int(digits, 16)
-    if not given:
-        return {}
-    cpu = bench.cpu
-    # None is 0, and no two are alike: what a call changes is seen.
-    for number, name in enumerate(REGISTERS):
-        cpu.set(name if name in ("ds", "es") else f"e{name}", 0x5A01 + 0x111 * number)
-    for name, value in given.items():
-        if name in ("ds", "es"):
-            cpu.set(name, value)
-        else:
-            setattr(cpu, name, value)
-    before = registers(cpu)
-    bench.interrupt()
-    return before
+            bench.bus.write(place(name), in_memory(digits))
+    registers = given(step)
+    if registers:
+        bench.cpu.set_registers(**{_full(name): value for name, value in registers.items()})
+        bench.interrupt()
+    return registers
+
+
+def _full(name: str) -> str:
+    return name if name in ("ds", "es") else f"e{name}"
 
 
 def registers(cpu: Cpu) -> dict[str, int]:
     """16 bits of each of `REGISTERS`."""
-    return {
-        name: cpu.get(name if name in ("ds", "es") else f"e{name}") & 0xFFFF for name in REGISTERS
-    }
+    return {name: cpu.get(_full(name)) & 0xFFFF for name in REGISTERS}
 
 
 def _vector(bus: Bus, number: int) -> tuple[int, int]:
@@ -173,7 +174,7 @@ def found(bench: Bench, name: str, digits: str) -> str:
         plane, at = int(name[1]), int(name[3:], 16)
         return bytes(vga.slot.memory[4 * at + plane : 4 * (at + count) : 4]).hex().upper()
     if ":" in name:
-        data = bench.bus.read(_address(name), count)
+        data = bench.bus.read(place(name), count)
         return (data[::-1] if count == 2 else data).hex().upper()
     if name[:2] in banks and len(name) == 4:
         return f"{banks[name[:2]].values[int(name[2:], 16)]:02X}"
@@ -181,6 +182,20 @@ def found(bench: Bench, name: str, digits: str) -> str:
     if name[1] in "HL":
         return f"{full[name[0].lower() + 'x'] >> (8 if name[1] == 'H' else 0) & 0xFF:02X}"
     return f"{full[name.lower()]:04X}"
+
+
+def kept_bits(after: str) -> dict[str, int]:
+    """What of `REGISTERS` a row does not name: the call leaves it.
+
+    >>> hex(kept_bits("AL=12 BX=0003")["ax"])
+    '0xff00'
+    """
+    kept = dict.fromkeys(REGISTERS, 0xFFFF)
+    for name, _ in words(after):
+        if len(name) == 2:
+            half, mask = _PARTS.get(name[1], (name[1].lower(), 0xFFFF))
+            kept[name[0].lower() + half] &= ~mask
+    return kept
 
 
 def differences(bench: Bench, before: str, call: str, after: str) -> list[str]:
@@ -196,11 +211,7 @@ def differences(bench: Bench, before: str, call: str, after: str) -> list[str]:
         for name, digits in expected
         if digits != ANYTHING and (real := found(bench, name, digits)) != digits
     ]
-    kept = dict.fromkeys(REGISTERS, 0xFFFF)
-    for name, _ in expected:
-        if len(name) == 2:
-            full, mask = _PARTS.get(name[1], (name.lower(), 0xFFFF))
-            kept[name[0].lower() + full if len(full) == 1 else full] &= ~mask
+    kept = kept_bits(after)
     return wrong + [
         f"{name.upper()}={finished[name]:04X}"
         for name, old in started.items()

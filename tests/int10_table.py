@@ -3,7 +3,8 @@
 The rows are in ``int10_table.txt``; ``python int10_table.py`` makes ``docs/int10h.md`` of them. A
 row begins with its function, what the fact is about, and where it stands, by `SOURCES`. Then come
 the calls before (or memory that is put), the call, and what it leaves: in the words of `int10_run`.
-What SeaVGABIOS (``sea``) and the LGPL VGABIOS (``lgpl``) leave instead follows, and a ``note``.
+What SeaVGABIOS (``sea``), the LGPL VGABIOS (``lgpl``) and DOSBox (``dosbox``) leave instead comes
+then, and a ``note``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ SOURCES = {
     "T": "IBM PS/2 and PC BIOS Interface Technical Reference",
     "L": "the listing of IBM's EGA BIOS in its Technical Reference, from which the VGA's goes on",
     "B": "R. Brown's interrupt list: INT 10h, MEM 0040h",
-    "D": "DOSBox, which follows IBM's VGA BIOS",
+    "D": "DOSBox Staging, which follows IBM's VGA BIOS",
     "V": "VESA BIOS Extension 2.0",
     "-": "a choice: no source says it, or they differ",
 }
@@ -41,6 +42,8 @@ OTHERS = {
     ),
     "lgpl": Other("LGPL VGABIOS 0.8a", "/usr/share/vgabios/vgabios.bin", "vgabios", 0xAC49B94F),
 }
+#: All that are compared, by key; DOSBox is played by `int10_dosbox`.
+NAMES = {key: other.name for key, other in OTHERS.items()} | {"dosbox": "DOSBox 0.74-3"}
 #: What the functions are.
 TITLES = {
     "00h": "set a mode", "01h": "the cursor's shape", "02h": "put the cursor",
@@ -100,7 +103,7 @@ def rows() -> list[Row]:
         if match is None:
             raise ValueError(f"{TABLE.name}: {head}")
         said = dict(line.split(None, 1) for line in lines if line.strip())
-        others = {key: said[key] for key in OTHERS if key in said}
+        others = {key: said[key] for key in NAMES if key in said}
         found.append(
             Row(**match.groupdict(), before=said.get("before", ""), call=said["call"],
                 after=said["after"], others=others, note=said.get("note", ""))

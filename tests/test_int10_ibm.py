@@ -14,6 +14,7 @@ from x86_helpers import call, disk, make_pc
 from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.video.cursor import emulated
 from vgaemu.pc.pc import Pc
+from vgaemu.vga.font import bundled_font
 from vgaemu.vga.modes import MODES
 
 pytest.importorskip("unicorn")
@@ -202,4 +203,5 @@ def test_there_is_a_video_rom(pc: Pc) -> None:
     rom = pc.bus.read(0xC0000, 2048)
     assert (rom[:3], sum(rom) & 0xFF) == (b"\x55\xaa\x04", 0)
     assert rom[0x1E:0x21] == b"IBM"
+    assert rom[0x100:0x500] == bundled_font(8)[:128].tobytes()
     assert pc.bus.read(0xC0800, 1) == b"\xff"

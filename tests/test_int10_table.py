@@ -1,17 +1,20 @@
 """INT 10h by its table: `int10_table` has the facts, `int10_run` plays them.
 
-The same rows on others' ROMs: ``pytest -m long tests/test_int10_table.py`` (a minute; Debian's
-packages seabios and vgabios).
+The same rows on others: ``pytest -m long tests/test_int10_table.py`` (half a minute; Debian's
+packages seabios, vgabios and dosbox).
 """
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import zlib
 from pathlib import Path
 
 import pytest
-from int10_run import builtin, differences, rom
-from int10_table import AREA, OTHERS, SOURCES, TITLES, Row, named, rows
+from int10_dosbox import play_all
+from int10_run import builtin, differences, play, rom
+from int10_table import AREA, NAMES, OTHERS, SOURCES, TITLES, Row, named, rows
 
 ROWS = rows()
 
@@ -54,7 +57,7 @@ def test_each_call_has_a_row(function: str) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("key", OTHERS)
 def test_others_leave_what_the_table_says(key: str) -> None:
-    """``pytest -m long tests/test_int10_table.py``: a minute."""
+    """``pytest -m long tests/test_int10_table.py``: half a minute."""
     pytest.importorskip("unicorn")
     other = OTHERS[key]
     path = Path(other.path)
@@ -62,7 +65,25 @@ def test_others_leave_what_the_table_says(key: str) -> None:
         pytest.skip(f"{path} is not there: apt-get install {other.package}")
     if zlib.crc32(path.read_bytes()) != other.crc:
         pytest.skip(f"{path} is not {other.name}")
-    for row in ROWS:
-        with rom(other.path) as bench:
+    with rom(other.path) as bench:
+        memory = bytes(bench.bus.memory[:0x500])
+        for row in ROWS:
+            bench.bus.write(0, memory)
+            play(bench, "AX=0003")
+            bench.bus.write(0, memory)
             found = differences(bench, row.before, row.call, row.after)
-        assert " ".join(found) == row.others.get(key, ""), f"{row.function} {row.about}"
+            assert " ".join(found) == row.others.get(key, ""), f"{row.function} {row.about}"
+
+
+@pytest.mark.long
+def test_dosbox_leaves_what_the_table_says() -> None:
+    """``pytest -m long tests/test_int10_table.py``: seconds."""
+    dosbox = shutil.which("dosbox")
+    if dosbox is None:
+        pytest.skip("there is no DOSBox: apt-get install dosbox")
+    version = subprocess.run([dosbox, "-version"], capture_output=True, text=True).stdout
+    if NAMES["dosbox"].replace("DOSBox", "DOSBox version") not in version:
+        pytest.skip(f"{dosbox} is not {NAMES['dosbox']}")
+    facts = [row for row in ROWS if not row.function.startswith("4F")]
+    for row, found in zip(facts, play_all(facts), strict=True):
+        assert " ".join(found) == row.others.get("dosbox", ""), f"{row.function} {row.about}"

@@ -2,9 +2,9 @@
 
 Emulated: the parameter table with an entry for each mode and number of lines, the pairs of displays
 that there can be, and tables of save pointers that lead to them; at C000:0000 an option ROM of
-2 KiB with its name, as programs look for one there that ask for no service. Not emulated: the other
-save pointers (they are 0: no dynamic save area, no fonts of the user's); entries of no mode are
-zeros.
+2 KiB with its name and glyphs of 8x8, as programs look for one there that ask for no service. Not
+emulated: the other save pointers (they are 0: no dynamic save area, no fonts of the user's);
+entries of no mode are zeros.
 
 Source: IBM PS/2 and PC BIOS Interface Technical Reference (video parameter table, save pointers).
 """
@@ -18,6 +18,7 @@ from vgaemu.pc.bios.video.area import COMBINATIONS, VGA_COLOUR
 from vgaemu.pc.bios.video.mode_set import TEXT_LINES
 from vgaemu.pc.bios.video.modes import bios_mode
 from vgaemu.pc.bus import Bus
+from vgaemu.vga.font import bundled_font
 from vgaemu.vga.modes import MODES
 
 #: Offsets in ROM, behind the fonts.
@@ -37,6 +38,7 @@ ENTRIES: dict[int, tuple[int, int]] = {
 }  # fmt: skip
 #: The ROM: its place and size; its name stands where programs look for IBM's.
 VIDEO_ROM_AT, VIDEO_ROM_BYTES = 0xC0000, 2048
+GLYPHS_AT, GLYPHS = 0x100, 128
 NAME_AT, NAME = 0x1E, b"IBM compatible: vgaemu VGA BIOS\0"
 
 
@@ -83,5 +85,7 @@ def video_rom() -> bytes:
     rom = bytearray(VIDEO_ROM_BYTES)
     rom[:4] = 0x55, 0xAA, VIDEO_ROM_BYTES // 512, 0xCB  # retf
     rom[NAME_AT : NAME_AT + len(NAME)] = NAME
+    glyphs = bundled_font(8)[:GLYPHS].tobytes()
+    rom[GLYPHS_AT : GLYPHS_AT + len(glyphs)] = glyphs
     rom[-1] = -sum(rom) & 0xFF
     return bytes(rom)

@@ -23,9 +23,6 @@ from vgaemu.pc.bios.video.vbe import Vbe
 from vgaemu.pc.board import Board
 from vgaemu.vga.modes import MODES
 
-#: Text modes of a CGA, whose cursors are emulated.
-CGA_TEXT = range(4)
-
 
 class VideoBios:
     """INT 10h."""
@@ -81,7 +78,7 @@ class VideoBios:
         cpu, area = self._cpu, self.area
         area[bda.CURSOR_SHAPE] = cpu.cx
         shape = cpu.ch, cpu.cl
-        if area.mode in CGA_TEXT and not area[bda.VIDEO_CONTROL] & bda.NO_CURSOR_EMULATION:
+        if not area[bda.VIDEO_CONTROL] & bda.NO_CURSOR_EMULATION:
             shape = emulated(*shape, area[bda.CHAR_HEIGHT] & 0xFF)
         area.set_cursor_shape(*shape)
 
