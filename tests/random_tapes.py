@@ -133,7 +133,7 @@ class Tape:
         index, value = r.choice((
             (1, r.choice((0, 1, 8, 9))), (1, r.choice((0x20, 0x21))), (1, r.choice((0, 1))),
             (2, 15), (2, self.bits(4)), (2, 3), (3, self.bits(6)), (3, 0),
-            (4, r.choice((2, 6, 0xE, 0xA))), (4, 6),
+            (4, r.choice((2, 6, 0xE, 0xA, self.bits(4)))), (4, 6),
         ))  # fmt: skip
         return self.indexed(0x3C4, {index: value})
 
@@ -162,7 +162,7 @@ class Tape:
 
     def misc_step(self) -> list[Op]:
         r = self.random
-        value = r.choice((0x67, 0x63, 0xE3, 0x66, 0x61, 0x63))
+        value = r.choice((0x67, 0x63, 0xE3, 0x66, 0x61, 0x63, 0x47, 0xA3))
         self.crtc = COLOUR if value & 1 else MONO
         return [["out", 0x3C2, value]]
 

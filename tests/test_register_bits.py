@@ -9,6 +9,7 @@ import pytest
 from register_rows import BLANKING, MODES, PAGE, Place, Subject, rows
 
 import vgaemu
+from vgaemu.display.screen import BLINK_FRAMES
 from vgaemu.memslot import Memslot
 from vgaemu.vga.colours import IDENTITY, dac_indices
 from vgaemu.vga.device import Vga
@@ -122,6 +123,27 @@ def test_linear_modes_leave_the_attribute_palette_out(kind, count):
     attribute = attribute_bytes(BIOS_PALETTE[::-1], planes=0, select=5)
     indices = dac_indices(attribute, kind, True)
     assert np.array_equal(indices, IDENTITY[:count])
+
+
+def test_one_colour_of_mode_0f_blinks_where_plane_3_is_not_enabled():
+    """QBASIC's SCREEN 10: of its four pages of grey, only the third colour blinks."""
+    palette = dict(enumerate(bytes.fromhex("00080000181800000008000000180000")))
+    with vgaemu.Machine(mode=0x0F) as machine:
+        ports = Ports(machine.vga)
+        for index, value in (palette | {0x10: 0x0B, 0x12: 0x05}).items():
+            machine.vga.inb(ports.status)
+            for byte in (index, value, 0x20):
+                machine.vga.outb(0x3C0, byte)
+        for pixel in range(16):
+            ports.set(SEQ, 2, pixel)
+            machine.vga.store(0xA0000 + pixel, b"\xff")
+        frames = [machine.screen.full_redraw()[0, :128:8]]
+        machine.tick(BLINK_FRAMES + 1)
+        frames.append(machine.screen.full_redraw()[0, :128:8])
+    blinking = np.flatnonzero(frames[0] != frames[1])
+    assert {pixel & 0x05 for pixel in blinking.tolist()} == {4}
+    assert frames[0][4] == 0
+    assert frames[1][4] == frames[1][5] == frames[0][5]
 
 
 # How the CPU reaches the planes: SR04 bits 2 and 3, GR05 bit 4, GR06 bits 1-3, misc bit 5.
