@@ -95,12 +95,12 @@ class _Counter(NamedTuple):
         return 0, self.total - displayed
 
 
-def blanked_parts(crtc: bytes | bytearray, character_pixels: int) -> tuple[Rect, ...]:
+def blanked_parts(crtc: bytes | bytearray, character_pixels: float) -> tuple[Rect, ...]:
     """What of the picture is black, in pixels of a row and scan lines; they may overlap."""
     return _blanked_parts(*_timing_registers(crtc), character_pixels)
 
 
-def margins_of(crtc: bytes | bytearray, character_pixels: int) -> Margins:
+def margins_of(crtc: bytes | bytearray, character_pixels: float) -> Margins:
     """How far the border reaches around the picture, in pixels of a row and scan lines."""
     return _margins_of(*_timing_registers(crtc), character_pixels)
 
@@ -111,22 +111,23 @@ def _timing_registers(crtc: bytes | bytearray) -> tuple[bytes, bytes]:
 
 
 @lru_cache(maxsize=64)
-def _blanked_parts(low: bytes, high: bytes, character_pixels: int) -> tuple[Rect, ...]:
+def _blanked_parts(low: bytes, high: bytes, character_pixels: float) -> tuple[Rect, ...]:
     characters, lines = _counters(low, high)
-    width = characters.displayed * character_pixels
+    width = int(characters.displayed * character_pixels)
     down = [Rect(0, top, width, bottom - top) for top, bottom in lines.blanked_displayed]
-    across = [
-        Rect(first * character_pixels, 0, (end - first) * character_pixels, lines.displayed)
+    pixels = [
+        (int(first * character_pixels), int(end * character_pixels))
         for first, end in characters.blanked_displayed
     ]
+    across = [Rect(first, 0, end - first, lines.displayed) for first, end in pixels]
     return (*down, *across)
 
 
 @lru_cache(maxsize=64)
-def _margins_of(low: bytes, high: bytes, character_pixels: int) -> Margins:
+def _margins_of(low: bytes, high: bytes, character_pixels: float) -> Margins:
     characters, lines = _counters(low, high)
     left, right = characters.border
-    return Margins(left * character_pixels, right * character_pixels, *lines.border)
+    return Margins(int(left * character_pixels), int(right * character_pixels), *lines.border)
 
 
 def _counters(low: bytes, high: bytes) -> tuple[_Counter, _Counter]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.vga.kinds import SIXTEEN_COLOURS, Kind
+from vgaemu.vga.kinds import SIXTEEN_COLOURS, TEXTS, TWO_DOTS, Kind
 from vgaemu.vga.registerfile import RegisterFile
 from vgaemu.vga.registers import ATTRIBUTE_PLACES
 
@@ -67,7 +67,7 @@ def dac_indices(attribute: bytes, kind: Kind, blink_phase: bool) -> NDArray[np.i
     """
     if kind in SIXTEEN_COLOURS:
         indices = _of_sixteen(attribute, kind, blink_phase)
-    elif kind is Kind.BYTES:
+    elif kind in TWO_DOTS:
         indices = _of_bytes(attribute, kind, blink_phase)
     else:
         indices = IDENTITY[: 256 if kind is Kind.LINEAR_8 else 0]
@@ -96,7 +96,7 @@ def _inner(attribute: bytes, kind: Kind, blink_phase: bool) -> NDArray[np.intp]:
     """(16,): a pixel of 4 bits after plane enable and blinking."""
     planes = _field(attribute, "planes_shown")
     pixels = np.arange(16) & planes
-    if _field(attribute, "blink") and kind is not Kind.TEXT:
+    if _field(attribute, "blink") and kind not in TEXTS:
         # Bit 3 is 1, then what it is not; of a plane that is not enabled, 0 (86Box, by what Lotus
         # 1-2-3 and QBASIC's SCREEN 10 need; Bochs inverts it whether enabled or not).
         if blink_phase:

@@ -18,6 +18,10 @@ class Kind(Enum):
     #: A byte a pixel (GR05 bit 6 with AR10 bit 6): mode 13h and its relatives. It goes through the
     #: palette registers, too, as two nibbles.
     BYTES = "bytes"
+    #: AR10 bit 6 with the other shifts, and in text: two 4-bit pixels a pixel, the first one high.
+    TEXT_PAIRS = "text, pairs"
+    PLANAR_PAIRS = "planar, pairs"
+    INTERLEAVE_PAIRS = "interleave, pairs"
     #: DISPI's packed pixels.
     LINEAR_8 = "linear 8"
     LINEAR_15 = "linear 15"
@@ -26,6 +30,15 @@ class Kind(Enum):
     LINEAR_32 = "linear 32"
 
 
+#: Pairs, and whose pixels they are of.
+PAIRS = {
+    Kind.TEXT_PAIRS: Kind.TEXT,
+    Kind.PLANAR_PAIRS: Kind.PLANAR,
+    Kind.INTERLEAVE_PAIRS: Kind.INTERLEAVE,
+}
+TEXTS = (Kind.TEXT, Kind.TEXT_PAIRS)
+#: Kinds whose pixels are two dots wide, and 256 colours that go through the palette registers.
+TWO_DOTS = (Kind.BYTES, *PAIRS)
 #: Packed pixels: their bits.
 LINEAR_BPP = {
     Kind.LINEAR_8: 8,

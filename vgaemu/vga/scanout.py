@@ -6,11 +6,11 @@ a change of each field asks for is one table, `CHANGES`.
 
 Emulated: see the table in `docs/what-is-emulated.md`. A row's pixels come from *fetches*: at
 character c of a scan line the CRTC counter MA = row start + c makes a plane address, and the four
-plane bytes there make 8 dots. What registers do in mid-picture is `raster`. Where the CRTC blanks a
-part of the picture, a row is a scan line, as a blanking that opens line by line should not change
-the picture's size. Not emulated: display skew, loading every 2nd or 4th character, counting by 2 or
-4, vertical counts doubled (CR17 bit 2), nibbles joined in pairs (AR10 bit 6) in other than
-256-colour shifts, 9-dot graphics.
+plane bytes there make 8 dots, of which two are a pixel in 256 colours. What registers do in
+mid-picture is `raster`. Where the CRTC blanks a part of the picture, a row is a scan line, as a
+blanking that opens line by line should not change the picture's size. Not emulated: display skew,
+loading every 2nd or 4th character, counting by 2 or 4, vertical counts doubled (CR17 bit 2), 9-dot
+graphics.
 
 Sources: IBM PS/2 Hardware Interface Technical Reference; FreeVGA.
 """
@@ -27,10 +27,13 @@ from vgaemu.vga.colours import Colours, colours_of
 from vgaemu.vga.crtc import Counters, Geometry, uniform_repeat
 from vgaemu.vga.fieldlog import Latched
 from vgaemu.vga.font import FONT_ADDRESS
-from vgaemu.vga.kinds import DISPI_KIND, LINEAR_BPP, Kind
+from vgaemu.vga.kinds import DISPI_KIND, LINEAR_BPP, PAIRS, TEXTS, TWO_DOTS, Kind
 from vgaemu.vga.monitor import picture_aspect
 from vgaemu.vga.rect import Rect
 from vgaemu.vga.registerfile import RegisterFile
+
+#: What two of whose pixels are.
+_PAIRED = {Kind.NIBBLES: Kind.BYTES} | {kind: pairs for pairs, kind in PAIRS.items()}
 
 
 class Redraw(Enum):
@@ -188,7 +191,7 @@ class Scanout(NamedTuple):
         if self.kind in LINEAR_BPP:
             return f"{self.width}x{height}x{LINEAR_BPP[self.kind]}bpp"
         sixteen = {1: 2, 3: 4}.get(self.colours.plane_enable, 16)
-        return f"{self.width}x{height}x{256 if self.kind is Kind.BYTES else sixteen}"
+        return f"{self.width}x{height}x{256 if self.kind in TWO_DOTS else sixteen}"
 
 
 #: One row for each part of `Scanout`: what to redraw when it changed though no page is dirty, and
@@ -260,20 +263,21 @@ def scanout_of(
     if values[dispi_regs.ENABLE] & dispi_regs.ENABLED:
         return _dispi_scanout(registers, values, blink_phase)
     kind = _kind(registers)
-    text = _text_look(registers) if kind is Kind.TEXT else None
-    fetch_pixels = text.cell_width if text else 4 if kind is Kind.BYTES else 8
+    text = None if registers.graphics["graphics"] else _text_look(registers)
+    fetch_dots = text.cell_width if text else 8
+    fetch_pixels = fetch_dots / 2 if kind in TWO_DOTS else fetch_dots
     if latched is None:
         latched = Latched.of(registers.crtc.values, registers.attribute.values)
     blanked = blanked_parts(registers.crtc.values, fetch_pixels)
     margins = margins_of(registers.crtc.values, fetch_pixels) if border else None
     in_lines = in_lines or border or bool(blanked)
-    rows = _crtc_rows(registers, kind, fetch_pixels, latched, changes, in_lines=in_lines)
+    rows = _crtc_rows(registers, kind, fetch_dots, latched, changes, in_lines=in_lines)
     colours = colours_of(registers, kind, registers.attribute["planes_shown"], blink_phase)
     if not registers.crtc["retrace_on"]:
         colours = colours._replace(blank=True, border=0)  # a monitor without sync
     return Scanout(
         kind=kind,
-        width=rows.columns * fetch_pixels,
+        width=int(rows.columns * fetch_pixels),
         height=rows.geometry.lines // rows.scan_lines_a_row,
         aspect=_aspect(registers, rows),
         margins=margins,
@@ -332,11 +336,14 @@ def _dispi_scanout(registers: RegisterFile, values: list[int], blink_phase: bool
 
 
 def _kind(registers: RegisterFile) -> Kind:
-    if not registers.graphics["graphics"]:
-        return Kind.TEXT
-    if registers.graphics["shift_256"]:
-        return Kind.BYTES if registers.attribute["pixel_8_bit"] else Kind.NIBBLES
-    return Kind.INTERLEAVE if registers.graphics["interleave"] else Kind.PLANAR
+    graphics = registers.graphics
+    if not graphics["graphics"]:
+        kind = Kind.TEXT
+    elif graphics["shift_256"]:
+        kind = Kind.NIBBLES
+    else:
+        kind = Kind.INTERLEAVE if graphics["interleave"] else Kind.PLANAR
+    return _PAIRED[kind] if registers.attribute["pixel_8_bit"] else kind
 
 
 def _aspect(registers: RegisterFile, rows: CrtcRows) -> float:
@@ -362,7 +369,7 @@ def _text_look(registers: RegisterFile) -> TextLook:
 def _crtc_rows(
     registers: RegisterFile,
     kind: Kind,
-    fetch_pixels: int,
+    fetch_dots: int,
     latched: Latched,
     changes: tuple[Counters, ...],
     *,
@@ -370,12 +377,12 @@ def _crtc_rows(
 ) -> CrtcRows:
     crtc = registers.crtc
     geometry = _geometry(registers, latched, changes)
-    pan = _pan(kind, latched.pel_panning, fetch_pixels)
+    pan = _pan(kind, latched.pel_panning, fetch_dots)
     # Where there are changes, `scan_lines` knows which split has ended the panning.
     stays = not changes and not registers.attribute["split_pan_off"]
     return CrtcRows(
         geometry=geometry,
-        scan_lines_a_row=1 if in_lines else uniform_repeat(geometry, kind is Kind.TEXT),
+        scan_lines_a_row=1 if in_lines else uniform_repeat(geometry, kind in TEXTS),
         columns=crtc["horizontal_display_end"] + 1,
         rotate=2 if crtc["dword_addressing"] else 0 if crtc["byte_addressing"] else 1,
         wrap_bit=15 if crtc["address_wrap"] else 13,
@@ -399,13 +406,12 @@ def _geometry(registers: RegisterFile, latched: Latched, changes: tuple[Counters
     )
 
 
-def _pan(kind: Kind, value: int, cell_width: int) -> int:
-    """AR13 in pixels: 9-dot text counts 8, 0, 1 ... 7; 256 colours count half pixels."""
-    if kind is Kind.BYTES:
-        return (value & 7) >> 1
-    if cell_width == 9:
-        return 0 if value >= 8 else value + 1
-    return value & 7
+def _pan(kind: Kind, value: int, fetch_dots: int) -> int:
+    """AR13 in pixels: it counts dots, and in 9-dot text 8, 0, 1 ... 7."""
+    dots = value & 7
+    if fetch_dots == 9:
+        dots = 0 if value >= 8 else value + 1
+    return dots >> 1 if kind in TWO_DOTS else dots
 
 
 def cursor_of(registers: RegisterFile, latched: Latched | None = None) -> Cursor | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.vga.kinds import Kind
+from vgaemu.vga.kinds import PAIRS, Kind
 from vgaemu.vga.rect import Rect
 from vgaemu.vga.render.base import Frame, Renderer, RowRenderer
 from vgaemu.vga.render.graphics import (
@@ -14,6 +14,7 @@ from vgaemu.vga.render.graphics import (
     SixteenBitRenderer,
     TrueColourRenderer,
 )
+from vgaemu.vga.render.pairs import PairsRenderer
 from vgaemu.vga.render.raster import RasterRenderer
 from vgaemu.vga.render.text import TextRenderer
 from vgaemu.vga.scanout import Scanout
@@ -46,4 +47,6 @@ def make_renderer(vram: NDArray[np.uint8], scanout: Scanout) -> Renderer:
     """A renderer for the scanout's kind, and for what changes inside the picture."""
     if scanout.raster is not None:
         return RasterRenderer(vram, scanout, make_renderer)
+    if scanout.kind in PAIRS:
+        return PairsRenderer(vram, scanout, make_renderer)
     return RENDERERS[scanout.kind](vram, scanout)
