@@ -85,7 +85,7 @@ class Tap(PortTail):
         self.registers = registers_of(machine.vga)
 
 
-def expected(machine: Machine, tap: Tap) -> NDArray[np.uint32]:
+def expected(machine: Machine, tap: Tap, *, border: bool = False) -> NDArray[np.uint32]:
     """The model's picture of a machine that has just drawn a frame."""
     return picture(
         tap.registers,
@@ -93,4 +93,5 @@ def expected(machine: Machine, tap: Tap) -> NDArray[np.uint32]:
         planes_of(machine.vga),
         tap.clock.now_ns(),
         blink_shown=blink_shown(machine.screen.frame_number),
+        border=border,
     )

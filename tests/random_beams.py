@@ -18,9 +18,11 @@ from shadow import Watched
 
 from vgaemu.display.screen import blink_shown
 from vgaemu.memslot import Memslot
+from vgaemu.snapshot import take
 from vgaemu.vga.beam import Beam, Timing
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
+from vgaemu.vga.state import check_device, restore_device
 
 MODES = (0x01, 0x03, 0x04, 0x06, 0x0D, 0x0E, 0x10, 0x11, 0x12, 0x13, "320x240 unchained")
 #: Fields of a series.
@@ -153,14 +155,18 @@ class RandomBeam:
     def latched(self) -> None:
         r = self.random
         which = r.randrange(6)
+        if r.random() < 0.2:
+            self.to_retrace()
         if which == 0:
             self.attribute(0x33, r.randrange(16))
         elif which == 1:
             self.crtc(8, r.getrandbits(7))
+        elif which == 2:
+            self.crtc(0x0C, r.choice((0, 0, 1, 0x80)))
+        elif which == 3:
+            self.crtc(0x0D, r.getrandbits(8))
         else:
-            self.crtc(
-                0x0C + which - 2, r.getrandbits(8) if which % 2 else r.choice((0, 0, 1, 0x80))
-            )
+            self.crtc(0x0F, r.randrange(40))
 
     def cursor(self) -> None:
         self.crtc(self.random.choice((0x0A, 0x0B)), self.random.choice((0, 5, 13, 0x20, 31)))
@@ -177,13 +183,24 @@ class RandomBeam:
         else:
             self.crtc(9, crtc[9] ^ 0x40)
 
+    def another_mode(self) -> None:
+        """Another size, or shift: no raster effect."""
+        r, vga = self.random, self.vga
+        match r.randrange(3):
+            case 0:
+                self.crtc(0x01, vga.crtc.values[1] + r.choice((-1, 1)))
+            case 1:
+                self.crtc(0x12, vga.crtc.values[0x12] + r.choice((-1, 1)))
+            case 2:
+                self.indexed(0x3CE, 5, vga.graphics.values[5] ^ 0x20)
+
     def bytes_stored(self) -> None:
         r, slot = self.random, self.vga.slot
         at, count = r.choice((0, r.randrange(0x3F000))) + r.randrange(400), r.randrange(1, 60)
         slot.array[at : at + count] = np.frombuffer(r.randbytes(count), np.uint8)
         slot.mark_dirty(at, count)
 
-    WRITES: tuple[tuple[Callable[[RandomBeam], None], int], ...] = (
+    WRITES: tuple[tuple[Callable[[RandomBeam], None], float], ...] = (
         (dac_entry, 6),
         (lambda self: self.out(0x3C6, self.random.choice((0xFF, self.random.getrandbits(8)))), 2),
         (lambda self: self.attribute(self.random.randrange(16), self.random.getrandbits(6)), 4),
@@ -191,7 +208,7 @@ class RandomBeam:
         (lambda self: self.attribute(0x32, self.random.choice((15, self.random.randrange(16)))), 2),
         (lambda self: self.attribute(0x34, self.random.randrange(16)), 2),
         (fonts, 1), (addressing, 1), (rows, 4), (split, 3), (latched, 3), (cursor, 1),
-        (screen_off, 1), (compare_bits, 1), (bytes_stored, 2),
+        (screen_off, 1), (compare_bits, 1), (bytes_stored, 2), (another_mode, 0.05),
     )  # fmt: skip
 
     def write(self) -> None:
@@ -215,6 +232,15 @@ class RandomBeam:
         at = timing.line_of(self.beam.ns) * timing.dots_a_line * 1_000_000_000 // timing.clock_hz
         self.beam.ns = max(self.beam.ns, at + shown + self.random.randrange((line - shown) // 2))
 
+    def to_retrace(self) -> None:
+        """On to somewhere near the next vertical retrace."""
+        timing = timing_of(registers_of(self.vga))
+        line = timing.line_of(self.beam.ns)
+        wanted = timing.retrace_begin + self.random.randrange(-2, 4)
+        wanted += line // timing.lines * timing.lines
+        dots = max(wanted - line, 0) * timing.dots_a_line
+        self.beam.ns += dots * 1_000_000_000 // timing.clock_hz
+
     def play(self) -> str:
         """How a picture differs from the model's; nothing: none does."""
         r, timing = self.random, self.timing
@@ -233,7 +259,18 @@ class RandomBeam:
                 found = self.compare()
                 if found and self.beam.ns > first_look:
                     return f"{self.mode} at {self.place()}: {found}"
+            if r.random() < 0.2:
+                self.save_and_load()
         return ""
+
+    def save_and_load(self) -> None:
+        """Another device goes on where this one is."""
+        arrays = take(self.vga.parts())
+        self.vga = vga = Vga(Memslot(64))
+        check_device(vga, arrays, "this")
+        vga.beam = self.beam
+        restore_device(vga, arrays)
+        self.watched = Watched(vga)
 
     def place(self) -> str:
         timing = self.timing

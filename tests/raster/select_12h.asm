@@ -24,7 +24,6 @@ start:  mode 12h
         jnz .dac
 frame:  call vretrace
         xor bl, bl
-        call shown
 .band:  mov dx, STATUS
         in al, dx
         mov dx, ATTRIBUTE

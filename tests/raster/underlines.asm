@@ -13,7 +13,6 @@ start:  mode 3
 frame:  call vretrace
         mov bl, 0
         mov bp, 10
-        call shown
 .band:  mov dx, CRTC
         mov al, 14h
         mov ah, bl
