@@ -26,7 +26,8 @@ When a register is looked at:
 Where the sources are silent, this is so:
 
 - A pixel of 256 colours has the colour of its first dot: AR10 bit 6 halves the DAC's clock.
-- AR10 bit 3 changes nothing of 256 colours, and in 16 it comes after the plane enable.
+- In graphics AR10 bit 3 makes bit 3 of a pixel, or of a nibble, 1; in the other half of the blink
+  it is what it is not, or 0 of a plane that is not enabled.
 - Horizontal blanking begins after character CR02 and ends with the one that it is compared with;
   vertical blanking likewise: both comparisons act on what follows.
 - A write belongs to the dot that shows it first: one in the last dot of a line is too late for the
@@ -243,7 +244,7 @@ class Field:
             return fetched
         character, attribute = fetched[:2]
         fonts = np.array([0x0000, 0x4000, 0x8000, 0xC000, 0x2000, 0x6000, 0xA000, 0xE000])
-        select = r.sequencer[3]
+        select = r.sequencer[3] if r.sequencer[4] & 2 else 0
         font_b, font_a = select & 3 | select >> 2 & 4, select >> 2 & 3 | select >> 3 & 4
         font = fonts[np.where(attribute & 8, font_a, font_b)]
         fetched[2] = self._planes[2, font + 32 * character + self._row_scan]
@@ -331,8 +332,8 @@ def colours(r: Registers, blink_shown: bool) -> Dots:
     """Colours by number: (256,) where pixels have two dots, else (16,)."""
     attribute = r.attribute
     pixels = np.arange(16) & attribute[0x12]
-    if attribute[0x10] & 8 and not r.is_text and not r.is_wide:
-        pixels = pixels | 8 if blink_shown else pixels ^ 8
+    if attribute[0x10] & 8 and not r.is_text:
+        pixels = pixels | 8 if blink_shown else pixels ^ attribute[0x12] & 8
     palette = np.array(attribute[:16])[pixels]
     if r.is_wide:
         index = ((palette & 15)[:, None] << 4 | palette & 15).ravel()

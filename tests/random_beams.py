@@ -70,6 +70,8 @@ class RandomBeam:
         self.registers = registers_of(vga)
         self.timing = timing_of(self.registers)
         self.watched = Watched(vga)
+        #: How many colours each picture had that was looked at.
+        self.colours: list[int] = []
 
     def _shrink(self) -> None:
         """Fewer characters and lines, with a blanking around them."""
@@ -111,7 +113,7 @@ class RandomBeam:
         self.look()
         self.out(0x3C0, index)
         self.out(0x3C0, value)
-        if not index & 0x20 and self.random.random() < 0.9:
+        if not index & 0x20 and self.random.random() < 0.97:
             self.out(0x3C0, 0x20)
 
     def dac_entry(self) -> None:
@@ -173,7 +175,7 @@ class RandomBeam:
 
     def screen_off(self) -> None:
         value = self.vga.sequencer.values[1] & ~0x20
-        self.indexed(0x3C4, 1, value | self.random.choice((0, 0x20)))
+        self.indexed(0x3C4, 1, value | self.random.choice((0, 0, 0, 0x20)))
 
     def compare_bits(self) -> None:
         """The line compare's bits in CR07 and CR09."""
@@ -280,6 +282,7 @@ class RandomBeam:
     def compare(self) -> str:
         """Draw a frame, as a display with a shadow sees it, and as the model does."""
         self.watched.frame()
+        self.colours.append(len(np.unique(self.watched.display.frame)))
         return differences(
             self.watched.display.frame,
             picture(

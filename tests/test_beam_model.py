@@ -51,13 +51,13 @@ def test_still_pictures_of_all_modes(mode: int | str, shown: bool) -> None:
 def test_random_registers_at_random_places_of_the_beam() -> None:
     """Another few series each day."""
     first = 1000 * int(os.environ["VGAEMU_FUZZ_SEED"])
-    looked_at = []
+    colours = []
     for seed in range(first, first + 20):
         series = RandomBeam(seed)
         found = series.play()
         assert not found, f"python tests/random_beams.py {seed} 1: {found}"
-        looked_at.append(len(np.unique(series.watched.display.frame)) > 2)
-    assert sum(looked_at) > 8  # and not only black
+        colours += series.colours
+    assert np.median(colours) > 4  # most are not black
 
 
 @pytest.mark.long
