@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,7 @@ from vgaemu.vga.scanout import (
     scanout_of,
     with_cursor,
 )
+from vgaemu.vga.timeline import Shown
 
 #: What an upscaled picture fits into, as 320x200 does exactly.
 UPSCALED_ROOM = (1600, 1200)
@@ -48,6 +50,28 @@ UPSCALED_ROOM = (1600, 1200)
 BLINK_FRAMES = 16
 #: Frames that a picture stays one of scan lines after something has changed inside a row.
 LINES_FRAMES = 60
+
+
+class View(NamedTuple):
+    """What is looked at, and how: with VRAM, all that a picture depends on."""
+
+    shown: Shown
+    #: Which half of their blink cursor and characters are in.
+    phase: bool
+    border: bool
+    in_lines: bool
+
+    def scanout(self, vga: Vga) -> Scanout:
+        """What is to be drawn; where nothing of a field is kept, what registers hold now."""
+        return field_scanout(
+            self.shown, vga, vga.timing, cursor_phase=self.phase, blink_phase=self.phase,
+            border=self.border, in_lines=self.in_lines,
+        )  # fmt: skip
+
+
+def view_of(vga: Vga, frame_number: int, *, border: bool = False, in_lines: bool = False) -> View:
+    """What is to be seen in a frame now."""
+    return View(vga.timeline.look(), blink_shown(frame_number), border, in_lines)
 
 
 class Screen:
@@ -74,6 +98,8 @@ class Screen:
         #: Up to this frame the picture is drawn in scan lines: its shape must not flip with every
         #: palette fade that runs into it.
         self._lines_until = 0
+        #: What was looked at last.
+        self._view: View | None = None
         self._scanout = scanout_of(vga, border=border)
         self._stale = False
         self._renderer: Renderer | None = None
@@ -129,12 +155,11 @@ class Screen:
 
         Reads no cache and touches no log.
         """
-        return _drawn(self.vga, self._now()[0])
+        return _drawn(self.vga, self._now().scanout(self.vga))
 
-    def _now(self) -> tuple[Scanout, bool]:
-        """What is to be seen now, and whether time alone changes nothing of it."""
+    def _now(self) -> View:
         in_lines = self.frame_number < self._lines_until
-        return _scanout_in(self.vga, self.frame_number, border=self._border, in_lines=in_lines)
+        return view_of(self.vga, self.frame_number, border=self._border, in_lines=in_lines)
 
     def invalidate(self) -> None:
         """Draw the whole picture at the next refresh, whatever the log says."""
@@ -205,18 +230,25 @@ class Screen:
             or (phase_changed and not old.is_text)
             or (cursor_moved and vga.timeline.has_latches)
         ):
-            self._scanout, is_settled = self._now()
             self._generation, self._cursor_generation = generation, cursor_generation
-            if self._scanout.raster is not None and self._scanout.is_in_lines:
-                self._lines_until = frame_number + LINES_FRAMES
-            self._is_moving = not is_settled or frame_number < self._lines_until
-            return redraw_between(old, self._scanout)
+            return self._look_again()
         if (phase_changed or cursor_moved) and old.is_text:
             shown = blink_shown(frame_number)
             self._scanout = new = with_cursor(old, vga, cursor_phase=shown, blink_phase=shown)
             self._cursor_generation = cursor_generation
             return None if new == old else Redraw.CELLS
         return None
+
+    def _look_again(self) -> Redraw | None:
+        view = self._now()
+        self._is_moving = not view.shown.is_settled or view.in_lines
+        if view == self._view and view.shown.held is not None:
+            return None
+        self._view = view
+        old, self._scanout = self._scanout, view.scanout(self.vga)
+        if self._scanout.raster is not None and self._scanout.is_in_lines:
+            self._lines_until = self.frame_number + LINES_FRAMES
+        return redraw_between(old, self._scanout)
 
     def clean_rects(self, log: DirtyLog, spans: Sequence[Span]) -> list[Rect]:
         """Rows that `spans` touch and the dirty pages of `log` do not.
@@ -255,7 +287,7 @@ class Screen:
         Drawn afresh. They are the device's own: attributes' colours, pixels of planes, bytes of
         mode 13h.
         """
-        scanout, _ = _scanout_in(self.vga, self.frame_number)
+        scanout = view_of(self.vga, self.frame_number).scanout(self.vga)
         colours = scanout.colours
         if not colours.palette:
             return None
@@ -269,7 +301,7 @@ class Screen:
         Raises:
             ScreenError: The mode is not a text mode.
         """
-        scanout, _ = self._now()
+        scanout = self._now().scanout(self.vga)
         if not scanout.is_text:
             raise ScreenError(f"{scanout.mode_name} is a graphics mode: it shows no text")
         renderer = TextRenderer(self.vga.slot.array, scanout)
@@ -300,7 +332,7 @@ class Screen:
 
 def full_redraw(vga: Vga, frame_number: int, *, border: bool = False) -> NDArray[np.uint32]:
     """What a device shows in some frame, drawn afresh: (height, width) uint32, a new array."""
-    return _drawn(vga, _scanout_in(vga, frame_number, border=border)[0])
+    return _drawn(vga, view_of(vga, frame_number, border=border).scanout(vga))
 
 
 def _drawn(vga: Vga, scanout: Scanout) -> Frame:
@@ -353,18 +385,6 @@ def _moved(rects: list[Rect], scanout: Scanout) -> list[Rect]:
 def _darken(frame: Frame, parts: Iterable[Rect]) -> None:
     for x, y, width, height in parts:
         frame[y : y + height, x : x + width] = 0
-
-
-def _scanout_in(
-    vga: Vga, frame_number: int, *, border: bool = False, in_lines: bool = False
-) -> tuple[Scanout, bool]:
-    """What is to be seen in a frame, and whether time alone changes nothing of it."""
-    phase, shown = blink_shown(frame_number), vga.timeline.look()
-    scanout = field_scanout(
-        shown, vga, vga.timing,
-        cursor_phase=phase, blink_phase=phase, border=border, in_lines=in_lines,
-    )  # fmt: skip
-    return scanout, shown.is_settled
 
 
 def save_picture(rgb: NDArray[np.uint8], path: str | Path) -> None:

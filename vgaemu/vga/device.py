@@ -234,6 +234,10 @@ class Vga(Windows):
                 self.generation += 1
                 self._timing_generation += 1
 
+    def _dispi_changed(self, clear: bool) -> None:
+        self.timeline.forget()
+        super()._dispi_changed(clear)
+
     def _read_status_0(self) -> int:
         """Bit 7: a retrace has begun since CR11 bit 4, which holds it clear while 0, became 1."""
         if not self.crtc["vretrace_irq_clear"]:

@@ -71,6 +71,18 @@ class Entries(NamedTuple):
         return zip(*columns, strict=True)
 
 
+class Palettes(NamedTuple):
+    """Palettes of bands: where each begins, and what is not the same in all of them."""
+
+    #: (n,) intp, in pixels of scan lines.
+    starts: NDArray[np.intp]
+    #: The first band's, by pixel value.
+    first: NDArray[np.uint32]
+    #: Pixel values that others have other colours for, and these: (m,) and (n, m).
+    values: NDArray[np.intp]
+    colours: NDArray[np.uint32]
+
+
 def _registers_of(effects: Bits) -> NDArray[np.bool_]:
     """Whose changes have an effect: (4096,) by source << 8 | index."""
     found = np.zeros(_REGISTER + 1, np.bool_)
@@ -118,23 +130,43 @@ def field_scanout(
     entries = Entries.read(shown.entries)
     changes = _counters(shown.held, entries.where(_OF_COUNTERS[entries.registers]), timing)
     drawn = partial(drawn, changes=changes)
-    in_rows, base = drawn(registers, in_lines=in_lines), drawn(registers, in_lines=True)
-    bands = _bands(base, shown.held, entries.where(_OF_COLOURS[entries.registers]), timing)
-    starts, tables = _palettes(base.kind, shown.held, *bands, blink_phase)
-    looks = _looks(drawn, registers, entries.where(_OF_LOOKS[entries.registers]), timing)
-    repeat = _repeat(in_rows, base.width, starts, looks)
-    if repeat > 1:
-        base, starts = in_rows, starts // repeat
-    if border and base.margins is not None:
+    base = drawn(registers, in_lines=in_lines)
+    if base.margins is not None:
         edge = border_bands(shown.held, *entries, timing, base.width, base.margins)
         base = base._replace(edge=edge)
-    if (len(starts) == 1 and not looks) or not registers.crtc["retrace_on"]:
+    if not registers.crtc["retrace_on"]:
+        return base  # all of it is black
+    bands = _bands(base, entries.where(_OF_COLOURS[entries.registers]), timing)
+    palettes = _palettes(base.kind, shown.held, *bands, blink_phase)
+    looks = _looks(drawn, registers, entries.where(_OF_LOOKS[entries.registers]), timing)
+    return _in_rows(base, palettes, looks)
+
+
+def _in_rows(base: Scanout, palettes: Palettes, looks: dict[int, Scanout]) -> Scanout:
+    """The picture in rows, or in scan lines where something changes inside a row."""
+    rows, starts = _rows(base), palettes.starts
+    repeat, width = rows.scan_lines_a_row, base.width
+    if repeat > 1:
+        inside = bool((starts % (width * repeat)).any())
+        if inside or any(
+            line % repeat or _rows(look).scan_lines_a_row != repeat for line, look in looks.items()
+        ):
+            base = base._replace(
+                height=base.height * repeat, rows=rows._replace(scan_lines_a_row=1)
+            )
+            repeat = 1
+        else:
+            starts = starts // repeat
+    first = palettes.first.tobytes()
+    if len(starts) == 1 and not looks and first == base.colours.palette:
         return base
     return base._replace(
         colours=base.colours._replace(palette=b"", blank=False),
         raster=Raster(
             starts.tobytes(),
-            tables.tobytes(),
+            first,
+            palettes.values.tobytes(),
+            palettes.colours.tobytes(),
             tuple(_look(line // repeat, repeat, scanout) for line, scanout in looks.items()),
         ),
     )
@@ -142,6 +174,8 @@ def field_scanout(
 
 def _counters(held: Held, entries: Entries, timing: Timing) -> tuple[Counters, ...]:
     """What the CRTC's counters look at, from line to line; nothing where that stays the same."""
+    if not len(entries.dots):
+        return ()
     crtc, mode = bytearray(held.crtc), held.attribute[0x10]
 
     def at_end_of(line: int) -> Counters:
@@ -165,18 +199,22 @@ def _counters(held: Held, entries: Entries, timing: Timing) -> tuple[Counters, .
 
 
 def _bands(
-    base: Scanout, held: Held, entries: Entries, timing: Timing
+    base: Scanout, entries: Entries, timing: Timing
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], Entries]:
     """Where bands begin, in pixels of scan lines; and of entries in the picture each one's band."""
-    lines, dots = np.divmod(entries.dots, timing.dots_a_line)
+    lines = entries.dots // timing.dots_a_line
+    dots = entries.dots - lines * timing.dots_a_line
     displayed_dots = round(timing.dots_a_line * timing.displayed_fraction)
     pixels = -(-dots * base.width // displayed_dots)
     places = lines * base.width + np.minimum(pixels, base.width)
-    count = int(np.searchsorted(places, base.width * base.height))
+    count = int(places.searchsorted(base.width * base.height * _rows(base).scan_lines_a_row))
     places = places[:count]
-    new = np.diff(places, prepend=0) != 0
-    starts = np.concatenate((np.zeros(1, np.intp), places[new]))
-    return starts, np.cumsum(new), Entries(*(column[:count] for column in entries))
+    new = np.empty(count, np.bool_)
+    new[:1] = places[:1] > 0
+    np.not_equal(places[1:], places[:-1], out=new[1:])
+    starts = np.zeros(1 + np.count_nonzero(new), np.intp)
+    starts[1:] = places[new]
+    return starts, new.cumsum(), Entries(*(column[:count] for column in entries))
 
 
 def _palettes(
@@ -186,30 +224,36 @@ def _palettes(
     bands: NDArray[np.intp],
     entries: Entries,
     blink_phase: bool,
-) -> tuple[NDArray[np.intp], NDArray[np.uint32]]:
-    """Bands that differ from the one before: where they begin, and the palette of each, (n, m)."""
+) -> Palettes:
+    """What bands look like; one that looks as the one before is part of it."""
     of_dac = entries.registers >> 8 == DAC_ENTRY
     states, indices, is_black = _attribute_states(
         kind, held, bands[~of_dac], entries.where(~of_dac), len(starts), blink_phase
     )
-    entry, columns = _dac_columns(held, bands[of_dac], entries.where(of_dac), len(starts))
-    first = colours_of_entries(held.dac_entries, held.dac_eight_bit)
-    if len(indices) == 1:
+    before = colours_of_entries(held.dac_entries, held.dac_eight_bit)
+    entry, columns = _dac_columns(
+        before, held.dac_eight_bit, bands[of_dac], entries.where(of_dac), len(starts)
+    )
+    if len(indices) == 1 and not is_black[0]:
         # Nearly all pixel values keep their colours.
-        tables = np.repeat(first.take(indices), len(starts), axis=0)
         column_of = np.full(256, -1)
         column_of[entry] = np.arange(len(entry))
         column = column_of.take(indices[0])
-        changing = np.flatnonzero(column >= 0)
-        tables[:, changing] = columns[:, column[changing]]
+        values = (column >= 0).nonzero()[0]
+        colours = columns[:, column[values]]
+        first = before.take(indices[0])
+        first[values] = colours[0]
     else:
-        colours = np.repeat(first[None], len(starts), axis=0)
-        colours[:, entry] = columns
-        tables = np.take_along_axis(colours, indices[states], axis=1)
-    tables[is_black[states]] = 0
+        tables = np.repeat(before[None], len(starts), axis=0)
+        tables[:, entry] = columns
+        tables = np.take_along_axis(tables, indices[states], axis=1)
+        tables[is_black[states]] = 0
+        first = tables[0]
+        values = (tables != first).any(axis=0).nonzero()[0]
+        colours = tables[:, values]
     new = np.ones(len(starts), np.bool_)
-    np.not_equal(tables[1:], tables[:-1]).any(axis=1, out=new[1:])
-    return (starts, tables) if new.all() else (starts[new], tables[new])
+    np.not_equal(colours[1:], colours[:-1]).any(axis=1, out=new[1:])
+    return Palettes(starts[new], first, values, colours[new])
 
 
 def _attribute_states(
@@ -238,53 +282,54 @@ def _attribute_states(
             shows = value
         state = bytes(attribute), mask, off == 0 and shows != 0
         states[band] = numbers.setdefault(state, len(numbers)) + 1
-    known = np.maximum.accumulate(np.where(states > 0, np.arange(count), 0))
-    states = np.maximum(states[known] - 1, 0)
+    if len(numbers) == 1:
+        states[:] = 0
+    else:  # where none is noted, that of the band before
+        known = np.maximum.accumulate(np.where(states > 0, np.arange(count), 0))
+        states = np.maximum(states[known] - 1, 0)
     indices = [dac_indices(values, kind, blink_phase) & mask for values, mask, _ in numbers]
     return states, np.stack(indices), np.array([not lit for _, _, lit in numbers])
 
 
 def _dac_columns(
-    held: Held, bands: NDArray[np.intp], entries: Entries, count: int
+    before: NDArray[np.uint32],
+    eight_bit: bool,
+    bands: NDArray[np.intp],
+    entries: Entries,
+    count: int,
 ) -> tuple[NDArray[np.intp], NDArray[np.uint32]]:
     """DAC entries that change, (m,), and the colours of each in `count` bands, (count, m)."""
-    entry, column = np.unique(entries.registers & 0xFF, return_inverse=True)
+    entry, column = entries.registers & 0xFF, np.zeros(len(bands), np.intp)
+    if (entry[1:] == entry[:-1]).all():  # nearly all bars are of one entry
+        entry = entry[:1]
+    else:
+        entry, column = np.unique(entry, return_inverse=True)
     last = np.zeros((count, len(entry)), np.intp)
     last[bands, column] = np.arange(1, len(bands) + 1)  # of several in a band, the last one
     np.maximum.accumulate(last, axis=0, out=last)
     values = entries.values
-    if not held.dac_eight_bit:
+    if not eight_bit:
         values = values << 2 & 0xFCFCFC | values >> 4 & 0x030303
-    before = colours_of_entries(held.dac_entries, held.dac_eight_bit).take(entry)
-    colours = np.concatenate((np.zeros(1, np.uint32), values.astype(np.uint32)))
-    return entry, np.where(last > 0, colours.take(last), before)
+    colours = np.zeros(1 + len(values), np.uint32)
+    colours[1:] = values
+    return entry, np.where(last > 0, colours.take(last), before.take(entry))
 
 
 def _looks(
     drawn: partial[Scanout], registers: HeldRegisters, entries: Entries, timing: Timing
 ) -> dict[int, Scanout]:
     """What lines look like from some on; `registers` end up as they are at the last of them."""
+    if not len(entries.dots):
+        return {}
     lines = entries.dots // timing.dots_a_line + 1
     banks = {SEQUENCER: registers.sequencer, CRTC: registers.crtc, ATTRIBUTE: registers.attribute}
     last_of_line = np.diff(lines, append=-1) != 0
-    looks = {}
+    looks, before = {}, drawn(registers)
     for (line, register, value), complete in zip(entries.at(lines), last_of_line, strict=True):
         banks[register >> 8].values[register & 0xFF] = value
-        if complete:
-            looks[line] = drawn(registers)
+        if complete and _look(0, 1, look := drawn(registers)) != _look(0, 1, before):
+            looks[line] = before = look
     return looks
-
-
-def _repeat(
-    in_rows: Scanout, width: int, starts: NDArray[np.intp], looks: dict[int, Scanout]
-) -> int:
-    """Scan lines a row of the picture: 1 where something changes inside of one."""
-    repeat = _rows(in_rows).scan_lines_a_row
-    inside = bool((starts % (width * repeat)).any())
-    inside = inside or any(
-        line % repeat or _rows(look).scan_lines_a_row != repeat for line, look in looks.items()
-    )
-    return 1 if inside else repeat
 
 
 def _look(row: int, repeat: int, scanout: Scanout) -> Look:

@@ -126,8 +126,11 @@ class Raster(NamedTuple):
     #: Pixels, counted in the order of the beam, at which a band of one palette begins, ascending
     #: from 0: (n,) intp.
     starts: bytes
-    #: Their palettes, uint32 0x00RRGGBB by pixel value: (n, 16) or (n, 256).
-    tables: bytes
+    #: The palette of the first one, uint32 0x00RRGGBB by pixel value: (16,) or (256,).
+    palette: bytes
+    #: Pixel values that have other colours in other bands, (m,) intp, and these: (n, m) uint32.
+    values: bytes
+    colours: bytes
     #: Where the rest changes, ascending.
     looks: tuple[Look, ...]
 
