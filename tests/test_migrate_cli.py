@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 import pytest
@@ -54,7 +56,10 @@ def receiver(
     """A `vgaemu receive` with the test's options, and its address."""
     process = vgaemu(tmp_path, "receive", "--listen", ":0", "--wait", 30, *request.param)
     assert process.stdout is not None
-    address = process.stdout.readline().removeprefix("listening on ").strip()
+    line = process.stdout.readline()
+    if line.startswith("view: "):
+        line = process.stdout.readline()
+    address = line.removeprefix("listening on ").strip()
     assert re.fullmatch(r"127\.0\.0\.1:\d+", address)
     yield process, address
     with suppress(OSError):
@@ -93,6 +98,24 @@ def test_the_picture_arrives(
     assert pixels(there).shape == (200, 320, 3)
     if not window:  # a free guest may have drawn between the last frame and its stop
         np.testing.assert_array_equal(pixels(there), pixels(here))
+
+
+@pytest.mark.parametrize(
+    "receiver", [["--headless", "--record", "there.png", "--view", "0"]], indirect=True
+)
+def test_what_arrives_is_recorded_and_looked_at_until_ctrl_c(
+    receiver: tuple[subprocess.Popen[str], str], tmp_path: Path
+) -> None:
+    process, address = receiver
+    options = ("--headless", "--frames", 10**7, "--migrate-to", address, "--migrate-at", 5)
+    assert ended(vgaemu(tmp_path, "run", "plasma", *options))[0] == 0
+    assert process.stdout is not None
+    while "a workload in Python has ended" not in process.stdout.readline():
+        pass
+    sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    assert ended(process)[0] == 0
+    assert pixels(tmp_path / "there.png").shape == (200, 320, 3)
 
 
 @pytest.mark.parametrize("receiver", [["--headless", "--screenshot", "there.png"]], indirect=True)

@@ -569,6 +569,18 @@ def test_command_refuses_in_a_line(
     assert os.listdir() == []
 
 
+def test_receive_refuses_in_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, said in (
+        (["--record-outlines"], "say with --record F.png where the pictures go"),
+        (["--view-shared"], "say with --view PORT where others look"),
+        (["--record", "a.xyz"], "no recording ends in that"),
+    ):
+        assert main(["receive", *arguments]) == 2
+        err = capsys.readouterr().err
+        assert said in err
+        assert err.count("\n") == 1
+
+
 def test_command_on_a_full_disk(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     statuses: list[int] = []
     arguments = ("sprites", "--headless", "--frames", 60, "--record", "a.png")

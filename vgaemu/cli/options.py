@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from vgaemu.cli.say import UsageError
+
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
@@ -75,6 +77,18 @@ def is_given(options: Namespace, option: str) -> bool:
     """Whether the command line says it; what a file sets for all runs may be of no use in this."""
     name = option.removeprefix("--").replace("-", "_")
     return name not in options.configured and value_of(options, option) not in (None, False)
+
+
+def check_needs(options: Namespace, needs: Iterable[tuple[Iterable[str], str, str]]) -> None:
+    """Refuse options without what they are useless without: those, that, and how to say it.
+
+    Raises:
+        UsageError: One is there alone.
+    """
+    for others, needed, how in needs:
+        given = [name for name in others if is_given(options, name)]
+        if given and value_of(options, needed) is None:
+            raise UsageError(f"{', '.join(given)}: say with {how}")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from vgaemu.machine import Machine
     from vgaemu.recordings import Recording
 
+#: What is useless without ``--record``: see `check_needs`.
+RECORDING_NEEDS = ("--record-outlines",), "--record", "--record F.png where the pictures go"
+
 
 # fmt: off
 def add_recording_options(add: Add) -> None:

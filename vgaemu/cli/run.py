@@ -13,31 +13,30 @@ from vgaemu.cli.options import (
     add_machine_code_group,
     add_picture_group,
     border_pixels,
+    check_needs,
     file_path,
-    is_given,
     positive,
     speed,
-    value_of,
 )
-from vgaemu.cli.recording import add_recording_options
+from vgaemu.cli.recording import RECORDING_NEEDS, add_recording_options
 from vgaemu.cli.say import GuestFailedError, UsageError
-from vgaemu.cli.viewing import VIEW_OPTIONS, add_view_options
+from vgaemu.cli.viewing import VIEW_NEEDS, add_view_options
 from vgaemu.display.hostkeys import all_keys
 
 if TYPE_CHECKING:
     from vgaemu.cli.session import Session  # brings numpy
 
 NO_WORKLOAD = "run: name a workload; 'vgaemu list' shows those there are"
-#: Options, what they are useless without, and how to say it.
+#: See `check_needs`.
 NEEDS = (
     (
         ("--migrate-at", "--downtime", "--max-rounds", "--when-stuck"),
         "--migrate-to", "--migrate-to HOST:PORT where to",
     ),
-    (VIEW_OPTIONS, "--view", "--view PORT where others look"),
+    VIEW_NEEDS,
     (("--upscaled",), "--screenshot", "--screenshot F.png where the picture goes"),
     (("--stats-frames",), "--stats", "--stats F.json where the rows go"),
-    (("--record-outlines",), "--record", "--record F.png where the pictures go"),
+    RECORDING_NEEDS,
 )  # fmt: skip
 
 
@@ -265,7 +264,4 @@ def _check_usage(options: Namespace) -> None:
         raise UsageError("--record-tape: a tape starts at power on, not from --load-state")
     if str(options.debugcon) == STANDARD_OUTPUT and options.display == "terminal":
         raise UsageError("--debugcon -: the picture is in the terminal; name a file")
-    for others, needed, how in NEEDS:
-        given = [name for name in others if is_given(options, name)]
-        if given and value_of(options, needed) is None:
-            raise UsageError(f"{', '.join(given)}: say with {how}")
+    check_needs(options, NEEDS)

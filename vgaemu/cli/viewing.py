@@ -1,4 +1,4 @@
-"""`vgaemu run ... --view [HOST:]PORT`: others look at a run, and type, from elsewhere."""
+"""`vgaemu run|receive ... --view [HOST:]PORT`: others look at a run, and type, from elsewhere."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ T = TypeVar("T")
 
 #: Where a password may be that is in no file; on the command line all of a host's users see it.
 PASSWORD_VARIABLE = "VGAEMU_VIEW_PASSWORD"
-#: Options that are useless without ``--view``.
-VIEW_OPTIONS = ("--view-password-file", "--view-shared", "--novnc")
+#: Options that are useless without ``--view``: see `check_needs`.
+VIEW_NEEDS = (
+    ("--view-password-file", "--view-shared", "--novnc"),
+    "--view", "--view PORT where others look",
+)  # fmt: skip
 
 
 def view_address(text: str) -> tuple[str, int]:
