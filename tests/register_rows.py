@@ -94,7 +94,7 @@ def _content() -> Any:
     """Random VRAM whose text has few characters; some are underlined, blink, or C0h-DFh."""
     chance = np.random.default_rng(7)
     planes = chance.integers(0, 256, (LEGACY_DWORDS, 4), np.uint8)
-    planes[:, 0] = chance.choice([0x41, 0x42, 0xC4, 0xCD], LEGACY_DWORDS)
+    planes[:, 0] = chance.choice([0x41, 0xC4], LEGACY_DWORDS)
     attributes = bytearray.fromhex("01101224364A5C6E831527394B5DEF78")  # every colour
     planes[:, 1] = chance.choice(attributes, LEGACY_DWORDS)
     return planes.ravel()
