@@ -100,13 +100,13 @@ class Clock(ABC):
 
 
 class Progress(Protocol):
-    """How far an engine has come in the slice in hand; a clock asks inside its hooks."""
+    """How far an engine has come since it was let go, for a clock that looks in its hooks.
 
-    def so_far(self) -> int:
-        """Instructions begun, the one in hand among them."""
+    0: instructions begun, the one in hand among them; 1: how many there are to be at most.
+    """
 
-    def allow(self, more: int) -> None:
-        """Let the slice end after the instruction in hand and so many more."""
+    def __getitem__(self, at: int, /) -> int: ...
+    def __setitem__(self, at: int, value: int, /) -> None: ...
 
 
 class StepClock(Clock):
@@ -182,10 +182,11 @@ class StepClock(Clock):
         self.events += 1
         progress = self._progress
         if progress is not None:
-            done = progress.so_far()
-            self.ns += ns + (done - self._seen) * INSTRUCTION_NS
+            done = progress[0]
+            now = self.ns = self.ns + ns + (done - self._seen) * INSTRUCTION_NS
             self._seen = done
-            progress.allow(max(-((self.ns - self._until_ns) // INSTRUCTION_NS), 0))
+            left = self._until_ns - now
+            progress[1] = done - -left // INSTRUCTION_NS if left > 0 else done
             return
         self.ns += ns
         if self.ns >= self._until_ns and self._end is not None:

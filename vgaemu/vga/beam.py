@@ -133,18 +133,20 @@ class Timing:
         shown = self.line_ns * self.displayed_fraction
         return at_ns + (shown if within < shown else self.line_ns) - within
 
-    def leaves_ns(self, at_ns: float, stay: Collection[int]) -> float:
-        """The next moment after `at_ns` at which `status` is none of `stay`; infinity: never."""
+    def leaves(self, at_ns: float, stay: Collection[int]) -> tuple[float, int]:
+        """The next moment after `at_ns` at which `status` is none of `stay`, and what it is.
+
+        Infinity, and what it is now: there is none.
+        """
+        now_ns = at_ns
         # Between two vertical edges one line is like the other.
         for _ in range(len(self._vertical_edges_ns) + 1):
-            for _ in range(4):
-                at_ns = ceil(self.next_change_ns(at_ns))
-                if self.status(at_ns) not in stay:
-                    return at_ns
-            at_ns = ceil(self._next_vertical_ns(at_ns))
-            if self.status(at_ns) not in stay:
-                return at_ns
-        return inf
+            for next_ns in (*[self.next_change_ns] * 4, self._next_vertical_ns):
+                at_ns = ceil(next_ns(at_ns))
+                status = self.status(at_ns)
+                if status not in stay:
+                    return at_ns, status
+        return inf, self.status(now_ns)
 
     def next_retrace_ns(self, at_ns: float) -> float:
         """When the next vertical retrace after `at_ns` begins; infinity: never."""

@@ -25,7 +25,6 @@ from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.pc.clock import INSTRUCTION_NS, INTERRUPT_NS, PLANES_NS, POLL_NS, PORT_NS, StepClock
-from vgaemu.pc.cpu import spin
 from vgaemu.pc.cpu import unicorn_engine as engine
 from vgaemu.pc.cpu.cpu import (
     GENERAL,
@@ -46,7 +45,7 @@ from vgaemu.pc.cpu.mmu import (
     PageFault,
     translate,
 )
-from vgaemu.pc.cpu.unicorn_context import CODE32, CS, HELD_OFF, SEGMENT_NUMBERS, Context, Env
+from vgaemu.pc.cpu.unicorn_context import CS, HELD_OFF, SEGMENT_NUMBERS, Context, Env
 from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, RW, RX, WRITE, Uc, unicorn
 from vgaemu.pc.cpu.unicorn_interrupts import (
     GENERAL_PROTECTION,
@@ -57,10 +56,10 @@ from vgaemu.pc.cpu.unicorn_interrupts import (
     Tables,
 )
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
+from vgaemu.pc.cpu.unicorn_spin import LoopInHand
 from vgaemu.pc.cpu.unicorn_state import engine_arrays, engine_refusal, restore_engine
 from vgaemu.pc.cpu.unicorn_tasks import TASK_SWITCHED, TaskGates, mend_switch
 from vgaemu.pc.cpu.unicorn_vga import VramPages
-from vgaemu.vga.beam import STATUS_BITS, STATUSES
 
 #: Instructions in a slice: 86 us, 5 % slower than slices of a million (measured).
 SLICE = 10_000
@@ -142,6 +141,7 @@ class UnicornCpu(Cpu):
         #: What the CPU itself changes; the others change, or look at, their own.
         self._context = Context(self._uc)
         self._memory = LinearMemory(bus, Context(self._uc))
+        self._loop = LoopInHand(bus, Context(self._uc))
         gates = TaskGates(self._memory, lambda: self.tlb.map_changed())
         self._interrupts = Interrupts(
             self, Context(self._uc), self._memory, self._delivering, gates.enter
@@ -348,10 +348,7 @@ class UnicornCpu(Cpu):
         self._cut = True
 
     def stays(self) -> frozenset[int]:
-        memory = self._memory
-        code = memory.code(-spin.BEFORE, spin.BEFORE + 1 + spin.AFTER)
-        wide = bool(memory.look().hflags & CODE32)
-        return spin.stays(code, self.dx, STATUSES, STATUS_BITS, wide=wide)
+        return self._loop.stays()
 
     def _on_cpuid(self, uc: Uc, _: object) -> bool:
         self._clock.cost(POLL_NS)
@@ -378,7 +375,8 @@ class UnicornCpu(Cpu):
         started = perf_counter_ns() if self._adapts else 0
         self.tlb.enter()
         until_ns = clock.ns + self._slice * INSTRUCTION_NS
-        clock.begin_slice(until_ns, limit_ns, self._count, self._end_slice)
+        cells = None if self._count is None else self._count.cells
+        clock.begin_slice(until_ns, limit_ns, cells, self._end_slice)
         try:
             while not (self.halted or self._cut) and (left := clock.instructions_left()) > 0:
                 with self.bus.vga.slot.exit_section():

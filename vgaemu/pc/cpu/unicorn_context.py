@@ -152,6 +152,11 @@ class Context:
         #: As `load` found it.
         self.raised = Raised.from_address(begin + raised_at)
 
+    @property
+    def loaded(self) -> Env:
+        """As `load` found them last."""
+        return self._env
+
     def load(self) -> Env:
         """The engine's registers now; the next call overwrites them."""
         self._uc.context_update(self._context)

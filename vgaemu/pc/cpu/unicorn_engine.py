@@ -116,37 +116,28 @@ class InstructionCount:
     nothing. The engine looks at both before each instruction, and between the stores of a REP.
     """
 
-    def __init__(self, words: Any, place: int) -> None:
-        self._words, self._place = words, place
+    def __init__(self, at: int) -> None:
+        """It lies at this address."""
+        #: In a hook: instructions begun, the one in hand among them, and how many there are to be.
+        #: Fewer end the slice earlier; `emu_stop` in the hook of an IN, of memory or of a TLB fill
+        #: (measured) lets the instruction be executed once more.
+        self.cells = (ctypes.c_uint64 * 2).from_address(at)
 
     @classmethod
     def find(cls, uc: Uc) -> InstructionCount | None:
         """That of an engine; None if it cannot be found."""
         place, _ = _private_places()
-        return None if place is None else cls(_engine_words(uc), place)
+        return None if place is None else cls(uc._uch.value + 8 * place)
 
     @property
     def executed(self) -> int:
         # Where it may execute no more, the next one is counted already.
-        return int(min(self._words[self._place], self._words[self._place + 1]))
+        return int(min(self.cells[0], self.cells[1]))
 
     @property
     def is_used_up(self) -> bool:
         """Whether the slice ended, or will, as it may execute no more."""
-        return bool(self._words[self._place] > self._words[self._place + 1])
-
-    def so_far(self) -> int:
-        """In a hook: instructions begun, the one in hand among them."""
-        return int(self._words[self._place])
-
-    def allow(self, more: int) -> None:
-        """In a hook: let the slice end after the instruction in hand and so many more.
-
-        `emu_stop` in that of an IN, of memory or of a TLB fill (measured) lets the instruction be
-        executed once more.
-        """
-        words, place = self._words, self._place
-        words[place + 1] = words[place] + more
+        return bool(self.cells[0] > self.cells[1])
 
 
 class FaultAddress:
