@@ -6,13 +6,19 @@ import threading
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
+import numpy as np
 import pytest
+from films import decoded
+from rfb_client import RAW, Client
 from x86_helpers import CPUS, disk
 
 import vgaemu
 from vgaemu.attached import VgaCard
+from vgaemu.errors import DisplayError
+from vgaemu.keys.queue import Key
 from vgaemu.machine import Machine
 
 unicorn = pytest.importorskip("unicorn")
@@ -308,3 +314,28 @@ def test_a_card_says_what_it_is() -> None:
     assert "VgaCard 320x200" in repr(card)
     card.close()
     assert "closed" in repr(card)
+
+
+def test_a_card_is_recorded_and_looked_at(tmp_path: Path) -> None:
+    uc, path = engine(0xA000), tmp_path / "card.png"
+    with vgaemu.attach(uc, mode=0x13) as card:
+        server = card.serve(port=0)
+        recording = card.record(path)
+        with Client(server.port, (RAW,)) as client:
+            for _ in range(3):
+                run(uc)
+                card.draw_frame()
+            client.see(card.screen.frame)
+            client.type("a")
+            until = monotonic() + 10
+            typed: list[object] = []
+            while len(typed) < 2 and monotonic() < until:
+                typed += server.poll()
+        assert [event.pressed for event in typed if isinstance(event, Key)] == [True, False]
+        last = card.screen.rgb()
+    assert (recording.pictures, recording.goes_on) == (3, False)
+    np.testing.assert_array_equal(decoded(path)[-1].rgb, last)
+    with pytest.raises(DisplayError):
+        card.serve(port=0)
+    with pytest.raises(DisplayError):
+        card.record(path)

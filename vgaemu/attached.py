@@ -8,6 +8,8 @@
         card.draw_frame()
         card.screen.save("shot.png")
 
+`card.record` and `card.serve` are a machine's; what viewers type waits in the server's `poll`.
+
 Hooked up: the VGA's ports, its windows at A0000h-BFFFFh, the linear frame buffer at E0000000h and
 VRAM's dirty log. All else of the engine stays as it is, with three limits. Addresses are translated
 by the VGA's hook, one to one, so the guest cannot use paging. The script's own `mem_read` and
@@ -20,7 +22,8 @@ the engine, after `emu_start` or in a hook.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
 
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
 from vgaemu.display.named import make_display
@@ -30,6 +33,7 @@ from vgaemu.display.stats import Stats
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.memslot.slot import Memslot
+from vgaemu.recordings import Recording, Recordings
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_dispi_mode, set_mode
 from vgaemu.vga.ports import DECODED_PORTS
@@ -37,6 +41,8 @@ from vgaemu.vga.vram import DEFAULT_VRAM_MIB, make_vram
 
 if TYPE_CHECKING:
     from unicorn import Uc
+
+    from vgaemu.view.server import Server, ViewOptions
 
 PortIn = Callable[[int, int], int]
 PortOut = Callable[[int, int, int], None]
@@ -73,6 +79,8 @@ class VgaCard:
         self.vga.on_map_changed.append(self._pages.tlb.enter)
         self.vram.harvest_through(self._harvest)
         self._loop = DisplayLoop(vga, display, span_pages=span_pages)
+        self._between_frames: list[Callable[[], None]] = []
+        self._recordings = Recordings(self._loop, self._tell, self._between_frames)
 
     def __repr__(self) -> str:
         what = self.screen.info.mode_name if not self._closed else "closed"
@@ -112,7 +120,31 @@ class VgaCard:
         """
         if self._closed:
             raise RuntimeError("the VGA is closed")
-        return self._loop.draw_frame()
+        report = self._loop.draw_frame()
+        for companion in tuple(self._between_frames):
+            companion()
+        return report
+
+    def record(self, path: str | Path, *, outlines: bool = False) -> Recording:
+        """Record the picture, 60 frames a second: see `vgaemu.Machine.record`."""
+        return self._recordings.start(path, outlines=outlines)
+
+    def serve(
+        self, port: int = 5900, host: str = "127.0.0.1", **options: Unpack[ViewOptions]
+    ) -> Server:
+        """Let VNC viewers and browsers look: see `vgaemu.Machine.serve`.
+
+        There is no keyboard: the server's `poll` gives what the first viewer has done.
+        """
+        from vgaemu.view.server import Server
+
+        self._loop.refuse_if_closed()
+        server = Server(self.screen, host, port, is_drawn=self._loop.frames > 0, **options)
+        self._loop.add_display(server)
+        return server
+
+    def _tell(self, text: str) -> None:
+        self._loop.display.notice(text)
 
     def _harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
         """Whoever asks is the engine's thread, between two instructions: flush the TLB here."""
@@ -126,14 +158,21 @@ class VgaCard:
         self.close()
 
     def close(self) -> None:
-        """Take hooks and VRAM out; the engine goes on without a VGA. Closing twice is fine."""
+        """Take hooks and VRAM out; the engine goes on without a VGA. Closing twice is fine.
+
+        Raises:
+            RecordError: Not all of a recording that nobody closed could be written.
+        """
         if self._closed:
             return
         self._closed = True
         self.vram.harvest_through(None)
         self.vga.on_map_changed.remove(self._pages.tlb.enter)
         self._pages.close()
-        self._loop.close()
+        try:
+            self._recordings.close()
+        finally:
+            self._loop.close()
 
     def _on_in(self, uc: Uc, port: int, size: int, data: object) -> int:
         if port not in DECODED_PORTS:

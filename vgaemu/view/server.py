@@ -251,7 +251,7 @@ class Server(BaseDisplay):
         except Exception:
             log.exception("view: %s sent away", transport.peer)
 
-    # What sessions ask and tell: see `vgaemu.view.session.Desk`.
+    # What sessions ask and tell: see `vgaemu.view.session.Host`.
 
     @property
     def shown(self) -> Shown | None:

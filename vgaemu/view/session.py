@@ -45,7 +45,7 @@ BEHIND_UPDATE = b"update"
 END_SECONDS = 5.0
 
 
-class Desk(Protocol):
+class Host(Protocol):
     """Where viewers sit: what a session must know, and whom it tells what its viewer did."""
 
     @property
@@ -85,17 +85,17 @@ class Session:
 
     Args:
         transport: The connection.
-        desk: Where it sits.
+        host: Where it sits.
     """
 
-    def __init__(self, transport: Transport, desk: Desk) -> None:
+    def __init__(self, transport: Transport, host: Host) -> None:
         self.transport = transport
-        #: What it has down, for the desk.
+        #: What it has down, for the host.
         self.keyboard, self.pointer = Keyboard(), Pointer()
         #: What it has copied, which is typed when its user asks for it.
         self.clipboard = ""
-        self.wants = Wants(lambda: desk.shown is not None)
-        self._desk = desk
+        self.wants = Wants(lambda: host.shown is not None)
+        self._host = host
         #: Held for a whole message, so that an answer does not come amid an update.
         self._sending = threading.Lock()
         #: Why it ended, if the sending thread knows.
@@ -118,19 +118,19 @@ class Session:
         Raises:
             ViewError: The viewer was sent away, or has gone: why.
         """
-        desk, transport = self._desk, self.transport
+        host, transport = self._host, self.transport
         try:
-            shake_hands(transport, desk.password)
-            desk.join(self)
+            shake_hands(transport, host.password)
+            host.join(self)
             try:
                 self._talk()
             finally:
-                desk.leave(self)
+                host.leave(self)
         finally:
             transport.close()
 
     def _talk(self) -> None:
-        info, name = self._desk.info, self._desk.beside(self).name
+        info, name = self._host.info, self._host.beside(self).name
         self.transport.send(server_init(info.width, info.height, name))
         updates = Updates(self.transport.send, info.width, info.height, name)
         sender = threading.Thread(
@@ -160,10 +160,10 @@ class Session:
         try:
             while (order := wants.wait()) is not None:
                 # Only now: the picture is at least as new as what the order says of it.
-                shown = self._desk.shown
+                shown = self._host.shown
                 assert shown is not None
                 with self._sending:
-                    made = updates.make(order, shown, self._desk.beside(self))
+                    made = updates.make(order, shown, self._host.beside(self))
                     if made is not Made.NOTHING and Encoding.FENCE in updates.takes:
                         self._send_fence()
                 if made is Made.SIZE:
@@ -212,10 +212,10 @@ class Session:
         self.wants.refuse_size()
 
     def _key(self, message: KeyEvent) -> None:
-        self._desk.type(self, message)
+        self._host.type(self, message)
 
     def _pointer(self, message: PointerEvent) -> None:
-        self._desk.point(self, message)
+        self._host.point(self, message)
 
     def _cut_text(self, message: CutText) -> None:
         self.clipboard = message.text.decode("latin-1")
