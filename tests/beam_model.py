@@ -25,7 +25,8 @@ When a register is looked at:
 
 Where the sources are silent, this is so:
 
-- A pixel of 256 colours has the colour of its first dot: AR10 bit 6 halves the DAC's clock.
+- A pixel of 256 colours has the colour of its first dot, the border's likewise: AR10 bit 6 halves
+  the DAC's clock.
 - In graphics AR10 bit 3 makes bit 3 of a pixel, or of a nibble, 1; in the other half of the blink
   it is what it is not, or 0 of a plane that is not enabled.
 - Horizontal blanking begins after character CR02 and ends with the one that it is compared with;
@@ -355,6 +356,8 @@ def with_border(trace: Trace, begin: int, shown: Dots) -> Dots:
     dots = np.zeros((lines + 1) * timing.dots_a_line, np.uint32)
     dots[:] = border_colour(trace.registers)
     while (at := trace.next_before(begin + timing.shown_lines + bottom)) is not None:
+        if trace.registers.is_wide:
+            at += at % timing.dots_a_line % 2
         dots[max(at - first, 0) :] = border_colour(trace.registers)
     rows = dots.reshape(lines + 1, timing.dots_a_line)
     before = rows[:-1, timing.dots_a_line - left :]
