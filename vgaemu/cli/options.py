@@ -124,5 +124,7 @@ def add_machine_code_group(command: ArgumentParser) -> None:
     add("--firmware", choices=("seabios",), help="boot through SeaBIOS; needs kvm")
     add("--dos-root", type=file_path, metavar="DIR",
         help="the files of a .com program, which may write 64 MiB (none)")  # fmt: skip
+    add("--retrace-irq", action="store_true",
+        help="connect the VGA's interrupt line to IRQ 9, which most cards do not")  # fmt: skip
     add("--writable", action="store_true", help="let the guest write to the image")
     add("--force", action="store_true", help="boot a disk without a boot signature")

@@ -43,7 +43,7 @@ from vgaemu.signals import FRAME_HANGS_S, exit_status, stops_wait
 #: Options that are only for machine code; those for disks alone, and for DOS programs alone.
 MACHINE_CODE_OPTIONS = (
     "cpu", "vga_bios", "firmware", "dos_root", "writable", "force", "trace_ports", "debugcon",
-    "trace_code",
+    "trace_code", "retrace_irq",
 )  # fmt: skip
 DISK_OPTIONS, DOS_OPTIONS = ("writable", "force"), ("dos_root",)
 #: The exit status with ``--exit-code`` if the guest has not ended, as timeout(1) says it.

@@ -23,6 +23,7 @@ from vgaemu.pc.chips.debugports import DebugFile, DebugPorts
 from vgaemu.pc.chips.i8042 import I8042
 from vgaemu.pc.chips.pic import Pic
 from vgaemu.pc.chips.pit import Pit
+from vgaemu.pc.chips.retrace import RetraceLine
 from vgaemu.pc.clock import Clock, StepClock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Cpu
 from vgaemu.pc.debug import PortTail, PortTrace, PortWatch
@@ -64,6 +65,8 @@ class PcOptions(TypedDict, total=False):
     #: Remember what was executed last, for the report of a fault; Unicorn only, several times
     #: slower.
     trace_code: bool
+    #: Connect the VGA's interrupt line, of vertical retraces, to IRQ 9.
+    retrace_irq: bool
     #: Guest seconds a second, on a thread of its own.
     guest_speed: float
 
@@ -136,6 +139,7 @@ def build_pc(
         if trace is not None:
             trace.follow(cpu, clock)
         beam = _give_beam(vga, clock, cpu)
+        retrace = RetraceLine(vga, raise_irq, clock) if options.get("retrace_irq") else None
         undo.callback(_charge_moves(vga, clock))
         vga.slot.harvest_through(cpu.harvest)
         if firmware is not None:
@@ -147,7 +151,7 @@ def build_pc(
         return Pc(
             board, keys, pic, pit, debug, image,
             free=free, bios=bios, dos=dos, firmware=seabios, beam=beam,
-            resources=undo.pop_all(),
+            retrace=retrace, resources=undo.pop_all(),
         )  # fmt: skip
 
 

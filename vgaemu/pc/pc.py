@@ -23,6 +23,7 @@ from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.debugports import DebugPorts
 from vgaemu.pc.chips.pic import Pic
 from vgaemu.pc.chips.pit import Pit
+from vgaemu.pc.chips.retrace import RetraceLine
 from vgaemu.pc.clock import MOST_HOST_NS, NEVER_NS, Clock, StepClock, most_host_ns
 from vgaemu.pc.cpu.cpu import INTERRUPT, Array, Cpu
 from vgaemu.pc.debug import fault_report
@@ -64,6 +65,7 @@ class Pc:
         dos: Dos | None,
         firmware: SeaBios | None,
         beam: GuestBeam,
+        retrace: RetraceLine | None = None,
         resources: ExitStack,
     ) -> None:
         """Take what `build_pc` has put together; `free`: live in wall time, a slice a turn."""
@@ -83,7 +85,7 @@ class Pc:
         self.dos: Dos | None = dos
         self.firmware: SeaBios | None = firmware
         self._bios, self._resources = bios, resources
-        self._beam = beam
+        self._beam, self._retrace = beam, retrace
         self._is_virtual = isinstance(board.clock, StepClock)
         #: When the next frame ends; whether it is the next turn.
         self.next_frame_ns: int = 0
@@ -221,13 +223,15 @@ class Pc:
         keyboard.advance(now)
         if not cpu.has_own_timer:
             self.pit.advance(now)
+        if self._retrace is not None:
+            self._retrace.advance(now)
         if cpu.halted and now >= run.wake_ns:
             self._wake()
         retry_ns = NEVER_NS if cpu.has_own_timer else self._interrupt(now)
         if not cpu.halted:
             due = min(limit_ns, retry_ns)
             if self._is_virtual:
-                due = min(due, self.pit.next_irq_ns, keyboard.due_ns(now))
+                due = min(due, self._next_irq_ns(now))
             if self._bios is not None:
                 self._bios.new_slice()
                 due = min(due, self._bios.due_ns)
@@ -235,8 +239,13 @@ class Pc:
         elif not cpu.get("eflags") & INTERRUPT and run.wake_ns == NEVER_NS:
             run.end()  # halted with interrupts off: nothing can happen any more
         else:
-            due = min(limit_ns, self.pit.next_irq_ns, run.wake_ns, keyboard.due_ns(now))
+            due = min(limit_ns, run.wake_ns, self._next_irq_ns(now))
             clock.idle(max(due, now + 1))
+
+    def _next_irq_ns(self, now_ns: int) -> int:
+        """When a chip is to be looked at again."""
+        retrace_ns = NEVER_NS if self._retrace is None else self._retrace.due_ns(now_ns)
+        return min(self.pit.next_irq_ns, self.board.keyboard.due_ns(now_ns), retrace_ns)
 
     def _interrupt(self, now_ns: int) -> int:
         """Interrupt the CPU if that is asked for; when it refuses, say when to ask again."""
@@ -307,7 +316,7 @@ class Pc:
             **self.board.keyboard.parts(),
             **self.board.cmos.parts(),
         }
-        for owner in (self._bios, self.firmware, self.dos, self.image):
+        for owner in (self._retrace, self._bios, self.firmware, self.dos, self.image):
             if owner is not None and not isinstance(owner, ComProgram):
                 parts |= owner.parts()
         return parts

@@ -2,7 +2,7 @@
 
 Emulated: an IBM VGA with 256 KiB of planes in the first part of a larger VRAM, and Bochs DISPI for
 linear modes; the register banks, DAC, latches, windows, input status. Not emulated: PCI, the
-retrace interrupt (that one is pending can be read), the monitor sense bits, the feature connector
+retrace interrupt but for what a PC makes of it, the monitor sense bits, the feature connector
 (feature control is stored, and its bit 3 shown in input status 1), light pen: none is pressed.
 """
 
@@ -61,6 +61,8 @@ class Vga(Windows):
     timeline: Timeline
     #: As `generation`, for writes that only moved or reshaped the text cursor; that has others.
     cursor_generation: int
+    #: Called after CR11 was written: whoever has the card's interrupt line.
+    on_retrace_control: Callable[[], None]
     #: Port -> what reads and what writes it.
     ports: dict[int, PortHandler]
 
@@ -73,6 +75,7 @@ class Vga(Windows):
         super().__init__(make_vram() if slot is None else slot)
         self.attribute_takes_data = False
         self.feature_control = 0
+        self.on_retrace_control = lambda: None
         self.rom_font = None
         self.beam = VirtualBeam()
         self.timeline = Timeline(self)
@@ -233,6 +236,8 @@ class Vga(Windows):
             else:
                 self.generation += 1
                 self._timing_generation += 1
+            if index == 0x11:
+                self.on_retrace_control()
 
     def _dispi_changed(self, clear: bool) -> None:
         self.timeline.forget()

@@ -45,6 +45,8 @@ CONFIG_TABLE, DISKETTE_TABLE = 0xE6F5, 0xEFC7
 #: Tables of the video BIOS: supported functions, maker's name, the far routine that switches VBE's
 #: window.
 STATIC_STATE_AT, OEM_STRING_AT, WINDOW_FUNCTION_AT = 0xE000, 0xE100, 0xE120
+#: IRQ 9, which is IRQ 2 of the bus: the second controller has an end, the rest is INT 0Ah's.
+IRQ_9_AT = 0xE140
 #: Vendor, product and revision, one after another.
 OEM_STRINGS = (b"vgaemu\0", b"VBE on DISPI\0", b"2.0\0")
 TABLES = {
@@ -58,6 +60,8 @@ TABLES = {
     OEM_STRING_AT: b"".join(OEM_STRINGS),
     # mov ax, 4F05h; int 10h; retf
     WINDOW_FUNCTION_AT: bytes.fromhex("B8 05 4F CD 10 CB"),
+    # push ax; mov al, 20h; out A0h, al; pop ax; int 0Ah; iret
+    IRQ_9_AT: bytes.fromhex("50 B0 20 E6 A0 58 CD 0A CF"),
     IRET_STUB: b"\xcf",
     # After a reset: boot, as INT 19h. Then the date of the BIOS, and what model it is: an AT.
     0xFFF0: bytes.fromhex("CD 19 F4 EB FD"),
@@ -91,6 +95,8 @@ def stub_offset(vector: int) -> int:
         return STUBS + SERVICES.index(vector) * STUB_BYTES
     if 0x0A <= vector <= 0x0F:
         return STUBS + len(SERVICES) * STUB_BYTES
+    if vector == 0x71:
+        return IRQ_9_AT
     if 0x70 <= vector <= 0x77:
         return STUBS + (len(SERVICES) + 1) * STUB_BYTES
     return IRET_STUB
