@@ -67,9 +67,9 @@ def test_a_guests_state_still_loads_and_goes_on(name: str, tmp_path: Path) -> No
         machine.tick(30)
         text = machine.screen.text()
     with np.load(old) as before, np.load(again) as after:
-        # Since then there is a mouse.
-        mouse = {"chips.mouse", "chips.mouse_buffer", "chips.mouse_moved"}
-        assert {*after} - {*before} == NEW | mouse
+        # Since then there is a mouse, and time within slices.
+        since = {"chips.mouse", "chips.mouse_buffer", "chips.mouse_moved", "pc.looks", "pc.refused"}
+        assert {*after} - {*before} == NEW | since
         for part in {*before} - GONE - {"frame", "ram", "version"}:
             np.testing.assert_array_equal(before[part], after[part], part)
         # The BIOS's stubs are this version's.
