@@ -1,9 +1,9 @@
-"""`vgaemu bench beam`: guests that follow the beam, against real time.
+"""`vgaemu bench beam`: guests that follow the beam, against real time; and raster frames.
 
 A guest that writes a colour in each of 400 lines, and two of the bundled ones that wait for the
 retrace. Each is run once as it is, and once as if nothing were known of its loops, so that every
 look at the retrace bits is carried out; both take turns. `times_of_real_time` above 1: a window is
-late. All times are the thread's CPU time.
+late. These times are the thread's CPU time. Raster frames are `raster`'s.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from statistics import median
 from time import thread_time_ns
 
 from vgaemu.assets import guests
+from vgaemu.bench import raster
 from vgaemu.bench.measure import RUNS, Row, median_of_runs, no_collector
 from vgaemu.machine import Machine
 from vgaemu.pc.guest_beam import GuestBeam
@@ -39,7 +40,7 @@ LINES = bytes.fromhex(
 
 def measure(runs: int = RUNS) -> list[Row]:
     """All rows, each the median of `runs` runs."""
-    return median_of_runs(_guests, runs)
+    return median_of_runs(lambda: [*_guests(), *raster.rows()], runs)
 
 
 def _guests() -> list[Row]:
