@@ -9,7 +9,8 @@ import pytest
 from register_rows import BLANKING, MODES, PAGE, Place, Subject, rows
 
 import vgaemu
-from vgaemu.display.screen import BLINK_FRAMES
+from vgaemu.display.screen import BLINK_FRAMES, Screen
+from vgaemu.display.viewport import fitted_size
 from vgaemu.memslot import Memslot
 from vgaemu.vga.colours import IDENTITY, dac_indices
 from vgaemu.vga.device import Vga
@@ -225,6 +226,7 @@ def test_a_bank_of_dispi_is_at_a0000_whatever_the_vga_says(bpp, sr04):
 LINES_480 = {0x06: 0x0B, 0x07: 0x3E, 0x10: 0xEA, 0x11: 0x0C, 0x12: 0xDF}
 LINES_400_OF_480 = LINES_480 | {0x10: 0xC2, 0x12: 0x8F}
 LINES_350 = {0x07: 0x1F, 0x10: 0x83, 0x12: 0x5D}
+ONE_CHARACTER = {0x00: 0xFF, 0x01: 0x00}
 COLUMNS_360 = {0x00: 0x6B, 0x01: 0x59}
 
 # fmt: off
@@ -243,6 +245,7 @@ SHAPES = {
     "no polarity told, 480":         (0x12, 0x23, 0x01, {},               4 / 3),
     "text of 8 dots":                (0x03, 0x63, 0x01, {},               4 / 3),
     "half of the dot clock":         (0x0D, 0x63, 0x09, {},               4 / 3),
+    "one character":                 (0x12, 0xE3, 0x01, ONE_CHARACTER,    4 / 3 / 0.8 / 260),
     "more than the line":            (0x12, 0xE3, 0x01, {0x01: 0xFF},     4 / 3 / 0.8),
 }
 # fmt: on
@@ -266,6 +269,21 @@ def test_an_upscaled_picture_has_the_shape_of_the_monitors(misc, size):
         machine.vga.outb(0x3C2, misc)
         machine.tick()
         assert machine.screen.upscaled().shape == (size[1], size[0], 3)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_registers_hold_has_a_shape_that_fits_a_screen(seed):
+    chance = Random(seed)
+    vga = Vga(Memslot(64))
+    for bank in (vga.sequencer, vga.crtc, vga.graphics, vga.attribute, vga.misc):
+        bank.values[:] = bytes(chance.randrange(256) & mask for mask in bank.masks)
+    vga.crtc.values[1] &= chance.choice((0xFF, 0x00))
+    vga.restored()
+    info = Screen(vga).info
+    for room in product((80, 640, 1920), (25, 480, 1080)):
+        width, height = fitted_size(info, room)
+        assert 1 <= width <= room[0]
+        assert 1 <= height <= room[1]
 
 
 def test_displays_are_told_of_another_shape():

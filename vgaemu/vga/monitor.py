@@ -14,6 +14,8 @@ from __future__ import annotations
 SCREEN_ASPECT = 4 / 3
 #: Part of a line's time that is as wide as the screen.
 FULL_WIDTH = 0.8
+#: Nearer to it than this is it: 360 pixels, 0.8036 of their lines, are as wide as 320.
+WIDTH_TOLERANCE = 0.005
 #: Lines that fill the screen, the fewest first.
 HEIGHTS = (350, 400, 480)
 #: Misc output bits 7-6 -> lines that fill the screen; 0 is reserved.
@@ -35,6 +37,7 @@ def picture_aspect(displayed: int, total: int, lines: int, polarities: int) -> f
     filling = LINES_OF_POLARITIES.get(polarities)
     if filling is None:
         filling = next((height for height in HEIGHTS if lines <= height), lines)
-    # To the hundredth: 360 pixels stay as wide as 320 ones, 0.8036 of a line.
-    width = round(min(displayed, total) / (total * FULL_WIDTH), 2)
+    width = min(displayed, total) / (total * FULL_WIDTH)
+    if abs(width - 1) < WIDTH_TOLERANCE:
+        width = 1.0
     return SCREEN_ASPECT * width * (filling / lines)
