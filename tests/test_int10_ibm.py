@@ -111,6 +111,17 @@ def test_rows_come_back_after_another_font(pc: Pc) -> None:
     assert pc.bios.video.area.ports["vertical_display_end"] + 1 == 400
 
 
+def test_sixty_rows_in_480_lines(pc: Pc) -> None:
+    call(pc, 0x10, ax=3)
+    ports = pc.bios.video.area.ports
+    ports["protect"] = 0
+    ports.set_all(ports.crtc, {6: 0x0B, 7: 0x3E, 0x10: 0xEA, 0x12: 0xDF, 0x15: 0xE7, 0x16: 4})
+    call(pc, 0x10, ax=0x1112, bx=0)
+    area = pc.bios.video.area
+    assert (area[bda.LAST_ROW], area[bda.PAGE_BYTES]) == (59, 60 * 160 + 0x100)
+    assert ports["vertical_display_end"] + 1 == 480
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_the_palette_of_a_cga(pc: Pc, mode: int) -> None:
     call(pc, 0x10, ax=mode)

@@ -15,6 +15,7 @@ import pytest
 from int10_dosbox import play_all
 from int10_run import builtin, differences, play, rom
 from int10_table import AREA, NAMES, OTHERS, SOURCES, TITLES, Row, named, rows
+from random_int10 import otherwise
 
 ROWS = rows()
 
@@ -75,15 +76,29 @@ def test_others_leave_what_the_table_says(key: str) -> None:
             assert " ".join(found) == row.others.get(key, ""), f"{row.function} {row.about}"
 
 
+@pytest.fixture
+def dosbox() -> None:
+    """Skip where it is not, or another."""
+    path = shutil.which("dosbox")
+    if path is None:
+        pytest.skip("there is no DOSBox: apt-get install dosbox")
+    version = subprocess.run([path, "-version"], capture_output=True, text=True).stdout
+    if NAMES["dosbox"].replace("DOSBox", "DOSBox version") not in version:
+        pytest.skip(f"{path} is not {NAMES['dosbox']}")
+
+
 @pytest.mark.long
+@pytest.mark.usefixtures("dosbox")
 def test_dosbox_leaves_what_the_table_says() -> None:
     """``pytest -m long tests/test_int10_table.py``: seconds."""
-    dosbox = shutil.which("dosbox")
-    if dosbox is None:
-        pytest.skip("there is no DOSBox: apt-get install dosbox")
-    version = subprocess.run([dosbox, "-version"], capture_output=True, text=True).stdout
-    if NAMES["dosbox"].replace("DOSBox", "DOSBox version") not in version:
-        pytest.skip(f"{dosbox} is not {NAMES['dosbox']}")
     facts = [row for row in ROWS if not row.function.startswith("4F")]
     for row, found in zip(facts, play_all(facts), strict=True):
         assert " ".join(found) == row.others.get("dosbox", ""), f"{row.function} {row.about}"
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("dosbox")
+@pytest.mark.parametrize("first", range(0, 1000, 200))
+def test_random_calls_leave_what_they_leave_in_dosbox(first: int) -> None:
+    """``pytest -m long tests/test_int10_table.py``: half a minute."""
+    assert otherwise(first, 200) == []
