@@ -7,6 +7,7 @@ counted, not timed: calls of what serves the guest, each with about what it cost
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -231,6 +232,7 @@ def test_a_frame_ends_by_its_thread_s_time_at_last(
     # jmp $, on a host where each look at the thread's time is 60 ms later
     times = iter(range(0, 10**12, 60_000_000))
     monkeypatch.setattr("vgaemu.pc.pc.thread_time_ns", times.__next__)
+    monkeypatch.setattr("vgaemu.pc.pc.perf_counter_ns", count(step=10**9).__next__)
     monkeypatch.setattr("vgaemu.pc.pc.most_host_ns", lambda: 200_000_000)
     with make_pc(disk(tmp_path, b"\xeb\xfe")) as pc:
         pc.run_frame()
@@ -246,6 +248,7 @@ def test_a_frame_of_a_slow_host_is_whole(tmp_path: Path, monkeypatch: pytest.Mon
     """The same looks at the thread's time, but what is tried takes a hundred times as long, too."""
     times = iter(range(0, 10**12, 60_000_000))
     monkeypatch.setattr("vgaemu.pc.pc.thread_time_ns", times.__next__)
+    monkeypatch.setattr("vgaemu.pc.pc.perf_counter_ns", count(step=10**9).__next__)
     monkeypatch.setattr("vgaemu.pc.pc.most_host_ns", lambda: 20_000_000_000)
     with make_pc(disk(tmp_path, b"\xeb\xfe")) as pc:
         pc.run_frame()

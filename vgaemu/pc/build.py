@@ -24,7 +24,7 @@ from vgaemu.pc.chips.i8042 import I8042
 from vgaemu.pc.chips.pic import Pic
 from vgaemu.pc.chips.pit import Pit
 from vgaemu.pc.chips.retrace import RetraceLine
-from vgaemu.pc.clock import Clock, StepClock
+from vgaemu.pc.clock import INSTRUCTION_NS, Clock, StepClock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Cpu
 from vgaemu.pc.debug import PortTail, PortTrace, PortWatch
 from vgaemu.pc.dos.dos import Dos
@@ -41,6 +41,9 @@ CPUS = ("unicorn", "kvm")
 #: Bytes of VRAM that a port write clears or moves, as DISPI and chain-4 let it, in a nanosecond of
 #: the guest's time: as fast as a video card fills its own memory.
 MOVED_BYTES_A_NS = 1
+#: An interrupt that a port access lets through comes so much later: most do that at the end of a
+#: handler, OUT 20h, AL; POP AX; IRET.
+TO_IRET_NS = 2 * INSTRUCTION_NS
 
 
 class PcOptions(TypedDict, total=False):
@@ -128,7 +131,7 @@ def build_pc(
         undo.callback(vga.slot.harvest_through, None)
         cpu = _cpu(bus, clock, free, options)
         undo.callback(cpu.close)
-        pic = Pic(bus, lambda: clock.due(clock.now_ns()))
+        pic = Pic(bus, lambda: clock.due(clock.now_ns() + TO_IRET_NS))
         raise_irq = cpu.raise_irq if cpu.has_own_timer else pic.raise_irq
         pit, keyboard = Pit(bus, raise_irq, clock), I8042(bus, raise_irq, clock, keys, mouse)
         board = Board(vga, bus, cpu, clock, keyboard, Cmos(bus, clock, bus.ram_bytes))

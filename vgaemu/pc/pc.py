@@ -231,6 +231,7 @@ class Pc:
         if not cpu.halted:
             due = min(limit_ns, retry_ns)
             if self._is_virtual:
+                self.pit.advance(clock.now_ns())  # an interrupt has taken its time
                 due = min(due, self._next_irq_ns(now))
             if self._bios is not None:
                 self._bios.new_slice()
@@ -245,7 +246,9 @@ class Pc:
     def _next_irq_ns(self, now_ns: int) -> int:
         """When a chip is to be looked at again."""
         retrace_ns = NEVER_NS if self._retrace is None else self._retrace.due_ns(now_ns)
-        return min(self.pit.next_irq_ns, self.board.keyboard.due_ns(now_ns), retrace_ns)
+        # While the timer's line waits for its turn, another edge is none.
+        timer_ns = NEVER_NS if self.pic.is_requested(0) else self.pit.next_irq_ns
+        return min(timer_ns, self.board.keyboard.due_ns(now_ns), retrace_ns)
 
     def _interrupt(self, now_ns: int) -> int:
         """Interrupt the CPU if that is asked for; when it refuses, say when to ask again."""

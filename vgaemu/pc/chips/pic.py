@@ -43,6 +43,10 @@ class Pic:
         if self.has_interrupt():
             self._interrupts()
 
+    def is_requested(self, irq: int) -> bool:
+        """Whether a line waits, masked or not, for its turn."""
+        return bool(self.chips[irq >> 3].requested >> (irq & 7) & 1)
+
     def has_interrupt(self) -> bool:
         """Whether an unmasked line asks for attention."""
         self._cascade()
