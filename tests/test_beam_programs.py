@@ -19,14 +19,14 @@ from vgaemu import Machine
 
 RASTER = Path(__file__).parent / "raster"
 PROGRAMS = sorted(path.stem for path in RASTER.glob("*.asm"))
-#: Frames that a program has to set its mode and fill VRAM, and those that a trace begins before it
-#: is looked at: two fields and more.
+#: Frames that a program has to set its mode and fill VRAM, and those of a trace up to the one that
+#: is looked at: three fields.
 SETS_UP, TRACED = 4, 3
 #: What the other ways to run one are tried with: colours, dots, counters, latches.
 SOME = ["bars_text", "pan_bars", "split_palette", "timer", "zoom_rows"]
 
 
-@pytest.mark.turns(6)
+@pytest.mark.turns(12)
 @pytest.mark.skipif(shutil.which("nasm") is None, reason="nasm is not here")
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_programs_are_their_sources(name: str, tmp_path: Path) -> None:
@@ -38,20 +38,18 @@ def test_programs_are_their_sources(name: str, tmp_path: Path) -> None:
 
 
 def looks_right(name: str, *, traces: int = 1, border: bool = False) -> None:
-    """A program in step, to a display that copies only rectangles; two frames of each trace."""
+    """A program in step, to a display that copies only rectangles; one frame of each trace."""
     tap, shadow = Tap(), ShadowDisplay()
     with Machine(RASTER / f"{name}.com", trace_ports=tap, display=shadow, border=border) as machine:
         machine.tick(SETS_UP)
         for _ in range(traces):
             tap.start(machine)
             machine.tick(TRACED)
-            for _ in range(2):
-                machine.tick()
-                found = differences(shadow.frame, expected(machine, tap, border=border))
-                assert not found, f"{name}, frame {machine.frames}: {found}"
+            found = differences(shadow.frame, expected(machine, tap, border=border))
+            assert not found, f"{name}, frame {machine.frames}: {found}"
 
 
-@pytest.mark.turns(6)
+@pytest.mark.turns(9)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_programs_look_as_the_model_draws_them(name: str) -> None:
     looks_right(name)
@@ -61,10 +59,10 @@ def test_programs_look_as_the_model_draws_them(name: str) -> None:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_programs_go_on_looking_so(name: str) -> None:
     """For a second, with its border: ``pytest -m long tests/test_beam_programs.py``."""
-    looks_right(name, traces=12, border=True)
+    looks_right(name, traces=20, border=True)
 
 
-@pytest.mark.turns(5)
+@pytest.mark.turns(8)
 @pytest.mark.parametrize("name", SOME)
 @pytest.mark.parametrize("instructions", [250, 1_900, 40_000])
 def test_slices_of_any_length_show_the_same(
@@ -81,7 +79,7 @@ def run_for(machine: Machine, tap: Tap, guest_ns: int) -> None:
         machine.run(machine.frames + 1)
 
 
-@pytest.mark.turns(3)
+@pytest.mark.turns(5)
 @pytest.mark.parametrize("name", SOME)
 def test_a_guest_on_a_thread_of_its_own_looks_the_same(name: str) -> None:
     tap = Tap()
@@ -97,7 +95,7 @@ def test_a_guest_on_a_thread_of_its_own_looks_the_same(name: str) -> None:
         assert not found, found
 
 
-@pytest.mark.turns(3)
+@pytest.mark.turns(5)
 @pytest.mark.parametrize("name", SOME)
 def test_a_state_saved_in_mid_field_goes_on(name: str, tmp_path: Path) -> None:
     path, program = tmp_path / "state.npz", RASTER / f"{name}.com"
