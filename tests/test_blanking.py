@@ -179,7 +179,7 @@ def test_a_display_that_copies_rectangles_misses_nothing(mode: int, at: int) -> 
     watched = Watched(vga)
     registers = (0x00, 0x01, 0x02, 0x03, 0x05, 0x06, 0x07, 0x09, 0x15, 0x16)
     usual = {index: vga.crtc.values[index] for index in registers}
-    for number in range(60):
+    for number in range(36):
         for _ in range(draw.randrange(3)):
             index = draw.choice(registers[2:5] + registers[-2:])
             change(vga, **{f"cr{index:02x}": draw.choice((draw.getrandbits(8), usual[index]))})

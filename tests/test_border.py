@@ -114,7 +114,7 @@ def test_a_display_that_copies_rectangles_misses_nothing(mode: int, at: int) -> 
     vga = screen(mode)
     watched = Watched(vga, border=True)
     usual = bytes(vga.crtc.values)
-    for number in range(50):
+    for number in range(30):
         if draw.random() < 0.2:
             Ports(vga).set_attribute(draw.choice((0x11, 0x11, 0x13)), draw.getrandbits(4))
         if draw.random() < 0.2:

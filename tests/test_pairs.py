@@ -105,7 +105,7 @@ def test_a_display_that_copies_rectangles_misses_nothing(name: str) -> None:
     draw, vga = random.Random(name), shifted(name)
     watched = Watched(vga)
     start = {"text": 0xB8000, "CGA": 0xB8000}.get(name, 0xA0000)
-    for _ in range(40):
+    for _ in range(24):
         kind = draw.randrange(8)
         if kind == 0:
             Ports(vga).set_attribute(0x10, vga.attribute.values[0x10] ^ draw.choice((0x40, 8)))

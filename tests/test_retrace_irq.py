@@ -75,12 +75,12 @@ def test_none_comes(code: bytes, options: dict[str, bool], count: int, tmp_path:
 
 def test_a_state_goes_on_with_the_interrupt_told(tmp_path: Path) -> None:
     once = disk(tmp_path, with_bytes(HANDLERS_CALL, b"\x90" * 3))
-    with Machine(once, retrace_irq=True) as machine:
+    with Machine(once, vram_mib=1, retrace_irq=True) as machine:
         machine.tick(6)
         machine.save_state(tmp_path / "state.npz")
         assert machine.pc is not None
         assert len(seen(machine.pc)) == 1
-    with Machine(once, retrace_irq=True) as machine:
+    with Machine(once, vram_mib=1, retrace_irq=True) as machine:
         machine.load_state(tmp_path / "state.npz")
         machine.tick(6)
         assert machine.pc is not None
@@ -89,10 +89,10 @@ def test_a_state_goes_on_with_the_interrupt_told(tmp_path: Path) -> None:
 
 def test_a_state_of_a_machine_without_the_line_goes_on(tmp_path: Path) -> None:
     guest, state = disk(tmp_path, GUEST), tmp_path / "state.npz"
-    with Machine(guest) as machine:
+    with Machine(guest, vram_mib=1) as machine:
         machine.tick(3)
         machine.save_state(state)
-    with Machine(guest, retrace_irq=True) as machine:
+    with Machine(guest, vram_mib=1, retrace_irq=True) as machine:
         machine.load_state(state)
         machine.tick(9)
         assert machine.pc is not None
