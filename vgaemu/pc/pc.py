@@ -198,12 +198,16 @@ class Pc:
 
     def run_frame(self) -> None:
         """Run for a 60th of a second of the guest's time."""
+        with stops_wait(hangs_s=FRAME_HANGS_S):  # here: around each step it was a tenth of the time
+            self._run_frame()
+
+    def _run_frame(self) -> None:
         self.next_frame_ns += FRAME_NS
         self.clock.begin_frame()
         clock, began_ns, begin_ns = self.clock, perf_counter_ns(), thread_time_ns()
         allowed_ns = MOST_HOST_NS
         while clock.now_ns() < self.next_frame_ns and not self.run.over:
-            self.step(self.next_frame_ns)
+            self._step(self.next_frame_ns)
             if perf_counter_ns() - began_ns <= allowed_ns:
                 continue  # no CPU time is longer, and it takes much longer to be told
             taken_ns = thread_time_ns() - begin_ns
