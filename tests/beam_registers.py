@@ -171,7 +171,8 @@ class Registers:
         return (
             self.dac.tobytes(), self.mask, tuple(self.attribute[:0x13]), self.attribute[0x14],
             self.attribute_index & 0x20, self.sequencer[1] & 0x20, self.sequencer[3], crtc[9],
-            crtc[0x0A], crtc[0x0B], crtc[0x13], crtc[0x14], crtc[0x17], self.line_compare,
+            crtc[0x0A] & 0x3F, crtc[0x0B] & 0x1F, crtc[0x13], crtc[0x14], crtc[0x17],
+            self.line_compare,
         )  # fmt: skip
 
 
