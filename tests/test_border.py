@@ -60,6 +60,22 @@ def test_a_letterbox_has_no_border_above_and_below() -> None:
     assert margins_of(vga.crtc.values, 8) == Margins(8, 8, 0, 0)
 
 
+def test_blanking_goes_on_beside_the_picture() -> None:
+    # Lines 101 to 200 and characters from 70 on.
+    vga = screen(0x12, cr07=0x36, cr15=100, cr16=0x48, cr02=69)
+    vga.outw(0x3D4, 0xDF12)
+    green_border(vga)
+    left, right, top, bottom = margins_of(vga.crtc.values, 8)
+    frame = full_redraw(vga, 0, border=True)
+    assert (right, frame[0, 0]) == (0, GREEN)
+    dark = frame == 0
+    assert dark[top + 101 : top + 201].all()
+    assert dark[:, left + 560 :].all()
+    dark[top + 101 : top + 201] = dark[:, left + 560 :] = False
+    assert not dark.any()
+    assert bottom
+
+
 def test_beside_a_band_in_the_picture_the_border_ends_with_the_retrace() -> None:
     # Lines 101 to 200 are black; the retrace takes 490 to 493 of 525.
     vga = screen(0x12, cr07=0x36, cr15=100, cr16=0x48)

@@ -371,6 +371,13 @@ def _draw_border(frame: Frame, scanout: Scanout) -> list[Rect]:
     for x, y, columns, rows in parts:
         where = slice(y, y + rows), slice(x, x + columns)
         frame[where] = scanout.colours.border if shown is None else shown[where]
+    for x, y, columns, rows in scanout.blanked:  # which goes on beside the picture
+        if columns == scanout.width:
+            frame[top + y : top + y + rows, :left] = 0
+            frame[top + y : top + y + rows, width - right :] = 0
+        if rows == scanout.height:
+            frame[:top, left + x : left + x + columns] = 0
+            frame[height - bottom :, left + x : left + x + columns] = 0
     return [part for part in parts if part.area]
 
 
