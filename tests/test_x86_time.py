@@ -315,6 +315,23 @@ def test_no_look_passes_an_edge_and_few_are_needed(tmp_path: Path, loop: str, mo
             )
 
 
+@pytest.mark.parametrize("before_ns", [1, 500, 1_000, 1_200])
+def test_a_wait_that_a_frame_cuts_ends_when_it_would_have(tmp_path: Path, before_ns: int) -> None:
+    # l: in al, dx; test al, 8; jz l; out 80h, al; jmp $
+    path = disk(tmp_path, b"\xfa\xba\xda\x03" + bytes.fromhex("eca80874fbe680ebfe"))
+    outs = []
+    for cut in (False, True):
+        with noted(path) as (pc, trace):
+            if cut:
+                edge = outs[0] - PORT_NS - 3 * INSTRUCTION_NS
+                while pc.clock.now_ns() < edge - before_ns:
+                    pc.step(edge - before_ns)
+            while not any(port == 0x80 for _, port, _ in trace):
+                pc.step(1 << 60)
+        outs += [at for at, port, _ in trace if port == 0x80]
+    assert outs[0] == outs[1]
+
+
 def test_who_counts_looks_finds_the_blanking_before_the_retrace(tmp_path: Path) -> None:
     """As Commander Keen does: so many in a row that say neither displaying nor retrace."""
     # l: xor bx, bx; m: in al, dx; inc bx; test al, 8; jnz l; test al, 1; jz l; mov ax, bx;

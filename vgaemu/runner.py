@@ -187,7 +187,8 @@ class InStep(Runner):
 
     def _run_slices(self, slices: AnySlices) -> None:
         """Those of a frame."""
-        self._beam().start_frame()
+        beam = self._beam()
+        beam.start_frame()
         try:
             for _ in range(NOW_SLICES_A_FRAME):
                 with self._section():
@@ -195,7 +196,7 @@ class InStep(Runner):
                 if ended_with is not Guest.NOW:
                     break
         finally:
-            self._beam().end_frame()
+            beam.end_frame()
 
 
 class OnThread(Runner):
