@@ -32,7 +32,7 @@ Where the sources are silent, this is so:
 - Horizontal blanking begins after character CR02 and ends with the one that it is compared with;
   vertical blanking likewise: both comparisons act on what follows.
 - A write belongs to the dot that shows it first: one in the last dot of a line is too late for the
-  comparisons at its end.
+  comparisons at its end. Latches go by time itself.
 
 Source: IBM PS/2 Hardware Interface Technical Reference; for when a write takes effect 86Box and
 MartyPC, read for their facts.
@@ -68,9 +68,16 @@ class Latched(NamedTuple):
 class Trace:
     """Writes carried out one after another on a copy of some registers."""
 
-    def __init__(self, registers: Registers, accesses: Sequence[Access], timing: Timing) -> None:
+    def __init__(
+        self,
+        registers: Registers,
+        accesses: Sequence[Access],
+        timing: Timing,
+        line_of: Callable[[int], int] | None = None,
+    ) -> None:
         self.registers = copy.deepcopy(registers)
         self.timing = timing
+        self._line_of = line_of or timing.line_of
         self._accesses = accesses
         self._done = 0
 
@@ -85,7 +92,7 @@ class Trace:
         if self._done == len(self._accesses):
             return None
         access = self._accesses[self._done]
-        if self.timing.line_of(access.ns) >= line:
+        if self._line_of(access.ns) >= line:
             return None
         self._done += 1
         self.registers.access(access)
@@ -131,7 +138,7 @@ def picture(
     timing = timing_of(last)
     now = timing.line_of(now_ns)
     begin = (now - timing.shown_lines) // timing.lines * timing.lines
-    latched = latches(Trace(registers, accesses, timing), now)
+    latched = latches(Trace(registers, accesses, timing, timing.line_at), timing.line_at(now_ns))
     trace = Trace(registers, accesses, timing)
     around = trace.fork()
     trace.run_to(begin)

@@ -199,6 +199,10 @@ class Timing(NamedTuple):
         """The line of that dot; line 0 begins at time 0."""
         return self.first_dot(ns) // self.dots_a_line
 
+    def line_at(self, ns: int) -> int:
+        """The line that the beam is in then: of the dot that began last."""
+        return ns * self.clock_hz // (self.dots_a_line * 1_000_000_000)
+
 
 def timing_of(r: Registers) -> Timing:
     """What the CRTC counts: characters a line, lines a field."""
