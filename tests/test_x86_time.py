@@ -159,6 +159,20 @@ def test_a_guest_goes_on_from_a_state_as_if_nothing_had_been(
     assert [*trace, *rest][: len(whole)] == whole
 
 
+def test_a_row_of_looks_goes_on_from_a_state(tmp_path: Path) -> None:
+    # l: in al, dx; inc bx; jmp l: each look from the third on costs more
+    path = disk(tmp_path, bytes.fromhex("fabada03ec43ebfc"))
+    with noted(path) as (pc, trace):
+        pc.step(1 << 60)
+        state = {name: array.copy() for name, array in pc.state_arrays().items()}
+        at = len(trace)
+        pc.step(1 << 60)
+    with noted(path) as (pc, rest):
+        pc.restore_state(state)
+        pc.step(1 << 60)
+    assert rest == trace[at:]
+
+
 def test_a_window_shows_what_headless_shows(tmp_path: Path, whole: list[Access]) -> None:
     trace: list[Access] = []
     with Machine(disk(tmp_path, WORK), free=True, guest_speed=0.5) as machine:
