@@ -38,7 +38,7 @@ def split_and_panned(mode, pan):
     """A picture with pel panning above a split in the middle, and none below."""
     vga = bios(mode, (0x3D4, 0x18, 99), (0x3D4, 0x07, 0x0F), (0x3D4, 0x09, 0x01))
     vga.inb(0x3DA)
-    for value in (0x13, pan, 0x30, 0x61, 0x20):
+    for value in (0x13, pan, 0x30, vga.attribute.values[0x10] | 0x20, 0x20):
         vga.outb(0x3C0, value)
     return vga
 

@@ -263,7 +263,7 @@ def test_a_cpu_holds_a_section_while_a_port_is_served(cpu: str, held: str, tmp_p
         for _ in range(3):
             machine.tick()
             assert keeper(machine).depth == 0
-    assert len(depths) > 3
+    assert len(depths) >= 3  # such a loop looks once for each answer
     assert set(depths) == {1}
 
 

@@ -8,13 +8,12 @@ late. These times are the thread's CPU time. Raster frames are `raster`'s.
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from statistics import median
 from time import thread_time_ns
 
 from vgaemu.assets import guests
 from vgaemu.bench import raster
+from vgaemu.bench.guest import boot_sector
 from vgaemu.bench.measure import RUNS, Row, median_of_runs, no_collector
 from vgaemu.machine import Machine
 from vgaemu.pc.guest_beam import GuestBeam
@@ -44,16 +43,14 @@ def measure(runs: int = RUNS) -> list[Row]:
 
 
 def _guests() -> list[Row]:
-    with tempfile.TemporaryDirectory() as folder:
-        lines = Path(folder) / "lines.img"
-        lines.write_bytes(LINES.ljust(510, b"\0") + b"\x55\xaa")
+    with boot_sector(LINES) as lines:
         return [
             _guest("a colour in each of 400 lines", lines),
-            *(_guest(name, guests() / name) for name in ("plasma.img", "scroller.img")),
+            *(_guest(name, str(guests() / name)) for name in ("plasma.img", "scroller.img")),
         ]
 
 
-def _guest(name: str, image: Path) -> Row:
+def _guest(name: str, image: str) -> Row:
     with Machine(image) as machine, Machine(image) as counted:
         beam = counted.vga.beam
         assert isinstance(beam, GuestBeam)

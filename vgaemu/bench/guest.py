@@ -151,7 +151,7 @@ def _bare(code: bytes, *, hooked: bool = False) -> Callable[[], None]:
 
 
 @contextmanager
-def _boot_sector(code: bytes) -> Iterator[str]:
+def boot_sector(code: bytes) -> Iterator[str]:
     """The path of a disk that boots some code."""
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "disk.img"
@@ -179,7 +179,7 @@ def _harvests() -> list[Row]:
     for cpu in ("unicorn", "kvm"):
         for guest, code, at_once, busy in HARVESTS:
             # mov ax, 13h; int 10h, then the guest.
-            with suppress(CpuError), _boot_sector(bytes.fromhex("B8 13 00 CD 10") + code) as image:
+            with suppress(CpuError), boot_sector(bytes.fromhex("B8 13 00 CD 10") + code) as image:
                 row: Row = {
                     "harvest beside": cpu,
                     "guest": guest,
@@ -243,7 +243,7 @@ def _control_ns() -> int:
 def _boot() -> list[Row]:
     """From nothing to the first frame with text on it; modules are imported."""
     # mov ax, 0E21h; mov bx, 7; int 10h; cli; hlt
-    with _boot_sector(bytes.fromhex("B8 21 0E BB 07 00 CD 10 FA F4")) as image:
+    with boot_sector(bytes.fromhex("B8 21 0E BB 07 00 CD 10 FA F4")) as image:
         begin = time.perf_counter_ns()
         with Machine(image) as machine:
             machine.tick()

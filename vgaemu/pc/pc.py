@@ -139,6 +139,10 @@ class Pc:
         except GuestFault as fault:
             fault.report = fault_report(self.cpu, self.bus, fault.registers, repeats=not self.free)
             raise
+        finally:
+            # Its time stands still from now on, and the beam with it: no field gets whole any more.
+            if not self.run.stopped:
+                self.vga.timeline.forget()
         return self.exit_code
 
     def _turn(self) -> None:

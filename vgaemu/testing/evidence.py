@@ -63,6 +63,7 @@ class MachineOptions(PcOptions, total=False):
     span_pages: SpanPages
     vram_mib: int
     mode: int | str
+    border: bool
     free: bool | None
     font: str | Path | NDArray[np.uint8] | None
     record_tape: str | Path | None

@@ -31,8 +31,8 @@ def picture_aspect(displayed: int, total: int, lines: int, polarities: int) -> f
         lines: Scan lines that are shown.
         polarities: Misc output bits 7-6. Where they say nothing, the next height has room.
 
-    >>> [picture_aspect(80, 100, 400, 0b01), picture_aspect(80, 100, 400, 0b11)]
-    [1.3333333333333333, 1.6]
+    >>> [round(picture_aspect(80, 100, 400, polarities), 3) for polarities in (0b01, 0b11)]
+    [1.333, 1.6]
     """
     filling = LINES_OF_POLARITIES.get(polarities)
     if filling is None:

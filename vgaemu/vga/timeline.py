@@ -97,7 +97,8 @@ class Timeline:
         """
         vga = self._vga
         if not vga.beam.is_exact or vga.dispi.enabled:
-            self.forget()
+            if self._latches or self._logs is not NO_LOGS:
+                self.forget()
             return
         if changed & _SHAPE[source][index]:
             self.forget()
@@ -107,10 +108,12 @@ class Timeline:
         elif changed & _LATCHES[source][index]:
             self._note_latch(vga.beam.at_ns(), vga.timing)
         elif changed & _KEPT[source][index]:
-            at_ns, timing = vga.beam.at_ns(), vga.timing
+            at_ns = vga.beam.at_ns()
+            if at_ns < self._off_until_ns:
+                return
+            timing = vga.timing
             field, dot = divmod(timing.first_dot(at_ns), timing.dots_a_frame)
-            is_shown = dot < timing.displayed_lines * timing.dots_a_line
-            if is_shown and at_ns >= self._off_until_ns:
+            if dot < timing.displayed_lines * timing.dots_a_line:
                 self._keep(field, (dot << 12 | source << 8 | index) << INDEX_SHIFT | value)
 
     def _keep(self, field: int, entry: int) -> None:

@@ -20,7 +20,7 @@ from vgaemu.pc.board import Board
 from vgaemu.vga.modes import set_mode
 
 #: What a mode set is in units of `Calls.spend`, beside the call itself.
-MODE_UNITS = 30
+MODE_UNITS = 34
 
 
 class TextLines(NamedTuple):
