@@ -62,7 +62,7 @@ class _Side:
     def new_palette(self) -> None:
         """One, for all of the picture."""
         self._turn += 1
-        self.ports.write_dac(0, (self._turn & 63, 0, 63))
+        self.ports.write_dac(1, (self._turn & 63, 0, 63))
 
     def bars(self, *, other: bool = True) -> None:
         """A field with a colour that changes after every second line."""
@@ -73,7 +73,7 @@ class _Side:
         for bar in range(PALETTES):
             dots = (2 * bar + 2) * timing.dots_a_line - 5  # in the blanking before an even line
             self.beam.ns = int(self._field * timing.frame_ns + dots * timing.dot_ns)
-            self.ports.write_dac(0, (self._turn + bar & 63, bar & 63, 63))
+            self.ports.write_dac(1, (self._turn + bar & 63, bar & 63, 63))
         self.beam.ns = int(self._field * timing.frame_ns + timing.displayed_ns) + 1
         self.beam.is_exact = False
 

@@ -11,7 +11,7 @@ Sources: as in `timeline`.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -34,15 +34,17 @@ from vgaemu.vga.effects import (
     SEQUENCER,
     Bits,
 )
-from vgaemu.vga.fieldlog import DOT_SHIFT, INDEX_SHIFT
+from vgaemu.vga.fieldlog import DOT_SHIFT, INDEX_SHIFT, Latched
 from vgaemu.vga.kinds import Kind
-from vgaemu.vga.registerfile import Held, HeldRegisters, RegisterFile
+from vgaemu.vga.registerfile import Held, HeldRegisters, RegisterFile, Vram
 from vgaemu.vga.scanout import CrtcRows, Look, Raster, Scanout, scanout_of
 from vgaemu.vga.timeline import Shown
 
 #: Parts of an entry: source << 8 | index, and the value.
 _REGISTER, _VALUE = 0xFFF, 0xFFFFFF
-_SCREEN_OFF, _SHOWS = 0x20, 0x20
+_SCREEN_OFF, _SHOWS, _RETRACE_ON = 0x20, 0x20, 0x80
+#: A DAC that is left out.
+NO_COLOURS = bytes(768)
 
 
 class Entries(NamedTuple):
@@ -81,6 +83,8 @@ class Palettes(NamedTuple):
     #: Pixel values that others have other colours for, and these: (m,) and (n, m).
     values: NDArray[np.intp]
     colours: NDArray[np.uint32]
+    #: The border's colour when the field begins.
+    border: int
 
 
 def _registers_of(effects: Bits) -> NDArray[np.bool_]:
@@ -122,24 +126,47 @@ def field_scanout(
         border=border,
         latched=shown.latched,
     )
-    if shown.held is None:
+    held, vram = shown.held, Vram(now.dispi.vram_bytes, now.chain4_layout)
+    if held is None:
         return drawn(now, in_lines=in_lines)
-    registers = HeldRegisters(shown.held, now)
     if not shown.entries:
-        return drawn(registers, in_lines=in_lines)
+        return drawn(HeldRegisters(held, vram), in_lines=in_lines)
     entries = Entries.read(shown.entries)
-    changes = _counters(shown.held, entries.where(_OF_COUNTERS[entries.registers]), timing)
-    drawn = partial(drawn, changes=changes)
-    base = drawn(registers, in_lines=in_lines)
+    changes = _counters(held, entries.where(_OF_COUNTERS[entries.registers]), timing)
+    base = _without_colours(
+        held._replace(dac_entries=NO_COLOURS, dac_mask=0, dac_eight_bit=False), vram,
+        shown.latched, changes, cursor_phase, blink_phase, border, in_lines,
+    )  # fmt: skip
     if base.margins is not None:
-        edge = border_bands(shown.held, *entries, timing, base.width, base.margins)
+        edge = border_bands(held, *entries, timing, base.width, base.margins)
         base = base._replace(edge=edge)
-    if not registers.crtc["retrace_on"]:
+    if not held.crtc[0x17] & _RETRACE_ON:
         return base  # all of it is black
     bands = _bands(base, entries.where(_OF_COLOURS[entries.registers]), timing)
-    palettes = _palettes(base.kind, shown.held, *bands, blink_phase)
-    looks = _looks(drawn, registers, entries.where(_OF_LOOKS[entries.registers]), timing)
+    palettes = _palettes(base.kind, held, *bands, blink_phase)
+    looks = _looks(
+        partial(drawn, changes=changes), held, vram, entries.where(_OF_LOOKS[entries.registers]),
+        timing,
+    )  # fmt: skip
     return _in_rows(base, palettes, looks)
+
+
+@lru_cache(maxsize=8)
+def _without_colours(
+    held: Held,
+    vram: Vram,
+    latched: Latched | None,
+    changes: tuple[Counters, ...],
+    cursor_phase: bool,
+    blink_phase: bool,
+    border: bool,
+    in_lines: bool,
+) -> Scanout:
+    """The scanout of registers whose DAC is left out: from field to field only colours change."""
+    return scanout_of(
+        HeldRegisters(held, vram), cursor_phase=cursor_phase, blink_phase=blink_phase,
+        border=border, latched=latched, changes=changes, in_lines=in_lines,
+    )  # fmt: skip
 
 
 def _in_rows(base: Scanout, palettes: Palettes, looks: dict[int, Scanout]) -> Scanout:
@@ -158,10 +185,11 @@ def _in_rows(base: Scanout, palettes: Palettes, looks: dict[int, Scanout]) -> Sc
         else:
             starts = starts // repeat
     first = palettes.first.tobytes()
-    if len(starts) == 1 and not looks and first == base.colours.palette:
-        return base
+    colours = base.colours._replace(border=palettes.border, blank=False)
+    if len(starts) == 1 and not looks:
+        return base._replace(colours=colours._replace(palette=first))
     return base._replace(
-        colours=base.colours._replace(palette=b"", blank=False),
+        colours=colours._replace(palette=b""),
         raster=Raster(
             starts.tobytes(),
             first,
@@ -253,7 +281,8 @@ def _palettes(
         colours = tables[:, values]
     new = np.ones(len(starts), np.bool_)
     np.not_equal(colours[1:], colours[:-1]).any(axis=1, out=new[1:])
-    return Palettes(starts[new], first, values, colours[new])
+    border = 0 if held.sequencer[1] & _SCREEN_OFF else before[held.attribute[0x11] & held.dac_mask]
+    return Palettes(starts[new], first, values, colours[new], int(border))
 
 
 def _attribute_states(
@@ -316,11 +345,12 @@ def _dac_columns(
 
 
 def _looks(
-    drawn: partial[Scanout], registers: HeldRegisters, entries: Entries, timing: Timing
+    drawn: partial[Scanout], held: Held, vram: Vram, entries: Entries, timing: Timing
 ) -> dict[int, Scanout]:
-    """What lines look like from some on; `registers` end up as they are at the last of them."""
+    """What lines look like from some on."""
     if not len(entries.dots):
         return {}
+    registers = HeldRegisters(held, vram)
     lines = entries.dots // timing.dots_a_line + 1
     banks = {SEQUENCER: registers.sequencer, CRTC: registers.crtc, ATTRIBUTE: registers.attribute}
     last_of_line = np.diff(lines, append=-1) != 0

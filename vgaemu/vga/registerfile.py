@@ -48,6 +48,13 @@ class Held(NamedTuple):
         )  # fmt: skip
 
 
+class Vram(NamedTuple):
+    """What a picture depends on of VRAM itself: its size, and how the legacy part is laid out."""
+
+    nbytes: int
+    chain4_layout: bool
+
+
 class RegisterFile:
     """What registers hold."""
 
@@ -96,9 +103,9 @@ class RegisterFile:
 class HeldRegisters(RegisterFile):
     """Registers as they were; DISPI off."""
 
-    def __init__(self, held: Held, now: RegisterFile) -> None:
-        """Take what they held; how VRAM is laid out has not changed since."""
-        super().__init__(now.dispi.vram_bytes)
+    def __init__(self, held: Held, vram: Vram) -> None:
+        """Take what they held."""
+        super().__init__(vram.nbytes)
         self.misc.values[:] = held.misc
         self.sequencer.values[:] = held.sequencer
         self.crtc.values[:] = held.crtc
@@ -106,4 +113,4 @@ class HeldRegisters(RegisterFile):
         self.attribute.values[:] = held.attribute
         self.dac.hold(held.dac_entries, held.dac_mask, held.dac_eight_bit)
         self.attribute_address = held.attribute_address
-        self.chain4_layout = now.chain4_layout
+        self.chain4_layout = vram.chain4_layout
