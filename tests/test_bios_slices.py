@@ -225,7 +225,7 @@ def bench(tmp_path: Path, cpu: str, com: bool, monkeypatch: pytest.MonkeyPatch) 
         yield on
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(
     ("caller", "budget"), [*((name, WORK_A_SLICE) for name in CALLERS), ("interrupts-off", 2)]
 )

@@ -149,7 +149,7 @@ def test_logging_off_and_on_begins_anew(make: MakeRig, pair: tuple[str, str]) ->
     slot.close()
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(("first", "second", "store"), RACES)
 def test_a_store_in_every_gap_of_a_harvest(
     make: MakeRig, first: str, second: str, store: str

@@ -121,6 +121,7 @@ def trace(name, folder):
     return digest.hexdigest(), pages
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", bundled_names())
 def test_two_runs_are_equal(name, tmp_path):
     assert trace(name, tmp_path) == trace(name, tmp_path)

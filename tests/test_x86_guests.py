@@ -66,6 +66,7 @@ def on_unicorn() -> dict[str, tuple[np.ndarray, list[int], list[str]]]:
 
 
 @needs_kvm
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("name", NAMES)
 def test_kvm_shows_and_dirties_the_same(name: str, on_unicorn: Any) -> None:
     picture, pages, text = at_mark(name, "kvm")

@@ -188,6 +188,7 @@ def test_a_cpu_in_every_gap_of_a_harvest_that_locks_or_waits(dirty_log: str) -> 
     assert_none_lost(race_harvest("port, store", dirty_log))
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("dirty_log", ["flags", "words", "srcu"])
 def test_a_harvest_in_every_gap_of_a_cpu(dirty_log: str) -> None:
     assert_none_lost(race_cpu(dirty_log))
@@ -262,6 +263,7 @@ BROKEN: dict[type[TlbHarvest], Callable[[], Score]] = {
 }
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("broken", BROKEN)
 def test_the_race_finds_what_is_broken(
     broken: type[TlbHarvest], monkeypatch: pytest.MonkeyPatch

@@ -44,7 +44,7 @@ def test_nothing_breaks(name: str) -> None:
     print(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.turns(4)
+@pytest.mark.turns(7)
 def test_a_planted_fault_is_found(name: str) -> None:
     done = child(name, "--seed", 1, "--seconds", PLANTED_SECONDS, "--plant")
     assert "BROKEN" in done.stdout, done.stdout[-2000:] + done.stderr[-2000:]
