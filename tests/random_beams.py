@@ -19,7 +19,7 @@ from shadow import Watched
 from vgaemu.display.screen import blink_shown
 from vgaemu.memslot import Memslot
 from vgaemu.snapshot import take
-from vgaemu.vga.beam import Beam, Timing
+from vgaemu.vga.beam import VirtualBeam
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.state import check_device, restore_device
@@ -31,20 +31,6 @@ FIELDS = 5
 COSTS_NS = (0, 40, 333, 1000, 1033)
 
 
-class SetBeam(Beam):
-    """Where a test puts it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ns = 0
-
-    def look_ns(self, timing: Timing) -> float:
-        return float(self.ns)
-
-    def at_ns(self) -> int:
-        return self.ns
-
-
 class RandomBeam:
     """One series: a device in some mode, what is done to it, and who looks."""
 
@@ -53,7 +39,8 @@ class RandomBeam:
         self.vga = vga = Vga(Memslot(64))
         self.mode = r.choice(MODES)
         set_mode(vga, self.mode)
-        vga.beam = self.beam = SetBeam()
+        vga.beam = self.beam = VirtualBeam()
+        self.beam.place(None)
         self._shrink()
         rng = np.random.default_rng(seed)
         vga.slot.array[:] = rng.integers(0, 256, vga.slot.nbytes, np.uint8)

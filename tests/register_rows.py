@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vgaemu.display.screen import BLINK_FRAMES, full_redraw
 from vgaemu.memslot import Memslot
-from vgaemu.vga.beam import NOT_DISPLAYING, Beam, Timing
+from vgaemu.vga.beam import NOT_DISPLAYING, VirtualBeam
 from vgaemu.vga.device import Vga
 from vgaemu.vga.layout import LEGACY_DWORDS, dword_of_address
 from vgaemu.vga.modes import set_mode
@@ -77,18 +77,6 @@ def rows() -> list[Row]:
     return found
 
 
-class StandingBeam(Beam):
-    """It moves when it is told to, so that nothing happens in mid-picture."""
-
-    ns = 0
-
-    def look_ns(self, timing: Timing) -> float:
-        return float(self.ns)
-
-    def at_ns(self) -> int:
-        return self.ns
-
-
 @cache
 def _content() -> Any:
     """Random VRAM whose text has few characters; some are underlined, blink, or C0h-DFh."""
@@ -103,7 +91,8 @@ def _content() -> Any:
 def device(mode: str) -> Vga:
     """A device with a picture on which every bit can matter."""
     vga = Vga(Memslot(64))
-    vga.beam = StandingBeam()
+    vga.beam = beam = VirtualBeam()
+    beam.place(None)  # it moves when it is told to, so that nothing happens in mid-picture
     set_mode(vga, MODES[mode])
     ports = Ports(vga)
     if mode == "X":
@@ -183,7 +172,7 @@ def _look(vga: Vga) -> dict[str, object]:
 def _ports(vga: Vga) -> list[int]:
     """Which ports answer, what those of status say, and whether CR00 can be written."""
     ports, beam = Ports(vga), vga.beam
-    assert isinstance(beam, StandingBeam)
+    assert isinstance(beam, VirtualBeam)
     beam.ns = ceil(8 * vga.timing.frame_ns) + 1  # in line 0; retraces have begun since
     answers = [vga.inb(port) & ~NOT_DISPLAYING for port in (0x3BA, 0x3DA, 0x3C2)]
     answers += [vga.inb(port) == 0xFF for port in (0x3B4, 0x3D4)]

@@ -8,28 +8,12 @@ import numpy as np
 import pytest
 
 from vgaemu.display.screen import LINES_FRAMES, Screen
-from vgaemu.vga.beam import Beam
+from vgaemu.vga.beam import VirtualBeam
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.ports import GC, SEQ, Ports
 from vgaemu.vga.scanout import Redraw
 from vgaemu.vga.state import load_state, save_state
-
-
-class HeldBeam(Beam):
-    """A beam that stands where a test has put it."""
-
-    is_exact = True
-
-    def __init__(self):
-        super().__init__()
-        self.ns = 0
-
-    def at_ns(self):
-        return self.ns
-
-    def look_ns(self, timing):
-        return float(self.ns)
 
 
 class Bench:
@@ -48,7 +32,8 @@ class Bench:
                 self.ports.set(SEQ, 2, 1 << plane)
                 self.vga.store(0xA0000, np.roll(data, plane).tobytes())
             self.ports.set(SEQ, 2, 15)
-        self.vga.beam = self.beam = HeldBeam()
+        self.vga.beam = self.beam = VirtualBeam()
+        self.beam.place(0)
         self.log = self.vga.slot.subscribe()
         self.screen = Screen(self.vga)
         self.frame_number = 0

@@ -16,7 +16,7 @@ from vgaemu.bench.measure import Row, interleaved_times
 from vgaemu.display.screen import Screen
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import Span
-from vgaemu.vga.beam import Beam, Timing
+from vgaemu.vga.beam import VirtualBeam
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.ports import SEQ, Ports
@@ -25,20 +25,6 @@ MODES = {"mode 13h": 0x13, "640x480x16": 0x12, "text 80x25": 3}
 PALETTES, ROUNDS = 200, 25
 #: Pages of legacy VRAM.
 ALL_DIRTY: tuple[Span, ...] = ((0, 64),)
-
-
-class PlacedBeam(Beam):
-    """Where it is put."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ns = 0
-
-    def look_ns(self, timing: Timing) -> float:
-        return float(self.ns)
-
-    def at_ns(self) -> int:
-        return self.ns
 
 
 class _Side:
@@ -54,7 +40,8 @@ class _Side:
         else:
             self.ports.set(SEQ, 2, 15)
             vga.store(0xA0000, data)
-        vga.beam = self.beam = PlacedBeam()
+        vga.beam = self.beam = VirtualBeam()
+        self.beam.place(None)
         self.screen = Screen(vga)
         self.screen.refresh(0, ALL_DIRTY)
         self._field = self._turn = 0
@@ -69,13 +56,12 @@ class _Side:
         self._turn += other
         self._field += 1
         timing = self.vga.timing
-        self.beam.is_exact = True
         for bar in range(PALETTES):
             dots = (2 * bar + 2) * timing.dots_a_line - 5  # in the blanking before an even line
-            self.beam.ns = int(self._field * timing.frame_ns + dots * timing.dot_ns)
+            self.beam.place(int(self._field * timing.frame_ns + dots * timing.dot_ns))
             self.ports.write_dac(1, (self._turn + bar & 63, bar & 63, 63))
-        self.beam.ns = int(self._field * timing.frame_ns + timing.displayed_ns) + 1
-        self.beam.is_exact = False
+        self.beam.place(int(self._field * timing.frame_ns + timing.displayed_ns) + 1)
+        self.beam.place(None)
 
     def draw(self) -> None:
         """The picture of now."""
