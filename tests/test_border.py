@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 from shadow import ShadowDisplay, Watched
 from test_blanking import change, screen
-from test_timeline import HeldBeam
 
 import vgaemu
 from vgaemu.cli.main import main
@@ -18,6 +17,7 @@ from vgaemu.display.report import FrameReport
 from vgaemu.display.screen import full_redraw
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
+from vgaemu.vga.beam import VirtualBeam
 from vgaemu.vga.blanking import Margins, margins_of
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
@@ -196,7 +196,8 @@ class Field:
 
     def __init__(self, mode: int) -> None:
         self.vga = screen(mode)
-        self.vga.beam = self.beam = HeldBeam()
+        self.vga.beam = self.beam = VirtualBeam()
+        self.beam.place(0)
         self.watched = Watched(self.vga, border=True)
         self.number = 1
         #: Dots of the field, and the border's colour from there on.
@@ -291,7 +292,8 @@ def test_bars_that_move_draw_the_border_alone() -> None:
 
 def test_it_stays_plain_where_nobody_looks_at_it() -> None:
     vga = screen(0x12)
-    vga.beam = beam = HeldBeam()
+    vga.beam = beam = VirtualBeam()
+    beam.place(0)
     watched = Watched(vga)
     watched.frame()
     timing = vga.timing
