@@ -75,7 +75,7 @@ class TlbRig(Rig):
     def __init__(self, dirty_log: str = "flags", dirty: tuple[int, ...] = ()):
         slot = Memslot(NPAGES, LFB_GPA >> 12, dirty_log=dirty_log)
         self.engine = Engine()
-        self.pages = VramPages(self.engine, Vga(slot), self.engine.map, self.engine.map)
+        self.pages = VramPages(self.engine, Vga(slot))
         self.tlb = self.pages.tlb
         slot.harvest_through(self.tlb.harvest)
         slot.get_dirty_log()

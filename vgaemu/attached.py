@@ -68,10 +68,12 @@ class VgaCard:
     ) -> None:
         """Hook a device into an engine; see `attach`."""
         # Unicorn is an extra.
+        from vgaemu.pc.cpu.unicorn_ports import PortHooks
         from vgaemu.pc.cpu.unicorn_vga import VramPages
 
         self.vram, self.vga = vga.slot, vga
-        self._pages = VramPages(uc, vga, self._on_in, self._on_out)
+        self._pages = VramPages(uc, vga)
+        self._ports = PortHooks(uc, self._on_in, self._on_out)
         self._port_in = port_in or (lambda port, size: (1 << 8 * size) - 1)
         self._port_out = port_out or (lambda port, size, value: None)
         self._closed = False
@@ -168,6 +170,7 @@ class VgaCard:
         self._closed = True
         self.vram.harvest_through(None)
         self.vga.on_map_changed.remove(self._pages.tlb.enter)
+        self._ports.close()
         self._pages.close()
         try:
             self._recordings.close()

@@ -24,7 +24,7 @@ from vgaemu.errors import GuestFault
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
-from vgaemu.pc.clock import INSTRUCTION_NS, INTERRUPT_NS, PLANES_NS, POLL_NS, PORT_NS, StepClock
+from vgaemu.pc.clock import INSTRUCTION_NS, INTERRUPT_NS, PLANES_NS, POLL_NS, StepClock
 from vgaemu.pc.cpu import unicorn_engine as engine
 from vgaemu.pc.cpu.cpu import (
     GENERAL,
@@ -56,6 +56,7 @@ from vgaemu.pc.cpu.unicorn_interrupts import (
     Tables,
 )
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
+from vgaemu.pc.cpu.unicorn_ports import BusPorts, PortHooks
 from vgaemu.pc.cpu.unicorn_spin import LoopInHand
 from vgaemu.pc.cpu.unicorn_state import engine_arrays, engine_refusal, restore_engine
 from vgaemu.pc.cpu.unicorn_tasks import TASK_SWITCHED, TaskGates, mend_switch
@@ -147,12 +148,15 @@ class UnicornCpu(Cpu):
             self, Context(self._uc), self._memory, self._delivering, gates.enter
         )
         self._vram = VramPages(
-            self._uc, bus.vga, self._on_in, self._on_out,
+            self._uc,
+            bus.vga,
             fill=self._fill,
             planes_touched=lambda size: clock.cost((size + 1 >> 1) * PLANES_NS),
-        )  # fmt: skip
+        )
         #: Who harvests beside this CPU.
         self.tlb = self._vram.tlb
+        ports = BusPorts(bus, clock, self.tlb)
+        PortHooks(self._uc, ports.on_in, ports.on_out)
         self._map()
         self._hook(trace_code)
         self._reset()
@@ -291,20 +295,6 @@ class UnicornCpu(Cpu):
             return False  # nothing to execute: the run ends
         result.paddr, result.perms = OPEN_AT, RW
         return True
-
-    def _on_in(self, uc: Uc, port: int, size: int, _: object) -> int:
-        tlb = self.tlb
-        if tlb.flush_asked:
-            tlb.flush()
-        self._clock.cost(PORT_NS)
-        return self.bus.port_in(port, size)
-
-    def _on_out(self, uc: Uc, port: int, size: int, value: int, _: object) -> None:
-        tlb = self.tlb
-        if tlb.flush_asked:
-            tlb.flush()
-        self._clock.cost(PORT_NS)
-        self.bus.port_out(port, size, value)
 
     def _on_unknown_opcode(self, uc: Uc, _: object) -> bool:
         try:

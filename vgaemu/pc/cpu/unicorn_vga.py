@@ -154,13 +154,11 @@ class VramPages:
         self,
         uc: Uc,
         vga: Vga,
-        on_in: Callable[[Uc, int, int, object], int],
-        on_out: Callable[[Uc, int, int, int, object], None],
         *,
         fill: Callable[[Uc, int, int, Any, object], bool] | None = None,
         planes_touched: Callable[[int], None] = lambda size: None,
     ) -> None:
-        """Map VRAM and planes, hook ports and the virtual TLB, which `fill` fills instead of this.
+        """Map VRAM and planes, hook the virtual TLB, which `fill` fills instead of this.
 
         `planes_touched` is called for each store and load through the planes, with its bytes.
 
@@ -185,12 +183,7 @@ class VramPages:
         for (at, size), start in zip(mmio, (VGA_START, LFB_GPA), strict=True):
             uc.mmio_map(at, size, read, start, write, start)
         uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
-        add, instruction, x86 = uc.hook_add, unicorn.UC_HOOK_INSN, unicorn.x86_const
-        self._hooks = [
-            add(unicorn.UC_HOOK_TLB_FILL, fill or self._fill),
-            add(instruction, on_in, None, 1, 0, x86.UC_X86_INS_IN),
-            add(instruction, on_out, None, 1, 0, x86.UC_X86_INS_OUT),
-        ]
+        self._hook = uc.hook_add(unicorn.UC_HOOK_TLB_FILL, fill or self._fill)
         vga.on_map_changed.append(self.tlb.map_changed)
 
     def _fill(self, uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
@@ -223,12 +216,11 @@ class VramPages:
         return None
 
     def close(self) -> None:
-        """Stop listening, take hooks and VRAM out of the engine, and let go of it."""
+        """Stop listening, take hook and VRAM out of the engine, and let go of it."""
         if self._uc is not None:
             for at, size in self._mapped:
                 self._uc.mem_unmap(at, size)
-            for hook in self._hooks:
-                self._uc.hook_del(hook)
+            self._uc.hook_del(self._hook)
             self._uc.ctl_set_tlb_mode(unicorn.UC_TLB_CPU)
         self._uc = None
         changed = self._vga.on_map_changed
