@@ -31,8 +31,9 @@ from vgaemu.memslot import Memslot
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import NEVER_NS, StepClock
 from vgaemu.pc.cpu.kvm import KvmCpu
-from vgaemu.pc.cpu.unicorn import NEVER, SLICE, UnicornCpu
+from vgaemu.pc.cpu.unicorn import SLICE, UnicornCpu
 from vgaemu.pc.cpu.unicorn_engine import Registers, Uc, unicorn
+from vgaemu.pc.cpu.unicorn_pages import NEVER
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.vram import LFB_GPA

@@ -4,8 +4,7 @@ Emulated: real mode and flat or segmented protected mode, with paging and user m
 tasks as `unicorn_interrupts` and `unicorn_tasks` say, external interrupts between slices. Not
 emulated: long mode, breakpoints of data and in code with a base, instruction timing, A20 off.
 
-The TLB is a *virtual* one: Unicorn asks `_fill` for each page it does not know, and leaves the
-guest's page tables alone, which are walked there, too.
+Pages are found by `unicorn_pages`.
 
 Slices end by instruction count, and before it when the guest's time in a frame is up, or the engine
 did much else, which is counted, too. Measured with Unicorn 2.1.4: `timeout=` costs milliseconds,
@@ -23,7 +22,7 @@ from typing import Any
 from vgaemu.errors import GuestFault
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.log import DirtyLog
-from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
+from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import INSTRUCTION_NS, INTERRUPT_NS, PLANES_NS, POLL_NS, StepClock
 from vgaemu.pc.cpu import unicorn_engine as engine
 from vgaemu.pc.cpu.cpu import (
@@ -43,10 +42,9 @@ from vgaemu.pc.cpu.mmu import (
     RESERVED,
     WRITE_PROTECT,
     PageFault,
-    translate,
 )
-from vgaemu.pc.cpu.unicorn_context import CS, HELD_OFF, SEGMENT_NUMBERS, Context, Env
-from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, RW, RX, WRITE, Uc, unicorn
+from vgaemu.pc.cpu.unicorn_context import CS, HELD_OFF, SEGMENT_NUMBERS, Context
+from vgaemu.pc.cpu.unicorn_engine import Uc, unicorn
 from vgaemu.pc.cpu.unicorn_interrupts import (
     GENERAL_PROTECTION,
     PAGE_FAULT,
@@ -56,18 +54,15 @@ from vgaemu.pc.cpu.unicorn_interrupts import (
     Tables,
 )
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
+from vgaemu.pc.cpu.unicorn_pages import NEVER, Pages
 from vgaemu.pc.cpu.unicorn_ports import BusPorts, PortHooks
 from vgaemu.pc.cpu.unicorn_spin import LoopInHand
 from vgaemu.pc.cpu.unicorn_state import engine_arrays, engine_refusal, restore_engine
-from vgaemu.pc.cpu.unicorn_tasks import TASK_SWITCHED, TaskGates, mend_switch
+from vgaemu.pc.cpu.unicorn_tasks import TaskGates
 from vgaemu.pc.cpu.unicorn_vga import VramPages
 
 #: Instructions in a slice: 86 us, 5 % slower than slices of a million (measured).
 SLICE = 10_000
-#: Where in Unicorn's own physical space the other ranges lie that are served by the bus; RAM is at
-#: 0.
-ROM_AT = 0xF010_0000
-OPEN_AT = 0xF020_0000
 #: In free runs: a slice that takes longer is halved, down to the shortest. Stores take 26 to 55 ns.
 LONG_SLICE_NS, SHORTEST_SLICE = 150_000, 1_250
 #: Basic blocks that a trace of code remembers.
@@ -77,25 +72,17 @@ BLOCKS_KEPT = 32
 MODEL = unicorn.x86_const.UC_CPU_X86_QEMU32
 #: Leaf 1 of the model's CPUID without the local APIC (EDX bit 9): EAX, EBX, ECX, EDX.
 FEATURES = (0x663, 0, 1, 0x0781_A9FD)
-#: What it costs the host (measured), where the guest's clock sees little of it: a fill of the TLB;
-#: to translate a basic block, and each of its instructions; to deliver an interrupt or exception.
-FILL_NS, BLOCK_NS, TRANSLATION_NS, DELIVERY_NS = 6_000, 20_000, 5_000, 50_000
+#: What it costs the host (measured), where the guest's clock sees little of it: to translate a
+#: basic block, and each of its instructions; to deliver an interrupt or exception.
+BLOCK_NS, TRANSLATION_NS, DELIVERY_NS = 20_000, 5_000, 50_000
 #: A slice with more of this ends.
 LONG_OVERHEAD_NS = 20_000_000
-#: Where a slice would end by address: the last byte of ROM, which holds no instruction. Unicorn
-#: looks it up after each slice, so it must be memory.
-NEVER = ROM_END - 1
 _PAGE = -PAGE_SIZE & 0xFFFF_FFFF
 _HLT = 0xF4
 #: MOV CR0, but for the byte that names a register; bits of CR0 that empty the TLB as they change.
 _MOV_CR0 = b"\x0f\x22"
 _MOV_DR7 = b"\x0f\x23\xf8"  # from EAX
 _ASKING = PROTECTED | WRITE_PROTECT | PAGING
-
-
-def _holds_descriptors(env: Env, page: int) -> bool:
-    tables = (env.gdt, env.ldt, env.idt, env.tr)
-    return any(table.base - PAGE_SIZE < page <= table.base + table.limit for table in tables)
 
 
 class UnicornCpu(Cpu):
@@ -126,18 +113,10 @@ class UnicornCpu(Cpu):
         #: Of the slice in hand, or the last one.
         self._count = engine.InstructionCount.find(self._uc)
         self._fault_address = engine.FaultAddress(self._uc)
-        #: RAM pages that hold translated code, by address.
-        self._code_pages: set[int] = set()
         #: What the engine did for the slice in hand beside instructions; whether it was ended.
         self._overhead, self._cut = 0, False
         #: What ended the run in a hook.
         self._fault: GuestFault | None = None
-        #: The guest fetched from where there is no memory; its page tables forbade an access.
-        self._lost = False
-        self._page_fault: PageFault | None = None
-        #: CR0 when a page was asked for last; the guest has set it to what cannot be since.
-        self._cr0 = 0x10
-        self._cr0_refused = False
         self._registers = engine.Registers(self._uc)
         #: What the CPU itself changes; the others change, or look at, their own.
         self._context = Context(self._uc)
@@ -147,20 +126,20 @@ class UnicornCpu(Cpu):
         self._interrupts = Interrupts(
             self, Context(self._uc), self._memory, self._delivering, gates.enter
         )
+        self._pages = Pages(self._uc, bus, clock, self._memory, self._context, self._worked)
         self._vram = VramPages(
             self._uc,
             bus.vga,
-            fill=self._fill,
+            fill=self._pages.fill,
             planes_touched=lambda size: clock.cost((size + 1 >> 1) * PLANES_NS),
         )
         #: Who harvests beside this CPU.
         self.tlb = self._vram.tlb
         ports = BusPorts(bus, clock, self.tlb)
         PortHooks(self._uc, ports.on_in, ports.on_out)
-        self._map()
+        self._pages.window = self._vram.translate
         self._hook(trace_code)
         self._reset()
-        bus.on_memory_written.append(self._memory_written)
         bus.on_protection_changed.append(self.tlb.map_changed)
 
     def _hook(self, trace_code: bool) -> None:
@@ -173,26 +152,6 @@ class UnicornCpu(Cpu):
         if trace_code:
             blocks = self.blocks = deque(maxlen=BLOCKS_KEPT)
             add(unicorn.UC_HOOK_BLOCK, lambda uc, at, size, _: blocks.append((at, size)))
-
-    def _map(self) -> None:
-        """RAM as it is; ROM that is written to, and what is nowhere, as MMIO."""
-        uc, bus, cost = self._uc, self.bus, self._clock.cost
-        uc.mem_map_ptr(0, bus.ram_bytes, ALL, bus.array.ctypes.data)
-
-        def rom_read(uc: Uc, offset: int, size: int, _: object) -> int:
-            cost(PLANES_NS)
-            at = ROM_START + offset
-            return int.from_bytes(bus.memory[at : at + size], "little")
-
-        def open_read(uc: Uc, offset: int, size: int, _: object) -> int:
-            cost(PLANES_NS)
-            return (1 << 8 * size) - 1
-
-        def ignore(uc: Uc, offset: int, size: int, value: int, _: object) -> None:
-            cost(PLANES_NS)
-
-        uc.mmio_map(ROM_AT, ROM_END - ROM_START, rom_read, None, ignore, None)
-        uc.mmio_map(OPEN_AT, PAGE_SIZE, open_read, None, ignore, None)
 
     def _reset(self) -> None:
         """Real mode; FPU and SSE as a reset leaves them, the engine unmasks all exceptions."""
@@ -226,75 +185,6 @@ class UnicornCpu(Cpu):
         env.segs[SEGMENT_NUMBERS[register]].load(segment)
         env.settle()
         self._context.store()
-
-    def _fill(self, uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
-        """Which physical page a linear one is, and what may be done with it."""
-        self._worked(FILL_NS)
-        page, writable = address & _PAGE, True
-        env = self._memory.look()
-        cr0 = env.cr[0]
-        if cr0 & TASK_SWITCHED and cr0 & PROTECTED:
-            mend_switch(self._context, self._memory)
-        if cr0 & PAGING:
-            if not cr0 & PROTECTED:
-                self._cr0_refused = True
-                return False
-            try:
-                page, writable = self._translate(env, address & 0xFFFF_FFFF, access)
-            except PageFault as fault:
-                self._page_fault = fault
-                return False
-        self._cr0 = cr0
-        if not self._place(page, access, result):
-            return False
-        if not writable:
-            result.perms &= RX
-        return True
-
-    def _translate(self, env: Env, address: int, access: int) -> tuple[int, bool]:
-        """Through the guest's page tables; see `translate`."""
-        write, memory, control = access == WRITE, self.bus.memory, env.control()
-        user = env.level == 3
-        try:
-            return translate(memory, control, address, write=write, user=user, mark=True)
-        except PageFault:
-            page = address & _PAGE
-            if user and _holds_descriptors(env, page) and self._memory.uses_descriptors():
-                # Loading a segment, the processor reads as the supervisor that it is.
-                return translate(memory, control, address, write=write, mark=True)
-            if page != NEVER & _PAGE or access != FETCH or self._memory.code_at() & _PAGE == page:
-                raise
-            return page, False  # not the guest: the engine looks where the slice would end
-
-    def _place(self, page: int, access: int, result: Any) -> bool:
-        """Where a physical page lies in the engine's own physical space."""
-        bus = self.bus
-        if (
-            page < VGA_START
-            or ROM_END <= page < bus.ram_bytes
-            or (ROM_START <= page < ROM_END and bus.rom_writable)
-        ):
-            result.paddr = page
-            if access == FETCH:
-                self._code_pages.add(page)
-            result.perms = ALL if page in self._code_pages else RW
-            return True
-        place = self._vram.translate(page, access)
-        if place is not None:
-            result.paddr, result.perms = place
-            return True
-        if ROM_START <= page < ROM_END:
-            if access == WRITE:
-                result.paddr, result.perms = ROM_AT + page - ROM_START, RW
-            else:
-                result.paddr, result.perms = page, RX
-                self._code_pages.add(page)
-            return True
-        if access == FETCH:
-            self._lost = True
-            return False  # nothing to execute: the run ends
-        result.paddr, result.perms = OPEN_AT, RW
-        return True
 
     def _on_unknown_opcode(self, uc: Uc, _: object) -> bool:
         try:
@@ -404,7 +294,8 @@ class UnicornCpu(Cpu):
         if failed is not None:
             raise failed from None
         where = f"at {self.cs:04X}:{self.get('eip'):04X}"
-        fault, self._page_fault = self._page_fault, None
+        pages = self._pages
+        fault, pages.fault = pages.fault, None
         if fault is not None:
             if fault.error_code & RESERVED:
                 # A processor without long mode does not take CR3 then: general protection.
@@ -413,10 +304,10 @@ class UnicornCpu(Cpu):
             self.set("cr2", self._fault_address.within(fault.linear & _PAGE))
             self._interrupts.deliver(PAGE_FAULT, fault.error_code, exception=True)
             return
-        if self._cr0_refused:
+        if pages.cr0_refused:
             self._refuse_cr0()
             return
-        lost, self._lost = self._lost, False
+        lost, pages.lost = pages.lost, False
         if lost or error.errno == unicorn.UC_ERR_FETCH_UNMAPPED:
             raise GuestFault(f"fetch from where there is no memory, {where}") from None
         raise GuestFault(f"{error} {where}") from None
@@ -424,24 +315,14 @@ class UnicornCpu(Cpu):
     def _refuse_cr0(self) -> None:
         """Paging without protection: the engine has taken it, a processor faults instead."""
         # It asks for the next instruction's page as soon as one of these bits changes.
-        self._cr0_refused = False
-        self.set("cr0", self.get("cr0") & ~_ASKING | self._cr0 & _ASKING)
+        self._pages.cr0_refused = False
+        self.set("cr0", self.get("cr0") & ~_ASKING | self._pages.cr0 & _ASKING)
         if self._memory.code(-len(_MOV_CR0) - 1, len(_MOV_CR0)) == _MOV_CR0:
             self.set("eip", self.get("eip") - len(_MOV_CR0) - 1)
         self._interrupts.deliver(GENERAL_PROTECTION, exception=True)
 
     def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
         return self.tlb.harvest(keeper_harvest)
-
-    def _memory_written(self, gpa: int, count: int) -> None:
-        """Drop translated code that was overwritten."""
-        pages = self._code_pages.intersection(range(gpa & _PAGE, gpa + count, PAGE_SIZE))
-        if pages and self._memory.look().control().paging:
-            # The engine wants linear addresses here, and there may be several.
-            self._uc.ctl(*engine.FLUSH_CODE)
-            return
-        for page in pages:
-            self._uc.ctl_remove_cache(max(page, gpa), min(page + PAGE_SIZE, gpa + count))
 
     def arrays(self) -> dict[str, Array]:
         arrays = engine_arrays(self._registers, self._context.load())
@@ -453,8 +334,7 @@ class UnicornCpu(Cpu):
         return engine_refusal(arrays)
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
-        self._uc.ctl(*engine.FLUSH_CODE)
-        self._code_pages.clear()
+        self._pages.forget_code()
         self.tlb.map_changed()
         self._forget_breakpoints()
         restore_engine(self._registers, self._context, arrays)
@@ -481,7 +361,7 @@ class UnicornCpu(Cpu):
             return
         self._closed = True
         self._vram.close()
-        self.bus.on_memory_written.remove(self._memory_written)
+        self._pages.close()
         self.bus.on_protection_changed.remove(self.tlb.map_changed)
         engine.release(self._uc)
         del self._uc, self._registers, self._context  # so that nothing is read from freed memory
