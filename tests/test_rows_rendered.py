@@ -215,3 +215,17 @@ def test_addresses_by_their_definition(ports, address, start):
     for row in range(4):
         ma, scan = int(lines.row_start[row * first]), int(lines.row_scan[row * first])
         assert found[row].tolist() == [address(ma + c & 0xFFFF, scan) for c in range(40)]
+
+
+@pytest.mark.parametrize("mode", [bios(0x13), split_and_panned(0x13, 2), dispi(8), dispi(8, 83)])
+def test_bytes_are_their_own_colours_until_the_palette_is_another(mode):
+    renderer = filled(mode)
+    scanout = renderer.scanout
+    colours = scanout.colours
+    numbers = np.arange(256, dtype=np.uint32)
+    renderer.configure(scanout._replace(colours=colours._replace(palette=numbers.tobytes())))
+    pixels = whole(renderer)
+    assert len(np.unique(pixels)) > 200
+    renderer.configure(scanout)
+    palette = np.frombuffer(colours.palette, np.uint32)
+    assert np.array_equal(whole(renderer), palette[pixels])

@@ -25,20 +25,17 @@ from vgaemu.vga.effects import DAC_ENTRY, DAC_MASK
 STATE_READ, STATE_WRITE = 3, 0
 
 
-def colours_of_entries(entries: bytes, eight_bit: bool) -> NDArray[np.uint32]:
+#: Stored byte of 6 bits -> 8 bits: 3Fh is FFh. Bits 6 and 7 are without effect.
+WIDENED = bytes(value << 2 & 0xFC | value >> 4 & 3 for value in range(256))
+
+
+def colours_of_entries(entries: bytes | bytearray, eight_bit: bool) -> NDArray[np.uint32]:
     """(256,) uint32 0x00RRGGBB of what 3C9h has stored."""
-    bgrx = np.zeros((256, 4), np.uint8)
-    bgrx[:, :3] = _rgb_of(entries, eight_bit)[:, ::-1]
-    return bgrx.view("<u4")[:, 0]
-
-
-def _rgb_of(entries: bytes, eight_bit: bool) -> NDArray[np.uint8]:
-    stored = np.frombuffer(entries, np.uint8).reshape(256, 3)
-    if eight_bit:
-        return stored
-    widened = np.empty((256, 3), np.uint8)
-    np.bitwise_or(stored << 2, stored >> 4 & 3, out=widened)
-    return widened
+    # Bytes alone: in cold caches numpy takes four times as long, and this comes with each palette.
+    rgb = entries if eight_bit else entries.translate(WIDENED)
+    bgrx = bytearray(1024)
+    bgrx[2::4], bgrx[1::4], bgrx[0::4] = rgb[0::3], rgb[1::3], rgb[2::3]
+    return np.frombuffer(bgrx, "<u4")
 
 
 class Dac:
@@ -126,7 +123,9 @@ class Dac:
 
     def rgb(self) -> NDArray[np.uint8]:
         """(256, 3) uint8, 8 bits a channel; 6 bits widen as (v << 2) | (v >> 4): 3Fh is FFh."""
-        return _rgb_of(bytes(self.entries), self.eight_bit)
+        entries = bytes(self.entries)
+        rgb = entries if self.eight_bit else entries.translate(WIDENED)
+        return np.frombuffer(rgb, np.uint8).reshape(256, 3)
 
     def colours(self) -> NDArray[np.uint32]:
         """(256,) uint32 0x00RRGGBB by pixel value: what the mask lets through, looked up."""

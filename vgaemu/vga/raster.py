@@ -11,6 +11,7 @@ Sources: as in `timeline`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -32,7 +33,6 @@ from vgaemu.vga.effects import (
     DAC_MASK,
     LOOKS,
     SEQUENCER,
-    Bits,
 )
 from vgaemu.vga.fieldlog import DOT_SHIFT, INDEX_SHIFT, Latched
 from vgaemu.vga.kinds import Kind
@@ -50,8 +50,8 @@ NO_COLOURS = bytes(768)
 class Entries(NamedTuple):
     """Some entries of a log in the order of time, an element each."""
 
-    #: The first dot of the field that begins at the write or after it.
-    dots: NDArray[np.int64]
+    #: The first dot of the field that begins at the write or after it; or the band.
+    places: NDArray[np.int64]
     #: source << 8 | index.
     registers: NDArray[np.int64]
     values: NDArray[np.int64]
@@ -65,12 +65,29 @@ class Entries(NamedTuple):
 
     def where(self, mask: NDArray[np.bool_]) -> Entries:
         """Some of them."""
-        return Entries(self.dots[mask], self.registers[mask], self.values[mask])
+        return Entries(self.places[mask], self.registers[mask], self.values[mask])
+
+    def by_effect(self) -> Callable[[int], Entries]:
+        """Gives those with some effects."""
+        effects = _EFFECTS.take(self.registers)
+        found = int(np.bitwise_or.reduce(effects))
+
+        def of(wanted: int) -> Entries:
+            if not found & ~wanted:
+                return self  # in nearly all fields they are of one kind
+            return self.where(effects & wanted != 0) if found & wanted else _NO_ENTRIES
+
+        return of
 
     def at(self, lines: NDArray[np.intp]) -> zip[tuple[int, int, int]]:
         """Line, register and value of each."""
         columns = lines.tolist(), self.registers.tolist(), self.values.tolist()
         return zip(*columns, strict=True)
+
+
+_NO_ENTRIES = Entries.read(b"")
+#: Where the first band begins.
+_BEGIN = np.zeros(1, np.intp)
 
 
 class Palettes(NamedTuple):
@@ -87,15 +104,21 @@ class Palettes(NamedTuple):
     border: int
 
 
-def _registers_of(effects: Bits) -> NDArray[np.bool_]:
-    """Whose changes have an effect: (4096,) by source << 8 | index."""
-    found = np.zeros(_REGISTER + 1, np.bool_)
-    for source, registers in effects.items():
-        found[[source << 8 | index for index in registers]] = True
+#: What a write changes: colours by the DAC, and by what stands before it; counters; looks.
+_DAC, _BEFORE_DAC, _COUNTERS, _LOOKS = 1, 2, 4, 8
+
+
+def _effects() -> NDArray[np.uint8]:
+    """The above of each register: (4096,) by source << 8 | index."""
+    found = np.zeros(_REGISTER + 1, np.uint8)
+    for effect, bits in ((_BEFORE_DAC, COLOURS), (_COUNTERS, COUNTERS), (_LOOKS, LOOKS)):
+        for source, registers in bits.items():
+            found[[source << 8 | index for index in registers]] |= effect
+    found[DAC_ENTRY << 8 : DAC_ENTRY + 1 << 8] = _DAC
     return found
 
 
-_OF_COLOURS, _OF_COUNTERS, _OF_LOOKS = map(_registers_of, (COLOURS, COUNTERS, LOOKS))
+_EFFECTS = _effects()
 
 
 def field_scanout(
@@ -132,7 +155,8 @@ def field_scanout(
     if not shown.entries:
         return drawn(HeldRegisters(held, vram), in_lines=in_lines)
     entries = Entries.read(shown.entries)
-    changes = _counters(held, entries.where(_OF_COUNTERS[entries.registers]), timing)
+    of_effect = entries.by_effect()
+    changes = _counters(held, of_effect(_COUNTERS), timing)
     base = _without_colours(
         held._replace(dac_entries=NO_COLOURS, dac_mask=0, dac_eight_bit=False), vram,
         shown.latched, changes, cursor_phase, blink_phase, border, in_lines,
@@ -142,12 +166,9 @@ def field_scanout(
         base = base._replace(edge=edge)
     if not held.crtc[0x17] & _RETRACE_ON:
         return base  # all of it is black
-    bands = _bands(base, entries.where(_OF_COLOURS[entries.registers]), timing)
-    palettes = _palettes(base.kind, held, *bands, blink_phase)
-    looks = _looks(
-        partial(drawn, changes=changes), held, vram, entries.where(_OF_LOOKS[entries.registers]),
-        timing,
-    )  # fmt: skip
+    starts, by_band = _bands(base, of_effect(_DAC | _BEFORE_DAC), timing)
+    palettes = _palettes(base.kind, held, starts, by_band, blink_phase)
+    looks = _looks(partial(drawn, changes=changes), held, vram, of_effect(_LOOKS), timing)
     return _in_rows(base, palettes, looks)
 
 
@@ -202,7 +223,7 @@ def _in_rows(base: Scanout, palettes: Palettes, looks: dict[int, Scanout]) -> Sc
 
 def _counters(held: Held, entries: Entries, timing: Timing) -> tuple[Counters, ...]:
     """What the CRTC's counters look at, from line to line; nothing where that stays the same."""
-    if not len(entries.dots):
+    if not len(entries.places):
         return ()
     crtc, mode = bytearray(held.crtc), held.attribute[0x10]
 
@@ -213,7 +234,7 @@ def _counters(held: Held, entries: Entries, timing: Timing) -> tuple[Counters, .
         return Counters(line, compare, (row & 0x1F) + 1, row > 0x7F, pitch, mode & 0x20 != 0)
 
     found = [base := at_end_of(0)]
-    for line, register, value in entries.at(entries.dots // timing.dots_a_line):
+    for line, register, value in entries.at(entries.places // timing.dots_a_line):
         if register >> 8 == CRTC:
             crtc[register & 0xFF] = value
         else:
@@ -226,52 +247,39 @@ def _counters(held: Held, entries: Entries, timing: Timing) -> tuple[Counters, .
     return () if found == [base] else tuple(found)
 
 
-def _bands(
-    base: Scanout, entries: Entries, timing: Timing
-) -> tuple[NDArray[np.intp], NDArray[np.intp], Entries]:
-    """Where bands begin, in pixels of scan lines; and of entries in the picture each one's band."""
-    lines = entries.dots // timing.dots_a_line
-    dots = entries.dots - lines * timing.dots_a_line
+@lru_cache(maxsize=8)
+def _pixels_of_dots(dots_a_line: int, displayed_dots: int, width: int) -> NDArray[np.intp]:
+    """The first pixel that begins at a dot of a line or after it: (dots_a_line,)."""
+    return np.minimum(-(-np.arange(dots_a_line) * width // displayed_dots), width)
+
+
+def _bands(base: Scanout, entries: Entries, timing: Timing) -> tuple[NDArray[np.intp], Entries]:
+    """Where bands begin, in pixels of scan lines; and the entries in the picture, by band."""
     displayed_dots = round(timing.dots_a_line * timing.displayed_fraction)
-    pixels = -(-dots * base.width // displayed_dots)
-    places = lines * base.width + np.minimum(pixels, base.width)
+    lines, dots = np.divmod(entries.places, timing.dots_a_line)
+    places = _pixels_of_dots(timing.dots_a_line, displayed_dots, base.width).take(dots)
+    lines *= base.width
+    places += lines
     count = int(places.searchsorted(base.width * base.height * _rows(base).scan_lines_a_row))
     places = places[:count]
     new = np.empty(count, np.bool_)
     new[:1] = places[:1] > 0
     np.not_equal(places[1:], places[:-1], out=new[1:])
-    starts = np.zeros(1 + np.count_nonzero(new), np.intp)
-    starts[1:] = places[new]
-    return starts, new.cumsum(), Entries(*(column[:count] for column in entries))
+    starts = np.concatenate((_BEGIN, places[new]))
+    return starts, Entries(new.cumsum(), entries.registers[:count], entries.values[:count])
 
 
 def _palettes(
-    kind: Kind,
-    held: Held,
-    starts: NDArray[np.intp],
-    bands: NDArray[np.intp],
-    entries: Entries,
-    blink_phase: bool,
+    kind: Kind, held: Held, starts: NDArray[np.intp], entries: Entries, blink_phase: bool
 ) -> Palettes:
     """What bands look like; one that looks as the one before is part of it."""
-    of_dac = entries.registers >> 8 == DAC_ENTRY
+    of_effect = entries.by_effect()
     states, indices, is_black = _attribute_states(
-        kind, held, bands[~of_dac], entries.where(~of_dac), len(starts), blink_phase
+        kind, held, of_effect(_BEFORE_DAC), len(starts), blink_phase
     )
     before = colours_of_entries(held.dac_entries, held.dac_eight_bit)
-    entry, columns = _dac_columns(
-        before, held.dac_eight_bit, bands[of_dac], entries.where(of_dac), len(starts)
-    )
-    if len(indices) == 1 and not is_black[0]:
-        # Nearly all pixel values keep their colours.
-        column_of = np.full(256, -1)
-        column_of[entry] = np.arange(len(entry))
-        column = column_of.take(indices[0])
-        values = (column >= 0).nonzero()[0]
-        colours = columns[:, column[values]]
-        first = before.take(indices[0])
-        first[values] = colours[0]
-    else:
+    entry, columns = _dac_columns(before, held.dac_eight_bit, of_effect(_DAC), len(starts))
+    if len(indices) > 1 or is_black[0]:
         tables = np.repeat(before[None], len(starts), axis=0)
         tables[:, entry] = columns
         tables = np.take_along_axis(tables, indices[states], axis=1)
@@ -279,14 +287,42 @@ def _palettes(
         first = tables[0]
         values = (tables != first).any(axis=0).nonzero()[0]
         colours = tables[:, values]
+    else:
+        # Nearly all pixel values keep their colours.
+        values, column = _shown_columns(indices[0], entry)
+        colours = columns.take(column, axis=1)
+        first = before.take(indices[0])
+        first[values] = colours[0]
     new = np.ones(len(starts), np.bool_)
     np.not_equal(colours[1:], colours[:-1]).any(axis=1, out=new[1:])
+    if not new.all():
+        starts, colours = starts[new], colours[new]
     border = 0 if held.sequencer[1] & _SCREEN_OFF else before[held.attribute[0x11] & held.dac_mask]
-    return Palettes(starts[new], first, values, colours[new], int(border))
+    return Palettes(starts, first, values, colours, int(border))
+
+
+def _shown_columns(
+    indices: NDArray[np.intp], entry: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pixel values that show one of some DAC entries, and which of them."""
+    if len(entry) == 1:
+        values = (indices == entry).nonzero()[0]
+        return values, np.zeros(len(values), np.intp)
+    column_of = np.full(256, -1)
+    column_of[entry] = np.arange(len(entry))
+    column = column_of.take(indices)
+    values = (column >= 0).nonzero()[0]
+    return values, column[values]
+
+
+@lru_cache(maxsize=64)
+def _indices(attribute: bytes, mask: int, kind: Kind, blink_phase: bool) -> NDArray[np.intp]:
+    """The DAC entry of each pixel value."""
+    return dac_indices(attribute, kind, blink_phase) & mask
 
 
 def _attribute_states(
-    kind: Kind, held: Held, bands: NDArray[np.intp], entries: Entries, count: int, blink_phase: bool
+    kind: Kind, held: Held, entries: Entries, count: int, blink_phase: bool
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
     """What attribute controller, PEL mask and "screen off" do: states that occur.
 
@@ -298,7 +334,7 @@ def _attribute_states(
     off, shows = held.sequencer[1] & _SCREEN_OFF, held.attribute_address & _SHOWS
     numbers = {(bytes(attribute), mask, off == 0 and shows != 0): 0}
     states = np.zeros(count, np.intp)
-    for band, register, value in entries.at(bands):
+    for band, register, value in entries.at(entries.places):
         source = register >> 8
         if source == ATTRIBUTE:
             attribute[register & 0xFF] = value
@@ -316,18 +352,15 @@ def _attribute_states(
     else:  # where none is noted, that of the band before
         known = np.maximum.accumulate(np.where(states > 0, np.arange(count), 0))
         states = np.maximum(states[known] - 1, 0)
-    indices = [dac_indices(values, kind, blink_phase) & mask for values, mask, _ in numbers]
+    indices = [_indices(values, mask, kind, blink_phase) for values, mask, _ in numbers]
     return states, np.stack(indices), np.array([not lit for _, _, lit in numbers])
 
 
 def _dac_columns(
-    before: NDArray[np.uint32],
-    eight_bit: bool,
-    bands: NDArray[np.intp],
-    entries: Entries,
-    count: int,
+    before: NDArray[np.uint32], eight_bit: bool, entries: Entries, count: int
 ) -> tuple[NDArray[np.intp], NDArray[np.uint32]]:
     """DAC entries that change, (m,), and the colours of each in `count` bands, (count, m)."""
+    bands, values = entries.places, entries.values
     entry, column = entries.registers & 0xFF, np.zeros(len(bands), np.intp)
     if (entry[1:] == entry[:-1]).all():  # nearly all bars are of one entry
         entry = entry[:1]
@@ -336,7 +369,6 @@ def _dac_columns(
     last = np.zeros((count, len(entry)), np.intp)
     last[bands, column] = np.arange(1, len(bands) + 1)  # of several in a band, the last one
     np.maximum.accumulate(last, axis=0, out=last)
-    values = entries.values
     if not eight_bit:
         values = values << 2 & 0xFCFCFC | values >> 4 & 0x030303
     colours = np.zeros(1 + len(values), np.uint32)
@@ -348,10 +380,10 @@ def _looks(
     drawn: partial[Scanout], held: Held, vram: Vram, entries: Entries, timing: Timing
 ) -> dict[int, Scanout]:
     """What lines look like from some on."""
-    if not len(entries.dots):
+    if not len(entries.places):
         return {}
     registers = HeldRegisters(held, vram)
-    lines = entries.dots // timing.dots_a_line + 1
+    lines = entries.places // timing.dots_a_line + 1
     banks = {SEQUENCER: registers.sequencer, CRTC: registers.crtc, ATTRIBUTE: registers.attribute}
     last_of_line = np.diff(lines, append=-1) != 0
     looks, before = {}, drawn(registers)
