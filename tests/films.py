@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vgaemu.display.screen import rgb_of
+from vgaemu.display.pictures import rgb_of
 from vgaemu.machine import Machine
 
 

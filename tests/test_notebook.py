@@ -16,7 +16,7 @@ from PIL import Image
 
 import vgaemu
 from vgaemu.display.events import PauseToggled, SingleStep
-from vgaemu.display.screen import rgb_of
+from vgaemu.display.pictures import rgb_of
 from vgaemu.keys.queue import Key
 
 pytest.importorskip("jupyter_rfb", reason="no jupyter-rfb (the extra notebook)")

@@ -20,7 +20,7 @@ from random_tapes import random_ops
 
 from vgaemu.cli.main import main
 from vgaemu.cli.playback import picture, replay
-from vgaemu.display.screen import rgb_of
+from vgaemu.display.pictures import rgb_of
 from vgaemu.errors import TapeError
 from vgaemu.guest.find import find_workload
 from vgaemu.guest.workload import Guest, Slices

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from vgaemu import Machine, ScreenError
-from vgaemu.display.screen import rgb_of
+from vgaemu.display.pictures import rgb_of
 from vgaemu.pc.build import PcOptions
 from vgaemu.pc.debug import PortTail
 from vgaemu.testing import evidence, pictures, results, screens

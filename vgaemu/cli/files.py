@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from vgaemu.cli.options import STANDARD_OUTPUT, path_of, value_of
 from vgaemu.cli.say import OutputError, UsageError, say
-from vgaemu.display.screen import save_picture
+from vgaemu.display.pictures import save_picture
 from vgaemu.errors import ScreenError, StateError, file_error
 from vgaemu.machine import Machine
 from vgaemu.outputs import NewFile, why_unwritable

@@ -42,7 +42,7 @@ def run(options: Namespace) -> int:
     from vgaemu.cli.experiment import Experiment
     from vgaemu.cli.files import check_files
     from vgaemu.cli.session import run_stoppably
-    from vgaemu.display.screen import rgb_of, save_picture
+    from vgaemu.display.pictures import rgb_of, save_picture
     from vgaemu.guest.workloads.cat import read_lines
     from vgaemu.machine import Machine
 

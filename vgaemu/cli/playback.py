@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from vgaemu.cli.session import run_stoppably
 from vgaemu.display.named import FOR_PEOPLE
+from vgaemu.display.pictures import rgb_of, save_picture
 from vgaemu.display.report import Display
-from vgaemu.display.screen import full_redraw, rgb_of, save_picture
+from vgaemu.display.screen import full_redraw
 from vgaemu.guest.workload import Guest, Slices, Workload
 from vgaemu.machine import Machine
 from vgaemu.outputs import NewFile

@@ -15,8 +15,8 @@ from PIL import Image
 from vgaemu.cli.say import UsageError, say
 from vgaemu.display.events import Close
 from vgaemu.display.hostkeys import WindowChange, keys_in_title
+from vgaemu.display.pictures import save_picture
 from vgaemu.display.report import Display
-from vgaemu.display.screen import save_picture
 from vgaemu.errors import DisplayError
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.guest.workloads.tour import STATIONS, Station, stations

@@ -7,20 +7,26 @@ is the honest check of all the shortcuts: a fresh picture from VRAM and register
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.display.pictures import (
+    bgrx_of,
+    encode_image,
+    image_of,
+    rgb_of,
+    save_image,
+    save_picture,
+)
 from vgaemu.display.rects import merge_rects, without_parts
 from vgaemu.display.report import Rect, ScreenInfo
 from vgaemu.display.viewport import Viewport, fitted_size
 from vgaemu.errors import ScreenError
 from vgaemu.memslot.bitmap import Span, spans_of_pages
 from vgaemu.memslot.log import DirtyLog
-from vgaemu.outputs import NewFile
 from vgaemu.vga.codepage import to_unicode
 from vgaemu.vga.device import Vga
 from vgaemu.vga.raster import field_scanout
@@ -32,7 +38,7 @@ from vgaemu.vga.render import (
     TextRenderer,
     make_renderer,
 )
-from vgaemu.vga.render.text import TextCells
+from vgaemu.vga.render.text import TextCells, cells_of
 from vgaemu.vga.rows import runs
 from vgaemu.vga.scanout import (
     Redraw,
@@ -43,6 +49,9 @@ from vgaemu.vga.scanout import (
     with_cursor,
 )
 from vgaemu.vga.timeline import Shown
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 #: What an upscaled picture fits into, as 320x200 does exactly.
 UPSCALED_ROOM = (1600, 1200)
@@ -103,6 +112,7 @@ class Screen:
         self._scanout = scanout_of(vga, border=border)
         self._stale = False
         self._renderer: Renderer | None = None
+        self._numbers: _Numbers | None = None
         self.frame, self._picture = _new_frame(self._scanout)
         self._drawn_edge = self._scanout.edge
 
@@ -148,7 +158,7 @@ class Screen:
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows of it: the picture of the last frame."""
-        return encode_picture(self.rgb(), "PNG")
+        return encode_image(self.image(), "PNG")
 
     def full_redraw(self) -> NDArray[np.uint32]:
         """The picture drawn afresh from VRAM and registers: (height, width) uint32, a new array.
@@ -266,9 +276,22 @@ class Screen:
         clean = runs(taken & ~needed)
         return _moved([Rect(0, top, scanout.width, end - top) for top, end in clean], scanout)
 
-    def rgb(self) -> NDArray[np.uint8]:
-        """(height, width, 3) uint8, a copy."""
-        return rgb_of(self.frame)
+    def rgb(self, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """(height, width, 3) uint8: a copy, in `out` if that is given; a new array takes longer.
+
+        Raises:
+            ScreenError: `out` is no such array; a mode of another size asks for another one.
+        """
+        return rgb_of(self.frame, out)
+
+    @property
+    def bgrx(self) -> NDArray[np.uint8]:
+        """(height, width, 4) uint8, read-only: `frame` itself as blue, green, red, 0."""
+        return bgrx_of(self.frame)
+
+    def image(self) -> Image:
+        """The picture as Pillow's image, mode RGB: a copy."""
+        return image_of(self.frame)
 
     def upscaled(self) -> NDArray[np.uint8]:
         """As a monitor shows it, in `UPSCALED_ROOM`: (height, width, 3) uint8.
@@ -279,7 +302,7 @@ class Screen:
         if width > UPSCALED_ROOM[0] or height > UPSCALED_ROOM[1]:
             return self.rgb()
         view = Viewport(0, 0, *fitted_size(self.info, UPSCALED_ROOM), (width, height))
-        return rgb_of(self.frame[view.rows[:, None], view.columns])
+        return rgb_of(self.frame.take(view.columns, axis=1)).take(view.rows, axis=0)
 
     def indices(self) -> NDArray[np.uint8] | None:
         """The picture in numbers of `palette`, without a border: (height, width) uint8; or None.
@@ -288,12 +311,11 @@ class Screen:
         mode 13h.
         """
         scanout = view_of(self.vga, self.frame_number).scanout(self.vga)
-        colours = scanout.colours
-        if not colours.palette:
+        if not scanout.colours.palette:
             return None
-        numbers = np.arange(len(colours.palette) // 4, dtype=np.uint32).tobytes()
-        drawn = _drawn(self.vga, scanout._replace(colours=colours._replace(palette=numbers)))
-        return drawn.astype(np.uint8)
+        if self._numbers is None:
+            self._numbers = _Numbers(self.vga.slot.array)
+        return self._numbers.draw(scanout)
 
     def text(self) -> list[str]:
         """What a text mode shows, one string a row, as Unicode.
@@ -304,8 +326,10 @@ class Screen:
         scanout = self._now().scanout(self.vga)
         if not scanout.is_text:
             raise ScreenError(f"{scanout.mode_name} is a graphics mode: it shows no text")
-        renderer = TextRenderer(self.vga.slot.array, scanout)
-        return [to_unicode(row.astype(np.uint8).tobytes()) for row in renderer.cells()]
+        cells = cells_of(self.vga.slot.array, scanout)
+        codes = cells.astype(np.uint8).tobytes()
+        text, columns = to_unicode(codes), cells.shape[1]
+        return [text[at : at + columns] for at in range(0, len(text), columns)]
 
     def text_cells(self) -> TextCells | None:
         """The characters of the last frame with attributes and cursor; None: it showed none."""
@@ -327,7 +351,33 @@ class Screen:
             ScreenError: There is no such format.
             OSError: The file cannot be written.
         """
-        save_picture(self.upscaled() if upscaled else self.rgb(), path)
+        if upscaled:
+            save_picture(self.upscaled(), path)
+        else:
+            save_image(self.image(), path)
+
+
+class _Numbers:
+    """Pictures in numbers of the palette; the renderer stays for the next one."""
+
+    def __init__(self, vram: NDArray[np.uint8]) -> None:
+        self._vram = vram
+        self._renderer: Renderer | None = None
+
+    def draw(self, scanout: Scanout) -> NDArray[np.uint8]:
+        """A scanout without a border, all of it: (height, width) uint8, a new array."""
+        colours = scanout.colours
+        numbers = np.arange(len(colours.palette) // 4, dtype=np.uint32).tobytes()
+        scanout = scanout._replace(colours=colours._replace(palette=numbers))
+        renderer = self._renderer
+        redraw = Redraw.RESIZE if renderer is None else redraw_between(renderer.scanout, scanout)
+        if renderer is None or redraw is Redraw.RESIZE:
+            self._renderer = renderer = make_renderer(self._vram, scanout)
+            self._frame, self._picture = _new_frame(scanout)
+        elif redraw is not None:
+            renderer.configure(scanout)
+        _draw_all(renderer, scanout, self._frame, self._picture)
+        return self._frame.astype(np.uint8)
 
 
 def full_redraw(vga: Vga, frame_number: int, *, border: bool = False) -> NDArray[np.uint32]:
@@ -392,43 +442,6 @@ def _moved(rects: list[Rect], scanout: Scanout) -> list[Rect]:
 def _darken(frame: Frame, parts: Iterable[Rect]) -> None:
     for x, y, width, height in parts:
         frame[y : y + height, x : x + width] = 0
-
-
-def save_picture(rgb: NDArray[np.uint8], path: str | Path) -> None:
-    """Write (height, width, 3) as an image file, in the format that the suffix names.
-
-    Raises:
-        ScreenError: There is no such format.
-        OSError: The file cannot be written.
-    """
-    from PIL import Image
-
-    try:
-        form = Image.registered_extensions()[Path(path).suffix.lower()]
-        encoded = encode_picture(rgb, form)
-    except KeyError:
-        raise ScreenError(f"{path}: no picture format ends in that; use .png") from None
-    except (ValueError, OSError) as error:  # not in that format
-        raise ScreenError(f"{path}: {error}; use .png") from None
-    with NewFile(path) as file:
-        file.write(encoded)
-
-
-def encode_picture(rgb: NDArray[np.uint8], form: str) -> bytes:
-    """(height, width, 3) as the bytes of an image file, in a format by Pillow's name."""
-    from PIL import Image
-
-    encoded = BytesIO()
-    Image.fromarray(rgb).save(encoded, form)
-    return encoded.getvalue()
-
-
-def rgb_of(frame: Frame) -> NDArray[np.uint8]:
-    """(height, width) uint32 0x00RRGGBB as (height, width, 3) uint8."""
-    rgb = np.empty((*frame.shape, 3), np.uint8)
-    for nth, shift in enumerate((16, 8, 0)):  # a quarter of what all three in one go take
-        rgb[:, :, nth] = frame >> np.uint32(shift)
-    return rgb
 
 
 def blink_shown(frame_number: int) -> bool:

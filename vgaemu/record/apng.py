@@ -18,8 +18,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from vgaemu.display.pictures import rgb_of
 from vgaemu.display.report import Rect, ScreenInfo
-from vgaemu.display.screen import rgb_of
 from vgaemu.record.colours import ColourTable, triples
 from vgaemu.record.encoder import Animation, Picture, pixels_in
 from vgaemu.record.stills import deflated_rgb, png_chunks

@@ -14,8 +14,8 @@ import struct
 from fractions import Fraction
 from typing import BinaryIO
 
+from vgaemu.display.pictures import rgb_of
 from vgaemu.display.report import Rect, ScreenInfo
-from vgaemu.display.screen import rgb_of
 from vgaemu.record.colours import ColourTable, triples
 from vgaemu.record.encoder import Animation, Picture, pixels_in
 from vgaemu.record.stills import gif_image, nearest_256

@@ -22,8 +22,9 @@ from av.codec.context import Flags
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from numpy.typing import NDArray
 
+from vgaemu.display.pictures import rgb_of
 from vgaemu.display.report import Rect, ScreenInfo
-from vgaemu.display.screen import UPSCALED_ROOM, rgb_of
+from vgaemu.display.screen import UPSCALED_ROOM
 from vgaemu.display.viewport import Viewport, fitted_size, pixel_height
 from vgaemu.record.encoder import Encoder, Picture, pixels_in
 from vgaemu.record.stream import Output

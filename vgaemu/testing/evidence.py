@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Unpack
 import pytest
 
 import vgaemu
-from vgaemu.display.screen import rgb_of
+from vgaemu.display.pictures import rgb_of
 from vgaemu.errors import GuestFault, ScreenError, VgaemuError
 from vgaemu.machine import Machine
 from vgaemu.outputs import NewFile

@@ -22,12 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.attached import VgaCard
-from vgaemu.display.screen import Screen, blink_shown, rgb_of
+from vgaemu.display.pictures import rgb_of
+from vgaemu.display.screen import Screen, blink_shown
 from vgaemu.errors import ScreenError
 from vgaemu.machine import Machine
 from vgaemu.outputs import NewFile
 from vgaemu.vga.codepage import to_unicode
-from vgaemu.vga.render import TextRenderer
+from vgaemu.vga.render.text import cells_of
 from vgaemu.vga.scanout import CrtcRows, Scanout, scanout_of
 
 #: Light grey on black: what a cleared screen has.
@@ -116,7 +117,7 @@ def _of_screen(screen: Screen) -> Picture:
 
 def text_of(screen: Screen, scanout: Scanout) -> str:
     """What a text mode shows, as lines for a review."""
-    cells = TextRenderer(screen.vga.slot.array, scanout).cells()
+    cells = cells_of(screen.vga.slot.array, scanout)
     rows = [to_unicode(row.astype(np.uint8).tobytes()).rstrip() for row in cells]
     attributes = [(row >> 8).tolist() for row in cells]
     columns = len(attributes[0])

@@ -5,6 +5,8 @@ Python's own cp437 codec maps those 33 codes to control characters; here they ar
 
 from __future__ import annotations
 
+from codecs import charmap_decode
+
 # fmt: off
 #: What a VGA shows for 00h-1Fh. 00h is a blank.
 CONTROL_PICTURES = " ☺☻♥♦♣♠•◘○◙♂♀♪♫☼►◄↕‼¶§▬↨↑↓→←∟↔▲▼"
@@ -31,7 +33,7 @@ def to_unicode(codes: bytes) -> str:
     >>> to_unicode(b"\x01 caf\x82 \xc9\xcd\xbb")
     '☺ café ╔═╗'
     """
-    return "".join([CHARACTERS[code] for code in codes])
+    return charmap_decode(codes, "strict", CHARACTERS)[0]
 
 
 def to_cp437(text: str) -> bytes:

@@ -7,7 +7,7 @@ holds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -98,6 +98,12 @@ class CellMap:
         cell_of_dword[dwords] = cells
         cell_of_dword[dwords[cell_of_dword[dwords] != cells]] = -2
         return cell_of_dword
+
+
+@lru_cache(maxsize=4)
+def cell_map_of(rows: CrtcRows) -> CellMap:
+    """The map of some rows; those of late are kept."""
+    return CellMap(rows)
 
 
 def _band_tops(

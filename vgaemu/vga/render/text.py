@@ -20,7 +20,7 @@ from vgaemu.memslot.bitmap import PAGE_SIZE, Span, covered, spans_of_pages
 from vgaemu.vga.layout import LEGACY_BYTES, LEGACY_PAGES
 from vgaemu.vga.rect import Rect
 from vgaemu.vga.render.base import Frame, Renderer
-from vgaemu.vga.render.cells import CellMap, Fonts
+from vgaemu.vga.render.cells import CellMap, Fonts, cell_map_of
 from vgaemu.vga.render.glyphs import CURSOR, GlyphCache, colours_of, dots_of, key_table
 from vgaemu.vga.scanout import CrtcRows, Cursor, Scanout, TextLook
 
@@ -393,10 +393,12 @@ class TextRenderer(Renderer):
             and 2 * (min(cursor.last_line, lines - 1) - cursor.first_line + 1) >= lines,
         )
 
-    def cells(self) -> list[NDArray[np.uint16]]:
-        """Attribute << 8 | character of each row of cells that is shown, from VRAM: (columns,)."""
-        columns = self._map.columns - self._map.panned
-        return [self._cells16.take(numbers[:columns]) for numbers in self._map.numbers]
+
+def cells_of(vram: NDArray[np.uint8], scanout: Scanout) -> NDArray[np.uint16]:
+    """What a text mode shows now: attribute << 8 | character, (rows, columns) uint16."""
+    cell_map = cell_map_of(_parts(scanout)[0])
+    cells = vram[:LEGACY_BYTES].view(np.uint16).take(cell_map.numbers)
+    return cells[:, :-1] if cell_map.panned else cells
 
 
 def _parts(scanout: Scanout) -> tuple[CrtcRows, TextLook]:
