@@ -433,3 +433,53 @@ def test_what_is_no_bytes_is_refused(mode, data, error):
     with pytest.raises(error, match=r"uint8|bytes-like"):
         vga.store(at, data)
     assert vga.load(at, 64) == before
+
+
+class EagerVga(Vga):
+    """Works the window out anew after each write."""
+
+    def outw(self, port, value):
+        super().outw(port, value)
+        self.remap()
+
+
+@pytest.mark.parametrize("addressing", ADDRESSING)
+def test_registers_of_the_pipeline_count_for_the_next_access(addressing):
+    """Each of them with bits of all kinds, then one store, load or copy."""
+    rng = random.Random(addressing)
+    lazy, eager = vgas = Vga(Memslot(64)), EagerVga(Memslot(64))
+    content = np.frombuffer(rng.randbytes(256 << 10), np.uint8)
+    for vga in vgas:
+        address(vga, addressing)
+        vga.outw(0x3CE, (ADDRESSING[addressing][1] | 5) << 8 | 6)
+        vga.slot.array[:] = content
+    registers = [(0x3CE, index) for index in (0, 1, 2, 3, 4, 5, 7, 8)] + [(0x3C4, 2)]
+    for port, index in registers * 12:
+        value = rng.choice((0, 0xFF, rng.randrange(256)))
+        kind, at = rng.choice(("store", "load", "copy")), 0xA0000 + rng.randrange(0x8000)
+        length = rng.choice((1, 2, 70))
+        data, found = rng.randbytes(length), []
+        for vga in vgas:
+            vga.outw(port, value << 8 | index)
+            found.append(vga.window(at))
+            if kind == "store":
+                vga.store(at, data)
+            elif kind == "load":
+                found.append(vga.load(at, length))
+            else:
+                vga.copy(at, 0xA0000, length)
+        assert found[: len(found) // 2] == found[len(found) // 2 :]
+        assert lazy.latch == eager.latch
+        assert (lazy.slot.array == eager.slot.array).all()
+
+
+def test_what_is_before_almost_every_store_moves_no_window(monkeypatch):
+    vga = showing(0x12)[0]
+    monkeypatch.setattr(vga, "remap", None)
+    before = vga.generation
+    for port, index in [(0x3CE, index) for index in (0, 1, 2, 3, 4, 7, 8)] + [(0x3C4, 2)]:
+        for value in (0x55, 0x0A):
+            vga.outw(port, value << 8 | index)
+    for mode in range(4):
+        vga.outw(0x3CE, mode << 8 | 5)
+    assert vga.generation == before  # nor is it for the picture

@@ -58,7 +58,8 @@ class TapeRecorder:
             TapeError: The device was used before, or the file cannot be written.
         """
         self.path = Path(path)
-        if vga.generation or vga.dac.generation or vga.slot.array.any():
+        written = any(vga.graphics.values) or any(vga.sequencer.values)
+        if written or vga.generation or vga.dac.generation or vga.slot.array.any():
             raise TapeError(
                 f"{self.path}: a recording starts at power on; this VGA was used before"
             )

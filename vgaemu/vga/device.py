@@ -23,9 +23,16 @@ from vgaemu.vga.effects import (
     ATTRIBUTE_ADDRESS,
     CRTC,
     GRAPHICS,
+    GRAPHICS_ASKS,
+    LAYOUT,
+    MAP,
     MISC,
+    PICTURE,
+    PIPELINE,
     SEQUENCER,
+    SEQUENCER_ASKS,
     SHAPE,
+    TIMING,
 )
 from vgaemu.vga.registers import RegisterBank
 from vgaemu.vga.timeline import Timeline
@@ -206,11 +213,9 @@ class Vga(Windows):
             self.remap()
 
     def _write_sequencer(self, value: int) -> None:
-        if self._write(self.sequencer, SEQUENCER, self.sequencer.index, value):
-            self.generation += 1
-            self._timing_generation += 1
-            self.sync_layout()
-            self.remap()
+        index = self.sequencer.index
+        if self._write(self.sequencer, SEQUENCER, index, value):
+            self._ask(SEQUENCER_ASKS.get(index, 0))
 
     def _write_graphics(self, value: int) -> None:
         # Planar programs write these before almost every store; few are for the picture.
@@ -219,7 +224,19 @@ class Vga(Windows):
         if shows:
             self.timeline.note(GRAPHICS, index, value, shows)
         if self.graphics.write(index, value):
+            self._ask(GRAPHICS_ASKS[index] | (PICTURE if shows else 0))
+
+    def _ask(self, asked: int) -> None:
+        """A register has changed that asks for this."""
+        if asked & PICTURE:
             self.generation += 1
+        if asked & PIPELINE:
+            self.pipeline_changed()
+        if asked & TIMING:
+            self._timing_generation += 1
+        if asked & LAYOUT:
+            self.sync_layout()
+        if asked & MAP:
             self.remap()
 
     def _write_crtc(self, value: int) -> None:

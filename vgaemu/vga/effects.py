@@ -1,4 +1,4 @@
-"""Effects: what a register that changes while the picture is drawn does to it, bit by bit.
+"""Effects: what a register that changes does to the picture, bit by bit, and to the window.
 
 Sources: as in `timeline`, which table of whom takes effect when.
 """
@@ -39,6 +39,16 @@ LOOKS: Bits = {
     CRTC: {0x0A: 0x3F, 0x0B: 0x1F, 0x14: 0x5F, 0x17: 0x63},
     ATTRIBUTE: {0x10: 0x0C},
 }
+
+
+#: What a register that has changed asks for: to look at the picture anew; at the timing; at how
+#: VRAM is laid out; at where the window lies; at what stores and loads do to bytes on their way,
+#: which in chain-4 decides, too, whether it is plain memory.
+PICTURE, TIMING, LAYOUT, MAP, PIPELINE = 1, 2, 4, 8, 16
+#: By index; what stands nowhere asks for nothing. Planar programs write GR00-GR05, GR08 and SR02
+#: before almost every store; bits of `SHAPE` ask for the picture, too.
+SEQUENCER_ASKS = {1: PICTURE | TIMING, 2: PIPELINE, 3: PICTURE, 4: PICTURE | LAYOUT | MAP}
+GRAPHICS_ASKS = dict.fromkeys((*range(6), 7, 8), PIPELINE) | {6: MAP}
 
 
 def bits_of(*kinds: Bits) -> list[list[int]]:

@@ -20,7 +20,7 @@ from vgaemu.memslot import PAGE_SIZE, Memslot
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.aperture import Aperture
 from vgaemu.vga.layout import LEGACY_BYTES, rearrange
-from vgaemu.vga.legacy_window import Bank, window_of
+from vgaemu.vga.legacy_window import Bank, Window, window_of
 from vgaemu.vga.planes import independent_bytes
 from vgaemu.vga.ports import Data
 from vgaemu.vga.registerfile import RegisterFile
@@ -66,6 +66,9 @@ class Windows(RegisterFile):
         #: The part of the legacy window that is plain memory, and where it lies in VRAM.
         self._plain_start = self._plain_end = self._plain_offset = 0
         self._window_start = self._window_end = 0
+        #: Not 0: the pipeline's registers have changed since the aperture was told of them. Memory,
+        #: so that native code that writes those can tell, too.
+        self.pipeline_stale = bytearray(1)
         self.remap()
 
     def window(self, gpa: int) -> int | None:
@@ -94,6 +97,8 @@ class Windows(RegisterFile):
         if self._plain_start <= gpa and end <= self._plain_end:
             self.slot.write(gpa - self._plain_start + self._plain_offset, data)
         elif self._window_start <= gpa and end <= self._window_end:
+            if self.pipeline_stale[0]:
+                self._follow_pipeline()
             self._aperture.store(gpa - self._window_start, data)
         elif gpa >= LFB_GPA and end <= LFB_GPA + self.slot.nbytes:
             self.slot.write(gpa - LFB_GPA, data)
@@ -111,6 +116,8 @@ class Windows(RegisterFile):
                 self.latch = int.from_bytes(self.slot.memory[last : last + 4], "little")
             return self.slot.read(offset, count)
         if self._window_start <= gpa and end <= self._window_end:
+            if self.pipeline_stale[0]:
+                self._follow_pipeline()
             return self._aperture.load(gpa - self._window_start, count)
         if gpa >= LFB_GPA and end <= LFB_GPA + self.slot.nbytes:
             return self.slot.read(gpa - LFB_GPA, count)
@@ -121,6 +128,8 @@ class Windows(RegisterFile):
 
     def copy(self, src: int, dst: int, count: int) -> None:
         """Copy bytes upwards as `rep movsb` would: each read loads the latches for its write."""
+        if self.pipeline_stale[0]:
+            self._follow_pipeline()
         start, end = self._window_start, self._window_end
         in_window = start <= min(src, dst) and max(src, dst) + count <= end
         if in_window and self._plain_end == 0:
@@ -211,15 +220,32 @@ class Windows(RegisterFile):
         for told in self.on_moved:
             told(nbytes)
 
-    def remap(self) -> None:
-        """Work out the legacy window, how stores through it are addressed, and if it is plain."""
+    def _window_of_now(self) -> Window:
         dispi = self.dispi
-        window = window_of(
+        return window_of(
             bytes(self.graphics.values), bytes(self.sequencer.values), bytes(self.misc.values),
             self.slot.nbytes,
             chain4_layout=self.chain4_layout,
             bank=Bank(dispi.linear, dispi.bank_bytes) if dispi.enabled else None,
         )  # fmt: skip
+
+    def pipeline_changed(self) -> None:
+        """Registers changed that move no window: who stores or loads next looks at them."""
+        if self.chain4_layout:
+            self.remap()  # whether it is plain memory may have changed
+        else:
+            self.pipeline_stale[0] = 1
+
+    def _follow_pipeline(self) -> None:
+        # First: what is written meanwhile is looked at again.
+        self.pipeline_stale[0] = 0
+        window = self._window_of_now()
+        self._aperture.configure(window.addressing, window.write, window.read)
+
+    def remap(self) -> None:
+        """Work out the legacy window, how stores through it are addressed, and if it is plain."""
+        self.pipeline_stale[0] = 0
+        window = self._window_of_now()
         self._aperture.configure(window.addressing, window.write, window.read)
         self._window_start, self._window_end = window.start, window.end
         old = self._plain_start, self._plain_end, self._plain_offset
