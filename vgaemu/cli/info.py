@@ -16,8 +16,8 @@ from vgaemu.pc.bios.vgarom import PLACES
 
 #: Each of the project's extras, and the package that it is for.
 EXTRAS = (
-    ("unicorn", "unicorn"), ("view", "websockets"), ("video", "av"), ("notebook", "jupyter-rfb"),
-    ("pytest", "syrupy"), ("plot", "matplotlib"),
+    ("unicorn", "unicorn"), ("fast", "numba"), ("view", "websockets"), ("video", "av"),
+    ("notebook", "jupyter-rfb"), ("pytest", "syrupy"), ("plot", "matplotlib"),
 )  # fmt: skip
 
 

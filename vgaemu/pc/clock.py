@@ -25,8 +25,11 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Callable
 from typing import Protocol
+
+from vgaemu.native.cells import CELLS, DUE, EVENTS, LIMIT, NOW, PROGRESS, UNTIL
 
 #: Virtual speed: about 30 million instructions a second, a fast 486.
 INSTRUCTION_NS = 33
@@ -116,11 +119,15 @@ class StepClock(Clock):
     time leaves less for instructions: a slice ends with the first one that is done when its time is
     up, so where slices end does not matter to what the guest sees. An engine that does not tell has
     all its instructions counted at the end of the slice.
+
+    Native code may let time pass in a slice, too, after `share`: then `cells` have its state, laid
+    out as `vgaemu.native.cells` says, and what native code did is brought in here by the next look.
+    Without that all state is in attributes, which cost Python a fifth less.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        #: Now; inside a slice, at the last thing that cost time.
+        #: Now; inside a slice, at the last thing that cost time and came to Python.
         self.ns = 0
         #: Told whether it is exact to the instruction: inside a slice it is, if the engine tells.
         self.on_exact: Callable[[bool], None] = lambda exact: None
@@ -131,16 +138,35 @@ class StepClock(Clock):
         self._progress: Progress | None = None
         #: Instructions counted already since the engine was let go.
         self._seen = 0
+        #: What native code shares, for good; the same while a slice is in hand that shares it.
+        self.cells = memoryview(array("q", bytes(8 * CELLS)))
+        self._shares = False
+        self._cells: memoryview[int] | None = None
         #: Ends the slice of an engine that does not tell.
         self._end: Callable[[], None] | None = None
         #: What of `FREE_OVERHEAD_NS` is left for this frame.
         self._free_ns = FREE_OVERHEAD_NS
 
     def now_ns(self) -> int:
-        return self.ns
+        cells = self._cells
+        # Other threads may ask: nothing is brought in here.
+        return cells[NOW] if cells is not None and cells[EVENTS] else self.ns
 
     def set_ns(self, ns: int) -> None:
         self.ns = ns
+
+    def share(self, progress_at: int) -> None:
+        """From the next slice on native code lets time pass, too.
+
+        The engine's `Progress` lies at that address, two uint64.
+        """
+        self.cells[PROGRESS], self._shares = progress_at, True
+
+    def _take(self, cells: memoryview[int]) -> None:
+        """Bring in what native code did."""
+        self.ns = cells[NOW]
+        self.events += cells[EVENTS]
+        cells[EVENTS] = 0
 
     def begin_frame(self) -> None:
         self._free_ns = FREE_OVERHEAD_NS
@@ -156,6 +182,10 @@ class StepClock(Clock):
         self._progress, self._end, self._seen = progress, end, 0
         if progress is not None:
             self.on_exact(True)
+            if self._shares:
+                cells = self._cells = self.cells
+                cells[DUE], cells[EVENTS] = self._until_ns - self.ns, 0
+                cells[UNTIL], cells[LIMIT] = self._until_ns, limit_ns
 
     def instructions_left(self) -> int:
         """How many are to begin in what is left of the slice; 0 or less: it is over."""
@@ -163,6 +193,12 @@ class StepClock(Clock):
 
     def executed(self, instructions: int) -> None:
         """The engine was let go for so many, and has come back."""
+        cells = self._cells
+        if cells is not None:
+            self._take(cells)
+            self.ns = now = self._until_ns - cells[DUE] + instructions * INSTRUCTION_NS
+            cells[DUE] = self._until_ns - now
+            return
         self.ns += (instructions - self._seen) * INSTRUCTION_NS
         self._seen = 0
 
@@ -172,6 +208,9 @@ class StepClock(Clock):
         `overhead_ns` is what the emulator took for what is nothing to a real machine.
         """
         self.on_exact(False)
+        if self._cells is not None and self._cells[EVENTS]:
+            self._take(self._cells)
+        self._cells = None
         self._until_ns = self._limit_ns = NEVER_NS
         self._progress = self._end = None
         self._free_ns -= overhead_ns
@@ -183,6 +222,15 @@ class StepClock(Clock):
         progress = self._progress
         if progress is not None:
             done = progress[0]
+            cells = self._cells
+            if cells is not None:
+                if cells[EVENTS]:
+                    self._take(cells)
+                cells[DUE] = due = cells[DUE] - ns
+                self.ns = self._until_ns - due + done * INSTRUCTION_NS
+                most = -(-due // INSTRUCTION_NS)
+                progress[1] = most if most > done else done
+                return
             now = self.ns = self.ns + ns + (done - self._seen) * INSTRUCTION_NS
             self._seen = done
             left = self._until_ns - now
@@ -201,9 +249,19 @@ class StepClock(Clock):
 
     def due(self, ns: int) -> None:
         if ns < self._limit_ns:
-            self._limit_ns = ns
-            self._until_ns = min(self._until_ns, ns)
+            before, self._limit_ns = self._until_ns, ns
+            self._until_ns = until = min(before, ns)
+            cells = self._cells
+            if cells is not None:
+                cells[DUE] += until - before
+                cells[UNTIL], cells[LIMIT] = until, ns
             self.cost(0)
+
+    def turn_back(self, ns: int) -> None:
+        """It is as late as before the last thing that cost time, and nobody has seen that."""
+        if self._cells is not None:
+            self._cells[DUE] += self.ns - ns
+        self.ns = ns
 
     def idle(self, until_ns: int) -> None:
         self.ns = max(self.ns, until_ns)

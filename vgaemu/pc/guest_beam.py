@@ -72,7 +72,7 @@ class GuestBeam(Beam):
         if self._waiting_ns >= 0:
             if follows and 0 <= clock.ns - self._waiting_ns < LONGEST_LOOK_NS:
                 # The slice ended, and the wait goes on: nobody saw the time that the look took.
-                clock.ns = self._waiting_ns
+                clock.turn_back(self._waiting_ns)
             self._waiting_ns = -1
         now = clock.ns
         if not self._since_ns <= now < self._change_ns or timing is not self._timing:

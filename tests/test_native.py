@@ -1,0 +1,112 @@
+"""Native code: whether it is there and why not, and the guest's time that it shares with Python."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from array import array
+
+import numpy as np
+import pytest
+
+from vgaemu import native
+from vgaemu.pc.clock import StepClock
+
+needs_native = pytest.mark.skipif(
+    native.why_not() is not None, reason=f"no native code: {native.why_not()}"
+)
+
+
+def test_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line that says what to do."""
+
+    def told(release: str) -> str | None:
+        monkeypatch.setattr(native, "version", lambda package: release)
+        return native.why_not()
+
+    monkeypatch.delenv("VGAEMU_NATIVE", raising=False)
+    monkeypatch.setattr(native, "find_spec", lambda name: object())
+    assert told("0.60.9") == "numba 0.60.9 is too old; pip install 'numba>=0.61'"
+    assert told("0.61.0rc1") is None
+    monkeypatch.setattr(native, "find_spec", lambda name: None)
+    assert "in part only" in str(told("0.61.0"))
+    monkeypatch.setattr(sys, "byteorder", "big")
+    assert told("0.61.0") == "only for little-endian machines of 64 bits"
+    monkeypatch.setenv("VGAEMU_NATIVE", "0")
+    assert told("0.61.0") == "switched off by VGAEMU_NATIVE=0"
+    assert native.load(wait=True) is None
+
+
+def test_vgaemu_does_not_import_numba() -> None:
+    code = "import sys, vgaemu, vgaemu.machine, vgaemu.native; print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True)
+    assert done.stdout.split() == [b"False"]
+
+
+class TwoClocks:
+    """The clocks of two engines in a slice: the second shares its time with native code."""
+
+    def __init__(self, limit_ns: int) -> None:
+        self.counts = array("Q", [0, 10_000]), array("Q", [0, 10_000])
+        self.clocks = StepClock(), StepClock()
+        self.clocks[1].share(self.counts[1].buffer_info()[0])
+        for clock, count in zip(self.clocks, self.counts, strict=True):
+            clock.set_ns(1_000_007)
+            clock.begin_slice(1_330_007, limit_ns, count, lambda: None)
+
+    def go(self, instructions: int) -> None:
+        for count in self.counts:
+            count[0] = min(count[0] + instructions, count[1])
+
+    def stop(self) -> None:
+        """The engine comes back, and is let go for what is left."""
+        for clock, count in zip(self.clocks, self.counts, strict=True):
+            clock.executed(count[0])
+            count[0], count[1] = 0, max(clock.instructions_left(), 0)
+
+    def check(self) -> None:
+        one, other = self.clocks
+        assert one.now_ns() == other.now_ns()
+        assert self.counts[0] == self.counts[1]
+
+
+@needs_native
+@pytest.mark.parametrize("seed", range(20))
+def test_native_code_and_python_let_the_same_time_pass(seed: int) -> None:
+    """Costs of both kinds, what is due, waits and steps back in turn: times, counts, events."""
+    native.load(wait=True)
+    from vgaemu.native.time import cost
+
+    rng = random.Random(seed)
+    two = TwoClocks(rng.choice((1_330_007, 1_200_000, 2_000_000)))
+    cells = np.frombuffer(two.clocks[1].cells, np.int64)
+    for _ in range(60):
+        two.go(rng.randrange(40))
+        ns, what = rng.choice((0, 1, 500, 1000, 4000, 20_011)), rng.random()
+        if what < 0.6:
+            two.clocks[0].cost(ns)
+            cost(cells, ns)
+        elif what < 0.9:
+            for clock in two.clocks:
+                clock.cost(ns)
+                assert clock.events == two.clocks[0].events
+        elif what < 0.93:
+            for clock in two.clocks:
+                clock.cost(0)
+                clock.wait(clock.ns + ns)
+        elif what < 0.96:
+            for clock in two.clocks:
+                clock.due(clock.now_ns() + ns)
+        elif what < 0.98:
+            for clock in two.clocks:
+                clock.cost(ns)
+                clock.turn_back(clock.ns - ns)
+                clock.cost(0)
+        else:
+            two.stop()
+        two.check()
+    for clock in two.clocks:
+        clock.end_slice(0)
+    two.check()
+    assert two.clocks[0].events == two.clocks[1].events
