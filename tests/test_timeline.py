@@ -101,13 +101,35 @@ def test_bars_that_stay_cost_nothing_and_others_only_their_lines():
     bars(bench, range(100, 300, 2), 10)
     bench.end_field()
     bars(bench, range(100, 300, 2), 10)
-    bench.end_field()  # colour 0 now begins as the last bar
+    assert bench.end_field()[1] is Redraw.LINES  # colour 0 now begins as the last bar
     bars(bench, range(100, 300, 2), 10)
     assert bench.end_field() == ([], None)
     bars(bench, range(100, 140, 2), 20)
     bars(bench, range(140, 300, 2), 10)
     rects, redraw = bench.end_field()
     assert (rects, redraw) == ([(0, 100, 640, 40)], Redraw.LINES)
+
+
+def test_bars_of_the_borders_colour_tell_displays_of_no_border():
+    bench = Bench(0x12)
+    bench.put(-1)
+    bench.ports.write_dac(0, (0, 0, 63))
+    bench.end_field()
+    before = bench.screen.info
+    assert before.border_colour == 0x0000FF
+    bars(bench, range(100, 300, 2), 10)
+    bench.end_field()
+    told = bench.screen.info
+    assert told.border_colour == 0
+    for shade in (11, 12, 13):
+        bars(bench, range(100, 300, 2), shade)
+        assert bench.end_field()[1] is Redraw.LINES
+        assert bench.screen.info == told
+    bench.put(-1)
+    bench.ports.write_dac(0, (0, 0, 63))
+    bench.put(0)
+    bench.end_field()
+    assert bench.screen.info == before
 
 
 def test_a_bar_inside_a_line_goes_again():

@@ -100,8 +100,9 @@ class Palettes(NamedTuple):
     #: Pixel values that others have other colours for, and these: (m,) and (n, m).
     values: NDArray[np.intp]
     colours: NDArray[np.uint32]
-    #: The border's colour when the field begins.
+    #: The border's colour when the field begins, and whether its DAC entry changes in the picture.
     border: int
+    has_bars: bool
 
 
 #: What a write changes: colours by the DAC, and by what stands before it; counters; looks.
@@ -206,7 +207,10 @@ def _in_rows(base: Scanout, palettes: Palettes, looks: dict[int, Scanout]) -> Sc
         else:
             starts = starts // repeat
     first = palettes.first.tobytes()
-    colours = base.colours._replace(border=palettes.border, blank=False)
+    # Displays are told of one colour of what is not shown: of bars, where each field may begin with
+    # another, that asked for all of the picture each time.
+    border = 0 if palettes.has_bars and base.margins is None else palettes.border
+    colours = base.colours._replace(border=border, blank=False)
     if len(starts) == 1 and not looks:
         return base._replace(colours=colours._replace(palette=first))
     return base._replace(
@@ -274,9 +278,8 @@ def _palettes(
 ) -> Palettes:
     """What bands look like; one that looks as the one before is part of it."""
     of_effect = entries.by_effect()
-    states, indices, is_black = _attribute_states(
-        kind, held, of_effect(_BEFORE_DAC), len(starts), blink_phase
-    )
+    before_dac = of_effect(_BEFORE_DAC)
+    states, indices, is_black = _attribute_states(kind, held, before_dac, len(starts), blink_phase)
     before = colours_of_entries(held.dac_entries, held.dac_eight_bit)
     entry, columns = _dac_columns(before, held.dac_eight_bit, of_effect(_DAC), len(starts))
     if len(indices) > 1 or is_black[0]:
@@ -297,8 +300,9 @@ def _palettes(
     np.not_equal(colours[1:], colours[:-1]).any(axis=1, out=new[1:])
     if not new.all():
         starts, colours = starts[new], colours[new]
-    border = 0 if held.sequencer[1] & _SCREEN_OFF else before[held.attribute[0x11] & held.dac_mask]
-    return Palettes(starts, first, values, colours, int(border))
+    of_border = held.attribute[0x11] & held.dac_mask
+    border = 0 if held.sequencer[1] & _SCREEN_OFF else int(before[of_border])
+    return Palettes(starts, first, values, colours, border, of_border in entry)
 
 
 def _shown_columns(
