@@ -18,6 +18,7 @@ from vgaemu.machine import Machine
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.cpu.unicorn import UnicornCpu
 from vgaemu.pc.cpu.unicorn_interrupts import Interrupts
+from vgaemu.pc.cpu.unicorn_pages import Pages
 from vgaemu.pc.cpu.unicorn_ports import BusPorts
 from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import Vga
@@ -207,7 +208,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     price(Pc, "_step", lambda *_: 15)
     price(Interrupts, "deliver", lambda *_: 40)
     price(UnicornCpu, "_execute", lambda *_: 25)
-    price(UnicornCpu, "_fill", lambda *_: 8)
+    price(Pages, "fill", lambda *_: 8)
     price(UnicornCpu, "_on_translation", lambda cpu, uc, block, *_: 20 + 5 * block.icount)
     for name in ("on_in", "on_out"):
         price(BusPorts, name, lambda *_: 2)

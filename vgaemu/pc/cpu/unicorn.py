@@ -26,7 +26,6 @@ from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import INSTRUCTION_NS, INTERRUPT_NS, PLANES_NS, POLL_NS, StepClock
 from vgaemu.pc.cpu import unicorn_engine as engine
 from vgaemu.pc.cpu.cpu import (
-    GENERAL,
     INTERRUPT,
     PROTECTED,
     RESUME,
@@ -56,6 +55,7 @@ from vgaemu.pc.cpu.unicorn_interrupts import (
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 from vgaemu.pc.cpu.unicorn_pages import NEVER, Pages
 from vgaemu.pc.cpu.unicorn_ports import BusPorts, PortHooks
+from vgaemu.pc.cpu.unicorn_registers import RegisterFile
 from vgaemu.pc.cpu.unicorn_spin import LoopInHand
 from vgaemu.pc.cpu.unicorn_state import engine_arrays, engine_refusal, restore_engine
 from vgaemu.pc.cpu.unicorn_tasks import TaskGates
@@ -107,9 +107,7 @@ class UnicornCpu(Cpu):
         # cuts EIP to 16 bits.
         self._uc: Uc = engine.make_engine()
         self._uc.ctl_set_cpu_model(MODEL)
-        names = (*GENERAL, *SEGMENTS, "eip", "eflags", "cr0", "cr2", "cr3", "cr4")
-        numbers = vars(unicorn.x86_const)
-        self._ids = {name: numbers[f"UC_X86_REG_{name.upper()}"] for name in names}
+        self._file = RegisterFile(self._uc)
         #: Of the slice in hand, or the last one.
         self._count = engine.InstructionCount.find(self._uc)
         self._fault_address = engine.FaultAddress(self._uc)
@@ -162,13 +160,13 @@ class UnicornCpu(Cpu):
             self._registers[name] = value
 
     def get(self, register: str) -> int:
-        return self._registers.read(self._ids[register])
+        return self._file.read(register)
 
     def set(self, register: str, value: int) -> None:
         if register in SEGMENT_NUMBERS:
             self._load_segment(register, value & 0xFFFF)
         else:
-            self._registers.write(self._ids[register], value)
+            self._file.write(register, value)
 
     def _load_segment(self, register: str, selector: int) -> None:
         env = self._context.load()

@@ -144,7 +144,7 @@ class FaultAddress:
     """The linear address that the engine has been refused last; its hook tells the page alone."""
 
     def __init__(self, uc: Uc) -> None:
-        self._words, (_, self._place) = _engine_words(uc), _private_places()
+        self._words, (_, self._place) = engine_words(uc), _private_places()
 
     def within(self, page: int) -> int:
         """That address, if it is in a page, or the page's own."""
@@ -163,7 +163,7 @@ def _private_places() -> tuple[int | None, int | None]:
     trial = small_engine()
     trial.mem_map(0, PAGE_SIZE)
     trial.mem_write(0, b"\x90\x90\xf4\xa1" + nowhere.to_bytes(4, "little"))  # mov eax, [nowhere]
-    words = _engine_words(trial)
+    words = engine_words(trial)
     trial.emu_start(0, PAGE_SIZE, count=unlikely)
     counts = [i for i in range(ENGINE_WORDS - 1) if words[i + 1] == unlikely and words[i] == 3]
     with suppress(unicorn.UcError):
@@ -176,7 +176,8 @@ def _only(places: list[int]) -> int | None:
     return places[0] if len(places) == 1 else None
 
 
-def _engine_words(uc: Uc) -> Any:
+def engine_words(uc: Uc) -> Any:
+    """The first `ENGINE_WORDS` of an engine's own memory."""
     if ctypes.sizeof(ctypes.c_size_t) != 8:
         return [0] * ENGINE_WORDS
     return (ctypes.c_uint64 * ENGINE_WORDS).from_address(uc._uch.value)

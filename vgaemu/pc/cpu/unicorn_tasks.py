@@ -28,7 +28,20 @@ from vgaemu.pc.cpu.mmu import (
     Segment,
     segment_of,
 )
-from vgaemu.pc.cpu.unicorn_context import CS, DS, ES, ESP, FS, GS, SS, Context, Env
+from vgaemu.pc.cpu.unicorn_context import (
+    ARITHMETIC,
+    CS,
+    DIRECTION,
+    DS,
+    ES,
+    ESP,
+    FS,
+    GS,
+    IN_CC,
+    SS,
+    Context,
+    Env,
+)
 from vgaemu.pc.cpu.unicorn_interrupts import (
     GENERAL_PROTECTION,
     INVALID_TSS,
@@ -49,8 +62,6 @@ LEAST_LIMIT = 103
 TSS_TYPE, LDT_TYPE, BUSY, SEGMENT = 0x09, 0x02, 0x02, 0x10
 #: CR0 and `Env.hflags`: a task was switched.
 TASK_SWITCHED, SWITCHED = 1 << 3, 1 << 11
-#: Arithmetic flags and DF, which the engine has in places of their own; `Env.cc_op`: in its `cc`.
-ARITHMETIC, DIRECTION, IN_CC = 0x8D5, 1 << 10, 1
 
 
 def mend_switch(context: Context, memory: LinearMemory) -> None:
