@@ -44,6 +44,9 @@ class RegisterCpu(Cpu):
     def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
         return keeper_harvest()
 
+    def harvest_ram(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
+        return keeper_harvest()
+
     def arrays(self) -> dict[str, Array]:
         return {}
 

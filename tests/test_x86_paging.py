@@ -13,6 +13,7 @@ from x86_helpers import GUESTS, disk, make_pc, needs_kvm, run_until_halted
 
 from vgaemu.errors import GuestFault
 from vgaemu.machine import Machine
+from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.cpu.mmu import (
     PAE,
     PAGING,
@@ -135,9 +136,10 @@ def test_walks_as_the_engines_own_mmu(seed: int, pae: bool) -> None:
             uc.ctl(unicorn.UC_CTL_TLB_FLUSH, unicorn.UC_CTL_IO_WRITE)
             uc.ctl(unicorn.UC_CTL_TB_FLUSH, unicorn.UC_CTL_IO_WRITE)
             uc.reg_write(x86.UC_X86_REG_EAX, 0xDEADBEEF)
-            translate(expected.data, control, CODE_AT, mark=True)
+            stored = bytearray(RAM_BYTES // PAGE_SIZE)
+            translate(expected.data, control, CODE_AT, mark=stored)
             try:
-                page, _ = translate(expected.data, control, address, write=write, mark=True)
+                page, _ = translate(expected.data, control, address, write=write, mark=stored)
                 place = page | address & 0xFFF
                 value = int.from_bytes(expected[place : place + 4].tobytes(), "little")
                 if write:
@@ -191,7 +193,9 @@ def test_rights_of_programs_and_error_codes() -> None:
     assert code(0x3000, write=True) == WRITABLE
     # Stores go through only once the dirty bit is there.
     assert translate(view, control, 0x2000) == (0x3000, False)
-    assert translate(view, control, 0x2000, write=True, mark=True) == (0x3000, True)
+    stored = bytearray(4)
+    assert translate(view, control, 0x2000, write=True, mark=stored) == (0x3000, True)
+    assert list(stored) == [0, 1, 1, 0]  # both tables have been stored to
     assert translate(view, control, 0x2000) == (0x3000, True)
     # A table beyond memory has no entries.
     put(0x1004, 0x7FFF_F000 | PRESENT)

@@ -129,6 +129,7 @@ def build_pc(
             undo.callback(trace.close)
         bus = Bus(vga) if trace is None else TappedBus(vga, trace.note)
         undo.callback(vga.slot.harvest_through, None)
+        undo.callback(bus.slot.harvest_through, None)
         cpu = _cpu(bus, clock, free, options)
         undo.callback(cpu.close)
         pic = Pic(bus, lambda: clock.due(clock.now_ns() + TO_IRET_NS))
@@ -145,6 +146,7 @@ def build_pc(
         retrace = RetraceLine(vga, raise_irq, clock) if options.get("retrace_irq") else None
         undo.callback(_charge_moves(vga, clock))
         vga.slot.harvest_through(cpu.harvest)
+        bus.slot.harvest_through(cpu.harvest_ram)
         if firmware is not None:
             seabios = _firmware(firmware, board, image)
         else:

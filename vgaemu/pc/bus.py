@@ -18,6 +18,7 @@ import numpy as np
 
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.keeper import anonymous_memory
+from vgaemu.memslot.slot import Memslot
 from vgaemu.snapshot import Array, Part
 from vgaemu.vga.device import Vga
 from vgaemu.vga.ports import DECODED_PORTS
@@ -48,6 +49,12 @@ class Bus:
         self.array = np.frombuffer(self._ram, np.uint8)
         self.memory = self.array.data
         self.array[ROM_START:ROM_END] = 0xFF
+        #: The same memory as a slot, whose log is off until somebody wants it: `log_ram`.
+        self.slot = Memslot(ram_bytes // PAGE_SIZE, memory=self.array)
+        self.slot.logging = False
+        #: One byte a page: 1, or 0 while it is logged and nobody has stored there since the last
+        #: harvest. Who stores past `write` sets it, after the data have landed.
+        self.stored = self.slot.keeper.writable
         self.byte_in: dict[int, ByteIn] = {}
         self.byte_out: dict[int, ByteOut] = {}
         self.wide_in: dict[int, WideIn] = {}
@@ -56,11 +63,28 @@ class Bus:
         self.on_memory_written: list[Callable[[int, int], None]] = []
         #: Told that `rom_writable` was set.
         self.on_protection_changed: list[Callable[[], None]] = []
+        #: Told that the log of RAM is on from now, or off: whoever stores past `write`.
+        self.on_logging_changed: list[Callable[[bool], None]] = []
         self._rom_writable = False
         #: Of ROM what a saved state must have as it is: code, and the ports behind it; CRC-32 of
         #: what older versions had there, for which this version's stands in.
         self.stubs = slice(0, 0)
         self.older_stubs: frozenset[int] = frozenset()
+
+    def log_ram(self, on: bool) -> None:
+        """Log which pages of RAM are stored to, or no longer; any thread may end it.
+
+        What was there before is for the reader to know. A harvest waits for no CPU: harvest while
+        the guest stands.
+        """
+        if on != self.slot.logging:
+            if on:
+                self.on_memory_written.append(self.slot.mark_dirty)
+            else:
+                self.on_memory_written.remove(self.slot.mark_dirty)
+            for changed in self.on_logging_changed:
+                changed(on)
+            self.slot.logging = on
 
     def is_ram(self, gpa: int) -> bool:
         """Whether an address is RAM that can be written."""
@@ -190,6 +214,7 @@ class Bus:
         stubs = self.array[self.stubs].copy()
         old[differs] = new[differs]
         self.array[self.stubs] = stubs
+        self.slot.mark_dirty(0, self.ram_bytes)
 
     def _keeps_stubs(self, array: Array) -> bool:
         stubs = array[self.stubs]

@@ -136,6 +136,22 @@ class Cpu(ABC):
         """
 
     @abstractmethod
+    def harvest_ram(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
+        """The same with the log of RAM, while it stands; see `Bus.log_ram`."""
+
+    def mark(self) -> Mapping[str, Array]:
+        """All of this CPU for `go_back`, in arrays that stay; between slices."""
+        return self.arrays()
+
+    def go_back(self, mark: Mapping[str, Array]) -> None:
+        """Go on from where this CPU was; RAM has been, by `Bus.on_memory_written`."""
+        self.restore(mark)
+
+    def arrays_of(self, mark: Mapping[str, Array]) -> dict[str, Array]:
+        """What `arrays` was then; between slices."""
+        return dict(mark)
+
+    @abstractmethod
     def arrays(self) -> dict[str, Array]:
         """`CPU_ARRAYS`, and what else this CPU needs to go on; between slices."""
 

@@ -38,12 +38,13 @@ from vgaemu.pc.bus import ROM_END, ROM_START, VGA_END, VGA_START, Bus
 from vgaemu.pc.clock import Clock
 from vgaemu.pc.cpu.cpu import GENERAL, PROTECTED, RFLAGS, RIP, SEGMENTS, STOPPED, Array, Cpu
 from vgaemu.pc.cpu.kvm_iret import return_from_interrupt
+from vgaemu.pc.cpu.kvm_ram import KvmRam
 from vgaemu.pc.cpu.kvm_state import VcpuState
 from vgaemu.pc.cpu.mmu import SAVED_SEGMENTS
 from vgaemu.vga.vram import LFB_GPA
 
-#: Memory slots.
-LOW_RAM, ROM, HIGH_RAM, LFB, WINDOW = range(5)
+#: Memory slots; those of RAM are `kvm_ram`'s.
+LFB, WINDOW = 3, 4
 #: A vCPU that stays in the guest for this long is called back, to look at the clock and the keys.
 KICK_S = 0.004
 #: Where registers are in struct kvm_run: kvm_regs, and after it kvm_sregs with its segments.
@@ -120,10 +121,8 @@ class KvmCpu(Cpu):
 
     def _map(self, rom_flags: int) -> kvm.DirtyLogReader | None:
         """RAM, ROM and the linear frame buffer as slots; the log of the last, if it is one."""
-        vm, bus, vga = self.vm, self.bus, self.bus.vga
-        vm.set_region(LOW_RAM, 0, bus.array[:VGA_START])
-        vm.set_region(ROM, ROM_START, bus.array[ROM_START:ROM_END], rom_flags)
-        vm.set_region(HIGH_RAM, ROM_END, bus.array[ROM_END:])
+        vm, vga = self.vm, self.bus.vga
+        self._ram = KvmRam(vm, self.bus, rom_flags)
         vm.coalesce_mmio(VGA_START, VGA_END - VGA_START)
         # While a tape records every store, the frame buffer is not plain memory either.
         if vga.window(LFB_GPA) is None:
@@ -278,6 +277,7 @@ class KvmCpu(Cpu):
             self.bus.vga.store(gpa, data)
         elif self.bus.rom_writable and ROM_START <= gpa <= ROM_END - len(data):
             self.bus.memory[gpa : gpa + len(data)] = data
+            self.bus.slot.mark_dirty(gpa, len(data))
 
     def _drain_ring(self) -> None:
         """Stores that the kernel collected, in order, before anything else is looked at."""
@@ -386,6 +386,9 @@ class KvmCpu(Cpu):
             found = WordsLog(log.npages, self._words(pages))
         return found if clean else log | found
 
+    def harvest_ram(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
+        return self._ram.harvest(keeper_harvest)
+
     def _words(self, pages: int) -> NDArray[np.uint64]:
         """A bit a page in KVM's layout."""
         nbytes = 8 * word_count(self._vram.npages)
@@ -425,6 +428,7 @@ class KvmCpu(Cpu):
         changed = self.bus.vga.on_map_changed
         if self._remap in changed:
             changed.remove(self._remap)
+        self._ram.close()
         # A VM that is dead, or a parent's, has no log any more.
         with self._slots_lock:
             with suppress(OSError, KvmError):

@@ -117,13 +117,13 @@ def translate(
     *,
     write: bool = False,
     user: bool = False,
-    mark: bool = False,
+    mark: bytearray | None = None,
 ) -> tuple[int, bool]:
     """The physical page of a linear address of 32 bits, paging being on.
 
     It may be for a store (`write`), at privilege level 3 (`user`), and set accessed and dirty bits
-    (`mark`), as an access does. The second value says whether stores may go there without another
-    look: not before the page's dirty bit is set.
+    as an access does: then `mark` is `Bus.stored`. The second value says whether stores may go
+    there without another look: not before the page's dirty bit is set.
 
     Raises:
         PageFault: There is no such page, or it forbids the access.
@@ -152,17 +152,18 @@ def translate(
     writable = bool(rights & WRITABLE) or not (user or control.cr0 & WRITE_PROTECT)
     if (user and not rights & USER) or (write and not writable):
         raise PageFault(linear, code | PROTECTION)
-    if mark:
+    if mark is not None:
         for at, entry in walked[:-1]:
-            _set_bits(memory, at, entry, ACCESSED)
-        _set_bits(memory, *walked[-1], ACCESSED | DIRTY * write)
+            _set_bits(memory, mark, at, entry, ACCESSED)
+        _set_bits(memory, mark, *walked[-1], ACCESSED | DIRTY * write)
     return page, writable and (write or bool(entry & DIRTY))
 
 
-def _set_bits(memory: memoryview, at: int, entry: int, bits: int) -> None:
+def _set_bits(memory: memoryview, stored: bytearray, at: int, entry: int, bits: int) -> None:
     """Both bits are in an entry's lowest byte; a table may lie in ROM."""
     if bits & ~entry and not ROM_START <= at < ROM_END:
         memory[at] = entry & 0xFF | bits
+        stored[at // PAGE_SIZE] = 1
 
 
 def linear_reader(memory: memoryview, control: Control) -> LinearReader:

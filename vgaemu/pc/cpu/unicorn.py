@@ -19,6 +19,8 @@ from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import Any
 
+import numpy as np
+
 from vgaemu.errors import GuestFault
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.log import DirtyLog
@@ -42,7 +44,7 @@ from vgaemu.pc.cpu.mmu import (
     WRITE_PROTECT,
     PageFault,
 )
-from vgaemu.pc.cpu.unicorn_context import CS, HELD_OFF, SEGMENT_NUMBERS, Context
+from vgaemu.pc.cpu.unicorn_context import CS, HELD_OFF, SEGMENT_NUMBERS, Context, Copies
 from vgaemu.pc.cpu.unicorn_engine import Uc, unicorn
 from vgaemu.pc.cpu.unicorn_interrupts import (
     GENERAL_PROTECTION,
@@ -118,6 +120,7 @@ class UnicornCpu(Cpu):
         self._registers = engine.Registers(self._uc)
         #: What the CPU itself changes; the others change, or look at, their own.
         self._context = Context(self._uc)
+        self._copies = Copies(self._uc)
         self._memory = LinearMemory(bus, Context(self._uc))
         self._loop = LoopInHand(bus, Context(self._uc))
         gates = TaskGates(self._memory, lambda: self.tlb.map_changed())
@@ -321,6 +324,31 @@ class UnicornCpu(Cpu):
 
     def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
         return self.tlb.harvest(keeper_harvest)
+
+    def harvest_ram(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
+        log = keeper_harvest()
+        if log:
+            self.tlb.map_changed()  # what was opened for stores is to ask again
+        return log
+
+    def mark(self) -> dict[str, Array]:
+        return {
+            "engine": np.frombuffer(self._copies.take(), np.uint8),
+            "halted": np.asarray(self.halted),
+        }
+
+    def go_back(self, mark: Mapping[str, Array]) -> None:
+        self._copies.go_back(mark["engine"].tobytes())
+        self.halted = bool(mark["halted"])
+        self.tlb.map_changed()
+
+    def arrays_of(self, mark: Mapping[str, Array]) -> dict[str, Array]:
+        now = self.mark()
+        try:
+            self.go_back(mark)
+            return self.arrays()
+        finally:
+            self.go_back(now)
 
     def arrays(self) -> dict[str, Array]:
         arrays = engine_arrays(self._registers, self._context.load())

@@ -162,6 +162,8 @@ class Raised(ctypes.Structure):
     exception_is_int: int
     #: Debug registers.
     dr: ctypes.Array[ctypes.c_uint64]
+    #: What the engine's list of breakpoints has of these.
+    points: ctypes.Array[ctypes.c_void_p]
     #: A fault that makes the next one a double fault.
     old_exception: int
     _fields_ = (
@@ -216,6 +218,31 @@ class Context:
         """The engine goes on with what was loaded last."""
         if self._copy is not None:
             self._uc.context_restore(self._copy)
+
+
+class Copies:
+    """All registers of an engine, taken as bytes that it can go back to."""
+
+    def __init__(self, uc: Uc) -> None:
+        """Of this engine alone: what is in them leads into it."""
+        self._uc, self._copy = uc, uc.context_save()
+        self._begin = ctypes.cast(self._copy.context, ctypes.c_void_p).value or 0
+        self._raised = Raised.from_address(self._begin + _places()[1])
+
+    def take(self) -> bytes:
+        """What registers hold now."""
+        self._uc.context_update(self._copy)
+        return ctypes.string_at(self._begin, self._copy.size)
+
+    def go_back(self, octets: bytes) -> None:
+        """Have the registers of then."""
+        self._uc.context_update(self._copy)
+        now = Raised.from_buffer_copy(self._raised)
+        ctypes.memmove(self._begin, octets, len(octets))
+        if (now.dr[7] | self._raised.dr[7]) & 0xFF:
+            # The list of breakpoints is none of the registers: these stay as they are with it.
+            self._raised.dr, self._raised.points = now.dr, now.points
+        self._uc.context_restore(self._copy)
 
 
 def _in_place(uc: Uc) -> int | None:

@@ -65,7 +65,7 @@ class LinearMemory:
             at = linear & 0xFFFF_FFFF
             size = min(count, PAGE_SIZE - (at & _OFFSET))
             page, _ = mmu.translate(
-                self._bus.memory, control, at, write=write, user=user, mark=True
+                self._bus.memory, control, at, write=write, user=user, mark=self._bus.stored
             )
             pieces.append((page | at & _OFFSET, size))
             linear, count = linear + size, count - size

@@ -122,14 +122,14 @@ class Pages:
     def _translate(self, env: Env, address: int, access: int) -> tuple[int, bool]:
         """Through the guest's page tables; see `translate`."""
         write, memory, control = access == WRITE, self._bus.memory, env.control()
-        user = env.level == 3
+        user, stored = env.level == 3, self._bus.stored
         try:
-            return translate(memory, control, address, write=write, user=user, mark=True)
+            return translate(memory, control, address, write=write, user=user, mark=stored)
         except PageFault:
             page = address & _PAGE
             if user and _holds_descriptors(env, page) and self._memory.uses_descriptors():
                 # Loading a segment, the processor reads as the supervisor that it is.
-                return translate(memory, control, address, write=write, mark=True)
+                return translate(memory, control, address, write=write, mark=stored)
             if page != NEVER & _PAGE or access != FETCH or self._memory.code_at() & _PAGE == page:
                 raise
             return page, False  # not the guest: the engine looks where the slice would end
@@ -145,7 +145,13 @@ class Pages:
             result.paddr = page
             if access == FETCH:
                 self.code.add(page)
-            result.perms = ALL if page in self.code else RW
+            rights = ALL if page in self.code else RW
+            if access == WRITE:
+                # The store lands after this, and before anybody harvests: see `Bus.log_ram`.
+                bus.stored[page // PAGE_SIZE] = 1
+            elif not bus.stored[page // PAGE_SIZE]:
+                rights &= RX
+            result.perms = rights
             return True
         place = self.window(page, access)
         if place is not None:
