@@ -312,6 +312,17 @@ def test_one_that_never_returns_is_left_behind_with_a_line(monkeypatch, caplog):
     stuck.may.set()
 
 
+def test_those_that_never_return_are_waited_for_together(monkeypatch):
+    ends = []
+    monkeypatch.setattr(
+        "vgaemu.display.displays.ThreadSeat.wait_closed", lambda seat, until: ends.append(until)
+    )
+    with vgaemu.Machine(display=[ShadowDisplay(), ShadowDisplay()]) as machine:
+        machine.tick()
+    assert len(ends) == 2
+    assert ends[0] == ends[1]
+
+
 def test_all_are_asked_to_close_before_one_is_waited_for(caplog):
     class Lasting(BaseDisplay):
         def __init__(self, waits_for, says):

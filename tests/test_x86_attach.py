@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from films import decoded
 from rfb_client import RAW, Client
+from shadow import ShadowDisplay
 from x86_helpers import CPUS, disk
 
 import vgaemu
@@ -335,7 +336,26 @@ def test_a_card_is_recorded_and_looked_at(tmp_path: Path) -> None:
         last = card.screen.rgb()
     assert (recording.pictures, recording.goes_on) == (3, False)
     np.testing.assert_array_equal(decoded(path)[-1].rgb, last)
+    threads = threading.active_count()
     with pytest.raises(DisplayError):
         card.serve(port=0)
+    assert threading.active_count() == threads  # nobody listens
     with pytest.raises(DisplayError):
         card.record(path)
+
+
+def test_a_cards_display_is_told_what_is_wrong_with_a_recording(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Told(ShadowDisplay):
+        def notice(self, text: str) -> None:
+            told.append(text)
+
+    with vgaemu.attach(engine(0xA000), mode=0x13, display=Told()) as card:
+        recording = card.record(tmp_path / "card.png")
+        card.draw_frame()
+        recording._recorder.problem = "card.png: there is no room"
+        card.draw_frame()
+        card.draw_frame()
+        recording._recorder.problem = ""
+    assert told == ["card.png: there is no room"]
