@@ -124,6 +124,7 @@ def _word(structure: type[ctypes.Structure], field: str) -> int:
 
 #: Where these lie among `words` of an `Env`: one of a register's two, the upper one is 0.
 GENERAL_AT = {name: 2 * i for i, name in enumerate(ENCODED)}
+ESP_AT = GENERAL_AT["esp"]
 EIP_AT, EFLAGS_AT, CC_AT, CC_OP_AT, DF_AT, HFLAGS_AT, CR_AT, SEGMENTS_AT = (
     _word(Env, field) for field in ("eip", "eflags", "cc", "cc_op", "df", "hflags", "cr", "segs")
 )
@@ -135,6 +136,11 @@ BASE, LIMIT, FLAGS = (_word(SegmentCache, field) for field in ("base", "limit", 
 def words(env: Env) -> memoryview[int]:
     """Registers as numbers of 32 bits: reading one takes a third of the time."""
     return memoryview(env).cast("B").cast("I")
+
+
+def control_of(env: memoryview[int]) -> Control:
+    """What paging depends on, from the `words` of an `Env`."""
+    return Control(env[CR_AT], env[CR_AT + 6], env[CR_AT + 8])
 
 
 def settle(env: memoryview[int]) -> None:

@@ -13,6 +13,7 @@ Source: Intel SDM volume 3A, chapter 6; measured with Unicorn 2.1.4.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ from vgaemu.pc.cpu.mmu import (
     BIG,
     CODE,
     CONFORMING,
+    REAL_DATA,
+    REAL_LIMIT,
     SEGMENT_ACCESSED,
     SEGMENT_PRESENT,
     SEGMENT_WRITABLE,
@@ -32,17 +35,26 @@ from vgaemu.pc.cpu.mmu import (
     segment_of,
 )
 from vgaemu.pc.cpu.unicorn_context import (
+    BASE,
+    CR_AT,
     CS,
     DS,
+    EFLAGS_AT,
+    EIP_AT,
     ES,
     ESP,
+    ESP_AT,
+    FLAGS,
     FS,
     GS,
+    LIMIT,
     LONG,
     NO_EXCEPTION,
+    SELECTOR_AT,
     SS,
     Context,
     Env,
+    settle,
 )
 from vgaemu.pc.cpu.unicorn_engine import Uc
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
@@ -64,6 +76,8 @@ GATES = {0x0E: (4, True), 0x0F: (4, False), 0x06: (2, True), 0x07: (2, False)}
 #: The type of one that leads to a task.
 TASK_GATE = 0x05
 NO_SEGMENT = (0, 0, 0, UNUSABLE)
+#: What real mode pushes, from below; a vector of it. Where CS lies.
+_REAL_FRAME, _REAL_VECTOR, _CS_AT = struct.Struct("<3H"), struct.Struct("<2H"), SELECTOR_AT[CS]
 
 
 class Fault(Exception):
@@ -219,6 +233,7 @@ class Interrupts:
         """
         self._enter_task = enter_task
         self._cpu, self._context, self._memory = cpu, context, memory
+        self._bus, self._words = cpu.bus, context.words
         self._delivering = delivering
 
     def raised(self, uc: Uc, vector: int, _: object) -> None:
@@ -239,12 +254,11 @@ class Interrupts:
             GuestFault: A triple fault.
         """
         self._delivering()
-        env, raised = self._context.load(), self._context.raised
-        delivered, raised.old_exception = raised.old_exception, NO_EXCEPTION
-        if not env.cr[0] & PROTECTED:
-            if delivered != NO_EXCEPTION:
-                self._context.store()
-            self._cpu.real_mode_interrupt(vector)
+        env = self._context.load()
+        self._context.raised.old_exception = NO_EXCEPTION
+        if not self._words[CR_AT] & PROTECTED:
+            self._enter_real_mode(vector)
+            self._context.store()
             return
         flags = self._cpu.get("eflags")
         begin = f"interrupt {vector:02X}h at {env.segs[CS].selector:04X}:{env.eip:08X}"
@@ -275,6 +289,25 @@ class Interrupts:
                 second, error_code = DOUBLE_FAULT, 0
             first = vector = second
         self._context.store()
+
+    def _enter_real_mode(self, vector: int) -> None:
+        """FLAGS, CS and IP to the stack, on at the vector."""
+        env, write = self._words, self._bus.write
+        flags, pointer = self._cpu.get("eflags"), env[ESP_AT]
+        base, top = env[SELECTOR_AT[SS]] << 4, pointer - 6 & 0xFFFF
+        frame = _REAL_FRAME.pack(env[EIP_AT] & 0xFFFF, env[_CS_AT], flags & 0xFFFF)
+        if top <= 0x10000 - len(frame):
+            write(base + top, frame)
+        else:
+            for i in (4, 2, 0):
+                write(base + (top + i & 0xFFFF), frame[i : i + 2])
+        env[ESP_AT] = pointer & 0xFFFF_0000 | top
+        env[EFLAGS_AT] &= ~(INTERRUPT | TRAP)
+        env[EIP_AT], selector = _REAL_VECTOR.unpack(self._bus.read(4 * vector, 4))
+        env[_CS_AT], env[_CS_AT + BASE] = selector, selector << 4
+        if env[_CS_AT + FLAGS] != REAL_DATA << 8 or env[_CS_AT + LIMIT] != REAL_LIMIT:
+            env[_CS_AT + FLAGS], env[_CS_AT + LIMIT] = REAL_DATA << 8, REAL_LIMIT
+            settle(env)
 
     def _enter(
         self, env: Env, flags: int, vector: int, error_code: int | None, *, software: bool

@@ -27,6 +27,10 @@ class LinearMemory:
     def __init__(self, bus: Bus, context: Context) -> None:
         """Look into an engine by a `context` that nobody else changes."""
         self._bus, self._context = bus, context
+        #: As `look` found them last, and whether they are the engine's own, which need no look.
+        self.env = context.loaded
+        self.words = context.words
+        self.in_place = context.in_place
 
     def look(self) -> Env:
         """The engine's registers, until somebody looks again."""

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from vgaemu.memslot.bitmap import PAGE_SIZE
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.pc.clock import PLANES_NS, StepClock
 from vgaemu.pc.cpu import unicorn_engine as engine
 from vgaemu.pc.cpu.cpu import PROTECTED
 from vgaemu.pc.cpu.mmu import PAGING, PageFault, translate
-from vgaemu.pc.cpu.unicorn_context import Context, Env
+from vgaemu.pc.cpu.unicorn_context import CR_AT, HFLAGS_AT, LEVEL, Context, Env, control_of
 from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, RW, RX, WRITE, Uc
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 from vgaemu.pc.cpu.unicorn_tasks import TASK_SWITCHED, mend_switch
@@ -36,6 +36,9 @@ NEVER = ROM_END - 1
 #: What a fill of the TLB costs the host (measured), where the guest's clock sees little of it.
 FILL_NS = 6_000
 _PAGE = -PAGE_SIZE & 0xFFFF_FFFF
+#: Beyond all linear addresses of a guest, where the engine finds physical ones: it forgets code by
+#: linear addresses, and there may be several, or none.
+PHYSICAL = 1 << 40
 
 
 def _holds_descriptors(env: Env, page: int) -> bool:
@@ -63,10 +66,12 @@ class Pages:
         self._uc, self._bus = uc, bus
         self._memory, self._context = memory, context
         self._worked = worked
+        self._ram_bytes = bus.ram_bytes
+        self._words, self._in_place = memory.words, memory.in_place
         #: The VGA's memory; who has it puts it here.
         self.window: Window = lambda page, access: None
-        #: RAM pages that hold translated code, by address.
-        self.code: set[int] = set()
+        #: A byte a page of memory: 1 if it holds translated code.
+        self.code = bytearray(bus.ram_bytes >> PAGE_SHIFT)
         #: The guest fetched from where there is no memory; its page tables forbade an access.
         self.lost = False
         self.fault: PageFault | None = None
@@ -97,10 +102,15 @@ class Pages:
 
     def fill(self, uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
         """The engine's hook: which physical page a linear one is, and what may be done with it."""
+        if address >= PHYSICAL:
+            result.paddr, result.perms = address - PHYSICAL, RX
+            return True
         self._worked(FILL_NS)
         page, writable = address & _PAGE, True
-        env = self._memory.look()
-        cr0 = env.cr[0]
+        env = self._words
+        if not self._in_place:
+            self._memory.look()
+        cr0 = env[CR_AT]
         if cr0 & TASK_SWITCHED and cr0 & PROTECTED:
             mend_switch(self._context, self._memory)
         if cr0 & PAGING:
@@ -108,25 +118,31 @@ class Pages:
                 self.cr0_refused = True
                 return False
             try:
-                page, writable = self._translate(env, address & 0xFFFF_FFFF, access)
+                page, writable = self._translate(address & 0xFFFF_FFFF, access)
             except PageFault as fault:
                 self.fault = fault
                 return False
         self.cr0 = cr0
-        if not self._place(page, access, result):
-            return False
-        if not writable:
-            result.perms &= RX
+        if page < VGA_START or ROM_END <= page < self._ram_bytes:
+            result.paddr, perms = page, self._rights(page >> PAGE_SHIFT, access)
+        else:
+            place = self._place(page, access)
+            if place is None:
+                return False
+            result.paddr, perms = place
+        result.perms = perms if writable else perms & RX
         return True
 
-    def _translate(self, env: Env, address: int, access: int) -> tuple[int, bool]:
+    def _translate(self, address: int, access: int) -> tuple[int, bool]:
         """Through the guest's page tables; see `translate`."""
-        write, memory, control = access == WRITE, self._bus.memory, env.control()
-        user, stored = env.level == 3, self._bus.stored
+        write, memory, words = access == WRITE, self._bus.memory, self._words
+        control, stored = control_of(words), self._bus.stored
+        user = words[HFLAGS_AT] & LEVEL == 3
         try:
             return translate(memory, control, address, write=write, user=user, mark=stored)
         except PageFault:
             page = address & _PAGE
+            env = self._memory.env
             if user and _holds_descriptors(env, page) and self._memory.uses_descriptors():
                 # Loading a segment, the processor reads as the supervisor that it is.
                 return translate(memory, control, address, write=write, mark=stored)
@@ -134,56 +150,54 @@ class Pages:
                 raise
             return page, False  # not the guest: the engine looks where the slice would end
 
-    def _place(self, page: int, access: int, result: Any) -> bool:
-        """Where a physical page lies in the engine's own physical space."""
-        bus = self._bus
-        if (
-            page < VGA_START
-            or ROM_END <= page < bus.ram_bytes
-            or (ROM_START <= page < ROM_END and bus.rom_writable)
-        ):
-            result.paddr = page
-            if access == FETCH:
-                self.code.add(page)
-            rights = ALL if page in self.code else RW
-            if access == WRITE:
-                # The store lands after this, and before anybody harvests: see `Bus.log_ram`.
-                bus.stored[page // PAGE_SIZE] = 1
-            elif not bus.stored[page // PAGE_SIZE]:
-                rights &= RX
-            result.perms = rights
-            return True
-        place = self.window(page, access)
-        if place is not None:
-            result.paddr, result.perms = place
-            return True
-        if ROM_START <= page < ROM_END:
-            if access == WRITE:
-                result.paddr, result.perms = ROM_AT + page - ROM_START, RW
-            else:
-                result.paddr, result.perms = page, RX
-                self.code.add(page)
-            return True
+    def _rights(self, number: int, access: int) -> int:
+        """What may be done with a page of RAM."""
+        stored = self._bus.stored
         if access == FETCH:
-            self.lost = True
-            return False  # nothing to execute: the run ends
-        result.paddr, result.perms = OPEN_AT, RW
-        return True
+            self.code[number] = 1
+        rights: int = ALL if self.code[number] else RW
+        if access == WRITE:
+            # The store lands after this, and before anybody harvests: see `Bus.log_ram`.
+            stored[number] = 1
+        elif not stored[number]:
+            rights &= RX
+        return rights
+
+    def _place(self, page: int, access: int) -> tuple[int, int] | None:
+        """Where a physical page that is no RAM lies in the engine, and what may be done there."""
+        if not ROM_START <= page < ROM_END:
+            place = self.window(page, access)
+            if place is not None:
+                return place
+            if access == FETCH:
+                self.lost = True
+                return None  # nothing to execute: the run ends
+            return OPEN_AT, RW
+        number = page >> PAGE_SHIFT
+        if self._bus.rom_writable:
+            return page, self._rights(number, access)
+        if access == WRITE:
+            return ROM_AT + page - ROM_START, RW
+        self.code[number] = 1
+        return page, RX
 
     def _written(self, gpa: int, count: int) -> None:
         """Drop translated code that was overwritten."""
-        pages = self.code.intersection(range(gpa & _PAGE, gpa + count, PAGE_SIZE))
-        if pages and self._memory.look().control().paging:
-            # The engine wants linear addresses here, and there may be several.
-            self._uc.ctl(*engine.FLUSH_CODE)
+        first, last = gpa >> PAGE_SHIFT, gpa + count - 1 >> PAGE_SHIFT
+        if first == last:
+            if self.code[first]:
+                self._uc.ctl_remove_cache(PHYSICAL + gpa, PHYSICAL + gpa + count)
             return
-        for page in pages:
-            self._uc.ctl_remove_cache(max(page, gpa), min(page + PAGE_SIZE, gpa + count))
+        for number in range(first, last + 1):
+            if self.code[number]:
+                begin, end = number << PAGE_SHIFT, number + 1 << PAGE_SHIFT
+                begin, end = max(begin, gpa), min(end, gpa + count)
+                self._uc.ctl_remove_cache(PHYSICAL + begin, PHYSICAL + end)
 
     def forget_code(self) -> None:
         """All of it was replaced."""
         self._uc.ctl(*engine.FLUSH_CODE)
-        self.code.clear()
+        self.code[:] = bytes(len(self.code))
 
     def close(self) -> None:
         """Listen no more."""
