@@ -183,7 +183,7 @@ def states() -> list[bytes]:
 def spoilt_array(array: np.ndarray, rng: random.Random) -> Any:
     """Other values, types, shapes."""
     what = rng.randrange(8)
-    if what < 4 and array.size and array.dtype.kind in "iu":
+    if what < 4 and array.size and array.dtype.kind in "iub":
         array = array.copy()
         flat = array.reshape(-1)
         for _ in range(rng.choice((1, 1, 8))):

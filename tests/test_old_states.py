@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from state_files import arrays_of
 
 from vgaemu import Machine
 from vgaemu.pc.bios.rom import ROM_BASE, STUBS
@@ -39,10 +40,10 @@ def test_a_workloads_state_still_loads(name: str, mib: int, tmp_path: Path) -> N
         again = tmp_path / "again.npz"
         machine.save_state(again)
         shown = machine.screen.full_redraw()
-    with np.load(old) as before, np.load(again) as after:
-        assert {*before} - GONE == {*after} - NEW
-        for part in {*before} - GONE - {"frame", "version"}:
-            np.testing.assert_array_equal(before[part], after[part], part)
+    before, after = arrays_of(old), arrays_of(again)
+    assert {*before} - GONE == {*after} - NEW
+    for part in {*before} - GONE - {"frame", "version"}:
+        np.testing.assert_array_equal(before[part], after[part], part)
     frames = {"typing": 40, "sprites": 20, "svga": 20}
     with Machine(name, vram_mib=mib) as machine:
         machine.tick(frames[name])
@@ -66,14 +67,14 @@ def test_a_guests_state_still_loads_and_goes_on(name: str, tmp_path: Path) -> No
         machine.keys.type("cd")
         machine.tick(30)
         text = machine.screen.text()
-    with np.load(old) as before, np.load(again) as after:
-        # Since then there is a mouse, and time within slices.
-        since = {"chips.mouse", "chips.mouse_buffer", "chips.mouse_moved", "pc.looks", "pc.refused"}
-        assert {*after} - {*before} == NEW | since
-        for part in {*before} - GONE - {"frame", "ram", "version"}:
-            np.testing.assert_array_equal(before[part], after[part], part)
-        # The BIOS's stubs are this version's.
-        differ = np.flatnonzero(before["ram"] != after["ram"])
-        assert ROM_BASE + STUBS <= differ.min() <= differ.max() <= 0xFFFFF
+    before, after = arrays_of(old), arrays_of(again)
+    # Since then there is a mouse, and time within slices.
+    since = {"chips.mouse", "chips.mouse_buffer", "chips.mouse_moved", "pc.looks", "pc.refused"}
+    assert {*after} - {*before} == NEW | since
+    for part in {*before} - GONE - {"frame", "ram", "version"}:
+        np.testing.assert_array_equal(before[part], after[part], part)
+    # The BIOS's stubs are this version's.
+    differ = np.flatnonzero(before["ram"] != after["ram"])
+    assert ROM_BASE + STUBS <= differ.min() <= differ.max() <= 0xFFFFF
     if name == "prog":
         assert text[0].startswith("abcd")

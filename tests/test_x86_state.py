@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import x86_fuzz
+from state_files import arrays_of
 from x86_helpers import CPUS, GUESTS, disk, has_kvm, needs_kvm
 
 from vgaemu.cli.main import main
@@ -71,8 +72,7 @@ def follow(machine: Machine, watcher: Watcher, frames: int) -> list[tuple[Any, .
 
 def put(source: Path, target: Path, **arrays: object) -> None:
     """A state with other arrays, or without those that are None."""
-    with np.load(source) as file:
-        kept = dict(file)
+    kept = arrays_of(source)
     kept |= {name: np.asarray(value) for name, value in arrays.items() if value is not None}
     kept = {name: value for name, value in kept.items() if arrays.get(name, 0) is not None}
     with target.open("wb") as out:
@@ -472,8 +472,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def edit(name: str, change: Callable[[np.ndarray], Any]) -> Callable[[Path, Path], None]:
     def write(source: Path, target: Path) -> None:
-        with np.load(source) as file:
-            array = file[name].copy()
+        array = arrays_of(source)[name].copy()
         result = change(array)
         put(source, target, **{name: array if result is None else result})
 

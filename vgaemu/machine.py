@@ -45,7 +45,7 @@ from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import Vga
 from vgaemu.vga.font import font_of
 from vgaemu.vga.modes import set_mode
-from vgaemu.vga.state import State
+from vgaemu.vga.state import State, StateFile
 from vgaemu.vga.tap import TappedVga
 from vgaemu.vga.vram import DEFAULT_VRAM_MIB, make_vram
 
@@ -416,18 +416,18 @@ class Machine:
                 break
         return False
 
-    def save_state(self, path: str | Path) -> None:
+    def save_state(self, file: StateFile) -> None:
         """Save the device and a machine-code guest; of a workload in Python only the device.
 
-        A guest on its own thread is held for so long: machine code after its slice, a workload in
-        Python at its next ``yield``.
+        `file` is a path, or open for bytes. A guest on its own thread is held for so long: machine
+        code after its slice, a workload in Python at its next ``yield``.
 
         Raises:
             StateError: The file cannot be written, or the guest does not stop.
         """
-        self._saving.save(path)
+        self._saving.save(file)
 
-    def load_state(self, path: str | Path) -> None:
+    def load_state(self, file: StateFile) -> None:
         """Bring the device to a saved state, and a machine-code guest with it.
 
         A workload in Python goes on with its program, from its next ``yield``.
@@ -435,7 +435,7 @@ class Machine:
         Raises:
             StateError: The file is refused; nothing has changed then. Or the guest does not stop.
         """
-        self._saving.load(path)
+        self._saving.load(file)
 
     def restore_state(self, state: State, source: object) -> None:
         """Look at all of a state, then put all of it; what is not in it stays as it is.

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vgaemu.display.loop import DisplayLoop
 from vgaemu.errors import StateError
 from vgaemu.runner import HOLD_SECONDS, NO_YIELD, Runner
 from vgaemu.vga.device import Vga
-from vgaemu.vga.state import State, check_device, read_state, restore_device, save_state
+from vgaemu.vga.state import (
+    State,
+    StateFile,
+    check_device,
+    read_state,
+    restore_device,
+    save_state,
+    source_of,
+)
 
 if TYPE_CHECKING:
     from vgaemu.pc.pc import Pc
@@ -28,17 +35,18 @@ class Saving:
     def __init__(self, vga: Vga, pc: Pc | None, runner: Runner, loop: DisplayLoop) -> None:
         self._vga, self._pc, self._runner, self._loop = vga, pc, runner, loop
 
-    def save(self, path: str | Path) -> None:
+    def save(self, file: StateFile) -> None:
         """See `vgaemu.machine.Machine.save_state`."""
-        with self._guest_stands(path):
+        with self._guest_stands(source_of(file)):
             guest = None if self._pc is None else self._pc.state_arrays()
-            save_state(self._vga, path, frame_number=self.next_frame_number, guest=guest)
+            save_state(self._vga, file, frame_number=self.next_frame_number, guest=guest)
 
-    def load(self, path: str | Path) -> None:
+    def load(self, file: StateFile) -> None:
         """See `vgaemu.machine.Machine.load_state`."""
-        with self._guest_stands(path):
+        source = source_of(file)
+        with self._guest_stands(source):
             guest = None if self._pc is None else self._pc.parts()
-            self.restore(read_state(path, self._vga, guest), path)
+            self.restore(read_state(file, self._vga, guest), source)
 
     def restore(self, state: State, source: object) -> None:
         """See `vgaemu.machine.Machine.restore_state`."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import random_files
+from state_files import with_whole_memories
 
 from vgaemu import snapshot
 from vgaemu.errors import GuestFault, ImageError, KeysError, StateError
@@ -204,6 +205,8 @@ def pc_state(numbers: random.Random, folder: Path, cpu: str) -> str:
 
 def load_damaged(numbers: random.Random, folder: Path, frames: int, **machine: Any) -> str:
     whole = state_of(folder, frames, **machine)
+    if numbers.random() < 0.3:  # memories as older versions have them
+        whole = with_whole_memories(whole)
     arrays = dict(whole)
     for _ in range(numbers.choice((0, 1, 1, 1, 2, 5))):
         name = numbers.choice(list(arrays))

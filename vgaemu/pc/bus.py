@@ -19,6 +19,7 @@ import numpy as np
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.keeper import anonymous_memory
 from vgaemu.memslot.slot import Memslot
+from vgaemu.memslot.zeros import overwrite
 from vgaemu.snapshot import Array, Part
 from vgaemu.vga.device import Vga
 from vgaemu.vga.ports import DECODED_PORTS
@@ -207,12 +208,8 @@ class Bus:
         return Part("u1", lambda: self.array, self._restore, self._keeps_stubs)
 
     def _restore(self, array: Array) -> None:
-        # Most pages are zeros here and there. To write those takes 14 ms, all of them to be
-        # allocated.
-        old, new = (memory.reshape(-1, PAGE_SIZE) for memory in (self.array, array))
-        differs = (old.view(np.uint64) != new.view(np.uint64)).any(axis=1)
         stubs = self.array[self.stubs].copy()
-        old[differs] = new[differs]
+        overwrite(self.array, array)
         self.array[self.stubs] = stubs
         self.slot.mark_dirty(0, self.ram_bytes)
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgaemu.memslot import Memslot
+from vgaemu.memslot.zeros import overwrite
 from vgaemu.snapshot import Array, Part, number, octets_in
 from vgaemu.vga.beam import NOT_DISPLAYING, VERTICAL_RETRACE, Beam, Timing, VirtualBeam, timing_of
 from vgaemu.vga.effects import (
@@ -298,7 +299,7 @@ class Vga(Windows):
         }
 
     def _restore_vram(self, array: Array) -> None:
-        self.slot.array[:] = array
+        overwrite(self.slot.array, array)
         self.slot.mark_dirty(0, self.slot.nbytes)
 
     def restored(self) -> None:

@@ -5,16 +5,19 @@ latches, DISPI, VRAM and how it is laid out, the virtual beam, the retrace that 
 the frame number that blinking follows; next to them what a machine-code guest adds, under names of
 its own. Not saved: a Python workload (a generator has no form that could be), caches.
 
-The file is a versioned .npz of plain arrays, VRAM deflated. It is read and checked whole before the
-first register is touched, so a file that is refused leaves the device as it was.
+The file is a versioned .npz of plain arrays, VRAM and RAM without their pages of zeros. It is read
+and checked whole before the first register is touched, so a file that is refused leaves the device
+as it was.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from io import BytesIO, TextIOBase
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -25,7 +28,7 @@ from vgaemu.snapshot import MAX_BYTES, MAX_COUNT, Array
 from vgaemu.vga.beam import BEGAN_NS
 from vgaemu.vga.dac import STATE_READ
 from vgaemu.vga.device import Vga
-from vgaemu.vga.npz import Archive
+from vgaemu.vga.npz import Archive, folded, write
 from vgaemu.vga.registers import SEQUENCER_PLACES
 from vgaemu.vga.vram import MAX_VRAM_MIB
 
@@ -34,8 +37,14 @@ FORMAT = "vgaemu state"
 #: Version 1 had no guests; a reader of it would leave out one that is there. Up to version 2 the
 #: DAC counted bytes read and bytes written apart, index registers had eight bits, and no retrace
 #: was watched for; up to version 3 the DAC had an index for reads and one for writes, and nothing
-#: was kept of what registers did in mid-picture.
-VERSION = 4
+#: was kept of what registers did in mid-picture; up to version 4 memories were whole arrays, which
+#: they may be in any.
+VERSION = 5
+
+#: What errors call a file that has no name.
+OPEN_FILE = "the open file"
+#: A file by its path, or one that is open for bytes.
+StateFile: TypeAlias = str | os.PathLike[str] | BinaryIO
 
 
 class State(NamedTuple):
@@ -100,42 +109,64 @@ def restore_device(vga: Vga, arrays: Mapping[str, Array]) -> None:
 
 
 def save_state(
-    vga: Vga, path: str | Path, *, frame_number: int = 0, guest: Mapping[str, Array] | None = None
+    vga: Vga, file: StateFile, *, frame_number: int = 0, guest: Mapping[str, Array] | None = None
 ) -> None:
     """Save a device; its guest must not run meanwhile.
 
     Args:
         vga: The device.
-        path: The file, by custom ending in ``.npz``; one that exists is replaced, and where it is
-            a link, what that leads to.
+        file: A path, by custom ending in ``.npz``; one that exists is replaced, and where it is a
+            link, what that leads to. Or an open file, which gets all of it in one write.
         frame_number: Number of the frame, which blinking follows.
         guest: Arrays of a machine-code guest; no name is one of `Vga.parts`.
 
     Raises:
         StateError: The file cannot be written; one that existed is untouched.
     """
-    path = Path(path)
-    arrays: dict[str, Any] = snapshot.take(vga.parts()) | dict(guest or {})
-    arrays |= {"frame": np.asarray(frame_number, "u8"), "version": np.asarray(VERSION, "u4")}
-    place = os.path.realpath(path)
-    if os.path.lexists(place) and not os.path.isfile(place):
-        what = "a directory" if path.is_dir() else "no regular file"
-        raise StateError(f"{path}: {what}; name a file that can be written")
+    arrays: dict[str, Array] = {
+        "format": np.asarray(FORMAT),
+        **folded(snapshot.take(vga.parts()) | dict(guest or {})),
+        "frame": np.asarray(frame_number, "u8"),
+        "version": np.asarray(VERSION, "u4"),
+    }
+    source = source_of(file)
     try:
-        with NewFile(path) as file:
-            np.savez_compressed(file, format=np.asarray(FORMAT), **arrays)
+        if not isinstance(file, str | os.PathLike):
+            _write_open(file, arrays)
+            return
+        path = Path(file)
+        place = os.path.realpath(path)
+        if os.path.lexists(place) and not os.path.isfile(place):
+            what = "a directory" if path.is_dir() else "no regular file"
+            raise StateError(f"{path}: {what}; name a file that can be written")
+        with NewFile(path) as new:
+            write(new, arrays)
     except OSError as error:
-        raise StateError(file_error(path, error, "name a file that can be written")) from None
+        raise StateError(file_error(source, error, "name a file that can be written")) from None
 
 
-def load_state(vga: Vga, path: str | Path) -> int:
+def _write_open(file: BinaryIO, arrays: Mapping[str, Array]) -> None:
+    whole = BytesIO()
+    write(whole, arrays)
+    try:
+        file.write(whole.getbuffer())
+    except (TypeError, ValueError) as error:  # closed, or open for text or for reading
+        raise StateError(f"{OPEN_FILE}: {error}; open it with 'wb'") from None
+
+
+def source_of(file: StateFile) -> str:
+    """What errors call a file."""
+    return str(file) if isinstance(file, str | os.PathLike) else OPEN_FILE
+
+
+def load_state(vga: Vga, file: StateFile) -> int:
     """Bring a device into a saved state, without its guest; all its pages are dirty then.
 
     The guest must not run meanwhile.
 
     Args:
         vga: A device with as much VRAM as the saved one.
-        path: What `save_state` wrote.
+        file: What `save_state` wrote: a path, or an open file, which can be sought in.
 
     Returns:
         Number of the frame that was saved with it.
@@ -144,45 +175,60 @@ def load_state(vga: Vga, path: str | Path) -> int:
         StateError: The file cannot be read, is damaged or no state, comes from a newer version, or
             has another size of VRAM. The device is then as it was.
     """
-    state = read_state(path, vga)
-    check_device(vga, state.device, path)
+    state = read_state(file, vga)
+    check_device(vga, state.device, source_of(file))
     restore_device(vga, state.device)
     return state.frame_number
 
 
-def read_state(path: str | Path, vga: Vga, guest: dict[str, snapshot.Part] | None = None) -> State:
+def read_state(file: StateFile, vga: Vga, guest: dict[str, snapshot.Part] | None = None) -> State:
     """Read a file whole.
 
     Args:
-        path: What `save_state` wrote.
+        file: What `save_state` wrote.
         vga: Whose `Vga.parts` are to be in it; all else is a guest's.
         guest: A guest's parts, if one may be in it: what is larger than they are is not read.
 
     Raises:
         StateError: It cannot be read, is damaged or no state, or comes from a newer version.
     """
-    path, device = Path(path), vga.parts()
+    source, device = source_of(file), vga.parts()
     room = {name: max(part.room, MAX_BYTES) for name, part in (device | (guest or {})).items()}
     room["vram"] = MAX_VRAM_MIB << 20  # another size is told as such
+    _refuse_unreadable(file)
     try:
-        with path.open("rb") as raw:
-            file = Archive(raw)
-            if str(file.small("format")) != FORMAT:
+        with _open(file) as raw:
+            archive = Archive(raw)
+            if str(archive.small("format")) != FORMAT:
                 raise ValueError
-            version = int(file.small("version"))
+            version = int(archive.small("version"))
             if version <= VERSION:
-                return _state_in(file.arrays(room), device, is_old=version < VERSION)
+                return _state_in(archive.arrays(room), device, is_old=version < VERSION)
     except OSError as error:
         if error.strerror is not None:
-            raise StateError(file_error(path, error, "name a saved state")) from None
-        raise StateError(_refused(path)) from None
+            raise StateError(file_error(source, error, "name a saved state")) from None
+        raise StateError(_refused(source)) from None
     except Exception:
         # A file of something else can fail anywhere in zipfile, zlib or numpy.
-        raise StateError(_refused(path)) from None
+        raise StateError(_refused(source)) from None
     raise StateError(
-        f"{path}: saved by a newer vgaemu (state version {version}, this one reads up to "
+        f"{source}: saved by a newer vgaemu (state version {version}, this one reads up to "
         f"{VERSION}); update vgaemu"
     )
+
+
+def _refuse_unreadable(file: StateFile) -> None:
+    if isinstance(file, str | os.PathLike):
+        return
+    if isinstance(file, TextIOBase) or file.closed or not (file.readable() and file.seekable()):
+        raise StateError(
+            f"{OPEN_FILE}: not one of bytes that can be read at any place; open it with 'rb', or "
+            "load io.BytesIO(data)"
+        )
+
+
+def _open(file: StateFile) -> AbstractContextManager[BinaryIO]:
+    return Path(file).open("rb") if isinstance(file, str | os.PathLike) else nullcontext(file)
 
 
 def _state_in(
