@@ -47,6 +47,9 @@ class Windows(RegisterFile):
     on_map_changed: list[Callable[[], None]]
     #: Told how many bytes of VRAM a port write has cleared or moved.
     on_moved: list[Callable[[int], None]]
+    #: Not 0: the pipeline's registers have changed since the aperture was told of them. Memory, so
+    #: that native code that writes those can tell, too.
+    pipeline_stale: bytearray
 
     def __init__(self, slot: Memslot) -> None:
         """All registers 0, VRAM as it is.
@@ -66,8 +69,6 @@ class Windows(RegisterFile):
         #: The part of the legacy window that is plain memory, and where it lies in VRAM.
         self._plain_start = self._plain_end = self._plain_offset = 0
         self._window_start = self._window_end = 0
-        #: Not 0: the pipeline's registers have changed since the aperture was told of them. Memory,
-        #: so that native code that writes those can tell, too.
         self.pipeline_stale = bytearray(1)
         self.remap()
 
