@@ -44,7 +44,8 @@ def test_a_new_read_index_drops_a_partial_triple():
     outs(vga, 0x3C8, 5)
     outs(vga, 0x3C9, 0x11, 0x12)
     outs(vga, 0x3C7, 9)
-    outs(vga, 0x3C9, 0x13)
+    outs(vga, 0x3C9, 0x13)  # the first byte of another
+    assert vga.dac.entries[15:33] == bytes((1, 2, 3, *[0] * 15))
     outs(vga, 0x3C7, 5)
     assert ins(vga, 3) == [1, 2, 3]
 

@@ -57,7 +57,8 @@ def receiver(
     process = vgaemu(tmp_path, "receive", "--listen", ":0", "--wait", 30, *request.param)
     assert process.stdout is not None
     line = process.stdout.readline()
-    if line.startswith("view: "):
+    if "--view" in request.param:
+        assert line.startswith("view: VNC at 127.0.0.1:")
         line = process.stdout.readline()
     address = line.removeprefix("listening on ").strip()
     assert re.fullmatch(r"127\.0\.0\.1:\d+", address)
@@ -116,6 +117,15 @@ def test_what_arrives_is_recorded_and_looked_at_until_ctrl_c(
     process.send_signal(signal.SIGINT)
     assert ended(process)[0] == 0
     assert pixels(tmp_path / "there.png").shape == (200, 320, 3)
+
+
+def test_what_cannot_be_recorded_is_refused_before_anything_arrives(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["receive", "--headless", "--listen", ":0", "--record", "there.xyz"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "there.xyz" in err
 
 
 @pytest.mark.parametrize("receiver", [["--headless", "--screenshot", "there.png"]], indirect=True)
