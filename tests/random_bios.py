@@ -21,7 +21,8 @@ from vgaemu.errors import GuestFault
 from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import CARRY, GENERAL, INTERRUPT, REGISTERS, SEGMENTS, ZERO
-from vgaemu.pc.images import DiskImage, load_image
+from vgaemu.pc.formats import load_image
+from vgaemu.pc.images import DiskImage
 
 #: What calls may change besides those of `MAY_CHANGE`, by vector: also calls that there are not.
 ALL_MAY_CHANGE = {0x10: "", 0x13: "ah cf", 0x15: "ah cf", 0x16: "", 0x1A: "ah cf"}

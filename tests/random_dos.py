@@ -27,7 +27,7 @@ from vgaemu.pc.board import Board
 from vgaemu.pc.clock import NEVER_NS
 from vgaemu.pc.cpu.cpu import CARRY, REGISTERS, ZERO
 from vgaemu.pc.dos.dos import BREAK_VECTOR, ENDING, FAILING, Dos
-from vgaemu.pc.images import ComProgram
+from vgaemu.pc.images import DosProgram
 
 #: What INT 21h may leave changed, by AH: registers, and "cf" or "zf". Programmer's Reference 5.0.
 #: Any call that is not there, or that can fail, answers in AX and with the carry flag.
@@ -105,7 +105,7 @@ class RandomDos:
         self.board: Board = make_board()
         self.bios = Bios(self.board, None)
         self.bios.video.modes.set_mode(numbers.choice((3, 3, 3, 1, 0x12, 0x13)))
-        self.dos = Dos(self.board, self.bios, ComProgram(Path("p.com"), b"\xc3", ["a"]), root)
+        self.dos = Dos(self.board, self.bios, DosProgram(Path("p.com"), b"\xc3", ["a"]), root)
         self.root = root.resolve()
         self._count = count
 

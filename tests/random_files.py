@@ -38,7 +38,7 @@ from vgaemu.migrate.live import device_state
 from vgaemu.migrate.receiver import receive
 from vgaemu.migrate.stream import HEADER, MAGIC, PREAMBLE, VERSION, Channel, Kind
 from vgaemu.pc.bios.vgarom import find_vga_rom
-from vgaemu.pc.images import load_image
+from vgaemu.pc.formats import load_image
 from vgaemu.tape import Player, Tape
 from vgaemu.vga.device import Vga
 from vgaemu.vga.font import load_font_file

@@ -10,7 +10,8 @@ from random_bios import OTHERS, RandomBios, wrong_changes
 from x86_helpers import CPUS, disk, make_pc, run_until_halted
 
 from vgaemu.pc.cpu.cpu import GENERAL, SEGMENTS, TRAP
-from vgaemu.pc.images import DiskImage, load_image
+from vgaemu.pc.formats import load_image
+from vgaemu.pc.images import DiskImage
 
 #: Where a hook is put, and where it counts.
 HOOK, COUNT = 0x0700, 0x06FE

@@ -709,7 +709,7 @@ def test_a_rom_without_end(capsys):
 def test_options_of_programs_and_of_disks(tmp_path, capsys):
     arguments = ["run", PLASMA, "--headless", "--frames", "1"]
     assert main([*arguments, "--dos-root", str(tmp_path)]) == 2
-    assert "--dos-root: only for .com programs" in only_line(capsys)
+    assert "--dos-root: only for DOS programs" in only_line(capsys)
     program = str(GUESTS / "type.com")
     for option in ("--writable", "--force"):
         assert main(["run", program, "--headless", option]) == 2

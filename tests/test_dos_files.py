@@ -29,7 +29,7 @@ from vgaemu.pc.dos.files import (
 )
 from vgaemu.pc.dos.names import DEVICES, device_of, fcb_name
 from vgaemu.pc.dos.search import MAX_FOLDERS
-from vgaemu.pc.images import ComProgram
+from vgaemu.pc.images import DosProgram
 
 BUFFER = 0x20000
 ALL_FILES = fcb_name("*.*")
@@ -52,7 +52,7 @@ class Guest:
     def __init__(self, root: Path) -> None:
         self.board: Board = make_board()
         bios = Bios(self.board, None)
-        self.dos = Dos(self.board, bios, ComProgram(Path("p.com"), b"\xc3", []), root)
+        self.dos = Dos(self.board, bios, DosProgram(Path("p.com"), b"\xc3", []), root)
         self.calls = bios.calls
         self.board.cpu.set("ss", 0)
 

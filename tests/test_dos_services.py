@@ -34,7 +34,7 @@ from vgaemu.pc.dos.memory import (
 )
 from vgaemu.pc.dos.names import MAX_NAME, file_name
 from vgaemu.pc.dos.search import Search
-from vgaemu.pc.images import ComProgram
+from vgaemu.pc.images import DosProgram
 
 BUFFER = 0x20000
 
@@ -316,7 +316,7 @@ def test_a_name_that_does_not_end_is_cut_off(board: Board, text: bytes) -> None:
 def test_a_program_finds_its_arguments_as_fcbs(
     board: Board, bios: Bios, args: list[str], first: bytes, second: bytes, drives: int
 ) -> None:
-    Dos(board, bios, ComProgram(Path("p.com"), b"\xc3", args), None)
+    Dos(board, bios, DosProgram(Path("p.com"), b"\xc3", args), None)
     at = PREFIX << 4
     assert board.bus.read(at + 0x5C, 12) == first
     assert board.bus.read(at + 0x6C, 12) == second
@@ -324,7 +324,7 @@ def test_a_program_finds_its_arguments_as_fcbs(
 
 
 def test_registers_and_prefix_at_start(board: Board, bios: Bios) -> None:
-    dos = Dos(board, bios, ComProgram(Path("p.com"), b"\xc3", []), None)
+    dos = Dos(board, bios, DosProgram(Path("p.com"), b"\xc3", []), None)
     registers = board.cpu.registers()
     assert [registers.pop(name) for name in ("cs", "ds", "es", "ss", "edx")] == [PREFIX] * 5
     assert PREFIX >> 8 == 1
@@ -339,7 +339,7 @@ def test_registers_and_prefix_at_start(board: Board, bios: Bios) -> None:
 
 @pytest.fixture
 def dos(board: Board, bios: Bios) -> Dos:
-    made = Dos(board, bios, ComProgram(Path("p.com"), b"\xc3", []), None)
+    made = Dos(board, bios, DosProgram(Path("p.com"), b"\xc3", []), None)
     board.cpu.set("ss", 0)
     return made
 
@@ -387,10 +387,10 @@ def test_a_name_has_no_control_characters(board: Board) -> None:
 
 
 def test_a_program_that_exits_says_its_code(board: Board, bios: Bios, tmp_path: Path) -> None:
-    Dos(board, bios, ComProgram(tmp_path / "p.com", b"\xc3", ["a"]), None)
+    Dos(board, bios, DosProgram(tmp_path / "p.com", b"\xc3", ["a"]), None)
     assert board.bus.read((PREFIX << 4) + 0x80, 4) == b"\x02 a\r"
     board.cpu.set("ss", 0)
-    assert ask(board, bios.calls, 0x21, ah=0x4B) & CARRY
+    assert ask(board, bios.calls, 0x21, ax=0x4B02) & CARRY
     assert board.cpu.ax == 1
     ask(board, bios.calls, 0x21, ax=0x4C07)
     assert (board.run.ended, board.run.exit_code) == (True, 7)

@@ -14,7 +14,7 @@ from PIL import Image
 from vgaemu.errors import StateError, TapeError, WorkloadError
 from vgaemu.guest.workloads import picture
 from vgaemu.migrate import stream
-from vgaemu.pc.images import load_image
+from vgaemu.pc.formats import load_image
 from vgaemu.tape import read
 from vgaemu.vga.state import State
 

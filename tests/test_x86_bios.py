@@ -23,7 +23,7 @@ from vgaemu.memslot import Memslot
 from vgaemu.pc.bios.video.modes import VBE_MODES
 from vgaemu.pc.build import build_pc
 from vgaemu.pc.chips.cmos import to_bcd
-from vgaemu.pc.images import load_image
+from vgaemu.pc.formats import load_image
 from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import Vga
 from vgaemu.vga.font import FONT_ADDRESS, bundled_font

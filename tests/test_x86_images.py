@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import sys
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from x86_helpers import boot_sector, has_kvm
 from vgaemu.cli.main import main
 from vgaemu.errors import ImageError
 from vgaemu.memslot.kvm import ioctl as kvm_ioctl
+from vgaemu.pc import is_image
 from vgaemu.pc.bios.vgarom import check_rom
-from vgaemu.pc.images import DiskImage, load_image
+from vgaemu.pc.formats import load_image
+from vgaemu.pc.images import DiskImage
 
 pytest.importorskip("unicorn")
 GOOD = boot_sector(b"\xfa\xf4")
@@ -34,11 +37,19 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("empty.img", b"", ["empty.img", "empty"]),
         ("short.img", b"\x90" * 100, ["short.img", "not bootable", "--force"]),
         ("plain.img", bytes(512), ["plain.img", "55AA", "--force"]),
-        ("big.img", GOOD + bytes(3 << 20), ["big.img", "floppy", "--force"]),
         ("big.com", bytes(0x10000), ["big.com", "65536", "65278"]),
-        ("game.exe", b"MZ" + bytes(600), ["game.exe", ".EXE", "not supported"]),
-        ("game.com", b"MZ" + bytes(600), ["game.com", ".EXE", "not supported"]),
-        ("old.com", b"ZM" + bytes(600), ["old.com", ".EXE", "not supported"]),
+        ("big.exe", bytes(0x10000), ["big.exe", "65536", "65278"]),
+        ("game.exe", b"MZ" + bytes(600), ["game.exe", ".EXE", "not whole"]),
+        ("game.com", b"MZ" + bytes(600), ["game.com", ".EXE", "not whole"]),
+        ("old.bin", b"ZM" + bytes(600), ["old.bin", ".EXE", "not whole"]),
+        ("game.img", b"\x1f\x8b" + bytes(600), ["game.img", "gzip", "unpack"]),
+        ("vm.img", b"QFI\xfb" + bytes(600), ["vm.img", "qcow2", "qemu-img convert"]),
+        ("notes", b"a\0b", ["notes", "neither Python nor machine code", "55AAh"]),
+        (
+            "large.exe",
+            b"MZ" + struct.pack("<12H", 0, 2, 0, 2, 0xA000, *[0] * 7) + bytes(999),
+            ["large.exe", "needs 641 KiB", "DOS has 576"],
+        ),
     ],
 )
 def test_files_that_do_not_run(
@@ -182,6 +193,48 @@ def test_ports_are_traced(tmp_path: Path) -> None:
     lines = [line.split()[1:] for line in trace.read_text("ascii").splitlines()]
     assert ["out", "0080", "2a"] in lines
     assert any(line[:2] == ["in", "0061"] for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("drive", "size", "shape"),
+    [
+        (None, 3 << 20, (7, 16, 63)),  # more than a floppy: no partition table is asked for
+        ("hd", 512, (1, 16, 63)),
+        ("hd", 1474560, (3, 16, 63)),
+        ("fd", 512, (80, 2, 18)),
+        ("fd", 2 << 20, (80, 2, 36)),
+    ],
+)
+def test_what_a_disk_is_told_to_be(
+    tmp_path: Path, drive: str | None, size: int, shape: tuple[int, int, int]
+) -> None:
+    path = tmp_path / "disk.img"
+    path.write_bytes(GOOD.ljust(size, b"\0"))
+    image = load_image(str(path), [], drive=drive)
+    assert isinstance(image, DiskImage)
+    assert (image.cylinders, image.heads, image.sectors) == shape
+    assert image.is_hard_disk == (shape[1] == 16)
+
+
+def test_no_floppy_is_as_large(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "disk.img"
+    path.write_bytes(GOOD + bytes(3 << 20))
+    assert "--drive fd" in said(capsys, str(path), "--drive", "fd")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("os.bin", b"", True), ("os", GOOD, True), ("os.raw", GOOD, True),
+        ("none.raw", None, False), ("prog", b"MZ" + bytes(30), True),
+        ("game.py", b"MZ" + bytes(30), False),
+        ("notes.txt", b"words", False), ("empty", b"", False), ("plasma", b"\0" * 600, False),
+    ],
+)  # fmt: skip
+def test_what_is_machine_code(tmp_path: Path, name: str, data: bytes | None, told: bool) -> None:
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    assert is_image(tmp_path / name) == told
 
 
 @pytest.mark.parametrize(

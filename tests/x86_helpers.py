@@ -14,7 +14,8 @@ import pytest
 from vgaemu.keys.queue import Keys
 from vgaemu.memslot import Memslot
 from vgaemu.pc.build import build_pc
-from vgaemu.pc.images import ComProgram, DiskImage, load_image
+from vgaemu.pc.formats import load_image
+from vgaemu.pc.images import Image
 from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import Vga
 from vgaemu.vga.vram import LFB_GPA
@@ -50,7 +51,7 @@ def disk(tmp_path: Path, code: bytes, name: str = "test.img") -> Path:
 @contextmanager
 def make_pc(path: Path, *args: str, vram_pages: int = 1024, **options: Any) -> Iterator[Pc]:
     """A PC with an image, not yet run."""
-    image: DiskImage | ComProgram = load_image(
+    image: Image = load_image(
         str(path), list(args), force=options.pop("force", False),
         writable=options.pop("writable", False),
     )  # fmt: skip

@@ -55,8 +55,8 @@ def load_program(
         return Program(pc.slices(), pc, pc.endless)
     if options:
         raise WorkloadError(
-            f"{', '.join(options)}: only for machine code, a file that ends in .img or "
-            f".com; this is {'no guest' if name is None else 'a workload in Python'}"
+            f"{', '.join(options)}: only for machine code, an .img or .com file, say; "
+            f"this is {'no guest' if name is None else 'a workload in Python'}"
         )
     if name is None:
         return Program()

@@ -18,7 +18,8 @@ from vgaemu.pc.bios.disk import DiskBios
 from vgaemu.pc.bios.video.area import VideoArea
 from vgaemu.pc.chips.cmos import Cmos
 from vgaemu.pc.dos.handles import Handles
-from vgaemu.pc.images import DiskImage, load_image
+from vgaemu.pc.formats import load_image
+from vgaemu.pc.images import DiskImage
 
 from .campaign import Campaign
 

@@ -21,7 +21,7 @@ from vgaemu.guest.workloads import picture
 from vgaemu.keys import queue
 from vgaemu.keys.table import BY_NAME
 from vgaemu.machine import Machine
-from vgaemu.pc import images
+from vgaemu.pc import formats
 from vgaemu.pc.bios import vgarom
 from vgaemu.tape import read
 from vgaemu.vga import font
@@ -123,7 +123,7 @@ def image(numbers: random.Random, folder: Path) -> str:
         data = bytes(table) + data[512:].ljust(numbers.choice((0, 4_000_000)), b"\0")
     path = put(folder, "fuzz" + suffix, data)
     try:
-        images.load_image(str(path), [], force=numbers.random() < 0.3)
+        formats.load_image(str(path), [], force=numbers.random() < 0.3)
         with Machine(str(path), vram_mib=1) as machine:
             machine.tick()
     except ImageError as error:
@@ -135,7 +135,7 @@ def image(numbers: random.Random, folder: Path) -> str:
 
 def plant_image() -> None:
     """A partition table is taken to be whole."""
-    images._partition_ends = lambda data: [
+    formats._partition_ends = lambda data: [
         sum(struct.unpack("<8xII", data[at : at + 16])) for at in range(446, 510, 16)
     ]
 

@@ -116,15 +116,17 @@ def add_picture_group(command: ArgumentParser) -> Add:
 
 def add_machine_code_group(command: ArgumentParser) -> None:
     """Options of guests that are machine code."""
-    add = command.add_argument_group("machine code (.img, .com)").add_argument
+    add = command.add_argument_group("machine code (disk images, DOS programs)").add_argument
     add("--cpu", choices=("unicorn", "kvm"),
         help="who executes: an emulator, or the host (unicorn)")  # fmt: skip
     add("--vga-bios", metavar="auto|builtin|PATH",
         help="auto: a ROM of the system's, if there is one (auto)")  # fmt: skip
     add("--firmware", choices=("seabios",), help="boot through SeaBIOS; needs kvm")
     add("--dos-root", type=file_path, metavar="DIR",
-        help="the files of a .com program, which may write 64 MiB (none)")  # fmt: skip
+        help="the files of a DOS program, which may write 64 MiB (none)")  # fmt: skip
     add("--retrace-irq", action="store_true",
         help="connect the VGA's interrupt line to IRQ 9, which most cards do not")  # fmt: skip
     add("--writable", action="store_true", help="let the guest write to the image")
+    add("--drive", choices=("fd", "hd"),
+        help="what a disk image is, if it does not say: a floppy or a hard disk")  # fmt: skip
     add("--force", action="store_true", help="boot a disk without a boot signature")

@@ -44,14 +44,14 @@ def add_parser(commands: Commands) -> None:
     """Say what it takes."""
     command = commands.add_parser(
         "run",
-        help="run a workload, a disk image or a .com program",
+        help="run a workload, a disk image or a DOS program",
         usage="%(prog)s [OPTION ...] [WORKLOAD [ARGUMENT ...]]",
         epilog=f"Keys in the window: {all_keys()}. All others are the guest's.",
     )
     command.set_defaults(command=run)
     add = command.add_argument
     add("workload", nargs="?", metavar="WORKLOAD",
-        help="a name from 'vgaemu list', or a path: .py, .img, .com (a list to choose from)",
+        help="a name from 'vgaemu list', or a path: .py, .img, .com, .exe (a list to choose from)",
     )  # fmt: skip
     add("args", nargs="*", metavar="ARGUMENT", help="the workload's; those with dashes behind --")
     _add_guest_options(command.add_argument_group("guest program").add_argument)

@@ -40,12 +40,11 @@ from vgaemu.machine import FRAME_HZ, Machine
 from vgaemu.pc import is_image
 from vgaemu.signals import FRAME_HANGS_S, exit_status, stops_wait
 
-#: Options that are only for machine code; those for disks alone, and for DOS programs alone.
+#: Options that are only for machine code.
 MACHINE_CODE_OPTIONS = (
-    "cpu", "vga_bios", "firmware", "dos_root", "writable", "force", "trace_ports", "debugcon",
-    "trace_code", "retrace_irq",
+    "cpu", "vga_bios", "firmware", "dos_root", "writable", "force", "drive", "trace_ports",
+    "debugcon", "trace_code", "retrace_irq",
 )  # fmt: skip
-DISK_OPTIONS, DOS_OPTIONS = ("writable", "force"), ("dos_root",)
 #: The exit status with ``--exit-code`` if the guest has not ended, as timeout(1) says it.
 NOT_ENDED = 124
 #: What no guest raises: what the run stands on is gone.
@@ -261,24 +260,23 @@ def _power_on(options: Namespace, display: str | Display | None, more: dict[str,
 
 def _machine_code_options(options: Namespace) -> dict[str, Any]:
     """Those that are set, and the speed of the guest's clock."""
-    useful = set(MACHINE_CODE_OPTIONS)
-    what = "machine code, a file that ends in .img or .com"
+    given = [name for name in MACHINE_CODE_OPTIONS if is_given(options, name)]
     if not is_image(options.workload):
-        useful.clear()
-    elif str(options.workload).lower().endswith(".com"):
-        useful -= {*DISK_OPTIONS}
-        what = "disk images; leave it out"
-    else:
-        useful -= {*DOS_OPTIONS}
-        what = ".com programs; leave it out"
-    wrong = [n for n in MACHINE_CODE_OPTIONS if n not in useful and is_given(options, n)]
-    if wrong:
-        raise UsageError(f"{_spelt(wrong)}: only for {what}")
-    if not useful:
+        if given:
+            raise UsageError(
+                f"{_spelt(given)}: only for machine code, such as an .img or .com file"
+            )
         return {}
+    from vgaemu.pc.formats import who_takes, wrong_options  # most runs of workloads need none
+
+    wrong = wrong_options(options.workload, MACHINE_CODE_OPTIONS)
+    refused = [name for name in wrong if name in given]
+    if refused:
+        raise UsageError(f"{_spelt(refused)}: only for {who_takes(refused[0])}; leave it out")
+    useful = [name for name in MACHINE_CODE_OPTIONS if name not in wrong]
     values = {name: value_of(options, name) for name in useful}
-    given = {name: value for name, value in values.items() if value not in (None, False)}
-    return given | ({"guest_speed": options.speed} if "speed" in options else {})
+    chosen = {name: value for name, value in values.items() if value not in (None, False)}
+    return chosen | ({"guest_speed": options.speed} if "speed" in options else {})
 
 
 def _spelt(names: Iterable[str]) -> str:

@@ -56,7 +56,7 @@ def find_workload(name: str | PathLike[str] | Workload) -> Workload:
         raise WorkloadError(
             f"a workload is a name, a path or a generator function, not a {type(name).__name__}"
         )
-    if name.endswith(".py") or "/" in name or "\\" in name:
+    if name.endswith(".py") or "/" in name or "\\" in name or _is_a_file(name):
         return _load_file(Path(name))
     if name in bundled_names():
         module = importlib.import_module(f"vgaemu.guest.workloads.{name}")
@@ -69,23 +69,34 @@ def find_workload(name: str | PathLike[str] | Workload) -> Workload:
     )
 
 
+def _is_a_file(name: str) -> bool:
+    """A bundled workload comes before a file of its name."""
+    return name not in bundled_names() and Path(name).is_file()
+
+
 def _load_file(path: Path) -> Workload:
     try:
         # Not `is_file`: from Python 3.14 on it says no where it may not look.
         if not stat.S_ISREG(path.stat().st_mode):
             raise WorkloadError(f"{path}: not a file; name a Python file")
-        compile(path.read_bytes(), str(path), "exec")
+        source = path.read_bytes()
+        if b"\0" in source and path.suffix != ".py":
+            raise WorkloadError(
+                f"{path}: neither Python nor machine code that runs here: a disk image (55AAh at "
+                "510), an .exe or .com program"
+            )
+        compile(source, str(path), "exec")
     except FileNotFoundError:
         raise WorkloadError(
             f"{path}: no such file; name a Python file, or one of 'vgaemu list'"
         ) from None
     except OSError as error:
         raise WorkloadError(file_error(path, error, "name a readable Python file")) from None
+    except ValueError as error:  # null bytes, before Python 3.12
+        raise WorkloadError(f"{path}: not Python: {error}") from None
     except SyntaxError as error:
         place = path if error.lineno is None else f"{path}:{error.lineno}"
         raise WorkloadError(f"{place}: not Python: {error.msg}") from None
-    except ValueError as error:  # null bytes, before Python 3.12
-        raise WorkloadError(f"{path}: not Python: {error}") from None
     loader = importlib.machinery.SourceFileLoader(f"{FILES}.{path.stem}", str(path))
     spec = importlib.util.spec_from_file_location(loader.name, path, loader=loader)
     assert spec is not None

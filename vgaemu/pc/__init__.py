@@ -5,10 +5,18 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
-#: Suffixes that are machine code; .py is a workload.
+#: Suffixes that are machine code, whatever is in the file; .py is a workload.
 SUFFIXES = frozenset([".img", ".ima", ".bin", ".flp", ".vfd", ".dsk", ".com", ".exe"])
 
 
 def is_image(name: object) -> bool:
-    """Whether a name is a file of machine code, by its suffix."""
-    return isinstance(name, str | PathLike) and Path(name).suffix.lower() in SUFFIXES
+    """Whether a name is a file of machine code: by its suffix, or by what is in the file."""
+    if not isinstance(name, str | PathLike):
+        return False
+    path = Path(name)
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES or suffix == ".py":
+        return suffix != ".py"
+    from vgaemu.pc.formats import is_told  # it brings what images are made of
+
+    return is_told(path)

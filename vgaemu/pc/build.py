@@ -28,8 +28,9 @@ from vgaemu.pc.clock import INSTRUCTION_NS, Clock, StepClock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Cpu
 from vgaemu.pc.debug import PortTail, PortTrace, PortWatch
 from vgaemu.pc.dos.dos import Dos
+from vgaemu.pc.formats import load_image
 from vgaemu.pc.guest_beam import GuestBeam
-from vgaemu.pc.images import ComProgram, DiskImage, load_image
+from vgaemu.pc.images import DiskImage, DosProgram, Image
 from vgaemu.pc.pace import PacedClock, WallClock
 from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import Vga
@@ -61,6 +62,8 @@ class PcOptions(TypedDict, total=False):
     writable: bool
     #: Boot a disk without the boot signature.
     force: bool
+    #: What sort of disk an image is, if it does not say: ``"fd"`` or ``"hd"``.
+    drive: str | None
     #: A file that gets a line for every port access, or what keeps the last of them.
     trace_ports: str | Path | PortTail | None
     #: A file that gets what is printed to port E9h, as it comes; ``"-"`` is standard output.
@@ -91,8 +94,9 @@ def open_pc(
     """
     chosen = options or {}
     image = load_image(
-        name, args, force=chosen.get("force", False), writable=chosen.get("writable", False)
-    )
+        name, args, force=chosen.get("force", False), writable=chosen.get("writable", False),
+        drive=chosen.get("drive"),
+    )  # fmt: skip
     try:
         return build_pc(vga, keys, image, mouse, free=free, **chosen)
     except CpuError as error:
@@ -102,7 +106,7 @@ def open_pc(
 def build_pc(
     vga: Vga,
     keys: Keys,
-    image: DiskImage | ComProgram,
+    image: Image,
     mouse: Mouse | None = None,
     *,
     free: bool = False,
@@ -111,8 +115,8 @@ def build_pc(
     """Power on, up to the first instruction of the image; the beam of `vga` becomes the guest's.
 
     It lives in virtual time, which waits for wall time if it is `free`; under KVM in wall time,
-    without its idle part unless it is `free`. The `image` has its options (`writable`, `force`)
-    already.
+    without its idle part unless it is `free`. The `image` has its options (`writable`, `force`,
+    `drive`) already.
 
     Raises:
         CpuError: There is no such CPU here.
@@ -226,7 +230,7 @@ def _cpu(bus: Bus, clock: Clock, free: bool, options: PcOptions) -> Cpu:
     raise CpuError(f"no CPU named {name!r}; there are {' and '.join(CPUS)}")
 
 
-def _firmware(name: str, board: Board, image: DiskImage | ComProgram) -> SeaBios:
+def _firmware(name: str, board: Board, image: Image) -> SeaBios:
     from vgaemu.pc.bios.seabios import SeaBios
 
     if name != SeaBios.name:
@@ -235,7 +239,7 @@ def _firmware(name: str, board: Board, image: DiskImage | ComProgram) -> SeaBios
 
 
 def _boot(
-    board: Board, image: DiskImage | ComProgram, rom: bytes | None, root: Path | None
+    board: Board, image: Image, rom: bytes | None, root: Path | None
 ) -> tuple[Bios, Dos | None]:
     """The builtin BIOS, or with it DOS; the image is loaded, registers are as they leave them."""
     cpu, bios = board.cpu, Bios(board, image if isinstance(image, DiskImage) else None)
@@ -244,7 +248,7 @@ def _boot(
     else:
         bios.video.modes.set_mode(3)
     cpu.set_registers(ds=0, es=0, ss=0, fs=0, gs=0, cs=0, eflags=INTERRUPT | 2, esp=BOOT_AT)
-    if isinstance(image, ComProgram):
+    if isinstance(image, DosProgram):
         return bios, Dos(board, bios, image, root)
     board.bus.write(BOOT_AT, image.read(0, 1))
     cpu.set_registers(edx=bios.disk.boot_drive, eax=0xAA55, eip=BOOT_AT)

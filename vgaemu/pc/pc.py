@@ -29,7 +29,7 @@ from vgaemu.pc.cpu.cpu import INTERRUPT, Array, Cpu
 from vgaemu.pc.debug import fault_report
 from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.guest_beam import GuestBeam
-from vgaemu.pc.images import SECTOR, ComProgram, DiskImage
+from vgaemu.pc.images import SECTOR, DiskImage, DosProgram, Image
 from vgaemu.pc.state import bulk_arrays, check_state, identity_parts, restore_state, small_arrays
 from vgaemu.signals import FRAME_HANGS_S, stops_wait
 from vgaemu.snapshot import Part, fields, number, take
@@ -58,7 +58,7 @@ class Pc:
         pic: Pic,
         pit: Pit,
         debug: DebugPorts,
-        image: DiskImage | ComProgram,
+        image: Image,
         *,
         free: bool,
         bios: Bios | None,
@@ -80,7 +80,7 @@ class Pc:
         self.pit: Pit = pit
         #: `text`: what the guest printed on port E9h and its like.
         self.debug: DebugPorts = debug
-        self.image: DiskImage | ComProgram = image
+        self.image: Image = image
         self.free: bool = free
         self.dos: Dos | None = dos
         self.firmware: SeaBios | None = firmware
@@ -110,7 +110,7 @@ class Pc:
     @property
     def endless(self) -> bool:
         """Whether it does not end by itself: programs do, what boots from a disk seldom does."""
-        return isinstance(self.image, DiskImage)
+        return not isinstance(self.image, DosProgram)
 
     @property
     def ended(self) -> bool:
@@ -328,7 +328,7 @@ class Pc:
             **self.board.cmos.parts(),
         }
         for owner in (self._retrace, self._bios, self.firmware, self.dos, self.image):
-            if owner is not None and not isinstance(owner, ComProgram):
+            if owner is not None:
                 parts |= owner.parts()
         return parts
 

@@ -21,7 +21,7 @@ from vgaemu import snapshot
 from vgaemu.errors import StateError
 from vgaemu.pc.cpu.cpu import CPU_ARRAYS, Cpu
 from vgaemu.pc.dos.handles import Handles
-from vgaemu.pc.images import ComProgram, DiskImage
+from vgaemu.pc.images import DiskImage, Image
 from vgaemu.snapshot import Array, Part, Parts, octets
 
 #: Parts that are large, or take long, and outlive the CPU and a program's files.
@@ -31,7 +31,7 @@ BULK = ("pc.sha256", "ram", "disk.sectors", "disk.data")
 MAX_NAME_BYTES = 255
 
 
-def identity_parts(image: DiskImage | ComProgram, firmware: str) -> dict[str, Part]:
+def identity_parts(image: Image, firmware: str) -> dict[str, Part]:
     """Which file runs, and under which firmware ("": the builtin BIOS); see `check_identity`."""
     return {
         "pc.name": octets(lambda: os.fsencode(image.path.name), _compared),
@@ -67,7 +67,7 @@ def _text_of(arrays: Mapping[str, Array], name: str) -> str:
 def check_state(
     parts: Parts,
     cpu: Cpu,
-    image: DiskImage | ComProgram,
+    image: Image,
     firmware: str,
     arrays: Mapping[str, Array],
     source: object,
@@ -113,7 +113,7 @@ def _cpu_misfit(arrays: Mapping[str, Array]) -> str | None:
 
 
 def check_identity(
-    image: DiskImage | ComProgram,
+    image: Image,
     firmware: str,
     arrays: Mapping[str, Array],
     source: object,

@@ -24,7 +24,7 @@ from vgaemu.pc.bios.vgarom import PLACES, find_vga_rom
 from vgaemu.pc.board import Board
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.cpu.kvm import KvmCpu
-from vgaemu.pc.images import SECTOR, ComProgram, DiskImage
+from vgaemu.pc.images import SECTOR, DiskImage, Image
 from vgaemu.snapshot import Part, Saved, fields, octets_in
 
 FIRMWARES = ("/usr/share/seabios/bios.bin", "/usr/share/qemu/bios.bin")
@@ -75,7 +75,7 @@ class SeaBios:
 
     name = "seabios"
 
-    def __init__(self, board: Board, image: DiskImage | ComProgram) -> None:
+    def __init__(self, board: Board, image: Image) -> None:
         """Put the firmware into memory, the CPU at its reset vector.
 
         Raises:

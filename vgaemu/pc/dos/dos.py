@@ -1,10 +1,9 @@
-"""DOS: what a .COM program finds around it, INT 20h, 21h, 27h, 29h, 2Fh and 33h.
+"""DOS: what a program finds around it, INT 20h, 21h, 27h, 29h, 2Fh and 33h.
 
 Emulated: what the files of this folder say; one drive C:, vectors, version, the clock that CMOS
-keeps, exit, Ctrl-C with INT 23h. Not emulated: other programs (4Bh), sub-directories made, removed
-or gone to, an INT 23h that returns by RETF, a mouse (INT 33h says there is none), programs that
-stay (31h and 27h end the run), country, verify, another switch character than the slash; the break
-check is always off.
+keeps, Ctrl-C with INT 23h. Not emulated: sub-directories made, removed or gone to, an INT 23h that
+returns by RETF, a mouse (INT 33h says there is none), country, verify, another switch character
+than the slash; the break check is always off.
 """
 
 from __future__ import annotations
@@ -20,17 +19,18 @@ from vgaemu.pc.dos.errors import BAD_FUNCTION, DENIED, HOST_ERRORS, NO_PATH, Dos
 from vgaemu.pc.dos.fcb import DRIVES, parse_call
 from vgaemu.pc.dos.files import CLUSTER, MAX_WRITTEN, DosFiles
 from vgaemu.pc.dos.handles import Handles
-from vgaemu.pc.dos.memory import CURRENT_PREFIX_AT, OLD_PREFIX, Memory, load_program
+from vgaemu.pc.dos.memory import Memory
 from vgaemu.pc.dos.names import below_drive, file_name
+from vgaemu.pc.dos.processes import BROKEN, Processes
 from vgaemu.pc.dos.search import Search
-from vgaemu.pc.images import SECTOR, ComProgram
+from vgaemu.pc.images import SECTOR, DosProgram
 from vgaemu.snapshot import Part, fields, number
 
 #: What Ctrl-C calls.
 BREAK_VECTOR = 0x23
 #: Calls that clear the carry flag when they succeed; any that fails sets it.
 CARRY_CALLS = frozenset(
-    [*range(0x3B, 0x41), 0x42, 0x43, 0x44, *range(0x47, 0x4B), 0x4D, 0x4E, 0x4F, 0x57, 0x58]
+    [*range(0x3B, 0x41), 0x42, 0x43, 0x44, *range(0x47, 0x4C), 0x4D, 0x4E, 0x4F, 0x57, 0x58]
 )
 VERSION = (5, 0)
 DRIVE_C = 2
@@ -45,11 +45,11 @@ ENDING = (0x14, 0x15, 0x21, 0x22, 0x27, 0x28)
 class Dos:
     """One program and its DOS."""
 
-    def __init__(self, board: Board, bios: Bios, program: ComProgram, root: Path | None) -> None:
+    def __init__(self, board: Board, bios: Bios, program: DosProgram, root: Path | None) -> None:
         """Load the program and take the vectors; its files are in `root`, if it has any.
 
         Raises:
-            ImageError: The arguments are longer than a command line.
+            ImageError: It does not fit, or its arguments are longer than a command line.
         """
         self._board, self._cpu, self._calls = board, board.cpu, bios.calls
         calls = self._calls
@@ -58,8 +58,8 @@ class Dos:
         self.memory = Memory(board, calls)
         self.handles = Handles(board, calls, self.console, self.files)
         self.search = Search(board, calls, self.files)
+        self.processes = Processes(board, calls, self.memory, self.handles, self.search, self.files)
         self._services: dict[int, Service] = {
-            0x00: calls.end, 0x31: self._exit, 0x4C: self._exit,
             0x0D: self._nothing_to_do,
             0x0E: lambda: self._set_al(DRIVES), 0x19: lambda: self._set_al(DRIVE_C),
             0x25: self._set_vector, 0x35: self._get_vector,
@@ -72,7 +72,6 @@ class Dos:
             0x37: self._switch_character,
             0x3B: self._change_folder,
             0x47: self._current_folder,
-            0x4D: lambda: self._set_ax(0),  # no program has returned anything
             0x50: self._set_prefix, 0x51: self._get_prefix, 0x62: self._get_prefix,
             0x58: lambda: self._set_ax(0),  # first fit
             **dict.fromkeys(FAILING, lambda: self._set_al(REFUSED)),
@@ -81,16 +80,17 @@ class Dos:
             **self.memory.services,
             **self.handles.services,
             **self.search.services,
+            **self.processes.services,
         }  # fmt: skip
         calls.services |= {
-            0x20: calls.end,
+            0x20: self.processes.end,
             0x21: self._service,
-            0x27: calls.end,
+            0x27: self.processes.stay_by_interrupt,
             0x29: lambda: self.console.type(board.cpu.al),
             0x2F: self._nothing_to_do,  # AL stays 0: nothing is installed
             0x33: self._nothing_to_do,  # AX stays 0: there is no mouse
         }
-        load_program(board.bus, board.cpu, program)
+        self.processes.start(program)
 
     def close(self) -> None:
         """Close the program's files."""
@@ -126,13 +126,10 @@ class Dos:
         self.console.give_up_line()
         calls = self._calls
         if calls.get_vector(BREAK_VECTOR) == (ROM_SEGMENT, stub_offset(BREAK_VECTOR)):
-            return calls.end()
+            return self.processes.end(0, BROKEN)
         calls.return_to(stub_offset(0x21), ROM_SEGMENT)
         calls.interrupt_next(BREAK_VECTOR)
         return None
-
-    def _exit(self) -> bool:
-        return self._calls.end(self._cpu.al)
 
     def _nothing_to_do(self) -> None: ...
 
@@ -208,10 +205,13 @@ class Dos:
             raise DosError(NO_PATH)
 
     def _set_prefix(self) -> None:
-        self._board.bus.write16(CURRENT_PREFIX_AT, self._cpu.bx)
+        self.memory.current = self._cpu.bx
 
     def _get_prefix(self) -> None:
-        self._cpu.bx = self._board.bus.read16(CURRENT_PREFIX_AT) or OLD_PREFIX
+        self._cpu.bx = self.memory.current
+
+    def _forget_returned(self) -> None:
+        self.processes.returned = 0
 
     def parts(self) -> dict[str, Part]:
         # `Handles.reopened` opens the files of "dos.files".
@@ -220,6 +220,8 @@ class Dos:
             "dos.files": self.handles.part(),
             "dos.found": self.search.part(),
             "dos.blocks": self.memory.part(),
+            "dos.owners": self.processes.part(),
+            "dos.returned": fields(self.processes)._replace(absent=self._forget_returned),
             **self.console.parts(),
             "dos.written": number(self.files, "written", MAX_WRITTEN, "i8"),
         }

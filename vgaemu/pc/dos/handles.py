@@ -18,6 +18,7 @@ from vgaemu.pc.dos import errors
 from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.errors import DosError
 from vgaemu.pc.dos.files import FIRST_DAY, MAX_POSITION, DosFiles, OpenFile
+from vgaemu.pc.dos.memory import CURRENT_PREFIX_AT
 from vgaemu.pc.dos.names import DEVICES, file_name
 from vgaemu.pc.images import SECTOR
 from vgaemu.snapshot import Part, text
@@ -38,6 +39,8 @@ class Handles:
         self._board, self._cpu, self._calls = board, board.cpu, calls
         self._console, self._files = console, files
         self.opened: dict[int, OpenFile] = {}
+        #: The prefix of the program that has opened a handle; programs that it runs have it, too.
+        self.owners: dict[int, int] = {}
         self.services: dict[int, Service] = {
             0x3C: self._create,
             0x3D: self._open,
@@ -54,6 +57,17 @@ class Handles:
         """Close the program's files."""
         while self.opened:
             _close_anyway(self.opened.popitem()[1])
+
+    def close_of(self, owner: int) -> None:
+        """Close what a program that has ended had opened itself."""
+        for handle in [handle for handle, who in self.owners.items() if who == owner]:
+            del self.owners[handle]
+            if (file := self.opened.pop(handle, None)) is not None:
+                _close_anyway(file)
+
+    @property
+    def _current(self) -> int:
+        return self._board.bus.read16(CURRENT_PREFIX_AT)
 
     def _new_handle(self) -> int:
         free = [n for n in range(CONSOLE_HANDLES, MAX_HANDLES) if n not in self.opened]
@@ -76,7 +90,10 @@ class Handles:
 
     def _create(self) -> None:
         handle = self._new_handle()
-        self.opened[handle] = self._files.open(file_name(self._board), os.O_RDWR, create=True)
+        self._has_opened(handle, self._files.open(file_name(self._board), os.O_RDWR, create=True))
+
+    def _has_opened(self, handle: int, file: OpenFile) -> None:
+        self.opened[handle], self.owners[handle] = file, self._current
         self._cpu.ax = handle
 
     def _open(self) -> None:
@@ -84,14 +101,16 @@ class Handles:
         access = ACCESSES.get(self._cpu.al & 7)
         if access is None:
             raise DosError(errors.BAD_ACCESS)
-        self.opened[handle] = self._files.open(file_name(self._board), access)
-        self._cpu.ax = handle
+        self._has_opened(handle, self._files.open(file_name(self._board), access))
 
     def _close(self) -> None:
         if self._cpu.bx >= CONSOLE_HANDLES:
             file = self._file()
+            if self.owners.get(self._cpu.bx, self._current) != self._current:
+                return  # the program that has opened it goes on with it
             # Whatever the host says of it, the number is the host's again: never close it twice.
             del self.opened[self._cpu.bx]
+            self.owners.pop(self._cpu.bx, None)
             os.close(file.fd)
 
     def _read(self) -> bool | None:

@@ -1,0 +1,294 @@
+"""Programs that start others: INT 21h/4Bh, how they end, and what they have returned (4Dh).
+
+Emulated: the first program, those that it runs (4B00h), loads (4B01h, for debuggers) and lays over
+itself (4B03h), out of the folder that its files are in; memory and files of a program that ends;
+programs that stay, started by another (the first one's end is the run's). What a program that waits
+is to go on with lies in memory, as DOS has it: registers on its stack, that stack in its prefix.
+Not emulated: a child's own files once it stays.
+
+Source: MS-DOS Programmer's Reference 5.0.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import ClassVar
+
+import numpy as np
+
+from vgaemu.errors import ImageError
+from vgaemu.pc.bios.calls import Calls, Service
+from vgaemu.pc.board import Board
+from vgaemu.pc.cpu.cpu import INTERRUPT
+from vgaemu.pc.dos.errors import BAD_FORMAT, BAD_FUNCTION, NO_MEMORY, DosError
+from vgaemu.pc.dos.files import DosFiles
+from vgaemu.pc.dos.handles import Handles
+from vgaemu.pc.dos.memory import EXE_PREFIX, PREFIX, TOP, Memory
+from vgaemu.pc.dos.names import file_name
+from vgaemu.pc.dos.programs import (
+    COMMAND_LINE_AT,
+    ENVIRONMENT_AT,
+    FCB_AT,
+    FCB_BYTES,
+    MAX_COMMAND_LINE,
+    PARENT_AT,
+    STACK_AT,
+    TERMINATE_AT,
+    VECTORS,
+    AnyProgram,
+    Com,
+    Entry,
+    environment,
+    parse,
+    write_prefix,
+)
+from vgaemu.pc.dos.search import Search
+from vgaemu.pc.images import SECTOR, DosProgram
+from vgaemu.snapshot import Array, Part, Saved
+
+#: BP as MS-DOS from version 4 on leaves it: its stack. Small programs take it for memory of theirs.
+STACK_OF_DOS = 0x091C
+#: What AL of 4Bh asks for.
+RUN, LOAD, OVERLAY = 0, 1, 3
+#: A file is read so far: what lies behind is no part of what DOS loads.
+MAX_FILE = 1 << 20
+#: Bytes that the variables of an environment may take.
+MAX_ENVIRONMENT = 0x8000
+VARIABLES = b"COMSPEC=C:\\COMMAND.COM\0PATH=C:\\\0"
+#: How a program has ended, in AH of 4Dh.
+ENDED, BROKEN, STAYS = 0, 1, 3
+#: What a program that waits has on its stack, from the top; as DOS pushes them.
+PUSHED = ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "ds", "es")
+#: Where a child's prefix, which DOS has no use for, keeps its parent's disk transfer area.
+PARENTS_DTA_AT = 0x4A
+#: Kinds of rows in the saved owners.
+BLOCK, HANDLE = 0, 1
+
+
+class Processes:
+    """The programs of one DOS: one runs, those that have started it wait."""
+
+    SAVED: ClassVar[Saved] = {"returned": (0, 0xFFFF)}
+
+    def __init__(
+        self,
+        board: Board,
+        calls: Calls,
+        memory: Memory,
+        handles: Handles,
+        search: Search,
+        files: DosFiles,
+    ) -> None:
+        self._board, self._bus, self._cpu = board, board.bus, board.cpu
+        self._calls, self._memory, self._handles = calls, memory, handles
+        self._search, self._files = search, files
+        #: What the last program that ended has returned: its code, and `ENDED` or how else.
+        self.returned = 0
+        self.services: dict[int, Service] = {
+            0x00: self.end,
+            0x31: self._stay,
+            0x4B: self._execute,
+            0x4C: lambda: self.end(self._cpu.al),
+            0x4D: self._take_returned,
+        }
+
+    def start(self, program: DosProgram) -> None:
+        """Put the first program into memory, and registers as DOS leaves them.
+
+        Raises:
+            ImageError: It does not fit, or its arguments are longer than a command line.
+        """
+        try:
+            parsed = parse(program.data)
+        except DosError:
+            raise ImageError(
+                f"{program.path}: not whole: its .EXE header tells of what is not in the file"
+            ) from None
+        prefix = PREFIX if isinstance(parsed, Com) else EXE_PREFIX
+        room = TOP - prefix
+        if parsed.least > room:
+            raise ImageError(
+                f"{program.path}: needs {parsed.least >> 6} KiB of memory, DOS has {room >> 6}"
+            )
+        memory, bus = self._memory, self._bus
+        memory.begin(prefix)
+        memory.current = prefix
+        end = min(parsed.most, room)
+        memory.blocks[-1, 1] = end
+        environment_at = int(memory.blocks[-2, 0])
+        bus.write(environment_at << 4, environment(VARIABLES, f"C:\\{program.path.name}"))
+        drives = write_prefix(
+            bus, prefix, environment_at, prefix + end, prefix, _command_line(program)
+        )
+        self._search.dta = (prefix << 4) + COMMAND_LINE_AT
+        entry = parsed.place(bus, prefix, end)
+        self._enter(prefix, entry, drives)
+        self._cpu.set_registers(cs=entry.cs, eip=entry.ip, eflags=INTERRUPT | 2)
+
+    def _enter(self, prefix: int, entry: Entry, drives: int) -> None:
+        """Registers as a program finds them, but for where it begins."""
+        self._cpu.set_registers(
+            ds=prefix, es=prefix, ss=entry.ss, esp=entry.sp, eax=drives, ebx=drives, ecx=0xFF,
+            edx=prefix, esi=entry.ip, edi=entry.sp, ebp=STACK_OF_DOS,
+        )  # fmt: skip
+
+    # --- others ---
+
+    def _execute(self) -> None:
+        """4Bh: AL says what for, DS:DX which, ES:BX leads to what else is told."""
+        cpu = self._cpu
+        if cpu.al not in (RUN, LOAD, OVERLAY):
+            raise DosError(BAD_FUNCTION)
+        name = file_name(self._board)
+        program = parse(self._file(name))
+        if cpu.al == OVERLAY:
+            at = cpu.linear("es", "bx")
+            segment, factor = self._bus.read16(at), self._bus.read16(at + 2)
+            self._bus.write(segment << 4, program.relocated(factor))
+            return
+        self._run(program, name)
+
+    def _file(self, name: str) -> bytes:
+        opened = self._files.open(name, os.O_RDONLY)
+        try:
+            data = self._files.read(opened.fd, MAX_FILE)
+        finally:
+            os.close(opened.fd)
+        self._calls.spend(len(data) // SECTOR)
+        if not data:
+            raise DosError(BAD_FORMAT)
+        return data
+
+    def _run(self, program: AnyProgram, name: str) -> None:
+        cpu, bus, memory = self._cpu, self._bus, self._memory
+        block, parent = cpu.linear("es", "bx"), memory.current
+        variables_at = bus.read16(block) or bus.read16((parent << 4) + ENVIRONMENT_AT)
+        command_line = self._far(block + 2, 1 + MAX_COMMAND_LINE)
+        fcbs = [self._far(block + at, FCB_BYTES) for at in (6, 10)]
+        text = environment(self._variables(variables_at), name if ":" in name else f"C:\\{name}")
+        prefix, environment_at, room = self._allocate(program, len(text))
+        bus.write(environment_at << 4, text)
+        ip, cs, _ = self._calls.frame()
+        self._calls.set_vector(VECTORS[0], ip, cs)
+        drives = write_prefix(
+            bus, prefix, environment_at, prefix + room, parent,
+            command_line[1 : 1 + min(command_line[0], MAX_COMMAND_LINE)],
+        )  # fmt: skip
+        for at, fcb in zip(FCB_AT, fcbs, strict=True):
+            bus.write((prefix << 4) + at, fcb)
+        bus.write32((prefix << 4) + PARENTS_DTA_AT, self._search.dta)
+        entry = program.place(bus, prefix, room)
+        memory.current = prefix
+        self._search.dta = (prefix << 4) + COMMAND_LINE_AT
+        if cpu.al == LOAD:
+            self._tell_entry(block, entry, drives)
+            return
+        for register in reversed(PUSHED):
+            cpu.push(cpu.get(register))
+        bus.write16((parent << 4) + STACK_AT, cpu.sp)
+        bus.write16((parent << 4) + STACK_AT + 2, cpu.get("ss"))
+        self._enter(prefix, entry, drives)
+        cpu.sp = entry.sp - 6  # the stub's IRET begins it
+        self._calls.set_frame(entry.ip, entry.cs, INTERRUPT | 2)
+
+    def _tell_entry(self, block: int, entry: Entry, drives: int) -> None:
+        """4B01h: SS:SP, with AX on that stack, and CS:IP."""
+        stack = entry.sp - 2 & 0xFFFF
+        self._bus.write16((entry.ss << 4) + stack, drives)
+        for i, word in enumerate((stack, entry.ss, entry.ip, entry.cs)):
+            self._bus.write16(block + 14 + 2 * i, word)
+
+    def _allocate(self, program: AnyProgram, nbytes: int) -> tuple[int, int, int]:
+        """Prefix, environment and paragraphs of a new program."""
+        memory = self._memory
+        environment_at = memory.take(-(-nbytes // 16), 0)
+        try:
+            room = min(memory.largest(), program.most)
+            if room < program.least:
+                raise DosError(NO_MEMORY)
+            prefix = memory.take(room, 0)
+        except DosError:
+            memory.give_back(0)
+            raise
+        memory.owners |= {environment_at: prefix, prefix: prefix}
+        return prefix, environment_at, room
+
+    def _far(self, at: int, count: int) -> bytes:
+        """What a far pointer leads to."""
+        offset, segment = self._bus.read16(at), self._bus.read16(at + 2)
+        return self._bus.read((segment << 4) + offset, count)
+
+    def _variables(self, segment: int) -> bytes:
+        data = self._bus.read(segment << 4, MAX_ENVIRONMENT) if segment else b""
+        variables, end, _ = data.partition(b"\0\0")
+        return variables + b"\0" if end and variables else b""
+
+    # --- ends ---
+
+    def end(self, code: int = 0, how: int = ENDED) -> bool | None:
+        """The program that runs is done: its parent goes on, or the run ends."""
+        return self._end(code, how)
+
+    def _stay(self) -> bool | None:
+        return self._end(self._cpu.al, STAYS, keeps=self._cpu.dx)
+
+    def stay_by_interrupt(self) -> bool | None:
+        """INT 27h: DX is the end of what stays, in bytes."""
+        return self._end(0, STAYS, keeps=-(-self._cpu.dx // 16))
+
+    def _end(self, code: int, how: int, keeps: int | None = None) -> bool | None:
+        bus, memory, prefix = self._bus, self._memory, self._memory.current
+        at = prefix << 4
+        parent = bus.read16(at + PARENT_AT)
+        if memory.owners.get(prefix) != prefix or parent == prefix:
+            return self._calls.end(code)
+        for i, vector in enumerate(VECTORS):
+            bus.write(4 * vector, bus.read(at + TERMINATE_AT + 4 * i, 4))
+        back, dta = bus.read32(at + TERMINATE_AT), bus.read32(at + PARENTS_DTA_AT)
+        memory.give_back(prefix, keeps=keeps)
+        self._handles.close_of(prefix)
+        memory.current, self.returned = parent, how << 8 | code & 0xFF
+        self._search.dta = min(dta, self._search.SAVED["dta"][1])
+        self._return_to(parent, back)
+        return None
+
+    def _return_to(self, parent: int, back: int) -> None:
+        """Have the stub's IRET go on in a program that waits, on its stack."""
+        cpu, stack = self._cpu, (parent << 4) + STACK_AT
+        cpu.set("ss", self._bus.read16(stack + 2))
+        cpu.sp = self._bus.read16(stack)
+        for i, register in enumerate(PUSHED):
+            cpu.set(register, cpu.stack_word(2 * i))
+        cpu.sp = cpu.sp + 2 * len(PUSHED)
+        self._calls.set_frame(back & 0xFFFF, back >> 16, cpu.stack_word(4))
+        self._calls.carry(False)
+
+    def _take_returned(self) -> None:
+        self._cpu.ax, self.returned = self.returned, 0
+
+    def part(self) -> Part:
+        """Whose what is, as it is saved: kind, block or handle, prefix."""
+        return Part(
+            "u2", self._owned, self._own, any_length=True,
+            absent=lambda: self._own(np.zeros((0, 3), int)),
+        )  # fmt: skip
+
+    def _owned(self) -> Array:
+        kinds = ((BLOCK, self._memory.owners), (HANDLE, self._handles.owners))
+        rows = [(kind, what, who) for kind, owners in kinds for what, who in owners.items()]
+        return np.array(rows, int).reshape(-1, 3)
+
+    def _own(self, array: Array) -> None:
+        rows = array.tolist()
+        self._memory.owners = {what: who for kind, what, who in rows if kind == BLOCK}
+        self._handles.owners = {what: who for kind, what, who in rows if kind == HANDLE}
+
+
+def _command_line(program: DosProgram) -> bytes:
+    tail = "".join(f" {arg}" for arg in program.args).encode("cp437", "replace")
+    if len(tail) > MAX_COMMAND_LINE:
+        raise ImageError(
+            f"{program.path}: arguments of {len(tail)} bytes; "
+            f"a command line takes {MAX_COMMAND_LINE}"
+        )
+    return tail

@@ -1,0 +1,250 @@
+"""Which file is what: told by what is in it; by its name only where that says nothing.
+
+Emulated: disks with a boot signature (floppies of 160 KB to 2.88 MB by their size, all larger ones
+and those with a table of partitions that lie in it are hard disks), DOS programs with and without
+the signature MZ. Not emulated: compressed images, those of other emulators.
+
+Source: MS-DOS Programmer's Reference 5.0 (.EXE header); IBM AT BIOS reference (boot record).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from vgaemu.errors import ImageError, file_error
+from vgaemu.pc.images import SECTOR, DiskImage, DosProgram, Image
+
+MAX_FLOPPY = 2880 << 10
+#: Largest file that is read: it is kept in memory.
+MAX_FILE = 512 << 20
+#: Sectors in all -> cylinders, heads, sectors a track.
+FLOPPIES = {
+    320: (40, 1, 8), 360: (40, 1, 9), 640: (40, 2, 8), 720: (40, 2, 9), 1440: (80, 2, 9),
+    2400: (80, 2, 15), 2880: (80, 2, 18), 3360: (80, 2, 21), 3444: (82, 2, 21), 5760: (80, 2, 36),
+}  # fmt: skip
+#: Heads, and sectors a track, of every hard disk.
+HEADS, SECTORS = 16, 63
+#: A program of 64 KiB has no room for its prefix (256 bytes) and a stack.
+MAX_COM = 0x10000 - 0x100 - 2
+#: What `--drive` may say of a disk.
+DRIVES = ("fd", "hd")
+#: What the first bytes of an .EXE program are.
+EXE_SIGNATURES = (b"MZ", b"ZM")
+#: So much of a file is looked at.
+HEAD_BYTES = 64 << 10
+#: What is in a file that does not run as it is -> what to do with it.
+OTHERS = {
+    b"\x1f\x8b": "compressed (gzip); unpack it",
+    b"\xfd7zXZ": "compressed (xz); unpack it",
+    b"PK\x03\x04": "a ZIP archive; unpack it",
+    b"QFI\xfb": "a qcow2 image; make it raw: qemu-img convert -O raw",
+    b"KDMV": "a VMDK image; make it raw: qemu-img convert -O raw",
+}
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What its user says of a file."""
+
+    args: list[str] = field(default_factory=list)
+    #: Boot a disk without a boot signature.
+    force: bool = False
+    #: Let the guest write to the file.
+    writable: bool = False
+    #: One of `DRIVES`: what sort of disk it is.
+    drive: str | None = None
+
+
+class Format(NamedTuple):
+    """One sort of file."""
+
+    #: Whether a file's first `HEAD_BYTES` are of it.
+    probe: Callable[[bytes], bool]
+    load: Callable[[Path, bytearray, Wishes], Image]
+    #: Files of these names are of it if several would do, or none.
+    suffixes: tuple[str, ...]
+    #: What is said of a wish that is not for it, and those that are.
+    what: str
+    takes: frozenset[str]
+
+
+def load_image(
+    name: str,
+    args: list[str],
+    *,
+    force: bool = False,
+    writable: bool = False,
+    drive: str | None = None,
+) -> Image:
+    """Read and check a file of machine code; for the rest see `Wishes`.
+
+    Raises:
+        ImageError: It cannot be run.
+    """
+    path, wishes = Path(name), Wishes(args, force, writable, drive)
+    data = read_file(path)
+    found = format_of(path, bytes(data[:HEAD_BYTES]))
+    if found is None:
+        raise ImageError(f"{name}: {none_of_them(data)}")
+    return found.load(path, data, wishes)
+
+
+def read_file(path: Path) -> bytearray:
+    """All of a file.
+
+    Raises:
+        ImageError: It cannot be read, is empty or too large.
+    """
+    advice = "name a disk image, a kernel or a DOS program"
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise ImageError(f"{path}: not a file; {advice}")
+        if size > MAX_FILE:
+            raise ImageError(f"{path}: {size >> 20} MiB; at most {MAX_FILE >> 20} MiB are read")
+        data = bytearray(size)  # a hard disk is read once, and kept
+        with path.open("rb") as file:
+            del data[file.readinto(data) :]
+    except OSError as error:
+        raise ImageError(file_error(path, error, advice)) from None
+    if not data:
+        raise ImageError(f"{path}: the file is empty; {advice}")
+    return data
+
+
+def is_told(path: Path) -> bool:
+    """Whether it is a file that is something by what is in it; not what cannot be read."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:
+        return False
+    return any(one.probe(head) for one in FORMATS)
+
+
+def wrong_options(name: str, options: Iterable[str]) -> list[str]:
+    """Of names of options those that are for other sorts of files than this one."""
+    path = Path(name)
+    try:
+        with path.open("rb") as file:
+            found = format_of(path, file.read(HEAD_BYTES))
+    except OSError:
+        found = None  # it is refused when it is loaded
+    if found is None:
+        return []
+    others = frozenset().union(*(one.takes for one in FORMATS)) - found.takes
+    return [option for option in options if option in others]
+
+
+def who_takes(option: str) -> str:
+    """Which sorts of files an option is for."""
+    return " and ".join(dict.fromkeys(one.what for one in FORMATS if option in one.takes))
+
+
+def format_of(path: Path, head: bytes) -> Format | None:
+    """What a file is: where that is not certain, its name decides."""
+    suffix = path.suffix.lower()
+    possible = [one for one in FORMATS if one.probe(head)]
+    named = [one for one in possible or FORMATS if suffix in one.suffixes]
+    return next(iter(named or possible), None)
+
+
+def none_of_them(head: bytes | bytearray) -> str:
+    """What is said of a file that does not run."""
+    for signature, what in OTHERS.items():
+        if head.startswith(signature):
+            return what
+    runs = ", ".join(dict.fromkeys(one.what for one in FORMATS))
+    return f"nothing in it says what it is; what runs: {runs}, workloads in Python (.py)"
+
+
+def _is_disk(head: bytes | bytearray) -> bool:
+    return head[510:512] == b"\x55\xaa"
+
+
+def _load_disk(path: Path, data: bytearray, wishes: Wishes) -> DiskImage:
+    if wishes.args:
+        raise ImageError(f"{path}: a disk takes no arguments, only DOS programs do")
+    if not _is_disk(data) and not wishes.force:
+        what = "shorter than a boot sector" if len(data) < SECTOR else "no signature 55AA at 510"
+        for signature, other in OTHERS.items():
+            if data.startswith(signature):
+                raise ImageError(f"{path}: {other}")
+        raise ImageError(f"{path}: not bootable, {what}; --force boots it all the same")
+    if wishes.writable:
+        try:
+            with path.open("r+b"):
+                pass
+        except OSError as error:
+            raise ImageError(file_error(f"{path}: --writable", error)) from None
+    is_hard_disk = _is_hard_disk(path, data, wishes.drive)
+    shape = _hard_disk_shape(data) if is_hard_disk else _floppy_shape(data)
+    return DiskImage(path, data, *shape, is_hard_disk, wishes.writable)
+
+
+def _is_hard_disk(path: Path, data: bytearray, drive: str | None) -> bool:
+    if drive == "fd" and len(data) > MAX_FLOPPY:
+        raise ImageError(
+            f"{path}: --drive fd: {len(data)} bytes is more than a floppy ({MAX_FLOPPY}); "
+            "leave it out"
+        )
+    if drive is not None:
+        return drive == "hd"
+    total, ends = _sectors(data), _partition_ends(data)
+    fits = bool(ends) and all(0 < end <= total for end in ends)
+    return len(data) > MAX_FLOPPY or (total not in FLOPPIES and fits)
+
+
+def _sectors(data: bytearray) -> int:
+    return -(-len(data) // SECTOR)
+
+
+def _floppy_shape(data: bytearray) -> tuple[int, int, int]:
+    """That of the smallest usual floppy that holds it, but a lone boot sector is on 1.44 MB."""
+    total = _sectors(data)
+    return FLOPPIES.get(total) or FLOPPIES[2880 if total <= 2880 else 5760]
+
+
+def _hard_disk_shape(data: bytearray) -> tuple[int, int, int]:
+    return min(-(-_sectors(data) // (HEADS * SECTORS)), 1024), HEADS, SECTORS
+
+
+def _partition_ends(data: bytearray) -> list[int]:
+    """The sector behind each partition; none if nothing looks like a partition table."""
+    entries = [data[at : at + 16] for at in range(446, 510, 16)]
+    if (
+        len(data) < SECTOR
+        or any(entry[0] not in (0, 0x80) for entry in entries)
+        or not any(entry[4] for entry in entries)
+    ):
+        return []
+    return [sum(struct.unpack("<8xII", entry)) for entry in entries if any(entry)]
+
+
+def _load_com(path: Path, data: bytearray, wishes: Wishes) -> DosProgram:
+    if len(data) > MAX_COM:
+        raise ImageError(
+            f"{path}: {len(data)} bytes; a .COM program has at most {MAX_COM}: one segment"
+        )
+    return _load_exe(path, data, wishes)
+
+
+def _load_exe(path: Path, data: bytearray, wishes: Wishes) -> DosProgram:
+    return DosProgram(path, bytes(data), list(wishes.args))
+
+
+_DISK, _DOS = frozenset(("force", "writable", "drive")), frozenset(("dos_root",))
+#: In this order; .COM programs have nothing to be told by but their names.
+FORMATS = (
+    Format(_is_disk, _load_disk, (".img", ".ima", ".bin", ".flp", ".vfd", ".dsk"),
+           "disk images", _DISK),
+    Format(lambda head: False, _load_com, (".com", ".exe"), "DOS programs", _DOS),
+    Format(lambda head: head.startswith(EXE_SIGNATURES), _load_exe, (".exe", ".com"),
+           "DOS programs", _DOS),
+)  # fmt: skip
