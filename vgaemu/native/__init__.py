@@ -30,7 +30,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 #: What is compiled, in this order; each has `FUNCTIONS`, by name.
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = ("ports",)
 #: The first numba of whose functions each that is used does what it is to.
 OLDEST = (0, 61)
 SWITCH = "VGAEMU_NATIVE"

@@ -12,7 +12,7 @@ from __future__ import annotations
 DUE = 0
 #: When the slice is to end, and what time that passes must not pass, in nanoseconds since power on.
 UNTIL, LIMIT = 1, 2
-#: What `StepClock.cost` has not seen yet: how often native code let time pass, and until when.
+#: `StepClock.events`, and the time of the last of them if it was native code's.
 EVENTS, NOW = 3, 4
 #: Address of the engine's count: instructions begun, and how many there are to be, uint64 each.
 PROGRESS = 5

@@ -150,7 +150,7 @@ class StepClock(Clock):
     def now_ns(self) -> int:
         cells = self._cells
         # Other threads may ask: nothing is brought in here.
-        return cells[NOW] if cells is not None and cells[EVENTS] else self.ns
+        return cells[NOW] if cells is not None and cells[EVENTS] != self.events else self.ns
 
     def set_ns(self, ns: int) -> None:
         self.ns = ns
@@ -164,9 +164,7 @@ class StepClock(Clock):
 
     def _take(self, cells: memoryview[int]) -> None:
         """Bring in what native code did."""
-        self.ns = cells[NOW]
-        self.events += cells[EVENTS]
-        cells[EVENTS] = 0
+        self.ns, self.events = cells[NOW], cells[EVENTS]
 
     def begin_frame(self) -> None:
         self._free_ns = FREE_OVERHEAD_NS
@@ -184,7 +182,7 @@ class StepClock(Clock):
             self.on_exact(True)
             if self._shares:
                 cells = self._cells = self.cells
-                cells[DUE], cells[EVENTS] = self._until_ns - self.ns, 0
+                cells[DUE], cells[EVENTS] = self._until_ns - self.ns, self.events
                 cells[UNTIL], cells[LIMIT] = self._until_ns, limit_ns
 
     def instructions_left(self) -> int:
@@ -208,7 +206,7 @@ class StepClock(Clock):
         `overhead_ns` is what the emulator took for what is nothing to a real machine.
         """
         self.on_exact(False)
-        if self._cells is not None and self._cells[EVENTS]:
+        if self._cells is not None and self._cells[EVENTS] != self.events:
             self._take(self._cells)
         self._cells = None
         self._until_ns = self._limit_ns = NEVER_NS
@@ -218,27 +216,26 @@ class StepClock(Clock):
         self._free_ns = max(self._free_ns, 0)
 
     def cost(self, ns: int) -> None:
-        self.events += 1
-        progress = self._progress
-        if progress is not None:
-            done = progress[0]
-            cells = self._cells
-            if cells is not None:
-                if cells[EVENTS]:
-                    self._take(cells)
-                cells[DUE] = due = cells[DUE] - ns
-                self.ns = self._until_ns - due + done * INSTRUCTION_NS
-                most = -(-due // INSTRUCTION_NS)
-                progress[1] = most if most > done else done
-                return
-            now = self.ns = self.ns + ns + (done - self._seen) * INSTRUCTION_NS
-            self._seen = done
-            left = self._until_ns - now
-            progress[1] = done - -left // INSTRUCTION_NS if left > 0 else done
+        progress, cells = self._progress, self._cells
+        if progress is None:
+            self.events += 1
+            self.ns += ns
+            if self.ns >= self._until_ns and self._end is not None:
+                self._end()
             return
-        self.ns += ns
-        if self.ns >= self._until_ns and self._end is not None:
-            self._end()
+        done = progress[0]
+        if cells is not None:
+            self.events = cells[EVENTS] = cells[EVENTS] + 1
+            cells[DUE] = due = cells[DUE] - ns
+            self.ns = self._until_ns - due + done * INSTRUCTION_NS
+            most = -(-due // INSTRUCTION_NS)
+            progress[1] = most if most > done else done
+            return
+        self.events += 1
+        now = self.ns = self.ns + ns + (done - self._seen) * INSTRUCTION_NS
+        self._seen = done
+        left = self._until_ns - now
+        progress[1] = done - -left // INSTRUCTION_NS if left > 0 else done
 
     def polled(self) -> None:
         self.cost(POLL_NS)

@@ -13,9 +13,10 @@ time: a wait of four microseconds past one would push what follows out of a hori
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import ceil, inf
 
+from vgaemu.native.shared import LookState, TimingState
 from vgaemu.pc.clock import NEVER_NS, POLL_NS, Clock, StepClock
 from vgaemu.pc.pace import WallClock
 from vgaemu.snapshot import Array, Part
@@ -38,21 +39,16 @@ class GuestBeam(Beam):
         """`stays` tells for which answers to the IN in hand the guest does nothing but ask anew."""
         super().__init__()
         self._clock, self._stays_for = clock, stays
-        #: Whether a loop that does nothing else is let wait; a benchmark wants to know.
-        self.knows_loops = True
         self.keeps_wall_time = isinstance(clock, WallClock)
         self._virtual = clock if isinstance(clock, StepClock) else None
         if self._virtual is not None:
             self._virtual.on_exact = self._set_exact
-        #: Of the last look: its answer, how many in a row were equal, `StepClock.events` after it.
-        self._answer, self._equal, self._events = -1, 0, -1
-        #: What the loop in hand goes on for.
-        self._stay: frozenset[int] = frozenset()
-        #: What input status 1 says, from when until when, in what timing.
+        #: What native code that looks keeps, too.
+        self.state = LookState(answer=-1, events=-1, waiting_ns=-1, knows_loops=True)
+        self.timing_state = TimingState()
+        #: The timing that `state` is in; that which native code was told.
         self._timing: Timing | None = None
-        self._status, self._since_ns, self._change_ns = 0, 0, 0.0
-        #: Since when it waits, if something else came first; or below 0.
-        self._waiting_ns = -1
+        self._shared: Timing | None = None
 
     def _set_exact(self, exact: bool) -> None:
         self.is_exact = exact
@@ -63,63 +59,90 @@ class GuestBeam(Beam):
     def look_ns(self, timing: Timing) -> float:
         return float(self._clock.now_ns())
 
+    @property
+    def knows_loops(self) -> bool:
+        """Whether a loop that does nothing else is let wait; a benchmark wants to know."""
+        return self.state.knows_loops
+
+    @knows_loops.setter
+    def knows_loops(self, knows: bool) -> None:
+        self.state.knows_loops = knows
+
+    def share(self, timing: Timing, key: bytes) -> None:
+        """Native code may look from now on, as long as the registers are those of `key`."""
+        self._settle()
+        self._shared = timing
+        self.state.is_same = timing == self._timing
+        fill_timing(self.timing_state, timing, key)
+
+    def _settle(self) -> None:
+        """Native code may have looked, by the timing that it was told."""
+        if self.state.took:
+            self._timing, self.state.took = self._shared, 0
+
     def status(self, timing: Timing) -> int:
-        clock = self._virtual
+        clock, look = self._virtual, self.state
         if clock is None:
             return super().status(timing)
         events = clock.events
-        follows = events == self._events + 1
-        if self._waiting_ns >= 0:
-            if follows and 0 <= clock.ns - self._waiting_ns < LONGEST_LOOK_NS:
+        follows = events == look.events + 1
+        if look.waiting_ns >= 0:
+            if follows and 0 <= clock.ns - look.waiting_ns < LONGEST_LOOK_NS:
                 # The slice ended, and the wait goes on: nobody saw the time that the look took.
-                clock.turn_back(self._waiting_ns)
-            self._waiting_ns = -1
+                clock.turn_back(look.waiting_ns)
+            look.waiting_ns = -1
         now = clock.ns
-        if not self._since_ns <= now < self._change_ns or timing is not self._timing:
+        self._settle()
+        is_same = timing is self._timing or timing == self._timing
+        if not (is_same and look.since_ns <= now < look.change_ns):
             self._see(timing, now, timing.status(now))
-        status = self._status
-        if not follows or status != self._answer:
-            self._answer, self._equal, self._events = status, 1, events
+        status = look.status
+        if not follows or status != look.answer:
+            look.answer, look.equal, look.events = status, 1, events
             return status
-        self._equal += 1
-        if self._equal == SPINS:
-            self._stay = self._stays_for() if self.knows_loops else frozenset()
-        if status in self._stay:
+        look.equal += 1
+        if look.equal == SPINS:
+            look.stay = _bits(self._stays_for()) if self.knows_loops else 0
+        if look.stay >> status & 1:
             self._wait(clock, timing)
-        elif self._equal >= POLLS:
+        elif look.equal >= POLLS:
             self._poll(clock, timing)
-        self._events = clock.events
-        return self._answer
+        look.events = clock.events
+        return look.answer
 
     def _see(self, timing: Timing, now_ns: int, status: int) -> None:
         """The answer is this from now to the next change."""
-        self._timing, self._status = timing, status
-        self._since_ns, self._change_ns = now_ns, timing.next_change_ns(now_ns)
+        look = self.state
+        self._timing, look.status = timing, status
+        look.since_ns, look.change_ns = now_ns, timing.next_change_ns(now_ns)
+        look.is_same = timing is self._shared
 
     def _wait(self, clock: StepClock, timing: Timing) -> None:
         """Until the answer comes that ends the loop in hand, or something else."""
-        until_ns: float = ceil(self._change_ns)
+        look = self.state
+        until_ns: float = ceil(look.change_ns)
         status = timing.status(until_ns)
-        if status in self._stay:
-            until_ns, status = timing.leaves(until_ns, self._stay)
+        if look.stay >> status & 1:
+            until_ns, status = timing.leaves(until_ns, _answers(look.stay))
         clock.wait(int(min(until_ns, NEVER_NS)))
         if clock.ns < until_ns:
-            self._waiting_ns, status = clock.ns, timing.status(clock.ns)
+            look.waiting_ns, status = clock.ns, timing.status(clock.ns)
         else:
-            self._equal = 1
-        self._answer = status
+            look.equal = 1
+        look.answer = status
         self._see(timing, clock.ns, status)
 
     def _poll(self, clock: StepClock, timing: Timing) -> None:
-        left = ceil(self._change_ns) - clock.ns
+        look = self.state
+        left = ceil(look.change_ns) - clock.ns
         if left > POLL_NS:
             clock.cost(POLL_NS)
             return
         clock.cost(left)
         status = timing.status(clock.ns)
         self._see(timing, clock.ns, status)
-        if status != self._answer:
-            self._answer, self._equal = status, 1
+        if status != look.answer:
+            look.answer, look.equal = status, 1
 
     def retrace_began(self, timing: Timing) -> bool:
         began = super().retrace_began(timing)
@@ -134,37 +157,63 @@ class GuestBeam(Beam):
 
     def _note(self, clock: StepClock, answer: int) -> int:
         """The guest looks and is answered so: how many such answers in a row there were."""
-        again = answer == self._answer and clock.events == self._events + 1
-        self._answer, self._equal = answer, self._equal + 1 if again else 1
-        self._events = clock.events
-        return self._equal
+        look = self.state
+        again = answer == look.answer and clock.events == look.events + 1
+        look.answer, look.equal = answer, look.equal + 1 if again else 1
+        look.events = clock.events
+        return look.equal
 
     def _after(self, clock: StepClock, answer: int) -> int:
         """It has been let wait, and then is answered so."""
-        if answer != self._answer:
-            self._answer, self._equal = answer, 1
-        self._events = clock.events
+        look = self.state
+        if answer != look.answer:
+            look.answer, look.equal = answer, 1
+        look.events = clock.events
         return answer
 
     def looks(self) -> Part:
         """What of the last look is saved: its answer, how many were equal, what it waits for."""
 
         def take() -> list[int]:
-            clock = self._virtual
-            if clock is None or clock.events != self._events:
+            clock, look = self._virtual, self.state
+            if clock is None or clock.events != look.events:
                 return [-1, 0, 0, -1]  # something came after it: the next is the first of its row
-            stay = sum(1 << answer for answer in self._stay)
-            return [self._answer, self._equal, stay, self._waiting_ns]
+            return [look.answer, look.equal, look.stay, look.waiting_ns]
 
         return Part("i8", take, self._restore_looks, absent=self._forget_looks)
 
     def _restore_looks(self, array: Array) -> None:
         self._forget_looks()
+        look = self.state
         if self._virtual is not None:
-            self._answer, self._equal, stay, self._waiting_ns = (int(number) for number in array)
-            self._events = self._virtual.events
-            self._stay = frozenset(answer for answer in STATUSES if stay >> answer & 1)
+            look.answer, look.equal, stay, look.waiting_ns = (int(number) for number in array)
+            look.events, look.stay = self._virtual.events, stay & _bits(STATUSES)
 
     def _forget_looks(self) -> None:
-        self._answer, self._equal, self._events, self._stay = -1, 0, -1, frozenset()
-        self._waiting_ns = -1
+        look = self.state
+        look.answer, look.equal, look.events, look.stay = -1, 0, -1, 0
+        look.waiting_ns = -1
+
+
+def _bits(answers: Collection[int]) -> int:
+    return sum(1 << answer for answer in answers)
+
+
+def _answers(bits: int) -> tuple[int, ...]:
+    return tuple(answer for answer in STATUSES if bits >> answer & 1)
+
+
+def fill_timing(state: TimingState, timing: Timing, key: bytes) -> None:
+    """Tell native code of a timing, which holds while the registers are those of `key`."""
+    edges = timing.vertical_edges_ns
+    state.line_ns, state.frame_ns = timing.line_ns, timing.frame_ns
+    state.displayed_fraction = timing.displayed_fraction
+    state.edges_ns[: len(edges)], state.edges = [*edges], len(edges)
+    state.displayed_lines = timing.displayed_lines
+    state.retrace_start_line = timing.retrace_start_line
+    state.retrace_end_line = timing.retrace_end_line
+    state.total_lines, state.dot_hz = timing.total_lines, timing.dot_hz
+    state.dots_a_frame = timing.dots_a_frame
+    state.picture_dots = timing.displayed_lines * timing.dots_a_line
+    state.key[: len(key)] = [*key]
+    state.is_known = True

@@ -80,12 +80,12 @@ class Timing:
         return self.dots_a_line * self.total_lines
 
     @cached_property
-    def _dot_hz(self) -> int:
+    def dot_hz(self) -> int:
         return round(1e9 / self.dot_ns)
 
     def first_dot(self, at_ns: int) -> int:
         """The first dot, counted from time 0 on, that begins at a time or later: exactly."""
-        return -(-at_ns * self._dot_hz // 1_000_000_000)
+        return -(-at_ns * self.dot_hz // 1_000_000_000)
 
     @property
     def refresh_hz(self) -> float:
@@ -113,7 +113,7 @@ class Timing:
         return at_ns + max(last % self.total_lines * self.line_ns - at_ns % self.frame_ns, 0.0)
 
     @cached_property
-    def _vertical_edges_ns(self) -> tuple[float, ...]:
+    def vertical_edges_ns(self) -> tuple[float, ...]:
         """Where in a field blanking or retrace begins or ends, up to the begin of the next."""
         places = self.displayed_lines, self.retrace_start_line, self.retrace_end_line
         lines = {line % self.total_lines for line in places} - {0}
@@ -122,7 +122,7 @@ class Timing:
     def _next_vertical_ns(self, at_ns: float) -> float:
         """The next such place after `at_ns`."""
         within = at_ns % self.frame_ns
-        edge = next((edge for edge in self._vertical_edges_ns if edge > within), self.frame_ns)
+        edge = next((edge for edge in self.vertical_edges_ns if edge > within), self.frame_ns)
         return at_ns + edge - within
 
     def next_change_ns(self, at_ns: float) -> float:
@@ -140,7 +140,7 @@ class Timing:
         """
         now_ns = at_ns
         # Between two vertical edges one line is like the other.
-        for _ in range(len(self._vertical_edges_ns) + 1):
+        for _ in range(len(self.vertical_edges_ns) + 1):
             for next_ns in (*[self.next_change_ns] * 4, self._next_vertical_ns):
                 at_ns = ceil(next_ns(at_ns))
                 status = self.status(at_ns)

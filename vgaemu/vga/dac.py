@@ -18,6 +18,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.native.shared import DacState
 from vgaemu.snapshot import Part, number, octets_in
 from vgaemu.vga.effects import DAC_ENTRY, DAC_MASK
 
@@ -38,7 +39,7 @@ def colours_of_entries(entries: bytes | bytearray, eight_bit: bool) -> NDArray[n
     return np.frombuffer(bgrx, "<u4")
 
 
-class Dac:
+class Dac(DacState):
     """The palette and how the CPU reaches it."""
 
     def __init__(self) -> None:
@@ -83,18 +84,19 @@ class Dac:
 
     def write_data(self, value: int) -> None:
         """Port 3C9h: red, green, blue; the third byte loads the entry and moves on."""
-        self.triple[self.step] = value if self.eight_bit else value & 0x3F
-        self.step += 1
-        if self.step < 3:
+        step, triple = self.step, self.triple
+        triple[step] = value if self.eight_bit else value & 0x3F
+        if step < 2:
+            self.step = step + 1
             return
         self.step = 0
-        at = 3 * self.index
-        if self.entries[at : at + 3] != self.triple:
-            rgb = int.from_bytes(self.triple, "big")
-            self.before_change(DAC_ENTRY, self.index, rgb, 0xFFFFFF)
-            self.entries[at : at + 3] = self.triple
+        index, entries = self.index, self.entries
+        at = 3 * index
+        if entries[at : at + 3] != triple:
+            self.before_change(DAC_ENTRY, index, int.from_bytes(triple, "big"), 0xFFFFFF)
+            entries[at : at + 3] = triple
             self.generation += 1
-        self.index = (self.index + 1) & 0xFF
+        self.index = (index + 1) & 0xFF
 
     def read_data(self) -> int:
         """Port 3C9h: red, green, blue; with the third, the next entry is fetched."""

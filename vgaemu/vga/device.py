@@ -57,10 +57,6 @@ PortHandler: TypeAlias = tuple[Callable[[], int] | None, Callable[[int], None] |
 class Vga(Windows):
     """One VGA. One CPU thread at a time drives it; a display may look at it meanwhile."""
 
-    #: Whether the next write to 3C0h is data; `attribute_address` takes it else.
-    attribute_takes_data: bool
-    #: What was written to 3DAh, of which bit 3 exists; 3CAh reads it.
-    feature_control: int
     #: The font that a mode set loads for text, (256, height) uint8; the bundled ones if None.
     rom_font: NDArray[np.uint8] | None
     #: Tells input status 0 and 1 where the beam is.
@@ -81,8 +77,8 @@ class Vga(Windows):
             ValueError: The slot for VRAM, 16 MiB if None, has less than 256 KiB.
         """
         super().__init__(make_vram() if slot is None else slot)
-        self.attribute_takes_data = False
-        self.feature_control = 0
+        #: See `feature_control`.
+        self.feature_bits = bytearray(1)
         self.on_retrace_control = lambda: None
         self.rom_font = None
         self.beam = VirtualBeam()
@@ -111,6 +107,24 @@ class Vga(Windows):
             timing = timing_of(*self.timing_key())
             self._timing = now, timing
         return timing
+
+    @property
+    def attribute_takes_data(self) -> bool:
+        """Whether the next write to 3C0h is data; `attribute_address` takes it else."""
+        return self.attribute.takes_data
+
+    @attribute_takes_data.setter
+    def attribute_takes_data(self, takes: bool) -> None:
+        self.attribute.takes_data = takes
+
+    @property
+    def feature_control(self) -> int:
+        """What was written to 3DAh, of which bit 3 exists; 3CAh reads it."""
+        return self.feature_bits[0]
+
+    @feature_control.setter
+    def feature_control(self, value: int) -> None:
+        self.feature_bits[0] = value
 
     # Ports.
 
@@ -185,20 +199,22 @@ class Vga(Windows):
         return changed != 0
 
     def _write_attribute(self, value: int) -> None:
-        if not self.attribute_takes_data:
+        attribute = self.attribute
+        address, takes_data = attribute.index, attribute.takes_data
+        if not takes_data:
             shows = value & 0x20
-            if shows != self.attribute_address & 0x20:
+            if shows != address & 0x20:
                 self.timeline.note(ATTRIBUTE_ADDRESS, 0, shows, 0x20)
-            old, self.attribute_address = self.attribute_address, value & 0x3F
-            if (value ^ old) & 0x20:
+            attribute.index = value & 0x3F
+            if (value ^ address) & 0x20:
                 self.generation += 1
         else:
-            index = self.attribute_address & 0x1F
+            index = address & 0x1F
             # The palette is out of the CPU's reach while the picture is shown.
-            locked = index < 0x10 and self.attribute_address & 0x20
-            if not locked and self._write(self.attribute, ATTRIBUTE, index, value):
+            locked = index < 0x10 and address & 0x20
+            if not locked and self._write(attribute, ATTRIBUTE, index, value):
                 self.generation += 1
-        self.attribute_takes_data = not self.attribute_takes_data
+        attribute.takes_data = not takes_data
 
     def _read_attribute_address(self) -> int:
         return 0 if self.attribute_takes_data else self.attribute_address
@@ -268,9 +284,9 @@ class Vga(Windows):
         return self.beam.retrace_began(self.timing) << 7
 
     def _read_status_1(self) -> int:
-        self.attribute_takes_data = False
+        self.attribute.takes_data = False
         status = self.beam.status(self.timing) | NO_LIGHT_PEN
-        if self.feature_control and not status & NOT_DISPLAYING:
+        if self.feature_bits[0] and not status & NOT_DISPLAYING:
             status |= VERTICAL_RETRACE
         return status
 
@@ -307,5 +323,6 @@ class Vga(Windows):
         self.generation += 1
         self._timing_generation += 1
         self.dac.generation += 1
+        self.timeline.restored()
         self.ports = self._port_table()
         self.remap()

@@ -23,6 +23,8 @@ from vgaemu.vga.registers import RegisterBank
 INDEX_SHIFT, SOURCE_SHIFT, DOT_SHIFT = 24, 32, 36
 #: More in a field are no picture that anybody could tell from another.
 MOST_ENTRIES = 1 << 16
+#: Words that a log has room for at first: as many as a palette, or a colour in each line.
+FIRST_ROOM = 510
 #: The latches of two fields, three each, and those to come.
 MOST_LATCHES = 16
 
@@ -48,12 +50,38 @@ class Latched(NamedTuple):
         )
 
 
+class Entries:
+    """Entries of a field, which native code may append to, too."""
+
+    def __init__(self, entries: bytes = b"") -> None:
+        """Those of a saved log."""
+        count = len(entries) // 8
+        #: How many there are, they, and room for more.
+        self.words = array("Q", [count]) + array("Q", entries) + array("Q", bytes(8 * FIRST_ROOM))
+
+    def __len__(self) -> int:
+        return self.words[0]
+
+    def append(self, entry: int) -> None:
+        words = self.words
+        count = words[0] + 1
+        if count == len(words):
+            words.frombytes(bytes(8 * count))
+        words[count] = entry
+        words[0] = count
+
+    def tobytes(self) -> bytes:
+        """All there are now, 8 bytes each."""
+        words = self.words
+        return words[1 : words[0] + 1].tobytes()
+
+
 class Log(NamedTuple):
     """One field: its number, what registers held when it began, and what was written then."""
 
     field: int
     held: Held
-    entries: array[int]
+    entries: Entries
 
 
 #: Words of a saved log before its entries: the field's number and what registers held. Where there
@@ -66,7 +94,7 @@ def packed(log: Log | None) -> NDArray[np.uint64]:
     if log is None:
         return np.zeros(0, np.uint64)
     held = np.frombuffer(log.held.packed(), np.uint64)
-    entries = np.frombuffer(log.entries, np.uint64)
+    entries = np.frombuffer(log.entries.tobytes(), np.uint64)
     return np.concatenate((np.array([log.field], np.uint64), held, entries))
 
 
@@ -75,7 +103,7 @@ def unpacked(words: Array) -> Log | None:
     if not len(words):
         return None
     held = Held.unpacked(words[1:HEAD_WORDS].tobytes())
-    return Log(int(words[0]), held, array("Q", words[HEAD_WORDS:].tobytes()))
+    return Log(int(words[0]), held, Entries(words[HEAD_WORDS:].tobytes()))
 
 
 def is_log(words: Array) -> bool:

@@ -68,8 +68,6 @@ class RegisterFile:
     dac: Dac
     #: The Bochs VBE registers.
     dispi: Dispi
-    #: Attribute address register: bits 0-4 the index, bit 5 shows the picture.
-    attribute_address: int
     #: Whether the legacy 256 KiB of VRAM are stored for chain-4 (see `layout`).
     chain4_layout: bool
 
@@ -82,8 +80,16 @@ class RegisterFile:
         self.attribute = RegisterBank("attribute")
         self.dac = Dac()
         self.dispi = Dispi(vram_bytes)
-        self.attribute_address = 0
         self.chain4_layout = False
+
+    @property
+    def attribute_address(self) -> int:
+        """Attribute address register: bits 0-4 the index, bit 5 shows the picture."""
+        return self.attribute.index
+
+    @attribute_address.setter
+    def attribute_address(self, value: int) -> None:
+        self.attribute.index = value
 
     def timing_key(self) -> tuple[bytes, int, int]:
         """What the CRTC's timing depends on: its registers, SR01 and misc output."""

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
+from vgaemu.native.shared import BankState
+
 
 @dataclass(frozen=True)
 class Field:
@@ -277,7 +279,7 @@ def _looked_up(name: str) -> tuple[bytes, Mapping[str, Looked]]:
     }
 
 
-class RegisterBank:
+class RegisterBank(BankState):
     """The registers of one of `TABLES`: an index, the values, and their fields by name.
 
     ``bank["chain4"]`` reads a field, ``bank["line_compare"]`` a split, ``bank.values[4]`` a whole
@@ -287,7 +289,6 @@ class RegisterBank:
     def __init__(self, name: str) -> None:
         self.name = name
         self.rows, _, self.index_mask = TABLES[name]
-        self.index = 0
         self.masks, self._places = _looked_up(name)
         self.values = bytearray(len(self.masks))
 

@@ -17,11 +17,11 @@ Programming Black Book for start address and pel panning.
 
 from __future__ import annotations
 
-from array import array
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from vgaemu.native.shared import ASK, KEEPS, KEEPS_NOTHING, NO_FIELD, FieldState
 from vgaemu.snapshot import MAX_COUNT, Array, Part, number
 from vgaemu.vga.beam import Beam, Timing
 from vgaemu.vga.dispi import Dispi
@@ -30,6 +30,7 @@ from vgaemu.vga.fieldlog import (
     HEAD_WORDS,
     INDEX_SHIFT,
     MOST_ENTRIES,
+    Entries,
     Latched,
     Log,
     are_latches,
@@ -82,8 +83,17 @@ class Timeline:
         #: What was latched registers' content up to some times, ascending; one for each latch that
         #: has passed between.
         self._latches: tuple[tuple[int, Latched], ...] = ()
-        #: Nothing is kept up to here: a mode is being set.
-        self._off_until_ns = 0
+        #: What native code that writes a colour looks at.
+        self.state = FieldState(mode=KEEPS, field=NO_FIELD)
+
+    @property
+    def _off_until_ns(self) -> int:
+        """Nothing is kept up to here: a mode is being set."""
+        return self.state.off_until_ns
+
+    @_off_until_ns.setter
+    def _off_until_ns(self, ns: int) -> None:
+        self.state.off_until_ns = ns
 
     @property
     def has_latches(self) -> bool:
@@ -119,11 +129,13 @@ class Timeline:
     def _keep(self, field: int, entry: int) -> None:
         before, log = self._logs
         if log is None or log.field != field:
-            before, log = log, Log(field, self._vga.held(), array("Q"))
+            before, log = log, Log(field, self._vga.held(), Entries())
             self._logs = before, log
         log.entries.append(entry)
+        self._share(log)
         if len(log.entries) > MOST_ENTRIES:
             self._logs = before, None
+            self._share(None)
             self._off_until_ns = int((field + 1) * self._vga.timing.frame_ns)
 
     def _note_latch(self, at_ns: int, timing: Timing) -> None:
@@ -141,6 +153,27 @@ class Timeline:
             self._latches = ()
         if self._logs is not NO_LOGS:
             self._logs = NO_LOGS
+            self._share(None)
+        self.state.mode = KEEPS_NOTHING if self._vga.dispi.enabled else KEEPS
+
+    def _share(self, log: Log | None) -> None:
+        """Native code may append to this log."""
+        state = self.state
+        if log is None:
+            state.field = NO_FIELD
+        else:
+            state.field = log.field
+            state.entries, room = log.entries.words.buffer_info()
+            state.room = min(room, MOST_ENTRIES + 1)
+
+    def restored(self) -> None:
+        """Logs and latches were set, and the device's registers are."""
+        if self._vga.dispi.enabled:
+            is_quiet = self._logs is NO_LOGS and not self._latches
+            self.state.mode = KEEPS_NOTHING if is_quiet else ASK
+        else:
+            self.state.mode = KEEPS
+        self._share(self._logs[1])
 
     def look(self) -> Shown:
         """What is to be seen now."""

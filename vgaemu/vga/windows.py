@@ -70,6 +70,8 @@ class Windows(RegisterFile):
         self._plain_start = self._plain_end = self._plain_offset = 0
         self._window_start = self._window_end = 0
         self.pipeline_stale = bytearray(1)
+        #: Not 0: they have a say in whether the window is plain memory.
+        self.pipeline_moves = bytearray(1)
         self.remap()
 
     def window(self, gpa: int) -> int | None:
@@ -232,8 +234,8 @@ class Windows(RegisterFile):
 
     def pipeline_changed(self) -> None:
         """Registers changed that move no window: who stores or loads next looks at them."""
-        if self.chain4_layout:
-            self.remap()  # whether it is plain memory may have changed
+        if self.pipeline_moves[0]:
+            self.remap()
         else:
             self.pipeline_stale[0] = 1
 
@@ -245,7 +247,7 @@ class Windows(RegisterFile):
 
     def remap(self) -> None:
         """Work out the legacy window, how stores through it are addressed, and if it is plain."""
-        self.pipeline_stale[0] = 0
+        self.pipeline_stale[0], self.pipeline_moves[0] = 0, self.chain4_layout
         window = self._window_of_now()
         self._aperture.configure(window.addressing, window.write, window.read)
         self._window_start, self._window_end = window.start, window.end

@@ -56,7 +56,7 @@ from vgaemu.pc.cpu.unicorn_interrupts import (
 )
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 from vgaemu.pc.cpu.unicorn_pages import NEVER, Pages
-from vgaemu.pc.cpu.unicorn_ports import BusPorts, PortHooks
+from vgaemu.pc.cpu.unicorn_ports import BusPorts
 from vgaemu.pc.cpu.unicorn_registers import RegisterFile
 from vgaemu.pc.cpu.unicorn_spin import LoopInHand
 from vgaemu.pc.cpu.unicorn_state import engine_arrays, engine_refusal, restore_engine
@@ -136,8 +136,7 @@ class UnicornCpu(Cpu):
         )
         #: Who harvests beside this CPU.
         self.tlb = self._vram.tlb
-        ports = BusPorts(bus, clock, self.tlb)
-        PortHooks(self._uc, ports.on_in, ports.on_out)
+        self._ports = BusPorts(self._uc, bus, clock, self.tlb)
         self._pages.window = self._vram.translate
         self._hook(trace_code)
         self._reset()
@@ -257,6 +256,8 @@ class UnicornCpu(Cpu):
         self.tlb.enter()
         until_ns = clock.ns + self._slice * INSTRUCTION_NS
         cells = None if self._count is None else self._count.cells
+        if self._ports.waits_for_native:
+            self._ports.look_for_native(cells)
         clock.begin_slice(until_ns, limit_ns, cells, self._end_slice)
         try:
             while not (self.halted or self._cut) and (left := clock.instructions_left()) > 0:

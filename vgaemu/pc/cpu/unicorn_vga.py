@@ -79,10 +79,19 @@ class TlbHarvest:
         self._all_closed = bytes(self._open)
         #: Pages that were open beside the harvest before: the next one reports them.
         self._owed: DirtyLog | None = None
-        #: The CPU's thread looks here between two instructions, and calls `flush`.
-        self.flush_asked = False
+        #: Not 0: the CPU's thread, which looks here between two instructions, is to call `flush`.
+        self.asked = bytearray(1)
         #: How long each flush took, in nanoseconds, for who puts a list here: a benchmark.
         self.flushes_ns: list[int] | None = None
+
+    @property
+    def flush_asked(self) -> bool:
+        """See `asked`."""
+        return bool(self.asked[0])
+
+    @flush_asked.setter
+    def flush_asked(self, asked: bool) -> None:
+        self.asked[0] = asked
 
     def flush(self) -> None:
         """On the CPU's thread, between two instructions: close all pages."""

@@ -1,0 +1,147 @@
+"""State of the device that Python reads as attributes and native code as memory.
+
+An attribute of a `ctypes.Structure` lies where native code can write it, so it is right at each
+moment that Python looks; it costs Python some 15 ns more than another. All numbers are int64, or
+doubles, one every eight bytes: native code indexes them by `place`.
+"""
+
+from __future__ import annotations
+
+from ctypes import Array, Structure, addressof, c_bool, c_double, c_int64, c_uint8, sizeof
+
+#: Registers 00h-18h of the CRTC, SR01 and misc output: what a timing depends on.
+TIMING_KEY_BYTES = 27
+#: `FieldState.mode`: registers are kept with their time; nothing is; Python knows.
+KEEPS, KEEPS_NOTHING, ASK = 1, 0, -1
+#: `FieldState.field`: there is no log that grows.
+NO_FIELD = -1
+
+
+class BankState(Structure):
+    """A register bank's index, and the attribute controller's flip-flop."""
+
+    _fields_ = (("index", c_int64), ("takes_data", c_bool))
+    index: int
+    takes_data: bool
+
+
+class DacState(Structure):
+    """See `vgaemu.vga.dac.Dac`."""
+
+    _fields_ = (
+        ("index", c_int64), ("step", c_int64), ("state", c_int64), ("mask", c_int64),
+        ("generation", c_int64), ("eight_bit", c_bool),
+    )  # fmt: skip
+    index: int
+    step: int
+    state: int
+    mask: int
+    generation: int
+    eight_bit: bool
+
+
+class LookState(Structure):
+    """Of `vgaemu.pc.guest_beam.GuestBeam`: the last look, and what input status 1 says now."""
+
+    _fields_ = (
+        ("answer", c_int64), ("equal", c_int64), ("events", c_int64), ("stay", c_int64),
+        ("waiting_ns", c_int64), ("status", c_int64), ("since_ns", c_int64),
+        ("change_ns", c_double),
+        ("is_same", c_int64), ("took", c_int64), ("knows_loops", c_bool),
+    )  # fmt: skip
+    #: Its answer, how many in a row were equal, `StepClock.events` after it.
+    answer: int
+    equal: int
+    events: int
+    #: What the loop in hand goes on for: a bit for each answer.
+    stay: int
+    #: Since when it waits, if something else came first; or below 0.
+    waiting_ns: int
+    #: What input status 1 says, from when until when.
+    status: int
+    since_ns: int
+    change_ns: float
+    #: Those belong to the timing that native code was told; native code has looked by that since.
+    is_same: int
+    took: int
+    #: Whether a loop that does nothing else is let wait.
+    knows_loops: bool
+
+
+class TimingState(Structure):
+    """See `vgaemu.vga.beam.Timing`; valid while the registers are those of `key`."""
+
+    _fields_ = (
+        ("line_ns", c_double), ("frame_ns", c_double), ("displayed_fraction", c_double),
+        ("edges_ns", c_double * 4), ("edges", c_int64), ("displayed_lines", c_int64),
+        ("retrace_start_line", c_int64), ("retrace_end_line", c_int64), ("total_lines", c_int64),
+        ("dot_hz", c_int64), ("dots_a_frame", c_int64), ("picture_dots", c_int64),
+        ("key", c_uint8 * 32), ("is_known", c_int64),
+    )  # fmt: skip
+    line_ns: float
+    frame_ns: float
+    displayed_fraction: float
+    edges_ns: Array[c_double]
+    edges: int
+    displayed_lines: int
+    retrace_start_line: int
+    retrace_end_line: int
+    total_lines: int
+    dot_hz: int
+    dots_a_frame: int
+    #: In displayed lines.
+    picture_dots: int
+    key: Array[c_uint8]
+    is_known: int
+
+
+class FieldState(Structure):
+    """Of `vgaemu.vga.timeline.Timeline`: the log that grows, and whether anything is kept."""
+
+    _fields_ = (
+        ("mode", c_int64), ("off_until_ns", c_int64), ("field", c_int64), ("entries", c_int64),
+        ("room", c_int64),
+    )  # fmt: skip
+    mode: int
+    off_until_ns: int
+    #: Its number, where its words lie, and how many there is room for; the first is a count.
+    field: int
+    entries: int
+    room: int
+
+
+class PortState(Structure):
+    """What native code that answers ports works on: addresses, but for the functions it asks."""
+
+    _fields_ = tuple(
+        (name, c_int64)
+        for name in (
+            "clock", "flush_asked", "python_in", "python_out",
+            "misc_values", "sequencer", "sequencer_values", "graphics", "graphics_values",
+            "crtc", "crtc_values", "attribute", "attribute_values",
+            "sequencer_masks", "graphics_masks", "crtc_masks", "attribute_masks",
+            "pipeline_stale", "pipeline_moves", "feature_control",
+            "dac", "dac_entries", "dac_triple", "look", "timing", "field",
+        )
+    )  # fmt: skip
+    clock: int
+    python_in: int
+    python_out: int
+
+
+def place(kind: type[Structure], name: str) -> int:
+    """Which of a structure's words a field is."""
+    offset: int = getattr(kind, name).offset
+    return offset // 8
+
+
+def address_of(state: Structure | bytearray) -> int:
+    """Where it lies; a bytearray must not change its length any more."""
+    if isinstance(state, Structure):
+        return addressof(state)
+    return addressof((c_uint8 * len(state)).from_buffer(state))
+
+
+def words_of(kind: type[Structure]) -> int:
+    """How many a structure has."""
+    return sizeof(kind) // 8
