@@ -6,11 +6,13 @@ import random
 import subprocess
 import sys
 from array import array
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vgaemu import native
+from vgaemu.cli import info
 from vgaemu.pc.clock import StepClock
 
 needs_native = pytest.mark.skipif(
@@ -21,21 +23,37 @@ needs_native = pytest.mark.skipif(
 def test_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """One line that says what to do."""
 
-    def told(release: str) -> str | None:
-        monkeypatch.setattr(native, "version", lambda package: release)
+    def told(release: str | None) -> str | None:
+        monkeypatch.setattr(native, "_release", lambda: release)
         return native.why_not()
 
     monkeypatch.delenv("VGAEMU_NATIVE", raising=False)
-    monkeypatch.setattr(native, "find_spec", lambda name: object())
     assert told("0.60.9") == "numba 0.60.9 is too old; pip install 'numba>=0.61'"
     assert told("0.61.0rc1") is None
-    monkeypatch.setattr(native, "find_spec", lambda name: None)
-    assert "in part only" in str(told("0.61.0"))
-    monkeypatch.setattr(sys, "byteorder", "big")
-    assert told("0.61.0") == "only for little-endian machines of 64 bits"
+    assert told(None) == "numba is not installed; pip install 'vgaemu[fast]'"
+    monkeypatch.setattr(native.platform, "machine", lambda: "aarch64")
+    assert "not aarch64" in str(told("0.61.0"))
     monkeypatch.setenv("VGAEMU_NATIVE", "0")
     assert told("0.61.0") == "switched off by VGAEMU_NATIVE=0"
-    assert native.load(wait=True) is None
+    assert native.load(wait=True) == {}
+    assert native.told() == "by Python: switched off by VGAEMU_NATIVE=0"
+
+
+def test_info_says_which_path_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def line() -> str:
+        return next(line for line in info.lines() if line.startswith("planes of machine code: "))
+
+    monkeypatch.delenv("VGAEMU_NATIVE", raising=False)
+    monkeypatch.setattr(native, "_release", lambda: "1.0")
+    monkeypatch.setattr(native, "why_not", lambda: None)
+    monkeypatch.setattr(native, "_cache_root", lambda: tmp_path / "cache")
+    kept = tmp_path / "cache" / native._stamp()
+    assert line().endswith(f": native, by numba 1.0; kept in {kept}")
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(native, "_cache_root", lambda: tmp_path / "file")
+    assert line().endswith(f"; compiled anew in each process: cannot write {tmp_path / 'file'}")
+    monkeypatch.setattr(native, "why_not", lambda: "no numba")
+    assert line() == "planes of machine code: by Python: no numba"
 
 
 def test_vgaemu_does_not_import_numba() -> None:

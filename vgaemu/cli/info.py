@@ -6,7 +6,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from vgaemu import __version__
+from vgaemu import __version__, native
 from vgaemu.cli.config import place_of_users_file, users_file
 from vgaemu.errors import DisplayError, KvmError, TerminalError
 from vgaemu.memslot import KEEPERS, why_unavailable
@@ -34,6 +34,7 @@ def lines() -> list[str]:
         *(f"dirty log {name}: no: {why}" for name, why in keepers.items() if why is not None),
         f"dirty log words, pages, srcu: {atomic_words(1).how}",
         f"/dev/kvm, for --cpu kvm and to compare with: {_kvm()}",
+        f"planes of machine code: {native.told()}",
         f"VGA BIOS ROMs: {_roms()}",
         f"options of your own: {users_file() or 'no ' + str(place_of_users_file())}",
     ]

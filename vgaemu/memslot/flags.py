@@ -10,19 +10,32 @@ to KVM words only if somebody asks. Sound under the GIL because every step that 
 one C call that keeps it: `find`, `bytes`, a slice assignment, and numpy calls on at most
 `KEEPS_GIL` elements (numpy releases the GIL above 500, and a harvest that loses the GIL to busy
 guest threads stalls for milliseconds). Without the GIL, `LockedFlagsKeeper` takes its place.
+
+Native code marks pages without the GIL (`share`). Bytes that were found set, cleared one by one or
+as a run of nothing else, may be marked meanwhile: the data landed before, and the picture is read
+after. The XOR may not: it writes eight bytes of which it has read eight a moment before, and a mark
+between the two, of a page not found, would be gone. Native code clears then, byte by byte. That the
+flags are clear before the picture is read, a processor's store buffer or not, is seen to by the
+slot's lock, which is released in between.
 """
 
 from __future__ import annotations
 
+import ctypes
 import threading
+from array import array
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy import bitwise_xor
 from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import KEEPS_GIL, word_count
-from vgaemu.memslot.keeper import FREE_THREADED, OneByteKeeper
+from vgaemu.memslot.keeper import FREE_THREADED, Counters, OneByteKeeper
 from vgaemu.memslot.log import DirtyLog, FlagsLog, RunLog
+from vgaemu.native.cells import FAULTS, FLAG_BYTES, FLAGS, FOUND, MARKS_CELLS
+from vgaemu.native.shared import address_of
 
 #: Up to so many pages, so near to each other (all of legacy VRAM), are cleared one by one. At 60
 #: harvests a second caches are cold, and to enter numpy costs 30 us more than to stay with bytes.
@@ -47,6 +60,33 @@ class FlagsKeeper(OneByteKeeper):
             (flags8[i : i + KEEPS_GIL], snapshot8[i : i + KEEPS_GIL])
             for i in range(0, len(flags8), KEEPS_GIL)
         ]
+        #: What native code that marks pages has of this, and clears what was found.
+        self._cells: memoryview[int] | None = None
+        self._clear: Callable[[], object] | None = None
+        #: Faults of native code that are counted.
+        self._native_faults = 0
+
+    def share(self, clear_at: int) -> int:
+        """Let native code mark pages: the address of its cells, as `vgaemu.native.cells` says.
+
+        Args:
+            clear_at: Where its function lies that clears `FLAGS` where `FOUND` is 1.
+        """
+        if self._cells is None:
+            cells = self._cells = memoryview(array("q", bytes(8 * MARKS_CELLS)))
+            cells[FLAGS], cells[FOUND] = address_of(self._flags), address_of(self._snapshot)
+            cells[FLAG_BYTES] = len(self._flags)
+            # It keeps the GIL: it is faster than to come by it again.
+            clear, cells_at = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(clear_at), address_of(cells)
+            self._clear = partial(clear, ctypes.c_void_p(cells_at))
+        return address_of(self._cells)
+
+    @property
+    def counters(self) -> Counters:
+        if self._cells is not None:
+            before, self._native_faults = self._native_faults, self._cells[FAULTS]
+            self._counters.faults += self._native_faults - before
+        return super().counters
 
     def fault(self, page: int) -> None:
         self.writable[page] = 1
@@ -78,10 +118,13 @@ class FlagsKeeper(OneByteKeeper):
         else:
             snapshot = self._snapshot
             snapshot[:] = self._flags
-            for flags8, snapshot8 in self._chunks:
-                # Only a harvest clears, so what was found is still set and an XOR clears exactly
-                # that; what has been marked since then stays.
-                bitwise_xor(flags8, snapshot8, flags8)
+            if self._clear is not None:
+                self._clear()
+            else:
+                for flags8, snapshot8 in self._chunks:
+                    # Only a harvest clears, so what was found is still set and an XOR clears
+                    # exactly that; what has been marked since then stays.
+                    bitwise_xor(flags8, snapshot8, flags8)
             log = FlagsLog(self.npages, bytes(snapshot))
         counters = self._counters
         counters.protect_calls += 1

@@ -175,6 +175,8 @@ class Memslot:
     keeper: Keeper
     #: What is answered while nothing is dirty: always this same log, whoever keeps it.
     nothing_dirty: DirtyLog
+    #: Called after another keeper has taken over.
+    on_keeper_changed: list[Callable[[], None]]
     #: Without a 1 in it nothing is dirty that was stored through `write` or marked.
     maybe_dirty: bytearray
 
@@ -211,6 +213,7 @@ class Memslot:
         # numpy's stubs tell of the buffer protocol only from Python 3.12 on.
         self._memory: Any = self.memory
         self.nothing_dirty = self._keepers[dirty_log].nothing_dirty
+        self.on_keeper_changed = []
         self._wrap: Callable[[Callable[[], DirtyLog]], DirtyLog] | None = None
         self._slots_lock = threading.Lock()
         self._logging, self._closed = True, False
@@ -276,6 +279,8 @@ class Memslot:
             else:
                 keeper.stop()
                 self._use(keeper)
+        for told in self.on_keeper_changed:
+            told()
         # Now rather than in somebody's next log, whose time then tells of `keeper` alone. Whoever
         # reads for nobody finds for all others.
         with closing(self.subscribe()) as view, suppress(OutOfMemory):  # it comes later then

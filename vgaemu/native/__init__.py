@@ -18,22 +18,22 @@ named after these sources. `VGAEMU_NATIVE=0` in the environment switches all of 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
+import platform
 import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
 #: What is compiled, in this order; each has `FUNCTIONS`, by name.
-MODULES: tuple[str, ...] = ("ports",)
+MODULES = "marks", "planes", "ports"
 #: The first numba of whose functions each that is used does what it is to.
 OLDEST = (0, 61)
 SWITCH = "VGAEMU_NATIVE"
+#: What `platform.machine` calls it.
+X86_64 = "x86_64", "AMD64"
 
 _begin = threading.Lock()
 _thread: threading.Thread | None = None
@@ -45,36 +45,47 @@ def why_not() -> str | None:
     """Why there is no native code here, in one line; None: there is, or will be after `load`."""
     if os.environ.get(SWITCH) == "0":
         return f"switched off by {SWITCH}=0"
-    if sys.byteorder != "little" or ctypes.sizeof(ctypes.c_void_p) != 8:
-        return "only for little-endian machines of 64 bits"
+    if platform.machine() not in X86_64 or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return f"only for x86-64, whose stores land in their order, not {platform.machine()}"
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return "not in free-threaded Python"
-    try:
-        found = version("numba")
-    except PackageNotFoundError:
+    found = _release()
+    if found is None:
         return "numba is not installed; pip install 'vgaemu[fast]'"
-    if find_spec("numba") is None:
-        return "numba is installed in part only; pip install --force-reinstall numba"
     if _numbers_of(found) < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         return f"numba {found} is too old; pip install 'numba>={oldest}'"
     return _failed
 
 
-def load(wait: bool = False) -> Mapping[str, int] | None:
-    """The compiled functions' addresses by name, or None if there are none, or not yet.
+def told() -> str:
+    """Which path is used and why, in one line."""
+    why = why_not()
+    if why is not None:
+        return f"by Python: {why}"
+    folder = cache_folder()
+    where = f"compiled anew in each process: cannot write {_cache_root()}"
+    return f"native, by numba {_release()}; {where if folder is None else f'kept in {folder}'}"
 
-    The first call starts a thread that compiles them, and returns; `wait` waits for it.
+
+def load(wait: bool = False, *, begin: bool = True) -> Mapping[str, int] | None:
+    """The compiled functions' addresses by name; empty: there are none, `why_not`; None: not yet.
+
+    The first call that is to `begin` starts a thread that compiles them, and returns; `wait` waits
+    for it. The interpreter's end does, too: a compiler is not to be torn down while it works.
     """
     global _thread
-    if _functions is not None and os.environ.get(SWITCH) != "0":
-        return _functions
-    if why_not() is not None:
-        return None
-    with _begin:
-        if _thread is None:
-            _thread = threading.Thread(target=_compile, name="vgaemu-native", daemon=True)
-            _thread.start()
+    if os.environ.get(SWITCH) == "0":
+        return {}
+    if _thread is None:
+        if not begin:
+            return None
+        with _begin:
+            if _thread is None:
+                if why_not() is not None:
+                    return {}
+                _thread = threading.Thread(target=_compile, name="vgaemu-native")
+                _thread.start()
     if wait:
         _thread.join()
     return _functions
@@ -88,6 +99,17 @@ def cache_folder() -> Path | None:
         if os.access(folder, os.W_OK):
             return folder
     return None
+
+
+def _release() -> str | None:
+    """That of numba, if it is installed."""
+    # Starts are not to pay for it.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("numba")
+    except PackageNotFoundError:
+        return None
 
 
 def _cache_root() -> Path:
@@ -104,6 +126,8 @@ def _cache_root() -> Path:
 
 def _stamp() -> str:
     """Names these sources: numba asks only whether the file of a function itself has changed."""
+    import hashlib
+
     sources = sorted(Path(__file__).parent.glob("*.py"))
     return "native-" + hashlib.sha256(b"".join(map(Path.read_bytes, sources))).hexdigest()[:16]
 
@@ -118,7 +142,7 @@ def _compile() -> None:
     # Whatever a compiler and its libraries may find amiss, Python's path is right.
     except Exception as error:
         _failed = f"numba failed: {type(error).__name__}: {error}".splitlines()[0]
-        return
+        functions.clear()
     _functions = functions
 
 

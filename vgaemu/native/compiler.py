@@ -18,13 +18,14 @@ from vgaemu.native import cache_folder
 Function = TypeVar("Function", bound=Callable[..., object])
 
 _folder = cache_folder()
-_numbers = types.CPointer(types.int64)
-#: ``uint64_t read(uc_engine *, uint64_t offset, unsigned size, int64_t *numbers)``
-READ = types.uint64(types.voidptr, types.uint64, types.uint32, _numbers)
-#: ``void write(uc_engine *, uint64_t offset, unsigned size, uint64_t value, int64_t *numbers)``
-WRITE = types.void(types.voidptr, types.uint64, types.uint32, types.uint64, _numbers)
-
-
+_cells, _engine = types.CPointer(types.int64), types.voidptr
+#: ``uint64_t read(uc_engine *, uint64_t offset, unsigned size, int64_t *cells)``; all numbers are
+#: signed here, or those of both kinds together would become floating-point ones.
+READ = types.int64(_engine, types.int64, types.int32, _cells)
+#: ``void write(uc_engine *, uint64_t offset, unsigned size, uint64_t value, int64_t *cells)``
+WRITE = types.void(_engine, types.int64, types.int32, types.int64, _cells)
+#: ``void clear(int64_t *cells)``
+CLEAR = types.void(_cells)
 #: ``uint32_t in(uc_engine *, uint32_t port, int size, intptr_t numbers)``
 IN = types.uint32(types.voidptr, types.uint32, types.int32, types.int64)
 #: ``void out(uc_engine *, uint32_t port, int size, uint32_t value, intptr_t numbers)``
@@ -84,6 +85,7 @@ class _Context(Protocol):
 
 
 class _Builder(Protocol):
+    def fence(self, ordering: str) -> object: ...
     def inttoptr(self, value: object, kind: object) -> object: ...
     def call(self, function: object, arguments: list[object]) -> object: ...
 
@@ -144,3 +146,16 @@ def _call_out(
 #: Answer IN, do OUT, as the function at an address does.
 call_in: Callable[[int, object, int, int], int] = intrinsic(_call_in)
 call_out: Callable[[int, object, int, int, int], None] = intrinsic(_call_out)
+
+
+def _landed(context: object) -> object:
+    def build(context: _Context, builder: _Builder, _: object, words: list[object]) -> object:
+        builder.fence("release")
+        return context.get_dummy_value()
+
+    return types.none(), build
+
+
+#: What is stored before it lands before what is stored after it: on x86 that is the compiler's
+#: matter alone.
+landed: Callable[[], None] = intrinsic(_landed)

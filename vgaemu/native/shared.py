@@ -135,11 +135,11 @@ def place(kind: type[Structure], name: str) -> int:
     return offset // 8
 
 
-def address_of(state: Structure | bytearray) -> int:
+def address_of(state: Structure | bytearray | memoryview) -> int:
     """Where it lies; a bytearray must not change its length any more."""
     if isinstance(state, Structure):
         return addressof(state)
-    return addressof((c_uint8 * len(state)).from_buffer(state))
+    return addressof(c_uint8.from_buffer(state))
 
 
 def words_of(kind: type[Structure]) -> int:

@@ -52,6 +52,8 @@ class Addressing:
     plane_dwords: int = LEGACY_DWORDS
     #: `ODD_EVEN`: what stands for address bit 0, but bit 16 of an offset that has one does.
     page: int = 0
+    #: `masks` without the map mask: four bits each.
+    planes: tuple[int, ...] = (0b1111,) * 4
 
     @property
     def places(self) -> int:
@@ -108,6 +110,10 @@ class Aperture:
         self._places = addressing.places
         cells = addressing.kind == ODD_EVEN and not addressing.page
         self._text = cells and self._plain and addressing.masks[:2] == CELL_MASKS
+
+    def place(self, start: int, end: int) -> bool:
+        """The window lies there from now on; whether that changes who is to store through it."""
+        return False
 
     def store(self, at: int, data: Data) -> None:
         """Store bytes at window offset `at` and upwards."""
@@ -229,5 +235,11 @@ class Aperture:
             dwords[numbers] = dwords[numbers] & ~mask | values & mask
 
     def _mark(self, numbers: NDArray[np.intp]) -> None:
+        """Dwords of window bytes one after another have changed."""
         low, high = int(numbers.min()), int(numbers.max())
+        first, last = int(numbers[0]), int(numbers[-1])
+        if last < first and len(numbers) < self._addressing.wrap:
+            # The window wraps in here: what lies between the two ends was not written.
+            self._slot.mark_dirty(4 * low, 4 * (last - low + 1))
+            low = first
         self._slot.mark_dirty(4 * low, 4 * (high - low + 1))

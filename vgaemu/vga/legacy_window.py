@@ -105,7 +105,7 @@ def window_of(
     else:
         kind = PLANAR
     masks = tuple(PLANE_MASK[map_mask & bits] for bits in planes)
-    addressing = Addressing(kind, masks, **where)
+    addressing = Addressing(kind, masks, planes=planes, **where)
     if not ram_enable:
         size = 0
     # Plain: no latch, rotate, function, mask or plane select could change a store or a load.

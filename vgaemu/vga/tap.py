@@ -69,6 +69,9 @@ class TappedVga(Vga):
     def window(self, gpa: int) -> int | None:
         return super().window(gpa) if self._tap is None else None
 
+    def tells_of_stores(self) -> bool:
+        return self._tap is not None
+
     outb, outw = _tapped(Vga.outb), _tapped(Vga.outw)
     inb, inw = _tapped(Vga.inb), _tapped(Vga.inw)
     store, load, copy = _tapped(Vga.store), _tapped(Vga.load), _tapped(Vga.copy)

@@ -24,6 +24,7 @@ from vgaemu.vga.legacy_window import Bank, Window, window_of
 from vgaemu.vga.planes import independent_bytes
 from vgaemu.vga.ports import Data
 from vgaemu.vga.registerfile import RegisterFile
+from vgaemu.vga.shared_aperture import SharedAperture
 from vgaemu.vga.vram import LFB_GPA
 
 
@@ -245,16 +246,31 @@ class Windows(RegisterFile):
         window = self._window_of_now()
         self._aperture.configure(window.addressing, window.write, window.read)
 
+    def share_planes(self) -> SharedAperture:
+        """Let native code store and load through the planes, too; the guest stands still."""
+        aperture = self._aperture
+        if not isinstance(aperture, SharedAperture):
+            registers = self.graphics.values, self.sequencer.values
+            aperture = SharedAperture(self.slot, *registers)
+            aperture.latch, self._aperture = self.latch, aperture
+            self.remap()
+        return aperture
+
+    def tells_of_stores(self) -> bool:
+        """Whether each store and load is to come through here: somebody is told of it."""
+        return False
+
     def remap(self) -> None:
         """Work out the legacy window, how stores through it are addressed, and if it is plain."""
         self.pipeline_stale[0], self.pipeline_moves[0] = 0, self.chain4_layout
         window = self._window_of_now()
         self._aperture.configure(window.addressing, window.write, window.read)
         self._window_start, self._window_end = window.start, window.end
+        other = self._aperture.place(window.start, window.end)
         old = self._plain_start, self._plain_end, self._plain_offset
         self._plain_start = window.start if window.plain_end else 0
         self._plain_end, self._plain_offset = window.plain_end, window.plain_offset
-        if (self._plain_start, self._plain_end, self._plain_offset) != old:
+        if other or (self._plain_start, self._plain_end, self._plain_offset) != old:
             for callback in self.on_map_changed:
                 callback()
 

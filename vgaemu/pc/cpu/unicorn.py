@@ -21,9 +21,11 @@ from typing import Any
 
 import numpy as np
 
+from vgaemu import native
 from vgaemu.errors import GuestFault
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.log import DirtyLog
+from vgaemu.native.shared import address_of
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import INSTRUCTION_NS, INTERRUPT_NS, PLANES_NS, POLL_NS, StepClock
 from vgaemu.pc.cpu import unicorn_engine as engine
@@ -79,6 +81,9 @@ FEATURES = (0x663, 0, 1, 0x0781_A9FD)
 BLOCK_NS, TRANSLATION_NS, DELIVERY_NS = 20_000, 5_000, 50_000
 #: A slice with more of this ends.
 LONG_OVERHEAD_NS = 20_000_000
+#: Slices before native code is asked for: whoever comes and goes is not to wait for a compiler, nor
+#: a first frame beside one.
+SLICES_BEFORE_NATIVE = 200
 _PAGE = -PAGE_SIZE & 0xFFFF_FFFF
 _HLT = 0xF4
 #: MOV CR0, but for the byte that names a register; bits of CR0 that empty the TLB as they change.
@@ -115,6 +120,8 @@ class UnicornCpu(Cpu):
         self._fault_address = engine.FaultAddress(self._uc)
         #: What the engine did for the slice in hand beside instructions; whether it was ended.
         self._overhead, self._cut = 0, False
+        #: How many slices are still to be without native code, or below 0.
+        self._slices_in_python = SLICES_BEFORE_NATIVE
         #: What ended the run in a hook.
         self._fault: GuestFault | None = None
         self._registers = engine.Registers(self._uc)
@@ -253,11 +260,11 @@ class UnicornCpu(Cpu):
         clock = self._clock
         self._overhead, self._cut = 0, False
         started = perf_counter_ns() if self._adapts else 0
+        if self._slices_in_python >= 0:
+            self._go_native()
         self.tlb.enter()
         until_ns = clock.ns + self._slice * INSTRUCTION_NS
         cells = None if self._count is None else self._count.cells
-        if self._ports.waits_for_native:
-            self._ports.look_for_native(cells)
         clock.begin_slice(until_ns, limit_ns, cells, self._end_slice)
         try:
             while not (self.halted or self._cut) and (left := clock.instructions_left()) > 0:
@@ -268,6 +275,20 @@ class UnicornCpu(Cpu):
             self.tlb.leave()
         if started:
             self._fit_slice(perf_counter_ns() - started)
+
+    def _go_native(self) -> None:
+        """Let native code do what it can, if there is any, and have it made after some slices."""
+        self._slices_in_python -= 1
+        functions = native.load(begin=self._slices_in_python < 0)
+        if functions is None:
+            self._slices_in_python = max(self._slices_in_python, 0)
+            return
+        self._slices_in_python = -1
+        if functions and self._count is not None:
+            clock = self._clock
+            clock.share(self._count.address)
+            self._vram.use_native(functions, address_of(clock.cells), PLANES_NS)
+            self._ports.go_native(functions)
 
     def _execute(self, count: int) -> int:
         """Go on until so many instructions are done or something ends it; how many were done."""

@@ -9,6 +9,7 @@ Source: measured with Unicorn 2.1.4.
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -108,6 +109,19 @@ def hook_rdtsc(uc: Uc, instead: Callable[[], None]) -> None:
         add(unicorn.UC_HOOK_INSN, _InsteadOf(called), 1, 0, number)
 
 
+def map_native(uc: Uc, at: int, size: int, read_at: int, write_at: int, cells_at: int) -> None:
+    """Map a range that two native functions answer for, told of some cells; the binding has none.
+
+    Raises:
+        UcError: Something is mapped there already.
+    """
+    library = vars(sys.modules[Uc.__module__])["uclib"]
+    answers = (ctypes.c_void_p(address) for address in (read_at, cells_at, write_at, cells_at))
+    status = library.uc_mmio_map(uc._uch, at, size, *answers)
+    if status != unicorn.UC_ERR_OK:
+        raise unicorn.UcError(status)
+
+
 class InstructionCount:
     """How many instructions a slice has executed, and how many it may.
 
@@ -118,6 +132,7 @@ class InstructionCount:
 
     def __init__(self, at: int) -> None:
         """It lies at this address."""
+        self.address = at
         #: In a hook: instructions begun, the one in hand among them, and how many there are to be.
         #: Fewer end the slice earlier; `emu_stop` in the hook of an IN, of memory or of a TLB fill
         #: (measured) lets the instruction be executed once more.

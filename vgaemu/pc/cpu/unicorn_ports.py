@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from vgaemu import native
 from vgaemu.native.shared import PortState, address_of
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import PORT_NS, StepClock
@@ -104,26 +103,12 @@ class BusPorts:
         self._beam: GuestBeam | None = None
         self._timing: Timing | None = None
         self._state = PortState()
-        #: Whether native code may answer once it is there.
-        self.waits_for_native = _are_told_nothing(bus)
-        if self.waits_for_native:
-            native.load()
 
-    def look_for_native(self, progress: ctypes.Array[ctypes.c_uint64] | None) -> None:
-        """Between two slices: have native code answer if it is there now.
-
-        `progress` is the engine's count; None: it cannot be found.
-        """
-        functions, beam = native.load(), self._vga.beam
-        if functions is None:
-            self.waits_for_native = native.why_not() is None
+    def go_native(self, functions: Mapping[str, int]) -> None:
+        """Between two slices: have native code answer, on the clock that it shares by now."""
+        beam = self._vga.beam
+        if not isinstance(beam, GuestBeam) or not _are_told_nothing(self._bus):
             return
-        self.waits_for_native = False
-        if progress is None or not isinstance(beam, GuestBeam):
-            return
-        if not _are_told_nothing(self._bus):
-            return
-        self._clock.share(ctypes.addressof(progress))
         self._beam = beam
         self._fill(self._state, beam)
         self._hooks.go_native(functions, self._state)

@@ -13,21 +13,35 @@ up to the first after the flush. One redraw too many at worst, never one too few
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import Any
 
 from vgaemu.errors import AttachError
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, WORD_PAGES, word_count
+from vgaemu.memslot.flags import FlagsKeeper
 from vgaemu.memslot.log import DirtyLog, log_of_flags
+from vgaemu.native import cells
+from vgaemu.native.shared import address_of
 from vgaemu.pc.bus import VGA_END, VGA_START
-from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, FLUSH_TLB, RW, RX, WRITE, Uc, unicorn
+from vgaemu.pc.cpu.unicorn_engine import (
+    ALL,
+    FETCH,
+    FLUSH_TLB,
+    RW,
+    RX,
+    WRITE,
+    Uc,
+    map_native,
+    unicorn,
+)
 from vgaemu.vga.device import Vga
+from vgaemu.vga.shared_aperture import SharedAperture
 from vgaemu.vga.vram import LFB_GPA
 
-#: Where in Unicorn's own physical space the planes lie as MMIO; VRAM itself is where the linear
-#: frame buffer is.
-PLANES_AT = 0xF000_0000
+#: Where in Unicorn's own physical space the planes lie as MMIO, answered by Python, and by native
+#: code; VRAM itself is where the linear frame buffer is.
+PLANES_AT, NATIVE_PLANES_AT = 0xF000_0000, 0xF002_0000
 #: The same for the linear frame buffer while it is not plain memory: a tape records every store.
 RECORDED_LFB_AT = 0x2_0000_0000
 _PAGE = -PAGE_SIZE & (1 << 64) - 1
@@ -36,7 +50,11 @@ _PAGE = -PAGE_SIZE & (1 << 64) - 1
 def places(vga: Vga) -> tuple[tuple[int, int], ...]:
     """What of an engine's physical space a device takes: begin and size."""
     planes = VGA_END - VGA_START
-    return (LFB_GPA, vga.slot.nbytes), (PLANES_AT, planes), (RECORDED_LFB_AT, vga.slot.nbytes)
+    frame_buffer = vga.slot.nbytes
+    return (
+        (LFB_GPA, frame_buffer), (PLANES_AT, planes), (NATIVE_PLANES_AT, planes),
+        (RECORDED_LFB_AT, frame_buffer),
+    )  # fmt: skip
 
 
 def check_engine(uc: Uc, vga: Vga) -> None:
@@ -188,12 +206,54 @@ class VramPages:
             planes_touched(size)
             store(start + offset, (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
 
-        _, *mmio = self._mapped = places(vga)
-        for (at, size), start in zip(mmio, (VGA_START, LFB_GPA), strict=True):
+        #: What `use_native` has, and the keeper that it marks in.
+        self._native: SharedAperture | None = None
+        self._functions: Mapping[str, int] = {}
+        self._keeper: FlagsKeeper | None = None
+        frame_buffer, planes, _, recorded = places(vga)
+        self._mapped = [frame_buffer, planes, recorded]
+        for (at, size), start in ((planes, VGA_START), (recorded, LFB_GPA)):
             uc.mmio_map(at, size, read, start, write, start)
         uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
         self._hook = uc.hook_add(unicorn.UC_HOOK_TLB_FILL, fill or self._fill)
         vga.on_map_changed.append(self.tlb.map_changed)
+
+    def use_native(self, functions: Mapping[str, int], time_at: int = 0, cost_ns: int = 0) -> None:
+        """Let native code answer for the planes, wherever it does the same as Python.
+
+        On the CPU's thread, between two slices.
+
+        Args:
+            functions: Their addresses; see `vgaemu.native.load`.
+            time_at: Where the cells of `StepClock` lie; 0 without one.
+            cost_ns: What it is told that 16 bits take.
+        """
+        uc, vga = self._uc, self._vga
+        if self._native is not None or uc is None:
+            return
+        native = vga.share_planes()
+        native.cells[cells.TIME], native.cells[cells.COST] = time_at, cost_ns
+        _, _, planes, _ = places(vga)
+        at = address_of(native.cells)
+        map_native(uc, *planes, functions["planes.read"], functions["planes.write"], at)
+        self._mapped.append(planes)
+        self._native, self._functions = native, functions
+        vga.slot.on_keeper_changed.append(self.tlb.map_changed)
+        self.tlb.map_changed()
+
+    def _is_native(self) -> bool:
+        """Whether what is asked for now may be native code's; then it marks where it is to."""
+        native, slot = self._native, self._vga.slot
+        if native is None or native.cells[cells.KIND] < 0 or self._vga.tells_of_stores():
+            return False
+        keeper = slot.keeper
+        if keeper is not self._keeper:
+            # Of no other class: each has its own ways with marks.
+            if type(keeper) is not FlagsKeeper:
+                return False
+            native.cells[cells.MARKS] = keeper.share(self._functions["marks.clear"])
+            self._keeper = keeper
+        return True
 
     def _fill(self, uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
         page = address & _PAGE
@@ -219,7 +279,8 @@ class VramPages:
             vga.slot.mark_dirty(offset, 1)
             return LFB_GPA + offset, ALL
         if VGA_START <= page < VGA_END and access != FETCH:
-            return PLANES_AT + page - VGA_START, RW
+            at = NATIVE_PLANES_AT if self._is_native() else PLANES_AT
+            return at + page - VGA_START, RW
         if LFB_GPA <= page < LFB_GPA + vga.slot.nbytes and access != FETCH:
             return RECORDED_LFB_AT + page - LFB_GPA, RW
         return None
@@ -232,8 +293,8 @@ class VramPages:
             self._uc.hook_del(self._hook)
             self._uc.ctl_set_tlb_mode(unicorn.UC_TLB_CPU)
         self._uc = None
-        changed = self._vga.on_map_changed
-        if self.tlb.map_changed in changed:
-            changed.remove(self.tlb.map_changed)
+        for changed in (self._vga.on_map_changed, self._vga.slot.on_keeper_changed):
+            if self.tlb.map_changed in changed:
+                changed.remove(self.tlb.map_changed)
         for page in self.tlb.close() or ():
             self._vga.slot.mark_dirty(page * PAGE_SIZE, 1)

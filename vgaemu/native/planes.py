@@ -1,0 +1,154 @@
+"""Stores and loads through the planes: `Aperture` and `planes.pipeline` once more, a byte a step.
+
+Emulated, and its source: as there. Bytes of an access go upwards, each with the latches that the
+one before has left; those outside the window are ignored, and read FFh. Blocks and copies, which
+only Python's guests make, stay there.
+"""
+
+from __future__ import annotations
+
+from vgaemu.native.cells import (
+    BYTES,
+    CHAIN4,
+    COST,
+    FIRST,
+    FIRST_DWORD,
+    GRAPHICS,
+    KIND,
+    LATCH,
+    MARKS,
+    ODD_EVEN,
+    PAGE,
+    PLANAR,
+    PLANE_DWORDS,
+    SELECT,
+    SEQUENCER,
+    TIME,
+    VRAM,
+)
+from vgaemu.native.compiler import (
+    READ,
+    WRITE,
+    Pointer,
+    callback,
+    int64_at,
+    part,
+    uint8_at,
+    uint32_at,
+)
+from vgaemu.native.marks import mark
+from vgaemu.native.time import cost
+
+#: One plane byte in all four planes; bits of a dword; of it and the page that it lies in.
+_ALL_PLANES, _DWORD, _DWORDS_A_PAGE_SHIFT = 0x01010101, 0xFFFFFFFF, 10
+
+
+@part
+def _planes_of(bits: int) -> int:
+    """Four plane-select bits -> FFh in each selected plane's byte."""
+    return ((bits & 1) | (bits & 2) << 7 | (bits & 4) << 14 | (bits & 8) << 21) * 0xFF
+
+
+@part
+def _dword_of(cells: Pointer, at: int) -> int:
+    """Which dword a window offset reaches."""
+    kind = cells[KIND]
+    if kind == PLANAR:
+        dword = at + cells[FIRST_DWORD]
+        size = cells[PLANE_DWORDS]
+        return dword - size if dword >= size else dword
+    if kind == ODD_EVEN:
+        return at & 0xFFFE | at >> 16 | cells[PAGE]
+    return (at & 0xFFFF) >> 2
+
+
+@part
+def _combine(function: int, value: int, latch: int) -> int:
+    if function == 0:
+        return value
+    if function == 1:
+        return value & latch
+    if function == 2:
+        return value | latch
+    return value ^ latch
+
+
+@part
+def _pipeline(registers: Pointer, data: int, latch: int) -> int:
+    """What the four planes get when the CPU stores `data`, before the map mask."""
+    mode = registers[5] & 3
+    if mode == 1:
+        return latch
+    bit_mask, rotate = registers[8], registers[3] & 7
+    if mode == 2:
+        value = _planes_of(data)
+    else:
+        rotated = (data >> rotate | data << (8 - rotate)) & 0xFF
+        if mode == 3:
+            bit_mask = bit_mask & rotated
+            value = _planes_of(registers[0])
+        else:
+            enabled = _planes_of(registers[1])
+            value = rotated * _ALL_PLANES & ~enabled | _planes_of(registers[0]) & enabled
+    value = _combine(registers[3] >> 3 & 3, value, latch)
+    mask = bit_mask * _ALL_PLANES
+    return value & mask | latch & ~mask & _DWORD
+
+
+@part
+def _store(cells: Pointer, at: int, data: int) -> None:
+    """Store a byte: it lands, then its page is marked."""
+    dword = _pipeline(uint8_at(cells[GRAPHICS]), data, cells[LATCH])
+    select = cells[SELECT] >> 4 * (at & 3)
+    mask = _planes_of(uint8_at(cells[SEQUENCER])[2] & select)
+    vram, number = uint32_at(cells[VRAM]), _dword_of(cells, at)
+    vram[number] = vram[number] & ~mask | dword & mask
+    mark(int64_at(cells[MARKS]), number >> _DWORDS_A_PAGE_SHIFT)
+
+
+@part
+def _load(cells: Pointer, at: int) -> int:
+    """Load a byte: its dword stays in the latches."""
+    registers = uint8_at(cells[GRAPHICS])
+    dword = int(uint32_at(cells[VRAM])[_dword_of(cells, at)])
+    cells[LATCH] = dword
+    mode = registers[5]
+    if mode & 8:
+        differs = (dword ^ _planes_of(registers[2])) & _planes_of(registers[7])
+        return ~(differs | differs >> 8 | differs >> 16 | differs >> 24) & 0xFF
+    plane = registers[4] & 3
+    if cells[KIND] == CHAIN4:
+        plane = at & 3
+    elif mode & 16:
+        plane = plane & 2 | at & 1
+    return dword >> 8 * plane & 0xFF
+
+
+@part
+def _pass_time(cells: Pointer, size: int) -> None:
+    if cells[TIME]:
+        cost(int64_at(cells[TIME]), (size + 1 >> 1) * cells[COST])
+
+
+@callback(READ)
+def _read(engine: object, offset: int, size: int, cells: Pointer) -> int:
+    _pass_time(cells, size)
+    at, value = offset + cells[FIRST], 0
+    for i in range(size):
+        byte = 0xFF
+        if 0 <= at + i < cells[BYTES]:
+            byte = _load(cells, at + i)
+        value |= byte << 8 * i
+    return value
+
+
+@callback(WRITE)
+def _write(engine: object, offset: int, size: int, value: int, cells: Pointer) -> None:
+    _pass_time(cells, size)
+    at = offset + cells[FIRST]
+    for i in range(size):
+        if 0 <= at + i < cells[BYTES]:
+            _store(cells, at + i, value >> 8 * i & 0xFF)
+
+
+FUNCTIONS = {"planes.read": _read.address, "planes.write": _write.address}
