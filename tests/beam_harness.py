@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import vram_planes
 from beam_model import picture
 from beam_registers import Access, Registers
 from numpy.typing import NDArray
@@ -13,7 +14,6 @@ from vgaemu.pc.clock import Clock
 from vgaemu.pc.cpu.cpu import Cpu
 from vgaemu.pc.debug import PortTail
 from vgaemu.vga.device import Vga
-from vgaemu.vga.layout import LEGACY_DWORDS, dword_of_address
 
 
 def registers_of(vga: Vga) -> Registers:
@@ -41,8 +41,7 @@ def registers_of(vga: Vga) -> Registers:
 
 def planes_of(vga: Vga) -> NDArray[np.uint8]:
     """The four planes, (4, 65536) uint8."""
-    dwords = dword_of_address(np.arange(LEGACY_DWORDS), vga.chain4_layout)
-    return vga.slot.array[: 4 * LEGACY_DWORDS].reshape(-1, 4)[dwords].T.copy()
+    return vram_planes.planes_of(vga).T.copy()
 
 
 def differences(drawn: NDArray[np.uint32], model: NDArray[np.uint32]) -> str:

@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from vram_planes import planes_of, put_planes
 
 from vgaemu.display.screen import BLINK_FRAMES, full_redraw
 from vgaemu.memslot import Memslot
 from vgaemu.vga.beam import NOT_DISPLAYING, VirtualBeam
 from vgaemu.vga.device import Vga
-from vgaemu.vga.layout import LEGACY_DWORDS, dword_of_address
+from vgaemu.vga.layout import LEGACY_DWORDS
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.ports import GC, SEQ, Ports
 from vgaemu.vga.scanout import Scanout, scanout_of
@@ -85,7 +86,7 @@ def _content() -> Any:
     planes[:, 0] = chance.choice([0x41, 0xC4], LEGACY_DWORDS)
     attributes = bytearray.fromhex("01101224364A5C6E831527394B5DEF78")  # every colour
     planes[:, 1] = chance.choice(attributes, LEGACY_DWORDS)
-    return planes.ravel()
+    return planes
 
 
 def device(mode: str) -> Vga:
@@ -107,7 +108,7 @@ def device(mode: str) -> Vga:
     ports.set_attribute(0x13, 2)
     colours = np.random.default_rng(3).permutation(64**3)[:256]
     ports.write_dac(0, [int(c) >> shift & 0x3F for c in colours for shift in (12, 6, 0)])
-    vga.slot.array[:] = _content()
+    put_planes(vga, _content())
     return vga
 
 
@@ -196,10 +197,7 @@ def _cpu(vga: Vga) -> tuple[list[object], bytes]:
         seen += [vga.load(gpa, 1), vga.latch]
         vga.store(gpa + 8, b"\x96")
         vga.store(gpa + 17, b"\x3b")
-    dwords = vga.slot.array.view(np.uint32)
-    if vga.chain4_layout:
-        dwords = dwords[dword_of_address(np.arange(LEGACY_DWORDS), chain4=True)]
-    return seen, dwords.tobytes()
+    return seen, planes_of(vga).tobytes()
 
 
 class Subject:
@@ -208,11 +206,11 @@ class Subject:
     def __init__(self, mode: str, where: str = "") -> None:
         self.vga = vga = device(mode)
         prepare(vga, where)
-        self._vram = vga.slot.array.copy()
+        self._planes = planes_of(vga)
         self._scanouts = {key: _scanout(vga, *key) for key in DRAWN}
         self._frames = {key: self._draw(*key) for key in DRAWN}
         self._before = _look(vga)
-        vga.slot.array[:] = self._vram
+        self._put_back()
 
     def changed_by(self, place: Place, bit: int) -> set[str]:
         """What another value of one bit changes; the device is as before afterwards."""
@@ -225,8 +223,12 @@ class Subject:
         changed |= {effect for effect, before in self._before.items() if before != after[effect]}
         write(vga, place, value)
         assert read(vga, place) == value
-        vga.slot.array[:] = self._vram
+        self._put_back()
         return changed
+
+    def _put_back(self) -> None:
+        self.vga.lay_text_out()  # each bit is to find it so
+        put_planes(self.vga, self._planes)
 
     def _draw(self, border: bool, frame: int) -> NDArray[np.uint32]:
         return full_redraw(self.vga, frame, border=border)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gaps import run_with_injections
 from shadow import Watched
+from vram_planes import planes_of, put_planes
 
 from vgaemu.display.screen import Screen
 from vgaemu.memslot import Memslot
@@ -134,7 +135,7 @@ CASES = {
                               (cga_screen, crtc(0x17, 0xA3))],
     "rows.rotate":           [(text_screen, crtc(0x17, 0xE3)), (graphics_screen(0x13), crtc(0x14, 0x00))],
     "rows.wrap_bit":         [(text_screen, crtc(0x17, 0x83))],
-    "rows.chain4_layout":    [(graphics_screen(0x13), sequencer(4, 0x06))],
+    "layout":               [(graphics_screen(0x13), sequencer(4, 0x06))],
     "rows.pan":              [(text_screen, attribute(0x13, 3)), (graphics_screen(0x12), attribute(0x13, 5)),
                               (graphics_screen(0x13), attribute(0x13, 4)), (linear_planes, dispi(x=3))],
     "rows.start":            [(linear_screen, dispi(x=13)), (linear_screen, dispi(y=7))],
@@ -248,8 +249,9 @@ def test_graphics_blink_changes_the_palette_when_the_phase_turns():
 def test_the_cursor_is_where_its_address_is_shown(start, pitch):
     vga = Vga(Memslot(64))
     set_mode(vga, 3)
-    planes = vga.slot.array[: 256 << 10].view(np.uint32)
-    planes[:] = planes & 0xFFFF0000 | 0x0720  # grey spaces everywhere; the font stays
+    planes = planes_of(vga)
+    planes[:, :2] = 0x20, 0x07  # grey spaces everywhere; the font stays
+    put_planes(vga, planes)
     for index, value in ((0x0C, start >> 8), (0x0D, start & 0xFF), (0x13, pitch // 2)):
         crtc(index, value)(vga)
     for row, column in ((0, 0), (3, 5), (24, 39)):

@@ -6,6 +6,7 @@ import struct
 
 import numpy as np
 import pytest
+from vram_planes import planes_of
 
 import vgaemu
 from vgaemu.cli.main import main
@@ -175,7 +176,7 @@ def test_any_damage_is_a_font_or_a_font_error(seed, write):
 
 
 def plane_2(machine):
-    return machine.vram.array[: 256 * 32 * 4].reshape(-1, 4)[:, 2].tobytes()
+    return planes_of(machine.vga)[: 256 * 32, 2].tobytes()
 
 
 @pytest.mark.parametrize(("height", "rows"), [(8, 50), (14, 28), (16, 25), (19, 21), (32, 12)])

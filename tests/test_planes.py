@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import pytest
+from vram_planes import planes_of, put_planes
 from work import Functions
 
 from vgaemu.memslot import Memslot
@@ -198,7 +199,7 @@ def planar_vga(**graphics):
 
 
 def planes(vga, address):
-    return vga.slot.array[4 * address : 4 * address + 4].tolist()
+    return planes_of(vga)[address].tolist()
 
 
 def test_write_mode_0_rotates_sets_combines_and_masks():
@@ -265,7 +266,9 @@ def test_switching_chain_4_there_and_back_keeps_every_byte_and_marks_all_pages()
 def test_odd_even_reads_choose_the_pair_by_the_read_map_and_the_plane_by_the_address():
     vga = Vga(Memslot(64))
     set_mode(vga, 3)
-    vga.slot.array[8:12] = (0x10, 0x11, 0x12, 0x13)  # address 2, four planes
+    content = planes_of(vga)
+    content[2] = 0x10, 0x11, 0x12, 0x13
+    put_planes(vga, content)
     for read_map, expected in (
         (0, b"\x10\x11"),
         (1, b"\x10\x11"),

@@ -118,7 +118,7 @@ def cells_one_by_one(screen: Screen) -> list[str]:
     """The text by the renderer that draws it, afresh."""
     scanout = screen._now().scanout(screen.vga)
     renderer = TextRenderer(screen.vga.slot.array, scanout)
-    cells = renderer.drawn(None).cells if not scanout.colours.blank else renderer._cells16.take(
+    cells = renderer.drawn(None).cells if not scanout.colours.blank else renderer._cells.take(
         renderer._map.numbers[:, : renderer._map.columns - renderer._map.panned]
     )  # fmt: skip
     return ["".join(CHARACTERS[code & 0xFF] for code in row) for row in cells.tolist()]

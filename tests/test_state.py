@@ -26,6 +26,7 @@ from vgaemu.memslot import Memslot
 from vgaemu.tape import START, Player
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import Vga
+from vgaemu.vga.layout import Layout
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.state import HEAD, VERSION, load_state, read_state, save_state
 from vgaemu.vga.vram import LFB_GPA
@@ -566,20 +567,20 @@ def test_a_layout_that_other_registers_speak_against(path: Path) -> None:
     """The state is of mode 13h: SR04 asks for chain-4, and VRAM is laid out for it."""
     four_bits = dispi_values(bpp=4, enable=1, xres=64, yres=48, virt_width=64)
     for wrong in (
-        {"chain4_layout": np.asarray(0, "u4")},
+        {"layout": np.asarray(0, "u4")},
         {"sequencer": np.asarray([3, 1, 15, 0, 6], "u1")},
         {"dispi": four_bits},
     ):
         vga = saved(path)
         changed(path, **wrong)
-        refused(vga, path, because="chain4_layout has values that no VGA has")
+        refused(vga, path, because="layout has values that no VGA has")
 
 
 def test_any_layout_in_a_linear_mode(path: Path) -> None:
     vga = saved(path)
-    changed(path, chain4_layout=np.asarray(0, "u4"), dispi=linear_64x48())
+    changed(path, layout=np.asarray(0, "u4"), dispi=linear_64x48())
     load_state(vga, path)
-    assert not vga.chain4_layout
+    assert vga.layout is Layout.PLANAR
     save_state(vga, path)
     assert load_state(small_vga(3, 256 << 10), path) == 0
 

@@ -17,6 +17,7 @@ import pytest
 from goldens import play, tape_files
 from PIL import Image
 from random_tapes import random_ops
+from vram_planes import planes_of
 
 from vgaemu.cli.main import main
 from vgaemu.cli.playback import picture, replay
@@ -30,6 +31,7 @@ from vgaemu.memslot import Memslot
 from vgaemu.tape import START, Player, Tape, TapeRecorder, check_op, expand, read
 from vgaemu.tape import play as play_module
 from vgaemu.vga.device import Vga
+from vgaemu.vga.layout import LEGACY_BYTES
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.ports import Ports
 from vgaemu.vga.tap import TappedVga
@@ -335,9 +337,11 @@ def recorded(path: Path, drive: Callable[[Vga], object], vga: TappedVga | None =
 
 def assert_same_device(played: Vga, vga: Vga) -> None:
     np.testing.assert_array_equal(picture(played), picture(vga))
-    np.testing.assert_array_equal(played.slot.array, vga.slot.array)
+    # The recorded machine counts frames, which may lay text out meanwhile.
+    np.testing.assert_array_equal(planes_of(played), planes_of(vga))
+    above = slice(LEGACY_BYTES, None)
+    np.testing.assert_array_equal(played.slot.array[above], vga.slot.array[above])
     assert played.latch == vga.latch
-    assert played.chain4_layout == vga.chain4_layout
     assert played.dac.entries == vga.dac.entries
     for bank in ("misc", "sequencer", "crtc", "graphics", "attribute"):
         assert getattr(played, bank).values == getattr(vga, bank).values

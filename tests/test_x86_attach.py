@@ -14,6 +14,7 @@ import pytest
 from films import decoded
 from rfb_client import RAW, Client
 from shadow import ShadowDisplay
+from vram_planes import planes_of
 from x86_helpers import CPUS, disk
 
 import vgaemu
@@ -143,7 +144,7 @@ def test_windows_move_whoever_harvested_last(framed: bool, moved: bool) -> None:
             thread.join(10)
         else:
             work()
-        assert card.vram.array[[0, 4 * 4 + 1]].tolist() == [0x11, 0x22]
+        assert [planes_of(card.vga)[0, 0], planes_of(card.vga)[4, 1]] == [0x11, 0x22]
 
 
 def test_a_mode_that_the_script_sets_moves_windows() -> None:

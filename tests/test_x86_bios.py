@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from vram_planes import planes_of
 from x86_helpers import CPUS, GUESTS, call, disk, make_pc
 
 from vgaemu.cli.main import main
@@ -660,7 +661,7 @@ def user_font(height: int) -> np.ndarray:
 
 def plane_2(pc: Pc, height: int, block: int = 0) -> np.ndarray:
     """Glyphs as they lie in a block of plane 2."""
-    plane = pc.vga.slot.array[: 256 << 10].reshape(-1, 4)[:, 2]
+    plane = planes_of(pc.vga)[:, 2]
     start = FONT_ADDRESS[block]
     return plane[start : start + 8192].reshape(256, 32)[:, :height]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from vram_planes import planes_of
 from x86_helpers import disk, make_pc
 
 from vgaemu.machine import Machine
@@ -301,7 +302,7 @@ def test_a_slice_that_ends_early_is_cut_between_instructions(
                 pc.cpu.run(pc.clock.now_ns() + limit_ns)
                 pc.bios.new_slice()
                 assert slices < 2000
-            ram, planes = pc.bus.read(0x500, 0x9FB00), pc.vga.slot.array[:0x4000].tobytes()
+            ram, planes = pc.bus.read(0x500, 0x9FB00), planes_of(pc.vga)[:0x1000].tobytes()
             return log, ram, planes, pc.cpu.registers(), pc.clock.now_ns(), slices
 
     whole, cut = run(1 << 40), run(1)

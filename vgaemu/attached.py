@@ -123,6 +123,7 @@ class VgaCard:
         if self._closed:
             raise RuntimeError("the VGA is closed")
         report = self._loop.draw_frame()
+        self.vga.note_frame()
         for companion in tuple(self._between_frames):
             companion()
         return report

@@ -195,7 +195,7 @@ class Machine:
     def _runner_of(self, slices: AnySlices | None, free: bool) -> Runner:
         if self.pc is None:
             kind, section = OnThread if free else InStep, self.vram.exit_section
-            return kind(slices, section, beam=lambda: self.vga.beam)
+            return kind(slices, section, device=self.vga)
         # A CPU's slices are shorter: it has its own sections.
         return OnThread(slices, on_park=self.pc.pause) if free else InStep(slices)
 

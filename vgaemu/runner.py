@@ -13,10 +13,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
+from typing import Protocol
 
 from vgaemu.errors import GuestStopped, OutOfMemory, VgaemuError
 from vgaemu.guest.workload import AnySlices, Guest
-from vgaemu.vga.beam import Beam, WallBeam
 
 Section = Callable[[], AbstractContextManager[object]]
 
@@ -32,12 +32,29 @@ HOLD_SECONDS = 2.0
 NO_YIELD = f"the guest came to no 'yield' within {HOLD_SECONDS:.0f} s"
 
 
+class Frames(Protocol):
+    """Who is told of frames."""
+
+    def start_frame(self) -> None: ...
+    def end_frame(self) -> None: ...
+
+
+class _Nobody:
+    """Nobody is."""
+
+    def start_frame(self) -> None: ...
+    def end_frame(self) -> None: ...
+
+
+NOBODY = _Nobody()
+
+
 class Runner(ABC):
     """One guest's slices; None: there is no guest, and nothing to end.
 
     A `section` is held (`with`) from the start of each slice to its end: for VRAM's log, the
-    handling of one exit (`Memslot.exit_section`). The `beam` there is then is told when the guest
-    begins with what it does in a frame, and when that is done, on the guest's thread.
+    handling of one exit (`Memslot.exit_section`). `device` is told when the guest begins with what
+    it does in a frame, and when that is done, on the guest's thread.
     """
 
     #: Whether the guest goes on elsewhere: here it has ended.
@@ -52,10 +69,10 @@ class Runner(ABC):
         slices: AnySlices | None,
         section: Section = nullcontext,
         *,
-        beam: Callable[[], Beam] = WallBeam,
+        device: Frames = NOBODY,
     ) -> None:
         self._slices = slices
-        self._section, self._beam = section, beam
+        self._section, self._device = section, device
         self._thread: threading.Thread | None = None
         self._done = self.left = self._racing = False
         self._returned: object = None
@@ -172,8 +189,8 @@ class InStep(Runner):
 
     def run_frame(self) -> None:
         if self._slices is None or self.ended:
-            self._beam().start_frame()
-            self._beam().end_frame()
+            self._device.start_frame()
+            self._device.end_frame()
             return
         until = monotonic() + RACE_SECONDS if self._racing else 0.0
         try:
@@ -187,8 +204,7 @@ class InStep(Runner):
 
     def _run_slices(self, slices: AnySlices) -> None:
         """Those of a frame."""
-        beam = self._beam()
-        beam.start_frame()
+        self._device.start_frame()
         try:
             for _ in range(NOW_SLICES_A_FRAME):
                 with self._section():
@@ -196,7 +212,7 @@ class InStep(Runner):
                 if ended_with is not Guest.NOW:
                     break
         finally:
-            beam.end_frame()
+            self._device.end_frame()
 
 
 class OnThread(Runner):
@@ -211,9 +227,9 @@ class OnThread(Runner):
         section: Section = nullcontext,
         on_park: Callable[[], None] = lambda: None,
         *,
-        beam: Callable[[], Beam] = WallBeam,
+        device: Frames = NOBODY,
     ) -> None:
-        super().__init__(slices, section, beam=beam)
+        super().__init__(slices, section, device=device)
         self._on_park = on_park
         self._closing = self._paused = False
         #: Guards what follows, and tells of changes.
@@ -261,12 +277,12 @@ class OnThread(Runner):
             while not self._closing:
                 self._seen = self._released
                 if begins:
-                    self._beam().start_frame()
+                    self._device.start_frame()
                 with self._section():
                     ended_with = next(self._slices)
                 begins = ended_with is not Guest.NOW
                 if begins:
-                    self._beam().end_frame()
+                    self._device.end_frame()
                 waits = begins and not self._racing
                 if waits or self._paused or self._held:
                     self._on_park()

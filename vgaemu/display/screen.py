@@ -6,7 +6,8 @@ is the honest check of all the shortcuts: a fresh picture from VRAM and register
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -190,9 +191,20 @@ class Screen:
             Rectangles drawn, merged and capped, and what was redrawn without a dirty page.
         """
         redraw = self._follow_registers(frame_number)
-        renderer = self._renderer
-        if redraw is None and renderer is not None and not spans and not self._stale:
+        if redraw is None and self._renderer is not None and not spans and not self._stale:
             return [], None
+        vga = self.vga
+        with vga.layout_lock:
+            if self._scanout.layout is not vga.layout:  # the guest has changed it meanwhile
+                self._scanout = self._scanout._replace(layout=vga.layout)
+                redraw = redraw or Redraw.CELLS
+            return self._redraw(redraw, spans)
+
+    def _redraw(
+        self, redraw: Redraw | None, spans: Sequence[Span]
+    ) -> tuple[list[Rect], Redraw | None]:
+        """Draw what the scanout and the pages in `spans` ask for; see `refresh`."""
+        renderer = self._renderer
         if renderer is None or redraw is Redraw.RESIZE:
             redraw = Redraw.RESIZE
             self._renderer = renderer = make_renderer(self.vga.slot.array, self._scanout)
@@ -315,7 +327,8 @@ class Screen:
             return None
         if self._numbers is None:
             self._numbers = _Numbers(self.vga.slot.array)
-        return self._numbers.draw(scanout)
+        with laid_out(self.vga, scanout) as scanout:
+            return self._numbers.draw(scanout)
 
     def text(self) -> list[str]:
         """What a text mode shows, one string a row, as Unicode.
@@ -326,7 +339,8 @@ class Screen:
         scanout = self._now().scanout(self.vga)
         if not scanout.is_text:
             raise ScreenError(f"{scanout.mode_name} is a graphics mode: it shows no text")
-        cells = cells_of(self.vga.slot.array, scanout)
+        with laid_out(self.vga, scanout) as scanout:
+            cells = cells_of(self.vga.slot.array, scanout)
         codes = cells.astype(np.uint8).tobytes()
         text, columns = to_unicode(codes), cells.shape[1]
         return [text[at : at + columns] for at in range(0, len(text), columns)]
@@ -380,6 +394,13 @@ class _Numbers:
         return self._frame.astype(np.uint8)
 
 
+@contextmanager
+def laid_out(vga: Vga, scanout: Scanout) -> Iterator[Scanout]:
+    """A scanout by which VRAM can be read: the guest does not change the layout meanwhile."""
+    with vga.layout_lock:
+        yield scanout._replace(layout=vga.layout)
+
+
 def full_redraw(vga: Vga, frame_number: int, *, border: bool = False) -> NDArray[np.uint32]:
     """What a device shows in some frame, drawn afresh: (height, width) uint32, a new array."""
     return _drawn(vga, view_of(vga, frame_number, border=border).scanout(vga))
@@ -387,7 +408,8 @@ def full_redraw(vga: Vga, frame_number: int, *, border: bool = False) -> NDArray
 
 def _drawn(vga: Vga, scanout: Scanout) -> Frame:
     frame, picture = _new_frame(scanout)
-    _draw_all(make_renderer(vga.slot.array, scanout), scanout, frame, picture)
+    with laid_out(vga, scanout) as scanout:
+        _draw_all(make_renderer(vga.slot.array, scanout), scanout, frame, picture)
     return frame
 
 

@@ -45,8 +45,9 @@ from vgaemu.migrate.memory import Memory
 MAGIC = b"vgaemu\x1a\n"
 #: Goes up when a message changes its meaning; both sides must be of one version. Version 1 had no
 #: machine-code guests; up to version 2 the device, up to 3 DOS, and up to 4 the timer had other
-#: arrays; up to version 5 a receiver was silent until a round had arrived.
-VERSION = 6
+#: arrays; up to version 5 a receiver was silent until a round had arrived; up to version 6 text was
+#: laid out as planes are.
+VERSION = 7
 PREAMBLE = struct.Struct("<8sH6x")  # magic, version
 HEADER = struct.Struct("<BB2sIQ")  # kind, region, zeros, count, length of the body
 RUN = np.dtype("<u4")  # a run of pages is two of them: its first page, how many

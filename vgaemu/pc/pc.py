@@ -163,11 +163,13 @@ class Pc:
         clock = self.clock
         now = clock.now_ns()
         if not self._is_virtual:
+            self.vga.note_frame()
             self.step(now + KVM_SLICE_NS)
             return
         if now >= self.next_frame_ns:
             self.next_frame_ns = now + FRAME_NS
             clock.begin_frame()
+            self.vga.note_frame()
         until = now + PACED_TURN_NS
         while clock.now_ns() < until and not self.run.over:
             self.step(until)
@@ -208,6 +210,7 @@ class Pc:
     def _run_frame(self) -> None:
         self.next_frame_ns += FRAME_NS
         self.clock.begin_frame()
+        self.vga.note_frame()
         clock, began_ns, begin_ns = self.clock, perf_counter_ns(), thread_time_ns()
         allowed_ns = MOST_HOST_NS
         while clock.now_ns() < self.next_frame_ns and not self.run.over:

@@ -35,6 +35,7 @@ from vgaemu.vga.effects import (
     SHAPE,
     TIMING,
 )
+from vgaemu.vga.layout import Layout
 from vgaemu.vga.registers import RegisterBank
 from vgaemu.vga.timeline import Timeline
 from vgaemu.vga.vram import make_vram
@@ -57,6 +58,8 @@ PortHandler: TypeAlias = tuple[Callable[[], int] | None, Callable[[int], None] |
 class Vga(Windows):
     """One VGA. One CPU thread at a time drives it; a display may look at it meanwhile."""
 
+    #: `feature_control`, as memory that native code reads, too.
+    feature_bits: bytearray
     #: The font that a mode set loads for text, (256, height) uint8; the bundled ones if None.
     rom_font: NDArray[np.uint8] | None
     #: Tells input status 0 and 1 where the beam is.
@@ -77,7 +80,6 @@ class Vga(Windows):
             ValueError: The slot for VRAM, 16 MiB if None, has less than 256 KiB.
         """
         super().__init__(make_vram() if slot is None else slot)
-        #: See `feature_control`.
         self.feature_bits = bytearray(1)
         self.on_retrace_control = lambda: None
         self.rom_font = None
@@ -98,6 +100,15 @@ class Vga(Windows):
             _, width, height, bits, *_ = self.dispi.values
             shows = f"DISPI {width}x{height}, {bits} bits"
         return f"<vgaemu.Vga {shows}, {self.slot.nbytes >> 20} MiB>"
+
+    def start_frame(self) -> None:
+        """A guest begins with what it does in a frame; on its thread, as `end_frame`."""
+        self.note_frame()
+        self.beam.start_frame()
+
+    def end_frame(self) -> None:
+        """It is done with that."""
+        self.beam.end_frame()
 
     @property
     def timing(self) -> Timing:
@@ -308,11 +319,15 @@ class Vga(Windows):
             "latch": number(self, "latch", 0xFFFFFFFF),
             **self.dac.parts(),
             **self.dispi.parts(),
-            "chain4_layout": number(self, "chain4_layout", 1),
+            "layout": number(self, "layout", max(Layout)),
+            "text_stays": number(self, "text_stays", 1)._replace(absent=self._forget_text),
             **self.beam.parts(),
             **self.timeline.parts(),
             "vram": Part("u1", lambda: self.slot.array, self._restore_vram),
         }
+
+    def _forget_text(self) -> None:
+        self.text_stays = False
 
     def _restore_vram(self, array: Array) -> None:
         overwrite(self.slot.array, array)

@@ -262,6 +262,7 @@ def set_mode(vga: Vga, mode: int | str, *, clear: bool = True) -> None:
     ports.set_all(ports.crtc, dict(enumerate(crtc)))
     if wanted.is_text:
         load_font(vga, plane_2_bytes(font))
+        vga.lay_text_out()
     if clear:
         base, size = wanted.window
         vga.store(base, wanted.fill.to_bytes(2, "little") * (min(size, 0x10000) // 2))

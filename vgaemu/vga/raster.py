@@ -150,7 +150,7 @@ def field_scanout(
         border=border,
         latched=shown.latched,
     )
-    held, vram = shown.held, Vram(now.dispi.vram_bytes, now.chain4_layout)
+    held, vram = shown.held, Vram(now.dispi.vram_bytes, now.layout)
     if held is None:
         return drawn(now, in_lines=in_lines)
     if not shown.entries:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from vgaemu.vga.dac import Dac
 from vgaemu.vga.dispi import Dispi
+from vgaemu.vga.layout import Layout
 from vgaemu.vga.registers import RegisterBank
 
 BANKS = ("misc", "sequencer", "crtc", "graphics", "attribute")
@@ -52,7 +53,7 @@ class Vram(NamedTuple):
     """What a picture depends on of VRAM itself: its size, and how the legacy part is laid out."""
 
     nbytes: int
-    chain4_layout: bool
+    layout: Layout
 
 
 class RegisterFile:
@@ -68,8 +69,8 @@ class RegisterFile:
     dac: Dac
     #: The Bochs VBE registers.
     dispi: Dispi
-    #: Whether the legacy 256 KiB of VRAM are stored for chain-4 (see `layout`).
-    chain4_layout: bool
+    #: The order of bytes in the legacy 256 KiB of VRAM.
+    layout: Layout
 
     def __init__(self, vram_bytes: int) -> None:
         """All registers 0."""
@@ -80,7 +81,7 @@ class RegisterFile:
         self.attribute = RegisterBank("attribute")
         self.dac = Dac()
         self.dispi = Dispi(vram_bytes)
-        self.chain4_layout = False
+        self.layout = Layout.PLANAR
 
     @property
     def attribute_address(self) -> int:
@@ -119,4 +120,4 @@ class HeldRegisters(RegisterFile):
         self.attribute.values[:] = held.attribute
         self.dac.hold(held.dac_entries, held.dac_mask, held.dac_eight_bit)
         self.attribute_address = held.attribute_address
-        self.chain4_layout = vram.chain4_layout
+        self.layout = vram.layout

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vgaemu.memslot.bitmap import PAGE_SHIFT, Span, merge
 from vgaemu.vga.crtc import scan_lines
-from vgaemu.vga.layout import dword_of_address
+from vgaemu.vga.layout import Layout, plane_bytes, plane_dwords
 from vgaemu.vga.scanout import CrtcRows, LinearRows, Scanout
 
 
@@ -53,19 +53,13 @@ def _with_row_bits(
     return address
 
 
-def fetch_dwords(
-    rows: CrtcRows, which: slice | NDArray[np.intp], extra: int = 0
-) -> NDArray[np.intp]:
-    """`plane_addresses` as dword numbers in VRAM."""
-    return dword_of_address(plane_addresses(rows, which, extra), rows.chain4_layout)
-
-
 class RowMap:
     """Where the bytes of every logical row of one scanout lie in VRAM."""
 
     def __init__(self, scanout: Scanout, vram_bytes: int) -> None:
         """Work out the rows of `scanout`, no text mode; after VRAM linear rows begin again."""
         rows = self._rows = scanout.rows
+        self._layout = scanout.layout
         self._height, self._vram_bytes = scanout.height, vram_bytes
         #: Pixels that rows above and below the split are moved left, and the first row below, if
         #: they differ.
@@ -87,7 +81,7 @@ class RowMap:
                 part = scan_lines(rows.geometry).part[:: rows.scan_lines_a_row]
                 self.split_row = int(np.count_nonzero(part == 0))
             self.nbytes = 4 * (rows.columns + self._extra)
-            self.start = _crtc_starts(rows, self._extra)
+            self.start = _crtc_starts(rows, self._layout, self._extra)
         #: Bytes from row to row if that is the same for all rows, else 0.
         self.stride = 0
         self._first_page: list[int] = []
@@ -97,8 +91,8 @@ class RowMap:
         self._pages: NDArray[np.intp] | None = None
         #: First and last page with rows; of all VRAM, where they are no runs of bytes inside it.
         self.page_ends = 0, (vram_bytes >> PAGE_SHIFT) - 1
-        #: Dwords of all rows, (height, fetches), once they were gathered.
-        self._dwords: NDArray[np.intp] | None = None
+        #: Plane addresses of all rows, (height, fetches), once they were gathered.
+        self._addresses: NDArray[np.intp] | None = None
         if self.start is not None:
             steps = np.diff(self.start)
             if len(steps) and bool((steps == steps[0]).all()):
@@ -116,16 +110,16 @@ class RowMap:
         if isinstance(rows, LinearRows):
             start = rows.start + rows.pitch * np.arange(self._height)[which]
             return (start[:, None] + np.arange(self.nbytes + slack)) % self._vram_bytes
-        dwords = fetch_dwords(rows, which, self._extra)
-        return (dwords[:, :, None] * 4 + np.arange(4)).reshape(len(dwords), self.nbytes)
+        numbers = plane_bytes(plane_addresses(rows, which, self._extra), self._layout)
+        return numbers.reshape(len(numbers), self.nbytes)
 
     def gather(self, vram: NDArray[np.uint8], which: slice, slack: int) -> NDArray[np.uint8]:
         """A copy of the bytes of some rows, see `byte_numbers`."""
         if isinstance(self._rows, LinearRows):
             return vram.take(self.byte_numbers(which, slack))
-        if self._dwords is None:
-            self._dwords = fetch_dwords(self._rows, slice(None), self._extra)
-        return vram.view(np.uint32).take(self._dwords[which]).view(np.uint8)
+        if self._addresses is None:
+            self._addresses = plane_addresses(self._rows, slice(None), self._extra)
+        return plane_dwords(vram, self._addresses[which], self._layout).view(np.uint8)
 
     def touched(self, spans: Sequence[Span]) -> list[tuple[int, int]]:
         """Rows that show bytes of the pages in `spans`, as half-open ranges.
@@ -150,11 +144,11 @@ class RowMap:
         return runs(np.logical_or.reduce(dirty.take(self._pages, mode="wrap"), axis=1))
 
 
-def _crtc_starts(rows: CrtcRows, extra: int) -> NDArray[np.intp] | None:
+def _crtc_starts(rows: CrtcRows, layout: Layout, extra: int) -> NDArray[np.intp] | None:
     """First byte of each row if every row is one run of VRAM, found from the rows' ends alone."""
     # One run: byte addressing in the planar layout, dword addressing in the chain-4 layout.
-    chain4, row_bits = rows.chain4_layout, rows.geometry.row_bits
-    if rows.rotate != (2 if chain4 else 0):
+    chain4, row_bits = layout is Layout.CHAIN4, rows.geometry.row_bits
+    if layout is Layout.ODD_EVEN or rows.rotate != (2 if chain4 else 0):
         return None
     ma, scan = _counters(rows)
     last = ma + rows.columns + extra - 1

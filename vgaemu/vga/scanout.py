@@ -28,6 +28,7 @@ from vgaemu.vga.crtc import Counters, Geometry, uniform_repeat
 from vgaemu.vga.fieldlog import Latched
 from vgaemu.vga.font import FONT_ADDRESS
 from vgaemu.vga.kinds import DISPI_KIND, LINEAR_BPP, PAIRS, TEXTS, TWO_DOTS, Kind
+from vgaemu.vga.layout import Layout
 from vgaemu.vga.monitor import picture_aspect
 from vgaemu.vga.rect import Rect
 from vgaemu.vga.registerfile import RegisterFile
@@ -67,7 +68,6 @@ class CrtcRows(NamedTuple):
     rotate: int
     #: Word mode: which MA bit becomes address bit 0 (13 or 15).
     wrap_bit: int
-    chain4_layout: bool
     #: Pixels that the picture is moved left, above and below the split.
     pan: tuple[int, int]
 
@@ -154,6 +154,8 @@ class Scanout(NamedTuple):
     blanked: tuple[Rect, ...]
     #: What changes inside the picture; `colours` then has no palette. None: nothing does.
     raster: Raster | None
+    #: The order of the planes' bytes, for whoever fetches them.
+    layout: Layout
     cursor: Cursor | None
     #: Whether blinking characters show now; always true where none blink.
     blink_shown: bool
@@ -212,7 +214,7 @@ CHANGES: dict[str, Redraw] = {
     # CR00-07, CR09b5, CR10-12, CR15, CR16
     "margins": Redraw.RESIZE,
     # Geometry: CR0C, CR0D, CR13, CR08, CR18, CR07b4, CR09, CR17b0-1. Columns: CR01. Address mode:
-    # CR14b6, CR17b5-6, SR04b3. Panning: AR13, AR10b5. Linear: DISPI offsets, virtual width.
+    # CR14b6, CR17b5-6. Panning: AR13, AR10b5. Linear: DISPI offsets, virtual width.
     "rows": Redraw.EVERYTHING,
     # SR01b0, SR03, SR04b1, AR10b2-3, CR14b0-4
     "text": Redraw.EVERYTHING,
@@ -223,6 +225,8 @@ CHANGES: dict[str, Redraw] = {
     "blanked": Redraw.EVERYTHING,
     # What of all these changes in mid-picture: see `effects`.
     "raster": Redraw.LINES,
+    # SR04b3 and what makes text plain memory. Nothing looks otherwise, and all pages are dirty.
+    "layout": Redraw.CELLS,
     # CR0A, CR0B, CR0E, CR0F, and its blink
     "cursor": Redraw.CELLS,
     # The frame counter
@@ -289,6 +293,7 @@ def scanout_of(
         colours=colours,
         blanked=blanked,
         raster=None,
+        layout=registers.layout,
         cursor=cursor_of(registers, latched) if text and cursor_phase else None,
         blink_shown=blink_phase or text is None or not text.blink,
     )
@@ -301,12 +306,15 @@ def with_cursor(
 
     It happens nearly every frame of a guest that types, and costs a tenth.
     """
-    kind, width, height, aspect, margins, rows, text, colours, blanked, raster, _, _, edge = old
+    (
+        kind, width, height, aspect, margins, rows, text, colours, blanked, raster, layout, _, _,
+        edge,
+    ) = old  # fmt: skip
     shown = blink_phase or text is None or not text.blink
     cursor = cursor_of(registers) if cursor_phase else None
     return Scanout(
-        kind, width, height, aspect, margins, rows, text, colours, blanked, raster, cursor, shown,
-        edge,
+        kind, width, height, aspect, margins, rows, text, colours, blanked, raster, layout,
+        cursor, shown, edge,
     )  # fmt: skip
 
 
@@ -333,6 +341,7 @@ def _dispi_scanout(registers: RegisterFile, values: list[int], blink_phase: bool
         colours=colours_of(registers, kind, 0x0F, blink_phase),
         blanked=(),
         raster=None,
+        layout=registers.layout,
         cursor=None,
         blink_shown=True,
     )
@@ -389,7 +398,6 @@ def _crtc_rows(
         columns=crtc["horizontal_display_end"] + 1,
         rotate=2 if crtc["dword_addressing"] else 0 if crtc["byte_addressing"] else 1,
         wrap_bit=15 if crtc["address_wrap"] else 13,
-        chain4_layout=registers.chain4_layout,
         pan=(pan, pan if stays else 0),
     )
 

@@ -28,6 +28,8 @@ from vgaemu.snapshot import MAX_BYTES, MAX_COUNT, Array
 from vgaemu.vga.beam import BEGAN_NS
 from vgaemu.vga.dac import STATE_READ
 from vgaemu.vga.device import Vga
+from vgaemu.vga.layout import Layout
+from vgaemu.vga.legacy_window import shows_plain_text
 from vgaemu.vga.npz import Archive, folded, write
 from vgaemu.vga.registers import SEQUENCER_PLACES
 from vgaemu.vga.vram import MAX_VRAM_MIB
@@ -37,8 +39,8 @@ FORMAT = "vgaemu state"
 #: Version 1 had no guests; a reader of it would leave out one that is there. Up to version 2 the
 #: DAC counted bytes read and bytes written apart, index registers had eight bits, and no retrace
 #: was watched for; up to version 3 the DAC had an index for reads and one for writes, and nothing
-#: was kept of what registers did in mid-picture; up to version 4 memories were whole arrays, which
-#: they may be in any.
+#: was kept of what registers did in mid-picture; up to version 4 text was laid out as planes are,
+#: and memories were whole arrays, which they may be in any.
 VERSION = 5
 
 #: What errors call a file that has no name.
@@ -59,6 +61,8 @@ class State(NamedTuple):
     unread: Sequence[str] = ()
 
 
+#: Banks that say what text is laid out by.
+TEXT_BANKS = ("graphics", "sequencer", "misc")
 #: Arrays that say what a file is.
 HEAD = ("format", "version", "frame")
 
@@ -83,7 +87,7 @@ def check_device(vga: Vga, arrays: Mapping[str, Array], source: object) -> None:
     parts = _parts_in(vga, arrays)
     wrong = snapshot.misfit(parts, arrays)
     if wrong is None and not _layout_fits(vga, arrays):
-        wrong = "chain4_layout"
+        wrong = "layout"
     if wrong is not None:
         raise StateError(f"{source}: {wrong} has values that no VGA has; save the state again")
 
@@ -96,10 +100,13 @@ def _parts_in(vga: Vga, arrays: Mapping[str, Array]) -> dict[str, snapshot.Part]
 
 
 def _layout_fits(vga: Vga, arrays: Mapping[str, Array]) -> bool:
-    """Whether VRAM is stored as SR04 wants it; linear DISPI modes leave it as it was."""
-    dispi = vga.dispi.with_values(arrays["dispi"])
-    chain4 = SEQUENCER_PLACES["chain4"].read(arrays["sequencer"].tolist()) and not dispi.enabled
-    return dispi.linear or bool(chain4) == bool(arrays["chain4_layout"])
+    """Whether VRAM is laid out as registers want it; linear DISPI modes leave chain-4 as it was."""
+    dispi, layout = vga.dispi.with_values(arrays["dispi"]), Layout(int(arrays["layout"]))
+    graphics, sequencer, misc = (arrays[bank].tobytes() for bank in TEXT_BANKS)
+    if layout is Layout.ODD_EVEN:
+        return not dispi.enabled and shows_plain_text(graphics, sequencer, misc)
+    chain4 = SEQUENCER_PLACES["chain4"].read(sequencer) and not dispi.enabled
+    return dispi.linear or (layout is Layout.CHAIN4) == bool(chain4)
 
 
 def restore_device(vga: Vga, arrays: Mapping[str, Array]) -> None:
@@ -236,10 +243,9 @@ def _state_in(
 ) -> State:
     """The state in a file's arrays; what is wrong with them may raise anything."""
     arrays = {name: array for name, array in members.items() if array is not None}
-    if "dac_partial" in arrays:
-        _from_version_2(arrays)
-    if "dac_read_index" in arrays:
-        _from_version_3(arrays)
+    for only_there, from_older in OLDER.items():
+        if only_there in arrays:
+            from_older(arrays)
     _, _, frame = (arrays.pop(name) for name in HEAD)
     if not 0 <= int(frame) <= MAX_COUNT:
         raise ValueError
@@ -269,6 +275,19 @@ def _from_version_3(arrays: dict[str, Array]) -> None:
     if int(arrays["dac_state"]) == STATE_READ:
         written, triple = (read + 1) & 0xFF, arrays["dac_entries"][3 * read : 3 * read + 3]
     arrays |= {"dac_index": np.asarray(written, "u4"), "dac_triple": triple}
+
+
+def _from_version_4(arrays: dict[str, Array]) -> None:
+    """VRAM was laid out for chain-4, or planar; these have the same numbers."""
+    arrays["layout"] = arrays.pop("chain4_layout")
+
+
+#: What an older version is told by, and what makes the next one of it.
+OLDER = {
+    "dac_partial": _from_version_2,
+    "dac_read_index": _from_version_3,
+    "chain4_layout": _from_version_4,
+}
 
 
 def _refused(source: object) -> str:

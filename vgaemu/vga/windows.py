@@ -10,6 +10,7 @@ and a *window offset* is a byte inside the legacy aperture that GR06 selects.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 from vgaemu.memslot import PAGE_SIZE, Memslot
 from vgaemu.vga import dispi as dispi_regs
 from vgaemu.vga.aperture import Aperture
-from vgaemu.vga.layout import LEGACY_BYTES, rearrange
+from vgaemu.vga.layout import HIGH_CELLS, LEGACY_BYTES, Layout, rearrange
 from vgaemu.vga.legacy_window import Bank, Window, window_of
 from vgaemu.vga.planes import independent_bytes
 from vgaemu.vga.ports import Data
@@ -51,6 +52,12 @@ class Windows(RegisterFile):
     #: Not 0: the pipeline's registers have changed since the aperture was told of them. Memory, so
     #: that native code that writes those can tell, too.
     pipeline_stale: bytearray
+    #: Not 0: they have a say in whether the window is plain memory.
+    pipeline_moves: bytearray
+    #: Held while the layout changes, and by displays while they read VRAM by it.
+    layout_lock: threading.Lock
+    #: Registers that move windows have been those of text since the last frame began.
+    text_stays: bool
 
     def __init__(self, slot: Memslot) -> None:
         """All registers 0, VRAM as it is.
@@ -65,13 +72,14 @@ class Windows(RegisterFile):
         self.generation = 0
         self.on_map_changed = []
         self.on_moved = []
+        self.layout_lock = threading.Lock()
+        self.text_stays = False
         self.dispi.on_change = self._dispi_changed
         self._aperture = Aperture(slot)
         #: The part of the legacy window that is plain memory, and where it lies in VRAM.
         self._plain_start = self._plain_end = self._plain_offset = 0
         self._window_start = self._window_end = 0
         self.pipeline_stale = bytearray(1)
-        #: Not 0: they have a say in whether the window is plain memory.
         self.pipeline_moves = bytearray(1)
         self.remap()
 
@@ -116,8 +124,7 @@ class Windows(RegisterFile):
         if self._plain_start <= gpa and end <= self._plain_end:
             offset = gpa - self._plain_start + self._plain_offset
             if count and not self.dispi.linear:
-                last = offset + count - 1 & ~3
-                self.latch = int.from_bytes(self.slot.memory[last : last + 4], "little")
+                self.latch = self._planes_around(offset + count - 1)
             return self.slot.read(offset, count)
         if self._window_start <= gpa and end <= self._window_end:
             if self.pipeline_stale[0]:
@@ -129,6 +136,18 @@ class Windows(RegisterFile):
         for start, length in self._pieces(gpa, count):
             result[start : start + length] = self.load(gpa + start, length)
         return bytes(result)
+
+    def _planes_around(self, offset: int) -> int:
+        """What a read of a plain window's byte of VRAM latches: see `latch`."""
+        memory = self.slot.memory
+        if self.layout is Layout.ODD_EVEN:
+            low = offset % (2 * HIGH_CELLS) & ~1
+            high = low + 2 * HIGH_CELLS
+            return int.from_bytes(
+                bytes(memory[low : low + 2]) + bytes(memory[high : high + 2]), "little"
+            )
+        low = offset & ~3
+        return int.from_bytes(memory[low : low + 4], "little")
 
     def copy(self, src: int, dst: int, count: int) -> None:
         """Copy bytes upwards as `rep movsb` would: each read loads the latches for its write."""
@@ -157,7 +176,7 @@ class Windows(RegisterFile):
     def _copy_plain(self, src: int, dst: int, count: int, ahead: int) -> None:
         """Plain memory; the target lies so many bytes ahead of the source in VRAM."""
         head = count
-        # Chain-4 latches what lies around the last byte, with what was copied there before.
+        # Latched is what lies around the last byte, with what was copied there before.
         if -3 < ahead < count + 3:
             head = max(count - 1, 0)
         step = independent_bytes(ahead % (1 << 32), 1, 1 << 32)
@@ -209,27 +228,58 @@ class Windows(RegisterFile):
     # What follows from the registers.
 
     def sync_layout(self) -> None:
-        """Store the legacy planes as SR04 wants them; linear DISPI modes leave VRAM alone."""
-        if self.dispi.linear:
-            return
-        chain4 = bool(self.sequencer["chain4"]) and not self.dispi.enabled
-        if chain4 != self.chain4_layout:
-            rearrange(self.slot.array, chain4)
-            self.chain4_layout = chain4
-            self._moved(LEGACY_BYTES)
-            self.generation += 1
+        """Lay the legacy planes out as SR04 wants them; linear DISPI modes leave VRAM alone.
 
-    def _moved(self, nbytes: int) -> None:
-        self.slot.mark_dirty(0, nbytes)
+        They find text in the planar layout, so that they show what they would without the odd/even
+        one. That stays otherwise unless SR04 forbids it; `remap` ends it, too.
+        """
+        old = layout = self.layout
+        if self.dispi.linear:
+            layout = Layout.PLANAR if old is Layout.ODD_EVEN else old
+        elif self.sequencer["chain4"] and not self.dispi.enabled:
+            layout = Layout.CHAIN4
+        elif old is Layout.CHAIN4 or self.dispi.enabled:
+            layout = Layout.PLANAR
+        if layout is not old:
+            self._lay_out(layout)
+            if Layout.CHAIN4 in (old, layout):
+                self._tell_moved(LEGACY_BYTES)
+
+    def _lay_out(self, layout: Layout) -> None:
+        with self.layout_lock:
+            rearrange(self.slot.array, self.layout, layout)
+            self.layout = layout
+        self.slot.mark_dirty(0, LEGACY_BYTES)
+        self.generation += 1
+
+    def _tell_moved(self, nbytes: int) -> None:
         for told in self.on_moved:
             told(nbytes)
+
+    def lay_text_out(self) -> None:
+        """Lay VRAM out for text, if registers are those of text; the window is plain memory then.
+
+        A mode set does so, and `note_frame` after a whole frame of text: a guest that goes to and
+        fro between text and its fonts is not to have all of it moved each time.
+        """
+        if self.layout is not Layout.ODD_EVEN and self._window_of_now().is_text:
+            self._lay_out(Layout.ODD_EVEN)
+            self.remap()
+
+    def note_frame(self) -> None:
+        """A guest begins with what it does in another frame; on its thread."""
+        if self.layout is Layout.ODD_EVEN or self.graphics["graphics"]:
+            return
+        if self.text_stays:
+            self.lay_text_out()
+        self.text_stays = self._window_of_now().is_text
 
     def _window_of_now(self) -> Window:
         dispi = self.dispi
         return window_of(
             bytes(self.graphics.values), bytes(self.sequencer.values), bytes(self.misc.values),
             self.slot.nbytes,
-            chain4_layout=self.chain4_layout,
+            layout=self.layout,
             bank=Bank(dispi.linear, dispi.bank_bytes) if dispi.enabled else None,
         )  # fmt: skip
 
@@ -262,8 +312,14 @@ class Windows(RegisterFile):
 
     def remap(self) -> None:
         """Work out the legacy window, how stores through it are addressed, and if it is plain."""
-        self.pipeline_stale[0], self.pipeline_moves[0] = 0, self.chain4_layout
+        self.pipeline_stale[0] = 0
         window = self._window_of_now()
+        if not window.is_text:
+            self.text_stays = False
+            if self.layout is Layout.ODD_EVEN:
+                self._lay_out(Layout.PLANAR)
+                window = self._window_of_now()
+        self.pipeline_moves[0] = self.layout is not Layout.PLANAR
         self._aperture.configure(window.addressing, window.write, window.read)
         self._window_start, self._window_end = window.start, window.end
         other = self._aperture.place(window.start, window.end)
@@ -283,6 +339,7 @@ class Windows(RegisterFile):
             pitch = dispi.pitch_bytes * (1 if dispi.linear else 4)
             nbytes = min(self.slot.nbytes, pitch * dispi.values[dispi_regs.YRES])
             self.slot.array[:nbytes] = 0
-            self._moved(nbytes)
+            self.slot.mark_dirty(0, nbytes)
+            self._tell_moved(nbytes)
         self.generation += 1
         self.remap()

@@ -78,7 +78,7 @@ class RowRenderer(Renderer):
         self._blank = scanout.colours.blank
         if old.colours.palette != scanout.colours.palette:
             self.table = self.make_table(scanout)
-        if old.rows != scanout.rows:
+        if old.rows != scanout.rows or old.layout != scanout.layout:
             self.rows = RowMap(scanout, len(self.vram))
             self._elements, self._pan = self._elements_in_place(), self.rows.pan
             self._first_page, self._last_page = self.rows.page_ends

@@ -1,7 +1,7 @@
-"""Cells of a text mode: which scan lines show which of them, and where they and fonts lie in VRAM.
+"""Cells of a text mode: which scan lines show which of them, and the fonts that they are drawn in.
 
-A `CellMap` follows from the CRTC's rows alone and never changes; `Fonts` follows what plane 2
-holds.
+Cells are numbered as `vga.layout` does. A `CellMap` follows from the CRTC's rows alone and never
+changes; `Fonts` follows what plane 2 holds.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.memslot.bitmap import PAGE_SHIFT
 from vgaemu.vga.crtc import scan_lines
-from vgaemu.vga.layout import LEGACY_DWORDS, dword_of_address
-from vgaemu.vga.rows import fetch_dwords
+from vgaemu.vga.layout import HALF_CELLS, HIGH_CELLS, cell_of_address
+from vgaemu.vga.rows import plane_addresses
 from vgaemu.vga.scanout import CrtcRows, TextLook
 
 #: A font in plane 2: 256 glyphs of 32 bytes.
 FONT_BYTES = 8192
+FONT_CELLS = FONT_BYTES // 2
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Band:
 
 
 class CellMap:
-    """The cell that each place of the picture shows. Cells are counted row by row."""
+    """The cell that each place of the picture shows. Places are counted row by row."""
 
     def __init__(self, rows: CrtcRows) -> None:
         lines, every = scan_lines(rows.geometry), rows.scan_lines_a_row
@@ -58,16 +58,12 @@ class CellMap:
         )
         #: Cells a band: one more where panning shows a part of it.
         self.columns = rows.columns + self.panned
-        dwords = fetch_dwords(rows, tops, int(self.panned))
-        #: (bands, columns): each cell's two bytes as a number of 16-bit words.
-        self.numbers = 2 * dwords
-        self.flat_numbers = self.numbers.reshape(-1)  # by cell
-        pages = dwords * 4 >> PAGE_SHIFT
-        #: Pages with cells, the first and the last of them; and those of each band.
-        self.pages = np.unique(pages)
-        self.page_ends = int(self.pages[0]), int(self.pages[-1])
-        self.band_pages = list(
-            zip(pages.min(axis=1).tolist(), pages.max(axis=1).tolist(), strict=True)
+        #: (bands, columns): which cell of VRAM is shown there.
+        self.numbers = cell_of_address(plane_addresses(rows, tops, int(self.panned)))
+        self.flat_numbers = self.numbers.reshape(-1)  # by place
+        #: The first and the last cell of each band.
+        self.band_ends = list(
+            zip(self.numbers.min(axis=1).tolist(), self.numbers.max(axis=1).tolist(), strict=True)
         )
         #: CRTC address of each band's first cell, and addresses from band to band where they are
         #: the same for all, else 0.
@@ -75,11 +71,11 @@ class CellMap:
         pitches = set(np.diff(row_start[tops]).tolist())
         self._pitch: int = pitches.pop() if len(pitches) == 1 else 0
 
-    def cells_at(self, address: int) -> list[int]:
-        """Cells that show a CRTC address: several where memory is shown twice."""
+    def places_of(self, address: int) -> list[int]:
+        """Places that show a CRTC address: several where memory is shown twice."""
         columns = self.columns
         if self._pitch >= columns:
-            # No cell is there twice.
+            # Nothing is shown twice.
             band, column = divmod(address - self._row_starts[0] & 0xFFFF, self._pitch)
             shown = band < len(self.bands) and column < columns
             return [band * columns + column] if shown else []
@@ -90,14 +86,14 @@ class CellMap:
         ]
 
     @cached_property
-    def cell_of_dword(self) -> NDArray[np.int32]:
-        """(65536,) int32: the cell that a dword of VRAM is, -1 for none, -2 for several."""
-        dwords = self.numbers.ravel() >> 1
-        cells = np.arange(len(dwords), dtype=np.int32)
-        cell_of_dword = np.full(LEGACY_DWORDS, -1, np.int32)
-        cell_of_dword[dwords] = cells
-        cell_of_dword[dwords[cell_of_dword[dwords] != cells]] = -2
-        return cell_of_dword
+    def place_of_cell(self) -> NDArray[np.int32]:
+        """(65536,) int32: the place that shows a cell of VRAM, -1 for none, -2 for several."""
+        numbers = self.flat_numbers
+        places = np.arange(len(numbers), dtype=np.int32)
+        place_of_cell = np.full(HIGH_CELLS, -1, np.int32)
+        place_of_cell[numbers] = places
+        place_of_cell[numbers[place_of_cell[numbers] != places]] = -2
+        return place_of_cell
 
 
 @lru_cache(maxsize=4)
@@ -127,29 +123,29 @@ def _consecutive(lines: NDArray[np.intp]) -> slice | NDArray[np.intp]:
     return lines
 
 
+def _font_cells(first: int) -> slice:
+    return slice(first, first + FONT_CELLS)
+
+
 class Fonts:
     """The fonts that attribute bit 3 selects, in plane 2, and the dots of their glyphs."""
 
-    def __init__(self, look: TextLook, chain4: bool) -> None:
-        self._look = look
+    def __init__(self, look: TextLook) -> None:
         #: What the glyphs follow from, besides VRAM.
-        self.source = look, chain4
+        self.look = look
         # One font in both places is looked at once; attribute bit 3 then selects nothing.
-        self._numbers = [
-            4 * dword_of_address(base + np.arange(FONT_BYTES), chain4) + 2
-            for base in dict.fromkeys(look.fonts)
-        ]
-        #: Pages with fonts.
-        self.pages = np.unique(np.concatenate(self._numbers) >> PAGE_SHIFT)
+        bases = [HIGH_CELLS + base // 2 for base in dict.fromkeys(look.fonts)]
+        #: Cells of each font's even addresses, and those of its odd ones.
+        self.cells = [(_font_cells(even), _font_cells(even + HALF_CELLS)) for even in bases]
         self._bytes = np.zeros((2, FONT_BYTES), np.uint8)
         #: (512, 32) intp: dots of each glyph line of both, the leftmost in the highest bit.
         self.patterns = np.zeros((512, 32), np.intp)
 
-    def read(self, vram: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Take what `vram` holds now, and say which glyphs it changed: (512,)."""
+    def read(self, cells: NDArray[np.uint16]) -> NDArray[np.bool_]:
+        """Take what planes hold now, cell by cell, and say which glyphs it changed: (512,)."""
         before = self._bytes.copy()
-        for i, at in enumerate(self._numbers):
-            self._bytes[i] = vram.take(at)
+        for font, (even, odd) in zip(self._bytes, self.cells, strict=False):
+            font[0::2], font[1::2] = cells[even] & 0xFF, cells[odd] & 0xFF  # plane 2
         changed: NDArray[np.bool_] = (self._bytes != before).reshape(512, 32).any(axis=1)
         if changed.any():
             self.patterns = self._dots()
@@ -157,8 +153,8 @@ class Fonts:
 
     def _dots(self) -> NDArray[np.intp]:
         dots = self._bytes.reshape(512, 32).astype(np.intp)
-        if self._look.cell_width == 9:
+        if self.look.cell_width == 9:
             code = np.arange(512) & 0xFF
-            copies = (code >= 0xC0) & (code <= 0xDF) & self._look.line_graphics
+            copies = (code >= 0xC0) & (code <= 0xDF) & self.look.line_graphics
             dots = dots << 1 | dots & copies[:, None]
         return dots

@@ -1,23 +1,32 @@
 """Text renderer: cells, compared with what was drawn last, so that one character redraws one cell.
 
-The renderer keeps what VRAM held when it last looked, and draws from that alone. A dirty page is
-compared with it: a changed dword is a cell to look at, or a piece of a glyph. A guest that stores
-while a frame is drawn makes its page dirty again, and the next look finds what it stored.
+The renderer keeps what the planes held when it last looked, cell by cell as `vga.layout` numbers
+them however VRAM is laid out, and draws from that alone. A dirty page is compared with it: a cell
+that changed is one to look at in each place that shows it, or a piece of a glyph. A guest that
+stores while a frame is drawn makes its page dirty again, and the next look finds what it stored.
 
-A cell's look is a *key*, see `glyphs`. Only cells whose key changed are drawn; cursor moves and
-blinking are key changes like any other.
+What a place shows is a *key*, see `glyphs`. Only places whose key changed are drawn; cursor moves
+and blinking are key changes like any other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.memslot.bitmap import PAGE_SIZE, Span, covered, spans_of_pages
-from vgaemu.vga.layout import LEGACY_BYTES, LEGACY_PAGES
+from vgaemu.memslot.bitmap import Span, spans_of_pages
+from vgaemu.vga.layout import (
+    HIGH_CELLS,
+    LEGACY_BYTES,
+    LEGACY_PAGES,
+    cells_between,
+    cells_of_pages,
+    words_of_cells,
+)
 from vgaemu.vga.rect import Rect
 from vgaemu.vga.render.base import Frame, Renderer
 from vgaemu.vga.render.cells import CellMap, Fonts, cell_map_of
@@ -29,13 +38,12 @@ MAX_GLYPHS = 8192
 #: No cell has this key: it is drawn at the next look.
 STALE = -1
 
-#: Pages are compared as 64-bit words: two plane addresses each, of four planes.
-PAGE_QWORDS = PAGE_SIZE // 8
-#: Planes 0 and 1 of both, where cells are, and plane 2, where fonts are.
-LOW_CELL, HIGH_CELL = 0x0000_0000_0000_FFFF, 0x0000_FFFF_0000_0000
-FONT_BITS = 0x00FF_0000_00FF_0000
-#: So few changed words are looked at one by one.
-FEW_WORDS = 12
+#: So many cells in a row count as shown if one of them is.
+CHUNK_CELLS = 512
+#: Of a cell of planes 2 and 3, the byte in plane 2, where fonts are.
+FONT_BITS = 0xFF
+#: So few changed cells are looked at one by one.
+FEW_CELLS = 12
 
 #: Changed cells this close together are drawn as one rectangle.
 GAP_CELLS = 4
@@ -69,13 +77,14 @@ class TextCells(NamedTuple):
 class Changes:
     """What may look otherwise than it was drawn."""
 
-    __slots__ = ("cells", "dwords", "everything", "spans")
+    __slots__ = ("cells", "everything", "many", "places", "spans")
 
     def __init__(self) -> None:
-        #: Cells, counted row by row; dwords of VRAM; pages; or everything.
+        #: Places, counted row by row; cells, and spans of them with so many; or everything.
+        self.places: list[int] = []
         self.cells: list[int] = []
-        self.dwords: list[int] = []
         self.spans: list[Span] = []
+        self.many = 0
         self.everything = False
 
 
@@ -84,28 +93,25 @@ class TextRenderer(Renderer):
 
     def __init__(self, vram: NDArray[np.uint8], scanout: Scanout) -> None:
         super().__init__(vram, scanout)
-        self._vram64 = vram[:LEGACY_BYTES].view(np.uint64)
-        #: What VRAM held at the last look, where it is shown.
-        self._seen64 = np.zeros(LEGACY_BYTES // 8, np.uint64)
-        self._seen = self._seen64.view(np.uint8)
-        self._cells16 = self._seen64.view(np.uint16)
+        self._words = vram[:LEGACY_BYTES].view(np.uint16)
+        #: What the planes held at the last look, where they are shown: cell by cell.
+        self._cells = np.zeros(LEGACY_BYTES // 2, np.uint16)
         rows, self._text = _parts(scanout)
         self._map = CellMap(rows)
-        self._fonts = Fonts(self._text, rows.chain4_layout)
-        #: Pages with cells or glyphs.
-        self._shown = spans_of_pages(np.union1d(self._map.pages, self._fonts.pages), 1)
+        self._fonts = Fonts(self._text)
+        self._shown = self._shown_cells()
         # Lines that no band shows are not coloured: half of a glyph's 32, as a rule.
         self.glyphs = GlyphCache(self._map.glyph_lines, self._text.cell_width)
         self._forget_cells()
         self._key_table = _key_table(scanout)
-        self._cursor_cells = self._cells_of_cursor()
+        self._cursor_places = self._places_of_cursor()
         #: Of `UNCOMPARED_FRAMES`, those to come.
         self._uncompared = 0
         #: First and last line of the cursor in the glyphs that have one.
         self._cursor_lines = (0, 0) if scanout.cursor is None else scanout.cursor.lines
         self._changes = Changes()
         self._look_at_all()
-        self._fonts.read(self._seen)
+        self._fonts.read(self._cells)
 
     def configure(self, scanout: Scanout) -> None:
         old, self.scanout = self.scanout, scanout
@@ -120,9 +126,9 @@ class TextRenderer(Renderer):
             self.glyphs.clear()
             self._keys[(self._keys & CURSOR) != 0] = STALE
         if old.cursor != cursor:
-            self._changes.cells += self._cursor_cells
-            self._cursor_cells = self._cells_of_cursor()
-            self._changes.cells += self._cursor_cells
+            self._changes.places += self._cursor_places
+            self._cursor_places = self._places_of_cursor()
+            self._changes.places += self._cursor_places
         if old.blink_shown != scanout.blink_shown:
             self._key_table = _key_table(scanout)
             self._changes.everything = True
@@ -133,20 +139,20 @@ class TextRenderer(Renderer):
         if moved:
             self._map = CellMap(rows)
             self._forget_cells()
-            self._cursor_cells = self._cells_of_cursor()
+            self._cursor_places = self._places_of_cursor()
             self._changes = Changes()
-        new_fonts = self._fonts.source != (text, rows.chain4_layout)
+        new_fonts = self._fonts.look != text
         if new_fonts:
             self._text = text
-            self._fonts = Fonts(text, rows.chain4_layout)
+            self._fonts = Fonts(text)
             self._key_table = _key_table(self.scanout)
             self.glyphs.clear()
             self._keys.fill(STALE)
         self.glyphs.reshape(self._map.glyph_lines, text.cell_width)
-        self._shown = spans_of_pages(np.union1d(self._map.pages, self._fonts.pages), 1)
+        self._shown = self._shown_cells()
         self._look_at_all()
         if new_fonts:
-            self._fonts.read(self._seen)
+            self._fonts.read(self._cells)
         self._changes.everything = True
 
     def _forget_cells(self) -> None:
@@ -167,9 +173,18 @@ class TextRenderer(Renderer):
     def _colours_of(self, keys: NDArray[np.int32]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
         return colours_of(keys, self.scanout.colours.palette, self._text.blink)
 
-    def _cells_of_cursor(self) -> list[int]:
+    def _places_of_cursor(self) -> list[int]:
         cursor = self.scanout.cursor
-        return [] if cursor is None else self._map.cells_at(cursor.address)
+        return [] if cursor is None else self._map.places_of(cursor.address)
+
+    def _shown_cells(self) -> list[Span]:
+        """Spans of cells with characters or glyphs."""
+        chunks = np.zeros(len(self._cells) // CHUNK_CELLS, np.bool_)
+        chunks[self._map.numbers // CHUNK_CELLS] = True
+        for half in chain.from_iterable(self._fonts.cells):
+            chunks[half.start // CHUNK_CELLS : half.stop // CHUNK_CELLS] = True
+        spans = spans_of_pages(chunks.nonzero()[0], 1)
+        return [(first * CHUNK_CELLS, end * CHUNK_CELLS) for first, end in spans]
 
     def _add_glyphs(self, keys: NDArray[np.int32]) -> None:
         """Draw the glyphs that `keys` need and that are not there yet."""
@@ -186,41 +201,46 @@ class TextRenderer(Renderer):
     def note(self, spans: Sequence[Span]) -> None:
         for low, high in spans:
             if low < LEGACY_PAGES:
-                self._look_at(low, min(high, LEGACY_PAGES))
+                cells = cells_of_pages(low, min(high, LEGACY_PAGES), self.scanout.layout)
+                for first, end in cells:
+                    for begin, stop in self._shown:
+                        self._look_at(max(first, begin), min(end, stop))
 
-    def _look_at(self, low: int, high: int) -> None:
-        first, end = low * PAGE_QWORDS, high * PAGE_QWORDS
-        before = self._seen64[first:end]
-        # A copy: a guest may store on while it is compared and kept.
-        now = self._vram64[first:end].copy()
-        changed = now != before
-        count = np.count_nonzero(changed)
-        if not count:
-            return
-        bits = 0
-        if count <= FEW_WORDS:
-            for at in changed.nonzero()[0].tolist():
-                change = int(now[at]) ^ int(before[at])
-                bits |= change
-                if change & LOW_CELL:
-                    self._changes.dwords.append(2 * (first + at))
-                if change & HIGH_CELL:
-                    self._changes.dwords.append(2 * (first + at) + 1)
-        else:
-            bits = int(np.bitwise_or.reduce(now ^ before))
-            self._changes.spans.append((low, high))
-        before[:] = now
-        if bits & FONT_BITS:
-            self._compare_fonts()
+    def _look_at(self, first: int, end: int) -> None:
+        for numbers, words in cells_between(first, end, self.scanout.layout):
+            before = self._cells[numbers]
+            # A copy: a guest may store on while it is compared and kept.
+            now = self._words[words].copy()
+            changed = now != before
+            count = int(np.count_nonzero(changed))
+            if not count:
+                continue
+            if numbers.start >= HIGH_CELLS:
+                in_fonts = int(np.bitwise_or.reduce(now ^ before)) & FONT_BITS
+                before[:] = now
+                if in_fonts:
+                    self._compare_fonts()
+                continue
+            before[:] = now
+            flags = changed.tobytes()
+            at = flags.find(1)
+            if count > FEW_CELLS:
+                span = [numbers.start + numbers.step * i for i in (at, flags.rfind(1))]
+                self._changes.spans.append((span[0], span[1] + 1))
+                self._changes.many += count
+                continue
+            while at >= 0:
+                self._changes.cells.append(numbers.start + numbers.step * at)
+                at = flags.find(1, at + 1)
 
     def _look_at_all(self) -> None:
-        """Look at all pages with cells or glyphs, whatever the dirty log says."""
-        for low, high in self._shown:
-            self._look_at(low, high)
+        """Look at all cells with characters or glyphs, whatever the dirty log says."""
+        for first, end in self._shown:
+            self._look_at(first, end)
 
     def _compare_fonts(self) -> None:
         """Find glyphs that changed; cells that show them are drawn again."""
-        changed = self._fonts.read(self._seen)
+        changed = self._fonts.read(self._cells)
         if changed.any():
             self.glyphs.clear()
             self._keys[changed[self._keys & 0x1FF]] = STALE
@@ -242,18 +262,18 @@ class TextRenderer(Renderer):
         if self.scanout.colours.blank:
             return []
         cell_map = self._map
-        if changes.everything or covered(*cell_map.page_ends, changes.spans):
+        if changes.everything or changes.many >= cell_map.numbers.size * BLOCK_PART:
             return self._draw_whole(frame)
         self._uncompared = 0
         if not changes.spans and not cell_map.panned:
-            cell_of_dword = cell_map.cell_of_dword
-            found = [int(cell_of_dword[dword]) for dword in changes.dwords]
+            place_of_cell = cell_map.place_of_cell
+            found = [int(place_of_cell[cell]) for cell in changes.cells]
             if -2 not in found:
-                return self._draw_cells(frame, {*changes.cells, *found} - {-1})
-        pages = changes.spans + [(dword >> 10, (dword >> 10) + 1) for dword in changes.dwords]
-        bands = [cell // cell_map.columns for cell in changes.cells]
-        for band, (first_page, last_page) in enumerate(cell_map.band_pages):
-            if any(low <= last_page and first_page < high for low, high in pages):
+                return self._draw_places(frame, {*changes.places, *found} - {-1})
+        spans = changes.spans + [(cell, cell + 1) for cell in changes.cells]
+        bands = [place // cell_map.columns for place in changes.places]
+        for band, (first, last) in enumerate(cell_map.band_ends):
+            if any(low <= last and first < high for low, high in spans):
                 bands.append(band)
         return self._draw_bands(frame, min(bands), max(bands) + 1) if bands else []
 
@@ -269,35 +289,35 @@ class TextRenderer(Renderer):
 
     def _keys_of(self, first: int, end: int) -> NDArray[np.int32]:
         """Keys of the cells of some bands: (end - first, columns)."""
-        keys = self._key_table.take(self._cells16.take(self._map.numbers[first:end]))
+        keys = self._key_table.take(self._cells.take(self._map.numbers[first:end]))
         columns = keys.shape[1]
-        for cell in self._cursor_cells:
-            if first <= cell // columns < end:
-                keys[cell // columns - first, cell % columns] |= CURSOR
+        for place in self._cursor_places:
+            if first <= place // columns < end:
+                keys[place // columns - first, place % columns] |= CURSOR
         return keys
 
-    def _draw_cells(self, frame: Frame, cells: set[int]) -> list[Rect]:
-        """A few cells, those of them that do not look as they did, one by one."""
-        table, cells16, keys = self._key_table, self._cells16, self._flat_keys
+    def _draw_places(self, frame: Frame, places: set[int]) -> list[Rect]:
+        """A few places, those of them that do not look as they did, one by one."""
+        table, cells, keys = self._key_table, self._cells, self._flat_keys
         cell_map, glyphs = self._map, self.glyphs
         numbers, bands, columns = cell_map.flat_numbers, cell_map.bands, cell_map.columns
         out = frame.view(glyphs.element)
         drawn = []
-        for cell in sorted(cells):
-            key = int(table[cells16[numbers[cell]]])
-            if cell in self._cursor_cells:
+        for place in sorted(places):
+            key = int(table[cells[numbers[place]]])
+            if place in self._cursor_places:
                 key |= CURSOR
-            if key == keys[cell]:
+            if key == keys[place]:
                 continue
-            keys[cell] = key
+            keys[place] = key
             glyph = glyphs.glyph(key)
             if glyph is None:
-                self._add_glyphs(keys[cell : cell + 1])
+                self._add_glyphs(keys[place : place + 1])
                 glyph = glyphs.glyph(key)
                 assert glyph is not None
-            band = bands[cell // columns]
-            out[band.y : band.y + band.height, cell % columns] = glyph[band.lines]
-            drawn.append(cell)
+            band = bands[place // columns]
+            out[band.y : band.y + band.height, place % columns] = glyph[band.lines]
+            drawn.append(place)
         return [
             Rect(
                 left * glyphs.width, bands[row].y, (right - left) * glyphs.width, bands[row].height
@@ -377,11 +397,11 @@ class TextRenderer(Renderer):
         cell_map, scanout = self._map, self.scanout
         text = _parts(scanout)[1]
         columns = cell_map.columns - cell_map.panned
-        cells = self._cells16.take(cell_map.numbers[:, :columns])
+        cells = self._cells.take(cell_map.numbers[:, :columns])
         if scanout.colours.blank:
             cells.fill(0)
             cursor = None
-        at = cell_map.cells_at(cursor.address) if cursor is not None else []
+        at = cell_map.places_of(cursor.address) if cursor is not None else []
         lines = cell_map.glyph_lines
         return TextCells(
             cells=cells,
@@ -397,7 +417,8 @@ class TextRenderer(Renderer):
 def cells_of(vram: NDArray[np.uint8], scanout: Scanout) -> NDArray[np.uint16]:
     """What a text mode shows now: attribute << 8 | character, (rows, columns) uint16."""
     cell_map = cell_map_of(_parts(scanout)[0])
-    cells = vram[:LEGACY_BYTES].view(np.uint16).take(cell_map.numbers)
+    words = words_of_cells(cell_map.numbers, scanout.layout)
+    cells = vram[:LEGACY_BYTES].view(np.uint16).take(words)
     return cells[:, :-1] if cell_map.panned else cells
 
 
