@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vgaemu.guest.workload import Guest as Guest
     from vgaemu.machine import Machine as Machine
     from vgaemu.memslot import DirtyLog as DirtyLog, Memslot as Memslot, Vm as Vm
+    from vgaemu.moments import Snapshot as Snapshot
     from vgaemu.vga.device import Vga as Vga
 
 #: Importing vgaemu costs nothing; each of these brings its module when it is first used, so that
@@ -44,6 +45,7 @@ _HOMES = {
     "Memslot": "vgaemu.memslot",
     "Rect": "vgaemu.display.report",
     "ScreenInfo": "vgaemu.display.report",
+    "Snapshot": "vgaemu.moments",
     "Vga": "vgaemu.vga.device",
     "Vm": "vgaemu.memslot",
     "attach": "vgaemu.attached",

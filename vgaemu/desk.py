@@ -66,7 +66,8 @@ class Desk:
     ) -> None:
         self._keys, self._mouse, self._pc, self._runner = keys, mouse, pc, runner
         self._loop, self._saving = loop, saving
-        self._typist = Typist(keys, pc, self._tell, between_frames)
+        #: Who types what is pasted.
+        self.typist = Typist(keys, pc, self._tell, between_frames)
         slots = Slots(name, saving.save, self._load, self._tell, machine_code=pc is not None)
         stop = combination_of(WindowChange.PASTE)
         #: What each kind of event does.
@@ -75,7 +76,7 @@ class Desk:
             LoadState: lambda event: slots.load(),
             SlotStep: lambda event: slots.step(event.by),
             Turbo: lambda event: self._race(event.on),
-            Paste: lambda event: self._typist.begin(event.text, stop),
+            Paste: lambda event: self.typist.begin(event.text, stop),
             CopyText: lambda event: self._tell(copy_text(loop.screen, event.put)),
             MouseWanted: self._give_mouse,
         }
@@ -85,7 +86,7 @@ class Desk:
 
     def _load(self, path: Path) -> None:
         """Go on from a state with no keys held: not those of now, nor those when it was saved."""
-        self._typist.stop()
+        self.typist.stop()
         held = self._keys.down
         self._saving.load(path)
         if self._pc is not None and self._pc.board.keyboard.held is not None:

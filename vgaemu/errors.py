@@ -20,6 +20,7 @@
      ├─ CpuError              a CPU that cannot be had
      ├─ AttachError           an engine that cannot have a VGA
      ├─ StateError            saved states
+     │   └─ SnapshotError     snapshots, and ways back to them
      ├─ TapeError             tapes
      ├─ RecordError           recordings of the picture
      ├─ MigrateError          live migration
@@ -103,6 +104,10 @@ class AttachError(VgaemuError, ValueError):
 
 class StateError(VgaemuError, ValueError):
     """A state cannot be saved or loaded; the message is one line: the file and what to do."""
+
+
+class SnapshotError(StateError):
+    """A snapshot cannot be taken or restored here; the message says why. Nothing has changed."""
 
 
 class TapeError(VgaemuError, ValueError):

@@ -34,18 +34,19 @@ from vgaemu.keys.schedule import KeySchedule
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
 from vgaemu.memslot.steps import keep_with_next
+from vgaemu.moments import Moments
 from vgaemu.program import check_options, load_program, printed_by
 from vgaemu.recordings import Recording, Recordings
 from vgaemu.runner import InStep, OnThread, Runner
 from vgaemu.saving import Saving
 from vgaemu.slots import name_for
+from vgaemu.states import States
 from vgaemu.tape import TapeRecorder
 from vgaemu.user import User
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import Vga
 from vgaemu.vga.font import font_of
 from vgaemu.vga.modes import set_mode
-from vgaemu.vga.state import State, StateFile
 from vgaemu.vga.tap import TappedVga
 from vgaemu.vga.vram import DEFAULT_VRAM_MIB, make_vram
 
@@ -61,7 +62,7 @@ FRAME_HZ = 60
 WORKLOAD_STOPS_S, MACHINE_CODE_STOPS_S = 0.5, 10.0
 
 
-class Machine:
+class Machine(States):
     """A small machine you can look into. Use it as a context manager, or call `close`.
 
     It powers on in a text mode with the guest about to start.
@@ -191,6 +192,10 @@ class Machine:
             FileDropped: lambda event: self.on_file(event.path),
             RecordingToggled: lambda event: self.toggle_recording(),
         }
+        self._moments = Moments(
+            self.vga, self.pc, self.runner, self._loop, self._saving, self.keys, self.mouse,
+            self._key_schedule, desk.typist, self.between_frames,
+        )  # fmt: skip
 
     def _runner_of(self, slices: AnySlices | None, free: bool) -> Runner:
         if self.pc is None:
@@ -415,45 +420,6 @@ class Machine:
             if not alive:
                 break
         return False
-
-    def save_state(self, file: StateFile) -> None:
-        """Save the device and a machine-code guest; of a workload in Python only the device.
-
-        `file` is a path, or open for bytes. A guest on its own thread is held for so long: machine
-        code after its slice, a workload in Python at its next ``yield``.
-
-        Raises:
-            StateError: The file cannot be written, or the guest does not stop.
-        """
-        self._saving.save(file)
-
-    def load_state(self, file: StateFile) -> None:
-        """Bring the device to a saved state, and a machine-code guest with it.
-
-        A workload in Python goes on with its program, from its next ``yield``.
-
-        Raises:
-            StateError: The file is refused; nothing has changed then. Or the guest does not stop.
-        """
-        self._saving.load(file)
-
-    def restore_state(self, state: State, source: object) -> None:
-        """Look at all of a state, then put all of it; what is not in it stays as it is.
-
-        Args:
-            state: As `vgaemu.vga.state.read_state` has it, or of a peer; VRAM may be missing.
-            source: What an error names.
-
-        Raises:
-            StateError: A device or PC has no such state; nothing has changed then, but see
-                `Pc.restore_state`.
-        """
-        self._saving.restore(state, source)
-
-    @property
-    def next_frame_number(self) -> int:
-        """Number of the next frame, which blinking follows; a loaded state goes on from its own."""
-        return self._saving.next_frame_number
 
     def close(self) -> None:
         """Stop the guest and close the display; twice is fine.

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from vgaemu.errors import GuestStopped, OutOfMemory, VgaemuError
 from vgaemu.guest.workload import AnySlices, Guest
@@ -47,6 +47,15 @@ class _Nobody:
 
 
 NOBODY = _Nobody()
+
+
+class RunnerThen(NamedTuple):
+    """How far a guest was at one moment."""
+
+    done: bool
+    left: bool
+    error: BaseException | None
+    returned: object
 
 
 class Runner(ABC):
@@ -147,6 +156,21 @@ class Runner(ABC):
         """Go on with other slices: the guest has been brought to another state."""
         self._slices, self._done, self.left, self.error = slices, False, False, None
         self._returned = None
+
+    @property
+    def has_guest(self) -> bool:
+        """Whether there is a guest, ended or not."""
+        return self._slices is not None
+
+    def moment(self) -> RunnerThen:
+        """Whether it has ended, and how, for `go_back`."""
+        return RunnerThen(self._done, self.left, self.error, self._returned)
+
+    def go_back(self, moment: RunnerThen, slices: Callable[[], AnySlices]) -> None:
+        """The guest has been brought to that moment; if it has ended since, take other slices."""
+        if self.ended:
+            self.restart(slices())
+        self._done, self.left, self.error, self._returned = moment
 
     @property
     def is_over(self) -> bool:

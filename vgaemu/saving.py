@@ -37,14 +37,14 @@ class Saving:
 
     def save(self, file: StateFile) -> None:
         """See `vgaemu.machine.Machine.save_state`."""
-        with self._guest_stands(source_of(file)):
+        with self.guest_stands(source_of(file)):
             guest = None if self._pc is None else self._pc.state_arrays()
             save_state(self._vga, file, frame_number=self.next_frame_number, guest=guest)
 
     def load(self, file: StateFile) -> None:
         """See `vgaemu.machine.Machine.load_state`."""
         source = source_of(file)
-        with self._guest_stands(source):
+        with self.guest_stands(source):
             guest = None if self._pc is None else self._pc.parts()
             self.restore(read_state(file, self._vga, guest), source)
 
@@ -76,12 +76,16 @@ class Saving:
         return self._loop.frames + self._loop.frame_offset
 
     @contextmanager
-    def _guest_stands(self, source: object) -> Iterator[None]:
-        """Let a state be of one moment: nobody stores or loads meanwhile."""
+    def guest_stands(self, source: object, error: type[StateError] = StateError) -> Iterator[None]:
+        """Let a state be of one moment: nobody stores or loads meanwhile.
+
+        Raises:
+            StateError: The guest does not stop; of that type.
+        """
         held = self._runner.is_running and not self.closed  # then its calls are refused
         try:
             if held and not self._runner.hold(HOLD_SECONDS):
-                raise StateError(f"{source}: {NO_YIELD}; close the machine first")
+                raise error(f"{source}: {NO_YIELD}; close the machine first")
             yield
         finally:
             if held:

@@ -26,6 +26,26 @@ MAX_BYTES = 1 << 16
 MAX_ROWS_BYTES = 1 << 20
 
 
+#: Bytes that what changes little is cut into.
+BLOCK_BYTES = 256
+
+
+class Packed(NamedTuple):
+    """An array that stays as it was; its bytes are cut into blocks, shared with those before."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    blocks: tuple[bytes, ...]
+
+    def array(self) -> Array:
+        """It, read-only."""
+        return np.frombuffer(b"".join(self.blocks), self.dtype).reshape(self.shape)
+
+
+#: Some by name.
+Values: TypeAlias = tuple[tuple[str, Packed], ...]
+
+
 class Part(NamedTuple):
     """One array of a snapshot."""
 
@@ -70,6 +90,53 @@ Parts: TypeAlias = Mapping[str, Part]
 def take(parts: Parts, *, without: Collection[str] = ()) -> dict[str, Array]:
     """A snapshot."""
     return {name: part.array() for name, part in parts.items() if name not in without}
+
+
+def packed(arrays: Mapping[str, Array], before: Values = ()) -> Values:
+    """Arrays kept; what is as it was `before` is shared with that."""
+    values = []
+    for nth, (name, array) in enumerate(arrays.items()):
+        old = before[nth] if nth < len(before) and before[nth][0] == name else None
+        value = name, _packed(array, None if old is None else old[1])
+        values.append(old if old is not None and old[1] is value[1] else value)
+    return tuple(values)
+
+
+def _packed(array: Array, before: Packed | None) -> Packed:
+    octets = array.tobytes()
+    blocks = cut(octets, BLOCK_BYTES, () if before is None else before.blocks)
+    if before is not None:
+        same = blocks is before.blocks and array.shape == before.shape
+        if same and array.dtype == before.dtype:
+            return before
+    return Packed(array.dtype.str, array.shape, blocks)
+
+
+def cut(octets: bytes, size: int, before: tuple[bytes, ...] = ()) -> tuple[bytes, ...]:
+    """Blocks of so many bytes; those that are as they were are the same objects, as may be all.
+
+    >>> before = cut(b"abcd", 2)
+    >>> after = cut(b"abce", 2, before)
+    >>> after, after[0] is before[0], cut(b"abcd", 2, before) is before
+    ((b'ab', b'ce'), True, True)
+    """
+    if len(octets) <= size:
+        return before if before == (octets,) else (octets,)
+    blocks, same = [], len(before) == -(-len(octets) // size)
+    for nth, at in enumerate(range(0, len(octets), size)):
+        block = octets[at : at + size]
+        old = before[nth] if nth < len(before) else None
+        if old == block:
+            block = old
+        else:
+            same = False
+        blocks.append(block)
+    return before if same else tuple(blocks)
+
+
+def arrays_in(values: Values) -> dict[str, Array]:
+    """What was `packed`."""
+    return {name: value.array() for name, value in values}
 
 
 def misfit(parts: Parts, arrays: Mapping[str, Array]) -> str | None:

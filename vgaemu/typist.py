@@ -85,6 +85,19 @@ class Typist:
         if self._left:
             self._between_frames.append(self.type_on)
 
+    @property
+    def left(self) -> str:
+        """What is still to be typed. Set it to go on, or back."""
+        return "".join(self._left)
+
+    @left.setter
+    def left(self, text: str) -> None:
+        if text or self._left:
+            self.stop()
+            self._left.extend(text)
+            if text:
+                self._between_frames.append(self.type_on)
+
     def stop(self) -> None:
         """Type nothing more."""
         self._left.clear()

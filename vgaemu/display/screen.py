@@ -96,6 +96,9 @@ class Screen:
     vga: Vga
     #: Number of the frame that was drawn last; it sets the blink phase.
     frame_number: int
+    #: Up to this frame the picture is drawn in scan lines: its shape must not flip with every
+    #: palette fade that runs into it.
+    lines_until: int
     #: (height, width) uint32 0x00RRGGBB, row-major: overwritten by the next frame.
     frame: Frame
 
@@ -105,9 +108,7 @@ class Screen:
         self._generation = self._cursor_generation = -1
         #: Time alone may change the picture: see `Shown.is_settled`.
         self._is_moving = False
-        #: Up to this frame the picture is drawn in scan lines: its shape must not flip with every
-        #: palette fade that runs into it.
-        self._lines_until = 0
+        self.lines_until = 0
         #: What was looked at last.
         self._view: View | None = None
         self._scanout = scanout_of(vga, border=border)
@@ -169,7 +170,7 @@ class Screen:
         return _drawn(self.vga, self._now().scanout(self.vga))
 
     def _now(self) -> View:
-        in_lines = self.frame_number < self._lines_until
+        in_lines = self.frame_number < self.lines_until
         return view_of(self.vga, self.frame_number, border=self._border, in_lines=in_lines)
 
     def invalidate(self) -> None:
@@ -269,7 +270,7 @@ class Screen:
         self._view = view
         old, self._scanout = self._scanout, view.scanout(self.vga)
         if self._scanout.raster is not None and self._scanout.is_in_lines:
-            self._lines_until = self.frame_number + LINES_FRAMES
+            self.lines_until = self.frame_number + LINES_FRAMES
         return redraw_between(old, self._scanout)
 
     def clean_rects(self, log: DirtyLog, spans: Sequence[Span]) -> list[Rect]:

@@ -28,6 +28,17 @@ class Movement(NamedTuple):
     buttons: int
 
 
+class MouseThen(NamedTuple):
+    """A mouse at one moment; where a pointer was put last is the host's matter."""
+
+    listening: bool
+    dx: int
+    dy: int
+    wheel: int
+    buttons: int
+    told: int
+
+
 class Mouse:
     """The guest's mouse.
 
@@ -99,6 +110,15 @@ class Mouse:
         with self._lock:
             self.listening = False
             self.dx = self.dy = self.wheel = 0
+
+    def moment(self) -> MouseThen:
+        """What nobody has taken, and the buttons, for `go_back`."""
+        return MouseThen(self.listening, self.dx, self.dy, self.wheel, self.buttons, self.told)
+
+    def go_back(self, moment: MouseThen) -> None:
+        """Be as then."""
+        with self._lock:
+            self.listening, self.dx, self.dy, self.wheel, self.buttons, self.told = moment
 
     def part(self) -> Part:
         """What of it is saved: what the guest has not taken. A button that is down is not."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from vgaemu import snapshot
 from vgaemu.errors import KeysError
@@ -107,6 +107,13 @@ def parse_keys(spec: str) -> list[tuple[int, str]]:
     return keys
 
 
+class KeysThen(NamedTuple):
+    """A keyboard at one moment."""
+
+    waiting: tuple[Key, ...]
+    down: frozenset[str]
+
+
 class Keys:
     """The guest's keyboard: who types puts keys in, the guest takes them out.
 
@@ -179,6 +186,17 @@ class Keys:
     def is_down(self, name: str) -> bool:
         """Whether a key is held now."""
         return name in self._down
+
+    def moment(self) -> KeysThen:
+        """What waits, and what is held, for `go_back`."""
+        return KeysThen(tuple(self._queue), frozenset(self._down))
+
+    def go_back(self, moment: KeysThen) -> None:
+        """Be as then."""
+        self._queue.clear()
+        self._queue.extend(moment.waiting)
+        self._down.clear()
+        self._down.update(moment.down)
 
     def part(self) -> snapshot.Part:
         """Of it is saved what the guest has not taken; a key that is held is not."""

@@ -12,7 +12,8 @@ class KeySchedule:
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
-        self._left: list[tuple[int, str]] = []
+        #: What is still to be struck: frame and key, by frames.
+        self.left: tuple[tuple[int, str], ...] = ()
 
     def add(self, keys: Iterable[tuple[int, str]]) -> None:
         """Frame numbers and names of keys: see `vgaemu.keys.queue.parse_keys`.
@@ -23,9 +24,11 @@ class KeySchedule:
         keys = list(keys)
         for _, name in keys:
             key_text(name)
-        self._left = sorted([*self._left, *keys], key=lambda entry: entry[0])
+        self.left = tuple(sorted([*self.left, *keys], key=lambda entry: entry[0]))
 
     def strike(self, frame_number: int) -> None:
         """Strike what is due up to a frame."""
-        while self._left and self._left[0][0] <= frame_number:
-            self._keys.press(self._left.pop(0)[1])
+        while self.left and self.left[0][0] <= frame_number:
+            (_, name), *left = self.left
+            self.left = tuple(left)
+            self._keys.press(name)

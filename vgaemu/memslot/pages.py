@@ -17,6 +17,7 @@ import numpy as np
 
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.slot import Memslot
+from vgaemu.snapshot import cut
 
 #: Pages of a chunk, and bytes of a block: a page that changes costs a tuple of so many pages, and
 #: the blocks that changed. A counter of a BIOS in a page of its own: 0.5 KiB a moment, not 4.
@@ -100,19 +101,7 @@ class Pages:
 
 def _page_of(data: bytes, old: Page) -> Page:
     """A page that was `old`: that if nothing has changed, and else with the blocks that have."""
-    if len(old) == 1:
-        if data == old[0]:
-            return old
-        return tuple(data[at : at + BLOCK_BYTES] for at in range(0, PAGE_SIZE, BLOCK_BYTES))
-    same, blocks = True, []
-    for nth, before in enumerate(old):
-        block = data[nth * BLOCK_BYTES : (nth + 1) * BLOCK_BYTES]
-        if block == before:
-            block = before
-        else:
-            same = False
-        blocks.append(block)
-    return old if same else tuple(blocks)
+    return old if len(old) == 1 and data == old[0] else cut(data, BLOCK_BYTES, old)
 
 
 def _differing(one: Moment, other: Moment) -> Iterator[tuple[int, Page, Page]]:

@@ -32,6 +32,11 @@ class DiskImage:
     writable: bool = False
     #: Sectors that were written to a copy -> what the file has there.
     originals: dict[int, bytes] = field(default_factory=dict)
+    #: Sectors that were written to -> what they hold, and what they held at first. A moment has
+    #: the first itself: it is copied before the next write.
+    _stored: dict[int, bytes] = field(default_factory=dict)
+    _firsts: dict[int, bytes] = field(default_factory=dict)
+    _is_shared: bool = False
     _digest: bytes | None = None
     _expected: list[int] = field(default_factory=list)
 
@@ -58,18 +63,60 @@ class DiskImage:
         Raises:
             OSError: The file cannot be written to; the copy is as it was.
         """
-        at = first * SECTOR
+        at, sectors = first * SECTOR, range(first, first + -(-len(data) // SECTOR))
         if self.writable:
             self._write_file(at, data)
             self._digest = None
         else:
             self.digest()
-            for sector in range(first, first + -(-len(data) // SECTOR)):
-                if sector not in self.originals:
-                    self.originals[sector] = self.read(sector, 1)
+        for sector in sectors:
+            if sector not in self._firsts:
+                self._firsts[sector] = self.read(sector, 1)
+                if not self.writable:
+                    self.originals[sector] = self._firsts[sector]
+        self._put(at, data)
+        if self._is_shared:
+            self._stored, self._is_shared = dict(self._stored), False
+        for sector in sectors:
+            self._stored[sector] = self.read(sector, 1)
+
+    def _put(self, at: int, data: bytes) -> None:
         if len(self.data) < at + len(data):
             self.data.extend(bytes(at + len(data) - len(self.data)))
         self.data[at : at + len(data)] = data
+
+    def moment(self) -> dict[int, bytes]:
+        """What has been written, by sectors, for `go_back`."""
+        self._is_shared = True
+        return self._stored
+
+    def go_back(self, moment: dict[int, bytes]) -> None:
+        """Hold what it held then, and so does the file if writes reach it.
+
+        Raises:
+            OSError: The file cannot be written to, or not all of it.
+        """
+        now = self._stored
+        if moment is now:
+            return
+        changed = {
+            sector: moment.get(sector) or self._firsts[sector]
+            for sector in now.keys() | moment.keys()
+            if now.get(sector) is not moment.get(sector)
+        }
+        if self.writable:
+            for sector, data in changed.items():
+                self._write_file(sector * SECTOR, data)
+            self._digest = None
+        for sector, data in changed.items():
+            if sector not in self._firsts:
+                self._firsts[sector] = self.read(sector, 1)
+            if not self.writable:
+                self.originals[sector] = self._firsts[sector]
+            self._put(sector * SECTOR, data)
+            if sector not in moment:
+                self.originals.pop(sector, None)
+        self._stored, self._is_shared = moment, True
 
     def _write_file(self, at: int, data: bytes) -> None:
         with self.path.open("r+b") as file:
@@ -84,6 +131,7 @@ class DiskImage:
         for sector, data in self.originals.items():
             self.data[sector * SECTOR : (sector + 1) * SECTOR] = data
         self.originals.clear()
+        self._stored, self._is_shared = {}, False
 
     def parts(self) -> dict[str, Part]:
         # The sectors that the guest wrote to a copy; their numbers are restored first.

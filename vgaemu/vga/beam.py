@@ -20,6 +20,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import ceil, inf
+from typing import NamedTuple
 
 from vgaemu.snapshot import MAX_COUNT, Array, Part, number
 from vgaemu.vga.registers import CRTC_PLACES, MISC_PLACES, SEQUENCER_PLACES
@@ -279,6 +280,19 @@ class WallBeam(Beam):
         return time.perf_counter_ns()
 
 
+class BeamThen(NamedTuple):
+    """A `VirtualBeam` at one moment."""
+
+    ns: int
+    watched_ns: float
+    is_exact: bool
+    is_placed: bool
+    is_unseen: bool
+    was_seen: bool
+    timing: Timing | None
+    field_end_ns: float
+
+
 class VirtualBeam(Beam):
     """Every look moves the beam on by `STEP_NS`: the same program always sees the same.
 
@@ -347,6 +361,20 @@ class VirtualBeam(Beam):
             frame_ns = 1e9 if self._timing is None else self._timing.frame_ns
             self.ns += ceil(frame_ns)
         self._is_unseen = False
+
+    def moment(self) -> BeamThen:
+        """Where it is, and in what part of a frame, for `go_back`."""
+        return BeamThen(
+            self.ns, self.watched_ns, self.is_exact, self._is_placed,
+            self._is_unseen, self._was_seen, self._timing, self._field_end_ns,
+        )  # fmt: skip
+
+    def go_back(self, moment: BeamThen) -> None:
+        """Be there."""
+        (
+            self.ns, self.watched_ns, self.is_exact, self._is_placed,
+            self._is_unseen, self._was_seen, self._timing, self._field_end_ns,
+        ) = moment  # fmt: skip
 
     def _restore(self, array: Array) -> None:
         self.ns, self._was_seen = int(array), True

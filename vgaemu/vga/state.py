@@ -130,12 +130,7 @@ def save_state(
     Raises:
         StateError: The file cannot be written; one that existed is untouched.
     """
-    arrays: dict[str, Array] = {
-        "format": np.asarray(FORMAT),
-        **folded(snapshot.take(vga.parts()) | dict(guest or {})),
-        "frame": np.asarray(frame_number, "u8"),
-        "version": np.asarray(VERSION, "u4"),
-    }
+    arrays = _file_arrays(snapshot.take(vga.parts()) | dict(guest or {}), frame_number)
     source = source_of(file)
     try:
         if not isinstance(file, str | os.PathLike):
@@ -164,6 +159,22 @@ def _write_open(file: BinaryIO, arrays: Mapping[str, Array]) -> None:
 def source_of(file: StateFile) -> str:
     """What errors call a file."""
     return str(file) if isinstance(file, str | os.PathLike) else OPEN_FILE
+
+
+def state_bytes(state: State) -> bytes:
+    """What a file of it has."""
+    file = BytesIO()
+    write(file, _file_arrays(state.device | state.guest, state.frame_number))
+    return file.getvalue()
+
+
+def _file_arrays(arrays: Mapping[str, Array], frame_number: int) -> dict[str, Array]:
+    return {
+        "format": np.asarray(FORMAT),
+        **folded(arrays),
+        "frame": np.asarray(frame_number, "u8"),
+        "version": np.asarray(VERSION, "u4"),
+    }
 
 
 def load_state(vga: Vga, file: StateFile) -> int:

@@ -37,6 +37,14 @@ class DebugPorts:
             bus.byte_out[port] = self._note
         bus.byte_in[0x402] = bus.byte_in[self.CONSOLE] = lambda: 0xE9
 
+    def moment(self) -> tuple[bytes, bytes]:
+        """What has been printed, for `go_back`."""
+        return bytes(self.text), bytes(self.console)
+
+    def go_back(self, moment: tuple[bytes, bytes]) -> None:
+        """Have printed what was printed then; a file keeps what it has."""
+        self.text[:], self.console[:] = moment
+
     def _note(self, value: int) -> None:
         self._keep(self.text, value)
 
