@@ -60,9 +60,9 @@ def test_numpy_reads_what_is_written() -> None:
         assert_equal(dict(file))
     with zipfile.ZipFile(written(ARRAYS)) as file:
         assert file.testzip() is None
-        sizes = {info.filename: info.compress_size for info in file.infolist()}
-    assert sizes["much.npy"] < 0.1 * ARRAYS["much"].nbytes
-    assert sizes["noise.npy"] == 128 + 60_000  # what does not shrink is stored
+        much, noise = file.getinfo("much.npy"), file.getinfo("noise.npy")
+    assert much.compress_size < 0.1 * ARRAYS["much"].nbytes
+    assert noise.compress_type == zipfile.ZIP_STORED  # it does not shrink
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -126,7 +126,7 @@ PAGES = np.ones((2, PAGE_SIZE), "u1")
 WRONG: dict[str, dict[str, Any]] = {
     "too few": {"ram.used": flags(1, 0, 1, 1), "ram.pages": PAGES},
     "too many": {"ram.used": flags(1, 0, 0, 0), "ram.pages": PAGES},
-    "counted twice": {"ram.used": flags(2, 0, 0, 0), "ram.pages": PAGES},
+    "more than a flag": {"ram.used": flags(2, 0, 0, 0), "ram.pages": PAGES[:1]},
     "no flags": {"ram.used": np.asarray([1, 0, 1, 0], "u1"), "ram.pages": PAGES},
     "no bytes": {"ram.used": flags(1, 0, 1, 0), "ram.pages": PAGES.astype("u2")[:1]},
     "rows of flags": {"ram.used": flags(1, 0, 1, 0).reshape(2, 2), "ram.pages": PAGES},
@@ -184,23 +184,23 @@ def test_a_member_that_is_damaged(name: str, array: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
-    "head",
+    ("head", "size"),
     [
-        "{'descr': '<u4', 'fortran_order': False, 'shape': (1,), 'more': 1, }",
-        "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }",
-        "{'descr': [('a', '<u4')], 'fortran_order': False, 'shape': (1,), }",
-        "{'descr': '<u4', 'fortran_order': False, 'shape': (-1,), }",
-        "{'descr': '<u4', 'fortran_order': False, 'shape': (1*1,), }",
-        "{'descr': '<q9', 'fortran_order': False, 'shape': (1,), }",
-        "{'descr': '<u4', 'fortran_order': False, 'shape': (" + "1, " * 70 + "), }",
-        "{'descr': '<u4', 'fortran_order': 0, 'shape': (1,), }",
+        ("{'descr': '<u4', 'fortran_order': False, 'shape': (1,), 'more': 1, }", 4),
+        ("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", 8),
+        ("{'descr': [('a', '<u4')], 'fortran_order': False, 'shape': (1,), }", 4),
+        ("{'descr': '<u4', 'fortran_order': False, 'shape': (-1,), }", 4),
+        ("{'descr': '<u4', 'fortran_order': False, 'shape': (1*1,), }", 4),
+        ("{'descr': '<q9', 'fortran_order': False, 'shape': (1,), }", 4),
+        ("{'descr': '<u4', 'fortran_order': False, 'shape': (" + "1, " * 70 + "), }", 4),
+        ("{'descr': '<u4', 'fortran_order': 0, 'shape': (1,), }", 4),
     ],
 )
-def test_a_head_that_numpy_does_not_write(head: str) -> None:
+def test_a_head_that_is_no_state_s(head: str, size: int) -> None:
     file = io.BytesIO()
     packed = head.encode() + b"\n"
     with zipfile.ZipFile(file, "w") as archive:
-        data = b"\x93NUMPY\1\0" + len(packed).to_bytes(2, "little") + packed + bytes(4)
+        data = b"\x93NUMPY\1\0" + len(packed).to_bytes(2, "little") + packed + bytes(size)
         archive.writestr("a.npy", data)
     with pytest.raises(DAMAGED):
         Archive(file).arrays({})
