@@ -8,6 +8,7 @@ BENCHMARKS = {
     "frame": "a dirty redraw against a full redraw of the same frames",
     "store": "what the logged store path costs a guest",
     "record": "a recorder beside the loop, and what it writes",
+    "pictures": "pictures as arrays, images and text, and saved states, by the thousand",
     "render": "drawing a whole picture against a memcpy of it",
     "start": "how long the command takes to start",
     "migrate": "64 MiB over loopback while a writer dirties it, against a plain socket copy",
