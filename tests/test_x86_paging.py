@@ -197,6 +197,7 @@ def test_rights_of_programs_and_error_codes() -> None:
     assert translate(view, control, 0x2000, write=True, mark=stored) == (0x3000, True)
     assert list(stored) == [0, 1, 1, 0]  # both tables have been stored to
     assert translate(view, control, 0x2000) == (0x3000, True)
+    assert translate(view, control, 0x2000, mark=stored) == (0x3000, True)
     # A table beyond memory has no entries.
     put(0x1004, 0x7FFF_F000 | PRESENT)
     assert code(0x40_0000) == 0

@@ -28,7 +28,7 @@ from importlib import import_module
 from pathlib import Path
 
 #: What is compiled, in this order; each has `FUNCTIONS`, by name.
-MODULES = "marks", "planes", "ports"
+MODULES = "marks", "planes", "ports", "engine"
 #: The first numba of whose functions each that is used does what it is to.
 OLDEST = (0, 61)
 SWITCH = "VGAEMU_NATIVE"

@@ -153,8 +153,8 @@ def translate(
     if (user and not rights & USER) or (write and not writable):
         raise PageFault(linear, code | PROTECTION)
     if mark is not None:
-        for at, entry in walked[:-1]:
-            _set_bits(memory, mark, at, entry, ACCESSED)
+        for upper in walked[:-1]:
+            _set_bits(memory, mark, *upper, ACCESSED)
         _set_bits(memory, mark, *walked[-1], ACCESSED | DIRTY * write)
     return page, writable and (write or bool(entry & DIRTY))
 

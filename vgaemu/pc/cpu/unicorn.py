@@ -25,6 +25,7 @@ from vgaemu import native
 from vgaemu.errors import GuestFault
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.log import DirtyLog
+from vgaemu.native.cpu_cells import DELIVERY_NS, LONG_OVERHEAD_NS, OVERHEAD
 from vgaemu.native.shared import address_of
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import INSTRUCTION_NS, INTERRUPT_NS, PLANES_NS, POLL_NS, StepClock
@@ -57,6 +58,7 @@ from vgaemu.pc.cpu.unicorn_interrupts import (
     Tables,
 )
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
+from vgaemu.pc.cpu.unicorn_native import CpuCells
 from vgaemu.pc.cpu.unicorn_pages import NEVER, Pages
 from vgaemu.pc.cpu.unicorn_ports import BusPorts
 from vgaemu.pc.cpu.unicorn_registers import RegisterFile
@@ -77,10 +79,8 @@ MODEL = unicorn.x86_const.UC_CPU_X86_QEMU32
 #: Leaf 1 of the model's CPUID without the local APIC (EDX bit 9): EAX, EBX, ECX, EDX.
 FEATURES = (0x663, 0, 1, 0x0781_A9FD)
 #: What it costs the host (measured), where the guest's clock sees little of it: to translate a
-#: basic block, and each of its instructions; to deliver an interrupt or exception.
-BLOCK_NS, TRANSLATION_NS, DELIVERY_NS = 20_000, 5_000, 50_000
-#: A slice with more of this ends.
-LONG_OVERHEAD_NS = 20_000_000
+#: basic block, and each of its instructions.
+BLOCK_NS, TRANSLATION_NS = 20_000, 5_000
 #: Slices before native code is asked for: whoever comes and goes is not to wait for a compiler, nor
 #: a first frame beside one.
 SLICES_BEFORE_NATIVE = 200
@@ -118,8 +118,11 @@ class UnicornCpu(Cpu):
         #: Of the slice in hand, or the last one.
         self._count = engine.InstructionCount.find(self._uc)
         self._fault_address = engine.FaultAddress(self._uc)
-        #: What the engine did for the slice in hand beside instructions; whether it was ended.
-        self._overhead, self._cut = 0, False
+        #: Whether the slice in hand was ended.
+        self._cut = False
+        #: What native code shares: of the slice in hand what the engine did beside instructions.
+        self._native = CpuCells()
+        self._cells = self._native.numbers
         #: How many slices are still to be without native code, or below 0.
         self._slices_in_python = SLICES_BEFORE_NATIVE
         #: What ended the run in a hook.
@@ -134,7 +137,9 @@ class UnicornCpu(Cpu):
         self._interrupts = Interrupts(
             self, Context(self._uc), self._memory, self._delivering, gates.enter
         )
-        self._pages = Pages(self._uc, bus, clock, self._memory, self._context, self._worked)
+        self._pages = Pages(
+            self._uc, bus, clock, self._memory, self._context, self._worked, self._cells
+        )
         self._vram = VramPages(
             self._uc,
             bus.vga,
@@ -151,7 +156,7 @@ class UnicornCpu(Cpu):
 
     def _hook(self, trace_code: bool) -> None:
         add, instruction = self._uc.hook_add, unicorn.UC_HOOK_INSN
-        add(unicorn.UC_HOOK_INTR, self._interrupts.raised)
+        self._raised = add(unicorn.UC_HOOK_INTR, self._interrupts.raised)
         add(unicorn.UC_HOOK_INSN_INVALID, self._on_unknown_opcode)
         add(unicorn.UC_HOOK_EDGE_GENERATED, self._on_translation)
         add(instruction, self._on_cpuid, None, 1, 0, unicorn.x86_const.UC_X86_INS_CPUID)
@@ -227,8 +232,8 @@ class UnicornCpu(Cpu):
 
     def _worked(self, ns: int) -> None:
         """The engine did something beside the guest's instructions."""
-        self._overhead += ns
-        if self._overhead > LONG_OVERHEAD_NS:
+        self._cells[OVERHEAD] += ns
+        if self._cells[OVERHEAD] > LONG_OVERHEAD_NS:
             self._clock.due(self._clock.now_ns())
 
     def _end_slice(self) -> None:
@@ -258,7 +263,7 @@ class UnicornCpu(Cpu):
 
     def run(self, limit_ns: int) -> None:
         clock = self._clock
-        self._overhead, self._cut = 0, False
+        self._cells[OVERHEAD], self._cut = 0, False
         started = perf_counter_ns() if self._adapts else 0
         if self._slices_in_python >= 0:
             self._go_native()
@@ -271,7 +276,7 @@ class UnicornCpu(Cpu):
                 with self.bus.vga.slot.exit_section():
                     clock.executed(self._execute(left))
         finally:
-            clock.end_slice(self._overhead)
+            clock.end_slice(self._cells[OVERHEAD])
             self.tlb.leave()
         if started:
             self._fit_slice(perf_counter_ns() - started)
@@ -289,6 +294,9 @@ class UnicornCpu(Cpu):
             clock.share(self._count.address)
             self._vram.use_native(functions, address_of(clock.cells), PLANES_NS)
             self._ports.go_native(functions)
+            if self._context.in_place:
+                self._native.tell(self._context, self.bus, self._pages.code, clock.cells)
+                self._native.hook(self._uc, self._raised, self._vram, functions)
 
     def _execute(self, count: int) -> int:
         """Go on until so many instructions are done or something ends it; how many were done."""

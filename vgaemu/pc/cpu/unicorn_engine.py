@@ -115,9 +115,26 @@ def map_native(uc: Uc, at: int, size: int, read_at: int, write_at: int, cells_at
     Raises:
         UcError: Something is mapped there already.
     """
-    library = vars(sys.modules[Uc.__module__])["uclib"]
     answers = (ctypes.c_void_p(address) for address in (read_at, cells_at, write_at, cells_at))
-    status = library.uc_mmio_map(uc._uch, at, size, *answers)
+    status = library().uc_mmio_map(uc._uch, at, size, *answers)
+    if status != unicorn.UC_ERR_OK:
+        raise unicorn.UcError(status)
+
+
+def library() -> Any:
+    """The engine's own library, for what its binding does not have."""
+    return vars(sys.modules[Uc.__module__])["uclib"]
+
+
+def hook_native(uc: Uc, kind: int, function: int, cells: int) -> None:
+    """Call the native function at an address, told of its cells' address.
+
+    Raises:
+        UcError: There is no such hook.
+    """
+    handle, begin, end = ctypes.c_size_t(), ctypes.c_uint64(1), ctypes.c_uint64(0)
+    what = (ctypes.c_void_p(function), ctypes.c_void_p(cells), begin, end)
+    status = library().uc_hook_add(uc._uch, ctypes.byref(handle), kind, *what)
     if status != unicorn.UC_ERR_OK:
         raise unicorn.UcError(status)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
+from vgaemu.native.cpu_cells import CR0, FILL_NS, OPEN_AT, PHYSICAL, ROM_AT, ROM_WRITABLE
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.pc.clock import PLANES_NS, StepClock
 from vgaemu.pc.cpu import unicorn_engine as engine
@@ -26,19 +27,10 @@ from vgaemu.pc.cpu.unicorn_tasks import TASK_SWITCHED, mend_switch
 #: Engine-physical page and permissions of a guest page for an access, or None.
 Window: TypeAlias = Callable[[int, int], tuple[int, int] | None]
 
-#: Where in Unicorn's own physical space the other ranges lie that are served by the bus; RAM is at
-#: 0.
-ROM_AT = 0xF010_0000
-OPEN_AT = 0xF020_0000
 #: Where a slice would end by address: the last byte of ROM, which holds no instruction. Unicorn
 #: looks it up after each slice, so it must be memory.
 NEVER = ROM_END - 1
-#: What a fill of the TLB costs the host (measured), where the guest's clock sees little of it.
-FILL_NS = 6_000
 _PAGE = -PAGE_SIZE & 0xFFFF_FFFF
-#: Beyond all linear addresses of a guest, where the engine finds physical ones: it forgets code by
-#: linear addresses, and there may be several, or none.
-PHYSICAL = 1 << 40
 
 
 def _holds_descriptors(env: Env, page: int) -> bool:
@@ -57,6 +49,7 @@ class Pages:
         memory: LinearMemory,
         context: Context,
         worked: Callable[[int], None],
+        cells: memoryview[int],
     ) -> None:
         """Map RAM as it is; ROM that is written to, and what is nowhere, as MMIO.
 
@@ -75,11 +68,14 @@ class Pages:
         #: The guest fetched from where there is no memory; its page tables forbade an access.
         self.lost = False
         self.fault: PageFault | None = None
-        #: CR0 when a page was asked for last; the guest has set it to what cannot be since.
-        self.cr0 = 0x10
+        #: The guest has set CR0 to what cannot be.
         self.cr0_refused = False
+        #: What native code shares.
+        self._cells = cells
+        cells[CR0] = 0x10
         self._map(clock.cost)
         bus.on_memory_written.append(self._written)
+        bus.on_protection_changed.append(self._protection_changed)
 
     def _map(self, cost: Callable[[int], None]) -> None:
         uc, bus = self._uc, self._bus
@@ -122,7 +118,7 @@ class Pages:
             except PageFault as fault:
                 self.fault = fault
                 return False
-        self.cr0 = cr0
+        self._cells[CR0] = cr0
         if page < VGA_START or ROM_END <= page < self._ram_bytes:
             result.paddr, perms = page, self._rights(page >> PAGE_SHIFT, access)
         else:
@@ -181,6 +177,14 @@ class Pages:
         self.code[number] = 1
         return page, RX
 
+    @property
+    def cr0(self) -> int:
+        """CR0 when a page was asked for last."""
+        return self._cells[CR0]
+
+    def _protection_changed(self) -> None:
+        self._cells[ROM_WRITABLE] = self._bus.rom_writable
+
     def _written(self, gpa: int, count: int) -> None:
         """Drop translated code that was overwritten."""
         first, last = gpa >> PAGE_SHIFT, gpa + count - 1 >> PAGE_SHIFT
@@ -202,3 +206,4 @@ class Pages:
     def close(self) -> None:
         """Listen no more."""
         self._bus.on_memory_written.remove(self._written)
+        self._bus.on_protection_changed.remove(self._protection_changed)

@@ -215,7 +215,8 @@ class VramPages:
         for (at, size), start in ((planes, VGA_START), (recorded, LFB_GPA)):
             uc.mmio_map(at, size, read, start, write, start)
         uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
-        self._hook = uc.hook_add(unicorn.UC_HOOK_TLB_FILL, fill or self._fill)
+        self._filler = fill or self._fill
+        self._hook = uc.hook_add(unicorn.UC_HOOK_TLB_FILL, self._filler)
         vga.on_map_changed.append(self.tlb.map_changed)
 
     def use_native(self, functions: Mapping[str, int], time_at: int = 0, cost_ns: int = 0) -> None:
@@ -261,6 +262,13 @@ class VramPages:
         # script's hooks for unmapped and protected memory, and its errors are the usual ones.
         result.paddr, result.perms = self.translate(page, access) or (page, ALL)
         return True
+
+    def fill_after(self, hook: Callable[[], None]) -> None:
+        """Between two slices: have the engine ask another one first, which is hooked here."""
+        if self._uc is not None:
+            self._uc.hook_del(self._hook)
+            hook()
+            self._hook = self._uc.hook_add(unicorn.UC_HOOK_TLB_FILL, self._filler)
 
     def flush(self) -> None:
         """Forget all translations."""

@@ -1,0 +1,98 @@
+"""Native fills of the TLB and interrupts, beside Python's: what they leave is the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("unicorn")
+
+import twin_guests
+from protected import HANDLERS, IDT, PG, STACK, Protected, gate
+from test_native import needs_native
+from x86_fuzz import KINDS
+from x86_helpers import disk
+
+from vgaemu import native
+from vgaemu.native import cpu_cells
+from vgaemu.pc import clock
+from vgaemu.pc.cpu import unicorn_context as context
+from vgaemu.pc.cpu.unicorn_engine import unicorn
+
+pytestmark = needs_native
+
+#: INT 40h a few times, with a word that counts them below the stack, and a store over the handler.
+INTS = bytes.fromhex("B9 20 00 00 00 CD 40 E2 FC") + b"\xcd\x03\xfa\xf4"
+COUNTING = bytes.fromhex("FF 05") + (STACK - 64).to_bytes(4, "little") + b"\xcf"
+
+
+def protected(**options: int) -> bytes:
+    guest = Protected(code=INTS, **options)
+    guest.put(IDT + 8 * 0x40, gate(HANDLERS + 0x800))
+    guest.put(HANDLERS + 0x800, COUNTING)
+    return guest.image()
+
+
+#: Boot sectors and floppies.
+GUESTS = {
+    "vectors of real mode": (
+        # INT 40h counts at 500h, carries after it at 504h, a division by zero at 502h: on a stack
+        # beside the code, over code that has run and runs again, where it is NOP; JL; ADD; NOP;
+        # RET, and with SP = 4, which wraps.
+        "31 C0 8E D8 8E D0 BC 00 7E C7 06 00 01 33 7C A3 02 01 C7 06 00 00 38 7C A3 02 00 B9 "
+        "40 00 CD 40 83 16 04 05 00 E2 F7 31 DB F7 F3 E8 13 00 BC 47 7C EB 5B FF 06 00 05 CF "
+        "FF 06 02 05 58 40 40 50 CF 90 90 90 90 90 90 90 C3 90 90 90 90 90 90 90 90 90 90 90 "
+        "90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 "
+        "90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 "
+        "90 90 CD 40 BC 00 7E E8 AB FF BC 04 00 CD 40 FA F4"
+    ),
+    "gates": protected(),
+    "gates and pages": protected(cr0=PG | 0x11),
+}
+
+
+@pytest.mark.parametrize("name", GUESTS)
+def test_what_is_left_is_what_python_leaves(tmp_path: Path, name: str) -> None:
+    assert native.load(wait=True)
+    guest = GUESTS[name]
+    path = disk(tmp_path, b"")
+    path.write_bytes(guest if isinstance(guest, bytes) else disk_of(guest))
+    assert twin_guests.differences(path) == []
+
+
+def disk_of(code: str) -> bytes:
+    return bytes.fromhex(code).ljust(510, b"\0") + b"\x55\xaa"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_guests_are_left_equal(tmp_path: Path, kind: str) -> None:
+    """``python tests/twin_guests.py FIRST COUNT KIND`` runs any number of them."""
+    assert native.load(wait=True)
+    path = tmp_path / "twin.img"
+    for seed in range(4):
+        path.write_bytes(KINDS[kind](seed))
+        assert (seed, twin_guests.differences(path)) == (seed, [])
+
+
+def test_numbers_that_it_cannot_import_are_those_of_the_floors_above() -> None:
+    assert native.load(wait=True)
+    from vgaemu.native import engine
+
+    assert cpu_cells.INTERRUPT_NS == clock.INTERRUPT_NS
+    here = engine.ESP_AT, engine.EIP_AT, engine.EFLAGS_AT, engine.CC_SOURCE_AT, engine.CC_OP_AT
+    assert here == (
+        context.ESP_AT, context.EIP_AT, context.EFLAGS_AT, context.CC_AT + 2, context.CC_OP_AT,
+    )  # fmt: skip
+    assert (engine.DF_AT, engine.HFLAGS_AT) == (context.DF_AT, context.HFLAGS_AT)
+    assert [engine.SEGMENTS_AT + 6 * i for i in range(6)] == list(context.SELECTOR_AT)
+    tables = (context.Env.ldt, context.Env.gdt, context.Env.idt, context.Raised.old_exception)
+    offsets = [int(getattr(field, "offset")) // 4 for field in tables]  # noqa: B009
+    assert offsets == [engine.LDT_AT, engine.GDT_AT, engine.IDT_AT, engine.OLD_EXCEPTION]
+    control = [context.CR_AT + 2 * number for number in (0, 3, 4)]
+    assert control == [engine.CR0_AT, engine.CR3_AT, engine.CR4_AT]
+    assert (engine.BASE, engine.LIMIT, engine.FLAGS) == (
+        context.BASE, context.LIMIT, context.FLAGS,
+    )  # fmt: skip
+    assert engine.EFLAGS == unicorn.x86_const.UC_X86_REG_EFLAGS
+    assert (engine.STORE, engine.FETCH) == (unicorn.UC_MEM_WRITE, unicorn.UC_MEM_FETCH)

@@ -1,0 +1,31 @@
+"""What native code of the CPU and Python both read and write: an array of int64, laid out so.
+
+Source: `vgaemu.pc.cpu.unicorn_context` has the engine's registers; their places here are its.
+"""
+
+from __future__ import annotations
+
+#: Addresses: the engine's registers (`Env`) and `Raised`; the guest's memory; a byte a page of it,
+#: 1 if it holds translated code (`Pages.code`), and the same of `Bus.stored`; the clock's cells.
+ENV, RAISED, RAM, CODE, STORED, CLOCK = range(6)
+#: Bytes of memory; where the linear frame buffer begins and ends.
+RAM_BYTES, LFB, LFB_END = 6, 7, 8
+#: What the engine did for the slice in hand beside instructions, in nanoseconds.
+OVERHEAD = 9
+#: ROM is RAM for now; CR0 when a page was asked for last.
+ROM_WRITABLE, CR0 = 10, 11
+#: Addresses of functions: Python's hook of interrupts, the engine's `uc_reg_read` and `uc_ctl`; and
+#: of a word for the first of these.
+DELIVER, READ_REGISTER, CONTROL, WORD = 12, 13, 14, 15
+CELLS = 16
+
+#: What it costs the host (measured), where the guest's clock sees little of it: a fill of the TLB,
+#: to deliver an interrupt or exception. A slice with so much ends.
+FILL_NS, DELIVERY_NS, LONG_OVERHEAD_NS = 6_000, 50_000, 20_000_000
+#: `vgaemu.pc.clock.INTERRUPT_NS`.
+INTERRUPT_NS = 10_000
+#: Beyond all linear addresses of a guest, where the engine finds physical ones: it forgets code by
+#: linear addresses, and there may be several, or none.
+PHYSICAL = 1 << 40
+#: Where in the engine's own physical space ROM that is written to lies, and what is nowhere.
+ROM_AT, OPEN_AT = 0xF010_0000, 0xF020_0000

@@ -1,0 +1,400 @@
+"""Hooks of the engine: fills of its TLB, and interrupts on their way to a handler.
+
+Done here is what guests do all the time: pages of RAM and ROM, through page tables of two levels or
+none; vectors of real mode; interrupt and trap gates of 32 bits to code at the same privilege level
+that has been there before. All else is for Python's hook, which does all of it anew: it is called
+by `interrupt`, and a fill that is refused here comes to it. What has been done until then is what
+it does, too.
+
+Source: `vgaemu.pc.cpu.unicorn_pages`, `mmu`, `unicorn_interrupts`, whose results these are.
+"""
+
+from __future__ import annotations
+
+from numba import types
+
+from vgaemu.native.calls import call3, call4
+from vgaemu.native.compiler import Pointer, callback, int64_at, part, uint8_at, uint32_at
+from vgaemu.native.cpu_cells import (
+    CLOCK,
+    CODE,
+    CONTROL,
+    CR0,
+    DELIVER,
+    DELIVERY_NS,
+    ENV,
+    FILL_NS,
+    INTERRUPT_NS,
+    LFB,
+    LFB_END,
+    LONG_OVERHEAD_NS,
+    OPEN_AT,
+    OVERHEAD,
+    PHYSICAL,
+    RAISED,
+    RAM,
+    RAM_BYTES,
+    READ_REGISTER,
+    ROM_AT,
+    ROM_WRITABLE,
+    STORED,
+    WORD,
+)
+from vgaemu.native.time import cost
+
+VGA_START, VGA_END, ROM_START, ROM_END = 0xA0000, 0xC0000, 0xC0000, 0x100000
+#: Of the engine: kinds of access, permissions, `uc_ctl` that forgets code, EFLAGS.
+STORE, FETCH = 17, 18
+RW, RX, ALL = 3, 5, 7
+FORGET_CODE, EFLAGS = 1 << 30 | 2 << 26 | 9, 25
+#: Words of its registers.
+ESP_AT, EIP_AT, EFLAGS_AT, CC_SOURCE_AT, CC_OP_AT, DF_AT, HFLAGS_AT = 8, 32, 34, 38, 42, 43, 44
+SEGMENTS_AT, LDT_AT, GDT_AT, IDT_AT, CR0_AT, CR3_AT, CR4_AT = 46, 82, 94, 100, 106, 112, 114
+#: Of a segment register: its words, and which are base, limit and flags; its number.
+SEGMENT, BASE, LIMIT, FLAGS = 6, 2, 4, 5
+ES, CS, SS, DS = 0, 1, 2, 3
+#: Words of what was raised.
+ERROR_CODE, IS_INT, OLD_EXCEPTION = 0, 1, 28
+IN_CC, ARITHMETIC, DIRECTION = 1, 0x8D5, 1 << 10
+PROTECTED, TASK_SWITCHED, WRITE_PROTECT, PAGING = 1, 1 << 3, 1 << 16, 1 << 31
+PSE, PAE = 1 << 4, 1 << 5
+TRAP, INTERRUPT, NESTED, VIRTUAL_8086 = 1 << 8, 1 << 9, 1 << 14, 1 << 17
+LEVEL, CODE32, STACK32, BASES, LONG = 3, 1 << 4, 1 << 5, 1 << 6, 1 << 14
+#: Of a descriptor's upper half.
+IS_SEGMENT, IS_CODE, CONFORMING, ACCESSED_CODE = 1 << 12, 1 << 11, 1 << 10, 1 << 8
+IS_PRESENT, BIG, GRANULAR = 1 << 15, 1 << 22, 1 << 23
+#: Of an entry of page tables.
+PRESENT, WRITABLE, USER, ACCESSED, DIRTY, LARGE = 1, 2, 4, 1 << 5, 1 << 6, 1 << 7
+#: Vectors with an error code, a bit each.
+WITH_ERROR_CODE = 1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17
+REAL_FLAGS, REAL_LIMIT = 0x9300, 0xFFFF
+
+_cells = types.CPointer(types.int64)
+#: ``bool fill(uc_engine *, uint64_t, uc_mem_type, uc_tlb_entry *, int64_t *)``
+FILL = types.uint8(types.int64, types.int64, types.int32, types.int64, _cells)
+#: ``void interrupt(uc_engine *, uint32_t, int64_t *)``
+RAISE = types.void(types.int64, types.int32, _cells)
+
+
+@part
+def is_plain(cells: Pointer, at: int, count: int) -> bool:
+    """Whether bytes are RAM."""
+    if at < 0 or at + count > cells[RAM_BYTES]:
+        return False
+    return at + count <= VGA_START or at >= ROM_END
+
+
+@part
+def set_bits(cells: Pointer, at: int, entry: int, bits: int) -> None:
+    """Accessed and dirty bits of an entry."""
+    if bits & ~entry and not (ROM_START <= at < ROM_END):
+        uint8_at(cells[RAM])[at] = entry & 0xFF | bits
+        uint8_at(cells[STORED])[at >> 12] = 1
+
+
+@part
+def entry_at(cells: Pointer, at: int) -> int:
+    """An entry that is there; or 0."""
+    entry = uint32_at(cells[RAM] + at)[0] if at + 4 <= cells[RAM_BYTES] else 0
+    return entry if entry & PRESENT else 0
+
+
+@part
+def may_store(rights: int, cr0: int, user: bool) -> bool:
+    """Whether entries let it: the supervisor is kept out by WP alone."""
+    return rights & WRITABLE != 0 or not (user or cr0 & WRITE_PROTECT)
+
+
+@part
+def walk(cells: Pointer, linear: int, write: bool, user: bool) -> int:
+    """The physical page of a linear address, with 1 if it may be stored to; -1: Python knows."""
+    env = uint32_at(cells[ENV])
+    cr0, cr4 = env[CR0_AT], env[CR4_AT]
+    upper_at = (env[CR3_AT] & 0xFFFFF000) + 4 * (linear >> 22)
+    upper = entry_at(cells, upper_at)
+    is_large = upper & LARGE and cr4 & PSE
+    at = upper_at if is_large else (upper & 0xFFFFF000) + 4 * (linear >> 12 & 0x3FF)
+    entry = entry_at(cells, at) if upper and not cr4 & PAE else 0
+    rights = upper & entry
+    writable = may_store(rights, cr0, user)
+    if not entry or (user and not rights & USER) or (write and not writable):
+        return -1
+    set_bits(cells, upper_at, upper, 0 if is_large else ACCESSED)
+    set_bits(cells, at, entry, ACCESSED | DIRTY * write)
+    inside = 0x3FFFFF if is_large else 0xFFF
+    page = (entry & 0xFFFFF000 & ~inside) | (linear & inside & 0xFFFFF000)
+    return page | (writable and (write or entry & DIRTY != 0))
+
+
+@part
+def may_be_mending(env: Pointer) -> bool:
+    """Whether a task switch may be in hand: a selector is there without its descriptor."""
+    for at in range(SEGMENTS_AT, SEGMENTS_AT + 6 * SEGMENT, SEGMENT):
+        if env[at] & ~3 and not env[at + FLAGS]:
+            return True
+    return False
+
+
+@part
+def rights_of(cells: Pointer, number: int, access: int) -> int:
+    """What may be done with a page of RAM."""
+    code, stored = uint8_at(cells[CODE]), uint8_at(cells[STORED])
+    if access == FETCH:
+        code[number] = 1
+    rights = ALL if code[number] else RW
+    if access == STORE:
+        stored[number] = 1
+    elif not stored[number]:
+        rights &= RX
+    return rights
+
+
+@part
+def place(cells: Pointer, page: int, access: int, entry: int) -> bool:
+    """Where a physical page lies in the engine, and what may be done there."""
+    at, rights = page, RW
+    if ROM_START <= page < ROM_END and not cells[ROM_WRITABLE]:
+        if access == STORE:
+            at = ROM_AT + page - ROM_START
+        else:
+            rights = RX
+            uint8_at(cells[CODE])[page >> 12] = 1
+    elif page < VGA_START or ROM_START <= page < cells[RAM_BYTES]:
+        rights = rights_of(cells, page >> 12, access)
+    elif page < VGA_END or cells[LFB] <= page < cells[LFB_END] or access == FETCH:
+        return False
+    else:
+        at = OPEN_AT
+    int64_at(entry)[0] = at
+    uint32_at(entry)[2] = rights
+    return True
+
+
+@callback(FILL)
+def fill(uc: int, address: int, access: int, entry: int, cells: Pointer) -> int:
+    """Which physical page a linear one is; 0: ask Python."""
+    if address >= PHYSICAL:
+        int64_at(entry)[0] = address - PHYSICAL
+        uint32_at(entry)[2] = RX
+        return 1
+    env = uint32_at(cells[ENV])
+    cr0, page, writable = env[CR0_AT], address & 0xFFFFF000, True
+    if cells[OVERHEAD] + FILL_NS > LONG_OVERHEAD_NS:
+        return 0
+    if cr0 & TASK_SWITCHED and cr0 & PROTECTED and may_be_mending(env):
+        return 0
+    if cr0 & PAGING:
+        if not cr0 & PROTECTED:
+            return 0
+        user = env[HFLAGS_AT] & LEVEL == 3
+        page = walk(cells, address & 0xFFFFFFFF, access == STORE, user)
+        if page < 0:
+            return 0
+        writable = page & 1 != 0
+        page &= 0xFFFFF000
+    if not place(cells, page, access, entry):
+        return 0
+    if not writable:
+        uint32_at(entry)[2] &= RX
+    cells[CR0] = cr0
+    cells[OVERHEAD] += FILL_NS
+    return 1
+
+
+@part
+def flags_of(uc: int, cells: Pointer) -> int:
+    """EFLAGS, with what the engine computes when it is asked."""
+    env = uint32_at(cells[ENV])
+    if env[CC_OP_AT] == IN_CC:
+        flags = env[EFLAGS_AT] & ~(ARITHMETIC | DIRECTION)
+        return flags | (env[CC_SOURCE_AT] & ARITHMETIC) | (env[DF_AT] & DIRECTION)
+    call3(cells[READ_REGISTER], uc, EFLAGS, cells[WORD])
+    return uint32_at(cells[WORD])[0] & 0xFFFFFFFF
+
+
+@part
+def settle(env: Pointer) -> None:
+    """Let the engine's own flags follow segments that were loaded."""
+    code, stack = env[SEGMENTS_AT + CS * SEGMENT + FLAGS], env[SEGMENTS_AT + SS * SEGMENT + FLAGS]
+    flags = env[HFLAGS_AT] & ~(LEVEL | CODE32 | STACK32 | BASES)
+    if code & BIG:
+        flags |= CODE32
+    if stack & BIG:
+        flags |= STACK32
+    is_on = env[CR0_AT] & PROTECTED != 0
+    protected = is_on and not env[EFLAGS_AT] & VIRTUAL_8086
+    base = 0
+    for number in (DS, ES, SS):
+        base |= env[SEGMENTS_AT + number * SEGMENT + BASE]
+    if base or not (protected and code & BIG):
+        flags |= BASES
+    if is_on:
+        flags |= stack >> 13 & 3 if protected else 3
+    env[HFLAGS_AT] = flags
+
+
+@part
+def stored_to(uc: int, cells: Pointer, at: int, count: int) -> None:
+    """RAM has been written: translated code there is none any more."""
+    end = at + count
+    while at < end:
+        stop = min(end, (at | 0xFFF) + 1)
+        uint8_at(cells[STORED])[at >> 12] = 1
+        if uint8_at(cells[CODE])[at >> 12]:
+            call4(cells[CONTROL], uc, FORGET_CODE, PHYSICAL + at, PHYSICAL + stop)
+        at = stop
+
+
+@part
+def store16(ram: Pointer, at: int, value: int) -> None:
+    """A word, lower byte first."""
+    ram[at] = value & 0xFF
+    ram[at + 1] = value >> 8 & 0xFF
+
+
+@part
+def enter_real_mode(uc: int, vector: int, cells: Pointer) -> bool:
+    """FLAGS, CS and IP to the stack, on at the vector."""
+    env, ram, cs_at = uint32_at(cells[ENV]), uint8_at(cells[RAM]), SEGMENTS_AT + CS * SEGMENT
+    pointer = env[ESP_AT] & 0xFFFFFFFF
+    top = (pointer - 6) & 0xFFFF
+    at = (env[SEGMENTS_AT + SS * SEGMENT] << 4) + top
+    if top > 0xFFFA or not is_plain(cells, at, 6):
+        return False
+    flags = flags_of(uc, cells)
+    store16(ram, at, env[EIP_AT])
+    store16(ram, at + 2, env[cs_at])
+    store16(ram, at + 4, flags)
+    stored_to(uc, cells, at, 6)
+    env[ESP_AT] = (pointer & 0xFFFF0000) | top
+    env[EFLAGS_AT] &= ~(INTERRUPT | TRAP)
+    target = uint32_at(cells[RAM])[vector]
+    env[EIP_AT] = target & 0xFFFF
+    env[cs_at] = target >> 16
+    env[cs_at + BASE] = target >> 16 << 4
+    if env[cs_at + FLAGS] != REAL_FLAGS or env[cs_at + LIMIT] != REAL_LIMIT:
+        env[cs_at + FLAGS] = REAL_FLAGS
+        env[cs_at + LIMIT] = REAL_LIMIT
+        settle(env)
+    return True
+
+
+@part
+def look(cells: Pointer, linear: int, count: int, write: bool, user: bool) -> int:
+    """Physical address of bytes that the processor itself reads or writes; -1: Python knows."""
+    at = linear & 0xFFFFFFFF
+    if uint32_at(cells[ENV])[CR0_AT] & PAGING:
+        if (at & 0xFFF) + count > 0x1000:
+            return -1
+        page = walk(cells, at, write, user)
+        if page < 0:
+            return -1
+        at = (page & 0xFFFFF000) | (at & 0xFFF)
+    if is_plain(cells, at, count) or (not write and at >= ROM_START and at + count <= ROM_END):
+        return at
+    return -1
+
+
+@part
+def gate_of(cells: Pointer, vector: int, software: bool) -> int:
+    """A vector's interrupt or trap gate of 32 bits as 64 bits; 0: Python knows."""
+    env = uint32_at(cells[ENV])
+    if 8 * vector + 7 > env[IDT_AT + LIMIT]:
+        return 0
+    at = look(cells, env[IDT_AT + BASE] + 8 * vector, 8, False, False)
+    if at < 0:
+        return 0
+    low, high = uint32_at(cells[RAM] + at)[0], uint32_at(cells[RAM] + at)[1]
+    if high >> 9 & 0xF != 7 or not high & IS_PRESENT:  # kinds 0Eh and 0Fh
+        return 0
+    if software and high >> 13 & 3 < env[HFLAGS_AT] & LEVEL:
+        return 0
+    return int64_at(cells[RAM] + at)[0] if low >> 16 & 0xFFFC else 0
+
+
+@part
+def code_at(cells: Pointer, selector: int) -> int:
+    """Where a code segment's descriptor lies that is of this level and used already; or -1."""
+    env = uint32_at(cells[ENV])
+    table = LDT_AT if selector & 4 else GDT_AT
+    if (selector & 0xFFF8) + 7 > env[table + LIMIT]:
+        return -1
+    at = look(cells, env[table + BASE] + (selector & 0xFFF8), 8, False, False)
+    if at < 0:
+        return -1
+    high, needed = uint32_at(cells[RAM] + at)[1], IS_SEGMENT | IS_CODE | ACCESSED_CODE | IS_PRESENT
+    if high & needed != needed:
+        return -1
+    if not high & CONFORMING and high >> 13 & 3 != env[HFLAGS_AT] & LEVEL:
+        return -1
+    return at
+
+
+@part
+def enter_gate(uc: int, vector: int, cells: Pointer, software: bool, error_code: int) -> bool:
+    """Push the frame, and go on as a gate says."""
+    env, cs_at, ss_at = uint32_at(cells[ENV]), SEGMENTS_AT + SEGMENT, SEGMENTS_AT + 2 * SEGMENT
+    level = env[HFLAGS_AT] & LEVEL
+    if env[HFLAGS_AT] & LONG or env[EFLAGS_AT] & VIRTUAL_8086:
+        return False
+    gate = gate_of(cells, vector, software)
+    if not gate:
+        return False
+    selector = gate >> 16 & 0xFFFF
+    descriptor = code_at(cells, selector)
+    if descriptor < 0:
+        return False
+    has_code = not software and vector < 18 and WITH_ERROR_CODE >> vector & 1
+    count = 4 if has_code else 3
+    pointer = env[ESP_AT] & 0xFFFFFFFF
+    mask = 0xFFFFFFFF if env[ss_at + FLAGS] & BIG else 0xFFFF
+    top = (pointer - 4 * count) & mask
+    at = look(cells, env[ss_at + BASE] + top, 4 * count, True, level == 3)
+    if at < 0:
+        return False
+    flags, frame = flags_of(uc, cells), uint32_at(cells[RAM] + at)
+    if has_code:
+        frame[0] = error_code
+    frame[count - 3] = env[EIP_AT]
+    frame[count - 2] = env[cs_at]
+    frame[count - 1] = flags
+    stored_to(uc, cells, at, 4 * count)
+    low, high = uint32_at(cells[RAM] + descriptor)[0], uint32_at(cells[RAM] + descriptor)[1]
+    limit = (low & 0xFFFF) | (high & 0xF0000)
+    env[cs_at] = (selector & ~3) | level
+    env[cs_at + BASE] = low >> 16 | (high & 0xFF) << 16 | (high & 0xFF000000)
+    env[cs_at + LIMIT] = (limit << 12 | 0xFFF) if high & GRANULAR else limit
+    env[cs_at + FLAGS] = high & 0xF0FF00
+    env[ESP_AT] = (pointer & ~mask) | top
+    env[EIP_AT] = (gate & 0xFFFF) | (gate >> 32 & 0xFFFF0000)
+    masks = 0 if gate >> 40 & 1 else INTERRUPT
+    env[EFLAGS_AT] &= ~(TRAP | NESTED | VIRTUAL_8086 | masks)
+    settle(env)
+    return True
+
+
+@part
+def delivered(uc: int, vector: int, cells: Pointer) -> bool:
+    """Whether an interrupt or exception is on at its handler."""
+    raised, env = uint32_at(cells[RAISED]), uint32_at(cells[ENV])
+    if cells[OVERHEAD] + DELIVERY_NS > LONG_OVERHEAD_NS:
+        return False
+    if not env[CR0_AT] & PROTECTED:
+        done = enter_real_mode(uc, vector, cells)
+    else:
+        done = enter_gate(uc, vector, cells, raised[IS_INT] != 0, raised[ERROR_CODE])
+    if done:
+        raised[OLD_EXCEPTION] = 0xFFFFFFFF
+        cost(int64_at(cells[CLOCK]), INTERRUPT_NS)
+        cells[OVERHEAD] += DELIVERY_NS
+    return done
+
+
+@callback(RAISE)
+def interrupt(uc: int, vector: int, cells: Pointer) -> None:
+    """INT n, or an exception."""
+    if not delivered(uc, vector, cells):
+        call3(cells[DELIVER], uc, vector, 0)
+
+
+FUNCTIONS = {"fill": fill.address, "interrupt": interrupt.address}

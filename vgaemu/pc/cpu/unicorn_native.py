@@ -1,0 +1,69 @@
+"""Native code in place of an engine's hooks in Python, which stay for what that does not do.
+
+Native code works on the engine's registers and the guest's memory where they lie, so it is used
+only where the former are found; see `unicorn_context`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from array import array
+from collections.abc import Mapping
+from typing import Any
+
+from vgaemu.native import cpu_cells as c
+from vgaemu.native.shared import address_of
+from vgaemu.pc.bus import Bus
+from vgaemu.pc.cpu.unicorn_context import Context
+from vgaemu.pc.cpu.unicorn_engine import Uc, hook_native, library, unicorn
+from vgaemu.pc.cpu.unicorn_vga import VramPages
+from vgaemu.vga.vram import LFB_GPA
+
+
+class CpuCells:
+    """What native code of one CPU and Python share; see `vgaemu.native.cpu_cells`."""
+
+    def __init__(self) -> None:
+        #: The numbers; they stay where they are.
+        self.numbers: memoryview[int] = memoryview(array("q", bytes(8 * c.CELLS)))
+        #: What native code has been told of, and its words are kept by.
+        self._kept: list[Any] = []
+
+    def tell(self, context: Context, bus: Bus, code: bytearray, clock: memoryview[int]) -> None:
+        """Where things lie; none of it moves as long as the CPU is there."""
+        word = (ctypes.c_uint64 * 1)()
+        self._kept += [context, bus, code, clock, word]
+        slot = bus.vga.slot
+        for cell, value in {
+            c.ENV: ctypes.addressof(context.loaded),
+            c.RAISED: ctypes.addressof(context.raised),
+            c.RAM: address_of(bus.memory),
+            c.RAM_BYTES: bus.ram_bytes,
+            c.CODE: address_of(code),
+            c.STORED: address_of(bus.stored),
+            c.CLOCK: address_of(clock),
+            c.LFB: LFB_GPA,
+            c.LFB_END: LFB_GPA + slot.nbytes,
+            c.READ_REGISTER: _function("uc_reg_read"),
+            c.CONTROL: _function("uc_ctl"),
+            c.WORD: ctypes.addressof(word),
+        }.items():
+            self.numbers[cell] = value
+
+    def hook(self, uc: Uc, raised: int, vram: VramPages, functions: Mapping[str, int]) -> None:
+        """Between two slices: have native code called first, when all has been told.
+
+        `raised` is the hook of interrupts in Python, which is called by native code from now on.
+        """
+        at = address_of(self.numbers)
+        callback = uc._callbacks[raised]
+        self._kept.append(callback)
+        self.numbers[c.DELIVER] = ctypes.cast(callback, ctypes.c_void_p).value or 0
+        uc.hook_del(raised)
+        hook_native(uc, unicorn.UC_HOOK_INTR, functions["interrupt"], at)
+        # Of these the engine asks one after another.
+        vram.fill_after(lambda: hook_native(uc, unicorn.UC_HOOK_TLB_FILL, functions["fill"], at))
+
+
+def _function(name: str) -> int:
+    return ctypes.cast(getattr(library(), name), ctypes.c_void_p).value or 0
