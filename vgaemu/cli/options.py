@@ -119,6 +119,8 @@ def add_machine_code_group(command: ArgumentParser) -> None:
     add = command.add_argument_group("machine code (disk images, DOS programs)").add_argument
     add("--cpu", choices=("unicorn", "kvm"),
         help="who executes: an emulator, or the host (unicorn)")  # fmt: skip
+    add("--memory", type=positive, metavar="MIB",
+        help="RAM, 2 to 1024 MiB; the host gives what is used (16)")  # fmt: skip
     add("--vga-bios", metavar="auto|builtin|PATH",
         help="auto: a ROM of the system's, if there is one (auto)")  # fmt: skip
     add("--firmware", choices=("seabios",), help="boot through SeaBIOS; needs kvm")

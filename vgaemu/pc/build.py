@@ -17,7 +17,7 @@ from vgaemu.keys.queue import Keys
 from vgaemu.pc.bios.bios import BOOT_AT, Bios
 from vgaemu.pc.bios.vgarom import find_vga_rom, install_vga_rom
 from vgaemu.pc.board import Board
-from vgaemu.pc.bus import Bus, TappedBus
+from vgaemu.pc.bus import DEFAULT_RAM_BYTES, RAM_MIB, Bus, TappedBus
 from vgaemu.pc.chips.cmos import Cmos
 from vgaemu.pc.chips.debugports import DebugFile, DebugPorts
 from vgaemu.pc.chips.i8042 import I8042
@@ -52,6 +52,8 @@ class PcOptions(TypedDict, total=False):
 
     #: Who executes: ``"unicorn"`` or ``"kvm"``.
     cpu: str
+    #: MiB of RAM, 2 to 1024.
+    memory: int
     #: ``"builtin"``, ``"auto"`` (a ROM of the system's, if there is one) or a ROM's path.
     vga_bios: str
     #: ``"seabios"``: boot through a whole firmware; KVM only.
@@ -131,7 +133,8 @@ def build_pc(
         trace = _port_watch(options.get("trace_ports"))
         if trace is not None:
             undo.callback(trace.close)
-        bus = Bus(vga) if trace is None else TappedBus(vga, trace.note)
+        ram_bytes = _ram_bytes(options.get("memory"))
+        bus = Bus(vga, ram_bytes) if trace is None else TappedBus(vga, trace.note, ram_bytes)
         undo.callback(vga.slot.harvest_through, None)
         undo.callback(bus.slot.harvest_through, None)
         cpu = _cpu(bus, clock, free, options)
@@ -187,6 +190,14 @@ def _port_watch(trace_ports: str | Path | PortTail | None) -> PortWatch | None:
     if trace_ports is None or isinstance(trace_ports, PortTail):
         return trace_ports
     return PortTrace(trace_ports)
+
+
+def _ram_bytes(mib: int | None) -> int:
+    if mib is None:
+        return DEFAULT_RAM_BYTES
+    if mib not in RAM_MIB:
+        raise ImageError(f"--memory {mib}: {RAM_MIB[0]} to {RAM_MIB[-1]} MiB are possible")
+    return mib << 20
 
 
 def _folder(dos_root: str | Path | None) -> Path | None:

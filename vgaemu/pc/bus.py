@@ -28,6 +28,8 @@ from vgaemu.vga.vram import LFB_GPA
 VGA_START, VGA_END = 0xA0000, 0xC0000
 ROM_START, ROM_END = 0xC0000, 0x100000
 DEFAULT_RAM_BYTES = 16 << 20
+#: Least and most MiB of RAM; what is not written to takes nothing of the host's.
+RAM_MIB = range(2, 1025)
 
 ByteIn: TypeAlias = Callable[[], int]
 ByteOut: TypeAlias = Callable[[int], None]
@@ -205,7 +207,11 @@ class Bus:
 
     def part(self) -> Part:
         """RAM as it is saved, with what lies in ROM."""
-        return Part("u1", lambda: self.array, self._restore, self._keeps_stubs)
+        # Another size is told as such.
+        return Part(
+            "u1", lambda: self.array, self._restore, self._keeps_stubs,
+            any_length=True, most_bytes=RAM_MIB[-1] << 20,
+        )  # fmt: skip
 
     def _restore(self, array: Array) -> None:
         stubs = self.array[self.stubs].copy()
@@ -214,6 +220,8 @@ class Bus:
         self.slot.mark_dirty(0, self.ram_bytes)
 
     def _keeps_stubs(self, array: Array) -> bool:
+        if array.size != self.ram_bytes:
+            return False
         stubs = array[self.stubs]
         same = bool((stubs == self.array[self.stubs]).all())
         return same or zlib.crc32(stubs.tobytes()) in self.older_stubs

@@ -1,6 +1,6 @@
 """Pc: a CPU, a bus, small chips, a BIOS and one image or program; what `vgaemu run game.img` runs.
 
-Emulated: a one-processor AT with 16 MiB. Not emulated: see `chips`, `bios`, `dos`, `bus`.
+Emulated: a one-processor AT with 2 MiB to 1 GiB. Not emulated: see `chips`, `bios`, `dos`, `bus`.
 
 The guest's time runs in slices of instructions. Between two slices, and only there, the chips look
 at the clock and interrupts are taken. The dirty log is harvested at any time.

@@ -85,7 +85,13 @@ def check_state(
     check_identity(image, firmware, arrays, source)
     wrong = snapshot.misfit(parts, arrays)
     ram = arrays.get("ram")
-    if wrong == "ram" and ram is not None and ram.shape == parts["ram"].array().shape:
+    if wrong == "ram" and ram is not None and ram.ndim == 1:
+        mib = [array.size >> 20 for array in (ram, parts["ram"].array())]
+        if mib[0] != mib[1]:
+            raise StateError(
+                f"{source}: saved with {mib[0]} MiB of RAM, and this machine has {mib[1]}; "
+                f"load it with --memory {mib[0]}"
+            )
         raise StateError(f"{source}: saved with another version's BIOS; start the guest anew")
     wrong = wrong or _cpu_misfit(arrays)
     if wrong is None and isinstance(image, DiskImage):
