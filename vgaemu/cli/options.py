@@ -116,7 +116,9 @@ def add_picture_group(command: ArgumentParser) -> Add:
 
 def add_machine_code_group(command: ArgumentParser) -> None:
     """Options of guests that are machine code."""
-    add = command.add_argument_group("machine code (disk images, DOS programs)").add_argument
+    add = command.add_argument_group(
+        "machine code (disk images, DOS programs, kernels)"
+    ).add_argument
     add("--cpu", choices=("unicorn", "kvm"),
         help="who executes: an emulator, or the host (unicorn)")  # fmt: skip
     add("--memory", type=positive, metavar="MIB",
@@ -131,4 +133,7 @@ def add_machine_code_group(command: ArgumentParser) -> None:
     add("--writable", action="store_true", help="let the guest write to the image")
     add("--drive", choices=("fd", "hd"),
         help="what a disk image is, if it does not say: a floppy or a hard disk")  # fmt: skip
+    add("--append", metavar="TEXT", help="a kernel's command line")
+    add("--initrd", metavar="FILE[,...]",
+        help="a kernel's modules, each with its words: 'a.bin,b.bin some words'")  # fmt: skip
     add("--force", action="store_true", help="boot a disk without a boot signature")

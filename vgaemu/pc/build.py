@@ -17,6 +17,7 @@ from vgaemu.keys.queue import Keys
 from vgaemu.pc.bios.bios import BOOT_AT, Bios
 from vgaemu.pc.bios.vgarom import find_vga_rom, install_vga_rom
 from vgaemu.pc.board import Board
+from vgaemu.pc.boot.multiboot import boot_multiboot
 from vgaemu.pc.bus import DEFAULT_RAM_BYTES, RAM_MIB, Bus, TappedBus
 from vgaemu.pc.chips.cmos import Cmos
 from vgaemu.pc.chips.debugports import DebugFile, DebugPorts
@@ -30,7 +31,7 @@ from vgaemu.pc.debug import PortTail, PortTrace, PortWatch
 from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.formats import load_image
 from vgaemu.pc.guest_beam import GuestBeam
-from vgaemu.pc.images import DiskImage, DosProgram, Image
+from vgaemu.pc.images import DiskImage, DosProgram, Image, MultibootKernel
 from vgaemu.pc.pace import PacedClock, WallClock
 from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import Vga
@@ -64,6 +65,10 @@ class PcOptions(TypedDict, total=False):
     writable: bool
     #: Boot a disk without the boot signature.
     force: bool
+    #: A kernel's command line; files that are handed to it, separated by commas, each with its
+    #: words behind a space.
+    append: str | None
+    initrd: str | None
     #: What sort of disk an image is, if it does not say: ``"fd"`` or ``"hd"``.
     drive: str | None
     #: A file that gets a line for every port access, or what keeps the last of them.
@@ -97,7 +102,7 @@ def open_pc(
     chosen = options or {}
     image = load_image(
         name, args, force=chosen.get("force", False), writable=chosen.get("writable", False),
-        drive=chosen.get("drive"),
+        drive=chosen.get("drive"), append=chosen.get("append"), initrd=chosen.get("initrd"),
     )  # fmt: skip
     try:
         return build_pc(vga, keys, image, mouse, free=free, **chosen)
@@ -117,8 +122,8 @@ def build_pc(
     """Power on, up to the first instruction of the image; the beam of `vga` becomes the guest's.
 
     It lives in virtual time, which waits for wall time if it is `free`; under KVM in wall time,
-    without its idle part unless it is `free`. The `image` has its options (`writable`, `force`,
-    `drive`) already.
+    without its idle part unless it is `free`. The `image` has its options (`writable`, `force`
+    and the like) already.
 
     Raises:
         CpuError: There is no such CPU here.
@@ -261,6 +266,10 @@ def _boot(
     cpu.set_registers(ds=0, es=0, ss=0, fs=0, gs=0, cs=0, eflags=INTERRUPT | 2, esp=BOOT_AT)
     if isinstance(image, DosProgram):
         return bios, Dos(board, bios, image, root)
+    if isinstance(image, MultibootKernel):
+        boot_multiboot(board, image)
+        return bios, None
+    assert isinstance(image, DiskImage)  # `formats` makes no other
     board.bus.write(BOOT_AT, image.read(0, 1))
     cpu.set_registers(edx=bios.disk.boot_drive, eax=0xAA55, eip=BOOT_AT)
     return bios, None

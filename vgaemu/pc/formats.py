@@ -2,9 +2,11 @@
 
 Emulated: disks with a boot signature (floppies of 160 KB to 2.88 MB by their size, all larger ones
 and those with a table of partitions that lie in it are hard disks), DOS programs with and without
-the signature MZ. Not emulated: compressed images, those of other emulators.
+the signature MZ, kernels with a multiboot header. Not emulated: compressed images, those of other
+emulators.
 
-Source: MS-DOS Programmer's Reference 5.0 (.EXE header); IBM AT BIOS reference (boot record).
+Source: MS-DOS Programmer's Reference 5.0 (.EXE header); IBM AT BIOS reference (boot record);
+Multiboot Specification 0.6.96.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vgaemu.errors import ImageError, file_error
-from vgaemu.pc.images import SECTOR, DiskImage, DosProgram, Image
+from vgaemu.pc.images import SECTOR, DiskImage, DosProgram, Image, Module, MultibootKernel
+from vgaemu.pc.kernels import ELF_SIGNATURE, MAGIC_2, find_header
 
 MAX_FLOPPY = 2880 << 10
 #: Largest file that is read: it is kept in memory.
@@ -57,6 +60,9 @@ class Wishes:
     writable: bool = False
     #: One of `DRIVES`: what sort of disk it is.
     drive: str | None = None
+    #: The command line of a kernel; files that are handed to it, as `_modules` takes them apart.
+    append: str | None = None
+    initrd: str | None = None
 
 
 class Format(NamedTuple):
@@ -79,13 +85,15 @@ def load_image(
     force: bool = False,
     writable: bool = False,
     drive: str | None = None,
+    append: str | None = None,
+    initrd: str | None = None,
 ) -> Image:
     """Read and check a file of machine code; for the rest see `Wishes`.
 
     Raises:
         ImageError: It cannot be run.
     """
-    path, wishes = Path(name), Wishes(args, force, writable, drive)
+    path, wishes = Path(name), Wishes(args, force, writable, drive, append, initrd)
     data = read_file(path)
     found = format_of(path, bytes(data[:HEAD_BYTES]))
     if found is None:
@@ -239,9 +247,41 @@ def _load_exe(path: Path, data: bytearray, wishes: Wishes) -> DosProgram:
     return DosProgram(path, bytes(data), list(wishes.args))
 
 
+def _is_multiboot(head: bytes) -> bool:
+    return find_header(head) is not None and not _is_disk(head)
+
+
+def _load_multiboot(path: Path, data: bytearray, wishes: Wishes) -> MultibootKernel:
+    """A kernel, checked as far as that can be before there is memory for it."""
+    if wishes.args:
+        raise ImageError(f"{path}: a kernel's command line is said with --append")
+    if find_header(bytes(data[:HEAD_BYTES])) is None:
+        what = "no multiboot header in its first 8 KiB, which a kernel has"
+        if MAGIC_2 in data[: 2 * HEAD_BYTES]:
+            what = "a multiboot 2 kernel: make an ISO image of it with grub-mkrescue"
+        raise ImageError(f"{path}: an ELF file, but {what}")
+    modules = _modules(wishes.initrd)
+    return MultibootKernel(path, bytes(data), wishes.append or "", modules)
+
+
+def _modules(files: str | None) -> list[Module]:
+    """Files in a row, each with its words behind a space: ``a.bin,b.bin some words``."""
+    found = []
+    for one in (files or "").split(",") if files else []:
+        name, _, words = one.partition(" ")
+        if not name:
+            raise ImageError(f"--initrd {files}: name a file before each comma")
+        path = Path(name)
+        found.append(Module(path.name, words, bytes(read_file(path))))
+    return found
+
+
 _DISK, _DOS = frozenset(("force", "writable", "drive")), frozenset(("dos_root",))
+_KERNEL = frozenset(("append", "initrd"))
 #: In this order; .COM programs have nothing to be told by but their names.
 FORMATS = (
+    Format(_is_multiboot, _load_multiboot, (".elf",), "kernels", _KERNEL),
+    Format(lambda head: head.startswith(ELF_SIGNATURE), _load_multiboot, (), "kernels", _KERNEL),
     Format(_is_disk, _load_disk, (".img", ".ima", ".bin", ".flp", ".vfd", ".dsk"),
            "disk images", _DISK),
     Format(lambda head: False, _load_com, (".com", ".exe"), "DOS programs", _DOS),

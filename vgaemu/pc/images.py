@@ -1,4 +1,4 @@
-"""What can be run, as it was read: disks, DOS programs.
+"""What can be run, as it was read: disks, DOS programs, kernels.
 
 Emulated: disks of any shape, with a copy that the guest writes to. Which file is what, and what
 else there is to refuse, is told by `formats`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -178,5 +178,44 @@ class DosProgram:
         return {}
 
 
+class Module(NamedTuple):
+    """A file that is handed to a kernel, and the words that come with it."""
+
+    name: str
+    words: str
+    data: bytes
+
+
+@dataclass
+class Kernel:
+    """A system that is put into memory as it is, with a command line and modules."""
+
+    path: Path
+    data: bytes
+    #: Its command line, without its name.
+    append: str = ""
+    modules: list[Module] = field(default_factory=list)
+
+    def digest(self) -> bytes:
+        """SHA-256 of the file and of what is handed to it."""
+        digest = hashlib.sha256(self.data)
+        if self.append or self.modules:
+            digest.update(repr((self.append, [one[:2] for one in self.modules])).encode())
+        for module in self.modules:
+            digest.update(hashlib.sha256(module.data).digest())
+        return digest.digest()
+
+    def parts(self) -> dict[str, Part]:
+        return {}
+
+
+class MultibootKernel(Kernel):
+    """One with a multiboot header."""
+
+
+class LinuxKernel(Kernel):
+    """One with Linux's setup header."""
+
+
 #: What a PC can be made for.
-Image: TypeAlias = DiskImage | DosProgram
+Image: TypeAlias = DiskImage | DosProgram | MultibootKernel | LinuxKernel

@@ -25,6 +25,14 @@ SMAP = 0x534D4150
 USABLE, RESERVED = 1, 2
 
 
+def memory_map(ram_bytes: int) -> tuple[tuple[int, int, int], ...]:
+    """Begin, length and kind of what memory there is; the last KiB of the lowest is the BIOS's."""
+    return (
+        (0, 0x9FC00, USABLE), (0x9FC00, 0x400, RESERVED),
+        (ROM_BASE, 0x10000, RESERVED), (1 << 20, ram_bytes - (1 << 20), USABLE),
+    )  # fmt: skip
+
+
 class SystemBios:
     """INT 11h, 12h, 14h, 15h, 17h."""
 
@@ -110,10 +118,7 @@ class SystemBios:
             cpu.bx = cpu.dx = max(above_1m - (15 << 20), 0) >> 16
             self._calls.carry(False)
             return
-        ranges = (
-            (0, 0x9FC00, USABLE), (0x9FC00, 0x400, RESERVED),
-            (ROM_BASE, 0x10000, RESERVED), (1 << 20, above_1m, USABLE),
-        )  # fmt: skip
+        ranges = memory_map(self._bus.ram_bytes)
         index = cpu.get("ebx")
         if cpu.al != 0x20 or cpu.get("edx") != SMAP or index >= len(ranges):
             self._calls.unsupported()

@@ -1,0 +1,7 @@
+#!/bin/sh
+# Assembles what is here; the bytes are committed, so that no test needs an assembler.
+set -e
+cd "$(dirname "$0")"
+nasm -f bin -o multiboot.elf multiboot.asm
+nasm -f bin -dAOUT -o multiboot.bin multiboot.asm
+nasm -f bin -dGRAPHICS -o graphics.elf multiboot.asm

@@ -1,0 +1,189 @@
+"""Kernels that are loaded without a boot sector; `tests/kernels` has sources and bytes."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from x86_helpers import CPUS
+
+from vgaemu.cli.main import main
+from vgaemu.machine import Machine
+from vgaemu.pc import is_image
+from vgaemu.pc.kernels import KernelError, find_header, load, load_elf
+
+pytest.importorskip("unicorn")
+KERNELS = Path(__file__).parent / "kernels"
+QEMU = "qemu-system-i386"
+
+
+@pytest.fixture
+def modules(tmp_path: Path) -> str:
+    (tmp_path / "a").write_bytes(b"first module")
+    (tmp_path / "b").write_bytes(b"second")
+    return f"{tmp_path / 'a'},{tmp_path / 'b'} some words"
+
+
+def elf(kind: int, *rows: tuple[int, int, int, int, int, int], entry: int = 0x100000) -> bytes:
+    """An ELF file of one page; a row: type, offset, virtual, physical, in the file, in memory."""
+    head = b"\x7fELF" + bytes((kind, 1, 1)) + bytes(9) + struct.pack("<HHI", 2, 3, 1)
+    if kind == 1:
+        head += struct.pack("<3II6H", entry, 52, 0, 0, 52, 32, len(rows), 0, 0, 0)
+        table = b"".join(struct.pack("<6I", *row) + bytes(8) for row in rows)
+    else:
+        head += struct.pack("<3QI6H", entry, 64, 0, 0, 64, 56, len(rows), 0, 0, 0)
+        table = b"".join(struct.pack("<I4x5Q", *row) + bytes(8) for row in rows)
+    return (head + table).ljust(0x400, b"\0") + b"code".ljust(0xC00, b"\0")
+
+
+def header(flags: int, *fields: int, at: int = 0) -> bytes:
+    return (
+        bytes(at)
+        + struct.pack("<3I", 0x1BADB002, flags, -(0x1BADB002 + flags) & 0xFFFFFFFF)
+        + (struct.pack(f"<{len(fields)}I", *fields))
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "options", "words"),
+    [
+        ("prog", elf(1), [], ["prog: an ELF file", "no multiboot header"]),
+        ("prog", elf(2) + b"\xd6\x50\x52\xe8", [], ["multiboot 2", "grub-mkrescue"]),
+        ("high.elf", header(0x10000, 0x2000000, 0x2000000, 0, 0, 0), [],
+         ["high.elf: loads at 0x2000000", "no RAM", "16 MiB (--memory)"]),
+        ("wide.elf", header(0x10004, 0x100000, 0x100000, 0, 0, 0, 0, 9999, 1, 32), [],
+         ["wide.elf: asks for a video mode", "9999x1"]),
+        ("k.elf", header(8), [], ["k.elf", "flags 0x8"]),
+        ("k.elf", header(0), ["word"], ["--append"]),
+        ("k.elf", header(0), ["--initrd", "none"], ["none: No such file"]),
+        ("k.elf", header(0), ["--initrd", ",a"], ["--initrd ,a"]),
+        ("k.elf", header(0), ["--writable"], ["--writable: only for disk images"]),
+        ("a.img", b"\0" * 510 + b"\x55\xaa", ["--append", "x"], ["--append: only for kernels"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_wrong_kernels_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, data: bytes,
+    options: list[str], words: list[str],
+) -> None:  # fmt: skip
+    (tmp_path / name).write_bytes(data)
+    assert is_image(tmp_path / name)
+    assert main(["run", str(tmp_path / name), "--headless", "--frames", "1", *options]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    for word in words:
+        assert word in said
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("name", ["multiboot.elf", "multiboot.bin", "graphics.elf"])
+def test_what_a_kernel_is_told(name: str, cpu: str, modules: str) -> None:
+    options = {"cpu": cpu, "append": "a=b c", "initrd": modules, "memory": 32}
+    with Machine(KERNELS / name, **options) as machine:
+        for _ in range(2000 if cpu == "kvm" else 20):
+            machine.tick()
+            if machine.debugcon.endswith("second\n"):
+                break
+        said = machine.debugcon.splitlines()
+        assert said == [
+            "magic 2BADB002", "zeros 00000000", f"line {name} a=b c", "upper 00007C00",
+            "end 02000000", "module a: first module", "module b some words: second",
+        ]  # fmt: skip
+        if name != "graphics.elf":
+            assert [line.rstrip() for line in machine.screen.text()[:7]] == said
+            return
+        picture = machine.screen.full_redraw()
+        assert picture.shape == (200, 320)
+        row, column = np.mgrid[200:0:-1, 319:-1:-1]
+        np.testing.assert_array_equal(picture, (row << 8) + (column << 16) & 0xFFFFFF)
+
+
+@pytest.mark.qemu
+@pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not here")
+@pytest.mark.parametrize("name", ["multiboot.elf", "multiboot.bin"])
+def test_qemu_tells_it_the_same(name: str, modules: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    qemu = subprocess.Popen(
+        [QEMU, "-display", "none", "-nodefaults", "-vga", "std", "-debugcon", f"file:{log}",
+         "-kernel", str(KERNELS / name), "-append", "a=b c", "-initrd", modules],
+    )  # fmt: skip
+    try:
+        for _ in range(100):
+            time.sleep(0.05)
+            if log.is_file() and log.read_bytes().endswith(b"second\n"):
+                break
+    finally:
+        qemu.kill()
+        qemu.wait()
+    theirs = log.read_text("utf-8").replace(f"{KERNELS}/", "").replace(f"{tmp_path}/", "")
+    with Machine(KERNELS / name, append="a=b c", initrd=modules) as machine:
+        machine.tick(10)
+        ours = machine.debugcon
+    # Of memory QEMU keeps the last 128 KiB for ACPI.
+    for line, other in zip(ours.splitlines(), theirs.splitlines(), strict=True):
+        assert line == other or line.startswith(("upper", "end"))
+
+
+def test_a_state_goes_on(tmp_path: Path, modules: str) -> None:
+    with Machine(KERNELS / "multiboot.elf", initrd=modules) as machine:
+        machine.tick(3)
+        machine.save_state(tmp_path / "k.npz")
+        text = machine.screen.text()
+    with Machine(KERNELS / "multiboot.elf", initrd=modules) as machine:
+        machine.load_state(tmp_path / "k.npz")
+        machine.tick(2)
+        assert machine.screen.text() == text
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_an_elf_file_lies_at_its_physical_addresses(kind: int) -> None:
+    base = 0xC0000000 if kind == 1 else 0xFFFFFFFF80000000
+    rows = (
+        (1, 0x400, base + 0x100000, 0x100000, 4, 0x20), (1, 0, 0, 0x5000, 0, 0),
+        (2, 0, 0, 0, 9, 9), (1, 0x400, 0x7000, 0x7000, 2, 2),
+    )  # fmt: skip
+    segments, entry = load_elf(elf(kind, *rows, entry=base + 0x100010))
+    assert entry == 0x100010
+    assert segments == [(0x100000, b"code", 0x20), (0x7000, b"co", 2)]
+    assert load_elf(elf(kind, rows[0], entry=0x1234))[1] == 0x1234
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (header(0, at=8192), "no multiboot header"),
+        (header(0, at=2), "no multiboot header"),
+        (struct.pack("<3I", 0x1BADB002, 0, 0), "no multiboot header"),
+        (header(8), "flags 0x8"),
+        (header(0), "without addresses"),
+        (header(0x10000, 0x100000, 0x100004, 0, 0, 0), "before its file"),
+        (header(0x10000, 0x100010, 0x100000, 0, 0, 0), "before its file"),
+        (header(0x10000, 0x100000, 0x100000, 0x101000, 0, 0), "not whole"),
+        (b"\x7fELF\1\1" + header(0, at=2), "not whole"),
+        (b"\x7fELF\3\1" + header(0, at=2), "another processor"),
+        (elf(1)[:0x100] + header(0), "nothing in it"),
+        (elf(1, (1, 0x400, 0, 0, 0xFFFF, 0xFFFF))[:0x100] + header(0), "behind its end"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_kernels_that_cannot_be_loaded(data: bytes, why: str) -> None:
+    with pytest.raises(KernelError, match=why):
+        load(data)
+
+
+def test_a_header_may_be_anywhere_in_8_kib() -> None:
+    # At 1 it is at no multiple of 4.
+    odd = b"\0" + header(0) + b"\0" * 3
+    found = find_header(odd + header(4, 0, 0, 0, 0, 0, 1, 80, 25, 0, at=8188 - len(odd)))
+    assert found is not None
+    assert (found.at, found.video) == (8188, (1, 80, 25, 0))
+    segments, entry = load(header(0x10000, 0x200008, 0x200000, 0, 0x300000, 0x200020, at=8))
+    assert entry == 0x200020
+    assert [(one.address, len(one.data), one.end) for one in segments] == [
+        (0x200000, 40, 0x300000)
+    ]  # fmt: skip
