@@ -19,6 +19,7 @@
      │   └─ ImageError        disk images, programs, ROMs and firmware
      ├─ CpuError              a CPU that cannot be had
      ├─ AttachError           an engine that cannot have a VGA
+     ├─ RamError              addresses of a guest's RAM, and what is written there
      ├─ StateError            saved states
      │   └─ SnapshotError     snapshots, and ways back to them
      ├─ TapeError             tapes
@@ -100,6 +101,10 @@ class CpuError(VgaemuError):
 
 class AttachError(VgaemuError, ValueError):
     """An engine cannot have a VGA; the message says why."""
+
+
+class RamError(VgaemuError, ValueError):
+    """A guest has no RAM at an address, or none that takes a value; the message names it."""
 
 
 class StateError(VgaemuError, ValueError):

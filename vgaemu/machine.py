@@ -53,6 +53,7 @@ from vgaemu.vga.vram import DEFAULT_VRAM_MIB, make_vram
 if TYPE_CHECKING:
     from vgaemu.pc.build import PcOptions
     from vgaemu.pc.pc import Pc
+    from vgaemu.pc.ram import Ram
     from vgaemu.view.server import Server, ViewOptions
 
 #: Frames a second at speed 1.
@@ -246,6 +247,11 @@ class Machine(States):
     def debugcon(self) -> str:
         """What machine code has printed to port E9h; `WorkloadError` if the guest is another."""
         return printed_by(self.pc)
+
+    @property
+    def ram(self) -> Ram:
+        """The RAM of machine code, to peek and poke; `RamError` if the guest is another."""
+        return self._saving.ram
 
     def tick(self, count: int = 1) -> bool:
         """Run some frames, without waiting for a clock; while the user has it paused, wait.

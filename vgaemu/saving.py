@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vgaemu.display.loop import DisplayLoop
-from vgaemu.errors import StateError
+from vgaemu.errors import RamError, StateError
 from vgaemu.runner import HOLD_SECONDS, NO_YIELD, Runner
 from vgaemu.vga.device import Vga
 from vgaemu.vga.state import (
@@ -22,6 +22,7 @@ from vgaemu.vga.state import (
 
 if TYPE_CHECKING:
     from vgaemu.pc.pc import Pc
+    from vgaemu.pc.ram import Ram
 
 
 class Saving:
@@ -74,6 +75,15 @@ class Saving:
     def next_frame_number(self) -> int:
         """Number of the next frame, which blinking follows; a loaded state goes on from its own."""
         return self._loop.frames + self._loop.frame_offset
+
+    @property
+    def ram(self) -> Ram:
+        """See `vgaemu.machine.Machine.ram`."""
+        if self._pc is None:
+            raise RamError("ram: only machine code has RAM; this machine runs none")
+        from vgaemu.pc.ram import Ram
+
+        return Ram(self._pc.bus, self.guest_stands)
 
     @contextmanager
     def guest_stands(self, source: object, error: type[StateError] = StateError) -> Iterator[None]:
