@@ -7,12 +7,24 @@ from math import ceil
 from vgaemu.native.beam import leaves_ns, next_change_ns, status_at
 from vgaemu.native.cells import DUE, EVENTS, LIMIT, NOW, PROGRESS, UNTIL
 from vgaemu.native.compiler import double_at, int64_at, part, uint8_at
-from vgaemu.native.shared import TIMING_KEY_BYTES, LookState, PortState, TimingState, place
+from vgaemu.native.shared import (
+    LOOP_BYTES,
+    LOOP_ROOM,
+    LOOPS,
+    TIMING_KEY_BYTES,
+    LookState,
+    LoopState,
+    PortState,
+    TimingState,
+    place,
+)
 from vgaemu.native.time import INSTRUCTION_NS, cost
 
 #: As in `vgaemu.pc.clock` and `vgaemu.pc.guest_beam`, on floors above.
 PORT_NS, POLL_NS, NEVER_NS = 1_000, 4_000, 1 << 62
 SPINS, POLLS, LONGEST_LOOK_NS = 2, 3, 5_000
+#: As in `vgaemu.pc.cpu`: bits of CR0 and of the engine's flags, bytes of a loop before its IN.
+PAGING, CODE32, BEFORE = 1 << 31, 1 << 4, 16
 #: What `look` answers where Python is to be asked.
 ASK = -1
 
@@ -26,7 +38,16 @@ _ANSWER, _EQUAL = place(LookState, "answer"), place(LookState, "equal")
 _EVENTS, _STAY = place(LookState, "events"), place(LookState, "stay")
 _WAITING, _STATUS = place(LookState, "waiting_ns"), place(LookState, "status")
 _SINCE, _CHANGE = place(LookState, "since_ns"), place(LookState, "change_ns")
+_KNOWS_LOOPS = place(LookState, "knows_loops")
 _IS_SAME, _TOOK = place(LookState, "is_same"), place(LookState, "took")
+
+
+_LOOPS = place(PortState, "loops")
+_EIP, _CS_BASE, _EDX, _CR0, _HFLAGS, _RAM, _RAM_BYTES, _KINDS, _STAYS = (
+    place(LoopState, name)
+    for name in ("eip", "cs_base", "edx", "cr0", "hflags", "ram", "ram_bytes", "kinds", "stays")
+)
+_CODE = 8 * place(LoopState, "code")
 
 
 @part
@@ -98,6 +119,29 @@ def _poll(ports: int) -> None:
 
 
 @part
+def _stays(ports: int) -> int:
+    """For which answers the loop in hand does nothing but ask again, or `ASK`."""
+    loops = int64_at(ports)[_LOOPS]
+    state = int64_at(loops)
+    if not state[_EIP] or int64_at(state[_CR0])[0] & PAGING:
+        return ASK
+    # A register has 32 bits, with upper ones that are 0.
+    begin = int64_at(state[_CS_BASE])[0] + int64_at(state[_EIP])[0] - BEFORE
+    if begin < 0 or begin + LOOP_BYTES > state[_RAM_BYTES]:
+        return ASK
+    kind = int64_at(state[_EDX])[0] & 0xFFFF | (uint8_at(state[_HFLAGS])[0] & CODE32) << 12
+    code = uint8_at(state[_RAM] + begin)
+    for n in range(LOOPS):
+        if state[_KINDS + n] == kind:
+            known, same = uint8_at(loops + _CODE + n * LOOP_ROOM), 0
+            while same < LOOP_BYTES and known[same] == code[same]:
+                same += 1
+            if same == LOOP_BYTES:
+                return state[_STAYS + n]
+    return ASK
+
+
+@part
 def _is_seen(ports: int, now_ns: int) -> bool:
     """Whether what input status 1 says now is known already."""
     numbers = int64_at(ports)
@@ -135,7 +179,10 @@ def look(ports: int) -> int:
     status = look[_STATUS] if is_seen else status_at(numbers[_TIMING], float(now))
     again = follows and status == look[_ANSWER]
     if again and look[_EQUAL] + 1 == SPINS:
-        return ASK  # whether it is a loop that does nothing else is to be found out
+        stay = _stays(ports) if look[_KNOWS_LOOPS] else 0
+        if stay == ASK:
+            return ASK
+        look[_STAY] = stay
     cost(clock, PORT_NS)
     if turns_back:
         clock[DUE] += clock[NOW] - waiting

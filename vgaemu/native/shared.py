@@ -110,6 +110,44 @@ class FieldState(Structure):
     room: int
 
 
+#: Loops that are remembered; bytes of code around an IN by which one is known, and room for them.
+LOOPS, LOOP_BYTES, LOOP_ROOM = 8, 49, 64
+
+
+class LoopState(Structure):
+    """Of `vgaemu.pc.cpu.unicorn_spin.LoopInHand`: where to look, and what was found out there.
+
+    Addresses are of registers of an engine, and of RAM; 0: they are not to be had. A loop is its
+    code, and what else decides for which answers it goes on: the port, and 2^16 for 32-bit code.
+    """
+
+    _fields_ = (
+        ("eip", c_int64), ("cs_base", c_int64), ("edx", c_int64), ("cr0", c_int64),
+        ("hflags", c_int64), ("ram", c_int64), ("ram_bytes", c_int64), ("next", c_int64),
+        ("kinds", c_int64 * LOOPS), ("stays", c_int64 * LOOPS),
+        ("code", c_uint8 * (LOOPS * LOOP_ROOM)),
+    )  # fmt: skip
+    eip: int
+    cs_base: int
+    edx: int
+    cr0: int
+    hflags: int
+    ram: int
+    ram_bytes: int
+    #: Which is forgotten for the next one.
+    next: int
+    kinds: Array[c_int64]
+    #: A bit for each answer that it goes on for.
+    stays: Array[c_int64]
+    code: Array[c_uint8]
+
+    def remember(self, code: bytes, kind: int, stays: int) -> None:
+        """A loop goes on for these answers."""
+        n, self.next = self.next, (self.next + 1) % LOOPS
+        self.kinds[n], self.stays[n] = kind, stays
+        self.code[n * LOOP_ROOM : n * LOOP_ROOM + len(code)] = [*code]
+
+
 class PortState(Structure):
     """What native code that answers ports works on: addresses, but for the functions it asks."""
 
@@ -121,7 +159,7 @@ class PortState(Structure):
             "crtc", "crtc_values", "attribute", "attribute_values",
             "sequencer_masks", "graphics_masks", "crtc_masks", "attribute_masks",
             "pipeline_stale", "pipeline_moves", "feature_control",
-            "dac", "dac_entries", "dac_triple", "look", "timing", "field",
+            "dac", "dac_entries", "dac_triple", "look", "timing", "field", "loops",
         )
     )  # fmt: skip
     clock: int

@@ -148,7 +148,7 @@ class UnicornCpu(Cpu):
         )
         #: Who harvests beside this CPU.
         self.tlb = self._vram.tlb
-        self._ports = BusPorts(self._uc, bus, clock, self.tlb)
+        self._ports = BusPorts(self._uc, bus, clock, self.tlb, self._loop.state)
         self._pages.window = self._vram.translate
         self._hook(trace_code)
         self._reset()

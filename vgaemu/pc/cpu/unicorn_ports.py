@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from vgaemu.native.shared import PortState, address_of
+from vgaemu.native.shared import LoopState, PortState, address_of
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import PORT_NS, StepClock
 from vgaemu.pc.cpu.unicorn_engine import Uc, unicorn
@@ -95,8 +95,11 @@ def _are_told_nothing(bus: Bus) -> bool:
 class BusPorts:
     """IN and OUT as a PC's CPU does them: on its bus, and on its clock."""
 
-    def __init__(self, uc: Uc, bus: Bus, clock: StepClock, tlb: TlbHarvest) -> None:
+    def __init__(
+        self, uc: Uc, bus: Bus, clock: StepClock, tlb: TlbHarvest, loops: LoopState
+    ) -> None:
         """Hook them. `tlb` is flushed here, if somebody has asked for it."""
+        self._loops = loops
         self._bus, self._vga, self._clock, self._tlb = bus, bus.vga, clock, tlb
         self._hooks = PortHooks(uc, self.on_in, self.on_out)
         #: The beam that native code looks at, and the timing that it was told; None: there is none.
@@ -129,6 +132,7 @@ class BusPorts:
         state.dac, state.dac_entries = address_of(vga.dac), address_of(vga.dac.entries)
         state.dac_triple = address_of(vga.dac.triple)
         state.look, state.timing = address_of(beam.state), address_of(beam.timing_state)
+        state.loops = address_of(self._loops)
         state.field = address_of(vga.timeline.state)
 
     def _share_timing(self, beam: GuestBeam) -> None:
