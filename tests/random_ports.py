@@ -41,16 +41,22 @@ class Program:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        body = b"".join(self._step() for _ in range(self.random.randrange(20, 160)))
-        room = 512 * SECTORS - 4
-        body = body[:room] if len(body) <= room else b"".join(self._step() for _ in range(20))
+        begin = self._bios_mode()
+        # Short ones go round many times in a frame; they wait more and write colours.
+        self.is_short = self.random.random() < 0.6
+        steps = self.random.randrange(3, 14) if self.is_short else self.random.randrange(20, 120)
+        body = b"".join(self._step() for _ in range(steps))
         back = -(len(body) + 3)
+        body = begin + body
+        assert len(body) < 512 * SECTORS - 4
         self.sectors = (
             LOADER.ljust(510, b"\0") + b"\x55\xaa" + (body + b"\xe9" + _word(back & 0xFFFF))
         ).ljust(512 * (1 + SECTORS), b"\0")
 
     def _step(self) -> bytes:
-        weights = [30, 12, 14, 12, 6, 5, 8, 3, 1, 10]
+        weights = [10, 6, 8, 12, 2, 16, 10, 3, 0, 5]
+        if not self.is_short:
+            weights = [30, 12, 14, 12, 6, 5, 8, 3, 2, 10]
         kinds = [
             self._out, self._out_word, self._in, self._colours, self._colour_string, self._wait,
             self._memory, self._delay, self._mode, self._attribute,
@@ -116,13 +122,16 @@ class Program:
         """INT 10h, or a DISPI mode on or off."""
         r = self.random
         if r.random() < 0.7:
-            mode = r.choice((0x03, 0x0D, 0x10, 0x12, 0x13))
-            return b"\xb8" + bytes((mode, 0)) + b"\xcd\x10"
+            return self._bios_mode()
         writes = r.choice((((4, 0), (1, 640), (2, 400), (3, 8), (4, 0x41)), ((4, 0),)))
         code = b""
         for index, value in writes:
             code += b"\xba\xce\x01\xb8" + _word(index) + b"\xef\x42\xb8" + _word(value) + b"\xef"
         return code
+
+    def _bios_mode(self) -> bytes:
+        mode = self.random.choice((0x03, 0x0D, 0x10, 0x12, 0x13, 0x13))
+        return b"\xb8" + bytes((mode, 0)) + b"\xcd\x10"
 
     def _attribute(self) -> bytes:
         r = self.random

@@ -29,7 +29,7 @@ def both(path: Path, seed: int, frames: int, monkeypatch: pytest.MonkeyPatch) ->
     assert fast == slow
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(8))
 def test_random_programs(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both(tmp_path, seed, 4, monkeypatch)
 
