@@ -6,7 +6,7 @@ guest runs, which fills, or polls a port and fills, with Unicorn and with KVM: 6
 when no cache holds what they need any more, and one after another; and with processes that keep all
 CPUs busy. Before each a control loop spins for about as long: what it takes beyond that is the
 machine's and the interpreter's own scheduling noise. Beside KVM the bare ioctls take turns. And the
-time from nothing to the first frame of a boot sector.
+time from nothing to the first frame of a boot sector. What goes through the planes: see `planes`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from vgaemu.bench import planes
 from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
 from vgaemu.errors import CpuError, ImageError
 from vgaemu.machine import Machine
@@ -76,9 +77,8 @@ FILL_LFB = (
 
 def measure(runs: int = RUNS) -> list[Row]:
     """All rows, each the median of `runs` runs."""
-    return (
-        median_of_runs(_fills, runs) + median_of_runs(_harvests, runs) + median_of_runs(_boot, runs)
-    )
+    parts = _fills, planes.rows, _harvests, _boot
+    return [row for part in parts for row in median_of_runs(part, runs)]
 
 
 def _fills() -> list[Row]:
