@@ -39,8 +39,10 @@ from vgaemu.native.compiler import (
 from vgaemu.native.marks import mark
 from vgaemu.native.time import cost
 
-#: One plane byte in all four planes; bits of a dword; of it and the page that it lies in.
+#: One plane byte in all four planes; bits of a dword; of its number, those within a page.
 _ALL_PLANES, _DWORD, _DWORDS_A_PAGE_SHIFT = 0x01010101, 0xFFFFFFFF, 10
+#: Of the eight bytes GR01-GR08, what `WriteSetup.is_plain` looks at, and finds; an int64.
+_NOT_PLAIN, _PLAIN = 0x0F | 0x1F << 16 | 3 << 32 | -1 << 56, -1 << 56
 
 
 @part
@@ -96,17 +98,6 @@ def _pipeline(registers: Pointer, data: int, latch: int) -> int:
 
 
 @part
-def _store(cells: Pointer, at: int, data: int) -> None:
-    """Store a byte: it lands, then its page is marked."""
-    dword = _pipeline(uint8_at(cells[GRAPHICS]), data, cells[LATCH])
-    select = cells[SELECT] >> 4 * (at & 3)
-    mask = _planes_of(uint8_at(cells[SEQUENCER])[2] & select)
-    vram, number = uint32_at(cells[VRAM]), _dword_of(cells, at)
-    vram[number] = vram[number] & ~mask | dword & mask
-    mark(int64_at(cells[MARKS]), number >> _DWORDS_A_PAGE_SHIFT)
-
-
-@part
 def _load(cells: Pointer, at: int) -> int:
     """Load a byte: its dword stays in the latches."""
     registers = uint8_at(cells[GRAPHICS])
@@ -126,8 +117,9 @@ def _load(cells: Pointer, at: int) -> int:
 
 @part
 def _pass_time(cells: Pointer, size: int) -> None:
-    if cells[TIME]:
-        cost(int64_at(cells[TIME]), (size + 1 >> 1) * cells[COST])
+    time = cells[TIME]
+    if time:
+        cost(int64_at(time), (size + 1 >> 1) * cells[COST])
 
 
 @callback(READ)
@@ -145,10 +137,19 @@ def _read(engine: object, offset: int, size: int, cells: Pointer) -> int:
 @callback(WRITE)
 def _write(engine: object, offset: int, size: int, value: int, cells: Pointer) -> None:
     _pass_time(cells, size)
-    at = offset + cells[FIRST]
+    # All of this stays as it is while the bytes land, which no compiler can know.
+    at, nbytes, latch = offset + cells[FIRST], cells[BYTES], cells[LATCH]
+    graphics, vram, marks = cells[GRAPHICS], uint32_at(cells[VRAM]), int64_at(cells[MARKS])
+    is_plain = int64_at(graphics + 1)[0] & _NOT_PLAIN == _PLAIN
+    map_mask, select = uint8_at(cells[SEQUENCER])[2], cells[SELECT]
     for i in range(size):
-        if 0 <= at + i < cells[BYTES]:
-            _store(cells, at + i, value >> 8 * i & 0xFF)
+        if 0 <= at + i < nbytes:
+            data = value >> 8 * i & 0xFF
+            dword = data * _ALL_PLANES if is_plain else _pipeline(uint8_at(graphics), data, latch)
+            mask = _planes_of(map_mask & select >> 4 * (at + i & 3))
+            number = _dword_of(cells, at + i)
+            vram[number] = vram[number] & ~mask | dword & mask
+            mark(marks, number >> _DWORDS_A_PAGE_SHIFT)
 
 
 FUNCTIONS = {"planes.read": _read.address, "planes.write": _write.address}
