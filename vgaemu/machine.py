@@ -37,6 +37,7 @@ from vgaemu.memslot.steps import keep_with_next
 from vgaemu.moments import Moments
 from vgaemu.program import check_options, load_program, printed_by
 from vgaemu.recordings import Recording, Recordings
+from vgaemu.rewind import Rewind
 from vgaemu.runner import InStep, OnThread, Runner
 from vgaemu.saving import Saving
 from vgaemu.slots import name_for
@@ -195,6 +196,10 @@ class Machine(States):
         }
         self._moments = Moments(
             self.vga, self.pc, self.runner, self._loop, self._saving, self.keys, self.mouse,
+            self._key_schedule, desk.typist, self.between_frames,
+        )  # fmt: skip
+        self.rewind = Rewind(
+            self._moments, self._saving, self.pc, self.runner, self._loop, self.keys, self.mouse,
             self._key_schedule, desk.typist, self.between_frames,
         )  # fmt: skip
 

@@ -95,6 +95,12 @@ class Snapshot:
     def __repr__(self) -> str:
         return f"<vgaemu.Snapshot after {self.frames} frames>"
 
+    def at(
+        self, frames: int, device: Values, vram: Moment, pc: PcThen | None, around: Around
+    ) -> Snapshot:
+        """Another moment of the same machine."""
+        return Snapshot(self._of, self._alive, frames, device, vram, pc, around)
+
     def to_bytes(self) -> bytes:
         """As a state file: ``machine.load_state(io.BytesIO(data))`` goes on from it, anywhere.
 
@@ -234,16 +240,23 @@ class Moments:
             raise SnapshotError("a tape starts at power on, and one is being recorded")
         with self._saving.guest_stands("snapshot", SnapshotError):
             if then.owner is self:
-                self._go_back(then)
+                self.go_back(then)
             else:
                 self._load(then)
+            self._saving.jumps += 1
             self.show(then.frames)
 
-    def _go_back(self, then: Snapshot) -> None:
+    def go_back(self, then: Snapshot) -> None:
+        """Be as then, but for the picture; the guest stands.
+
+        Raises:
+            SnapshotError: See `restore`.
+        """
         logs, vga, around = self._logs, self._vga, then.around
         assert logs is not None  # `then` is alive
         if logs.pc is not None and then.pc is not None:
             logs.pc.go_back(then.pc)
+        self._loop.frames = then.frames
         logs.vram.put(then.vram)
         self._go_back_around(around)
         snapshot.restore(self._parts(), snapshot.arrays_in(then.device))

@@ -32,6 +32,8 @@ class Saving:
     recorded: bool = False
     #: Whether the guest's calls are refused: it has been stopped for good.
     closed: bool = False
+    #: Goes up when the machine was brought to a moment that does not follow the one before.
+    jumps: int = 0
 
     def __init__(self, vga: Vga, pc: Pc | None, runner: Runner, loop: DisplayLoop) -> None:
         self._vga, self._pc, self._runner, self._loop = vga, pc, runner, loop
@@ -69,6 +71,7 @@ class Saving:
             pc.restore_state(state.guest, source)
             self._runner.restart(pc.slices())
         restore_device(self._vga, state.device)
+        self.jumps += 1
         self._loop.frame_offset = state.frame_number - self._loop.frames
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vgaemu.moments import Moments, Snapshot
+from vgaemu.rewind import Rewind
 from vgaemu.saving import Saving
 from vgaemu.vga.state import State, StateFile
 
@@ -12,6 +13,8 @@ class States:
 
     _saving: Saving
     _moments: Moments
+    #: The run's last minutes: `rewind.start()` begins to keep them; see `vgaemu.rewind`.
+    rewind: Rewind
 
     def save_state(self, file: StateFile) -> None:
         """Save the device and a machine-code guest; of a workload in Python only the device.
@@ -75,3 +78,16 @@ class States:
                 the guest does not stop. Nothing has changed then.
         """
         self._moments.restore(snapshot)
+
+    def step_back(self, frames: int = 1) -> int:
+        """Go back so many frames of what `rewind` keeps, or as far as that goes.
+
+        State and picture are exactly those of then; the run goes on from there.
+
+        Returns:
+            By how many frames it went.
+
+        Raises:
+            SnapshotError: Nothing is kept, or the guest does not stop.
+        """
+        return self.rewind.back(frames)

@@ -117,6 +117,12 @@ class DisplayLoop:
             self._shape = None
             raise
 
+    def pass_frame(self) -> None:
+        """Draw a frame that nobody is shown; `Screen.invalidate` before one that is."""
+        spans = self._log.get_dirty_log().spans(self.span_pages)
+        self.screen.refresh(self.frames + self.frame_offset, spans)
+        self.frames += 1
+
     @property
     def display(self) -> BaseDisplay:
         """Who looks; `Displays` where several do."""

@@ -7,6 +7,7 @@ came since it last looked. What nobody listens to is forgotten.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import NamedTuple
 
 from vgaemu.errors import KeysError
@@ -55,12 +56,16 @@ class Mouse:
         self.told = 0
         self._placed: tuple[int, int] | None = None
         self._lock = threading.Lock()
+        #: Told of each movement, and of each button that goes down or up.
+        self.on_move: Callable[[int, int, int], object] = lambda dx, dy, wheel: None
+        self.on_button: Callable[[int, bool], object] = lambda number, pressed: None
 
     def __repr__(self) -> str:
         return f"<Mouse{'' if self.listening else ', nobody listens'}: buttons {self.buttons:03b}>"
 
     def move(self, dx: int, dy: int, wheel: int = 0) -> None:
         """So many steps right and down, and of the wheel towards the user."""
+        self.on_move(dx, dy, wheel)
         if self.listening:
             with self._lock:
                 self.dx, self.dy = _bounded(self.dx + dx), _bounded(self.dy + dy)
@@ -83,6 +88,7 @@ class Mouse:
         """
         if number not in BUTTONS:
             raise KeysError(f"a mouse has buttons 1, 2 and 3, not {number!r}")
+        self.on_button(number, pressed)
         with self._lock:
             self.buttons = self.buttons & ~BUTTONS[number] | (BUTTONS[number] if pressed else 0)
 

@@ -7,6 +7,7 @@ Names are characters, and the words on the other keys: ``a``, ``A``, ``1``, ``!`
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -126,6 +127,8 @@ class Keys:
     def __init__(self) -> None:
         self._queue: deque[Key] = deque(maxlen=QUEUE_KEYS)
         self._down: set[str] = set()
+        #: Told of each key that goes down or up.
+        self.on_put: Callable[[Key], object] = lambda key: None
 
     def __repr__(self) -> str:
         down = ", ".join(self.down) or "none"
@@ -151,6 +154,7 @@ class Keys:
         else:
             self._down.discard(key.name)
         self._queue.append(key)
+        self.on_put(key)
 
     def press(self, name: str) -> None:
         """Strike a key: down and up, and around it the modifiers that the name begins with.

@@ -14,6 +14,7 @@ class KeySchedule:
         self._keys = keys
         #: What is still to be struck: frame and key, by frames.
         self.left: tuple[tuple[int, str], ...] = ()
+        self._all: tuple[tuple[int, str], ...] = ()
 
     def add(self, keys: Iterable[tuple[int, str]]) -> None:
         """Frame numbers and names of keys: see `vgaemu.keys.queue.parse_keys`.
@@ -25,6 +26,12 @@ class KeySchedule:
         for _, name in keys:
             key_text(name)
         self.left = tuple(sorted([*self.left, *keys], key=lambda entry: entry[0]))
+        self._all = (*self._all, *keys)
+
+    def strike_again(self, frame_number: int) -> None:
+        """Strike all that was ever to be struck from a frame on."""
+        left = [entry for entry in self._all if entry[0] >= frame_number]
+        self.left = tuple(sorted(left, key=lambda entry: entry[0]))
 
     def strike(self, frame_number: int) -> None:
         """Strike what is due up to a frame."""

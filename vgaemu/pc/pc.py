@@ -186,6 +186,11 @@ class Pc:
         self.clock.stop()
         self._single = True
 
+    @property
+    def keeps_own_time(self) -> bool:
+        """Whether its time is made of what it does, so that it does the same again."""
+        return self._is_virtual
+
     def race(self, on: bool) -> None:
         """Live faster than time passes, as far as it goes, or as before; between two slices."""
         self.clock.race(on)
