@@ -21,7 +21,13 @@ from numpy.typing import NDArray
 
 from vgaemu.desk import Desk, refuse_file, save_screenshot
 from vgaemu.display.base import BaseDisplay
-from vgaemu.display.events import FileDropped, NextDirtyLog, RecordingToggled, Screenshot
+from vgaemu.display.events import (
+    FileDropped,
+    NextDirtyLog,
+    RecordingToggled,
+    Rewinding,
+    Screenshot,
+)
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
 from vgaemu.display.named import has_people, make_display
 from vgaemu.display.report import Display, FrameReport
@@ -193,6 +199,7 @@ class Machine(States):
             NextDirtyLog: lambda event: self.tell_user(keep_with_next(self.vram)),
             FileDropped: lambda event: self.on_file(event.path),
             RecordingToggled: lambda event: self.toggle_recording(),
+            Rewinding: lambda event: self.rewind.hold(event.on),
         }
         self._moments = Moments(
             self.vga, self.pc, self.runner, self._loop, self._saving, self.keys, self.mouse,
@@ -318,7 +325,10 @@ class Machine(States):
                 self._wait_until(due := max(due + period_ns, time.perf_counter_ns() - period_ns))
 
     def take_turn(self) -> bool:
-        """Run a frame, or let it stand while the user has it paused; whether one was run."""
+        """Run a frame, go one back, or stand, as the user wants; whether it did not stand."""
+        if self.rewind.is_held:
+            self.rewind.turn()
+            return True
         if self.user.paused and not self.user.wants_a_step:
             self._tell_companions()
             return False

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 EVERY, MINUTE = 8, 3600
 #: Bytes that are kept unless told otherwise: some minutes of most guests.
 DEFAULT_MIB = 64
+#: How often displays are told what it costs.
+REMARK_FRAMES = 30
 #: Bytes of an earlier moment beside its delta, about.
 ENTRY_BYTES = 1_000
 
@@ -106,6 +108,9 @@ class Rewind:
         self._cursor: tuple[int, Snapshot] | None = None
         self._jumps = 0
         self._is_replaying = False
+        #: Whether the user lets the run go backwards; and how many frames it has.
+        self.is_held = False
+        self._held_frames = 0
 
     def __repr__(self) -> str:
         if not self.is_on:
@@ -166,12 +171,16 @@ class Rewind:
         self._mouse.on_move = lambda dx, dy, wheel: self._heard(MouseMoved(dx, dy, wheel))
         self._mouse.on_button = lambda number, down: self._heard(MouseButton(number, down))
         self._between_frames.insert(0, self._after_frame)
+        self._loop.stats.beside["rewind"] = self.cost_ns
+        self._remark()
 
     def stop(self) -> None:
         """Keep nothing any more."""
         if self.is_on:
             self._forget()
             self._between_frames.remove(self._after_frame)
+            self._loop.stats.beside.pop("rewind", None)
+            self._loop.display.remark("")
             self._keys.on_put = lambda key: None
             self._mouse.on_move = lambda dx, dy, wheel: None
             self._mouse.on_button = lambda number, pressed: None
@@ -205,6 +214,17 @@ class Rewind:
             if newest is not None and self._loop.frames - newest.frames >= self._every:
                 self._keep(newest)
         self.cost_ns.append(perf_counter_ns() - begin)
+        if not self._loop.frames % REMARK_FRAMES:
+            self._remark()
+
+    def _remark(self) -> None:
+        """Tell the displays what it costs."""
+        recent = [*self.cost_ns][-REMARK_FRAMES:]
+        cost_ms = sum(recent) / max(len(recent), 1) / 1e6
+        seconds, mib = self.frames / 60, self.nbytes / (1 << 20)
+        self._loop.display.remark(
+            f"rewind {cost_ms:.2f} ms a frame, {seconds:.0f} s, {mib:.1f} MiB"
+        )
 
     def _go_on_from(self, frames: int) -> None:
         """The run has gone on from there: forget what had come after it."""
@@ -234,6 +254,27 @@ class Rewind:
                 del self._inputs[frame]
 
     # Going back.
+
+    def hold(self, on: bool) -> None:
+        """The user lets the run go backwards (`turn`), or on again, and hears how far it went."""
+        tell = self._loop.display.notice
+        if not self.is_on:
+            if on:
+                tell("rewind is off; start with --rewind 5 to keep the last five minutes")
+            return
+        if on == self.is_held:
+            return
+        self.is_held = on
+        if on:
+            self._held_frames = 0
+            return
+        tell(f"{self._held_frames / 60:.1f} s back, {self.frames / 60:.1f} s are left")
+        for key in self._keys.down:  # of then; whoever holds one now presses it again
+            self._keys.put(Key(key, False))
+
+    def turn(self) -> None:
+        """Go back one of the frames in which the user wants that."""
+        self._held_frames += self.back()
 
     def back(self, frames: int = 1) -> int:
         """Go back so many frames, or as far as is kept; by how many it went."""

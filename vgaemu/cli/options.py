@@ -23,6 +23,8 @@ Add: TypeAlias = Callable[..., object]
 #: Longest number: what has more digits fits no C function's argument.
 MAX_DIGITS = 18
 
+#: Minutes of a rewind, or MiB.
+MOST_REWIND = 1 << 20
 #: What stands for it where a file may be named.
 STANDARD_OUTPUT = "-"
 
@@ -54,6 +56,24 @@ def border_pixels(text: str) -> int:
     if not text.isdecimal():
         raise ArgumentTypeError(f"{text!r} is no number; put --border behind the workload")
     return not_negative(text)
+
+
+def rewind_room(text: str) -> dict[str, float]:
+    """How much `Rewind.start` is to keep: minutes, or MiB."""
+    number, is_memory = text, False
+    for unit in ("MiB", "M"):
+        if text.endswith(unit):
+            number, is_memory = text.removesuffix(unit), True
+            break
+    try:
+        value = float(number)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= MOST_REWIND:
+        raise ArgumentTypeError(
+            f"{text!r} is no time and no memory: minutes as in 5, or MiB as in 64MiB"
+        )
+    return {"mib" if is_memory else "minutes": value}
 
 
 def speed(text: str) -> float:

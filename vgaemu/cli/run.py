@@ -16,15 +16,18 @@ from vgaemu.cli.options import (
     check_needs,
     file_path,
     positive,
+    rewind_room,
     speed,
 )
 from vgaemu.cli.recording import RECORDING_NEEDS, add_recording_options
 from vgaemu.cli.say import GuestFailedError, UsageError
 from vgaemu.cli.viewing import VIEW_NEEDS, add_view_options
 from vgaemu.display.hostkeys import all_keys
+from vgaemu.errors import SnapshotError
 
 if TYPE_CHECKING:
     from vgaemu.cli.session import Session  # brings numpy
+    from vgaemu.machine import Machine
 
 NO_WORKLOAD = "run: name a workload; 'vgaemu list' shows those there are"
 #: See `check_needs`.
@@ -69,6 +72,9 @@ def _add_guest_options(add: Add) -> None:
     add("--speed", type=speed, default=1.0, metavar="X", help="60 X frames a second; 0: no limit")
     add("--keys", metavar="F:KEY,...", help="strike keys at frames: 30:a,60:enter,90:ctrl-c")
     add("--load-state", type=file_path, metavar="F.npz", help="go on from a saved state")
+    add("--rewind", type=rewind_room, metavar="MINUTES|MiB",
+        help="keep the last minutes, or as many as 64MiB take, to go back through them with "
+        "Ctrl+F12; machine code only, which then runs in step with the picture (off)")
     add("--exit-code", action="store_true",
         help="exit with the guest's code: that of INT 21h AH=4Ch, or what a workload returns or "
         "gives sys.exit; 124 if it has not ended; 1 and 2 may also be vgaemu's own")
@@ -162,6 +168,8 @@ def run(options: Namespace) -> int:
                 start_view(machine, options)
             if options.load_state is not None:
                 machine.load_state(options.load_state)
+            if options.rewind is not None:
+                _start_rewind(machine, options)
             recording = start_recording(machine, options)
             session.run_frames(options.frames, options.speed)
             if migration is not None:
@@ -171,6 +179,13 @@ def run(options: Namespace) -> int:
             tell_of_parts(recording)
         status = session.exit_status
     return status
+
+
+def _start_rewind(machine: Machine, options: Namespace) -> None:
+    try:
+        machine.rewind.start(**options.rewind)
+    except SnapshotError as error:
+        raise UsageError(f"--rewind: {error}") from None
 
 
 def _first_session(options: Namespace) -> Session:

@@ -244,7 +244,9 @@ def keep_showing(machine: Machine, frames: int | None = None) -> None:
 
 def _power_on(options: Namespace, display: str | Display | None, more: dict[str, Any]) -> Machine:
     more = more | _machine_code_options(options)
-    more |= {"free": not options.headless, "border": options.border is True}
+    # Frames are run anew exactly only where the guest runs in step with them.
+    free = not options.headless and value_of(options, "--rewind") is None
+    more |= {"free": free, "border": options.border is True}
     try:
         if display is None:
             display = "null" if options.headless else _display(options)

@@ -71,6 +71,9 @@ class BaseDisplay:
         if why:
             self.notice(why)
 
+    def remark(self, text: str) -> None:
+        """What goes on besides, and what it costs, for as long as it does; empty: nothing."""
+
     def pauses(self, on: bool) -> None:
         """A user has stopped the guest, at this display or another one, or lets it go on."""
 

@@ -308,6 +308,9 @@ class Displays(BaseDisplay):
     def stands_still(self, why: str) -> None:
         self._each(lambda display: display.stands_still(why))
 
+    def remark(self, text: str) -> None:
+        self._each(lambda display: display.remark(text))
+
     def pauses(self, on: bool) -> None:
         self._each(lambda display: display.pauses(on))
 

@@ -90,6 +90,13 @@ class Turbo:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewinding:
+    """Let the run go backwards, a frame a frame, or forwards again."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Paste:
     """Type a text, as fast as the guest takes it; while one is being typed: stop that."""
 
@@ -120,7 +127,7 @@ class MouseWanted:
 
 Mouse: TypeAlias = MouseMoved | MousePlaced | MouseButton
 Event: TypeAlias = (
-    "Key | Mouse | MouseWanted | Close | PauseToggled | SingleStep | Turbo | Screenshot"
+    "Key | Mouse | MouseWanted | Close | PauseToggled | SingleStep | Turbo | Rewinding | Screenshot"
     " | RecordingToggled | NextDirtyLog | SaveState | LoadState | SlotStep | Paste | CopyText"
     " | FileDropped"
 )

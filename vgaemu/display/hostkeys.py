@@ -16,6 +16,7 @@ from vgaemu.display.events import (
     NextDirtyLog,
     PauseToggled,
     RecordingToggled,
+    Rewinding,
     SaveState,
     Screenshot,
     SingleStep,
@@ -71,6 +72,10 @@ HOST_KEYS = (
     HostKey(WindowChange.MOUSE, ("Ctrl+F10",), "mouse to the guest and back", "mouse", "mouse", 5),
     HostKey(SingleStep(), ("Ctrl+F11",), "single frame", "one frame", "step", 4),
     HostKey(Turbo(True), ("Alt+F12",), "turbo while held", "turbo", "turbo", 3, ends=Turbo(False)),
+    HostKey(
+        Rewinding(True),
+        ("Ctrl+F12",), "rewind while held", "rewind", "rewind", 4, ends=Rewinding(False),
+    ),
     HostKey(WindowChange.FULL_SCREEN, ("Alt+Enter",), "full screen", "full screen", "full", 1),
     HostKey(WindowChange.PASTE, ("Ctrl+Shift+V", "Shift+Insert"), "paste", "paste", "paste", 5),
     HostKey(WindowChange.COPY, ("Ctrl+Shift+C",), "copy the text", "copy text", "copy", 6),

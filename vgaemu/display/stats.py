@@ -96,6 +96,8 @@ class Stats:
         self._totals = Totals()
         self._keepers: dict[str, KeeperStats] = {}
         self._rows: list[dict[str, Any]] | None = None
+        #: What else took time between frames: nanoseconds in the last ones, by what it is.
+        self.beside: dict[str, deque[int]] = {}
         #: Frames recorded and not yet added up: adding up is left until somebody looks.
         self._fresh: list[tuple[FrameReport, int]] = []
 
@@ -190,7 +192,8 @@ class Stats:
     def summary(self) -> dict[str, Any]:
         """Percentiles and totals as plain numbers, units in the names; rows if they were kept."""
         rows = self.rows
-        times = {f"{name}_ns": asdict(Percentiles.of(ns)) for name, ns in self._times.items()}
+        all_times = self._times | self.beside
+        times = {f"{name}_ns": asdict(Percentiles.of(ns)) for name, ns in all_times.items()}
         keepers = {
             name: {
                 "frames": keeper.frames,
@@ -208,6 +211,7 @@ class Stats:
         if len(self._keepers) > 1:
             own = {name: keeper.harvest_ns for name, keeper in self._keepers.items()}
             times = {"harvest": times.pop("harvest"), **own, **times}
+        times |= self.beside
         width = max(8, *map(len, times))
         lines = [f"{'':{width}}{'p50':>10}{'p90':>10}{'p99':>10}{'max':>10}   microseconds a frame"]
         for name, values in times.items():

@@ -38,6 +38,8 @@ class Status:
     paused: bool = False
     turbo: bool = False
     outlines: bool = False
+    #: What goes on besides.
+    remark: str = ""
     #: What drawing the panel took the last time.
     panel_ns: int = 0
 
@@ -183,6 +185,7 @@ class Panel:
             *([("outlines", draw.DIRTY, PAPER)] if status.outlines else []),
             (f"dirty log: {self.meter.dirty_log or info.dirty_log}", INK, PAPER),
             (f"frame {self.meter.frame_number}", INK, PAPER),
+            *([(status.remark, draw.CLEAN, PAPER)] if status.remark else []),
         ]
         x, y = box.x, box.y
         for text, ink, paper in items:

@@ -88,6 +88,8 @@ class PanelView:
     def __init__(self) -> None:
         self.meter = Meter()
         self.place = NOWHERE
+        #: What goes on besides.
+        self.remark = ""
         #: Whether what it says is old.
         self.stale = True
         #: What drawing and presenting it took the last time.
@@ -128,7 +130,8 @@ class PanelView:
             begin = perf_counter_ns()
             self._due_ns = now_ns + PANEL_PERIOD_NS
             self.stale = False
-            self._panel.draw(now_ns, Status(info, paused, turbo, outlines, self.cost_ns))
+            status = Status(info, paused, turbo, outlines, self.remark, self.cost_ns)
+            self._panel.draw(now_ns, status)
             self.blit(window)
             pygame.display.update(self.place)
             self.cost_ns = perf_counter_ns() - begin

@@ -23,6 +23,7 @@ from vgaemu.display.events import (
     LoadState,
     MouseWanted,
     Paste,
+    Rewinding,
     SaveState,
     Turbo,
 )
@@ -122,7 +123,7 @@ class WindowDisplay(BaseDisplay):
         self._keyboard.release_all()
         self._free_mouse()
         self._paused = self._turbo = False
-        self._stands = ""
+        self._stands = self._panel.remark = ""
         self._panel.meter.restart_clock()
         self._show_title()
 
@@ -280,6 +281,10 @@ class WindowDisplay(BaseDisplay):
             self._panel.hurry()
             self._show_title()
 
+    def remark(self, text: str) -> None:
+        """Say it in the panel."""
+        self._panel.remark = text
+
     def stands_still(self, why: str) -> None:
         """Say it for a while, and in the title until the guest goes on."""
         self._stands = why
@@ -353,7 +358,7 @@ class WindowDisplay(BaseDisplay):
                 self._show_title()
                 # A key that was held in turbo has repeated, for the guest, for long.
                 return [*([] if what.on else self._keyboard.release_guests()), what]
-            case SaveState() | LoadState():
+            case SaveState() | LoadState() | Rewinding():
                 # The guest sees those of the combination go up: a state has no keys held.
                 return [*self._keyboard.release_guests(), what]
             case _:
