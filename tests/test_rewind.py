@@ -11,7 +11,11 @@ from test_snapshots import KEYS, arrays
 from x86_helpers import GUESTS, needs_kvm
 
 import vgaemu
+from vgaemu.bench import snapshot as bench
+from vgaemu.cli.main import main
 from vgaemu.deltas import delta, earlier
+from vgaemu.display.events import Event, Rewinding
+from vgaemu.keys.queue import Key
 from vgaemu.machine import Machine
 
 
@@ -158,6 +162,70 @@ def test_without_a_guest_each_frame_is_kept() -> None:
         for character in "ba":
             machine.step_back()
             assert machine.screen.text()[0][0] == character
+
+
+class Sitting(vgaemu.BaseDisplay):
+    """A display whose user does what is put here, and reads what is said."""
+
+    can_be_closed = True
+
+    def __init__(self) -> None:
+        self.does: list[Event] = []
+        self.told: list[str] = []
+        self.remarks: list[str] = []
+
+    def poll(self) -> list[Event]:
+        done, self.does = self.does, []
+        return done
+
+    def notice(self, text: str) -> None:
+        self.told.append(text)
+
+    def remark(self, text: str) -> None:
+        self.remarks.append(text)
+
+
+def test_a_held_key_runs_backwards_and_on_from_there() -> None:
+    user = Sitting()
+    with Machine(GUESTS / "snake.img", display=user, free=False) as machine:
+        user.does.append(Rewinding(True))
+        machine.run(3, speed=0)
+        assert user.told == ["rewind is off; start with --rewind 5 to keep the last five minutes"]
+        machine.rewind.start(minutes=1, every=4)
+        machine.keys.put(Key("left", True))
+        machine.run(40, speed=0)
+        assert user.remarks[-1].startswith("rewind ")
+        user.does += [Key("up", True), Rewinding(True)]
+        for frame in range(39, 20, -1):
+            assert not machine.closed_by_user()
+            assert machine.take_turn()
+            assert machine.frames == frame
+        assert machine.keys.down == ["left"]
+        user.does.append(Rewinding(False))
+        machine.run(25, speed=0)
+        assert user.told[-1] == "0.3 s back, 0.3 s are left"
+        assert machine.keys.down == []
+
+
+def test_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    snake = str(GUESTS / "snake.img")
+    assert main(["run", snake, "--headless", "--frames", "20", "--rewind", "2MiB"]) == 0
+    assert "\nrewind " in capsys.readouterr().out
+    assert main(["run", "typing", "--headless", "--frames", "2", "--rewind", "1"]) == 2
+    assert "vgaemu: --rewind: a workload in Python" in capsys.readouterr().err
+    for wrong in ("0", "-1", "5s", "MiB", "nan"):
+        with pytest.raises(SystemExit):
+            main(["run", snake, f"--rewind={wrong}"])
+        said = capsys.readouterr().err
+        assert f"--rewind: '{wrong}' is no time and no memory" in said
+
+
+def test_the_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ROUNDS", "LONG", "ROW", "STEPS", "WARM"):
+        monkeypatch.setattr(bench, name, 2)
+    rows = bench.measure(1)
+    assert [next(iter(row)) for row in rows] == ["snapshot", "state", "memory", "rewind", "steps"]
+    assert rows[2]["times_one"] < 2
 
 
 def test_random_deltas() -> None:

@@ -10,6 +10,7 @@ BENCHMARKS = {
     "record": "a recorder beside the loop, and what it writes",
     "pictures": "pictures as arrays, images and text, and saved states, by the thousand",
     "render": "drawing a whole picture against a memcpy of it",
+    "snapshot": "moments kept in memory and gone back to, rewind, frames a second",
     "start": "how long the command takes to start",
     "migrate": "64 MiB over loopback while a writer dirties it, against a plain socket copy",
     "view": "a VNC viewer: what it costs the loop, and what it gets, how late",
