@@ -17,13 +17,19 @@ ROM_WRITABLE, CR0 = 10, 11
 #: Addresses of functions: Python's hook of interrupts, the engine's `uc_reg_read` and `uc_ctl`; and
 #: of a word for the first of these.
 DELIVER, READ_REGISTER, CONTROL, WORD = 12, 13, 14, 15
-CELLS = 16
+#: Far pointers of the BIOS's stubs whose polls are answered at once, 0 for none; whether any is in
+#: this slice.
+CURSOR_STUB, KEY_STUB, TICKS_STUB, MAY_ANSWER = 16, 17, 18, 19
+CELLS = 20
 
 #: What it costs the host (measured), where the guest's clock sees little of it: a fill of the TLB,
 #: to deliver an interrupt or exception. A slice with so much ends.
 FILL_NS, DELIVERY_NS, LONG_OVERHEAD_NS = 6_000, 50_000, 20_000_000
 #: `vgaemu.pc.clock.INTERRUPT_NS`.
 INTERRUPT_NS = 10_000
+#: What such a call takes beside the interrupt and a poll: a port, a service, the stub's four
+#: instructions.
+POLL_NS, ANSWER_NS = 4_000, 1_000 + 20_000 + 4 * 33
 #: Beyond all linear addresses of a guest, where the engine finds physical ones: it forgets code by
 #: linear addresses, and there may be several, or none.
 PHYSICAL = 1 << 40

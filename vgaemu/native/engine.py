@@ -1,25 +1,28 @@
 """Hooks of the engine: fills of its TLB, and interrupts on their way to a handler.
 
 Done here is what guests do all the time: pages of RAM and ROM, through page tables of two levels or
-none; vectors of real mode; interrupt and trap gates of 32 bits to code at the same privilege level
-that has been there before. All else is for Python's hook, which does all of it anew: it is called
-by `interrupt`, and a fill that is refused here comes to it. What has been done until then is what
-it does, too.
+none; vectors of real mode, and what the BIOS answers who only asks; interrupt and trap gates of 32
+bits to code at the same privilege level that has been there before. All else is for Python's hook,
+which does all of it anew: it is called by `interrupt`, and a fill that is refused here comes to it.
+What has been done until then is what it does, too.
 
-Source: `vgaemu.pc.cpu.unicorn_pages`, `mmu`, `unicorn_interrupts`, whose results these are.
+Source: `unicorn_pages`, `mmu`, `unicorn_interrupts` and `unicorn_calls` in `vgaemu.pc.cpu`, whose
+results these are.
 """
 
 from __future__ import annotations
 
 from numba import types
 
-from vgaemu.native.calls import call3, call4
+from vgaemu.native.answers import answer, poll_of
+from vgaemu.native.calls import call3
 from vgaemu.native.compiler import Pointer, callback, int64_at, part, uint8_at, uint32_at
 from vgaemu.native.cpu_cells import (
+    ANSWER_NS,
     CLOCK,
     CODE,
-    CONTROL,
     CR0,
+    CURSOR_STUB,
     DELIVER,
     DELIVERY_NS,
     ENV,
@@ -31,6 +34,7 @@ from vgaemu.native.cpu_cells import (
     OPEN_AT,
     OVERHEAD,
     PHYSICAL,
+    POLL_NS,
     RAISED,
     RAM,
     RAM_BYTES,
@@ -40,22 +44,51 @@ from vgaemu.native.cpu_cells import (
     STORED,
     WORD,
 )
+from vgaemu.native.env import (
+    ARITHMETIC,
+    BASE,
+    CC_OP_AT,
+    CC_SOURCE_AT,
+    CR0_AT,
+    CR3_AT,
+    CR4_AT,
+    CS,
+    DF_AT,
+    DIRECTION,
+    DS,
+    EFLAGS_AT,
+    EIP_AT,
+    ERROR_CODE,
+    ES,
+    ESP_AT,
+    FLAGS,
+    GDT_AT,
+    HFLAGS_AT,
+    IDT_AT,
+    IN_CC,
+    IS_INT,
+    LDT_AT,
+    LIMIT,
+    OLD_EXCEPTION,
+    SEGMENT,
+    SEGMENTS_AT,
+    SS,
+)
+from vgaemu.native.memory import (
+    ROM_END,
+    ROM_START,
+    VGA_END,
+    VGA_START,
+    is_plain,
+    store16,
+    stored_to,
+)
 from vgaemu.native.time import cost
 
-VGA_START, VGA_END, ROM_START, ROM_END = 0xA0000, 0xC0000, 0xC0000, 0x100000
-#: Of the engine: kinds of access, permissions, `uc_ctl` that forgets code, EFLAGS.
+#: Of the engine: kinds of access, permissions, EFLAGS.
 STORE, FETCH = 17, 18
 RW, RX, ALL = 3, 5, 7
-FORGET_CODE, EFLAGS = 1 << 30 | 2 << 26 | 9, 25
-#: Words of its registers.
-ESP_AT, EIP_AT, EFLAGS_AT, CC_SOURCE_AT, CC_OP_AT, DF_AT, HFLAGS_AT = 8, 32, 34, 38, 42, 43, 44
-SEGMENTS_AT, LDT_AT, GDT_AT, IDT_AT, CR0_AT, CR3_AT, CR4_AT = 46, 82, 94, 100, 106, 112, 114
-#: Of a segment register: its words, and which are base, limit and flags; its number.
-SEGMENT, BASE, LIMIT, FLAGS = 6, 2, 4, 5
-ES, CS, SS, DS = 0, 1, 2, 3
-#: Words of what was raised.
-ERROR_CODE, IS_INT, OLD_EXCEPTION = 0, 1, 28
-IN_CC, ARITHMETIC, DIRECTION = 1, 0x8D5, 1 << 10
+EFLAGS = 25
 PROTECTED, TASK_SWITCHED, WRITE_PROTECT, PAGING = 1, 1 << 3, 1 << 16, 1 << 31
 PSE, PAE = 1 << 4, 1 << 5
 TRAP, INTERRUPT, NESTED, VIRTUAL_8086 = 1 << 8, 1 << 9, 1 << 14, 1 << 17
@@ -74,14 +107,6 @@ _cells = types.CPointer(types.int64)
 FILL = types.uint8(types.int64, types.int64, types.int32, types.int64, _cells)
 #: ``void interrupt(uc_engine *, uint32_t, int64_t *)``
 RAISE = types.void(types.int64, types.int32, _cells)
-
-
-@part
-def is_plain(cells: Pointer, at: int, count: int) -> bool:
-    """Whether bytes are RAM."""
-    if at < 0 or at + count > cells[RAM_BYTES]:
-        return False
-    return at + count <= VGA_START or at >= ROM_END
 
 
 @part
@@ -234,49 +259,56 @@ def settle(env: Pointer) -> None:
 
 
 @part
-def stored_to(uc: int, cells: Pointer, at: int, count: int) -> None:
-    """RAM has been written: translated code there is none any more."""
-    end = at + count
-    while at < end:
-        stop = min(end, (at | 0xFFF) + 1)
-        uint8_at(cells[STORED])[at >> 12] = 1
-        if uint8_at(cells[CODE])[at >> 12]:
-            call4(cells[CONTROL], uc, FORGET_CODE, PHYSICAL + at, PHYSICAL + stop)
-        at = stop
+def real_code(env: Pointer) -> None:
+    """CS as real mode loads it."""
+    at = SEGMENTS_AT + CS * SEGMENT
+    if env[at + FLAGS] != REAL_FLAGS or env[at + LIMIT] != REAL_LIMIT:
+        env[at + FLAGS] = REAL_FLAGS
+        env[at + LIMIT] = REAL_LIMIT
+        settle(env)
 
 
 @part
-def store16(ram: Pointer, at: int, value: int) -> None:
-    """A word, lower byte first."""
-    ram[at] = value & 0xFF
-    ram[at + 1] = value >> 8 & 0xFF
+def write_flags(env: Pointer, flags: int) -> None:
+    """All of EFLAGS."""
+    env[CC_SOURCE_AT] = flags & ARITHMETIC
+    env[CC_OP_AT] = IN_CC
+    env[DF_AT] = 0xFFFFFFFF if flags & DIRECTION else 1
+    env[EFLAGS_AT] = flags | 2
 
 
 @part
-def enter_real_mode(uc: int, vector: int, cells: Pointer) -> bool:
-    """FLAGS, CS and IP to the stack, on at the vector."""
+def enter_real_mode(uc: int, vector: int, cells: Pointer) -> int:
+    """FLAGS, CS and IP to the stack, on at the vector, or behind a poll.
+
+    Returns the time that it took; 0: Python knows.
+    """
     env, ram, cs_at = uint32_at(cells[ENV]), uint8_at(cells[RAM]), SEGMENTS_AT + CS * SEGMENT
     pointer = env[ESP_AT] & 0xFFFFFFFF
     top = (pointer - 6) & 0xFFFF
     at = (env[SEGMENTS_AT + SS * SEGMENT] << 4) + top
     if top > 0xFFFA or not is_plain(cells, at, 6):
-        return False
+        return 0
     flags = flags_of(uc, cells)
+    poll = poll_of(cells, uint32_at(cells[RAM])[vector], flags, at)
+    if poll:
+        flags = answer(uc, cells, poll, flags)
     store16(ram, at, env[EIP_AT])
     store16(ram, at + 2, env[cs_at])
     store16(ram, at + 4, flags)
     stored_to(uc, cells, at, 6)
+    if poll:
+        write_flags(env, flags)
+        real_code(env)
+        return INTERRUPT_NS + ANSWER_NS + (0 if poll == CURSOR_STUB else POLL_NS)
     env[ESP_AT] = (pointer & 0xFFFF0000) | top
     env[EFLAGS_AT] &= ~(INTERRUPT | TRAP)
     target = uint32_at(cells[RAM])[vector]
     env[EIP_AT] = target & 0xFFFF
     env[cs_at] = target >> 16
     env[cs_at + BASE] = target >> 16 << 4
-    if env[cs_at + FLAGS] != REAL_FLAGS or env[cs_at + LIMIT] != REAL_LIMIT:
-        env[cs_at + FLAGS] = REAL_FLAGS
-        env[cs_at + LIMIT] = REAL_LIMIT
-        settle(env)
-    return True
+    real_code(env)
+    return INTERRUPT_NS
 
 
 @part
@@ -380,14 +412,15 @@ def delivered(uc: int, vector: int, cells: Pointer) -> bool:
     if cells[OVERHEAD] + DELIVERY_NS > LONG_OVERHEAD_NS:
         return False
     if not env[CR0_AT] & PROTECTED:
-        done = enter_real_mode(uc, vector, cells)
+        taken = enter_real_mode(uc, vector, cells)
     else:
-        done = enter_gate(uc, vector, cells, raised[IS_INT] != 0, raised[ERROR_CODE])
-    if done:
+        is_in = enter_gate(uc, vector, cells, raised[IS_INT] != 0, raised[ERROR_CODE])
+        taken = INTERRUPT_NS if is_in else 0
+    if taken:
         raised[OLD_EXCEPTION] = 0xFFFFFFFF
-        cost(int64_at(cells[CLOCK]), INTERRUPT_NS)
+        cost(int64_at(cells[CLOCK]), taken)
         cells[OVERHEAD] += DELIVERY_NS
-    return done
+    return taken != 0
 
 
 @callback(RAISE)

@@ -66,6 +66,7 @@ class Bios:
             0x20: self._program_outside_dos,
             0x21: self._program_outside_dos,
         } | {vector: partial(self._fault, vector) for vector in FAULTS}
+        self.calls.offer()
 
     def new_slice(self) -> None:
         self.calls.new_slice()

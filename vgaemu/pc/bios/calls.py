@@ -76,6 +76,14 @@ class Calls:
         for vector in range(0x78):
             self.set_vector(vector, rom.stub_offset(vector))
 
+    def offer(self) -> None:
+        """Let the CPU answer calls at once that it can: those that have services now."""
+        stubs = {
+            vector: rom.ROM_SEGMENT << 16 | rom.stub_offset(vector) for vector in self.services
+        }
+        run = self._run
+        self._cpu.answer_calls(stubs, lambda: not run.interrupt_waits)
+
     def _trap(self, vector: int, value: int) -> None:
         self.call(vector)
 

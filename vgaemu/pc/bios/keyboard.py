@@ -8,6 +8,7 @@ print screen prints, pause, characters typed as numbers with alt.
 from __future__ import annotations
 
 from vgaemu.keys import scancodes
+from vgaemu.native.polls import old_key
 from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import WAIT, Calls, Service, serve
 from vgaemu.pc.board import Board
@@ -41,8 +42,6 @@ HELD_BITS: dict[tuple[int, bool], tuple[bda.Field, int]] = {
 #: What INT 16h/09h says: 0Ah, 10h to 12h, and of 03h: 00h, 05h and 06h.
 KEYBOARD_CALLS = 0x3D
 KEYBOARD_ID = 0x41AB
-#: Enter and slash of the keypad, by character, as the calls for 84 keys return them.
-OLD_KEYPAD_KEYS = {0x0D: 0x1C0D, 0x0A: 0x1C0A, 0x2F: 0x352F}
 
 
 class KeyBuffer:
@@ -172,11 +171,7 @@ class KeyboardBios:
 
     def _old_key(self, word: int) -> int:
         """What the calls for 84 keys return: grey keys look like those of the keypad."""
-        if self._cpu.ah >= 0x10:
-            return word
-        if word >> 8 == 0xE0:
-            return OLD_KEYPAD_KEYS.get(word & 0xFF, word)
-        return word & 0xFF00 if word & 0xFF == 0xE0 else word
+        return word if self._cpu.ah >= 0x10 else old_key(word)
 
     def _read_key(self) -> bool | None:
         word = self.buffer.take()

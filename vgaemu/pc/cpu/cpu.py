@@ -167,6 +167,15 @@ class Cpu(ABC):
         """An edge on a line of its own interrupt controllers, 0 to 15; see `has_own_timer`."""
         raise CpuError(f"{self.name} has no interrupt controllers of its own")
 
+    def answer_calls(  # noqa: B027  # a default
+        self, stubs: Mapping[int, int], may: Callable[[], bool]
+    ) -> None:
+        """Answer BIOS calls that only look at the data area without their stubs, if it can.
+
+        Those of these vectors, which have far pointers of their stubs here; `may` is asked before
+        each slice whether calls of that are to be.
+        """
+
     def stop(self) -> None:  # noqa: B027  # a default
         """End `run` soon; any thread may ask."""
 

@@ -25,7 +25,7 @@ from vgaemu import native
 from vgaemu.errors import GuestFault
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.log import DirtyLog
-from vgaemu.native.cpu_cells import DELIVERY_NS, LONG_OVERHEAD_NS, OVERHEAD
+from vgaemu.native.cpu_cells import DELIVERY_NS, LONG_OVERHEAD_NS, MAY_ANSWER, OVERHEAD
 from vgaemu.native.shared import address_of
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import INSTRUCTION_NS, INTERRUPT_NS, PLANES_NS, POLL_NS, StepClock
@@ -123,6 +123,8 @@ class UnicornCpu(Cpu):
         #: What native code shares: of the slice in hand what the engine did beside instructions.
         self._native = CpuCells()
         self._cells = self._native.numbers
+        #: Whether BIOS calls may be answered without their stubs in the next slice.
+        self._may_answer: Callable[[], bool] = lambda: False
         #: How many slices are still to be without native code, or below 0.
         self._slices_in_python = SLICES_BEFORE_NATIVE
         #: What ended the run in a hook.
@@ -133,10 +135,7 @@ class UnicornCpu(Cpu):
         self._copies = Copies(self._uc)
         self._memory = LinearMemory(bus, Context(self._uc))
         self._loop = LoopInHand(bus, Context(self._uc))
-        gates = TaskGates(self._memory, lambda: self.tlb.map_changed())
-        self._interrupts = Interrupts(
-            self, Context(self._uc), self._memory, self._delivering, gates.enter
-        )
+        self._interrupts = self._make_interrupts()
         self._pages = Pages(
             self._uc, bus, clock, self._memory, self._context, self._worked, self._cells
         )
@@ -153,6 +152,11 @@ class UnicornCpu(Cpu):
         self._hook(trace_code)
         self._reset()
         bus.on_protection_changed.append(self.tlb.map_changed)
+
+    def _make_interrupts(self) -> Interrupts:
+        context, memory, cost = Context(self._uc), self._memory, self._clock.cost
+        enter = TaskGates(memory, lambda: self.tlb.map_changed()).enter
+        return Interrupts(self, context, memory, self._delivering, cost, enter, self._cells)
 
     def _hook(self, trace_code: bool) -> None:
         add, instruction = self._uc.hook_add, unicorn.UC_HOOK_INSN
@@ -239,6 +243,11 @@ class UnicornCpu(Cpu):
     def _end_slice(self) -> None:
         self._cut = True
 
+    def answer_calls(self, stubs: Mapping[int, int], may: Callable[[], bool]) -> None:
+        if type(self.bus) is Bus:  # a tap wants to know of the stubs' ports
+            self._interrupts.answers.lead_here(stubs)
+            self._may_answer = may
+
     def stays(self) -> frozenset[int]:
         return self._loop.stays()
 
@@ -270,6 +279,7 @@ class UnicornCpu(Cpu):
         self.tlb.enter()
         until_ns = clock.ns + self._slice * INSTRUCTION_NS
         cells = None if self._count is None else self._count.cells
+        self._cells[MAY_ANSWER] = self._may_answer()
         clock.begin_slice(until_ns, limit_ns, cells, self._end_slice)
         try:
             while not (self.halted or self._cut) and (left := clock.instructions_left()) > 0:

@@ -138,6 +138,13 @@ def words(env: Env) -> memoryview[int]:
     return memoryview(env).cast("B").cast("I")
 
 
+def write_flags(env: memoryview, flags: int) -> None:
+    """All of them, among the `words` of an `Env`."""
+    env[CC_AT + 2], env[CC_OP_AT] = flags & ARITHMETIC, IN_CC
+    env[DF_AT] = 0xFFFF_FFFF if flags & DIRECTION else 1
+    env[EFLAGS_AT] = flags & 0xFFFF_FFFF | 2
+
+
 def control_of(env: memoryview[int]) -> Control:
     """What paging depends on, from the `words` of an `Env`."""
     return Control(env[CR_AT], env[CR_AT + 6], env[CR_AT + 8])

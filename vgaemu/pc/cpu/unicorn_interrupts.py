@@ -34,6 +34,7 @@ from vgaemu.pc.cpu.mmu import (
     Segment,
     segment_of,
 )
+from vgaemu.pc.cpu.unicorn_calls import Answers
 from vgaemu.pc.cpu.unicorn_context import (
     BASE,
     CR_AT,
@@ -55,6 +56,7 @@ from vgaemu.pc.cpu.unicorn_context import (
     Context,
     Env,
     settle,
+    write_flags,
 )
 from vgaemu.pc.cpu.unicorn_engine import Uc
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
@@ -224,17 +226,22 @@ class Interrupts:
         context: Context,
         memory: LinearMemory,
         delivering: Callable[[], None],
+        cost: Callable[[int], None],
         enter_task: Callable[[Env, int, int, int | None], None],
+        cells: memoryview[int],
     ) -> None:
         """Change registers by a `context` that nobody else has.
 
-        `delivering` is told of each; `enter_task` takes task gates: the registers, all flags,
-        selector, error code.
+        `delivering` is told of each, `cost` what time a call takes that `answers` has;
+        `enter_task` takes task gates: the registers, all flags, selector, error code. `cells` are
+        what native code shares.
         """
         self._enter_task = enter_task
         self._cpu, self._context, self._memory = cpu, context, memory
         self._bus, self._words = cpu.bus, context.words
-        self._delivering = delivering
+        self._delivering, self._cost = delivering, cost
+        #: Of calls that need no handler.
+        self.answers = Answers(context.words, cpu.bus, cells)
 
     def raised(self, uc: Uc, vector: int, _: object) -> None:
         """The engine's hook: INT n, or an exception."""
@@ -295,16 +302,29 @@ class Interrupts:
         env, write = self._words, self._bus.write
         flags, pointer = self._cpu.get("eflags"), env[ESP_AT]
         base, top = env[SELECTOR_AT[SS]] << 4, pointer - 6 & 0xFFFF
+        answer = self.answers.of(self._bus.read32(4 * vector), flags, base + top)
+        if answer is not None:
+            flags = answer[0](flags)
         frame = _REAL_FRAME.pack(env[EIP_AT] & 0xFFFF, env[_CS_AT], flags & 0xFFFF)
         if top <= 0x10000 - len(frame):
             write(base + top, frame)
         else:
             for i in (4, 2, 0):
                 write(base + (top + i & 0xFFFF), frame[i : i + 2])
+        if answer is not None:
+            write_flags(env, flags)
+            self._real_code()
+            self._cost(answer[1])
+            return
         env[ESP_AT] = pointer & 0xFFFF_0000 | top
         env[EFLAGS_AT] &= ~(INTERRUPT | TRAP)
         env[EIP_AT], selector = _REAL_VECTOR.unpack(self._bus.read(4 * vector, 4))
         env[_CS_AT], env[_CS_AT + BASE] = selector, selector << 4
+        self._real_code()
+
+    def _real_code(self) -> None:
+        """CS as real mode loads it."""
+        env = self._words
         if env[_CS_AT + FLAGS] != REAL_DATA << 8 or env[_CS_AT + LIMIT] != REAL_LIMIT:
             env[_CS_AT + FLAGS], env[_CS_AT + LIMIT] = REAL_DATA << 8, REAL_LIMIT
             settle(env)

@@ -21,6 +21,7 @@ from vgaemu.pc.cpu.unicorn_context import (
     SEGMENT_NUMBERS,
     SELECTOR_AT,
     Context,
+    write_flags,
 )
 from vgaemu.pc.cpu.unicorn_engine import Registers, Uc, unicorn
 
@@ -63,10 +64,3 @@ class RegisterFile:
             write_flags(self._words, value)
         else:
             self._engine.write(self._numbers[register], value)
-
-
-def write_flags(env: memoryview, flags: int) -> None:
-    """All of them, among the `words` of an `Env`."""
-    env[CC_AT + 2], env[CC_OP_AT] = flags & ARITHMETIC, IN_CC
-    env[DF_AT] = 0xFFFF_FFFF if flags & DIRECTION else 1
-    env[EFLAGS_AT] = flags & 0xFFFF_FFFF | 2

@@ -1,0 +1,17 @@
+"""An engine's registers as words of 32 bits, and what was raised: `unicorn_context` finds them out.
+
+Source: target/i386/cpu.h of QEMU 5.0, as Unicorn 2.1 has it.
+"""
+
+from __future__ import annotations
+
+#: Words of its registers.
+EAX_AT, ECX_AT, EDX_AT, EBX_AT = 0, 2, 4, 6
+ESP_AT, EIP_AT, EFLAGS_AT, CC_SOURCE_AT, CC_OP_AT, DF_AT, HFLAGS_AT = 8, 32, 34, 38, 42, 43, 44
+SEGMENTS_AT, LDT_AT, GDT_AT, IDT_AT, CR0_AT, CR3_AT, CR4_AT = 46, 82, 94, 100, 106, 112, 114
+#: Of a segment register: its words, and which are base, limit and flags; its number.
+SEGMENT, BASE, LIMIT, FLAGS = 6, 2, 4, 5
+ES, CS, SS, DS = 0, 1, 2, 3
+#: Words of what was raised.
+ERROR_CODE, IS_INT, OLD_EXCEPTION = 0, 1, 28
+IN_CC, ARITHMETIC, DIRECTION = 1, 0x8D5, 1 << 10
