@@ -12,9 +12,10 @@ from __future__ import annotations
 from statistics import median
 from time import thread_time_ns
 
+from vgaemu import native
 from vgaemu.assets import guests
 from vgaemu.bench import dosbox, raster
-from vgaemu.bench.guest import boot_sector
+from vgaemu.bench.boot import boot_sector
 from vgaemu.bench.measure import RUNS, Row, median_of_runs, no_collector
 from vgaemu.machine import Machine
 from vgaemu.pc.guest_beam import GuestBeam
@@ -44,6 +45,7 @@ def measure(runs: int = RUNS) -> list[Row]:
 
 
 def _guests() -> list[Row]:
+    native.load(wait=True)  # VGAEMU_NATIVE=0 shows what a guest costs without
     with boot_sector(LINES) as lines:
         return [
             _guest("a colour in each of 400 lines", lines),

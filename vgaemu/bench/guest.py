@@ -6,7 +6,8 @@ guest runs, which fills, or polls a port and fills, with Unicorn and with KVM: 6
 when no cache holds what they need any more, and one after another; and with processes that keep all
 CPUs busy. Before each a control loop spins for about as long: what it takes beyond that is the
 machine's and the interpreter's own scheduling noise. Beside KVM the bare ioctls take turns. And the
-time from nothing to the first frame of a boot sector. What goes through the planes: see `planes`.
+time from nothing to the first frame of a boot sector. What goes through the planes: see `planes`;
+ports: see `ports`.
 """
 
 from __future__ import annotations
@@ -14,17 +15,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from vgaemu.bench import planes
+from vgaemu.bench import planes, ports
+from vgaemu.bench.boot import boot_sector
 from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
 from vgaemu.errors import CpuError, ImageError
 from vgaemu.machine import Machine
@@ -77,7 +77,7 @@ FILL_LFB = (
 
 def measure(runs: int = RUNS) -> list[Row]:
     """All rows, each the median of `runs` runs."""
-    parts = _fills, planes.rows, _harvests, _boot
+    parts = _fills, planes.rows, ports.rows, _harvests, _boot
     return [row for part in parts for row in median_of_runs(part, runs)]
 
 
@@ -149,15 +149,6 @@ def _bare(code: bytes, *, hooked: bool = False) -> Callable[[], None]:
             uc.emu_start(uc.reg_read(eip), NEVER, count=SLICE)
 
     return side
-
-
-@contextmanager
-def boot_sector(code: bytes) -> Iterator[str]:
-    """The path of a disk that boots some code."""
-    with tempfile.TemporaryDirectory() as folder:
-        image = Path(folder) / "disk.img"
-        image.write_bytes(code.ljust(510, b"\0") + b"\x55\xaa")
-        yield str(image)
 
 
 @contextmanager

@@ -9,17 +9,13 @@ debug port when it has stored so many.
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import tempfile
-import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 from vgaemu import native
+from vgaemu.bench import tcg
 from vgaemu.bench.measure import Row, no_collector
 from vgaemu.memslot import Memslot
 from vgaemu.pc.bus import Bus
@@ -34,10 +30,8 @@ CODE_AT, ROUNDS = 0x7C00, 5
 SLICES, PLANES_SLICES, PYTHON_SLICES = 10, 150, 8
 #: A pass stores to 16 KiB: text's window has no more than 32.
 PASS_BYTES = 0x4000
-#: Seconds that a QEMU may take to boot and store, and how many passes are timed.
-QEMU_SECONDS, QEMU_PASSES = 30.0, 200
-#: What the boot sector writes to the debug port before its stores and after them.
-DEBUG_PORT, BEGIN, END = 0xE9, b"a", b"."
+#: Passes of a QEMU.
+QEMU_PASSES = 200
 
 
 class Stores(NamedTuple):
@@ -164,34 +158,12 @@ def _qemu(
     stores: Stores, mode: int, segment: int, registers: tuple[int, int, int, int]
 ) -> float | None:
     """Million stores a second in QEMU's TCG, or None: it is not here, or does not come through."""
-    program = shutil.which("qemu-system-i386")
-    if program is None:
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        disk = Path(folder, "disk.img")
-        disk.write_bytes(_boot_sector(stores, mode, segment, registers))
-        with subprocess.Popen(
-            [program, "-accel", "tcg", "-display", "none", "-net", "none", "-debugcon", "stdio",
-             "-drive", f"file={disk},format=raw,if=floppy"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        ) as qemu:  # fmt: skip
-            assert qemu.stdout is not None
-            watchdog = threading.Timer(QEMU_SECONDS, qemu.kill)
-            watchdog.start()
-            try:
-                begin_s = time.perf_counter()
-                while (mark := os.read(qemu.stdout.fileno(), 1)) not in (END, b""):
-                    if mark == BEGIN:
-                        begin_s = time.perf_counter()
-                took_s = time.perf_counter() - begin_s
-            finally:
-                watchdog.cancel()
-                qemu.kill()
+    took_s = tcg.seconds(_boot_code(stores, mode, segment, registers))
     count = QEMU_PASSES * PASS_BYTES // stores.nbytes
-    return count / took_s / 1e6 if mark == END else None
+    return None if took_s is None else count / took_s / 1e6
 
 
-def _boot_sector(
+def _boot_code(
     stores: Stores, mode: int, segment: int, registers: tuple[int, int, int, int]
 ) -> bytes:
     """Xor ax, ax; mov ss, ax; mov sp, 7C00h; the mode by int 10h; the registers; the passes."""
@@ -201,8 +173,7 @@ def _boot_sector(
             # mov dx, 3CEh; mov ax, value and index; out dx, ax
             code += bytes.fromhex("BACE03 B8") + bytes((index, value)) + b"\xef"
     code += b"\x66\xbd" + QEMU_PASSES.to_bytes(4, "little")  # mov ebp, passes
-    code += b"\xb0" + BEGIN + b"\xe6" + bytes((DEBUG_PORT,))
+    code += tcg.mark(tcg.BEGIN)
     # dec ebp; jz out of the loop; after it: mov al, '.'; out E9h, al; cli; hlt
     code += _passes(stores, segment, bytes.fromhex("664D 7402"))
-    code += b"\xb0" + END + b"\xe6" + bytes((DEBUG_PORT,)) + b"\xfa\xf4"
-    return code.ljust(510, b"\0") + b"\x55\xaa"
+    return code + tcg.mark(tcg.END) + b"\xfa\xf4"

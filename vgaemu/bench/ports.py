@@ -1,0 +1,120 @@
+"""What an access to a port of the VGA costs machine code: by native code and by Python.
+
+Each guest does nothing but count its accesses; both sides run frames of the same guest in turns.
+Times are the thread's CPU time. Beside it, where it is installed, QEMU's TCG does as many.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from statistics import median
+from time import thread_time_ns
+from typing import NamedTuple
+
+from vgaemu import native
+from vgaemu.bench import tcg
+from vgaemu.bench.boot import boot_sector
+from vgaemu.bench.measure import Row, no_collector
+from vgaemu.machine import Machine
+
+#: Turns, untimed frames before, and accesses that QEMU does.
+ROUNDS, FRAMES_BEFORE, QEMU_ACCESSES = 7, 3, 400_000
+
+
+class Accesses(NamedTuple):
+    """A kind of accesses: what comes before all, and a round with so many of them."""
+
+    name: str
+    before: str
+    each: str
+    times: int = 1
+
+
+KINDS = (
+    Accesses("IN 3DAh", "BADA03", "EC"),
+    Accesses("OUT 3C9h", "BAC903", "EE"),
+    Accesses("OUT 3C9h, other colours", "BAC903", "EE 40"),  # inc ax
+    # xor si, si; mov cx, 768; rep outsb
+    Accesses("OUT 3C9h by REP OUTSB", "BAC903", "31F6 B90003 F36E", 768),
+    # The index first, then: inc dx; each time another value
+    Accesses("OUT 3CFh, GR08", "BACE03 B008 EE 42", "EE 40"),
+    Accesses("OUT 3CEh of a word, GR08", "BACE03 B80800", "EF FEC4"),  # inc ah
+    Accesses("OUT 3C5h, SR02", "BAC403 B002 EE 42", "EE 40"),
+)
+#: cli; mov ax, 12h; int 10h
+SETUP = bytes.fromhex("FA B81200 CD10")
+
+
+def rows() -> list[Row]:
+    """Each kind of accesses."""
+    native.load(wait=True)
+    return [_row(kind) for kind in KINDS]
+
+
+def _row(kind: Accesses) -> Row:
+    # l: a round; inc ebx; jmp l
+    each = bytes.fromhex(kind.each) + b"\x66\x43"
+    code = SETUP + bytes.fromhex(kind.before) + each + b"\xeb" + bytes((-len(each) - 2 & 0xFF,))
+    with boot_sector(code) as image, ExitStack() as stack:
+        sides = {}
+        for name, switch in (("native", None), ("python", "0")):
+            with _switched(switch):
+                machine = stack.enter_context(Machine(image))
+                machine.tick(FRAMES_BEFORE)
+            sides[name] = _side(machine, kind)
+        times: dict[str, list[float]] = {name: [] for name in sides}
+        with no_collector():
+            for _ in range(ROUNDS):
+                for name, side in sides.items():
+                    times[name].append(side())
+    fast, slow = (median(times[name]) for name in sides)
+    return {
+        "port access": kind.name,
+        "native_ns": fast,
+        "python_ns": slow,
+        "times_as_fast_as_python": slow / fast,
+        "qemu_tcg_ns": _qemu_ns(kind),
+    }
+
+
+def _side(machine: Machine, kind: Accesses) -> Callable[[], float]:
+    pc = machine.pc
+    assert pc is not None
+
+    def side() -> float:
+        before, begin = pc.cpu.get("ebx"), thread_time_ns()
+        pc.run_frame()
+        took = thread_time_ns() - begin
+        return took / max((pc.cpu.get("ebx") - before) * kind.times, 1)
+
+    return side
+
+
+@contextmanager
+def _switched(value: str | None) -> Iterator[None]:
+    """The switch for native code, as a CPU finds it when it begins."""
+    before = os.environ.pop(native.SWITCH, None)
+    if value is not None:
+        os.environ[native.SWITCH] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(native.SWITCH, None)
+        if before is not None:
+            os.environ[native.SWITCH] = before
+
+
+@lru_cache(maxsize=len(KINDS))
+def _qemu_ns(kind: Accesses) -> float | None:
+    rounds = QEMU_ACCESSES // kind.times
+    # mov ebp, rounds; l: a round; dec ebp; jnz l
+    each = bytes.fromhex(kind.each) + b"\x66\x4d"
+    loop = b"\x66\xbd" + rounds.to_bytes(4, "little") + each
+    loop += b"\x75" + bytes((-len(each) - 2 & 0xFF,))
+    begin, end = tcg.mark(tcg.BEGIN), tcg.mark(tcg.END)
+    code = SETUP + begin + bytes.fromhex(kind.before) + loop + end + b"\xfa\xf4"
+    seconds = tcg.seconds(code)
+    return None if seconds is None else seconds * 1e9 / (rounds * kind.times)
