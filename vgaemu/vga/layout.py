@@ -99,27 +99,36 @@ def plane_dwords(
 
 def planes_in_order(vram: NDArray[np.uint8], layout: Layout) -> NDArray[np.uint32]:
     """What the planes hold, address by address, plane 0 lowest: (65536,), a copy."""
-    dwords = vram[:LEGACY_BYTES].view(np.uint32)
-    if layout is Layout.CHAIN4:
-        return dwords.reshape(4, -1).T.ravel()
-    if layout is Layout.ODD_EVEN:
-        return _halves_exchanged(dwords.view(np.uint16).reshape(2, 2, -1))
-    return dwords.copy()
+    found = np.empty(LEGACY_DWORDS, np.uint32)
+    for part, addresses in _parts(vram[:LEGACY_BYTES], found, layout):
+        addresses[:] = part
+    return found
 
 
 def rearrange(vram: NDArray[np.uint8], old: Layout, new: Layout) -> None:
     """Bring the legacy 256 KiB from one layout to another, in place (measured: 60 to 130 us)."""
     dwords = planes_in_order(vram, old)
-    if new is Layout.CHAIN4:
-        dwords = dwords.reshape(-1, 4).T.ravel()
-    elif new is Layout.ODD_EVEN:
-        dwords = _halves_exchanged(dwords.view(np.uint16).reshape(-1, 2, 2))
-    vram[:LEGACY_BYTES].view(np.uint32)[:] = dwords
+    for part, addresses in _parts(vram[:LEGACY_BYTES], dwords, new):
+        part[:] = addresses
 
 
-def _halves_exchanged(words: NDArray[np.uint16]) -> NDArray[np.uint32]:
-    """Pairs of planes, odd addresses, the rest of an address: to the opposite order, and back."""
-    return words.transpose(2, 1, 0).ravel().view(np.uint32)
+def _parts(
+    vram: NDArray[np.uint8], dwords: NDArray[np.uint32], layout: Layout
+) -> Iterator[tuple[NDArray[np.unsignedinteger], NDArray[np.unsignedinteger]]]:
+    """What lies together in a layout, and the same in dwords by address.
+
+    Copied one by one: as one transposed array it takes five times as long.
+    """
+    if layout is Layout.PLANAR:
+        yield vram.view(np.uint32), dwords
+    elif layout is Layout.CHAIN4:
+        for quarter, part in enumerate(vram.view(np.uint32).reshape(4, -1)):
+            yield part, dwords[quarter::4]
+    else:
+        words = dwords.view(np.uint16)
+        for half, cells in enumerate(vram.view(np.uint16).reshape(4, -1)):
+            high, odd = divmod(half, 2)
+            yield cells, words[2 * odd + high :: 4]
 
 
 Places = tuple[tuple[slice, slice], ...]

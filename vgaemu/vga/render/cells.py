@@ -6,6 +6,7 @@ changes; `Fonts` follows what plane 2 holds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -13,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.memslot.bitmap import Span
 from vgaemu.vga.crtc import scan_lines
 from vgaemu.vga.layout import HALF_CELLS, HIGH_CELLS, cell_of_address
 from vgaemu.vga.rows import plane_addresses
@@ -84,6 +86,14 @@ class CellMap:
             for band, row_start in enumerate(self._row_starts)
             if (column := (address - row_start) & 0xFFFF) < columns
         ]
+
+    def bands_with(self, spans: Iterable[Span]) -> list[int]:
+        """Bands that may show some of the cells in `spans`; one may be there several times."""
+        found = []
+        ends = self.band_ends
+        for low, high in spans:
+            found += [n for n, (first, last) in enumerate(ends) if low <= last and first < high]
+        return found
 
     @cached_property
     def place_of_cell(self) -> NDArray[np.int32]:

@@ -12,7 +12,7 @@ and blinking are key changes like any other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, product
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from vgaemu.vga.layout import (
     HIGH_CELLS,
     LEGACY_BYTES,
     LEGACY_PAGES,
+    Places,
     cells_between,
     cells_of_pages,
     words_of_cells,
@@ -100,6 +101,8 @@ class TextRenderer(Renderer):
         self._map = CellMap(rows)
         self._fonts = Fonts(self._text)
         self._shown = self._shown_cells()
+        #: `_places_in` of pages that were dirty.
+        self._places: dict[Span, Places] = {}
         # Lines that no band shows are not coloured: half of a glyph's 32, as a rule.
         self.glyphs = GlyphCache(self._map.glyph_lines, self._text.cell_width)
         self._forget_cells()
@@ -115,6 +118,8 @@ class TextRenderer(Renderer):
 
     def configure(self, scanout: Scanout) -> None:
         old, self.scanout = self.scanout, scanout
+        if old.layout != scanout.layout:
+            self._places.clear()
         if old.rows != scanout.rows or old.text != scanout.text:
             self._find_cells(moved=old.rows != scanout.rows)
         if old.colours.palette != scanout.colours.palette:
@@ -150,6 +155,7 @@ class TextRenderer(Renderer):
             self._keys.fill(STALE)
         self.glyphs.reshape(self._map.glyph_lines, text.cell_width)
         self._shown = self._shown_cells()
+        self._places.clear()
         self._look_at_all()
         if new_fonts:
             self._fonts.read(self._cells)
@@ -201,42 +207,52 @@ class TextRenderer(Renderer):
     def note(self, spans: Sequence[Span]) -> None:
         for low, high in spans:
             if low < LEGACY_PAGES:
-                cells = cells_of_pages(low, min(high, LEGACY_PAGES), self.scanout.layout)
-                for first, end in cells:
-                    for begin, stop in self._shown:
-                        self._look_at(max(first, begin), min(end, stop))
+                places = self._places.get((low, high))
+                if places is None:
+                    places = self._places[low, high] = self._places_in(low, high)
+                for numbers, words in places:
+                    self._look_at(numbers, words)
 
-    def _look_at(self, first: int, end: int) -> None:
-        for numbers, words in cells_between(first, end, self.scanout.layout):
-            before = self._cells[numbers]
-            # A copy: a guest may store on while it is compared and kept.
-            now = self._words[words].copy()
-            changed = now != before
-            count = int(np.count_nonzero(changed))
-            if not count:
-                continue
-            if numbers.start >= HIGH_CELLS:
-                in_fonts = int(np.bitwise_or.reduce(now ^ before)) & FONT_BITS
-                before[:] = now
-                if in_fonts:
-                    self._compare_fonts()
-                continue
+    def _places_in(self, low: int, high: int) -> Places:
+        """Where cells lie that are shown and among those in some pages."""
+        layout = self.scanout.layout
+        cells = cells_of_pages(low, min(high, LEGACY_PAGES), layout)
+        return tuple(
+            place
+            for (first, end), (begin, stop) in product(cells, self._shown)
+            for place in cells_between(max(first, begin), min(end, stop), layout)
+        )
+
+    def _look_at(self, numbers: slice, words: slice) -> None:
+        before = self._cells[numbers]
+        # A copy: a guest may store on while it is compared and kept.
+        now = self._words[words].copy()
+        flags = (now != before).tobytes()
+        at = flags.find(1)
+        if at < 0:
+            return
+        if numbers.start >= HIGH_CELLS:
+            in_fonts = int(np.bitwise_or.reduce(now ^ before)) & FONT_BITS
             before[:] = now
-            flags = changed.tobytes()
-            at = flags.find(1)
-            if count > FEW_CELLS:
-                span = [numbers.start + numbers.step * i for i in (at, flags.rfind(1))]
-                self._changes.spans.append((span[0], span[1] + 1))
-                self._changes.many += count
-                continue
-            while at >= 0:
-                self._changes.cells.append(numbers.start + numbers.step * at)
-                at = flags.find(1, at + 1)
+            if in_fonts:
+                self._compare_fonts()
+            return
+        before[:] = now
+        first, step, changes = numbers.start, numbers.step, self._changes
+        count = flags.count(1)
+        if count > FEW_CELLS:
+            changes.spans.append((first + step * at, first + step * flags.rfind(1) + 1))
+            changes.many += count
+            return
+        while at >= 0:
+            changes.cells.append(first + step * at)
+            at = flags.find(1, at + 1)
 
     def _look_at_all(self) -> None:
         """Look at all cells with characters or glyphs, whatever the dirty log says."""
         for first, end in self._shown:
-            self._look_at(first, end)
+            for numbers, words in cells_between(first, end, self.scanout.layout):
+                self._look_at(numbers, words)
 
     def _compare_fonts(self) -> None:
         """Find glyphs that changed; cells that show them are drawn again."""
@@ -272,9 +288,7 @@ class TextRenderer(Renderer):
                 return self._draw_places(frame, {*changes.places, *found} - {-1})
         spans = changes.spans + [(cell, cell + 1) for cell in changes.cells]
         bands = [place // cell_map.columns for place in changes.places]
-        for band, (first, last) in enumerate(cell_map.band_ends):
-            if any(low <= last and first < high for low, high in spans):
-                bands.append(band)
+        bands += cell_map.bands_with(spans)
         return self._draw_bands(frame, min(bands), max(bands) + 1) if bands else []
 
     def _draw_whole(self, frame: Frame) -> list[Rect]:
