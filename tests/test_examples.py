@@ -35,6 +35,7 @@ PRINTS = {
         "words: 880 page table entries looked at",
         "0 grace periods",
     ],
+    "episodes.py": ["episode 0: ", " steps, score ", "episode 1: "],
     "machine_code.py": ["the same screen: True"],
     "test_with_vgaemu.py": ["3 passed"],
     "unicorn_bootsector.py": ["Hello from Unicorn", "dirty pages: [0]"],
@@ -54,7 +55,7 @@ def run(name, folder):
 
 @pytest.mark.parametrize("name", PRINTS)
 def test_example(name, tmp_path):
-    if name in ("machine_code.py", "unicorn_bootsector.py"):
+    if name in ("episodes.py", "machine_code.py", "unicorn_bootsector.py"):
         pytest.importorskip("unicorn")
     done = run(name, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
