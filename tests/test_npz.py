@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import mmap
 import struct
+import sys
 import tempfile
 import zipfile
 import zlib
@@ -17,7 +19,9 @@ import pytest
 from state_files import arrays_of, with_whole_memories
 
 from vgaemu import Machine, StateError
+from vgaemu.memslot import zeros as memslot_zeros
 from vgaemu.memslot.bitmap import PAGE_SIZE
+from vgaemu.memslot.keeper import anonymous_memory
 from vgaemu.memslot.zeros import overwrite, used_pages, zeros
 from vgaemu.vga.npz import Archive, folded, write
 
@@ -117,6 +121,46 @@ def test_zeros_are_to_be_written_too() -> None:
     assert used_pages(some).tolist() == [False, True, False, False, True]
 
 
+@pytest.fixture
+def anonymous() -> np.ndarray:
+    """40 pages: 3 has a byte, 5 was stored to and is zeros, 39 has its last byte."""
+    some = np.frombuffer(anonymous_memory(40 * PAGE_SIZE), np.uint8)
+    some[3 * PAGE_SIZE + 77] = some[-1] = 1
+    some[5 * PAGE_SIZE] = 0
+    return some
+
+
+@pytest.mark.parametrize("told", ["/proc/self/pagemap", "/nowhere", "/dev/null"])
+def test_used_pages_whatever_the_system_tells(
+    told: str, anonymous: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memslot_zeros, "PAGEMAP", told)
+    assert np.flatnonzero(used_pages(anonymous)).tolist() == [3, 39]
+    assert np.flatnonzero(used_pages(anonymous[2 * PAGE_SIZE :])).tolist() == [1, 37]
+    assert np.flatnonzero(used_pages(anonymous[64 : 64 + 39 * PAGE_SIZE])).tolist() == [3]
+    anonymous[::PAGE_SIZE] = 1
+    assert used_pages(anonymous).all()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others do not tell")
+def test_pages_that_are_not_there_are_not_looked_at(anonymous: np.ndarray) -> None:
+    there = memslot_zeros._pages_there(anonymous)
+    assert there.tolist() == [3, 5, 39]
+    used_pages(anonymous)
+    assert memslot_zeros._pages_there(anonymous).tolist() == [3, 5, 39]
+
+
+def test_memory_that_others_store_to_is_looked_at(tmp_path: Path) -> None:
+    """Of a file, say: a page that this process has not may have what another one stored."""
+    (tmp_path / "a").write_bytes(bytes(3 * PAGE_SIZE))
+    with (tmp_path / "a").open("r+b") as file:
+        shared = np.frombuffer(mmap.mmap(file.fileno(), 0), np.uint8)
+        file.seek(PAGE_SIZE)
+        file.write(b"x")
+        file.flush()
+    assert used_pages(shared).tolist() == [False, True, False]
+
+
 def flags(*values: int) -> np.ndarray:
     """bool, of bytes that none has."""
     return np.asarray(values, "u1").view("?")
@@ -181,6 +225,20 @@ def test_a_member_that_is_damaged(name: str, array: np.ndarray) -> None:
     with pytest.raises(DAMAGED):
         Archive(io.BytesIO(changed(data, at, value))).arrays({"a": 1 << 20})
     assert Archive(io.BytesIO(data)).arrays({"a": 1 << 20})["a"] is not None
+
+
+def test_a_member_with_more_than_an_array() -> None:
+    data = written({"a": np.arange(3)}).getvalue()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        member = archive.read("a.npy")
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a.npy", member + b"more")
+    data = file.getvalue()
+    at = data.rindex(DIRECTORY) + 16
+    checksum = struct.pack("<I", zlib.crc32(member))  # of what an array is
+    with pytest.raises(ValueError, match="^$"):
+        Archive(io.BytesIO(data[:at] + checksum + data[at + 4 :])).arrays({})
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,11 @@ _KNOWN = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64",
 MAP_NORESERVE: int = getattr(mmap, "MAP_NORESERVE", 0x4000 if _KNOWN else 0)
 
 
-def anonymous_memory(nbytes: int) -> mmap.mmap:
+class AnonymousMemory(mmap.mmap):
+    """Memory of this process alone: what was never stored to is zero, and has no page."""
+
+
+def anonymous_memory(nbytes: int) -> AnonymousMemory:
     """Zeroed, page-aligned, private memory: reserved here, allocated where it is written.
 
     Raises:
@@ -45,8 +49,8 @@ def anonymous_memory(nbytes: int) -> mmap.mmap:
         if hasattr(mmap, "MAP_PRIVATE"):
             # A slot may be larger than the machine's memory, as long as few of its pages are used.
             flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
-            return mmap.mmap(-1, nbytes, flags=flags)
-        return mmap.mmap(-1, nbytes)
+            return AnonymousMemory(-1, nbytes, flags=flags)
+        return AnonymousMemory(-1, nbytes)
     except (OSError, OverflowError) as error:
         raise OutOfMemory(f"no {nbytes:,} bytes of memory to be had: {error}") from None
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.slot import Memslot
+from vgaemu.memslot.zeros import used_pages
 from vgaemu.snapshot import cut
 
 #: Pages of a chunk, and bytes of a block: a page that changes costs a tuple of so many pages, and
@@ -46,8 +47,7 @@ class Pages:
         self._written = written
         self._view = slot.subscribe()
         self._view.get_dirty_log()  # what is written from now on
-        words = slot.array.reshape(-1, PAGE_SIZE).view(np.uint64)
-        used = set(np.flatnonzero(words.any(axis=1)).tolist())
+        used = set(np.flatnonzero(used_pages(slot.array)).tolist())
         pages = [(self._read(page),) if page in used else ZERO for page in range(slot.npages)]
         nothing: Chunk = (ZERO,) * CHUNK_PAGES
         chunks = (tuple(pages[at : at + CHUNK_PAGES]) for at in range(0, len(pages), CHUNK_PAGES))

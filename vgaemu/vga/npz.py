@@ -16,6 +16,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
@@ -197,7 +198,8 @@ class Member:
 
     def is_whole(self) -> bool:
         """Whether all of it has been read, as it was written."""
-        return not self.read(1) and self._crc == self._wanted_crc
+        is_all = self._left == 0 if self._inflate is None else not self.read(1)
+        return is_all and self._crc == self._wanted_crc
 
     def _packed(self, count: int) -> bytes:
         data = self._file.read(min(count, self._left))
@@ -223,20 +225,25 @@ class Head(NamedTuple):
     dtype: np.dtype[np.generic]
     shape: tuple[int, ...]
     order: Literal["C", "F"]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the elements; Python's integers do not overflow."""
-        return math.prod(self.shape) * self.dtype.itemsize
+    #: Bytes of the elements.
+    nbytes: int
 
 
 def _read_head(member: Member) -> Head:
-    magic, length = member.read(len(MAGIC)), member.read(2)
-    found = HEAD.fullmatch(member.read(int.from_bytes(length, "little")))
-    if magic != MAGIC or found is None:
+    begin = member.read(len(MAGIC) + 2)
+    if begin[: len(MAGIC)] != MAGIC:
+        raise ValueError
+    return _head_in(member.read(int.from_bytes(begin[len(MAGIC) :], "little")))
+
+
+@lru_cache(maxsize=256)
+def _head_in(text: bytes) -> Head:
+    found = HEAD.fullmatch(text)
+    if found is None:
         raise ValueError
     dtype = np.dtype(found[1].decode("ascii"))
     if dtype.hasobject:
         raise ValueError
     shape = tuple(int(number) for number in found[3].split(b",") if number.strip())
-    return Head(dtype, shape, "F" if found[2] == b"True" else "C")
+    nbytes = math.prod(shape) * dtype.itemsize  # Python's integers do not overflow
+    return Head(dtype, shape, "F" if found[2] == b"True" else "C", nbytes)
