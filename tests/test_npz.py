@@ -137,7 +137,7 @@ def test_used_pages_whatever_the_system_tells(
     monkeypatch.setattr(memslot_zeros, "PAGEMAP", told)
     assert np.flatnonzero(used_pages(anonymous)).tolist() == [3, 39]
     assert np.flatnonzero(used_pages(anonymous[2 * PAGE_SIZE :])).tolist() == [1, 37]
-    assert np.flatnonzero(used_pages(anonymous[64 : 64 + 39 * PAGE_SIZE])).tolist() == [3]
+    assert np.flatnonzero(used_pages(anonymous[128 : 128 + 39 * PAGE_SIZE])).tolist() == [2]
     anonymous[::PAGE_SIZE] = 1
     assert used_pages(anonymous).all()
 
@@ -237,7 +237,7 @@ def test_a_member_with_more_than_an_array() -> None:
     data = file.getvalue()
     at = data.rindex(DIRECTORY) + 16
     checksum = struct.pack("<I", zlib.crc32(member))  # of what an array is
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(DAMAGED):
         Archive(io.BytesIO(data[:at] + checksum + data[at + 4 :])).arrays({})
 
 
