@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -54,6 +55,41 @@ def test_info_says_which_path_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert line().endswith(f"; compiled anew in each process: cannot write {tmp_path / 'file'}")
     monkeypatch.setattr(native, "why_not", lambda: "no numba")
     assert line() == "planes of machine code: by Python: no numba"
+
+
+def test_another_process_compiles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Once: others wait for it, but not for one that came to no end."""
+    begun = []
+
+    def run(command: list[str], **options: object) -> None:
+        assert (tmp_path / native.LOCK).exists()
+        begun.append(command[1:])
+        (tmp_path / native.READY).touch()
+
+    monkeypatch.setattr(subprocess, "run", run)
+    lock = tmp_path / native.LOCK
+    lock.touch()
+    os.utime(lock, (0, 0))
+    native._have_compiled(tmp_path)
+    native._have_compiled(tmp_path)
+    assert begun == [["-m", "vgaemu.native"]]
+    assert not lock.exists()
+
+
+@pytest.mark.long
+@needs_native
+def test_a_cold_cache(tmp_path: Path) -> None:
+    """``pytest -m long tests/test_native.py``: half a minute; what one process compiles the next
+    has at once."""
+    code = "from vgaemu import native; print(len(native.load(wait=True)))"
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    for limit_s in (200, 30):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, timeout=limit_s, check=True,
+            capture_output=True,
+        )  # fmt: skip
+        assert int(done.stdout) >= 3
+    assert [path.name for path in tmp_path.glob("vgaemu/*/ready")] == [native.READY]
 
 
 def test_vgaemu_does_not_import_numba() -> None:

@@ -3,8 +3,8 @@
 What a guest of machine code does most, a store through the planes say, costs half a microsecond
 where Python answers the engine and a twentieth where a C function does. Such functions are here,
 each beside a path in Python that stays the reference: it leaves the same memory, marks and time,
-and is what runs without numba. Nobody outside imports numba, and importing this does not: a thread
-does (`load`), and until it is through, and where it cannot be, Python's path is taken.
+and is what runs without numba. Nobody outside imports numba, and importing this does not: `load`
+has it done, and until that is through, and where it cannot be, Python's path is taken.
 
 A module of `MODULES` is compiled by being imported. Its `FUNCTIONS` are addresses that an engine
 calls: C's calling convention, without the GIL. What such a function works on, it is told as one
@@ -12,7 +12,9 @@ pointer to an array of int64, `NUMBERS` of which Python fills; it calls nothing,
 and raises nothing.
 
 Machine code is kept in the user's cache folder, or numba's own `NUMBA_CACHE_DIR`, in a folder
-named after these sources. `VGAEMU_NATIVE=0` in the environment switches all of this off.
+named after these sources. What is not there yet another process compiles (``python -m
+vgaemu.native``, some ten seconds of its CPU's time), so that Python runs here undisturbed.
+`VGAEMU_NATIVE=0` in the environment switches all of this off.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import os
 import platform
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
@@ -35,8 +38,13 @@ SWITCH = "VGAEMU_NATIVE"
 #: What `platform.machine` calls it.
 X86_64 = "x86_64", "AMD64"
 
+#: In the cache folder: all is compiled; a process compiles. That takes no longer than so many
+#: seconds.
+READY, LOCK, LONGEST_S = "ready", "lock", 180.0
+
 _begin = threading.Lock()
-_thread: threading.Thread | None = None
+_begun = False
+_done = threading.Event()
 _functions: dict[str, int] | None = None
 _failed: str | None = None
 
@@ -71,24 +79,62 @@ def told() -> str:
 def load(wait: bool = False, *, begin: bool = True) -> Mapping[str, int] | None:
     """The compiled functions' addresses by name; empty: there are none, `why_not`; None: not yet.
 
-    The first call that is to `begin` starts a thread that compiles them, and returns; `wait` waits
-    for it. The interpreter's end does, too: a compiler is not to be torn down while it works.
+    The first call that is to `begin` has them made on a thread, and returns; `wait` waits for it.
     """
-    global _thread
+    global _begun
     if os.environ.get(SWITCH) == "0":
         return {}
-    if _thread is None:
+    if not _begun:
         if not begin:
             return None
         with _begin:
-            if _thread is None:
+            if not _begun:
                 if why_not() is not None:
                     return {}
-                _thread = threading.Thread(target=_compile, name="vgaemu-native")
-                _thread.start()
+                _begun = True
+                # It waits for another process, and need not come to an end.
+                threading.Thread(target=_prepare, name="vgaemu-native", daemon=True).start()
     if wait:
-        _thread.join()
+        _done.wait()
     return _functions
+
+
+def _prepare() -> None:
+    """Have all compiled, by a process whose interpreter nobody else waits for; then load it."""
+    folder = cache_folder()
+    if folder is not None and sys.executable:
+        with suppress(OSError):
+            _have_compiled(folder)
+    try:
+        # The interpreter's end waits for it: a compiler is not to be torn down while it works.
+        threading.Thread(target=compile_all, name="vgaemu-native", daemon=False).start()
+    except RuntimeError:  # it is the end
+        _done.set()
+
+
+def _have_compiled(folder: Path) -> None:
+    import subprocess
+
+    lock = folder / LOCK
+    while not (folder / READY).exists():
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            if time.time() - lock.stat().st_mtime > LONGEST_S:
+                lock.unlink(missing_ok=True)  # of a process that did not come to its end
+            time.sleep(0.1)
+            continue
+        package = str(Path(__file__).parents[2])
+        paths = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+        with suppress(subprocess.SubprocessError):
+            subprocess.run(
+                [sys.executable, "-m", "vgaemu.native"],
+                env=os.environ | {"PYTHONPATH": paths}, timeout=LONGEST_S, check=False,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )  # fmt: skip
+        lock.unlink(missing_ok=True)
+        return  # whatever came of it
 
 
 def cache_folder() -> Path | None:
@@ -132,7 +178,8 @@ def _stamp() -> str:
     return "native-" + hashlib.sha256(b"".join(map(Path.read_bytes, sources))).hexdigest()[:16]
 
 
-def _compile() -> None:
+def compile_all() -> None:
+    """Compile what the cache folder has not, and load all."""
     global _functions, _failed
     functions: dict[str, int] = {}
     try:
@@ -144,6 +191,7 @@ def _compile() -> None:
         _failed = f"numba failed: {type(error).__name__}: {error}".splitlines()[0]
         functions.clear()
     _functions = functions
+    _done.set()
 
 
 def _numbers_of(release: str) -> tuple[int, ...]:
