@@ -7,7 +7,7 @@ when no cache holds what they need any more, and one after another; and with pro
 CPUs busy. Before each a control loop spins for about as long: what it takes beyond that is the
 machine's and the interpreter's own scheduling noise. Beside KVM the bare ioctls take turns. And the
 time from nothing to the first frame of a boot sector. What goes through the planes: see `planes`;
-ports: see `ports`.
+ports: see `ports`; for calls, interrupts and pages: see `calls`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from vgaemu.bench import planes, ports
+from vgaemu.bench import calls, planes, ports
 from vgaemu.bench.boot import boot_sector
 from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
 from vgaemu.errors import CpuError, ImageError
@@ -77,7 +77,7 @@ FILL_LFB = (
 
 def measure(runs: int = RUNS) -> list[Row]:
     """All rows, each the median of `runs` runs."""
-    parts = _fills, planes.rows, ports.rows, _harvests, _boot
+    parts = _fills, planes.rows, ports.rows, calls.rows, _harvests, _boot
     return [row for part in parts for row in median_of_runs(part, runs)]
 
 

@@ -61,7 +61,7 @@ def _row(kind: Accesses) -> Row:
     with boot_sector(code) as image, ExitStack() as stack:
         sides = {}
         for name, switch in (("native", None), ("python", "0")):
-            with _switched(switch):
+            with switched(switch):
                 machine = stack.enter_context(Machine(image))
                 machine.tick(FRAMES_BEFORE)
             sides[name] = _side(machine, kind)
@@ -94,7 +94,7 @@ def _side(machine: Machine, kind: Accesses) -> Callable[[], float]:
 
 
 @contextmanager
-def _switched(value: str | None) -> Iterator[None]:
+def switched(value: str | None) -> Iterator[None]:
     """The switch for native code, as a CPU finds it when it begins."""
     before = os.environ.pop(native.SWITCH, None)
     if value is not None:
