@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from collections.abc import Iterator
 
@@ -129,6 +130,13 @@ def test_what_comes_from_elsewhere_begins_anew(snake: Machine) -> None:
     snake.tick(5)
     assert snake.rewind.frames == 4
     assert snake.step_back(10) == 4
+    snake.tick(3)
+    saved = io.BytesIO()
+    snake.save_state(saved)
+    saved.seek(0)
+    snake.load_state(saved)
+    with pytest.raises(vgaemu.SnapshotError):
+        snake.step_back()
 
 
 def test_what_cannot_be_rewound(snake: Machine) -> None:

@@ -118,11 +118,13 @@ def test_without_a_guest_whoever_holds_the_machine_is_it() -> None:
         machine.vga.outb(0x3C8, 7)
         assert machine.keys.typed() == "x"
         looks = [machine.vga.inb(0x3DA) for _ in range(50)]
+        where = machine.vga.beam.at_ns()
         machine.restore(kept)
         assert machine.screen.text()[0][0] == "A"
         assert machine.keys.typed() == "x"
         machine.tick()
         assert [machine.vga.inb(0x3DA) for _ in range(50)] == looks
+        assert machine.vga.beam.at_ns() == where
 
 
 def test_the_picture_is_that_of_then_at_once() -> None:
@@ -261,6 +263,9 @@ def test_what_is_refused(tmp_path: Path) -> None:
                 with pytest.raises(vgaemu.SnapshotError, match=said):
                     wrong.restore(kept)
                 assert arrays(wrong) == then
+        for wrong, said in ((kept.to_bytes(), r"load_state\(io.BytesIO"), ("x", "not a str")):
+            with pytest.raises(vgaemu.SnapshotError, match=said):
+                machine.restore(wrong)
         with pytest.raises(vgaemu.SnapshotError, match="is a generator"):
             Machine("typing").snapshot()
         with Machine(snake, record_tape=tmp_path / "x.tape") as recorded:

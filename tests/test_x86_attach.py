@@ -314,6 +314,8 @@ def test_a_dispi_mode_shows_what_the_script_stores_into_the_frame_buffer() -> No
 def test_a_card_says_what_it_is() -> None:
     card = vgaemu.attach(engine(), mode=0x13)
     assert "VgaCard 320x200" in repr(card)
+    with pytest.raises(vgaemu.SnapshotError, match="the script's own to keep"):
+        card.snapshot()
     card.close()
     assert "closed" in repr(card)
 

@@ -23,13 +23,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, NoReturn, Unpack
 
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
 from vgaemu.display.named import make_display
 from vgaemu.display.report import Display, FrameReport
 from vgaemu.display.screen import Screen
 from vgaemu.display.stats import Stats
+from vgaemu.errors import SnapshotError
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.memslot.slot import Memslot
@@ -113,6 +114,17 @@ class VgaCard:
             ModeError: DISPI has no such mode, or VRAM is too small for it.
         """
         set_dispi_mode(self.vga, width, height, bits)
+
+    def snapshot(self) -> NoReturn:
+        """There is none of a card: the engine and what it runs are the script's own.
+
+        Raises:
+            SnapshotError: Always, with what to do instead.
+        """
+        raise SnapshotError(
+            "a card in a script's engine has no snapshots, that is the script's own to keep: "
+            "uc.context_save() and its memory; vgaemu.Machine has them"
+        )
 
     def draw_frame(self) -> FrameReport:
         """Harvest, draw what changed, show it.

@@ -235,6 +235,13 @@ class Moments:
 
     def restore(self, then: Snapshot) -> None:
         """See `vgaemu.machine.Machine.restore`."""
+        if not isinstance(then, Snapshot):
+            what = (
+                "load_state(io.BytesIO(data)) takes bytes"
+                if isinstance(then, bytes)
+                else (f"not a {type(then).__name__}")
+            )
+            raise SnapshotError(f"restore takes what snapshot() has given; {what}")
         self._check("nothing was restored")
         if self._saving.recorded:
             raise SnapshotError("a tape starts at power on, and one is being recorded")
