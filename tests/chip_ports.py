@@ -21,11 +21,12 @@ from vgaemu.pc.chips.cmos import Cmos
 from vgaemu.pc.chips.i8042 import I8042
 from vgaemu.pc.chips.pic import Pic
 from vgaemu.pc.chips.pit import Pit
+from vgaemu.pc.chips.serial import Serial
 from vgaemu.pc.clock import StepClock
 from vgaemu.vga.device import Vga
 
 PORTS = (0x20, 0x21, 0xA0, 0xA1, 0x40, 0x41, 0x42, 0x43, 0x60, 0x60, 0x61, 0x64, 0x64, 0x70, 0x71,
-         0x80, 0x92)  # fmt: skip
+         0x80, 0x92, *range(0x3F8, 0x400))  # fmt: skip
 NAMES = tuple(key.name for key in KEYS)
 #: A snapshot is taken and restored after so many accesses.
 A_CHECK = 500
@@ -42,9 +43,10 @@ class Chips:
         chips = self.bus, self.pic.raise_irq, self.clock, self.keys, self.mouse
         self.keyboard = I8042(*chips)
         self.cmos = Cmos(self.bus, self.clock, self.bus.ram_bytes)
+        self.serial = Serial(self.bus, self.pic.raise_irq)
 
     def parts(self) -> dict[str, snapshot.Part]:
-        chips = self.pic, self.pit, self.keyboard, self.cmos
+        chips = self.pic, self.pit, self.keyboard, self.cmos, self.serial
         return {name: part for chip in chips for name, part in chip.parts().items()}
 
 

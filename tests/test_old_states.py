@@ -70,6 +70,7 @@ def test_a_guests_state_still_loads_and_goes_on(name: str, tmp_path: Path) -> No
     before, after = arrays_of(old), arrays_of(again)
     # Since then there is a mouse, and time within slices; DOS runs programs of programs.
     since = {"chips.mouse", "chips.mouse_buffer", "chips.mouse_moved", "pc.looks", "pc.refused"}
+    since |= {"chips.serial", "chips.serial_received"}
     since |= {"dos.owners", "dos.returned"} if name == "prog" else set()
     assert {*after} - {*before} == NEW | since
     for part in {*before} - GONE - {"frame", "ram", "version"}:

@@ -41,7 +41,7 @@ from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
 from vgaemu.memslot.steps import keep_with_next
 from vgaemu.moments import Moments
-from vgaemu.program import check_options, load_program, printed_by
+from vgaemu.program import check_options, load_program, printed_by, sent_by
 from vgaemu.recordings import Recording, Recordings
 from vgaemu.rewind import Rewind
 from vgaemu.runner import InStep, OnThread, Runner
@@ -264,6 +264,16 @@ class Machine(States):
     def ram(self) -> Ram:
         """The RAM of machine code, to peek and poke; `RamError` if the guest is another."""
         return self._saving.ram
+
+    @property
+    def serial(self) -> str:
+        """What machine code has sent to the serial port at 3F8h; `WorkloadError` as there."""
+        return sent_by(self.pc)
+
+    @property
+    def exit_code(self) -> int | None:
+        """What the guest has returned, 0 to 255; None if it has not ended."""
+        return self.runner.exit_code
 
     def tick(self, count: int = 1) -> bool:
         """Run some frames, without waiting for a clock; while the user has it paused, wait.

@@ -79,6 +79,17 @@ def printed_by(pc: Pc | None) -> str:
     return bytes(pc.debug.console).decode(errors="backslashreplace")
 
 
+def sent_by(pc: Pc | None) -> str:
+    """What a guest has sent to the serial port at 3F8h, in the same way.
+
+    Raises:
+        WorkloadError: It is no machine code.
+    """
+    if pc is None:
+        raise WorkloadError("serial: only machine code sends to a port; this runs none")
+    return bytes(pc.serial.text).decode(errors="backslashreplace")
+
+
 def check_options(options: Mapping[str, object], others: Iterable[str]) -> None:
     """Answer a keyword that there is not with the nearest that there is, `others` among them.
 

@@ -5,3 +5,4 @@ cd "$(dirname "$0")"
 nasm -f bin -o multiboot.elf multiboot.asm
 nasm -f bin -dAOUT -o multiboot.bin multiboot.asm
 nasm -f bin -dGRAPHICS -o graphics.elf multiboot.asm
+nasm -f bin -o serial.img serial.asm

@@ -46,6 +46,17 @@ def positive(text: str) -> int:
     return value
 
 
+def port(text: str) -> int:
+    """The number of an I/O port, as 0xf4 or 244."""
+    try:
+        value = int(text, 0) if len(text) <= MAX_DIGITS else -1
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 0xFFFF:
+        raise ArgumentTypeError(f"{text!r} is no port: 0 to 0xffff, as 0xf4")
+    return value
+
+
 def not_negative(text: str) -> int:
     """A whole number."""
     return 0 if text == "0" else positive(text)

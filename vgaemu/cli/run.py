@@ -15,6 +15,7 @@ from vgaemu.cli.options import (
     border_pixels,
     check_needs,
     file_path,
+    port,
     positive,
     rewind_room,
     speed,
@@ -78,6 +79,9 @@ def _add_guest_options(add: Add) -> None:
     add("--exit-code", action="store_true",
         help="exit with the guest's code: that of INT 21h AH=4Ch, or what a workload returns or "
         "gives sys.exit; 124 if it has not ended; 1 and 2 may also be vgaemu's own")
+    add("--exit-port", type=port, metavar="PORT",
+        help="a port (0xf4) whose writes end the guest: a value V exits with 2 V + 1, as QEMU's "
+        "isa-debug-exit; 124 if none has come")
 
 
 def _add_picture_options(add: Add) -> None:
@@ -124,6 +128,8 @@ def _add_debugging_options(add: Add) -> None:
         help="machine code only: write every port access")
     add("--debugcon", type=file_path, metavar="F",
         help="machine code only: write what is printed to port E9h as it comes; -: print it")
+    add("--serial", type=file_path, metavar="F",
+        help="machine code only: write what is sent to the serial port at 3F8h; -: print it")
     add("--trace-code", action="store_true",
         help="machine code only, slowly: report what led to a fault; unicorn only")
 
@@ -277,6 +283,7 @@ def _check_usage(options: Namespace) -> None:
             raise UsageError(NO_WORKLOAD)
     if options.load_state is not None and options.record_tape is not None:
         raise UsageError("--record-tape: a tape starts at power on, not from --load-state")
-    if str(options.debugcon) == STANDARD_OUTPUT and options.display == "terminal":
-        raise UsageError("--debugcon -: the picture is in the terminal; name a file")
+    for option in ("debugcon", "serial"):
+        if str(getattr(options, option)) == STANDARD_OUTPUT and options.display == "terminal":
+            raise UsageError(f"--{option} -: the picture is in the terminal; name a file")
     check_needs(options, NEEDS)

@@ -43,7 +43,7 @@ from vgaemu.signals import FRAME_HANGS_S, exit_status, stops_wait
 #: Options that are only for machine code.
 MACHINE_CODE_OPTIONS = (
     "cpu", "memory", "vga_bios", "firmware", "dos_root", "writable", "force", "drive", "append",
-    "initrd", "trace_ports", "debugcon", "trace_code", "retrace_irq",
+    "initrd", "trace_ports", "debugcon", "serial", "exit_port", "trace_code", "retrace_irq",
 )  # fmt: skip
 #: The exit status with ``--exit-code`` if the guest has not ended, as timeout(1) says it.
 NOT_ENDED = 124
@@ -81,6 +81,7 @@ class Session:
         self._failure: BaseException | None = None
         self._told = False
         self._wants_code = bool(value_of(options, "--exit-code"))
+        self._wants_code |= value_of(options, "--exit-port") is not None
         #: The guest's own, if it has ended.
         self._code: int | None = None
         self._problems: list[str] = []

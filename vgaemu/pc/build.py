@@ -20,11 +20,13 @@ from vgaemu.pc.board import Board
 from vgaemu.pc.boot.multiboot import boot_multiboot
 from vgaemu.pc.bus import DEFAULT_RAM_BYTES, RAM_MIB, Bus, TappedBus
 from vgaemu.pc.chips.cmos import Cmos
+from vgaemu.pc.chips.debugexit import DebugExit
 from vgaemu.pc.chips.debugports import DebugFile, DebugPorts
 from vgaemu.pc.chips.i8042 import I8042
-from vgaemu.pc.chips.pic import Pic
+from vgaemu.pc.chips.pic import Pic, RaiseIrq
 from vgaemu.pc.chips.pit import Pit
 from vgaemu.pc.chips.retrace import RetraceLine
+from vgaemu.pc.chips.serial import Serial
 from vgaemu.pc.clock import INSTRUCTION_NS, Clock, StepClock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Cpu
 from vgaemu.pc.debug import PortTail, PortTrace, PortWatch
@@ -75,6 +77,10 @@ class PcOptions(TypedDict, total=False):
     trace_ports: str | Path | PortTail | None
     #: A file that gets what is printed to port E9h, as it comes; ``"-"`` is standard output.
     debugcon: str | Path | None
+    #: A file that gets what is sent to the serial port at 3F8h, as it comes; ``"-"`` as there.
+    serial: str | Path | None
+    #: A port whose writes end the guest with a code: see `vgaemu.pc.chips.debugexit`.
+    exit_port: int | None
     #: Remember what was executed last, for the report of a fault; Unicorn only, several times
     #: slower.
     trace_code: bool
@@ -148,10 +154,8 @@ def build_pc(
         raise_irq = cpu.raise_irq if cpu.has_own_timer else pic.raise_irq
         pit, keyboard = Pit(bus, raise_irq, clock), I8042(bus, raise_irq, clock, keys, mouse)
         board = Board(vga, bus, cpu, clock, keyboard, Cmos(bus, clock, bus.ram_bytes))
-        debug = DebugPorts(bus)
-        if (path := options.get("debugcon")) is not None:
-            debug.file = DebugFile(path)
-            undo.callback(debug.file.close)
+        debug, serial = _printing(bus, raise_irq, options, undo)
+        _add_exit(board, options.get("exit_port"))
         if trace is not None:
             trace.follow(cpu, clock)
         beam = _give_beam(vga, clock, cpu)
@@ -166,10 +170,38 @@ def build_pc(
             if dos is not None:
                 undo.callback(dos.close)
         return Pc(
-            board, keys, pic, pit, debug, image,
+            board, keys, pic, pit, debug, serial, image,
             free=free, bios=bios, dos=dos, firmware=seabios, beam=beam,
             retrace=retrace, resources=undo.pop_all(),
         )  # fmt: skip
+
+
+def _printing(
+    bus: Bus, raise_irq: RaiseIrq, options: PcOptions, undo: ExitStack
+) -> tuple[DebugPorts, Serial]:
+    """The ports that text goes to, and the files that get it."""
+    debug, serial = DebugPorts(bus), Serial(bus, raise_irq)
+    if (path := options.get("debugcon")) is not None:
+        debug.file = DebugFile(path)
+        undo.callback(debug.file.close)
+    if (path := options.get("serial")) is not None:
+        serial.file = DebugFile(path, "--serial")
+        undo.callback(serial.file.close)
+    return debug, serial
+
+
+def _add_exit(board: Board, port: int | None) -> None:
+    if port is None:
+        return
+    if port not in range(0x10000):
+        raise ImageError(f"--exit-port {port:#x}: ports are 0 to 0xffff")
+
+    def end(code: int) -> None:
+        board.run.end(code)
+        board.clock.due(board.clock.now_ns())  # nothing is executed behind it
+        board.cpu.stop()
+
+    DebugExit(board.bus, port, end)
 
 
 def _give_beam(vga: Vga, clock: Clock, cpu: Cpu) -> GuestBeam:

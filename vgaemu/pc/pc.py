@@ -24,6 +24,7 @@ from vgaemu.pc.chips.debugports import DebugPorts
 from vgaemu.pc.chips.pic import Pic
 from vgaemu.pc.chips.pit import Pit
 from vgaemu.pc.chips.retrace import RetraceLine
+from vgaemu.pc.chips.serial import Serial
 from vgaemu.pc.clock import MOST_HOST_NS, NEVER_NS, Clock, StepClock, most_host_ns
 from vgaemu.pc.cpu.cpu import INTERRUPT, Array, Cpu
 from vgaemu.pc.debug import fault_report
@@ -58,6 +59,7 @@ class Pc:
         pic: Pic,
         pit: Pit,
         debug: DebugPorts,
+        serial: Serial,
         image: Image,
         *,
         free: bool,
@@ -80,6 +82,8 @@ class Pc:
         self.pit: Pit = pit
         #: `text`: what the guest printed on port E9h and its like.
         self.debug: DebugPorts = debug
+        #: `text`: what the guest sent to the serial port.
+        self.serial: Serial = serial
         self.image: Image = image
         self.free: bool = free
         self.dos: Dos | None = dos
@@ -334,6 +338,7 @@ class Pc:
             **self.pit.parts(),
             **self.board.keyboard.parts(),
             **self.board.cmos.parts(),
+            **self.serial.parts(),
         }
         for owner in (self._retrace, self._bios, self.firmware, self.dos, self.image):
             if owner is not None:

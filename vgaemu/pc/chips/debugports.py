@@ -63,13 +63,13 @@ class DebugPorts:
 class DebugFile:
     """A file, or standard output, that gets each byte at once."""
 
-    def __init__(self, path: str | Path) -> None:
-        """Begin it anew; ``-`` is standard output.
+    def __init__(self, path: str | Path, option: str = "--debugcon") -> None:
+        """Begin it anew; ``-`` is standard output; `option` is what an error names.
 
         Raises:
             ImageError: It cannot be written.
         """
-        self._path = path
+        self._name = f"{option} {path}"
         self._error: OSError | None = None
         standard = str(path) == STANDARD_OUTPUT
         try:
@@ -79,7 +79,7 @@ class DebugFile:
                 else FileIO(path, "w")
             )
         except OSError as error:
-            raise ImageError(file_error(f"--debugcon {path}", error)) from None
+            raise ImageError(file_error(self._name, error)) from None
 
     def write(self, value: int) -> None:
         """A byte; `close` tells if it could not be written. A reader who has gone is no error."""
@@ -99,5 +99,5 @@ class DebugFile:
         """
         self._file.close()
         if self._error is not None:
-            why = file_error(f"--debugcon {self._path}", self._error, "the text is cut off")
+            why = file_error(self._name, self._error, "the text is cut off")
             raise ImageError(why)

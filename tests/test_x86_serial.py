@@ -1,0 +1,165 @@
+"""The serial port and the exit port, register by register, and as a guest on each CPU has them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from x86_helpers import CPUS, disk
+
+from vgaemu import snapshot
+from vgaemu.cli.main import main
+from vgaemu.machine import Machine
+from vgaemu.memslot import Memslot
+from vgaemu.pc.bus import Bus
+from vgaemu.pc.chips.serial import Serial
+from vgaemu.vga.device import Vga
+
+pytest.importorskip("unicorn")
+GUEST = Path(__file__).parent / "kernels" / "serial.img"
+SAID = "loopback L, modem A, by interrupts\r\n"
+QEMU = "qemu-system-i386"
+
+
+class Port:
+    """A port on a bus of its own."""
+
+    def __init__(self) -> None:
+        self.bus = Bus(Vga(Memslot(64)), 2 << 20)
+        self.interrupts: list[int] = []
+        self.chip = Serial(self.bus, self.interrupts.append)
+
+    def __getitem__(self, at: int) -> int:
+        return self.bus.port_in(0x3F8 + at, 1)
+
+    def __setitem__(self, at: int, value: int) -> None:
+        self.bus.port_out(0x3F8 + at, 1, value)
+
+
+@pytest.fixture
+def port() -> Port:
+    return Port()
+
+
+def test_registers_keep_what_they_have(port: Port) -> None:
+    port[3] = 0x83
+    port[0], port[1] = 0x34, 0x12
+    assert (port[0], port[1], port.chip.divisor) == (0x34, 0x12, 0x1234)
+    port[3] = 0x1B
+    port[1], port[4], port[7] = 0xFF, 0xFF, 0x5A
+    assert [port[at] for at in (1, 3, 4, 7)] == [0x0F, 0x1B, 0x1F, 0x5A]
+    assert port[5] == 0x60
+    assert port.chip.text == b""
+
+
+def test_fifos_are_told_of(port: Port) -> None:
+    assert port[2] == 0x01
+    port[2] = 0x01
+    assert port[2] == 0xC1
+    port[2] = 0
+    assert port[2] == 0x01
+
+
+def test_loopback(port: Port) -> None:
+    port[2], port[4] = 1, 0x10
+    for value in b"abc":
+        port[0] = value
+    assert port.chip.text == b""
+    assert port[5] == 0x61
+    assert bytes(port[0] for _ in range(3)) == b"abc"
+    assert port[5] == 0x60
+    modem = []
+    for lines in (0x10, 0x11, 0x12, 0x14, 0x18):
+        port[4] = lines
+        modem.append(port[6])
+    assert modem == [0x00, 0x20, 0x10, 0x40, 0x80]
+    port[4] = 0x0F
+    assert port[6] == 0xB0
+
+
+def test_what_there_is_no_room_for_is_lost(port: Port) -> None:
+    port[4] = 0x10
+    port[0], port[0] = 1, 2
+    assert (port[5], port[5], port[0]) == (0x63, 0x61, 2)
+    port[2] = 1
+    for value in range(17):
+        port[0] = value
+    assert port[5] & 2
+    assert [port[0] for _ in range(17)] == [*range(16), 0]
+
+
+def test_interrupts_by_priority(port: Port) -> None:
+    port[1] = 7
+    assert port.interrupts == []  # OUT2 is off
+    port[4] = 0x08
+    assert port.interrupts == [4]
+    assert port[2] == 0x02  # the transmitter is empty; read, it is told
+    assert port[2] == 0x01
+    port[0] = ord("x")
+    assert port.interrupts == [4, 4]
+    port.chip.receive(1)
+    port.chip.receive(2)
+    assert port[2] == 0x06
+    assert port[5] & 2
+    assert port[2] == 0x04
+    assert port[0] == 2
+    assert (port[2], port[2]) == (0x02, 0x01)
+
+
+def test_a_state_has_it_all(port: Port) -> None:
+    port[2], port[4], port[7], port[1] = 1, 0x10, 9, 3
+    port[0] = 0x41
+    other = Port()
+    snapshot.restore(other.chip.parts(), snapshot.take(port.chip.parts()))
+    assert (other[5], other[7], other[0], other[2]) == (0x61, 9, 0x41, 0xC2)
+    snapshot.restore(other.chip.parts(), {})  # of before there was a port
+    assert [other[at] for at in range(1, 8)] == [0, 1, 3, 0, 0x60, 0xB0, 0]
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_a_guest_sends_by_interrupts_and_exits(cpu: str) -> None:
+    with Machine(GUEST, cpu=cpu, exit_port=0xF4) as machine:
+        assert machine.exit_code is None
+        for _ in range(500):
+            if not machine.tick():
+                break
+        assert machine.serial == SAID  # and no "!" behind it
+        assert machine.exit_code == 7
+        assert machine.ended
+
+
+@pytest.mark.qemu
+@pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not here")
+def test_qemu_has_the_same(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    done = subprocess.run(
+        [QEMU, "-display", "none", "-nodefaults", "-vga", "std", "-serial", f"file:{said}",
+         "-device", "isa-debug-exit,iobase=0xf4", "-drive", f"format=raw,file={GUEST},snapshot=on"],
+        timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 7
+    assert said.read_bytes().decode() == SAID
+
+
+def test_the_command_ends_with_the_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "log"
+    arguments = ["run", str(GUEST), "--headless", "--frames", "60", "--exit-port", "0xf4"]
+    assert main([*arguments, "--serial", str(log)]) == 7
+    assert log.read_bytes().decode() == SAID
+    assert main([*arguments, "--serial", "-"]) == 7
+    assert SAID in capfd.readouterr().out
+    endless = str(disk(tmp_path, b"\xeb\xfe"))
+    assert main(["run", endless, "--headless", "--frames", "2", "--exit-port", "244"]) == 124
+
+
+def test_what_the_options_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong in ("f4", "65536", "-1"):
+        with pytest.raises(SystemExit) as ended:
+            main(["run", str(GUEST), "--headless", f"--exit-port={wrong}"])
+        assert ended.value.code == 2
+        assert f"{wrong!r} is no port" in capsys.readouterr().err
+    nowhere = str(tmp_path / "none" / "log")
+    assert main(["run", str(GUEST), "--headless", "--frames", "1", "--serial", nowhere]) == 2
+    assert nowhere in capsys.readouterr().err
