@@ -278,7 +278,7 @@ def test_a_value_behind_a_space_or_an_equals_sign() -> None:
 WORDS = {
     "N": "7", "X": "2.5", "F:KEY,...": "3:a", "NAME": "words", "A,B": "srcu,words", "FRAME": "9",
     "MS": "20", "S": "4", "auto|builtin|PATH": "builtin", "HOST:PORT": "127.0.0.1:1",
-    "[HOST:]PORT": "[::1]:5900", "MINUTES|MiB": "64MiB", "MIB": "64",
+    "[HOST:]PORT": "[::1]:5900", "MINUTES|MiB": "64MiB", "MIB": "64", "PORT": "244",
 }  # fmt: skip
 FILE = 'a "b" \u00e4\\n\x7f.png'
 
