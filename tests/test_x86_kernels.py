@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 import subprocess
 import time
+from glob import glob
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from x86_helpers import CPUS
 
 from vgaemu.cli.main import main
+from vgaemu.errors import ImageError
 from vgaemu.machine import Machine
 from vgaemu.pc import is_image
 from vgaemu.pc.kernels import KernelError, find_header, load, load_elf
@@ -187,3 +190,91 @@ def test_a_header_may_be_anywhere_in_8_kib() -> None:
     assert [(one.address, len(one.data), one.end) for one in segments] == [
         (0x200000, 40, 0x300000)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_what_linux_is_told(cpu: str, modules: str) -> None:
+    options = {"cpu": cpu, "append": "quiet x=1", "initrd": modules.replace(" some words", "")}
+    with Machine(KERNELS / "bzimage", **options) as machine:
+        for _ in range(2000 if cpu == "kvm" else 20):
+            machine.tick()
+            if machine.debugcon.endswith("second\n"):
+                break
+        assert machine.debugcon.splitlines() == [
+            "cs ds 00100018", "flags 00000000", "loader 000000FF", "screen 00001903",
+            "line quiet x=1", "end 01000000", "disk 00BFF000 first modulesecond",
+        ]  # fmt: skip
+
+
+def bzimage(path: Path, at: int, value: bytes) -> Path:
+    """The kernel with another field in its header."""
+    data = bytearray((KERNELS / "bzimage").read_bytes())
+    data[at : at + len(value)] = value
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "options", "words"),
+    [
+        (0x206, b"\1\2", {}, "a kernel of before Linux 2.4"),
+        (0x211, b"\0", {}, "only bzImages are loaded"),
+        (0x1F1, b"\xff", {}, "not whole"),
+        (0x260, b"\0\0\0\2", {}, r"needs 33 MiB of RAM.* has 16 \(--memory\)"),
+        (0x238, b"\3", {"append": "long"}, "--append: 4 bytes; it takes 3"),
+    ],
+)  # fmt: skip
+def test_linux_kernels_that_cannot_be_loaded(
+    tmp_path: Path, at: int, value: bytes, options: dict[str, str], words: str
+) -> None:
+    path = bzimage(tmp_path / "vmlinuz", at, value)
+    with pytest.raises(ImageError, match=words):
+        Machine(path, **options)
+
+
+def test_a_kernel_in_place_of_a_workload(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    kernel = str(KERNELS / "bzimage")
+    arguments = ["--headless", "--frames", "5", "--debugcon", "-", "--append", "there"]
+    assert main(["run", "--kernel", kernel, *arguments]) == 0
+    assert "line there\n" in capfd.readouterr().out
+    assert main(["run", kernel, "--kernel", kernel, *arguments]) == 2
+    assert "--kernel and a workload: take one of them" in capfd.readouterr().err
+
+
+LINUX = os.environ.get("VGAEMU_LINUX") or next(iter(sorted(glob("/boot/vmlinuz-*-686*"))), "")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not LINUX, reason="no 32-bit Linux: VGAEMU_LINUX names none, nor has /boot one")
+def test_linux_comes_up_to_an_init_of_ours(tmp_path: Path) -> None:
+    """Debian's, of its package linux-image-686-unsigned, say: some minutes.
+
+    VGAEMU_LINUX=vmlinuz pytest -m long tests/test_x86_kernels.py
+    """
+    initrd = tmp_path / "initrd"
+    initrd.write_bytes(
+        newc(("dev", 0o40755, b"", 0), ("dev/console", 0o20600, b"", 0x501))
+        + newc(("init", 0o100755, (KERNELS / "init").read_bytes(), 0), ("TRAILER!!!", 0, b"", 0))
+    )
+    options = {"memory": 128, "initrd": initrd, "append": "console=tty0 console=ttyS0"}
+    with Machine(LINUX, **options) as machine:
+        for _ in range(600):
+            machine.tick(30)
+            if "init runs" in machine.serial:
+                break
+        assert "16550A" in machine.serial
+        assert "Run /init as init process" in machine.serial
+        machine.tick(30)
+        assert any("init runs" in line for line in machine.screen.text())
+
+
+def newc(*files: tuple[str, int, bytes, int]) -> bytes:
+    """Files of a cpio archive: name, mode, content, device number."""
+    archive = b""
+    for name, mode, content, device in files:
+        numbers = device >> 8, device & 0xFF, len(name) + 1, 0
+        fields = 1, mode, 0, 0, 1, 0, len(content), 0, 0, *numbers
+        head = "070701" + "".join(f"{field:08X}" for field in fields) + name + "\0"
+        archive += head.encode().ljust(-(-len(head) // 4) * 4, b"\0")
+        archive += content.ljust(-(-len(content) // 4) * 4, b"\0")
+    return archive

@@ -124,50 +124,7 @@ stop:   mov al, 10
         hlt
         jmp stop
 
-print:  push eax
-.next:  lodsb
-        test al, al
-        jz .done
-        call print_character
-        jmp .next
-.done:  pop eax
-        ret
-print_character:
-        cmp al, 10
-        je .line
-        mov ah, 7
-        stosw
-        jmp .out
-.line:  push eax
-        push edx
-        push ecx
-        mov eax, edi
-        sub eax, 0B8000h
-        xor edx, edx
-        mov ecx, 160
-        div ecx
-        inc eax
-        mul ecx
-        lea edi, [eax + 0B8000h]
-        pop ecx
-        pop edx
-        pop eax
-.out:   out 0E9h, al
-        ret
-print_hex:
-        push ecx
-        push edx
-        mov edx, eax
-        mov ecx, 8
-.digit: rol edx, 4
-        mov eax, edx
-        and eax, 15
-        mov al, [digits + eax]
-        call print_character
-        loop .digit
-        pop edx
-        pop ecx
-        ret
+%include "print.inc"
 
 magic_is:       db 'magic ', 0
 zeros_are:      db 10, 'zeros ', 0
@@ -176,7 +133,6 @@ upper_is:       db 10, 'upper ', 0
 end_is:         db 10, 'end ', 0
 module_is:      db 10, 'module ', 0
 holds:          db ': ', 0
-digits:         db '0123456789ABCDEF'
 end:
 zeros           equ 8192
 virtual         equ 0C0100000h

@@ -162,9 +162,9 @@ def add_machine_code_group(command: ArgumentParser) -> None:
     add("--retrace-irq", action="store_true",
         help="connect the VGA's interrupt line to IRQ 9, which most cards do not")  # fmt: skip
     add("--writable", action="store_true", help="let the guest write to the image")
-    add("--drive", choices=("fd", "hd"),
-        help="what a disk image is, if it does not say: a floppy or a hard disk")  # fmt: skip
+    add("--drive", choices=("fd", "hd", "cd"),
+        help="what a disk image is, if it does not say: a floppy, a hard disk, a CD")  # fmt: skip
     add("--append", metavar="TEXT", help="a kernel's command line")
     add("--initrd", metavar="FILE[,...]",
-        help="a kernel's modules, each with its words: 'a.bin,b.bin some words'")  # fmt: skip
+        help="Linux's RAM disk; modules, each with words: 'a.bin,b.bin some words'")  # fmt: skip
     add("--force", action="store_true", help="boot a disk without a boot signature")

@@ -69,6 +69,7 @@ def add_parser(commands: Commands) -> None:
 
 # fmt: off
 def _add_guest_options(add: Add) -> None:
+    add("--kernel", type=file_path, metavar="FILE", help="in place of WORKLOAD, as QEMU has it")
     add("--frames", type=positive, metavar="N", help="stop after N frames")
     add("--speed", type=speed, default=1.0, metavar="X", help="60 X frames a second; 0: no limit")
     add("--keys", metavar="F:KEY,...", help="strike keys at frames: 30:a,60:enter,90:ctrl-c")
@@ -155,6 +156,7 @@ def run(options: Namespace) -> int:
     from vgaemu.cli.viewing import start_view
     from vgaemu.keys.queue import parse_keys
 
+    _take_kernel(options)
     _check_usage(options)
     check_outputs(options)
     check_recording(options)
@@ -192,6 +194,15 @@ def _start_rewind(machine: Machine, options: Namespace) -> None:
         machine.rewind.start(**options.rewind)
     except SnapshotError as error:
         raise UsageError(f"--rewind: {error}") from None
+
+
+def _take_kernel(options: Namespace) -> None:
+    """A kernel is what runs."""
+    if options.kernel is None:
+        return
+    if options.workload is not None:
+        raise UsageError("--kernel and a workload: take one of them")
+    options.workload = str(options.kernel)
 
 
 def _first_session(options: Namespace) -> Session:

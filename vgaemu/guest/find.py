@@ -83,7 +83,7 @@ def _load_file(path: Path) -> Workload:
         if b"\0" in source and path.suffix != ".py":
             raise WorkloadError(
                 f"{path}: neither Python nor machine code that runs here: a disk image (55AAh at "
-                "510), a multiboot kernel, an .exe or .com program"
+                "510), a kernel, an .exe or .com program"
             )
         compile(source, str(path), "exec")
     except FileNotFoundError:

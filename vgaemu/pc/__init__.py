@@ -6,7 +6,9 @@ from os import PathLike
 from pathlib import Path
 
 #: Suffixes that are machine code, whatever is in the file; .py is a workload.
-SUFFIXES = frozenset([".img", ".ima", ".bin", ".flp", ".vfd", ".dsk", ".com", ".exe", ".elf"])
+SUFFIXES = frozenset(
+    [".img", ".ima", ".bin", ".flp", ".vfd", ".dsk", ".iso", ".com", ".exe", ".elf"]
+)
 
 
 def is_image(name: object) -> bool:

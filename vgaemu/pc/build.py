@@ -17,6 +17,7 @@ from vgaemu.keys.queue import Keys
 from vgaemu.pc.bios.bios import BOOT_AT, Bios
 from vgaemu.pc.bios.vgarom import find_vga_rom, install_vga_rom
 from vgaemu.pc.board import Board
+from vgaemu.pc.boot.linux import boot_linux
 from vgaemu.pc.boot.multiboot import boot_multiboot
 from vgaemu.pc.bus import DEFAULT_RAM_BYTES, RAM_MIB, Bus, TappedBus
 from vgaemu.pc.chips.cmos import Cmos
@@ -33,7 +34,7 @@ from vgaemu.pc.debug import PortTail, PortTrace, PortWatch
 from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.formats import load_image
 from vgaemu.pc.guest_beam import GuestBeam
-from vgaemu.pc.images import DiskImage, DosProgram, Image, MultibootKernel
+from vgaemu.pc.images import DiskImage, DosProgram, Image, LinuxKernel, MultibootKernel
 from vgaemu.pc.pace import PacedClock, WallClock
 from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import Vga
@@ -71,7 +72,7 @@ class PcOptions(TypedDict, total=False):
     #: words behind a space.
     append: str | None
     initrd: str | None
-    #: What sort of disk an image is, if it does not say: ``"fd"`` or ``"hd"``.
+    #: What sort of disk an image is, if it does not say: ``"fd"``, ``"hd"`` or ``"cd"``.
     drive: str | None
     #: A file that gets a line for every port access, or what keeps the last of them.
     trace_ports: str | Path | PortTail | None
@@ -301,7 +302,10 @@ def _boot(
     if isinstance(image, MultibootKernel):
         boot_multiboot(board, image)
         return bios, None
-    assert isinstance(image, DiskImage)  # `formats` makes no other
-    board.bus.write(BOOT_AT, image.read(0, 1))
-    cpu.set_registers(edx=bios.disk.boot_drive, eax=0xAA55, eip=BOOT_AT)
+    if isinstance(image, LinuxKernel):
+        boot_linux(board, image)
+        return bios, None
+    at, code = image.boot_code()
+    board.bus.write(at, code)
+    cpu.set_registers(edx=image.number, eax=0xAA55, cs=(at & 0xF0000) >> 4, eip=at & 0xFFFF)
     return bios, None

@@ -1,12 +1,12 @@
 """Which file is what: told by what is in it; by its name only where that says nothing.
 
 Emulated: disks with a boot signature (floppies of 160 KB to 2.88 MB by their size, all larger ones
-and those with a table of partitions that lie in it are hard disks), DOS programs with and without
-the signature MZ, kernels with a multiboot header. Not emulated: compressed images, those of other
-emulators.
+and those with a table of partitions that lie in it are hard disks), ISO images that boot, DOS
+programs with and without the signature MZ, kernels with a multiboot header, Linux's bzImages. Not
+emulated: compressed images, those of other emulators.
 
 Source: MS-DOS Programmer's Reference 5.0 (.EXE header); IBM AT BIOS reference (boot record);
-Multiboot Specification 0.6.96.
+Multiboot Specification 0.6.96; Linux's Documentation/arch/x86/boot.rst.
 """
 
 from __future__ import annotations
@@ -18,7 +18,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vgaemu.errors import ImageError, file_error
-from vgaemu.pc.images import SECTOR, DiskImage, DosProgram, Image, Module, MultibootKernel
+from vgaemu.pc.eltorito import FLOPPY_SECTORS, NO_EMULATION, boot_entry, is_iso
+from vgaemu.pc.eltorito import SECTOR as CD_SECTOR
+from vgaemu.pc.images import (
+    SECTOR,
+    DiskImage,
+    DosProgram,
+    Image,
+    LinuxKernel,
+    Module,
+    MultibootKernel,
+)
 from vgaemu.pc.kernels import ELF_SIGNATURE, MAGIC_2, find_header
 
 MAX_FLOPPY = 2880 << 10
@@ -34,7 +44,7 @@ HEADS, SECTORS = 16, 63
 #: A program of 64 KiB has no room for its prefix (256 bytes) and a stack.
 MAX_COM = 0x10000 - 0x100 - 2
 #: What `--drive` may say of a disk.
-DRIVES = ("fd", "hd")
+DRIVES = ("fd", "hd", "cd")
 #: What the first bytes of an .EXE program are.
 EXE_SIGNATURES = (b"MZ", b"ZM")
 #: So much of a file is looked at.
@@ -179,6 +189,9 @@ def _is_disk(head: bytes | bytearray) -> bool:
 def _load_disk(path: Path, data: bytearray, wishes: Wishes) -> DiskImage:
     if wishes.args:
         raise ImageError(f"{path}: a disk takes no arguments, only DOS programs do")
+    is_cd = wishes.drive == "cd" or (wishes.drive is None and _is_cd(path, data))
+    if is_cd:
+        return _load_cd(path, data)
     if not _is_disk(data) and not wishes.force:
         what = "shorter than a boot sector" if len(data) < SECTOR else "no signature 55AA at 510"
         for signature, other in OTHERS.items():
@@ -194,6 +207,29 @@ def _load_disk(path: Path, data: bytearray, wishes: Wishes) -> DiskImage:
     is_hard_disk = _is_hard_disk(path, data, wishes.drive)
     shape = _hard_disk_shape(data) if is_hard_disk else _floppy_shape(data)
     return DiskImage(path, data, *shape, is_hard_disk, wishes.writable)
+
+
+def _is_cd(path: Path, data: bytearray) -> bool:
+    """An ISO image; one that also has a boot sector is a disk unless its name says so."""
+    return is_iso(data) and (path.suffix.lower() == ".iso" or not _is_disk(data))
+
+
+def _load_cd(path: Path, data: bytearray) -> DiskImage:
+    """A CD, or the floppy or hard disk that its boot entry has in its place."""
+    entry = boot_entry(data)
+    if not is_iso(data):
+        raise ImageError(f"{path}: --drive cd: no ISO image; leave it out")
+    if entry is None:
+        raise ImageError(f"{path}: an ISO image that does not boot: no El Torito entry in it")
+    if entry.media == NO_EMULATION:
+        return DiskImage(path, data, 0, 0, 0, False, cd_boot=entry)
+    at, end = entry.first * CD_SECTOR, len(data)
+    if entry.media in FLOPPY_SECTORS:
+        total = FLOPPY_SECTORS[entry.media]
+        disk = data[at : at + total * SECTOR].ljust(total * SECTOR, b"\0")
+        return DiskImage(path, disk, *FLOPPIES[total], False)
+    disk = data[at:end]
+    return DiskImage(path, disk, *_hard_disk_shape(disk), True)
 
 
 def _is_hard_disk(path: Path, data: bytearray, drive: str | None) -> bool:
@@ -253,8 +289,7 @@ def _is_multiboot(head: bytes) -> bool:
 
 def _load_multiboot(path: Path, data: bytearray, wishes: Wishes) -> MultibootKernel:
     """A kernel, checked as far as that can be before there is memory for it."""
-    if wishes.args:
-        raise ImageError(f"{path}: a kernel's command line is said with --append")
+    _refuse_arguments(path, wishes)
     if find_header(bytes(data[:HEAD_BYTES])) is None:
         what = "no multiboot header in its first 8 KiB, which a kernel has"
         if MAGIC_2 in data[: 2 * HEAD_BYTES]:
@@ -262,6 +297,20 @@ def _load_multiboot(path: Path, data: bytearray, wishes: Wishes) -> MultibootKer
         raise ImageError(f"{path}: an ELF file, but {what}")
     modules = _modules(wishes.initrd)
     return MultibootKernel(path, bytes(data), wishes.append or "", modules)
+
+
+def _is_linux(head: bytes) -> bool:
+    return _is_disk(head) and head[0x202:0x206] == b"HdrS"
+
+
+def _load_linux(path: Path, data: bytearray, wishes: Wishes) -> LinuxKernel:
+    _refuse_arguments(path, wishes)
+    return LinuxKernel(path, bytes(data), wishes.append or "", _modules(wishes.initrd))
+
+
+def _refuse_arguments(path: Path, wishes: Wishes) -> None:
+    if wishes.args:
+        raise ImageError(f"{path}: a kernel's command line is said with --append")
 
 
 def _modules(files: str | None) -> list[Module]:
@@ -280,8 +329,10 @@ _DISK, _DOS = frozenset(("force", "writable", "drive")), frozenset(("dos_root",)
 _KERNEL = frozenset(("append", "initrd"))
 #: In this order; .COM programs have nothing to be told by but their names.
 FORMATS = (
+    Format(_is_linux, _load_linux, (".lkrn",), "kernels", _KERNEL),
     Format(_is_multiboot, _load_multiboot, (".elf",), "kernels", _KERNEL),
     Format(lambda head: head.startswith(ELF_SIGNATURE), _load_multiboot, (), "kernels", _KERNEL),
+    Format(lambda head: is_iso(head), _load_disk, (".iso",), "disk images", _DISK),
     Format(_is_disk, _load_disk, (".img", ".ima", ".bin", ".flp", ".vfd", ".dsk"),
            "disk images", _DISK),
     Format(lambda head: False, _load_com, (".com", ".exe"), "DOS programs", _DOS),

@@ -13,9 +13,13 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from vgaemu.pc.eltorito import SECTOR as CD_SECTOR
+from vgaemu.pc.eltorito import Entry
 from vgaemu.snapshot import Array, Part
 
 SECTOR = 512
+#: Where a boot sector goes; sectors that a CD's entry may have loaded, up to 640 KiB.
+BOOT_AT, MOST_BOOTED = 0x7C00, 1200
 
 
 @dataclass
@@ -30,6 +34,8 @@ class DiskImage:
     is_hard_disk: bool
     #: Writes reach the file, too.
     writable: bool = False
+    #: Of a CD what it boots; its sectors are those of a CD where the BIOS counts them.
+    cd_boot: Entry | None = None
     #: Sectors that were written to a copy -> what the file has there.
     originals: dict[int, bytes] = field(default_factory=dict)
     #: Sectors that were written to -> what they hold, and what they held at first. A moment has
@@ -51,6 +57,24 @@ class DiskImage:
         """Sectors of the disk: those of its shape, and what else LBA reaches of the file."""
         in_file = -(-len(self.data) // SECTOR)
         return max(self.cylinders * self.heads * self.sectors, in_file)
+
+    @property
+    def number(self) -> int:
+        """What the BIOS calls the drive: 00h, 80h, or E0h of a CD."""
+        return 0xE0 if self.cd_boot is not None else 0x80 if self.is_hard_disk else 0x00
+
+    @property
+    def sector_bytes(self) -> int:
+        """Of a sector by LBA."""
+        return SECTOR if self.cd_boot is None else CD_SECTOR
+
+    def boot_code(self) -> tuple[int, bytes]:
+        """Where what is booted belongs in memory, and what it is."""
+        if self.cd_boot is None:
+            return BOOT_AT, self.read(0, 1)
+        entry = self.cd_boot
+        first = entry.first * (CD_SECTOR // SECTOR)
+        return entry.segment << 4, self.read(first, min(entry.sectors, MOST_BOOTED))
 
     def read(self, first: int, count: int) -> bytes:
         """Sectors from `first` on."""

@@ -22,6 +22,7 @@ from vgaemu.pc.bios.video.area import GLYPHS, UPPER_GLYPHS
 from vgaemu.pc.bios.video.video import VideoBios
 from vgaemu.pc.board import Board
 from vgaemu.pc.clock import NEVER_NS
+from vgaemu.pc.images import BOOT_AT as BOOT_AT
 from vgaemu.pc.images import DiskImage
 from vgaemu.snapshot import Part, fields
 
@@ -29,7 +30,6 @@ from vgaemu.snapshot import Part, fields
 FAULTS = {0x00: "division by zero or overflow", 0x06: "unknown opcode", 0x0D: "general protection"}
 #: Vectors that lead to tables in ROM.
 TABLES = {0x1E: DISKETTE_TABLE, UPPER_GLYPHS: FONT_8_UPPER, GLYPHS: FONTS[16]}
-BOOT_AT = 0x7C00
 
 
 class Bios:
@@ -92,11 +92,11 @@ class Bios:
 
     def _bootstrap(self) -> None:
         """INT 19h: load the boot sector again; IRET is made to go there."""
-        sector = self.disk.boot_sector()
-        if sector is None:
+        if self.disk.image is None:
             raise GuestFault("no system to boot (INT 19h), and no disk")
-        self._bus.write(BOOT_AT, sector)
-        self.calls.set_frame(BOOT_AT, 0x0000, 0x0202)
+        at, code = self.disk.image.boot_code()
+        self._bus.write(at, code)
+        self.calls.set_frame(at & 0xFFFF, (at & 0xF0000) >> 4, 0x0202)
         self._cpu.dl = self.disk.boot_drive
 
     def _program_outside_dos(self) -> None:

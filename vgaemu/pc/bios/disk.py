@@ -1,10 +1,11 @@
 """INT 13h: one disk, the image that was booted.
 
 Emulated: floppy and hard disk images by CHS (00h-05h, 08h, 0Ch, 15h-18h) and by LBA (41h, 42h, 43h,
-44h, 48h); writes go to a copy in memory unless the image was opened for writing. Not emulated:
-formatting, other drives, change lines, timings of a drive.
+44h, 48h), CDs by LBA in sectors of 2048 bytes, with what was booted from them (4Bh); writes go to a
+copy in memory unless the image was opened for writing. Not emulated: formatting, other drives,
+change lines, timings of a drive, an end of a CD's emulated disks.
 
-Source: IBM AT BIOS reference; the EDD 1.1 specification.
+Source: IBM AT BIOS reference; the EDD 1.1 specification; the "El Torito" specification 1.0.
 """
 
 from __future__ import annotations
@@ -20,15 +21,23 @@ from vgaemu.pc.board import Board
 from vgaemu.pc.images import SECTOR, DiskImage
 from vgaemu.snapshot import Saved
 
-OK, BAD_COMMAND, NOT_FOUND, BAD_MEDIA, NO_DRIVE, WRITE_FAULT = 0, 1, 4, 0x0C, 0x80, 0xCC
+OK, BAD_COMMAND, PROTECTED, NOT_FOUND, BAD_MEDIA, NO_DRIVE = 0, 1, 3, 4, 0x0C, 0x80
+WRITE_FAULT = 0xCC
 #: Floppy capacity in sectors -> drive type of INT 13h/08h.
 DRIVE_TYPES = {720: 1, 2400: 2, 1440: 3, 2880: 4, 5760: 6}
 #: Calls that say in AL how many sectors they have read, written or verified.
 CHS_CALLS = (0x02, 0x03, 0x04)
 #: What INT 13h/48h tells: its size, flags, cylinders, heads, sectors a track, sectors, their bytes.
 LBA_PARAMETERS = struct.Struct("<HHIIIQH")
+#: Its flags: the shape holds; removable, with change line and locks.
+GEOMETRY, REMOVABLE = 0x02, 0x74
 #: Calls that only succeed: resets, formatting, seeks, tests of drive and medium.
 NOTHING_TO_DO = (0x00, 0x05, 0x0C, 0x0D, 0x10, 0x11, 0x16, 0x17, 0x44)
+#: What INT 13h/4Bh tells of a CD: size, media, drive, controller, first sector, device, buffer,
+#: where it was loaded, sectors, and a shape that it has not.
+CD_SPECIFICATION = struct.Struct("<BBBBIHHHHBBB")
+#: Calls that a CD has, besides those of `NOTHING_TO_DO`.
+CD_CALLS = frozenset((0x01, 0x15, 0x41, 0x42, 0x43, 0x48, 0x4B))
 #: A call on the disk that there is.
 DiskCall: TypeAlias = Callable[[DiskImage], None]
 
@@ -66,16 +75,13 @@ class DiskBios:
             0x42: self._read_lba,
             0x43: self._write_lba,
             0x48: self._lba_parameters,
+            0x4B: self._cd_status,
         }
 
     @property
     def boot_drive(self) -> int:
         """What DL says at boot."""
-        return 0x80 if self.image is not None and self.image.is_hard_disk else 0x00
-
-    def boot_sector(self) -> bytes | None:
-        """The disk's first sector."""
-        return None if self.image is None else self.image.read(0, 1)
+        return 0x00 if self.image is None else self.image.number
 
     def service(self) -> None:
         """INT 13h."""
@@ -86,6 +92,8 @@ class DiskBios:
                 cpu.ah = 0
             return
         call = self._services.get(cpu.ah)
+        if image.cd_boot is not None and cpu.ah not in CD_CALLS and cpu.ah not in NOTHING_TO_DO:
+            call = None
         try:
             if call is None:
                 raise DiskError(BAD_COMMAND)
@@ -173,14 +181,14 @@ class DiskBios:
     def _drive_type(self, image: DiskImage) -> None:
         cpu = self._cpu
         self._done(OK)
-        if image.is_hard_disk:
+        if image.is_hard_disk or image.cd_boot is not None:
             cpu.ah, cpu.cx, cpu.dx = 3, image.total >> 16, image.total & 0xFFFF
         else:
             cpu.ah = 1
 
     def _extensions(self, image: DiskImage) -> None:
         cpu = self._cpu
-        if cpu.bx != 0x55AA or not image.is_hard_disk:
+        if cpu.bx != 0x55AA or not (image.is_hard_disk or image.cd_boot is not None):
             raise DiskError(BAD_COMMAND)
         self._done(OK)
         cpu.ah, cpu.bx, cpu.cx = 0x21, 0xAA55, 1  # version 1.1, packet calls
@@ -192,21 +200,37 @@ class DiskBios:
         count = bus.read16(at + 2)
         offset, segment = bus.read16(at + 4), bus.read16(at + 6)
         first = bus.read32(at + 8) | bus.read32(at + 12) << 32
-        if bus.read8(at) < 16 or not count or count > 127 or first + count > image.total:
+        each = image.sector_bytes // SECTOR
+        if bus.read8(at) < 16 or not count or count > 127 or (first + count) * each > image.total:
             raise DiskError(NOT_FOUND)
-        return first, (segment << 4) + offset, count
+        return first * each, (segment << 4) + offset, count * each
 
     def _read_lba(self, image: DiskImage) -> None:
         self._load(image, *self._packet(image))
         self._done(OK)
 
     def _write_lba(self, image: DiskImage) -> None:
+        if image.cd_boot is not None:
+            raise DiskError(PROTECTED)
         self._save(image, *self._packet(image))
         self._done(OK)
 
     def _lba_parameters(self, image: DiskImage) -> None:
         cpu, bus = self._cpu, self._bus
         at = cpu.linear("ds", "si")
-        geometry_valid, shape = 2, (image.cylinders, image.heads, image.sectors)
-        bus.write(at, LBA_PARAMETERS.pack(26, geometry_valid, *shape, image.total, SECTOR))
+        shape = image.cylinders, image.heads, image.sectors
+        size, flags = image.sector_bytes, GEOMETRY if image.cd_boot is None else REMOVABLE
+        total = image.total * SECTOR // size
+        bus.write(at, LBA_PARAMETERS.pack(LBA_PARAMETERS.size, flags, *shape, total, size))
+        self._done(OK)
+
+    def _cd_status(self, image: DiskImage) -> None:
+        """4Bh: AL 1 asks; 0 also ends an emulation, which a CD that is there as one has not."""
+        entry, cpu = image.cd_boot, self._cpu
+        if entry is None or cpu.al > 1:
+            raise DiskError(BAD_COMMAND)
+        self._bus.write(cpu.linear("ds", "si"), CD_SPECIFICATION.pack(
+            CD_SPECIFICATION.size, entry.media, image.number, 0, entry.first, 0, 0, entry.segment,
+            entry.sectors, 0, 0, 0,
+        ))  # fmt: skip
         self._done(OK)
