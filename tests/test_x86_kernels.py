@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from x86_helpers import CPUS
+from x86_helpers import CPUS, make_pc
 
 from vgaemu.cli.main import main
 from vgaemu.errors import ImageError
 from vgaemu.machine import Machine
 from vgaemu.pc import is_image
-from vgaemu.pc.kernels import KernelError, find_header, load, load_elf
+from vgaemu.pc.boot.flat import load_segments
+from vgaemu.pc.kernels import KernelError, Segment, find_header, load, load_elf
 
 pytest.importorskip("unicorn")
 KERNELS = Path(__file__).parent / "kernels"
@@ -130,6 +131,15 @@ def test_qemu_tells_it_the_same(name: str, modules: str, tmp_path: Path) -> None
     # Of memory QEMU keeps the last 128 KiB for ACPI.
     for line, other in zip(ours.splitlines(), theirs.splitlines(), strict=True):
         assert line == other or line.startswith(("upper", "end"))
+
+
+def test_what_lies_behind_a_segments_bytes_is_zero() -> None:
+    with make_pc(KERNELS / "multiboot.elf") as pc:
+        pc.bus.write(0x20000, b"\xff" * 16)
+        load_segments(pc.board, Path("kernel"), [Segment(0x20004, b"abc", 8)])
+        assert pc.bus.read(0x20000, 16) == b"\xff" * 4 + b"abc" + bytes(5) + b"\xff" * 4
+        with pytest.raises(ImageError, match="0x9ffff to 0xa0001, where"):
+            load_segments(pc.board, Path("kernel"), [Segment(0x9FFFF, b"", 2)])
 
 
 def test_a_state_goes_on(tmp_path: Path, modules: str) -> None:
