@@ -329,7 +329,7 @@ _DISK, _DOS = frozenset(("force", "writable", "drive")), frozenset(("dos_root",)
 _KERNEL = frozenset(("append", "initrd"))
 #: In this order; .COM programs have nothing to be told by but their names.
 FORMATS = (
-    Format(_is_linux, _load_linux, (".lkrn",), "kernels", _KERNEL),
+    Format(_is_linux, _load_linux, (), "kernels", _KERNEL),
     Format(_is_multiboot, _load_multiboot, (".elf",), "kernels", _KERNEL),
     Format(lambda head: head.startswith(ELF_SIGNATURE), _load_multiboot, (), "kernels", _KERNEL),
     Format(lambda head: is_iso(head), _load_disk, (".iso",), "disk images", _DISK),

@@ -1,7 +1,8 @@
 """Linux: a bzImage, its command line and an initial RAM disk, by the 32-bit boot protocol.
 
 Emulated: protocols from 2.02 on, memory map, text screen, command line, RAM disk. Not emulated:
-zImages, EFI, the 64-bit entry, a boot screen with graphics, what the setup code asks a BIOS.
+zImages, EFI, the 64-bit entry, a boot screen with graphics, what the setup code asks a BIOS; so
+what has no entry but that code (iPXE's .lkrn) does not start.
 
 Source: Linux's Documentation/arch/x86/boot.rst and zero-page.rst.
 """
