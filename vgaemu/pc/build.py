@@ -71,7 +71,7 @@ class PcOptions(TypedDict, total=False):
     #: A kernel's command line; files that are handed to it, separated by commas, each with its
     #: words behind a space.
     append: str | None
-    initrd: str | None
+    initrd: str | Path | None
     #: What sort of disk an image is, if it does not say: ``"fd"``, ``"hd"`` or ``"cd"``.
     drive: str | None
     #: A file that gets a line for every port access, or what keeps the last of them.

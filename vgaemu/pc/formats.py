@@ -72,7 +72,7 @@ class Wishes:
     drive: str | None = None
     #: The command line of a kernel; files that are handed to it, as `_modules` takes them apart.
     append: str | None = None
-    initrd: str | None = None
+    initrd: str | Path | None = None
 
 
 class Format(NamedTuple):
@@ -96,7 +96,7 @@ def load_image(
     writable: bool = False,
     drive: str | None = None,
     append: str | None = None,
-    initrd: str | None = None,
+    initrd: str | Path | None = None,
 ) -> Image:
     """Read and check a file of machine code; for the rest see `Wishes`.
 
@@ -313,10 +313,10 @@ def _refuse_arguments(path: Path, wishes: Wishes) -> None:
         raise ImageError(f"{path}: a kernel's command line is said with --append")
 
 
-def _modules(files: str | None) -> list[Module]:
+def _modules(files: str | Path | None) -> list[Module]:
     """Files in a row, each with its words behind a space: ``a.bin,b.bin some words``."""
     found = []
-    for one in (files or "").split(",") if files else []:
+    for one in str(files).split(",") if files else []:
         name, _, words = one.partition(" ")
         if not name:
             raise ImageError(f"--initrd {files}: name a file before each comma")
