@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 
@@ -51,7 +50,7 @@ HELD_OFF = 1 << 3
 #: are in `Env.cc`.
 ARITHMETIC, DIRECTION, IN_CC = 0x8D5, 1 << 10, 1
 #: How far behind one of its own words an engine's registers may lie.
-REACH = 1 << 17
+REACH = 3 << 14
 
 
 class SegmentCache(ctypes.Structure):
@@ -260,45 +259,39 @@ class Copies:
 
 def _in_place(uc: Uc) -> int | None:
     """Where an engine itself has its `Env`, or None."""
-    copy = uc.context_save()
-    word, distance = _engine_place()
-    if distance < 0:
-        return None
-    at = engine_words(uc)[word] + distance
-    begin = (ctypes.cast(copy.context, ctypes.c_void_p).value or 0) + _places()[0]
-    registers = Registers(uc)
-    number = unicorn.x86_const.UC_X86_REG_EAX
+    begin = _places()[0]
+    env = bytes(uc.context_save())[begin : begin + ctypes.sizeof(Env)]
+    found = engine_words(uc)
+    places = (found[word] + distance for word, distance in _leads())
+    return next((at for at in places if _memory_at(at, len(env)) == env and _is_own(uc, at)), None)
+
+
+def _is_own(uc: Uc, at: int) -> bool:
+    """Whether an engine's own EAX, which is the first of an `Env`, lies there, and no copy."""
+    registers, number = Registers(uc), unicorn.x86_const.UC_X86_REG_EAX
     kept = registers.read(number)
+    trial = (kept ^ 0x5EED_0EA7).to_bytes(4, "little")
+    registers.write(number, int.from_bytes(trial, "little"))
     try:
-        for trial in (kept ^ 0x5EED_0EA7, kept):
-            registers.write(number, trial)
-            uc.context_update(copy)
-            env = ctypes.string_at(begin, ctypes.sizeof(Env))
-            if _memory_at(at, len(env)) != env:
-                return None
+        return _memory_at(at, len(trial)) == trial
     finally:
         registers.write(number, kept)
-    return int(at)
 
 
 @cache
-def _engine_place() -> tuple[int, int]:
-    """Which of an engine's words leads to its `Env`, and how far it is from there, or -1."""
+def _leads() -> tuple[tuple[int, int], ...]:
+    """Which of an engine's words may lead to its `Env`, and how far it is from there.
+
+    Several do, some by chance: objects follow one another in one engine, and not in the next.
+    """
     trial = small_engine()
     for i, name in enumerate(ENCODED):
         trial.reg_write(getattr(unicorn.x86_const, f"UC_X86_REG_{name.upper()}"), 0x5EED_0E00 + i)
     begin = _places()[0]
     env = bytes(trial.context_save())[begin : begin + ctypes.sizeof(Env)]
-    # Several may, some by chance: objects follow one another. The engine's CPU is the nearest.
-    return min(_leads(engine_words(trial), env), key=lambda lead: lead[1], default=(0, -1))
-
-
-def _leads(found: list[int], env: bytes) -> Iterator[tuple[int, int]]:
-    """Words behind which an `Env` lies, and how far."""
-    for i in range(ENGINE_WORDS):
-        distance = _memory_at(found[i], REACH).find(env)
-        if distance >= 0:
-            yield i, distance
+    found = engine_words(trial)
+    leads = ((i, _memory_at(found[i], REACH).find(env)) for i in range(ENGINE_WORDS))
+    return tuple(lead for lead in leads if lead[1] >= 0)
 
 
 def _memory_at(address: int, count: int) -> bytes:
