@@ -128,7 +128,7 @@ def test_random_moments(keeper: str) -> None:
     pages, other = Pages(slot), slot.subscribe()
     kept = [(pages.take(), bytes(slot.array))]
     shown = bytearray(slot.array)
-    for _ in range(300):
+    for _ in range(120):
         for _ in range(rng.randrange(6)):
             at = rng.randrange(slot.nbytes - 9)
             slot.write(at, rng.randbytes(rng.choice((1, 8))))

@@ -107,12 +107,12 @@ def test_a_schedule_strikes_again(snake: Machine) -> None:
 
 def test_memory_is_bounded_and_so_are_minutes(snake: Machine) -> None:
     snake.rewind.start(mib=0.5, every=1)
-    play(snake, 60, 5)
+    play(snake, 40, 5)
     frames, nbytes = snake.rewind.frames, snake.rewind.nbytes
     assert nbytes < 0.6 * (1 << 20)
     assert frames > 10
     snake.rewind.start(minutes=20 / 3600, every=2)
-    play(snake, 60, 6)
+    play(snake, 32, 6)
     assert 20 <= snake.rewind.frames <= 24
     kept = snake.rewind.frames
     assert snake.step_back(1000) == kept
@@ -231,9 +231,9 @@ def test_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ROUNDS", "LONG", "ROW", "STEPS", "WARM"):
         monkeypatch.setattr(bench, name, 2)
-    rows = bench.measure(1)
-    assert [next(iter(row)) for row in rows] == ["snapshot", "state", "memory", "rewind", "steps"]
-    assert rows[2]["times_one"] < 2
+    rows = [bench._snapshots(), bench._memory(), bench._rewind()]
+    assert [next(iter(row)) for row in rows] == ["snapshot", "memory", "rewind"]
+    assert rows[1]["times_one"] < 2
 
 
 def test_random_deltas() -> None:
@@ -250,6 +250,6 @@ def test_random_deltas() -> None:
         return tree(rng.randrange(3))
 
     now = tree(3)
-    for _ in range(300):
+    for _ in range(100):
         then, now = now, changed(now)
         assert earlier(now, delta(then, now)) == then

@@ -161,8 +161,8 @@ def test_other_readers_of_the_log_hear_of_what_was_restored() -> None:
         kept, reader = machine.snapshot(), machine.vram.subscribe()
         shown = bytearray(machine.vram.array)
         reader.get_dirty_log()
-        for _ in range(6):
-            play(machine, 5, 7)
+        for _ in range(3):
+            play(machine, 3, 7)
             machine.restore(kept)
             for page in reader.get_dirty_log():
                 at = page * PAGE_SIZE
