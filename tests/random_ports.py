@@ -142,9 +142,14 @@ class Program:
 
 
 def played(path: Path, seed: int, frames: int) -> list[str]:
-    """A digest of all that can be seen of a program, frame by frame."""
+    """The digests of a random program."""
     image = path / f"{seed}.img"
     image.write_bytes(Program(seed).sectors)
+    return digests_of(image, frames)
+
+
+def digests_of(image: Path, frames: int) -> list[str]:
+    """A digest of all that can be seen of a program, frame by frame."""
     digests = []
     with Machine(str(image)) as machine:
         pc = machine.pc

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-from random_ports import played
+from random_ports import digests_of, played
 
 from vgaemu import native
+from vgaemu.bench.beam import LINES
+from vgaemu.machine import Machine
 from vgaemu.native.shared import TimingState, address_of
 from vgaemu.pc.guest_beam import fill_timing
 from vgaemu.vga.beam import timing_of
@@ -19,26 +23,51 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def both(path: Path, seed: int, frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def both(play: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     """Play a program without native code and with it."""
     monkeypatch.setenv(native.SWITCH, "0")
-    slow = played(path, seed, frames)
+    slow = play()
     monkeypatch.delenv(native.SWITCH)
     assert native.load(wait=True) is not None, native.why_not()
-    fast = played(path, seed, frames)
-    assert fast == slow
+    assert play() == slow
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_random_programs(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    both(tmp_path, seed, 4, monkeypatch)
+    both(lambda: played(tmp_path, seed, 4), monkeypatch)
 
 
 @pytest.mark.long
 def test_many_random_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`pytest -m long tests/test_native_ports.py`: other ones each time."""
     for _ in range(300):
-        both(tmp_path, random.SystemRandom().randrange(1 << 32), 6, monkeypatch)
+        seed = random.SystemRandom().randrange(1 << 32)
+        both(partial(played, tmp_path, seed, 6), monkeypatch)
+
+
+def test_a_colour_in_each_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = tmp_path / "lines.img"
+    image.write_bytes(LINES.ljust(510, b"\0") + b"\x55\xaa")
+    both(lambda: digests_of(image, 5), monkeypatch)
+
+
+def test_who_is_told_of_each_access_has_python_s_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Functions of one's own in place of a bus's or a VGA's methods, before the guest begins."""
+    monkeypatch.delenv(native.SWITCH, raising=False)
+    assert native.load(wait=True) is not None, native.why_not()
+    # l: mov dx, 3C8h; xor al, al; out dx, al; in al, dx; jmp l
+    image = tmp_path / "index.img"
+    image.write_bytes(bytes.fromhex("BAC803 30C0 EE EC EBF7").ljust(510, b"\0") + b"\x55\xaa")
+    told = []
+    with Machine(str(image)) as machine:
+        outb, inb = machine.vga.outb, machine.vga.inb
+        monkeypatch.setattr(machine.vga, "outb", lambda *a: told.append(a) or outb(*a))
+        monkeypatch.setattr(machine.vga, "inb", lambda port: told.append((port,)) or inb(port))
+        machine.tick(2)
+    assert told[-2:] in ([(0x3C8, 0), (0x3C8,)], [(0x3C8,), (0x3C8, 0)])
+    assert len(told) > 10_000
 
 
 def test_a_beam_s_times_are_equal_to_the_bit() -> None:

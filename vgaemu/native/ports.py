@@ -23,8 +23,20 @@ from vgaemu.native.compiler import (
 )
 from vgaemu.native.look import ASK, PORT_NS, knows_timing, look, time_after
 from vgaemu.native.shared import ASK as ASK_PYTHON
-from vgaemu.native.shared import KEEPS_NOTHING, BankState, DacState, FieldState, PortState, place
-from vgaemu.native.shared import TimingState as _TimingState
+from vgaemu.native.shared import (
+    BANK_INDEX,
+    BANK_TAKES_DATA,
+    DAC_EIGHT_BIT,
+    DAC_INDEX,
+    DAC_STATE,
+    DAC_STEP,
+    KEEPS_NOTHING,
+    FieldState,
+    PortState,
+    TimingState,
+    place,
+)
+from vgaemu.native.shared import DAC_MASK as MASK
 from vgaemu.native.time import cost
 
 #: As in `vgaemu.vga.effects` and `vgaemu.vga.dac`, on a floor above: sources of entries, bits of
@@ -49,16 +61,12 @@ _SEQ_MASKS, _GC_MASKS = place(PortState, "sequencer_masks"), place(PortState, "g
 _CRTC_MASKS, _ATTR_MASKS = place(PortState, "crtc_masks"), place(PortState, "attribute_masks")
 _STALE, _MOVES = place(PortState, "pipeline_stale"), place(PortState, "pipeline_moves")
 _DAC, _ENTRIES = place(PortState, "dac"), place(PortState, "dac_entries")
-_TRIPLE = place(PortState, "dac_triple")
+_TRIPLE, _CHANGES = place(PortState, "dac_triple"), place(PortState, "dac_changes")
 _TIMING, _FIELD_STATE = place(PortState, "timing"), place(PortState, "field")
-_INDEX, _TAKES_DATA = place(BankState, "index"), place(BankState, "takes_data")
-_DAC_INDEX, _STEP = place(DacState, "index"), place(DacState, "step")
-_STATE, _MASK = place(DacState, "state"), place(DacState, "mask")
-_GENERATION, _EIGHT_BIT = place(DacState, "generation"), place(DacState, "eight_bit")
 _MODE, _OFF_UNTIL = place(FieldState, "mode"), place(FieldState, "off_until_ns")
 _FIELD, _WORDS, _ROOM = (place(FieldState, name) for name in ("field", "entries", "room"))
-_DOTS_A_FRAME = place(_TimingState, "dots_a_frame")
-_PICTURE_DOTS = place(_TimingState, "picture_dots")
+_DOTS_A_FRAME = place(TimingState, "dots_a_frame")
+_PICTURE_DOTS = place(TimingState, "picture_dots")
 
 
 @part
@@ -93,13 +101,13 @@ def _note(ports: int, source: int, index: int, value: int) -> bool:
 def _write_colour(ports: int, value: int) -> bool:
     """`Dac.write_data`."""
     numbers = int64_at(ports)
-    dac, triple = int64_at(numbers[_DAC]), uint8_at(numbers[_TRIPLE])
-    if not dac[_EIGHT_BIT]:
+    dac, triple = uint8_at(numbers[_DAC]), uint8_at(numbers[_TRIPLE])
+    if not dac[DAC_EIGHT_BIT]:
         value &= 0x3F
-    step, index = dac[_STEP], dac[_DAC_INDEX]
+    step, index = int(dac[DAC_STEP]), int(dac[DAC_INDEX])
     if step < 2:
         triple[step] = value
-        dac[_STEP] = step + 1
+        dac[DAC_STEP] = step + 1
         return True
     entry = uint8_at(numbers[_ENTRIES] + 3 * index)
     if entry[0] != triple[0] or entry[1] != triple[1] or entry[2] != value:
@@ -107,9 +115,9 @@ def _write_colour(ports: int, value: int) -> bool:
         if not _note(ports, DAC_ENTRY, index, rgb):
             return False
         entry[0], entry[1], entry[2] = triple[0], triple[1], value
-        dac[_GENERATION] += 1
+        int64_at(numbers[_CHANGES])[0] += 1
     triple[2] = value
-    dac[_STEP], dac[_DAC_INDEX] = 0, index + 1 & 0xFF
+    dac[DAC_STEP], dac[DAC_INDEX] = 0, index + 1 & 0xFF
     return True
 
 
@@ -117,43 +125,43 @@ def _write_colour(ports: int, value: int) -> bool:
 def _fetch(ports: int) -> None:
     """`Dac._fetch`."""
     numbers = int64_at(ports)
-    dac, triple = int64_at(numbers[_DAC]), uint8_at(numbers[_TRIPLE])
-    entry = uint8_at(numbers[_ENTRIES] + 3 * dac[_DAC_INDEX])
+    dac, triple = uint8_at(numbers[_DAC]), uint8_at(numbers[_TRIPLE])
+    entry = uint8_at(numbers[_ENTRIES] + 3 * dac[DAC_INDEX])
     triple[0], triple[1], triple[2] = entry[0], entry[1], entry[2]
-    dac[_DAC_INDEX] = dac[_DAC_INDEX] + 1 & 0xFF
+    dac[DAC_INDEX] = dac[DAC_INDEX] + 1 & 0xFF
 
 
 @part
 def _read_colour(ports: int) -> int:
     """`Dac.read_data`."""
     numbers = int64_at(ports)
-    dac = int64_at(numbers[_DAC])
-    step = dac[_STEP]
+    dac = uint8_at(numbers[_DAC])
+    step = dac[DAC_STEP]
     value = int(uint8_at(numbers[_TRIPLE])[step])
-    dac[_STEP] = step + 1
+    dac[DAC_STEP] = step + 1
     if step == 2:
-        dac[_STEP] = 0
+        dac[DAC_STEP] = 0
         _fetch(ports)
-    return value if dac[_EIGHT_BIT] else value & 0x3F
+    return value if dac[DAC_EIGHT_BIT] else value & 0x3F
 
 
 @part
 def _write_dac(ports: int, port: int, value: int) -> bool:
-    dac = int64_at(int64_at(ports)[_DAC])
+    dac = uint8_at(int64_at(ports)[_DAC])
     if port == 0x3C9:
         return _write_colour(ports, value)
     if port == 0x3C6:
-        if value != dac[_MASK]:
+        if value != dac[MASK]:
             if not _note(ports, DAC_MASK, 0, value):
                 return False
-            dac[_MASK] = value
-            dac[_GENERATION] += 1
+            dac[MASK] = value
+            int64_at(int64_at(ports)[_CHANGES])[0] += 1
         return True
-    dac[_DAC_INDEX], dac[_STEP] = value, 0
+    dac[DAC_INDEX], dac[DAC_STEP] = value, 0
     if port == 0x3C8:
-        dac[_STATE] = STATE_WRITE
+        dac[DAC_STATE] = STATE_WRITE
     else:
-        dac[_STATE] = STATE_READ
+        dac[DAC_STATE] = STATE_READ
         _fetch(ports)
     return True
 
@@ -214,12 +222,12 @@ def _write_crtc(ports: int, index: int, value: int) -> bool:
 def _write_attribute(ports: int, value: int) -> bool:
     """`Vga._write_attribute`, where only the index changes, and the flip-flop."""
     numbers = int64_at(ports)
-    bank = int64_at(numbers[_ATTR])
-    address = bank[_INDEX]
-    if not bank[_TAKES_DATA]:
+    bank = uint8_at(numbers[_ATTR])
+    address = bank[BANK_INDEX]
+    if not bank[BANK_TAKES_DATA]:
         if (value ^ address) & 0x20:
             return False
-        bank[_INDEX], bank[_TAKES_DATA] = value & 0x3F, 1
+        bank[BANK_INDEX], bank[BANK_TAKES_DATA] = value & 0x3F, 1
         return True
     index = address & 0x1F
     is_locked = index < 0x10 and address & 0x20
@@ -229,7 +237,7 @@ def _write_attribute(ports: int, value: int) -> bool:
         and _changes(numbers[_ATTR_VALUES], numbers[_ATTR_MASKS], index, value)
     ):
         return False
-    bank[_TAKES_DATA] = 0
+    bank[BANK_TAKES_DATA] = 0
     return True
 
 
@@ -238,22 +246,22 @@ def _write_indexed(ports: int, port: int, value: int) -> bool:
     """Index registers, and what is behind them."""
     numbers = int64_at(ports)
     if port == 0x3CE:
-        int64_at(numbers[_GC])[_INDEX] = value & GRAPHICS_INDEX
+        uint8_at(numbers[_GC])[BANK_INDEX] = value & GRAPHICS_INDEX
         return True
     if port == 0x3CF:
-        return _write_graphics(ports, int64_at(numbers[_GC])[_INDEX], value)
+        return _write_graphics(ports, uint8_at(numbers[_GC])[BANK_INDEX], value)
     if port == 0x3C4:
-        int64_at(numbers[_SEQ])[_INDEX] = value & SEQUENCER_INDEX
+        uint8_at(numbers[_SEQ])[BANK_INDEX] = value & SEQUENCER_INDEX
         return True
     if port == 0x3C5:
-        return _write_sequencer(ports, int64_at(numbers[_SEQ])[_INDEX], value)
+        return _write_sequencer(ports, uint8_at(numbers[_SEQ])[BANK_INDEX], value)
     if port == 0x3C0:
         return _write_attribute(ports, value)
     crtc = 0x3D4 if uint8_at(numbers[_MISC_VALUES])[0] & 1 else 0x3B4
     if port == crtc:
-        int64_at(numbers[_CRTC])[_INDEX] = value
+        uint8_at(numbers[_CRTC])[BANK_INDEX] = value
         return True
-    return port == crtc + 1 and _write_crtc(ports, int64_at(numbers[_CRTC])[_INDEX], value)
+    return port == crtc + 1 and _write_crtc(ports, uint8_at(numbers[_CRTC])[BANK_INDEX], value)
 
 
 @part
@@ -262,18 +270,18 @@ def _write_word(ports: int, port: int, value: int) -> bool:
     numbers = int64_at(ports)
     index, value = value & 0xFF, value >> 8 & 0xFF
     if port == 0x3CE:
-        bank, index = int64_at(numbers[_GC]), index & GRAPHICS_INDEX
+        bank, index = uint8_at(numbers[_GC]), index & GRAPHICS_INDEX
         done = _write_graphics(ports, index, value)
     elif port == 0x3C4:
-        bank, index = int64_at(numbers[_SEQ]), index & SEQUENCER_INDEX
+        bank, index = uint8_at(numbers[_SEQ]), index & SEQUENCER_INDEX
         done = _write_sequencer(ports, index, value)
     elif port == (0x3D4 if uint8_at(numbers[_MISC_VALUES])[0] & 1 else 0x3B4):
-        bank = int64_at(numbers[_CRTC])
+        bank = uint8_at(numbers[_CRTC])
         done = _write_crtc(ports, index, value)
     else:
         return False
     if done:
-        bank[_INDEX] = index
+        bank[BANK_INDEX] = index
     return done
 
 
@@ -285,12 +293,12 @@ def _read_register(values_at: int, count: int, index: int) -> int:
 
 @part
 def _read_dac(ports: int, port: int) -> int:
-    dac = int64_at(int64_at(ports)[_DAC])
+    dac = uint8_at(int64_at(ports)[_DAC])
     if port == 0x3C9:
         return _read_colour(ports)
     if port == 0x3C8:
-        return dac[_DAC_INDEX]
-    return dac[_STATE] if port == 0x3C7 else dac[_MASK]
+        return dac[DAC_INDEX]
+    return dac[DAC_STATE] if port == 0x3C7 else dac[MASK]
 
 
 @part
@@ -300,21 +308,21 @@ def _read(ports: int, port: int) -> int:
     if 0x3C6 <= port <= 0x3C9:
         return _read_dac(ports, port)
     if port == 0x3C4:
-        return int64_at(numbers[_SEQ])[_INDEX]
+        return uint8_at(numbers[_SEQ])[BANK_INDEX]
     if port == 0x3C5:
-        index = int64_at(numbers[_SEQ])[_INDEX]
+        index = uint8_at(numbers[_SEQ])[BANK_INDEX]
         return _read_register(numbers[_SEQ_VALUES], SEQUENCERS, index)
     if port == 0x3CE:
-        return int64_at(numbers[_GC])[_INDEX]
+        return uint8_at(numbers[_GC])[BANK_INDEX]
     if port == 0x3CF:
-        return _read_register(numbers[_GC_VALUES], GRAPHICS, int64_at(numbers[_GC])[_INDEX])
+        return _read_register(numbers[_GC_VALUES], GRAPHICS, uint8_at(numbers[_GC])[BANK_INDEX])
     if port == 0x3CC:
         return int(uint8_at(numbers[_MISC_VALUES])[0])
     crtc = 0x3D4 if uint8_at(numbers[_MISC_VALUES])[0] & 1 else 0x3B4
     if port == crtc:
-        return int64_at(numbers[_CRTC])[_INDEX]
+        return uint8_at(numbers[_CRTC])[BANK_INDEX]
     if port == crtc + 1:
-        return _read_register(numbers[_CRTC_VALUES], CRTCS, int64_at(numbers[_CRTC])[_INDEX])
+        return _read_register(numbers[_CRTC_VALUES], CRTCS, uint8_at(numbers[_CRTC])[BANK_INDEX])
     return ASK
 
 
@@ -327,7 +335,7 @@ def on_in(engine: object, port: int, size: int, ports: int) -> int:
         if port == status_port:
             answer = look(ports)
             if answer != ASK:
-                int64_at(state[_ATTR])[_TAKES_DATA] = 0
+                uint8_at(state[_ATTR])[BANK_TAKES_DATA] = 0
                 return answer | NO_LIGHT_PEN
         else:
             answer = _read(ports, int(port))

@@ -1,8 +1,9 @@
-"""State of the device that Python reads as attributes and native code as memory.
+"""State of the device that Python and native code both read and write, as memory.
 
-An attribute of a `ctypes.Structure` lies where native code can write it, so it is right at each
-moment that Python looks; it costs Python some 15 ns more than another. All numbers are int64, or
-doubles, one every eight bytes: native code indexes them by `place`.
+So it is right at each moment that either looks. What Python's path looks at for each access is in
+bytes, which cost it the least: 15 ns more than an attribute, where a field of a `ctypes.Structure`
+costs 30 to 50. The others are such fields: numbers of int64, or doubles, one every eight bytes,
+which native code indexes by `place`.
 """
 
 from __future__ import annotations
@@ -17,27 +18,12 @@ KEEPS, KEEPS_NOTHING, ASK = 1, 0, -1
 NO_FIELD = -1
 
 
-class BankState(Structure):
-    """A register bank's index, and the attribute controller's flip-flop."""
-
-    _fields_ = (("index", c_int64), ("takes_data", c_bool))
-    index: int
-    takes_data: bool
-
-
-class DacState(Structure):
-    """See `vgaemu.vga.dac.Dac`."""
-
-    _fields_ = (
-        ("index", c_int64), ("step", c_int64), ("state", c_int64), ("mask", c_int64),
-        ("generation", c_int64), ("eight_bit", c_bool),
-    )  # fmt: skip
-    index: int
-    step: int
-    state: int
-    mask: int
-    generation: int
-    eight_bit: bool
+#: Of a register bank's `numbers`: its index, and the attribute controller's flip-flop.
+BANK_INDEX, BANK_TAKES_DATA = 0, 1
+BANK_NUMBERS = 2
+#: Of the DAC's: see `vgaemu.vga.dac.Dac`.
+DAC_INDEX, DAC_STEP, DAC_STATE, DAC_MASK, DAC_EIGHT_BIT = range(5)
+DAC_NUMBERS = 5
 
 
 class LookState(Structure):
@@ -159,7 +145,7 @@ class PortState(Structure):
             "crtc", "crtc_values", "attribute", "attribute_values",
             "sequencer_masks", "graphics_masks", "crtc_masks", "attribute_masks",
             "pipeline_stale", "pipeline_moves", "feature_control",
-            "dac", "dac_entries", "dac_triple", "look", "timing", "field", "loops",
+            "dac", "dac_entries", "dac_triple", "dac_changes", "look", "timing", "field", "loops",
         )
     )  # fmt: skip
     clock: int

@@ -18,9 +18,17 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.native.shared import DacState
+from vgaemu.native.shared import (
+    DAC_EIGHT_BIT,
+    DAC_INDEX,
+    DAC_MASK,
+    DAC_NUMBERS,
+    DAC_STATE,
+    DAC_STEP,
+)
 from vgaemu.snapshot import Part, number, octets_in
-from vgaemu.vga.effects import DAC_ENTRY, DAC_MASK
+from vgaemu.vga.effects import DAC_ENTRY
+from vgaemu.vga.effects import DAC_MASK as MASK_ENTRY
 
 #: 3C7h reads so after a read index was written, and after a write index.
 STATE_READ, STATE_WRITE = 3, 0
@@ -39,89 +47,143 @@ def colours_of_entries(entries: bytes | bytearray, eight_bit: bool) -> NDArray[n
     return np.frombuffer(bgrx, "<u4")
 
 
-class Dac(DacState):
+class Dac:
     """The palette and how the CPU reaches it."""
 
     def __init__(self) -> None:
         #: 256 x (R, G, B) as the CPU wrote them, 6 bits each, or 8 where DISPI says so. At 8 bits
         #: an old 3Fh is a dark 3Fh; back at 6, the upper bits of FFh are kept without effect.
         self.entries = bytearray(768)
+        #: `index`, `step`, `state`, `mask`, `eight_bit`: native code's, too.
+        self.numbers = bytearray(DAC_NUMBERS)
         self.mask = 0xFF
-        self.eight_bit = False
-        #: The entry that the colour register is written to, or fetched from, next.
-        self.index = 0
-        self.state = STATE_WRITE
         #: The colour register: a triple on its way to an entry, or from one.
         self.triple = bytearray(3)
-        #: Its byte that port 3C9h is at, whether it is read or written.
-        self.step = 0
         #: Told of a change of the mask or an entry before it is there: see `Timeline.note`.
         self.before_change: Callable[[int, int, int, int], None] = lambda *change: None
-        #: Counts whatever can change a colour on the screen.
-        self.generation = 0
+        #: What `generation` is made of: changes counted here, and by native code.
+        self._changes = 0
+        self.native_changes = memoryview(bytearray(8)).cast("q")
         self._colours: NDArray[np.uint32] = np.zeros(256, np.uint32)
         self._colours_generation = 0
+
+    @property
+    def index(self) -> int:
+        """The entry that the colour register is written to, or fetched from, next."""
+        return self.numbers[DAC_INDEX]
+
+    @index.setter
+    def index(self, value: int) -> None:
+        self.numbers[DAC_INDEX] = value
+
+    @property
+    def step(self) -> int:
+        """The byte of `triple` that port 3C9h is at, whether it is read or written."""
+        return self.numbers[DAC_STEP]
+
+    @step.setter
+    def step(self, value: int) -> None:
+        self.numbers[DAC_STEP] = value
+
+    @property
+    def state(self) -> int:
+        """Which index was written last."""
+        return self.numbers[DAC_STATE]
+
+    @state.setter
+    def state(self, value: int) -> None:
+        self.numbers[DAC_STATE] = value
+
+    @property
+    def mask(self) -> int:
+        """The PEL mask."""
+        return self.numbers[DAC_MASK]
+
+    @mask.setter
+    def mask(self, value: int) -> None:
+        self.numbers[DAC_MASK] = value
+
+    @property
+    def eight_bit(self) -> bool:
+        """Whether colours have 8 bits, not 6."""
+        return bool(self.numbers[DAC_EIGHT_BIT])
+
+    @eight_bit.setter
+    def eight_bit(self, on: bool) -> None:
+        self.numbers[DAC_EIGHT_BIT] = on
+
+    @property
+    def generation(self) -> int:
+        """Counts whatever can change a colour on the screen."""
+        return self._changes + self.native_changes[0]
+
+    def changed(self) -> None:
+        """Count what was changed from elsewhere."""
+        self._changes += 1
 
     def write_mask(self, value: int) -> None:
         """Port 3C6h."""
         if value != self.mask:
-            self.before_change(DAC_MASK, 0, value, value ^ self.mask)
+            self.before_change(MASK_ENTRY, 0, value, value ^ self.mask)
             self.mask = value
-            self.generation += 1
+            self._changes += 1
 
     def write_read_index(self, value: int) -> None:
         """Port 3C7h."""
-        self.index = value
-        self.step = 0
-        self.state = STATE_READ
+        numbers = self.numbers
+        numbers[DAC_INDEX], numbers[DAC_STEP], numbers[DAC_STATE] = value, 0, STATE_READ
         self._fetch()
 
     def write_write_index(self, value: int) -> None:
         """Port 3C8h."""
-        self.index = value
-        self.step = 0
-        self.state = STATE_WRITE
+        numbers = self.numbers
+        numbers[DAC_INDEX], numbers[DAC_STEP], numbers[DAC_STATE] = value, 0, STATE_WRITE
 
     def write_data(self, value: int) -> None:
         """Port 3C9h: red, green, blue; the third byte loads the entry and moves on."""
-        step, triple = self.step, self.triple
-        triple[step] = value if self.eight_bit else value & 0x3F
+        numbers, triple = self.numbers, self.triple
+        step = numbers[DAC_STEP]
+        triple[step] = value if numbers[DAC_EIGHT_BIT] else value & 0x3F
         if step < 2:
-            self.step = step + 1
+            numbers[DAC_STEP] = step + 1
             return
-        self.step = 0
-        index, entries = self.index, self.entries
+        numbers[DAC_STEP] = 0
+        index, entries = numbers[DAC_INDEX], self.entries
         at = 3 * index
         if entries[at : at + 3] != triple:
             self.before_change(DAC_ENTRY, index, int.from_bytes(triple, "big"), 0xFFFFFF)
             entries[at : at + 3] = triple
-            self.generation += 1
-        self.index = (index + 1) & 0xFF
+            self._changes += 1
+        numbers[DAC_INDEX] = (index + 1) & 0xFF
 
     def read_data(self) -> int:
         """Port 3C9h: red, green, blue; with the third, the next entry is fetched."""
-        value = self.triple[self.step]
-        self.step += 1
-        if self.step == 3:
-            self.step = 0
+        numbers = self.numbers
+        step = numbers[DAC_STEP]
+        value = self.triple[step]
+        if step < 2:
+            numbers[DAC_STEP] = step + 1
+        else:
+            numbers[DAC_STEP] = 0
             self._fetch()
-        return value if self.eight_bit else value & 0x3F
+        return value if numbers[DAC_EIGHT_BIT] else value & 0x3F
 
     def _fetch(self) -> None:
-        self.triple[:] = self.entries[3 * self.index : 3 * self.index + 3]
-        self.index = (self.index + 1) & 0xFF
+        index = self.index
+        self.triple[:] = self.entries[3 * index : 3 * index + 3]
+        self.index = (index + 1) & 0xFF
 
     def set_eight_bit(self, on: bool) -> None:
         """Switch the width. Entries keep their bits, as in QEMU; see `entries`."""
         if on != self.eight_bit:
             self.eight_bit = on
-            self.generation += 1
+            self._changes += 1
 
     def hold(self, entries: bytes, mask: int, eight_bit: bool) -> None:
         """Have these colours, whatever was there."""
         self.entries[:] = entries
         self.mask, self.eight_bit = mask, eight_bit
-        self.generation += 1
+        self._changes += 1
 
     def rgb(self) -> NDArray[np.uint8]:
         """(256, 3) uint8, 8 bits a channel; 6 bits widen as (v << 2) | (v >> 4): 3Fh is FFh."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.zeros import overwrite
+from vgaemu.native.shared import BANK_INDEX, BANK_TAKES_DATA, DAC_INDEX
 from vgaemu.snapshot import Array, Part, number, octets_in
 from vgaemu.vga.beam import NOT_DISPLAYING, VERTICAL_RETRACE, Beam, Timing, VirtualBeam, timing_of
 from vgaemu.vga.effects import (
@@ -143,6 +144,7 @@ class Vga(Windows):
         # The CRTC and input status 1 answer at 3Dxh, or at 3Bxh in monochrome modes.
         base = 0x3D0 if self.misc["colour_ports"] else 0x3B0
         sequencer, graphics, crtc, dac = self.sequencer, self.graphics, self.crtc, self.dac
+        colours = dac.numbers
         return {
             0x3C0: (self._read_attribute_address, self._write_attribute),
             0x3C1: (self._read_attribute, None),
@@ -151,7 +153,7 @@ class Vga(Windows):
             0x3C5: (lambda: sequencer.read(sequencer.index), self._write_sequencer),
             0x3C6: (lambda: dac.mask, dac.write_mask),
             0x3C7: (lambda: dac.state, dac.write_read_index),
-            0x3C8: (lambda: dac.index, dac.write_write_index),
+            0x3C8: (lambda: colours[DAC_INDEX], dac.write_write_index),
             0x3C9: (dac.read_data, dac.write_data),
             0x3CA: (lambda: self.feature_control, None),
             0x3CC: (lambda: self.misc.values[0], None),
@@ -211,12 +213,12 @@ class Vga(Windows):
 
     def _write_attribute(self, value: int) -> None:
         attribute = self.attribute
-        address, takes_data = attribute.index, attribute.takes_data
+        address, takes_data = attribute.numbers
         if not takes_data:
             shows = value & 0x20
             if shows != address & 0x20:
                 self.timeline.note(ATTRIBUTE_ADDRESS, 0, shows, 0x20)
-            attribute.index = value & 0x3F
+            attribute.numbers[BANK_INDEX] = value & 0x3F
             if (value ^ address) & 0x20:
                 self.generation += 1
         else:
@@ -225,7 +227,7 @@ class Vga(Windows):
             locked = index < 0x10 and address & 0x20
             if not locked and self._write(attribute, ATTRIBUTE, index, value):
                 self.generation += 1
-        attribute.takes_data = not takes_data
+        attribute.numbers[BANK_TAKES_DATA] = not takes_data
 
     def _read_attribute_address(self) -> int:
         return 0 if self.attribute_takes_data else self.attribute_address
@@ -241,13 +243,13 @@ class Vga(Windows):
             self.remap()
 
     def _write_sequencer(self, value: int) -> None:
-        index = self.sequencer.index
+        index = self.sequencer.numbers[BANK_INDEX]
         if self._write(self.sequencer, SEQUENCER, index, value):
             self._ask(SEQUENCER_ASKS.get(index, 0))
 
     def _write_graphics(self, value: int) -> None:
         # Planar programs write these before almost every store; few are for the picture.
-        index = self.graphics.index
+        index = self.graphics.numbers[BANK_INDEX]
         shows = self.graphics.changes(index, value) & SHAPE[GRAPHICS].get(index, 0)
         if shows:
             self.timeline.note(GRAPHICS, index, value, shows)
@@ -268,7 +270,7 @@ class Vga(Windows):
             self.remap()
 
     def _write_crtc(self, value: int) -> None:
-        index = self.crtc.index
+        index = self.crtc.numbers[BANK_INDEX]
         if index <= 7 and self.crtc["protect"]:
             if index != 7:
                 return
@@ -295,7 +297,7 @@ class Vga(Windows):
         return self.beam.retrace_began(self.timing) << 7
 
     def _read_status_1(self) -> int:
-        self.attribute.takes_data = False
+        self.attribute.numbers[BANK_TAKES_DATA] = 0
         status = self.beam.status(self.timing) | NO_LIGHT_PEN
         if self.feature_bits[0] and not status & NOT_DISPLAYING:
             status |= VERTICAL_RETRACE
@@ -337,7 +339,7 @@ class Vga(Windows):
         """Parts were set past the ports, from a snapshot: follow them."""
         self.generation += 1
         self._timing_generation += 1
-        self.dac.generation += 1
+        self.dac.changed()
         self.timeline.restored()
         self.ports = self._port_table()
         self.remap()

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from vgaemu.native.shared import BankState
+from vgaemu.native.shared import BANK_INDEX, BANK_NUMBERS, BANK_TAKES_DATA
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,7 @@ def _looked_up(name: str) -> tuple[bytes, Mapping[str, Looked]]:
     }
 
 
-class RegisterBank(BankState):
+class RegisterBank:
     """The registers of one of `TABLES`: an index, the values, and their fields by name.
 
     ``bank["chain4"]`` reads a field, ``bank["line_compare"]`` a split, ``bank.values[4]`` a whole
@@ -291,10 +291,30 @@ class RegisterBank(BankState):
         self.rows, _, self.index_mask = TABLES[name]
         self.masks, self._places = _looked_up(name)
         self.values = bytearray(len(self.masks))
+        #: Index, and the attribute controller's flip-flop: native code's, too.
+        self.numbers = bytearray(BANK_NUMBERS)
+
+    @property
+    def index(self) -> int:
+        """The index register."""
+        return self.numbers[BANK_INDEX]
+
+    @index.setter
+    def index(self, value: int) -> None:
+        self.numbers[BANK_INDEX] = value
+
+    @property
+    def takes_data(self) -> bool:
+        """Whether the attribute controller takes what is written next for data."""
+        return bool(self.numbers[BANK_TAKES_DATA])
+
+    @takes_data.setter
+    def takes_data(self, takes: bool) -> None:
+        self.numbers[BANK_TAKES_DATA] = takes
 
     def select(self, value: int) -> None:
         """Write the index register."""
-        self.index = value & self.index_mask
+        self.numbers[BANK_INDEX] = value & self.index_mask
 
     def __getitem__(self, name: str) -> int:
         """Value of a field, of a split, or of a register that has no fields."""

@@ -123,13 +123,14 @@ class BusPorts:
         state.flush_asked = address_of(self._tlb.asked)
         state.misc_values = address_of(vga.misc.values)
         for bank in (vga.sequencer, vga.graphics, vga.crtc, vga.attribute):
-            setattr(state, bank.name, address_of(bank))
+            setattr(state, bank.name, address_of(bank.numbers))
             setattr(state, f"{bank.name}_values", address_of(bank.values))
             setattr(state, f"{bank.name}_masks", np.frombuffer(bank.masks, np.uint8).ctypes.data)
         state.pipeline_stale = address_of(vga.pipeline_stale)
         state.pipeline_moves = address_of(vga.pipeline_moves)
         state.feature_control = address_of(vga.feature_bits)
-        state.dac, state.dac_entries = address_of(vga.dac), address_of(vga.dac.entries)
+        state.dac, state.dac_entries = address_of(vga.dac.numbers), address_of(vga.dac.entries)
+        state.dac_changes = np.frombuffer(vga.dac.native_changes, np.int64).ctypes.data
         state.dac_triple = address_of(vga.dac.triple)
         state.look, state.timing = address_of(beam.state), address_of(beam.timing_state)
         state.loops = address_of(self._loops)
