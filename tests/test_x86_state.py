@@ -488,7 +488,7 @@ def at(index: Any, value: int) -> Callable[[np.ndarray], None]:
 
 WRONG = {
     "cpu.general": edit("cpu.general", lambda a: a[:17]),
-    "ram": edit("ram", lambda a: a[:-4096]),
+    "15 MiB of RAM": edit("ram", lambda a: a[:-4096]),
     "another version's BIOS": edit("ram", at(0xFF010, 0)),
     "cpu.pending": edit("cpu.pending", at((), 256)),
     "chips.pit0": edit("chips.pit0", at(0, 0)),  # would divide by it
