@@ -242,6 +242,14 @@ def test_linux_kernels_that_cannot_be_loaded(
         Machine(path, **options)
 
 
+def test_a_linux_that_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "vmlinuz"
+    for size in (0x206, 0x211, 0x263):
+        path.write_bytes((KERNELS / "bzimage").read_bytes()[:size])
+        with pytest.raises(ImageError, match="not whole"):
+            Machine(path)
+
+
 def test_a_kernel_in_place_of_a_workload(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     kernel = str(KERNELS / "bzimage")
     arguments = ["--headless", "--frames", "5", "--debugcon", "-", "--append", "there"]

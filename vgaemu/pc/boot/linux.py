@@ -26,6 +26,8 @@ CODE_SELECTOR = 0x10
 #: The setup header, within a file and within the parameters: its begin, and where its length is,
 #: counted from behind that.
 HEADER, HEADER_LENGTH, HEADER_FROM = 0x1F1, 0x201, 0x202
+#: Behind the fields that are looked at, of any version.
+HEADER_END = 0x264
 #: Fields of the header.
 SETUP_SECTORS, VERSION, LOADER, LOAD_FLAGS, CODE_AT = 0x1F1, 0x206, 0x210, 0x211, 0x214
 RAM_DISK_AT, RAM_DISK_BYTES, COMMAND_LINE, RAM_DISK_LAST = 0x218, 0x21C, 0x228, 0x22C
@@ -47,6 +49,8 @@ def boot_linux(board: Board, kernel: LinuxKernel) -> None:
         ImageError: It is too old, not whole, or does not fit.
     """
     data = kernel.data
+    if len(data) < HEADER_END:
+        raise ImageError(f"{kernel.path}: not whole: it ends within its setup header")
     if _word(data, VERSION) < FIRST or not data[LOAD_FLAGS] & LOADED_HIGH:
         raise ImageError(f"{kernel.path}: a kernel of before Linux 2.4; only bzImages are loaded")
     code = data[((data[SETUP_SECTORS] or 4) + 1) * SECTOR :]
