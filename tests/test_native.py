@@ -57,6 +57,19 @@ def test_info_says_which_path_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert line() == "planes of machine code: by Python: no numba"
 
 
+@needs_native
+def test_numba_leaves_standard_output_and_errors_alone() -> None:
+    """Where colorama is installed it would put something else there while it works."""
+    code = (
+        "from vgaemu import native; native.load(wait=True); from numba.core import errors;"
+        "import os; assert not hasattr(errors, 'ColorShell'); print(sorted(os.environ))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120
+    )
+    assert "HIGHLIGHTING" not in done.stdout
+
+
 def test_another_process_compiles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Once: others wait for it, but not for one that came to no end."""
     begun = []
@@ -130,7 +143,7 @@ class TwoClocks:
 def test_native_code_and_python_let_the_same_time_pass(seed: int) -> None:
     """Costs of both kinds, what is due, waits and steps back in turn: times, counts, events."""
     native.load(wait=True)
-    from vgaemu.native.time import cost
+    from vgaemu.native.clock import cost
 
     rng = random.Random(seed)
     two = TwoClocks(rng.choice((1_330_007, 1_200_000, 2_000_000)))

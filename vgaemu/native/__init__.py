@@ -25,8 +25,8 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -183,7 +183,9 @@ def compile_all() -> None:
     global _functions, _failed
     functions: dict[str, int] = {}
     try:
-        with import_module("vgaemu.native.compiler").kept():
+        with _plain_messages():
+            compiler = import_module("vgaemu.native.compiler")
+        with compiler.kept():
             for name in MODULES:
                 functions |= import_module(f"vgaemu.native.{name}").FUNCTIONS
     # Whatever a compiler and its libraries may find amiss, Python's path is right.
@@ -192,6 +194,23 @@ def compile_all() -> None:
         functions.clear()
     _functions = functions
     _done.set()
+
+
+@contextmanager
+def _plain_messages() -> Iterator[None]:
+    """While numba is imported: let it not colour its messages, which nobody sees.
+
+    Where colorama is installed it would replace sys.stdout and sys.stderr for that, time and again.
+    """
+    switch = "NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING"
+    if switch in os.environ:
+        yield
+        return
+    os.environ[switch] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(switch, None)
 
 
 def _numbers_of(release: str) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """Numbers that native code and Python both read and write: arrays of int64, laid out as said here.
 
 **Time**: the guest's, in a slice. There the truth is in these cells: native code that takes the
-guest time does `vgaemu.native.time.cost`, Python `StepClock.cost`, and both the same arithmetic.
+guest time does `vgaemu.native.clock.cost`, Python `StepClock.cost`, and both the same arithmetic.
 The engine is let go for as many instructions as `DUE` has room for, so what both keep right is that
 one number.
 

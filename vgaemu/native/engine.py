@@ -16,6 +16,7 @@ from numba import types
 
 from vgaemu.native.answers import answer, poll_of
 from vgaemu.native.calls import call3
+from vgaemu.native.clock import cost
 from vgaemu.native.compiler import Pointer, callback, int64_at, part, uint8_at, uint32_at
 from vgaemu.native.cpu_cells import (
     ANSWER_NS,
@@ -83,7 +84,6 @@ from vgaemu.native.memory import (
     store16,
     stored_to,
 )
-from vgaemu.native.time import cost
 
 #: Of the engine: kinds of access, permissions, EFLAGS.
 STORE, FETCH = 17, 18

@@ -6,6 +6,7 @@ from math import ceil
 
 from vgaemu.native.beam import leaves_ns, next_change_ns, status_at
 from vgaemu.native.cells import DUE, EVENTS, LIMIT, NOW, PROGRESS, UNTIL
+from vgaemu.native.clock import INSTRUCTION_NS, cost
 from vgaemu.native.compiler import double_at, int64_at, part, uint8_at
 from vgaemu.native.shared import (
     LOOP_BYTES,
@@ -18,7 +19,6 @@ from vgaemu.native.shared import (
     TimingState,
     place,
 )
-from vgaemu.native.time import INSTRUCTION_NS, cost
 
 #: As in `vgaemu.pc.clock` and `vgaemu.pc.guest_beam`, on floors above.
 PORT_NS, POLL_NS, NEVER_NS = 1_000, 4_000, 1 << 62

@@ -26,6 +26,7 @@ from vgaemu.native.cells import (
     TIME,
     VRAM,
 )
+from vgaemu.native.clock import cost
 from vgaemu.native.compiler import (
     READ,
     WRITE,
@@ -37,7 +38,6 @@ from vgaemu.native.compiler import (
     uint32_at,
 )
 from vgaemu.native.marks import mark
-from vgaemu.native.time import cost
 
 #: One plane byte in all four planes; bits of a dword; of its number, those within a page.
 _ALL_PLANES, _DWORD, _DWORDS_A_PAGE_SHIFT = 0x01010101, 0xFFFFFFFF, 10

@@ -11,6 +11,7 @@ Not here: words but to the index ports, and accesses of 32 bits.
 from __future__ import annotations
 
 from vgaemu.native.beam import first_dot
+from vgaemu.native.clock import cost
 from vgaemu.native.compiler import (
     IN,
     OUT,
@@ -37,7 +38,6 @@ from vgaemu.native.shared import (
     place,
 )
 from vgaemu.native.shared import DAC_MASK as MASK
-from vgaemu.native.time import cost
 
 #: As in `vgaemu.vga.effects` and `vgaemu.vga.dac`, on a floor above: sources of entries, bits of
 #: GR05 that the picture shows, states of the DAC; and where the fields of an entry begin.
