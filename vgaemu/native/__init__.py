@@ -71,9 +71,11 @@ def told() -> str:
     why = why_not()
     if why is not None:
         return f"by Python: {why}"
-    folder = cache_folder()
-    where = f"compiled anew in each process: cannot write {_cache_root()}"
-    return f"native, by numba {_release()}; {where if folder is None else f'kept in {folder}'}"
+    folder = _cache_root() / _stamp()
+    where = f"kept in {folder}"
+    if not _can_be_written(folder):
+        where = f"compiled anew in each process: cannot write {_cache_root()}"
+    return f"native, by numba {_release()}; {where}"
 
 
 def load(wait: bool = False, *, begin: bool = True) -> Mapping[str, int] | None:
@@ -106,7 +108,7 @@ def _prepare() -> None:
         with suppress(OSError):
             _have_compiled(folder)
     try:
-        # The interpreter's end waits for it: a compiler is not to be torn down while it works.
+        # The interpreter's end waits for a module: a compiler is not to be torn down in its work.
         threading.Thread(target=compile_all, name="vgaemu-native", daemon=False).start()
     except RuntimeError:  # it is the end
         _done.set()
@@ -145,6 +147,13 @@ def cache_folder() -> Path | None:
         if os.access(folder, os.W_OK):
             return folder
     return None
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Whether it can, or can be made; it is not."""
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK)
 
 
 def _release() -> str | None:
@@ -187,6 +196,8 @@ def compile_all() -> None:
             compiler = import_module("vgaemu.native.compiler")
         with compiler.kept():
             for name in MODULES:
+                if not threading.main_thread().is_alive():
+                    break  # nobody is left to call them, and the interpreter's end waits for this
                 functions |= import_module(f"vgaemu.native.{name}").FUNCTIONS
     # Whatever a compiler and its libraries may find amiss, Python's path is right.
     except Exception as error:
