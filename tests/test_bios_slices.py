@@ -182,6 +182,11 @@ class Bench:
     def over(self) -> bool:
         return self.cpu.halted and self.cpu.get("eip") == self.end
 
+    @property
+    def was_answered(self) -> bool:
+        """Whether the call was done at its INT, without a service that is asked."""
+        return not self.asked and self.cpu.cs == 0 and self.cpu.ip in range(CODE + 2, self.end)
+
     def finish(self, count: int | None = None) -> None:
         for _ in range(TOO_MANY if count is None else TOO_MANY * 20):
             if self.over:
@@ -265,7 +270,7 @@ def play(on: Bench, call: Call, caller: Callers) -> Iterator[tuple[str, object]]
             on.slice(count)
             if on.over:
                 break
-            asked, ticks = on.asked, on.ticks
+            asked, ticks = on.asked or on.was_answered, on.ticks
             if call.flushes and not asked:
                 continue
             if inject is not None:
