@@ -233,8 +233,8 @@ setattr(C, name, hang)
 def test_machine_code_that_never_comes_back(tmp_path: Path, where: str, display: str) -> None:
     """A single signal ends it; a window closes, and no thread crashes at the end."""
     pytest.importorskip("unicorn")
-    image = tmp_path / "keys.img"  # sti; again: mov ah, 1; int 16h; jmp again
-    image.write_bytes(bytes.fromhex("FB B401 CD16 EBFA").ljust(510, b"\0") + b"\x55\xaa")
+    image = tmp_path / "keys.img"  # sti; again: mov ah, 2; int 16h; jmp again
+    image.write_bytes(bytes.fromhex("FB B402 CD16 EBFA").ljust(510, b"\0") + b"\x55\xaa")
     how = [] if display else HEADLESS
     child = Child(
         "run", image, *how, "--screenshot", "s.png", cwd=tmp_path, display=display,
