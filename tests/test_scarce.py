@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import mmap
 import os
 import signal
 import subprocess
@@ -23,7 +22,7 @@ from vgaemu.cli.main import main
 from vgaemu.cli.say import say
 from vgaemu.errors import OutOfMemory
 from vgaemu.memslot import Memslot
-from vgaemu.memslot.keeper import anonymous_memory
+from vgaemu.memslot.keeper import AnonymousMemory, anonymous_memory
 from vgaemu.memslot.kvm import ioctl
 from vgaemu.memslot.kvm.guest import KvmGuest
 
@@ -48,14 +47,13 @@ def test_memory_that_is_not_there_is_said_to_be_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str, nbytes: int
 ) -> None:
     pytest.importorskip("unicorn")
-    given = mmap.mmap
 
-    def gives(fileno: int, length: int, **options: int) -> mmap.mmap:
+    def gives(fileno: int, length: int, **options: int) -> AnonymousMemory:
         if length == nbytes:
             raise OSError(12, "Cannot allocate memory")
-        return given(fileno, length, **options)
+        return AnonymousMemory(fileno, length, **options)
 
-    monkeypatch.setattr(mmap, "mmap", gives)
+    monkeypatch.setattr("vgaemu.memslot.keeper.AnonymousMemory", gives)
     if what == "VRAM":
         with pytest.raises(OutOfMemory, match="no 8,388,608 bytes"):
             Machine(vram_mib=8)

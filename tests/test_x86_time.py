@@ -52,8 +52,9 @@ TICK = bytes.fromhex("50e681b020e62058cf")
 
 @contextmanager
 def noted(path: Path, slice_instructions: int = SLICE) -> Iterator[tuple[Pc, list[Access]]]:
-    """A PC, and its port accesses as they come."""
-    with make_pc(path) as pc:
+    """A PC, and its port accesses as they come; on a host that is never too slow for a frame."""
+    with pytest.MonkeyPatch.context() as patch, make_pc(path) as pc:
+        patch.setattr("vgaemu.pc.pc.MOST_HOST_NS", 1 << 62)
         note(pc, trace := [])
         assert isinstance(pc.cpu, UnicornCpu)
         pc.cpu._slice = slice_instructions

@@ -140,7 +140,9 @@ def _is_file_to_be(option: str, path: Path) -> bool:
     """
     if str(path) == STANDARD_OUTPUT:
         if option not in PRINTED:
-            raise UsageError(f"{option} -: only {' and '.join(PRINTED)} print; name a file")
+            *others, last = PRINTED
+            printed = f"{', '.join(others)} and {last}"
+            raise UsageError(f"{option} -: only {printed} print; name a file")
         return False
     if (why := why_unwritable(path)) is not None:
         raise UsageError(f"{path}: {why}; name a file that can be written")

@@ -8,6 +8,7 @@ says what to do.
 
 from __future__ import annotations
 
+import os
 import sys
 
 # Nothing else here: `vgaemu --version` imports no more than this.
@@ -52,6 +53,10 @@ OPTIONS = {
 }
 
 
+#: What is said where there is no memory to make a line.
+NO_MEMORY = b"vgaemu: no memory to be had\n"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status.
 
@@ -84,7 +89,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return exit_status(stop)
     except (OSError, MemoryError, ImportError) as error:
-        complain(_what_gave_out(error))
+        try:
+            complain(_what_gave_out(error))
+        except MemoryError:  # not even for that
+            os.write(2, NO_MEMORY)
         return 2
 
 
