@@ -191,6 +191,21 @@ def test_ram_is_logged_while_there_is_a_snapshot() -> None:
         assert play(machine, 3, 5) == first
 
 
+def test_what_was_written_while_nothing_was_logged_is_found() -> None:
+    with Machine(mode=0x13) as machine:
+        vga = machine.vga
+        moment = machine.snapshot()
+        vga.slot.logging = False
+        vga.store(0xA0000, b"unseen")
+        vga.slot.logging = True
+        later = machine.snapshot()
+        machine.restore(moment)
+        assert vga.load(0xA0000, 6) == bytes(6)
+        vga.slot.logging = False
+        machine.restore(later)
+        assert vga.load(0xA0000, 6) == b"unseen"
+
+
 def test_snapshots_share_what_did_not_change() -> None:
     with Machine(GUESTS / "snake.img") as machine:
         machine.tick(5)

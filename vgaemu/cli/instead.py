@@ -30,7 +30,7 @@ KEPT = frozenset((
     "configured",
 ))  # fmt: skip
 #: Those that are, if it is machine code, too.
-KEPT_OF_MACHINE_CODE = frozenset(("cpu", "memory", "vga_bios", "firmware"))
+KEPT_OF_MACHINE_CODE = frozenset(("cpu", "memory", "vga_bios", "firmware", "rewind"))
 TAPES = (".tape", ".tape.gz")
 
 

@@ -10,7 +10,7 @@ moments are compared by identity, chunk by chunk, and one costs what was written
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -46,6 +46,7 @@ class Pages:
         self._slot = slot
         self._written = written
         self._view = slot.subscribe()
+        self._gaps = slot.logging_gaps
         self._view.get_dirty_log()  # what is written from now on
         used = set(np.flatnonzero(used_pages(slot.array)).tolist())
         pages = [(self._read(page),) if page in used else ZERO for page in range(slot.npages)]
@@ -59,11 +60,14 @@ class Pages:
 
     def take(self) -> Moment:
         """What all pages hold now."""
-        log = self._view.get_dirty_log()
-        if log is self._slot.nothing_dirty:
+        gaps, log = self._slot.logging_gaps, self._view.get_dirty_log()
+        if log is self._slot.nothing_dirty and gaps == self._gaps and self._slot.logging:
             return self._now
+        pages: Iterable[int] = log.pages().tolist()
+        if gaps != self._gaps or not self._slot.logging:  # any may have been written meanwhile
+            self._gaps, pages = gaps, range(self._slot.npages)
         changed: dict[int, list[Page]] = {}
-        for page in log.pages().tolist():
+        for page in pages:
             nth, place = divmod(page, CHUNK_PAGES)
             old = self._now[nth][place]
             new = _page_of(self._read(page), old)

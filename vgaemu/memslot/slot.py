@@ -217,6 +217,8 @@ class Memslot:
         self._wrap: Callable[[Callable[[], DirtyLog]], DirtyLog] | None = None
         self._slots_lock = threading.Lock()
         self._logging, self._closed = True, False
+        #: How often it was switched off: a reader whose log begins anew tells by that.
+        self.logging_gaps = 0
         self._use(self._keepers[dirty_log])
         self._own = Subscription(self)
         self._views = [self._own]
@@ -409,6 +411,7 @@ class Memslot:
             if on == self._logging:
                 return
             self._logging = on
+            self.logging_gaps += not on
             if on and len(self._keepers) > 1:  # what is marked in the others is dropped, too
                 for name, keeper in [*self._keepers.items()]:
                     if keeper is not self.keeper:
