@@ -61,13 +61,16 @@ def test_info_says_which_path_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_numba_leaves_standard_output_and_errors_alone() -> None:
     """Where colorama is installed it would put something else there while it works."""
     code = (
-        "from vgaemu import native; native.load(wait=True); from numba.core import errors;"
-        "import os; assert not hasattr(errors, 'ColorShell'); print(sorted(os.environ))"
+        "from vgaemu import native; made = native.load(wait=True); from numba.core import errors;"
+        "import os; assert not hasattr(errors, 'ColorShell'); print(len(made), sorted(os.environ))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120
     )
     assert "HIGHLIGHTING" not in done.stdout
+    folder = native.cache_folder()
+    if folder is not None:  # all of it is kept
+        assert len([*folder.glob("*/*.nbi")]) >= int(done.stdout.split()[0])
 
 
 def test_another_process_compiles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -355,7 +355,7 @@ def test_blocks_are_shared() -> None:
 
 
 def test_files_that_a_program_has_open(tmp_path: Path) -> None:
-    (tmp_path / "data").write_bytes(b"0123456789")
+    (tmp_path / "data").write_bytes(b"0123456789" * 20)
     # mov ax, 3D00h; mov dx, name; int 21h; mov bx, ax; read: mov ah, 3Fh; mov cx, 1; mov dx, 200h
     # int 21h; jmp read
     code = bytes.fromhex("B8 00 3D BA 30 01 CD 21 89 C3 B4 3F B9 01 00 BA 00 02 CD 21 EB F4")

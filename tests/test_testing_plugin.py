@@ -647,7 +647,8 @@ from vgaemu.testing.pictures import Picture
 
 def alive():
     gc.collect()
-    return {id(thing) for thing in gc.get_objects() if isinstance(thing, Machine | Picture)}
+    things = gc.get_objects()
+    return {id(thing) for thing in things if issubclass(type(thing), Machine | Picture)}
 
 before = alive()
 

@@ -17,7 +17,8 @@ from x86_helpers import disk, make_pc
 
 from vgaemu.machine import Machine
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.cpu.unicorn import UnicornCpu
+from vgaemu.pc.clock import INSTRUCTION_NS
+from vgaemu.pc.cpu.unicorn import SLICE_IN_STEP, UnicornCpu
 from vgaemu.pc.cpu.unicorn_interrupts import Interrupts
 from vgaemu.pc.cpu.unicorn_pages import Pages
 from vgaemu.pc.cpu.unicorn_ports import BusPorts
@@ -241,7 +242,7 @@ def test_a_frame_ends_by_its_thread_s_time_at_last(
     with make_pc(disk(tmp_path, b"\xeb\xfe")) as pc:
         pc.run_frame()
         first = pc.clock.now_ns()
-        assert pc.next_frame_ns == first < 2_000_000  # four slices
+        assert pc.next_frame_ns == first < 5 * SLICE_IN_STEP * INSTRUCTION_NS  # four slices
         # What was not done is not made up for.
         monkeypatch.setattr("vgaemu.pc.pc.thread_time_ns", lambda: 0)
         pc.run_frame()

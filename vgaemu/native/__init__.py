@@ -180,11 +180,18 @@ def _cache_root() -> Path:
 
 
 def _stamp() -> str:
-    """Names these sources: numba asks only whether the file of a function itself has changed."""
+    """Names these sources, where they lie, and what compiles them.
+
+    Numba asks only whether the file of a function itself has changed, and keeps what it made of
+    other folders, or another release of it did, apart: none of that would be there.
+    """
     import hashlib
 
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    return "native-" + hashlib.sha256(b"".join(map(Path.read_bytes, sources))).hexdigest()[:16]
+    folder = Path(__file__).parent
+    made = hashlib.sha256(f"{folder} {_release()} {sys.version}".encode("utf-8", "replace"))
+    for source in sorted(folder.glob("*.py")):
+        made.update(source.read_bytes())
+    return f"native-{made.hexdigest()[:16]}"
 
 
 def compile_all() -> None:
@@ -192,9 +199,7 @@ def compile_all() -> None:
     global _functions, _failed
     functions: dict[str, int] = {}
     try:
-        with _plain_messages():
-            compiler = import_module("vgaemu.native.compiler")
-        with compiler.kept():
+        with _plain_messages(), import_module("vgaemu.native.compiler").kept():
             for name in MODULES:
                 if not threading.main_thread().is_alive():
                     break  # nobody is left to call them, and the interpreter's end waits for this
@@ -209,9 +214,10 @@ def compile_all() -> None:
 
 @contextmanager
 def _plain_messages() -> Iterator[None]:
-    """While numba is imported: let it not colour its messages, which nobody sees.
+    """Let numba not colour its messages, which nobody sees.
 
     Where colorama is installed it would replace sys.stdout and sys.stderr for that, time and again.
+    As this changes, numba takes all of its configuration from the environment: not in the middle.
     """
     switch = "NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING"
     if switch in os.environ:
