@@ -14,6 +14,9 @@ from vgaemu.bench.dirty_log.formula import expected, first_to_last
 from vgaemu.cli.main import main
 from vgaemu.memslot.atomic import LockedWords
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 SMALL = {"256 KiB": (64, [0, 2, 16]), "256 GiB": (1 << 26, [0, 16])}
 
 

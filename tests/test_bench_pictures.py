@@ -14,6 +14,9 @@ from vgaemu.cli.main import main
 
 pytest.importorskip("unicorn")
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 
 def test_its_rows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(pictures, "ROUNDS", 1)

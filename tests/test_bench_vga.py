@@ -13,6 +13,9 @@ from vgaemu.bench import migrate, vga
 from vgaemu.cli.main import main
 from vgaemu.memslot import Memslot, why_unavailable
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 
 def test_rows_histogram_and_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

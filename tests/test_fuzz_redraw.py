@@ -18,6 +18,9 @@ from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.vram import LFB_GPA
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 FRAMES = 48
 #: Who may take over the dirty log between a store and its frame.
 SWITCHED = ("flags", "sparse", "words", "srcu", "srcu+words")

@@ -18,6 +18,9 @@ from vgaemu.pc.formats import load_image
 from vgaemu.tape import read
 from vgaemu.vga.state import State
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 COUNTS = {"picture": 40, "state": 60, "pc state": 60}
 
 

@@ -31,6 +31,9 @@ from vgaemu.memslot.keeper import anonymous_memory
 from vgaemu.memslot.log import RunLog
 from vgaemu.memslot.slot import MAX_PENDING
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 SIZES = [1, 63, 64, 65, 129, 2048, 2**18 + 3]
 #: Sees stores however they are made, counts faults when it finds them.
 MMU = "mmu"

@@ -24,6 +24,9 @@ from vgaemu.memslot.sparse import SparseKeeper
 from vgaemu.memslot.srcu import Srcu, SrcuKeeper
 from vgaemu.memslot.words import PagesKeeper, WordsKeeper
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 NPAGES = 6
 #: What is dirty when the race begins: nothing, one run, scattered pages, everything.
 STATES: dict[str, list[int]] = {"clean": [], "run": [1, 2], "scattered": [1, 4], "all": [*range(6)]}

@@ -34,6 +34,9 @@ from vgaemu.memslot.shadow import ShadowKeeper
 from vgaemu.memslot.srcu import SrcuKeeper
 from vgaemu.memslot.words import PagesKeeper, WordsKeeper
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 NPAGES = 6
 SCHEMES: dict[str, type[ShadowKeeper]] = {
     "words": WordsKeeper,

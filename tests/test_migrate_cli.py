@@ -24,6 +24,9 @@ from vgaemu.cli.main import main
 from vgaemu.memslot.log import DirtyLog
 from vgaemu.migrate import sender, stream
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = {
     **os.environ,

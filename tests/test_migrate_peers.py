@@ -37,6 +37,9 @@ from vgaemu.migrate.stream import (
     Kind,
 )
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 NPAGES = 8
 
 

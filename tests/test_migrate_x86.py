@@ -27,6 +27,9 @@ from vgaemu.migrate.stream import Channel
 
 pytest.importorskip("unicorn")
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 GUEST_FILES = ["plasma.img", "snake.img", "selftest.img", "modes12.img", "type.com"]
 #: es = B800h; then, over and over, 64 KiB at 20000h are filled with a number that goes up, which is
 #: shown, too.

@@ -18,9 +18,10 @@ from vgaemu.pc.guest_beam import fill_timing
 from vgaemu.vga.beam import timing_of
 
 pytest.importorskip("unicorn")
-pytestmark = pytest.mark.skipif(
-    native.why_not() is not None, reason=f"no native code: {native.why_not()}"
-)
+pytestmark = [
+    pytest.mark.skipif(native.why_not() is not None, reason=f"no native code: {native.why_not()}"),
+    pytest.mark.turns(2),
+]
 
 
 def both(play: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,9 @@ from vgaemu.record.formats import FORMATS, encoder_of
 from vgaemu.record.gif import Gif
 from vgaemu.record.webp import WebP
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 #: Each way to write; .apng and .png are one.
 EXACT = (".png", ".gif", ".webp", ".mkv")
 #: What GIF may leave out: 70 frames a second are more than it can say.

@@ -26,6 +26,9 @@ from vgaemu.memslot.keeper import AnonymousMemory, anonymous_memory
 from vgaemu.memslot.kvm import ioctl
 from vgaemu.memslot.kvm.guest import KvmGuest
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 ROOT = Path(__file__).parents[1]
 PLASMA = ROOT / "examples" / "guests" / "plasma.img"
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
@@ -92,7 +95,7 @@ def limited(resource_name: str, value: int) -> Callable[[], None]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
-@pytest.mark.parametrize("mib", [110, 140, 170, 200])
+@pytest.mark.parametrize("mib", [130, 150, 170, 200])
 def test_little_address_space(tmp_path: Path, mib: int) -> None:
     options = ("--headless", "--frames", 2, "--screenshot", tmp_path / "s.png")
     status, err = vgaemu(

@@ -20,7 +20,10 @@ from PIL import Image
 from vgaemu.cli.main import main
 from vgaemu.signals import Stopped, stops_raise
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="no such signals")
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="no such signals"),
+    pytest.mark.turns(2),
+]
 
 ROOT = Path(__file__).parents[1]
 SIGNALS = [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]

@@ -20,6 +20,9 @@ import pytest
 from tests.vt import Terminal
 from vgaemu.cli.main import main
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="no tmux (package tmux)")
 
 #: A guest that shows what is typed, and how.

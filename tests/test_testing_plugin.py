@@ -27,6 +27,9 @@ from vgaemu.testing.evidence import MachineOptions, changed_registers
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import MODES, NAMES, set_mode
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(3)
+
 pytest_plugins = ["pytester"]
 
 

@@ -20,7 +20,7 @@ from vgaemu.vga.vram import LFB_GPA
 from vgaemu.view.http import DEBIAN_NOVNC
 from vgaemu.view.server import Server
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.turns(2)]
 needs_novnc = pytest.mark.skipif(not DEBIAN_NOVNC.exists(), reason="needs Debian's novnc")
 
 #: Whether our page has a picture that is up to date, as far as it knows.

@@ -26,6 +26,9 @@ from vgaemu.guest.find import bundled
 from vgaemu.machine import Machine
 from vgaemu.view.server import Server
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 HANG_SECONDS = 30.0
 #: So long each workload is looked at.
 LOOK_SECONDS = 5.0

@@ -17,6 +17,9 @@ from rfb_client import HANG_SECONDS, PSEUDO, RAW, TIGHT, ZLIB, Client
 from vgaemu.machine import Machine
 from vgaemu.view.server import MAX_CONNECTIONS, Server
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:

@@ -13,6 +13,9 @@ from vgaemu.pc.bios.seabios import DIRECTORY, FIRMWARES, SELECTOR_PORT, FwCfg
 from vgaemu.pc.bus import Bus
 from vgaemu.vga.device import Vga
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 
 def test_fw_cfg_items_and_files() -> None:
     bus = Bus(Vga(Memslot(64)), 2 << 20)

@@ -30,6 +30,9 @@ from vgaemu.pc.cpu import unicorn_vga
 from vgaemu.pc.cpu.unicorn_engine import FLUSH_TLB, WRITE
 from vgaemu.pc.cpu.unicorn_vga import TlbHarvest, VramPages
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 NPAGES = 64
 #: Whose bytecodes count: this module is the CPU. Those of the keepers have their own tests.
 MODULES = ("vgaemu.memslot.slot", "vgaemu.pc.cpu.unicorn_vga", __name__)

@@ -27,6 +27,9 @@ from vgaemu.vga.state import VERSION
 
 pytest.importorskip("unicorn")
 
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
+
 NAMES = ["colours", "plasma", "modes12", "scroller", "vbe", "snake", "selftest"]
 BEFORE, AFTER = 37, 24
 

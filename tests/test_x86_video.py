@@ -21,6 +21,9 @@ from vgaemu.vga.modes import MODES
 from vgaemu.vga.vram import LFB_GPA
 
 pytest.importorskip("unicorn")
+
+#: Some run each day, all of them by -m 'long or turns'.
+pytestmark = pytest.mark.turns(2)
 GRAPHICS = [number for number, mode in MODES.items() if not mode.is_text]
 
 

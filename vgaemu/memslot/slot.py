@@ -175,6 +175,8 @@ class Memslot:
     keeper: Keeper
     #: What is answered while nothing is dirty: always this same log, whoever keeps it.
     nothing_dirty: DirtyLog
+    #: How often logging was switched off: a reader whose log begins anew tells by that.
+    logging_gaps: int
     #: Called after another keeper has taken over.
     on_keeper_changed: list[Callable[[], None]]
     #: Without a 1 in it nothing is dirty that was stored through `write` or marked.
@@ -217,7 +219,6 @@ class Memslot:
         self._wrap: Callable[[Callable[[], DirtyLog]], DirtyLog] | None = None
         self._slots_lock = threading.Lock()
         self._logging, self._closed = True, False
-        #: How often it was switched off: a reader whose log begins anew tells by that.
         self.logging_gaps = 0
         self._use(self._keepers[dirty_log])
         self._own = Subscription(self)
