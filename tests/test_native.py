@@ -47,11 +47,11 @@ def test_info_says_which_path_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.delenv("VGAEMU_NATIVE", raising=False)
     monkeypatch.setattr(native, "_release", lambda: "1.0")
     monkeypatch.setattr(native, "why_not", lambda: None)
-    monkeypatch.setattr(native, "_cache_root", lambda: tmp_path / "cache")
+    monkeypatch.setattr("vgaemu.folders.cache_folder", lambda: tmp_path / "cache")
     kept = tmp_path / "cache" / native._stamp()
     assert line().endswith(f": native, by numba 1.0; kept in {kept}")
     (tmp_path / "file").touch()
-    monkeypatch.setattr(native, "_cache_root", lambda: tmp_path / "file")
+    monkeypatch.setattr("vgaemu.folders.cache_folder", lambda: tmp_path / "file")
     assert line().endswith(f"; compiled anew in each process: cannot write {tmp_path / 'file'}")
     monkeypatch.setattr(native, "why_not", lambda: "no numba")
     assert line() == "planes of machine code: by Python: no numba"

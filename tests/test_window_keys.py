@@ -30,11 +30,12 @@ from vgaemu.display.events import (
 )
 from vgaemu.display.hostkeys import HOST_KEYS
 from vgaemu.errors import DisplayError
+from vgaemu.folders import state_folder
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.keys.queue import Key, Keys
 from vgaemu.machine import Machine
 from vgaemu.pc.pace import RACE_FACTOR, WallClock
-from vgaemu.slots import SLOTS, name_for, state_folder
+from vgaemu.slots import SLOTS, name_for
 from vgaemu.typist import MOST, Typist
 
 HANGS_S = 10.0

@@ -3,39 +3,23 @@
 A file is ``vgaemu-NAME-SLOT.npz``. NAME is that of the guest; one that is a file has a checksum of
 its folder behind it: two projects' `boot.img` have slots of their own, and a file that is built
 anew keeps those that it had.
-
-Source: XDG Base Directory Specification for where the folder is; what it says of Windows and macOS
-is nothing, so there it is where programs of theirs keep such files.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from time import localtime, strftime
 
 from vgaemu.errors import StateError, file_error
+from vgaemu.folders import state_folder
 
 #: How many there are, numbered from 0.
 SLOTS = 10
 #: Characters of a name, so that a file's name is one everywhere.
 MAX_NAME = 80
-
-
-def state_folder() -> Path:
-    """Where the user's programs keep what is to outlive them; nothing is made yet."""
-    if sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Application Support"
-    else:
-        root = Path(os.environ.get("XDG_STATE_HOME", ""))
-        if not root.is_absolute():  # the specification has others ignored
-            root = Path.home() / ".local" / "state"
-    return root / "vgaemu"
 
 
 def name_for(guest: object) -> str:

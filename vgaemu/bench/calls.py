@@ -8,22 +8,20 @@ DOS calls.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from statistics import median
-from time import thread_time_ns
 from typing import NamedTuple
 
 from vgaemu import native
 from vgaemu.bench import tcg
-from vgaemu.bench.measure import Row, no_collector
-from vgaemu.bench.ports import switched
+from vgaemu.bench.measure import Row
+from vgaemu.bench.paths import both_paths
 from vgaemu.machine import Machine
 
-#: Turns, untimed frames before, and how often QEMU does it.
-ROUNDS, FRAMES_BEFORE, QEMU_TIMES = 7, 3, 100_000
+#: How often QEMU does it.
+QEMU_TIMES = 100_000
 #: Where a guest counts, 32 bits; where boot sectors and .COM programs begin.
 COUNT_AT = 0x600
 #: cli; xor ax, ax; mov ds, ax; mov ss, ax; mov sp, 7000h; int 40h's vector: 7C15h; jmp; iret
@@ -100,45 +98,17 @@ def _disk(kind: Kind) -> Iterator[str]:
 
 
 def _row(kind: Kind) -> Row:
-    with _disk(kind) as image, ExitStack() as stack:
-        sides = {}
-        for name, switch in (("native", None), ("python", "0")):
-            with switched(switch):
-                machine = stack.enter_context(Machine(image, vga_bios="builtin"))
-                machine.tick(FRAMES_BEFORE)
-            sides[name] = _side(machine, kind)
-        times: dict[str, list[float]] = {name: [] for name in sides}
-        with no_collector():
-            for _ in range(ROUNDS):
-                for name, side in sides.items():
-                    times[name].append(side())
-    fast, slow = (median(times[name]) for name in sides)
-    return {
-        "guest does": kind.name,
-        "native_ns": fast,
-        "python_ns": slow,
-        "times_as_fast_as_python": slow / fast,
-        "qemu_tcg_ns": _qemu_ns(kind),
-    }
+    with _disk(kind) as image:
+        row = both_paths(
+            image, lambda machine: _count(machine, kind) * kind.times, vga_bios="builtin"
+        )
+    return {"guest does": kind.name, **row, "qemu_tcg_ns": _qemu_ns(kind)}
 
 
 def _count(machine: Machine, kind: Kind) -> int:
     pc = machine.pc
     assert pc is not None
     return pc.bus.read32(COUNT_AT + (pc.cpu.get("ds") << 4 if kind.begin is PROGRAM else 0))
-
-
-def _side(machine: Machine, kind: Kind) -> Callable[[], float]:
-    pc = machine.pc
-    assert pc is not None
-
-    def side() -> float:
-        before, begin = _count(machine, kind), thread_time_ns()
-        pc.run_frame()
-        took = thread_time_ns() - begin
-        return took / max((_count(machine, kind) - before) * kind.times, 1)
-
-    return side
 
 
 @lru_cache(maxsize=len(KINDS))

@@ -8,7 +8,6 @@ debug port when it has stored so many.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -17,6 +16,7 @@ from typing import NamedTuple
 from vgaemu import native
 from vgaemu.bench import tcg
 from vgaemu.bench.measure import Row, no_collector
+from vgaemu.bench.paths import by_python
 from vgaemu.memslot import Memslot
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import NEVER_NS, StepClock
@@ -78,7 +78,7 @@ def _row(
 ) -> Row:
     sides = {
         "native": _guest(stores, mode, segment, registers, PLANES_SLICES),
-        "python": _guest(stores, mode, segment, registers, PYTHON_SLICES, by_python=True),
+        "python": _guest(stores, mode, segment, registers, PYTHON_SLICES, slow=True),
         "13h": _guest(stores, 0x13, 0xA000, (0, 0, 0, 0xFF), SLICES),
     }
     rates: dict[str, list[float]] = {name: [] for name in sides}
@@ -116,7 +116,7 @@ def _guest(
     registers: tuple[int, int, int, int],
     slices: int,
     *,
-    by_python: bool = False,
+    slow: bool = False,
 ) -> Callable[[], float]:
     """One turn of a guest: how many million stores a second it made."""
     vga = Vga(Memslot(4096, LFB_GPA >> 12))
@@ -129,15 +129,8 @@ def _guest(
     cpu.bus.write(CODE_AT, _passes(stores, segment, b""))
     cpu.set("eip", CODE_AT)
     vga.slot.harvest_through(cpu.harvest)
-    before = os.environ.get(native.SWITCH)
-    if by_python:
-        os.environ[native.SWITCH] = "0"
-    try:
+    with by_python(slow):
         cpu.run(NEVER_NS)
-    finally:
-        os.environ.pop(native.SWITCH, None)
-        if before is not None:
-            os.environ[native.SWITCH] = before
 
     def stored() -> int:
         left = cpu.get("ecx") & 0xFFFF

@@ -6,22 +6,18 @@ Times are the thread's CPU time. Beside it, where it is installed, QEMU's TCG do
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from functools import lru_cache
-from statistics import median
-from time import thread_time_ns
 from typing import NamedTuple
 
 from vgaemu import native
 from vgaemu.bench import tcg
 from vgaemu.bench.boot import boot_sector
-from vgaemu.bench.measure import Row, no_collector
+from vgaemu.bench.measure import Row
+from vgaemu.bench.paths import both_paths
 from vgaemu.machine import Machine
 
-#: Turns, untimed frames before, and accesses that QEMU does.
-ROUNDS, FRAMES_BEFORE, QEMU_ACCESSES = 7, 3, 400_000
+#: Accesses that QEMU does.
+QEMU_ACCESSES = 400_000
 
 
 class Accesses(NamedTuple):
@@ -58,53 +54,14 @@ def _row(kind: Accesses) -> Row:
     # l: a round; inc ebx; jmp l
     each = bytes.fromhex(kind.each) + b"\x66\x43"
     code = SETUP + bytes.fromhex(kind.before) + each + b"\xeb" + bytes((-len(each) - 2 & 0xFF,))
-    with boot_sector(code) as image, ExitStack() as stack:
-        sides = {}
-        for name, switch in (("native", None), ("python", "0")):
-            with switched(switch):
-                machine = stack.enter_context(Machine(image))
-                machine.tick(FRAMES_BEFORE)
-            sides[name] = _side(machine, kind)
-        times: dict[str, list[float]] = {name: [] for name in sides}
-        with no_collector():
-            for _ in range(ROUNDS):
-                for name, side in sides.items():
-                    times[name].append(side())
-    fast, slow = (median(times[name]) for name in sides)
-    return {
-        "port access": kind.name,
-        "native_ns": fast,
-        "python_ns": slow,
-        "times_as_fast_as_python": slow / fast,
-        "qemu_tcg_ns": _qemu_ns(kind),
-    }
 
+    def counted(machine: Machine) -> int:
+        assert machine.pc is not None
+        return machine.pc.cpu.get("ebx") * kind.times
 
-def _side(machine: Machine, kind: Accesses) -> Callable[[], float]:
-    pc = machine.pc
-    assert pc is not None
-
-    def side() -> float:
-        before, begin = pc.cpu.get("ebx"), thread_time_ns()
-        pc.run_frame()
-        took = thread_time_ns() - begin
-        return took / max((pc.cpu.get("ebx") - before) * kind.times, 1)
-
-    return side
-
-
-@contextmanager
-def switched(value: str | None) -> Iterator[None]:
-    """The switch for native code, as a CPU finds it when it begins."""
-    before = os.environ.pop(native.SWITCH, None)
-    if value is not None:
-        os.environ[native.SWITCH] = value
-    try:
-        yield
-    finally:
-        os.environ.pop(native.SWITCH, None)
-        if before is not None:
-            os.environ[native.SWITCH] = before
+    with boot_sector(code) as image:
+        row = both_paths(image, counted)
+    return {"port access": kind.name, **row, "qemu_tcg_ns": _qemu_ns(kind)}
 
 
 @lru_cache(maxsize=len(KINDS))

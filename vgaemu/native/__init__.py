@@ -30,6 +30,8 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
+from vgaemu import folders
+
 #: What is compiled, in this order; each has `FUNCTIONS`, by name.
 MODULES = "marks", "planes", "ports", "engine"
 #: The first numba of whose functions each that is used does what it is to.
@@ -71,10 +73,10 @@ def told() -> str:
     why = why_not()
     if why is not None:
         return f"by Python: {why}"
-    folder = _cache_root() / _stamp()
+    folder = folders.cache_folder() / _stamp()
     where = f"kept in {folder}"
     if not _can_be_written(folder):
-        where = f"compiled anew in each process: cannot write {_cache_root()}"
+        where = f"compiled anew in each process: cannot write {folders.cache_folder()}"
     return f"native, by numba {_release()}; {where}"
 
 
@@ -141,7 +143,7 @@ def _have_compiled(folder: Path) -> None:
 
 def cache_folder() -> Path | None:
     """Where machine code is kept; None: it cannot be, and is compiled anew in each process."""
-    folder = _cache_root() / _stamp()
+    folder = folders.cache_folder() / _stamp()
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
@@ -165,18 +167,6 @@ def _release() -> str | None:
         return version("numba")
     except PackageNotFoundError:
         return None
-
-
-def _cache_root() -> Path:
-    if sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Caches"
-    else:
-        root = Path(os.environ.get("XDG_CACHE_HOME", ""))
-        if not root.is_absolute():  # the specification has others ignored
-            root = Path.home() / ".cache"
-    return root / "vgaemu"
 
 
 def _stamp() -> str:
