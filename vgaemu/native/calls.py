@@ -31,7 +31,15 @@ def _call4(context: object, at: object, a: object, b: object, c: object, d: obje
     return number(number, number, number, number, number), _build
 
 
-#: ``int64_t f(int64_t, int64_t, int64_t)``, and one with an argument more. Narrower numbers are as
-#: well passed so on x86-64.
+def _call5(
+    context: object, at: object, a: object, b: object, c: object, d: object, e: object
+) -> object:
+    number = types.int64
+    return number(number, number, number, number, number, number), _build
+
+
+#: ``int64_t f(int64_t, int64_t, int64_t)``, and with an argument or two more. Narrower numbers are
+#: as well passed so on x86-64; of what is returned only their bits count.
 call3: Callable[[int, int, int, int], int] = intrinsic(_call3)
 call4: Callable[[int, int, int, int, int], int] = intrinsic(_call4)
+call5: Callable[[int, int, int, int, int, int], int] = intrinsic(_call5)

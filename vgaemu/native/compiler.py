@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar, cast
 
-from llvmlite import ir
 from numba import cfunc, config, njit, types
 from numba.extending import intrinsic
 
@@ -27,9 +26,9 @@ WRITE = types.void(_engine, types.int64, types.int32, types.int64, _cells)
 #: ``void clear(int64_t *cells)``
 CLEAR = types.void(_cells)
 #: ``uint32_t in(uc_engine *, uint32_t port, int size, intptr_t numbers)``
-IN = types.uint32(types.voidptr, types.uint32, types.int32, types.int64)
+IN = types.uint32(types.int64, types.uint32, types.int32, types.int64)
 #: ``void out(uc_engine *, uint32_t port, int size, uint32_t value, intptr_t numbers)``
-OUT = types.void(types.voidptr, types.uint32, types.int32, types.uint32, types.int64)
+OUT = types.void(types.int64, types.uint32, types.int32, types.uint32, types.int64)
 
 
 class Pointer(Protocol):
@@ -87,12 +86,6 @@ class _Context(Protocol):
 class _Builder(Protocol):
     def fence(self, ordering: str) -> object: ...
     def inttoptr(self, value: object, kind: object) -> object: ...
-    def call(self, function: object, arguments: list[object]) -> object: ...
-
-
-class _Signature(Protocol):
-    args: tuple[object, ...]
-    return_type: object
 
 
 def _pointer_to(element: object) -> Callable[[int], Pointer]:
@@ -112,40 +105,6 @@ def _pointer_to(element: object) -> Callable[[int], Pointer]:
 int64_at, uint64_at = _pointer_to(types.int64), _pointer_to(types.uint64)
 uint32_at, uint8_at = _pointer_to(types.uint32), _pointer_to(types.uint8)
 double_at = cast("Callable[[int], Doubles]", _pointer_to(types.float64))
-
-
-def _call(
-    context: _Context, builder: _Builder, signature: _Signature, words: list[object]
-) -> object:
-    """Call a C function by its address; its last argument, the user data, is 0."""
-    kinds = [context.get_value_type(kind) for kind in signature.args]
-    kind = ir.FunctionType(context.get_value_type(signature.return_type), kinds)
-    function = builder.inttoptr(words[0], kind.as_pointer())
-    return builder.call(function, [*words[1:], ir.Constant(kinds[-1], 0)])
-
-
-def _call_in(
-    context: object, address: object, engine: object, port: object, size: object
-) -> object:
-    def build(context: _Context, builder: _Builder, _: object, words: list[object]) -> object:
-        return _call(context, builder, IN, words)
-
-    return types.uint32(types.int64, types.voidptr, types.uint32, types.int32), build
-
-
-def _call_out(
-    context: object, address: object, engine: object, port: object, size: object, value: object
-) -> object:
-    def build(context: _Context, builder: _Builder, _: object, words: list[object]) -> object:
-        _call(context, builder, OUT, words)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.voidptr, types.uint32, types.int32, types.uint32), build
-
-
-#: Answer IN, do OUT, as the function at an address does.
-call_in: Callable[[int, object, int, int], int] = intrinsic(_call_in)
-call_out: Callable[[int, object, int, int, int], None] = intrinsic(_call_out)
 
 
 def _landed(context: object) -> object:

@@ -11,12 +11,11 @@ Not here: words but to the index ports, and accesses of 32 bits.
 from __future__ import annotations
 
 from vgaemu.native.beam import first_dot
+from vgaemu.native.calls import call4, call5
 from vgaemu.native.clock import cost
 from vgaemu.native.compiler import (
     IN,
     OUT,
-    call_in,
-    call_out,
     callback,
     int64_at,
     part,
@@ -327,7 +326,7 @@ def _read(ports: int, port: int) -> int:
 
 
 @callback(IN)
-def on_in(engine: object, port: int, size: int, ports: int) -> int:
+def on_in(engine: int, port: int, size: int, ports: int) -> int:
     """IN."""
     state = int64_at(ports)
     if size == 1 and 0x3B0 <= port < 0x3E0 and not uint8_at(state[_FLUSH])[0]:
@@ -342,11 +341,11 @@ def on_in(engine: object, port: int, size: int, ports: int) -> int:
             if answer != ASK:
                 cost(int64_at(state[_CLOCK]), PORT_NS)
                 return answer
-    return call_in(state[_PYTHON_IN], engine, port, size)
+    return call4(state[_PYTHON_IN], engine, port, size, 0) & 0xFFFFFFFF
 
 
 @callback(OUT)
-def on_out(engine: object, port: int, size: int, value: int, ports: int) -> None:
+def on_out(engine: int, port: int, size: int, value: int, ports: int) -> None:
     """OUT."""
     state = int64_at(ports)
     done = False
@@ -361,7 +360,7 @@ def on_out(engine: object, port: int, size: int, value: int, ports: int) -> None
     if done:
         cost(int64_at(state[_CLOCK]), PORT_NS)
     else:
-        call_out(state[_PYTHON_OUT], engine, port, size, value)
+        call5(state[_PYTHON_OUT], engine, port, size, value, 0)
 
 
 FUNCTIONS = {"port_in": on_in.address, "port_out": on_out.address}
