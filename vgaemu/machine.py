@@ -40,7 +40,7 @@ from vgaemu.keys.schedule import KeySchedule
 from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
 from vgaemu.memslot.steps import keep_with_next
-from vgaemu.moments import Moments
+from vgaemu.moments import Moments, Works
 from vgaemu.program import check_options, load_program, printed_by, sent_by
 from vgaemu.recordings import Recording, Recordings
 from vgaemu.rewind import Rewind
@@ -201,14 +201,12 @@ class Machine(States):
             RecordingToggled: lambda event: self.toggle_recording(),
             Rewinding: lambda event: self.rewind.hold(event.on),
         }
-        self._moments = Moments(
+        works = Works(
             self.vga, self.pc, self.runner, self._loop, self._saving, self.keys, self.mouse,
             self._key_schedule, desk.typist, self.between_frames,
         )  # fmt: skip
-        self.rewind = Rewind(
-            self._moments, self._saving, self.pc, self.runner, self._loop, self.keys, self.mouse,
-            self._key_schedule, desk.typist, self.between_frames,
-        )  # fmt: skip
+        self._moments = Moments(works)
+        self.rewind = Rewind(self._moments, works)
 
     def _runner_of(self, slices: AnySlices | None, free: bool) -> Runner:
         if self.pc is None:

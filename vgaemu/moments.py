@@ -140,25 +140,28 @@ class _Logs:
             self.pc.close()
 
 
+class Works(NamedTuple):
+    """A machine from within, as far as its moments consist of that."""
+
+    vga: Vga
+    pc: Pc | None
+    runner: Runner
+    loop: DisplayLoop
+    saving: Saving
+    keys: Keys
+    mouse: Mouse
+    schedule: KeySchedule
+    typist: Typist
+    between_frames: list[Callable[[], None]]
+
+
 class Moments:
     """Takes and restores a machine's snapshots."""
 
-    def __init__(
-        self,
-        vga: Vga,
-        pc: Pc | None,
-        runner: Runner,
-        loop: DisplayLoop,
-        saving: Saving,
-        keys: Keys,
-        mouse: Mouse,
-        schedule: KeySchedule,
-        typist: Typist,
-        between_frames: list[Callable[[], None]],
-    ) -> None:
-        self._vga, self._pc, self._runner, self._loop = vga, pc, runner, loop
-        self._saving, self._keys, self._mouse = saving, keys, mouse
-        self._schedule, self._typist, self._between_frames = schedule, typist, between_frames
+    def __init__(self, works: Works) -> None:
+        self._vga, self._pc, self._runner, self._loop, self._saving, *_ = works
+        self._keys, self._mouse, self._schedule = works.keys, works.mouse, works.schedule
+        self._typist, self._between_frames = works.typist, works.between_frames
         self._logs: _Logs | None = None
         #: What is shared with the next one.
         self._last: tuple[Values, PcThen | None, Around] | None = None

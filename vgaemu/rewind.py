@@ -14,28 +14,21 @@ not typed any more.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from math import inf
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from vgaemu.deltas import delta, earlier
 from vgaemu.display.events import MouseButton, MouseMoved
-from vgaemu.display.loop import DisplayLoop
 from vgaemu.errors import SnapshotError
-from vgaemu.keys.mouse import Mouse
-from vgaemu.keys.queue import Key, Keys
-from vgaemu.keys.schedule import KeySchedule
+from vgaemu.keys.queue import Key
 from vgaemu.memslot.pages import ZERO, Moment
-from vgaemu.moments import Around, Moments, Snapshot
-from vgaemu.runner import InStep, Runner
-from vgaemu.saving import Saving
+from vgaemu.moments import Around, Moments, Snapshot, Works
+from vgaemu.runner import InStep
 from vgaemu.snapshot import Packed, Values
-from vgaemu.typist import Typist
 
 if TYPE_CHECKING:
     from vgaemu.pc.moments import PcThen
-    from vgaemu.pc.pc import Pc
 
 #: Frames between two snapshots where frames can be run anew, and the frames of a minute.
 EVERY, MINUTE = 8, 3600
@@ -77,24 +70,13 @@ class Rewind:
     #: Nanoseconds that it took in the last frames, oldest first.
     cost_ns: deque[int]
 
-    def __init__(
-        self,
-        moments: Moments,
-        saving: Saving,
-        pc: Pc | None,
-        runner: Runner,
-        loop: DisplayLoop,
-        keys: Keys,
-        mouse: Mouse,
-        schedule: KeySchedule,
-        typist: Typist,
-        between_frames: list[Callable[[], None]],
-    ) -> None:
-        self._moments, self._saving, self._runner, self._loop = moments, saving, runner, loop
-        self._keys, self._mouse, self._schedule = keys, mouse, schedule
-        self._typist, self._between_frames = typist, between_frames
+    def __init__(self, moments: Moments, works: Works) -> None:
+        _, pc, self._runner, self._loop, self._saving, *_ = works
+        self._moments = moments
+        self._keys, self._mouse, self._schedule = works.keys, works.mouse, works.schedule
+        self._typist, self._between_frames = works.typist, works.between_frames
         #: Whether frames run anew are what they were.
-        self._repeats = pc is not None and pc.keeps_own_time and isinstance(runner, InStep)
+        self._repeats = pc is not None and pc.keeps_own_time and isinstance(self._runner, InStep)
         self.cost_ns = deque(maxlen=600)
         self._every = 1
         self._most_bytes = self._most_frames = inf
