@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from array import array
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from vgaemu import native
 from vgaemu.cli import info
+from vgaemu.native import kept
 from vgaemu.pc.clock import StepClock
 
 needs_native = pytest.mark.skipif(
@@ -48,8 +50,8 @@ def test_info_says_which_path_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(native, "_release", lambda: "1.0")
     monkeypatch.setattr(native, "why_not", lambda: None)
     monkeypatch.setattr("vgaemu.folders.cache_folder", lambda: tmp_path / "cache")
-    kept = tmp_path / "cache" / native._stamp()
-    assert line().endswith(f": native, by numba 1.0; kept in {kept}")
+    folder = tmp_path / "cache" / native._stamp()
+    assert line().endswith(f": native, by numba 1.0; kept in {folder}")
     (tmp_path / "file").touch()
     monkeypatch.setattr("vgaemu.folders.cache_folder", lambda: tmp_path / "file")
     assert line().endswith(f"; compiled anew in each process: cannot write {tmp_path / 'file'}")
@@ -78,18 +80,67 @@ def test_another_process_compiles(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     begun = []
 
     def run(command: list[str], **options: object) -> None:
-        assert (tmp_path / native.LOCK).exists()
+        assert (tmp_path / kept.LOCK).exists()
         begun.append(command[1:])
-        (tmp_path / native.READY).touch()
+        (tmp_path / kept.READY).touch()
 
     monkeypatch.setattr(subprocess, "run", run)
-    lock = tmp_path / native.LOCK
+    lock = tmp_path / kept.LOCK
     lock.touch()
     os.utime(lock, (0, 0))
     native._have_compiled(tmp_path)
     native._have_compiled(tmp_path)
     assert begun == [["-m", "vgaemu.native"]]
     assert not lock.exists()
+
+
+def _folder(root: Path, number: int, days: float, ready: bool = True) -> Path:
+    """One of another version, used so many days ago."""
+    folder = root / f"native-{number:016x}"
+    (folder / "deep").mkdir(parents=True)
+    then = time.time() - days * kept.DAY_S
+    for name in ("deep/code.nbi", kept.READY):
+        if ready or name != kept.READY:
+            (folder / name).touch()
+            os.utime(folder / name, (then, then))
+    os.utime(folder, (then, then))
+    return folder
+
+
+def test_folders_of_other_versions_go_after_a_month(tmp_path: Path) -> None:
+    """What is used, however old, what is another program's, and what a link leads to stays."""
+    used = _folder(tmp_path, 1, 90)
+    recent, old = _folder(tmp_path, 2, 29), _folder(tmp_path, 3, 31)
+    begun, given_up = (_folder(tmp_path, 4 + at, 60 * at, ready=False) for at in range(2))
+    other = _folder(tmp_path / "elsewhere", 6, 90)
+    (tmp_path / other.name).symlink_to(other)
+    foreign = tmp_path / "numbers"
+    other.parent.rename(foreign)
+    half_gone = tmp_path / f"leaving-{old.name}"
+    half_gone.mkdir()
+    kept.remove_unused(used)
+    assert {*tmp_path.iterdir()} == {used, recent, begun, tmp_path / other.name, foreign}
+    assert not given_up.exists()
+    assert (foreign / other.name / kept.READY).exists()
+    assert not kept.is_ready(old)
+
+
+def test_who_uses_a_folder_keeps_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Also in the moment in which another process is about to remove it."""
+    used, old = _folder(tmp_path, 1, 0), _folder(tmp_path, 2, 40)
+    assert kept.is_due(old)
+    rename = Path.rename
+
+    def after_it_is_loaded(path: Path, target: Path) -> Path:
+        if path == old / kept.READY:
+            assert kept.is_ready(old)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", after_it_is_loaded)
+    kept.remove_unused(used)
+    assert kept.is_ready(old)
+    assert (old / "deep" / "code.nbi").exists()
+    assert not kept.is_due(old)
 
 
 @pytest.mark.long
@@ -105,7 +156,7 @@ def test_a_cold_cache(tmp_path: Path) -> None:
             capture_output=True,
         )  # fmt: skip
         assert int(done.stdout) >= 3
-    assert [path.name for path in tmp_path.glob("vgaemu/*/ready")] == [native.READY]
+    assert [path.name for path in tmp_path.glob("vgaemu/*/ready")] == [kept.READY]
 
 
 def test_vgaemu_does_not_import_numba() -> None:

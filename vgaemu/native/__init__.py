@@ -31,6 +31,7 @@ from importlib import import_module
 from pathlib import Path
 
 from vgaemu import folders
+from vgaemu.native import kept
 
 #: What is compiled, in this order; each has `FUNCTIONS`, by name.
 MODULES = "marks", "planes", "ports", "engine"
@@ -39,10 +40,6 @@ OLDEST = (0, 61)
 SWITCH = "VGAEMU_NATIVE"
 #: What `platform.machine` calls it.
 X86_64 = "x86_64", "AMD64"
-
-#: In the cache folder: all is compiled; a process compiles. That takes no longer than so many
-#: seconds.
-READY, LOCK, LONGEST_S = "ready", "lock", 180.0
 
 _begin = threading.Lock()
 _begun = False
@@ -106,6 +103,7 @@ def load(wait: bool = False, *, begin: bool = True) -> Mapping[str, int] | None:
 def _prepare() -> None:
     """Have all compiled, by a process whose interpreter nobody else waits for; then load it."""
     folder = cache_folder()
+    is_due = folder is not None and kept.is_due(folder)
     if folder is not None and sys.executable:
         with suppress(OSError):
             _have_compiled(folder)
@@ -114,17 +112,20 @@ def _prepare() -> None:
         threading.Thread(target=compile_all, name="vgaemu-native", daemon=False).start()
     except RuntimeError:  # it is the end
         _done.set()
+        return
+    if folder is not None and is_due:
+        kept.remove_unused(folder)
 
 
 def _have_compiled(folder: Path) -> None:
     import subprocess
 
-    lock = folder / LOCK
-    while not (folder / READY).exists():
+    lock = folder / kept.LOCK
+    while not kept.is_ready(folder):
         try:
             os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
         except FileExistsError:
-            if time.time() - lock.stat().st_mtime > LONGEST_S:
+            if time.time() - lock.stat().st_mtime > kept.LONGEST_S:
                 lock.unlink(missing_ok=True)  # of a process that did not come to its end
             time.sleep(0.1)
             continue
@@ -133,7 +134,7 @@ def _have_compiled(folder: Path) -> None:
         with suppress(subprocess.SubprocessError):
             subprocess.run(
                 [sys.executable, "-m", "vgaemu.native"],
-                env=os.environ | {"PYTHONPATH": paths}, timeout=LONGEST_S, check=False,
+                env=os.environ | {"PYTHONPATH": paths}, timeout=kept.LONGEST_S, check=False,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )  # fmt: skip

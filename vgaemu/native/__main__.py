@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 
 from vgaemu import native
+from vgaemu.native import kept
 
 
 def main() -> int:
@@ -20,10 +21,10 @@ def main() -> int:
     if folder is None:
         why = why or native.told()
     elif why is None:
-        (folder / native.READY).touch()
+        (folder / kept.READY).touch()
     if folder is not None:
         with suppress(OSError):
-            (folder / native.LOCK).unlink(missing_ok=True)
+            (folder / kept.LOCK).unlink(missing_ok=True)
     if why is not None:
         print(f"vgaemu.native: {why}", file=sys.stderr)
     return 0 if why is None else 1
