@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import threading
 from collections.abc import Callable
 from itertools import cycle
@@ -18,6 +20,7 @@ from vram_planes import planes_of
 from x86_helpers import CPUS, disk
 
 import vgaemu
+from vgaemu import native
 from vgaemu.attached import VgaCard
 from vgaemu.errors import DisplayError
 from vgaemu.keys.queue import Key
@@ -362,3 +365,103 @@ def test_a_cards_display_is_told_what_is_wrong_with_a_recording(tmp_path: Path) 
         card.draw_frame()
         recording._recorder.problem = ""
     assert told == ["card.png: there is no room"]
+
+
+def planar_program(rng: random.Random) -> bytes:
+    """32-bit code: stores and loads of all sizes through the planes, and registers between them."""
+    code = bytearray()
+
+    def put(text: str, number: int | None = None) -> None:
+        code.extend(bytes.fromhex(text))
+        if number is not None:
+            code.extend(number.to_bytes(4, "little"))
+
+    put("BE", 0xA0123)
+    put("AC")  # something is in the latches,
+    put("BA", 0x3CE)
+    put("B8", 8 | rng.getrandbits(8) << 8)
+    put("66 EF")  # and they matter
+    for _ in range(60):
+        put("BF", rng.randrange(0x9FFF0, 0xC0008))  # mov edi
+        put("BE", rng.randrange(0xA0000, 0xBFF00))  # mov esi
+        put("B8", rng.getrandbits(32))  # mov eax
+        put("B9", rng.randrange(1, 90))  # mov ecx
+        what = rng.choice((
+            "AA", "66 AB", "AB", "F3 AA", "F3 66 AB", "F3 AB", "F3 A4", "F3 66 A5", "F3 A5", "AC",
+            "AD", "00 07", "66 01 07", "31 07", "87 07", "86 27",
+        ))  # fmt: skip
+        put(what)
+        put("66 31 05", 0x8000 + 4 * rng.randrange(64))  # xor [RAM], ax
+        if rng.random() < 0.5:
+            port, index = rng.choice(((0x3CE, rng.randrange(9)), (0x3C4, 2)))
+            put("BA", port)
+            put("B8", index | rng.getrandbits(8) << 8)
+            put("66 EF")  # out dx, ax
+    return bytes(code)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_native_code_takes_over_in_mid_program(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """VRAM, latches, RAM, registers and the log are Python's, wherever in a REP it is."""
+    if not native.load(wait=True):
+        pytest.skip(f"no native code: {native.why_not()}")
+    rng = random.Random(f"{os.environ['VGAEMU_FUZZ_SEED']} {seed}")
+    code, mode, done = planar_program(rng), rng.choice((0x0D, 0x12, 0x06)), []
+    picture = rng.randbytes(1 << 12)
+    for before in (rng.randrange(1, 900), 1 << 40):
+        monkeypatch.setattr("vgaemu.pc.cpu.unicorn_card.BEFORE_NATIVE", before)
+        uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
+        uc.mem_map(0, 0xA0000)
+        uc.mem_map(0xC0000, 0x1000)
+        uc.mem_write(0x1000, code)
+        with vgaemu.attach(uc, mode=mode) as card:
+            card.vga.store(0xA0000, picture)
+            card.draw_frame()
+            uc.emu_start(0x1000, 0x1000 + len(code))
+            log = card.vram.get_dirty_log().pages().tolist()
+            assert card._pages.has_native == (before < 900)
+            card.draw_frame()
+            card.vga.load(0xA0000, 1)  # what a further store finds in the latches
+            registers = [uc.reg_read(number) for number in (x86.UC_X86_REG_EDI, x86.UC_X86_REG_EAX)]
+            memory = bytes(uc.mem_read(0, 0xA0000)), bytes(uc.mem_read(0xC0000, 0x1000))
+            done.append((log, card.vram.array.tobytes(), card.screen.frame.tobytes(), registers))
+            done[-1] += memory
+    assert done[0] == done[1]
+
+
+def test_who_keeps_the_log_otherwise_or_hears_of_stores_has_pythons_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not native.load(wait=True):
+        pytest.skip(f"no native code: {native.why_not()}")
+    monkeypatch.setattr("vgaemu.pc.cpu.unicorn_card.BEFORE_NATIVE", 1)
+    uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_16)
+    uc.mem_map(0, 0x10000)
+    uc.mem_write(0x1000, bytes.fromhex("AA EB FD"))  # stosb; jmp back
+    uc.reg_write(x86.UC_X86_REG_ES, 0xA000)
+    with vgaemu.attach(uc, mode=0x12) as card:
+        for keeper, count in (("words", 5), ("flags", 0), ("sparse", 5), ("flags", 0)):
+            card.vram.keep_with(keeper)
+            left = card._pages._left
+            uc.emu_start(0x1000, 0xFFFF, count=10)
+            assert left - card._pages._left == count, keeper
+            assert card.vram.get_dirty_log()
+
+
+def test_memory_that_a_script_maps_there_later_leaves_it_to_python(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not native.load(wait=True):
+        pytest.skip(f"no native code: {native.why_not()}")
+    monkeypatch.setattr("vgaemu.pc.cpu.unicorn_card.BEFORE_NATIVE", 3)
+    uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_16)
+    uc.mem_map(0, 0x10000)
+    uc.mem_write(0x1000, bytes.fromhex("AA EB FD"))
+    uc.reg_write(x86.UC_X86_REG_ES, 0xA000)
+    uc.reg_write(x86.UC_X86_REG_EAX, 0xFF)
+    with vgaemu.attach(uc, mode=0x12) as card:
+        uc.mem_map(native_at := 0xF002_0000, 0x1000)
+        uc.emu_start(0x1000, 0xFFFF, count=40)
+        assert not card._pages.has_native
+        assert int(card.vram.array.sum()) == 20 * 4 * 0xFF
+    assert uc.mem_read(native_at, 4) == bytes(4)

@@ -14,7 +14,8 @@ Hooked up: the VGA's ports, its windows at A0000h-BFFFFh, the linear frame buffe
 VRAM's dirty log. All else of the engine stays as it is, with three limits. Addresses are translated
 by the VGA's hook, one to one, so the guest cannot use paging. The script's own `mem_read` and
 `mem_write` see what it mapped below the windows, and its memory hooks find VRAM where it lies in
-the engine, from E0000000h and F0000000h on; `card.vga` loads and stores at guest addresses. And
+the engine, from E0000000h, F0000000h or, where native code answers, F0020000h on; `card.vga` loads
+and stores at guest addresses. And
 `draw_frame`, `get_dirty_log` and what writes to the VGA's ports are called by the thread that runs
 the engine, after `emu_start` or in a hook.
 """
@@ -69,11 +70,11 @@ class VgaCard:
     ) -> None:
         """Hook a device into an engine; see `attach`."""
         # Unicorn is an extra.
+        from vgaemu.pc.cpu.unicorn_card import CardPages
         from vgaemu.pc.cpu.unicorn_ports import PortHooks
-        from vgaemu.pc.cpu.unicorn_vga import VramPages
 
         self.vram, self.vga = vga.slot, vga
-        self._pages = VramPages(uc, vga)
+        self._pages = CardPages(uc, vga)
         self._ports = PortHooks(uc, self._on_in, self._on_out)
         self._port_in = port_in or (lambda port, size: (1 << 8 * size) - 1)
         self._port_out = port_out or (lambda port, size, value: None)

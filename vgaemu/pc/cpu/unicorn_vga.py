@@ -242,6 +242,11 @@ class VramPages:
         vga.slot.on_keeper_changed.append(self.tlb.map_changed)
         self.tlb.map_changed()
 
+    @property
+    def has_native(self) -> bool:
+        """Whether native code answers for the planes where it may."""
+        return self._native is not None
+
     def _is_native(self) -> bool:
         """Whether what is asked for now may be native code's; then it marks where it is to."""
         native, slot = self._native, self._vga.slot
