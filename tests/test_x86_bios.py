@@ -543,7 +543,7 @@ def test_disk_reads_writes_and_its_copy(tmp_path: Path) -> None:
         call(pc, 0x13, ax=0x0201, cx=2, dx=0, es=0x910, bx=0)
         assert pc.bus.read(0x9100, 3) == b"new"
         assert call(pc, 0x13, ax=0x0201, cx=0x0040, dx=0, es=0x900, bx=0) & CARRY  # sector 0
-        assert call(pc, 0x13, ax=0x0201, cx=1, dx=0x80, es=0x900, bx=0) & CARRY
+        assert call(pc, 0x13, ax=0x0201, cx=1, dx=0x81, es=0x900, bx=0) & CARRY
         call(pc, 0x13, ah=8, dx=0)
         assert (pc.cpu.ch, pc.cpu.cl, pc.cpu.dh, pc.cpu.bl) == (79, 18, 1, 4)
     assert path.read_bytes() == original
@@ -583,7 +583,7 @@ def test_an_image_that_cannot_be_written_to_is_a_write_fault(tmp_path: Path, nam
         before = pc.image.digest()
         pc.bus.write(0x9000, b"new")
         assert call(pc, 0x13, ax=0x0301, cx=2, dx=0x80, es=0x900, bx=0) & CARRY
-        assert (pc.cpu.ax, pc.bus.read8(0x441)) == (0xCC00, 0xCC)
+        assert (pc.cpu.ax, pc.bus.read8(0x474)) == (0xCC00, 0xCC)
         pc.bus.write(0x8000, bytes.fromhex("10 00 01 00 00 00 00 09 01 00 00 00 00 00 00 00"))
         assert call(pc, 0x13, ah=0x43, dx=0x80, ds=0x800, si=0) & CARRY
         assert pc.cpu.ah == 0xCC

@@ -55,7 +55,7 @@ def chips(numbers: random.Random, folder: Path) -> str:
 
 def plant_bios() -> None:
     """Sectors are believed to count from 1."""
-    DiskBios._place = lambda self, image: (0 // (self._cpu.cl & 0x3F), self._cpu.al)
+    DiskBios._place = lambda self, drive: (0 // (self._cpu.cl & 0x3F), self._cpu.al)
 
 
 def plant_int10() -> None:

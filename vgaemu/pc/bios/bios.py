@@ -111,6 +111,6 @@ class Bios:
             "bios.video": fields(),
             "bios.vbe": fields(area),
             "bios.vbe_mode": area.vbe_part(),
-            "bios.disk": fields(self.disk),
+            "bios.disk_locks": fields(self.disk.lba)._replace(absent=self.disk.lba.unlocked),
             "bios.unfinished": self.calls.part(),
         }

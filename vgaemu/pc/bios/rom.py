@@ -41,7 +41,8 @@ SERVICES = (
 #: Trap ports: those that no device of a PC has.
 TRAP_PORTS = (*range(0xB0, 0xC0), *range(0xE0, 0xE9), *range(0xEA, 0xF0))
 
-CONFIG_TABLE, DISKETTE_TABLE = 0xE6F5, 0xEFC7
+#: INT 41h's table is written for the disk that there is.
+CONFIG_TABLE, DISKETTE_TABLE, FIXED_DISK_TABLE = 0xE6F5, 0xEFC7, 0xE401
 #: Tables of the video BIOS: supported functions, maker's name, the far routine that switches VBE's
 #: window.
 STATIC_STATE_AT, OEM_STRING_AT, WINDOW_FUNCTION_AT = 0xE000, 0xE100, 0xE120
