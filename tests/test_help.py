@@ -122,7 +122,7 @@ def test_repr_says_what_others_are(card: object):
 
 
 def test_pages_name_only_options_that_there_are(capsys: pytest.CaptureFixture[str]):
-    for command in ("run", "receive", "replay", "lab", "bench", ""):
+    for command in ("run", "test", "receive", "replay", "lab", "bench", ""):
         with pytest.raises(SystemExit):
             main([command, "--help"] if command else ["--help"])
     known = set(OPTION.findall(capsys.readouterr().out))

@@ -19,11 +19,13 @@ import pytest
 from PIL import Image
 
 from vgaemu import Machine, ScreenError
+from vgaemu.cli.main import main
 from vgaemu.display.pictures import rgb_of
 from vgaemu.pc.build import PcOptions
 from vgaemu.pc.debug import PortTail
-from vgaemu.testing import evidence, pictures, results, screens
-from vgaemu.testing.evidence import MachineOptions, changed_registers
+from vgaemu.testing import pictures, results, screens, sections
+from vgaemu.testing.machine import MachineOptions
+from vgaemu.testing.sections import changed_registers
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import MODES, NAMES, set_mode
 
@@ -42,7 +44,7 @@ def _imported() -> None:
         import_module("unicorn")
     with Machine() as machine:
         pictures.picture_of(machine)
-        evidence.Made(machine, "").sections()
+        sections.Made(machine, "").sections()
 
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "testing"
@@ -631,11 +633,16 @@ def test_the_example_passes_and_its_kernel_is_built_from_its_source(
         assert built.read_bytes() == (EXAMPLE / "kernel.img").read_bytes()
 
 
-def test_the_page_names_only_options_that_there_are(run: Run) -> None:
+def test_the_page_names_only_options_that_there_are(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("pytest_html")
     page = Path(__file__).parents[1] / "docs" / "testing-a-kernel.md"
     named = set(re.findall("--[a-z][a-z-]+", page.read_text("utf-8")))
     told = run("-ppytest_metadata.plugin", "-ppytest_html.plugin", "--help").stdout.str()
+    with pytest.raises(SystemExit):
+        main(["test", "--help"])
+    told += capsys.readouterr().out
     assert named - set(re.findall("--[a-z][a-z-]+", told)) == set()
     assert "--vga-results" in named
 

@@ -27,6 +27,7 @@
      ├─ MigrateError          live migration
      ├─ ViewError             who looks from elsewhere
      ├─ BenchError            benchmarks
+     ├─ ExpectationError      what a test waited for, and did not come
      └─ GuestError            what a guest did itself
          └─ GuestFault        machine code that cannot go on
 
@@ -133,6 +134,10 @@ class ViewError(VgaemuError):
 
 class BenchError(VgaemuError, ValueError):
     """A benchmark was asked for what it cannot do; the message is one line."""
+
+
+class ExpectationError(VgaemuError, AssertionError):
+    """What a test waited for did not come; the message is one line that says what came instead."""
 
 
 class GuestError(VgaemuError):

@@ -8,7 +8,6 @@ dirty log, draws and presents. What else goes along with a machine hooks itself 
 from __future__ import annotations
 
 import inspect
-import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -28,6 +27,7 @@ from vgaemu.display.events import (
     Rewinding,
     Screenshot,
 )
+from vgaemu.display.find import Sought, finder
 from vgaemu.display.loop import DEFAULT_SPAN_PAGES, DisplayLoop, check_span_pages
 from vgaemu.display.named import has_people, make_display
 from vgaemu.display.report import Display, FrameReport
@@ -435,16 +435,16 @@ class Machine(States):
         """
         self._key_schedule.add(keys)
 
-    def wait_for_text(self, pattern: str, frames: int = 600) -> bool:
-        """Run until a row of a text screen matches a regular expression.
+    def wait_for_text(self, pattern: Sought, frames: int = 600) -> bool:
+        """Run until a row of a text screen has a text, or matches it as a regular expression.
 
         Returns:
             Whether it was seen; after so many frames, or when the guest has ended, it was not.
         """
-        expression = re.compile(pattern)
+        find = finder(pattern)
         for _ in range(frames):
             alive = self.tick()
-            if self.screen.is_text and any(expression.search(row) for row in self.screen.text()):
+            if self.screen.is_text and any(find(row, 0) >= 0 for row in self.screen.text()):
                 return True
             if not alive:
                 break

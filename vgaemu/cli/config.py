@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import os
 import textwrap
-from argparse import SUPPRESS, Action, ArgumentError, ArgumentParser, Namespace
+from argparse import SUPPRESS, Action, ArgumentError, ArgumentParser, Namespace, _AppendAction
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from vgaemu.cli.options import file_path, nearest
 from vgaemu.cli.say import UsageError
@@ -87,6 +87,11 @@ class Command:
             UsageError: It cannot be that; the line begins with `where`.
         """
         action = self.options[key]
+        if isinstance(action, _AppendAction):
+            return [self._one(action, one, where) for one in (said if _is_list(said) else [said])]
+        return self._one(action, said, where)
+
+    def _one(self, action: Action, said: object, where: str) -> object:
         if isinstance(said, bool) and action.nargs == 0:
             return said
         if said is True and action.nargs == "?":
@@ -187,6 +192,11 @@ def takes_options(parser: ArgumentParser) -> bool:
 def known_commands(parsers: Mapping[str, ArgumentParser]) -> dict[str, Command]:
     """Those that take options."""
     return {name: Command(name, one) for name, one in parsers.items() if takes_options(one)}
+
+
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    """What an option has, or a file says, that may be given more than once."""
+    return isinstance(value, list)
 
 
 def need_nothing(parser: ArgumentParser) -> list[Action]:
@@ -326,6 +336,8 @@ def _literal(key: str, value: object, word: str) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return repr(value)
+    if _is_list(value):
+        return f"[{', '.join(_literal(key, one, str(one)) for one in value)}]"
     try:
         text = os.fsencode(word).decode()
     except UnicodeError:

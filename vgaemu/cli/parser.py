@@ -13,7 +13,7 @@ from functools import partial
 from typing import NoReturn
 
 from vgaemu import __version__
-from vgaemu.cli import bench, commands, lab, receive, replay, run
+from vgaemu.cli import bench, commands, lab, receive, replay, run, test
 from vgaemu.cli.config import (
     HEAD,
     Command,
@@ -31,7 +31,7 @@ from vgaemu.cli.say import UsageError, flushed, one_line, say, write_error
 from vgaemu.display.hostkeys import all_keys
 
 #: Modules that say what their commands take.
-MODULES = (run, receive, replay, lab, bench, commands)
+MODULES = (run, test, receive, replay, lab, bench, commands)
 
 
 class Parser(ArgumentParser):

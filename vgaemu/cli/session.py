@@ -244,7 +244,7 @@ def keep_showing(machine: Machine, frames: int | None = None) -> None:
 
 
 def _power_on(options: Namespace, display: str | Display | None, more: dict[str, Any]) -> Machine:
-    more = more | _machine_code_options(options)
+    more = more | machine_code_options(options)
     # Frames are run anew exactly only where the guest runs in step with them.
     free = not options.headless and value_of(options, "--rewind") is None
     more |= {"free": free, "border": options.border is True}
@@ -261,8 +261,12 @@ def _power_on(options: Namespace, display: str | Display | None, more: dict[str,
         raise GuestFailedError from None
 
 
-def _machine_code_options(options: Namespace) -> dict[str, Any]:
-    """Those that are set, and the speed of the guest's clock."""
+def machine_code_options(options: Namespace) -> dict[str, Any]:
+    """Those that are set, and the speed of the guest's clock.
+
+    Raises:
+        UsageError: They are not for what is run.
+    """
     given = [name for name in MACHINE_CODE_OPTIONS if is_given(options, name)]
     if not is_image(options.workload):
         if given:

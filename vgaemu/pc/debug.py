@@ -18,6 +18,7 @@ from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import Clock
 from vgaemu.pc.cpu.cpu import PROTECTED, Cpu
 from vgaemu.pc.cpu.mmu import BIG, Control, LinearReader, linear_reader
+from vgaemu.pc.symbols import Symbols, call_lines
 
 #: A trace ends after this many lines; a guest may poll for ever.
 MAX_TRACE_LINES = 2_000_000
@@ -67,6 +68,10 @@ class PortTail:
 
     def close(self) -> None:
         """It has nothing to give back."""
+
+    def has_written(self, port: int) -> bool:
+        """Whether there is a write to a port among them."""
+        return any(entry[:2] == ("out", port) for entry in tuple(self._last))
 
     def lines(self, names: Mapping[int, str]) -> list[str]:
         """``out 03d4 0c``, the last last, with the port's name if it has one.
@@ -157,12 +162,17 @@ class PortTrace:
 
 
 def fault_report(
-    cpu: Cpu, bus: Bus, values: dict[str, int] | None = None, *, repeats: bool = False
+    cpu: Cpu,
+    bus: Bus,
+    values: dict[str, int] | None = None,
+    *,
+    repeats: bool = False,
+    symbols: Symbols | None = None,
 ) -> str:
     """Registers, stack and the code around CS:IP, as lines.
 
     `values` are the registers at the fault, if the CPU has others by now; `repeats`: another run
-    would come to the same fault, so that it can be traced.
+    would come to the same fault, so that it can be traced; `symbols` name what it was in.
     """
     try:
         values = values or cpu.registers()
@@ -179,6 +189,9 @@ def fault_report(
         code = _code_segment(cpu, bus, values)
     except CpuError as error:
         return "\n".join([*lines, f"code: {error}"])
+    if symbols:
+        ip, frame, stack = (values[name] for name in ("eip", "ebp", "esp"))
+        lines += call_lines(symbols, code.read, code.base + ip, frame, stack)
     lines += code_lines(code, values["eip"])
     if cpu.blocks is not None:
         lines += executed_lines(code, list(cpu.blocks))

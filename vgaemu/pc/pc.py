@@ -30,8 +30,9 @@ from vgaemu.pc.cpu.cpu import INTERRUPT, Array, Cpu
 from vgaemu.pc.debug import fault_report
 from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.guest_beam import GuestBeam
-from vgaemu.pc.images import SECTOR, DiskImage, DosProgram, Image
+from vgaemu.pc.images import SECTOR, DiskImage, DosProgram, Image, Kernel
 from vgaemu.pc.state import bulk_arrays, check_state, identity_parts, restore_state, small_arrays
+from vgaemu.pc.symbols import read_symbols
 from vgaemu.signals import FRAME_HANGS_S, stops_wait
 from vgaemu.snapshot import Part, fields, number, take
 from vgaemu.vga.device import Vga
@@ -141,13 +142,19 @@ class Pc:
                 if not self.run.over:
                     yield Guest.NOW if self.free else None
         except GuestFault as fault:
-            fault.report = fault_report(self.cpu, self.bus, fault.registers, repeats=not self.free)
+            fault.report = self.report(fault.registers, repeats=not self.free)
             raise
         finally:
             # Its time stands still from now on, and the beam with it: no field gets whole any more.
             if not self.run.stopped:
                 self.vga.timeline.forget()
         return self.exit_code
+
+    def report(self, registers: dict[str, int] | None = None, *, repeats: bool = False) -> str:
+        """Where its CPU is, as lines: see `vgaemu.pc.debug.fault_report`."""
+        data = self.image.data if isinstance(self.image, Kernel) else b""
+        symbols = read_symbols(data)
+        return fault_report(self.cpu, self.bus, registers, repeats=repeats, symbols=symbols)
 
     def _turn(self) -> None:
         self.clock.start()

@@ -1,0 +1,351 @@
+"""Machines under test wait for their guests: what comes, what does not, and what is told then."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import vgaemu
+from vgaemu import ExpectationError, GuestFault, KeysError, Machine, WorkloadError
+from vgaemu.cli.main import main
+from vgaemu.display.find import finder
+from vgaemu.pc.symbols import Symbol, Symbols, call_lines, read_symbols
+from vgaemu.testing.machine import MachineUnderTest
+from vgaemu.testing.sections import Made
+
+EXAMPLES = Path(__file__).parents[1] / "examples" / "testing"
+GRANITE = EXAMPLES / "granite" / "granite32.elf"
+
+
+@pytest.fixture
+def granite() -> Iterator[MachineUnderTest]:
+    pytest.importorskip("unicorn")
+    with MachineUnderTest(GRANITE, exit_port=0xF4) as machine:
+        yield machine
+
+
+def says(*lines: str):
+    """A guest in Python that prints a line a frame, and ends."""
+
+    def workload(guest):
+        for line in lines:
+            guest.text.print(line + "\n")
+            yield
+
+    return workload
+
+
+def endless(guest):
+    while True:
+        yield
+
+
+@pytest.mark.parametrize(
+    ("sought", "line", "end"),
+    [
+        ("$ ", "me@host:~$ ", 11), ("C:\\>", "C:\\>dir", 4), (r"^task \d+$", "task 12", 7),
+        ("[1/2] ok", "[1/2] ok", 8), ("(", "a(b", 2), ("(", "ab", -1),
+        (re.compile("a.c"), "abc", 3), (re.compile("a.c"), "a", -1), ("a.c", "abc", 3),
+    ],
+)  # fmt: skip
+def test_a_text_is_found_as_it_stands_or_as_an_expression(sought, line, end):
+    assert finder(sought)(line, 0) == end
+
+
+def test_a_machine_finds_a_prompt_that_is_an_expression_too():
+    with Machine(says("user$ ", "C:\\>")) as machine:
+        assert machine.wait_for_text("user$ ", 3)
+        assert machine.wait_for_text("C:\\>", 3)
+        assert not machine.wait_for_text("C:\\\\>>", 3)
+
+
+def test_a_conversation(granite):
+    assert granite.wait_for_text("$ ")
+    granite.keys.type("sum 2 3\n")
+    granite.wait_for_serial("5\n$ ")
+    assert granite.serial == "Granite, 32 bits\n$ sum 2 3\n5\n$ "
+    granite.keys.type("exit 3\n")
+    assert granite.wait_for_exit() == 7
+
+
+def test_what_was_waited_for_on_the_serial_port_is_behind_us(granite):
+    granite.wait_for_serial("$ ")
+    with pytest.raises(ExpectationError, match=r"^'\$ ' on the serial port did not come within "):
+        granite.wait_for_serial("$ ", timeout=0.05)
+    granite.keys.type("\n")
+    granite.wait_for_serial("$ ", timeout=0.5)
+
+
+def test_what_is_not_utf8_on_the_serial_port_counts_as_bytes():
+    with MachineUnderTest() as machine:
+        log = machine._serial
+        log._sent += "é".encode() + b"\xff$ "
+        assert log.looks_for("$ ")()
+        assert not log.looks_for("$ ")()
+        log._sent += b"$ "
+        assert log.looks_for("$ ")()
+
+
+@pytest.mark.parametrize(
+    ("guest", "wait", "told"),
+    [
+        (endless, lambda m: m.wait_for_text("login:", timeout=0.5),
+         "'login:' on the screen did not come within 0.5 s of the guest's time; "
+         "the screen is blank"),
+        (says("a", "b "), lambda m: m.wait_for_text("login:"),
+         "'login:' on the screen did not come: the guest has ended after 0.05 s of its time; "
+         "the last row is 'b'"),
+        (endless, lambda m: m.wait_until(lambda: False, 0.1, "peace"),
+         "peace did not come within 0.1 s of the guest's time"),
+        (endless, lambda m: m.wait_for_exit(timeout=0.2),
+         "the guest's end did not come within 0.2 s of the guest's time"),
+    ],
+)  # fmt: skip
+def test_what_does_not_come_is_told_in_a_line(guest, wait, told):
+    with MachineUnderTest(guest) as machine, pytest.raises(ExpectationError) as caught:
+        wait(machine)
+    assert str(caught.value) == told
+    assert isinstance(caught.value, AssertionError)
+
+
+def test_a_graphics_mode_has_no_text():
+    with MachineUnderTest(mode=0x13) as machine, pytest.raises(ExpectationError) as caught:
+        machine.wait_for_text("x", timeout=0.05)
+    assert str(caught.value).endswith("the screen is in mode 320x200x256, which has no text")
+
+
+def test_the_host_has_a_limit():
+    limited = MachineUnderTest(endless, host_limit=0.01)
+    with limited as machine, pytest.raises(ExpectationError) as caught:
+        machine.wait_for_text("login:", timeout=86_400)
+    assert "0.01 s of the host's time are over, after" in str(caught.value)
+    assert str(caught.value).partition(";")[2].startswith(" give the machine a larger host_limit")
+
+
+def test_frames_ask_as_a_machine_does():
+    with MachineUnderTest(endless) as machine:
+        assert machine.wait_for_text("login:", frames=2) is False
+        machine.wait(0.1)
+        assert machine.frames == 2 + 6
+
+
+def test_waiting_ends_with_the_guest():
+    with MachineUnderTest(says("a")) as machine:
+        machine.wait(5)
+        assert machine.frames < 5
+        assert machine.wait_for_exit() == 0
+
+
+def test_only_machine_code_has_a_serial_port():
+    with MachineUnderTest(endless) as machine, pytest.raises(WorkloadError, match=r"^serial: "):
+        machine.wait_for_serial("x")
+
+
+def test_output_is_the_screen_or_a_port(granite):
+    granite.wait_for_output("Granite")
+    granite.wait_for_output("32 bits")
+
+
+def test_a_long_text_is_typed_as_it_is_taken(granite):
+    granite.wait_for_text("$ ")
+    granite.type("a line of many more characters than fit into a buffer\n")
+    granite.wait_for_text("no command: a line of many more characters than fit into a buffer")
+    with pytest.raises(KeysError, match="no key types 'é'"):
+        granite.type("é")
+
+
+def test_an_exit_by_a_port_that_nobody_has(granite):
+    pytest.importorskip("unicorn")
+    with MachineUnderTest(GRANITE) as machine:
+        machine.wait_for_text("$ ")
+        machine.keys.type("exit 1\n")
+        with pytest.raises(ExpectationError, match=r"wrote to port 0xf4: say exit_port=0xf4$"):
+            machine.wait_for_exit(timeout=0.1)
+
+
+def test_a_fault_is_told_with_the_functions_that_led_to_it(granite):
+    granite.wait_for_text("$ ")
+    granite.keys.type("crash\n")
+    with pytest.raises(GuestFault) as caught:
+        granite.wait(1)
+    lines = caught.value.report.splitlines()
+    at = lines.index("in crash")
+    told = [re.sub(r"\+0x\w+$", "", line) for line in lines[at : at + 4]]
+    assert told == ["in crash", "called from run", "called from kmain", "called from start"]
+    told_of = dict(Made(granite, "granite32.elf", granite.port_tail).sections())
+    assert "called from run" in told_of["processor"]
+    assert told_of["serial port"] == "Granite, 32 bits\n$ crash"
+
+
+def test_symbols():
+    data = GRANITE.read_bytes()
+    symbols = read_symbols(data)
+    named = {symbol.name: symbol for symbol in symbols._symbols}
+    assert {"start", "kmain", "run", "crash", "put"} <= named.keys()
+    assert named["start"].address == 0x10000C
+    run = named["run"]
+    assert symbols.name(run.address) == "run"
+    assert symbols.name(run.address + 5) == "run+0x5"
+    # A call that ends a function returns into the next.
+    assert symbols.name(run.address + run.size, returns=True) == f"run+{run.size:#x}"
+    assert symbols.name(0x500) == ""
+
+
+@pytest.mark.parametrize("cut", [5, 40, 100, 1500])
+def test_what_is_no_whole_elf_file_has_no_symbols(cut):
+    assert len(read_symbols(GRANITE.read_bytes()[:cut])) == 0
+    assert len(read_symbols(b"MZ" + bytes(100))) == 0
+
+
+def test_symbols_of_an_elf_file_of_64_bits(tmp_path):
+    if shutil.which("gcc") is None:
+        pytest.skip("no gcc (gcc)")
+    source = "int outer(void); int inner(void) { return 1; } int outer(void) { return inner(); }"
+    done = subprocess.run(
+        ["gcc", "-m64", "-c", "-xc", "-", "-o", "it.o"], input=source.encode(), cwd=tmp_path,
+        capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    names = [symbol.name for symbol in read_symbols((tmp_path / "it.o").read_bytes())._symbols]
+    assert names == ["inner", "outer"]
+
+
+def test_a_chain_of_frames_that_goes_in_a_circle_ends():
+    symbols = Symbols([Symbol(0x1000, 0x100, "f")])
+    memory = bytearray(0x1100)
+    memory[0x1000] = 0x55
+    memory[0x40:0x48] = (0x40).to_bytes(4, "little") + (0x1010).to_bytes(4, "little")
+
+    def read(at: int, count: int) -> bytes:
+        return bytes(memory[at : at + count])
+
+    assert call_lines(symbols, read, 0x1020, 0x40, 0) == ["in f+0x20", "called from f+0x10"]
+    assert call_lines(symbols, read, 0x1020, 0xFFFF_FFFF, 0) == ["in f+0x20"]
+    assert call_lines(symbols, read, 0x50, 0x40, 0) == []
+
+
+def run_test(*words: str, capsys) -> tuple[int, str, str]:
+    status = main(["test", *words])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (["--expect", "32 bits"], 0, "passed, "),
+        (["--expect", "$ ", "--type", r"sum 20 3\n", "--expect", "23"], 0, "passed, "),
+        (["--expect", "$ ", "--type", r"exit 3\n", "--exit-port", "0xf4", "--exit-code", "7"], 0,
+         "passed, "),
+        (["--keys", "2:e,2:x,2:i,2:t,2:enter", "--exit-port", "0xf4", "--exit-code", "1"], 0,
+         "passed, "),
+        (["--expect", "$ ", "--type", r"exit 3\n", "--exit-port", "0xf4", "--exit-code", "1"], 1,
+         "ended with code 7, not 1"),
+        (["--expect", "64 bits", "--timeout", "0.1"], 1,
+         "'64 bits' on the screen, the serial port or port E9h did not come within 0.1 s"),
+        (["--type", r"crash\n", "--timeout", "1"], 1, "a triple fault"),
+        (["--timeout", "0.05"], 0, "passed, 0.05 s of the guest's time"),
+    ],
+)  # fmt: skip
+def test_the_command(words, status, told, capsys):
+    pytest.importorskip("unicorn")
+    got, out, err = run_test(str(GRANITE), *words, capsys=capsys)
+    first = (out or err).splitlines()[0]
+    assert (got, told in first) == (status, True), first
+    if status:
+        assert "--- screen" in err
+        assert "Granite, 32 bits" in err
+        assert "--- serial port" in err
+
+
+def test_the_command_keeps_a_picture(tmp_path, capsys):
+    source = tmp_path / "guest.py"
+    source.write_text("def workload(guest):\n guest.set_mode(0x13)\n while True:\n  yield\n")
+    picture = tmp_path / "last.png"
+    words = [str(source), "--expect", "x", "--timeout", "0.1"]
+    status, _, err = run_test(*words, "--screenshot", str(picture), capsys=capsys)
+    assert (status, picture.exists()) == (1, True)
+    assert "keeps the picture" not in err
+    assert "--screenshot F.png keeps the picture" in run_test(*words, capsys=capsys)[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "name what is to run"),
+        (["nothing.img"], "nothing.img: "),
+        ([str(GRANITE), "--type", "é"], "--type: no key types 'é'"),
+        ([str(GRANITE), "--keys", "x"], "--keys: "),
+        ([str(GRANITE), "--screenshot", "no/such/folder.png"], "no/such/folder.png: "),
+        (["typing", "--memory", "4"], "--memory: only for machine code"),
+    ],
+)
+def test_wrong_usage_is_2(words, told, capsys):
+    status, _, err = run_test(*words, capsys=capsys)
+    assert (status, err.count("\n")) == (2, 1)
+    assert told in err
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--timeout", "0"), ("--timeout", "x"), ("--exit-code", "256")]
+)
+def test_values_are_looked_at(option, value, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["test", str(GRANITE), option, value])
+    assert caught.value.code == 2
+    assert f"argument {option}: " in capsys.readouterr().err
+
+
+@pytest.mark.turns(4)
+def test_the_example(tmp_path):
+    pytest.importorskip("unicorn")
+    folder = tmp_path / "granite"
+    shutil.copytree(EXAMPLES / "granite", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+         "-p", "vgaemu.testing.plugin"],
+        cwd=folder, capture_output=True, text=True, timeout=60,
+        env={"PATH": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+             "PYTHONPATH": str(Path(vgaemu.__file__).parents[1])},
+    )  # fmt: skip
+    assert re.search(r"^(6 passed, 1 skipped|7 passed)", done.stdout.splitlines()[-1]), done.stdout
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_granite_is_what_its_sources_are(bits, tmp_path):
+    for tool in ("gcc", "make", "objcopy"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"no {tool} ({'binutils' if tool == 'objcopy' else tool})")
+    folder = tmp_path / "granite"
+    shutil.copytree(EXAMPLES / "granite", folder, ignore=shutil.ignore_patterns("*.elf"))
+    name = f"granite{bits}.elf"
+    done = subprocess.run(
+        ["make", name, "CC=gcc"], cwd=folder, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    built, kept = ((at / name).read_bytes() for at in (folder, EXAMPLES / "granite"))
+    compiler = re.compile(rb"GCC: [^\0]+")
+    if compiler.findall(built) == compiler.findall(kept):
+        assert built == kept
+    if bits == 32:
+        pytest.importorskip("unicorn")
+        with MachineUnderTest(folder / name) as machine:
+            machine.wait_for_text("Granite, 32 bits")
+
+
+def test_several_texts_in_a_file_of_options(tmp_path, capsys):
+    path = tmp_path / "options.toml"
+    path.write_text('[test]\nexpect = ["Granite", "$ "]\ntype = "sum 1 1\\\\n"\n')
+    pytest.importorskip("unicorn")
+    status, _, err = run_test(str(GRANITE), "--conf", str(path), capsys=capsys)
+    assert (status, err) == (0, "")
+    assert main(["test", "--conf", str(path), "--print-conf"]) == 0
+    assert 'expect = ["Granite", "$ "]' in capsys.readouterr().out
+    path.write_text("[test]\nexpect = [[1]]\n")
+    assert run_test(str(GRANITE), "--conf", str(path), capsys=capsys)[0] == 2

@@ -1,0 +1,146 @@
+"""Symbols of a kernel: which function an address is in, and who called it.
+
+Emulated: the symbol table of an ELF file (.symtab), and calls found by frame pointers. Not
+emulated: lines (DWARF), names of C++ and Rust as people write them, code without frame pointers.
+
+Source: System V ABI (ELF).
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
+from typing import NamedTuple, TypeAlias
+
+from vgaemu.pc.kernels import ELF_SIGNATURE
+
+#: By class, 1 or 2: where section headers are, their size and number.
+_HEADERS = {1: struct.Struct("<32xI10xHH2x"), 2: struct.Struct("<40xQ10xHH2x")}
+#: Of each: type, offset, bytes, the section that it refers to, bytes an entry.
+_SECTIONS = {1: struct.Struct("<4xI8xIII8xI"), 2: struct.Struct("<4xI16xQQI12xQ")}
+#: Of each symbol: name, address, bytes, kind and section, in the order that its class has them.
+_SYMBOLS = {1: struct.Struct("<IIIBxH"), 2: struct.Struct("<IBxHQQ")}
+_SYMBOL_TABLE = 2
+#: Kinds of symbols that code has: without one (assembly), and functions.
+_CODE_KINDS = (0, 2)
+#: Sections from here on are none: numbers that have a name.
+_NO_SECTIONS = 0xFF00
+#: Behind the last symbol of code without a size, so many bytes may still be its own.
+MOST_BYTES = 1 << 16
+#: Callers that are told.
+MOST_CALLERS = 16
+#: PUSH EBP, by which a function begins that has a frame.
+PUSH = b"\x55"
+
+#: Gives so many bytes from a linear address on; fewer, or none, where there is no memory.
+Reader: TypeAlias = Callable[[int, int], bytes]
+
+
+class Symbol(NamedTuple):
+    """A function, or a label of assembly, whose size is not told."""
+
+    address: int
+    size: int
+    name: str
+
+
+class Symbols:
+    """What the code of a kernel is called."""
+
+    def __init__(self, symbols: list[Symbol]) -> None:
+        # Of several at one address the one with a size stands last, and is found.
+        self._symbols = sorted(symbols)
+        self._addresses = [symbol.address for symbol in self._symbols]
+
+    def __len__(self) -> int:
+        return len(self._symbols)
+
+    def at(self, address: int) -> Symbol | None:
+        """What an address belongs to."""
+        at = bisect_right(self._addresses, address) - 1
+        symbol = self._symbols[at] if at >= 0 else None
+        if symbol is None or address - symbol.address >= (symbol.size or MOST_BYTES):
+            return None
+        return symbol
+
+    def name(self, address: int, *, returns: bool = False) -> str:
+        """``kmain+0x23``, or nothing; what `returns` there belongs to the call before it."""
+        symbol = self.at(address - returns)
+        if symbol is None:
+            return ""
+        offset = address - symbol.address
+        return f"{symbol.name}+{offset:#x}" if offset else symbol.name
+
+
+def read_symbols(data: bytes) -> Symbols:
+    """The symbols of an ELF file; none, if it has none or is no whole one."""
+    try:
+        return Symbols(list(_symbols(data))) if data.startswith(ELF_SIGNATURE) else Symbols([])
+    except (struct.error, KeyError, IndexError):
+        return Symbols([])
+
+
+def _symbols(data: bytes) -> Iterator[Symbol]:
+    kind = data[4]
+    at, size, count = _HEADERS[kind].unpack_from(data)
+    sections = [_SECTIONS[kind].unpack_from(data, at + i * size) for i in range(count)]
+    for what, offset, nbytes, link, entry_bytes in sections:
+        if what != _SYMBOL_TABLE:
+            continue
+        names = data[sections[link][1] :][: sections[link][2]]
+        for place in range(offset, offset + nbytes, entry_bytes or nbytes):
+            fields = _SYMBOLS[kind].unpack_from(data, place)
+            if kind == 1:
+                name, address, length, info, section = fields
+            else:
+                name, info, section, address, length = fields
+            end = names.find(b"\0", name)
+            told = names[name:end].decode(errors="backslashreplace")
+            if info & 15 in _CODE_KINDS and 0 < section < _NO_SECTIONS and told:
+                yield Symbol(address, length, told)
+
+
+def callers(read: Reader, frame: int, word_bytes: int = 4) -> Iterator[int]:
+    """Return addresses, the innermost first, by a chain of frame pointers from `frame` on.
+
+    It ends where a frame does not lie above the one before it, or is not in memory.
+    """
+    while True:
+        data = read(frame, 2 * word_bytes)
+        above = int.from_bytes(data[:word_bytes], "little")
+        back = int.from_bytes(data[word_bytes:], "little")
+        if len(data) < 2 * word_bytes or not back:
+            return
+        yield back
+        if above <= frame:
+            return
+        frame = above
+
+
+def call_lines(
+    symbols: Symbols, read: Reader, ip: int, frame: int, stack: int, word_bytes: int = 4
+) -> list[str]:
+    """Where an address is, and who called it: a line each, as far as there are names.
+
+    Args:
+        symbols: What code is called.
+        read: Gives bytes by linear addresses; fewer, or none, where there is no memory.
+        ip: The address.
+        frame: EBP.
+        stack: ESP: a function without a frame of its own has its return address there.
+        word_bytes: Of an address on the stack.
+    """
+    if (symbol := symbols.at(ip)) is None:
+        return []
+    backs = callers(read, frame, word_bytes)
+    begun = ip - symbol.address
+    if begun < len(PUSH) or read(symbol.address, len(PUSH)) != PUSH:
+        backs = chain([int.from_bytes(read(stack, word_bytes), "little")], backs)
+    lines = [f"in {symbols.name(ip)}"]
+    for back in islice(backs, MOST_CALLERS):
+        if not (name := symbols.name(back, returns=True)):
+            break
+        lines.append(f"called from {name}")
+    return lines
