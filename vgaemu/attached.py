@@ -15,9 +15,8 @@ VRAM's dirty log. All else of the engine stays as it is, with three limits. Addr
 by the VGA's hook, one to one, so the guest cannot use paging. The script's own `mem_read` and
 `mem_write` see what it mapped below the windows, and its memory hooks find VRAM where it lies in
 the engine, from E0000000h, F0000000h or, where native code answers, F0020000h on; `card.vga` loads
-and stores at guest addresses. And
-`draw_frame`, `get_dirty_log` and what writes to the VGA's ports are called by the thread that runs
-the engine, after `emu_start` or in a hook.
+and stores at guest addresses. And `draw_frame`, `get_dirty_log` and what writes to the VGA's ports
+are called by the thread that runs the engine, after `emu_start` or in a hook.
 """
 
 from __future__ import annotations
