@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from vgaemu.guest.workload import Guest
 from vgaemu.machine import Machine
 from vgaemu.vga.vram import LFB_GPA
 from vgaemu.view.encodings.base import Block, Colours
-from vgaemu.view.encodings.plain import Stream
+from vgaemu.view.encodings.plain import Stream, _deflaters
 from vgaemu.view.encodings.tight import HELPED, HELPED_BYTES, TightEncoder, compact
 from vgaemu.view.pace import FAST, LARGE_BYTES, TRIED_EVERY, Pace, Sent
 
@@ -80,7 +81,10 @@ def test_without_a_thread_it_is_done_all_the_same(
     assert [body()[0] >> 4 for body in bodies] == [0] * 8
 
 
-def test_a_stream_that_stores_in_between_goes_on():
+@pytest.mark.parametrize("deflates", ["zlib", "isal.isal_zlib"])
+def test_a_stream_that_stores_in_between_goes_on(monkeypatch: pytest.MonkeyPatch, deflates: str):
+    made = pytest.importorskip(deflates).compressobj
+    monkeypatch.setattr("vgaemu.view.encodings.plain._deflaters", lambda: made)
     stream, viewer = Stream(), zlib.decompressobj()
     text = b"what was there before is referred to, " * 99
     for stores, data in (
@@ -90,6 +94,16 @@ def test_a_stream_that_stores_in_between_goes_on():
         sent = stream.store(data) if stores else stream.compress(data)
         assert viewer.decompress(sent) == data
         assert len(sent) <= len(data) + 20 if stores else len(sent) < 120
+
+
+def test_without_isal_zlib_deflates(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "isal.isal_zlib", None)
+    _deflaters.cache_clear()
+    assert _deflaters() is zlib.compressobj
+    _deflaters.cache_clear()
+    monkeypatch.undo()
+    made = pytest.importorskip("isal.isal_zlib").compressobj
+    assert _deflaters() is made
 
 
 def test_what_is_stored_is_of_many_colours(encoder: TightEncoder):

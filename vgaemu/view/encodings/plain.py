@@ -1,5 +1,8 @@
 """Raw: pixels as they are. Zlib: the same through one stream of zlib.
 
+What deflates is isal where that is installed (extra `[view]`): a quarter of zlib's time for as many
+bytes. It lets go of the interpreter, too.
+
 Source: RFC 6143, 7.7.1; the rfbproto project's page for Zlib.
 """
 
@@ -7,7 +10,11 @@ from __future__ import annotations
 
 import struct
 import zlib
-from functools import cached_property, partial
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache, cached_property, partial
+from importlib import import_module
+from typing import Protocol
 
 from vgaemu.view.encodings.base import Block, Body, Colours
 
@@ -16,6 +23,22 @@ LEVEL = 1
 #: A block of deflate that is not compressed: final or not and its kind in a byte, how many bytes,
 #: and the same inverted.
 _STORED, STORED_BYTES = struct.Struct("<BHH"), 0xFFFF
+
+
+class Deflater(Protocol):
+    """A stream of zlib's, or of whatever does the same."""
+
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self, mode: int, /) -> bytes: ...
+
+
+@cache
+def _deflaters() -> Callable[[int], Deflater]:
+    """Makes one of a level."""
+    with suppress(ImportError):  # missing, or not for this system
+        made: Callable[[int], Deflater] = import_module("isal.isal_zlib").compressobj
+        return made
+    return zlib.compressobj
 
 
 class RawEncoder:
@@ -56,8 +79,8 @@ class Stream:
     """A stream of zlib that goes on for as long as a viewer looks: it knows what came before."""
 
     @cached_property
-    def _zlib(self) -> zlib._Compress:
-        return zlib.compressobj(LEVEL)  # a quarter of a MiB
+    def _zlib(self) -> Deflater:
+        return _deflaters()(LEVEL)  # a quarter of a MiB
 
     def compress(self, data: bytes) -> bytes:
         """Bytes that the viewer can make all of `data` of at once."""
