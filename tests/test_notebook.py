@@ -21,7 +21,7 @@ from vgaemu.keys.queue import Key
 
 pytest.importorskip("jupyter_rfb", reason="no jupyter-rfb (the extra notebook)")
 
-from vgaemu.notebook import Keyboard, View, key_of
+from vgaemu.notebook import NotebookKeyboard, View, key_of
 
 NOTEBOOK = Path(__file__).parent.parent / "examples" / "notebook.ipynb"
 
@@ -189,7 +189,7 @@ def test_names_of_keys(dom: str, name: str, text: str) -> None:
 def test_keys_that_are_none() -> None:
     for dom in ("", "Dead", "Meta", "Process", "\x00", "AudioVolumeUp"):
         assert key_of(dom) is None
-    assert Keyboard().event({"type": "key_up", "key": "a"}) is None
+    assert NotebookKeyboard().event({"type": "key_up", "key": "a"}) is None
 
 
 def test_without_the_extra_a_line_says_what_to_install() -> None:

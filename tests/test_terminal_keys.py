@@ -7,7 +7,7 @@ import random
 import pytest
 
 from vgaemu.display.events import Close, Paste, PauseToggled, Screenshot, SlotStep, Turbo
-from vgaemu.display.terminal.keyboard import ESC_S, HELD_S, Keyboard, Wish
+from vgaemu.display.terminal.keyboard import ESC_S, HELD_S, TerminalKeyboard, Wish
 from vgaemu.display.terminal.keys import Answer, PasteEdge, Press, read, split
 from vgaemu.keys.queue import Key
 
@@ -102,7 +102,7 @@ def test_whatever_comes_is_taken_apart(seed: int) -> None:
         b":",
         b"u",
     ]
-    keyboard, now = Keyboard(), 0.0
+    keyboard, now = TerminalKeyboard(), 0.0
     for _ in range(400):
         data = b"".join(rng.choices(parts, k=rng.randrange(4))) + rng.randbytes(rng.randrange(4))
         keyboard.feed(data, now)
@@ -114,13 +114,13 @@ def test_whatever_comes_is_taken_apart(seed: int) -> None:
     assert len(keyboard._rest) < 5000
 
 
-def typed(keyboard: Keyboard, data: bytes, now: float = 0.0) -> list[object]:
+def typed(keyboard: TerminalKeyboard, data: bytes, now: float = 0.0) -> list[object]:
     keyboard.feed(data, now)
     return list(keyboard.events(now))
 
 
 def test_a_key_is_held_for_a_while_then_let_go() -> None:
-    keyboard = Keyboard()
+    keyboard = TerminalKeyboard()
     assert typed(keyboard, b"a") == [Key("a", True, "a")]
     assert typed(keyboard, b"", HELD_S / 2) == []
     assert typed(keyboard, b"", HELD_S) == [Key("a", False)]
@@ -130,7 +130,7 @@ def test_a_key_is_held_for_a_while_then_let_go() -> None:
 
 
 def test_kitty_tells_when_a_key_goes_up() -> None:
-    keyboard = Keyboard()
+    keyboard = TerminalKeyboard()
     assert typed(keyboard, b"\x1b[57441;2:1u") == [Key("shift", True)]
     assert typed(keyboard, b"\x1b[97;2:1;65u") == [Key("A", True, "A")]
     assert typed(keyboard, b"\x1b[97;2:2;65u") == [Key("A", True, "A")]
@@ -143,7 +143,7 @@ def test_kitty_tells_when_a_key_goes_up() -> None:
 
 
 def test_a_lone_escape_is_the_key_as_soon_as_nothing_follows() -> None:
-    keyboard = Keyboard()
+    keyboard = TerminalKeyboard()
     assert typed(keyboard, b"\x1b", 1.0) == []
     assert typed(keyboard, b"", 1.0 + ESC_S / 2) == []
     assert typed(keyboard, b"", 1.0 + ESC_S)[0] == Key("esc", True, "\x1b")
@@ -152,7 +152,7 @@ def test_a_lone_escape_is_the_key_as_soon_as_nothing_follows() -> None:
 
 
 def test_what_follows_the_prefix_is_the_users() -> None:
-    keyboard = Keyboard()
+    keyboard = TerminalKeyboard()
     assert typed(keyboard, b"\x1d") == []
     assert keyboard.is_commanded
     assert typed(keyboard, b"q") == [Close()]
@@ -169,14 +169,14 @@ def test_what_follows_the_prefix_is_the_users() -> None:
 
 
 def test_the_windows_own_keys_do_here_what_they_do_there() -> None:
-    keyboard = Keyboard()
+    keyboard = TerminalKeyboard()
     assert typed(keyboard, b"\x1b[20;5~") == [Close()]
     assert typed(keyboard, b"\x1b[15;5~") == [Screenshot()]
     assert typed(keyboard, b"\x1b\r")[:2] == [Key("alt", True), Key("enter", True)]
 
 
 def test_a_paste_is_a_text_and_gives_no_commands() -> None:
-    keyboard = Keyboard()
+    keyboard = TerminalKeyboard()
     text = "one é\ntwo\r\x1dq\x03\x1b\x1b[A\x1bx,\t"
     keyboard.feed(b"a\x1b[200~" + text.encode(), 0)
     assert keyboard.events(0) == [Key("a", True, "a")]
@@ -193,7 +193,7 @@ def test_a_paste_is_a_text_and_gives_no_commands() -> None:
 
 
 def test_turbo_lasts_while_held_or_until_it_is_pressed_again() -> None:
-    keyboard = Keyboard()
+    keyboard = TerminalKeyboard()
     assert typed(keyboard, b"\x1b[24;3~") == [Turbo(True)]
     assert typed(keyboard, b"\x1b[24;3~") == [Turbo(False)]
     assert typed(keyboard, b"\x1dt") == [Turbo(True)]

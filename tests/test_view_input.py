@@ -13,7 +13,7 @@ from vgaemu.keys.scancodes import of_key
 from vgaemu.keys.table import BY_NAME, HELD, KEYS
 from vgaemu.machine import Machine
 from vgaemu.view.inbox import MAX_EVENTS, Inbox, Pointer
-from vgaemu.view.keyboard import Keyboard, name_of
+from vgaemu.view.keyboard import ViewerKeyboard, name_of
 from vgaemu.view.messages import PointerEvent
 
 SHIFT, CTRL, ALT = 0xFFE1, 0xFFE3, 0xFFE9
@@ -33,7 +33,7 @@ def test_each_key_by_keysym_and_by_scancode(key):
     keysym = NAMED[key.name] if key.name in NAMED else ord(key.text)
     keycode = key.scancode | (0x80 if key.extended else 0)
     assert name_of(keysym, 0) == name_of(0, keycode) == name_of(keysym, keycode) == key.name
-    keyboard = Keyboard()
+    keyboard = ViewerKeyboard()
     assert keyboard.press(keysym, 0) == Key(key.name, True, key.text)
     again = keyboard.press(keysym, 0)  # it repeats, but for what is held for what it does
     assert (again is None) == (key.name in HELD)
@@ -45,7 +45,7 @@ def test_each_key_by_keysym_and_by_scancode(key):
 def test_each_character_by_keysym_alone(character: str):
     """A guest's keyboard sends what types it, shift or not."""
     row, with_shift = BY_NAME[character]
-    pressed = Keyboard().press(ord(character), 0)
+    pressed = ViewerKeyboard().press(ord(character), 0)
     assert pressed is not None
     assert pressed.text == character
     code = of_key(pressed, shift=False)
@@ -54,7 +54,7 @@ def test_each_character_by_keysym_alone(character: str):
 
 def test_a_scancode_goes_through_as_it_is():
     """With shift down by itself, a capital brings none of its own."""
-    keyboard = Keyboard()
+    keyboard = ViewerKeyboard()
     keyboard.press(SHIFT, 0x2A)
     pressed = keyboard.press(ord("Z"), 0x15)  # Y's place, a German keyboard
     assert pressed == Key("y", True, "Z")
@@ -62,7 +62,7 @@ def test_a_scancode_goes_through_as_it_is():
 
 
 def test_control_characters_are_what_a_window_gives():
-    keyboard = Keyboard()
+    keyboard = ViewerKeyboard()
     keyboard.press(CTRL, 0)
     assert keyboard.press(ord("c"), 0) == Key("c", True, "\x03")
     keyboard.release(CTRL, 0)
@@ -71,7 +71,7 @@ def test_control_characters_are_what_a_window_gives():
 
 
 def test_a_key_comes_up_as_what_it_went_down():
-    keyboard = Keyboard()
+    keyboard = ViewerKeyboard()
     keyboard.press(SHIFT, 0)
     keyboard.press(ord("A"), 0)
     keyboard.release(SHIFT, 0)
@@ -79,7 +79,7 @@ def test_a_key_comes_up_as_what_it_went_down():
 
 
 def test_a_key_that_repeats_is_the_one_that_went_down():
-    keyboard = Keyboard()
+    keyboard = ViewerKeyboard()
     keyboard.press(ord("a"), 0)
     keyboard.press(SHIFT, 0)
     assert keyboard.press(ord("A"), 0) == Key("a", True, "A")
@@ -87,7 +87,7 @@ def test_a_key_that_repeats_is_the_one_that_went_down():
 
 
 def test_all_that_is_down_comes_up():
-    keyboard = Keyboard()
+    keyboard = ViewerKeyboard()
     for keysym in (SHIFT, ord("A"), 0xFF52):
         keyboard.press(keysym, 0)
     assert keyboard.release_all() == [Key("shift", False), Key("A", False), Key("up", False)]
@@ -96,8 +96,8 @@ def test_all_that_is_down_comes_up():
 
 @pytest.mark.parametrize("keysym", [0, 0xFFEB, 0x01110000, 0xFFFFFFFF, 0x0100D800, 0x1FF, 0x7F])
 def test_keys_that_the_guest_has_not(keysym: int):
-    assert Keyboard().press(keysym, 0) is None
-    assert Keyboard().press(keysym, 0xDB) is None
+    assert ViewerKeyboard().press(keysym, 0) is None
+    assert ViewerKeyboard().press(keysym, 0xDB) is None
 
 
 def test_the_keypad_types_or_moves_as_the_keysym_says():
@@ -107,9 +107,9 @@ def test_the_keypad_types_or_moves_as_the_keysym_says():
 
 
 def test_characters_beyond_a_us_keyboard():
-    assert Keyboard().press(0xFC, 0x1A) == Key("[", True, "ü")
-    assert Keyboard().press(0xFC, 0) == Key("ü", True, "ü")
-    assert Keyboard().press(0x010020AC, 0) == Key("€", True, "€")
+    assert ViewerKeyboard().press(0xFC, 0x1A) == Key("[", True, "ü")
+    assert ViewerKeyboard().press(0xFC, 0) == Key("ü", True, "ü")
+    assert ViewerKeyboard().press(0x010020AC, 0) == Key("€", True, "€")
 
 
 # Pointers.

@@ -697,7 +697,7 @@ def test_the_hosts_menu_key_is_the_guests(open_window, pygame):
 
 
 def test_the_host_keys_are_one_table(open_window, pygame):
-    from vgaemu.display.window.keymap import Keyboard, code_of
+    from vgaemu.display.window.keymap import WindowKeyboard, code_of
 
     masks = {"Ctrl": pygame.KMOD_RCTRL, "Alt": pygame.KMOD_RALT, "Shift": pygame.KMOD_LSHIFT}
     for host_key in HOST_KEYS:
@@ -705,7 +705,7 @@ def test_the_host_keys_are_one_table(open_window, pygame):
             *modifiers, key = combination.split("+")
             held = sum(masks[modifier] for modifier in modifiers)
             for name in BY_NAME[key.lower()][0].sdl or [key.lower()]:
-                keyboard, code = Keyboard(), code_of(name)
+                keyboard, code = WindowKeyboard(), code_of(name)
                 assert keyboard.press(code, held, "") is host_key
                 assert keyboard.press(code, held, "") is None
                 assert keyboard.release(code) == host_key.ends

@@ -63,7 +63,7 @@ def key_of(dom_key: str, modifiers: Sequence[str] = ()) -> Key | None:
     return Key(name, True, key_text("".join(held) + name))
 
 
-class Keyboard:
+class NotebookKeyboard:
     """What is down; a key goes up under the name under which it went down."""
 
     def __init__(self) -> None:
@@ -131,7 +131,7 @@ class View(RemoteFrameBuffer):
     ) -> None:
         self.machine, self.picture_width = machine, width
         self._period = 1 / (FRAME_HZ * speed) if speed else 0.0
-        self._keyboard = Keyboard()
+        self._keyboard = NotebookKeyboard()
         self._task: asyncio.Task[None] | None = None
         height = max(1, round(width / machine.screen.info.aspect))
         super().__init__(css_width=f"{width}px", css_height=f"{height}px", quality=100)

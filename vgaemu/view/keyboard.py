@@ -79,7 +79,7 @@ def name_of(keysym: int, keycode: int) -> str | None:
     return placed
 
 
-class Keyboard:
+class ViewerKeyboard:
     """One viewer's keys: which are down."""
 
     def __init__(self) -> None:

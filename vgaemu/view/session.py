@@ -16,7 +16,7 @@ from vgaemu.display.report import Rect, ScreenInfo
 from vgaemu.errors import ViewError
 from vgaemu.view.handshake import server_init, shake_hands
 from vgaemu.view.inbox import Pointer
-from vgaemu.view.keyboard import Keyboard
+from vgaemu.view.keyboard import ViewerKeyboard
 from vgaemu.view.messages import (
     CutText,
     EnableUpdates,
@@ -91,7 +91,7 @@ class Session:
     def __init__(self, transport: Transport, host: Host) -> None:
         self.transport = transport
         #: What it has down, for the host.
-        self.keyboard, self.pointer = Keyboard(), Pointer()
+        self.keyboard, self.pointer = ViewerKeyboard(), Pointer()
         #: What it has copied, which is typed when its user asks for it.
         self.clipboard = ""
         self.wants = Wants(lambda: host.shown is not None)

@@ -83,7 +83,7 @@ _HOST_KEYS = {
 _ENDS = {host_key.does: host_key.ends for host_key in HOST_KEYS if host_key.ends is not None}
 
 
-class Keyboard:
+class TerminalKeyboard:
     """What the terminal sends, in order."""
 
     def __init__(self) -> None:

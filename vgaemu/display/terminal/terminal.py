@@ -27,7 +27,7 @@ from vgaemu.display.terminal.blocks import Blocks
 from vgaemu.display.terminal.colours import BLACK, WHITE, depth_of
 from vgaemu.display.terminal.grid import Grid, Pen, blank, move, paint
 from vgaemu.display.terminal.images import DELETE_ALL, Images, KittyImages, SixelImages
-from vgaemu.display.terminal.keyboard import COMMANDS, PREFIX_WORDS, Keyboard, Wish
+from vgaemu.display.terminal.keyboard import COMMANDS, PREFIX_WORDS, TerminalKeyboard, Wish
 from vgaemu.display.terminal.keys import Answer
 from vgaemu.display.terminal.place import CELL_ASPECT, Place, centred, fitted, follow
 from vgaemu.display.terminal.text import text_grid
@@ -71,7 +71,7 @@ class TerminalDisplay(BaseDisplay):
             raise TerminalError("TERM=dumb says that it shows no pictures; use --display window")
         self._depth = depth_of(environment)
         self._lock = threading.RLock()
-        self._keyboard = Keyboard()
+        self._keyboard = TerminalKeyboard()
         self._screen: Screen | None = None
         self._info: ScreenInfo | None = None
         self._frame: NDArray[np.uint32] | None = None

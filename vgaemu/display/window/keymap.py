@@ -58,7 +58,7 @@ def key_name(key: int, text: str) -> tuple[str, str] | None:
     return None
 
 
-class Keyboard:
+class WindowKeyboard:
     """The host's keyboard: which keys are down, and what each was taken for."""
 
     def __init__(self) -> None:

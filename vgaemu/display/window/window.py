@@ -30,7 +30,7 @@ from vgaemu.display.events import (
 from vgaemu.display.hostkeys import HostKey, WindowChange, combination_of, keys_in_title
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
 from vgaemu.display.viewport import Aspect, Size, Viewport
-from vgaemu.display.window.keymap import Keyboard
+from vgaemu.display.window.keymap import WindowKeyboard
 from vgaemu.display.window.layout import PanelWish, Wishes, first_size, lay_out, shape
 from vgaemu.display.window.mouse import MOUSE_EVENTS, HostMouse, joined
 from vgaemu.display.window.notice import Notice
@@ -109,7 +109,7 @@ class WindowDisplay(BaseDisplay):
         self._paused = self._turbo = False
         self._polled = False
         self._all_stale = True
-        self._keyboard = Keyboard()
+        self._keyboard = WindowKeyboard()
         self._mouse = HostMouse()
         self._panel = PanelView()
         self._outlines = Outlines()
