@@ -35,6 +35,8 @@ def left(pc: Pc) -> Left:
         "stored": bytes(pc.bus.stored),
         "code": bytes(cpu._pages.code),
         "vram": zlib.crc32(pc.vga.slot.array),
+        "latch": pc.vga._aperture.latch,
+        "dirty": pc.vga.slot.get_dirty_log().pages().tolist(),
         "over": pc.ended,
     }
 

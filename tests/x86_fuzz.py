@@ -9,6 +9,7 @@ import random
 from contextlib import suppress
 
 import random_protected
+import random_strings
 
 from vgaemu.errors import GuestFault, StateError
 from vgaemu.machine import Machine
@@ -44,7 +45,10 @@ def sector(seed: int) -> bytes:
 
 
 #: Kind of guest -> a disk of it, by a seed.
-KINDS = {"sector": sector, "protected": random_protected.image}
+KINDS = {
+    "sector": sector, "protected": random_protected.image,
+    "strings": random_strings.real, "protected strings": random_strings.protected,
+}  # fmt: skip
 
 
 def save_and_go_on(machine: Machine) -> str:

@@ -104,6 +104,7 @@ def _pointer_to(element: object) -> Callable[[int], Pointer]:
 #: An address as a pointer.
 int64_at, uint64_at = _pointer_to(types.int64), _pointer_to(types.uint64)
 uint32_at, uint8_at = _pointer_to(types.uint32), _pointer_to(types.uint8)
+uint16_at = _pointer_to(types.uint16)
 double_at = cast("Callable[[int], Doubles]", _pointer_to(types.float64))
 
 

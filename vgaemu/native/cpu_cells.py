@@ -20,7 +20,9 @@ DELIVER, READ_REGISTER, CONTROL, WORD = 12, 13, 14, 15
 #: Far pointers of the BIOS's stubs whose polls are answered at once, 0 for none; whether any is in
 #: this slice.
 CURSOR_STUB, KEY_STUB, TICKS_STUB, MAY_ANSWER = 16, 17, 18, 19
-CELLS = 20
+#: Addresses of the engine's TLB, of `native.cells` of the planes.
+TLB, PLANES = 21, 22
+CELLS = 23
 
 #: What it costs the host (measured), where the guest's clock sees little of it: a fill of the TLB,
 #: to deliver an interrupt or exception. A slice with so much ends.
@@ -33,5 +35,7 @@ POLL_NS, ANSWER_NS = 4_000, 1_000 + 20_000 + 4 * 33
 #: Beyond all linear addresses of a guest, where the engine finds physical ones: it forgets code by
 #: linear addresses, and there may be several, or none.
 PHYSICAL = 1 << 40
-#: Where in the engine's own physical space ROM that is written to lies, and what is nowhere.
+#: Where in the engine's own physical space the planes lie that native code answers for.
+NATIVE_PLANES_AT, PLANES_BYTES = 0xF002_0000, 0x2_0000
+#: Where in it ROM that is written to lies, and what is nowhere.
 ROM_AT, OPEN_AT = 0xF010_0000, 0xF020_0000

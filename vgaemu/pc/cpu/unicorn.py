@@ -130,6 +130,10 @@ class UnicornCpu(Cpu):
         self._may_answer: Callable[[], bool] = lambda: False
         #: How many slices are still to be without native code, or below 0.
         self._slices_in_python = SLICES_BEFORE_NATIVE
+        #: Address and size of blocks that were translated before: they are again, for which the
+        #: guest was charged already.
+        self._translated: set[tuple[int, int]] = set()
+        self._traces = trace_code
         #: What ended the run in a hook.
         self._fault: GuestFault | None = None
         self._registers = engine.Registers(self._uc)
@@ -214,7 +218,8 @@ class UnicornCpu(Cpu):
         return True  # and go on
 
     def _on_translation(self, uc: Uc, block: Any, before: object, _: object) -> None:
-        self._worked(BLOCK_NS + TRANSLATION_NS * int(block.icount))
+        if not self._is_again((int(block.pc), int(block.size))):
+            self._worked(BLOCK_NS + TRANSLATION_NS * int(block.icount))
         env = self._context.load()
         if self._context.raised.dr[7] & 0xFF and env.segs[CS].base:
             # The engine compares their addresses with EIP, and never comes back if that differs.
@@ -223,6 +228,16 @@ class UnicornCpu(Cpu):
                 where = f"at {env.segs[CS].selector:04X}:{env.eip:04X}"
                 what = f"a breakpoint {where}, in code with a base"
                 raise GuestFault(f"{what}: only --cpu kvm has these")
+
+    def _is_again(self, block: tuple[int, int]) -> bool:
+        """Whether a block was translated before native code came, for the first time since."""
+        if self._slices_in_python >= 0:
+            self._translated.add(block)
+            return False
+        if block not in self._translated:
+            return False
+        self._translated.remove(block)
+        return True
 
     def _on_rdtsc(self) -> None:
         """The time stamp counter is the guest's clock, at 1 GHz; a look at it is a poll."""
@@ -302,6 +317,7 @@ class UnicornCpu(Cpu):
             self._slices_in_python = max(self._slices_in_python, 0)
             return
         self._slices_in_python = -1
+        translated, self._translated = self._translated, set()
         if functions and self._count is not None:
             clock = self._clock
             clock.share(self._count.address)
@@ -310,6 +326,11 @@ class UnicornCpu(Cpu):
             if self._context.in_place:
                 self._native.tell(self._context, self.bus, self._pages.code, clock.cells)
                 self._native.hook(self._uc, self._raised, self._vram, functions)
+                if not self._traces and self._native.run_strings(
+                    self._uc, self._context, self._vram, functions
+                ):
+                    self._translated = translated
+                    self._uc.ctl(*engine.FLUSH_CODE)
 
     def _execute(self, count: int) -> int:
         """Go on until so many instructions are done or something ends it; how many were done."""

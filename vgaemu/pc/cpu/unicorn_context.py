@@ -263,7 +263,7 @@ def _in_place(uc: Uc) -> int | None:
     env = bytes(uc.context_save())[begin : begin + ctypes.sizeof(Env)]
     found = engine_words(uc)
     places = (found[word] + distance for word, distance in _leads())
-    return next((at for at in places if _memory_at(at, len(env)) == env and _is_own(uc, at)), None)
+    return next((at for at in places if memory_at(at, len(env)) == env and _is_own(uc, at)), None)
 
 
 def _is_own(uc: Uc, at: int) -> bool:
@@ -273,7 +273,7 @@ def _is_own(uc: Uc, at: int) -> bool:
     trial = (kept ^ 0x5EED_0EA7).to_bytes(4, "little")
     registers.write(number, int.from_bytes(trial, "little"))
     try:
-        return _memory_at(at, len(trial)) == trial
+        return memory_at(at, len(trial)) == trial
     finally:
         registers.write(number, kept)
 
@@ -290,11 +290,11 @@ def _leads() -> tuple[tuple[int, int], ...]:
     begin = _places()[0]
     env = bytes(trial.context_save())[begin : begin + ctypes.sizeof(Env)]
     found = engine_words(trial)
-    leads = ((i, _memory_at(found[i], REACH).find(env)) for i in range(ENGINE_WORDS))
+    leads = ((i, memory_at(found[i], REACH).find(env)) for i in range(ENGINE_WORDS))
     return tuple(lead for lead in leads if lead[1] >= 0)
 
 
-def _memory_at(address: int, count: int) -> bytes:
+def memory_at(address: int, count: int) -> bytes:
     """What of this process's memory lies there, as far as there is any."""
     if not PAGE_SIZE <= address < 1 << 47:
         return b""

@@ -16,6 +16,7 @@ from vgaemu.native.shared import address_of
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.cpu.unicorn_context import Context
 from vgaemu.pc.cpu.unicorn_engine import Uc, hook_native, library, unicorn
+from vgaemu.pc.cpu.unicorn_tlb import before_registers
 from vgaemu.pc.cpu.unicorn_vga import VramPages
 from vgaemu.vga.vram import LFB_GPA
 
@@ -49,6 +50,20 @@ class CpuCells:
             c.WORD: ctypes.addressof(word),
         }.items():
             self.numbers[cell] = value
+
+    def run_strings(
+        self, uc: Uc, context: Context, vram: VramPages, functions: Mapping[str, int]
+    ) -> bool:
+        """Between two slices, after `tell`: let native code run REP STOS and REP MOVS.
+
+        Blocks of code that the engine has translated before do not ask for it. False: it cannot.
+        """
+        distance = before_registers()
+        if distance:
+            self.numbers[c.TLB] = ctypes.addressof(context.loaded) - distance
+            self.numbers[c.PLANES] = vram.native_cells_at
+            hook_native(uc, unicorn.UC_HOOK_BLOCK, functions["strings"], address_of(self.numbers))
+        return distance != 0
 
     def hook(self, uc: Uc, raised: int, vram: VramPages, functions: Mapping[str, int]) -> None:
         """Between two slices: have native code called first, when all has been told.

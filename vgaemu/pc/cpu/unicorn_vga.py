@@ -22,6 +22,7 @@ from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, WORD_PAGES, word_count
 from vgaemu.memslot.flags import FlagsKeeper
 from vgaemu.memslot.log import DirtyLog, log_of_flags
 from vgaemu.native import cells
+from vgaemu.native.cpu_cells import NATIVE_PLANES_AT
 from vgaemu.native.shared import address_of
 from vgaemu.pc.bus import VGA_END, VGA_START
 from vgaemu.pc.cpu.unicorn_engine import (
@@ -39,9 +40,9 @@ from vgaemu.vga.device import Vga
 from vgaemu.vga.shared_aperture import SharedAperture
 from vgaemu.vga.vram import LFB_GPA
 
-#: Where in Unicorn's own physical space the planes lie as MMIO, answered by Python, and by native
-#: code; VRAM itself is where the linear frame buffer is.
-PLANES_AT, NATIVE_PLANES_AT = 0xF000_0000, 0xF002_0000
+#: Where in Unicorn's own physical space the planes lie as MMIO, answered by Python (by native code:
+#: `NATIVE_PLANES_AT`); VRAM itself is where the linear frame buffer is.
+PLANES_AT = 0xF000_0000
 #: The same for the linear frame buffer while it is not plain memory: a tape records every store.
 RECORDED_LFB_AT = 0x2_0000_0000
 _PAGE = -PAGE_SIZE & (1 << 64) - 1
@@ -206,6 +207,8 @@ class VramPages:
             planes_touched(size)
             store(start + offset, (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
 
+        #: A byte a page of VRAM: 1 if it holds translated code.
+        self._code = bytearray(vga.slot.npages)
         #: What `use_native` has, and the keeper that it marks in.
         self._native: SharedAperture | None = None
         self._functions: Mapping[str, int] = {}
@@ -247,6 +250,11 @@ class VramPages:
         """Whether native code answers for the planes where it may."""
         return self._native is not None
 
+    @property
+    def native_cells_at(self) -> int:
+        """Where the numbers lie that native code for the planes works on; 0: there is none."""
+        return 0 if self._native is None else address_of(self._native.cells)
+
     def _is_native(self) -> bool:
         """Whether what is asked for now may be native code's; then it marks where it is to."""
         native, slot = self._native, self._vga.slot
@@ -285,12 +293,18 @@ class VramPages:
         vga = self._vga
         offset = vga.window(page)
         if offset is not None:
+            number = offset >> PAGE_SHIFT
+            if access == FETCH and not self._code[number]:
+                self._code[number] = 1
+                self.tlb.flush_asked = True  # it may be open by another address
+            # What may be executed, the engine looks for code at each store to it.
+            rights = ALL if self._code[number] else RW
             if access != WRITE:
-                return LFB_GPA + offset, RX
+                return LFB_GPA + offset, rights & RX
             # The store lands after this: a harvest between finds the page open, see `TlbHarvest`.
-            self.tlb.page_opened(offset >> PAGE_SHIFT)
+            self.tlb.page_opened(number)
             vga.slot.mark_dirty(offset, 1)
-            return LFB_GPA + offset, ALL
+            return LFB_GPA + offset, rights
         if VGA_START <= page < VGA_END and access != FETCH:
             at = NATIVE_PLANES_AT if self._is_native() else PLANES_AT
             return at + page - VGA_START, RW

@@ -1,0 +1,82 @@
+"""Where a Unicorn engine keeps pages that it has looked up: before its registers, a trial shows.
+
+Source: include/exec/cpu-defs.h of QEMU 5.0, as Unicorn 2.1 has it; measured.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
+from vgaemu.native.env import DEVICE, ENTRY_SHIFT, SUPERVISOR
+from vgaemu.pc.cpu.unicorn_context import Context, memory_at
+from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, RW, Uc, small_engine, unicorn
+
+#: How far before its registers it is looked for.
+REACH = 256
+#: The trial's linear pages, to store to, to load from, and of a device; its physical ones are as
+#: far behind those.
+STORED, LOADED, ASKED, BEHIND = 0x5000, 0x6000, 0x7000, 0x10_0000
+#: mov byte [STORED + 34h], 77h; mov ax, [LOADED + 10h]; mov [ASKED], ax; hlt
+CODE = bytes.fromhex("C606345077 A11060 A30070 F4")
+_NONE = (1 << 64) - 1
+
+
+@cache
+def before_registers() -> int:
+    """How many bytes before an engine's `Env` its TLB's tables begin; 0: they were not found.
+
+    Three pairs of a mask and an address, for the three kinds of accesses: see `native.strings`.
+    """
+    trial = small_engine()
+    trial.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
+    trial.mem_map(0, PAGE_SIZE)
+    trial.mem_map(BEHIND, ASKED)
+    trial.mmio_map(BEHIND + ASKED, PAGE_SIZE, None, None, lambda *_: None, None)
+
+    def fill(uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
+        page = address & -PAGE_SIZE
+        result.paddr, result.perms = (page, ALL) if access == FETCH else (page + BEHIND, RW)
+        return True
+
+    trial.hook_add(unicorn.UC_HOOK_TLB_FILL, fill)
+    trial.reg_write(unicorn.x86_const.UC_X86_REG_CR0, 0x10)
+    for name in ("CS", "DS"):
+        trial.reg_write(getattr(unicorn.x86_const, f"UC_X86_REG_{name}"), 0)
+    trial.mem_write(0, CODE)
+    with suppress(unicorn.UcError):
+        trial.emu_start(0, PAGE_SIZE - 1)
+    context = Context(trial)
+    if not context.in_place:
+        return 0
+    begin = ctypes.addressof(context.loaded)
+    found = [at for at in range(3 << 4, REACH, 8) if _is_tlb(begin - at)]
+    return found[0] if len(found) == 1 else 0
+
+
+def _is_tlb(at: int) -> bool:
+    """Whether what the trial left is there."""
+    tables = memory_at(at, 3 << 4)
+    if len(tables) < 3 << 4:
+        return False
+    mask, table = struct.unpack_from("QQ", tables, SUPERVISOR << 4)
+
+    def entry(page: int) -> tuple[int, ...]:
+        octets = memory_at(table + (page >> PAGE_SHIFT << ENTRY_SHIFT & mask), 40)
+        return struct.unpack("5Q", octets) if len(octets) == 40 else ()
+
+    if (mask + (1 << ENTRY_SHIFT)) & mask:
+        return False
+    store, load, ask, code = map(entry, (STORED, LOADED, ASKED, 0))
+    return (
+        store[:4] == (STORED, STORED, _NONE, STORED + BEHIND)
+        and memory_at(store[4] + STORED + 0x34, 1) == b"\x77"
+        and load[::3][:2] == (LOADED, LOADED + BEHIND)
+        and ask[:4] == (ASKED | DEVICE, ASKED | DEVICE, _NONE, ASKED + BEHIND)
+        and code[2:4] == (0, 0)
+        and memory_at(code[4], len(CODE)) == CODE
+    )
