@@ -26,24 +26,38 @@ from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.board import Board
 from vgaemu.pc.clock import NEVER_NS
 from vgaemu.pc.cpu.cpu import CARRY, REGISTERS, ZERO
-from vgaemu.pc.dos.dos import BREAK_VECTOR, ENDING, FAILING, Dos
+from vgaemu.pc.dos.area import BREAK_OFFSET
+from vgaemu.pc.dos.area import SEGMENT as DOS_SEGMENT
+from vgaemu.pc.dos.dos import Dos
+from vgaemu.pc.dos.errors import DosError
+from vgaemu.pc.dos.handles import MAX_FILES
 from vgaemu.pc.images import DosProgram
 
 #: What INT 21h may leave changed, by AH: registers, and "cf" or "zf". Programmer's Reference 5.0.
 #: Any call that is not there, or that can fail, answers in AX and with the carry flag.
 CHANGED: dict[int, str] = {
     0x00: "", 0x01: "al", 0x02: "al", 0x06: "al zf", 0x07: "al", 0x08: "al", 0x09: "al", 0x0A: "",
-    0x0B: "al", 0x0C: "al zf", 0x0D: "", 0x0E: "al", 0x19: "al", 0x1A: "", 0x25: "", 0x29: "al si",
-    0x2A: "al cx dx", 0x2B: "al", 0x2C: "cx dx", 0x2D: "al", 0x2F: "bx es", 0x30: "ax bx cx",
-    0x31: "", 0x33: "bx dx", 0x35: "bx es", 0x36: "ax bx cx dx", 0x37: "al dl", 0x3B: "ax cf",
-    0x3C: "ax cf", 0x3D: "ax cf", 0x3E: "ax cf", 0x3F: "ax cf", 0x40: "ax cf", 0x42: "ax dx cf",
-    0x43: "ax cx cf", 0x44: "ax dx cf", 0x47: "ax cf", 0x48: "ax bx cf", 0x49: "ax cf",
+    0x0B: "al", 0x0C: "al zf", 0x0D: "", 0x0E: "al", 0x19: "al", 0x1A: "", 0x1B: "al bx cx dx ds",
+    0x1C: "al bx cx dx ds", 0x1F: "al", 0x25: "", 0x26: "", 0x29: "al si", 0x2A: "al cx dx",
+    0x2B: "al", 0x2C: "cx dx", 0x2D: "al", 0x2E: "", 0x2F: "bx es", 0x30: "ax bx cx", 0x31: "",
+    0x32: "al", 0x33: "bx dx", 0x34: "bx es", 0x35: "bx es", 0x36: "ax bx cx dx", 0x37: "al dl",
+    0x38: "ax bx cf", 0x39: "ax cf", 0x3A: "ax cf", 0x3B: "ax cf", 0x3C: "ax cf", 0x3D: "ax cf",
+    0x3E: "ax cf", 0x3F: "ax cf", 0x40: "ax cf", 0x41: "ax cf", 0x42: "ax dx cf", 0x43: "ax cx cf",
+    0x44: "ax dx cf", 0x45: "ax cf", 0x46: "ax cf", 0x47: "ax cf", 0x48: "ax bx cf", 0x49: "ax cf",
     0x4A: "ax bx cf", 0x4C: "", 0x4D: "ax cf", 0x4E: "ax cf", 0x4F: "ax cf", 0x50: "", 0x51: "bx",
-    0x57: "ax cx dx cf", 0x58: "ax cf", 0x62: "bx",
+    0x52: "bx es", 0x54: "al", 0x56: "ax cf", 0x57: "ax cx dx cf", 0x58: "ax cf",
+    0x59: "ax bx cx", 0x5A: "ax cf", 0x5B: "ax cf", 0x5D: "ax cf", 0x60: "ax cf", 0x62: "bx",
+    0x63: "al ds si", 0x65: "ax cx dl cf", 0x66: "ax bx dx cf", 0x67: "ax cf", 0x68: "ax cf",
+    0x6C: "ax cx cf",
 }  # fmt: skip
-CHANGED |= dict.fromkeys((*FAILING, *ENDING), "al")
+#: Calls by FCB, which know no carry flag.
+CHANGED |= dict.fromkeys((*range(0x0F, 0x18), *range(0x21, 0x25)), "al")
+CHANGED |= dict.fromkeys((0x27, 0x28), "al cx")
 #: Calls that write to memory where the caller says, perhaps over its own stack.
-WRITES = frozenset((0x0A, 0x0C, 0x25, 0x29, 0x3F, 0x47, 0x4E, 0x4F, 0x50))
+WRITES = frozenset(
+    (0x0A, 0x0C, *range(0x0F, 0x18), *range(0x21, 0x29), 0x25, 0x26, 0x29, 0x38, 0x3F, 0x47, 0x4E,
+     0x4F, 0x50, 0x5A, 0x60, 0x65)
+)  # fmt: skip
 #: Bits of 32-bit registers that their parts are.
 BITS = {"al": ("eax", 0xFF), "dl": ("edx", 0xFF)} | {
     name: ("e" + name, 0xFFFF) for name in ("ax", "bx", "cx", "dx", "si")
@@ -107,6 +121,15 @@ class RandomDos:
         self.bios.video.modes.set_mode(numbers.choice((3, 3, 3, 1, 0x12, 0x13)))
         self.dos = Dos(self.board, self.bios, DosProgram(Path("p.com"), b"\xc3", ["a"]), root)
         self.root = root.resolve()
+        #: A program has ended whose parent goes on, with registers of its own: of no such caller.
+        self.ended = False
+        processes, back = self.dos.processes, self.dos.processes.go_back
+
+        def go_back(*where: int) -> None:
+            back(*where)
+            self.ended = True
+
+        processes.go_back = go_back  # type: ignore[method-assign]
         self._count = count
 
     def word(self) -> int:
@@ -153,9 +176,9 @@ class RandomDos:
         found |= {name: self.word() for name in ("ecx", "edx", "esi", "edi", "ebp")}
         found = {name: value | r.getrandbits(16) << 16 for name, value in found.items()}
         found |= {name: r.choice(PLACES) for name in ("ds", "es", "fs", "gs")}
-        blocks = self.dos.memory.blocks[:, 0].tolist()
-        if ah in (0x49, 0x4A) and blocks and r.random() < 0.7:
-            found["es"] = r.choice(blocks)
+        if ah in (0x49, 0x4A) and r.random() < 0.7:
+            with suppress(DosError):
+                found["es"] = r.choice(self.dos.memory.blocks())[0]
         ss, sp = STACKS[0] if r.random() < 0.8 else r.choice(STACKS)
         return found | {"ss": ss, "esp": sp, "eflags": r.choice((2, 0x202, 0x8D7))}
 
@@ -191,9 +214,13 @@ class RandomDos:
         self, vector: int, before: Mapping[str, int], frame: tuple[int, ...], *, waits: bool
     ) -> None:
         cpu = self.board.cpu
+        if self.ended:
+            self.ended = False
+            return
         if cpu.get("esp") != before["esp"]:  # Ctrl-C, and the program has an INT 23h of its own
-            own = self.bios.calls.get_vector(BREAK_VECTOR)
-            assert cpu.get("esp") & 0xFFFF == before["esp"] - 12 & 0xFFFF, own
+            assert cpu.get("esp") & 0xFFFF == before["esp"] - 6 & 0xFFFF
+            if self.board.bus.is_ram(cpu.linear("ss", "sp", 4)):
+                assert self.bios.calls.frame()[:2] == (BREAK_OFFSET, DOS_SEGMENT)
             return
         call = before["eax"] >> 8 & 0xFF
         changed = CHANGED.get(call, "ax cf") if vector == 0x21 and not waits else ""
@@ -220,7 +247,7 @@ class RandomDos:
     def _check_files(self) -> None:
         """What is open lies in the folder, and a state of it can be gone on from."""
         opened = self.dos.handles.opened
-        assert len(opened) <= 15
+        assert len(opened) <= MAX_FILES
         for file in opened.values():
             if sys.platform == "linux" and file.name not in ("NUL", "CON"):
                 place = Path(os.readlink(f"/proc/self/fd/{file.fd}"))

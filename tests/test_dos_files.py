@@ -27,6 +27,7 @@ from vgaemu.pc.dos.files import (
     NAMES_A_UNIT,
     DosFiles,
 )
+from vgaemu.pc.dos.handles import STANDARD
 from vgaemu.pc.dos.names import DEVICES, device_of, fcb_name
 from vgaemu.pc.dos.search import MAX_FOLDERS
 from vgaemu.pc.images import DosProgram
@@ -151,7 +152,7 @@ def test_a_handle_is_closed_once(guest: Guest, monkeypatch: pytest.MonkeyPatch) 
         close(fd)
         raise OSError(errno.EIO, "Input/output error")
 
-    fd = guest.dos.handles.opened[handle].fd
+    fd = guest.dos.handles.opened[len(STANDARD)].fd
     monkeypatch.setattr(os, "close", fails)
     assert guest(0x3E, bx=handle) == -DENIED
     assert guest(0x3E, bx=handle) == -BAD_HANDLE
@@ -229,7 +230,8 @@ def list_folder(files: DosFiles) -> object:
 
 
 def look(files: DosFiles) -> object:
-    return files.attributes("SUB\\F.TXT")
+    with files.reached(files.resolve("SUB\\F.TXT")) as (folder, entry):
+        return dos_files.mode_of(entry, folder)
 
 
 @pytest.mark.skipif(not dos_files.HAS_FOLDER_FDS, reason="the host opens no names in open folders")
@@ -267,8 +269,9 @@ def test_files_are_reached_on_every_host(
         os.close(file.fd)
     assert [found.name for found in files.listing("sub", ALL_FILES, 0)] == ["F.TXT", "NEW.TXT"]
     assert [found.name for found in files.listing("", ALL_FILES, FOLDER)] == ["SUB"]
-    assert (files.attributes("SUB"), files.attributes("SUB\\F.TXT")) == (FOLDER, ARCHIVE)
-    assert files.attributes("SUB\\..") == FOLDER
+    for name, attributes in (("SUB", FOLDER), ("SUB\\F.TXT", ARCHIVE), ("SUB\\..", FOLDER)):
+        with files.reached(files.resolve(name)) as (folder, entry):
+            assert dos_files.attributes_of(dos_files.mode_of(entry, folder)) == attributes
     (root / "out").symlink_to(root.parent / "outside")
     for name in ("OUT\\F.TXT", "..\\outside\\F.TXT"):
         with pytest.raises(DosError):

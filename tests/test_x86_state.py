@@ -23,6 +23,7 @@ from vgaemu.errors import GuestFault, ScreenError, StateError
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.machine import Machine
 from vgaemu.pc.dos.files import OpenFile
+from vgaemu.pc.dos.handles import STANDARD
 from vgaemu.vga.state import VERSION
 
 pytest.importorskip("unicorn")
@@ -411,7 +412,7 @@ def test_a_refused_state_closes_its_own_files_once(
         assert machine.pc is not None
         assert machine.pc.dos is not None
         machine.save_state(path)
-        mine = machine.pc.dos.handles.opened[5].fd
+        mine = machine.pc.dos.handles.opened[len(STANDARD)].fd
         open_file = machine.pc.dos.files.open
 
         def opens(name: str, access: int, *, create: bool = False) -> OpenFile:
@@ -427,7 +428,7 @@ def test_a_refused_state_closes_its_own_files_once(
         with pytest.raises(StateError, match="does not take it: Invalid argument"):
             machine.load_state(path)
         assert closed.count(opened[0].fd) == 1
-        assert machine.pc.dos.handles.opened[5].fd == mine
+        assert machine.pc.dos.handles.opened[len(STANDARD)].fd == mine
         os.fstat(mine)
         closed.clear()
     assert closed.count(mine) == 1

@@ -1,8 +1,9 @@
-"""The console of DOS: INT 21h/01h to 0Ch, INT 29h, and what handles 0 to 4 read and write.
+"""The console of DOS: INT 21h/01h to 0Ch, INT 29h, and what handles of CON read and write.
 
-Emulated: characters typed by the video BIOS, tabs, lines with backspace, Ctrl-Z and Ctrl-C, keys
-without a character as 0 and then the scancode. Not emulated: function keys that edit a line,
-redirection.
+Emulated: characters typed by the video BIOS, tabs, lines with DOS's editing keys, Ctrl-Z, Ctrl-C
+(also typed while something is shown), keys without a character as 0 and then the scancode; standard
+input and output that are files or other devices. Not emulated: Ctrl-P (an echo on a printer),
+Ctrl-S. COM1 by AUX: `handles`.
 
 A text that takes longer than a slice is typed in parts, and so are keys read into a line: a buffer
 whose ends never meet, as a program can make it, has no last key. A call that waits for a key is
@@ -12,6 +13,7 @@ asked again.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
@@ -20,14 +22,16 @@ from vgaemu.pc.bios.calls import WAIT, Service
 from vgaemu.pc.bios.data_area import PAGE
 from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import ZERO
-from vgaemu.snapshot import Part, Saved, octets
+from vgaemu.pc.dos.line import Line
+from vgaemu.snapshot import Part, Saved, fields, octets
 
-CTRL_C, BELL, BACKSPACE, TAB, LINE_FEED, RETURN = 3, 7, 8, 9, 10, 13
-#: Ctrl-Z: a line by handle ends before it.
+CTRL_C, TAB, LINE_FEED, RETURN = 3, 9, 10, 13
+CTRL_C_KEY = 0x2E03
+#: Ctrl-Z: a line by handle ends before it, and standard input that is at its end has it.
 END_OF_FILE = b"\x1a"
 #: What can be typed into a line that is read by handle, besides its end.
 MAX_LINE = 126
-#: What can be typed into the longest line that a program asks for.
+#: The longest that a program asks for.
 MAX_SAVED_LINE = 254
 #: Characters that only type; so many are looked at at once.
 PLAIN = re.compile(rb"[^\a\b\t\n\r]+")
@@ -55,8 +59,15 @@ class Console:
         self._keys, self._area = bios.keyboard.buffer, bios.video.area
         self._characters = bios.video.characters
         self.pending_scancode: int | None = None
-        #: A line that is typed; what a read by handle has left of one.
-        self.line = self.entered = b""
+        #: The line that is typed; what a read by handle has left of one.
+        self.line = Line()
+        self.entered = b""
+        #: CON is read by handle as keys come, none of them edits or ends anything.
+        self.raw = False
+        #: Where standard input comes from if not from here: the next bytes of it, or None.
+        self.read_standard: Callable[[int], bytes | None] = lambda count: None
+        #: And where output goes: whether it took these.
+        self.write_standard: Callable[[bytes], bool] = lambda data: False
         self.services: dict[int, Service] = {
             0x01: lambda: self._read_key(echo=True),
             0x02: self._write_character,
@@ -78,7 +89,8 @@ class Console:
         for _ in range(count):
             self._characters.type(code, None if area.is_text else 7)
 
-    def _type_all(self, data: bytes) -> None:
+    def type_all(self, data: bytes) -> None:
+        """Type a few."""
         for code in data:
             self.type(code)
 
@@ -96,6 +108,7 @@ class Console:
         """Type memory, at most up to an `end`, from where the call in hand had come to."""
         calls = self._calls
         done = calls.progress
+        self._heed_ctrl_c()
         while done < count:
             if calls.exhausted:
                 return calls.suspend(done)
@@ -104,11 +117,22 @@ class Console:
                 data = data.partition(end)[0]
                 if not data:
                     break
-            done += self.type_some(data)
+            done += len(data) if end and self.write_standard(data) else self.type_some(data)
         return None
 
+    def _heed_ctrl_c(self) -> None:
+        """What is shown ends where Ctrl-C is typed."""
+        if self._keys.peek() in (CTRL_C_KEY, 0):
+            self._keys.take()
+            raise ControlC
+
+    def _write(self, data: bytes) -> None:
+        if not self.write_standard(data):
+            self.type_all(data)
+
     def _write_character(self) -> None:
-        self.type(self._cpu.dl)
+        self._heed_ctrl_c()
+        self._write(bytes((self._cpu.dl,)))
         self._cpu.al = self._cpu.dl
 
     def _write_string(self) -> bool | None:
@@ -133,29 +157,39 @@ class Console:
         return word & 0xFF
 
     def _read_key(self, *, echo: bool, breaks: bool = True) -> bool | None:
-        code = self._next_key()
+        read = self.read_standard(1)
+        code = self._next_key() if read is None else (read or END_OF_FILE)[0]
         if code is None:
             return WAIT
         if code == CTRL_C and breaks:
             raise ControlC
         if echo and code:
-            self.type(code)
+            self._write(bytes((code,)))
         self._cpu.al = code
         return None
 
     def _direct(self) -> None:
         if self._cpu.dl != 0xFF:
-            self._write_character()
+            self._write(bytes((self._cpu.dl,)))
+            self._cpu.al = self._cpu.dl
             return
         self._clock.polled()
-        code = self._next_key()
+        read = self.read_standard(1)
+        code = self._next_key() if read is None else next(iter(read), None)
         self._calls.flag(ZERO, code is None)
         self._cpu.al = code or 0
 
     def _key_status(self) -> None:
         self._clock.polled()
-        waiting = self.pending_scancode is not None or self._keys.peek() is not None
-        self._cpu.al = 0xFF if waiting else 0
+        self._heed_ctrl_c()
+        if self.read_standard(0) is not None:
+            self._cpu.al = 0xFF
+            return
+        self._cpu.al = 0xFF if self.has_key() else 0
+
+    def has_key(self) -> bool:
+        """Whether a key waits."""
+        return self.pending_scancode is not None or self._keys.peek() is not None
 
     def _flush_and_read(self) -> bool | None:
         calls, function = self._calls, self._cpu.al
@@ -170,25 +204,20 @@ class Console:
             calls.remember(1)
         return waits
 
-    def _edit(self, room: int) -> bytes | None:
+    def _edit(self, room: int, template: bytes) -> bytes | None:
         """The line once Enter ends it; what has been typed is kept here while the program waits."""
-        calls = self._calls
+        calls, line = self._calls, self.line
+        line.begin(template, self._area.cursor(self._area[PAGE])[1])
         while (code := self._next_key()) is not None:
             calls.spend(1)
             if code == RETURN:
-                line, self.line = self.line, b""
-                return line
+                return line.take()
             if code == CTRL_C:
                 raise ControlC
             if code == 0:
-                self._next_key()
-            elif code == BACKSPACE:
-                if self.line:
-                    self.line = self.line[:-1]
-                    self._type_all(b"\b \b")
-            elif len(self.line) < room:
-                self.line += bytes((code,))
-                self.type(code)
+                self._write(line.press(self._next_key() or 0, room))
+            else:
+                self._write(line.type(code, room))
             if calls.exhausted:
                 calls.retry()
                 break
@@ -196,38 +225,84 @@ class Console:
 
     def give_up_line(self) -> None:
         """Show that Ctrl-C was typed, and forget the line before it."""
-        self._type_all(b"^C\r\n")
-        self.line = b""
+        self.type_all(b"^C\r\n")
+        self.line.take()
 
     def _read_line(self) -> bool | None:
         buffer = self._cpu.linear("ds", "dx")
         room = max(self._bus.read8(buffer) - 1, 0)
-        line = self._edit(room)
+        line = self._read_standard_line(room)
         if line is None:
-            return WAIT
+            line = self._edit(room, self._template(buffer, room))
+            if line is None:
+                return WAIT
         line = line[:room]  # another call, with more room, may have begun it
         self._bus.write(buffer + 1, bytes((len(line),)) + line + b"\r")
-        self.type(RETURN)
+        self._write(b"\r")
         return None
+
+    def _template(self, buffer: int, room: int) -> bytes:
+        """The line that the buffer has, if there is one."""
+        count = self._bus.read8(buffer + 1)
+        text = self._bus.read(buffer + 2, count + 1)
+        return text[:-1] if count <= room and text.endswith(b"\r") else b""
+
+    def _read_standard_line(self, room: int) -> bytes | None:
+        """A line of standard input that is none of ours."""
+        read = self.read_standard(1)
+        if read is None:
+            return None
+        line = bytearray()
+        # What is too long for the buffer is lost.
+        while read and read not in (b"\r", END_OF_FILE) and not self._calls.exhausted:
+            if read != b"\n" and len(line) < room:
+                line += read
+                self._write(read)
+            self._calls.spend(1)
+            read = self.read_standard(1)
+        return bytes(line)
 
     def read(self, at: int, count: int) -> bool | None:
         """Read by handle: as much as is wanted of a line; the next reads get the rest."""
+        if self.raw:
+            return self._read_raw(at, count)
         if not self.entered:
-            line = self._edit(MAX_LINE)
+            line = self._edit(MAX_LINE, self.line.template)
             if line is None:
                 return WAIT
+            self.line.template = line
             before, end, _ = line.partition(END_OF_FILE)
             self.entered = before if end else before + b"\r\n"
-            self._type_all(b"\r\n")
+            self.type_all(b"\r\n")
         data, self.entered = self.entered[:count], self.entered[count:]
         self._bus.write(at, data)
         self._cpu.ax = len(data)
         return None
 
+    def _read_raw(self, at: int, count: int) -> bool | None:
+        """As many keys as are wanted, from where the call in hand had come to."""
+        calls = self._calls
+        done = calls.progress
+        while done < count:
+            code = None if calls.exhausted else self._next_key()
+            if code is None:
+                if done:
+                    calls.remember(done)
+                return calls.retry() if calls.exhausted else WAIT
+            self._bus.write8(at + done, code)
+            calls.spend(1)
+            done += 1
+        self._cpu.ax = done
+        return None
+
     def parts(self) -> dict[str, Part]:
         return {
-            "dos.line": octets(lambda: self.line, partial(setattr, self, "line"), MAX_SAVED_LINE),
+            **self.line.parts(),
             "dos.entered": octets(
                 lambda: self.entered, partial(setattr, self, "entered"), MAX_SAVED_LINE
             ),
+            "dos.editing": fields(self.line)._replace(absent=self._begin_old_line),
         }
+
+    def _begin_old_line(self) -> None:
+        self.line.begun = bool(self.line.text)

@@ -16,16 +16,19 @@ are open at a time is up to `handles`.
 
 from __future__ import annotations
 
+import calendar
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from vgaemu.pc.dos.errors import BAD_FUNCTION, DENIED, NO_FILE, NO_PATH, DosError
+from vgaemu.pc.dos.errors import BAD_FUNCTION, DENIED, EXISTS, NO_FILE, NO_PATH, DosError
 from vgaemu.pc.dos.names import (
     MAX_NAME,
     below_drive,
@@ -50,9 +53,9 @@ STEP_UNITS, LOOK_UNITS, NAMES_A_UNIT = 4, 4, 8
 #: Characters of a path below the folder, as many as a program can say; a link may lead to more.
 MAX_PATH = MAX_NAME - 1
 #: Attributes of files and of folders.
-ARCHIVE, VOLUME_LABEL, FOLDER = 0x20, 0x08, 0x10
-#: 1980-01-01, the date of every file.
-FIRST_DAY = 0x0021
+READ_ONLY, ARCHIVE, VOLUME_LABEL, FOLDER = 0x01, 0x20, 0x08, 0x10
+#: 1980-01-01, DOS's first day; the seconds of its first and its last, in 2107.
+FIRST_DAY, FIRST_SECOND, LAST_SECOND = 0x0021, 315_532_800, 4_354_819_198
 #: Whether the host opens names in an open folder, and lists it.
 HAS_FOLDER_FDS = os.open in os.supports_dir_fd and os.scandir in os.supports_fd
 #: How a folder on the way is opened, which need not be listed, and one to list.
@@ -71,6 +74,8 @@ class NamedFile(NamedTuple):
     name: str
     size: int
     attributes: int
+    #: Time and date as DOS packs them.
+    when: tuple[int, int] = (0, FIRST_DAY)
 
 
 class OpenFile(NamedTuple):
@@ -81,6 +86,8 @@ class OpenFile(NamedTuple):
     name: str
     #: O_RDONLY, O_WRONLY or O_RDWR.
     access: int
+    #: Programs that are started do not get it.
+    private: bool = False
 
 
 class DosFiles:
@@ -89,6 +96,8 @@ class DosFiles:
     def __init__(self, root: Path | None) -> None:
         self._root = None if root is None else root.resolve()
         self._work = self.written = 0
+        #: The current folder, as the host spells it, with slashes; "" is the root.
+        self.current = ""
 
     def take_work(self) -> int:
         """What was done on the host since the last call, in units of `Calls.spend`."""
@@ -100,6 +109,20 @@ class DosFiles:
         """Bytes that the program may still write."""
         return MAX_WRITTEN - self.written
 
+    def absolute(self, name: str) -> str:
+        """A name with slashes, from the root; that of drive C: may be one of its current folder.
+
+        Raises:
+            DosError: It is of another drive.
+        """
+        below = below_drive(name)
+        return below if below.startswith("/") or not self.current else f"/{self.current}/{below}"
+
+    def below_root(self, path: Path) -> str:
+        """What was resolved, below the root and with slashes; "" for the root itself."""
+        assert self._root is not None
+        return "" if path == self._root else path.relative_to(self._root).as_posix()
+
     def resolve(self, name: str, *, must_exist: bool = True) -> Path:
         """A host path inside the folder.
 
@@ -109,7 +132,7 @@ class DosFiles:
         """
         if self._root is None:
             raise DosError(NO_PATH)
-        parts = [part for part in below_drive(name).split("/") if part not in ("", ".")]
+        parts = [part for part in self.absolute(name).split("/") if part not in ("", ".")]
         if not parts or not all(map(is_host_name, parts)):
             raise DosError(NO_PATH)
         # The folders on the way, each where its links lead to.
@@ -123,7 +146,7 @@ class DosFiles:
         """Add to a way what a name in its last folder leads to, or go back for two dots."""
         folder = way[-1]
         self._work += STEP_UNITS
-        if not stat.S_ISDIR(_mode(folder)) or (part == ".." and len(way) == 1):
+        if not stat.S_ISDIR(mode_of(folder)) or (part == ".." and len(way) == 1):
             raise DosError(NO_PATH)
         if part == "..":
             way.pop()
@@ -171,7 +194,7 @@ class DosFiles:
         return few
 
     @contextmanager
-    def _reached(self, path: Path) -> Iterator[tuple[int | None, str]]:
+    def reached(self, path: Path) -> Iterator[tuple[int | None, str]]:
         """The open folder that a resolved path lies in, and its name there.
 
         The folder is None, and the name a path, where the host has no such calls.
@@ -191,8 +214,8 @@ class DosFiles:
         finally:
             os.close(fd)
 
-    def open(self, name: str, access: int, *, create: bool = False) -> OpenFile:
-        """Open an ordinary file, or a device.
+    def open(self, name: str, access: int, *, create: bool = False, new: bool = False) -> OpenFile:
+        """Open an ordinary file, or a device; `create` it, or cut it off, or not if it be `new`.
 
         Raises:
             DosError, OSError: It cannot be opened.
@@ -204,16 +227,17 @@ class DosFiles:
         path = self.resolve(name, must_exist=not create)
         # Neither follow a link that has just appeared, nor wait for a pipe.
         flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        with self._reached(path) as (folder, entry):
-            mode = _mode(entry, folder)
+        with self.reached(path) as (folder, entry):
+            mode = mode_of(entry, folder)
             if mode and not stat.S_ISREG(mode):
                 raise DosError(DENIED)
-            new = create and not mode
-            if new and self.free < CLUSTER:
-                raise DosError(DENIED)
-            made = os.O_CREAT | os.O_EXCL if new else 0
+            if mode and new:
+                raise DosError(EXISTS)
+            made = 0
+            if create and not mode:
+                self.take_cluster()
+                made = os.O_CREAT | os.O_EXCL
             fd = os.open(entry, flags | made, 0o644, dir_fd=folder)
-            self.written += CLUSTER if new else 0
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise DosError(DENIED)
@@ -222,17 +246,27 @@ class DosFiles:
         except BaseException:
             os.close(fd)
             raise
-        assert self._root is not None
-        return OpenFile(fd, path.relative_to(self._root).as_posix(), access)
+        return OpenFile(fd, self.below_root(path), access)
 
-    def attributes(self, name: str) -> int:
-        """What DOS says of a file or folder.
+    def take_cluster(self) -> None:
+        """A new file or folder takes room.
 
         Raises:
-            DosError, OSError: There is none, or the host does not let us look.
+            DosError: There is none.
         """
-        with self._reached(self.resolve(name)) as (folder, entry):
-            return FOLDER if stat.S_ISDIR(_mode(entry, folder)) else ARCHIVE
+        if self.free < CLUSTER:
+            raise DosError(DENIED)
+        self.written += CLUSTER
+
+    def time_of(self, fd: int) -> tuple[int, int]:
+        """Time and date of an open file, as DOS packs them; a device has the first day's."""
+        return (0, FIRST_DAY) if fd < 0 else packed_time(os.fstat(fd).st_mtime)
+
+    def set_time(self, fd: int, when: int, date: int) -> None:
+        """Set them; what is no time is none that anybody asked for."""
+        seconds = unpacked_time(when, date)
+        if fd >= 0 and seconds is not None and os.utime in os.supports_fd:
+            os.utime(fd, (seconds, seconds))
 
     def read(self, fd: int, count: int) -> bytes:
         """Read, up to the farthest position."""
@@ -280,18 +314,18 @@ class DosFiles:
             DosError: There is no such folder, or it lies elsewhere.
             OSError: The host does not let us look.
         """
-        folder, _, wanted = below_drive(pattern).rpartition("/")
+        folder, _, wanted = self.absolute(pattern).rpartition("/")
         if self._root is None or ":" in wanted:
             raise DosError(NO_PATH)
         if {*folder.split("/")} <= {"", "."}:
             return "", wanted
         try:
-            path = self.resolve(folder)
+            path = self.resolve(f"/{folder}")
         except DosError as error:
             raise DosError(NO_PATH if error.code == NO_FILE else error.code) from None
-        if not stat.S_ISDIR(_mode(path)):
+        if not stat.S_ISDIR(mode_of(path)):
             raise DosError(NO_PATH)
-        return "" if path == self._root else path.relative_to(self._root).as_posix(), wanted
+        return self.below_root(path), wanted
 
     def listing(self, folder: str, wanted: bytes, attributes: int) -> list[NamedFile]:
         """8.3 names in a folder (as `folder` tells it), sorted; with `FOLDER`, of folders, too.
@@ -309,17 +343,18 @@ class DosFiles:
                 name = entry.name.upper()
                 if not is_short(name) or device_of(name) or not matches(name, wanted):
                     continue
-                if entry.is_file(follow_symlinks=False):
-                    size = entry.stat(follow_symlinks=False).st_size
-                    found.append(NamedFile(name, size, ARCHIVE))
-                elif attributes & FOLDER and entry.is_dir(follow_symlinks=False):
-                    found.append(NamedFile(name, 0, FOLDER))
+                is_folder = entry.is_dir(follow_symlinks=False)
+                if (is_folder and attributes & FOLDER) or entry.is_file(follow_symlinks=False):
+                    about = entry.stat(follow_symlinks=False)
+                    size = 0 if is_folder else about.st_size
+                    when = packed_time(about.st_mtime)
+                    found.append(NamedFile(name, size, attributes_of(about.st_mode), when))
         return found
 
     @contextmanager
     def _listed(self, path: Path) -> Iterator[list[os.DirEntry[str]]]:
         """The entries of a folder that was resolved, while it is open."""
-        with self._reached(path) as (above, name):
+        with self.reached(path) as (above, name):
             if above is None:
                 with os.scandir(path) as entries:
                     yield self._few(entries)
@@ -332,7 +367,43 @@ class DosFiles:
             os.close(fd)
 
 
-def _mode(name: str | Path, folder: int | None = None) -> int:
+def packed_time(seconds: float) -> tuple[int, int]:
+    """Time and date as DOS packs them, UTC, of the years that it knows.
+
+    >>> packed_time(0), packed_time(86400 * 3653 + 3599), packed_time(1e10)
+    ((0, 33), (2013, 34), (48988, 65439))
+    """
+    then = time.gmtime(min(max(seconds, FIRST_SECOND), LAST_SECOND))
+    return (
+        then.tm_hour << 11 | then.tm_min << 5 | then.tm_sec // 2,
+        then.tm_year - 1980 << 9 | then.tm_mon << 5 | then.tm_mday,
+    )
+
+
+def unpacked_time(when: int, date: int) -> int | None:
+    """Seconds since 1970, or None if there is no such time.
+
+    >>> unpacked_time(2013, 34) - 86400 * 3653, unpacked_time(0, 0)
+    (3598, None)
+    """
+    try:
+        then = datetime(
+            1980 + (date >> 9), date >> 5 & 0xF, date & 0x1F,
+            when >> 11, when >> 5 & 0x3F, 2 * (when & 0x1F),
+        )  # fmt: skip
+    except ValueError:
+        return None
+    return calendar.timegm(then.timetuple())
+
+
+def attributes_of(mode: int) -> int:
+    """What DOS says of a file or folder of the host, by its ``st_mode``."""
+    if stat.S_ISDIR(mode):
+        return FOLDER
+    return ARCHIVE | (0 if mode & stat.S_IWUSR else READ_ONLY)
+
+
+def mode_of(name: str | Path, folder: int | None = None) -> int:
     """What is there, in an open folder, as ``st_mode``; links are not followed; 0 for nothing."""
     try:
         return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode

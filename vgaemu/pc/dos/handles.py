@@ -1,8 +1,12 @@
-"""Files and devices by handle: INT 21h/3Ch to 40h, 42h to 44h, 57h.
+"""Handles: a program's numbers for files and devices; INT 21h/3Ch to 40h, 42h, 44h to 46h and more.
 
-Emulated: files of the program's folder, the console, devices that swallow what is written and read
-nothing. Not emulated: duplicated handles, changed attributes and times (all are of 1980-01-01),
-sharing.
+Emulated: the table of a program's handles in its prefix, 20 or more (67h), that programs themselves
+change; what they stand for is shared by all handles that were made of one another, in children too
+(45h, 46h, 4Bh), until the last is closed. CON; AUX, which is COM1; PRN, CLOCK$ and NUL, which
+swallow what is written and read nothing. Not emulated: sharing and locks (DOS has none without
+SHARE), raw mode, the tables of DOS's own that lie behind a handle.
+
+Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
 """
 
 from __future__ import annotations
@@ -17,202 +21,455 @@ from vgaemu.pc.board import Board
 from vgaemu.pc.dos import errors
 from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.errors import DosError
-from vgaemu.pc.dos.files import FIRST_DAY, MAX_POSITION, DosFiles, OpenFile
-from vgaemu.pc.dos.memory import CURRENT_PREFIX_AT
+from vgaemu.pc.dos.files import MAX_POSITION, DosFiles, OpenFile
+from vgaemu.pc.dos.memory import Memory
 from vgaemu.pc.dos.names import DEVICES, file_name
 from vgaemu.pc.images import SECTOR
 from vgaemu.snapshot import Part, text
 
-#: Handles 0 to 4 are the console's.
-CONSOLE_HANDLES, MAX_HANDLES = 5, 20
-#: AL of INT 21h/3Dh, its lowest bits -> how the host opens a file.
+#: What stands open whatever programs close, by number: handles 0 to 4 are of these.
+STANDARD = {0: "AUX", 1: "CON", 2: "PRN"}
+FIRST_HANDLES = (1, 1, 1, 0, 2)
+#: Most that a call reads of COM1.
+MAX_RECEIVED = 256
+STANDARD_INPUT, STANDARD_OUTPUT = 0, 1
+#: Handles of a prefix's own table, and of a larger one; what all of them can stand for together.
+OWN_HANDLES, MAX_HANDLES, MAX_FILES = 20, 255, 64
+CLOSED = 0xFF
+#: Where a prefix has its table, how many handles it has, and where that table is.
+TABLE_AT, COUNT_AT, POINTER_AT = 0x18, 0x32, 0x34
+#: AL of INT 21h/3Dh, its lowest bits -> how the host opens a file; children do not get it.
 ACCESSES = {0: os.O_RDONLY, 1: os.O_WRONLY, 2: os.O_RDWR}
-#: What INT 21h/44h says of them: a device, and whether it is input and output, or nothing.
-DEVICE_BITS = {"CON": 0x80D3, "NUL": 0x80C4}
-OTHER_DEVICE_BITS, FILE_BITS = 0x80C0, 0x0002
+PRIVATE = 0x80
+#: The first handle of older states, which have no tables in prefixes; fields of their rows.
+OLD_FIRST, OLD_ROW = 5, 4
+COM1, LINE_STATUS, RECEIVED, NO_PORT = 0x3F8, 0x3FD, 0x01, 0xFF
 
 
 class Handles:
-    """What a program has open."""
+    """What programs have open."""
 
-    def __init__(self, board: Board, calls: Calls, console: Console, files: DosFiles) -> None:
-        self._board, self._cpu, self._calls = board, board.cpu, calls
-        self._console, self._files = console, files
+    def __init__(
+        self, board: Board, calls: Calls, console: Console, files: DosFiles, memory: Memory
+    ) -> None:
+        self._board, self._bus, self._cpu, self._calls = board, board.bus, board.cpu, calls
+        self._console, self._files, self._memory = console, files, memory
+        #: What a number in a prefix's table stands for, and in how many tables it is.
         self.opened: dict[int, OpenFile] = {}
-        #: The prefix of the program that has opened a handle; programs that it runs have it, too.
-        self.owners: dict[int, int] = {}
+        console.read_standard, console.write_standard = self._read_standard, self._write_standard
+        self.uses: dict[int, int] = {}
         self.services: dict[int, Service] = {
             0x3C: self._create,
             0x3D: self._open,
-            0x3E: self._close,
+            0x3E: lambda: self.close(self._cpu.bx),
             0x3F: self._read,
             0x40: self._write,
             0x42: self._seek,
-            0x43: self._attributes,
-            0x44: self._device_control,
+            0x45: self._duplicate,
+            0x46: self._duplicate_as,
             0x57: self._file_time,
+            0x5A: self._create_temporary,
+            0x5B: lambda: self._create(new=True),
+            0x67: self._set_count,
+            0x68: self._commit,
+            0x6C: self._open_or_create,
         }
 
     def close_all(self) -> None:
-        """Close the program's files."""
+        """Close the programs' files."""
+        self.uses.clear()
         while self.opened:
             _close_anyway(self.opened.popitem()[1])
 
-    def close_of(self, owner: int) -> None:
-        """Close what a program that has ended had opened itself."""
-        for handle in [handle for handle, who in self.owners.items() if who == owner]:
-            del self.owners[handle]
-            if (file := self.opened.pop(handle, None)) is not None:
-                _close_anyway(file)
+    # --- a program's table ---
 
-    @property
-    def _current(self) -> int:
-        return self._board.bus.read16(CURRENT_PREFIX_AT)
+    def _table(self, prefix: int) -> tuple[int, int]:
+        """Where a program's table is, and how many handles it has."""
+        at = prefix << 4
+        count = min(self._bus.read16(at + COUNT_AT), MAX_HANDLES)
+        offset, segment = (self._bus.read16(at + POINTER_AT + 2 * i) for i in range(2))
+        return (segment << 4) + offset, count
 
-    def _new_handle(self) -> int:
-        free = [n for n in range(CONSOLE_HANDLES, MAX_HANDLES) if n not in self.opened]
-        if not free:
-            raise DosError(errors.TOO_MANY)
-        return free[0]
+    def begin(self, prefix: int, parent: int | None = None) -> None:
+        """Give a prefix a table: the first program's, or one of what its parent has open."""
+        at, bus = prefix << 4, self._bus
+        numbers = bytearray((CLOSED,)) * OWN_HANDLES
+        if parent is None:
+            numbers[: len(FIRST_HANDLES)] = bytes(FIRST_HANDLES)
+        else:
+            table, count = self._table(parent)
+            for handle, number in enumerate(bus.read(table, min(count, OWN_HANDLES))):
+                file = self.opened.get(number)
+                if number in STANDARD or (file is not None and not file.private):
+                    numbers[handle] = number
+                    self._use(number)
+        bus.write(at + TABLE_AT, bytes(numbers))
+        bus.write16(at + COUNT_AT, OWN_HANDLES)
+        bus.write16(at + POINTER_AT, TABLE_AT)
+        bus.write16(at + POINTER_AT + 2, prefix)
 
-    def _file(self) -> OpenFile:
-        file = self.opened.get(self._cpu.bx)
-        if file is None:
+    def end(self, prefix: int) -> None:
+        """A program has ended: close its handles."""
+        table, count = self._table(prefix)
+        opened = self.opened
+        for number in [number for number in self._bus.read(table, count) if number in opened]:
+            with suppress(OSError):
+                self._release(number)
+
+    def number(self, handle: int) -> int:
+        """What the program's table has for a handle.
+
+        Raises:
+            DosError: It is not open.
+        """
+        table, count = self._table(self._memory.current)
+        number = self._bus.read8(table + handle) if handle < count else CLOSED
+        if number not in self.opened and number not in STANDARD:
             raise DosError(errors.BAD_HANDLE)
-        return file
+        return number
 
-    def _device(self) -> str | None:
-        """What the handle in BX is, if it is no file."""
-        if self._cpu.bx < CONSOLE_HANDLES:
-            return "CON"
-        name = self._file().name
-        return name if name in DEVICES else None
+    def _free_handle(self) -> int:
+        table, count = self._table(self._memory.current)
+        free = self._bus.read(table, count).find(CLOSED)
+        if free < 0:
+            raise DosError(errors.TOO_MANY)
+        return free
 
-    def _create(self) -> None:
-        handle = self._new_handle()
-        self._has_opened(handle, self._files.open(file_name(self._board), os.O_RDWR, create=True))
+    def _point(self, handle: int, number: int) -> None:
+        self._bus.write8(self._table(self._memory.current)[0] + handle, number)
 
-    def _has_opened(self, handle: int, file: OpenFile) -> None:
-        self.opened[handle], self.owners[handle] = file, self._current
-        self._cpu.ax = handle
+    def _use(self, number: int) -> None:
+        if number in self.opened:
+            self.uses[number] = self.uses.get(number, 0) + 1
 
-    def _open(self) -> None:
-        handle = self._new_handle()
-        access = ACCESSES.get(self._cpu.al & 7)
-        if access is None:
-            raise DosError(errors.BAD_ACCESS)
-        self._has_opened(handle, self._files.open(file_name(self._board), access))
-
-    def _close(self) -> None:
-        if self._cpu.bx >= CONSOLE_HANDLES:
-            file = self._file()
-            if self.owners.get(self._cpu.bx, self._current) != self._current:
-                return  # the program that has opened it goes on with it
+    def _release(self, number: int) -> None:
+        """One handle less that stands for it; the last closes it."""
+        file = self.opened.get(number)
+        if file is None:
+            return
+        self.uses[number] = self.uses.get(number, 1) - 1
+        if self.uses[number] <= 0:
             # Whatever the host says of it, the number is the host's again: never close it twice.
-            del self.opened[self._cpu.bx]
-            self.owners.pop(self._cpu.bx, None)
+            del self.opened[number], self.uses[number]
             os.close(file.fd)
 
+    def add(self, file: OpenFile) -> int:
+        """A handle for what was opened."""
+        try:
+            handle = self._free_handle()
+            number = next(
+                (n for n in range(len(STANDARD), MAX_FILES) if n not in self.opened), None
+            )
+            if number is None:
+                raise DosError(errors.TOO_MANY)
+        except DosError:
+            _close_anyway(file)
+            raise
+        self.opened[number], self.uses[number] = file, 1
+        self._point(handle, number)
+        return handle
+
+    def file(self, handle: int) -> OpenFile:
+        """What a handle stands for; devices that stand open have no file of the host.
+
+        Raises:
+            DosError: Nothing.
+        """
+        number = self.number(handle)
+        if number in STANDARD:
+            return OpenFile(-1, STANDARD[number], os.O_RDWR)
+        return self.opened[number]
+
+    def device(self, handle: int) -> str | None:
+        """The device that a handle stands for, if it is no file."""
+        name = self.file(handle).name
+        return name if name in DEVICES else None
+
+    def _redirected(self, handle: int) -> OpenFile | None:
+        """What a standard handle stands for, if it is not the console."""
+        try:
+            file = self.file(handle)
+        except DosError:
+            return None
+        return None if file.name == "CON" else file
+
+    def has_open(self, path: str) -> bool:
+        """Whether a file below the root is open, or one in a folder of that name."""
+        files = self.opened.values()
+        return any(file.name == path or file.name.startswith(f"{path}/") for file in files)
+
+    def _read_standard(self, count: int) -> bytes | None:
+        file = self._redirected(STANDARD_INPUT)
+        return None if file is None else self.read_file(file, count)
+
+    def _write_standard(self, data: bytes) -> bool:
+        file = self._redirected(STANDARD_OUTPUT)
+        if file is not None:
+            self.write_file(file, data)
+            self._calls.spend(1)
+        return file is not None
+
+    # --- services ---
+
+    def _create(self, *, new: bool = False) -> None:
+        self._free_handle()
+        self._add(self._files.open(file_name(self._board), os.O_RDWR, create=True, new=new))
+
+    def _add(self, file: OpenFile) -> None:
+        self._cpu.ax = self.add(file)
+
+    def _open(self) -> None:
+        self._free_handle()
+        self._add(self._opened(file_name(self._board), self._cpu.al))
+
+    def _opened(self, name: str, mode: int) -> OpenFile:
+        access = ACCESSES.get(mode & 7)
+        if access is None:
+            raise DosError(errors.BAD_ACCESS)
+        file = self._files.open(name, access)
+        return file._replace(private=True) if mode & PRIVATE else file
+
+    def _create_temporary(self) -> None:
+        """5Ah: a file of a name that no other has, which is put behind the folder's."""
+        cpu, bus = self._cpu, self._bus
+        folder, at = file_name(self._board), cpu.linear("ds", "dx")
+        self._free_handle()
+        for nth in range(MAX_FILES):
+            name = f"{self._board.clock.now_ns() // 1000 + nth & 0xFFFFFFFF:08X}"
+            path = f"{folder}{'' if folder[-1:] in ('/', chr(92), ':', '') else chr(92)}{name}"
+            try:
+                file = self._files.open(path, os.O_RDWR, create=True, new=True)
+            except DosError as error:
+                if error.code != errors.EXISTS:
+                    raise
+                continue
+            bus.write(at, path.encode("cp437", "replace") + b"\0")
+            self._add(file)
+            return
+        raise DosError(errors.EXISTS)
+
+    def _open_or_create(self) -> None:
+        """6Ch: DS:SI is the name, DX says what to do if the file is there, and if not."""
+        cpu = self._cpu
+        name = file_name(self._board, "si")
+        self._free_handle()
+        if_there, if_not = cpu.dl & 0xF, cpu.dl >> 4
+        try:
+            file, done = self._opened(name, cpu.bl), 1
+        except DosError as error:
+            if error.code != errors.NO_FILE or not if_not:
+                raise
+            file, done = self._files.open(name, os.O_RDWR, create=True), 2
+        if done == 1 and if_there != 1:
+            _close_anyway(file)
+            if if_there != 2:
+                raise DosError(errors.EXISTS)
+            file, done = self._files.open(name, os.O_RDWR, create=True), 3
+        self._add(file)
+        cpu.cx = done
+
+    def close(self, handle: int) -> None:
+        """Close a handle.
+
+        Raises:
+            DosError: It is not open.
+        """
+        number = self.number(handle)
+        self._point(handle, CLOSED)
+        self._release(number)
+
+    def _duplicate(self) -> None:
+        number, handle = self.number(self._cpu.bx), self._free_handle()
+        self._use(number)
+        self._point(handle, number)
+        self._cpu.ax = handle
+
+    def _duplicate_as(self) -> None:
+        """46h: CX becomes another handle of what BX stands for."""
+        number, handle = self.number(self._cpu.bx), self._cpu.cx
+        table, count = self._table(self._memory.current)
+        if handle >= count:
+            raise DosError(errors.BAD_HANDLE)
+        self._use(number)
+        before = self._bus.read8(table + handle)
+        self._point(handle, number)
+        self._release(before)
+
+    def _set_count(self) -> None:
+        """67h: more handles than the prefix has room for, or no more than that again."""
+        prefix, count = self._memory.current, min(max(self._cpu.bx, OWN_HANDLES), MAX_HANDLES)
+        table, before = self._table(prefix)
+        numbers = self._bus.read(table, before)
+        if any(number != CLOSED for number in numbers[count:]):
+            raise DosError(errors.TOO_MANY)
+        at = prefix << 4
+        place, segment = TABLE_AT, prefix
+        if count > OWN_HANDLES:
+            segment, place = self._memory.take(-(-count // 16), prefix), 0
+        self._bus.write((segment << 4) + place, numbers[:count].ljust(count, bytes((CLOSED,))))
+        for field, word in ((COUNT_AT, count), (POINTER_AT, place), (POINTER_AT + 2, segment)):
+            self._bus.write16(at + field, word)
+
     def _read(self) -> bool | None:
-        at, count = self._cpu.linear("ds", "dx"), self._cpu.cx
-        if self._device() == "CON":
+        at, count, file = self._cpu.linear("ds", "dx"), self._cpu.cx, self.file(self._cpu.bx)
+        if file.name == "CON":
             return self._console.read(at, count)
-        data = self._files.read(self._file().fd, count)
-        self._board.bus.write(at, data)
-        self._calls.spend(len(data) // SECTOR)
+        data = self.read_file(file, count)
+        self._bus.write(at, data)
         self._cpu.ax = len(data)
         return None
 
+    def read_file(self, file: OpenFile, count: int) -> bytes:
+        """The next bytes of a file or device that is not the console."""
+        if file.name == "AUX":
+            return self._receive(count)
+        if file.fd < 0:
+            return b""
+        data = self._files.read(file.fd, count)
+        self._calls.spend(len(data) // SECTOR)
+        return data
+
     def _write(self) -> bool | None:
-        at, count, device = self._cpu.linear("ds", "dx"), self._cpu.cx, self._device()
-        if device is None:
-            count = self._write_file(self._file().fd, at, count)
-        elif device == "CON" and self._console.type_memory(at, count) is WAIT:
-            return WAIT
+        at, count, file = self._cpu.linear("ds", "dx"), self._cpu.cx, self.file(self._cpu.bx)
+        if file.name == "CON":
+            if self._console.type_memory(at, count) is WAIT:
+                return WAIT
+        elif file.name == "AUX":
+            if self.transmit(at, count) is WAIT:
+                return WAIT
+        elif count:
+            count = self.write_file(file, self._bus.read(at, count))
+        elif file.name not in DEVICES:  # writing nothing cuts the file off
+            self._files.cut(file.fd)
         self._cpu.ax = count
         return None
 
-    def _write_file(self, fd: int, at: int, count: int) -> int:
-        if not count:  # writing nothing cuts the file off
-            self._files.cut(fd)
-            return 0
-        self._calls.spend(count // SECTOR)
-        return self._files.write(fd, self._board.bus.read(at, count))
+    def write_file(self, file: OpenFile, data: bytes) -> int:
+        """Write to a file or device that is not the console; how much was."""
+        if file.name == "AUX":
+            for octet in data:
+                self._bus.port_out(COM1, 1, octet)
+            self._calls.spend(len(data))
+        if file.name in DEVICES:
+            return len(data)
+        self._calls.spend(len(data) // SECTOR)
+        return self._files.write(file.fd, data)
+
+    def transmit(self, at: int, count: int) -> bool | None:
+        """Send memory by COM1, from where the call in hand had come to."""
+        calls = self._calls
+        for done in range(calls.progress, count):
+            if calls.exhausted:
+                return calls.suspend(done)
+            self._bus.port_out(COM1, 1, self._bus.read8(at + done))
+            calls.spend(1)
+        return None
+
+    def has_received(self) -> bool:
+        """Whether COM1 has something to read."""
+        status = self._bus.port_in(LINE_STATUS, 1)
+        return status != NO_PORT and bool(status & RECEIVED)
+
+    def _receive(self, count: int) -> bytes:
+        """What COM1 has received."""
+        data = bytearray()
+        while len(data) < min(count, MAX_RECEIVED) and self.has_received():
+            data.append(self._bus.port_in(COM1, 1))
+            self._calls.spend(1)
+        return bytes(data)
+
+    def _commit(self) -> None:
+        """68h: what was written is the host's already."""
+        self.number(self._cpu.bx)
 
     def _seek(self) -> None:
         cpu = self._cpu
         if cpu.al > 2:
             raise DosError(errors.BAD_FUNCTION)
+        file = self.file(cpu.bx)
         offset = cpu.cx << 16 | cpu.dx
         if cpu.al:
             offset -= (offset & 0x8000_0000) << 1
-        place = self._files.seek(self._file().fd, offset, cpu.al)
+        place = 0 if file.fd < 0 else self._files.seek(file.fd, offset, cpu.al)
         cpu.dx, cpu.ax = place >> 16, place & 0xFFFF
 
-    def _attributes(self) -> None:
-        if self._cpu.al != 0:
-            raise DosError(errors.DENIED)
-        self._cpu.cx = self._files.attributes(file_name(self._board))
-
-    def _device_control(self) -> None:
-        if self._cpu.al != 0:
-            raise DosError(errors.BAD_FUNCTION)
-        device = self._device()
-        self._cpu.dx = FILE_BITS if device is None else DEVICE_BITS.get(device, OTHER_DEVICE_BITS)
-
     def _file_time(self) -> None:
+        file = self.file(self._cpu.bx)
         if self._cpu.al == 0:
-            self._device()
-            self._cpu.cx, self._cpu.dx = 0, FIRST_DAY
+            self._cpu.cx, self._cpu.dx = self._files.time_of(file.fd)
+        elif self._cpu.al == 1:
+            self._files.set_time(file.fd, self._cpu.cx, self._cpu.dx)
+        else:
+            raise DosError(errors.BAD_FUNCTION)
 
     def part(self) -> Part:
-        """Handle, name below the folder, access, position; restored by `reopened`."""
+        """Number, name below the folder, access, position, uses; restored by `reopened`."""
         return text(
             lambda: [
-                [handle, file.name, file.access, os.lseek(file.fd, 0, os.SEEK_CUR)]
-                for handle, file in sorted(self.opened.items())
+                [number, file.name, file.access, _place(file), self.uses[number], file.private]
+                for number, file in sorted(self.opened.items())
             ],
-            lambda _: None,
+            self._restore,
             _are_files,
         )
 
+    def _restore(self, saved: list[list[Any]]) -> None:
+        """`reopened` has opened the files; rows of older states tell their handles."""
+        self.uses = {row[0]: row[4] for row in map(_as_now, saved)}
+        for row in saved:
+            if len(row) == OLD_ROW:
+                self._point(row[0], _as_now(row)[0])
+
     @contextmanager
-    def at(self, saved: list[tuple[int, str, int, int]]) -> Iterator[None]:
+    def at(self, saved: list[list[Any]]) -> Iterator[None]:
         """As `reopened`, but what is open already stays, and is only sought to its place."""
-        mine = [(handle, file.name, file.access) for handle, file in sorted(self.opened.items())]
-        if mine != [(handle, name, access) for handle, name, access, _ in saved]:
+        mine = [(number, file.name, file.access) for number, file in sorted(self.opened.items())]
+        if mine != [(number, name, access) for number, name, access, *_ in saved]:
             with self.reopened(saved):
                 yield
             return
         yield
-        for handle, _, _, place in saved:
-            os.lseek(self.opened[handle].fd, place, os.SEEK_SET)
+        for number, _, _, place, *_ in saved:
+            os.lseek(self.opened[number].fd, place, os.SEEK_SET)
 
     @contextmanager
-    def reopened(self, saved: list[tuple[int, str, int, int]]) -> Iterator[None]:
+    def reopened(self, saved: list[list[Any]]) -> Iterator[None]:
         """Open what a saved program had open, and take it over if the block succeeds.
 
         Raises:
             FileNotFoundError: One cannot be opened; its name is the error's.
         """
-        handles: dict[int, OpenFile] = {}
+        opened: dict[int, OpenFile] = {}
         try:
-            for handle, name, access, place in saved:
+            for number, name, access, place, _, private in map(_as_now, saved):
                 try:
-                    # As a path of its folder: a name with a colon is no drive.
-                    handles[handle] = file = self._files.open(f"C:{name}", access)
+                    # As a path from the root: a name with a colon is no drive.
+                    file = self._files.open(f"C:/{name}", access)
+                    opened[number] = file._replace(private=bool(private))
                     os.lseek(file.fd, place, os.SEEK_SET)
                 except (DosError, OSError):
                     raise FileNotFoundError(name) from None
             self._files.take_work()  # not the program's
             yield
         except BaseException:
-            for file in handles.values():
+            for file in opened.values():
                 _close_anyway(file)
             self._files.take_work()
             raise
-        self.close_all()
-        self.opened = handles
+        before, self.opened = self.opened, opened
+        for file in before.values():
+            _close_anyway(file)
+
+
+def _as_now(row: list[Any]) -> list[Any]:
+    """A row of an older state has a handle of the only table there was, and no more than four."""
+    if len(row) != OLD_ROW:
+        return row
+    return [row[0] - OLD_FIRST + len(STANDARD), *row[1:], 1, False]
+
+
+def _place(file: OpenFile) -> int:
+    return os.lseek(file.fd, 0, os.SEEK_CUR)
 
 
 def _close_anyway(file: OpenFile) -> None:
@@ -221,11 +478,13 @@ def _close_anyway(file: OpenFile) -> None:
 
 
 def _are_files(files: Any) -> bool:
-    return len({handle for handle, _, _, _ in files}) == len(files) and all(
-        all(isinstance(number, int) for number in (handle, access, place))
-        and CONSOLE_HANDLES <= handle < MAX_HANDLES
+    rows = [_as_now(row) for row in files if len(row) in (OLD_ROW, OLD_ROW + 2)]
+    return len({row[0] for row in rows}) == len(files) and all(
+        all(isinstance(value, int) for value in (number, access, place, uses, private))
+        and len(STANDARD) <= number < MAX_FILES
         and isinstance(name, str)
         and access in ACCESSES.values()
         and 0 <= place <= MAX_POSITION
-        for handle, name, access, place in files
+        and 0 < uses <= 0xFFFF
+        for number, name, access, place, uses, private in rows
     )

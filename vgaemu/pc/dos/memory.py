@@ -1,17 +1,24 @@
-"""Memory of DOS: blocks by INT 21h/48h to 4Ah, and whose they are.
+"""Memory of DOS: the chain of memory control blocks (MCBs), INT 21h/48h to 4Ah and 58h.
 
-Emulated: blocks in paragraphs of 16 bytes below 640 KiB, first fit; what a program has
-allocated is freed when it ends. Not emulated: the chain of control blocks in memory (their
-paragraphs are kept free), other strategies, upper memory.
+Emulated: blocks in paragraphs of 16 bytes below 640 KiB, each behind its control block, which says
+whose it is, how long, and whether another follows; first, best and last fit. The chain lies in the
+guest's memory and nowhere else: programs walk it, change owners in it, and may break it, which is
+an error of the next call. Not emulated: upper memory.
+
+Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list (table 01628).
 """
 
 from __future__ import annotations
+
+import struct
+from typing import NamedTuple
 
 import numpy as np
 
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
-from vgaemu.pc.dos.errors import BAD_BLOCK, NO_MEMORY, DosError
+from vgaemu.pc.dos.area import FIRST_BLOCK_AT, FIT_AT
+from vgaemu.pc.dos.errors import BAD_BLOCK, BAD_FUNCTION, BROKEN_CHAIN, NO_MEMORY, DosError
 from vgaemu.snapshot import Array, Part
 
 #: Paragraphs: environment and program prefix; the end of memory. The prefix lies as low as under
@@ -23,35 +30,60 @@ EXE_PREFIX = 0x0FF0
 #: Where DOS keeps the prefix of the program that runs: in its own data, behind that of the BIOS.
 #: States saved when it lay at 0800h have nothing there.
 CURRENT_PREFIX_AT, OLD_PREFIX = 0x0600, 0x0800
+#: A control block as far as it tells of its block: kind, owner, paragraphs.
+HEAD = struct.Struct("<BHH")
+#: First byte of a control block: another follows its block; it is the last.
+FOLLOWED, LAST = 0x4D, 0x5A
+#: Owners: nobody; DOS itself.
+FREE, DOS = 0, 8
+#: Where a control block has the name of the program whose prefix is in its block.
+NAME_AT, NAME_BYTES = 8, 8
 #: Blocks that DOS goes past in one unit of `Calls.spend`.
 BLOCKS_A_UNIT = 64
+#: How a block is chosen: the first that is large enough, the smallest, the last.
+FIRST_FIT, BEST_FIT, LAST_FIT = range(3)
+#: Kinds of rows in the owners that older states have: of blocks.
+OLD_BLOCK = 0
+
+
+class Block(NamedTuple):
+    """A block: its first paragraph, who owns it, and its paragraphs."""
+
+    start: int
+    owner: int
+    size: int
 
 
 class Memory:
-    """What a program has of memory, and what is free."""
+    """What programs have of memory, and what is free."""
 
     def __init__(self, board: Board, calls: Calls) -> None:
         self._bus, self._cpu, self._calls = board.bus, board.cpu, calls
-        #: First paragraph and paragraphs of each block, ascending: (count, 2). A program can have
-        #: 20000 of them, and allocate in a loop.
-        self.blocks: Array = np.array(
-            ((ENVIRONMENT, PREFIX - ENVIRONMENT - 1), (PREFIX, TOP - PREFIX))
-        )
-        #: First paragraph of blocks -> the prefix of the program that has allocated them.
-        self.owners: dict[int, int] = {}
         self.services: dict[int, Service] = {
             0x48: self._allocate,
             0x49: self._free,
             0x4A: self._resize,
+            0x58: self._strategy,
         }
 
-    def begin(self, prefix: int) -> None:
-        """The first program's prefix lies there, its environment before it; it has the rest."""
+    def begin(self, prefix: int, paragraphs: int) -> int:
+        """The first program's prefix lies there, in a block of so many; its environment before it.
+
+        Returns:
+            The environment's first paragraph.
+        """
         environment = prefix - PREFIX + ENVIRONMENT
-        blocks = [(environment, PREFIX - ENVIRONMENT - 1), (prefix, TOP - prefix)]
-        if environment > ENVIRONMENT:
-            blocks.insert(0, (ENVIRONMENT, environment - ENVIRONMENT - 1))
-        self.blocks = np.array(blocks)
+        rest = TOP - prefix - paragraphs
+        blocks = [
+            Block(ENVIRONMENT, DOS, environment - ENVIRONMENT - 1),
+            Block(environment, prefix, PREFIX - ENVIRONMENT - 1),
+            Block(prefix, prefix, paragraphs),
+            Block(TOP - rest + 1, FREE, rest - 1),
+        ]
+        self._bus.write16(FIRST_BLOCK_AT, ENVIRONMENT - 1)
+        blocks = [block for block in blocks if block.size >= 0 and block.start <= TOP]
+        self._write([block for block in blocks if block.size or block.start > ENVIRONMENT])
+        return environment
 
     @property
     def current(self) -> int:
@@ -62,84 +94,182 @@ class Memory:
     def current(self, prefix: int) -> None:
         self._bus.write16(CURRENT_PREFIX_AT, prefix)
 
-    def gaps(self) -> tuple[Array, Array]:
-        """First paragraph and paragraphs before each block and behind the last; below 1: none.
+    def blocks(self) -> list[tuple[int, int, int]]:
+        """The chain, as the fields of `Block`; free neighbours are one.
 
-        Before each block and each gap a paragraph is DOS's own.
+        Raises:
+            DosError: It is no chain any more.
         """
-        self._calls.spend(len(self.blocks) // BLOCKS_A_UNIT)
-        starts, sizes = self.blocks.T
-        begins = np.concatenate(((ENVIRONMENT,), starts + sizes + 1))
-        return begins, np.concatenate((starts - 1, (TOP,))) - begins
+        # A program can have 40000 of them: no call of a function for each.
+        memory, start = self._bus.memory, self._first()
+        blocks: list[tuple[int, int, int]] = []
+        kind = FOLLOWED
+        while kind == FOLLOWED and start <= TOP:
+            at = start - 1 << 4
+            kind = memory[at]
+            owner, size = memory[at + 1] | memory[at + 2] << 8, memory[at + 3] | memory[at + 4] << 8
+            if owner == FREE and blocks and blocks[-1][1] == FREE:
+                before = blocks[-1]
+                blocks[-1] = before[0], FREE, before[2] + 1 + size
+            else:
+                blocks += ((start, owner, size),)
+            start += size + 1
+        self._calls.spend(len(blocks) // BLOCKS_A_UNIT)
+        if kind != LAST or start > TOP + 1:
+            raise DosError(BROKEN_CHAIN)
+        return blocks
+
+    def _first(self) -> int:
+        """First paragraph of the first block, as the list of lists says."""
+        first = self._bus.read16(FIRST_BLOCK_AT) + 1
+        return first if first > 1 else ENVIRONMENT
+
+    def _write(self, blocks: list[Block]) -> None:
+        """Put control blocks before blocks; none follows the last if it ends where memory does."""
+        for block in blocks:
+            kind = LAST if block.start + block.size >= TOP else FOLLOWED
+            at = block.start - 1 << 4
+            self._bus.write(at, HEAD.pack(kind, block.owner, block.size))
+
+    def name(self, prefix: int, name: bytes) -> None:
+        """Say whose the block of a prefix is, as the chain tells it to programs that list it."""
+        name = name[:NAME_BYTES].ljust(NAME_BYTES, b"\0")
+        self._bus.write((prefix - 1 << 4) + NAME_AT, name)
+
+    def set_owner(self, start: int, owner: int) -> None:
+        self._bus.write16((start - 1 << 4) + 1, owner)
 
     def largest(self) -> int:
         """Paragraphs of the largest block that can be allocated."""
-        return max(int(self.gaps()[1].max()), 0)
+        return max([size for _, owner, size in self.blocks() if owner == FREE], default=0)
 
     def take(self, wanted: int, owner: int) -> int:
-        """Allocate a block: its first paragraph; a program's prefix owns it.
+        """Allocate a block: its first paragraph.
 
         Raises:
-            DosError: There is no room for it.
+            DosError: There is no room for it, or the chain is broken.
         """
-        begins, rooms = self.gaps()
-        place = int(np.argmax(rooms >= wanted))
-        if not 0 < wanted <= rooms[place]:
+        room = [block for block in self.blocks() if block[1] == FREE and block[2] >= wanted]
+        if not room:
             raise DosError(NO_MEMORY)
-        first = int(begins[place])
-        self.blocks = np.insert(self.blocks, place, (first, wanted), axis=0)
-        self.owners[first] = owner
+        fit = self.fit
+        smallest = min([size for _, _, size in room])
+        fitting = [block for block in room if block[2] == smallest] if fit == BEST_FIT else room
+        block = Block(*fitting[-1 if fit == LAST_FIT else 0])
+        first, rest = block.start, block.size - wanted
+        if not rest:
+            self._write([Block(first, owner, wanted)])
+        elif fit == LAST_FIT:
+            first += rest
+            self._write([Block(block.start, FREE, rest - 1), Block(first, owner, wanted)])
+        else:
+            behind = Block(first + wanted + 1, FREE, rest - 1)
+            self._write([Block(first, owner, wanted), behind])
         return first
 
-    def give_back(self, owner: int, *, keeps: int | None = None) -> None:
-        """Free what a program has allocated; one that stays `keeps` paragraphs from its prefix on.
+    def give_back(self, owner: int) -> None:
+        """Free what a program has allocated."""
+        try:
+            for start, who, _ in self.blocks():
+                if who == owner:
+                    self.set_owner(start, FREE)
+        except DosError:  # a chain that it has broken stays so
+            return
 
-        Of one that stays nobody frees anything any more.
-        """
-        starts = self.blocks[:, 0]
-        its = np.isin(starts, [start for start, who in self.owners.items() if who == owner])
-        if keeps is None:
-            self.blocks = self.blocks[~its]
-        else:
-            at = starts == owner
-            self.blocks[at, 1] = np.minimum(self.blocks[at, 1], keeps)
-        self.owners = {start: who for start, who in self.owners.items() if who != owner}
+    def cut(self, prefix: int, keeps: int) -> None:
+        """Leave a program that stays so many paragraphs of its prefix's block."""
+        try:
+            block = self._block(self.blocks(), prefix)
+        except DosError:
+            return
+        self._resize_to(block, min(block.size, keeps))
 
     def _allocate(self) -> None:
         try:
             self._cpu.ax = self.take(self._cpu.bx, self.current)
-        except DosError:
-            self._cpu.bx = self.largest()
+        except DosError as error:
+            if error.code == NO_MEMORY:
+                self._cpu.bx = self.largest()
             raise
 
-    def _block(self) -> int:
-        """Place in `blocks` of the one at ES."""
-        starts = self.blocks[:, 0]
-        place = int(np.searchsorted(starts, self._cpu.es))
-        if place == len(starts) or starts[place] != self._cpu.es:
+    @staticmethod
+    def _block(blocks: list[tuple[int, int, int]], start: int) -> Block:
+        found = [block for block in blocks if block[0] == start]
+        if not found:
             raise DosError(BAD_BLOCK)
-        return place
+        return Block(*found[0])
 
     def _free(self) -> None:
-        self.blocks = np.delete(self.blocks, self._block(), axis=0)
-        self.owners.pop(self._cpu.es, None)
+        self.set_owner(self._block(self.blocks(), self._cpu.es).start, FREE)
 
     def _resize(self) -> None:
-        cpu, place = self._cpu, self._block()
-        size = int(self.blocks[place, 1])
-        _, rooms = self.gaps()
-        most = max(size + 1 + int(rooms[place + 1]), size)
-        if cpu.bx > most:
+        cpu, blocks = self._cpu, self.blocks()
+        block = self._block(blocks, cpu.es)
+        end = block.start + block.size + 1
+        behind = [size for start, owner, size in blocks if start == end and owner == FREE]
+        most = block.size + (1 + behind[0] if behind else 0)
+        wanted = cpu.bx
+        # As DOS from 2.1 on has it, also a call that fails takes what there is.
+        self._resize_to(Block(block.start, self.current, most), min(wanted, most))
+        if wanted > most:
             cpu.bx = most
             raise DosError(NO_MEMORY)
-        self.blocks[place, 1] = cpu.bx
 
-    def part(self) -> Part:
-        """The blocks as they are saved: first paragraph, paragraphs."""
-        return Part("u2", lambda: self.blocks, self._restore, _are_blocks, any_length=True)
+    def _resize_to(self, block: Block, size: int) -> None:
+        """A block of less; what it had of more is free."""
+        parts = [Block(block.start, block.owner, size)]
+        if size < block.size:
+            parts.append(Block(block.start + size + 1, FREE, block.size - size - 1))
+        self._write(parts)
+
+    @property
+    def fit(self) -> int:
+        """How a block is chosen; part of DOS's own data."""
+        return min(self._bus.read8(FIT_AT), LAST_FIT)
+
+    def _strategy(self) -> None:
+        """58h: how blocks are chosen; there is no upper memory to be linked."""
+        cpu, call = self._cpu, self._cpu.al
+        if call == 0:
+            cpu.ax = self.fit
+        elif call == 1 and cpu.bl <= LAST_FIT:
+            self._bus.write8(FIT_AT, cpu.bl)
+        elif call == 2:
+            cpu.al = 0
+        else:
+            raise DosError(BAD_FUNCTION)
+
+    def parts(self) -> dict[str, Part]:
+        """What states had that were saved when the chain did not lie in memory."""
+        empty = np.zeros((0, 3), "u2")
+        return {
+            "dos.blocks": Part(
+                "u2", lambda: empty[:, :2], self._restore, _are_blocks, any_length=True
+            ),
+            "dos.owners": Part(
+                "u2", lambda: empty, self._restore_owners, any_length=True, absent=lambda: None
+            ),
+        }
 
     def _restore(self, array: Array) -> None:
-        self.blocks = array.astype(int)
+        """A chain out of the blocks that an older state has: before each is a free paragraph."""
+        if not len(array):
+            return
+        begin, chain = ENVIRONMENT, []
+        for start, size in array.astype(int).tolist():
+            if start > begin:
+                chain.append(Block(begin, FREE, start - 1 - begin))
+            chain.append(Block(start, self.current, size))
+            begin = start + size + 1
+        if begin <= TOP:
+            chain.append(Block(begin, FREE, TOP - begin))
+        self._bus.write16(FIRST_BLOCK_AT, ENVIRONMENT - 1)
+        self._write(chain)
+
+    def _restore_owners(self, array: Array) -> None:
+        for kind, what, owner in array.astype(int).tolist():
+            if kind == OLD_BLOCK and 0 < what <= TOP:
+                self.set_owner(what, owner)
 
 
 def _are_blocks(array: Array) -> bool:

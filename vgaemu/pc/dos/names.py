@@ -1,8 +1,7 @@
 """Names of DOS: drives, devices, 8.3 names, patterns.
 
 Emulated: one drive C:, names of 8.3 in any case, cut off where they are longer, patterns with `*`
-and `?`. Names of devices are DOS's and those that Windows has: neither is ever a file. Not
-emulated: a current folder besides the drive's own.
+and `?`. Names of devices are DOS's and those that Windows has: neither is ever a file.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ FORBIDDEN = frozenset(' "*+,/:;<=>?[\\]|')
 NEVER_OPENED = frozenset("\0/\\:")
 
 
-def file_name(board: Board) -> str:
-    """The file name at DS:DX, up to its zero byte; none has control characters."""
-    raw = board.bus.read(board.cpu.linear("ds", "dx"), MAX_NAME).partition(b"\0")[0]
+def file_name(board: Board, register: str = "dx", segment: str = "ds") -> str:
+    """The file name at DS:DX or elsewhere, up to its zero byte; none has control characters."""
+    raw = board.bus.read(board.cpu.linear(segment, register), MAX_NAME).partition(b"\0")[0]
     if raw and min(raw) < 0x20:
         raise DosError(NO_PATH)
     return to_unicode(raw)

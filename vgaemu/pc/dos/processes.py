@@ -2,9 +2,9 @@
 
 Emulated: the first program, those that it runs (4B00h), loads (4B01h, for debuggers) and lays over
 itself (4B03h), out of the folder that its files are in; memory and files of a program that ends;
-programs that stay, started by another (the first one's end is the run's). What a program that waits
-is to go on with lies in memory, as DOS has it: registers on its stack, that stack in its prefix.
-Not emulated: a child's own files once it stays.
+programs that stay, started by another (the first one's end is the run's); prefixes that programs
+make (26h, 55h), and those that are their own parents. What a program that waits is to go on with
+lies in memory, as DOS has it: registers on its stack, that stack in its prefix.
 
 Source: MS-DOS Programmer's Reference 5.0.
 """
@@ -14,16 +14,16 @@ from __future__ import annotations
 import os
 from typing import ClassVar
 
-import numpy as np
-
 from vgaemu.errors import ImageError
 from vgaemu.pc.bios.calls import Calls, Service
+from vgaemu.pc.bios.rom import ROM_SEGMENT, stub_offset
 from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import INTERRUPT
+from vgaemu.pc.dos.area import ENDING_AT
 from vgaemu.pc.dos.errors import BAD_FORMAT, BAD_FUNCTION, NO_MEMORY, DosError
 from vgaemu.pc.dos.files import DosFiles
 from vgaemu.pc.dos.handles import Handles
-from vgaemu.pc.dos.memory import EXE_PREFIX, PREFIX, TOP, Memory
+from vgaemu.pc.dos.memory import DOS, EXE_PREFIX, FREE, PREFIX, TOP, Memory
 from vgaemu.pc.dos.names import file_name
 from vgaemu.pc.dos.programs import (
     COMMAND_LINE_AT,
@@ -32,6 +32,7 @@ from vgaemu.pc.dos.programs import (
     FCB_BYTES,
     MAX_COMMAND_LINE,
     PARENT_AT,
+    PREFIX_BYTES,
     STACK_AT,
     TERMINATE_AT,
     VECTORS,
@@ -44,7 +45,7 @@ from vgaemu.pc.dos.programs import (
 )
 from vgaemu.pc.dos.search import Search
 from vgaemu.pc.images import SECTOR, DosProgram
-from vgaemu.snapshot import Array, Part, Saved
+from vgaemu.snapshot import Saved
 
 #: BP as MS-DOS from version 4 on leaves it: its stack. Small programs take it for memory of theirs.
 STACK_OF_DOS = 0x091C
@@ -61,8 +62,8 @@ ENDED, BROKEN, STAYS = 0, 1, 3
 PUSHED = ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "ds", "es")
 #: Where a child's prefix, which DOS has no use for, keeps its parent's disk transfer area.
 PARENTS_DTA_AT = 0x4A
-#: Kinds of rows in the saved owners.
-BLOCK, HANDLE = 0, 1
+#: What the first program's prefix has as its parent's place to go on: the stub of INT 22h.
+NOBODY = ROM_SEGMENT << 16 | stub_offset(VECTORS[0])
 
 
 class Processes:
@@ -86,10 +87,15 @@ class Processes:
         self.returned = 0
         self.services: dict[int, Service] = {
             0x00: self.end,
+            0x26: self._make_prefix,
             0x31: self._stay,
             0x4B: self._execute,
             0x4C: lambda: self.end(self._cpu.al),
             0x4D: self._take_returned,
+            0x50: self._set_prefix,
+            0x51: self._get_prefix,
+            0x55: self._make_child,
+            0x62: self._get_prefix,
         }
 
     def start(self, program: DosProgram) -> None:
@@ -111,15 +117,16 @@ class Processes:
                 f"{program.path}: needs {parsed.least >> 6} KiB of memory, DOS has {room >> 6}"
             )
         memory, bus = self._memory, self._bus
-        memory.begin(prefix)
-        memory.current = prefix
         end = min(parsed.most, room)
-        memory.blocks[-1, 1] = end
-        environment_at = int(memory.blocks[-2, 0])
-        bus.write(environment_at << 4, environment(VARIABLES, f"C:\\{program.path.name}"))
+        environment_at = memory.begin(prefix, end)
+        memory.current = prefix
+        path = f"C:\\{program.path.name}"
+        memory.name(prefix, _own_name(path))
+        bus.write(environment_at << 4, environment(VARIABLES, path))
         drives = write_prefix(
             bus, prefix, environment_at, prefix + end, prefix, _command_line(program)
         )
+        self._handles.begin(prefix)
         self._search.dta = (prefix << 4) + COMMAND_LINE_AT
         entry = parsed.place(bus, prefix, end)
         self._enter(prefix, entry, drives)
@@ -167,6 +174,7 @@ class Processes:
         fcbs = [self._far(block + at, FCB_BYTES) for at in (6, 10)]
         text = environment(self._variables(variables_at), name if ":" in name else f"C:\\{name}")
         prefix, environment_at, room = self._allocate(program, len(text))
+        memory.name(prefix, _own_name(name))
         bus.write(environment_at << 4, text)
         ip, cs, _ = self._calls.frame()
         self._calls.set_vector(VECTORS[0], ip, cs)
@@ -177,19 +185,25 @@ class Processes:
         for at, fcb in zip(FCB_AT, fcbs, strict=True):
             bus.write((prefix << 4) + at, fcb)
         bus.write32((prefix << 4) + PARENTS_DTA_AT, self._search.dta)
+        self._handles.begin(prefix, parent)
         entry = program.place(bus, prefix, room)
         memory.current = prefix
         self._search.dta = (prefix << 4) + COMMAND_LINE_AT
         if cpu.al == LOAD:
             self._tell_entry(block, entry, drives)
             return
-        for register in reversed(PUSHED):
-            cpu.push(cpu.get(register))
-        bus.write16((parent << 4) + STACK_AT, cpu.sp)
-        bus.write16((parent << 4) + STACK_AT + 2, cpu.get("ss"))
+        self._keep_stack(parent)
         self._enter(prefix, entry, drives)
         cpu.sp = entry.sp - 6  # the stub's IRET begins it
         self._calls.set_frame(entry.ip, entry.cs, INTERRUPT | 2)
+
+    def _keep_stack(self, prefix: int) -> None:
+        """A program waits: its registers on its stack, and that in its prefix."""
+        cpu, at = self._cpu, (prefix << 4) + STACK_AT
+        for register in reversed(PUSHED):
+            cpu.push(cpu.get(register))
+        self._bus.write16(at, cpu.sp)
+        self._bus.write16(at + 2, cpu.get("ss"))
 
     def _tell_entry(self, block: int, entry: Entry, drives: int) -> None:
         """4B01h: SS:SP, with AX on that stack, and CS:IP."""
@@ -201,16 +215,17 @@ class Processes:
     def _allocate(self, program: AnyProgram, nbytes: int) -> tuple[int, int, int]:
         """Prefix, environment and paragraphs of a new program."""
         memory = self._memory
-        environment_at = memory.take(-(-nbytes // 16), 0)
+        environment_at = memory.take(-(-nbytes // 16), DOS)
         try:
             room = min(memory.largest(), program.most)
             if room < program.least:
                 raise DosError(NO_MEMORY)
-            prefix = memory.take(room, 0)
+            prefix = memory.take(room, DOS)
         except DosError:
-            memory.give_back(0)
+            memory.set_owner(environment_at, FREE)
             raise
-        memory.owners |= {environment_at: prefix, prefix: prefix}
+        for block in (environment_at, prefix):
+            memory.set_owner(block, prefix)
         return prefix, environment_at, room
 
     def _far(self, at: int, count: int) -> bytes:
@@ -223,11 +238,41 @@ class Processes:
         variables, end, _ = data.partition(b"\0\0")
         return variables + b"\0" if end and variables else b""
 
+    # --- prefixes that programs make ---
+
+    def _make_prefix(self) -> None:
+        """26h: a copy of the prefix at DX, with the vectors that there are now."""
+        at, bus = self._memory.current << 4, self._bus
+        head = bytearray(bus.read(at, PREFIX_BYTES))
+        head[TERMINATE_AT : TERMINATE_AT + 12] = bus.read(4 * VECTORS[0], 12)
+        bus.write(self._cpu.dx << 4, bytes(head))
+
+    def _make_child(self) -> None:
+        """55h: the prefix at DX is a child's, whose memory ends at SI; it runs from here on."""
+        parent, prefix, bus = self._memory.current, self._cpu.dx, self._bus
+        self._make_prefix()
+        bus.write16((prefix << 4) + 2, self._cpu.si)
+        bus.write16((prefix << 4) + PARENT_AT, parent)
+        self._handles.begin(prefix, parent)
+        self._memory.current = prefix
+
+    def _set_prefix(self) -> None:
+        self._memory.current = self._cpu.bx
+
+    def _get_prefix(self) -> None:
+        self._cpu.bx = self._memory.current
+
     # --- ends ---
 
-    def end(self, code: int = 0, how: int = ENDED) -> bool | None:
+    def end(self, code: int = 0) -> bool | None:
         """The program that runs is done: its parent goes on, or the run ends."""
-        return self._end(code, how)
+        how = self._bus.read8(ENDING_AT)
+        self._bus.write8(ENDING_AT, ENDED)
+        return self._end(code, BROKEN if how == BROKEN else ENDED)
+
+    def break_off(self) -> bool | None:
+        """Ctrl-C ends the program that runs."""
+        return self._end(0, BROKEN)
 
     def _stay(self) -> bool | None:
         return self._end(self._cpu.al, STAYS, keeps=self._cpu.dx)
@@ -239,20 +284,28 @@ class Processes:
     def _end(self, code: int, how: int, keeps: int | None = None) -> bool | None:
         bus, memory, prefix = self._bus, self._memory, self._memory.current
         at = prefix << 4
-        parent = bus.read16(at + PARENT_AT)
-        if memory.owners.get(prefix) != prefix or parent == prefix:
-            return self._calls.end(code)
+        parent, back = bus.read16(at + PARENT_AT), bus.read32(at + TERMINATE_AT)
         for i, vector in enumerate(VECTORS):
             bus.write(4 * vector, bus.read(at + TERMINATE_AT + 4 * i, 4))
-        back, dta = bus.read32(at + TERMINATE_AT), bus.read32(at + PARENTS_DTA_AT)
-        memory.give_back(prefix, keeps=keeps)
-        self._handles.close_of(prefix)
-        memory.current, self.returned = parent, how << 8 | code & 0xFF
+        if back == NOBODY or (parent == prefix and not back):
+            return self._calls.end(code)
+        self.returned = how << 8 | code & 0xFF
+        if parent == prefix:  # a command interpreter, which nothing ends
+            self._keep_stack(prefix)
+            self.go_back(parent, back)
+            return None
+        dta = bus.read32(at + PARENTS_DTA_AT)
+        if keeps is None:
+            self._handles.end(prefix)
+            memory.give_back(prefix)
+        else:
+            memory.cut(prefix, keeps)
+        memory.current = parent
         self._search.dta = min(dta, self._search.SAVED["dta"][1])
-        self._return_to(parent, back)
+        self.go_back(parent, back)
         return None
 
-    def _return_to(self, parent: int, back: int) -> None:
+    def go_back(self, parent: int, back: int) -> None:
         """Have the stub's IRET go on in a program that waits, on its stack."""
         cpu, stack = self._cpu, (parent << 4) + STACK_AT
         cpu.set("ss", self._bus.read16(stack + 2))
@@ -266,22 +319,11 @@ class Processes:
     def _take_returned(self) -> None:
         self._cpu.ax, self.returned = self.returned, 0
 
-    def part(self) -> Part:
-        """Whose what is, as it is saved: kind, block or handle, prefix."""
-        return Part(
-            "u2", self._owned, self._own, any_length=True,
-            absent=lambda: self._own(np.zeros((0, 3), int)),
-        )  # fmt: skip
 
-    def _owned(self) -> Array:
-        kinds = ((BLOCK, self._memory.owners), (HANDLE, self._handles.owners))
-        rows = [(kind, what, who) for kind, owners in kinds for what, who in owners.items()]
-        return np.array(rows, int).reshape(-1, 3)
-
-    def _own(self, array: Array) -> None:
-        rows = array.tolist()
-        self._memory.owners = {what: who for kind, what, who in rows if kind == BLOCK}
-        self._handles.owners = {what: who for kind, what, who in rows if kind == HANDLE}
+def _own_name(path: str) -> bytes:
+    """What the control block of a program's memory calls it."""
+    last = path.replace("/", "\\").rpartition("\\")[2]
+    return last.partition(".")[0].upper().encode("cp437", "replace")
 
 
 def _command_line(program: DosProgram) -> bytes:

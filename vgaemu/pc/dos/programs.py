@@ -3,8 +3,8 @@
 Emulated: .EXE headers with their relocations, stack and sizes of memory, both kinds by the
 signature MZ whatever the file is called; of the prefix INT 20h, the end of memory, the vectors and
 the program that it returns to, the environment, a call of INT 21h, the FCBs and the command line.
-Not emulated: the handles' table, checksums (DOS never looked), the newer headers (NE, LE, PE) of
-programs for other systems: what runs is the program for DOS that is before them.
+Not emulated: checksums (DOS never looked), the newer headers (NE, LE, PE) of programs for other
+systems: what runs is the program for DOS that is before them; CALL 5. `handles` keeps their table.
 
 Source: MS-DOS Programmer's Reference 5.0.
 """
@@ -34,6 +34,9 @@ MAX_COMMAND_LINE = 126
 TERMINATE_AT, PARENT_AT, ENVIRONMENT_AT, STACK_AT = 0x0A, 0x16, 0x2C, 0x2E
 VECTORS = range(0x22, 0x25)
 FCB_AT, FCB_BYTES, COMMAND_LINE_AT = (0x5C, 0x6C), 16, 0x80
+PREVIOUS_AT = 0x38
+#: CALL 5 of CP/M, whose offset says how much of the segment is the program's. It leads nowhere.
+CALL_5 = bytes.fromhex("9A F0 FE 1D F0")
 #: The program's name comes behind the variables, and how many strings there are.
 NAMES_BEHIND = b"\x01\0"
 MAX_PATH = 80
@@ -167,10 +170,12 @@ def write_prefix(
     first, second, drives = prefix_fcbs(command_line)
     head = bytearray(PREFIX_BYTES)
     head[0:4] = b"\xcd\x20" + end.to_bytes(2, "little")  # int 20h
+    head[0x05:0x0A] = CALL_5
     for i, vector in enumerate(VECTORS):
         head[TERMINATE_AT + 4 * i : TERMINATE_AT + 4 * i + 4] = bus.read(4 * vector, 4)
     head[PARENT_AT : PARENT_AT + 2] = parent.to_bytes(2, "little")
     head[ENVIRONMENT_AT : ENVIRONMENT_AT + 2] = environment_at.to_bytes(2, "little")
+    head[PREVIOUS_AT : PREVIOUS_AT + 4] = b"\xff" * 4
     head[0x50:0x53] = b"\xcd\x21\xcb"  # int 21h; retf
     for at, fcb in zip(FCB_AT, (first, second), strict=True):
         head[at : at + FCB_BYTES] = fcb

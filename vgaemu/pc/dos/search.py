@@ -1,7 +1,7 @@
 """Find first, find next: INT 21h/1Ah, 2Fh, 4Eh, 4Fh.
 
 Emulated: searches with patterns in the program's folder; where one has come to lies in its disk
-transfer area, as in DOS, so a program may have many. Not emulated: volume labels, searches by FCB.
+transfer area, as in DOS, so a program may have many. Not emulated: volume labels.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.errors import NO_MORE_FILES, DosError
-from vgaemu.pc.dos.files import FIRST_DAY, DosFiles, NamedFile
+from vgaemu.pc.dos.files import DosFiles, NamedFile
 from vgaemu.pc.dos.memory import PREFIX
 from vgaemu.pc.dos.names import fcb_name, file_name
 from vgaemu.snapshot import Part, Saved, text
@@ -57,13 +57,25 @@ class Search:
     def _find_first(self) -> None:
         folder, pattern = self._files.folder(file_name(self._board))
         wanted, attributes = fcb_name(pattern), self._cpu.cl
-        self._listings.pop((folder, wanted, attributes), None)
+        self.listing(folder, wanted, attributes, again=True)
         self._find(SEARCH.pack(DRIVE_C, wanted, attributes, 0, self._number_of(folder)), folder)
 
     def _number_of(self, folder: str) -> int:
         numbers = {known: number for number, known in self.folders.items()}
         free = (number for number in range(MAX_FOLDERS + 1) if number not in self.folders)
         return numbers[folder] if folder in numbers else next(free)
+
+    def remember(self, folder: str) -> int:
+        """A number for a folder, as long as not too many others are asked for."""
+        number = self._number_of(folder)
+        self._use(number, folder)
+        return number
+
+    def _use(self, number: int, folder: str) -> None:
+        self.folders.pop(number, None)
+        self.folders[number] = folder
+        if len(self.folders) > MAX_FOLDERS:
+            del self.folders[next(iter(self.folders))]
 
     def _find_next(self) -> None:
         search = self._board.bus.read(self.dta, SEARCH.size)
@@ -75,21 +87,23 @@ class Search:
     def _find(self, search: bytes, folder: str) -> None:
         """What a search finds next, into the transfer area, where the search itself lies, too."""
         drive, wanted, attributes, place, number = SEARCH.unpack(search)
-        self.folders.pop(number, None)
-        self.folders[number] = folder
-        if len(self.folders) > MAX_FOLDERS:
-            del self.folders[next(iter(self.folders))]
-        found = self._listing(folder, wanted, attributes)
+        self._use(number, folder)
+        found = self.listing(folder, wanted, attributes)
         if place >= len(found):
             raise DosError(NO_MORE_FILES)
-        name, size, kind = found[place]
-        entry = FOUND.pack(kind, 0, FIRST_DAY, min(size, 0xFFFFFFFF), name.encode("ascii"))
+        name, size, kind, when = found[place]
+        entry = FOUND.pack(kind, *when, min(size, 0xFFFFFFFF), name.encode("ascii"))
         search = SEARCH.pack(drive, wanted, attributes, place + 1, number)
         self._board.bus.write(self.dta, search + entry)
         self._cpu.ax = 0
 
-    def _listing(self, folder: str, wanted: bytes, attributes: int) -> list[NamedFile]:
+    def listing(
+        self, folder: str, wanted: bytes, attributes: int, *, again: bool = False
+    ) -> list[NamedFile]:
+        """What a search finds, as it was when one began; `again`: one begins."""
         key = folder, wanted, attributes
+        if again:
+            self._listings.pop(key, None)
         if key not in self._listings:
             self._listings[key] = self._files.listing(*key)
             self._calls.spend(1 + len(self._listings[key]))

@@ -1,0 +1,178 @@
+"""What DOS says of itself: drives, vectors, clock, version, flags, its own tables, the last error.
+
+Emulated: INT 21h/0Dh, 0Eh, 19h, 1Bh, 1Ch, 25h, 2Ah to 2Eh, 30h, 33h to 37h, 52h, 54h, 59h, 5Dh,
+INT 2Fh as far as what is asked for is there (XMS) or known to be absent. One drive C:; the clock is
+the one that CMOS keeps. Not emulated: parameter blocks of drives (1Fh, 32h), verify and BREAK
+beyond their flags, another switch character than the slash.
+
+Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
+"""
+
+from __future__ import annotations
+
+from vgaemu.pc.bios.calls import Calls, Service
+from vgaemu.pc.board import Board
+from vgaemu.pc.dos.area import (
+    BASE,
+    BREAK_CHECK_AT,
+    DRIVES,
+    ERROR_AT,
+    IN_DOS_OFFSET,
+    LISTS_OFFSET,
+    SEGMENT,
+    VERIFY_AT,
+    XMS_OFFSET,
+)
+from vgaemu.pc.dos.errors import BAD_FUNCTION, DETAILS, OTHER_DETAILS, DosError
+from vgaemu.pc.dos.files import CLUSTER, MAX_WRITTEN, DosFiles
+from vgaemu.pc.images import SECTOR
+
+VERSION = (5, 0)
+DRIVE_C = 2
+#: How AL says that a date or time is none, or that there is no such drive.
+REFUSED = 0xFF
+#: Media byte of a hard disk, behind the directories in DOS's memory.
+MEDIA_OFFSET, HARD_DISK = 0x12, 0xF8
+
+
+class System:
+    """DOS's own state, most of it in its memory."""
+
+    def __init__(self, board: Board, calls: Calls, files: DosFiles) -> None:
+        self._board, self._bus, self._cpu, self._calls = board, board.bus, board.cpu, calls
+        self._files = files
+        self.version = VERSION
+        self.services: dict[int, Service] = {
+            0x0D: lambda: None,
+            0x0E: lambda: self._set_al(DRIVES), 0x19: lambda: self._set_al(DRIVE_C),
+            0x1B: self._allocation, 0x1C: self._allocation_of,
+            0x1F: lambda: self._set_al(REFUSED), 0x32: lambda: self._set_al(REFUSED),
+            0x25: self._set_vector, 0x35: self._get_vector,
+            0x2A: self._get_date, 0x2B: self._set_date,
+            0x2C: self._get_time, 0x2D: self._set_time,
+            0x2E: lambda: self._bus.write8(VERIFY_AT, self._cpu.al & 1),
+            0x30: self._version,
+            0x33: self._break_check,
+            0x34: lambda: self._point(IN_DOS_OFFSET),
+            0x36: self._free_space,
+            0x37: self._switch_character,
+            0x52: lambda: self._point(LISTS_OFFSET),
+            0x54: lambda: self._set_al(self._bus.read8(VERIFY_AT)),
+            0x59: self._last_error,
+            0x5D: self._server,
+        }  # fmt: skip
+
+    def _set_al(self, value: int) -> None:
+        self._cpu.al = value
+
+    def _point(self, offset: int) -> None:
+        """ES:BX leads into DOS's memory."""
+        self._cpu.set("es", SEGMENT)
+        self._cpu.bx = offset
+
+    def multiplex(self) -> None:
+        """INT 2Fh: AL stays as it is for what is not there."""
+        cpu = self._cpu
+        if cpu.ax == 0x4300:
+            cpu.al = 0x80
+        elif cpu.ax == 0x4310:
+            self._point(XMS_OFFSET)
+        elif cpu.ax in (0x4A01, 0x4A02):  # DOS is not in the HMA
+            cpu.bx = 0
+            cpu.set("es", 0xFFFF)
+            cpu.di = 0xFFFF
+
+    def _set_vector(self) -> None:
+        self._calls.set_vector(self._cpu.al, self._cpu.dx, self._cpu.ds)
+
+    def _get_vector(self) -> None:
+        segment, self._cpu.bx = self._calls.get_vector(self._cpu.al)
+        self._cpu.set("es", segment)
+
+    def _get_date(self) -> None:
+        cpu, now = self._cpu, self._board.cmos.now()
+        cpu.cx, cpu.dh, cpu.dl = now.tm_year, now.tm_mon, now.tm_mday
+        cpu.al = (now.tm_wday + 1) % 7
+
+    def _set_date(self) -> None:
+        cpu, cmos = self._cpu, self._board.cmos
+        cpu.al = 0 if cmos.set(cpu.cx, cpu.dh, cpu.dl, *cmos.now()[3:6]) else REFUSED
+
+    def _get_time(self) -> None:
+        clock = self._board.clock
+        clock.polled()
+        cpu, now = self._cpu, self._board.cmos.now()
+        cpu.ch, cpu.cl, cpu.dh = now.tm_hour, now.tm_min, now.tm_sec
+        cpu.dl = clock.now_ns() // 10_000_000 % 100
+
+    def _set_time(self) -> None:
+        cpu, cmos = self._cpu, self._board.cmos
+        cpu.al = 0 if cmos.set(*cmos.now()[:3], cpu.ch, cpu.cl, cpu.dh) else REFUSED
+
+    def _version(self) -> None:
+        cpu = self._cpu
+        cpu.al, cpu.ah = self.version
+        cpu.bx = cpu.cx = 0
+
+    def _break_check(self) -> None:
+        """33h: BREAK, the drive that DOS was started from, its version."""
+        cpu, bus = self._cpu, self._bus
+        if cpu.al == 0:
+            cpu.dl = bus.read8(BREAK_CHECK_AT)
+        elif cpu.al == 1:
+            bus.write8(BREAK_CHECK_AT, cpu.dl & 1)
+        elif cpu.al == 2:
+            before = bus.read8(BREAK_CHECK_AT)
+            bus.write8(BREAK_CHECK_AT, cpu.dl & 1)
+            cpu.dl = before
+        elif cpu.al == 5:
+            cpu.dl = DRIVE_C + 1
+        elif cpu.al == 6:
+            cpu.bl, cpu.bh = VERSION
+            cpu.dx = 0
+
+    def _allocation(self) -> None:
+        """1Bh: sectors of a cluster, their bytes, clusters; DS:BX leads to the media byte."""
+        cpu = self._cpu
+        cpu.al, cpu.cx, cpu.dx = CLUSTER // SECTOR, SECTOR, MAX_WRITTEN // CLUSTER
+        self._bus.write8(BASE + MEDIA_OFFSET, HARD_DISK)
+        cpu.set("ds", SEGMENT)
+        cpu.bx = MEDIA_OFFSET
+
+    def _allocation_of(self) -> None:
+        if self._cpu.dl in (0, DRIVE_C + 1):
+            self._allocation()
+        else:
+            self._cpu.al = REFUSED
+
+    def _free_space(self) -> None:
+        """What the program may still write; in sectors a cluster, of bytes, and in clusters."""
+        cpu = self._cpu
+        if cpu.dl not in (0, DRIVE_C + 1):
+            cpu.ax = 0xFFFF
+            return
+        cpu.ax, cpu.bx, cpu.cx, cpu.dx = (
+            CLUSTER // SECTOR, self._files.free // CLUSTER, SECTOR, MAX_WRITTEN // CLUSTER
+        )  # fmt: skip
+
+    def _switch_character(self) -> None:
+        """37h: options begin with a slash, and go on to; devices are there in every folder."""
+        cpu, call = self._cpu, self._cpu.al
+        if call in (0, 2):
+            cpu.dl = ord("/") if call == 0 else 0xFF
+        cpu.al = 0 if call <= 3 else REFUSED
+
+    def failed(self, code: int) -> None:
+        """A call has failed: that is what 59h tells."""
+        self._bus.write16(ERROR_AT, code)
+
+    def _last_error(self) -> None:
+        cpu, code = self._cpu, self._bus.read16(ERROR_AT)
+        cpu.ax = code
+        cpu.bh, cpu.bl, cpu.ch = DETAILS.get(code, OTHER_DETAILS) if code else (0, 0, 0)
+
+    def _server(self) -> None:
+        """5D0Ah: a program says what 59h is to tell."""
+        if self._cpu.al != 0x0A:
+            raise DosError(BAD_FUNCTION)
+        self._bus.write16(ERROR_AT, self._bus.read16(self._cpu.linear("ds", "dx")))
