@@ -60,6 +60,8 @@ class Clock(ABC):
     def __init__(self) -> None:
         #: Set it to end `idle` early: a key came, or the machine closes.
         self.wake = threading.Event()
+        #: When the slice in hand ends, for who looks at the time: whoever begins one says so here.
+        self.due_ns = NEVER_NS
 
     @abstractmethod
     def now_ns(self) -> int:
@@ -78,8 +80,9 @@ class Clock(ABC):
     def polled(self) -> None:  # noqa: B027  # a default
         """The guest looked at a port that tells the time."""
 
-    def due(self, ns: int) -> None:  # noqa: B027  # a default
+    def due(self, ns: int) -> None:
         """Something happens then that was not to be foreseen: a slice in hand ends by it."""
+        self.due_ns = min(self.due_ns, ns)
 
     def begin_frame(self) -> None:  # noqa: B027  # a default
         """Another frame begins."""

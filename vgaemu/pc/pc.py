@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from vgaemu.pc.bios.seabios import SeaBios  # brings KVM
 
 FRAME_NS = 1_000_000_000 // 60
-#: Free-running slices are handed to KVM for at most this long; a guest in virtual time runs so long
-#: before it waits for wall time.
-KVM_SLICE_NS, PACED_TURN_NS = 10_000_000, 2_000_000
+#: Free-running slices are handed to KVM for at most this long, and after so long keys are looked
+#: for; a guest in virtual time runs so long before it waits for wall time.
+KVM_SLICE_NS, KVM_LOOK_NS, PACED_TURN_NS = 10_000_000, 4_000_000, 2_000_000
 #: A CPU in virtual time that refuses an interrupt is asked again after the next instructions, so
 #: many in all; then they pause, for longer each time: as long as a handler may then be late, a
 #: guest keeps interrupts off for much longer. A loop may let them in for an instruction or two.
@@ -259,6 +259,9 @@ class Pc:
             due = min(limit_ns, retry_ns)
             if self._is_virtual:
                 self.pit.advance(clock.now_ns())  # an interrupt has taken its time
+            else:
+                due = min(due, now + KVM_LOOK_NS)
+            if not cpu.has_own_timer:
                 due = min(due, self._next_irq_ns(now))
             if self._bios is not None:
                 self._bios.new_slice()

@@ -45,8 +45,9 @@ from vgaemu.vga.vram import LFB_GPA
 
 #: Memory slots; those of RAM are `kvm_ram`'s.
 LFB, WINDOW = 3, 4
-#: A vCPU that stays in the guest for this long is called back, to look at the clock and the keys.
-KICK_S = 0.004
+#: A vCPU that stays in the guest is called back when its slice ends, to look at the clock and the
+#: keys: after so long at most, and at least.
+KICK_S, SOONEST_KICK_S = 0.004, 0.000_5
 #: Where registers are in struct kvm_run: kvm_regs, and after it kvm_sregs with its segments.
 _GENERAL_AT = {name: kvm.RUN_SYNC_REGS + 8 * i for i, name in enumerate(GENERAL)}
 _GENERAL_AT |= {"eip": kvm.RUN_SYNC_REGS + 8 * RIP, "eflags": kvm.RUN_SYNC_REGS + 8 * RFLAGS}
@@ -184,7 +185,8 @@ class KvmCpu(Cpu):
         kvm.libc_ioctl(self._vcpu, kvm.KVM_INTERRUPT, ctypes.byref(ctypes.c_uint32(vector)))
 
     def run(self, limit_ns: int) -> None:
-        run, exit_section = self._run, self._vram.exit_section
+        run, exit_section, clock = self._run, self._vram.exit_section, self._clock
+        clock.due_ns = limit_ns
         self._thread = threading.get_ident()
         self._turn += 1
         self._running.set()
@@ -203,7 +205,7 @@ class KvmCpu(Cpu):
                     self._drain_ring()
                     if self._exit():
                         return
-                if self._clock.now_ns() >= limit_ns:
+                if clock.now_ns() >= clock.due_ns:
                     # Once more: an IN or an MMIO load is completed at entry, and it leaves at once.
                     run[kvm.RUN_IMMEDIATE_EXIT] = 1
         finally:
@@ -305,7 +307,8 @@ class KvmCpu(Cpu):
             if not self._running.wait(0.1):
                 continue
             turn = self._turn
-            time.sleep(KICK_S)
+            left_s = (self._clock.due_ns - self._clock.now_ns()) / 1e9
+            time.sleep(min(max(left_s, SOONEST_KICK_S), KICK_S))
             if self._running.is_set() and self._turn == turn:
                 self.stop()
 
