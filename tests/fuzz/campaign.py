@@ -27,8 +27,11 @@ from typing import NamedTuple, TextIO
 import vgaemu
 from vgaemu.errors import VgaemuError
 
-#: Of the CPU's time that a case may take; and of wall time until a process is given up.
-MAX_SECONDS, HANG_SECONDS = 10.0, 60.0
+#: Of the CPU's time that a case may take.
+MAX_SECONDS = 10.0
+#: Until a process is given up: of the CPU's time where a case spins, of wall time where it waits
+#: (much, for campaigns run beside other work and get what that leaves).
+SPIN_SECONDS, HANG_SECONDS = 30.0, 600.0
 #: Bytes of memory in use, and of addresses: what is asked for beyond ends in a MemoryError.
 MAX_RESIDENT, MAX_ADDRESSES = 1 << 30, 6 << 30
 #: Breaks that are told whole, one of a kind.
@@ -161,6 +164,7 @@ def work(
 ) -> None:
     """Run cases in this process, a line each."""
     faulthandler.enable()
+    faulthandler.register(signal.SIGPROF, chain=True)
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESSES, most))
     tally.number, tally.seconds = bounds.first, 0.0
@@ -168,6 +172,7 @@ def work(
         # No case has to have run for another one.
         numbers = random.Random(f"{tally.seed} {tally.name} {tally.number}")
         faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
+        signal.setitimer(signal.ITIMER_PROF, SPIN_SECONDS)
         begin, story = time.process_time(), ""
         try:
             outcome = case(numbers)
@@ -175,6 +180,7 @@ def work(
         except Exception as error:
             outcome, story = BROKEN, f"{traceback.format_exc()}\n{kind_of(error)}"
         faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_PROF, 0)
         took = time.process_time() - begin
         print(json.dumps([took, outcome, story]), file=report, flush=True)
         tally.seconds += took
