@@ -14,6 +14,8 @@ import pytest
 from vgaemu import __version__
 from vgaemu.cli.main import main
 
+pytestmark = pytest.mark.turns(2)
+
 
 def run(capsys, *arguments):
     """Exit status, stdout and stderr of a command."""

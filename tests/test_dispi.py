@@ -15,6 +15,8 @@ from vgaemu.vga.modes import set_mode
 from vgaemu.vga.scanout import scanout_of
 from vgaemu.vga.vram import LFB_GPA
 
+pytestmark = pytest.mark.turns(2)
+
 
 class Card(Vga):
     """A VGA with DISPI registers by name."""

@@ -9,6 +9,8 @@ import pytest
 
 import vgaemu
 
+pytestmark = pytest.mark.turns(2)
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 #: Example -> what it prints, in this order.
 PRINTS = {

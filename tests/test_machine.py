@@ -25,6 +25,8 @@ from vgaemu.machine import Machine
 from vgaemu.memslot import MemslotError, why_unavailable
 from vgaemu.runner import NOW_SLICES_A_FRAME
 
+pytestmark = pytest.mark.turns(2)
+
 
 def test_six_lines_from_store_to_text():
     with vgaemu.Machine() as machine:

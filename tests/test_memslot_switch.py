@@ -35,6 +35,8 @@ from vgaemu.memslot.pagemap import MmuKeeper
 from vgaemu.memslot.sparse import SparseKeeper
 from vgaemu.memslot.srcu import SrcuKeeper
 
+pytestmark = pytest.mark.turns(2)
+
 NPAGES = 6
 #: Keepers whose faults take a lock: the other side runs on a second thread, and may wait.
 LOCKING = {"words", "pages", "srcu", "sparse", LOCKED_FLAGS}

@@ -41,6 +41,8 @@ from vgaemu.migrate.live import device_state
 from vgaemu.migrate.receiver import receive
 from vgaemu.migrate.stream import Channel, Kind
 
+pytestmark = pytest.mark.turns(2)
+
 
 class Memory:
     """Memory alone, as the source or the target of a migration."""

@@ -21,6 +21,8 @@ from vgaemu.errors import TapeError
 from vgaemu.machine import Machine
 from vgaemu.outputs import NewFile, why_unwritable
 
+pytestmark = pytest.mark.turns(2)
+
 PACKAGE = Path(vgaemu.__file__).parent
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="flock, limits and links are POSIX's")
 

@@ -17,6 +17,8 @@ from vgaemu.display.work import FIELDS, Kept, count
 from vgaemu.memslot.keeper import Counters
 from vgaemu.memslot.log import FlagsLog
 
+pytestmark = pytest.mark.turns(2)
+
 KEYS = keys_for_panel()
 TEXT = ScreenInfo(720, 400, 4 / 3, 0, "text 80x25", 4096, "flags", True)
 SECOND = 1_000_000_000

@@ -13,6 +13,8 @@ from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.vram import LFB_GPA
 
+pytestmark = pytest.mark.turns(2)
+
 
 class BytewiseVga(Vga):
     """Every block as single bytes, one after another: what `rep stosb` is by definition."""

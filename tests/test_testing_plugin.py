@@ -30,7 +30,7 @@ from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import MODES, NAMES, set_mode
 
 #: Some run each day, all of them by -m 'long or turns'.
-pytestmark = pytest.mark.turns(3)
+pytestmark = pytest.mark.turns(5)
 
 pytest_plugins = ["pytester"]
 

@@ -41,7 +41,7 @@ NOTHING_DIRTY = RunLog(4096)
 EGA_WINDOW = (640 + BESIDE_WIDTHS[1], MIN_BESIDE_HEIGHT)
 
 
-pytestmark = pytest.mark.usefixtures("dummy_driver")
+pytestmark = [pytest.mark.usefixtures("dummy_driver"), pytest.mark.turns(2)]
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from vgaemu.guest.workloads import life, picture
 from vgaemu.guest.workloads.tour import STATIONS
 from vgaemu.memslot import KEEPERS
 
+pytestmark = pytest.mark.turns(2)
+
 #: name -> what makes its arguments, given a folder.
 ARGUMENTS = {
     "cat": lambda folder: [text_file(folder)],

@@ -25,6 +25,8 @@ from vgaemu.pc.cpu.unicorn_ports import BusPorts
 from vgaemu.pc.pc import Pc
 from vgaemu.vga.device import Vga
 
+pytestmark = pytest.mark.turns(2)
+
 pytest.importorskip("unicorn")
 
 #: Microseconds of the host for a frame, by the prices below; and frames of each guest.

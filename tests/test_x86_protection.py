@@ -44,6 +44,8 @@ from vgaemu.memslot.kvm import ioctl as kvm
 from vgaemu.pc.bus import ROM_END, ROM_START
 from vgaemu.pc.pc import Pc
 
+pytestmark = pytest.mark.turns(2)
+
 pytest.importorskip("unicorn")
 
 FLAT = 0xFFFFF

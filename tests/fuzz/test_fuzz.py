@@ -36,6 +36,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.mark.turns(3)
 def test_nothing_breaks(name: str) -> None:
     count = os.environ.get("VGAEMU_FUZZ_COUNT")
     bound = ("--seconds", SECONDS) if count is None else ("--count", count)
