@@ -15,6 +15,7 @@ from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.serial import Serial
+from vgaemu.pc.clock import NEVER_NS, StepClock
 from vgaemu.vga.device import Vga
 
 pytest.importorskip("unicorn")
@@ -27,9 +28,9 @@ class Port:
     """A port on a bus of its own."""
 
     def __init__(self) -> None:
-        self.bus = Bus(Vga(Memslot(64)), 2 << 20)
+        self.bus, self.clock = Bus(Vga(Memslot(64)), 2 << 20), StepClock()
         self.interrupts: list[int] = []
-        self.chip = Serial(self.bus, self.interrupts.append)
+        self.chip = Serial(self.bus, self.interrupts.append, self.clock)
 
     def __getitem__(self, at: int) -> int:
         return self.bus.port_in(0x3F8 + at, 1)
@@ -106,6 +107,98 @@ def test_interrupts_by_priority(port: Port) -> None:
     assert port[2] == 0x04
     assert port[0] == 2
     assert (port[2], port[2]) == (0x02, 0x01)
+
+
+def passes(port: Port, ns: int) -> None:
+    """Time, as a PC lets it pass."""
+    end = port.clock.ns + ns
+    while (due := port.chip.due_ns) <= end:
+        port.clock.ns = max(due, port.clock.ns)
+        port.chip.advance(port.clock.ns)
+    port.clock.ns = end
+
+
+#: Of 8N1 at 9600 baud.
+CHARACTER_NS = 10 * 12 * 10**9 // 115_200
+
+
+def test_what_comes_from_outside_takes_its_time(port: Port) -> None:
+    assert port.chip.write(b"abc") == 3
+    passes(port, 0)
+    assert (port[5], port[0], port[5]) == (0x61, ord("a"), 0x60)
+    passes(port, CHARACTER_NS - 1)
+    assert port[5] == 0x60
+    passes(port, 1)
+    assert port[0] == ord("b")
+    port[3] = 0x83
+    port[0] = 1  # 115200 baud from the character after the next on
+    port[3] = 0x03
+    passes(port, CHARACTER_NS)
+    assert port[0] == ord("c")
+    assert port.chip.due_ns == NEVER_NS
+
+
+def test_none_from_outside_is_lost(port: Port) -> None:
+    text = bytes(range(64))
+    port.chip.write(text)
+    passes(port, 5 * CHARACTER_NS)
+    read = bytearray((port[0],))  # a buffer of one held it
+    port[2] = 0x01
+    for _ in range(100):
+        passes(port, 30 * CHARACTER_NS)
+        while (status := port[5]) & 1:
+            read.append(port[0])
+        assert status == 0x60
+    assert read == text
+    assert port.chip.write(bytes(70_000)) == 1 << 16
+
+
+def test_fifos_interrupt_at_their_level_and_after_a_while(port: Port) -> None:
+    port[2], port[4], port[1] = 0x81, 0x08, 0x01  # 8 characters
+    port.chip.write(b"0123456")
+    passes(port, 7 * CHARACTER_NS)
+    assert (port.interrupts, port[2]) == ([], 0xC1)
+    port.chip.write(b"7")
+    passes(port, CHARACTER_NS)
+    assert (port.interrupts, port[2]) == ([4], 0xC4)
+    assert port[0] == ord("0")
+    assert port[2] == 0xC1
+    passes(port, 4 * CHARACTER_NS - 1)
+    assert port[2] == 0xC1
+    passes(port, 1)
+    assert (port.interrupts, port[2]) == ([4, 4], 0xCC)
+    assert bytes(port[0] for _ in range(7)) == b"1234567"
+    assert port[2] == 0xC1
+    passes(port, 100 * CHARACTER_NS)
+    assert port.interrupts == [4, 4]
+
+
+def test_loopback_keeps_the_outside_out(port: Port) -> None:
+    port[4] = 0x10
+    port.chip.write(b"x")
+    passes(port, 10 * CHARACTER_NS)
+    assert port[5] == 0x60
+    port[4] = 0
+    passes(port, 0)
+    assert port[0] == ord("x")
+
+
+def test_a_state_has_what_is_on_its_way(port: Port) -> None:
+    port[2] = 0xC1
+    port.chip.write(b"abc")
+    passes(port, CHARACTER_NS)
+    other = Port()
+    other.clock.ns = port.clock.ns
+    snapshot.restore(other.chip.parts(), snapshot.take(port.chip.parts()))
+    for one in (port, other):
+        passes(one, 10 * CHARACTER_NS)
+        assert bytes(one[0] for _ in range(3)) == b"abc"
+        assert one.chip.receiver.trigger == 14
+    old = snapshot.take(port.chip.parts())
+    old = {name: old[name] for name in ("chips.serial", "chips.serial_received")}
+    other.chip.write(b"d")
+    snapshot.restore(other.chip.parts(), old)
+    assert (other.chip.due_ns, other.chip.receiver.trigger) == (NEVER_NS, 1)
 
 
 def test_a_state_has_it_all(port: Port) -> None:

@@ -9,3 +9,4 @@ nasm -f bin -o serial.img serial.asm
 nasm -f bin -o bzimage bzimage.asm
 nasm -f bin -o init init.asm
 nasm -f bin -o cd.bin cd.asm
+nasm -f bin -o drives.img drives.asm

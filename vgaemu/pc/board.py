@@ -12,6 +12,7 @@ from typing import ClassVar
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.cmos import Cmos
 from vgaemu.pc.chips.i8042 import I8042
+from vgaemu.pc.chips.pci import PciBus
 from vgaemu.pc.clock import NEVER_NS, Clock
 from vgaemu.pc.cpu.cpu import Cpu
 from vgaemu.snapshot import Saved
@@ -65,3 +66,5 @@ class Board:
     keyboard: I8042
     cmos: Cmos
     run: RunState = field(default_factory=RunState)
+    #: None: a PC without it.
+    pci: PciBus | None = None

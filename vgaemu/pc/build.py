@@ -20,12 +20,17 @@ from vgaemu.pc.board import Board
 from vgaemu.pc.boot.linux import boot_linux
 from vgaemu.pc.boot.multiboot import boot_multiboot
 from vgaemu.pc.bus import DEFAULT_RAM_BYTES, RAM_MIB, Bus, TappedBus
+from vgaemu.pc.chips.ata import PRIMARY, SECONDARY, AtaChannel
+from vgaemu.pc.chips.ata_disk import AtaDisk
+from vgaemu.pc.chips.atapi import CdDrive
 from vgaemu.pc.chips.cmos import Cmos
 from vgaemu.pc.chips.debugexit import DebugExit
 from vgaemu.pc.chips.debugports import DebugFile, DebugPorts
 from vgaemu.pc.chips.i8042 import I8042
+from vgaemu.pc.chips.pci import PciBus
 from vgaemu.pc.chips.pic import Pic, RaiseIrq
 from vgaemu.pc.chips.pit import Pit
+from vgaemu.pc.chips.poweroff import PowerOff
 from vgaemu.pc.chips.retrace import RetraceLine
 from vgaemu.pc.chips.serial import Serial
 from vgaemu.pc.clock import INSTRUCTION_NS, Clock, StepClock
@@ -154,9 +159,10 @@ def build_pc(
         pic = Pic(bus, lambda: clock.due(clock.now_ns() + TO_IRET_NS))
         raise_irq = cpu.raise_irq if cpu.has_own_timer else pic.raise_irq
         pit, keyboard = Pit(bus, raise_irq, clock), I8042(bus, raise_irq, clock, keys, mouse)
-        board = Board(vga, bus, cpu, clock, keyboard, Cmos(bus, clock, bus.ram_bytes))
-        debug, serial = _printing(bus, raise_irq, options, undo)
-        _add_exit(board, options.get("exit_port"))
+        board = _board(bus, cpu, clock, raise_irq, keyboard, image, has_pci=firmware is None)
+        channels = _channels(bus, raise_irq, clock, image)
+        debug, serial = _printing(bus, raise_irq, clock, options, undo)
+        _add_ends(board, options.get("exit_port"))
         if trace is not None:
             trace.follow(cpu, clock)
         beam = _give_beam(vga, clock, cpu)
@@ -173,15 +179,35 @@ def build_pc(
         return Pc(
             board, keys, pic, pit, debug, serial, image,
             free=free, bios=bios, dos=dos, firmware=seabios, beam=beam,
-            retrace=retrace, resources=undo.pop_all(),
+            retrace=retrace, channels=channels, resources=undo.pop_all(),
         )  # fmt: skip
 
 
+def _board(
+    bus: Bus, cpu: Cpu, clock: Clock, raise_irq: RaiseIrq, keyboard: I8042, image: Image, *,
+    has_pci: bool,
+) -> Board:  # fmt: skip
+    """What the BIOS may touch; SeaBIOS, which would move what is on a PCI bus, has none."""
+    cmos = Cmos(bus, clock, bus.ram_bytes, raise_irq)
+    cmos.note_drives(image)
+    pci = PciBus(bus) if has_pci else None
+    return Board(bus.vga, bus, cpu, clock, keyboard, cmos, pci=pci)
+
+
+def _channels(bus: Bus, raise_irq: RaiseIrq, clock: Clock, image: Image) -> list[AtaChannel]:
+    """The cable that the image is on: a hard disk on the first, a CD on the second."""
+    if isinstance(image, DiskImage) and image.is_hard_disk:
+        return [AtaChannel(bus, raise_irq, clock, AtaDisk(image), PRIMARY)]
+    if isinstance(image, DiskImage) and image.cd_boot is not None:
+        return [AtaChannel(bus, raise_irq, clock, CdDrive(image), SECONDARY)]
+    return []
+
+
 def _printing(
-    bus: Bus, raise_irq: RaiseIrq, options: PcOptions, undo: ExitStack
+    bus: Bus, raise_irq: RaiseIrq, clock: Clock, options: PcOptions, undo: ExitStack
 ) -> tuple[DebugPorts, Serial]:
     """The ports that text goes to, and the files that get it."""
-    debug, serial = DebugPorts(bus), Serial(bus, raise_irq)
+    debug, serial = DebugPorts(bus), Serial(bus, raise_irq, clock)
     if (path := options.get("debugcon")) is not None:
         debug.file = DebugFile(path)
         undo.callback(debug.file.close)
@@ -191,17 +217,19 @@ def _printing(
     return debug, serial
 
 
-def _add_exit(board: Board, port: int | None) -> None:
-    if port is None:
-        return
-    if port not in range(0x10000):
-        raise ImageError(f"--exit-port {port:#x}: ports are 0 to 0xffff")
+def _add_ends(board: Board, port: int | None) -> None:
+    """Ports that end the run: those that switch off, and one that says with which code."""
 
-    def end(code: int) -> None:
+    def end(code: int = 0) -> None:
         board.run.end(code)
         board.clock.due(board.clock.now_ns())  # nothing is executed behind it
         board.cpu.stop()
 
+    PowerOff(board.bus, end)
+    if port is None:
+        return
+    if port not in range(0x10000):
+        raise ImageError(f"--exit-port {port:#x}: ports are 0 to 0xffff")
     DebugExit(board.bus, port, end)
 
 

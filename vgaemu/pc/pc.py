@@ -8,10 +8,10 @@ at the clock and interrupts are taken. The dirty log is harvested at any time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from time import perf_counter_ns, thread_time_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vgaemu.errors import CpuError, GuestFault
 from vgaemu.guest.workload import Guest
@@ -50,6 +50,20 @@ KVM_SLICE_NS, KVM_LOOK_NS, PACED_TURN_NS = 10_000_000, 4_000_000, 2_000_000
 ASKED_IN_A_ROW, PAUSE_NS, LONGEST_PAUSE_NS = 8, 1_000, 4_000_000
 
 
+class Chip(Protocol):
+    """A chip that goes on by itself now and then."""
+
+    @property
+    def due_ns(self) -> int:
+        """When `advance` has something to do next."""
+
+    def advance(self, now_ns: int) -> None:
+        """Do what is to be done by now."""
+
+    def parts(self) -> dict[str, Part]:
+        """What of it is saved."""
+
+
 class Pc:
     """One PC. `slices` is what a `Machine` runs."""
 
@@ -69,9 +83,13 @@ class Pc:
         firmware: SeaBios | None,
         beam: GuestBeam,
         retrace: RetraceLine | None = None,
+        channels: Sequence[Chip] = (),
         resources: ExitStack,
     ) -> None:
-        """Take what `build_pc` has put together; `free`: live in wall time, a slice a turn."""
+        """Take what `build_pc` has put together; `free`: live in wall time, a slice a turn.
+
+        `channels` are those of its disks.
+        """
         self.board: Board = board
         self.vga: Vga = board.vga
         self.bus: Bus = board.bus
@@ -90,7 +108,9 @@ class Pc:
         self.dos: Dos | None = dos
         self.firmware: SeaBios | None = firmware
         self._bios, self._resources = bios, resources
-        self._beam, self._retrace = beam, retrace
+        self._beam, self._retrace, self._channels = beam, retrace, tuple(channels)
+        #: What is looked at between two slices, where it is due.
+        self._chips: tuple[Chip, ...] = (board.cmos, serial, *channels)
         self._is_virtual = isinstance(board.clock, StepClock)
         #: When the next frame ends; whether it is the next turn.
         self.next_frame_ns: int = 0
@@ -252,6 +272,9 @@ class Pc:
             self.pit.advance(now)
         if self._retrace is not None:
             self._retrace.advance(now)
+        for chip in self._chips:
+            if now >= chip.due_ns:
+                chip.advance(now)
         if cpu.halted and now >= run.wake_ns:
             self._wake()
         retry_ns = NEVER_NS if cpu.has_own_timer else self._interrupt(now)
@@ -278,7 +301,10 @@ class Pc:
         retrace_ns = NEVER_NS if self._retrace is None else self._retrace.due_ns(now_ns)
         # While the timer's line waits for its turn, another edge is none.
         timer_ns = NEVER_NS if self.pic.is_requested(0) else self.pit.next_irq_ns
-        return min(timer_ns, self.board.keyboard.due_ns(now_ns), retrace_ns)
+        due = min(timer_ns, self.board.keyboard.due_ns(now_ns), retrace_ns)
+        for chip in self._chips:
+            due = min(due, chip.due_ns)
+        return due
 
     def _interrupt(self, now_ns: int) -> int:
         """Interrupt the CPU if that is asked for; when it refuses, say when to ask again."""
@@ -350,7 +376,8 @@ class Pc:
             **self.board.cmos.parts(),
             **self.serial.parts(),
         }
-        for owner in (self._retrace, self._bios, self.firmware, self.dos, self.image):
+        others = self.board.pci, self._retrace, self._bios, self.firmware, self.dos, self.image
+        for owner in (*self._channels, *others):
             if owner is not None:
                 parts |= owner.parts()
         return parts

@@ -1,21 +1,25 @@
 """A National PC16550D serial port: 3F8h to 3FFh, IRQ 4.
 
-Emulated: divisor and format as they are written, FIFOs, interrupts of received and of empty
-transmitter by their priorities, gated by OUT2, loopback with its modem lines. What is sent is kept
-as text, and a file may get it; a line with nobody at its other end but a carrier. Not emulated: the
-time that a character takes, what comes from outside, errors, timeouts, DMA.
+Emulated: divisor and format as they are written, FIFOs with their trigger levels and timeout,
+interrupts of received and of empty transmitter by their priorities, gated by OUT2, loopback with
+its modem lines. What is sent is kept as text, and a file may get it. What is written from outside
+comes a character at a time, as fast as divisor and format say and there is room for it, so that
+none is lost. Not emulated: the time that what is sent takes, errors but for an overrun in loopback,
+breaks, changes of modem lines, DMA.
 
 Source: National Semiconductor PC16550D data sheet; IBM AT Technical Reference (ports, IRQ, OUT2).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from functools import partial
 from typing import ClassVar
 
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.debugports import DebugFile
 from vgaemu.pc.chips.pic import RaiseIrq
+from vgaemu.pc.clock import NEVER_NS, Clock
 from vgaemu.snapshot import Part, Saved, fields, octets
 
 BASE, IRQ = 0x3F8, 4
@@ -26,14 +30,38 @@ DIVISOR_LATCH, RTS, OUT2, LOOPBACK = 0x80, 0x02, 0x08, 0x10
 READY, OVERRUN, SENT = 0x01, 0x02, 0x60
 #: Modem status of a line that is connected: clear to send, data set ready, carrier.
 CONNECTED = 0xB0
-#: Interrupts: of line status, of what was received, of an empty transmitter; what says which.
+#: Bits that enable interrupts: of line status, of what was received, of an empty transmitter.
 ON_LINE, ON_RECEIVED, ON_EMPTY = 4, 1, 2
-REASONS = ((ON_LINE, 6), (ON_RECEIVED, 4), (ON_EMPTY, 2))
-NO_REASON, HAS_FIFO = 1, 0xC0
+#: What says which it is: line status, received, received and left lying, empty; none.
+LINE_REASON, RECEIVED_REASON, TIMEOUT_REASON, EMPTY_REASON, NO_REASON = 6, 4, 0x0C, 2, 1
+HAS_FIFO = 0xC0
 FIFO_ON, FIFO_CLEAR = 1, 2
 FIFO_BYTES = 16
-#: 9600 baud, as a BIOS leaves it: of 1.8432 MHz.
-DIVISOR = 12
+#: Characters that interrupt, by bits 6 and 7 of the FIFO control.
+TRIGGERS = (1, 4, 8, 14)
+#: Characters' time that the FIFO may lie still before it interrupts.
+TIMEOUT_CHARACTERS = 4
+#: 9600 baud, as a BIOS leaves it: of 1.8432 MHz, which makes 115200 of a divisor of 1.
+DIVISOR, FASTEST = 12, 115_200
+
+
+class Receiver:
+    """What of the line from outside goes on by itself, and when it interrupts."""
+
+    SAVED: ClassVar[Saved] = {
+        "trigger": (1, 14), "is_stale": (0, 1), "next_ns": (0, NEVER_NS),
+        "timeout_ns": (0, NEVER_NS),
+    }  # fmt: skip
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """As power on leaves it."""
+        #: When the next character may come; when what lies in the FIFO has lain too long; whether.
+        self.next_ns, self.timeout_ns, self.is_stale = 0, NEVER_NS, False
+        #: Characters that interrupt.
+        self.trigger = TRIGGERS[0]
 
 
 class Serial:
@@ -46,13 +74,18 @@ class Serial:
     }  # fmt: skip
     #: Bytes kept; a guest may send on.
     KEEP = 1 << 20
+    #: Bytes from outside that wait at most.
+    MOST_INCOMING = 1 << 16
 
-    def __init__(self, bus: Bus, raise_irq: RaiseIrq) -> None:
-        self._raise_irq = raise_irq
+    def __init__(self, bus: Bus, raise_irq: RaiseIrq, clock: Clock) -> None:
+        self._raise_irq, self._clock = raise_irq, clock
         #: The last bytes that were sent.
         self.text = bytearray()
         #: What also gets them.
         self.file: DebugFile | None = None
+        self.receiver = Receiver()
+        #: What is to come.
+        self.incoming: deque[int] = deque()
         self._reset()
         for at in range(8):
             bus.byte_in[BASE + at] = partial(self._read, at)
@@ -74,6 +107,7 @@ class Serial:
             return self.divisor >> 8 * at & 0xFF
         if at == DATA:
             value = self.received.pop(0) if self.received else 0
+            self._touched()
             self._settle()
             return value
         if at == IDENTITY:
@@ -100,8 +134,10 @@ class Serial:
             self.enabled = value & 0x0F
         elif at == IDENTITY:  # written it controls the FIFOs
             self.has_fifo = bool(value & FIFO_ON)
+            self.receiver.trigger = TRIGGERS[value >> 6] if self.has_fifo else TRIGGERS[0]
             if value & FIFO_CLEAR or not self.has_fifo:
                 self.received.clear()
+                self._touched()
         elif at == LINE:
             self.line = value
         elif at == MODEM:
@@ -112,7 +148,7 @@ class Serial:
 
     def _send(self, value: int) -> None:
         self.is_empty_told = False
-        self.is_raised = self.is_raised and self._reason() != ON_EMPTY
+        self.is_raised = self.is_raised and self._reason() != EMPTY_REASON
         if self.modem & LOOPBACK:
             self.receive(value)
             return
@@ -124,12 +160,63 @@ class Serial:
 
     def receive(self, value: int) -> None:
         """A character comes; what there is no room for is lost."""
-        if len(self.received) >= (FIFO_BYTES if self.has_fifo else 1):
+        if self._has_room:
+            self.received.append(value)
+        else:
             self.is_overrun = True
             if not self.has_fifo:
                 self.received[:] = bytes((value,))
-        else:
-            self.received.append(value)
+        self._touched()
+
+    # --- from outside ---
+
+    def write(self, data: bytes) -> int:
+        """Let bytes come, one after another; any thread may. Returns how many there is room for."""
+        room = max(self.MOST_INCOMING - len(self.incoming), 0)
+        self.incoming.extend(data[:room])
+        self._clock.wake.set()
+        return min(len(data), room)
+
+    @property
+    def due_ns(self) -> int:
+        """When `advance` has something to do next."""
+        receiver = self.receiver
+        if self._takes_more:
+            return min(receiver.next_ns, receiver.timeout_ns)
+        return receiver.timeout_ns
+
+    def advance(self, now_ns: int) -> None:
+        """Take the next character, and see whether some have been left lying."""
+        if now_ns >= self.receiver.timeout_ns:
+            self.receiver.timeout_ns, self.receiver.is_stale = NEVER_NS, True
+        comes = self._takes_more and now_ns >= self.receiver.next_ns
+        if comes:
+            self.receiver.next_ns = now_ns + self._character_ns
+            self.receive(self.incoming.popleft())
+        self._settle()
+
+    @property
+    def _takes_more(self) -> bool:
+        """Whether there is something to come, and a place for it."""
+        return bool(self.incoming) and self._has_room and not self.modem & LOOPBACK
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self.received) < (FIFO_BYTES if self.has_fifo else 1)
+
+    @property
+    def _character_ns(self) -> int:
+        """What a character takes: start bit, data, parity, stop bits."""
+        bits = 1 + 5 + (self.line & 3) + (self.line >> 3 & 1) + 1 + (self.line >> 2 & 1)
+        return bits * (self.divisor or 0x10000) * 1_000_000_000 // FASTEST
+
+    def _touched(self) -> None:
+        """The FIFO was written to or read: it lies still from now on."""
+        self.receiver.is_stale, self.receiver.timeout_ns = False, NEVER_NS
+        if self.has_fifo and self.received:
+            wait_ns = TIMEOUT_CHARACTERS * self._character_ns
+            self.receiver.timeout_ns = self._clock.now_ns() + wait_ns
+        self._clock.due(self.due_ns)
 
     def _modem_status(self) -> int:
         if not self.modem & LOOPBACK:
@@ -141,24 +228,30 @@ class Serial:
     # --- interrupts ---
 
     def _reason(self) -> int:
-        """The interrupt of highest priority that is enabled and waits; 0: none."""
-        waits = (
-            (ON_LINE if self.is_overrun else 0)
-            | (ON_RECEIVED if self.received else 0)
-            | (0 if self.is_empty_told else ON_EMPTY)
-        ) & self.enabled
-        return next((reason for reason, _ in REASONS if waits & reason), 0)
+        """The interrupt of highest priority that is enabled and waits."""
+        enabled, has_some = self.enabled, bool(self.received)
+        reasons = (
+            (enabled & ON_LINE and self.is_overrun, LINE_REASON),
+            (
+                enabled & ON_RECEIVED and len(self.received) >= self.receiver.trigger,
+                RECEIVED_REASON,
+            ),
+            (enabled & ON_RECEIVED and has_some and self.receiver.is_stale, TIMEOUT_REASON),
+            (enabled & ON_EMPTY and not self.is_empty_told, EMPTY_REASON),
+        )
+        return next((reason for waits, reason in reasons if waits), NO_REASON)
 
     def _identity(self) -> int:
         reason = self._reason()
-        if reason == ON_EMPTY:
+        if reason == EMPTY_REASON:
             self.is_empty_told = True
         self._settle()
-        return dict(REASONS).get(reason, NO_REASON) | (HAS_FIFO if self.has_fifo else 0)
+        return reason | (HAS_FIFO if self.has_fifo else 0)
 
     def _settle(self) -> None:
         """The interrupt line, which a PC's controller has edges of, follows what waits."""
-        waits = bool(self._reason()) and bool(self.modem & OUT2) and not self.modem & LOOPBACK
+        is_open = self.modem & (OUT2 | LOOPBACK) == OUT2
+        waits = is_open and self._reason() != NO_REASON
         if waits and not self.is_raised:
             self._raise_irq(IRQ)
         self.is_raised = waits
@@ -170,7 +263,15 @@ class Serial:
             "chips.serial_received": octets(
                 lambda: self.received, self._restore_received, FIFO_BYTES
             )._replace(absent=self.received.clear),
+            "chips.serial_receiver": fields(self.receiver)._replace(absent=self.receiver.forget),
+            "chips.serial_incoming": octets(
+                lambda: list(self.incoming), self._restore_incoming, self.MOST_INCOMING
+            )._replace(absent=self.incoming.clear),
         }
+
+    def _restore_incoming(self, data: bytes) -> None:
+        self.incoming.clear()
+        self.incoming.extend(data)
 
     def _restore_received(self, data: bytes) -> None:
         self.received[:] = data
