@@ -23,7 +23,7 @@ SECOND_NS = 10**9
 GUEST = Path(__file__).parent / "kernels" / "drives.img"
 SAID = """ata 07E0 0040 
 read 5F7A 5800 4104 
-write DA96 5800 5000 
+write F148 5800 5000 
 pci 1111 1234 0300 0002 1237 8086 
 clock 0002 
 line ABC
@@ -217,10 +217,12 @@ def test_a_guest_reads_by_ata_and_switches_itself_off(cpu: str, hard_disk: Path)
             if not machine.tick():
                 break
             if "line" in machine.serial and not has_written:
-                has_written = machine.pc.serial.write(b"abc.") == 4
+                has_written = machine.serial.write("abc.") == 4
         assert machine.serial == SAID
         assert (machine.ended, machine.exit_code) == (True, 0)
-        assert machine.pc.image.read(11, 1).startswith(b"\xc7\x06")
+        disk = machine.pc.image
+        assert isinstance(disk, DiskImage)
+        assert disk.read(11, 1)[:510] == disk.read(9, 1)[2:]
     assert hard_disk.read_bytes() == before
 
 

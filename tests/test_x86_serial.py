@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from x86_helpers import CPUS, disk
 
 from vgaemu import snapshot
+from vgaemu.cli import typed
 from vgaemu.cli.main import main
+from vgaemu.errors import WorkloadError
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.serial import Serial
 from vgaemu.pc.clock import NEVER_NS, StepClock
 from vgaemu.vga.device import Vga
+
+if sys.platform != "win32":
+    import termios
 
 pytest.importorskip("unicorn")
 GUEST = Path(__file__).parent / "kernels" / "serial.img"
@@ -143,7 +151,7 @@ def test_none_from_outside_is_lost(port: Port) -> None:
     port.chip.write(text)
     passes(port, 5 * CHARACTER_NS)
     read = bytearray((port[0],))  # a buffer of one held it
-    port[2] = 0x01
+    port[2] = 0x01  # which empties it, and is soon enough
     for _ in range(100):
         passes(port, 30 * CHARACTER_NS)
         while (status := port[5]) & 1:
@@ -171,6 +179,17 @@ def test_fifos_interrupt_at_their_level_and_after_a_while(port: Port) -> None:
     assert port[2] == 0xC1
     passes(port, 100 * CHARACTER_NS)
     assert port.interrupts == [4, 4]
+
+
+def test_fifos_are_emptied_as_they_are_switched(port: Port) -> None:
+    for mode in (1, 0):
+        port.chip.write(b"ab")
+        passes(port, CHARACTER_NS)
+        port[2] = mode
+        assert port[5] == 0x60
+        passes(port, 10 * CHARACTER_NS)
+        while port[5] & 1:
+            assert port[0] == ord("b")
 
 
 def test_loopback_keeps_the_outside_out(port: Port) -> None:
@@ -245,6 +264,73 @@ def test_the_command_ends_with_the_code(tmp_path: Path, capfd: pytest.CaptureFix
     assert SAID in capfd.readouterr().out
     endless = str(disk(tmp_path, b"\xeb\xfe"))
     assert main(["run", endless, "--headless", "--frames", "2", "--exit-port", "244"]) == 124
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo terminals")
+def test_standard_input_comes_to_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    master, slave = os.openpty()
+    monkeypatch.setattr(typed, "STANDARD_INPUT", slave)
+    monkeypatch.setattr(os, "tcgetpgrp", lambda fd: os.getpgrp())
+    before, came = termios.tcgetattr(slave), bytearray()
+
+    def write(data: bytes) -> int:
+        came.extend(data[:3])  # there is no room for more
+        return 3
+
+    line = typed.StandardInput(write)
+    try:
+        assert not termios.tcgetattr(slave)[3] & (termios.ECHO | termios.ICANON)
+        assert termios.tcgetattr(slave)[3] & termios.ISIG
+        os.write(master, b"ls -l\r\x04")
+        end = time.monotonic() + 10
+        while len(came) < 7 and time.monotonic() < end:
+            time.sleep(0.01)
+        assert came == b"ls -l\r\x04"
+    finally:
+        line.close()
+        line.close()
+    assert termios.tcgetattr(slave) == before
+    os.close(master)
+    os.close(slave)
+
+
+def test_a_pipe_and_a_file_come_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, came = tmp_path / "keys", bytearray()
+    path.write_bytes(b"x" * 3000)
+    with path.open("rb") as file:
+        monkeypatch.setattr(typed, "STANDARD_INPUT", file.fileno())
+        line = typed.StandardInput(lambda data: came.extend(data) or len(data))
+        line._thread.join(10)
+        line.close()
+    assert came == b"x" * 3000
+
+
+def test_the_command_hands_on_standard_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # in al, dx; or al, al; jz; out E9h: what comes is printed, "." ends.
+    code = "BA FD 03 EC A8 01 74 F8 BA F8 03 EC EE 3C 2E 75 EF B0 00 E6 F4 EB FE"
+    keys = tmp_path / "keys"
+    keys.write_bytes(b"abc.")
+    with keys.open("rb") as file:
+        monkeypatch.setattr(typed, "STANDARD_INPUT", file.fileno())
+        arguments = ["run", str(disk(tmp_path, bytes.fromhex(code))), "--headless"]
+        arguments += ["--frames", "20000", "--exit-port", "0xf4", "--serial", "-"]
+        assert main(arguments) == 1
+    assert "abc." in capfd.readouterr().out
+
+
+def test_what_is_written_to_a_machine(tmp_path: Path) -> None:
+    code = "BA FD 03 EC A8 01 74 F8 BA F8 03 EC EE EB F1"
+    with Machine(disk(tmp_path, bytes.fromhex(code))) as machine:
+        assert machine.serial == ""
+        assert machine.serial.write("é") == 2
+        assert machine.serial.write(b"!") == 1
+        machine.tick(3)
+        assert machine.serial == "é!"
+        assert machine.serial.write(bytes(70_000)) == 1 << 16
+    with Machine() as machine, pytest.raises(WorkloadError, match="serial"):
+        machine.serial.write("x")
 
 
 def test_what_the_options_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

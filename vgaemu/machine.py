@@ -41,7 +41,7 @@ from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
 from vgaemu.memslot.steps import keep_with_next
 from vgaemu.moments import Moments, Works
-from vgaemu.program import check_options, load_program, printed_by, sent_by
+from vgaemu.program import SerialText, check_options, load_program, printed_by, sent_by
 from vgaemu.recordings import Recording, Recordings
 from vgaemu.rewind import Rewind
 from vgaemu.runner import InStep, OnThread, Runner
@@ -264,8 +264,11 @@ class Machine(States):
         return self._saving.ram
 
     @property
-    def serial(self) -> str:
-        """What machine code has sent to the serial port at 3F8h; `WorkloadError` as there."""
+    def serial(self) -> SerialText:
+        r"""What machine code has sent to the serial port at 3F8h; `WorkloadError` as there.
+
+        ``machine.serial.write("ls\r")`` sends something to the guest.
+        """
         return sent_by(self.pc)
 
     @property

@@ -15,6 +15,7 @@ from vgaemu.vga.device import Vga
 
 if TYPE_CHECKING:
     from vgaemu.pc.build import PcOptions
+    from vgaemu.pc.chips.serial import Serial
     from vgaemu.pc.pc import Pc
 
 
@@ -79,7 +80,30 @@ def printed_by(pc: Pc | None) -> str:
     return bytes(pc.debug.console).decode(errors="backslashreplace")
 
 
-def sent_by(pc: Pc | None) -> str:
+class SerialText(str):
+    """What a guest has sent to its serial port; `write` sends something to the guest."""
+
+    _serial: Serial
+
+    @classmethod
+    def of(cls, serial: Serial) -> SerialText:
+        """What has been sent until now."""
+        text = cls(bytes(serial.text).decode(errors="backslashreplace"))
+        text._serial = serial
+        return text
+
+    def write(self, text: str | bytes) -> int:
+        """Let a text come to the port, in UTF-8, as fast as the guest has set the line.
+
+        What is to come is kept, up to 64 KiB of it: the number of bytes that there was room for is
+        returned. Lines end in a carriage return, as the Enter key of a terminal sends it, where the
+        guest is one that takes keys.
+        """
+        data = text.encode() if isinstance(text, str) else text
+        return self._serial.write(data)
+
+
+def sent_by(pc: Pc | None) -> SerialText:
     """What a guest has sent to the serial port at 3F8h, in the same way.
 
     Raises:
@@ -87,7 +111,7 @@ def sent_by(pc: Pc | None) -> str:
     """
     if pc is None:
         raise WorkloadError("serial: only machine code sends to a port; this runs none")
-    return bytes(pc.serial.text).decode(errors="backslashreplace")
+    return SerialText.of(pc.serial)
 
 
 def check_options(options: Mapping[str, object], others: Iterable[str]) -> None:

@@ -104,7 +104,7 @@ wait_to_write:
         and al, 88h
         cmp al, 8
         jne wait_to_write
-        mov si, main
+        mov si, buffer + 2              ; what was read, moved by a word
         mov dx, disk
         mov cx, 256
         rep outsw
@@ -159,13 +159,13 @@ ticking:
         shr ax, 3
         call hex
 
-        mov si, line
-        call say
         mov dx, base + 2
         mov al, 1
         out dx, al
         dec dx
         out dx, al
+        mov si, line
+        call say
 listening:
         hlt
         cmp byte [heard], '.'
@@ -273,7 +273,7 @@ ended:  mov al, 20h
 on_serial:
         push ax
         push dx
-        mov dx, base + 5
+hear:   mov dx, base + 5                ; all that is there: the line falls no sooner
         in al, dx
         test al, 1
         jz heard_all
@@ -285,6 +285,7 @@ on_serial:
         jne answer
         mov al, 10
 answer: out dx, al
+        jmp hear
 heard_all:
         mov al, 20h
         out 20h, al

@@ -130,7 +130,8 @@ def _add_debugging_options(add: Add) -> None:
     add("--debugcon", type=file_path, metavar="F",
         help="machine code only: write what is printed to port E9h as it comes; -: print it")
     add("--serial", type=file_path, metavar="F",
-        help="machine code only: write what is sent to the serial port at 3F8h; -: print it")
+        help="machine code only: write what is sent to the serial port at 3F8h; -: print it, "
+             "and standard input comes to the port")
     add("--trace-code", action="store_true",
         help="machine code only, slowly: report what led to a fault; unicorn only")
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 from vgaemu import machine as machine_module
 from vgaemu import program, runner
 from vgaemu.cli.files import OUTPUTS
-from vgaemu.cli.options import is_given, value_of
+from vgaemu.cli.options import STANDARD_OUTPUT, is_given, value_of
 from vgaemu.cli.say import (
     GuestFailedError,
     OutputError,
@@ -22,6 +22,7 @@ from vgaemu.cli.say import (
     say,
     write_error,
 )
+from vgaemu.cli.typed import StandardInput
 from vgaemu.display.base import BaseDisplay
 from vgaemu.display.report import Display
 from vgaemu.errors import (
@@ -85,11 +86,16 @@ class Session:
         #: The guest's own, if it has ended.
         self._code: int | None = None
         self._problems: list[str] = []
+        self._typed: StandardInput | None = None
+        if str(value_of(options, "--serial")) == STANDARD_OUTPUT and self.machine.pc is not None:
+            self._typed = StandardInput(self.machine.pc.serial.write)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, *error: object) -> None:
+        if self._typed is not None:
+            self._typed.close()
         self.machine.close()
         if kind is not None and self.successor is not None:
             self.successor.machine.close()

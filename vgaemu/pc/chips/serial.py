@@ -133,9 +133,9 @@ class Serial:
                 self.is_empty_told = False
             self.enabled = value & 0x0F
         elif at == IDENTITY:  # written it controls the FIFOs
-            self.has_fifo = bool(value & FIFO_ON)
+            before, self.has_fifo = self.has_fifo, bool(value & FIFO_ON)
             self.receiver.trigger = TRIGGERS[value >> 6] if self.has_fifo else TRIGGERS[0]
-            if value & FIFO_CLEAR or not self.has_fifo:
+            if value & FIFO_CLEAR or self.has_fifo != before:
                 self.received.clear()
                 self._touched()
         elif at == LINE:
