@@ -12,12 +12,13 @@ import twin_guests
 from protected import HANDLERS, IDT, PG, STACK, Protected, gate
 from test_native import needs_native
 from x86_fuzz import KINDS
-from x86_helpers import disk
+from x86_helpers import disk, make_pc
 
 from vgaemu import native
 from vgaemu.native import cpu_cells
 from vgaemu.pc import clock
 from vgaemu.pc.cpu import unicorn_context as context
+from vgaemu.pc.cpu.unicorn import UnicornCpu
 from vgaemu.pc.cpu.unicorn_engine import unicorn
 
 pytestmark = needs_native
@@ -73,6 +74,33 @@ def test_random_guests_are_left_equal(tmp_path: Path, kind: str) -> None:
     for seed in range(4):
         path.write_bytes(KINDS[kind](seed))
         assert (seed, twin_guests.differences(path)) == (seed, [])
+
+
+@pytest.mark.parametrize("mode", [0x13, 0x12, 0x03])
+def test_python_opens_one_page_of_the_vga_after_a_flush(tmp_path: Path, mode: int) -> None:
+    # mov ax, mode; int 10h; mov ax, segment; mov es, ax; l: xor di, di; mov cx, pages;
+    # m: stosb; add di, FFFh; loop m; inc byte [es:0]; jmp l
+    pages, segment = (8, 0xB800) if mode == 0x03 else (16, 0xA000)
+    code = bytes((0xB8, mode, 0, 0xCD, 0x10, 0xB8)) + segment.to_bytes(2, "little")
+    code += bytes.fromhex("8EC0 31FF B9") + bytes((pages, 0))
+    code += bytes.fromhex("AA 81C7FF0F E2F9 26FE060000 EBED")
+    assert native.load(wait=True)
+    asked: list[int] = []
+    with make_pc(disk(tmp_path, code)) as pc:
+        cpu = pc.cpu
+        assert isinstance(cpu, UnicornCpu)
+        cpu._slices_in_python, opened = 0, cpu._vram.translate
+        cpu._pages.window = lambda page, access: asked.append(page) or opened(page, access)
+        turns = pc.slices()
+        next(turns)
+        first = pc.vga.slot.get_dirty_log()
+        for _ in range(3):
+            asked.clear()
+            pc.vga.slot.get_dirty_log()
+            cpu.tlb.map_changed()
+            next(turns)
+            assert len(asked) == 1
+            assert set(pc.vga.slot.get_dirty_log()) <= set(first)
 
 
 def test_numbers_that_it_cannot_import_are_those_of_the_floors_above() -> None:

@@ -31,6 +31,7 @@ def left(pc: Pc) -> Left:
     arrays = {name: array.tolist() for name, array in cpu.arrays().items()}
     return arrays | {
         "ns": pc.clock.now_ns(),
+        "events": pc.clock.events,
         "ram": zlib.crc32(pc.bus.memory),
         "stored": bytes(pc.bus.stored),
         "code": bytes(cpu._pages.code),

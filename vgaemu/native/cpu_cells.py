@@ -22,7 +22,16 @@ DELIVER, READ_REGISTER, CONTROL, WORD = 12, 13, 14, 15
 CURSOR_STUB, KEY_STUB, TICKS_STUB, MAY_ANSWER = 16, 17, 18, 19
 #: Addresses of the engine's TLB, of `native.cells` of the planes.
 TLB, PLANES = 21, 22
-CELLS = 23
+#: The VGA's memory. Whether what follows is right now: Python looks after each flush of the TLB.
+VGA_KNOWN = 23
+#: Address of what each page from A0000h on is, int64: where it lies in VRAM, or one of these two.
+#: Whether VRAM is plain memory at the linear frame buffer.
+VGA_PAGES, VGA_LINEAR = 24, 25
+THROUGH_PLANES, ASK = -1, -2
+#: Addresses of a byte a page of VRAM: 1 if it is open (`TlbHarvest`), 1 if it holds code; and of
+#: the cells of marks, or 0: only Python may open a page.
+VGA_OPEN, VGA_CODE, VGA_MARKS = 26, 27, 28
+CELLS = 29
 
 #: What it costs the host (measured), where the guest's clock sees little of it: a fill of the TLB,
 #: to deliver an interrupt or exception. A slice with so much ends.

@@ -1,10 +1,10 @@
 """Hooks of the engine: fills of its TLB, and interrupts on their way to a handler.
 
-Done here is what guests do all the time: pages of RAM and ROM, through page tables of two levels or
-none; vectors of real mode, and what the BIOS answers who only asks; interrupt and trap gates of 32
-bits to code at the same privilege level that has been there before. All else is for Python's hook,
-which does all of it anew: it is called by `interrupt`, and a fill that is refused here comes to it.
-What has been done until then is what it does, too.
+Done here is what guests do all the time: pages of RAM, ROM and the VGA, through page tables of two
+levels or none; vectors of real mode, and what the BIOS answers who only asks; interrupt and trap
+gates of 32 bits to code at the same privilege level that has been there before. All else is for
+Python's hook, which does all of it anew: it is called by `interrupt`, and a fill that is refused
+here comes to it. What has been done until then is what it does, too.
 
 Source: `unicorn_pages`, `mmu`, `unicorn_interrupts` and `unicorn_calls` in `vgaemu.pc.cpu`, whose
 results these are.
@@ -20,6 +20,7 @@ from vgaemu.native.clock import cost
 from vgaemu.native.compiler import Pointer, callback, int64_at, part, uint8_at, uint32_at
 from vgaemu.native.cpu_cells import (
     ANSWER_NS,
+    ASK,
     CLOCK,
     CODE,
     CR0,
@@ -32,6 +33,7 @@ from vgaemu.native.cpu_cells import (
     LFB,
     LFB_END,
     LONG_OVERHEAD_NS,
+    NATIVE_PLANES_AT,
     OPEN_AT,
     OVERHEAD,
     PHYSICAL,
@@ -43,6 +45,13 @@ from vgaemu.native.cpu_cells import (
     ROM_AT,
     ROM_WRITABLE,
     STORED,
+    THROUGH_PLANES,
+    VGA_CODE,
+    VGA_KNOWN,
+    VGA_LINEAR,
+    VGA_MARKS,
+    VGA_OPEN,
+    VGA_PAGES,
     WORD,
 )
 from vgaemu.native.env import (
@@ -75,6 +84,7 @@ from vgaemu.native.env import (
     SEGMENTS_AT,
     SS,
 )
+from vgaemu.native.marks import mark
 from vgaemu.native.memory import (
     ROM_END,
     ROM_START,
@@ -175,6 +185,37 @@ def rights_of(cells: Pointer, number: int, access: int) -> int:
 
 
 @part
+def place_vram(cells: Pointer, page: int, access: int, entry: int) -> bool:
+    """`place` of the VGA's memory."""
+    if access == FETCH or not cells[VGA_KNOWN]:
+        return False
+    at = page - cells[LFB] if cells[VGA_LINEAR] else ASK
+    if page < VGA_END:
+        at = int64_at(cells[VGA_PAGES])[page - VGA_START >> 12]
+    if at == ASK:
+        return False
+    rights = RW
+    if at == THROUGH_PLANES:
+        at = NATIVE_PLANES_AT + page - VGA_START
+    else:
+        number = at >> 12
+        at += cells[LFB]
+        if uint8_at(cells[VGA_CODE])[number]:
+            rights = ALL
+        if access != STORE:
+            rights &= RX
+        elif cells[VGA_MARKS]:
+            # The store lands after this: a harvest between finds the page open, see `TlbHarvest`.
+            uint8_at(cells[VGA_OPEN])[number] = 1
+            mark(int64_at(cells[VGA_MARKS]), number)
+        else:
+            return False
+    int64_at(entry)[0] = at
+    uint32_at(entry)[2] = rights
+    return True
+
+
+@part
 def place(cells: Pointer, page: int, access: int, entry: int) -> bool:
     """Where a physical page lies in the engine, and what may be done there."""
     at, rights = page, RW
@@ -186,7 +227,9 @@ def place(cells: Pointer, page: int, access: int, entry: int) -> bool:
             uint8_at(cells[CODE])[page >> 12] = 1
     elif page < VGA_START or ROM_START <= page < cells[RAM_BYTES]:
         rights = rights_of(cells, page >> 12, access)
-    elif page < VGA_END or cells[LFB] <= page < cells[LFB_END] or access == FETCH:
+    elif page < VGA_END or cells[LFB] <= page < cells[LFB_END]:
+        return place_vram(cells, page, access, entry)
+    elif access == FETCH:
         return False
     else:
         at = OPEN_AT

@@ -76,6 +76,7 @@ class CpuCells:
         self.numbers[c.DELIVER] = ctypes.cast(callback, ctypes.c_void_p).value or 0
         uc.hook_del(raised)
         hook_native(uc, unicorn.UC_HOOK_INTR, functions["interrupt"], at)
+        vram.share_fills(self.numbers)
         # Of these the engine asks one after another.
         vram.fill_after(lambda: hook_native(uc, unicorn.UC_HOOK_TLB_FILL, functions["fill"], at))
 

@@ -13,6 +13,7 @@ up to the first after the flush. One redraw too many at worst, never one too few
 from __future__ import annotations
 
 import threading
+from array import array
 from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import Any
@@ -22,7 +23,17 @@ from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, WORD_PAGES, word_count
 from vgaemu.memslot.flags import FlagsKeeper
 from vgaemu.memslot.log import DirtyLog, log_of_flags
 from vgaemu.native import cells
-from vgaemu.native.cpu_cells import NATIVE_PLANES_AT
+from vgaemu.native.cpu_cells import (
+    ASK,
+    NATIVE_PLANES_AT,
+    THROUGH_PLANES,
+    VGA_CODE,
+    VGA_KNOWN,
+    VGA_LINEAR,
+    VGA_MARKS,
+    VGA_OPEN,
+    VGA_PAGES,
+)
 from vgaemu.native.shared import address_of
 from vgaemu.pc.bus import VGA_END, VGA_START
 from vgaemu.pc.cpu.unicorn_engine import (
@@ -46,6 +57,7 @@ PLANES_AT = 0xF000_0000
 #: The same for the linear frame buffer while it is not plain memory: a tape records every store.
 RECORDED_LFB_AT = 0x2_0000_0000
 _PAGE = -PAGE_SIZE & (1 << 64) - 1
+LEGACY_PAGES = VGA_END - VGA_START >> PAGE_SHIFT
 
 
 def places(vga: Vga) -> tuple[tuple[int, int], ...]:
@@ -93,9 +105,10 @@ class TlbHarvest:
         self._mmu_lock = threading.Lock()
         self._running = False
         self._thread = 0
-        #: One byte a page, 1 = open since the last flush. Only the CPU's thread writes here.
-        self._open = bytearray(WORD_PAGES * word_count(npages))
-        self._all_closed = bytes(self._open)
+        #: One byte a page, 1 = open since the last flush. Only the CPU's thread writes here; native
+        #: code of its does, too.
+        self.open = bytearray(WORD_PAGES * word_count(npages))
+        self._all_closed = bytes(self.open)
         #: Pages that were open beside the harvest before: the next one reports them.
         self._owed: DirtyLog | None = None
         #: Not 0: the CPU's thread, which looks here between two instructions, is to call `flush`.
@@ -116,7 +129,7 @@ class TlbHarvest:
         """On the CPU's thread, between two instructions: close all pages."""
         # First: what is asked from now on may be asked for pages that were open before this.
         self.flush_asked = False
-        self._open[:] = self._all_closed
+        self.open[:] = self._all_closed
         if self.flushes_ns is None:
             self._flush()
             return
@@ -138,7 +151,7 @@ class TlbHarvest:
 
     def page_opened(self, page: int) -> None:
         """A VRAM page is about to become writable in the TLB; its mark comes after this."""
-        self._open[page] = 1
+        self.open[page] = 1
 
     def map_changed(self) -> None:
         """Windows moved: no translation is right any more."""
@@ -154,7 +167,7 @@ class TlbHarvest:
         # Not under the lock: a keeper may wait for the CPU to end its slice.
         log = keeper_harvest()
         owed, self._owed = self._owed, None
-        if 1 in self._open:
+        if 1 in self.open:
             # Not waited for: who has it is entering guest code, and perhaps without a processor.
             sure = self._mmu_lock.acquire(blocking=False)
             # A CPU that is not in guest code flushes before it is again: nothing is owed.
@@ -166,7 +179,7 @@ class TlbHarvest:
             if here:
                 self.flush()
             elif running:
-                self._owed = log_of_flags(self._npages, self._open)
+                self._owed = log_of_flags(self._npages, self.open)
         return log if owed is None else log | owed
 
     def close(self) -> DirtyLog | None:
@@ -220,7 +233,16 @@ class VramPages:
         uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
         self._filler = fill or self._fill
         self._hook = uc.hook_add(unicorn.UC_HOOK_TLB_FILL, self._filler)
-        vga.on_map_changed.append(self.tlb.map_changed)
+        #: What native code that fills the TLB shares, if it does, and what the legacy pages are;
+        #: whether they have become others since.
+        self._cells: memoryview[int] | None = None
+        self._pages: memoryview[int] = memoryview(array("q", bytes(8 * LEGACY_PAGES)))
+        self._moved = True
+        vga.on_map_changed.append(self._map_changed)
+
+    def _map_changed(self) -> None:
+        self._moved = True
+        self.tlb.map_changed()
 
     def use_native(self, functions: Mapping[str, int], time_at: int = 0, cost_ns: int = 0) -> None:
         """Let native code answer for the planes, wherever it does the same as Python.
@@ -242,8 +264,8 @@ class VramPages:
         map_native(uc, *planes, functions["planes.read"], functions["planes.write"], at)
         self._mapped.append(planes)
         self._native, self._functions = native, functions
-        vga.slot.on_keeper_changed.append(self.tlb.map_changed)
-        self.tlb.map_changed()
+        vga.slot.on_keeper_changed.append(self._map_changed)
+        self._map_changed()
 
     @property
     def has_native(self) -> bool:
@@ -283,14 +305,42 @@ class VramPages:
             hook()
             self._hook = self._uc.hook_add(unicorn.UC_HOOK_TLB_FILL, self._filler)
 
+    def share_fills(self, numbers: memoryview[int]) -> None:
+        """Between two slices, after `use_native`: let native code open pages, told by these."""
+        for cell, memory in (
+            (VGA_PAGES, self._pages), (VGA_OPEN, self.tlb.open), (VGA_CODE, self._code),
+        ):  # fmt: skip
+            numbers[cell] = address_of(memory)
+        self._cells = numbers
+
+    def _tell(self, numbers: memoryview[int]) -> None:
+        """Native code may go on, by what is so now; who changes it has the TLB flushed."""
+        if self._moved:
+            self._moved = False
+            vga, keeper = self._vga, self._vga.slot.keeper
+            planes = THROUGH_PLANES if self._is_native() else ASK
+            for number in range(LEGACY_PAGES):
+                offset = vga.window(VGA_START + number * PAGE_SIZE)
+                self._pages[number] = planes if offset is None else offset
+            numbers[VGA_LINEAR] = vga.window(LFB_GPA) is not None
+            marks = 0
+            if type(keeper) is FlagsKeeper:
+                marks = keeper.share(self._functions["marks.clear"])
+            numbers[VGA_MARKS] = marks
+        numbers[VGA_KNOWN] = 1
+
     def flush(self) -> None:
         """Forget all translations."""
+        if self._cells is not None:
+            self._cells[VGA_KNOWN] = 0
         if self._uc is not None:
             self._uc.ctl(*FLUSH_TLB)
 
     def translate(self, page: int, access: int) -> tuple[int, int] | None:
         """Engine-physical page and permissions of a guest page; None if it is not the VGA's."""
         vga = self._vga
+        if self._cells is not None and not self._cells[VGA_KNOWN]:
+            self._tell(self._cells)
         offset = vga.window(page)
         if offset is not None:
             number = offset >> PAGE_SHIFT
@@ -321,7 +371,7 @@ class VramPages:
             self._uc.ctl_set_tlb_mode(unicorn.UC_TLB_CPU)
         self._uc = None
         for changed in (self._vga.on_map_changed, self._vga.slot.on_keeper_changed):
-            if self.tlb.map_changed in changed:
-                changed.remove(self.tlb.map_changed)
+            if self._map_changed in changed:
+                changed.remove(self._map_changed)
         for page in self.tlb.close() or ():
             self._vga.slot.mark_dirty(page * PAGE_SIZE, 1)
