@@ -96,6 +96,27 @@ def test_a_colour_that_changes_between_lines_changes_from_that_line_on(mode, fir
         assert (frame[row, is_zero[row]] == colour).all()
 
 
+@pytest.mark.parametrize("mode", [3, 0x12, 0x13])
+@pytest.mark.parametrize("what", ["a font", "an address", "a colour", "the same colour"])
+def test_numbers_and_their_palette_where_registers_change_inside_the_picture(mode, what):
+    """Both or neither: a number that has two colours has no palette."""
+    bench = Bench(mode)
+    bench.draw()
+    bench.put(100)
+    if what == "a font":
+        bench.ports.set(SEQ, 3, 5)
+    elif what == "an address":
+        bench.ports.set_crtc(0x08, 3)
+    else:
+        bench.ports.write_dac(7, (1, 2, 3) if what == "a colour" else (42, 42, 42))
+    bench.end_field()
+    numbers, palette = bench.screen.indices(), bench.screen.palette
+    assert (numbers is None) == (palette is None) == (what == "a colour")
+    if numbers is not None:
+        np.testing.assert_array_equal(palette[numbers], bench.screen.frame)
+        np.testing.assert_array_equal(numbers, Screen(bench.vga).indices())
+
+
 def test_bars_that_stay_cost_nothing_and_others_only_their_lines():
     bench = Bench(0x12)
     bars(bench, range(100, 300, 2), 10)

@@ -138,15 +138,17 @@ class Screen:
     def palette(self) -> NDArray[np.uint32] | None:
         """Colours by number of the last frame, (n,) uint32; None in true-colour modes.
 
-        Where the border is shown, one of 16 colours has another for it.
+        None, too, where a number has different colours in different lines, as the guest writes
+        colours while the picture is drawn: no one palette tells them then, `rgb` does. Where the
+        border is shown, one of 16 colours has another for it.
         """
-        colours = self._scanout.colours
-        if not colours.palette:
+        colours = _palette_of(self._scanout)
+        if not colours:
             return None
-        palette = np.frombuffer(colours.palette, np.uint32)
+        palette = np.frombuffer(colours, np.uint32)
         if self._scanout.margins is None or len(palette) == 256:
             return palette
-        return np.append(palette, np.uint32(colours.border))
+        return np.append(palette, np.uint32(self._scanout.colours.border))
 
     @property
     def scanout(self) -> Scanout:
@@ -321,10 +323,11 @@ class Screen:
         """The picture in numbers of `palette`, without a border: (height, width) uint8; or None.
 
         Drawn afresh. They are the device's own: attributes' colours, pixels of planes, bytes of
-        mode 13h.
+        mode 13h. None where `palette` is: in true-colour modes, and where colours change inside the
+        picture.
         """
         scanout = view_of(self.vga, self.frame_number).scanout(self.vga)
-        if not scanout.colours.palette:
+        if not _palette_of(scanout):
             return None
         if self._numbers is None:
             self._numbers = _Numbers(self.vga.slot.array)
@@ -381,9 +384,12 @@ class _Numbers:
 
     def draw(self, scanout: Scanout) -> NDArray[np.uint8]:
         """A scanout without a border, all of it: (height, width) uint8, a new array."""
-        colours = scanout.colours
-        numbers = np.arange(len(colours.palette) // 4, dtype=np.uint32).tobytes()
-        scanout = scanout._replace(colours=colours._replace(palette=numbers))
+        numbers = np.arange(len(_palette_of(scanout)) // 4, dtype=np.uint32).tobytes()
+        raster = scanout.raster
+        if raster is None:
+            scanout = scanout._replace(colours=scanout.colours._replace(palette=numbers))
+        else:
+            scanout = scanout._replace(raster=raster._replace(palette=numbers))
         renderer = self._renderer
         redraw = Redraw.RESIZE if renderer is None else redraw_between(renderer.scanout, scanout)
         if renderer is None or redraw is Redraw.RESIZE:
@@ -393,6 +399,14 @@ class _Numbers:
             renderer.configure(scanout)
         _draw_all(renderer, scanout, self._frame, self._picture)
         return self._frame.astype(np.uint8)
+
+
+def _palette_of(scanout: Scanout) -> bytes:
+    """The palette of all of a picture; none of colours, or where it changes inside."""
+    raster = scanout.raster
+    if raster is None:
+        return scanout.colours.palette
+    return b"" if raster.values else raster.palette
 
 
 @contextmanager
