@@ -209,6 +209,19 @@ def test_the_options_given_are_for_what_is_chosen(
     assert len(text.read_text().splitlines()) == 50  # text50
 
 
+def test_a_workload_in_python_that_is_chosen_runs_without_rewind(act: Callable) -> None:
+    """Named on the command line it is refused: there one knows what it is."""
+    no = "no rewind: a workload in Python cannot be kept as it is"
+    status, told = act(["run", "--rewind", "1", "--frames", "9"], ("at once", press("c", "enter")))
+    assert (status, told) == (0, [no])
+    status, told = act(
+        ["run", "--rewind", "1", "--frames", "9"],
+        ("at once", [*press("s", "end"), *press("up", "enter")]),  # a guest in machine code
+    )
+    assert status == 0
+    assert not {no, "hangs"} & {*told}
+
+
 def test_who_looks_from_elsewhere_finds_the_next_one_at_the_same_port(
     act: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,6 +76,14 @@ def options_for(program: Program, options: Namespace) -> Namespace:
     return Namespace(**following | {"workload": program.workload, "args": list(program.args)})
 
 
+def options_for_choice(program: Program, options: Namespace) -> Namespace:
+    """Options that were given for what is chosen from the list, as far as it can have them."""
+    said: dict[str, Any] = {"workload": program.workload, "args": list(program.args)}
+    if not is_image(program.workload):
+        said["rewind"] = None  # a generator has no snapshots; nobody knew that it would be one
+    return Namespace(**vars(options) | said)
+
+
 Run = Callable[[str], None]
 
 

@@ -246,7 +246,7 @@ def _run_instead(session: Session, name: str, options: Namespace | None = None) 
         name: What is to run.
         options: Those that were given for it; else what of the session's is for all alike.
     """
-    from vgaemu.cli.instead import options_for, program_of
+    from vgaemu.cli.instead import options_for, options_for_choice, program_of
     from vgaemu.errors import VgaemuError
 
     if session.successor is not None:  # one of several files that were dropped at once
@@ -254,16 +254,17 @@ def _run_instead(session: Session, name: str, options: Namespace | None = None) 
     try:
         program = program_of(name)
         if options is None:
-            options = options_for(program, session.options)
+            chosen = options_for(program, session.options)
         else:
-            said = {"workload": program.workload, "args": list(program.args)}
-            options = Namespace(**vars(options) | said)
-        successor = _open_session(options, display=session.display, **program.needs)
+            chosen = options_for_choice(program, options)
+        successor = _open_session(chosen, display=session.display, **program.needs)
     except (UsageError, VgaemuError) as error:
         session.machine.tell_user(str(error))
     except GuestFailedError:
         session.machine.tell_user(f"{name}: failed while it was read")
     else:
+        if options is not None and options.rewind is not None and chosen.rewind is None:
+            session.machine.tell_user("no rewind: a workload in Python cannot be kept as it is")
         session.run_instead(successor)
 
 
