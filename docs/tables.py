@@ -18,6 +18,7 @@ import vgaemu
 from vgaemu.assets import guests
 from vgaemu.cli.main import main
 from vgaemu.display.hostkeys import HOST_KEYS
+from vgaemu.keys.actions import WORDS
 from vgaemu.keys.table import KEYS, MODIFIERS
 from vgaemu.migrate.stream import MAX_BODY_BYTES, Kind
 from vgaemu.pc.bios.data_area import FIELDS
@@ -103,6 +104,11 @@ def key_names() -> str:
         f"Before a key may come {_in_words(MODIFIERS)} and a hyphen, such as `ctrl-alt-f1`.\n\n"
         + table(["key", "scancode, set 1"], rows)
     )
+
+
+def mouse_words() -> str:
+    """What the mouse does, as `--keys` and `machine.schedule_keys` name it."""
+    return table(["word", "what"], ([f"`{name}`", word.meaning] for name, word in WORDS.items()))
 
 
 def _in_words(names: Iterable[str]) -> str:
@@ -229,6 +235,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "int10-calls.md": int10_calls,
     "int10-others.md": int10_others,
     "key-names.md": key_names,
+    "mouse-words.md": mouse_words,
     "modes.md": modes,
     "state-device.md": state_device,
     "state-pc.md": state_pc,

@@ -127,7 +127,19 @@ def left(mouse: Mouse) -> None:
         ("F4", lambda mouse: mouse.move(-100, 50), "38 9C CE"),
         ("F4", left, "09 00 00"),
         ("F4", lambda mouse: (mouse.button(3, True), mouse.button(2, True)), "0E 00 00"),
-        ("F4", lambda mouse: (left(mouse), mouse.button(1, False)), ""),
+        # Down and up between two packets: both are told, where they happened.
+        ("F4", lambda mouse: (left(mouse), mouse.button(1, False)), "09 00 00 08 00 00"),
+        (
+            "F4",
+            lambda mouse: (
+                mouse.move(1, 0),
+                left(mouse),
+                mouse.move(2, 0),
+                mouse.button(1, False),
+                mouse.move(4, 0),
+            ),
+            "09 01 00 08 02 00 08 04 00",
+        ),
         # What does not fit into a packet comes in the next.
         ("F4", lambda mouse: mouse.move(300, -600), "08 FF FF 08 2D FF 08 00 5A"),
         ("F4", lambda mouse: mouse.move(-300, 0), "18 01 00 18 D3 00"),

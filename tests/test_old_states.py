@@ -89,6 +89,8 @@ def test_a_guests_state_still_loads_and_goes_on(name: str, tmp_path: Path) -> No
     since |= {f"chips.pci_{function}" for function in ("0_0", "1_0", "1_1", "2_0")}
     if name == "prog":
         since |= {"dos.owners", "dos.returned", *NEW_OF_DOS}
+    since |= {"chips.mouse_places", "bios.pointing", "bios.pointing_packet"}
+    since |= {f"bios.mouse{part}" for part in ("", "_counts", "_masks", "_under")}
     assert {*after} - {*before} == NEW | since
     for part in {*before} - GONE - {"frame", "ram", "version", "dos.blocks", "dos.files"}:
         np.testing.assert_array_equal(before[part], after[part], part)

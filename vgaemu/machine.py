@@ -178,7 +178,7 @@ class Machine(States):
             self.vga.beam = WallBeam() if free else VirtualBeam()
         self.runner = self._runner_of(program.slices, free)
         self._loop = DisplayLoop(self.vga, shown, span_pages=span_pages, border=border)
-        self._key_schedule = KeySchedule(self.keys)
+        self._key_schedule = KeySchedule(self.keys, self.mouse)
         self._saving = Saving(self.vga, self.pc, self.runner, self._loop)
         self._saving.recorded = self._recorder is not None
         self.user = User(self.keys, self.mouse, self.runner, self._loop)
@@ -431,7 +431,7 @@ class Machine(States):
         return user.wants_to_close
 
     def schedule_keys(self, keys: Iterable[tuple[int, str]]) -> None:
-        """Strike keys at given frames: see `vgaemu.keys.queue.parse_keys`.
+        """Strike keys at given frames, and move and click: see `vgaemu.keys.queue.parse_keys`.
 
         Raises:
             KeysError: There is no key of a name; none of them is struck then.

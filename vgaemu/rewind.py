@@ -19,7 +19,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from vgaemu.deltas import delta, earlier
-from vgaemu.display.events import MouseButton, MouseMoved
+from vgaemu.display.events import MouseButton, MouseMoved, MousePlaced
 from vgaemu.errors import SnapshotError
 from vgaemu.keys.queue import Key
 from vgaemu.memslot.pages import ZERO, Moment
@@ -39,7 +39,7 @@ REMARK_FRAMES = 30
 #: Bytes of an earlier moment beside its delta, about.
 ENTRY_BYTES = 1_000
 
-Input: TypeAlias = Key | MouseMoved | MouseButton
+Input: TypeAlias = Key | MouseMoved | MouseButton | MousePlaced
 
 
 class Plain(NamedTuple):
@@ -152,6 +152,7 @@ class Rewind:
         self._keys.on_put = self._heard
         self._mouse.on_move = lambda dx, dy, wheel: self._heard(MouseMoved(dx, dy, wheel))
         self._mouse.on_button = lambda number, down: self._heard(MouseButton(number, down))
+        self._mouse.on_place = lambda x, y: self._heard(MousePlaced(x, y))
         self._between_frames.insert(0, self._after_frame)
         self._loop.stats.beside["rewind"] = self.cost_ns
         self._remark()
@@ -166,6 +167,7 @@ class Rewind:
             self._keys.on_put = lambda key: None
             self._mouse.on_move = lambda dx, dy, wheel: None
             self._mouse.on_button = lambda number, pressed: None
+            self._mouse.on_place = lambda x, y: None
 
     def _forget(self) -> None:
         self._newest = self._cursor = None
@@ -298,6 +300,8 @@ class Rewind:
                 self._keys.put(what)
             elif isinstance(what, MouseMoved):
                 self._mouse.move(what.dx, what.dy, what.wheel)
+            elif isinstance(what, MousePlaced):
+                self._mouse.place(what.x, what.y)
             else:
                 self._mouse.button(what.number, what.pressed)
         self._runner.run_frame()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from vgaemu.display.hostkeys import HOST_KEYS
+from vgaemu.keys.actions import WORDS
 from vgaemu.keys.table import KEYS, MODIFIERS
 
 
@@ -18,4 +19,7 @@ def text() -> str:
         f"All others are the guest's. Their names, for --keys: the characters that they type; "
         f"{named}; and before a key {', '.join(f'{name}-' for name in MODIFIERS)}"
     )
-    return "\n".join([*rows, *textwrap.wrap(guests, 80, break_on_hyphens=False)])
+    mouse = [f"{word:{width}}  {known.meaning}" for word, known in WORDS.items()]
+    told = "Its mouse, for --keys; with right- or middle- for another button:"
+    keys = textwrap.wrap(guests, 80, break_on_hyphens=False)
+    return "\n".join([*rows, *keys, told, *mouse])

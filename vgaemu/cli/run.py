@@ -72,7 +72,8 @@ def _add_guest_options(add: Add) -> None:
     add("--kernel", type=file_path, metavar="FILE", help="in place of WORKLOAD, as QEMU has it")
     add("--frames", type=positive, metavar="N", help="stop after N frames")
     add("--speed", type=speed, default=1.0, metavar="X", help="60 X frames a second; 0: no limit")
-    add("--keys", metavar="F:KEY,...", help="strike keys at frames: 30:a,60:enter,90:ctrl-c")
+    add("--keys", metavar="F:KEY,...", help="strike keys, or use the mouse, at frames: "
+        "30:a,60:enter,90:ctrl-c,120:click@160,100; 'vgaemu keys' has all")
     add("--load-state", type=file_path, metavar="F.npz", help="go on from a saved state")
     add("--rewind", type=rewind_room, metavar="MINUTES|MiB",
         help="keep the last minutes, or as many as 64MiB take, to go back through them with "

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from vgaemu import snapshot
 from vgaemu.errors import KeysError
+from vgaemu.keys.actions import parse_action, split_entries
 from vgaemu.keys.table import BY_NAME, CHARACTER_NAMES, KEYS, MODIFIERS
 
 #: A guest that reads no keys forgets the oldest beyond this many.
@@ -88,14 +89,16 @@ def split_key(name: str) -> tuple[list[str], str]:
 def parse_keys(spec: str) -> list[tuple[int, str]]:
     """``"30:a,60:enter"`` -> [(30, "a"), (60, "enter")]: which key at which frame.
 
+    What the mouse does has names, too: see `vgaemu.keys.actions`.
+
     Raises:
         KeysError: An entry is not FRAME:KEY.
 
-    >>> parse_keys("30:a,60:enter")
-    [(30, 'a'), (60, 'enter')]
+    >>> parse_keys("30:a,60:click@100,50")
+    [(30, 'a'), (60, 'click@100,50')]
     """
     keys = []
-    for entry in spec.split(","):
+    for entry in split_entries(spec):
         number, colon, name = entry.strip().partition(":")
         try:
             frame = int(number) if number.isdecimal() else -1
@@ -103,7 +106,8 @@ def parse_keys(spec: str) -> list[tuple[int, str]]:
             frame = -1
         if frame < 0 or not colon:
             raise KeysError(f"{entry!r} is not FRAME:KEY, as in 30:a,60:enter")
-        key_text(name)
+        if parse_action(name) is None:
+            key_text(name)
         keys.append((frame, name))
     return keys
 

@@ -1,18 +1,20 @@
-"""Keys that are struck at given frames, for scripts and `--keys`."""
+"""Keys that are struck, and what the mouse does, at given frames: for scripts and `--keys`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vgaemu.keys.actions import do, parse_action, steps_of
+from vgaemu.keys.mouse import Mouse
 from vgaemu.keys.queue import Keys, key_text
 
 
 class KeySchedule:
     """What is still to be struck, and when."""
 
-    def __init__(self, keys: Keys) -> None:
-        self._keys = keys
-        #: What is still to be struck: frame and key, by frames.
+    def __init__(self, keys: Keys, mouse: Mouse | None = None) -> None:
+        self._keys, self._mouse = keys, mouse or Mouse()
+        #: What is still to be struck: frame and key, or what the mouse does, by frames.
         self.left: tuple[tuple[int, str], ...] = ()
         self._all: tuple[tuple[int, str], ...] = ()
 
@@ -24,9 +26,11 @@ class KeySchedule:
         """
         keys = list(keys)
         for _, name in keys:
-            key_text(name)
-        self.left = tuple(sorted([*self.left, *keys], key=lambda entry: entry[0]))
-        self._all = (*self._all, *keys)
+            if parse_action(name) is None:
+                key_text(name)
+        steps = [step for frame, name in keys for step in steps_of(frame, name)]
+        self.left = tuple(sorted([*self.left, *steps], key=lambda entry: entry[0]))
+        self._all = (*self._all, *steps)
 
     def strike_again(self, frame_number: int) -> None:
         """Strike all that was ever to be struck from a frame on."""
@@ -38,4 +42,8 @@ class KeySchedule:
         while self.left and self.left[0][0] <= frame_number:
             (_, name), *left = self.left
             self.left = tuple(left)
-            self._keys.press(name)
+            action = parse_action(name)
+            if action is None:
+                self._keys.press(name)
+            else:
+                do(action, self._mouse)

@@ -16,6 +16,8 @@ from vgaemu.pc.bios.calls import Calls
 from vgaemu.pc.bios.clock import ClockBios
 from vgaemu.pc.bios.disk import DiskBios
 from vgaemu.pc.bios.keyboard import KeyboardBios
+from vgaemu.pc.bios.mouse.driver import MouseDriver
+from vgaemu.pc.bios.pointing import PointingBios
 from vgaemu.pc.bios.rom import DISKETTE_TABLE, FONT_8_UPPER, FONTS
 from vgaemu.pc.bios.system import SystemBios
 from vgaemu.pc.bios.video.area import GLYPHS, UPPER_GLYPHS
@@ -48,6 +50,11 @@ class Bios:
         self.system: SystemBios = SystemBios(board, self.calls, data, self.clock)
         self.video: VideoBios = VideoBios(board, self.calls)
         self.disk: DiskBios = DiskBios(board, self.calls, data, image)
+        self.pointing: PointingBios = PointingBios(board, self.calls, data)
+        #: INT 33h, for whoever installs it: DOS does.
+        self.mouse: MouseDriver = MouseDriver(board, self.calls, self.video.area, self.pointing)
+        self.video.modes.on_set.append(self.mouse.mode_was_set)
+        self.system.services[0xC2] = self.pointing.service
         self.clock.set_ticks()
         self.calls.services |= {
             0x08: self.clock.tick,
@@ -113,4 +120,6 @@ class Bios:
             "bios.vbe_mode": area.vbe_part(),
             "bios.disk_locks": fields(self.disk.lba)._replace(absent=self.disk.lba.unlocked),
             "bios.unfinished": self.calls.part(),
+            **self.pointing.parts(),
+            **self.mouse.parts(),
         }

@@ -43,7 +43,7 @@ CALL_REGISTERS = ("eax", "ebx", "ecx", "edx", "ebp", "esp", "ss", "ds", "es")
 #: Where the caller's FLAGS lie: SS:SP+4.
 FLAGS_AT = 4
 #: Interrupts of chips are served even when others wait.
-CHIPS = (0x08, 0x09)
+CHIPS = (0x08, 0x09, 0x74)
 
 
 def serve(services: Mapping[int, Service], number: int) -> bool | None:
@@ -71,7 +71,7 @@ class Calls:
         self._bus.older_stubs = rom.OLDER_STUBS
         # Fonts below may differ.
         self._bus.stubs = slice(rom.ROM_BASE + rom.STUBS, rom.ROM_BASE + 0x10000)
-        for vector, port in zip(rom.SERVICES, rom.TRAP_PORTS, strict=False):
+        for vector, port in rom.trap_ports().items():
             self._bus.byte_out[port] = partial(self._trap, vector)
         for vector in range(0x78):
             self.set_vector(vector, rom.stub_offset(vector))

@@ -29,15 +29,20 @@ FONT_8_UPPER = FONTS[8] + 128 * 8
 STUBS = 0xF000
 STUB_BYTES = 16
 #: CRC-32 of ROM from the stubs on, in versions whose saved states may go on in these stubs.
-OLDER_STUBS = frozenset((0xC7415CB6,))
-#: What INT 08h and 09h go on to.
-TIMER_ROUTINE, KEYBOARD_ROUTINE = STUBS + 0xD00, STUBS + 0xD40
+OLDER_STUBS = frozenset((0xC7415CB6, 0x27388F11))
+#: What INT 08h, 09h and 74h go on to.
+TIMER_ROUTINE, KEYBOARD_ROUTINE, MOUSE_ROUTINE = STUBS + 0xD00, STUBS + 0xD40, STUBS + 0xD80
+#: Where a mouse's handler comes back to, from INT 33h's driver and from INT 15h/C207h's BIOS.
+MOUSE_HANDLER_DONE, PS2_HANDLER_DONE = STUBS + 0xDB0, STUBS + 0xDB8
 IRET_STUB = STUBS + 0xE00
 #: Vectors with a service, in the order of their stubs and trap ports.
 SERVICES = (
     0x00, 0x06, 0x0D, 0x08, 0x09, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1A,
     0x20, 0x21, 0x27, 0x29, 0x2F, 0x33,
 )  # fmt: skip
+#: Vectors that came later: they have no stub among those, but a place of their own, and of the trap
+#: ports the last ones; the very last is the XMS driver's.
+LATER = {0x74: MOUSE_ROUTINE}
 #: Trap ports: those that no device of a PC has.
 TRAP_PORTS = (*range(0xB0, 0xC0), *range(0xE0, 0xE9), *range(0xEA, 0xF0))
 
@@ -79,8 +84,9 @@ def rom_font(height: int, users: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
 def rom_image(users_font: NDArray[np.uint8] | None) -> bytes:
     """64 KiB from F0000h on."""
     parts = {at: rom_font(height, users_font).tobytes() for height, at in FONTS.items()} | TABLES
-    for vector, port in zip(SERVICES, TRAP_PORTS, strict=False):
-        parts[stub_offset(vector)] = _stub(vector, port)
+    ports = trap_ports()
+    for vector in SERVICES:
+        parts[stub_offset(vector)] = _stub(vector, ports[vector])
     parts |= _routines()
     for vector in (0x0A, 0x70):
         parts[stub_offset(vector)] = _end_of_interrupt(vector)
@@ -90,8 +96,16 @@ def rom_image(users_font: NDArray[np.uint8] | None) -> bytes:
     return bytes(rom)
 
 
+def trap_ports() -> dict[int, int]:
+    """The trap port of each vector that has a service."""
+    ports = dict(zip(SERVICES, TRAP_PORTS, strict=False))
+    return ports | dict(zip(LATER, reversed(TRAP_PORTS[:-1]), strict=False))
+
+
 def stub_offset(vector: int) -> int:
     """Offset in ROM of a vector's stub: a service's, an interrupt's that is only ended, or IRET."""
+    if vector in LATER:
+        return LATER[vector]
     if vector in SERVICES:
         return STUBS + SERVICES.index(vector) * STUB_BYTES
     if 0x0A <= vector <= 0x0F:
@@ -123,8 +137,9 @@ def _jump(vector: int, at: int, target: int) -> bytes:
 
 
 def _routines() -> dict[int, bytes]:
-    """INT 08h and 09h."""
-    timer, keyboard = (bytes((TRAP_PORTS[SERVICES.index(vector)],)) for vector in (0x08, 0x09))
+    """INT 08h, 09h and 74h."""
+    ports = trap_ports()
+    timer, keyboard, mouse = (bytes((ports[vector],)) for vector in (0x08, 0x09, 0x74))
     # pushad; push ds; push es; push fs; push gs ... pop gs; pop fs; pop es; pop ds; popad; iret
     save = bytes.fromhex("66 60 1E 06 0F A0 0F A8")
     restore = bytes.fromhex("0F A9 0F A1 07 1F 66 61 CF")
@@ -133,6 +148,19 @@ def _routines() -> dict[int, bytes]:
         TIMER_ROUTINE: save + b"\xe6" + timer + bytes.fromhex("CD 1C B0 20 E6 20") + restore,
         # pushf; push cs; call serve; ...; serve: out port, al; iret
         KEYBOARD_ROUTINE: save + b"\x9c\x0e\xe8\x09\x00" + restore + b"\xe6" + keyboard + b"\xcf",
+        # pushf; push cs; call serve; cli; mov al, 20h; out A0h, al; out 20h, al; ...
+        # serve: out port, al; iret
+        # A handler runs within the IRET, with interrupts on; another packet waits for its end.
+        MOUSE_ROUTINE: save
+        + b"\x9c\x0e\xe8\x10\x00"
+        + bytes.fromhex("FA B0 20 E6 A0 E6 20")
+        + restore
+        + b"\xe6"
+        + mouse
+        + b"\xcf",
+        # add sp, 8 (what the BIOS gave to it); iret
+        MOUSE_HANDLER_DONE: b"\xcf",
+        PS2_HANDLER_DONE: bytes.fromhex("83 C4 08 CF"),
     }
 
 

@@ -38,7 +38,8 @@ class SystemBios:
 
     def __init__(self, board: Board, calls: Calls, data: bda.DataArea, clock: ClockBios) -> None:
         self._bus, self._cpu, self._calls, self._data = board.bus, board.cpu, calls, data
-        self._services: dict[int, Service] = {
+        #: INT 15h's calls.
+        self.services: dict[int, Service] = {
             0x24: self._a20,
             0x4F: lambda: calls.carry(True),
             0x83: clock.event,
@@ -65,7 +66,7 @@ class SystemBios:
         self._cpu.ah = TIMED_OUT_PRINTER
 
     def service(self) -> bool | None:
-        return self._services.get(self._cpu.ah, self._calls.unsupported)()
+        return self.services.get(self._cpu.ah, self._calls.unsupported)()
 
     def _done(self, status: int = 0) -> None:
         self._cpu.ah = status

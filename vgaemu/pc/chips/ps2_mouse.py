@@ -42,7 +42,8 @@ class Ps2Mouse:
     }  # fmt: skip
 
     def __init__(self, mouse: Mouse) -> None:
-        self._mouse = mouse
+        #: What the host's does.
+        self.host: Mouse = mouse
         self.buffer: deque[int] = deque()
         #: The command whose argument comes next; 0: none.
         self.expects = 0
@@ -86,9 +87,9 @@ class Ps2Mouse:
         self.buffer.clear()
         self.reporting = on
         if on:
-            self._mouse.listening = True
+            self.host.listening = True
         else:
-            self._mouse.ignore()
+            self.host.ignore()
         return bytes((ACKNOWLEDGE,))
 
     def _set(self, name: str, value: int) -> bytes:
@@ -137,7 +138,7 @@ class Ps2Mouse:
             self._streams
             and not self.buffer
             and now_ns >= self.next_packet_ns
-            and self._mouse.has_news()
+            and self.host.has_news()
         ):
             self.next_packet_ns = now_ns + 1_000_000_000 // self.rate
             self._send(self._packet(scaled=self.double))
@@ -146,12 +147,12 @@ class Ps2Mouse:
         """When it has something to send, if nobody moves it."""
         if self.buffer:
             return now_ns
-        has_news = self._streams and self._mouse.has_news()
+        has_news = self._streams and self.host.has_news()
         return max(self.next_packet_ns, now_ns) if has_news else NEVER_NS
 
     def _packet(self, *, scaled: bool) -> bytes:
-        moved = self._mouse.take(MOST_STEPS // 2 if scaled else MOST_STEPS, MOST_WHEEL)
-        dx, dy, wheel, buttons = moved or Movement(0, 0, 0, self._mouse.buttons)
+        moved = self.host.take(MOST_STEPS // 2 if scaled else MOST_STEPS, MOST_WHEEL)
+        dx, dy, wheel, buttons = moved or Movement(0, 0, 0, self.host.buttons)
         dy = -dy  # up is positive
         if scaled:
             dx, dy = _doubled(dx), _doubled(dy)
@@ -160,7 +161,7 @@ class Ps2Mouse:
         return packet + bytes((wheel & 0xFF,)) if self.kind == WHEEL_MOUSE else packet
 
     def _status(self) -> int:
-        left, right, middle = (self._mouse.buttons >> bit & 1 for bit in range(3))
+        left, right, middle = (self.host.buttons >> bit & 1 for bit in range(3))
         modes = self.remote << 6 | self.reporting << 5 | self.double << 4
         return modes | left << 2 | middle << 1 | right
 
@@ -171,7 +172,7 @@ class Ps2Mouse:
             "chips.mouse_buffer": octets(lambda: list(self.buffer), self._restore_buffer)._replace(
                 absent=self.buffer.clear
             ),
-            "chips.mouse_moved": self._mouse.part(),
+            **self.host.parts(),
         }
 
     def _restore_buffer(self, data: bytes) -> None:

@@ -2,7 +2,7 @@
 
 Emulated: what the files of this folder say; Ctrl-C with INT 23h, which may go back by IRET or RETF.
 Not emulated: critical errors (INT 24h is never called: what the host refuses fails), absolute disk
-access (INT 25h and 26h fail), INT 28h while DOS waits, a mouse (INT 33h says there is none).
+access (INT 25h and 26h fail), INT 28h while DOS waits.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Dos:
             0x27: self.processes.stay_by_interrupt,
             0x29: lambda: self.console.type(board.cpu.al),
             0x2F: self.system.multiplex,
-            0x33: lambda: None,  # AX stays 0: there is no mouse
+            0x33: bios.mouse.service,
         }
         self._write_area()
         for vector, offset in VECTORS.items():

@@ -8,6 +8,7 @@ tables than ROM's (`tables`), which are not read: whoever changes the save point
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from vgaemu.pc.bios import data_area as bda
@@ -48,6 +49,8 @@ class ModeSet:
     ) -> None:
         self._vga, self._calls, self._area = board.vga, calls, area
         self._palette, self._fonts = palette, fonts
+        #: Called when a mode of the VGA's has been set.
+        self.on_set: list[Callable[[], None]] = []
 
     def set_mode(self, number: int, *, clear: bool = True) -> None:
         """Registers, palette, font, memory and data area of a mode of `MODES`."""
@@ -63,6 +66,8 @@ class ModeSet:
         elif options & bda.GREY:
             self._palette.to_greys(0, 256)
         area.write_mode_fields(number, clear=clear)
+        for told in self.on_set:
+            told()
         if bios_mode(number).model != TEXT:
             return
         font = vga.rom_font

@@ -1,0 +1,1 @@
+"""INT 33h: a mouse driver as DOS programs know it."""
