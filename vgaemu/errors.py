@@ -27,6 +27,7 @@
      ├─ MigrateError          live migration
      ├─ ViewError             who looks from elsewhere
      ├─ BenchError            benchmarks
+     ├─ GymError              environments for agents
      ├─ ExpectationError      what a test waited for, and did not come
      └─ GuestError            what a guest did itself
          └─ GuestFault        machine code that cannot go on
@@ -134,6 +135,10 @@ class ViewError(VgaemuError):
 
 class BenchError(VgaemuError, ValueError):
     """A benchmark was asked for what it cannot do; the message is one line."""
+
+
+class GymError(VgaemuError, ValueError):
+    """An environment cannot be made so, or has no such rule; the message names the argument."""
 
 
 class ExpectationError(VgaemuError, AssertionError):

@@ -15,6 +15,7 @@ BENCHMARKS = {
     "migrate": "64 MiB over loopback while a writer dirties it, against a plain socket copy",
     "view": "a VNC viewer: what it costs the loop, and what it gets, how late",
     "beam": "guests that follow the beam, against real time",
+    "gym": "an agent's steps a second: one environment, and a vector of two",
     "guest": "machine code: stores through the VGA, harvests beside a running guest, boot",
 }
 #: Those whose module has a `report` that says more than the table of its rows.

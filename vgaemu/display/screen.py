@@ -340,14 +340,22 @@ class Screen:
         Raises:
             ScreenError: The mode is not a text mode.
         """
+        cells = self.cells()
+        codes = cells.astype(np.uint8).tobytes()
+        text, columns = to_unicode(codes), cells.shape[1]
+        return [text[at : at + columns] for at in range(0, len(text), columns)]
+
+    def cells(self) -> NDArray[np.uint16]:
+        """The same as attribute << 8 | character of code page 437, (rows, columns) uint16.
+
+        Raises:
+            ScreenError: The mode is not a text mode.
+        """
         scanout = self._now().scanout(self.vga)
         if not scanout.is_text:
             raise ScreenError(f"{scanout.mode_name} is a graphics mode: it shows no text")
         with laid_out(self.vga, scanout) as scanout:
-            cells = cells_of(self.vga.slot.array, scanout)
-        codes = cells.astype(np.uint8).tobytes()
-        text, columns = to_unicode(codes), cells.shape[1]
-        return [text[at : at + columns] for at in range(0, len(text), columns)]
+            return cells_of(self.vga.slot.array, scanout)
 
     def text_cells(self) -> TextCells | None:
         """The characters of the last frame with attributes and cursor; None: it showed none."""

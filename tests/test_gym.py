@@ -1,0 +1,339 @@
+"""Environments for agents: vgaemu.gym, and the examples that learn and play with it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("gymnasium")
+pytest.importorskip("unicorn")
+
+import gymnasium
+from gymnasium.utils.env_checker import check_env
+
+import vgaemu
+import vgaemu.gym
+from vgaemu import GymError, KeysError, Machine
+from vgaemu.assets import guests
+from vgaemu.gym.env import ImageEnv
+from vgaemu.gym.rules import Sight, rule_of
+
+ROOT = Path(__file__).parents[1]
+SNAKE = str(guests() / "snake.img")
+PLASMA = str(guests() / "plasma.img")
+GRANITE = str(ROOT / "examples" / "testing" / "granite" / "granite32.elf")
+UP, DOWN, LEFT, RIGHT = range(4)
+
+
+@pytest.fixture
+def snake():
+    env = gymnasium.make("vgaemu/Snake-v0")
+    yield env
+    env.close()
+
+
+def steps(env, actions):
+    """What each step gives."""
+    return [env.step(action) for action in actions]
+
+
+@pytest.mark.parametrize("obs", ["text", "ram", "gray", "rgb"])
+@pytest.mark.turns(2)
+def test_gymnasiums_own_check(obs, monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    options = {"obs": obs, "keys": ("up", "down", None), "boot_frames": 2}
+    env = gymnasium.make("vgaemu/Image-v0", image=SNAKE, **options)
+    check_env(env.unwrapped, skip_render_check=obs != "text")
+    env.close()
+
+
+def test_what_is_seen_is_the_screen(snake):
+    seen, info = snake.reset(seed=1)
+    assert (seen.shape, seen.dtype, info) == ((25, 80), np.uint8, {"frames": 0})
+    text = snake.unwrapped.machine.screen.text()
+    assert seen.tobytes().decode("cp437")[80:160] == text[1].replace("▒", "▒")
+    assert (seen[[0, 24], 0] == 0xB1).all()
+    seen, *_, info = snake.step(UP)
+    assert info == {"frames": 4}
+
+
+def test_a_diamond_is_a_gain_and_the_wall_the_end(snake):
+    snake.reset(seed=1)
+    machine = snake.unwrapped.machine
+    # A diamond in its way.
+    place = int.from_bytes(machine.ram[0x7E0A:0x7E0C], "little")
+    machine.vga.store(0xB8000 + place + 3 * 2, b"\x04\x0e")
+    rewards = [reward for _, reward, *_ in steps(snake, [RIGHT] * 8)]
+    assert sorted(rewards) == [0] * 7 + [1]
+    found = []
+    while not found or not found[-1][2]:
+        found += steps(snake, [RIGHT])
+        assert len(found) < 200
+    *_, (seen, reward, over, cut, _) = found
+    assert (reward, over, cut) == (-1, True, False)
+    assert b"Game over" in seen.tobytes()
+    snake.reset()
+    assert snake.step(UP)[2] is False
+
+
+def test_a_seed_says_it_all_and_each_episode_has_its_own():
+    def episodes(env, seed):
+        found = []
+        for number in range(3):
+            env.reset(seed=seed if number == 0 else None)
+            machine = env.unwrapped.machine
+            at = machine.ram[0x7E0C:0x7E0E]
+            ticks = machine.ram[0x46C:0x470]
+            seen = [step[0].tobytes() for step in steps(env, [UP, LEFT, DOWN])]
+            found.append((at, ticks, machine.pc.board.cmos.ahead_s, seen))
+        return found
+
+    with gymnasium.make("vgaemu/Snake-v0") as one, gymnasium.make("vgaemu/Snake-v0") as other:
+        first, again = episodes(one, 7), episodes(other, 7)
+        assert first == again == episodes(one, 7)
+        assert len({episode[:3] for episode in first}) == 3
+        assert episodes(one, 8) != first
+
+
+def test_a_step_is_what_a_machine_does_in_so_many_frames():
+    with gymnasium.make("vgaemu/Snake-v0", frame_skip=10) as snake:
+        snake.reset(seed=3)
+        saved = snake.unwrapped.machine.snapshot().to_bytes()
+        seen = [step[0] for step in steps(snake, [UP, UP, LEFT, DOWN] * 3)]
+    with Machine(SNAKE) as machine:
+        machine.load_state(BytesIO(saved))
+        for shown, key in zip(seen, ["up", "up", "left", "down"] * 3, strict=True):
+            machine.keys.press(key)
+            machine.tick(10)
+            assert (machine.screen.cells().astype(np.uint8) == shown).all()
+
+
+def test_keys_do_not_pile_up_before_a_game_that_is_slower(snake):
+    snake.reset(seed=1)
+    waiting = []
+    for _ in range(30):
+        snake.step(RIGHT)
+        waiting.append(snake.unwrapped.machine.pc.untaken_keys)
+    assert max(waiting) == 1
+
+
+def test_pictures_are_those_of_the_machine():
+    options = {"image": SNAKE, "keys": ("up", None), "boot_frames": 20}
+    with ImageEnv(obs="rgb", **options) as env, ImageEnv(obs="gray", **options) as gray:
+        env.reset(seed=1)
+        gray.reset(seed=1)
+        for action in (0, 1, 1):
+            seen, luma = env.step(action)[0], gray.step(action)[0]
+        assert (seen == env.machine.screen.rgb()).all()
+        assert seen.shape == (400, 720, 3)
+        exact = seen @ np.array([0.299, 0.587, 0.114])
+        assert np.abs(luma - exact).max() < 2
+
+
+def test_another_mode_shows_what_fits():
+    options = {"image": PLASMA, "boot_frames": 0}
+    with ImageEnv(obs="rgb", **options) as env, ImageEnv(obs="text", **options) as text:
+        assert env.observation_space.shape == (400, 720, 3)
+        env.reset(seed=1)
+        text.reset(seed=1)
+        for _ in range(3):
+            seen, codes = env.step(0)[0], text.step(0)[0]
+        assert env.machine.screen.info.mode_name == "320x200x256"
+        assert (seen[:200, :320] == env.machine.screen.rgb()).all()
+        assert not seen[200:].any()
+        assert not seen[:, 320:].any()
+        assert not codes.any()
+
+
+def test_memory_is_seen_as_it_is():
+    with ImageEnv(SNAKE, ("up",), obs="ram", ram_range=(0x7E00, 0x7E10)) as env:
+        seen, _ = env.reset(seed=1)
+        assert seen.tobytes() == env.machine.ram[0x7E00:0x7E10]
+
+
+def test_a_key_may_be_held():
+    with ImageEnv(SNAKE, ("up", "ctrl-left", None), hold=True) as env:
+        env.reset(seed=1)
+        down = []
+        for action in (0, 0, 1, 2):
+            env.step(action)
+            down.append(env.machine.keys.down)
+        assert down == [["up"], ["up"], ["ctrl", "left"], []]
+        env.step(0)
+        env.reset()
+        assert env.machine.keys.down == []
+
+
+def test_episodes_may_begin_from_a_state(tmp_path):
+    path = tmp_path / "at.npz"
+    with Machine(SNAKE) as machine:
+        machine.tick(90)
+        machine.ram[0x7E04] = 42
+        machine.save_state(path)
+    with ImageEnv(SNAKE, state=path, boot_frames=0, obs="ram", ram_range=(0x7E04, 0x7E06)) as env:
+        assert env.reset(seed=1)[0].tolist() == [42, 0]
+
+
+def test_a_guest_that_ends_or_fails_ends_the_episode():
+    keys, options = (*"crash", "enter"), {"boot_frames": 2, "obs": "text", "frame_skip": 1}
+    with ImageEnv(GRANITE, keys, **options) as env:
+        env.reset(seed=1)
+        found = steps(env, range(6))
+        assert [step[2] for step in found] == [False] * 5 + [True]
+        assert "triple fault" in found[-1][4]["fault"]
+        env.reset()
+        assert env.step(0)[2] is False
+
+
+def test_text_is_rendered_as_text():
+    with gymnasium.make("vgaemu/Snake-v0", render_mode="ansi") as env:
+        env.reset(seed=1)
+        shown = env.render()
+        assert shown.count("\n") == 25
+        assert "♦" in shown
+
+
+def test_a_window_shows_itself(monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    with gymnasium.make("vgaemu/Snake-v0", render_mode="human") as env:
+        env.reset(seed=1)
+        env.step(UP)
+        assert env.render() is None
+        assert env.unwrapped.machine.display.can_be_closed
+        assert env.unwrapped.metadata["render_fps"] == 15
+
+
+def lives(sight: Sight) -> float:
+    return sight.gained(sight.word(0x7E04)) - 0.5
+
+
+def test_rules_are_expressions_or_functions_and_are_pickled():
+    with ImageEnv(SNAKE, reward=lives, terminated=lambda sight: sight.steps == 2) as env:
+        env.reset(seed=1)
+        found = steps(env, [0, 0])
+        assert [step[1:3] for step in found] == [(-0.5, False), (-0.5, True)]
+    said = "gained(dword(0x7E04)) + any('x' in row for row in text) + (ram[0x7E04] == steps)"
+    with ImageEnv(SNAKE, reward=said) as env:
+        env.reset(seed=1)
+        assert env.step(0)[1] == 0
+    spec = pickle.loads(pickle.dumps(gymnasium.spec("vgaemu/Snake-v0")))
+    assert spec.id == "vgaemu/Snake-v0"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"obs": "sound"}, "obs='sound': there are rgb, gray, text, ram"),
+        ({"render_mode": "hologram"}, "render_mode='hologram': there are rgb_array, ansi, human"),
+        ({"frame_skip": 0}, "frame_skip=0: at least 1"),
+        ({"boot_frames": -1}, "boot_frames=-1: at least 0"),
+        ({"keys": "up"}, "keys='up': a list of names of keys, an action each"),
+        ({"keys": ()}, "keys=(): a list of names of keys, an action each"),
+        ({"reward": "1 +"}, "reward='1 +': no expression of Python: "),
+        ({"reward": "score"}, "reward='score': NameError: name 'score' is not defined"),
+        ({"reward": "open('x')"}, "reward=\"open('x')\": NameError: "),
+        ({"terminated": "ram[1 << 40]"}, "terminated='ram[1 << 40]': RamError: "),
+        ({"image": "typing"}, "image='typing': no machine code, such as a disk image"),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_line(options, told):
+    with pytest.raises(GymError) as caught:
+        ImageEnv(**({"image": SNAKE} | options))
+    assert str(caught.value).startswith(told)
+    assert "\n" not in str(caught.value)
+
+
+def test_keys_that_there_are_not():
+    with pytest.raises(KeysError, match="no key named 'upwards'"):
+        ImageEnv(SNAKE, ("upwards",))
+
+
+def test_what_was_gained_counts_from_the_reset():
+    values = iter([5, 7, 7, 4, 9])
+    rule = rule_of("reward", "gained(word(0))")
+
+    class Guest(Sight):
+        def __init__(self):
+            self._before, self._asked, self.ram = [], 0, b""
+            self.steps, self.terminated = 0, False
+
+        def word(self, address):
+            return next(values)
+
+        def look(self):
+            self._asked = 0
+
+    sight = Guest()
+    sight.begin()
+    gains = []
+    for _ in range(4):
+        gains.append(rule(sight))
+        sight.look()
+    assert gains == [0, 2, 0, -3]
+    sight.begin()
+    assert rule(sight) == 0
+
+
+@pytest.mark.turns(2)
+def test_a_vector_in_processes_of_their_own():
+    vector = gymnasium.make_vec("vgaemu.gym:vgaemu/Snake-v0", 2, vectorization_mode="async")
+    with gymnasium.make("vgaemu/Snake-v0") as env:
+        seen, _ = vector.reset(seed=[5, 6])
+        assert (seen[1] == env.reset(seed=6)[0]).all()
+        for action in (UP, LEFT):
+            seen, reward, *_ = vector.step(np.array([DOWN, action]))
+            alone, gain, *_ = env.step(action)
+        assert (seen[1] == alone).all()
+        assert reward[1] == gain
+    vector.close()
+
+
+def test_who_needs_no_window_loads_none():
+    code = "import sys, gymnasium, vgaemu.gym; e = gymnasium.make('vgaemu/Snake-v0'); e.reset(); "
+    code += "e.step(0); e.close(); print([m for m in ('pygame', 'pytest') if m in sys.modules])"
+    environment = os.environ | {"PYTHONPATH": str(Path(vgaemu.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment
+    )
+    assert done.stdout == "[]\n", done.stderr
+
+
+def run_example(name, *words, timeout):
+    environment = os.environ | {"PYTHONPATH": str(Path(vgaemu.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / name), *words],
+        capture_output=True, text=True, timeout=timeout, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.long
+def test_an_agent_learns(tmp_path):
+    """python -m pytest -m long tests/test_gym.py -k learns"""
+    picture = tmp_path / "curve.png"
+    words = ["160"] + [str(picture)] * (find_spec("matplotlib") is not None)
+    lines = run_example("snake_agent.py", *words, timeout=900)
+    scores = [float(score) for score in re.findall(r": ([\d.]+) diamonds", lines)]
+    assert scores[0] < 3
+    assert max(scores[-3:]) > 5
+    assert picture.exists() == (len(words) == 2)
+
+
+@pytest.mark.long
+def test_rollouts_by_two_workers_of_ray():
+    """python -m pytest -m long tests/test_gym.py -k ray"""
+    if find_spec("ray") is None:
+        pytest.skip("pip install ray")
+    printed = run_example("ray_rollouts.py", "2", "300", timeout=300)
+    assert re.findall(r"^worker (\d): \d+ episodes, -?\d+ gained$", printed, re.M) == ["0", "1"]
+    assert re.search(r"^\d+ steps/s by 2 workers$", printed, re.M)
