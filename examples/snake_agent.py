@@ -51,7 +51,7 @@ class Player:
         return int(((blocked * 3 + down) * 3 + right) * 4 + self.heading), self.distance(target)
 
 
-def play(env, values, chance, explore, seed=None):
+def play(env, values, chance, explore, rate, seed=None):
     """One episode, from which `values` learn; its score."""
     screen, _ = env.reset(seed=seed)
     player, score, steps, over = Player(screen), 0, 0, False
@@ -67,7 +67,7 @@ def play(env, values, chance, explore, seed=None):
             now, far = player.situation()
             reward += NEARER * np.sign(was_far - far)
         ahead = 0 if over else DISCOUNT * values[now].max()
-        values[before, action] += RATE * (reward + ahead - values[before, action])
+        values[before, action] += rate * (reward + ahead - values[before, action])
     return int(score)
 
 
@@ -76,8 +76,9 @@ def learn(episodes):
     values, chance = np.zeros((576, 4)), random.Random(0)
     with gymnasium.make("vgaemu.gym:vgaemu/Snake-v0", frame_skip=7) as env:
         for episode in range(episodes):
-            explore = max(0.2 * (1 - 2 * episode / episodes), 0.0)
-            yield play(env, values, chance, explore, seed=0 if episode == 0 else None)
+            left = 1 - episode / episodes
+            explore, rate = max(0.4 * left - 0.2, 0.0), RATE * max(left, 0.05)
+            yield play(env, values, chance, explore, rate, seed=0 if episode == 0 else None)
 
 
 def draw(scores, path):

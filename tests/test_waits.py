@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from vgaemu.testing.sections import Made
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "testing"
 GRANITE = EXAMPLES / "granite" / "granite32.elf"
+ADDER = EXAMPLES / "adder"
 
 
 @pytest.fixture
@@ -302,21 +304,6 @@ def test_values_are_looked_at(option, value, capsys):
     assert f"argument {option}: " in capsys.readouterr().err
 
 
-@pytest.mark.turns(4)
-def test_the_example(tmp_path):
-    pytest.importorskip("unicorn")
-    folder = tmp_path / "granite"
-    shutil.copytree(EXAMPLES / "granite", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-         "-p", "vgaemu.testing.plugin"],
-        cwd=folder, capture_output=True, text=True, timeout=60,
-        env={"PATH": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-             "PYTHONPATH": str(Path(vgaemu.__file__).parents[1])},
-    )  # fmt: skip
-    assert re.search(r"^(6 passed, 1 skipped|7 passed)", done.stdout.splitlines()[-1]), done.stdout
-
-
 @pytest.mark.parametrize("bits", [32, 64])
 def test_granite_is_what_its_sources_are(bits, tmp_path):
     for tool in ("gcc", "make", "objcopy"):
@@ -349,3 +336,73 @@ def test_several_texts_in_a_file_of_options(tmp_path, capsys):
     assert 'expect = ["Granite", "$ "]' in capsys.readouterr().out
     path.write_text("[test]\nexpect = [[1]]\n")
     assert run_test(str(GRANITE), "--conf", str(path), capsys=capsys)[0] == 2
+
+
+def run_pytest(folder: Path, *words: str) -> str:
+    """What pytest prints in a folder, as it is for whoever has nothing else installed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+         "-p", "vgaemu.testing.plugin", *words],
+        cwd=folder, capture_output=True, text=True, timeout=120,
+        env={"PATH": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+             "PYTHONPATH": str(Path(vgaemu.__file__).parents[1])},
+    )  # fmt: skip
+    return done.stdout
+
+
+def copied(name: str, tmp_path: Path) -> Path:
+    folder = tmp_path / name
+    shutil.copytree(EXAMPLES / name, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("granite", "(6 passed, 1 skipped|7 passed)"), ("adder", "7 passed")]
+)
+@pytest.mark.turns(4)
+def test_an_example(name, told, tmp_path):
+    pytest.importorskip("unicorn")
+    printed = run_pytest(copied(name, tmp_path), f"test_{name}.py")
+    assert re.search(f"^{told}", printed.splitlines()[-1]), printed
+
+
+@pytest.mark.turns(4)
+def test_the_grader(tmp_path):
+    pytest.importorskip("unicorn")
+    folder = copied("adder", tmp_path) / "grader"
+    environment = {"PYTHONPATH": str(Path(vgaemu.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "make_submissions.py", "all", "10"], cwd=folder, timeout=60,
+        env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0
+    printed = run_pytest(folder, "--tb=no", "--submissions", "all", "--grades", "grades.csv")
+    with (folder / "grades.csv").open(encoding="utf-8") as file:
+        grades = [(row["submission"], row["points"], row["of"]) for row in csv.DictReader(file)]
+    points = [12, 12, 12, 0, 12, 12, 0, 12, 12, 3]
+    wanted = [(f"student{i:03}", str(n), "12") for i, n in enumerate(points)]
+    assert grades == wanted, printed
+    assert "12 of 12: 7 submissions" in printed
+
+
+def test_adder_is_what_its_source_is(tmp_path):
+    if shutil.which("nasm") is None:
+        pytest.skip("no nasm (nasm)")
+    built = tmp_path / "adder.exe"
+    command = ["nasm", "-f", "bin", str(ADDER / "adder.asm"), "-o", str(built)]
+    subprocess.run(command, check=True, timeout=60)
+    assert built.read_bytes() == (ADDER / "adder.exe").read_bytes()
+
+
+def test_files_beside_the_test_are_found(tmp_path):
+    (tmp_path / "test_it.py").write_text(
+        "def test_it(vga):\n"
+        "    m = vga('granite32.elf', initrd='words.txt and more,other.txt', host_limit=99)\n"
+        "    assert [w.data for w in m.pc.image.modules] == [b'1', b'2']\n"
+        "    assert m.pc.image.modules[0].words.endswith('and more')\n"
+    )
+    pytest.importorskip("unicorn")
+    (tmp_path / "words.txt").write_text("1")
+    (tmp_path / "other.txt").write_text("2")
+    shutil.copy(GRANITE, tmp_path)
+    assert "1 passed" in run_pytest(tmp_path.parent, str(tmp_path / "test_it.py"))

@@ -1,0 +1,27 @@
+"""Submissions to grade, out of ../adder.exe: ``make_submissions.py FOLDER [NUMBER]``.
+
+Most of them are right. The others make a mistake that students make.
+"""
+
+import sys
+from pathlib import Path
+
+RIGHT = (Path(__file__).parents[1] / "adder.exe").read_bytes()
+#: What of the program is something else.
+MISTAKES = {
+    "right": (b"", b""),
+    "subtracts": (b"\x01\xfb", b"\x29\xfb"),  # ADD BX, DI
+    "octal": (b"\xba\x0a\x00", b"\xba\x08\x00"),  # MOV DX, 10
+    "hangs": (b"\x31\xdb\x31\xc9", b"\xeb\xfe\x31\xc9"),  # XOR BX, BX
+    "fails": (b"\xb8\x00\x4c", b"\xb8\x02\x4c"),  # MOV AX, 4C00h
+    "never fails": (b"\xb8\x01\x4c", b"\xb8\x00\x4c"),  # MOV AX, 4C01h
+    "faults": (b"\x31\xdb\x31\xc9", b"\x0f\xff\x31\xc9"),
+    "right again": (b"", b""),
+}
+
+folder, number = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 200
+folder.mkdir(parents=True, exist_ok=True)
+for student in range(number):
+    old, new = MISTAKES[list(MISTAKES)[student % len(MISTAKES)]] if student % 3 == 0 else (b"", b"")
+    assert RIGHT.count(old) == 1 or not old
+    (folder / f"student{student:03}.exe").write_bytes(RIGHT.replace(old, new) if old else RIGHT)
