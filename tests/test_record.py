@@ -245,6 +245,44 @@ def test_mp4_is_as_a_monitor_shows_it(folder: Path) -> None:
     assert film[-1].end == pytest.approx(29 / 70.0866, abs=0.01)
 
 
+def test_an_mp4s_colours_are_those_that_its_tags_tell(folder: Path) -> None:
+    """BT.709, limited range: a player that believes the tags shows the guest's own colours."""
+    need(".mp4")
+    import av
+    from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 170, 170), (255, 255, 255)]
+
+    def bars(guest: Guest) -> Slices:
+        guest.set_mode(0x13)
+        guest.canvas.set_palette(np.array(colours, np.uint8), 1)
+        for at in range(len(colours)):
+            guest.canvas.fill_rect(at * 48, 0, 48, 200, colour=at + 1)
+        yield
+
+    with Machine(bars) as machine:
+        recording = machine.record("bars.mp4")
+        machine.tick(3)
+        recording.close()
+        shown = machine.screen.upscaled()
+    with av.open("bars.mp4") as container:
+        context = container.streams.video[0].codec_context
+        tags = context.colorspace, context.color_range, context.color_primaries, context.color_trc
+        wanted = Colorspace.ITU709, ColorRange.MPEG, ColorPrimaries.BT709, ColorTrc.BT709
+        assert [int(tag) for tag in tags] == [int(tag) for tag in wanted]
+        *_, frame = container.decode(video=0)
+        planes = frame.to_ndarray(format="yuv420p")
+    for at, colour in enumerate(colours):
+        x, y = at * 240 + 120, 600
+        r, g, b = (int(channel) / 255 for channel in shown[y, x])
+        luma = 0.2126 * r + 0.7152 * g + 0.0722 * b
+        blue, red = (b - luma) / 1.8556, (r - luma) / 1.5748
+        halves = planes[1200:].reshape(2, 600, 800)[:, y // 2, x // 2]
+        found = planes[y, x], *halves
+        expected = 16 + 219 * luma, 128 + 224 * blue, 128 + 224 * red
+        assert found == pytest.approx(expected, abs=2), colour
+
+
 class Fake(Animation):
     """Keeps what it is told."""
 

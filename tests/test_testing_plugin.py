@@ -576,6 +576,20 @@ def test_it(vga, screen, n):
     assert "1 test failed" in outcome_page(Path("out"))
 
 
+def test_a_worker_leaves_others_pictures_and_the_page_alone(tmp_path: Path) -> None:
+    """However late it comes, and whenever it ends."""
+    whole = results.Results(tmp_path, writes_page=True)
+    picture = results.Results(tmp_path, writes_page=False).pictures() / "a-actual.png"
+    picture.touch()
+    whole.page.unlink()
+    results.Results(tmp_path, writes_page=False).pytest_sessionfinish()
+    assert picture.exists()
+    assert not whole.page.exists()
+    whole.pytest_sessionfinish()
+    assert picture.exists()
+    assert whole.page.exists()
+
+
 def test_pytest_html_gets_the_pictures(written: Callable[[str], Path], run: Run) -> None:
     pytest.importorskip("pytest_html")
     written(source("graphics"))
