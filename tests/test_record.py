@@ -283,6 +283,18 @@ def test_an_mp4s_colours_are_those_that_its_tags_tell(folder: Path) -> None:
         assert found == pytest.approx(expected, abs=2), colour
 
 
+def test_a_tape_is_recorded_as_it_is_replayed(folder: Path) -> None:
+    tape = str(Path(__file__).parent / "oracle" / "tapes" / "attr_flipflop.tape")
+    assert main(["replay", tape, "--record", "a.png", "--screenshot", "last.png"]) == 0
+    last = sorted(folder.glob("a*.png"), key=lambda path: path.stat().st_mtime_ns)[-1]
+    np.testing.assert_array_equal(
+        decoded(last)[-1].rgb, np.asarray(Image.open("last.png").convert("RGB"))
+    )
+    assert main(["replay", tape, "--record-outlines"]) == 2
+    assert main(["replay", tape, "--record", "a.txt"]) == 2
+    assert not Path("a.txt").exists()
+
+
 class Fake(Animation):
     """Keeps what it is told."""
 

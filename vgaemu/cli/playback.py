@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.cli.recording import tell_of_parts
 from vgaemu.cli.session import run_stoppably
 from vgaemu.display.named import FOR_PEOPLE
 from vgaemu.display.pictures import rgb_of, save_picture
@@ -34,33 +35,40 @@ def replay(
     readbacks: Path | None = None,
     display: str | Display = "null",
     per_frame: int | None = None,
+    record: Path | None = None,
+    outlines: bool = False,
     speed: float = 1.0,
 ) -> None:
     """Play a tape on a new machine.
 
     The picture has cursor and blinking shown, unless the tape says that it ended with them
     hidden; the reads that it logs go to `readbacks` as JSON. By default all operations are played
-    in one frame, or `WINDOW_PER_FRAME` with a window. Stopped by a signal, it leaves what it has
-    come to.
+    in one frame, or `WINDOW_PER_FRAME` where somebody sees it come into being: in a window, and in
+    what it is recorded to. Stopped by a signal, it leaves what it has come to.
 
     Raises:
         TapeError: The tape cannot be read, or what is in it is no tape.
         ScreenError: No picture format ends as `screenshot` does.
+        RecordError: Pictures cannot be recorded as `record` ends, or not there.
         OSError: A file cannot be written.
     """
     window = display in FOR_PEOPLE
-    if per_frame is None and window:
+    if per_frame is None and (window or record is not None):
         per_frame = WINDOW_PER_FRAME
     with Tape(path) as tape:
         guest = _TapeGuest(tape, per_frame, keep_readbacks=readbacks is not None)
         with Machine(guest.workload, display=display, vram_mib=tape.vram_mib) as machine:
             stopped = None
+            recording = None if record is None else machine.record(record, outlines=outlines)
             try:
                 run_stoppably(machine, None, speed if window else 0)
             except KeyboardInterrupt as stop:
                 stopped = stop
             with stops_wait():
                 _leave_files(machine, guest, tape.name, screenshot, readbacks)
+                if recording is not None:
+                    recording.close()
+                    tell_of_parts(recording)
             if stopped is not None and not window:  # a window's run people end so
                 raise stopped
 
