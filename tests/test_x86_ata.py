@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from x86_helpers import call, make_pc
+from x86_helpers import disk as boot_disk
 
 from vgaemu import snapshot
 from vgaemu.errors import GuestFault
@@ -492,6 +494,43 @@ def test_what_can_be_written_and_what_cannot(pci: PciBus) -> None:
     saved["chips.pci_2_0"] = saved["chips.pci_2_0"].copy()
     saved["chips.pci_2_0"][0] ^= 1
     assert snapshot.misfit(other.parts(), saved) == "chips.pci_2_0"
+
+
+def test_the_bus_by_bios_calls(tmp_path: Path) -> None:
+    with make_pc(boot_disk(tmp_path, b"\xeb\xfe")) as pc:
+
+        def ask(service: int, **registers: int) -> tuple[int, int]:
+            cpu = pc.cpu
+            flags = call(pc, 0x1A, ax=0xB100 | service, **registers)
+            return cpu.ah, flags & 1
+
+        cpu = pc.cpu
+        assert ask(0x01) == (0, 0)
+        assert (cpu.get("edx"), cpu.al, cpu.bx, cpu.cl) == (0x20494350, 1, 0x0210, 0)
+        assert ask(0x02, cx=0x1111, dx=0x1234, si=0) == (0, 0)
+        assert cpu.bx == 0x0010
+        assert ask(0x02, cx=0x1111, dx=0x1234, si=1) == (0x86, 1)
+        assert ask(0x02, cx=0, dx=0xFFFF) == (0x83, 1)
+        cpu.set("ecx", 0x010100)
+        assert ask(0x03, si=0) == (0, 0)
+        assert cpu.bx == 0x0009
+        cpu.set("ecx", 0x99999999)
+        read = []
+        for service, register in ((0x08, 0x13), (0x09, 0x02), (0x0A, 0x10)):
+            assert ask(service, bx=0x0010, di=register) == (0, 0)
+            read.append(cpu.get("ecx"))
+        assert read == [0x999999E0, 0x99991111, 0xE0000008]
+        assert ask(0x09, bx=0x0010, di=3) == (0x87, 1)
+        assert ask(0x0A, bx=0x0010, di=0x100) == (0x87, 1)
+        cpu.set("ecx", 0x0B)
+        assert ask(0x0B, bx=0x0010, di=0x3C) == (0, 0)
+        assert ask(0x08, bx=0x0010, di=0x3C) == (0, 0)
+        assert cpu.cl == 0x0B
+        assert ask(0x08, bx=0x0110, di=0) == (0, 0)
+        assert cpu.cl == 0xFF  # there is no bus 1
+        assert ask(0x0E) == (0x81, 1)
+        assert call(pc, 0x15, ax=0x5300, bx=0) & 1  # and no power management
+        assert cpu.ah == 0x86
 
 
 def test_a_reset_by_the_bus_ends_the_run(pci: PciBus) -> None:

@@ -8,7 +8,7 @@ the same text as glyphs in mode 13h. Meanwhile the log is read 60 times a second
 read took is what the patch is about: it says that a few milliseconds became 50 to 300 us. Before
 each read a control loop spins for as long as a read takes with nobody else running: what exceeds it
 there is the machine's and the interpreter's own scheduling noise. The schemes take turns, a second
-each.
+each. Where there is a Linux kernel, it reads the file on its own console, too: see `linux`.
 
 Modelled of the predecessor's wait: that it lasts until every section entered before has been left,
 and looks for that after 10 us and then once a jiffy, 1 ms, which is where a few milliseconds come
@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vgaemu.bench import linux
 from vgaemu.bench.counts import COUNTS, OF_A_HARVEST, as_columns, counted
 from vgaemu.bench.measure import (
     RUNS,
@@ -65,6 +66,11 @@ CLAIM = "the patch: 50 to 300 us, before it a few ms"
 CLAIM_NS = (50_000, 300_000)
 #: "A few ms" as a picture shows them.
 FEW_MS_US = (2000, 5000)
+#: What is said where there is none.
+NO_LINUX = (
+    "Not measured: beside a Linux that reads the file on its VGA console. It needs a kernel of 32 "
+    f"bits: {linux.KERNEL_VARIABLE}=PATH names one, else it is looked for at {linux.KERNELS}."
+)
 #: Upper edges of the histogram's bins, in us; the last bin has none.
 EDGES = (5, 10, 20, 50, 100, 300, 1000, 3000, 10000)
 
@@ -185,11 +191,26 @@ def measure(runs: int = RUNS) -> list[Row]:
         for _ in range(runs):
             for side in sides:
                 side.read_beside(READS)
-    return [side.row() for side in sides]
+    rows = [side.row() for side in sides]
+    kernel = linux.find_kernel()
+    return rows if kernel is None else rows + linux.measure(kernel, runs)
 
 
 def report(rows: Sequence[Row]) -> str:
-    """The times, the counts, a histogram for each row, and what became of the milliseconds."""
+    """The times, the counts, a histogram for each row, and what became of the milliseconds.
+
+    Behind them what was measured beside Linux, or why it was not.
+    """
+    of_linux = [row for row in rows if "linux" in row]
+    return f"{_report([row for row in rows if 'linux' not in row])}\n\n{beside_linux(of_linux)}"
+
+
+def beside_linux(rows: Sequence[Row]) -> str:
+    """What was measured beside Linux, or why nothing was."""
+    return f"Beside Linux, which reads a file\n{table(rows)}" if rows else NO_LINUX
+
+
+def _report(rows: Sequence[Row]) -> str:
     heads = [f"<{edge}" for edge in EDGES] + [f">{EDGES[-1]}"]
     who = ("keeper", "guests")
     left_out = {"histogram", *COUNTS}
@@ -257,6 +278,7 @@ def plot(rows: Sequence[Row]) -> Figure:
 
     figure = Figure(figsize=(8, 0.35 * len(rows) + 1.5), layout="constrained")
     axes = figure.subplots()
+    rows = [row for row in rows if "linux" not in row]
     axes.axvspan(*(ns / 1000 for ns in CLAIM_NS), color="0.9", label="the patch: 50 to 300 us")
     axes.axvspan(*FEW_MS_US, color="mistyrose", label="before it: a few ms")
     names = [f"{row['keeper']}, {row['guests']}" for row in rows]

@@ -1,9 +1,9 @@
 """The BIOS: services behind the real-mode vectors, in Python, shared by every CPU.
 
 Emulated: INT 08h, 15h/83h, 86h and 1Ah (`clock`), 09h and 16h (`keyboard`), 10h (`video`), 11h,
-12h, 14h, 15h and 17h (`system`), 13h (`disk`), 18h and 19h boot, exceptions that nobody has hooked;
-the BIOS data area as programs read it (`data_area`). Not emulated: see there; protected-mode
-services.
+12h, 14h, 15h and 17h (`system`), 13h (`disk`), 1Ah/B1h (`pci`), 18h and 19h boot, exceptions that
+nobody has hooked; the BIOS data area as programs read it (`data_area`). Not emulated: see there;
+protected-mode services.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from vgaemu.pc.bios.clock import ClockBios
 from vgaemu.pc.bios.disk import DiskBios
 from vgaemu.pc.bios.keyboard import KeyboardBios
 from vgaemu.pc.bios.mouse.driver import MouseDriver
+from vgaemu.pc.bios.pci import PciBios
 from vgaemu.pc.bios.pointing import PointingBios
 from vgaemu.pc.bios.rom import DISKETTE_TABLE, FONT_8_UPPER, FONTS
 from vgaemu.pc.bios.system import SystemBios
@@ -30,6 +31,8 @@ from vgaemu.snapshot import Part, fields
 
 #: Exceptions that nobody has hooked end the run.
 FAULTS = {0x00: "division by zero or overflow", 0x06: "unknown opcode", 0x0D: "general protection"}
+#: AH of INT 1Ah's calls that are the PCI bus's.
+PCI_CALL = 0xB1
 #: Vectors that lead to tables in ROM.
 TABLES = {0x1E: DISKETTE_TABLE, UPPER_GLYPHS: FONT_8_UPPER, GLYPHS: FONTS[16]}
 
@@ -55,6 +58,7 @@ class Bios:
         self.mouse: MouseDriver = MouseDriver(board, self.calls, self.video.area, self.pointing)
         self.video.modes.on_set.append(self.mouse.mode_was_set)
         self.system.services[0xC2] = self.pointing.service
+        self.pci = None if board.pci is None else PciBios(board, self.calls, board.pci)
         self.clock.set_ticks()
         self.calls.services |= {
             0x08: self.clock.tick,
@@ -69,7 +73,7 @@ class Bios:
             0x17: self.system.no_printer,
             0x18: self._no_rom_basic,
             0x19: self._bootstrap,
-            0x1A: self.clock.service,
+            0x1A: self._clock_or_bus,
             0x20: self._program_outside_dos,
             0x21: self._program_outside_dos,
         } | {vector: partial(self._fault, vector) for vector in FAULTS}
@@ -93,6 +97,12 @@ class Bios:
             "cs": segment, "eip": offset, "eflags": flags, "esp": cpu.sp + 6,
         }  # fmt: skip
         raise error
+
+    def _clock_or_bus(self) -> None:
+        if self._cpu.ah == PCI_CALL and self.pci is not None:
+            self.pci.service()
+        else:
+            self.clock.service()
 
     def _no_rom_basic(self) -> None:
         raise GuestFault("no system to boot (INT 18h)")
