@@ -159,6 +159,7 @@ def add_machine_code_group(command: ArgumentParser) -> None:
     add("--firmware", choices=("seabios",), help="boot through SeaBIOS; needs kvm")
     add("--dos-root", type=file_path, metavar="DIR",
         help="the files of a DOS program, which may write 64 MiB (none)")  # fmt: skip
+    add("--dos-version", metavar="N.NN", help="what DOS says that it is, from 2.0 on (5.0)")
     add("--retrace-irq", action="store_true",
         help="connect the VGA's interrupt line to IRQ 9, which most cards do not")  # fmt: skip
     add("--writable", action="store_true", help="let the guest write to the image")

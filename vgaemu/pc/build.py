@@ -37,6 +37,7 @@ from vgaemu.pc.clock import INSTRUCTION_NS, Clock, StepClock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Cpu
 from vgaemu.pc.debug import PortTail, PortTrace, PortWatch
 from vgaemu.pc.dos.dos import Dos
+from vgaemu.pc.dos.system import version_of
 from vgaemu.pc.formats import load_image
 from vgaemu.pc.guest_beam import GuestBeam
 from vgaemu.pc.images import DiskImage, DosProgram, Image, LinuxKernel, MultibootKernel
@@ -69,6 +70,8 @@ class PcOptions(TypedDict, total=False):
     firmware: str | None
     #: The folder that a .COM program's files are in; None: it has none.
     dos_root: str | Path | None
+    #: What DOS says that it is, as ``"3.30"``; programs of some DOS refuse others. None: 5.0.
+    dos_version: str | None
     #: Let the guest write to the image file; else it writes to a copy.
     writable: bool
     #: Boot a disk without the boot signature.
@@ -173,7 +176,7 @@ def build_pc(
         if firmware is not None:
             seabios = _firmware(firmware, board, image)
         else:
-            bios, dos = _boot(board, image, rom, root)
+            bios, dos = _boot(board, image, rom, root, options.get("dos_version"))
             if dos is not None:
                 undo.callback(dos.close)
         return Pc(
@@ -316,7 +319,7 @@ def _firmware(name: str, board: Board, image: Image) -> SeaBios:
 
 
 def _boot(
-    board: Board, image: Image, rom: bytes | None, root: Path | None
+    board: Board, image: Image, rom: bytes | None, root: Path | None, version: str | None
 ) -> tuple[Bios, Dos | None]:
     """The builtin BIOS, or with it DOS; the image is loaded, registers are as they leave them."""
     cpu, bios = board.cpu, Bios(board, image if isinstance(image, DiskImage) else None)
@@ -326,7 +329,7 @@ def _boot(
         bios.video.modes.set_mode(3)
     cpu.set_registers(ds=0, es=0, ss=0, fs=0, gs=0, cs=0, eflags=INTERRUPT | 2, esp=BOOT_AT)
     if isinstance(image, DosProgram):
-        return bios, Dos(board, bios, image, root)
+        return bios, Dos(board, bios, image, root, version_of(version))
     if isinstance(image, MultibootKernel):
         boot_multiboot(board, image)
         return bios, None

@@ -325,7 +325,8 @@ def _modules(files: str | Path | None) -> list[Module]:
     return found
 
 
-_DISK, _DOS = frozenset(("force", "writable", "drive")), frozenset(("dos_root",))
+_DISK = frozenset(("force", "writable", "drive"))
+_DOS = frozenset(("dos_root", "dos_version"))
 _KERNEL = frozenset(("append", "initrd"))
 #: In this order; .COM programs have nothing to be told by but their names.
 FORMATS = (

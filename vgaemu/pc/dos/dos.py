@@ -26,7 +26,7 @@ from vgaemu.pc.dos.ioctl import DeviceControl
 from vgaemu.pc.dos.memory import Memory
 from vgaemu.pc.dos.processes import Processes
 from vgaemu.pc.dos.search import Search
-from vgaemu.pc.dos.system import System
+from vgaemu.pc.dos.system import VERSION, System
 from vgaemu.pc.dos.xms import Xms
 from vgaemu.pc.images import DosProgram
 from vgaemu.snapshot import Part, fields, number
@@ -43,7 +43,14 @@ CARRY_CALLS = frozenset(
 class Dos:
     """One program and its DOS."""
 
-    def __init__(self, board: Board, bios: Bios, program: DosProgram, root: Path | None) -> None:
+    def __init__(
+        self,
+        board: Board,
+        bios: Bios,
+        program: DosProgram,
+        root: Path | None,
+        version: tuple[int, int] = VERSION,
+    ) -> None:
         """Load the program and take the vectors; its files are in `root`, if it has any.
 
         Raises:
@@ -61,7 +68,7 @@ class Dos:
             board, calls, self.files, self.folders, self.handles, self.search, self.console
         )
         self.processes = Processes(board, calls, self.memory, self.handles, self.search, self.files)
-        self.system = System(board, calls, self.files)
+        self.system = System(board, calls, self.files, version)
         self.xms = Xms(board, calls)
         self._services: dict[int, Service] = {
             0x29: lambda: parse_call(board),

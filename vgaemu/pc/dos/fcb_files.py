@@ -158,7 +158,9 @@ class FcbFiles:
         if file is None:
             try:
                 file = self._files.open(path, os.O_RDWR, create=create)
-            except PermissionError:
+            except DosError as error:
+                if error.code != DENIED or create:
+                    raise
                 file = self._files.open(path, os.O_RDONLY)
         self._kept[path] = file
         if len(self._kept) > KEPT:

@@ -233,6 +233,8 @@ class DosFiles:
                 raise DosError(DENIED)
             if mode and new:
                 raise DosError(EXISTS)
+            if mode and access != os.O_RDONLY and attributes_of(mode) & READ_ONLY:
+                raise DosError(DENIED)
             made = 0
             if create and not mode:
                 self.take_cluster()

@@ -139,17 +139,26 @@ class Memory:
     def set_owner(self, start: int, owner: int) -> None:
         self._bus.write16((start - 1 << 4) + 1, owner)
 
-    def largest(self) -> int:
-        """Paragraphs of the largest block that can be allocated."""
-        return max([size for _, owner, size in self.blocks() if owner == FREE], default=0)
+    def _free_blocks(self, above: int) -> list[tuple[int, int, int]]:
+        """What is free from a paragraph on; a block that begins below it leaves some there."""
+        found: list[tuple[int, int, int]] = []
+        for start, owner, size in self.blocks():
+            begin = start if start >= above else above
+            if owner == FREE and begin <= start + size:
+                found += ((begin, FREE, size - (begin - start)),)
+        return found
 
-    def take(self, wanted: int, owner: int) -> int:
-        """Allocate a block: its first paragraph.
+    def largest(self, above: int = 0) -> int:
+        """Paragraphs of the largest block that can be allocated, from a paragraph on."""
+        return max([size for _, _, size in self._free_blocks(above)], default=0)
+
+    def take(self, wanted: int, owner: int, above: int = 0) -> int:
+        """Allocate a block that begins at a paragraph or behind it: its first paragraph.
 
         Raises:
             DosError: There is no room for it, or the chain is broken.
         """
-        room = [block for block in self.blocks() if block[1] == FREE and block[2] >= wanted]
+        room = [block for block in self._free_blocks(above) if block[2] >= wanted]
         if not room:
             raise DosError(NO_MEMORY)
         fit = self.fit
@@ -157,6 +166,8 @@ class Memory:
         fitting = [block for block in room if block[2] == smallest] if fit == BEST_FIT else room
         block = Block(*fitting[-1 if fit == LAST_FIT else 0])
         first, rest = block.start, block.size - wanted
+        if first == above:
+            self._split(first)
         if not rest:
             self._write([Block(first, owner, wanted)])
         elif fit == LAST_FIT:
@@ -166,6 +177,13 @@ class Memory:
             behind = Block(first + wanted + 1, FREE, rest - 1)
             self._write([Block(first, owner, wanted), behind])
         return first
+
+    def _split(self, above: int) -> None:
+        """A free block that begins below a paragraph ends before it, and another begins there."""
+        for start, owner, size in self.blocks():
+            if owner == FREE and start < above <= start + size:
+                below = above - start - 1
+                self._write([Block(start, FREE, below), Block(above, FREE, size - below - 1)])
 
     def give_back(self, owner: int) -> None:
         """Free what a program has allocated."""

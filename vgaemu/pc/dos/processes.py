@@ -217,10 +217,14 @@ class Processes:
         memory = self._memory
         environment_at = memory.take(-(-nbytes // 16), DOS)
         try:
-            room = min(memory.largest(), program.most)
+            # What EXEPACK has packed unpacks itself nowhere below 64 KiB.
+            above = EXE_PREFIX if program.is_packed else 0
+            if above and memory.largest(above) < program.least:
+                above = 0
+            room = min(memory.largest(above), program.most)
             if room < program.least:
                 raise DosError(NO_MEMORY)
-            prefix = memory.take(room, DOS)
+            prefix = memory.take(room, DOS, above)
         except DosError:
             memory.set_owner(environment_at, FREE)
             raise

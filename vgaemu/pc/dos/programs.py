@@ -19,6 +19,7 @@ from vgaemu.pc.dos.errors import BAD_FORMAT, DosError
 from vgaemu.pc.dos.fcb import prefix_fcbs
 
 SIGNATURES = (b"MZ", b"ZM")
+PACKED = b"RB"
 #: Signature; bytes in the last page, pages; relocations; paragraphs of the header, least and most
 #: paragraphs behind the image; SS, SP; checksum; IP, CS; where the relocations are.
 HEADER = struct.Struct("<2s12H")
@@ -57,6 +58,11 @@ class Com(NamedTuple):
     image: bytes
 
     @property
+    def is_packed(self) -> bool:
+        """See `Exe`."""
+        return False
+
+    @property
     def least(self) -> int:
         """Paragraphs that it needs, with its prefix."""
         return PREFIX_PARAGRAPHS + _paragraphs(len(self.image) + LEAST_STACK)
@@ -90,6 +96,12 @@ class Exe(NamedTuple):
     def is_high(self) -> bool:
         """Whether it lies at the end of its memory."""
         return self.behind == (0, 0)
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether EXEPACK has packed it: its code begins behind that one's signature."""
+        at = (self.entry.cs << 4) + self.entry.ip
+        return self.image[at - len(PACKED) : at] == PACKED
 
     @property
     def least(self) -> int:

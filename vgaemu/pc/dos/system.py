@@ -10,6 +10,9 @@ Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
 
 from __future__ import annotations
 
+import re
+
+from vgaemu.errors import ImageError
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.area import (
@@ -35,13 +38,32 @@ REFUSED = 0xFF
 MEDIA_OFFSET, HARD_DISK = 0x12, 0xF8
 
 
+def version_of(text: str | None) -> tuple[int, int]:
+    """Major and minor number of a version as it is written; None: ours.
+
+    >>> version_of("3.3"), version_of("4.01"), version_of(None)
+    ((3, 30), (4, 1), (5, 0))
+
+    Raises:
+        ImageError: It is none.
+    """
+    if text is None:
+        return VERSION
+    match = re.fullmatch(r"([2-9])\.([0-9]{1,2})", text)
+    if match is None:
+        raise ImageError(f"--dos-version {text}: say it as 5.0 or 3.30, from 2.0 on")
+    return int(match[1]), int(match[2].ljust(2, "0"))
+
+
 class System:
     """DOS's own state, most of it in its memory."""
 
-    def __init__(self, board: Board, calls: Calls, files: DosFiles) -> None:
+    def __init__(
+        self, board: Board, calls: Calls, files: DosFiles, version: tuple[int, int] = VERSION
+    ) -> None:
         self._board, self._bus, self._cpu, self._calls = board, board.bus, board.cpu, calls
         self._files = files
-        self.version = VERSION
+        self.version = version
         self.services: dict[int, Service] = {
             0x0D: lambda: None,
             0x0E: lambda: self._set_al(DRIVES), 0x19: lambda: self._set_al(DRIVE_C),
@@ -128,7 +150,7 @@ class System:
         elif cpu.al == 5:
             cpu.dl = DRIVE_C + 1
         elif cpu.al == 6:
-            cpu.bl, cpu.bh = VERSION
+            cpu.bl, cpu.bh = self.version
             cpu.dx = 0
 
     def _allocation(self) -> None:

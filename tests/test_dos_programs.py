@@ -1,0 +1,94 @@
+"""Programs that ask DOS: each writes a report to OUT.TXT, the same on every CPU.
+
+FreeDOS (its kernel of 2003, under QEMU) gives the same reports but for these: its chain of blocks
+has holes below the program; in `xms` its HIMEM says A7h for an offset behind the block and resizes
+no second block; `starts` stands still there in the end, and DOSBox knows no INT 23h.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from x86_helpers import CPUS
+
+from vgaemu.machine import Machine
+
+pytest.importorskip("unicorn")
+PROGRAMS = Path(__file__).parent / "programs"
+REPORTS = {
+    "handles": (
+        "0000 0005 000A 0006 0002 0003 2340005 0000 E0006 0000 0000 6B21 2345 0004 0000 0004 0000 ",
+        "0001 0014 0000 0028 E0006 E0006 ",
+        "0000 E0002 E0050 0000 0000 0021 E0005 0000 0000 E0005 0000 0000 FOLDER 0000 C:\\B.DAT "
+        "0005 0000 0000 0000 E0003 ",
+        "0000 B.DAT 0004 E0012 0012 0000 E0002 E0003 0005 0000 0084 0005 0000 ",
+    ),
+    "chain": (
+        "E0008 0000 0201 0242 0244 0265 0267 0298 ",
+        "0000 0000 0000 0244 0000 0000 0000 0201 E0008 0040 0000 0000 E0009 ",
+        "0001 0200 M 0001 0010 M 0000 002F M 0001 0001 M 0000 0018 M 0000 0007 M 0001 0001 M "
+        "0000 0030 M 0001 0001 M 0000 9BAB M 0000 Z ",
+    ),
+    "fcb": (
+        "0000 0008 0000 0000 0000 0000 0003 0030 0000 ",
+        "0000 0080 0030 0000 6262 0000 0001 0000 6161 0061 0002 0003 0002 6362 0003 0000 0003 0000 "
+        "0020 0000 ",
+        "0000 0000 REC     DOT0020 00FF 0000 0001 0000 00FF 00FF ",
+    ),
+    "xms": (
+        "0080 0001 0001 0001 E00A0 0001 0001 0001 in extended memory",
+        "E00A4 E00A3 E00A7 0001 E00AB E00AB 0100 0040 0001 E00AA 0001 0080 0001 E00A2 0001 E0080 ",
+    ),
+    "starts": (
+        "0007 written by a child", "0012 in two lin7712 0008 ", "0309 1234 E0002 0100 ",
+    ),
+}  # fmt: skip
+
+
+def report(machine: Machine, folder: Path, frames: int = 300) -> list[str]:
+    """What the program has written once it has ended."""
+    for _ in range(frames):
+        if machine.runner.exit_code is not None:
+            break
+        machine.tick(1)
+    assert machine.runner.exit_code == 0, machine.screen.text()
+    return (folder / "out.txt").read_bytes().decode("cp437").split("\r\n")[:-1]
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_program_finds_dos(tmp_path: Path, name: str, cpu: str) -> None:
+    shutil.copy(PROGRAMS / f"{name}.com", tmp_path)
+    with Machine(str(tmp_path / f"{name}.com"), dos_root=tmp_path, cpu=cpu) as machine:
+        assert [line for line in report(machine, tmp_path) if line] == [*REPORTS[name]]
+
+
+@pytest.mark.parametrize("name", ["handles", "starts"])
+def test_a_state_of_any_moment_goes_on(tmp_path: Path, name: str) -> None:
+    # A frame is 14 ms: a few of them have programs begun, files open, handles moved.
+    (tmp_path / "a").mkdir()
+    path = Path(shutil.copy(PROGRAMS / f"{name}.com", tmp_path / "a"))
+    with Machine(str(path), dos_root=path.parent) as machine:
+        for nth in range(300):
+            if machine.runner.exit_code is not None:
+                break
+            machine.save_state(tmp_path / f"{nth}.npz")
+            shutil.copytree(path.parent, tmp_path / f"then{nth}")
+            machine.tick(1)
+    nth = nth // 2
+    folder = tmp_path / f"then{nth}"
+    with Machine(str(folder / path.name), dos_root=folder) as machine:
+        machine.load_state(tmp_path / f"{nth}.npz")
+        assert [line for line in report(machine, folder) if line] == [*REPORTS[name]]
+
+
+@pytest.mark.skipif(shutil.which("nasm") is None, reason="no nasm; apt-get install nasm")
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_bytes_are_of_the_source(tmp_path: Path, name: str) -> None:
+    made = tmp_path / "made.com"
+    command = ["nasm", "-f", "bin", "-I", f"{PROGRAMS}/", "-o", str(made), f"{name}.asm"]
+    subprocess.run(command, cwd=PROGRAMS, check=True, timeout=20)
+    assert made.read_bytes() == (PROGRAMS / f"{name}.com").read_bytes()
