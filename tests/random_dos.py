@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import struct
 import sys
 import tempfile
 import time
@@ -60,7 +61,7 @@ WRITES = frozenset(
 )  # fmt: skip
 #: Bits of 32-bit registers that their parts are.
 BITS = {"al": ("eax", 0xFF), "dl": ("edx", 0xFF)} | {
-    name: ("e" + name, 0xFFFF) for name in ("ax", "bx", "cx", "dx", "si")
+    name: ("e" + name, 0xFFFF) for name in ("ax", "bx", "cx", "dx", "si", "di")
 }
 #: Vectors that DOS answers, and how often each is called.
 VECTORS = (*[0x21] * 40, 0x20, 0x27, 0x29, 0x2F, 0x33)
@@ -74,6 +75,11 @@ PARTS = (
     "PIPE", "secret.txt", "..", ".", "", "*.*", "?*.t?t", "*", "NUL", "con", "COM7.X", "LPT9", "C:",
     "D:", "A:", ":", "NEW.DAT", "longer than 8.text", "\xe4\xf6", "we:ird", "X", "etc", "passwd",
     "A" * 130, "\xb0\xb1", "\t", "\x01", " ", "ROOT", "outside", "CONIN$", "\xfd", "COM\xfd",
+)  # fmt: skip
+MULTIPLEX = {0x4300: "al", 0x4310: "bx es", 0x4A01: "bx es di", 0x4A02: "bx es di"}
+FCB_NAMES = (
+    b"A       TXT", b"a       txt", b"???????????", b"NEW     DAT", b"CON        ", b"AUX        ",
+    b"NUL     X  ", b"..         ", b"SUB        ", b"           ", b"A/B     C:D", b"\0" * 11,
 )  # fmt: skip
 #: Calls of a series.
 CALLS = 60
@@ -142,6 +148,18 @@ class RandomDos:
         name = r.choice(("\\", "\\", "/", "")).join(parts).encode("cp437", "replace")
         return name if r.random() < 0.9 else bytes(r.getrandbits(8) for _ in range(r.randrange(80)))
 
+    def fcb(self) -> bytes:
+        """An FCB, with a second name as 17h has it; extended or not, open or not."""
+        r = self.random
+        names = [r.choice(FCB_NAMES), r.choice(FCB_NAMES)]
+        size = struct.pack("<HHI", *(r.choice((0, 0, 1, 16, 128, 0xFFFF)) for _ in range(3)))
+        fcb = bytes((r.choice((0, 0, 3, 1, 9)),)) + names[0] + size + bytes(12)
+        fcb += bytes((r.choice((0, 1, 127, 255)),)) + r.choice((bytes(4), r.randbytes(4)))
+        if r.random() < 0.3:
+            fcb = fcb[:17] + names[1] + fcb[28:]
+        head = bytes((0xFF, 0, 0, 0, 0, 0, r.choice((0, 8, 0x16))))
+        return fcb if r.random() < 0.7 else head + fcb
+
     def disturb(self, registers: dict[str, int]) -> None:
         """What a program may do before a call."""
         r, bus = self.random, self.board.bus
@@ -149,6 +167,8 @@ class RandomDos:
         if r.random() < 0.7:
             end = r.choice((b"\0", b"\0", b"\r", b"$", b""))
             bus.write(at, self.name() + end + r.randbytes(r.choice((0, 0, 8))))
+        elif r.random() < 0.5:
+            bus.write(at, self.fcb())
         elif r.random() < 0.2:
             bus.write(at, r.randbytes(r.choice((1, 64, 600))))
         if r.random() < 0.3:
@@ -224,6 +244,8 @@ class RandomDos:
             return
         call = before["eax"] >> 8 & 0xFF
         changed = CHANGED.get(call, "ax cf") if vector == 0x21 and not waits else ""
+        if vector == 0x2F:
+            changed = MULTIPLEX.get(before["eax"] & 0xFFFF, "")
         free = {BITS[name] for name in changed.split() if name in BITS}
         for name in REGISTERS:
             if name in ("cs", "eip", "eflags", "cr0") or name in changed.split():

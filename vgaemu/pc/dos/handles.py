@@ -12,6 +12,7 @@ Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -36,8 +37,11 @@ STANDARD_INPUT, STANDARD_OUTPUT = 0, 1
 #: Handles of a prefix's own table, and of a larger one; what all of them can stand for together.
 OWN_HANDLES, MAX_HANDLES, MAX_FILES = 20, 255, 64
 CLOSED = 0xFF
-#: Where a prefix has its table, how many handles it has, and where that table is.
-TABLE_AT, COUNT_AT, POINTER_AT = 0x18, 0x32, 0x34
+#: AL of 57h: extended attributes are got, listed, set.
+EXTENDED_ATTRIBUTES, SET_EXTENDED = (2, 3, 4), 4
+#: Where a prefix has its table; how many handles it has, and a pointer to where that table is.
+TABLE_AT, COUNT_AT = 0x18, 0x32
+TABLE = struct.Struct("<HHH")
 #: AL of INT 21h/3Dh, its lowest bits -> how the host opens a file; children do not get it.
 ACCESSES = {0: os.O_RDONLY, 1: os.O_WRONLY, 2: os.O_RDWR}
 PRIVATE = 0x80
@@ -85,10 +89,9 @@ class Handles:
 
     def _table(self, prefix: int) -> tuple[int, int]:
         """Where a program's table is, and how many handles it has."""
-        at = prefix << 4
-        count = min(self._bus.read16(at + COUNT_AT), MAX_HANDLES)
-        offset, segment = (self._bus.read16(at + POINTER_AT + 2 * i) for i in range(2))
-        return (segment << 4) + offset, count
+        raw = self._bus.read((prefix << 4) + COUNT_AT, TABLE.size)
+        count, offset, segment = TABLE.unpack(raw)
+        return (segment << 4) + offset, min(count, MAX_HANDLES)
 
     def begin(self, prefix: int, parent: int | None = None) -> None:
         """Give a prefix a table: the first program's, or one of what its parent has open."""
@@ -104,9 +107,7 @@ class Handles:
                     numbers[handle] = number
                     self._use(number)
         bus.write(at + TABLE_AT, bytes(numbers))
-        bus.write16(at + COUNT_AT, OWN_HANDLES)
-        bus.write16(at + POINTER_AT, TABLE_AT)
-        bus.write16(at + POINTER_AT + 2, prefix)
+        bus.write(at + COUNT_AT, TABLE.pack(OWN_HANDLES, TABLE_AT, prefix))
 
     def end(self, prefix: int) -> None:
         """A program has ended: close its handles."""
@@ -307,8 +308,7 @@ class Handles:
         if count > OWN_HANDLES:
             segment, place = self._memory.take(-(-count // 16), prefix), 0
         self._bus.write((segment << 4) + place, numbers[:count].ljust(count, bytes((CLOSED,))))
-        for field, word in ((COUNT_AT, count), (POINTER_AT, place), (POINTER_AT + 2, segment)):
-            self._bus.write16(at + field, word)
+        self._bus.write(at + COUNT_AT, TABLE.pack(count, place, segment))
 
     def _read(self) -> bool | None:
         at, count, file = self._cpu.linear("ds", "dx"), self._cpu.cx, self.file(self._cpu.bx)
@@ -399,6 +399,10 @@ class Handles:
             self._cpu.cx, self._cpu.dx = self._files.time_of(file.fd)
         elif self._cpu.al == 1:
             self._files.set_time(file.fd, self._cpu.cx, self._cpu.dx)
+        elif self._cpu.al in EXTENDED_ATTRIBUTES:  # of DOS 4: no file has any
+            if self._cpu.al != SET_EXTENDED and self._cpu.cx >= 2:
+                self._bus.write16(self._cpu.linear("es", "di"), 0)
+                self._cpu.cx = 2
         else:
             raise DosError(errors.BAD_FUNCTION)
 

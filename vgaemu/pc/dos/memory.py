@@ -25,7 +25,7 @@ from vgaemu.snapshot import Array, Part
 #: DOSBox: small programs written for that take DX, which is CS, for a number below 200h.
 ENVIRONMENT, PREFIX, TOP = 0x0182, 0x0192, 0xA000
 #: That of an .EXE program, whose code then begins at 64 KiB: what EXEPACK has packed unpacks
-#: itself nowhere below. The environment is before it, and what is before that is DOS's own.
+#: itself nowhere below. The environment is before it, and what is before that is free.
 EXE_PREFIX = 0x0FF0
 #: Where DOS keeps the prefix of the program that runs: in its own data, behind that of the BIOS.
 #: States saved when it lay at 0800h have nothing there.
@@ -75,7 +75,7 @@ class Memory:
         environment = prefix - PREFIX + ENVIRONMENT
         rest = TOP - prefix - paragraphs
         blocks = [
-            Block(ENVIRONMENT, DOS, environment - ENVIRONMENT - 1),
+            Block(ENVIRONMENT, FREE, environment - ENVIRONMENT - 1),
             Block(environment, prefix, PREFIX - ENVIRONMENT - 1),
             Block(prefix, prefix, paragraphs),
             Block(TOP - rest + 1, FREE, rest - 1),
