@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.bios.calls import WAIT, Service
-from vgaemu.pc.bios.data_area import PAGE
+from vgaemu.pc.bios.data_area import KEY_HEAD, KEY_TAIL, PAGE
 from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import ZERO
 from vgaemu.pc.dos.line import Line
@@ -27,6 +27,9 @@ from vgaemu.snapshot import Part, Saved, fields, octets
 
 CTRL_C, TAB, LINE_FEED, RETURN = 3, 9, 10, 13
 CTRL_C_KEY = 0x2E03
+#: Where the key buffer's begin and end are.
+HEAD, TAIL = KEY_HEAD.address, KEY_TAIL.address
+HEAD_END, TAIL_END = HEAD + 2, TAIL + 2
 #: Ctrl-Z: a line by handle ends before it, and standard input that is at its end has it.
 END_OF_FILE = b"\x1a"
 #: What can be typed into a line that is read by handle, besides its end.
@@ -122,6 +125,9 @@ class Console:
 
     def _heed_ctrl_c(self) -> None:
         """What is shown ends where Ctrl-C is typed."""
+        memory = self._bus.memory
+        if memory[HEAD:HEAD_END] == memory[TAIL:TAIL_END]:
+            return  # the usual case, and asked for each character
         if self._keys.peek() in (CTRL_C_KEY, 0):
             self._keys.take()
             raise ControlC

@@ -23,14 +23,14 @@ from vgaemu.pc.dos import errors
 from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.errors import DosError
 from vgaemu.pc.dos.files import MAX_POSITION, DosFiles, OpenFile
-from vgaemu.pc.dos.memory import Memory
+from vgaemu.pc.dos.memory import CURRENT_PREFIX_AT, TOP, Memory
 from vgaemu.pc.dos.names import DEVICES, file_name
 from vgaemu.pc.images import SECTOR
 from vgaemu.snapshot import Part, text
 
 #: What stands open whatever programs close, by number: handles 0 to 4 are of these.
 STANDARD = {0: "AUX", 1: "CON", 2: "PRN"}
-FIRST_HANDLES = (1, 1, 1, 0, 2)
+CONSOLE, FIRST_HANDLES = 1, (1, 1, 1, 0, 2)
 #: Most that a call reads of COM1.
 MAX_RECEIVED = 256
 STANDARD_INPUT, STANDARD_OUTPUT = 0, 1
@@ -40,7 +40,7 @@ CLOSED = 0xFF
 #: AL of 57h: extended attributes are got, listed, set.
 EXTENDED_ATTRIBUTES, SET_EXTENDED = (2, 3, 4), 4
 #: Where a prefix has its table; how many handles it has, and a pointer to where that table is.
-TABLE_AT, COUNT_AT = 0x18, 0x32
+TABLE_AT, COUNT_AT, POINTER_AT = 0x18, 0x32, 0x34
 TABLE = struct.Struct("<HHH")
 #: AL of INT 21h/3Dh, its lowest bits -> how the host opens a file; children do not get it.
 ACCESSES = {0: os.O_RDONLY, 1: os.O_WRONLY, 2: os.O_RDWR}
@@ -188,6 +188,17 @@ class Handles:
 
     def _redirected(self, handle: int) -> OpenFile | None:
         """What a standard handle stands for, if it is not the console."""
+        # Asked for each character: the console, by the prefix's own table, without any call.
+        memory = self._bus.memory
+        at = (memory[CURRENT_PREFIX_AT] | memory[CURRENT_PREFIX_AT + 1] << 8) << 4
+        own = at + POINTER_AT
+        if (
+            at < TOP << 4
+            and memory[own] | memory[own + 1] << 8 == TABLE_AT
+            and (memory[own + 2] | memory[own + 3] << 8) << 4 == at
+            and memory[at + TABLE_AT + handle] == CONSOLE
+        ):
+            return None
         try:
             file = self.file(handle)
         except DosError:
