@@ -239,7 +239,7 @@ class FcbFiles:
         """To or from a device that takes its time."""
         ax, at, is_console = self._cpu.ax, self._search.dta, self._file().name == "CON"
         if move == self._write:
-            write = self._console.type_memory if is_console else self._handles.transmit
+            write = self._console.type_memory if is_console else self._handles.auxiliary.send_memory
             waits, done = write(at, count), count
         elif not is_console:
             data = self._handles.read_file(self._file(), count)

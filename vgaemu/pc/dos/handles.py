@@ -20,6 +20,7 @@ from typing import Any
 from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos import errors
+from vgaemu.pc.dos.auxiliary import Auxiliary
 from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.errors import DosError
 from vgaemu.pc.dos.files import MAX_POSITION, DosFiles, OpenFile
@@ -31,8 +32,6 @@ from vgaemu.snapshot import Part, text
 #: What stands open whatever programs close, by number: handles 0 to 4 are of these.
 STANDARD = {0: "AUX", 1: "CON", 2: "PRN"}
 CONSOLE, FIRST_HANDLES = 1, (1, 1, 1, 0, 2)
-#: Most that a call reads of COM1.
-MAX_RECEIVED = 256
 STANDARD_INPUT, STANDARD_OUTPUT = 0, 1
 #: Handles of a prefix's own table, and of a larger one; what all of them can stand for together.
 OWN_HANDLES, MAX_HANDLES, MAX_FILES = 20, 255, 64
@@ -47,7 +46,6 @@ ACCESSES = {0: os.O_RDONLY, 1: os.O_WRONLY, 2: os.O_RDWR}
 PRIVATE = 0x80
 #: The first handle of older states, which have no tables in prefixes; fields of their rows.
 OLD_FIRST, OLD_ROW = 5, 4
-COM1, LINE_STATUS, RECEIVED, NO_PORT = 0x3F8, 0x3FD, 0x01, 0xFF
 
 
 class Handles:
@@ -58,6 +56,7 @@ class Handles:
     ) -> None:
         self._board, self._bus, self._cpu, self._calls = board, board.bus, board.cpu, calls
         self._console, self._files, self._memory = console, files, memory
+        self.auxiliary = Auxiliary(board, calls)
         #: What a number in a prefix's table stands for, and in how many tables it is.
         self.opened: dict[int, OpenFile] = {}
         console.read_standard, console.write_standard = self._read_standard, self._write_standard
@@ -333,7 +332,7 @@ class Handles:
     def read_file(self, file: OpenFile, count: int) -> bytes:
         """The next bytes of a file or device that is not the console."""
         if file.name == "AUX":
-            return self._receive(count)
+            return self.auxiliary.receive(count)
         if file.fd < 0:
             return b""
         data = self._files.read(file.fd, count)
@@ -346,7 +345,7 @@ class Handles:
             if self._console.type_memory(at, count) is WAIT:
                 return WAIT
         elif file.name == "AUX":
-            if self.transmit(at, count) is WAIT:
+            if self.auxiliary.send_memory(at, count) is WAIT:
                 return WAIT
         elif count:
             count = self.write_file(file, self._bus.read(at, count))
@@ -358,36 +357,11 @@ class Handles:
     def write_file(self, file: OpenFile, data: bytes) -> int:
         """Write to a file or device that is not the console; how much was."""
         if file.name == "AUX":
-            for octet in data:
-                self._bus.port_out(COM1, 1, octet)
-            self._calls.spend(len(data))
+            self.auxiliary.send(data)
         if file.name in DEVICES:
             return len(data)
         self._calls.spend(len(data) // SECTOR)
         return self._files.write(file.fd, data)
-
-    def transmit(self, at: int, count: int) -> bool | None:
-        """Send memory by COM1, from where the call in hand had come to."""
-        calls = self._calls
-        for done in range(calls.progress, count):
-            if calls.exhausted:
-                return calls.suspend(done)
-            self._bus.port_out(COM1, 1, self._bus.read8(at + done))
-            calls.spend(1)
-        return None
-
-    def has_received(self) -> bool:
-        """Whether COM1 has something to read."""
-        status = self._bus.port_in(LINE_STATUS, 1)
-        return status != NO_PORT and bool(status & RECEIVED)
-
-    def _receive(self, count: int) -> bytes:
-        """What COM1 has received."""
-        data = bytearray()
-        while len(data) < min(count, MAX_RECEIVED) and self.has_received():
-            data.append(self._bus.port_in(COM1, 1))
-            self._calls.spend(1)
-        return bytes(data)
 
     def _commit(self) -> None:
         """68h: what was written is the host's already."""

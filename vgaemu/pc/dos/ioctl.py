@@ -67,7 +67,7 @@ class DeviceControl:
         if file.name == "CON":
             ready = self._console.has_key()
         elif file.fd < 0:
-            ready = self._handles.has_received()
+            ready = self._handles.auxiliary.has_received()
         else:
             ready = os.lseek(file.fd, 0, os.SEEK_CUR) < os.fstat(file.fd).st_size
         self._cpu.al = READY if ready else NOT_READY
