@@ -173,6 +173,14 @@ def test_a_key_may_be_held():
         assert env.machine.keys.down == []
 
 
+def test_what_changes_in_the_first_step_is_gained():
+    with ImageEnv(SNAKE, reward="gained(word(0x7E04))", frame_skip=1) as env:
+        for _ in range(2):
+            env.reset(seed=1)
+            env.machine.ram[0x7E04] = 5
+            assert [step[1] for step in steps(env, [0, 0])] == [5, 0]
+
+
 def test_episodes_may_begin_from_a_state(tmp_path):
     path = tmp_path / "at.npz"
     with Machine(SNAKE) as machine:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import vgaemu
-from vgaemu import ExpectationError, GuestFault, KeysError, Machine, WorkloadError
+from vgaemu import ExpectationError, GuestFault, ImageError, KeysError, Machine, WorkloadError
 from vgaemu.cli.main import main
 from vgaemu.display.find import finder
 from vgaemu.pc.symbols import Symbol, Symbols, call_lines, read_symbols
@@ -406,3 +406,20 @@ def test_files_beside_the_test_are_found(tmp_path):
     (tmp_path / "other.txt").write_text("2")
     shutil.copy(GRANITE, tmp_path)
     assert "1 passed" in run_pytest(tmp_path.parent, str(tmp_path / "test_it.py"))
+
+
+def test_symbols_may_lie_elsewhere(tmp_path, capsys):
+    pytest.importorskip("unicorn")
+    stripped = tmp_path / "stripped.elf"
+    data = bytearray(GRANITE.read_bytes())
+    data[48:50] = bytes(2)  # no section headers
+    stripped.write_bytes(data)
+    words = [str(stripped), "--type", r"crash\n", "--timeout", "1"]
+    assert "in crash" not in run_test(*words, capsys=capsys)[2]
+    status, _, err = run_test(*words, "--symbols", str(GRANITE), capsys=capsys)
+    assert (status, "in crash\ncalled from run" in err) == (1, True)
+    status, _, err = run_test(*words, "--symbols", str(stripped), capsys=capsys)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "not stripped" in err
+    with pytest.raises(ImageError, match=r"^--symbols nothing\.elf: No such file"):
+        MachineUnderTest(GRANITE, symbols="nothing.elf")

@@ -17,7 +17,7 @@ from vgaemu.pc.bios.vgarom import PLACES
 #: Each of the project's extras, and the package that it is for.
 EXTRAS = (
     ("unicorn", "unicorn"), ("fast", "numba"), ("view", "websockets"), ("video", "av"),
-    ("notebook", "jupyter-rfb"), ("pytest", "syrupy"), ("plot", "matplotlib"),
+    ("notebook", "jupyter-rfb"), ("pytest", "syrupy"), ("gym", "gymnasium"), ("plot", "matplotlib"),
 )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.guest_beam import GuestBeam
 from vgaemu.pc.images import SECTOR, DiskImage, DosProgram, Image, Kernel
 from vgaemu.pc.state import bulk_arrays, check_state, identity_parts, restore_state, small_arrays
-from vgaemu.pc.symbols import read_symbols
+from vgaemu.pc.symbols import Symbols, read_symbols
 from vgaemu.signals import FRAME_HANGS_S, stops_wait
 from vgaemu.snapshot import Part, fields, number, take
 from vgaemu.vga.device import Vga
@@ -112,6 +112,8 @@ class Pc:
         #: What is looked at between two slices, where it is due.
         self._chips: tuple[Chip, ...] = (board.cmos, serial, *channels)
         self._is_virtual = isinstance(board.clock, StepClock)
+        #: What its code is called, if its image does not say.
+        self.symbols: Symbols | None = None
         #: When the next frame ends; whether it is the next turn.
         self.next_frame_ns: int = 0
         self._single = False
@@ -173,7 +175,7 @@ class Pc:
     def report(self, registers: dict[str, int] | None = None, *, repeats: bool = False) -> str:
         """Where its CPU is, as lines: see `vgaemu.pc.debug.fault_report`."""
         data = self.image.data if isinstance(self.image, Kernel) else b""
-        symbols = read_symbols(data)
+        symbols = self.symbols or read_symbols(data)
         return fault_report(self.cpu, self.bus, registers, repeats=repeats, symbols=symbols)
 
     def _turn(self) -> None:

@@ -12,8 +12,10 @@ import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from vgaemu.errors import ImageError, file_error
 from vgaemu.pc.kernels import ELF_SIGNATURE
 
 #: By class, 1 or 2: where section headers are, their size and number.
@@ -80,6 +82,21 @@ def read_symbols(data: bytes) -> Symbols:
         return Symbols(list(_symbols(data))) if data.startswith(ELF_SIGNATURE) else Symbols([])
     except (struct.error, KeyError, IndexError):
         return Symbols([])
+
+
+def load_symbols(path: Path) -> Symbols:
+    """The symbols of an ELF file.
+
+    Raises:
+        ImageError: It cannot be read, or has none.
+    """
+    try:
+        symbols = read_symbols(path.read_bytes())
+    except OSError as error:
+        raise ImageError(file_error(f"--symbols {path}", error)) from None
+    if not symbols:
+        raise ImageError(f"--symbols {path}: none in it; name the kernel's ELF file, not stripped")
+    return symbols
 
 
 def _symbols(data: bytes) -> Iterator[Symbol]:

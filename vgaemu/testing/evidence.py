@@ -49,14 +49,16 @@ class MachineFactory:
         args: Sequence[str] = (),
         *,
         host_limit: float = HOST_LIMIT_S,
+        symbols: str | Path | None = None,
         **options: Unpack[MachineOptions],
     ) -> MachineUnderTest:
         """A machine, powered on: see `vgaemu.testing.machine.MachineUnderTest`."""
         __tracebackhide__ = True
         self._find_files(options)
+        known = None if symbols is None else self._path(symbols) or Path(symbols)
         try:
             machine = MachineUnderTest(
-                self._found(workload), args, host_limit=host_limit, **options
+                self._found(workload), args, host_limit=host_limit, symbols=known, **options
             )
         except VgaemuError as error:
             # The line says what to do; the test's reader need not see where it was found out.

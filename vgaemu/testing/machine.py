@@ -21,6 +21,7 @@ from vgaemu.machine import FRAME_HZ, Machine
 from vgaemu.pc import is_image
 from vgaemu.pc.build import PcOptions
 from vgaemu.pc.debug import PortTail
+from vgaemu.pc.symbols import load_symbols
 from vgaemu.program import sent_by
 from vgaemu.runner import OnThread
 from vgaemu.typist import Typist
@@ -92,6 +93,7 @@ class MachineUnderTest(Machine):
         workload: See `Machine`.
         args: See `Machine`.
         host_limit: Seconds of the host's time that one wait may take.
+        symbols: An ELF file whose symbols reports are to name; a kernel that is one needs none.
         **options: See `Machine`.
 
     Raises:
@@ -104,13 +106,17 @@ class MachineUnderTest(Machine):
         args: Sequence[str] = (),
         *,
         host_limit: float = HOST_LIMIT_S,
+        symbols: str | Path | None = None,
         **options: Unpack[MachineOptions],
     ) -> None:
         #: The last port accesses of machine code, unless they go to a file.
         self.port_tail: PortTail | None = None
         if is_image(workload) and options.get("trace_ports") is None:
             options["trace_ports"] = self.port_tail = PortTail()
+        known = None if symbols is None else load_symbols(Path(symbols))
         super().__init__(workload, args, **options)
+        if self.pc is not None:
+            self.pc.symbols = known
         self._typist = Typist(self.keys, self.pc, lambda text: None, self.between_frames)
         self._host_limit = host_limit
         pc = self.pc
