@@ -491,9 +491,9 @@ def test_what_can_be_written_and_what_cannot(pci: PciBus) -> None:
     assert config(other, 0x10, 0x04) == config(pci, 0x10, 0x04)
     snapshot.restore(other.parts(), {})
     assert config(other, 0x10, 0x04, 2) == 3
-    saved["chips.pci_2_0"] = saved["chips.pci_2_0"].copy()
-    saved["chips.pci_2_0"][0] ^= 1
-    assert snapshot.misfit(other.parts(), saved) == "chips.pci_2_0"
+    saved["chips.pci_spaces"] = saved["chips.pci_spaces"].copy()
+    saved["chips.pci_spaces"][3 * 256] ^= 1
+    assert snapshot.misfit(other.parts(), saved) == "chips.pci_spaces"
 
 
 def test_the_bus_by_bios_calls(tmp_path: Path) -> None:

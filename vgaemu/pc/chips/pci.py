@@ -48,7 +48,6 @@ class PciFunction:
         what = vendor, device, command, status, revision, kind.to_bytes(3, "little")
         self.space[: _IDENTITY.size] = _IDENTITY.pack(*what)
         self.space[0x0E] = header
-        self._first = b""
         self.let_write(COMMAND, COMMAND_BITS, 2)
         self.let_write(CACHE_LINE, 0xFFFF, 2)
         self.let_write(INTERRUPT_LINE, 0xFF)
@@ -60,14 +59,6 @@ class PciFunction:
         """What it holds from power on."""
         self.space[at : at + size] = value.to_bytes(size, "little")
 
-    def power_on(self) -> None:
-        """Keep what it holds now, for `reset`."""
-        self._first = bytes(self.space)
-
-    def reset(self) -> None:
-        """Hold what it held at power on."""
-        self.space[:] = self._first
-
     def read(self, at: int, size: int) -> int:
         return int.from_bytes(self.space[at : at + size], "little")
 
@@ -75,18 +66,6 @@ class PciFunction:
         for i, byte in enumerate(value.to_bytes(size, "little"), at):
             mask = self.writable[i]
             self.space[i] = self.space[i] & ~mask | byte & mask
-
-    def part(self) -> Part:
-        """It as it is saved: what cannot be written is the same in all."""
-        space, fixed = np.frombuffer(self.space, np.uint8), ~np.frombuffer(self.writable, np.uint8)
-
-        def restore(array: Array) -> None:
-            space[:] = array
-
-        return Part(
-            "u1", space.copy, restore, lambda array: not ((array ^ space) & fixed).any(),
-            absent=self.reset,
-        )  # fmt: skip
 
 
 def host_bridge() -> PciFunction:
@@ -136,8 +115,9 @@ class PciBus:
             (0, 0): host_bridge(), (1, 0): isa_bridge(), (1, 1): ide_controller(),
             (2, 0): vga(bus.vga.slot.nbytes),
         }  # fmt: skip
-        for function in self.functions.values():
-            function.power_on()
+        self._first = self._spaces()
+        masks = b"".join(bytes(function.writable) for function in self.functions.values())
+        self._fixed = ~np.frombuffer(masks, np.uint8)
         bus.wide_in[ADDRESS_PORT] = self._read_address
         bus.wide_out[ADDRESS_PORT] = self._write_address
         bus.byte_out[RESET_PORT] = self._write_reset
@@ -196,10 +176,26 @@ class PciBus:
 
     def parts(self) -> dict[str, Part]:
         """What is saved; a state of before there was a bus has none of it."""
-        return {"chips.pci": fields(self)._replace(absent=self._forget)} | {
-            f"chips.pci_{device}_{number}": function.part()
-            for (device, number), function in self.functions.items()
-        }
+        return {
+            "chips.pci": fields(self)._replace(absent=self._reset),
+            "chips.pci_spaces": Part(
+                "u1", self._spaces, self._restore, self._fits, absent=self._reset
+            ),
+        }  # fmt: skip
 
-    def _forget(self) -> None:
+    def _spaces(self) -> Array:
+        """All that its functions hold, one after another."""
+        held = b"".join(function.space for function in self.functions.values())
+        return np.frombuffer(held, np.uint8)
+
+    def _restore(self, array: Array) -> None:
+        for nth, function in enumerate(self.functions.values()):
+            function.space[:] = array[256 * nth : 256 * (nth + 1)].tobytes()
+
+    def _fits(self, array: Array) -> bool:
+        """What cannot be written is the same in all."""
+        return not ((array ^ self._first) & self._fixed).any()
+
+    def _reset(self) -> None:
         self.address = 0
+        self._restore(self._first)
