@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from boards import ask, make_board
 
+from vgaemu.machine import Machine
 from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.bios.calls import WORK_NS
 from vgaemu.pc.board import Board
@@ -158,6 +159,34 @@ def test_a_handle_is_closed_once(guest: Guest, monkeypatch: pytest.MonkeyPatch) 
     assert guest(0x3E, bx=handle) == -BAD_HANDLE
     guest.dos.close()
     assert closed == [fd]
+
+
+def test_what_is_open_can_be_neither_deleted_nor_renamed(guest: Guest, root: Path) -> None:
+    # A state of it could not be gone on from.
+    handle = guest(0x3D, "SUB\\F.TXT")
+    fcb = b"\0F       TXT" + bytes(25)
+    guest.board.bus.write(BUFFER + 0x100, b"SUB\\G.TXT\0")
+    assert guest(0x3B, "SUB") >= 0
+    assert guest(0x41, "F.TXT") == -DENIED
+    assert guest(0x56, "F.TXT", es=BUFFER >> 4, di=0x100) == -DENIED
+    assert guest(0x13, data=fcb) & 0xFF == 0xFF
+    assert guest(0x3B, "..") >= 0
+    assert guest(0x56, "SUB", es=BUFFER >> 4, di=0x100) == -DENIED
+    assert guest(0x3E, bx=handle) >= 0
+    assert guest(0x56, "SUB\\F.TXT", es=BUFFER >> 4, di=0x100) >= 0
+    assert [path.name.upper() for path in (root / "sub").iterdir()] == ["G.TXT"]
+    assert guest(0x41, "SUB\\G.TXT") >= 0
+    assert not [*(root / "sub").iterdir()]
+
+
+def test_aux_is_the_serial_port(tmp_path: Path) -> None:
+    pytest.importorskip("unicorn")
+    # mov ah, 40h; mov bx, 3; mov cx, 5; mov dx, text; int 21h; mov ax, 4C00h; int 21h; text
+    program = bytes.fromhex("B4 40 BB 03 00 B9 05 00 BA 12 01 CD 21 B8 00 4C CD 21") + b"hello"
+    (tmp_path / "p.com").write_bytes(program)
+    with Machine(tmp_path / "p.com") as machine:
+        machine.tick(10)
+        assert (machine.exit_code, machine.serial) == (0, "hello")
 
 
 # --- names ----------------------------------------------------------------------------------------

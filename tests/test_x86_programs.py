@@ -167,6 +167,23 @@ def test_a_debugger_loads_a_program(pc: Pc, tmp_path: Path) -> None:
     assert pc.bus.read16((prefix << 4) + 2) == prefix + 0x10 + 3 + 4
 
 
+@pytest.mark.parametrize(("signature", "is_above"), [(b"RB", True), (b"RX", False)])
+def test_what_is_packed_lies_above_64_kib(
+    pc: Pc, tmp_path: Path, signature: bytes, is_above: bool
+) -> None:
+    assert pc.dos is not None
+    assert not call(pc, 0x21, ah=0x4A, bx=0x200, es=PREFIX) & CARRY
+    before = pc.dos.memory.blocks()
+    image = bytes(14) + signature + b"\xc3"
+    (tmp_path / "p.exe").write_bytes(exe(image, least=4, most=4, entry=(0, 16, 0, 0x40)))
+    assert not execute(pc, "p.exe")
+    prefix = pc.bus.read16(0x600)
+    assert prefix == EXE_PREFIX if is_above else PREFIX < prefix < EXE_PREFIX
+    pc.cpu.ax = 0x4C00
+    pc.bios.calls.call(0x21)
+    assert pc.dos.memory.blocks() == before
+
+
 def test_a_program_that_stays_keeps_its_memory(pc: Pc, tmp_path: Path) -> None:
     assert pc.dos is not None
     (tmp_path / "stays.com").write_bytes(b"\xc3")
