@@ -246,6 +246,8 @@ class RandomDos:
         changed = CHANGED.get(call, "ax cf") if vector == 0x21 and not waits else ""
         if vector == 0x2F:
             changed = MULTIPLEX.get(before["eax"] & 0xFFFF, "")
+        if vector == 0x33:
+            changed = "ax bx cx dx si di es"
         free = {BITS[name] for name in changed.split() if name in BITS}
         for name in REGISTERS:
             if name in ("cs", "eip", "eflags", "cr0") or name in changed.split():
