@@ -225,9 +225,9 @@ def test_a_bare_disk_is_also_drive_80h(tmp_path: Path, cpu: str, start: bytes) -
 
 
 def record(ax: int, drive: int, **words: int) -> bytes:
-    """A call of `disks.asm`'s table."""
+    """A call of `calls.asm`'s table."""
     names = {"bx": 0, "cx": 1, "dx": drive, "si": 0, "di": 0, "es": 0x2000, "at": 0, "count": 0}
-    return struct.pack("<9H", ax, *(names | words).values())
+    return struct.pack("<10H", 0x13, ax, *(names | words).values())
 
 
 def calls_of(kind: int) -> list[tuple[bytes, bool]]:
@@ -266,7 +266,7 @@ def calls_of(kind: int) -> list[tuple[bytes, bool]]:
 def test_as_seabios_answers(tmp_path: Path, kind: int) -> None:
     pytest.importorskip("unicorn")
     calls = calls_of(kind)
-    program = bytearray((Path(__file__).parent / "programs" / "disks.bin").read_bytes())
+    program = bytearray((Path(__file__).parent / "programs" / "calls.bin").read_bytes())
     program = bytearray((bytes(program) + b"".join(one for one, _ in calls) + b"\xff\xff")
                         .ljust(0x800, b"\0"))  # fmt: skip
     packets = struct.pack("<BBHHHQ16x", 16, 0, 1, 0, 0x3000, 9)

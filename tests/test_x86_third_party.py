@@ -1,7 +1,7 @@
 """Boot sectors and loaders of others run unchanged: from packages that are installed, or skipped.
 
 Nothing of them is part of this project. On Debian: dosfstools, syslinux, syslinux-common, mtools,
-grub-rescue-pc, memtest86+, ipxe, mbr.
+isolinux, xorriso, grub-rescue-pc, memtest86+, ipxe, mbr.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ pytest.importorskip("unicorn")
 
 MODULES = Path("/usr/lib/syslinux/modules/bios")
 SYSLINUX_MBR = Path("/usr/lib/syslinux/mbr/mbr.bin")
+ISOLINUX = Path("/usr/lib/ISOLINUX/isolinux.bin")
 GRUB = Path("/usr/lib/grub-rescue/grub-rescue-floppy.img")
 MEMTEST = Path("/boot/memtest86+ia32.bin")
 IPXE, IPXE_ISO = Path("/usr/lib/ipxe/ipxe.lkrn"), Path("/usr/lib/ipxe/ipxe.iso")
@@ -123,6 +124,20 @@ def ipxe_floppy(path: Path) -> Path:
     return syslinux(path, "DEFAULT x\nLABEL x\nLINUX ipxe\n", IPXE, names={IPXE: "ipxe"})
 
 
+def isolinux(path: Path) -> Path:
+    """A CD with ISOLINUX and its menu."""
+    folder = path.parent / "cd" / "isolinux"
+    folder.mkdir(parents=True)
+    for file in (ISOLINUX, MODULES / "ldlinux.c32", MODULES / "menu.c32", *LIBRARIES):
+        shutil.copy(package_file(file), folder)
+    (folder / "isolinux.cfg").write_text(MENU.format("menu.c32"))
+    image = path.with_suffix(".iso")
+    run(tool("xorriso"), "-as", "mkisofs", "-quiet", "-b", "isolinux/isolinux.bin",
+        "-c", "isolinux/boot.cat", "-no-emul-boot", "-boot-load-size", 4, "-boot-info-table",
+        "-o", image, folder.parent)  # fmt: skip
+    return image
+
+
 def ipxe_hybrid(path: Path) -> Path:
     """A CD image that is a hard disk, too: its partition table says so."""
     shutil.copy(package_file(IPXE_ISO), path)
@@ -144,6 +159,7 @@ SLOW = {
     "syslinux": Program(syslinux_prompt, r"^boot:", 300),
     "syslinux menu.c32": Program(syslinux_menu, "Third party", 400),
     "syslinux mbr.bin": Program(syslinux_disk, r"^boot:", 400),
+    "isolinux menu.c32": Program(isolinux, "Third party", 400),
     "grub": Program(grub_floppy, "GNU GRUB", 900),
     "memtest86+": Program(memtest_floppy, r"Status: Testing", 900),
     "ipxe": Program(ipxe_floppy, r"No more network devices", 1500),
@@ -167,7 +183,7 @@ def test_small_ones(tmp_path: Path, name: str, cpu: str) -> None:
 
 
 #: Their like from another medium asks a VGA BIOS nothing else.
-OTHER_MEDIA = ("syslinux mbr.bin", "ipxe isohybrid")
+OTHER_MEDIA = ("isolinux menu.c32", "syslinux mbr.bin", "ipxe isohybrid")
 #: Each name's two stand side by side, so that it boots with one of them each day.
 LOADERS = [(name, bios) for name in SLOW if name not in OTHER_MEDIA for bios in ("builtin", "auto")]
 LOADERS += [(name, "builtin") for name in OTHER_MEDIA]

@@ -1,9 +1,9 @@
 """The BIOS: services behind the real-mode vectors, in Python, shared by every CPU.
 
-Emulated: INT 08h, 15h/83h, 86h and 1Ah (`clock`), 09h and 16h (`keyboard`), 10h (`video`), 11h,
-12h, 14h, 15h and 17h (`system`), 13h (`disk`), 1Ah/B1h (`pci`), 18h and 19h boot, exceptions that
-nobody has hooked; the BIOS data area as programs read it (`data_area`). Not emulated: see there;
-protected-mode services.
+Emulated: INT 08h, 15h/83h, 86h, 1Ah and 70h (`clock`), 09h and 16h (`keyboard`), 10h (`video`),
+11h, 12h, 15h and 17h (`system`), 13h (`disk`), 14h (`serial`), 15h/C2h and 74h (`pointing`), 1Ah/B1h
+(`pci`), 33h for DOS (`mouse`), 18h and 19h boot, exceptions that nobody has hooked; the BIOS data
+area as programs read it (`data_area`). Not emulated: see there; protected-mode services.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from vgaemu.pc.bios.mouse.driver import MouseDriver
 from vgaemu.pc.bios.pci import PciBios
 from vgaemu.pc.bios.pointing import PointingBios
 from vgaemu.pc.bios.rom import DISKETTE_TABLE, FONT_8_UPPER, FONTS
+from vgaemu.pc.bios.serial import SerialBios
 from vgaemu.pc.bios.system import SystemBios
 from vgaemu.pc.bios.video.area import GLYPHS, UPPER_GLYPHS
 from vgaemu.pc.bios.video.video import VideoBios
@@ -53,6 +54,7 @@ class Bios:
         self.system: SystemBios = SystemBios(board, self.calls, data, self.clock)
         self.video: VideoBios = VideoBios(board, self.calls)
         self.disk: DiskBios = DiskBios(board, self.calls, data, image)
+        self.serial: SerialBios = SerialBios(board, self.calls, data)
         self.pointing: PointingBios = PointingBios(board, self.calls, data)
         #: INT 33h, for whoever installs it: DOS does.
         self.mouse: MouseDriver = MouseDriver(board, self.calls, self.video.area, self.pointing)
@@ -67,13 +69,14 @@ class Bios:
             0x11: self.system.equipment,
             0x12: self.system.memory_size,
             0x13: self.disk.service,
-            0x14: self.system.no_serial_port,
+            0x14: self.serial.service,
             0x15: self.system.service,
             0x16: self.keyboard.service,
             0x17: self.system.no_printer,
             0x18: self._no_rom_basic,
             0x19: self._bootstrap,
             0x1A: self._clock_or_bus,
+            0x70: self.clock.alarm,
             0x20: self._program_outside_dos,
             0x21: self._program_outside_dos,
         } | {vector: partial(self._fault, vector) for vector in FAULTS}

@@ -1,7 +1,8 @@
-"""Time in the BIOS: INT 08h, INT 1Ah, and of INT 15h the wait (86h) and the event (83h).
+"""Time in the BIOS: INT 08h, 1Ah, 70h, and of INT 15h the wait (86h) and the event (83h).
 
-Emulated: ticks since midnight, time and date of the battery-backed clock, a wait that halts, a flag
-that is set after a time. Not emulated: alarms.
+Emulated: ticks since midnight, time, date and alarm of the battery-backed clock, whose interrupt
+calls INT 4Ah; a wait that halts, a flag that is set after a time. Not emulated: waits by the
+clock's periodic interrupt, as IBM's are.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import ClassVar
 from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.board import Board
-from vgaemu.pc.chips.cmos import from_bcd, to_bcd
+from vgaemu.pc.chips.cmos import ALARM, ALARMS, STATUS_B, STATUS_C, from_bcd, to_bcd
 from vgaemu.pc.clock import NEVER_NS
 from vgaemu.snapshot import Saved
 
@@ -37,6 +38,7 @@ class ClockBios:
             0x00: self._read_ticks, 0x01: self._set_ticks,
             0x02: self._read_time, 0x03: self._set_time,
             0x04: self._read_date, 0x05: self._set_date,
+            0x06: self._set_alarm, 0x07: self._clear_alarm,
         }  # fmt: skip
 
     def set_ticks(self) -> None:
@@ -88,6 +90,37 @@ class ClockBios:
         cpu.ch, cpu.cl = to_bcd(now.tm_year // 100), to_bcd(now.tm_year % 100)
         cpu.dh, cpu.dl = to_bcd(now.tm_mon), to_bcd(now.tm_mday)
         self._calls.carry(False)
+
+    def _cmos_byte(self, index: int, value: int | None = None) -> int:
+        """Read a register of the clock's, or write it."""
+        self._bus.port_out(0x70, 1, index)
+        if value is None:
+            return self._bus.port_in(0x71, 1)
+        self._bus.port_out(0x71, 1, value)
+        return value
+
+    def _set_alarm(self) -> None:
+        """1Ah/06h: at a time, each day; there is one."""
+        cpu, enabled = self._cpu, self._cmos_byte(STATUS_B)
+        if enabled & ALARM:
+            self._calls.carry(True)
+            return
+        for index, value in zip(ALARMS, (cpu.dh, cpu.cl, cpu.ch), strict=True):
+            self._cmos_byte(index, value)
+        for port, mask in ((0xA1, 0x01), (0x21, 0x04)):
+            self._bus.port_out(port, 1, self._bus.port_in(port, 1) & ~mask)
+        self._cmos_byte(STATUS_C)
+        self._cmos_byte(STATUS_B, enabled | ALARM)
+        self._calls.carry(False)
+
+    def _clear_alarm(self) -> None:
+        self._cmos_byte(STATUS_B, self._cmos_byte(STATUS_B) & ~ALARM)
+        self._calls.carry(False)
+
+    def alarm(self) -> None:
+        """INT 70h: what the clock interrupts for; an alarm calls INT 4Ah."""
+        if self._cmos_byte(STATUS_C) & self._cmos_byte(STATUS_B) & ALARM:
+            self._calls.interrupt_next(0x4A)
 
     def _microseconds(self) -> int:
         return int(self._cpu.cx << 16 | self._cpu.dx) * 1000

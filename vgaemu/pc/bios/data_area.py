@@ -1,7 +1,7 @@
 """The BIOS data area at 400h: every field that the builtin BIOS keeps there, a row each.
 
-Emulated: what is below, as programs read and write it. Not emulated: serial and parallel ports,
-the diskette controller's bytes, the light pen.
+Emulated: what is below, as programs read and write it. Not emulated: parallel ports, the
+diskette controller's bytes, the light pen.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ class Field(NamedTuple):
 
 # fmt: off
 FIELDS: tuple[Field, ...] = (
-    EQUIPMENT := Field(0x410, 2, 0x0022, "coprocessor, 80x25 colour; bit 0: a floppy drive"),
+    SERIAL_PORTS := Field(0x400, 8, 0x03F8, "base of each"),
+    EQUIPMENT := Field(
+        0x410, 2, 0x0222, "coprocessor, 80x25 colour, a serial port; bit 0: a floppy drive"
+    ),
     MEMORY_KIB := Field(0x413, 2, 640, "conventional memory"),
     SHIFT_FLAGS := Field(0x417, 1, 0, "shifts held, locks that are on"),
     SHIFT_FLAGS_2 := Field(0x418, 1, 0, "left ctrl and alt, and locks, while they are held"),
@@ -50,6 +53,7 @@ FIELDS: tuple[Field, ...] = (
     BREAK := Field(0x471, 1, 0, "bit 7: ctrl-break was pressed"),
     HARD_DISK_STATUS := Field(0x474, 1, 0, "of INT 13h's last call for another disk"),
     HARD_DISKS := Field(0x475, 1, 0, "how many"),
+    SERIAL_PATIENCE := Field(0x47C, 4, 0x01010101, "of INT 14h, in seconds, of each port"),
     KEY_BUFFER_START := Field(0x480, 2, 0x1E, "of the key buffer"),
     KEY_BUFFER_END := Field(0x482, 2, 0x3E, "of the key buffer, behind its last word"),
     LAST_ROW := Field(0x484, 1, 0, "rows of characters - 1"),

@@ -95,6 +95,7 @@ class KeyboardBios:
             0x05: self._push_key,
             0x09: self._keyboard_abilities,
             0x0A: self._keyboard_id,
+            0x92: self._keyboard_calls,
         }  # fmt: skip
 
     def interrupt(self) -> None:
@@ -210,6 +211,10 @@ class KeyboardBios:
 
     def _keyboard_id(self) -> None:
         self._cpu.bx = KEYBOARD_ID
+
+    def _keyboard_calls(self) -> None:
+        """92h: whether there are 10h to 12h, and no more."""
+        self._cpu.ah = 0x80
 
     def _push_key(self) -> None:
         self._cpu.al = 0 if self.buffer.put(self._cpu.cx) else 1

@@ -29,9 +29,10 @@ FONT_8_UPPER = FONTS[8] + 128 * 8
 STUBS = 0xF000
 STUB_BYTES = 16
 #: CRC-32 of ROM from the stubs on, in versions whose saved states may go on in these stubs.
-OLDER_STUBS = frozenset((0xC7415CB6, 0x27388F11))
-#: What INT 08h, 09h and 74h go on to.
+OLDER_STUBS = frozenset((0xC7415CB6, 0x27388F11, 0xD40FBED4))
+#: What INT 08h, 09h, 74h and 70h go on to.
 TIMER_ROUTINE, KEYBOARD_ROUTINE, MOUSE_ROUTINE = STUBS + 0xD00, STUBS + 0xD40, STUBS + 0xD80
+CLOCK_ROUTINE = STUBS + 0xDC0
 #: Where a mouse's handler comes back to, from INT 33h's driver and from INT 15h/C207h's BIOS.
 MOUSE_HANDLER_DONE, PS2_HANDLER_DONE = STUBS + 0xDB0, STUBS + 0xDB8
 IRET_STUB = STUBS + 0xE00
@@ -42,7 +43,7 @@ SERVICES = (
 )  # fmt: skip
 #: Vectors that came later: they have no stub among those, but a place of their own, and of the trap
 #: ports the last ones; the very last is the XMS driver's.
-LATER = {0x74: MOUSE_ROUTINE}
+LATER = {0x74: MOUSE_ROUTINE, 0x70: CLOCK_ROUTINE}
 #: Trap ports: those that no device of a PC has.
 TRAP_PORTS = (*range(0xB0, 0xC0), *range(0xE0, 0xE9), *range(0xEA, 0xF0))
 
@@ -88,7 +89,7 @@ def rom_image(users_font: NDArray[np.uint8] | None) -> bytes:
     for vector in SERVICES:
         parts[stub_offset(vector)] = _stub(vector, ports[vector])
     parts |= _routines()
-    for vector in (0x0A, 0x70):
+    for vector in (0x0A, 0x72):
         parts[stub_offset(vector)] = _end_of_interrupt(vector)
     rom = bytearray(b"\xff" * 0x10000)
     for at, data in parts.items():
@@ -137,27 +138,21 @@ def _jump(vector: int, at: int, target: int) -> bytes:
 
 
 def _routines() -> dict[int, bytes]:
-    """INT 08h, 09h and 74h."""
+    """INT 08h and 09h, and of the second controller 70h and 74h."""
     ports = trap_ports()
-    timer, keyboard, mouse = (bytes((ports[vector],)) for vector in (0x08, 0x09, 0x74))
+    timer, keyboard = (bytes((ports[vector],)) for vector in (0x08, 0x09))
     # pushad; push ds; push es; push fs; push gs ... pop gs; pop fs; pop es; pop ds; popad; iret
     save = bytes.fromhex("66 60 1E 06 0F A0 0F A8")
     restore = bytes.fromhex("0F A9 0F A1 07 1F 66 61 CF")
+    # pushf; push cs; call serve; cli; mov al, 20h; out A0h, al; out 20h, al; ...; serve: out port,
+    # al; iret. A handler runs within the IRET; another such interrupt waits for its end.
+    begin = save + bytes.fromhex("9C 0E E8 10 00 FA B0 20 E6 A0 E6 20") + restore + b"\xe6"
     return {
         # out port, al; int 1Ch; mov al, 20h; out 20h, al
         TIMER_ROUTINE: save + b"\xe6" + timer + bytes.fromhex("CD 1C B0 20 E6 20") + restore,
         # pushf; push cs; call serve; ...; serve: out port, al; iret
         KEYBOARD_ROUTINE: save + b"\x9c\x0e\xe8\x09\x00" + restore + b"\xe6" + keyboard + b"\xcf",
-        # pushf; push cs; call serve; cli; mov al, 20h; out A0h, al; out 20h, al; ...
-        # serve: out port, al; iret
-        # A handler runs within the IRET, with interrupts on; another packet waits for its end.
-        MOUSE_ROUTINE: save
-        + b"\x9c\x0e\xe8\x10\x00"
-        + bytes.fromhex("FA B0 20 E6 A0 E6 20")
-        + restore
-        + b"\xe6"
-        + mouse
-        + b"\xcf",
+        **{place: begin + bytes((ports[vector], 0xCF)) for vector, place in LATER.items()},
         # add sp, 8 (what the BIOS gave to it); iret
         MOUSE_HANDLER_DONE: b"\xcf",
         PS2_HANDLER_DONE: bytes.fromhex("83 C4 08 CF"),

@@ -1,8 +1,9 @@
-"""What the BIOS says of the machine: INT 11h, 12h, 14h, 15h and 17h.
+"""What the BIOS says of the machine: INT 11h, 12h, 15h and 17h.
 
 Emulated: equipment, memory sizes and map, block moves, the A20 gate that is always open, the
-configuration table, devices that are busy (to be hooked). Not emulated: serial ports and printers
-(calls time out), cassette, APM, protected mode (INT 15h/89h).
+configuration table, devices that are busy (to be hooked). Not emulated: printers (calls time out),
+cassette, APM, protected mode (INT 15h/89h), a gate that closes: 2400h says well
+done all the same, as programs go on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from vgaemu.pc.bios.rom import CONFIG_TABLE, ROM_BASE, ROM_SEGMENT
 from vgaemu.pc.board import Board
 from vgaemu.vga.vram import LFB_GPA
 
-TIMED_OUT_SERIAL, TIMED_OUT_PRINTER = 0x80, 0x01
+TIMED_OUT_PRINTER = 0x01
 #: Bytes of a block move that one unit of `Calls.spend` is worth.
 BYTES_A_UNIT = 512
 #: "SMAP", what tells the memory map's call from others.
@@ -34,7 +35,7 @@ def memory_map(ram_bytes: int) -> tuple[tuple[int, int, int], ...]:
 
 
 class SystemBios:
-    """INT 11h, 12h, 14h, 15h, 17h."""
+    """INT 11h, 12h, 15h, 17h."""
 
     def __init__(self, board: Board, calls: Calls, data: bda.DataArea, clock: ClockBios) -> None:
         self._bus, self._cpu, self._calls, self._data = board.bus, board.cpu, calls, data
@@ -59,9 +60,6 @@ class SystemBios:
     def memory_size(self) -> None:
         self._cpu.ax = self._data[bda.MEMORY_KIB]
 
-    def no_serial_port(self) -> None:
-        self._cpu.ah = TIMED_OUT_SERIAL
-
     def no_printer(self) -> None:
         self._cpu.ah = TIMED_OUT_PRINTER
 
@@ -78,6 +76,9 @@ class SystemBios:
             cpu.al = 1  # always on
         elif cpu.al == 3:
             cpu.bx = 3
+        elif cpu.al > 3:
+            self._calls.unsupported()
+            return
         self._done()
 
     def _extended_memory(self) -> None:

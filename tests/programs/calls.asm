@@ -1,7 +1,7 @@
-; Asks INT 13h what its table says, and prints to port E9h what each call returns.
+; Calls the services that its table names, and prints to port E9h what each returns.
 ;
-; The table is behind the code: for each call AX BX CX DX SI DI ES, then where (segment 0) and how many
-; bytes are printed after it. AX = FFFFh ends it. Built: nasm -f bin -o disks.bin disks.asm
+; The table is behind the code: for each call its vector, AX BX CX DX SI DI ES, then where (segment 0)
+; and how many bytes are printed after it. Vector FFFFh ends it. nasm -f bin -o calls.bin calls.asm
         org 7C00h
         bits 16
         xor ax, ax
@@ -12,7 +12,7 @@
         mov [drive], dl
         cmp dl, 0E0h            ; a CD's entry was loaded whole
         jae .loaded
-        mov ax, 0207h
+        mov ax, 0207h           ; behind the boot sector
         mov bx, 7E00h
         mov cx, 2
         mov dh, 0
@@ -23,6 +23,8 @@ next:
         lodsw
         cmp ax, -1
         je done
+        mov [vector], al
+        lodsw
         push ax
         call word_out
         mov ax, [si+4]
@@ -37,7 +39,8 @@ next:
         mov es, [si+10]
         push si
         mov si, [si+6]
-        int 13h
+        db 0CDh                 ; INT
+vector: db 13h
         cld
         push 0
         pop ds
