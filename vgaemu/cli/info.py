@@ -33,7 +33,9 @@ def lines() -> list[str]:
         f"dirty log: {', '.join(name for name, why in keepers.items() if why is None)}",
         *(f"dirty log {name}: no: {why}" for name, why in keepers.items() if why is not None),
         f"dirty log words, pages, srcu: {atomic_words(1).how}",
-        f"/dev/kvm, for --cpu kvm and to compare with: {_kvm()}",
+        "runs: boot sectors, floppy, hard-disk and CD images; multiboot and Linux kernels; "
+        "DOS .COM and .EXE programs; workloads in Python (docs/what-runs.md)",
+        f"CPUs of machine code: unicorn {_installed('unicorn')}; kvm {_kvm()}",
         f"planes of machine code: {native.told()}",
         f"VGA BIOS ROMs: {_roms()}",
         f"options of your own: {users_file() or 'no ' + str(place_of_users_file())}",

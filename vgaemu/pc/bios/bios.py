@@ -1,9 +1,9 @@
 """The BIOS: services behind the real-mode vectors, in Python, shared by every CPU.
 
 Emulated: INT 08h, 15h/83h, 86h, 1Ah and 70h (`clock`), 09h and 16h (`keyboard`), 10h (`video`),
-11h, 12h, 15h and 17h (`system`), 13h (`disk`), 14h (`serial`), 15h/C2h and 74h (`pointing`), 1Ah/B1h
-(`pci`), 33h for DOS (`mouse`), 18h and 19h boot, exceptions that nobody has hooked; the BIOS data
-area as programs read it (`data_area`). Not emulated: see there; protected-mode services.
+11h, 12h, 15h and 17h (`system`), 13h (`disk`), 14h (`serial`), 15h/C2h and 74h (`pointing`),
+1Ah/B1h (`pci`), 33h for DOS (`mouse`), 18h and 19h boot, exceptions that nobody has hooked; the
+BIOS data area as programs read it (`data_area`). Not emulated: see there; protected-mode services.
 """
 
 from __future__ import annotations
