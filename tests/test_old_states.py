@@ -82,13 +82,15 @@ def test_a_guests_state_still_loads_and_goes_on(name: str, tmp_path: Path) -> No
         machine.tick(30)
         text = machine.screen.text()
     before, after = arrays_of(old), arrays_of(again)
-    # Since then there is a mouse, and time within slices; DOS runs programs of programs.
+    # Since then there is a mouse, and time within slices; DOS runs programs of programs; model-
+    # specific registers are saved.
     since = {"chips.mouse", "chips.mouse_buffer", "chips.mouse_moved", "pc.looks", "pc.refused"}
     since |= {"chips.serial", "chips.serial_received", "bios.disk_locks"}
     since |= {"chips.serial_receiver", "chips.serial_incoming", "chips.rtc", "chips.pci"}
     since |= {"chips.pci_spaces"}
     if name == "prog":
         since |= {"dos.owners", "dos.returned", *NEW_OF_DOS}
+    since |= {"cpu.msrs", "cpu.debug"}
     since |= {"chips.mouse_places", "bios.pointing", "bios.pointing_packet"}
     since |= {f"bios.mouse{part}" for part in ("", "_counts", "_masks", "_under")}
     assert {*after} - {*before} == NEW | since

@@ -484,7 +484,7 @@ def test_cpuid_offers_what_is_emulated(tmp_path: Path) -> None:
     fpu, pae, apic, sse2 = (features >> bit & 1 for bit in (0, 6, 9, 26))
     assert (fpu, pae, apic, sse2) == (1, 1, 0, 1)
     long_mode, execute_disable = extended >> 29 & 1, extended >> 20 & 1
-    assert (long_mode, execute_disable, efer) == (0, 0, 0)
+    assert (long_mode, execute_disable, efer) == (1, 1, 0x100)
 
 
 def test_the_time_stamp_counter_is_the_guest_s_clock(tmp_path: Path) -> None:

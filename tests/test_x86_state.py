@@ -511,7 +511,7 @@ WRONG = {
     "pc.clock_ns is not": edit("pc.clock_ns", at((), (1 << 62) - 1)),  # soon past what is taken
     "bios.vbe_mode": edit("bios.vbe_mode", at((), 5)),
     "bios.vbe_mode is not": edit("bios.vbe_mode", at((), 0x11B)),  # 3.75 MiB
-    "saved in long mode": edit("cpu.control", at(5, 0x500)),
+    "damaged; save": edit("cpu.control", at(5, 0x500)),  # long mode without paging
     "damaged": edit("cpu.segments", at((1, 1), 1 << 32)),
     "without a machine-code guest": edit("cpu.general", lambda a: a),
 }

@@ -10,3 +10,4 @@ nasm -f bin -o bzimage bzimage.asm
 nasm -f bin -o init init.asm
 nasm -f bin -o cd.bin cd.asm
 nasm -f bin -o drives.img drives.asm
+nasm -f bin -o long.elf long.asm

@@ -41,11 +41,12 @@ INTERRUPT_NS = 10_000
 #: What such a call takes beside the interrupt and a poll: a port, a service, the stub's four
 #: instructions.
 POLL_NS, ANSWER_NS = 4_000, 1_000 + 20_000 + 4 * 33
-#: Beyond all linear addresses of a guest, where the engine finds physical ones: it forgets code by
-#: linear addresses, and there may be several, or none. To forget it, the engine's TLB gets an entry
-#: there, which must not be where that of the page's own address is: an entry that was driven out
-#: counts as gone twice, and by an account below 0 a flush doubles the TLB, up to 320 MB.
-PHYSICAL = (1 << 40) + (0x5A5A5 << 12)
+#: Where the engine finds physical addresses: it forgets code by linear ones, and there may be
+#: several, or none. No guest has linear ones there: they are not canonical. To forget it, the
+#: engine's TLB gets an entry there, which must not be where that of the page's own address is: an
+#: entry that was driven out counts as gone twice, and by an account below 0 a flush doubles the TLB,
+#: up to 320 MB.
+PHYSICAL = (1 << 56) + (0x5A5A5 << 12)
 #: Where in the engine's own physical space the planes lie that native code answers for.
 NATIVE_PLANES_AT, PLANES_BYTES = 0xF002_0000, 0x2_0000
 #: Where in it ROM that is written to lies, and what is nowhere.

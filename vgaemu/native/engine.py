@@ -241,7 +241,7 @@ def place(cells: Pointer, page: int, access: int, entry: int) -> bool:
 @callback(FILL)
 def fill(uc: int, address: int, access: int, entry: int, cells: Pointer) -> int:
     """Which physical page a linear one is; 0: ask Python."""
-    if address >= PHYSICAL:
+    if address >= PHYSICAL and access == FETCH:
         int64_at(entry)[0] = address - PHYSICAL
         uint32_at(entry)[2] = RX
         return 1
@@ -253,6 +253,8 @@ def fill(uc: int, address: int, access: int, entry: int, cells: Pointer) -> int:
         return 0
     if cr0 & PAGING:
         if not cr0 & PROTECTED:
+            return 0
+        if env[HFLAGS_AT] & LONG:
             return 0
         user = env[HFLAGS_AT] & LEVEL == 3
         page = walk(cells, address & 0xFFFFFFFF, access == STORE, user)

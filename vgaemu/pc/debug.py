@@ -16,17 +16,35 @@ from typing import NamedTuple, Protocol
 from vgaemu.errors import CpuError, ImageError, file_error
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import Clock
-from vgaemu.pc.cpu.cpu import PROTECTED, Cpu
-from vgaemu.pc.cpu.mmu import BIG, Control, LinearReader, linear_reader
+from vgaemu.pc.cpu.cpu import (
+    CR0,
+    CR2,
+    CR3,
+    CR4,
+    EFER,
+    GENERAL,
+    LONG_MODE,
+    PROTECTED,
+    Cpu,
+)
+from vgaemu.pc.cpu.mmu import BIG, CODE64, Control, LinearReader, linear_reader
 from vgaemu.pc.symbols import Symbols, call_lines
 
 #: A trace ends after this many lines; a guest may poll for ever.
 MAX_TRACE_LINES = 2_000_000
 BYTES_BEFORE, BYTES_AFTER = 16, 16
 #: A report's lines of registers, and the digits of each.
-REPORTED = (
+REPORTED: tuple[tuple[str, int], ...] = (
     ("eax ebx ecx edx", 8), ("esi edi ebp esp", 8), ("cs ds es ss fs gs", 4), ("eip eflags cr0", 8),
 )  # fmt: skip
+#: The same in long mode.
+REPORTED_LONG: tuple[tuple[str, int], ...] = (
+    ("rax rbx rcx rdx", 16), ("rsi rdi rbp rsp", 16), ("r8 r9 r10 r11", 16),
+    ("r12 r13 r14 r15", 16), ("rip rflags cr2 cr3", 16), ("cs ds es ss fs gs", 4),
+    ("fs_base gs_base", 16), ("cr0 cr4 efer", 8),
+)  # fmt: skip
+#: Which of them lead to callers.
+FRAME, LONG_FRAME = ("eip", "ebp", "esp"), ("rip", "rbp", "rsp")
 #: Instructions of a trace that a report shows.
 TRACED = 24
 
@@ -178,10 +196,13 @@ def fault_report(
         values = values or cpu.registers()
     except Exception as error:  # the CPU itself is gone
         return f"registers: {error}"
-    lines = [
-        "  ".join(f"{name}={values[name]:0{digits}x}" for name in names.split())
-        for names, digits in REPORTED
-    ]
+    long_values = _long_registers(cpu, values)
+    if long_values:
+        found, reported, leading = long_values, REPORTED_LONG, LONG_FRAME
+    else:
+        found, reported, leading = values, REPORTED, FRAME
+    ip, frame, pointer = (found[name] for name in leading)
+    lines = _register_lines(found, reported)
     if not values["cr0"] & PROTECTED:
         stack = (values["ss"] << 4) + (values["esp"] & 0xFFFF)
         lines.append("stack: " + bus.read(stack, 16).hex(" ", 2))
@@ -190,14 +211,38 @@ def fault_report(
     except CpuError as error:
         return "\n".join([*lines, f"code: {error}"])
     if symbols:
-        ip, frame, stack = (values[name] for name in ("eip", "ebp", "esp"))
-        lines += call_lines(symbols, code.read, code.base + ip, frame, stack)
-    lines += code_lines(code, values["eip"])
+        word_bytes = 8 if code.bits == 64 else 4
+        lines += call_lines(symbols, code.read, code.base + ip, frame, pointer, word_bytes)
+    lines += code_lines(code, ip)
     if cpu.blocks is not None:
         lines += executed_lines(code, list(cpu.blocks))
     elif cpu.can_trace and repeats:
         lines.append("what was executed before: trace_code=True, or run it again with --trace-code")
     return "\n".join(lines)
+
+
+def _register_lines(values: dict[str, int], reported: tuple[tuple[str, int], ...]) -> list[str]:
+    return [
+        "  ".join(f"{name}={values[name]:0{digits}x}" for name in names.split())
+        for names, digits in reported
+    ]
+
+
+def _long_registers(cpu: Cpu, values: dict[str, int]) -> dict[str, int]:
+    """The registers of a CPU in long mode; none in another."""
+    if not values["cr0"] & PROTECTED:
+        return {}
+    arrays = cpu.arrays()
+    control = arrays["cpu.control"].tolist()
+    if not control[EFER] & LONG_MODE:
+        return {}
+    names = [f"r{name[1:]}" for name in GENERAL] + [f"r{i}" for i in range(8, 16)]
+    found = dict(zip([*names, "rip", "rflags"], arrays["cpu.general"].tolist(), strict=True))
+    bases = {
+        f"{name}_base": int(arrays["cpu.segments"][i][1]) for name, i in (("fs", 3), ("gs", 4))
+    }
+    numbers = {"cr0": CR0, "cr2": CR2, "cr3": CR3, "cr4": CR4, "efer": EFER}
+    return values | found | bases | {name: control[at] for name, at in numbers.items()}
 
 
 class CodeSegment(NamedTuple):
@@ -206,21 +251,24 @@ class CodeSegment(NamedTuple):
     #: The guest's memory by linear addresses, as its page tables are.
     read: LinearReader
     base: int
-    #: Of 32-bit code.
-    wide: bool
+    #: Of its code: 16, 32 or 64.
+    bits: int
 
 
 def _code_segment(cpu: Cpu, bus: Bus, values: dict[str, int]) -> CodeSegment:
     read: LinearReader = bus.read
     if not values["cr0"] & PROTECTED:
-        return CodeSegment(read, values["cs"] << 4, wide=False)
+        return CodeSegment(read, values["cs"] << 4, 16)
     arrays = cpu.arrays()
     _, base, _, attributes = arrays["cpu.segments"][0].tolist()
     cr0, _, cr3, cr4 = arrays["cpu.control"][:4].tolist()
-    control = Control(cr0, cr3, cr4)
+    efer = int(arrays["cpu.control"][EFER])
+    control = Control(cr0, cr3, cr4, efer)
     if control.paging:
         read = linear_reader(bus.memory, control)
-    return CodeSegment(read, base, wide=bool(attributes & BIG))
+    if efer & LONG_MODE and attributes & CODE64:
+        return CodeSegment(read, 0, 64)
+    return CodeSegment(read, base, 32 if attributes & BIG else 16)
 
 
 def executed_lines(code: CodeSegment, blocks: list[tuple[int, int]]) -> list[str]:
@@ -244,8 +292,8 @@ def _decoder(code: CodeSegment) -> Callable[[bytes, int], list[tuple[int, str]]]
         import capstone
     except ImportError:
         return None
-    bits = capstone.CS_MODE_32 if code.wide else capstone.CS_MODE_16
-    decoder = capstone.Cs(capstone.CS_ARCH_X86, bits)
+    modes = {16: capstone.CS_MODE_16, 32: capstone.CS_MODE_32, 64: capstone.CS_MODE_64}
+    decoder = capstone.Cs(capstone.CS_ARCH_X86, modes[code.bits])
     return lambda data, at: [
         (address, f"{mnemonic} {operands}".rstrip())
         for address, _, mnemonic, operands in decoder.disasm_lite(data, at)
@@ -255,8 +303,9 @@ def _decoder(code: CodeSegment) -> Callable[[bytes, int], list[tuple[int, str]]]
 def code_lines(segment: CodeSegment, eip: int) -> list[str]:
     """The instructions up to CS:IP, and the one there."""
     before = min(BYTES_BEFORE, eip)
-    at = segment.base + eip & 0xFFFF_FFFF
-    before_ip = segment.read(at - before & 0xFFFF_FFFF, before)
+    mask = (1 << 64) - 1 if segment.bits == 64 else 0xFFFF_FFFF
+    at = segment.base + eip & mask
+    before_ip = segment.read(at - before & mask, before)
     if len(before_ip) < before:  # there is no such page
         before, before_ip = 0, b""
     code = before_ip + segment.read(at, BYTES_AFTER)

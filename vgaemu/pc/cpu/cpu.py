@@ -94,7 +94,11 @@ class Cpu(ABC):
 
     @abstractmethod
     def get(self, register: str) -> int:
-        """A register of `REGISTERS`."""
+        """A register of `REGISTERS`, or the whole of ``"rip"``."""
+
+    def where(self) -> str:
+        """``at CS:EIP``, for messages; digits as many as it takes."""
+        return f"at {self.cs:04X}:{self.get('rip'):04X}"
 
     @abstractmethod
     def set(self, register: str, value: int) -> None:

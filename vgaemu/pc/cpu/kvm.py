@@ -145,6 +145,9 @@ class KvmCpu(Cpu):
         at = _PLACES.get(register)
         if at is not None:
             return int.from_bytes(self._run[at : at + 4], "little")
+        if register == "rip":
+            at = _PLACES["eip"]
+            return int.from_bytes(self._run[at : at + 8], "little")
         return int(kvm.SEGMENT.unpack_from(self._run, _SEGMENTS_AT[register])[2])
 
     def set(self, register: str, value: int) -> None:
@@ -229,7 +232,7 @@ class KvmCpu(Cpu):
             return True
         if reason == kvm.KVM_EXIT_INTR:
             return True
-        where = f"at {self.cs:04X}:{self.get('eip'):04X}"
+        where = self.where()
         if reason == kvm.KVM_EXIT_SHUTDOWN:
             raise GuestFault(f"triple fault {where}")
         if reason == kvm.KVM_EXIT_INTERNAL_ERROR:

@@ -1,8 +1,8 @@
 """A vCPU's state by ioctl: to and from `CPU_ARRAYS`, and what else KVM needs to go on.
 
 Carried over: all registers, FPU, SSE and what else XSAVE stores, pending events, the MSRs of
-`MSRS`; of a VM whose interrupt controllers are the kernel's also those, the timer and the local
-APIC. Not carried over: debug registers, other MSRs.
+`msrs.SAVED`; of a VM whose interrupt controllers are the kernel's also those, the timer and the
+local APIC. Not carried over: debug registers, other MSRs.
 
 Source: Documentation/virt/kvm/api.rst of Linux; structures of <asm/kvm.h> packed by hand.
 """
@@ -30,6 +30,7 @@ from vgaemu.pc.cpu.cpu import (
     Array,
 )
 from vgaemu.pc.cpu.mmu import UNUSABLE
+from vgaemu.pc.cpu.msrs import MSRS, OLD_MSRS, SAVED, are_msrs, msrs_of
 
 #: struct kvm_sregs: eight segments; GDT and IDT as base, limit, padding; CR0 to APIC base; then a
 #: bitmap of the vector that is pending.
@@ -39,10 +40,6 @@ _TABLES_AT, _CONTROL_AT, _PENDING_AT = 192, 224, 280
 #: bytes which components are not as after a reset: bit 0 x87, bit 1 SSE.
 _MXCSR, _ST, _XMM, _COMPONENTS, _XSAVE_BYTES = 24, 32, 160, 512, 4096
 
-#: TSC, SYSENTER, PAT, STAR to FMASK, kernel GS base.
-MSRS = (
-    0x10, 0x174, 0x175, 0x176, 0x277, 0xC0000081, 0xC0000082, 0xC0000083, 0xC0000084, 0xC0000102,
-)  # fmt: skip
 _MSR_ENTRY = struct.Struct("<II Q")
 
 #: struct kvm_vcpu_events: an interrupt's injected, nr, soft, shadow.
@@ -111,7 +108,7 @@ class VcpuState:
         injected, vector, soft, shadow = events
         arrays["cpu.pending"][...] = vector if injected and not soft else -1
         arrays["cpu.halted"][...] = SHADOWED if shadow else 0
-        arrays["kvm.msrs"] = self._msrs()
+        arrays[MSRS] = self._msrs()
         if self._with_chips:
             arrays["kvm.chips"] = np.stack([
                 np.frombuffer(self._get(KVM_GET_IRQCHIP, _IRQCHIP_BYTES, which=i, of_vm=True), "u1")
@@ -133,7 +130,7 @@ class VcpuState:
             if name in shapes:
                 fits = given.dtype == np.uint8 and given.shape == shapes[name]
             else:
-                fits = name != "kvm.msrs" or _are_msrs(given)
+                fits = name not in (MSRS, OLD_MSRS) or are_msrs(given)
             if not fits:
                 return f"{name} is not what KVM saves; save the state again"
         long_mode = int(arrays["cpu.control"][EFER]) & LONG_MODE
@@ -176,8 +173,7 @@ class VcpuState:
         run[at : at + kvm.SREGS_BYTES] = sregs
         run[kvm.RUN_DIRTY_REGS] = kvm.SYNC_REGS | kvm.SYNC_SREGS
         self._set(KVM_SET_XSAVE, _xsave_of(arrays))
-        if "kvm.msrs" in arrays:
-            self._set_msrs(arrays["kvm.msrs"])
+        self._set_msrs(msrs_of(arrays))
         if self._with_chips:
             for chip in arrays["kvm.chips"]:
                 self._set(KVM_SET_IRQCHIP, chip.tobytes(), of_vm=True)
@@ -193,17 +189,17 @@ class VcpuState:
         run[kvm.RUN_REQUEST_INTERRUPT_WINDOW] = run[kvm.RUN_IMMEDIATE_EXIT] = 0
 
     def _msrs(self) -> Array:
-        data = bytearray(struct.pack("<II", len(MSRS), 0))
-        data += b"".join(_MSR_ENTRY.pack(index, 0, 0) for index in MSRS)
+        data = bytearray(struct.pack("<II", len(SAVED), 0))
+        data += b"".join(_MSR_ENTRY.pack(index, 0, 0) for index in SAVED)
         buffer = ctypes.create_string_buffer(bytes(data), len(data))
         # The answer is how many the kernel knows: it stops at the first that it does not.
         count = kvm.libc_ioctl(self._vcpu, KVM_GET_MSRS, buffer)
         entries = [_MSR_ENTRY.unpack_from(buffer.raw, 8 + 16 * i) for i in range(count)]
         return np.array([(index, value) for index, _, value in entries], "u8").reshape(-1, 2)
 
-    def _set_msrs(self, msrs: Array) -> None:
+    def _set_msrs(self, msrs: Mapping[int, int]) -> None:
         data = struct.pack("<II", len(msrs), 0)
-        data += b"".join(_MSR_ENTRY.pack(index, 0, value) for index, value in msrs.tolist())
+        data += b"".join(_MSR_ENTRY.pack(index, 0, value) for index, value in msrs.items())
         self._set(KVM_SET_MSRS, data)
 
     def _blobs(self) -> dict[str, _Blob]:
@@ -219,16 +215,6 @@ class VcpuState:
     def _set(self, request: int, data: bytes, *, of_vm: bool = False) -> None:
         buffer = ctypes.create_string_buffer(data, len(data))
         kvm.libc_ioctl(self._vm.fd if of_vm else self._vcpu, request, buffer)
-
-
-def _are_msrs(array: Array) -> bool:
-    """Whether these are numbers of `MSRS` and their values."""
-    return (
-        array.dtype == np.uint64
-        and array.ndim == 2
-        and array.shape[1] == 2
-        and set(array[:, 0].tolist()) <= set(MSRS)
-    )
 
 
 def _events_of(arrays: Mapping[str, Array]) -> bytes:

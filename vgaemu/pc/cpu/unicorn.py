@@ -40,23 +40,26 @@ from vgaemu.pc.cpu.cpu import (
     Cpu,
 )
 from vgaemu.pc.cpu.mmu import (
+    GENERAL_PROTECTION,
+    PAGE_FAULT,
     PAGING,
     REAL_DATA,
     REAL_LIMIT,
-    RESERVED,
     WRITE_PROTECT,
     PageFault,
 )
-from vgaemu.pc.cpu.unicorn_context import CS, HELD_OFF, SEGMENT_NUMBERS, Context, Copies
-from vgaemu.pc.cpu.unicorn_engine import Uc, unicorn
-from vgaemu.pc.cpu.unicorn_interrupts import (
-    GENERAL_PROTECTION,
-    PAGE_FAULT,
-    UNKNOWN_OPCODE,
-    Fault,
-    Interrupts,
-    Tables,
+from vgaemu.pc.cpu.unicorn_context import (
+    CS,
+    HELD_OFF,
+    SEGMENT_NUMBERS,
+    Context,
+    Copies,
+    write_flags,
 )
+from vgaemu.pc.cpu.unicorn_cpuid import LEAVES, MODEL
+from vgaemu.pc.cpu.unicorn_engine import Uc, unicorn
+from vgaemu.pc.cpu.unicorn_interrupts import Interrupts
+from vgaemu.pc.cpu.unicorn_long import fast_call, system_call
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 from vgaemu.pc.cpu.unicorn_native import CpuCells
 from vgaemu.pc.cpu.unicorn_pages import NEVER, Pages
@@ -64,6 +67,7 @@ from vgaemu.pc.cpu.unicorn_ports import BusPorts
 from vgaemu.pc.cpu.unicorn_registers import RegisterFile
 from vgaemu.pc.cpu.unicorn_spin import LoopInHand
 from vgaemu.pc.cpu.unicorn_state import engine_arrays, engine_refusal, restore_engine
+from vgaemu.pc.cpu.unicorn_tables import UNKNOWN_OPCODE, Fault, Tables
 from vgaemu.pc.cpu.unicorn_tasks import TaskGates
 from vgaemu.pc.cpu.unicorn_vga import VramPages
 
@@ -76,19 +80,15 @@ SLICE_IN_STEP = 50_000
 LONG_SLICE_NS, SHORTEST_SLICE = 150_000, 1_250
 #: Basic blocks that a trace of code remembers.
 BLOCKS_KEPT = 32
-#: A Pentium II with SSE to SSE3: CPUID offers what is emulated. The engine's default has long mode
-#: and execute-disable, too, and guests take what they are offered.
-MODEL = unicorn.x86_const.UC_CPU_X86_QEMU32
-#: Leaf 1 of the model's CPUID without the local APIC (EDX bit 9): EAX, EBX, ECX, EDX.
-FEATURES = (0x663, 0, 1, 0x0781_A9FD)
 #: What it costs the host (measured), where the guest's clock sees little of it: to translate a
 #: basic block, and each of its instructions.
 BLOCK_NS, TRANSLATION_NS = 20_000, 5_000
 #: Slices before native code is asked for: whoever comes and goes is not to wait for a compiler, nor
 #: a first frame beside one.
 SLICES_BEFORE_NATIVE = 200
-_PAGE = -PAGE_SIZE & 0xFFFF_FFFF
 _HLT = 0xF4
+#: Bytes of the longest instruction; the second one of SYSENTER, after 0Fh.
+_LONGEST, _SYSENTER = 15, 0x34
 #: MOV CR0, but for the byte that names a register; bits of CR0 that empty the TLB as they change.
 _MOV_CR0 = b"\x0f\x22"
 _MOV_DR7 = b"\x0f\x23\xf8"  # from EAX
@@ -113,10 +113,7 @@ class UnicornCpu(Cpu):
         self._slice = SLICE if free else SLICE_IN_STEP
         self._adapts = free
         self._closed = False
-        # A 32-bit engine runs real mode as well, and resumes 32-bit code where it was; a 16-bit one
-        # cuts EIP to 16 bits.
-        self._uc: Uc = engine.make_engine()
-        self._uc.ctl_set_cpu_model(MODEL)
+        self._uc: Uc = engine.make_wide_engine(MODEL)
         self._file = RegisterFile(self._uc)
         #: Of the slice in hand, or the last one.
         self._count = engine.InstructionCount.find(self._uc)
@@ -171,6 +168,8 @@ class UnicornCpu(Cpu):
         add(unicorn.UC_HOOK_INSN_INVALID, self._on_unknown_opcode)
         add(unicorn.UC_HOOK_EDGE_GENERATED, self._on_translation)
         add(instruction, self._on_cpuid, None, 1, 0, unicorn.x86_const.UC_X86_INS_CPUID)
+        for number in (unicorn.x86_const.UC_X86_INS_SYSCALL, unicorn.x86_const.UC_X86_INS_SYSENTER):
+            add(instruction, self._on_system_call, None, 1, 0, number)
         engine.hook_rdtsc(self._uc, self._on_rdtsc)
         if trace_code:
             blocks = self.blocks = deque(maxlen=BLOCKS_KEPT)
@@ -178,7 +177,7 @@ class UnicornCpu(Cpu):
 
     def _reset(self) -> None:
         """Real mode; FPU and SSE as a reset leaves them, the engine unmasks all exceptions."""
-        self.set("cr0", 0x10)  # a 32-bit engine starts in protected mode
+        self.set("cr0", 0x10)
         for name in SEGMENTS:
             self.set(name, 0)
         for name, value in (("FPCW", 0x37F), ("FPTAG", 0xFFFF), ("MXCSR", 0x1F80)):
@@ -271,11 +270,29 @@ class UnicornCpu(Cpu):
 
     def _on_cpuid(self, uc: Uc, _: object) -> bool:
         self._clock.cost(POLL_NS)
-        if self.get("eax") != 1:
+        found = LEAVES.get(self.get("eax"))
+        if found is None:
             return False
-        for name, value in zip(("eax", "ebx", "ecx", "edx"), FEATURES, strict=True):
+        for name, value in zip(("eax", "ebx", "ecx", "edx"), found, strict=True):
             self.set(name, value)
         return True  # and not by the engine
+
+    def _on_system_call(self, uc: Uc, _: object) -> None:
+        """SYSCALL or SYSENTER: the engine goes on behind it from where EIP is left."""
+        context = self._context
+        env = context.load()
+        where = self._memory.code(0, _LONGEST)
+        length = where.index(b"\x0f") + 2
+        is_fast = where[length - 1] == _SYSENTER
+        call = fast_call if is_fast else system_call
+        flags = call(env, context.calls, self.get("eflags"), length)
+        if flags is not None:
+            write_flags(context.words, flags)
+            context.store()
+            return
+        self._interrupts.deliver(GENERAL_PROTECTION if is_fast else UNKNOWN_OPCODE, exception=True)
+        context.load().eip -= length
+        context.store()
 
     def interrupt(self, vector: int) -> None:
         self.halted = False
@@ -335,7 +352,7 @@ class UnicornCpu(Cpu):
     def _execute(self, count: int) -> int:
         """Go on until so many instructions are done or something ends it; how many were done."""
         try:
-            self._uc.emu_start(self.get("eip"), NEVER, count=count)
+            self._uc.emu_start(self.get("rip"), NEVER, count=count)
             # Nothing but HLT, an error or the count ends it. Where the count is not to be had, the
             # byte before IP tells them.
             if self._count is None:
@@ -358,16 +375,14 @@ class UnicornCpu(Cpu):
         failed, self._fault = self._fault, None
         if failed is not None:
             raise failed from None
-        where = f"at {self.cs:04X}:{self.get('eip'):04X}"
+        where = self.where()
         pages = self._pages
         fault, pages.fault = pages.fault, None
         if fault is not None:
-            if fault.error_code & RESERVED:
-                # A processor without long mode does not take CR3 then: general protection.
-                what = "page tables of four levels, for long mode, which only --cpu kvm has"
-                raise GuestFault(f"{what}, {where}") from None
-            self.set("cr2", self._fault_address.within(fault.linear & _PAGE))
-            self._interrupts.deliver(PAGE_FAULT, fault.error_code, exception=True)
+            if fault.vector == PAGE_FAULT:
+                self._context.load().cr[2] = self._fault_address.within(fault.linear & -PAGE_SIZE)
+                self._context.store()
+            self._interrupts.deliver(fault.vector, fault.error_code, exception=True)
             return
         if pages.cr0_refused:
             self._refuse_cr0()
@@ -415,7 +430,7 @@ class UnicornCpu(Cpu):
             self.go_back(now)
 
     def arrays(self) -> dict[str, Array]:
-        arrays = engine_arrays(self._registers, self._context.load())
+        arrays = engine_arrays(self._registers, self._context)
         arrays["cpu.pending"][...] = -1
         arrays["cpu.halted"] |= STOPPED * self.halted
         return arrays

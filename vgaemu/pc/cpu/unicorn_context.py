@@ -26,6 +26,7 @@ from vgaemu.pc.cpu import mmu
 from vgaemu.pc.cpu.cpu import PROTECTED, VIRTUAL_8086
 from vgaemu.pc.cpu.mmu import Control, Segment
 from vgaemu.pc.cpu.unicorn_engine import (
+    EFER,
     ENGINE_WORDS,
     Registers,
     Uc,
@@ -42,13 +43,15 @@ ES, CS, SS, DS, FS, GS = SEGMENT_NUMBERS.values()
 #: `Raised.old_exception`: none is being delivered.
 NO_EXCEPTION = -1
 #: Bits of `Env.hflags`, which the engine translates code by: the privilege level, whether code and
-#: stack are of 32 bits, whether DS, ES or SS has a base. Of no code: interrupts are held off for
-#: an instruction more.
-LEVEL, CODE32, STACK32, BASES, LONG = 3, 1 << 4, 1 << 5, 1 << 6, 1 << 14
+#: stack are of 32 bits, whether DS, ES or SS has a base, long mode, code of 64 bits there. Of no
+#: code: interrupts are held off for an instruction more.
+LEVEL, CODE32, STACK32, BASES, LONG, CODE64 = 3, 1 << 4, 1 << 5, 1 << 6, 1 << 14, 1 << 15
 HELD_OFF = 1 << 3
 #: Arithmetic flags, and DF, which the engine has in places of their own; `Env.cc_op`: the former
 #: are in `Env.cc`.
 ARITHMETIC, DIRECTION, IN_CC = 0x8D5, 1 << 10, 1
+#: Bits of EFER for a trial: LME, NXE.
+_TRIED_EFER = 0x900
 #: How far behind one of its own words an engine's registers may lie.
 REACH = 3 << 14
 
@@ -90,12 +93,14 @@ class Env(ctypes.Structure):
     gdt: SegmentCache
     idt: SegmentCache
     cr: ctypes.Array[ctypes.c_uint64]
+    efer: int
     _fields_ = (
         ("regs", ctypes.c_uint64 * 16), ("eip", ctypes.c_uint64), ("eflags", ctypes.c_uint64),
         ("cc", ctypes.c_uint64 * 3), ("cc_op", ctypes.c_uint32), ("df", ctypes.c_int32),
         ("hflags", ctypes.c_uint32), ("hflags2", ctypes.c_uint32),
         ("segs", SegmentCache * 6), ("ldt", SegmentCache), ("tr", SegmentCache),
         ("gdt", SegmentCache), ("idt", SegmentCache), ("cr", ctypes.c_uint64 * 9),
+        ("a20", ctypes.c_uint64), ("bounds", ctypes.c_uint64 * 11), ("efer", ctypes.c_uint64),
     )  # fmt: skip
 
     @property
@@ -110,7 +115,7 @@ class Env(ctypes.Structure):
 
     def control(self) -> Control:
         """What paging depends on."""
-        return Control(self.cr[0], self.cr[3], self.cr[4])
+        return Control(self.cr[0], self.cr[3], self.cr[4], self.efer)
 
     def settle(self) -> None:
         """Let `hflags` follow segments that were loaded."""
@@ -124,8 +129,9 @@ def _word(structure: type[ctypes.Structure], field: str) -> int:
 #: Where these lie among `words` of an `Env`: one of a register's two, the upper one is 0.
 GENERAL_AT = {name: 2 * i for i, name in enumerate(ENCODED)}
 ESP_AT = GENERAL_AT["esp"]
-EIP_AT, EFLAGS_AT, CC_AT, CC_OP_AT, DF_AT, HFLAGS_AT, CR_AT, SEGMENTS_AT = (
-    _word(Env, field) for field in ("eip", "eflags", "cc", "cc_op", "df", "hflags", "cr", "segs")
+EIP_AT, EFLAGS_AT, CC_AT, CC_OP_AT, DF_AT, HFLAGS_AT, CR_AT, SEGMENTS_AT, EFER_AT = (
+    _word(Env, field)
+    for field in ("eip", "eflags", "cc", "cc_op", "df", "hflags", "cr", "segs", "efer")
 )
 #: A segment register's selector, by its number; how far behind it are its base, limit, flags.
 SELECTOR_AT = tuple(SEGMENTS_AT + 6 * i for i in range(6))
@@ -146,13 +152,17 @@ def write_flags(env: memoryview, flags: int) -> None:
 
 def control_of(env: memoryview[int]) -> Control:
     """What paging depends on, from the `words` of an `Env`."""
-    return Control(env[CR_AT], env[CR_AT + 6], env[CR_AT + 8])
+    cr3 = env[CR_AT + 6] | env[CR_AT + 7] << 32
+    return Control(env[CR_AT], cr3, env[CR_AT + 8], env[EFER_AT])
 
 
 def settle(env: memoryview[int]) -> None:
     """Let `hflags` among the `words` of an `Env` follow segments that were loaded."""
     code, stack = env[SELECTOR_AT[CS] + FLAGS] >> 8, env[SELECTOR_AT[SS] + FLAGS] >> 8
-    flags = env[HFLAGS_AT] & ~(LEVEL | CODE32 | STACK32 | BASES)
+    flags = env[HFLAGS_AT] & ~(LEVEL | CODE32 | STACK32 | BASES | CODE64)
+    if flags & LONG and code & mmu.CODE64:
+        env[HFLAGS_AT] = flags | CODE64 | CODE32 | STACK32 | stack >> 5 & 3
+        return
     if code & mmu.BIG:
         flags |= CODE32
     if stack & mmu.BIG:
@@ -195,6 +205,32 @@ class Raised(ctypes.Structure):
         ]
 
 
+class SystemCalls(ctypes.Structure):
+    """Another later part: MSRs of SYSENTER and SYSCALL, and of SWAPGS."""
+
+    sysenter_cs: int
+    sysenter_esp: int
+    sysenter_eip: int
+    star: int
+    lstar: int
+    cstar: int
+    fmask: int
+    kernel_gs: int
+    _fields_ = (
+        ("sysenter_cs", ctypes.c_uint64), ("sysenter_esp", ctypes.c_uint64),
+        ("sysenter_eip", ctypes.c_uint64), ("star", ctypes.c_uint64), ("hsave", ctypes.c_uint64),
+        ("lstar", ctypes.c_uint64), ("cstar", ctypes.c_uint64), ("fmask", ctypes.c_uint64),
+        ("kernel_gs", ctypes.c_uint64),
+    )  # fmt: skip
+
+
+#: Numbers of MSRs -> fields of these.
+MSR_FIELDS = {
+    0x174: "sysenter_cs", 0x175: "sysenter_esp", 0x176: "sysenter_eip", 0xC000_0081: "star",
+    0xC000_0082: "lstar", 0xC000_0083: "cstar", 0xC000_0084: "fmask", 0xC000_0102: "kernel_gs",
+}  # fmt: skip
+
+
 class Context:
     """An engine's registers, in place or a copy: `load` them, look, change, `store` them."""
 
@@ -205,7 +241,7 @@ class Context:
             CpuError: This Unicorn has them elsewhere.
         """
         self._uc = uc
-        env_at, raised_at = _places()
+        env_at, raised_at, calls_at = _places()
         self._copy, begin = None, _in_place(uc)
         if begin is None:
             self._copy = uc.context_save()
@@ -214,6 +250,7 @@ class Context:
         self.loaded = Env.from_address(begin)
         self.words: memoryview[int] = words(self.loaded)
         self.raised = Raised.from_address(begin + raised_at - env_at)
+        self.calls = SystemCalls.from_address(begin + calls_at - env_at)
 
     @property
     def in_place(self) -> bool:
@@ -306,8 +343,8 @@ def memory_at(address: int, count: int) -> bytes:
 
 
 @cache
-def _places() -> tuple[int, int]:
-    """Where `Env` and `Raised` begin in a context; a trial shows."""
+def _places() -> tuple[int, int, int]:
+    """Where `Env`, `Raised` and `SystemCalls` begin in a context; a trial shows."""
     names, selectors = unicorn.x86_const, [0x1357, 0x2468, 0x369A, 0x48AC, 0x5ABC, 0x6BCD]
     trial = small_engine()
     trial.mem_map(0, PAGE_SIZE)
@@ -315,6 +352,10 @@ def _places() -> tuple[int, int]:
     trial.reg_write(names.UC_X86_REG_CR0, 0x10)
     for name, selector in zip(SEGMENT_NUMBERS, selectors, strict=True):
         trial.reg_write(getattr(names, f"UC_X86_REG_{name.upper()}"), selector)
+    trial.msr_write(EFER, _TRIED_EFER)
+    tried = {number: 0x5E00 + i for i, number in enumerate(MSR_FIELDS)}
+    for number, value in tried.items():
+        trial.msr_write(number, value)
     before = bytes(trial.context_save())
     # A general protection fault, with the selector as its error code.
     trial.reg_write(names.UC_X86_REG_CS, 0)
@@ -328,18 +369,24 @@ def _places() -> tuple[int, int]:
     def env_is_at(at: int) -> bool:
         old, new = (Env.from_buffer_copy(copy, at) for copy in (before, after))
         loaded = [segment.selector for segment in old.segs] == selectors
-        return loaded and (new.regs[0], new.cr[0], new.protected) == (selectors[0], 0x11, True)
+        found = new.regs[0], new.cr[0], new.protected, new.efer
+        return loaded and found == (selectors[0], 0x11, True, _TRIED_EFER)
 
     def raised_is_at(at: int) -> bool:
         old, new = (Raised.from_buffer_copy(copy, at) for copy in (before, after))
         faults = (old.old_exception, new.old_exception) == (NO_EXCEPTION, 13)
         return faults and (new.error_code, new.exception_is_int) == (selectors[0] & ~3, 0)
 
+    def calls_are_at(at: int) -> bool:
+        calls = SystemCalls.from_buffer_copy(after, at)
+        return all(getattr(calls, MSR_FIELDS[number]) == value for number, value in tried.items())
+
     envs = [at for at in range(0, len(after) - ctypes.sizeof(Env), 8) if env_is_at(at)]
     raised = [at for at in range(0, len(after) - ctypes.sizeof(Raised), 4) if raised_is_at(at)]
-    if len(envs) != 1 or len(raised) != 1:
+    calls = [at for at in range(0, len(after) - ctypes.sizeof(SystemCalls), 8) if calls_are_at(at)]
+    if not len(envs) == len(raised) == len(calls) == 1:
         raise CpuError(
             f"unicorn {unicorn.__version__} keeps its registers in another way than 2.1; "
             "pip install 'unicorn<2.2'"
         )
-    return envs[0], raised[0]
+    return envs[0], raised[0], calls[0]

@@ -36,6 +36,8 @@ RX, ALL = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC, unicorn.UC_PROT_ALL
 #: Arguments of `Uc.ctl`: forget translated addresses; forget translated code.
 FLUSH_TLB = unicorn.UC_CTL_TLB_FLUSH, unicorn.UC_CTL_IO_WRITE
 FLUSH_CODE = unicorn.UC_CTL_TB_FLUSH, unicorn.UC_CTL_IO_WRITE
+#: An MSR; CR0 with protection and paging.
+EFER, PAGING_ON = 0xC000_0080, 0x8000_0001
 #: Words of Unicorn's engine that may be its count of instructions.
 ENGINE_WORDS = 256
 #: Room for translated code, for which the engine would reserve 1 GiB; and where an instruction is
@@ -63,6 +65,9 @@ class Registers:
         self._word.value = value
         self._write(number, self._at_word)
 
+    def write_msr(self, number: int, value: int) -> None:
+        self._uc.msr_write(number, value)
+
     def __getitem__(self, name: str) -> Any:
         return self._uc.reg_read(getattr(x86_const, f"UC_X86_REG_{name}"))
 
@@ -70,8 +75,8 @@ class Registers:
         self._uc.reg_write(getattr(x86_const, f"UC_X86_REG_{name}"), value)
 
 
-def make_engine(translation_bytes: int = TRANSLATION_BYTES) -> Uc:
-    """An engine with so much room for translated code.
+def make_engine(translation_bytes: int = TRANSLATION_BYTES, mode: int = unicorn.UC_MODE_32) -> Uc:
+    """An engine with so much room for translated code, which speaks of registers of that `mode`.
 
     At the interpreter's end it is left to the system: a thread that never came back may still run
     in it.
@@ -80,11 +85,25 @@ def make_engine(translation_bytes: int = TRANSLATION_BYTES) -> Uc:
         OutOfMemory: There is no such room; the engine itself would end the process.
     """
     anonymous_memory(translation_bytes).close()
-    uc = Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_32)
+    uc = Uc(unicorn.UC_ARCH_X86, mode)
     uc.ctl_set_tcg_buffer_size(translation_bytes)
     finalizer = _finalizer(uc)
     if finalizer is not None:
         finalizer.atexit = False
+    return uc
+
+
+def make_wide_engine(model: int) -> Uc:
+    """One of 64-bit registers, of a model that has long mode, which it begins without.
+
+    Its `emu_start` takes a whole RIP; one of another mode cuts it. Code of all modes it executes.
+    """
+    uc = make_engine(mode=unicorn.UC_MODE_64)
+    uc.ctl_set_cpu_model(model)
+    # It begins in long mode without paging, where no instruction leads: through paging it leaves.
+    uc.msr_write(EFER, 0)
+    for value in (PAGING_ON, 0x10):
+        uc.reg_write(x86_const.UC_X86_REG_CR0, value)
     return uc
 
 

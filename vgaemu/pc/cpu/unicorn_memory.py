@@ -9,7 +9,7 @@ from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.cpu import mmu
 from vgaemu.pc.cpu.mmu import Control
-from vgaemu.pc.cpu.unicorn_context import CS, Context, Env
+from vgaemu.pc.cpu.unicorn_context import CODE64, CS, Context, Env
 
 _OFFSET = PAGE_SIZE - 1
 #: Opcodes: prefixes; of what a program may use that makes the processor itself look into tables:
@@ -18,6 +18,7 @@ _PREFIXES = bytes.fromhex("26 2E 36 3E 64 65 66 67 F0 F2 F3")
 _WITH_TABLES = bytes.fromhex(
     "07 17 1F 6C 6D 6E 6F 8E 9A C4 C5 CA CB CF E4 E5 E6 E7 EA EC ED EE EF FF"
 )
+_REX = 4
 _WITH_TABLES_0F = bytes.fromhex("00 02 03 A1 A9 B2 B4 B5")
 
 
@@ -66,18 +67,20 @@ class LinearMemory:
             return [(linear, first), (0, count - first)] if first < count else [(linear, count)]
         pieces = []
         while count:
-            at = linear & 0xFFFF_FFFF
+            at = linear & control.linear
             size = min(count, PAGE_SIZE - (at & _OFFSET))
-            page, _ = mmu.translate(
+            page = mmu.translate(
                 self._bus.memory, control, at, write=write, user=user, mark=self._bus.stored
             )
-            pieces.append((page | at & _OFFSET, size))
+            pieces.append((page.at | at & _OFFSET, size))
             linear, count = linear + size, count - size
         return pieces
 
     def code_at(self) -> int:
         """Linear address of the next instruction."""
         env = self.look()
+        if env.hflags & CODE64:
+            return int(env.eip)
         offset = env.eip if env.protected else env.eip & 0xFFFF
         return env.segs[CS].base + offset & 0xFFFF_FFFF
 
@@ -91,5 +94,7 @@ class LinearMemory:
 
     def uses_descriptors(self) -> bool:
         """Whether the next instruction makes the processor look into its tables."""
-        code = self.code(0, 15).lstrip(_PREFIXES) + bytes(2)
+        code = self.code(0, 15).lstrip(_PREFIXES) + bytes(3)
+        if self.env.hflags & CODE64 and code[0] >> 4 == _REX:
+            code = code[1:]
         return code[1] in _WITH_TABLES_0F if code[0] == 0x0F else code[0] in _WITH_TABLES

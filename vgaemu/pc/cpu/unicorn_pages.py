@@ -19,7 +19,15 @@ from vgaemu.pc.clock import PLANES_NS, StepClock
 from vgaemu.pc.cpu import unicorn_engine as engine
 from vgaemu.pc.cpu.cpu import PROTECTED
 from vgaemu.pc.cpu.mmu import PAGING, PageFault, translate
-from vgaemu.pc.cpu.unicorn_context import CR_AT, HFLAGS_AT, LEVEL, Context, Env, control_of
+from vgaemu.pc.cpu.unicorn_context import (
+    CR_AT,
+    HFLAGS_AT,
+    LEVEL,
+    LONG,
+    Context,
+    Env,
+    control_of,
+)
 from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, RW, RX, WRITE, Uc
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 from vgaemu.pc.cpu.unicorn_tasks import TASK_SWITCHED, mend_switch
@@ -98,23 +106,23 @@ class Pages:
 
     def fill(self, uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
         """The engine's hook: which physical page a linear one is, and what may be done with it."""
-        if address >= PHYSICAL:
+        if PHYSICAL <= address < 2 * PHYSICAL and access == FETCH:
             result.paddr, result.perms = address - PHYSICAL, RX
             return True
         self._worked(FILL_NS)
-        page, writable = address & _PAGE, True
+        page, kept = address & _PAGE, ALL
         env = self._words
         if not self._in_place:
             self._memory.look()
         cr0 = env[CR_AT]
-        if cr0 & TASK_SWITCHED and cr0 & PROTECTED:
+        if cr0 & TASK_SWITCHED and cr0 & PROTECTED and not env[HFLAGS_AT] & LONG:
             mend_switch(self._context, self._memory)
         if cr0 & PAGING:
             if not cr0 & PROTECTED:
                 self.cr0_refused = True
                 return False
             try:
-                page, writable = self._translate(address & 0xFFFF_FFFF, access)
+                page, kept = self._translate(address, access)
             except PageFault as fault:
                 self.fault = fault
                 return False
@@ -126,25 +134,30 @@ class Pages:
             if place is None:
                 return False
             result.paddr, perms = place
-        result.perms = perms if writable else perms & RX
+        result.perms = perms & kept
         return True
 
-    def _translate(self, address: int, access: int) -> tuple[int, bool]:
-        """Through the guest's page tables; see `translate`."""
+    def _translate(self, address: int, access: int) -> tuple[int, int]:
+        """Through the guest's page tables, see `translate`; and the permissions that it leaves."""
         write, memory, words = access == WRITE, self._bus.memory, self._words
-        control, stored = control_of(words), self._bus.stored
+        control, stored, fetch = control_of(words), self._bus.stored, access == FETCH
+        address &= control.linear
         user = words[HFLAGS_AT] & LEVEL == 3
         try:
-            return translate(memory, control, address, write=write, user=user, mark=stored)
+            page = translate(
+                memory, control, address, write=write, fetch=fetch, user=user, mark=stored
+            )
         except PageFault:
-            page = address & _PAGE
-            env = self._memory.env
-            if user and _holds_descriptors(env, page) and self._memory.uses_descriptors():
+            at = address & -PAGE_SIZE
+            tables = user and _holds_descriptors(self._memory.env, at)
+            if tables and self._memory.uses_descriptors():
                 # Loading a segment, the processor reads as the supervisor that it is.
-                return translate(memory, control, address, write=write, mark=stored)
-            if page != NEVER & _PAGE or access != FETCH or self._memory.code_at() & _PAGE == page:
+                page = translate(memory, control, address, write=write, mark=stored)
+            elif at != NEVER & _PAGE or not fetch or self._memory.code_at() & -PAGE_SIZE == at:
                 raise
-            return page, False  # not the guest: the engine looks where the slice would end
+            else:
+                return at, RX  # not the guest: the engine looks where the slice would end
+        return page.at, (ALL if page.writable else RX) & (ALL if page.executable else RW)
 
     def _rights(self, number: int, access: int) -> int:
         """What may be done with a page of RAM."""

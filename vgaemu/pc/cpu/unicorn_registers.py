@@ -32,7 +32,7 @@ class RegisterFile:
     def __init__(self, uc: Uc) -> None:
         """Those of one engine."""
         self._engine, context = Registers(uc), Context(uc)
-        names = (*GENERAL_AT, *SEGMENT_NUMBERS, "eip", "eflags", "cr0", "cr2", "cr3", "cr4")
+        names = (*GENERAL_AT, *SEGMENT_NUMBERS, "eip", "rip", "eflags", "cr0", "cr2", "cr3", "cr4")
         numbers = vars(unicorn.x86_const)
         self._numbers = {name: numbers[f"UC_X86_REG_{name.upper()}"] for name in names}
         self._words = context.words
@@ -51,6 +51,8 @@ class RegisterFile:
         if at is not None:
             return self._words[at]
         env = self._words
+        if register == "rip" and self._in_place:
+            return env[EIP_AT] | env[EIP_AT + 1] << 32
         if self._in_place and env[CC_OP_AT] == IN_CC:  # it is asked for the flags
             flags = env[EFLAGS_AT] & ~(ARITHMETIC | DIRECTION)
             return flags | env[CC_AT + 2] & ARITHMETIC | env[DF_AT] & DIRECTION

@@ -1,8 +1,7 @@
 """What a Unicorn engine tells of its registers, and takes: to and from `CPU_ARRAYS`.
 
-Carried over: general, segment, table and control registers, FPU and SSE. A state in long mode is
-one that only KVM goes on from. Not carried over: debug registers, where the last FPU instruction
-was.
+Carried over: general, segment, table and control registers, the MSRs of `MSR_FIELDS`, FPU and SSE.
+Not carried over: debug registers, where the last FPU instruction was.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from vgaemu.pc.cpu.cpu import (
     CR2,
     CR3,
     CR4,
+    CR8,
     EFER,
     GENERAL,
     LONG_MODE,
@@ -28,40 +28,48 @@ from vgaemu.pc.cpu.cpu import (
     SHADOWED,
     Array,
 )
+from vgaemu.pc.cpu.msrs import MSRS, are_msrs, msrs_of
 from vgaemu.pc.cpu.unicorn_context import (
     CS,
     DS,
+    ENCODED,
     ES,
     FS,
     GS,
     HELD_OFF,
+    MSR_FIELDS,
     NO_EXCEPTION,
     SS,
     Context,
     Env,
     SegmentCache,
+    write_flags,
 )
 from vgaemu.pc.cpu.unicorn_engine import Registers
 
 TASK = 6
+#: What EFER can have: SYSCALL, long mode enabled and active, execute-disable.
+_EFER_BITS = 0xD01
 #: Where a PC's local APIC is, enabled, of the boot processor.
 DEFAULT_APIC_BASE = 0xFEE0_0900
-#: CR4 bits that the engine starts with, for SSE: its own, not the guest's.
-ENGINE_CR4 = 0x50200
+#: CR4: SSE may be used. All guests could once, and states told of none.
+SSE_ENABLED = 1 << 9
+EFER_MSR = 0xC000_0080
 #: A TR that is none, in the only form that processors enter a guest with: a busy 32-bit TSS.
 NO_TASK = (0, 0, mmu.REAL_LIMIT, 0x8B)
 
 
-def engine_arrays(registers: Registers, env: Env) -> dict[str, Array]:
+def engine_arrays(registers: Registers, context: Context) -> dict[str, Array]:
     """`CPU_ARRAYS` of an engine that stands still, but for what `UnicornCpu` itself knows."""
+    env, calls = context.load(), context.calls
     arrays = {name: np.zeros(shape, kind) for name, (kind, shape) in CPU_ARRAYS.items()}
     general = arrays["cpu.general"]
-    general[:8] = [registers[name.upper()] for name in GENERAL]
-    general[RIP], general[RFLAGS] = registers["EIP"], registers["EFLAGS"]
+    general[:8] = [env.regs[ENCODED.index(name)] for name in GENERAL]
+    general[8:16] = env.regs[8:]
+    general[RIP], general[RFLAGS] = env.eip, registers["EFLAGS"]
     control = arrays["cpu.control"]
-    control[:4] = [registers[name] for name in ("CR0", "CR2", "CR3", "CR4")]
-    control[CR4] = int(control[CR4]) & ~ENGINE_CR4
-    control[APIC_BASE] = DEFAULT_APIC_BASE
+    control[:5] = [env.cr[number] for number in (0, 2, 3, 4, 8)]
+    control[EFER], control[APIC_BASE] = env.efer, DEFAULT_APIC_BASE
     arrays["cpu.tables"][:] = [(table.base, table.limit) for table in (env.gdt, env.idt)]
     arrays["cpu.halted"][...] = SHADOWED if env.hflags & HELD_OFF else 0
     segments = arrays["cpu.segments"]
@@ -77,41 +85,46 @@ def engine_arrays(registers: Registers, env: Env) -> dict[str, Array]:
     for i in range(8):
         mantissa, exponent = registers[f"FP{top + i & 7}"]
         arrays["cpu.fpu"][i, :10] = list((exponent << 64 | mantissa).to_bytes(10, "little"))
+    for i in range(16):
         arrays["cpu.xmm"][i] = list(registers[f"XMM{i}"].to_bytes(16, "little"))
+    values = [(number, getattr(calls, field)) for number, field in MSR_FIELDS.items()]
+    arrays[MSRS] = np.array(values, "u8")
     return arrays
 
 
 def engine_refusal(arrays: Mapping[str, Array]) -> str | None:
     """Why an engine cannot take a state, or None."""
-    general, control = arrays["cpu.general"], arrays["cpu.control"]
-    saved = _mode_refusal(general, control, int(arrays["cpu.pending"]))
-    if saved is not None:
-        return f"saved {saved}; only --cpu kvm goes on from that"
-    cr0 = int(control[CR0])
-    wide = [int(control[CR4]), int(arrays["cpu.tables"].max()), int(arrays["cpu.segments"].max())]
-    if max(wide) >> 32 or (cr0 & mmu.PAGING and not cr0 & PROTECTED):
-        return "damaged; save the state again"
-    return None
+    control = arrays["cpu.control"]
+    cr0, efer = int(control[CR0]), int(control[EFER])
+    if int(arrays["cpu.pending"]) >= 0 and cr0 & PROTECTED:
+        saved = "saved with an interrupt half taken in protected mode"
+        return f"{saved}; only --cpu kvm goes on from that"
+    is_long = efer & LONG_MODE
+    wide = [int(control[CR4])]
+    if not is_long:
+        wide += [int(arrays["cpu.tables"].max()), int(arrays["cpu.segments"].max())]
+    needed = mmu.PAGING if is_long else cr0 & mmu.PAGING and PROTECTED
+    damaged = max(wide) >> 32 or cr0 & needed != needed or not _are_msrs(arrays)
+    if is_long and (not int(control[CR4]) & mmu.PAE or efer & ~_EFER_BITS):
+        damaged = True
+    return "damaged; save the state again" if damaged else None
 
 
-def _mode_refusal(general: Array, control: Array, pending: int) -> str | None:
-    if int(control[EFER]) & LONG_MODE or (general >> np.uint64(32)).any() or general[8:16].any():
-        return "in long mode"
-    if pending >= 0 and int(control[CR0]) & PROTECTED:
-        return "with an interrupt half taken in protected mode"
-    return None
+def _are_msrs(arrays: Mapping[str, Array]) -> bool:
+    given = arrays.get(MSRS)
+    return given is None or are_msrs(given)
 
 
 def restore_engine(registers: Registers, context: Context, arrays: Mapping[str, Array]) -> None:
     """Set all registers from arrays that `engine_refusal` has passed; memory is not touched."""
     general, control = arrays["cpu.general"].tolist(), arrays["cpu.control"].tolist()
-    registers["CR2"], registers["CR3"] = control[CR2] & 0xFFFFFFFF, control[CR3] & 0xFFFFFFFF
-    registers["CR4"] = control[CR4] | ENGINE_CR4
-    registers["CR0"] = control[CR0] & 0xFFFFFFFF
-    for name, value in zip(GENERAL, general[:8], strict=True):
-        registers[name.upper()] = value
-    registers["EIP"], registers["EFLAGS"] = general[RIP], general[RFLAGS]
-    env = context.load()
+    _set_mode(registers, context, control, is_old=MSRS not in arrays)
+    env, calls = context.load(), context.calls
+    for i, name in enumerate(GENERAL):
+        env.regs[ENCODED.index(name)] = general[i]
+    env.regs[8:] = general[8:16]
+    env.eip = general[RIP]
+    write_flags(context.words, general[RFLAGS])
     for table, (base, limit) in zip((env.gdt, env.idt), arrays["cpu.tables"].tolist(), strict=True):
         table.base, table.limit = base, limit & 0xFFFF
     for segment, saved in zip(_segments(env), arrays["cpu.segments"].tolist(), strict=True):
@@ -119,6 +132,9 @@ def restore_engine(registers: Registers, context: Context, arrays: Mapping[str, 
     context.raised.old_exception = NO_EXCEPTION
     env.hflags = env.hflags & ~HELD_OFF | (HELD_OFF if arrays["cpu.halted"] & SHADOWED else 0)
     env.settle()
+    for number, value in msrs_of(arrays).items():
+        if number in MSR_FIELDS:
+            setattr(calls, MSR_FIELDS[number], value)
     context.store()
     fcw, status, used, mxcsr = arrays["cpu.fpu_control"].tolist()
     registers["FPCW"], registers["FPSW"] = fcw & 0xFFFF, status & 0xFFFF
@@ -126,9 +142,20 @@ def restore_engine(registers: Registers, context: Context, arrays: Mapping[str, 
     for i in range(8):
         ten = int.from_bytes(arrays["cpu.fpu"][i, :10].tobytes(), "little")
         registers[f"FP{top + i & 7}"] = ten & (1 << 64) - 1, ten >> 64
+    for i in range(16):
         registers[f"XMM{i}"] = int.from_bytes(arrays["cpu.xmm"][i].tobytes(), "little")
     registers["FPTAG"] = sum(3 << 2 * i for i in range(8) if not used >> i & 1)
     registers["MXCSR"] = mxcsr & 0xFFFF
+
+
+def _set_mode(registers: Registers, context: Context, control: list[int], *, is_old: bool) -> None:
+    """Control registers and EFER, by a way through real mode that the engine knows."""
+    registers["CR0"] = 0x10
+    registers["CR2"], registers["CR3"] = control[CR2], control[CR3]
+    registers["CR4"] = control[CR4] | (SSE_ENABLED if is_old and control[CR0] & PROTECTED else 0)
+    registers.write_msr(EFER_MSR, control[EFER])
+    registers["CR8"] = control[CR8]
+    registers["CR0"] = control[CR0] & 0xFFFFFFFF
 
 
 def _segments(env: Env) -> list[SegmentCache]:

@@ -20,6 +20,7 @@ from vgaemu.pc.cpu.mmu import (
     ATTRIBUTES_AT,
     BIG,
     CODE,
+    GENERAL_PROTECTION,
     PAGING,
     SEGMENT_PRESENT,
     SEGMENT_WRITABLE,
@@ -42,15 +43,8 @@ from vgaemu.pc.cpu.unicorn_context import (
     Context,
     Env,
 )
-from vgaemu.pc.cpu.unicorn_interrupts import (
-    GENERAL_PROTECTION,
-    INVALID_TSS,
-    NOT_PRESENT,
-    STACK_FAULT,
-    Fault,
-    Tables,
-)
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
+from vgaemu.pc.cpu.unicorn_tables import INVALID_TSS, NOT_PRESENT, STACK_FAULT, Fault, Tables
 
 #: A state segment: link, three stacks, CR3, EIP, EFLAGS, general registers, segments, LDT; not its
 #: last word. Indices in it, and its least limit.
