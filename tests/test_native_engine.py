@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ pytest.importorskip("unicorn")
 import twin_guests
 from protected import HANDLERS, IDT, PG, STACK, Protected, gate
 from test_native import needs_native
+from test_x86_long import KERNEL
+from test_x86_paging import LEVELS_AS_CPUID_SAYS
 from x86_fuzz import KINDS
 from x86_helpers import disk, make_pc
 
@@ -62,6 +65,31 @@ def test_what_is_left_is_what_python_leaves(tmp_path: Path, name: str) -> None:
     assert twin_guests.differences(path) == []
 
 
+@pytest.mark.parametrize("taken", [b"\x73", b"\xeb"], ids=["four levels", "three levels"])
+def test_tables_of_entries_of_64_bits(tmp_path: Path, taken: bytes) -> None:
+    assert native.load(wait=True)
+    code = LEVELS_AS_CPUID_SAYS.replace(b"\x73\x18", taken + b"\x18")
+    assert twin_guests.differences(disk(tmp_path, code)) == []
+
+
+def test_a_kernel_of_64_bits() -> None:
+    assert native.load(wait=True)
+    assert twin_guests.differences(KERNEL, 7) == []
+
+
+@pytest.mark.turns(4)
+@pytest.mark.parametrize("seed", range(8))
+def test_kernels_of_64_bits_that_are_damaged(tmp_path: Path, seed: int) -> None:
+    assert native.load(wait=True)
+    rng, damaged = random.Random(seed), bytearray(KERNEL.read_bytes())
+    for _ in range(3):
+        at = rng.randrange(96, len(damaged))
+        damaged[at] = rng.choice((rng.randrange(256), damaged[at] ^ 1 << rng.randrange(8)))
+    path = tmp_path / "damaged.elf"
+    path.write_bytes(damaged)
+    assert twin_guests.differences(path, 6) == []
+
+
 def disk_of(code: str) -> bytes:
     return bytes.fromhex(code).ljust(510, b"\0") + b"\x55\xaa"
 
@@ -105,22 +133,30 @@ def test_python_opens_one_page_of_the_vga_after_a_flush(tmp_path: Path, mode: in
 
 def test_numbers_that_it_cannot_import_are_those_of_the_floors_above() -> None:
     assert native.load(wait=True)
-    from vgaemu.native import engine
+    from vgaemu.native import engine, env, flags, long
 
     assert cpu_cells.INTERRUPT_NS == clock.INTERRUPT_NS
-    here = engine.ESP_AT, engine.EIP_AT, engine.EFLAGS_AT, engine.CC_SOURCE_AT, engine.CC_OP_AT
+    here = env.ESP_AT, env.EIP_AT, env.EFLAGS_AT, env.CC_SOURCE_AT, env.CC_OP_AT
     assert here == (
         context.ESP_AT, context.EIP_AT, context.EFLAGS_AT, context.CC_AT + 2, context.CC_OP_AT,
     )  # fmt: skip
-    assert (engine.DF_AT, engine.HFLAGS_AT) == (context.DF_AT, context.HFLAGS_AT)
-    assert [engine.SEGMENTS_AT + 6 * i for i in range(6)] == list(context.SELECTOR_AT)
-    tables = (context.Env.ldt, context.Env.gdt, context.Env.idt, context.Raised.old_exception)
+    assert (env.DF_AT, env.HFLAGS_AT) == (context.DF_AT, context.HFLAGS_AT)
+    assert [env.SEGMENTS_AT + 6 * i for i in range(6)] == list(context.SELECTOR_AT)
+    tables = (
+        context.Env.ldt, context.Env.gdt, context.Env.idt, context.Raised.old_exception,
+        context.Env.tr, context.Env.efer,
+    )  # fmt: skip
     offsets = [int(getattr(field, "offset")) // 4 for field in tables]  # noqa: B009
-    assert offsets == [engine.LDT_AT, engine.GDT_AT, engine.IDT_AT, engine.OLD_EXCEPTION]
+    assert offsets == [
+        env.LDT_AT, env.GDT_AT, env.IDT_AT, env.OLD_EXCEPTION, env.TASK_AT, env.EFER_AT,
+    ]  # fmt: skip
+    calls = (context.SystemCalls.star, context.SystemCalls.lstar, context.SystemCalls.fmask)
+    words = [int(getattr(field, "offset")) // 8 for field in calls]  # noqa: B009
+    assert words == [long.STAR, long.LSTAR, long.FMASK]
     control = [context.CR_AT + 2 * number for number in (0, 3, 4)]
-    assert control == [engine.CR0_AT, engine.CR3_AT, engine.CR4_AT]
-    assert (engine.BASE, engine.LIMIT, engine.FLAGS) == (
+    assert control == [env.CR0_AT, env.CR3_AT, env.CR4_AT]
+    assert (env.BASE, env.LIMIT, env.FLAGS) == (
         context.BASE, context.LIMIT, context.FLAGS,
     )  # fmt: skip
-    assert engine.EFLAGS == unicorn.x86_const.UC_X86_REG_EFLAGS
+    assert flags.EFLAGS == unicorn.x86_const.UC_X86_REG_EFLAGS
     assert (engine.STORE, engine.FETCH) == (unicorn.UC_MEM_WRITE, unicorn.UC_MEM_FETCH)

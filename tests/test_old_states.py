@@ -83,7 +83,7 @@ def test_a_guests_state_still_loads_and_goes_on(name: str, tmp_path: Path) -> No
         text = machine.screen.text()
     before, after = arrays_of(old), arrays_of(again)
     # Since then there is a mouse, and time within slices; DOS runs programs of programs; model-
-    # specific registers are saved.
+    # specific and debug registers are saved.
     since = {"chips.mouse", "chips.mouse_buffer", "chips.mouse_moved", "pc.looks", "pc.refused"}
     since |= {"chips.serial", "chips.serial_received", "bios.disk_locks"}
     since |= {"chips.serial_receiver", "chips.serial_incoming", "chips.rtc", "chips.pci"}

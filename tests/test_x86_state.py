@@ -35,6 +35,7 @@ NAMES = ["colours", "plasma", "modes12", "scroller", "vbe", "snake", "selftest"]
 BEFORE, AFTER = 37, 24
 #: Parts that older states have not.
 LATER_PARTS = (
+    "cpu.debug", "cpu.msrs",
     "kvm.", "bios.disk_locks", "bios.mouse", "bios.pointing", "chips.ata", "chips.mouse",
     "chips.pci", "chips.rtc", "chips.serial", "pc.looks", "pc.refused",
 )  # fmt: skip

@@ -31,7 +31,9 @@ THROUGH_PLANES, ASK = -1, -2
 #: Addresses of a byte a page of VRAM: 1 if it is open (`TlbHarvest`), 1 if it holds code; and of
 #: the cells of marks, or 0: only Python may open a page.
 VGA_OPEN, VGA_CODE, VGA_MARKS = 26, 27, 28
-CELLS = 29
+#: Of MSRs of system calls (`SystemCalls`); of Python's hook of SYSCALL.
+CALLS, SYSTEM_CALL = 29, 30
+CELLS = 31
 
 #: What it costs the host (measured), where the guest's clock sees little of it: a fill of the TLB,
 #: to deliver an interrupt or exception. A slice with so much ends.
@@ -44,8 +46,8 @@ POLL_NS, ANSWER_NS = 4_000, 1_000 + 20_000 + 4 * 33
 #: Where the engine finds physical addresses: it forgets code by linear ones, and there may be
 #: several, or none. No guest has linear ones there: they are not canonical. To forget it, the
 #: engine's TLB gets an entry there, which must not be where that of the page's own address is: an
-#: entry that was driven out counts as gone twice, and by an account below 0 a flush doubles the TLB,
-#: up to 320 MB.
+#: entry that was driven out counts as gone twice, and by an account below 0 a flush doubles the
+#: TLB, up to 320 MB.
 PHYSICAL = (1 << 56) + (0x5A5A5 << 12)
 #: Where in the engine's own physical space the planes lie that native code answers for.
 NATIVE_PLANES_AT, PLANES_BYTES = 0xF002_0000, 0x2_0000

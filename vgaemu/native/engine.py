@@ -1,10 +1,10 @@
 """Hooks of the engine: fills of its TLB, and interrupts on their way to a handler.
 
-Done here is what guests do all the time: pages of RAM, ROM and the VGA, through page tables of two
-levels or none; vectors of real mode, and what the BIOS answers who only asks; interrupt and trap
-gates of 32 bits to code at the same privilege level that has been there before. All else is for
-Python's hook, which does all of it anew: it is called by `interrupt`, and a fill that is refused
-here comes to it. What has been done until then is what it does, too.
+Done here is what guests do all the time: pages of RAM, ROM and the VGA, through page tables or as
+they are; vectors of real mode, and what the BIOS answers who only asks; interrupt and trap gates of
+32 bits to code at the same privilege level that has been there before. All else is for Python's
+hook, which does all of it anew: it is called by `interrupt`, and a fill that is refused here comes
+to it. What has been done until then is what it does, too.
 
 Source: `unicorn_pages`, `mmu`, `unicorn_interrupts` and `unicorn_calls` in `vgaemu.pc.cpu`, whose
 results these are.
@@ -41,7 +41,6 @@ from vgaemu.native.cpu_cells import (
     RAISED,
     RAM,
     RAM_BYTES,
-    READ_REGISTER,
     ROM_AT,
     ROM_WRITABLE,
     STORED,
@@ -52,30 +51,19 @@ from vgaemu.native.cpu_cells import (
     VGA_MARKS,
     VGA_OPEN,
     VGA_PAGES,
-    WORD,
 )
 from vgaemu.native.env import (
-    ARITHMETIC,
     BASE,
-    CC_OP_AT,
-    CC_SOURCE_AT,
     CR0_AT,
-    CR3_AT,
-    CR4_AT,
     CS,
-    DF_AT,
-    DIRECTION,
-    DS,
     EFLAGS_AT,
     EIP_AT,
     ERROR_CODE,
-    ES,
     ESP_AT,
     FLAGS,
     GDT_AT,
     HFLAGS_AT,
     IDT_AT,
-    IN_CC,
     IS_INT,
     LDT_AT,
     LIMIT,
@@ -84,6 +72,17 @@ from vgaemu.native.env import (
     SEGMENTS_AT,
     SS,
 )
+from vgaemu.native.flags import (
+    BIG,
+    LEVEL,
+    LONG,
+    PROTECTED,
+    VIRTUAL_8086,
+    flags_of,
+    settle,
+    write_flags,
+)
+from vgaemu.native.long import enter_gate64
 from vgaemu.native.marks import mark
 from vgaemu.native.memory import (
     ROM_END,
@@ -94,20 +93,16 @@ from vgaemu.native.memory import (
     store16,
     stored_to,
 )
+from vgaemu.native.walks import MAY_EXECUTE, MAY_STORE, PAGING, look, walk
 
-#: Of the engine: kinds of access, permissions, EFLAGS.
+#: Of the engine: kinds of access, permissions.
 STORE, FETCH = 17, 18
 RW, RX, ALL = 3, 5, 7
-EFLAGS = 25
-PROTECTED, TASK_SWITCHED, WRITE_PROTECT, PAGING = 1, 1 << 3, 1 << 16, 1 << 31
-PSE, PAE = 1 << 4, 1 << 5
-TRAP, INTERRUPT, NESTED, VIRTUAL_8086 = 1 << 8, 1 << 9, 1 << 14, 1 << 17
-LEVEL, CODE32, STACK32, BASES, LONG = 3, 1 << 4, 1 << 5, 1 << 6, 1 << 14
+TASK_SWITCHED = 1 << 3
+TRAP, INTERRUPT, NESTED = 1 << 8, 1 << 9, 1 << 14
 #: Of a descriptor's upper half.
 IS_SEGMENT, IS_CODE, CONFORMING, ACCESSED_CODE = 1 << 12, 1 << 11, 1 << 10, 1 << 8
-IS_PRESENT, BIG, GRANULAR = 1 << 15, 1 << 22, 1 << 23
-#: Of an entry of page tables.
-PRESENT, WRITABLE, USER, ACCESSED, DIRTY, LARGE = 1, 2, 4, 1 << 5, 1 << 6, 1 << 7
+IS_PRESENT, GRANULAR = 1 << 15, 1 << 23
 #: Vectors with an error code, a bit each.
 WITH_ERROR_CODE = 1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17
 REAL_FLAGS, REAL_LIMIT = 0x9300, 0xFFFF
@@ -120,50 +115,10 @@ RAISE = types.void(types.int64, types.int32, _cells)
 
 
 @part
-def set_bits(cells: Pointer, at: int, entry: int, bits: int) -> None:
-    """Accessed and dirty bits of an entry."""
-    if bits & ~entry and not (ROM_START <= at < ROM_END):
-        uint8_at(cells[RAM])[at] = entry & 0xFF | bits
-        uint8_at(cells[STORED])[at >> 12] = 1
-
-
-@part
-def entry_at(cells: Pointer, at: int) -> int:
-    """An entry that is there; or 0."""
-    entry = uint32_at(cells[RAM] + at)[0] if at + 4 <= cells[RAM_BYTES] else 0
-    return entry if entry & PRESENT else 0
-
-
-@part
-def may_store(rights: int, cr0: int, user: bool) -> bool:
-    """Whether entries let it: the supervisor is kept out by WP alone."""
-    return rights & WRITABLE != 0 or not (user or cr0 & WRITE_PROTECT)
-
-
-@part
-def walk(cells: Pointer, linear: int, write: bool, user: bool) -> int:
-    """The physical page of a linear address, with 1 if it may be stored to; -1: Python knows."""
-    env = uint32_at(cells[ENV])
-    cr0, cr4 = env[CR0_AT], env[CR4_AT]
-    upper_at = (env[CR3_AT] & 0xFFFFF000) + 4 * (linear >> 22)
-    upper = entry_at(cells, upper_at)
-    is_large = upper & LARGE and cr4 & PSE
-    at = upper_at if is_large else (upper & 0xFFFFF000) + 4 * (linear >> 12 & 0x3FF)
-    entry = entry_at(cells, at) if upper and not cr4 & PAE else 0
-    rights = upper & entry
-    writable = may_store(rights, cr0, user)
-    if not entry or (user and not rights & USER) or (write and not writable):
-        return -1
-    set_bits(cells, upper_at, upper, 0 if is_large else ACCESSED)
-    set_bits(cells, at, entry, ACCESSED | DIRTY * write)
-    inside = 0x3FFFFF if is_large else 0xFFF
-    page = (entry & 0xFFFFF000 & ~inside) | (linear & inside & 0xFFFFF000)
-    return page | (writable and (write or entry & DIRTY != 0))
-
-
-@part
 def may_be_mending(env: Pointer) -> bool:
     """Whether a task switch may be in hand: a selector is there without its descriptor."""
+    if env[HFLAGS_AT] & LONG:
+        return False
     for at in range(SEGMENTS_AT, SEGMENTS_AT + 6 * SEGMENT, SEGMENT):
         if env[at] & ~3 and not env[at + FLAGS]:
             return True
@@ -246,7 +201,7 @@ def fill(uc: int, address: int, access: int, entry: int, cells: Pointer) -> int:
         uint32_at(entry)[2] = RX
         return 1
     env = uint32_at(cells[ENV])
-    cr0, page, writable = env[CR0_AT], address & 0xFFFFF000, True
+    cr0, page, kept = env[CR0_AT], address & 0xFFFFF000, ALL
     if cells[OVERHEAD] + FILL_NS > LONG_OVERHEAD_NS:
         return 0
     if cr0 & TASK_SWITCHED and cr0 & PROTECTED and may_be_mending(env):
@@ -254,53 +209,21 @@ def fill(uc: int, address: int, access: int, entry: int, cells: Pointer) -> int:
     if cr0 & PAGING:
         if not cr0 & PROTECTED:
             return 0
-        if env[HFLAGS_AT] & LONG:
-            return 0
         user = env[HFLAGS_AT] & LEVEL == 3
-        page = walk(cells, address & 0xFFFFFFFF, access == STORE, user)
+        page = walk(cells, address, access == STORE, access == FETCH, user)
         if page < 0:
             return 0
-        writable = page & 1 != 0
-        page &= 0xFFFFF000
+        if not page & MAY_STORE:
+            kept = RX
+        if not page & MAY_EXECUTE:
+            kept &= RW
+        page &= ~0xFFF
     if not place(cells, page, access, entry):
         return 0
-    if not writable:
-        uint32_at(entry)[2] &= RX
+    uint32_at(entry)[2] &= kept
     cells[CR0] = cr0
     cells[OVERHEAD] += FILL_NS
     return 1
-
-
-@part
-def flags_of(uc: int, cells: Pointer) -> int:
-    """EFLAGS, with what the engine computes when it is asked."""
-    env = uint32_at(cells[ENV])
-    if env[CC_OP_AT] == IN_CC:
-        flags = env[EFLAGS_AT] & ~(ARITHMETIC | DIRECTION)
-        return flags | (env[CC_SOURCE_AT] & ARITHMETIC) | (env[DF_AT] & DIRECTION)
-    call3(cells[READ_REGISTER], uc, EFLAGS, cells[WORD])
-    return uint32_at(cells[WORD])[0] & 0xFFFFFFFF
-
-
-@part
-def settle(env: Pointer) -> None:
-    """Let the engine's own flags follow segments that were loaded."""
-    code, stack = env[SEGMENTS_AT + CS * SEGMENT + FLAGS], env[SEGMENTS_AT + SS * SEGMENT + FLAGS]
-    flags = env[HFLAGS_AT] & ~(LEVEL | CODE32 | STACK32 | BASES)
-    if code & BIG:
-        flags |= CODE32
-    if stack & BIG:
-        flags |= STACK32
-    is_on = env[CR0_AT] & PROTECTED != 0
-    protected = is_on and not env[EFLAGS_AT] & VIRTUAL_8086
-    base = 0
-    for number in (DS, ES, SS):
-        base |= env[SEGMENTS_AT + number * SEGMENT + BASE]
-    if base or not (protected and code & BIG):
-        flags |= BASES
-    if is_on:
-        flags |= stack >> 13 & 3 if protected else 3
-    env[HFLAGS_AT] = flags
 
 
 @part
@@ -311,15 +234,6 @@ def real_code(env: Pointer) -> None:
         env[at + FLAGS] = REAL_FLAGS
         env[at + LIMIT] = REAL_LIMIT
         settle(env)
-
-
-@part
-def write_flags(env: Pointer, flags: int) -> None:
-    """All of EFLAGS."""
-    env[CC_SOURCE_AT] = flags & ARITHMETIC
-    env[CC_OP_AT] = IN_CC
-    env[DF_AT] = 0xFFFFFFFF if flags & DIRECTION else 1
-    env[EFLAGS_AT] = flags | 2
 
 
 @part
@@ -354,22 +268,6 @@ def enter_real_mode(uc: int, vector: int, cells: Pointer) -> int:
     env[cs_at + BASE] = target >> 16 << 4
     real_code(env)
     return INTERRUPT_NS
-
-
-@part
-def look(cells: Pointer, linear: int, count: int, write: bool, user: bool) -> int:
-    """Physical address of bytes that the processor itself reads or writes; -1: Python knows."""
-    at = linear & 0xFFFFFFFF
-    if uint32_at(cells[ENV])[CR0_AT] & PAGING:
-        if (at & 0xFFF) + count > 0x1000:
-            return -1
-        page = walk(cells, at, write, user)
-        if page < 0:
-            return -1
-        at = (page & 0xFFFFF000) | (at & 0xFFF)
-    if is_plain(cells, at, count) or (not write and at >= ROM_START and at + count <= ROM_END):
-        return at
-    return -1
 
 
 @part
@@ -412,7 +310,7 @@ def enter_gate(uc: int, vector: int, cells: Pointer, software: bool, error_code:
     """Push the frame, and go on as a gate says."""
     env, cs_at, ss_at = uint32_at(cells[ENV]), SEGMENTS_AT + SEGMENT, SEGMENTS_AT + 2 * SEGMENT
     level = env[HFLAGS_AT] & LEVEL
-    if env[HFLAGS_AT] & LONG or env[EFLAGS_AT] & VIRTUAL_8086:
+    if env[EFLAGS_AT] & VIRTUAL_8086:
         return False
     gate = gate_of(cells, vector, software)
     if not gate:
@@ -459,7 +357,12 @@ def delivered(uc: int, vector: int, cells: Pointer) -> bool:
     if not env[CR0_AT] & PROTECTED:
         taken = enter_real_mode(uc, vector, cells)
     else:
-        is_in = enter_gate(uc, vector, cells, raised[IS_INT] != 0, raised[ERROR_CODE])
+        software, error_code = raised[IS_INT] != 0, raised[ERROR_CODE]
+        if env[HFLAGS_AT] & LONG:
+            has_code = not software and vector < 18 and WITH_ERROR_CODE >> vector & 1 != 0
+            is_in = enter_gate64(uc, vector, cells, software, has_code, error_code)
+        else:
+            is_in = enter_gate(uc, vector, cells, software, error_code)
         taken = INTERRUPT_NS if is_in else 0
     if taken:
         raised[OLD_EXCEPTION] = 0xFFFFFFFF

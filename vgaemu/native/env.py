@@ -9,6 +9,7 @@ from __future__ import annotations
 EAX_AT, ECX_AT, EDX_AT, EBX_AT = 0, 2, 4, 6
 ESP_AT, EIP_AT, EFLAGS_AT, CC_SOURCE_AT, CC_OP_AT, DF_AT, HFLAGS_AT = 8, 32, 34, 38, 42, 43, 44
 SEGMENTS_AT, LDT_AT, GDT_AT, IDT_AT, CR0_AT, CR3_AT, CR4_AT = 46, 82, 94, 100, 106, 112, 114
+R11_AT, TASK_AT, EFER_AT = 22, 88, 148
 #: Of a segment register: its words, and which are base, limit and flags; its number.
 SEGMENT, BASE, LIMIT, FLAGS = 6, 2, 4, 5
 ES, CS, SS, DS = 0, 1, 2, 3

@@ -2,7 +2,7 @@
 
 Carried over: all registers, FPU, SSE and what else XSAVE stores, pending events, the MSRs of
 `msrs.SAVED`; of a VM whose interrupt controllers are the kernel's also those, the timer and the
-local APIC. Not carried over: debug registers, other MSRs.
+local APIC; debug registers. Not carried over: other MSRs.
 
 Source: Documentation/virt/kvm/api.rst of Linux; structures of <asm/kvm.h> packed by hand.
 """
@@ -29,6 +29,7 @@ from vgaemu.pc.cpu.cpu import (
     STOPPED,
     Array,
 )
+from vgaemu.pc.cpu.debug_registers import AFTER_RESET, DEBUG, are_debug, debug_of
 from vgaemu.pc.cpu.mmu import UNUSABLE
 from vgaemu.pc.cpu.msrs import MSRS, OLD_MSRS, SAVED, are_msrs, msrs_of
 
@@ -47,6 +48,8 @@ _INTERRUPT_AT, _EVENT_FLAGS_AT = 8, 20
 SHADOW_STI, VALID_SHADOW = 2, 4
 
 KVM_GET_XSAVE, KVM_SET_XSAVE = 0x9000AEA4, 0x5000AEA5
+#: struct kvm_debugregs: DR0 to DR3, DR6, DR7, flags.
+KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS, _DEBUGREGS_BYTES = 0x8080AEA1, 0x4080AEA2, 128
 KVM_GET_MSRS, KVM_SET_MSRS = 0xC008AE88, 0x4008AE89
 KVM_GET_IRQCHIP, KVM_SET_IRQCHIP = 0xC208AE62, 0x8208AE63
 #: u32 which, padding, state. 0 and 1 are the 8259A, 2 is the I/O APIC.
@@ -109,6 +112,8 @@ class VcpuState:
         arrays["cpu.pending"][...] = vector if injected and not soft else -1
         arrays["cpu.halted"][...] = SHADOWED if shadow else 0
         arrays[MSRS] = self._msrs()
+        debug = np.frombuffer(self._get(KVM_GET_DEBUGREGS, _DEBUGREGS_BYTES), "<u8")
+        arrays[DEBUG] = debug[: len(AFTER_RESET)].astype("u8")
         if self._with_chips:
             arrays["kvm.chips"] = np.stack([
                 np.frombuffer(self._get(KVM_GET_IRQCHIP, _IRQCHIP_BYTES, which=i, of_vm=True), "u1")
@@ -130,7 +135,8 @@ class VcpuState:
             if name in shapes:
                 fits = given.dtype == np.uint8 and given.shape == shapes[name]
             else:
-                fits = name not in (MSRS, OLD_MSRS) or are_msrs(given)
+                looks = {MSRS: are_msrs, OLD_MSRS: are_msrs, DEBUG: are_debug}.get(name)
+                fits = looks is None or looks(given)
             if not fits:
                 return f"{name} is not what KVM saves; save the state again"
         long_mode = int(arrays["cpu.control"][EFER]) & LONG_MODE
@@ -174,6 +180,8 @@ class VcpuState:
         run[kvm.RUN_DIRTY_REGS] = kvm.SYNC_REGS | kvm.SYNC_SREGS
         self._set(KVM_SET_XSAVE, _xsave_of(arrays))
         self._set_msrs(msrs_of(arrays))
+        debug = np.array(debug_of(arrays), "<u8").tobytes()
+        self._set(KVM_SET_DEBUGREGS, debug.ljust(_DEBUGREGS_BYTES, b"\0"))
         if self._with_chips:
             for chip in arrays["kvm.chips"]:
                 self._set(KVM_SET_IRQCHIP, chip.tobytes(), of_vm=True)

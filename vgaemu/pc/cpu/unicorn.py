@@ -39,6 +39,7 @@ from vgaemu.pc.cpu.cpu import (
     Array,
     Cpu,
 )
+from vgaemu.pc.cpu.debug_registers import debug_of
 from vgaemu.pc.cpu.mmu import (
     GENERAL_PROTECTION,
     PAGE_FAULT,
@@ -92,6 +93,7 @@ _LONGEST, _SYSENTER = 15, 0x34
 #: MOV CR0, but for the byte that names a register; bits of CR0 that empty the TLB as they change.
 _MOV_CR0 = b"\x0f\x22"
 _MOV_DR7 = b"\x0f\x23\xf8"  # from EAX
+_ENABLED = 0xFF  # bits of DR7
 _ASKING = PROTECTED | WRITE_PROTECT | PAGING
 
 
@@ -168,8 +170,9 @@ class UnicornCpu(Cpu):
         add(unicorn.UC_HOOK_INSN_INVALID, self._on_unknown_opcode)
         add(unicorn.UC_HOOK_EDGE_GENERATED, self._on_translation)
         add(instruction, self._on_cpuid, None, 1, 0, unicorn.x86_const.UC_X86_INS_CPUID)
-        for number in (unicorn.x86_const.UC_X86_INS_SYSCALL, unicorn.x86_const.UC_X86_INS_SYSENTER):
-            add(instruction, self._on_system_call, None, 1, 0, number)
+        calls = unicorn.x86_const.UC_X86_INS_SYSCALL, unicorn.x86_const.UC_X86_INS_SYSENTER
+        hooks = [add(instruction, self._on_system_call, None, 1, 0, number) for number in calls]
+        self._system_call = hooks[0]
         engine.hook_rdtsc(self._uc, self._on_rdtsc)
         if trace_code:
             blocks = self.blocks = deque(maxlen=BLOCKS_KEPT)
@@ -220,7 +223,7 @@ class UnicornCpu(Cpu):
         if not self._is_again((int(block.pc), int(block.size))):
             self._worked(BLOCK_NS + TRANSLATION_NS * int(block.icount))
         env = self._context.load()
-        if self._context.raised.dr[7] & 0xFF and env.segs[CS].base:
+        if self._context.raised.dr[7] & _ENABLED and env.segs[CS].base:
             # The engine compares their addresses with EIP, and never comes back if that differs.
             within = range(block.pc, block.pc + block.size)
             if not set(within).isdisjoint(self._context.raised.breakpoints()):
@@ -342,7 +345,8 @@ class UnicornCpu(Cpu):
             self._ports.go_native(functions)
             if self._context.in_place:
                 self._native.tell(self._context, self.bus, self._pages.code, clock.cells)
-                self._native.hook(self._uc, self._raised, self._vram, functions)
+                hooks = self._raised, self._system_call
+                self._native.hook(self._uc, *hooks, self._vram, functions)
                 if not self._traces and self._native.run_strings(
                     self._uc, self._context, self._vram, functions
                 ):
@@ -441,21 +445,34 @@ class UnicornCpu(Cpu):
     def restore(self, arrays: Mapping[str, Array]) -> None:
         self._pages.forget_code()
         self.tlb.map_changed()
-        self._forget_breakpoints()
+        self._set_breakpoints(debug_of(arrays))
         restore_engine(self._registers, self._context, arrays)
         self.halted = bool(arrays["cpu.halted"] & STOPPED)
         if int(arrays["cpu.pending"]) >= 0:
             self.real_mode_interrupt(int(arrays["cpu.pending"]))
 
-    def _forget_breakpoints(self) -> None:
-        """The engine keeps a list of those that it was told, by an instruction alone."""
+    def _set_breakpoints(self, debug: list[int]) -> None:
+        """DR0 to DR3, DR6 and DR7 of a state; all else is to be restored after it.
+
+        The engine keeps a list of breakpoints, which only an instruction changes.
+        """
         self._context.load()
-        if not self._context.raised.dr[7] & 0xFF:
-            return
+        registers = self._context.raised.dr
+        if registers[7] & _ENABLED:
+            self._move_to_dr7(0)
+        for number, value in zip(
+            (0, 1, 2, 3, 6, 7), (*debug[:5], debug[5] & ~_ENABLED), strict=True
+        ):
+            registers[number] = value
+        self._context.store()
+        if debug[5] & _ENABLED:
+            self._move_to_dr7(debug[5])
+
+    def _move_to_dr7(self, value: int) -> None:
         kept = bytes(self.bus.memory[: len(_MOV_DR7)])
         self.bus.memory[: len(_MOV_DR7)] = _MOV_DR7
         self._reset()
-        self.set("eax", 0)
+        self.set("eax", value)
         self.set("eflags", RESUME | 2)  # there may be one at it, too
         self._uc.emu_start(0, NEVER, count=1)
         self.bus.memory[: len(_MOV_DR7)] = kept

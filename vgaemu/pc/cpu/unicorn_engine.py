@@ -145,15 +145,19 @@ def library() -> Any:
     return vars(sys.modules[Uc.__module__])["uclib"]
 
 
-def hook_native(uc: Uc, kind: int, function: int, cells: int) -> None:
+def hook_native(uc: Uc, kind: int, function: int, cells: int, instruction: int = 0) -> None:
     """Call the native function at an address, told of its cells' address.
+
+    Of an `instruction`, if the kind is UC_HOOK_INSN.
 
     Raises:
         UcError: There is no such hook.
     """
     handle, begin, end = ctypes.c_size_t(), ctypes.c_uint64(1), ctypes.c_uint64(0)
     what = (ctypes.c_void_p(function), ctypes.c_void_p(cells), begin, end)
-    status = library().uc_hook_add(uc._uch, ctypes.byref(handle), kind, *what)
+    status = library().uc_hook_add(
+        uc._uch, ctypes.byref(handle), kind, *what, ctypes.c_int(instruction)
+    )
     if status != unicorn.UC_ERR_OK:
         raise unicorn.UcError(status)
 

@@ -76,12 +76,12 @@ def enter_long(
         frame.append(error_code)
     top = (top & ~15) - 8 * len(frame) & (1 << 64) - 1
     data = struct.pack(f"<{len(frame)}Q", *reversed(frame))
-    _, base, limit, attributes = tables.mark(at, segment)
+    _, _, limit, attributes = tables.mark(at, segment)
     memory.write(env.control(), top, data, user=level == 3)
     if level < env.level:
         env.segs[SS].load((level, 0, 0, mmu.UNUSABLE))
         env.segs[SS].flags = level << 13
-    env.segs[CS].load((selector & ~3 | level, base, limit, attributes))
+    env.segs[CS].load((selector & ~3 | level, 0, limit, attributes))
     env.regs[ESP] = top
     env.eip = (high & 0xFFFF_FFFF) << 32 | offset
     masks = INTERRUPT if low >> 40 & 0xF == INTERRUPT_GATE else 0

@@ -38,6 +38,7 @@ class CpuCells:
         for cell, value in {
             c.ENV: ctypes.addressof(context.loaded),
             c.RAISED: ctypes.addressof(context.raised),
+            c.CALLS: ctypes.addressof(context.calls),
             c.RAM: address_of(bus.memory),
             c.RAM_BYTES: bus.ram_bytes,
             c.CODE: address_of(code),
@@ -65,17 +66,27 @@ class CpuCells:
             hook_native(uc, unicorn.UC_HOOK_BLOCK, functions["strings"], address_of(self.numbers))
         return distance != 0
 
-    def hook(self, uc: Uc, raised: int, vram: VramPages, functions: Mapping[str, int]) -> None:
+    def hook(
+        self,
+        uc: Uc,
+        raised: int,
+        system_call: int,
+        vram: VramPages,
+        functions: Mapping[str, int],
+    ) -> None:
         """Between two slices: have native code called first, when all has been told.
 
-        `raised` is the hook of interrupts in Python, which is called by native code from now on.
+        `raised` and `system_call` are hooks in Python, of interrupts and of SYSCALL, which are
+        called by native code from now on.
         """
-        at = address_of(self.numbers)
-        callback = uc._callbacks[raised]
-        self._kept.append(callback)
-        self.numbers[c.DELIVER] = ctypes.cast(callback, ctypes.c_void_p).value or 0
-        uc.hook_del(raised)
+        at, number = address_of(self.numbers), unicorn.x86_const.UC_X86_INS_SYSCALL
+        for hook, cell in ((raised, c.DELIVER), (system_call, c.SYSTEM_CALL)):
+            callback = uc._callbacks[hook]
+            self._kept.append(callback)
+            self.numbers[cell] = ctypes.cast(callback, ctypes.c_void_p).value or 0
+            uc.hook_del(hook)
         hook_native(uc, unicorn.UC_HOOK_INTR, functions["interrupt"], at)
+        hook_native(uc, unicorn.UC_HOOK_INSN, functions["system_call"], at, number)
         vram.share_fills(self.numbers)
         # Of these the engine asks one after another.
         vram.fill_after(lambda: hook_native(uc, unicorn.UC_HOOK_TLB_FILL, functions["fill"], at))

@@ -1,7 +1,7 @@
 """What a Unicorn engine tells of its registers, and takes: to and from `CPU_ARRAYS`.
 
-Carried over: general, segment, table and control registers, the MSRs of `MSR_FIELDS`, FPU and SSE.
-Not carried over: debug registers, where the last FPU instruction was.
+Carried over: general, segment, table and control registers, the MSRs of `MSR_FIELDS`, FPU and SSE;
+debug registers by `UnicornCpu`. Not carried over: where the last FPU instruction was.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from vgaemu.pc.cpu.cpu import (
     SHADOWED,
     Array,
 )
+from vgaemu.pc.cpu.debug_registers import DEBUG, are_debug
 from vgaemu.pc.cpu.msrs import MSRS, are_msrs, msrs_of
 from vgaemu.pc.cpu.unicorn_context import (
     CS,
@@ -89,6 +90,8 @@ def engine_arrays(registers: Registers, context: Context) -> dict[str, Array]:
         arrays["cpu.xmm"][i] = list(registers[f"XMM{i}"].to_bytes(16, "little"))
     values = [(number, getattr(calls, field)) for number, field in MSR_FIELDS.items()]
     arrays[MSRS] = np.array(values, "u8")
+    dr = context.raised.dr
+    arrays[DEBUG] = np.array([*dr[:4], dr[6], dr[7]], "u8")
     return arrays
 
 
@@ -104,15 +107,17 @@ def engine_refusal(arrays: Mapping[str, Array]) -> str | None:
     if not is_long:
         wide += [int(arrays["cpu.tables"].max()), int(arrays["cpu.segments"].max())]
     needed = mmu.PAGING if is_long else cr0 & mmu.PAGING and PROTECTED
-    damaged = max(wide) >> 32 or cr0 & needed != needed or not _are_msrs(arrays)
+    damaged = max(wide) >> 32 or cr0 & needed != needed or not _are_others(arrays)
     if is_long and (not int(control[CR4]) & mmu.PAE or efer & ~_EFER_BITS):
         damaged = True
     return "damaged; save the state again" if damaged else None
 
 
-def _are_msrs(arrays: Mapping[str, Array]) -> bool:
-    given = arrays.get(MSRS)
-    return given is None or are_msrs(given)
+def _are_others(arrays: Mapping[str, Array]) -> bool:
+    return all(
+        name not in arrays or fits(arrays[name])
+        for name, fits in ((MSRS, are_msrs), (DEBUG, are_debug))
+    )
 
 
 def restore_engine(registers: Registers, context: Context, arrays: Mapping[str, Array]) -> None:
