@@ -50,7 +50,7 @@ sphinx_gallery_conf = {
     "examples_dirs": [str(pictures.EXAMPLES)],
     "gallery_dirs": ["gallery"],
     "filename_pattern": r"\.py$",
-    "ignore_pattern": r"/(test_|snake_agent|ray_rollouts)",  # with what docs does not need
+    "ignore_pattern": r"(snake_agent|ray_rollouts)\.py$",  # they need what docs do not
     "within_subsection_order": "pictures.InOrder",
     "image_scrapers": ("pictures",),
     "default_thumb_file": str(HERE / "window.png"),  # of examples that show nothing

@@ -27,6 +27,8 @@ from vgaemu.assets import guests
 from vgaemu.gym.env import ImageEnv
 from vgaemu.gym.rules import Sight, rule_of
 
+pytestmark = pytest.mark.turns(2)
+
 ROOT = Path(__file__).parents[1]
 SNAKE = str(guests() / "snake.img")
 PLASMA = str(guests() / "plasma.img")

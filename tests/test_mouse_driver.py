@@ -17,6 +17,8 @@ from vgaemu.keys.queue import parse_keys
 from vgaemu.pc.bios.mouse.settings import ARROW, PACKED_BYTES
 from vgaemu.pc.pc import Pc
 
+pytestmark = pytest.mark.turns(3)
+
 PROGRAM = Path(__file__).parent / "programs" / "mouse.com"
 CARRY = 1
 #: The BIOS's modes: width and height of the virtual screen, steps of positions, the picture.

@@ -21,6 +21,8 @@ from vgaemu.testing.evidence import Evidence, MachineFactory
 from vgaemu.testing.machine import MachineUnderTest
 from vgaemu.testing.sections import Made
 
+pytestmark = pytest.mark.turns(2)
+
 EXAMPLES = Path(__file__).parents[1] / "examples" / "testing"
 GRANITE = EXAMPLES / "granite" / "granite32.elf"
 ADDER = EXAMPLES / "adder"
@@ -321,10 +323,9 @@ def test_granite_is_what_its_sources_are(bits, tmp_path):
     compiler = re.compile(rb"GCC: [^\0]+")
     if compiler.findall(built) == compiler.findall(kept):
         assert built == kept
-    if bits == 32:
-        pytest.importorskip("unicorn")
-        with MachineUnderTest(folder / name) as machine:
-            machine.wait_for_text("Granite, 32 bits")
+    pytest.importorskip("unicorn")
+    with MachineUnderTest(folder / name) as machine:
+        machine.wait_for_text(f"Granite, {bits} bits")
 
 
 def test_several_texts_in_a_file_of_options(tmp_path, capsys):

@@ -15,6 +15,8 @@ from vgaemu import Machine
 from vgaemu.pc.eltorito import Entry
 from vgaemu.pc.pc import Pc
 
+pytestmark = pytest.mark.turns(2)
+
 QEMU = "qemu-system-i386"
 CARRY = 1
 #: A floppy's BIOS parameter block: 512 bytes a sector, 1 a cluster, 1 reserved, 2 FATs.

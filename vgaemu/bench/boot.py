@@ -1,4 +1,4 @@
-"""Disks for benchmarks: code that is booted."""
+"""Disks and other images for benchmarks: code that is booted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from pathlib import Path
 @contextmanager
 def boot_sector(code: bytes) -> Iterator[str]:
     """The path of a disk that boots some code."""
+    with file_of(code.ljust(510, b"\0") + b"\x55\xaa") as image:
+        yield image
+
+
+@contextmanager
+def file_of(data: bytes) -> Iterator[str]:
+    """The path of a file with it."""
     with tempfile.TemporaryDirectory() as folder:
-        image = Path(folder) / "disk.img"
-        image.write_bytes(code.ljust(510, b"\0") + b"\x55\xaa")
+        image = Path(folder) / "image"
+        image.write_bytes(data)
         yield str(image)

@@ -5,9 +5,9 @@ bytes on a bare engine in the same slices, and against a hook on every store. Ha
 guest runs, which fills, or polls a port and fills, with Unicorn and with KVM: 60 times a second,
 when no cache holds what they need any more, and one after another; and with processes that keep all
 CPUs busy. Before each a control loop spins for about as long: what it takes beyond that is the
-machine's and the interpreter's own scheduling noise. Beside KVM the bare ioctls take turns. And the
-time from nothing to the first frame of a boot sector. What goes through the planes: see `planes`;
-ports: see `ports`; for calls, interrupts and pages: see `calls`.
+machine's and the interpreter's own scheduling noise. Beside KVM the bare ioctls take turns.
+What goes through the planes: see `planes`; ports: `ports`; calls, interrupts and pages: `calls`;
+the time to a first screen: `first_screen`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from vgaemu.bench import calls, planes, ports
+from vgaemu.bench import calls, first_screen, planes, ports
 from vgaemu.bench.boot import boot_sector
 from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
 from vgaemu.errors import CpuError, ImageError
@@ -77,7 +77,7 @@ FILL_LFB = (
 
 def measure(runs: int = RUNS) -> list[Row]:
     """All rows, each the median of `runs` runs."""
-    parts = _fills, planes.rows, ports.rows, calls.rows, _harvests, _boot
+    parts = _fills, planes.rows, ports.rows, calls.rows, _harvests, first_screen.rows
     return [row for part in parts for row in median_of_runs(part, runs)]
 
 
@@ -230,16 +230,3 @@ def _control_ns() -> int:
     while time.perf_counter_ns() < begin + CONTROL_NS:
         pass
     return time.perf_counter_ns() - begin - CONTROL_NS
-
-
-def _boot() -> list[Row]:
-    """From nothing to the first frame with text on it; modules are imported."""
-    # mov ax, 0E21h; mov bx, 7; int 10h; cli; hlt
-    with boot_sector(bytes.fromhex("B8 21 0E BB 07 00 CD 10 FA F4")) as image:
-        begin = time.perf_counter_ns()
-        with Machine(image) as machine:
-            machine.tick()
-            took = time.perf_counter_ns() - begin
-            if not machine.screen.text()[0].startswith("!"):
-                raise RuntimeError("the boot sector printed nothing")
-    return [{"boot": "unicorn, builtin BIOS", "first_frame_ms": took / 1e6}]

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import threading
 import time
+from typing import NamedTuple
 
 from vgaemu.bench.boot import boot_sector
 
@@ -23,26 +24,46 @@ def mark(what: bytes) -> bytes:
     return b"\xb0" + what + b"\xe6" + bytes((DEBUG_PORT,))
 
 
+class Times(NamedTuple):
+    """When QEMU was started, and when its guest wrote the marks (without `BEGIN`: the start)."""
+
+    start: float
+    begin: float
+    end: float
+
+
+def floppy(disk: str) -> tuple[str, ...]:
+    """QEMU's options that boot it."""
+    return ("-drive", f"file={disk},format=raw,if=floppy")
+
+
 def seconds(code: bytes) -> float | None:
     """From mark to mark of code at 7C00h; None: there is no QEMU, or it does not come through."""
-    program = shutil.which("qemu-system-i386")
+    with boot_sector(code) as disk:
+        took = times(*floppy(disk))
+    return None if took is None else took.end - took.begin
+
+
+def times(*options: str) -> Times | None:
+    """When a guest of these options writes its marks; None: as with `seconds`."""
+    program = shutil.which("qemu-system-x86_64")
     if program is None:
         return None
-    with boot_sector(code) as disk, subprocess.Popen(
+    start = begin = time.perf_counter()
+    with subprocess.Popen(
         [program, "-accel", "tcg", "-display", "none", "-net", "none", "-debugcon", "stdio",
-         "-drive", f"file={disk},format=raw,if=floppy"],
+         *options],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     ) as qemu:  # fmt: skip
         assert qemu.stdout is not None
         watchdog = threading.Timer(SECONDS, qemu.kill)
         watchdog.start()
         try:
-            begin = time.perf_counter()
             while (told := os.read(qemu.stdout.fileno(), 1)) not in (END, b""):
                 if told == BEGIN:
                     begin = time.perf_counter()
-            took = time.perf_counter() - begin
+            end = time.perf_counter()
         finally:
             watchdog.cancel()
             qemu.kill()
-    return took if told == END else None
+    return Times(start, begin, end) if told == END else None

@@ -137,7 +137,7 @@ class Settings:
                 lambda array: self._are_numbers(array.tolist()), absent=self.power_on,
             ),
             "bios.mouse_counts": Part(
-                "i2", self.counts, lambda array: self._set_counts(array.tolist()),
+                "i4", self.counts, lambda array: self._set_counts(array.tolist()),
                 absent=lambda: None,
             ),
             "bios.mouse_masks": Part(
