@@ -31,9 +31,10 @@ def arrays(machine: Machine, *, whole: bool = True) -> dict[str, bytes]:
     large = () if whole else ("ram", "vram", "pc.sha256")
     found = {name: part.array().tobytes() for name, part in parts.items() if name not in large}
     if machine.pc is not None:
-        # What KVM adds has its clock, and room that it fills as it likes.
+        # What KVM adds has its clock, and room that it fills as it likes; so has its TSC.
         cpu = machine.pc.cpu.arrays()
-        found |= {name: cpu[name].tobytes() for name in cpu if not name.startswith("kvm.")}
+        host = ("kvm.", "cpu.msrs") if "kvm.events" in cpu else ("kvm.",)
+        found |= {name: cpu[name].tobytes() for name in cpu if not name.startswith(host)}
     return found | {"frame": machine.screen.frame.tobytes(), "frames": bytes(machine.frames)}
 
 

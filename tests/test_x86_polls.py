@@ -46,7 +46,9 @@ def run(path: Path, change: Callable[[UnicornCpu], None]) -> tuple[Left, bytes]:
         pc.cpu._slices_in_python = -1
         change(pc.cpu)
         assert next(pc.slices(), 0) == 0
-        return left(pc), bytes(pc.bus.memory[:0x7000])
+        # How often the clock was told differs: an answer is told at once.
+        found = {name: value for name, value in left(pc).items() if name != "events"}
+        return found, bytes(pc.bus.memory[:0x7000])
 
 
 def to_services(cpu: UnicornCpu) -> None:

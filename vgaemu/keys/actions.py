@@ -32,8 +32,8 @@ class Word(NamedTuple):
 
 
 WORDS = {
-    "move": Word("the pointer goes to a pixel of the picture: move@100,50", (2,), has_button=False),
-    "click": Word("there, the button goes down, and up six frames later", (0, 2)),
+    "move": Word("the pointer goes to a pixel: move@100,50", (2,), has_button=False),
+    "click": Word("there, the button down, and up six frames later", (0, 2)),
     "doubleclick": Word("two of them", (0, 2)),
     "press": Word("there, the button goes down", (0, 2)),
     "release": Word("there, it goes up", (0, 2)),

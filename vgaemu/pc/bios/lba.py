@@ -110,7 +110,9 @@ class LbaCalls:
         if far == FLAT and size >= FLAT_BYTES:
             gpa = bus.read32(at + 16) | bus.read32(at + 20) << 32
         each = drive.image.sector_bytes // SECTOR
-        there = min(count, max(0, drive.total // each - first))
+        total = drive.total // each
+        first = min(first, total)
+        there = min(count, total - first)
         bus.write16(at + 2, there)
         return Request(first * each, gpa, there * each, there == count)
 

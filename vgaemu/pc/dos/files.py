@@ -373,7 +373,7 @@ def packed_time(seconds: float) -> tuple[int, int]:
     """Time and date as DOS packs them, UTC, of the years that it knows.
 
     >>> packed_time(0), packed_time(86400 * 3653 + 3599), packed_time(1e10)
-    ((0, 33), (2013, 34), (48988, 65439))
+    ((0, 33), (1917, 34), (49021, 65439))
     """
     then = time.gmtime(min(max(seconds, FIRST_SECOND), LAST_SECOND))
     return (
@@ -385,7 +385,7 @@ def packed_time(seconds: float) -> tuple[int, int]:
 def unpacked_time(when: int, date: int) -> int | None:
     """Seconds since 1970, or None if there is no such time.
 
-    >>> unpacked_time(2013, 34) - 86400 * 3653, unpacked_time(0, 0)
+    >>> unpacked_time(1917, 34) - 86400 * 3653, unpacked_time(0, 0)
     (3598, None)
     """
     try:
