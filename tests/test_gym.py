@@ -244,9 +244,15 @@ def test_rules_are_expressions_or_functions_and_are_pickled():
     [
         ({"obs": "sound"}, "obs='sound': there are rgb, gray, text, ram"),
         ({"render_mode": "hologram"}, "render_mode='hologram': there are rgb_array, ansi, human"),
-        ({"frame_skip": 0}, "frame_skip=0: at least 1"),
-        ({"boot_frames": -1}, "boot_frames=-1: at least 0"),
+        ({"frame_skip": 0}, "frame_skip=0: a whole number, at least 1"),
+        ({"boot_frames": -1}, "boot_frames=-1: a whole number, at least 0"),
         ({"keys": "up"}, "keys='up': a list of names of keys, an action each"),
+        ({"frame_skip": 1.5}, "frame_skip=1.5: a whole number, at least 1"),
+        ({"frame_skip": "4"}, "frame_skip='4': a whole number, at least 1"),
+        ({"keys": ("up", 1)}, "keys=('up', 1): a list of names of keys, an action each"),
+        ({"ram_range": "ab"}, "ram_range='ab': two addresses, the first and the one after"),
+        ({"seed_at": (0x500, 4)}, "seed_at=(1280, 4): pairs of an address and a number of bytes"),
+        ({"reward": lambda guest: None}, "reward: it returned None, which is no number"),
         ({"keys": ()}, "keys=(): a list of names of keys, an action each"),
         ({"reward": "1 +"}, "reward='1 +': no expression of Python: "),
         ({"reward": "score"}, "reward='score': NameError: name 'score' is not defined"),
@@ -260,6 +266,15 @@ def test_what_cannot_be_is_told_in_a_line(options, told):
         ImageEnv(**({"image": SNAKE} | options))
     assert str(caught.value).startswith(told)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("action", [-1, 1, "up", 0.5, None])
+def test_actions_that_there_are_not(action):
+    with ImageEnv(SNAKE, (None,), boot_frames=0, obs="ram", ram_range=(0, 1)) as env:
+        env.reset(seed=1)
+        with pytest.raises(GymError, match=rf"^action {action!r}: 0 to 0$"):
+            env.step(action)
+        assert env.step(np.int64(0))[4] == {"frames": 4}
 
 
 def test_keys_that_there_are_not():

@@ -25,6 +25,7 @@ from vgaemu.pc.images import DiskImage, DosProgram
 if TYPE_CHECKING:
     from vgaemu.pc.build import PcOptions
 
+INTEGERS = (int, np.integer)
 #: What an agent may see.
 OBSERVATIONS, PICTURES = ("rgb", "gray", "text", "ram"), ("rgb", "gray")
 RENDER_MODES = ("rgb_array", "ansi", "human")
@@ -95,12 +96,16 @@ class ImageEnv(gymnasium.Env[Observation, np.int64]):
             _check("render_mode", render_mode, RENDER_MODES)
         _check_number("frame_skip", frame_skip, 1)
         _check_number("boot_frames", boot_frames, 0)
-        if isinstance(keys, str) or not keys:
+        if isinstance(keys, str) or not keys or not all(isinstance(k, str | None) for k in keys):
             raise GymError(f"keys={keys!r}: a list of names of keys, an action each")
         for key in keys:
             if key is not None:
                 key_text(key)
         self._keys, self._frame_skip, self._obs, self._hold = tuple(keys), frame_skip, obs, hold
+        if not _is_pair(ram_range):
+            raise GymError(f"ram_range={ram_range!r}: two addresses, the first and the one after")
+        if not all(map(_is_pair, seed_at)):
+            raise GymError(f"seed_at={seed_at!r}: pairs of an address and a number of bytes")
         self._ram_range, self._seed_at = ram_range, seed_at
         rules = rule_of("reward", reward), rule_of("terminated", terminated)
         self._reward, self._terminated = rules
@@ -164,7 +169,12 @@ class ImageEnv(gymnasium.Env[Observation, np.int64]):
         Returns:
             What is seen, what was gained, whether the episode is over, False, and ``frames`` since
             it began, with ``fault`` if the guest ended so.
+
+        Raises:
+            GymError: There is no such action.
         """
+        if not self.action_space.contains(action):
+            raise GymError(f"action {action!r}: 0 to {len(self._keys) - 1}")
         self._strike(self._keys[int(action)])
         sight = self._sight
         info: dict[str, Any] = {}
@@ -181,7 +191,11 @@ class ImageEnv(gymnasium.Env[Observation, np.int64]):
         sight = self._sight
         sight.look()
         sight.terminated = bool(self._terminated(sight)) or self.machine.ended
-        return float(self._reward(sight))
+        gained = self._reward(sight)
+        try:
+            return float(gained)
+        except TypeError:
+            raise GymError(f"reward: it returned {gained!r}, which is no number") from None
 
     def _strike(self, key: str | None) -> None:
         keys, pc = self.machine.keys, self.machine.pc
@@ -273,8 +287,15 @@ def _check(name: str, value: str, known: Sequence[str]) -> None:
 
 
 def _check_number(name: str, number: int, least: int) -> None:
-    if number < least:
-        raise GymError(f"{name}={number}: at least {least}")
+    if not isinstance(number, INTEGERS) or number < least:
+        raise GymError(f"{name}={number!r}: a whole number, at least {least}")
+
+
+def _is_pair(said: object) -> bool:
+    """Whether it is two whole numbers."""
+    return (
+        isinstance(said, Sequence) and len(said) == 2 and all(isinstance(n, INTEGERS) for n in said)
+    )
 
 
 def _parts(key: str) -> list[str]:
