@@ -338,6 +338,10 @@ def test_actions_by_name() -> None:
         assert parse_action(key) is None
     for wrong in ("click@1", "click@1,2,3", "move", "drag@1,2", "wheel", "right-move@1,2",
                   "click@-1,2", "click@a,b", "move@99999,1", "click@"):  # fmt: skip
-        with pytest.raises(KeysError, match="pixels of the picture"):
+        told = "^'.*': .*@STEPS$" if wrong == "wheel" else "pixels of the picture$"
+        with pytest.raises(KeysError, match=told):
+            parse_action(wrong)
+    for wrong in ("clik@1,2", "left-click@1,2", "ctrl-click@1,2"):
+        with pytest.raises(KeysError, match=f"'{wrong}': .*: move, click, .* before it$"):
             parse_action(wrong)
     assert parse_action("wheel@-3") == ("wheel", 1, (-3,))

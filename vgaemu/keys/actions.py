@@ -66,6 +66,11 @@ def parse_action(name: str) -> Action | None:
     word = head.removeprefix(prefix)
     known = WORDS.get(word)
     if known is None:
+        if tail:  # no key has anything behind an @
+            raise KeysError(
+                f"{name!r}: no such action of the mouse: {', '.join(WORDS)}, a button's with "
+                "right- or middle- before it"
+            )
         return None
     texts = tail.split(",") if at else []
     numbers = tuple(_number(text, signed=word == "wheel") for text in texts)
@@ -82,7 +87,9 @@ def _number(text: str, *, signed: bool) -> int | None:
 
 def _usage(word: str) -> str:
     known = WORDS[word]
-    pixels = {0: word, 1: f"{word}@STEPS", 2: f"{word}@X,Y", 4: f"{word}@X,Y,X,Y"}
+    if word == "wheel":
+        return f"{word}@STEPS"
+    pixels = {0: word, 2: f"{word}@X,Y", 4: f"{word}@X,Y,X,Y"}
     return " or ".join(pixels[count] for count in known.numbers) + ", in pixels of the picture"
 
 
