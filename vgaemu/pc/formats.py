@@ -47,6 +47,8 @@ MAX_COM = 0x10000 - 0x100 - 2
 DRIVES = ("fd", "hd", "cd")
 #: What the first bytes of an .EXE program are.
 EXE_SIGNATURES = (b"MZ", b"ZM")
+#: What to do where a file is none of these.
+ADVICE = "name a disk image, a kernel or a DOS program"
 #: So much of a file is looked at.
 HEAD_BYTES = 64 << 10
 #: What is in a file that does not run as it is -> what to do with it.
@@ -111,26 +113,26 @@ def load_image(
     return found.load(path, data, wishes)
 
 
-def read_file(path: Path) -> bytearray:
-    """All of a file.
+def read_file(path: Path, option: str = "", advice: str = ADVICE) -> bytearray:
+    """All of a file; messages name the option that it comes from, and say what to do.
 
     Raises:
         ImageError: It cannot be read, is empty or too large.
     """
-    advice = "name a disk image, a kernel or a DOS program"
+    said = f"{option} {path}" if option else str(path)
     try:
         size = path.stat().st_size
         if not path.is_file():
-            raise ImageError(f"{path}: not a file; {advice}")
+            raise ImageError(f"{said}: not a file; {advice}")
         if size > MAX_FILE:
-            raise ImageError(f"{path}: {size >> 20} MiB; at most {MAX_FILE >> 20} MiB are read")
+            raise ImageError(f"{said}: {size >> 20} MiB; at most {MAX_FILE >> 20} MiB are read")
         data = bytearray(size)  # a hard disk is read once, and kept
         with path.open("rb") as file:
             del data[file.readinto(data) :]
     except OSError as error:
-        raise ImageError(file_error(path, error, advice)) from None
+        raise ImageError(file_error(said, error, advice)) from None
     if not data:
-        raise ImageError(f"{path}: the file is empty; {advice}")
+        raise ImageError(f"{said}: the file is empty; {advice}")
     return data
 
 
@@ -321,7 +323,8 @@ def _modules(files: str | Path | None) -> list[Module]:
         if not name:
             raise ImageError(f"--initrd {files}: name a file before each comma")
         path = Path(name)
-        found.append(Module(path.name, words, bytes(read_file(path))))
+        data = read_file(path, "--initrd", "name files to hand to it")
+        found.append(Module(path.name, words, bytes(data)))
     return found
 
 
