@@ -298,7 +298,8 @@ def test_wrong_usage_is_2(words, told, capsys):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--timeout", "0"), ("--timeout", "x"), ("--exit-code", "256")]
+    ("option", "value"),
+    [("--timeout", "0"), ("--timeout", "x"), ("--exit-code", "256"), ("--expect", "")],
 )
 def test_values_are_looked_at(option, value, capsys):
     with pytest.raises(SystemExit) as caught:

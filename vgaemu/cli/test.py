@@ -29,6 +29,13 @@ def seconds(text: str) -> float:
     return value
 
 
+def expected(text: str) -> str:
+    """What is to come."""
+    if not text:
+        raise ArgumentTypeError("an empty text is always there; say one that is to come")
+    return text
+
+
 def exit_code(text: str) -> int:
     """What a guest may end with."""
     value = int(text) if text.isdecimal() and len(text) <= 3 else 256
@@ -51,7 +58,7 @@ def add_parser(commands: Commands) -> None:
     add = command.add_argument
     add("workload", nargs="?", metavar="PATH", help="what 'run' takes")
     add("args", nargs="*", metavar="ARGUMENT", help="the program's; those with dashes behind --")
-    add("--expect", action="append", metavar="TEXT",
+    add("--expect", type=expected, action="append", metavar="TEXT",
         help="wait until a row of the screen has it, or the serial port, or port E9h; as it stands "
         "or as a regular expression; of several, one after the other")  # fmt: skip
     add("--exit-code", type=exit_code, metavar="N", help="then wait for its end, with this code")
