@@ -289,6 +289,35 @@ def test_addresses_that_are_none() -> None:
 #: In the kernel: lidt [rsp], of a limit of 0; ud2.
 TRIPLE = bytes.fromhex("6A 00 6A 00 0F 01 1C 24 0F 0B")
 
+#: The same with one gate, which leads to 18000_0000_0000h: push 18000h; mov rax, 8E00_0008_0000h;
+#: push rax; mov rcx, rsp; push rcx; push word 15; lidt [rsp]; int 0.
+NO_ADDRESS = bytes.fromhex(
+    "68 00 80 01 00 48 B8 00 00 08 00 00 8E 00 00 50 48 89 E1 51 66 6A 0F 0F 01 1C 24 CD 00"
+)
+#: With a gate to FFFF_FFFF_0000_0000h, and push 1; pop rsp; shl rsp, 62 before int 0.
+NO_STACK = bytes.fromhex(
+    "6A FF 48 B8 00 00 08 00 00 8E 00 00 50 48 89 E1 51 66 6A 0F 0F 01 1C 24"
+    "6A 01 5C 48 C1 E4 3E CD 00"
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (NO_ADDRESS, "its gate leads to no canonical address"),
+        (NO_STACK, "its stack is at no canonical"),
+    ],
+)
+def test_gates_go_to_canonical_addresses(tmp_path: Path, code: bytes, why: str) -> None:
+    kernel, at = bytearray(KERNEL.read_bytes()), KERNEL.read_bytes().index(b"\x0f\x0b")
+    kernel[at : at + len(code)] = code
+    broken = tmp_path / "broken.elf"
+    broken.write_bytes(kernel)
+    with make_pc(broken) as pc:
+        with pytest.raises(GuestFault, match=f"^interrupt 00h at 0008:FFFF8.*: {why}") as caught:
+            run_until_halted(pc)
+        assert "the interrupt table ends before it" in str(caught.value)
+
 
 def test_a_triple_fault_tells_registers_of_64_bits(tmp_path: Path) -> None:
     kernel, at = bytearray(KERNEL.read_bytes()), KERNEL.read_bytes().index(b"\x0f\x0b")

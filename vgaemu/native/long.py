@@ -33,7 +33,7 @@ from vgaemu.native.env import (
 )
 from vgaemu.native.flags import CODE64, IS_CODE64, LEVEL, flags_of, settle, write_flags
 from vgaemu.native.memory import stored_to
-from vgaemu.native.walks import look
+from vgaemu.native.walks import is_canonical, look
 
 TRAP, INTERRUPT, NESTED, RESUME, VIRTUAL_8086 = 1 << 8, 1 << 9, 1 << 14, 1 << 16, 1 << 17
 #: Of a descriptor's upper half: a segment, present, of code, accessed, and those it can be besides.
@@ -125,6 +125,9 @@ def enter_gate64(
         if at < 0:
             return False
         top = int64_at(cells[RAM] + at)[0]
+    offset = (low & 0xFFFF) | (middle & 0xFFFF0000) | int64_at(cells[RAM] + gate)[1] << 32
+    if not is_canonical(offset):
+        return False
     count = 6 if has_code else 5
     top = (top & ~15) - 8 * count
     at = look(cells, top, 8 * count, True, inner == 3)
@@ -147,8 +150,7 @@ def enter_gate64(
         (limit << 12 | 0xFFF) if high & GRANULAR else limit, high & 0xF0FF00,
     )  # fmt: skip
     set_wide(cells, ESP_AT, top)
-    offset = (low & 0xFFFF) | (middle & 0xFFFF0000)
-    set_wide(cells, EIP_AT, offset | int64_at(cells[RAM] + gate)[1] << 32)
+    set_wide(cells, EIP_AT, offset)
     masks = 0 if middle >> 8 & 1 else INTERRUPT
     env[EFLAGS_AT] &= ~(TRAP | NESTED | VIRTUAL_8086 | RESUME | masks)
     settle(env)

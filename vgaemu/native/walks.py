@@ -91,12 +91,18 @@ def is_reserved(entry: int, shift: int, is_large: bool, is_long: bool, no_execut
 
 
 @part
+def is_canonical(linear: int) -> bool:
+    """Whether long mode has such an address: its upper bits are all the same."""
+    return (linear + (1 << 47)) >> 48 == 0
+
+
+@part
 def first_table(cells: Pointer, linear: int, is_long: bool) -> int:
     """Where the first table with rights lies: of four, or the second of three; or -1."""
     env = uint32_at(cells[ENV])
     if is_long:
         cr3 = int64_at(cells[ENV] + 4 * CR3_AT)[0]
-        return cr3 & ENTRY_ADDRESS if (linear + (1 << 47)) >> 48 == 0 else -1
+        return cr3 & ENTRY_ADDRESS if is_canonical(linear) else -1
     entry = wide_entry_at(cells, (env[CR3_AT] & 0xFFFFFFE0) + 8 * (linear >> 30 & 3))
     if not entry or entry < 0 or entry & (RESERVED_POINTER | RESERVED_PAE):
         return -1

@@ -163,7 +163,7 @@ class NotCanonical(PageFault):
 
     def __init__(self, linear: int) -> None:
         super().__init__(linear, 0)
-        self.args = (f"access to {linear:#x}, which is not canonical",)
+        self.args = (f"reference to {linear:#x}, which is not canonical",)
 
 
 def is_canonical(linear: int) -> bool:

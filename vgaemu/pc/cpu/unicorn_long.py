@@ -21,6 +21,7 @@ from vgaemu.pc.cpu.unicorn_tables import (
     IN_IDT,
     INVALID_TSS,
     NOT_PRESENT,
+    STACK_FAULT,
     Fault,
     Tables,
 )
@@ -56,6 +57,7 @@ def enter_long(
     tables = Tables(memory, env)
     low, high = _gate(memory, env, vector, software=software)
     selector, offset = low >> 16 & 0xFFFF, low & 0xFFFF | low >> 32 & 0xFFFF_0000
+    offset |= (high & 0xFFFF_FFFF) << 32
     segment, at = tables.segment(selector)
     attributes = segment[3]
     level = env.level if attributes & mmu.CONFORMING else attributes >> 5 & 3
@@ -76,6 +78,10 @@ def enter_long(
         frame.append(error_code)
     top = (top & ~15) - 8 * len(frame) & (1 << 64) - 1
     data = struct.pack(f"<{len(frame)}Q", *reversed(frame))
+    if not mmu.is_canonical(top):
+        raise Fault(STACK_FAULT, 0, "its stack is at no canonical address")
+    if not mmu.is_canonical(offset):
+        raise Fault(GENERAL_PROTECTION, 0, "its gate leads to no canonical address")
     _, _, limit, attributes = tables.mark(at, segment)
     memory.write(env.control(), top, data, user=level == 3)
     if level < env.level:
@@ -83,7 +89,7 @@ def enter_long(
         env.segs[SS].flags = level << 13
     env.segs[CS].load((selector & ~3 | level, 0, limit, attributes))
     env.regs[ESP] = top
-    env.eip = (high & 0xFFFF_FFFF) << 32 | offset
+    env.eip = offset
     masks = INTERRUPT if low >> 40 & 0xF == INTERRUPT_GATE else 0
     env.eflags &= ~(TRAP | NESTED | VIRTUAL_8086 | RESUME | masks)
     env.settle()
