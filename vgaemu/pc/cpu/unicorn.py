@@ -70,6 +70,7 @@ from vgaemu.pc.cpu.unicorn_spin import LoopInHand
 from vgaemu.pc.cpu.unicorn_state import engine_arrays, engine_refusal, restore_engine
 from vgaemu.pc.cpu.unicorn_tables import UNKNOWN_OPCODE, Fault, Tables
 from vgaemu.pc.cpu.unicorn_tasks import TaskGates
+from vgaemu.pc.cpu.unicorn_tlb import TableSizes
 from vgaemu.pc.cpu.unicorn_vga import VramPages
 
 #: Instructions in a slice: 86 us, 5 % slower than slices of a million (measured).
@@ -116,6 +117,7 @@ class UnicornCpu(Cpu):
         self._adapts = free
         self._closed = False
         self._uc: Uc = engine.make_wide_engine(MODEL)
+        self._sizes = TableSizes(self._uc)
         self._file = RegisterFile(self._uc)
         #: Of the slice in hand, or the last one.
         self._count = engine.InstructionCount.find(self._uc)
@@ -310,6 +312,7 @@ class UnicornCpu(Cpu):
 
     def run(self, limit_ns: int) -> None:
         clock = self._clock
+        self._sizes.keep()
         self._cells[OVERHEAD], self._cut = 0, False
         started = perf_counter_ns() if self._adapts else 0
         if self._slices_in_python >= 0:
@@ -486,4 +489,9 @@ class UnicornCpu(Cpu):
         self._pages.close()
         self.bus.on_protection_changed.remove(self.tlb.map_changed)
         engine.release(self._uc)
-        del self._uc, self._registers, self._context  # so that nothing is read from freed memory
+        del (
+            self._uc,
+            self._registers,
+            self._context,
+            self._sizes,
+        )  # so that nothing is read from freed memory

@@ -1,12 +1,14 @@
 """Where a Unicorn engine keeps pages that it has looked up: before its registers, a trial shows.
 
-Source: include/exec/cpu-defs.h of QEMU 5.0, as Unicorn 2.1 has it; measured.
+Source: include/exec/cpu-defs.h and accel/tcg/cputlb.c of QEMU 5.0, as Unicorn 2.1 has them;
+measured.
 """
 
 from __future__ import annotations
 
 import ctypes
 import struct
+import time
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -24,6 +26,10 @@ STORED, LOADED, ASKED, BEHIND = 0x5000, 0x6000, 0x7000, 0x10_0000
 #: mov byte [STORED + 34h], 77h; mov ax, [LOADED + 10h]; mov [ASKED], ax; hlt
 CODE = bytes.fromhex("C606345077 A11060 A30070 F4")
 _NONE = (1 << 64) - 1
+#: How far before its registers, for what belongs to the tables; how many there are.
+FAR, TABLES = 8192, 3
+#: Begun then, in nanoseconds, a period is never over.
+NEVER_OVER = 1 << 62
 
 
 @cache
@@ -80,3 +86,41 @@ def _is_tlb(at: int) -> bool:
         and code[2:4] == (0, 0)
         and memory_at(code[4], len(CODE)) == CODE
     )
+
+
+class TableSizes:
+    """Keeps the sizes of an engine's tables from depending on the host's time.
+
+    At a flush it doubles a table that was used well, and halves one that was not for 100 ms of the
+    host's. How many pages a guest has to ask for again depends on these sizes, and is charged: runs
+    on a busy host would differ. So the time that each period began, which lies before the table, is
+    put where the period is never over, and tables grow only.
+    """
+
+    def __init__(self, uc: Uc) -> None:
+        """Nothing is done where the places are not found."""
+        context = Context(uc)
+        begin = ctypes.addressof(context.loaded)
+        places = _periods() if context.in_place else ()
+        self._begun = [ctypes.c_int64.from_address(begin - place) for place in places]
+        self.keep()
+
+    def keep(self) -> None:
+        """Between two slices: a table that has grown has begun another period."""
+        for begun in self._begun:
+            begun.value = NEVER_OVER
+
+
+@cache
+def _periods() -> tuple[int, ...]:
+    """How many bytes before an engine's `Env` these times are: when the tables were made."""
+    began = time.time_ns() - 1000
+    trial = small_engine()
+    trial.mem_map(0, PAGE_SIZE)
+    trial.mem_write(0, b"\xf4")
+    trial.emu_start(0, PAGE_SIZE - 1)
+    made = range(began, time.time_ns() + 1000)
+    begin = ctypes.addressof(Context(trial).loaded)
+    words = struct.iter_unpack("q", memory_at(begin - FAR, FAR))
+    found = tuple(FAR - 8 * i for i, (word,) in enumerate(words) if word in made)
+    return found if len(found) == TABLES else ()
