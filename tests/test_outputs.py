@@ -110,7 +110,7 @@ def test_nothing_else_writes_files() -> None:
     A video is a container within a file of `outputs`.
     """
     others = {"outputs.py", "pc/debug.py", "pc/images.py", "pc/dos/files.py", "record/video.py"}
-    others |= {f"bench/{name}.py" for name in ("boot", "calls", "dosbox", "guest")}
+    others |= {f"bench/{name}.py" for name in ("boot", "calls", "dosbox", "guest", "linux")}
     others.add("pc/formats.py")  # to find out whether a disk can be written
     writers = set()
     for path in PACKAGE.rglob("*.py"):
