@@ -69,4 +69,5 @@ def test_example(name, tmp_path):
 
 
 def test_every_example_is_tested():
-    assert sorted(path.name for path in EXAMPLES.glob("*.py")) == sorted(PRINTS)
+    agents = {"ray_rollouts.py", "snake_agent.py"}  # see test_gym.py
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*PRINTS} | agents

@@ -65,7 +65,9 @@ def plant_int10() -> None:
 
 def plant_dos() -> None:
     """A handle that is asked for is open."""
-    Handles._file = lambda self: self.opened[self._cpu.bx]
+    Handles.number = lambda self, handle: self._bus.read8(
+        self._table(self._memory.current)[0] + handle
+    )
 
 
 def plant_chips() -> None:
