@@ -432,16 +432,22 @@ def test_native_code_takes_over_in_mid_program(monkeypatch: pytest.MonkeyPatch, 
     assert done[0] == done[1]
 
 
-def test_who_keeps_the_log_otherwise_or_hears_of_stores_has_pythons_path(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def storing_engine(monkeypatch: pytest.MonkeyPatch, before_native: int) -> unicorn.Uc:
+    """One that stores a byte after the other at A0000h, from 1000h on."""
     if not native.load(wait=True):
         pytest.skip(f"no native code: {native.why_not()}")
-    monkeypatch.setattr("vgaemu.pc.cpu.unicorn_card.BEFORE_NATIVE", 1)
+    monkeypatch.setattr("vgaemu.pc.cpu.unicorn_card.BEFORE_NATIVE", before_native)
     uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_16)
     uc.mem_map(0, 0x10000)
     uc.mem_write(0x1000, bytes.fromhex("AA EB FD"))  # stosb; jmp back
     uc.reg_write(x86.UC_X86_REG_ES, 0xA000)
+    return uc
+
+
+def test_who_keeps_the_log_otherwise_or_hears_of_stores_has_pythons_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    uc = storing_engine(monkeypatch, 1)
     with vgaemu.attach(uc, mode=0x12) as card:
         for keeper, count in (("words", 5), ("flags", 0), ("sparse", 5), ("flags", 0)):
             card.vram.keep_with(keeper)
@@ -454,13 +460,7 @@ def test_who_keeps_the_log_otherwise_or_hears_of_stores_has_pythons_path(
 def test_memory_that_a_script_maps_there_later_leaves_it_to_python(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if not native.load(wait=True):
-        pytest.skip(f"no native code: {native.why_not()}")
-    monkeypatch.setattr("vgaemu.pc.cpu.unicorn_card.BEFORE_NATIVE", 3)
-    uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_16)
-    uc.mem_map(0, 0x10000)
-    uc.mem_write(0x1000, bytes.fromhex("AA EB FD"))
-    uc.reg_write(x86.UC_X86_REG_ES, 0xA000)
+    uc = storing_engine(monkeypatch, 3)
     uc.reg_write(x86.UC_X86_REG_EAX, 0xFF)
     with vgaemu.attach(uc, mode=0x12) as card:
         uc.mem_map(native_at := 0xF002_0000, 0x1000)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from x86_helpers import CPUS, make_pc
 
+from vgaemu.bench.linux import cpio
 from vgaemu.cli.main import main
 from vgaemu.errors import ImageError
 from vgaemu.machine import Machine
@@ -272,9 +273,11 @@ def test_linux_comes_up_to_an_init_of_ours(tmp_path: Path) -> None:
     """
     initrd = tmp_path / "initrd"
     initrd.write_bytes(
-        newc(("dev", 0o40755, b"", 0), ("dev/console", 0o20600, b"", 0x501))
-        + newc(("init", 0o100755, (KERNELS / "init").read_bytes(), 0), ("TRAILER!!!", 0, b"", 0))
-    )
+        cpio(
+            ("dev", 0o40755, b"", 0), ("dev/console", 0o20600, b"", 0x501),
+            ("init", 0o100755, (KERNELS / "init").read_bytes(), 0),
+        )
+    )  # fmt: skip
     options = {"memory": 128, "initrd": initrd, "append": "console=tty0 console=ttyS0"}
     with Machine(LINUX, **options) as machine:
         for _ in range(600):
@@ -285,15 +288,3 @@ def test_linux_comes_up_to_an_init_of_ours(tmp_path: Path) -> None:
         assert "Run /init as init process" in machine.serial
         # The last console that is named is the process's; the kernel's words are on both.
         assert any("Run /init as init" in line for line in machine.screen.text())
-
-
-def newc(*files: tuple[str, int, bytes, int]) -> bytes:
-    """Files of a cpio archive: name, mode, content, device number."""
-    archive = b""
-    for name, mode, content, device in files:
-        numbers = device >> 8, device & 0xFF, len(name) + 1, 0
-        fields = 1, mode, 0, 0, 1, 0, len(content), 0, 0, *numbers
-        head = "070701" + "".join(f"{field:08X}" for field in fields) + name + "\0"
-        archive += head.encode().ljust(-(-len(head) // 4) * 4, b"\0")
-        archive += content.ljust(-(-len(content) // 4) * 4, b"\0")
-    return archive

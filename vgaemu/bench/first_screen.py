@@ -12,9 +12,7 @@ from vgaemu.machine import Machine
 #: Mov ax, 0E21h; mov bx, 7; int 10h; then the mark, cli, hlt.
 SECTOR = bytes.fromhex("B8 21 0E BB 07 00 CD 10") + tcg.mark(tcg.END) + b"\xfa\xf4"
 #: At 1 MiB, a multiboot 1 header with the fields of a.out.
-HEADER = bytes.fromhex(
-    "02 B0 AD 1B 00 00 01 00 FE 4F 51 E400 00 10 00 00 00 10 00 00 00 00 00 00 00 00 00 20 00 10 00"
-)
+HEADER = bytes.fromhex("02B0AD1B 00000100 FE4F51E4 00001000 00001000 00000000 00000000 20001000")
 #: Mov word [B8000h], 0721h; the mark; cli; hlt.
 KERNEL = HEADER + bytes.fromhex("66 C7 05 00 80 0B 00 21 07 B0 2E E6 E9 FA F4")
 #: The same in long mode: tables of pages at 1000h, 2000h and 3000h that map 2 MiB; CR3, CR4.PAE,
