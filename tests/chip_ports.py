@@ -18,7 +18,7 @@ from vgaemu.keys.queue import Keys
 from vgaemu.keys.table import KEYS
 from vgaemu.memslot import Memslot
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.chips.ata import PRIMARY, SECONDARY, AtaChannel
+from vgaemu.pc.chips.ata import SECONDARY, AtaChannel
 from vgaemu.pc.chips.ata_disk import AtaDisk
 from vgaemu.pc.chips.atapi import CdDrive
 from vgaemu.pc.chips.cmos import Cmos
@@ -56,11 +56,13 @@ class Chips:
         line = self.bus, self.pic.raise_irq, self.clock
         self.serial, self.pci = Serial(*line), PciBus(self.bus)
         disk = DiskImage(Path("disk"), bytearray(64 << 10), 1, 4, 32, True)
+        second = DiskImage(Path("second"), bytearray(32 << 10), 1, 2, 32, True)
         disc = DiskImage(
             Path("disc"), bytearray(64 << 10), 0, 0, 0, False, cd_boot=Entry(0, 0, 0, 0)
         )
         self.disks = (
-            AtaChannel(*line, AtaDisk(disk), PRIMARY), AtaChannel(*line, CdDrive(disc), SECONDARY),
+            AtaChannel(*line, [AtaDisk(disk), AtaDisk(second, 1)]),
+            AtaChannel(*line, [CdDrive(disc)], SECONDARY),
         )  # fmt: skip
 
     def advance(self) -> None:

@@ -123,16 +123,18 @@ def test_a_service_lets_an_interrupt_in_that_waits() -> None:
     board = make_board()
     calls, served = Calls(board), []
     calls.services[0x1A] = lambda: served.append(1)
+    calls.services[0x70] = lambda: served.append(3)
     calls.services[0x09] = lambda: served.append(2)
     board.run.interrupt_waits = True
     ask(board, calls, 0x1A)
     assert not served
     assert board.run.wake_ns == 0
     assert board.cpu.get("eflags") & CARRY
-    ask(board, calls, 0x09)  # an interrupt's own
+    for vector in (0x70, 0x09):  # an interrupt's own
+        ask(board, calls, vector)
     board.run.interrupt_waits = False
     ask(board, calls, 0x1A)
-    assert served == [2, 1]
+    assert served == [3, 2, 1]
 
 
 def test_few_long_calls_are_remembered() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,11 @@ PATTERN = b"".join(number.to_bytes(2, "little") * 256 for number in range(SECTOR
 class Cable:
     """A channel on a bus of its own, and a host that waits as a driver does."""
 
-    def __init__(self, drive: Drive, place: tuple[int, int, int]) -> None:
+    def __init__(self, drives: Sequence[Drive], place: tuple[int, int, int]) -> None:
         self.bus, self.clock = Bus(Vga(Memslot(64)), 2 << 20), StepClock()
         self.interrupts: list[int] = []
         self.base, self.control, _ = place
-        self.chip = AtaChannel(self.bus, self.interrupts.append, self.clock, drive, place)
+        self.chip = AtaChannel(self.bus, self.interrupts.append, self.clock, drives, place)
 
     def __getitem__(self, at: int) -> int:
         return self.bus.port_in(self.base + at, 1)
@@ -88,11 +89,11 @@ def make_image(data: bytes, **options: object) -> DiskImage:
 
 @pytest.fixture
 def disk() -> Cable:
-    return Cable(AtaDisk(make_image(PATTERN)), PRIMARY)
+    return Cable([AtaDisk(make_image(PATTERN))], PRIMARY)
 
 
 def image_of(cable: Cable) -> DiskImage:
-    drive = cable.chip.drive
+    drive = cable.chip.devices[0].drive
     assert isinstance(drive, AtaDisk | CdDrive)
     return drive._image
 
@@ -208,7 +209,7 @@ def test_writes_reach_the_one_disk(disk: Cable) -> None:
 def test_a_disk_that_cannot_be_written(tmp_path: Path) -> None:
     image = make_image(PATTERN, writable=True)
     image.path = tmp_path / "gone" / "disk.img"
-    disk = Cable(AtaDisk(image), PRIMARY)
+    disk = Cable([AtaDisk(image)], PRIMARY)
     assert disk.command(0x30, lba=7, count=1) == 0x58
     disk.send(bytes(SECTOR))
     assert (disk.settle(), disk[1]) == (0x71, 0x04)
@@ -250,6 +251,13 @@ def test_reads_end_where_the_disk_does(disk: Cable) -> None:
     assert disk.data(SECTOR) == PATTERN[-SECTOR:]
     assert (disk.settle(), disk[1]) == (0x51, 0x10)
     assert disk[2] == 2  # so many are left
+
+
+def test_a_verification_tells_the_sector_that_is_not_there(disk: Cable) -> None:
+    assert disk.command(0x40, lba=SECTORS - 1, count=3) == 0x51
+    assert disk[1] == 0x10
+    assert disk[3] | disk[4] << 8 | disk[5] << 16 == SECTORS
+    assert disk[2] == 2
 
 
 def test_power_is_on(disk: Cable) -> None:
@@ -299,7 +307,7 @@ def test_a_state_in_the_middle(disk: Cable, at: int) -> None:
         disk.command(command, lba=9, count=3)
         transfer = disk.data if command == 0xC4 else lambda count: disk.send(bytes(count))
         transfer(SECTOR + at)
-        other = Cable(AtaDisk(image_of(disk)), PRIMARY)
+        other = Cable([AtaDisk(image_of(disk))], PRIMARY)
         other.clock.ns = disk.clock.ns
         snapshot.restore(other.chip.parts(), snapshot.take(disk.chip.parts()))
         for one in (disk, other):
@@ -313,6 +321,66 @@ def test_a_state_in_the_middle(disk: Cable, at: int) -> None:
                 wanted = bytes(at) + b"x" * (SECTOR - at) + b"y" * SECTOR
                 assert image_of(one).read(10, 2) == wanted
             assert one.settle() == 0x50
+
+
+def test_two_drives_on_a_cable() -> None:
+    """Registers of their own; both are written, the selected one answers and interrupts."""
+    images = [make_image(PATTERN), make_image(PATTERN[::-1])]
+    cable = Cable([AtaDisk(image, number) for number, image in enumerate(images)], PRIMARY)
+    assert cable.command(0x20, lba=9, count=1) == 0x58
+    assert cable.data(SECTOR) == images[0].read(9, 1)
+    cable[6] = 0xF0
+    assert [cable[at] for at in range(2, 6)] == [1, 9, 0, 0]  # what was written to both
+    assert (cable[7], cable.interrupts) == (0x50, [14])
+    cable[3], cable[7] = 17, 0x20
+    cable[6] = 0xE0  # not while one of them is busy
+    assert cable.settle() == 0x58
+    assert cable.data(SECTOR) == images[1].read(17, 1)
+    assert cable.interrupts == [14, 14]
+    cable[6] = 0xE0
+    assert (cable[3], cable[7]) == (17, 0x50)  # written to both, read by neither since
+    cable[6], cable[7] = 0xF0, 0xEC
+    cable.settle()
+    assert letters(cable.data(SECTOR), 10, 10) == "2"
+    cable[6], cable[7] = 0xF0, 0x90  # both test themselves, and the first tells of it
+    assert cable.settle() == 0x50
+    assert (cable[6], cable[1]) == (0xA0, 1)
+    interrupts = len(cable.interrupts)
+    cable[6] = 0xB0
+    assert cable[1] == 1
+    cable[6] = 0xA0
+    assert len(cable.interrupts) == interrupts
+
+
+def test_an_interrupt_goes_with_the_drive_that_is_selected() -> None:
+    cable = Cable([AtaDisk(make_image(PATTERN), number) for number in (0, 1)], PRIMARY)
+    lowered: list[int] = []
+    cable.chip.lower_irq = lowered.append
+    cable[6], cable[7] = 0xE0, 0xE7
+    cable.clock.ns = cable.chip.due_ns
+    cable.chip.advance(cable.clock.ns)
+    assert (cable.interrupts, lowered) == ([14], [])
+    cable[6] = 0xF0
+    assert (cable.interrupts, lowered) == ([14], [14])
+    cable[6] = 0xE0
+    assert (cable.interrupts, lowered) == ([14, 14], [14])
+    assert cable[7] == 0x50
+    assert lowered == [14, 14]
+
+
+def test_a_state_of_two_drives() -> None:
+    def pair() -> Cable:
+        return Cable([AtaDisk(make_image(PATTERN), number) for number in (0, 1)], PRIMARY)
+
+    cable, other = pair(), pair()
+    cable.command(0x20, lba=3, count=1)
+    cable[6], cable[7] = 0xF0, 0xEC
+    cable.settle()
+    begin = cable.data(100)
+    snapshot.restore(other.chip.parts(), snapshot.take(cable.chip.parts()))
+    assert begin + other.data(SECTOR - 100) == begin + cable.data(SECTOR - 100)
+    cable[6] = other[6] = 0xE0
+    assert other.data(SECTOR) == cable.data(SECTOR) == PATTERN[3 * SECTOR : 4 * SECTOR]
 
 
 def test_a_state_of_before_there_were_drives(disk: Cable) -> None:
@@ -331,7 +399,7 @@ def cd() -> Cable:
     image = DiskImage(
         Path("cd.iso"), bytearray(DISC), 0, 0, 0, False, cd_boot=Entry(0, 0x7C0, 4, 20)
     )
-    return Cable(CdDrive(image), SECONDARY)
+    return Cable([CdDrive(image)], SECONDARY)
 
 
 def packet(cable: Cable, text: str, most: int = 0xFFFE) -> tuple[bytes, int]:
@@ -420,7 +488,7 @@ def test_packets_by_dma_are_refused(cd: Cable) -> None:
 def test_a_state_of_a_cd_in_the_middle(cd: Cable) -> None:
     cd[7] = 0xA0
     cd.send(bytes.fromhex("28 00 00000003"))
-    other = Cable(CdDrive(image_of(cd)), SECONDARY)
+    other = Cable([CdDrive(image_of(cd))], SECONDARY)
     snapshot.restore(other.chip.parts(), snapshot.take(cd.chip.parts()))
     for one in (cd, other):
         one.send(bytes.fromhex("00 0002 00"))

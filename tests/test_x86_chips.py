@@ -49,6 +49,53 @@ def test_pic_priorities_masks_and_ends(bus: Bus) -> None:
     assert bus.port_in(0x20, 1) == 0x04
 
 
+def test_a_line_has_to_stay_high_until_it_is_acknowledged(bus: Bus) -> None:
+    """The 8259A's data sheet; QEMU delivers these all the same."""
+    pic = Pic(bus)
+    pic.raise_irq(5)
+    pic.lower_irq(5)
+    assert not pic.has_interrupt()
+    assert bus.port_in(0x20, 1) == 0
+    pic.raise_irq(12)  # of the second controller, whose output is the first one's line 2
+    assert pic.has_interrupt()
+    pic.lower_irq(12)
+    assert not pic.has_interrupt()
+    pic.raise_irq(12)
+    bus.port_out(0xA1, 1, 0x10)  # so is one that is masked in between
+    assert not pic.has_interrupt()
+    bus.port_out(0xA1, 1, 0x00)
+    assert pic.acknowledge() == 0x74
+    pic.lower_irq(12)  # it is in service
+    assert bus.port_in(0xA0, 1) == 0
+    bus.port_out(0xA0, 1, 0x0B)
+    assert bus.port_in(0xA0, 1) == 0x10
+
+
+def test_a_key_that_is_polled_for_interrupts_no_more(bus: Bus) -> None:
+    pic, keys, clock = Pic(bus), Keys(), Frozen()
+    keyboard = I8042(bus, pic.raise_irq, clock, keys)
+    keyboard.lower_irq = pic.lower_irq
+    keys.press("a")
+    keyboard.advance(0)
+    assert pic.has_interrupt()
+    assert bus.port_in(0x60, 1) == 0x1E
+    assert not pic.has_interrupt()
+
+
+def test_a_clock_whose_flags_are_read_interrupts_no_more(bus: Bus) -> None:
+    pic, clock = Pic(bus), Frozen()
+    cmos = Cmos(bus, clock, bus.ram_bytes, pic.raise_irq)
+    cmos.lower_irq = pic.lower_irq
+    bus.port_out(0x70, 1, 0x0B)
+    bus.port_out(0x71, 1, 0x12)  # an update each second
+    clock.ns = 10**9
+    cmos.advance(clock.ns)
+    assert pic.has_interrupt()
+    bus.port_out(0x70, 1, 0x0C)
+    assert bus.port_in(0x71, 1) & 0x90 == 0x90
+    assert not pic.has_interrupt()
+
+
 class Frozen(StepClock):
     """Looks cost no time."""
 

@@ -79,7 +79,7 @@ def test_a_state_names_its_size(tmp_path: Path) -> None:
         assert again.pc.bus.read(60 << 20, 4) == b"here"
 
 
-@pytest.mark.parametrize("mib", ["1", "1025"])
+@pytest.mark.parametrize("mib", ["0", "1", "1025"])
 def test_wrong_sizes_are_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], mib: str
 ) -> None:

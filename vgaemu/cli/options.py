@@ -62,6 +62,13 @@ def not_negative(text: str) -> int:
     return 0 if text == "0" else positive(text)
 
 
+def ram_mib(text: str) -> int:
+    """A size of RAM, which the machine knows the bounds of."""
+    if not text.isdecimal() or len(text) > MAX_DIGITS:
+        raise ArgumentTypeError(f"{text!r} is no number of MiB: 2 to 1024, as 64")
+    return int(text)
+
+
 def border_pixels(text: str) -> int:
     """A whole number of window pixels."""
     if not text.isdecimal():
@@ -107,7 +114,12 @@ def value_of(options: Namespace, option: str) -> object:
 def is_given(options: Namespace, option: str) -> bool:
     """Whether the command line says it; what a file sets for all runs may be of no use in this."""
     name = option.removeprefix("--").replace("-", "_")
-    return name not in options.configured and value_of(options, option) not in (None, False)
+    return name not in options.configured and says(value_of(options, option))
+
+
+def says(value: object) -> bool:
+    """Whether an option's value is one; 0 is."""
+    return value is not None and value is not False
 
 
 def check_needs(options: Namespace, needs: Iterable[tuple[Iterable[str], str, str]]) -> None:
@@ -152,7 +164,7 @@ def add_machine_code_group(command: ArgumentParser) -> None:
     ).add_argument
     add("--cpu", choices=("unicorn", "kvm"),
         help="who executes: an emulator, or the host (unicorn)")  # fmt: skip
-    add("--memory", type=positive, metavar="MIB",
+    add("--memory", type=ram_mib, metavar="MIB",
         help="RAM, 2 to 1024 MiB; the host gives what is used (16)")  # fmt: skip
     add("--vga-bios", metavar="auto|builtin|PATH",
         help="auto: a ROM of the system's, if there is one (auto)")  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any, Self
 from vgaemu import machine as machine_module
 from vgaemu import program, runner
 from vgaemu.cli.files import OUTPUTS
-from vgaemu.cli.options import STANDARD_OUTPUT, is_given, value_of
+from vgaemu.cli.options import STANDARD_OUTPUT, is_given, says, value_of
 from vgaemu.cli.say import (
     GuestFailedError,
     OutputError,
@@ -289,7 +289,7 @@ def machine_code_options(options: Namespace) -> dict[str, Any]:
         raise UsageError(f"{_spelt(refused)}: only for {who_takes(refused[0])}; leave it out")
     useful = [name for name in MACHINE_CODE_OPTIONS if name not in wrong]
     values = {name: value_of(options, name) for name in useful}
-    chosen = {name: value for name, value in values.items() if value not in (None, False)}
+    chosen = {name: value for name, value in values.items() if says(value)}
     return chosen | ({"guest_speed": options.speed} if "speed" in options else {})
 
 

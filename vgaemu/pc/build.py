@@ -165,14 +165,14 @@ def build_pc(
         board = _board(bus, cpu, clock, raise_irq, keyboard, image, has_pci=firmware is None)
         channels = _channels(bus, raise_irq, clock, image)
         debug, serial = _printing(bus, raise_irq, clock, options, undo)
+        _let_fall(cpu, pic, keyboard, board.cmos, serial, *channels)
         _add_ends(board, options.get("exit_port"))
         if trace is not None:
             trace.follow(cpu, clock)
         beam = _give_beam(vga, clock, cpu)
         retrace = RetraceLine(vga, raise_irq, clock) if options.get("retrace_irq") else None
         undo.callback(_charge_moves(vga, clock))
-        vga.slot.harvest_through(cpu.harvest)
-        bus.slot.harvest_through(cpu.harvest_ram)
+        _harvest(bus, cpu)
         if firmware is not None:
             seabios = _firmware(firmware, board, image)
         else:
@@ -200,10 +200,21 @@ def _board(
 def _channels(bus: Bus, raise_irq: RaiseIrq, clock: Clock, image: Image) -> list[AtaChannel]:
     """The cable that the image is on: a hard disk on the first, a CD on the second."""
     if isinstance(image, DiskImage) and image.is_hard_disk:
-        return [AtaChannel(bus, raise_irq, clock, AtaDisk(image), PRIMARY)]
+        return [AtaChannel(bus, raise_irq, clock, [AtaDisk(image)], PRIMARY)]
     if isinstance(image, DiskImage) and image.cd_boot is not None:
-        return [AtaChannel(bus, raise_irq, clock, CdDrive(image), SECONDARY)]
+        return [AtaChannel(bus, raise_irq, clock, [CdDrive(image)], SECONDARY)]
     return []
+
+
+def _let_fall(cpu: Cpu, pic: Pic, *chips: I8042 | Cmos | Serial | AtaChannel) -> None:
+    """Requests go away with what they were for; the kernel's own controller keeps them."""
+    for chip in () if cpu.has_own_timer else chips:
+        chip.lower_irq = pic.lower_irq
+
+
+def _harvest(bus: Bus, cpu: Cpu) -> None:
+    bus.vga.slot.harvest_through(cpu.harvest)
+    bus.slot.harvest_through(cpu.harvest_ram)
 
 
 def _printing(

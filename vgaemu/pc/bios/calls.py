@@ -43,7 +43,7 @@ CALL_REGISTERS = ("eax", "ebx", "ecx", "edx", "ebp", "esp", "ss", "ds", "es")
 #: Where the caller's FLAGS lie: SS:SP+4.
 FLAGS_AT = 4
 #: Interrupts of chips are served even when others wait.
-CHIPS = (0x08, 0x09, 0x74)
+CHIPS = (0x08, 0x09, 0x70, 0x74)
 
 
 def serve(services: Mapping[int, Service], number: int) -> bool | None:

@@ -1,9 +1,10 @@
-"""An ATA channel with one drive: a task file, a data port, an interrupt; programmed transfers.
+"""An ATA channel of one or two drives: task files, a data port, an interrupt; programmed transfers.
 
-Emulated: the command block of device 0, its status and alternate status, nIEN and software reset, a
-data port of 16 and 32 bits, an interrupt for each block. A command is done at once and told of
-after the time that it takes in the guest's. Not emulated: a second drive (it reads as absent), DMA,
-the drive address at 3F7h, a data port of 8 bits.
+Emulated: the command block of devices 0 and 1, each with registers of its own, of which the host
+writes both and reads those of the one that it has selected; status and alternate status, nIEN and
+software reset, a data port of 16 and 32 bits, an interrupt for each block. A command is done at
+once and told of after the time that it takes in the guest's. A device 1 that is not there reads as
+absent. Not emulated: DMA, the drive address at 3F7h, a data port of 8 bits, overlapped commands.
 
 Source: ATA/ATAPI-4 (NCITS 317-1998), clauses 7 and 9. What a drive does is told by `ata_disk` and
 `atapi`.
@@ -11,12 +12,12 @@ Source: ATA/ATAPI-4 (NCITS 317-1998), clauses 7 and 9. What a drive does is told
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar, NamedTuple, Protocol
 
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.chips.pic import RaiseIrq
+from vgaemu.pc.chips.pic import RaiseIrq, unheard
 from vgaemu.pc.clock import NEVER_NS, Clock
 from vgaemu.snapshot import Part, Saved, fields, octets
 
@@ -106,8 +107,8 @@ class Drive(Protocol):
         """What of it is saved."""
 
 
-class AtaChannel:
-    """One cable."""
+class Device:
+    """A drive as its channel has it: registers, the block in hand, its interrupt."""
 
     SAVED: ClassVar[Saved] = {
         "status": (0, 0xFF), "error": (0, 0xFF), "control": (0, 0xFF), "wanted": (0, MOST_BLOCK),
@@ -115,26 +116,11 @@ class AtaChannel:
         "due_ns": (0, NEVER_NS),
     }  # fmt: skip
 
-    def __init__(
-        self,
-        bus: Bus,
-        raise_irq: RaiseIrq,
-        clock: Clock,
-        drive: Drive,
-        place: tuple[int, int, int] = PRIMARY,
-    ) -> None:
-        """Take the ports of a `place`: `PRIMARY` or `SECONDARY`."""
-        base, control, irq = place
-        self._raise_irq: Callable[[], None] = partial(raise_irq, irq)
-        self._clock, self.drive, self._name = clock, drive, f"chips.ata{irq - PRIMARY[2]}"
+    def __init__(self, drive: Drive, clock: Clock, name: str) -> None:
+        self.drive, self._clock, self._name = drive, clock, name
         self.task = TaskFile()
         self._forget()
         drive.reset(self.task)
-        bus.wide_in[base], bus.wide_out[base] = self._read_data, self._write_data
-        for at in range(ERROR, STATUS + 1):
-            bus.byte_in[base + at] = partial(self._read, at)
-            bus.byte_out[base + at] = partial(self._write, at)
-        bus.byte_in[control], bus.byte_out[control] = self._alternate, self._write_control
 
     def _forget(self) -> None:
         """As power on leaves it."""
@@ -145,59 +131,45 @@ class AtaChannel:
         #: What `due_ns` brings.
         self.next_status = self.next_error = 0
         self.tells = False
-        #: The interrupt line, as far as nIEN lets it.
+        #: It asks for an interrupt, as far as nIEN lets it.
         self.waits = False
         self.due_ns = NEVER_NS
 
-    # --- registers ---
-
-    @property
-    def _is_absent(self) -> bool:
-        return bool(self.task.device & SECOND)
-
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Be what it is by now."""
         now = self._clock.now_ns()
         if now >= self.due_ns:
             self.advance(now)
 
-    def _alternate(self) -> int:
-        self._clock.polled()
-        self._look()
-        return 0 if self._is_absent else self.status
+    @property
+    def interrupts(self) -> bool:
+        """Whether it drives the interrupt line high, once it is selected."""
+        return self.waits and not self.control & NO_INTERRUPTS
 
-    def _read(self, at: int) -> int:
-        if at == STATUS:
-            status = self._alternate()
-            self.waits = self.waits and self._is_absent
-            return status
-        self._look()
-        task = self.task
+    def read(self, at: int) -> int:
+        """A register but the status."""
         if at == ERROR:
-            return 0 if self._is_absent else self.error
+            return self.error
+        task = self.task
         return (task.count, task.low, task.mid, task.high, task.device)[at - COUNT]
 
-    def _write(self, at: int, value: int) -> None:
-        self._look()
-        if self.status & BUSY:
-            return
+    def write(self, at: int, value: int) -> None:
+        """A register but the command."""
         task = self.task
-        if at == STATUS:
-            self._command(value)
-        elif at == ERROR:
+        if at == ERROR:
             task.features = value
         elif at == DEVICE:
             task.device = value | ALWAYS
         else:
             setattr(task, ("count", "low", "mid", "high")[at - COUNT], value)
 
-    def _command(self, command: int) -> None:
-        if self._is_absent and command != EXECUTE_DIAGNOSTIC:
-            return  # nobody is there to do it
+    def command(self, command: int) -> None:
+        """Begin a command."""
         self.waits = False
         self._plan(self.drive.begin(command, self.task))
 
-    def _write_control(self, value: int) -> None:
-        self._look()
+    def write_control(self, value: int) -> None:
+        """No interrupts, or a reset, which both of a channel take."""
         before, self.control = self.control, value
         if value & RESET:
             self._forget()
@@ -206,13 +178,10 @@ class AtaChannel:
             self.drive.reset(self.task)
             self.next_status, self.next_error, self.tells = self.drive.idle, PASSED, False
             self._wait(RESET_NS)
-        elif before & NO_INTERRUPTS and not value & NO_INTERRUPTS and self.waits:
-            self._raise_irq()
 
-    # --- blocks ---
-
-    def _read_data(self, size: int) -> int:
-        if not self.status & WANTS_DATA or self.wanted or self._is_absent:
+    def read_data(self, size: int) -> int:
+        """Some of the block in hand."""
+        if not self.status & WANTS_DATA or self.wanted:
             return 0
         at = self.at
         self.at = end = at + max(size, 2)
@@ -222,8 +191,9 @@ class AtaChannel:
             self._plan(self.drive.go_on(self.task, b""))
         return value
 
-    def _write_data(self, value: int, size: int) -> None:
-        if not self.status & WANTS_DATA or not self.wanted or self._is_absent:
+    def write_data(self, value: int, size: int) -> None:
+        """Some of the block that is wanted."""
+        if not self.status & WANTS_DATA or not self.wanted:
             return
         written = self.written
         written += value.to_bytes(max(size, 2), "little")
@@ -256,8 +226,6 @@ class AtaChannel:
         self.status, self.error = self.next_status, self.next_error
         if self.tells:
             self.waits = True
-            if not self.control & NO_INTERRUPTS:
-                self._raise_irq()
 
     def parts(self) -> dict[str, Part]:
         """What is saved; states of before there was a drive have none of it."""
@@ -280,3 +248,130 @@ class AtaChannel:
 
     def _restore_written(self, data: bytes) -> None:
         self.written[:] = data
+
+
+class AtaChannel:
+    """One cable."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        raise_irq: RaiseIrq,
+        clock: Clock,
+        drives: Sequence[Drive],
+        place: tuple[int, int, int] = PRIMARY,
+    ) -> None:
+        """Take the ports of a `place`, `PRIMARY` or `SECONDARY`, for one drive or two."""
+        base, control, self._irq = place
+        self._raise_irq, self.lower_irq = raise_irq, unheard
+        self._clock = clock
+        name = f"chips.ata{self._irq - PRIMARY[2]}"
+        names = name, f"{name}_second"
+        self.devices: tuple[Device, ...] = tuple(
+            Device(drive, clock, name) for drive, name in zip(drives, names, strict=False)
+        )
+        bus.wide_in[base], bus.wide_out[base] = self._read_data, self._write_data
+        for at in range(ERROR, STATUS + 1):
+            bus.byte_in[base + at] = partial(self._read, at)
+            bus.byte_out[base + at] = partial(self._write, at)
+        bus.byte_in[control], bus.byte_out[control] = self._alternate, self._write_control
+
+    @property
+    def _selected(self) -> Device | None:
+        """The one that the host means, if it is there."""
+        second = bool(self.devices[0].task.device & SECOND)
+        return self.devices[second] if second < len(self.devices) else None
+
+    @property
+    def _line(self) -> bool:
+        device = self._selected
+        return device is not None and device.interrupts
+
+    def _tell(self, before: bool) -> None:
+        """The interrupt line was high `before`, or not."""
+        now = self._line
+        if now and not before:
+            self._raise_irq(self._irq)
+        elif before and not now:
+            self.lower_irq(self._irq)
+
+    @property
+    def due_ns(self) -> int:
+        """When `advance` has something to do next."""
+        first = self.devices[0].due_ns
+        return first if len(self.devices) == 1 else min(first, self.devices[1].due_ns)
+
+    def advance(self, now_ns: int) -> None:
+        """Let be seen what is there by now."""
+        before = self._line
+        for device in self.devices:
+            device.advance(now_ns)
+        self._tell(before)
+
+    def _look(self) -> None:
+        if (now := self._clock.now_ns()) >= self.due_ns:
+            self.advance(now)
+
+    # --- registers ---
+
+    def _alternate(self) -> int:
+        self._clock.polled()
+        self._look()
+        device = self._selected
+        return 0 if device is None else device.status
+
+    def _read(self, at: int) -> int:
+        if at == STATUS:
+            status, device, before = self._alternate(), self._selected, self._line
+            if device is not None:
+                device.waits = False
+            self._tell(before)
+            return status
+        self._look()
+        device = self._selected
+        if device is None:  # device 0 answers in its place
+            return 0 if at == ERROR else self.devices[0].read(at)
+        return device.read(at)
+
+    def _write(self, at: int, value: int) -> None:
+        self._look()
+        if any(device.status & BUSY for device in self.devices):
+            return
+        before = self._line
+        if at != STATUS:
+            for device in self.devices:
+                device.write(at, value)
+        elif value == EXECUTE_DIAGNOSTIC:  # both do it, and device 0 tells of it
+            for device in self.devices:
+                device.command(value)
+                device.tells = device is self.devices[0]
+        elif self._selected is not None:  # else nobody is there to do it
+            self._selected.command(value)
+        self._tell(before)
+
+    def _write_control(self, value: int) -> None:
+        self._look()
+        before = self._line
+        for device in self.devices:
+            device.write_control(value)
+        self._tell(before)
+
+    def _read_data(self, size: int) -> int:
+        device = self._selected
+        if device is None:
+            return 0
+        before = device.interrupts
+        value = device.read_data(size)
+        self._tell(before)
+        return value
+
+    def _write_data(self, value: int, size: int) -> None:
+        device = self._selected
+        if device is not None:
+            before = device.interrupts
+            device.write_data(value, size)
+            self._tell(before)
+
+    def parts(self) -> dict[str, Part]:
+        """What is saved."""
+        return {name: part for device in self.devices for name, part in device.parts().items()}

@@ -31,7 +31,7 @@ from vgaemu.snapshot import Part, Saved, fields
 HEADS, SECTORS, MOST_CYLINDERS = 16, 63, 16383
 #: Most sectors a block of READ and WRITE MULTIPLE.
 MOST_MULTIPLE = 16
-MODEL, SERIAL, REVISION = "vgaemu disk", "1", "1.0"
+MODEL, REVISION = "vgaemu disk", "1.0"
 #: SET FEATURES: write cache on and off, look-ahead on and off, power-on defaults kept or not.
 FEATURES = frozenset((0x02, 0x82, 0xAA, 0x55, 0x66, 0xCC))
 SET_MODE = 0x03
@@ -56,8 +56,9 @@ class AtaDisk:
         "next_lba": (0, 1 << 28), "left": (0, 256), "a_block": (1, 256),
     }  # fmt: skip
 
-    def __init__(self, image: DiskImage) -> None:
-        self._image = image
+    def __init__(self, image: DiskImage, number: int = 0) -> None:
+        """`number` is 1 of the second on its cable."""
+        self._image, self._number = image, number
         #: The translation of CHS.
         self.heads, self.sectors = HEADS, SECTORS
         #: Sectors a block of READ and WRITE MULTIPLE; 0: these are not to be had.
@@ -195,7 +196,7 @@ class AtaDisk:
         count = min(task.count or 256, self.total - lba)
         is_whole = count == (task.count or 256)
         task.count = (task.count or 256) - count & 0xFF
-        self._tell_address(task, lba + count - 1)
+        self._tell_address(task, lba + count - 1 if is_whole else self.total)  # or the bad one
         return Step() if is_whole else failed(NOT_FOUND)
 
     def _seek(self, task: TaskFile) -> Step:
@@ -238,10 +239,11 @@ class AtaDisk:
             64: 3, 67: 120, 68: 120, 80: STANDARDS,
             **dict(enumerate(COMMAND_SETS * 2, 82)),
         }  # fmt: skip
-        return Step(identity(words, SERIAL, REVISION, MODEL))
+        return Step(identity(words, str(1 + self._number), REVISION, MODEL))
 
     def parts(self) -> dict[str, Part]:
-        return {"chips.ata_disk": fields(self)._replace(absent=self._forget)}
+        name = "chips.ata_disk_second" if self._number else "chips.ata_disk"
+        return {name: fields(self)._replace(absent=self._forget)}
 
     def _forget(self) -> None:
         self.heads, self.sectors, self.multiple, self.left = HEADS, SECTORS, MOST_MULTIPLE, 0

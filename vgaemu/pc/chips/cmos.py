@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.chips.pic import RaiseIrq
+from vgaemu.pc.chips.pic import RaiseIrq, unheard
 from vgaemu.pc.clock import NEVER_NS, VIRTUAL_EPOCH, Clock
 from vgaemu.pc.images import DiskImage, Image
 from vgaemu.snapshot import Part, Saved, fields, octets_in
@@ -52,9 +52,10 @@ class Cmos:
     SAVED: ClassVar[Saved] = {"index": (0, 0x7F), "ahead_s": (0, ALL_SECONDS - 1)}
 
     def __init__(
-        self, bus: Bus, clock: Clock, ram_bytes: int, raise_irq: RaiseIrq = lambda irq: None
+        self, bus: Bus, clock: Clock, ram_bytes: int, raise_irq: RaiseIrq = unheard
     ) -> None:
         self._clock, self._raise_irq = clock, raise_irq
+        self.lower_irq: RaiseIrq = unheard
         self.index = 0
         #: The guest has set the clock: so much ahead of `Clock.time_of_day`, around all years.
         self.ahead_s = 0
@@ -160,6 +161,7 @@ class Cmos:
             self._clock.polled()
             self._look()
             flags, self.interrupts.flags = self.interrupts.flags, 0
+            self.lower_irq(IRQ)
             self._plan()
             return flags
         if index in TIME and not self.ram[STATUS_B] & SET:

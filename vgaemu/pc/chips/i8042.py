@@ -22,7 +22,7 @@ from vgaemu.keys import scancodes
 from vgaemu.keys.mouse import Mouse
 from vgaemu.keys.queue import Key, Keys
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.chips.pic import RaiseIrq
+from vgaemu.pc.chips.pic import RaiseIrq, unheard
 from vgaemu.pc.chips.ps2_mouse import Ps2Mouse
 from vgaemu.pc.clock import NEVER_NS, Clock
 from vgaemu.snapshot import Part, Saved, fields, octets, text
@@ -83,6 +83,7 @@ class I8042:
         self, bus: Bus, raise_irq: RaiseIrq, clock: Clock, keys: Keys, mouse: Mouse | None = None
     ) -> None:
         self._raise_irq, self._clock, self._keys = raise_irq, clock, keys
+        self.lower_irq: RaiseIrq = unheard
         self.mouse = Ps2Mouse(mouse or Mouse())
         self.buffer: deque[int] = deque()
         self.output = 0
@@ -181,6 +182,8 @@ class I8042:
 
     def read_data(self) -> int:
         """Port 60h."""
+        if self.full:
+            self.lower_irq(12 if self.full & AUXILIARY else 1)
         self.full = 0
         # Bytes come over a serial line, about 1 ms each: a handler sees one at a time.
         self.next_byte_ns = self._clock.now_ns() + 1_000_000

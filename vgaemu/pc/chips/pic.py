@@ -1,8 +1,9 @@
 """Two Intel 8259A interrupt controllers, one on line 2 of the other: ports 20h, 21h, A0h, A1h.
 
 Emulated: initialisation words, masks, fixed priorities, specific, non-specific and automatic end of
-interrupt, reads of IRR and ISR, spurious interrupts. Not emulated: rotating priorities, special
-mask mode, polling, level triggering, 8080 mode.
+interrupt, reads of IRR and ISR, spurious interrupts, requests that go away: a line has to stay high
+until it is acknowledged, also where edges count (QEMU and KVM remember the edge). Not emulated:
+rotating priorities, special mask mode, polling, level triggering, 8080 mode.
 
 Source: Intel 8259A data sheet; IBM AT Technical Reference (which lines, and the cascade).
 """
@@ -16,8 +17,12 @@ from typing import ClassVar, TypeAlias
 from vgaemu.pc.bus import Bus
 from vgaemu.snapshot import Part, Saved, fields, octets
 
-#: An edge on an interrupt line, 0 to 15: `Pic.raise_irq`, or another controller's.
+#: An edge on an interrupt line, 0 to 15: `Pic.raise_irq`, `Pic.lower_irq`, or another controller's.
 RaiseIrq: TypeAlias = Callable[[int], None]
+
+
+def unheard(irq: int) -> None:
+    """An edge that changes nothing."""
 
 
 class Pic:
@@ -43,6 +48,10 @@ class Pic:
         if self.has_interrupt():
             self._interrupts()
 
+    def lower_irq(self, irq: int) -> None:
+        """What made it interrupt is over: no more than that is asked for, if nobody has yet."""
+        self.chips[irq >> 3].requested &= ~(1 << (irq & 7))
+
     def is_requested(self, irq: int) -> bool:
         """Whether a line waits, masked or not, for its turn."""
         return bool(self.chips[irq >> 3].requested >> (irq & 7) & 1)
@@ -61,8 +70,11 @@ class Pic:
         return self.chips[0].base + line
 
     def _cascade(self) -> None:
+        """The second one's output is the first one's line 2."""
         if self.chips[1].next_line() is not None:
             self.chips[0].requested |= 4
+        else:
+            self.chips[0].requested &= ~4
 
     def parts(self) -> dict[str, Part]:
         parts: dict[str, Part] = {}

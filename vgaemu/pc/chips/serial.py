@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.debugports import DebugFile
-from vgaemu.pc.chips.pic import RaiseIrq
+from vgaemu.pc.chips.pic import RaiseIrq, unheard
 from vgaemu.pc.clock import NEVER_NS, Clock
 from vgaemu.snapshot import Part, Saved, fields, octets
 
@@ -79,6 +79,7 @@ class Serial:
 
     def __init__(self, bus: Bus, raise_irq: RaiseIrq, clock: Clock) -> None:
         self._raise_irq, self._clock = raise_irq, clock
+        self.lower_irq: RaiseIrq = unheard
         #: The last bytes that were sent.
         self.text = bytearray()
         #: What also gets them.
@@ -254,6 +255,8 @@ class Serial:
         waits = is_open and self._reason() != NO_REASON
         if waits and not self.is_raised:
             self._raise_irq(IRQ)
+        elif self.is_raised and not waits:
+            self.lower_irq(IRQ)
         self.is_raised = waits
 
     def parts(self) -> dict[str, Part]:
