@@ -17,7 +17,7 @@ from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import CARRY
 from vgaemu.pc.dos import files as dos_files
 from vgaemu.pc.dos.dos import Dos
-from vgaemu.pc.dos.errors import BAD_HANDLE, DENIED, NO_FILE, NO_PATH, DosError
+from vgaemu.pc.dos.errors import BAD_HANDLE, DENIED, NO_FILE, NO_MORE_FILES, NO_PATH, DosError
 from vgaemu.pc.dos.files import (
     ARCHIVE,
     CLUSTER,
@@ -28,9 +28,9 @@ from vgaemu.pc.dos.files import (
     NAMES_A_UNIT,
     DosFiles,
 )
-from vgaemu.pc.dos.handles import STANDARD
 from vgaemu.pc.dos.names import DEVICES, device_of, fcb_name
 from vgaemu.pc.dos.search import MAX_FOLDERS
+from vgaemu.pc.dos.tables import STANDARD
 from vgaemu.pc.images import DosProgram
 
 BUFFER = 0x20000
@@ -140,7 +140,7 @@ def test_a_folder_of_many_names_costs_time(
     assert costs[1] - costs[0] == (LOOK_UNITS + 10) * WORK_NS
     monkeypatch.setattr(dos_files, "MAX_ENTRIES", 10)
     assert guest(0x3D, "MISSING") == -DENIED
-    assert guest(0x4E, "*.*") == -DENIED
+    assert guest(0x4E, "*.*") == -NO_MORE_FILES
     assert guest(0x3D, "1.txt") > 0
 
 
@@ -155,7 +155,7 @@ def test_a_handle_is_closed_once(guest: Guest, monkeypatch: pytest.MonkeyPatch) 
 
     fd = guest.dos.handles.opened[len(STANDARD)].fd
     monkeypatch.setattr(os, "close", fails)
-    assert guest(0x3E, bx=handle) == -DENIED
+    assert guest(0x3E, bx=handle) == -BAD_HANDLE
     assert guest(0x3E, bx=handle) == -BAD_HANDLE
     guest.dos.close()
     assert closed == [fd]

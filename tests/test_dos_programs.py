@@ -2,7 +2,8 @@
 
 FreeDOS (its kernel of 2003, under QEMU) gives the same reports but for these: its chain of blocks
 has holes below the program; in `xms` its HIMEM says A7h for an offset behind the block and resizes
-no second block; `starts` stands still there in the end, and DOSBox knows no INT 23h.
+no second block; in `lists` 59h says no class for error 0Fh; `starts` stands still there in the
+end, and DOSBox knows no INT 23h.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ REPORTS = {
         "0000 0080 0030 0000 6262 0000 0001 0000 6161 0061 0002 0003 0002 6362 0003 0000 0003 0000 "
         "0020 0000 ",
         "0000 0000 REC     DOT0020 00FF 0000 0001 0000 00FF 00FF ",
+    ),
+    "lists": (
+        "0001 0002 000A 000A 0001 A       DAT", "0002 0002 000A 0005 0001 A       DAT",
+        "0001 0002 000A 0005 0001 A       DAT", "0000 ", "0093 CON        8003 ",
+        "0000 0001 0001 0001 0001 0001 00FF 000F 0803 0002 FFFF 5C3A 4000 0002 ", "!0001 0000 ",
     ),
     "xms": (
         "0080 0001 0001 0001 E00A0 0001 0001 0001 in extended memory",

@@ -1,9 +1,9 @@
 """DOS's own memory, at segment 60h: what programs look at behind its back, and code of its own.
 
-Emulated: the list of lists (INT 21h/52h) with the first control block, NUL and the character
-devices behind it, current directories of drives A: to C:, the InDOS flag, what INT 23h, 24h, 25h
-and 26h do if no program has them, and the entry of the XMS driver. Not emulated: disk parameter
-blocks, the system file table, buffers (their pointers lead nowhere, FFFFh in the offset).
+Emulated: the list of lists (INT 21h/52h) with the first control block, NUL and the devices behind
+it, current directories of drives A: to C:, the InDOS flag, what INT 23h, 24h, 25h and 26h do if no
+program has them, the entry of CALL 5 and that of the XMS driver; `tables` has what else it leads
+to. Not emulated: disk buffers (their pointer leads nowhere, FFFFh in the offset).
 
 All of this is RAM and part of each saved state; its layout must not change: programs keep pointers
 to it. Source: R. Brown's interrupt list (INT 21h/52h, tables 01627 and 01643).
@@ -27,16 +27,23 @@ IN_DOS_OFFSET = 0x10
 #: The list of lists; the word before it is the first memory control block's segment.
 LISTS_OFFSET = 0x40
 FIRST_BLOCK_AT = BASE + LISTS_OFFSET - 2
-NUL_OFFSET = LISTS_OFFSET + 0x22
+NUL_OFFSET, MORE_LISTS_OFFSET = LISTS_OFFSET + 0x22, LISTS_OFFSET + 0x3F
 #: Current directories: 58h bytes for each of three drives.
 DIRECTORIES_OFFSET, DIRECTORY_BYTES, DRIVES = 0xA0, 0x58, 3
 #: Character devices, and a FAR RET for their routines.
 DEVICES_OFFSET, DEVICE_BYTES, NOTHING_OFFSET = 0x1C0, 0x12, 0x218
 DEVICES = ((b"CON", 0x8013), (b"AUX", 0x8000), (b"PRN", 0xA0C0), (b"CLOCK$", 0x8008))
 NUL_ATTRIBUTES = 0x8004
+#: The disk's driver, the parameter block of C:, tables of files and of FCBs; see `tables`.
+DRIVE_BLOCK_OFFSET, DISK_OFFSET, FCB_TABLE_OFFSET, FILE_TABLE_OFFSET = 0x500, 0x528, 0x5F8, 0x600
+DISK_ATTRIBUTES, DISK_UNITS = 0x0842, 3
 BREAK_OFFSET, CRITICAL_OFFSET, ABSOLUTE_OFFSET, XMS_OFFSET = 0x220, 0x260, 0x268, 0x270
 #: What the XMS driver is called by.
 XMS_PORT = TRAP_PORTS[-1]
+#: CALL 5 of CP/M, where a word of its caller's is kept for some instructions.
+CALL_5_OFFSET, CALL_5_KEPT = 0x540, 0x32
+#: Where a prefix's CALL 5 leads to: F01Dh:FEF0h, which is 0000h:00C0h below 1 MiB.
+CALL_5_AT = (0x000C0, 0x1000C0)
 #: Tables of a country; see `country`.
 TABLES_OFFSET = 0x300
 NOWHERE = 0xFFFFFFFF
@@ -59,6 +66,14 @@ BREAK_CODE = (
         "B8 00 4C CD 21"  # mov ax, 4C00h; int 21h
     )
 )
+#: CALL 5: CL is the call's number, up to 24h; its caller's IP lies above what the prefix pushed.
+CALL_5_CODE = (
+    bytes.fromhex("58 58 2E 8F 06 32 00 9C FA 50 2E FF 36 32 00")
+    # pop ax; pop ax; pop cs:[kept]; pushf; cli; push ax; push cs:[kept]
+    + bytes.fromhex("80 F9 24 77 07 8A E1 EA")  # cmp cl, 24h; ja none; mov ah, cl; jmp far INT 21h
+    + struct.pack("<HH", stub_offset(0x21), ROM_SEGMENT)
+    + bytes.fromhex("B0 00 CF")  # none: mov al, 0; iret
+)
 #: INT 24h: the call fails. INT 25h, 26h: there is no such drive; flags stay on the stack.
 CRITICAL_CODE = bytes.fromhex("B0 03 CF")
 ABSOLUTE_CODE = bytes.fromhex("B8 01 02 F9 CB")
@@ -71,8 +86,11 @@ VECTORS = {0x24: CRITICAL_OFFSET, 0x25: ABSOLUTE_OFFSET, 0x26: ABSOLUTE_OFFSET}
 
 def write_area(bus: Bus) -> None:
     """Put all of it into memory but the first control block."""
-    for offset, data in _parts().items():
+    for offset, data in _parts(bus.ram_bytes).items():
         bus.write(BASE + offset, data)
+    for at in CALL_5_AT:
+        if at < bus.ram_bytes:
+            bus.write(at, struct.pack("<BHH", 0xEA, CALL_5_OFFSET, SEGMENT))
     set_directory(bus, "")
 
 
@@ -82,28 +100,43 @@ def set_directory(bus: Bus, folder: str) -> None:
         path = f"{'ABC'[drive]}:\\" + (folder if drive == DRIVES - 1 else "")
         entry = path.encode("cp437", "replace").ljust(MAX_DIRECTORY, b"\0")[:MAX_DIRECTORY]
         kind = PHYSICAL if drive == DRIVES - 1 else 0
-        entry += struct.pack("<HIHIHH", kind, NOWHERE, 0xFFFF, NOWHERE, 0xFFFF, ROOT_AT)
+        block = SEGMENT << 16 | DRIVE_BLOCK_OFFSET if kind else NOWHERE
+        entry += struct.pack("<HIHHHH", kind, block, 0xFFFF, 0xFFFF, 0xFFFF, ROOT_AT)
         at = BASE + DIRECTORIES_OFFSET + DIRECTORY_BYTES * drive
         bus.write(at, entry.ljust(DIRECTORY_BYTES, b"\0"))
 
 
-def _parts() -> dict[int, bytes]:
+def device_header(name: str) -> int:
+    """Far pointer to the driver of a character device; devices that are not in the chain: NUL's."""
+    names = [device.decode() for device, _ in DEVICES]
+    if name not in names:
+        return SEGMENT << 16 | NUL_OFFSET
+    return SEGMENT << 16 | DEVICES_OFFSET + DEVICE_BYTES * names.index(name)
+
+
+def _parts(ram_bytes: int) -> dict[int, bytes]:
     far = SEGMENT << 16
     con, clock = (far | DEVICES_OFFSET + DEVICE_BYTES * nth for nth in (0, 3))
     # Disk parameters, file table, CLOCK$, CON, bytes of a sector, buffers, directories, FCBs,
     # protected FCBs, block devices, last drive.
     lists = struct.pack(
-        "<IIIIHIIIHBB", NOWHERE, NOWHERE, clock, con, 512, NOWHERE, far | DIRECTORIES_OFFSET,
-        NOWHERE, 0, 1, DRIVES,
+        "<IIIIHIIIHBB", far | DRIVE_BLOCK_OFFSET, far | FILE_TABLE_OFFSET, clock, con, 512, NOWHERE,
+        far | DIRECTORIES_OFFSET, far | FCB_TABLE_OFFSET, 0, 1, DRIVES,
     )  # fmt: skip
-    chain = [NUL_OFFSET, *(DEVICES_OFFSET + DEVICE_BYTES * nth for nth in range(len(DEVICES)))]
+    # Behind NUL, from the number of buffers on: buffers, those read ahead, the drive that DOS was
+    # started from, whether there is a 386, extended memory in KiB.
+    more = struct.pack("<HHBBH", 20, 0, DRIVES, 1, min((ram_bytes >> 10) - 1024, 0xFFFF))
+    places = (DEVICES_OFFSET + DEVICE_BYTES * nth for nth in range(len(DEVICES)))
+    chain = [NUL_OFFSET, *places, DISK_OFFSET]
     devices = {}
-    for nth, (name, attributes) in enumerate(((b"NUL", NUL_ATTRIBUTES), *DEVICES)):
+    disk = (bytes((DISK_UNITS,)).ljust(8, b"\0"), DISK_ATTRIBUTES)
+    for nth, (name, attributes) in enumerate(((b"NUL", NUL_ATTRIBUTES), *DEVICES, disk)):
         following = far | chain[nth + 1] if nth + 1 < len(chain) else NOWHERE
         devices[chain[nth]] = struct.pack(
             "<IHHH8s", following, attributes, NOTHING_OFFSET, NOTHING_OFFSET, name.ljust(8)
         )
     return {
-        LISTS_OFFSET: lists, **devices, NOTHING_OFFSET: b"\xcb", BREAK_OFFSET: BREAK_CODE,
+        LISTS_OFFSET: lists, MORE_LISTS_OFFSET: more, **devices, NOTHING_OFFSET: b"\xcb",
+        CALL_5_OFFSET: CALL_5_CODE, BREAK_OFFSET: BREAK_CODE,
         CRITICAL_OFFSET: CRITICAL_CODE, ABSOLUTE_OFFSET: ABSOLUTE_CODE, XMS_OFFSET: XMS_CODE,
     }  # fmt: skip

@@ -16,7 +16,7 @@ from vgaemu.pc.board import Board
 from vgaemu.pc.dos.area import BREAK_OFFSET, SEGMENT, VECTORS, write_area
 from vgaemu.pc.dos.console import Console, ControlC
 from vgaemu.pc.dos.country import Country, write_tables
-from vgaemu.pc.dos.errors import BAD_FUNCTION, DENIED, HOST_ERRORS, DosError
+from vgaemu.pc.dos.errors import BAD_FUNCTION, DENIED, HOST_ERRORS, DosError, said
 from vgaemu.pc.dos.fcb import parse_call
 from vgaemu.pc.dos.fcb_files import END, FAILED, MOVES, FcbFiles
 from vgaemu.pc.dos.files import MAX_WRITTEN, DosFiles
@@ -27,6 +27,7 @@ from vgaemu.pc.dos.memory import Memory
 from vgaemu.pc.dos.processes import Processes
 from vgaemu.pc.dos.search import Search
 from vgaemu.pc.dos.system import VERSION, System
+from vgaemu.pc.dos.tables import write_tables as write_file_tables
 from vgaemu.pc.dos.xms import Xms
 from vgaemu.pc.images import DosProgram
 from vgaemu.snapshot import Part, fields, number
@@ -38,6 +39,8 @@ CARRY_CALLS = frozenset(
     [*range(0x38, 0x4C), 0x4D, 0x4E, 0x4F, *range(0x56, 0x59), *range(0x5A, 0x62),
      0x65, 0x66, 0x67, 0x68, 0x6C]
 )  # fmt: skip
+#: Calls that say in AL that there is no such drive.
+DRIVE_CALLS = frozenset((0x1C, 0x1F, 0x32))
 
 
 class Dos:
@@ -99,6 +102,7 @@ class Dos:
     def _write_area(self) -> None:
         write_area(self._board.bus)
         write_tables(self._board.bus)
+        write_file_tables(self._board.bus)
 
     def close(self) -> None:
         """Close the programs' files."""
@@ -128,10 +132,10 @@ class Dos:
 
     def _fail(self, call: int, code: int) -> None:
         self.system.failed(code)
-        if call in self.fcbs.services:  # calls of DOS 1 know no carry flag
+        if call in self.fcbs.services or call in DRIVE_CALLS:  # they know no carry flag
             self._cpu.al = END if call in MOVES else FAILED
             return
-        self._cpu.ax = code
+        self._cpu.ax = said(call, code)
         self._calls.carry(True)
 
     def _break(self) -> bool | None:

@@ -88,6 +88,8 @@ class OpenFile(NamedTuple):
     access: int
     #: Programs that are started do not get it.
     private: bool = False
+    #: What a table of handles has for it; -1: nothing.
+    number: int = -1
 
 
 class DosFiles:

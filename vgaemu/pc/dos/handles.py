@@ -3,8 +3,8 @@
 Emulated: the table of a program's handles in its prefix, 20 or more (67h), that programs themselves
 change; what they stand for is shared by all handles that were made of one another, in children too
 (45h, 46h, 4Bh), until the last is closed. CON; AUX, which is COM1; PRN, CLOCK$ and NUL, which
-swallow what is written and read nothing. Not emulated: sharing and locks (DOS has none without
-SHARE), raw mode, the tables of DOS's own that lie behind a handle.
+swallow what is written and read nothing. What lies behind a handle is shown in `tables`. Not
+emulated: sharing and locks (DOS has none without SHARE).
 
 Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
 """
@@ -26,15 +26,15 @@ from vgaemu.pc.dos.errors import DosError
 from vgaemu.pc.dos.files import MAX_POSITION, DosFiles, OpenFile
 from vgaemu.pc.dos.memory import CURRENT_PREFIX_AT, TOP, Memory
 from vgaemu.pc.dos.names import DEVICES, file_name
+from vgaemu.pc.dos.tables import PARTS, STANDARD, move_entry, use_entry, write_entry
 from vgaemu.pc.images import SECTOR
 from vgaemu.snapshot import Part, text
 
-#: What stands open whatever programs close, by number: handles 0 to 4 are of these.
-STANDARD = {0: "AUX", 1: "CON", 2: "PRN"}
+#: Handles 0 to 4 are of these numbers in `STANDARD`.
 CONSOLE, FIRST_HANDLES = 1, (1, 1, 1, 0, 2)
 STANDARD_INPUT, STANDARD_OUTPUT = 0, 1
 #: Handles of a prefix's own table, and of a larger one; what all of them can stand for together.
-OWN_HANDLES, MAX_HANDLES, MAX_FILES = 20, 255, 64
+OWN_HANDLES, MAX_HANDLES, MAX_FILES = 20, 255, sum(PARTS)
 CLOSED = 0xFF
 #: AL of 57h: extended attributes are got, listed, set.
 EXTENDED_ATTRIBUTES, SET_EXTENDED = (2, 3, 4), 4
@@ -44,8 +44,9 @@ TABLE = struct.Struct("<HHH")
 #: AL of INT 21h/3Dh, its lowest bits -> how the host opens a file; children do not get it.
 ACCESSES = {0: os.O_RDONLY, 1: os.O_WRONLY, 2: os.O_RDWR}
 PRIVATE = 0x80
-#: The first handle of older states, which have no tables in prefixes; fields of their rows.
-OLD_FIRST, OLD_ROW = 5, 4
+#: The first handle of older states, which have no tables in prefixes; fields of their rows; how
+#: many files states have that were saved before these lay in DOS's table.
+OLD_FIRST, OLD_ROW, OLD_MAX_FILES = 5, 4, 64
 
 
 class Handles:
@@ -141,6 +142,7 @@ class Handles:
     def _use(self, number: int) -> None:
         if number in self.opened:
             self.uses[number] = self.uses.get(number, 0) + 1
+            use_entry(self._bus, number, self.uses[number])
 
     def _release(self, number: int) -> None:
         """One handle less that stands for it; the last closes it."""
@@ -148,6 +150,7 @@ class Handles:
         if file is None:
             return
         self.uses[number] = self.uses.get(number, 1) - 1
+        use_entry(self._bus, number, max(self.uses[number], 0))
         if self.uses[number] <= 0:
             # Whatever the host says of it, the number is the host's again: never close it twice.
             del self.opened[number], self.uses[number]
@@ -165,8 +168,10 @@ class Handles:
         except DosError:
             _close_anyway(file)
             raise
+        file = file._replace(number=number)
         self.opened[number], self.uses[number] = file, 1
         self._point(handle, number)
+        write_entry(self._bus, file, 1, self._memory.current)
         return handle
 
     def file(self, handle: int) -> OpenFile:
@@ -336,6 +341,7 @@ class Handles:
         if file.fd < 0:
             return b""
         data = self._files.read(file.fd, count)
+        move_entry(self._bus, file)
         self._calls.spend(len(data) // SECTOR)
         return data
 
@@ -361,7 +367,9 @@ class Handles:
         if file.name in DEVICES:
             return len(data)
         self._calls.spend(len(data) // SECTOR)
-        return self._files.write(file.fd, data)
+        count = self._files.write(file.fd, data)
+        move_entry(self._bus, file)
+        return count
 
     def _commit(self) -> None:
         """68h: what was written is the host's already."""
@@ -376,6 +384,7 @@ class Handles:
         if cpu.al:
             offset -= (offset & 0x8000_0000) << 1
         place = 0 if file.fd < 0 else self._files.seek(file.fd, offset, cpu.al)
+        move_entry(self._bus, file)
         cpu.dx, cpu.ax = place >> 16, place & 0xFFFF
 
     def _file_time(self) -> None:
@@ -434,7 +443,7 @@ class Handles:
                 try:
                     # As a path from the root: a name with a colon is no drive.
                     file = self._files.open(f"C:/{name}", access)
-                    opened[number] = file._replace(private=bool(private))
+                    opened[number] = file._replace(private=bool(private), number=number)
                     os.lseek(file.fd, place, os.SEEK_SET)
                 except (DosError, OSError):
                     raise FileNotFoundError(name) from None
@@ -470,7 +479,7 @@ def _are_files(files: Any) -> bool:
     rows = [_as_now(row) for row in files if len(row) in (OLD_ROW, OLD_ROW + 2)]
     return len({row[0] for row in rows}) == len(files) and all(
         all(isinstance(value, int) for value in (number, access, place, uses, private))
-        and len(STANDARD) <= number < MAX_FILES
+        and len(STANDARD) <= number < OLD_MAX_FILES
         and isinstance(name, str)
         and access in ACCESSES.values()
         and 0 <= place <= MAX_POSITION

@@ -1,9 +1,9 @@
 """What DOS says of itself: drives, vectors, clock, version, flags, its own tables, the last error.
 
-Emulated: INT 21h/0Dh, 0Eh, 19h, 1Bh, 1Ch, 25h, 2Ah to 2Eh, 30h, 33h to 37h, 52h, 54h, 59h, 5Dh,
-INT 2Fh as far as what is asked for is there (XMS) or known to be absent. One drive C:; the clock is
-the one that CMOS keeps. Not emulated: parameter blocks of drives (1Fh, 32h), verify and BREAK
-beyond their flags, another switch character than the slash.
+Emulated: INT 21h/0Dh, 0Eh, 19h, 1Bh, 1Ch, 1Fh, 25h, 2Ah to 2Eh, 30h, 32h to 37h, 52h, 54h, 59h,
+5Dh, INT 2Fh as far as what is asked for is there (XMS) or known to be absent. One drive C:; the
+clock is the one that CMOS keeps. Not emulated: verify and BREAK beyond their flags, another switch
+character than the slash.
 
 Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
 """
@@ -16,8 +16,8 @@ from vgaemu.errors import ImageError
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.area import (
-    BASE,
     BREAK_CHECK_AT,
+    DRIVE_BLOCK_OFFSET,
     DRIVES,
     ERROR_AT,
     IN_DOS_OFFSET,
@@ -26,16 +26,15 @@ from vgaemu.pc.dos.area import (
     VERIFY_AT,
     XMS_OFFSET,
 )
-from vgaemu.pc.dos.errors import BAD_FUNCTION, DETAILS, OTHER_DETAILS, DosError
+from vgaemu.pc.dos.errors import BAD_DRIVE, BAD_FUNCTION, DETAILS, OTHER_DETAILS, DosError
 from vgaemu.pc.dos.files import CLUSTER, MAX_WRITTEN, DosFiles
+from vgaemu.pc.dos.tables import MEDIA_OFFSET
 from vgaemu.pc.images import SECTOR
 
 VERSION = (5, 0)
 DRIVE_C = 2
 #: How AL says that a date or time is none, or that there is no such drive.
 REFUSED = 0xFF
-#: Media byte of a hard disk, behind the directories in DOS's memory.
-MEDIA_OFFSET, HARD_DISK = 0x12, 0xF8
 
 
 def version_of(text: str | None) -> tuple[int, int]:
@@ -68,7 +67,7 @@ class System:
             0x0D: lambda: None,
             0x0E: lambda: self._set_al(DRIVES), 0x19: lambda: self._set_al(DRIVE_C),
             0x1B: self._allocation, 0x1C: self._allocation_of,
-            0x1F: lambda: self._set_al(REFUSED), 0x32: lambda: self._set_al(REFUSED),
+            0x1F: lambda: self._drive_block(0), 0x32: lambda: self._drive_block(self._cpu.dl),
             0x25: self._set_vector, 0x35: self._get_vector,
             0x2A: self._get_date, 0x2B: self._set_date,
             0x2C: self._get_time, 0x2D: self._set_time,
@@ -157,20 +156,27 @@ class System:
         """1Bh: sectors of a cluster, their bytes, clusters; DS:BX leads to the media byte."""
         cpu = self._cpu
         cpu.al, cpu.cx, cpu.dx = CLUSTER // SECTOR, SECTOR, MAX_WRITTEN // CLUSTER
-        self._bus.write8(BASE + MEDIA_OFFSET, HARD_DISK)
         cpu.set("ds", SEGMENT)
         cpu.bx = MEDIA_OFFSET
 
     def _allocation_of(self) -> None:
-        if self._cpu.dl in (0, DRIVE_C + 1):
-            self._allocation()
-        else:
-            self._cpu.al = REFUSED
+        if self._cpu.dl not in (0, DRIVE_C + 1):
+            raise DosError(BAD_DRIVE)
+        self._allocation()
+
+    def _drive_block(self, drive: int) -> None:
+        """1Fh, 32h: DS:BX leads to the drive's parameter block."""
+        if drive not in (0, DRIVE_C + 1):
+            raise DosError(BAD_DRIVE)
+        self._cpu.al = 0
+        self._cpu.set("ds", SEGMENT)
+        self._cpu.bx = DRIVE_BLOCK_OFFSET
 
     def _free_space(self) -> None:
         """What the program may still write; in sectors a cluster, of bytes, and in clusters."""
         cpu = self._cpu
         if cpu.dl not in (0, DRIVE_C + 1):
+            self.failed(BAD_DRIVE)
             cpu.ax = 0xFFFF
             return
         cpu.ax, cpu.bx, cpu.cx, cpu.dx = (
