@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from vgaemu import Machine
 from vgaemu.cli.main import main
 from vgaemu.signals import Stopped, stops_raise
 
@@ -363,6 +365,44 @@ def test_what_comes_in_an_import_comes_after_it(
 
     with pytest.raises(Stopped), stops_raise():
         run()
+
+
+def test_many_frames_change_the_handlers_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a script, where nobody takes signals."""
+    calls = []
+
+    def counted(*words: Any) -> Any:
+        calls.append(words)
+        return change(*words)
+
+    change = signal.signal
+    before = change(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(signal, "signal", counted)
+        with Machine(ROOT / "examples" / "guests" / "snake.img") as machine:
+            machine.tick(10)
+            assert len(calls) == 2
+            machine.between_frames.append(lambda: signal.raise_signal(signal.SIGINT))
+            with pytest.raises(KeyboardInterrupt):
+                machine.tick(10)
+            assert machine.frames == 11
+        assert len(calls) == 4
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        change(signal.SIGINT, before)
+
+
+def test_who_takes_a_signal_while_a_machine_runs_keeps_it() -> None:
+    def mine(number: int, frame: object) -> None: ...
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with Machine() as machine:
+            machine.between_frames.append(lambda: signal.signal(signal.SIGINT, mine))
+            machine.tick()
+            assert signal.getsignal(signal.SIGINT) is mine
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_an_import_that_hangs_ends(tmp_path: Path) -> None:

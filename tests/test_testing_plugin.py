@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import shutil
 import subprocess
@@ -630,6 +631,33 @@ def test_the_plugin_costs_a_run_of_others_nothing() -> None:
     assert run.stdout.split() == [
         "vgaemu", "vgaemu.errors", "vgaemu.testing", "vgaemu.testing.plugin",
     ]  # fmt: skip
+
+
+def test_our_modules_are_not_compiled_anew_for_pytests_assertions(tmp_path: Path) -> None:
+    """As it does with all of a distribution that has a plugin."""
+    (tmp_path / "conftest.py").write_text(
+        "import pytest\npytest.register_assert_rewrite('vgaemu')\n"
+    )
+    (tmp_path / "test_it.py").write_text(
+        "from vgaemu.keys import table\n"
+        "def test(): assert type(table.__loader__).__name__ == 'SourceFileLoader'\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "vgaemu.testing.plugin",
+        "-p",
+        "no:vgaemu",
+    ]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    run = subprocess.run(
+        [*command, "-p", "no:syrupy"], cwd=tmp_path, env=environment,
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout
 
 
 def test_the_example_passes_and_its_kernel_is_built_from_its_source(

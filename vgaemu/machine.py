@@ -46,6 +46,7 @@ from vgaemu.recordings import Recording, Recordings
 from vgaemu.rewind import Rewind
 from vgaemu.runner import InStep, OnThread, Runner
 from vgaemu.saving import Saving
+from vgaemu.signals import stops_taken
 from vgaemu.slots import name_for
 from vgaemu.states import States
 from vgaemu.tape import TapeRecorder
@@ -309,6 +310,7 @@ class Machine(States):
         for companion in tuple(self.between_frames):  # one that is done takes itself out
             companion()
 
+    @stops_taken()
     def run(self, frames: int | None = None, *, speed: float = 1.0, stay: bool = True) -> None:
         """Run until the user closes the display, or the guest ends.
 

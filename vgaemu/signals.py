@@ -116,7 +116,7 @@ def _send_later(seconds: float, number: int, wanted: Callable[[], bool]) -> None
         _thread.start_new_thread(send, ())
 
 
-#: Who takes the signals of the command that runs; in scripts of one's own nobody does.
+#: Who takes the signals of the command that runs; in scripts of one's own, while a machine runs.
 _taker: _Taker | None = None
 
 
@@ -179,22 +179,41 @@ def stops_wait(*, hangs_s: float | None = None) -> Iterator[Callable[[], None]]:
     Args:
         hangs_s: What takes longer hangs: then a single one comes, too.
     """
-    if not _in_main_thread():
-        yield lambda: None
+    with stops_taken() as taker:
+        if taker is None:
+            yield lambda: None
+            return
+        taker.enter(hangs_s)
+        try:
+            yield taker.come
+        finally:
+            taker.leave()
+
+
+@contextmanager
+def stops_taken() -> Iterator[_Taker | None]:
+    """Take signals here, and pass them on at once, but in `stops_wait`.
+
+    In a script a frame's `stops_wait` would change handlers, a tenth of an undrawn frame; within
+    this, around many frames, it need not. Yields who takes them; off the main thread nobody can.
+    """
+    global _taker
+    if _taker is not None or not _in_main_thread():
+        yield _taker if _in_main_thread() else None
         return
-    taker, before = _taker, dict[int, _Handler]()
-    if taker is None:
-        before = {n: handler for n in STOPS if callable(handler := signal.getsignal(n))}
-        taker = _Taker(before)
-    taker.enter(hangs_s)
+    before: dict[int, _Handler] = {
+        n: handler for n in STOPS if callable(handler := signal.getsignal(n))
+    }
+    _taker = taker = _Taker(before)
     for number in before:
         signal.signal(number, taker.take)
     try:
-        yield taker.come
+        yield taker
     finally:
+        _taker = None
         for number, handler in before.items():
-            signal.signal(number, handler)
-        taker.leave()
+            if signal.getsignal(number) == taker.take:  # else somebody else has it by now
+                signal.signal(number, handler)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

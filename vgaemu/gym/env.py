@@ -21,6 +21,7 @@ from vgaemu.keys.queue import Key, key_text, split_key
 from vgaemu.machine import FRAME_HZ, Machine
 from vgaemu.pc import is_image
 from vgaemu.pc.images import DiskImage, DosProgram
+from vgaemu.signals import stops_taken
 
 if TYPE_CHECKING:
     from vgaemu.pc.build import PcOptions
@@ -227,8 +228,9 @@ class ImageEnv(gymnasium.Env[Observation, np.int64]):
             machine.tick(self._frame_skip)
             return
         runner = machine.runner
-        for _ in range(self._frame_skip):
-            runner.run_frame()
+        with stops_taken():
+            for _ in range(self._frame_skip):
+                runner.run_frame()
         if runner.error is not None:
             raise runner.error
 

@@ -36,8 +36,6 @@ from vgaemu.pc.chips.serial import Serial
 from vgaemu.pc.clock import INSTRUCTION_NS, Clock, StepClock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Cpu
 from vgaemu.pc.debug import PortTail, PortTrace, PortWatch
-from vgaemu.pc.dos.dos import Dos
-from vgaemu.pc.dos.system import version_of
 from vgaemu.pc.formats import load_image
 from vgaemu.pc.guest_beam import GuestBeam
 from vgaemu.pc.images import DiskImage, DosProgram, Image, LinuxKernel, MultibootKernel
@@ -47,6 +45,7 @@ from vgaemu.vga.device import Vga
 
 if TYPE_CHECKING:
     from vgaemu.pc.bios.seabios import SeaBios  # brings KVM
+    from vgaemu.pc.dos.dos import Dos
 
 CPUS = ("unicorn", "kvm")
 #: Bytes of VRAM that a port write clears or moves, as DISPI and chain-4 let it, in a nanosecond of
@@ -340,6 +339,9 @@ def _boot(
         bios.video.modes.set_mode(3)
     cpu.set_registers(ds=0, es=0, ss=0, fs=0, gs=0, cs=0, eflags=INTERRUPT | 2, esp=BOOT_AT)
     if isinstance(image, DosProgram):
+        from vgaemu.pc.dos.dos import Dos  # a room that other guests need not wait for
+        from vgaemu.pc.dos.system import version_of
+
         return bios, Dos(board, bios, image, root, version_of(version))
     if isinstance(image, MultibootKernel):
         boot_multiboot(board, image)

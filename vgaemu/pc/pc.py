@@ -28,7 +28,6 @@ from vgaemu.pc.chips.serial import Serial
 from vgaemu.pc.clock import MOST_HOST_NS, NEVER_NS, Clock, StepClock, most_host_ns
 from vgaemu.pc.cpu.cpu import INTERRUPT, Array, Cpu
 from vgaemu.pc.debug import fault_report
-from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.guest_beam import GuestBeam
 from vgaemu.pc.images import SECTOR, DiskImage, DosProgram, Image, Kernel
 from vgaemu.pc.state import bulk_arrays, check_state, identity_parts, restore_state, small_arrays
@@ -39,6 +38,7 @@ from vgaemu.vga.device import Vga
 
 if TYPE_CHECKING:
     from vgaemu.pc.bios.seabios import SeaBios  # brings KVM
+    from vgaemu.pc.dos.dos import Dos
 
 FRAME_NS = 1_000_000_000 // 60
 #: Free-running slices are handed to KVM for at most this long, and after so long keys are looked

@@ -14,15 +14,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vgaemu import snapshot
 from vgaemu.errors import StateError
 from vgaemu.pc.cpu.cpu import CPU_ARRAYS, Cpu
-from vgaemu.pc.dos.handles import Handles
 from vgaemu.pc.images import DiskImage, Image
 from vgaemu.snapshot import Array, Part, Parts, octets
+
+if TYPE_CHECKING:
+    from vgaemu.pc.dos.handles import Handles
 
 #: Parts that are large, or take long, and outlive the CPU and a program's files.
 BULK = ("pc.sha256", "ram", "disk.sectors", "disk.data")

@@ -6,9 +6,13 @@ imports numpy or syrupy waits for a fixture, or for ``--vga-results``.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,8 +39,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
 
 
+class PlainImports:
+    """Lets Python import vgaemu itself.
+
+    pytest would compile all modules of a plugin's distribution anew for the sake of its assertions:
+    seconds in the first run, and a slower start in each.
+    """
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """A module of vgaemu; of others nothing is known here."""
+        return PathFinder.find_spec(name, path, target) if name.startswith("vgaemu.") else None
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepare the folder of results, if there is to be one."""
+    """Prepare imports, and the folder of results, if there is to be one."""
+    sys.meta_path.insert(0, finder := PlainImports())
+    config.add_cleanup(lambda: sys.meta_path.remove(finder))
     if (folder := config.getoption("vga_results")) is not None:
         from vgaemu.testing.results import Results
 
@@ -77,12 +97,25 @@ def pytest_assertrepr_compare(
     return said
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without searching for garbage meanwhile: an import leaves none, but allocates a lot."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 @pytest.fixture
 def _vga_evidence(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Evidence]:
     """What a test had of vgaemu, for the report if it fails."""
-    from vgaemu.testing.evidence import Evidence
+    with _uncollected():
+        from vgaemu.testing.evidence import Evidence
 
     results = request.config.stash.get(RESULTS, None)
     evidence = Evidence(

@@ -12,6 +12,7 @@ tables that programs carried agree on.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,6 +204,7 @@ def _hue(levels: bytes, i: int) -> tuple[int, int, int]:
     ][i // 4]  # fmt: skip
 
 
+@cache
 def default_palette(name: str) -> bytes:
     """256 x 3 DAC bytes (6 bits each) of a BIOS palette: ``ega``, ``cga``, ``mda`` or ``vga``."""
     black = (0, 0, 0)

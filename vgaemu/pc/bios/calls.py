@@ -73,8 +73,7 @@ class Calls:
         self._bus.stubs = slice(rom.ROM_BASE + rom.STUBS, rom.ROM_BASE + 0x10000)
         for vector, port in rom.trap_ports().items():
             self._bus.byte_out[port] = partial(self._trap, vector)
-        for vector in range(0x78):
-            self.set_vector(vector, rom.stub_offset(vector))
+        self._bus.write(0, rom.vectors())
 
     def offer(self) -> None:
         """Let the CPU answer calls at once that it can: those that have services now."""

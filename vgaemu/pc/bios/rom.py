@@ -12,6 +12,9 @@ Offsets are part of saved states: a guest may stand in any stub, and keeps point
 
 from __future__ import annotations
 
+import struct
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -84,8 +87,16 @@ def rom_font(height: int, users: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
 
 def rom_image(users_font: NDArray[np.uint8] | None) -> bytes:
     """64 KiB from F0000h on."""
-    parts = {at: rom_font(height, users_font).tobytes() for height, at in FONTS.items()} | TABLES
-    ports = trap_ports()
+    rom = bytearray(_image_without_fonts())
+    for height, at in FONTS.items():
+        font = rom_font(height, users_font).tobytes()
+        rom[at : at + len(font)] = font
+    return bytes(rom)
+
+
+@cache
+def _image_without_fonts() -> bytes:
+    parts, ports = dict(TABLES), trap_ports()
     for vector in SERVICES:
         parts[stub_offset(vector)] = _stub(vector, ports[vector])
     parts |= _routines()
@@ -95,6 +106,13 @@ def rom_image(users_font: NDArray[np.uint8] | None) -> bytes:
     for at, data in parts.items():
         rom[at : at + len(data)] = data
     return bytes(rom)
+
+
+@cache
+def vectors() -> bytes:
+    """What stands at address 0: offset and segment of each vector's stub."""
+    offsets = [stub_offset(vector) for vector in range(0x78)]
+    return b"".join(struct.pack("<HH", offset, ROM_SEGMENT) for offset in offsets)
 
 
 def trap_ports() -> dict[int, int]:
