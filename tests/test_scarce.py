@@ -44,7 +44,7 @@ def vgaemu(*arguments: object, **more: Any) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    ("what", "nbytes"), [("RAM", 16 << 20), ("VRAM", 8 << 20), ("translated code", 64 << 20)]
+    ("what", "nbytes"), [("RAM", 16 << 20), ("VRAM", 8 << 20), ("translated code", 256 << 20)]
 )
 def test_memory_that_is_not_there_is_said_to_be_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str, nbytes: int

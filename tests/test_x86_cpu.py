@@ -141,7 +141,6 @@ def test_exceptions_after_two_faults(
     [
         ("opcode", "0F 0B", "unknown opcode at 0000:7C00"),
         ("division", "31 C9 F7 F1", "division by zero"),
-        ("reset", "B0 FE E6 64", "reset line"),
         ("boot", "CD 18", "no system to boot"),
         ("dos", "B4 09 CD 21", "no DOS"),
     ],

@@ -31,6 +31,7 @@
      ├─ ExpectationError      what a test waited for, and did not come
      └─ GuestError            what a guest did itself
          └─ GuestFault        machine code that cannot go on
+             └─ ResetFault    it resets the machine, where nothing begins anew
 
 Each message is one line that names the file, option or value and says what to do. What wrong values
 raise is a ValueError, too. `GuestStopped` stands outside: it is no error but how a guest ends.
@@ -159,6 +160,10 @@ class GuestFault(GuestError):
     report: str = ""
     #: The registers, if the CPU's are no longer what they were when it happened.
     registers: dict[str, int] | None = None
+
+
+class ResetFault(GuestFault):
+    """The guest pulled the CPU's reset line, where nothing is to begin anew."""
 
 
 class GuestStopped(BaseException):

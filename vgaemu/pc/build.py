@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from vgaemu.errors import CpuError, ImageError
 from vgaemu.keys.mouse import Mouse
 from vgaemu.keys.queue import Keys
+from vgaemu.memslot.slot import Memslot
 from vgaemu.pc.bios.bios import BOOT_AT, Bios
 from vgaemu.pc.bios.vgarom import find_vga_rom, install_vga_rom
 from vgaemu.pc.board import Board
@@ -41,6 +43,7 @@ from vgaemu.pc.guest_beam import GuestBeam
 from vgaemu.pc.images import DiskImage, DosProgram, Image, LinuxKernel, MultibootKernel
 from vgaemu.pc.pace import PacedClock, WallClock
 from vgaemu.pc.pc import Pc
+from vgaemu.pc.reset import begin_anew, goes_on
 from vgaemu.vga.device import Vga
 
 if TYPE_CHECKING:
@@ -54,6 +57,10 @@ MOVED_BYTES_A_NS = 1
 #: An interrupt that a port access lets through comes so much later: most do that at the end of a
 #: handler, OUT 20h, AL; POP AX; IRET.
 TO_IRET_NS = 2 * INSTRUCTION_NS
+#: Options that a machine has which is made for what it is at power on: none of these.
+_OUTPUTS: tuple[Literal["trace_ports", "debugcon", "serial", "exit_port", "trace_code"], ...] = (
+    "trace_ports", "debugcon", "serial", "exit_port", "trace_code",
+)  # fmt: skip
 
 
 class PcOptions(TypedDict, total=False):
@@ -87,6 +94,8 @@ class PcOptions(TypedDict, total=False):
     debugcon: str | Path | None
     #: A file that gets what is sent to the serial port at 3F8h, as it comes; ``"-"`` as there.
     serial: str | Path | None
+    #: End the run with code 0 where the guest pulls the CPU's reset line; else it begins anew.
+    no_reboot: bool
     #: A port whose writes end the guest with a code: see `vgaemu.pc.chips.debugexit`.
     exit_port: int | None
     #: Remember what was executed last, for the report of a fault; Unicorn only, several times
@@ -131,13 +140,14 @@ def build_pc(
     mouse: Mouse | None = None,
     *,
     free: bool = False,
+    begin_ns: int = 0,
     **options: Unpack[PcOptions],
 ) -> Pc:
     """Power on, up to the first instruction of the image; the beam of `vga` becomes the guest's.
 
     It lives in virtual time, which waits for wall time if it is `free`; under KVM in wall time,
-    without its idle part unless it is `free`. The `image` has its options (`writable`, `force`
-    and the like) already.
+    without its idle part unless it is `free`. Its clock begins at `begin_ns`. The `image` has its
+    options (`writable`, `force` and the like) already.
 
     Raises:
         CpuError: There is no such CPU here.
@@ -146,14 +156,10 @@ def build_pc(
     root = _folder(options.get("dos_root"))
     firmware = options.get("firmware")
     rom = _find_rom(vga, options.get("vga_bios", "builtin"), firmware)
-    clock = _clock(free, options)
+    clock = _clock(free, options, begin_ns)
     bios, dos, seabios = None, None, None
     with ExitStack() as undo:
-        trace = _port_watch(options.get("trace_ports"))
-        if trace is not None:
-            undo.callback(trace.close)
-        ram_bytes = _ram_bytes(options.get("memory"))
-        bus = Bus(vga, ram_bytes) if trace is None else TappedBus(vga, trace.note, ram_bytes)
+        bus, trace = _bus(vga, options, undo)
         undo.callback(vga.slot.harvest_through, None)
         undo.callback(bus.slot.harvest_through, None)
         cpu = _cpu(bus, clock, free, options)
@@ -178,11 +184,38 @@ def build_pc(
             bios, dos = _boot(board, image, rom, root, options.get("dos_version"))
             if dos is not None:
                 undo.callback(dos.close)
-        return Pc(
+        pc = Pc(
             board, keys, pic, pit, debug, serial, image,
             free=free, bios=bios, dos=dos, firmware=seabios, beam=beam,
             retrace=retrace, channels=channels, resources=undo.pop_all(),
         )  # fmt: skip
+        pc.on_reset = partial(_reset, pc, options)
+        return pc
+
+
+def _reset(pc: Pc, options: PcOptions) -> bool:
+    """The guest pulls the CPU's reset line; False: there is nothing that could begin anew."""
+    alone = goes_on(pc.board.cmos)
+    if pc.firmware is not None or (isinstance(pc.image, DosProgram) and not alone):
+        return False
+    if options.get("no_reboot") and not alone:
+        pc.run.end()
+        return True
+    vga, quiet = Vga(Memslot(pc.vga.slot.npages, pc.vga.slot.base_gfn)), options.copy()
+    for name in _OUTPUTS:
+        quiet.pop(name, None)
+    vga.rom_font = pc.vga.rom_font
+    begin_anew(pc, build_pc(vga, Keys(), pc.image, begin_ns=pc.clock.now_ns(), **quiet))
+    return True
+
+
+def _bus(vga: Vga, options: PcOptions, undo: ExitStack) -> tuple[Bus, PortWatch | None]:
+    """Memory and ports, and who is told of accesses to these."""
+    trace, ram_bytes = _port_watch(options.get("trace_ports")), _ram_bytes(options.get("memory"))
+    if trace is None:
+        return Bus(vga, ram_bytes), None
+    undo.callback(trace.close)
+    return TappedBus(vga, trace.note, ram_bytes), trace
 
 
 def _board(
@@ -296,11 +329,15 @@ def _find_rom(vga: Vga, choice: str, firmware: str | None) -> bytes | None:
     return None
 
 
-def _clock(free: bool, options: PcOptions) -> Clock:
+def _clock(free: bool, options: PcOptions, begin_ns: int) -> Clock:
     speed, kvm = options.get("guest_speed", 1.0), options.get("cpu") == "kvm"
+    clock: Clock = StepClock()
     if free:
-        return WallClock(speed) if kvm else PacedClock(speed)
-    return WallClock(skip=True) if kvm else StepClock()
+        clock = WallClock(speed) if kvm else PacedClock(speed)
+    elif kvm:
+        clock = WallClock(skip=True)
+    clock.set_ns(begin_ns)
+    return clock
 
 
 def _cpu(bus: Bus, clock: Clock, free: bool, options: PcOptions) -> Cpu:

@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from time import perf_counter_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vgaemu.errors import CpuError, GuestFault
+from vgaemu.errors import CpuError, GuestFault, ResetFault
 from vgaemu.guest.workload import Guest
 from vgaemu.keys.queue import Keys
 from vgaemu.pc.bios.bios import Bios
@@ -112,6 +112,8 @@ class Pc:
         #: What is looked at between two slices, where it is due.
         self._chips: tuple[Chip, ...] = (board.cmos, serial, *channels)
         self._is_virtual = isinstance(board.clock, StepClock)
+        #: Called where the guest has pulled the CPU's reset line; False: that ends the run.
+        self.on_reset: Callable[[], bool] = lambda: False
         #: What its code is called, if its image does not say.
         self.symbols: Symbols | None = None
         #: When the next frame ends; whether it is the next turn.
@@ -160,7 +162,12 @@ class Pc:
         """
         try:
             while not self.run.over:
-                self._turn()
+                try:
+                    self._turn()
+                except ResetFault:
+                    if not self.on_reset():
+                        raise
+                    self.next_frame_ns = self.clock.now_ns()  # it begins here
                 if not self.run.over:
                     yield Guest.NOW if self.free else None
         except GuestFault as fault:

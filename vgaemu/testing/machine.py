@@ -117,6 +117,8 @@ class MachineUnderTest(Machine):
         super().__init__(workload, args, **options)
         if self.pc is not None:
             self.pc.symbols = known
+            if "no_reboot" not in options:
+                self.pc.on_reset = lambda: False  # a test is told, as of any fault
         self._typist = Typist(self.keys, self.pc, lambda text: None, self.between_frames)
         self._host_limit = host_limit
         pc = self.pc

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
-from vgaemu.errors import GuestFault
+from vgaemu.errors import ResetFault
 from vgaemu.keys import scancodes
 from vgaemu.keys.mouse import Mouse
 from vgaemu.keys.queue import Key, Keys
@@ -216,7 +216,7 @@ class I8042:
         elif value == 0xD0:
             self._answer(OUTPUT_PORT | (self.full & OUTPUT_FULL) << 4 | self.full & AUXILIARY)
         elif value >= 0xF0 and not value & 1:  # lines of the output port go low for 6 us
-            raise GuestFault("the guest pulled the CPU's reset line (port 64h)")
+            raise ResetFault("the guest pulled the CPU's reset line (port 64h)")
 
     def _write_data(self, value: int) -> None:
         command, self.command = self.command, 0
@@ -226,7 +226,7 @@ class I8042:
             self.command = command if value else 0
         elif command == 0xD1:
             if not value & 1:
-                raise GuestFault("the guest pulled the CPU's reset line (port 64h)")
+                raise ResetFault("the guest pulled the CPU's reset line (port 64h)")
         elif command == 0xD2:
             self._deliver(value)
         elif command == 0xD3:
@@ -266,7 +266,7 @@ class I8042:
 
     def _write_port_92(self, value: int) -> None:
         if value & 1:
-            raise GuestFault("the guest pulled the CPU's reset line (port 92h)")
+            raise ResetFault("the guest pulled the CPU's reset line (port 92h)")
 
     def parts(self) -> dict[str, Part]:
         """What of it is saved: bytes on their way, the key that repeats, and keys not seen yet."""

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from vgaemu.errors import GuestFault
+from vgaemu.errors import GuestFault, ResetFault
 from vgaemu.pc.bus import Bus
 from vgaemu.snapshot import Array, Part, Saved, fields
 from vgaemu.vga.vram import LFB_GPA
@@ -136,7 +136,7 @@ class PciBus:
 
     def _write_reset(self, value: int) -> None:
         if value & RESETS:
-            raise GuestFault("the guest pulled the CPU's reset line (port CF9h)")
+            raise ResetFault("the guest pulled the CPU's reset line (port CF9h)")
 
     def _read_data(self, at: int, size: int) -> int:
         if not self.address & ENABLED:

@@ -41,8 +41,9 @@ EFER, PAGING_ON = 0xC000_0080, 0x8000_0001
 #: Words of Unicorn's engine that may be its count of instructions.
 ENGINE_WORDS = 256
 #: Room for translated code, for which the engine would reserve 1 GiB; and where an instruction is
-#: tried.
-TRANSLATION_BYTES, PROBE_BYTES = 64 << 20, 1 << 20
+#: tried. Where it is used up all is forgotten: Linux, which boots through a million instructions,
+#: did so again and again in 64 MiB.
+TRANSLATION_BYTES, PROBE_BYTES = 256 << 20, 1 << 20
 
 
 class Registers:
