@@ -27,7 +27,7 @@ from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.board import Board
 from vgaemu.pc.clock import NEVER_NS
 from vgaemu.pc.cpu.cpu import CARRY, REGISTERS, ZERO
-from vgaemu.pc.dos.area import BREAK_OFFSET
+from vgaemu.pc.dos.area import ANSWER_AT, BREAK_OFFSET
 from vgaemu.pc.dos.area import SEGMENT as DOS_SEGMENT
 from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.dos.errors import DosError
@@ -49,7 +49,7 @@ CHANGED: dict[int, str] = {
     0x52: "bx es", 0x54: "al", 0x56: "ax cf", 0x57: "ax cx dx cf", 0x58: "ax cf",
     0x59: "ax bx cx", 0x5A: "ax cf", 0x5B: "ax cf", 0x5D: "ax cf", 0x60: "ax cf", 0x62: "bx",
     0x63: "al ds si", 0x65: "ax cx dl cf", 0x66: "ax bx dx cf", 0x67: "ax cf", 0x68: "ax cf",
-    0x6C: "ax cx cf",
+    0x69: "ax cf", 0x6C: "ax cx cf",
 }  # fmt: skip
 #: Calls by FCB, which know no carry flag.
 CHANGED |= dict.fromkeys((*range(0x0F, 0x18), *range(0x21, 0x25)), "al")
@@ -57,8 +57,8 @@ CHANGED |= dict.fromkeys((0x27, 0x28), "al cx")
 CHANGED |= dict.fromkeys((0x1F, 0x32), "al bx ds")
 #: Calls that write to memory where the caller says, perhaps over its own stack.
 WRITES = frozenset(
-    (0x0A, 0x0C, *range(0x0F, 0x18), *range(0x21, 0x29), 0x25, 0x26, 0x29, 0x38, 0x3F, 0x47, 0x4E,
-     0x4F, 0x50, 0x5A, 0x60, 0x65)
+    (0x0A, 0x0C, *range(0x0F, 0x18), *range(0x21, 0x29), 0x25, 0x26, 0x29, 0x38, 0x3F, 0x44, 0x47,
+     0x4E, 0x4F, 0x50, 0x5A, 0x60, 0x65, 0x69)
 )  # fmt: skip
 #: Bits of 32-bit registers that their parts are.
 BITS = {"al": ("eax", 0xFF), "dl": ("edx", 0xFF)} | {
@@ -186,6 +186,7 @@ class RandomDos:
             self.bios.calls.set_vector(vector, self.word(), r.choice(PLACES))
         if r.random() < 0.05:  # where a search, the prefix and DOS itself keep what they know
             bus.write(r.choice((self.dos.search.dta, 0x600, 0x1820, 0x1920)), r.randbytes(43))
+        bus.write8(ANSWER_AT, 0)  # what INT 24h has answered ends a call, whatever it documents
 
     def registers(self) -> dict[str, int]:
         r = self.random

@@ -10,14 +10,25 @@ from pathlib import Path
 import pytest
 from boards import ask, make_board
 
+from vgaemu import snapshot
 from vgaemu.machine import Machine
 from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.bios.calls import WORK_NS
 from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import CARRY
+from vgaemu.pc.dos import area
 from vgaemu.pc.dos import files as dos_files
+from vgaemu.pc.dos.critical import FAIL, IGNORE, RETRY
 from vgaemu.pc.dos.dos import Dos
-from vgaemu.pc.dos.errors import BAD_HANDLE, DENIED, NO_FILE, NO_MORE_FILES, NO_PATH, DosError
+from vgaemu.pc.dos.errors import (
+    BAD_HANDLE,
+    DENIED,
+    FAILED_CRITICAL,
+    NO_FILE,
+    NO_MORE_FILES,
+    NO_PATH,
+    DosError,
+)
 from vgaemu.pc.dos.files import (
     ARCHIVE,
     CLUSTER,
@@ -104,6 +115,57 @@ def test_a_gap_takes_room_on_the_disk(guest: Guest, root: Path) -> None:
     guest.seek(handle, 2)
     assert guest(0x40, bx=handle) == 0  # what is cut off takes nothing, and gives nothing back
     assert ((root / "big").stat().st_size, guest.dos.files.free) == (2, 0)
+
+
+def raising(number: int) -> Callable[..., object]:
+    def fails(*args: object, **options: object) -> object:
+        raise OSError(number, os.strerror(number))
+
+    return fails
+
+
+def test_a_host_that_is_full_takes_nothing(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = guest(0x3C, "A")
+    monkeypatch.setattr(os, "write", raising(errno.ENOSPC))
+    assert guest(0x40, data=b"hello", bx=handle) == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "call", "about", "code"),
+    [
+        (errno.EROFS, 0x3C, 0x1D02, 0),  # write protected, in a folder
+        (errno.EIO, 0x3D, 0x1C02, 12),  # general failure
+        (errno.ENXIO, 0x3D, 0x1C02, 2),  # not ready
+    ],
+)
+def test_what_the_host_cannot_do_is_a_critical_error(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch, number: int, call: int, about: int, code: int
+) -> None:
+    bus, cpu = guest.board.bus, guest.board.cpu
+    monkeypatch.setattr(os, "open", raising(number))
+    guest(call, "SUB\\F.TXT")
+    monkeypatch.undo()
+    # The stub's IRET goes to the code that calls INT 24h.
+    assert guest.calls.frame()[:2] == (area.CRITICAL_CALL_OFFSET, area.SEGMENT)
+    found = bus.read16(area.CRITICAL_ABOUT_AT), bus.read16(area.CRITICAL_CODE_AT)
+    assert found == (about, code)
+    for answer, ax in ((FAIL, -DENIED), (IGNORE, -DENIED), (RETRY, 5)):
+        bus.write8(area.ANSWER_AT, answer)
+        assert guest(call, "SUB\\F.TXT") == ax
+    guest(0x59)
+    assert cpu.ax == FAILED_CRITICAL
+
+
+def test_a_state_of_an_older_layout_gets_what_is_new(guest: Guest) -> None:
+    bus, dos = guest.board.bus, guest.dos
+    guest(0x3D, "SUB\\F.TXT")
+    whole = bus.read(area.BASE + area.DRIVE_BLOCK_OFFSET, 0x200)
+    bus.write(area.BASE + area.DRIVE_BLOCK_OFFSET, bytes(0x200))
+    parts = dos.parts()
+    arrays = snapshot.take(parts)
+    del arrays["dos.layout"]
+    snapshot.restore(parts, arrays)
+    assert bus.read(area.BASE + area.DRIVE_BLOCK_OFFSET, 0x200) == whole
 
 
 def test_free_space_is_what_can_be_written(guest: Guest) -> None:

@@ -18,6 +18,10 @@ from vgaemu.pc.bus import Bus
 
 SEGMENT = 0x0060
 BASE = SEGMENT << 4
+#: The way to INT 24h, the questions that are asked without one, INT 25h and 26h.
+CRITICAL_CALL_OFFSET, ASK_OFFSET, READ_OFFSET, WRITE_OFFSET = 0x570, 0x5C0, 0x5D8, 0x5E0
+#: AX and DI of INT 24h; what it has answered; whether the person is being asked.
+CRITICAL_ABOUT_AT, CRITICAL_CODE_AT, ANSWER_AT, ASKED_AT = (BASE + at for at in (40, 42, 48, 52))
 #: Data: the prefix of the program that runs; SP while INT 23h runs.
 PREFIX_OFFSET, STACK_OFFSET = 0x00, 0x02
 #: How blocks are chosen; whether BREAK is on, writes are verified; the last error; how the program
@@ -38,8 +42,9 @@ NUL_ATTRIBUTES = 0x8004
 DRIVE_BLOCK_OFFSET, DISK_OFFSET, FCB_TABLE_OFFSET, FILE_TABLE_OFFSET = 0x500, 0x528, 0x5F8, 0x600
 DISK_ATTRIBUTES, DISK_UNITS = 0x0842, 3
 BREAK_OFFSET, CRITICAL_OFFSET, ABSOLUTE_OFFSET, XMS_OFFSET = 0x220, 0x260, 0x268, 0x270
-#: What the XMS driver is called by.
-XMS_PORT = TRAP_PORTS[-1]
+#: What the XMS driver is called by; what other code of DOS's calls by, with a vector in AL. The
+#: BIOS's services have the first ports and the last but one.
+XMS_PORT, DOS_PORT = TRAP_PORTS[-1], TRAP_PORTS[-6]
 #: CALL 5 of CP/M, where a word of its caller's is kept for some instructions.
 CALL_5_OFFSET, CALL_5_KEPT = 0x540, 0x32
 #: Where a prefix's CALL 5 leads to: F01Dh:FEF0h, which is 0000h:00C0h below 1 MiB.
@@ -74,14 +79,32 @@ CALL_5_CODE = (
     + struct.pack("<HH", stub_offset(0x21), ROM_SEGMENT)
     + bytes.fromhex("B0 00 CF")  # none: mov al, 0; iret
 )
-#: INT 24h: the call fails. INT 25h, 26h: there is no such drive; flags stay on the stack.
-CRITICAL_CODE = bytes.fromhex("B0 03 CF")
+#: A critical error: the caller's registers on its stack, as handlers find them, then INT 24h; its
+#: answer, one more than in AL, is there when the call is made anew.
+CRITICAL_CALL_CODE = (
+    bytes.fromhex("06 1E 55 57 56 52 51 53 50")  # push es, ds, bp, di, si, dx, cx, bx, ax
+    + bytes.fromhex("2E A1 28 00 2E 8B 3E 2A 00")  # mov ax, cs:[about]; mov di, cs:[code]
+    + struct.pack("<BHBH", 0xBD, SEGMENT, 0xBE, DISK_OFFSET)  # mov bp, segment; mov si, disk
+    + bytes.fromhex("2E C6 06 0F 00 01 CD 24")  # mov byte cs:[flag], 1; int 24h
+    + bytes.fromhex("2E C6 06 0F 00 00 FE C0 2E A2 30 00")  # ...; inc al; mov cs:[answer], al
+    + bytes.fromhex("58 5B 59 5A 5E 5F 5D 1F 07 EA")  # pop ax ... es; jmp far INT 21h's stub
+    + struct.pack("<HH", stub_offset(0x21), ROM_SEGMENT)
+)
+#: INT 24h: again: push ax; mov al, 24h; out port, al; pop ax; jc wait; iret; wait: sti; hlt; jmp
+#: again. An older place of it leads there.
+ASK_CODE = bytes((0x50, 0xB0, 0x24, 0xE6, DOS_PORT)) + bytes.fromhex("58 72 01 CF FB F4 EB F3")
+CRITICAL_CODE = b"\xe9" + struct.pack("<H", ASK_OFFSET - CRITICAL_OFFSET - 3)
+#: INT 25h, 26h: push ax; mov al, vector; out port, al; pop ax; sti; retf: flags stay on the stack.
+#: What older states have for both: there is no such drive.
+READ_CODE, WRITE_CODE = (
+    bytes((0x50, 0xB0, vector, 0xE6, DOS_PORT, 0x58, 0xFB, 0xCB)) for vector in (0x25, 0x26)
+)
 ABSOLUTE_CODE = bytes.fromhex("B8 01 02 F9 CB")
 #: jmp short, where others hook the driver; out port, al; retf.
 XMS_CODE = bytes((0xEB, 0x03, 0x90, 0x90, 0x90, 0xE6, XMS_PORT, 0xCB))
 
 #: Vectors that lead here until a program takes them.
-VECTORS = {0x24: CRITICAL_OFFSET, 0x25: ABSOLUTE_OFFSET, 0x26: ABSOLUTE_OFFSET}
+VECTORS = {0x24: ASK_OFFSET, 0x25: READ_OFFSET, 0x26: WRITE_OFFSET}
 
 
 def write_area(bus: Bus) -> None:
@@ -137,6 +160,7 @@ def _parts(ram_bytes: int) -> dict[int, bytes]:
         )
     return {
         LISTS_OFFSET: lists, MORE_LISTS_OFFSET: more, **devices, NOTHING_OFFSET: b"\xcb",
-        CALL_5_OFFSET: CALL_5_CODE, BREAK_OFFSET: BREAK_CODE,
+        CRITICAL_CALL_OFFSET: CRITICAL_CALL_CODE, ASK_OFFSET: ASK_CODE, READ_OFFSET: READ_CODE,
+        WRITE_OFFSET: WRITE_CODE, CALL_5_OFFSET: CALL_5_CODE, BREAK_OFFSET: BREAK_CODE,
         CRITICAL_OFFSET: CRITICAL_CODE, ABSOLUTE_OFFSET: ABSOLUTE_CODE, XMS_OFFSET: XMS_CODE,
     }  # fmt: skip

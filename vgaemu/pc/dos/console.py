@@ -193,6 +193,15 @@ class Console:
             return
         self._cpu.al = 0xFF if self.has_key() else 0
 
+    def ask(self, letters: bytes) -> int | None:
+        """The capital of these that was pressed last, and shown; None if none was."""
+        while (code := self._next_key()) is not None:
+            letter = bytes((code,)).upper()
+            if letter in letters:
+                self.type_all(letter + b"\r\n")
+                return letter[0]
+        return None
+
     def has_key(self) -> bool:
         """Whether a key waits."""
         return self.pending_scancode is not None or self._keys.peek() is not None

@@ -1,8 +1,7 @@
 """DOS: what a program finds around it, INT 20h, 21h, 27h, 29h, 2Fh and 33h.
 
-Emulated: what the files of this folder say; Ctrl-C with INT 23h, which may go back by IRET or RETF.
-Not emulated: critical errors (INT 24h is never called: what the host refuses fails), absolute disk
-access (INT 25h and 26h fail), INT 28h while DOS waits.
+Emulated: what the files of this folder say; Ctrl-C with INT 23h, which may go back by IRET or RETF;
+critical errors with INT 24h. Not emulated: INT 28h while DOS waits.
 """
 
 from __future__ import annotations
@@ -13,10 +12,25 @@ from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.bios.calls import WAIT, Service
 from vgaemu.pc.bios.rom import ROM_SEGMENT, stub_offset
 from vgaemu.pc.board import Board
-from vgaemu.pc.dos.area import BREAK_OFFSET, SEGMENT, VECTORS, write_area
+from vgaemu.pc.clock import SERVICE_NS
+from vgaemu.pc.cpu.cpu import CARRY, INTERRUPT
+from vgaemu.pc.dos.absolute import AbsoluteDisk
+from vgaemu.pc.dos.area import BREAK_OFFSET, DOS_PORT, SEGMENT, VECTORS, write_area
 from vgaemu.pc.dos.console import Console, ControlC
 from vgaemu.pc.dos.country import Country, write_tables
-from vgaemu.pc.dos.errors import BAD_FUNCTION, DENIED, HOST_ERRORS, DosError, said
+from vgaemu.pc.dos.critical import ABORT, IGNORE, NOTHING, RETRY, Critical, critical_of
+from vgaemu.pc.dos.errors import (
+    BAD_FUNCTION,
+    DENIED,
+    FAILED_CRITICAL,
+    HOST_ERRORS,
+    NO_FILE,
+    NO_MORE_FILES,
+    NO_PATH,
+    NOT_READY,
+    DosError,
+    said,
+)
 from vgaemu.pc.dos.fcb import parse_call
 from vgaemu.pc.dos.fcb_files import END, FAILED, MOVES, FcbFiles
 from vgaemu.pc.dos.files import MAX_WRITTEN, DosFiles
@@ -34,10 +48,15 @@ from vgaemu.snapshot import Part, fields, number
 
 #: What Ctrl-C calls.
 BREAK_VECTOR = 0x23
+#: What lies where in DOS's memory; states of before had neither INT 24h nor files there.
+LAYOUT = 1
+CRITICAL_VECTOR, READ_VECTOR = 0x24, 0x25
+#: Errors that a folder that is gone looks like.
+MISSING = frozenset((NO_FILE, NO_PATH, NO_MORE_FILES))
 #: Calls that clear the carry flag when they succeed; any that fails sets it.
 CARRY_CALLS = frozenset(
     [*range(0x38, 0x4C), 0x4D, 0x4E, 0x4F, *range(0x56, 0x59), *range(0x5A, 0x62),
-     0x65, 0x66, 0x67, 0x68, 0x6C]
+     0x65, 0x66, 0x67, 0x68, 0x69, 0x6C]
 )  # fmt: skip
 #: Calls that say in AL that there is no such drive.
 DRIVE_CALLS = frozenset((0x1C, 0x1F, 0x32))
@@ -73,15 +92,18 @@ class Dos:
         self.processes = Processes(board, calls, self.memory, self.handles, self.search, self.files)
         self.system = System(board, calls, self.files, version)
         self.xms = Xms(board, calls)
+        self.critical = Critical(board, calls, self.console)
+        self.disk = AbsoluteDisk(board)
         self._services: dict[int, Service] = {
             0x29: lambda: parse_call(board),
             **self.system.services,
             **Country(board).services,
+            **self.disk.services,
             **self.console.services,
             **self.memory.services,
             **self.handles.services,
             **self.folders.services,
-            **DeviceControl(board, self.handles, self.console).services,
+            **DeviceControl(board, self.handles, self.console, self.disk).services,
             **self.search.services,
             **self.fcbs.services,
             **self.processes.services,
@@ -94,6 +116,7 @@ class Dos:
             0x2F: self.system.multiplex,
             0x33: bios.mouse.service,
         }
+        board.bus.byte_out[DOS_PORT] = self._called
         self._write_area()
         for vector, offset in VECTORS.items():
             calls.set_vector(vector, offset, SEGMENT)
@@ -104,6 +127,22 @@ class Dos:
         write_tables(self._board.bus)
         write_file_tables(self._board.bus)
 
+    def _called(self, vector: int) -> None:
+        """The OUT of INT 24h, 25h or 26h: its code has pushed AX, and heeds the carry flag."""
+        cpu = self._cpu
+        self._board.clock.cost(SERVICE_NS)
+        self._calls.new_slice()
+        failed: bool | None
+        if vector == CRITICAL_VECTOR:
+            failed = self.critical.ask()
+        else:
+            drive = cpu.stack_word(0) & 0xFF
+            code = self.disk.read(drive) if vector == READ_VECTOR else self.disk.write(drive)
+            cpu.set_stack_word(0, code)
+            failed = bool(code)
+        flags = cpu.get("eflags") & ~(CARRY | INTERRUPT)
+        cpu.set("eflags", flags | (CARRY if failed else 0))
+
     def close(self) -> None:
         """Close the programs' files."""
         self.handles.close_all()
@@ -111,7 +150,9 @@ class Dos:
 
     def _service(self) -> bool | None:
         """INT 21h."""
-        call = self._cpu.ah
+        call, answer = self._cpu.ah, self.critical.take_answer()
+        if answer not in (NOTHING, RETRY):
+            return self._answered(call, answer)
         try:
             if call not in self._services:
                 raise DosError(BAD_FUNCTION)
@@ -119,9 +160,11 @@ class Dos:
         except ControlC:
             return self._break()
         except DosError as error:
-            self._fail(call, error.code)
+            gone = error.code in MISSING and self.files.is_gone
+            self._fail(call, error.code, NOT_READY if gone else None)
         except OSError as error:
-            self._fail(call, HOST_ERRORS.get(error.errno or 0, DENIED))
+            code = HOST_ERRORS.get(error.errno or 0, DENIED)
+            self._fail(call, code, critical_of(error, call))
         else:
             if waits is not WAIT and call in CARRY_CALLS:
                 self._calls.carry(False)
@@ -130,8 +173,22 @@ class Dos:
             self._calls.spend(self.files.take_work())
         return None
 
-    def _fail(self, call: int, code: int) -> None:
-        self.system.failed(code)
+    def _answered(self, call: int, answer: int) -> bool | None:
+        """INT 24h has answered to a call that is not made again."""
+        if answer == ABORT:
+            return self.processes.abort()
+        if answer == IGNORE:
+            self._cpu.ax = self._cpu.cx
+            self._calls.carry(False)
+        else:
+            self._fail(call, FAILED_CRITICAL)
+        return None
+
+    def _fail(self, call: int, code: int, critical: int | None = None) -> None:
+        self.system.failed(code if critical is None else critical)
+        if critical is not None:
+            self.critical.begin(call, critical)
+            return
         if call in self.fcbs.services or call in DRIVE_CALLS:  # they know no carry flag
             self._cpu.al = END if call in MOVES else FAILED
             return
@@ -150,6 +207,11 @@ class Dos:
     def _forget_returned(self) -> None:
         self.processes.returned = 0
 
+    def _make_tables(self) -> None:
+        """In a state that was saved when there was no INT 24h, nor files in DOS's memory."""
+        self._write_area()
+        self.handles.show()
+
     def _make_area(self) -> None:
         """In a state that was saved when DOS had less of its own in memory."""
         self._write_area()
@@ -163,6 +225,13 @@ class Dos:
             "dos.files": self.handles.part(),
             "dos.folder": self.folders.part(),
             "dos.found": self.search.part(),
+            "dos.layout": Part(
+                "u1",
+                lambda: LAYOUT,
+                lambda array: None,
+                lambda array: int(array) == LAYOUT,
+                absent=self._make_tables,
+            ),
             **self.memory.parts(),
             "dos.returned": fields(self.processes)._replace(absent=self._forget_returned),
             **self.console.parts(),

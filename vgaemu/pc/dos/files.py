@@ -52,6 +52,8 @@ MAX_ENTRIES = 1 << 13
 STEP_UNITS, LOOK_UNITS, NAMES_A_UNIT = 4, 4, 8
 #: Characters of a path below the folder, as many as a program can say; a link may lead to more.
 MAX_PATH = MAX_NAME - 1
+#: What the host says if it has no room.
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 #: Attributes of files and of folders.
 READ_ONLY, ARCHIVE, VOLUME_LABEL, FOLDER = 0x01, 0x20, 0x08, 0x10
 #: 1980-01-01, DOS's first day; the seconds of its first and its last, in 2107.
@@ -94,6 +96,11 @@ class OpenFile(NamedTuple):
 
 class DosFiles:
     """The files below one folder, by DOS names."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether there was a folder, and is no more."""
+        return self._root is not None and not self._root.is_dir()
 
     def __init__(self, root: Path | None) -> None:
         self._root = None if root is None else root.resolve()
@@ -283,7 +290,12 @@ class DosFiles:
         data = data[: max(min(self.free - skipped, MAX_POSITION - place), 0)]
         if not data:
             return 0
-        count = os.write(fd, data)
+        try:
+            count = os.write(fd, data)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            return 0  # as a disk of DOS's that is full: no error, fewer bytes
         self.written += skipped + count
         return count
 

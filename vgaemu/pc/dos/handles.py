@@ -400,6 +400,11 @@ class Handles:
         else:
             raise DosError(errors.BAD_FUNCTION)
 
+    def show(self) -> None:
+        """Write what is open into DOS's table."""
+        for number, file in self.opened.items():
+            write_entry(self._bus, file, self.uses[number], self._memory.current)
+
     def part(self) -> Part:
         """Number, name below the folder, access, position, uses; restored by `reopened`."""
         return text(

@@ -1,8 +1,8 @@
 """IOCTL: INT 21h/44h.
 
 Emulated: what a handle is, raw mode of the console, whether there is input or room for output,
-what kind of drive C: is. Not emulated: control strings and generic calls of devices, which no
-device here has. Source: MS-DOS Programmer's Reference 5.0.
+what kind of drive C: is, parameters and serial number of its disk. Not emulated: control strings
+and generic calls of devices, which no device here has. Source: MS-DOS Programmer's Reference 5.0.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 
 from vgaemu.pc.bios.calls import Service, serve
 from vgaemu.pc.board import Board
+from vgaemu.pc.dos.absolute import AbsoluteDisk
 from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.errors import BAD_DATA, BAD_DRIVE, BAD_FUNCTION, DosError
 from vgaemu.pc.dos.handles import Handles
@@ -27,7 +28,9 @@ FIXED = 1
 class DeviceControl:
     """IOCTL."""
 
-    def __init__(self, board: Board, handles: Handles, console: Console) -> None:
+    def __init__(
+        self, board: Board, handles: Handles, console: Console, disk: AbsoluteDisk
+    ) -> None:
         self._cpu, self._handles, self._console = board.cpu, handles, console
         self._services: dict[int, Service] = {
             0x00: self._get,
@@ -38,6 +41,7 @@ class DeviceControl:
             0x09: lambda: self._of_drive("dx", 0),
             0x0A: self._of_handle,
             0x0B: lambda: None,
+            0x0D: disk.control,
             0x0E: lambda: self._of_drive("al", 0),
             0x0F: lambda: self._of_drive("al", 0),
         }

@@ -57,7 +57,7 @@ MAX_FILE = 1 << 20
 MAX_ENVIRONMENT = 0x8000
 VARIABLES = b"COMSPEC=C:\\COMMAND.COM\0PATH=C:\\\0"
 #: How a program has ended, in AH of 4Dh.
-ENDED, BROKEN, STAYS = 0, 1, 3
+ENDED, BROKEN, CRITICAL, STAYS = range(4)
 #: What a program that waits has on its stack, from the top; as DOS pushes them.
 PUSHED = ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "ds", "es")
 #: Where a child's prefix, which DOS has no use for, keeps its parent's disk transfer area.
@@ -277,6 +277,10 @@ class Processes:
     def break_off(self) -> bool | None:
         """Ctrl-C ends the program that runs."""
         return self._end(0, BROKEN)
+
+    def abort(self) -> bool | None:
+        """A critical error ends the program that runs."""
+        return self._end(0, CRITICAL)
 
     def _stay(self) -> bool | None:
         return self._end(self._cpu.al, STAYS, keeps=self._cpu.dx)
