@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,14 @@ SECTORS = "0000 0001 AA55 0200 0300 0201 6900 0001 440D 0001 "
 FAILED = "E0005 0053 0D04 0001 "
 
 
+def tick_until(machine: Machine, done: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if done():
+            return
+        machine.tick(1)
+    raise AssertionError(machine.screen.text())
+
+
 @pytest.fixture
 def drive(tmp_path: Path) -> Path:
     """A folder that goes away, with a program that waits for that and for its return."""
@@ -100,9 +109,9 @@ def drive(tmp_path: Path) -> Path:
 def test_a_program_answers_critical_errors(drive: Path, cpu: str) -> None:
     # Twice again, then the call fails; what it finds: AH, AL, DI, and the call's registers.
     with Machine(str(drive / "critical.com"), dos_root=drive, cpu=cpu) as machine:
-        machine.tick(2)
+        tick_until(machine, (drive / "out.txt").exists)
         away = drive.rename(drive.parent / "away")
-        machine.tick(3)
+        tick_until(machine, lambda: (away / "out.txt").read_bytes().count(b"\n") > 0)
         away.rename(drive)
         lines = report(machine, drive)
     found = lines[0].split()
@@ -148,7 +157,17 @@ def test_a_state_of_any_moment_goes_on(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("nasm") is None, reason="no nasm; apt-get install nasm")
-@pytest.mark.parametrize("name", [*REPORTS, "critical"])
+@pytest.mark.parametrize("cpu", CPUS)
+def test_a_program_does_more_at_its_end(tmp_path: Path, cpu: str) -> None:
+    # As PMODE/W does: its prefix leads to code of its own, which goes on to where that led before.
+    shutil.copy(PROGRAMS / "ends.com", tmp_path)
+    with Machine(str(tmp_path / "ends.com"), dos_root=tmp_path, cpu=cpu) as machine:
+        tick_until(machine, lambda: machine.exit_code is not None)
+        assert machine.exit_code == 5
+        assert machine.screen.text()[0].rstrip() == "at the end"
+
+
+@pytest.mark.parametrize("name", [*REPORTS, "critical", "ends"])
 def test_the_bytes_are_of_the_source(tmp_path: Path, name: str) -> None:
     made = tmp_path / "made.com"
     command = ["nasm", "-f", "bin", "-I", f"{PROGRAMS}/", "-o", str(made), f"{name}.asm"]

@@ -20,6 +20,8 @@ SEGMENT = 0x0060
 BASE = SEGMENT << 4
 #: The way to INT 24h, the questions that are asked without one, INT 25h and 26h.
 CRITICAL_CALL_OFFSET, ASK_OFFSET, READ_OFFSET, WRITE_OFFSET = 0x570, 0x5C0, 0x5D8, 0x5E0
+#: Where the first program goes back to, perhaps by way of code of its own.
+END_OFFSET = 0x5E8
 #: AX and DI of INT 24h; what it has answered; whether the person is being asked.
 CRITICAL_ABOUT_AT, CRITICAL_CODE_AT, ANSWER_AT, ASKED_AT = (BASE + at for at in (40, 42, 48, 52))
 #: Data: the prefix of the program that runs; SP while INT 23h runs.
@@ -100,11 +102,13 @@ READ_CODE, WRITE_CODE = (
     bytes((0x50, 0xB0, vector, 0xE6, DOS_PORT, 0x58, 0xFB, 0xCB)) for vector in (0x25, 0x26)
 )
 ABSOLUTE_CODE = bytes.fromhex("B8 01 02 F9 CB")
+#: mov al, 22h; out port, al; hlt; jmp to that.
+END_CODE = bytes((0xB0, 0x22, 0xE6, DOS_PORT, 0xF4, 0xEB, 0xFD))
 #: jmp short, where others hook the driver; out port, al; retf.
 XMS_CODE = bytes((0xEB, 0x03, 0x90, 0x90, 0x90, 0xE6, XMS_PORT, 0xCB))
 
 #: Vectors that lead here until a program takes them.
-VECTORS = {0x24: ASK_OFFSET, 0x25: READ_OFFSET, 0x26: WRITE_OFFSET}
+VECTORS = {0x22: END_OFFSET, 0x24: ASK_OFFSET, 0x25: READ_OFFSET, 0x26: WRITE_OFFSET}
 
 
 def write_area(bus: Bus) -> None:
@@ -161,6 +165,7 @@ def _parts(ram_bytes: int) -> dict[int, bytes]:
     return {
         LISTS_OFFSET: lists, MORE_LISTS_OFFSET: more, **devices, NOTHING_OFFSET: b"\xcb",
         CRITICAL_CALL_OFFSET: CRITICAL_CALL_CODE, ASK_OFFSET: ASK_CODE, READ_OFFSET: READ_CODE,
-        WRITE_OFFSET: WRITE_CODE, CALL_5_OFFSET: CALL_5_CODE, BREAK_OFFSET: BREAK_CODE,
-        CRITICAL_OFFSET: CRITICAL_CODE, ABSOLUTE_OFFSET: ABSOLUTE_CODE, XMS_OFFSET: XMS_CODE,
+        WRITE_OFFSET: WRITE_CODE, END_OFFSET: END_CODE, CALL_5_OFFSET: CALL_5_CODE,
+        BREAK_OFFSET: BREAK_CODE, CRITICAL_OFFSET: CRITICAL_CODE, ABSOLUTE_OFFSET: ABSOLUTE_CODE,
+        XMS_OFFSET: XMS_CODE,
     }  # fmt: skip

@@ -50,7 +50,7 @@ from vgaemu.snapshot import Part, fields, number
 BREAK_VECTOR = 0x23
 #: What lies where in DOS's memory; states of before had neither INT 24h nor files there.
 LAYOUT = 1
-CRITICAL_VECTOR, READ_VECTOR = 0x24, 0x25
+END_VECTOR, CRITICAL_VECTOR, READ_VECTOR = 0x22, 0x24, 0x25
 #: Errors that a folder that is gone looks like.
 MISSING = frozenset((NO_FILE, NO_PATH, NO_MORE_FILES))
 #: Calls that clear the carry flag when they succeed; any that fails sets it.
@@ -128,13 +128,15 @@ class Dos:
         write_file_tables(self._board.bus)
 
     def _called(self, vector: int) -> None:
-        """The OUT of INT 24h, 25h or 26h: its code has pushed AX, and heeds the carry flag."""
+        """The OUT of INT 22h, 24h, 25h or 26h: AX was pushed, and the carry flag is heeded."""
         cpu = self._cpu
         self._board.clock.cost(SERVICE_NS)
         self._calls.new_slice()
         failed: bool | None
         if vector == CRITICAL_VECTOR:
             failed = self.critical.ask()
+        elif vector == END_VECTOR:
+            failed = self.processes.end_run()
         else:
             drive = cpu.stack_word(0) & 0xFF
             code = self.disk.read(drive) if vector == READ_VECTOR else self.disk.write(drive)

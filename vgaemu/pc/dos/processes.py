@@ -19,7 +19,7 @@ from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.bios.rom import ROM_SEGMENT, stub_offset
 from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import INTERRUPT
-from vgaemu.pc.dos.area import ENDING_AT
+from vgaemu.pc.dos.area import END_OFFSET, ENDING_AT, SEGMENT
 from vgaemu.pc.dos.errors import BAD_FORMAT, BAD_FUNCTION, NO_MEMORY, DosError
 from vgaemu.pc.dos.files import DosFiles
 from vgaemu.pc.dos.handles import Handles
@@ -62,8 +62,9 @@ ENDED, BROKEN, CRITICAL, STAYS = range(4)
 PUSHED = ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "ds", "es")
 #: Where a child's prefix, which DOS has no use for, keeps its parent's disk transfer area.
 PARENTS_DTA_AT = 0x4A
-#: What the first program's prefix has as its parent's place to go on: the stub of INT 22h.
-NOBODY = ROM_SEGMENT << 16 | stub_offset(VECTORS[0])
+#: What the first program's prefix has as its parent's place to go on; that of older states: the
+#: stub of INT 22h.
+NOBODY = (SEGMENT << 16 | END_OFFSET, ROM_SEGMENT << 16 | stub_offset(VECTORS[0]))
 
 
 class Processes:
@@ -282,6 +283,10 @@ class Processes:
         """A critical error ends the program that runs."""
         return self._end(0, CRITICAL)
 
+    def end_run(self) -> bool:
+        """The first program has had its own code called at its end, and that is done."""
+        return self._calls.end(self.returned & 0xFF)
+
     def _stay(self) -> bool | None:
         return self._end(self._cpu.al, STAYS, keeps=self._cpu.dx)
 
@@ -295,7 +300,7 @@ class Processes:
         parent, back = bus.read16(at + PARENT_AT), bus.read32(at + TERMINATE_AT)
         for i, vector in enumerate(VECTORS):
             bus.write(4 * vector, bus.read(at + TERMINATE_AT + 4 * i, 4))
-        if back == NOBODY or (parent == prefix and not back):
+        if back in NOBODY or (parent == prefix and not back):
             return self._calls.end(code)
         self.returned = how << 8 | code & 0xFF
         if parent == prefix:  # a command interpreter, which nothing ends
