@@ -12,6 +12,7 @@ from vgaemu.vga.beam import VirtualBeam
 from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.ports import GC, SEQ, Ports
+from vgaemu.vga.render.text import TextRenderer
 from vgaemu.vga.scanout import Redraw
 from vgaemu.vga.state import load_state, save_state
 
@@ -163,6 +164,37 @@ def test_a_bar_inside_a_line_goes_again():
         assert len(bench.end_field()[0]) <= 2
     assert (bench.screen.frame[80] == 0xFF0000).any()
     assert not (bench.screen.frame[50] == 0xFF0000).any()
+
+
+def test_looks_that_come_and_go_in_each_line_are_drawn_once_each(monkeypatch):
+    """A console turns its cursor off before each character, and on again."""
+    bench = Bench(3)
+    bench.draw()
+    drawn, whole = [], TextRenderer.draw_all
+    monkeypatch.setattr(
+        TextRenderer, "draw_all", lambda self, frame: (drawn.append(self), whole(self, frame))
+    )
+    for first in (1, 40):  # lines of the cursor at the top are shown and hidden by turns
+        for line in range(first, 390, 2):
+            for where, start in ((line, 0x20), (line + 1, 0)):
+                bench.put(where)
+                bench.ports.set_crtc(0x0A, start)
+        drawn.clear()
+        bench.end_field()
+        assert len(drawn) <= 6  # three looks, and the full redraw has as many
+        bench.vga.store(0xB8000 + 160 * first, b"console " * 40)
+        bench.vga.store(0xB8000 + 2 * first, b"o")
+
+
+def test_a_look_takes_the_place_of_one_that_is_gone():
+    bench = Bench(3)
+    for count in (3, 1, 0, 2, 5):
+        for line in range(40, 40 + 60 * count, 60):
+            bench.put(line)
+            bench.ports.set(SEQ, 3, line % 64)
+        bench.end_field()
+        bench.vga.store(0xB8000 + 960 * count, b"fonts   " * 40)
+        bench.vga.store(0xB8F00, b"F")
 
 
 def test_a_field_is_shown_once_it_is_whole():

@@ -253,7 +253,7 @@ class Screen:
             generation != self._generation
             or self._is_moving
             or (phase_changed and not old.is_text)
-            or (cursor_moved and vga.timeline.has_latches)
+            or (cursor_moved and vga.timeline.has_moved)
         ):
             self._generation, self._cursor_generation = generation, cursor_generation
             return self._look_again()

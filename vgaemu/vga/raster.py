@@ -391,10 +391,17 @@ def _looks(
     banks = {SEQUENCER: registers.sequencer, CRTC: registers.crtc, ATTRIBUTE: registers.attribute}
     last_of_line = np.diff(lines, append=-1) != 0
     looks, before = {}, drawn(registers)
+    #: Most lines have what others had: programs turn things off and on again.
+    known: dict[tuple[bytes, ...], Scanout] = {}
     for (line, register, value), complete in zip(entries.at(lines), last_of_line, strict=True):
         banks[register >> 8].values[register & 0xFF] = value
-        if complete and _look(0, 1, look := drawn(registers)) != _look(0, 1, before):
-            looks[line] = before = look
+        if complete:
+            values = tuple(bytes(bank.values) for bank in banks.values())
+            look = known.get(values)
+            if look is None:
+                look = known[values] = drawn(registers)
+            if look is not before and _look(0, 1, look) != _look(0, 1, before):
+                looks[line] = before = look
     return looks
 
 

@@ -96,9 +96,9 @@ class Timeline:
         self.state.off_until_ns = ns
 
     @property
-    def has_latches(self) -> bool:
-        """Whether what is latched may be other than what registers hold."""
-        return bool(self._latches)
+    def has_moved(self) -> bool:
+        """Whether what is shown may be other than what registers hold."""
+        return bool(self._latches) or self._logs is not NO_LOGS
 
     def note(self, source: int, index: int, value: int, changed: int) -> None:
         """A register is about to hold `value`, in which the bits `changed` are other than before.

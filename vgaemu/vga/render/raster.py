@@ -3,15 +3,14 @@
 Any other renderer draws an *index frame*: the picture with pixel values for colours. Dirty pages,
 cells and rectangles are its matter as ever. One gather through the bands' stacked palettes then
 makes colours of it: where the index frame was drawn, and in lines whose palette is another one than
-in the last frame. Where fonts or address modes change, each *piece* of the picture has a renderer
-and an index frame of its own.
+in the last frame. Where fonts, cursors or address modes change, each look that rows have is a
+*layer* with a renderer and an index frame of its own, however often it comes and goes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,48 +99,36 @@ class Bands:
         return others
 
 
-class Piece:
-    """Consecutive rows of one look: their renderer, and the index frame that it draws."""
+class Layer:
+    """One look: its renderer, the index frame of all of the picture, and which rows are shown."""
 
-    def __init__(self, top: int, bottom: int, renderer: Renderer) -> None:
-        self.top, self.bottom, self._renderer = top, bottom, renderer
+    def __init__(self, renderer: Renderer) -> None:
+        self.renderer = renderer
         scanout = renderer.scanout
         self.frame: Frame = np.zeros((scanout.height, scanout.width), np.uint32)
-        self._all_of_it = Rect(0, top, scanout.width, bottom - top)
+        #: (height,)
+        self.rows = np.zeros(scanout.height, np.bool_)
         self._is_drawn = False
 
     def configure(self, scanout: Scanout) -> None:
         """Take another scanout of the same kind and size."""
-        redraw = redraw_between(self._renderer.scanout, scanout)
+        redraw = redraw_between(self.renderer.scanout, scanout)
         if redraw is not None:
-            self._renderer.configure(scanout)
+            self.renderer.configure(scanout)
             self._is_drawn = self._is_drawn and redraw is not Redraw.EVERYTHING
-
-    def note(self, spans: Sequence[Span]) -> None:
-        """See `Renderer.note`."""
-        self._renderer.note(spans)
 
     def forget(self) -> None:
         """Draw all of it the next time."""
         self._is_drawn = False
 
     def draw(self, spans: Sequence[Span]) -> list[Rect]:
-        """Bring the index frame up to date, and say where in the piece it changed."""
-        if not self._is_drawn:
-            self._is_drawn = True
-            self._renderer.draw_all(self.frame)
-            return [self._all_of_it]
-        found = []
-        for x, y, width, height in self._renderer.draw_changes(self.frame, spans):
-            top, bottom = max(y, self.top), min(y + height, self.bottom)
-            if top < bottom:
-                found.append(Rect(x, top, width, bottom - top))
-        return found
-
-    def text(self, cursor: Cursor | None) -> TextCells | None:
-        """See `TextRenderer.drawn`; None: it shows no text."""
-        renderer = self._renderer
-        return renderer.drawn(cursor) if isinstance(renderer, TextRenderer) else None
+        """Bring the index frame up to date, and say where it changed."""
+        if self._is_drawn:
+            return self.renderer.draw_changes(self.frame, spans)
+        self._is_drawn = True
+        self.renderer.draw_all(self.frame)
+        height, width = self.frame.shape
+        return [Rect(0, 0, width, height)]
 
 
 class RasterRenderer(Renderer):
@@ -152,72 +139,95 @@ class RasterRenderer(Renderer):
         super().__init__(vram, scanout)
         self._make = make
         self._bands = _bands_of(scanout)
-        self._pieces = self._make_pieces()
-        #: Rows with another palette than they were drawn with.
-        self._recoloured = np.zeros(scanout.height, np.bool_)
+        #: One for each look that the picture has, the top one's first; several places share one.
+        self._layers: list[Layer] = []
+        #: Rows with another palette or look than they were drawn with.
+        self._changed = np.zeros(scanout.height, np.bool_)
+        #: The rows of all layers; the only one's own index frame.
+        self._index: Frame
+        self._lay()
         #: Places in the bands' palettes, of some rows.
         self._places = np.empty(max(BLOCK_PIXELS, scanout.width), np.intp)
 
-    def _make_pieces(self) -> list[Piece]:
-        parts = parts_of(self.scanout)
-        tops = [*parts, self.scanout.height]
-        return [
-            Piece(top, bottom, self._make(self.vram, parts[top])) for top, bottom in pairwise(tops)
-        ]
+    def _lay(self) -> None:
+        """A layer for each look: the one that had it, or one whose look is gone, or a new one."""
+        height = self.scanout.height
+        shown = rows_of(self.scanout)
+        kept = {layer.renderer.scanout: layer for layer in self._layers}
+        spare = [layer for look, layer in kept.items() if look not in shown]
+        layers = []
+        for look, rows in shown.items():
+            layer = kept.get(look)
+            if layer is None and spare:
+                layer = spare.pop(0)
+                layer.configure(look)
+            elif layer is None:
+                layer = Layer(self._make(self.vram, look))
+            self._changed |= rows & ~layer.rows
+            layer.rows = rows
+            layers.append(layer)
+        if len(layers) == 1:
+            self._index = layers[0].frame
+        elif len(self._layers) < 2:
+            self._index = np.zeros((height, self.scanout.width), np.uint32)
+            self._changed[:] = True
+        self._layers = layers
 
     def configure(self, scanout: Scanout) -> None:
         old, self.scanout = self.scanout, scanout
-        parts = parts_of(scanout)
-        if [piece.top for piece in self._pieces] == list(parts):
-            for piece, part in zip(self._pieces, parts.values(), strict=True):
-                piece.configure(part)
-        else:
-            self._pieces = self._make_pieces()
+        self._lay()
         if old.raster != scanout.raster:
             before, self._bands = self._bands, _bands_of(scanout)
-            self._recoloured |= self._bands.changed_rows(before)
+            self._changed |= self._bands.changed_rows(before)
 
     def note(self, spans: Sequence[Span]) -> None:
-        for piece in self._pieces:
-            piece.note(spans)
+        for layer in self._layers:
+            layer.renderer.note(spans)
 
     def draw_all(self, frame: Frame) -> None:
-        for piece in self._pieces:
-            piece.forget()
+        for layer in self._layers:
+            layer.forget()
         self.draw_changes(frame, ())
 
     def draw_changes(self, frame: Frame, spans: Sequence[Span]) -> list[Rect]:
-        rows, width = self._recoloured, self.scanout.width
+        changed, width = self._changed, self.scanout.width
+        several, index = len(self._layers) > 1, self._index
         rects = []
-        for piece in self._pieces:
-            for rect in piece.draw(spans):
-                if rect.width == width:
-                    rows[rect.y : rect.y + rect.height] = True
-                else:
-                    rects.append(rect)
-        rects += [Rect(0, top, width, bottom - top) for top, bottom in runs(rows)]
-        rows[:] = False
-        for piece in self._pieces:
-            for x, y, columns, height in rects:
-                top, bottom = max(y, piece.top), min(y + height, piece.bottom)
-                if top < bottom:
-                    self._colour(frame, piece, slice(top, bottom), slice(x, x + columns))
+        for layer in self._layers:
+            for x, y, columns, height in layer.draw(spans):
+                rows = layer.rows[y : y + height]
+                if columns == width:
+                    changed[y : y + height] |= rows
+                    continue
+                for top, bottom in runs(rows):
+                    rects.append(Rect(x, y + top, columns, bottom - top))
+                    if several:
+                        where = slice(y + top, y + bottom), slice(x, x + columns)
+                        index[where] = layer.frame[where]
+        if several:
+            for layer in self._layers:
+                rows = changed & layer.rows
+                index[rows] = layer.frame[rows]
+        rects += [Rect(0, top, width, bottom - top) for top, bottom in runs(changed)]
+        changed[:] = False
+        for x, y, columns, height in rects:
+            self._colour(frame, slice(y, y + height), slice(x, x + columns))
         return rects
 
-    def _colour(self, frame: Frame, piece: Piece, rows: slice, columns: slice) -> None:
+    def _colour(self, frame: Frame, rows: slice, columns: slice) -> None:
         bands = self._bands
         mixed = runs(bands.is_mixed[rows]) if bands.has_mixed else []
         if mixed != [(0, rows.stop - rows.start)]:
             block = max(BLOCK_PIXELS // (columns.stop - columns.start + 1), 1)
             for top in range(rows.start, rows.stop, block):
                 some = slice(top, min(top + block, rows.stop))
-                self._colour_block(frame, piece.frame, some, columns)
+                self._colour_block(frame, some, columns)
         for first, end in mixed:
             some = slice(rows.start + first, rows.start + end)
-            frame[some] = bands.coloured(some.start, piece.frame[some])
+            frame[some] = bands.coloured(some.start, self._index[some])
 
-    def _colour_block(self, frame: Frame, pixels: Frame, rows: slice, columns: slice) -> None:
-        bands = self._bands
+    def _colour_block(self, frame: Frame, rows: slice, columns: slice) -> None:
+        bands, pixels = self._bands, self._index
         if bands.in_pairs:
             columns = slice(columns.start // 2, -(-columns.stop // 2))
             pairs, out = pixels.view(np.int64)[rows, columns], frame.view(np.uint64)[rows, columns]
@@ -242,8 +252,10 @@ class RasterRenderer(Renderer):
 
     def text(self, cursor: Cursor | None) -> TextCells | None:
         """What a text mode shows, in the colours at the top; see `TextRenderer.drawn`."""
-        cells = self._pieces[0].text(cursor)
-        return None if cells is None else cells._replace(palette=self._bands.palette)
+        renderer = self._layers[0].renderer
+        if not isinstance(renderer, TextRenderer):
+            return None
+        return renderer.drawn(cursor)._replace(palette=self._bands.palette)
 
 
 def _bands_of(scanout: Scanout) -> Bands:
@@ -256,16 +268,24 @@ def _index_palette(count: int) -> bytes:
     return np.arange(count, dtype=np.uint32).tobytes()
 
 
-def parts_of(scanout: Scanout) -> dict[int, Scanout]:
-    """Of a scanout with a `Raster` its looks, by the first row, as scanouts of index frames."""
+def rows_of(scanout: Scanout) -> dict[Scanout, NDArray[np.bool_]]:
+    """The looks of a scanout with a `Raster`, each once, as scanouts of index frames: their rows.
+
+    The first one is that of the top row. Rows are (height,) bool.
+    """
     raster = scanout.raster
     assert raster is not None
     palette = _index_palette(len(raster.palette) // 4)
     base = scanout._replace(colours=Colours(palette, 0x0F, border=0, blank=False), raster=None)
-    found = {0: base}
+    looks = {0: base}
     for look in raster.looks:
         if look.row < scanout.height:
-            found[look.row] = base._replace(
+            looks[look.row] = base._replace(
                 rows=look.rows, text=look.text, cursor=look.cursor, blink_shown=look.blink_shown
             )
+    found: dict[Scanout, NDArray[np.bool_]] = {}
+    for (top, part), bottom in zip(looks.items(), [*looks, scanout.height][1:], strict=True):
+        if part not in found:
+            found[part] = np.zeros(scanout.height, np.bool_)
+        found[part][top:bottom] = True
     return found
