@@ -61,7 +61,7 @@ class _Entry(NamedTuple):
     #: From the moment after it.
     delta: bytes
     around: Around
-    disk: dict[int, bytes]
+    disks: tuple[dict[int, bytes], ...]
 
 
 class Rewind:
@@ -223,8 +223,8 @@ class Rewind:
     def _keep(self, old: Snapshot) -> None:
         new = self._moments.take()
         change = delta(_plain(old), _plain(new))
-        disk = {} if old.pc is None else old.pc.disk
-        self._entries.append(_Entry(old.frames, change, old.around, disk))
+        disks = () if old.pc is None else old.pc.disks
+        self._entries.append(_Entry(old.frames, change, old.around, disks))
         self._entries_bytes += len(change) + ENTRY_BYTES
         self._newest = new
         if len(self._entries) % 64 == 1:
@@ -334,7 +334,7 @@ def _snapshot_of(entry: _Entry, after: Snapshot) -> Snapshot:
     if after.pc is not None:
         pc = after.pc._replace(
             parts=_values(plain.parts), cpu=_values(plain.cpu), ram=plain.ram,
-            disk=entry.disk, printed=plain.printed, next_frame_ns=plain.numbers[0],
+            disks=entry.disks, printed=plain.printed, next_frame_ns=plain.numbers[0],
         )  # fmt: skip
     return after.at(entry.frames, _values(plain.device), plain.vram, pc, entry.around)
 

@@ -175,8 +175,9 @@ def add_machine_code_group(command: ArgumentParser) -> None:
     add("--retrace-irq", action="store_true",
         help="connect the VGA's interrupt line to IRQ 9, which most cards do not")  # fmt: skip
     add("--writable", action="store_true", help="let the guest write to the image")
-    add("--drive", choices=("fd", "hd", "cd"),
-        help="what a disk image is, if it does not say: a floppy, a hard disk, a CD")  # fmt: skip
+    add("--drive", action="append", metavar="fd|hd|cd[=FILE]",
+        help="what a disk image is, if it does not say: a floppy, a hard disk, a CD; with a file, "
+             "another disk; more than one may be said")  # fmt: skip
     add("--append", metavar="TEXT", help="a kernel's command line")
     add("--initrd", metavar="FILE[,...]",
         help="Linux's RAM disk; modules, each with words: 'a.bin,b.bin some words'")  # fmt: skip

@@ -51,9 +51,7 @@ class Arrival:
         if pc is None:
             return
         try:
-            check_identity(
-                pc.image, pc.firmware_name, arrays, channel.peer, "sent", "receive it with"
-            )
+            check_identity(pc.identity_of(), arrays, channel.peer, "sent", "receive it with")
         except StateError as error:
             raise MigrateError(str(error)) from None
 

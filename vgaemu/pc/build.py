@@ -6,7 +6,7 @@ order of its making.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from vgaemu.pc.board import Board
 from vgaemu.pc.boot.linux import boot_linux
 from vgaemu.pc.boot.multiboot import boot_multiboot
 from vgaemu.pc.bus import DEFAULT_RAM_BYTES, RAM_MIB, Bus, TappedBus
-from vgaemu.pc.chips.ata import PRIMARY, SECONDARY, AtaChannel
+from vgaemu.pc.chips.ata import PRIMARY, SECONDARY, AtaChannel, Drive
 from vgaemu.pc.chips.ata_disk import AtaDisk
 from vgaemu.pc.chips.atapi import CdDrive
 from vgaemu.pc.chips.cmos import Cmos
@@ -38,6 +38,7 @@ from vgaemu.pc.chips.serial import Serial
 from vgaemu.pc.clock import INSTRUCTION_NS, Clock, StepClock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Cpu
 from vgaemu.pc.debug import PortTail, PortTrace, PortWatch
+from vgaemu.pc.disks import Said, all_disks, read_said
 from vgaemu.pc.formats import load_image
 from vgaemu.pc.guest_beam import GuestBeam
 from vgaemu.pc.images import DiskImage, DosProgram, Image, LinuxKernel, MultibootKernel
@@ -86,8 +87,9 @@ class PcOptions(TypedDict, total=False):
     #: words behind a space.
     append: str | None
     initrd: str | Path | None
-    #: What sort of disk an image is, if it does not say: ``"fd"``, ``"hd"`` or ``"cd"``.
-    drive: str | None
+    #: What sort of disk an image is, if it does not say: ``"fd"``, ``"hd"`` or ``"cd"``; one of
+    #: them with a file behind it, ``"fd=b.img"``, is a further disk. A list says several.
+    drive: Said
     #: A file that gets a line for every port access, or what keeps the last of them.
     trace_ports: str | Path | PortTail | None
     #: A file that gets what is printed to port E9h, as it comes; ``"-"`` is standard output.
@@ -123,9 +125,10 @@ def open_pc(
         WorkloadError: The file, ROM or folder cannot be used, or there is no such CPU here.
     """
     chosen = options or {}
+    wanted = read_said(chosen.get("drive"))
     image = load_image(
         name, args, force=chosen.get("force", False), writable=chosen.get("writable", False),
-        drive=chosen.get("drive"), append=chosen.get("append"), initrd=chosen.get("initrd"),
+        drive=wanted.kind, append=chosen.get("append"), initrd=chosen.get("initrd"),
     )  # fmt: skip
     try:
         return build_pc(vga, keys, image, mouse, free=free, **chosen)
@@ -153,7 +156,7 @@ def build_pc(
         CpuError: There is no such CPU here.
         ImageError: A ROM, folder or log of ports cannot be used.
     """
-    root = _folder(options.get("dos_root"))
+    disks = _disks(image, options)
     firmware = options.get("firmware")
     rom = _find_rom(vga, options.get("vga_bios", "builtin"), firmware)
     clock = _clock(free, options, begin_ns)
@@ -167,8 +170,8 @@ def build_pc(
         pic = Pic(bus, lambda: clock.due(clock.now_ns() + TO_IRET_NS))
         raise_irq = cpu.raise_irq if cpu.has_own_timer else pic.raise_irq
         pit, keyboard = Pit(bus, raise_irq, clock), I8042(bus, raise_irq, clock, keys, mouse)
-        board = _board(bus, cpu, clock, raise_irq, keyboard, image, has_pci=firmware is None)
-        channels = _channels(bus, raise_irq, clock, image)
+        board = _board(bus, cpu, clock, raise_irq, keyboard, disks, has_pci=firmware is None)
+        channels = _channels(bus, raise_irq, clock, disks)
         debug, serial = _printing(bus, raise_irq, clock, options, undo)
         _let_fall(cpu, pic, keyboard, board.cmos, serial, *channels)
         _add_ends(board, options.get("exit_port"))
@@ -181,11 +184,11 @@ def build_pc(
         if firmware is not None:
             seabios = _firmware(firmware, board, image)
         else:
-            bios, dos = _boot(board, image, rom, root, options.get("dos_version"))
+            bios, dos = _boot(board, image, disks, rom, options)
             if dos is not None:
                 undo.callback(dos.close)
         pc = Pc(
-            board, keys, pic, pit, debug, serial, image,
+            board, keys, pic, pit, debug, serial, image, disks,
             free=free, bios=bios, dos=dos, firmware=seabios, beam=beam,
             retrace=retrace, channels=channels, resources=undo.pop_all(),
         )  # fmt: skip
@@ -219,23 +222,34 @@ def _bus(vga: Vga, options: PcOptions, undo: ExitStack) -> tuple[Bus, PortWatch 
 
 
 def _board(
-    bus: Bus, cpu: Cpu, clock: Clock, raise_irq: RaiseIrq, keyboard: I8042, image: Image, *,
-    has_pci: bool,
+    bus: Bus, cpu: Cpu, clock: Clock, raise_irq: RaiseIrq, keyboard: I8042,
+    disks: Sequence[DiskImage], *, has_pci: bool,
 ) -> Board:  # fmt: skip
     """What the BIOS may touch; SeaBIOS, which would move what is on a PCI bus, has none."""
     cmos = Cmos(bus, clock, bus.ram_bytes, raise_irq)
-    cmos.note_drives(image)
+    cmos.note_drives(disks)
     pci = PciBus(bus) if has_pci else None
     return Board(bus.vga, bus, cpu, clock, keyboard, cmos, pci=pci)
 
 
-def _channels(bus: Bus, raise_irq: RaiseIrq, clock: Clock, image: Image) -> list[AtaChannel]:
-    """The cable that the image is on: a hard disk on the first, a CD on the second."""
-    if isinstance(image, DiskImage) and image.is_hard_disk:
-        return [AtaChannel(bus, raise_irq, clock, [AtaDisk(image)], PRIMARY)]
-    if isinstance(image, DiskImage) and image.cd_boot is not None:
-        return [AtaChannel(bus, raise_irq, clock, [CdDrive(image)], SECONDARY)]
-    return []
+def _disks(image: Image, options: PcOptions) -> tuple[DiskImage, ...]:
+    """The disk that is run, and those that are there besides."""
+    wanted = read_said(options.get("drive"))
+    if wanted.more and options.get("firmware") is not None:
+        raise ImageError("--drive: SeaBIOS has the one floppy that it boots; leave out --firmware")
+    return all_disks(image, wanted, writable=options.get("writable", False))
+
+
+def _channels(
+    bus: Bus, raise_irq: RaiseIrq, clock: Clock, disks: Sequence[DiskImage]
+) -> list[AtaChannel]:
+    """The cables that there is something on: hard disks on the first, a CD on the second."""
+    hard_disks = [disk for disk in disks if disk.is_hard_disk]
+    cables: tuple[tuple[Sequence[Drive], tuple[int, int, int]], ...] = (
+        ([AtaDisk(disk, number) for number, disk in enumerate(hard_disks)], PRIMARY),
+        ([CdDrive(disk) for disk in disks if disk.is_cd], SECONDARY),
+    )
+    return [AtaChannel(bus, raise_irq, clock, drives, at) for drives, at in cables if drives]
 
 
 def _let_fall(cpu: Cpu, pic: Pic, *chips: I8042 | Cmos | Serial | AtaChannel) -> None:
@@ -366,10 +380,14 @@ def _firmware(name: str, board: Board, image: Image) -> SeaBios:
 
 
 def _boot(
-    board: Board, image: Image, rom: bytes | None, root: Path | None, version: str | None
+    board: Board,
+    image: Image,
+    disks: Sequence[DiskImage],
+    rom: bytes | None,
+    options: PcOptions,
 ) -> tuple[Bios, Dos | None]:
     """The builtin BIOS, or with it DOS; the image is loaded, registers are as they leave them."""
-    cpu, bios = board.cpu, Bios(board, image if isinstance(image, DiskImage) else None)
+    cpu, bios = board.cpu, Bios(board, image if isinstance(image, DiskImage) else None, disks)
     if rom is not None:
         install_vga_rom(board, bios.calls, rom)
     else:
@@ -379,7 +397,8 @@ def _boot(
         from vgaemu.pc.dos.dos import Dos  # a room that other guests need not wait for
         from vgaemu.pc.dos.system import version_of
 
-        return bios, Dos(board, bios, image, root, version_of(version))
+        root, version = _folder(options.get("dos_root")), version_of(options.get("dos_version"))
+        return bios, Dos(board, bios, image, root, version)
     if isinstance(image, MultibootKernel):
         boot_multiboot(board, image)
         return bios, None

@@ -33,6 +33,10 @@ class Entry(NamedTuple):
     first: int
 
 
+#: Of a CD that is in its drive and is not booted.
+DATA_DISC = Entry(NO_EMULATION, 0, 0, 0)
+
+
 def is_iso(head: bytes | bytearray) -> bool:
     """Whether a file that begins so is an ISO 9660 image."""
     return head[DESCRIPTORS_AT + 1 : DESCRIPTORS_AT + 6] == SIGNATURE

@@ -119,7 +119,8 @@ def read_file(path: Path, option: str = "", advice: str = ADVICE) -> bytearray:
     Raises:
         ImageError: It cannot be read, is empty or too large.
     """
-    said = f"{option} {path}" if option else str(path)
+    gap = "" if option.endswith("=") else " "
+    said = f"{option}{gap}{path}" if option else str(path)
     try:
         size = path.stat().st_size
         if not path.is_file():
@@ -207,7 +208,7 @@ def _load_disk(path: Path, data: bytearray, wishes: Wishes) -> DiskImage:
         except OSError as error:
             raise ImageError(file_error(f"{path}: --writable", error)) from None
     is_hard_disk = _is_hard_disk(path, data, wishes.drive)
-    shape = _hard_disk_shape(data) if is_hard_disk else _floppy_shape(data)
+    shape = hard_disk_shape(data) if is_hard_disk else floppy_shape(data)
     return DiskImage(path, data, *shape, is_hard_disk, wishes.writable)
 
 
@@ -231,7 +232,7 @@ def _load_cd(path: Path, data: bytearray) -> DiskImage:
         disk = data[at : at + total * SECTOR].ljust(total * SECTOR, b"\0")
         return DiskImage(path, disk, *FLOPPIES[total], False)
     disk = data[at:end]
-    return DiskImage(path, disk, *_hard_disk_shape(disk), True)
+    return DiskImage(path, disk, *hard_disk_shape(disk), True)
 
 
 def _is_hard_disk(path: Path, data: bytearray, drive: str | None) -> bool:
@@ -251,13 +252,17 @@ def _sectors(data: bytearray) -> int:
     return -(-len(data) // SECTOR)
 
 
-def _floppy_shape(data: bytearray) -> tuple[int, int, int]:
-    """That of the smallest usual floppy that holds it, but a lone boot sector is on 1.44 MB."""
+def floppy_shape(data: bytearray) -> tuple[int, int, int]:
+    """Cylinders, heads and sectors: of the smallest usual floppy that holds it.
+
+    A lone boot sector is on 1.44 MB.
+    """
     total = _sectors(data)
     return FLOPPIES.get(total) or FLOPPIES[2880 if total <= 2880 else 5760]
 
 
-def _hard_disk_shape(data: bytearray) -> tuple[int, int, int]:
+def hard_disk_shape(data: bytearray) -> tuple[int, int, int]:
+    """Cylinders, heads and sectors of a hard disk that does not say."""
     return min(-(-_sectors(data) // (HEADS * SECTORS)), 1024), HEADS, SECTORS
 
 
@@ -328,9 +333,10 @@ def _modules(files: str | Path | None) -> list[Module]:
     return found
 
 
-_DISK = frozenset(("force", "writable", "drive"))
-_DOS = frozenset(("dos_root", "dos_version"))
-_KERNEL = frozenset(("append", "initrd"))
+_ALL = frozenset(("drive",))
+_DISK = _ALL | {"force", "writable"}
+_DOS = _ALL | {"dos_root", "dos_version"}
+_KERNEL = _ALL | {"append", "initrd"}
 #: In this order; .COM programs have nothing to be told by but their names.
 FORMATS = (
     Format(_is_linux, _load_linux, (), "kernels", _KERNEL),

@@ -59,9 +59,14 @@ class DiskImage:
         return max(self.cylinders * self.heads * self.sectors, in_file)
 
     @property
+    def is_cd(self) -> bool:
+        """Whether its drive is one for CDs."""
+        return self.cd_boot is not None
+
+    @property
     def number(self) -> int:
-        """What the BIOS calls the drive: 00h, 80h, or E0h of a CD."""
-        return 0xE0 if self.cd_boot is not None else 0x80 if self.is_hard_disk else 0x00
+        """What the BIOS calls the first drive of its kind: 00h, 80h, or E0h of a CD."""
+        return 0xE0 if self.is_cd else 0x80 if self.is_hard_disk else 0x00
 
     @property
     def sector_bytes(self) -> int:
@@ -157,14 +162,14 @@ class DiskImage:
         self.originals.clear()
         self._stored, self._is_shared = {}, False
 
-    def parts(self) -> dict[str, Part]:
+    def parts(self, name: str = "disk") -> dict[str, Part]:
         # The sectors that the guest wrote to a copy; their numbers are restored first.
         return {
-            "disk.sectors": Part(
+            f"{name}.sectors": Part(
                 "u4", lambda: sorted(self.originals), self._expect, self._are_mine,
                 any_length=True, most_bytes=4 * self.total,
             ),
-            "disk.data": Part(
+            f"{name}.data": Part(
                 "u1", self._written, self._restore,
                 any_length=True, most_bytes=SECTOR * self.total,
             ),

@@ -8,17 +8,20 @@ contents of a program's own files, what a file of a debug port has.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from vgaemu import snapshot
 from vgaemu.errors import SnapshotError, file_error
 from vgaemu.memslot.pages import Moment, Pages, octets_of
-from vgaemu.pc.images import SECTOR, DiskImage
+from vgaemu.pc.images import SECTOR
 from vgaemu.pc.pc import Pc
-from vgaemu.pc.state import BULK, identity_parts
+from vgaemu.pc.state import BULK
 from vgaemu.snapshot import Array, Parts, Values
+
+#: Sectors that were written to, and what they hold.
+Written: TypeAlias = dict[int, bytes]
 
 
 class PcThen(NamedTuple):
@@ -27,8 +30,8 @@ class PcThen(NamedTuple):
     parts: Values
     cpu: Values
     ram: Moment
-    #: Sectors that were written to.
-    disk: dict[int, bytes]
+    #: Of each disk.
+    disks: tuple[Written, ...]
     #: What was printed on debug ports.
     printed: tuple[bytes, bytes]
     #: When the frame in hand ends; of a guest that has ended, it never does.
@@ -44,7 +47,7 @@ class PcMoments:
         pc.bus.log_ram(True)
         self._ram = Pages(pc.bus.slot, self._written)
         # The same file runs, under the same firmware.
-        self._same = {*identity_parts(pc.image, pc.firmware_name), *BULK}
+        self._same = {*pc.identity_parts(), *BULK}
 
     def _written(self, gpa: int, count: int) -> None:
         for written in self._pc.bus.on_memory_written:
@@ -54,13 +57,12 @@ class PcMoments:
         """This moment."""
         pc = self._pc
         small = snapshot.take(self._parts())
-        disk = pc.image.moment() if isinstance(pc.image, DiskImage) else {}
         printed = pc.debug.moment()
         return PcThen(
             snapshot.packed(small, () if before is None else before.parts),
             snapshot.packed(pc.cpu.mark(), () if before is None else before.cpu),
             self._ram.take(),
-            disk,
+            tuple(disk.moment() for disk in pc.disks),
             before.printed if before is not None and before.printed == printed else printed,
             pc.next_frame_ns,
         )
@@ -80,8 +82,8 @@ class PcMoments:
         files = nullcontext() if opened is None else opened.at(snapshot.parsed(arrays["dos.files"]))
         try:
             with files:
-                if isinstance(pc.image, DiskImage):
-                    pc.image.go_back(then.disk)
+                for disk, written in zip(pc.disks, then.disks, strict=True):
+                    disk.go_back(written)
                 self._ram.put(then.ram)
                 snapshot.restore(self._parts(), arrays)
                 pc.cpu.go_back(snapshot.arrays_in(then.cpu))
@@ -100,11 +102,11 @@ class PcMoments:
         arrays = pc.identity() | snapshot.arrays_in(then.parts)
         arrays |= pc.cpu.arrays_of(snapshot.arrays_in(then.cpu))
         arrays["ram"] = np.frombuffer(octets_of(then.ram), np.uint8)
-        if isinstance(pc.image, DiskImage):
-            sectors = {} if pc.image.writable else then.disk
+        for name, disk, written in zip(pc.disk_names, pc.disks, then.disks, strict=True):
+            sectors = {} if disk.writable else written
             data = b"".join(sectors[sector] for sector in sorted(sectors))
-            arrays["disk.sectors"] = np.array(sorted(sectors), "u4")
-            arrays["disk.data"] = np.frombuffer(data, np.uint8).reshape(-1, SECTOR)
+            arrays[f"{name}.sectors"] = np.array(sorted(sectors), "u4")
+            arrays[f"{name}.data"] = np.frombuffer(data, np.uint8).reshape(-1, SECTOR)
         return arrays
 
     def close(self) -> None:

@@ -28,9 +28,17 @@ from vgaemu.pc.chips.serial import Serial
 from vgaemu.pc.clock import MOST_HOST_NS, NEVER_NS, Clock, StepClock, most_host_ns
 from vgaemu.pc.cpu.cpu import INTERRUPT, Array, Cpu
 from vgaemu.pc.debug import fault_report
+from vgaemu.pc.disks import kind_of
 from vgaemu.pc.guest_beam import GuestBeam
 from vgaemu.pc.images import SECTOR, DiskImage, DosProgram, Image, Kernel
-from vgaemu.pc.state import bulk_arrays, check_state, identity_parts, restore_state, small_arrays
+from vgaemu.pc.state import (
+    Identity,
+    bulk_arrays,
+    check_state,
+    identity_parts,
+    restore_state,
+    small_arrays,
+)
 from vgaemu.pc.symbols import Symbols, read_symbols
 from vgaemu.signals import FRAME_HANGS_S, stops_wait
 from vgaemu.snapshot import Part, fields, number, take
@@ -76,6 +84,7 @@ class Pc:
         debug: DebugPorts,
         serial: Serial,
         image: Image,
+        disks: Sequence[DiskImage],
         *,
         free: bool,
         bios: Bios | None,
@@ -88,7 +97,7 @@ class Pc:
     ) -> None:
         """Take what `build_pc` has put together; `free`: live in wall time, a slice a turn.
 
-        `channels` are those of its disks.
+        `image` is run, and is among the `disks` if it is one; `channels` are those of disks.
         """
         self.board: Board = board
         self.vga: Vga = board.vga
@@ -104,6 +113,8 @@ class Pc:
         #: `text`: what the guest sent to the serial port.
         self.serial: Serial = serial
         self.image: Image = image
+        #: All disks: the one that is run first, if it is one.
+        self.disks: tuple[DiskImage, ...] = tuple(disks)
         self.free: bool = free
         self.dos: Dos | None = dos
         self.firmware: SeaBios | None = firmware
@@ -354,6 +365,12 @@ class Pc:
             self._resources.close()
 
     @property
+    def disk_names(self) -> list[str]:
+        """What states call the disks."""
+        first = 0 if isinstance(self.image, DiskImage) else 1
+        return [f"disk{number or ''}" for number in range(first, first + len(self.disks))]
+
+    @property
     def firmware_name(self) -> str:
         """What stands in for the builtin BIOS, or nothing."""
         return "" if self.firmware is None else self.firmware.name
@@ -361,7 +378,7 @@ class Pc:
     def parts(self) -> dict[str, Part]:
         """What of the PC is saved, but its CPU: see `vgaemu.snapshot`."""
         parts = {
-            **identity_parts(self.image, self.firmware_name),
+            **self.identity_parts(),
             # Whether the guest has ended; whether option ROMs may be written.
             "pc.flags": Part(
                 "u1",
@@ -385,11 +402,22 @@ class Pc:
             **self.board.cmos.parts(),
             **self.serial.parts(),
         }
-        others = self.board.pci, self._retrace, self._bios, self.firmware, self.dos, self.image
+        others = self.board.pci, self._retrace, self._bios, self.firmware, self.dos
         for owner in (*self._channels, *others):
             if owner is not None:
                 parts |= owner.parts()
+        for name, disk in zip(self.disk_names, self.disks, strict=True):
+            parts |= disk.parts(name)
         return parts
+
+    def identity_of(self) -> Identity:
+        """Which files run, under which firmware."""
+        more = tuple((kind_of(disk), disk) for disk in self.disks if disk is not self.image)
+        return Identity(self.image, self.firmware_name, more)
+
+    def identity_parts(self) -> dict[str, Part]:
+        """Of `parts` those that say it."""
+        return identity_parts(self.identity_of())
 
     def _forget_refusals(self) -> None:
         self.run.refusals = self.run.retry_ns = 0
@@ -409,12 +437,12 @@ class Pc:
 
     def identity(self) -> dict[str, Array]:
         """Of `state_arrays` those that say which file is run; between slices, or after `close`."""
-        return take(identity_parts(self.image, self.firmware_name))
+        return take(self.identity_parts())
 
     @property
     def disk_state_bytes(self) -> int:
-        """What the guest has written to its copy of the disk, which a state carries."""
-        return SECTOR * len(self.image.originals) if isinstance(self.image, DiskImage) else 0
+        """What the guest has written to its copies of the disks, which a state carries."""
+        return SECTOR * sum(len(disk.originals) for disk in self.disks)
 
     def check_state(self, arrays: Mapping[str, Array], source: object) -> None:
         """Find out whether `restore_state` may be called.
@@ -422,7 +450,8 @@ class Pc:
         Raises:
             StateError: It is of something else, or no state.
         """
-        check_state(self.parts(), self.cpu, self.image, self.firmware_name, arrays, source)
+        disks = dict(zip(self.disk_names, self.disks, strict=True))
+        check_state(self.parts(), self.cpu, self.identity_of(), disks, arrays, source)
 
     def restore_state(self, arrays: Mapping[str, Array], source: object = "state") -> None:
         """Bring the PC to a state that `check_state` has passed; `slices` then begins anew.

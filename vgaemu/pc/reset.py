@@ -29,7 +29,8 @@ EOI, COMMANDS = 0x20, (0xA0, 0x20)
 #: What a reset leaves alone: whose machine it is, time, what is kept without power or elsewhere.
 LASTS = (
     "pc.name", "pc.sha256", "pc.firmware", "pc.clock_ns", "pc.next_frame_ns", "pc.looks",
-    "chips.cmos", "chips.cmos_ram", "chips.keys", "chips.serial_incoming", "disk.", "ram",
+    "chips.cmos", "chips.cmos_ram", "chips.keys", "chips.serial_incoming", "pc.drives", "disk",
+    "ram",
 )  # fmt: skip
 #: Pages of RAM that are looked through at once.
 _CHUNK = 4096

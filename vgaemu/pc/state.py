@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,21 +22,41 @@ from vgaemu import snapshot
 from vgaemu.errors import StateError
 from vgaemu.pc.cpu.cpu import CPU_ARRAYS, Cpu
 from vgaemu.pc.images import DiskImage, Image
-from vgaemu.snapshot import Array, Part, Parts, octets
+from vgaemu.snapshot import Array, Part, Parts, octets, text
 
 if TYPE_CHECKING:
     from vgaemu.pc.dos.handles import Handles
 
 #: Parts that are large, or take long, and outlive the CPU and a program's files.
-BULK = ("pc.sha256", "ram", "disk.sectors", "disk.data")
+BULK = (
+    "pc.sha256", "ram",
+    *(f"disk{number}.{part}" for number in ("", *range(1, 6)) for part in ("sectors", "data")),
+)  # fmt: skip
 
 #: Of a name that is told; no file system has longer ones.
 MAX_NAME_BYTES = 255
 
 
-def identity_parts(image: Image, firmware: str) -> dict[str, Part]:
-    """Which file runs, and under which firmware ("": the builtin BIOS); see `check_identity`."""
+class Identity(NamedTuple):
+    """What a state is of: files, and what runs them."""
+
+    image: Image
+    #: What stands in for the builtin BIOS; "": nothing.
+    firmware: str = ""
+    #: Disks that are there besides, and what each is: see `disks.kind_of`.
+    more: tuple[tuple[str, DiskImage], ...] = ()
+
+    def drives(self) -> list[list[str]]:
+        """The further disks, as they are saved."""
+        return [[kind, disk.path.name, disk.digest().hex()] for kind, disk in self.more]
+
+
+def identity_parts(identity: Identity) -> dict[str, Part]:
+    """Which files run, and under which firmware; see `check_identity`."""
+    image, firmware = identity.image, identity.firmware
+    drives = text(identity.drives, _compared, lambda said: isinstance(said, list))
     return {
+        **({"pc.drives": drives._replace(absent=lambda: None)} if identity.more else {}),
         "pc.name": octets(lambda: os.fsencode(image.path.name), _compared),
         "pc.sha256": Part("u1", lambda: list(image.digest()), _compared),
         "pc.firmware": octets(lambda: firmware.encode(), _compared),
@@ -70,8 +90,8 @@ def _text_of(arrays: Mapping[str, Array], name: str) -> str:
 def check_state(
     parts: Parts,
     cpu: Cpu,
-    image: Image,
-    firmware: str,
+    identity: Identity,
+    disks: Mapping[str, DiskImage],
     arrays: Mapping[str, Array],
     source: object,
 ) -> None:
@@ -82,10 +102,10 @@ def check_state(
     """
     if "pc.sha256" not in arrays:
         raise StateError(
-            f"{source}: saved without a machine-code guest, {image.path.name} is one; "
+            f"{source}: saved without a machine-code guest, {identity.image.path.name} is one; "
             "load it with the workload it was saved with"
         )
-    check_identity(image, firmware, arrays, source)
+    check_identity(identity, arrays, source)
     wrong = snapshot.misfit(parts, arrays)
     ram = arrays.get("ram")
     if wrong == "ram" and ram is not None and ram.ndim == 1:
@@ -97,13 +117,13 @@ def check_state(
             )
         raise StateError(f"{source}: saved with another version's BIOS; start the guest anew")
     wrong = wrong or _cpu_misfit(arrays)
-    if wrong is None and isinstance(image, DiskImage):
-        written = len(arrays["disk.data"])
-        if written != len(arrays["disk.sectors"]):
-            wrong = "disk.data"
-        elif written and image.writable:
+    for name, disk in disks.items() if wrong is None else ():
+        written = len(arrays[f"{name}.data"])
+        if written != len(arrays[f"{name}.sectors"]):
+            wrong = f"{name}.data"
+        elif written and disk.writable:
             raise StateError(
-                f"{source}: the guest had written to a copy of {image.path.name}; "
+                f"{source}: the guest had written to a copy of {disk.path.name}; "
                 "load it without --writable"
             )
     if wrong is not None:
@@ -122,20 +142,20 @@ def _cpu_misfit(arrays: Mapping[str, Array]) -> str | None:
 
 
 def check_identity(
-    image: Image,
-    firmware: str,
+    identity: Identity,
     arrays: Mapping[str, Array],
     source: object,
     what: str = "saved",
     do: str = "run",
 ) -> None:
-    """Find out whether a state, of `identity_parts` at least, is of this file and firmware.
+    """Find out whether a state, of `identity_parts` at least, is of these files and firmware.
 
     An error names `source`, `what` was done with another file, and what to `do` with the right one.
 
     Raises:
         StateError: It is of another one.
     """
+    image, firmware = identity.image, identity.firmware
     saved_name, saved_firmware = identity_name(arrays), _text_of(arrays, "pc.firmware")
     if arrays.get("pc.sha256", np.zeros(0)).tobytes() != image.digest():
         name = image.path.name
@@ -144,6 +164,28 @@ def check_identity(
     if saved_firmware != firmware:
         said = f"--firmware {saved_firmware}" if saved_firmware else "the builtin BIOS"
         raise StateError(f"{source}: {what} under {said}; run it so")
+    saved_drives, drives = _drives_of(arrays), identity.drives()
+    if saved_drives != drives:
+        said, has = (_said_of(ones) for ones in (saved_drives, drives))
+        if said == has:
+            said, has = f"other contents of {said}", "these"
+        raise StateError(f"{source}: {what} with {said}, and this machine has {has}; {do} those")
+
+
+def _drives_of(arrays: Mapping[str, Array]) -> list[list[str]]:
+    """The further disks that a state tells of; it may tell anything."""
+    array = arrays.get("pc.drives")
+    try:
+        said = [] if array is None else snapshot.parsed(array)
+        return [[kind, name, digest] for kind, name, digest in said]
+    except (TypeError, ValueError, RecursionError):
+        return [["?", "?", "?"]]
+
+
+def _said_of(drives: list[list[str]]) -> str:
+    """As options."""
+    said = " ".join(f"--drive {kind}={name}" for kind, name, _ in drives)
+    return "".join(letter if letter.isprintable() else "?" for letter in said) or "no --drive"
 
 
 def restore_state(

@@ -8,6 +8,7 @@ BIOS data area as programs read it (`data_area`). Not emulated: see there; prote
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from vgaemu.errors import GuestFault
@@ -41,8 +42,13 @@ TABLES = {0x1E: DISKETTE_TABLE, UPPER_GLYPHS: FONT_8_UPPER, GLYPHS: FONTS[16]}
 class Bios:
     """The services, on one board."""
 
-    def __init__(self, board: Board, image: DiskImage | None) -> None:
-        """Write ROM, vectors and data area; take the trap ports. `image` is the disk."""
+    def __init__(
+        self, board: Board, image: DiskImage | None, disks: Sequence[DiskImage] = ()
+    ) -> None:
+        """Write ROM, vectors and data area; take the trap ports.
+
+        `image` is the disk that is booted; it is among the `disks` if there are others.
+        """
         self._bus, self._cpu = board.bus, board.cpu
         self.calls: Calls = Calls(board)
         for vector, offset in TABLES.items():
@@ -53,7 +59,7 @@ class Bios:
         self.keyboard: KeyboardBios = KeyboardBios(board, self.calls, data)
         self.system: SystemBios = SystemBios(board, self.calls, data, self.clock)
         self.video: VideoBios = VideoBios(board, self.calls)
-        self.disk: DiskBios = DiskBios(board, self.calls, data, image)
+        self.disk: DiskBios = DiskBios(board, self.calls, data, image, disks)
         self.serial: SerialBios = SerialBios(board, self.calls, data)
         self.pointing: PointingBios = PointingBios(board, self.calls, data)
         #: INT 33h, for whoever installs it: DOS does.

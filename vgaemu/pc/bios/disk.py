@@ -15,7 +15,7 @@ Source: IBM AT BIOS reference; IBM PS/2 and PC BIOS Interface Technical Referenc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from vgaemu.pc.bios.calls import Calls
@@ -26,7 +26,7 @@ from vgaemu.pc.bios.data_area import (
     HARD_DISKS,
     DataArea,
 )
-from vgaemu.pc.bios.drives import HARD_DISK, Drive, Kind, drives_of
+from vgaemu.pc.bios.drives import FIXED_DISK, HARD_DISK, Drive, Kind, count_of, drives_of
 from vgaemu.pc.bios.lba import LbaCalls
 from vgaemu.pc.bios.rom import DISKETTE_TABLE, FIXED_DISK_TABLE, ROM_BASE, ROM_SEGMENT
 from vgaemu.pc.bios.transfers import (
@@ -50,6 +50,8 @@ CHS_CALLS = (0x02, 0x03, 0x04)
 MOST_SECTORS = 0x80
 #: What INT 13h/15h says of a drive: a floppy without change line, a disk that stays.
 NO_CHANGE_LINE, FIXED = 1, 3
+#: What leads to the tables of both hard disks.
+FIXED_DISK_VECTORS = (0x41, 0x46)
 #: Of INT 1Eh's table: what formatting fills sectors with.
 FILL_AT = 8
 #: A call on a drive that there is.
@@ -59,18 +61,30 @@ DriveCall: TypeAlias = Callable[[Drive], None]
 class DiskBios:
     """INT 13h."""
 
-    def __init__(self, board: Board, calls: Calls, data: DataArea, image: DiskImage | None) -> None:
+    def __init__(
+        self,
+        board: Board,
+        calls: Calls,
+        data: DataArea,
+        image: DiskImage | None,
+        disks: Sequence[DiskImage] = (),
+    ) -> None:
+        """`image` is booted; it is among the `disks` if there are others."""
         self._bus, self._cpu, self._calls, self._data = board.bus, board.cpu, calls, data
         self.image: DiskImage | None = image
-        self.drives: dict[int, Drive] = drives_of(image)
+        alone = () if image is None else (image,)
+        self.drives: dict[int, Drive] = drives_of(disks or alone, image)
         self._transfers = Transfers(board, calls)
         self.lba: LbaCalls = LbaCalls(board, self._transfers, self.done)
-        hard_disk = self.drives.get(HARD_DISK)
-        data[EQUIPMENT] |= int(0 in self.drives)
-        data[HARD_DISKS] = int(hard_disk is not None)
-        if hard_disk is not None:
-            board.bus.load_rom(ROM_BASE + FIXED_DISK_TABLE, hard_disk.fixed_disk_table())
-            calls.set_vector(0x41, FIXED_DISK_TABLE)
+        floppies = count_of(self.drives, Kind.FLOPPY)
+        data[EQUIPMENT] |= (floppies - 1 << 6 | 1) if floppies else 0
+        data[HARD_DISKS] = count_of(self.drives, Kind.HARD_DISK)
+        for number, vector in enumerate(FIXED_DISK_VECTORS):
+            hard_disk = self.drives.get(HARD_DISK + number)
+            if hard_disk is not None:
+                offset = FIXED_DISK_TABLE + number * FIXED_DISK.size
+                board.bus.load_rom(ROM_BASE + offset, hard_disk.fixed_disk_table())
+                calls.set_vector(vector, offset)
         every: dict[int, DriveCall] = {
             0x00: self._nothing, 0x01: self._status, 0x15: self._drive_type
         }  # fmt: skip
@@ -114,12 +128,12 @@ class DiskBios:
             self.done(error.status)
 
     def _no_drive(self) -> None:
-        """A floppy that is not there is not ready; there is no such hard disk."""
+        """A floppy that is not there is not ready; there are no others, and no such hard disk."""
         cpu = self._cpu
-        if cpu.ah == 0x15:
+        if cpu.ah == 0x15 and cpu.dl not in range(2, HARD_DISK):
             self.done(OK)
         else:
-            self.done(BAD_COMMAND if cpu.dl & 0x80 or cpu.ah == 0x08 else NO_DRIVE)
+            self.done(BAD_COMMAND if cpu.dl > 1 or cpu.ah == 0x08 else NO_DRIVE)
 
     def done(self, status: int) -> None:
         """The call in hand ends with a status, which is kept for its kind of drive."""
@@ -181,7 +195,7 @@ class DiskBios:
         last = drive.cylinders - 1
         cpu.ch, cpu.cl = last & 0xFF, drive.sectors | last >> 2 & 0xC0
         self.done(OK)
-        cpu.dh, cpu.dl = drive.heads - 1, 1
+        cpu.dh, cpu.dl = drive.heads - 1, count_of(self.drives, drive.kind)
         if drive.kind is Kind.FLOPPY:
             cpu.bx = DRIVE_TYPES.get(drive.image.total, 4)
             cpu.set("es", ROM_SEGMENT)

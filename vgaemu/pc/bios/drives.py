@@ -1,9 +1,9 @@
 """Drives as INT 13h counts them: which there are, of what shape, with which tables.
 
-Emulated: floppy 00h, hard disk 80h, CD E0h: one of them, the image that was booted. A disk that has
-no file system and no partitions may be meant as a floppy or as a hard disk: booted as 00h it is 80h
-as well, in the shape of a hard disk of its size, for programs that are made to be started by
-`qemu-system-i386 os.bin`. Not emulated: more drives than that.
+Emulated: floppies 00h and 01h, hard disks 80h and 81h, CD E0h. A disk that has no file system and
+no partitions may be meant as a floppy or as a hard disk: booted as 00h it is 80h as well, unless
+there is another, in the shape of a hard disk of its size, for programs that are made to be started
+by `qemu-system-i386 os.bin`. Not emulated: more drives than that.
 
 Source: IBM AT BIOS reference (INT 41h's table); Microsoft's FAT specification (the boot sector).
 """
@@ -11,7 +11,8 @@ Source: IBM AT BIOS reference (INT 41h's table); Microsoft's FAT specification (
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from vgaemu.pc.images import SECTOR, DiskImage
@@ -60,22 +61,30 @@ class Drive:
         )
 
 
-def drives_of(image: DiskImage | None) -> dict[int, Drive]:
-    """The drives that there are for an image, by their numbers; the one that is booted first."""
-    if image is None:
-        return {}
-    shape = image.cylinders, image.heads, image.sectors
-    if image.cd_boot is not None:
-        return {CD: Drive(Kind.CD, image, *shape)}
-    if image.is_hard_disk:
-        return {HARD_DISK: Drive(Kind.HARD_DISK, image, *shape)}
-    if has_file_system(image.read(0, 1)):
-        return {FLOPPY: Drive(Kind.FLOPPY, image, *shape, by_dma=True)}
-    cylinders = max(LEAST_CYLINDERS, image.total // (HEADS * SECTORS))
-    return {
-        FLOPPY: Drive(Kind.FLOPPY, image, *shape),
-        HARD_DISK: Drive(Kind.HARD_DISK, image, cylinders, HEADS, SECTORS),
-    }
+def drives_of(disks: Sequence[DiskImage], booted: DiskImage | None = None) -> dict[int, Drive]:
+    """The drives that there are for some disks, by their numbers."""
+    drives: dict[int, Drive] = {}
+    for image in disks:
+        kind = Kind.CD if image.is_cd else Kind.HARD_DISK if image.is_hard_disk else Kind.FLOPPY
+        number = kind.value + count_of(drives, kind)
+        shape = image.cylinders, image.heads, image.sectors
+        drives[number] = Drive(kind, image, *shape, by_dma=kind is Kind.FLOPPY)
+    if booted is not None and kind_is_open(booted) and HARD_DISK not in drives:
+        cylinders = max(LEAST_CYLINDERS, booted.total // (HEADS * SECTORS))
+        drives[FLOPPY] = replace(drives[FLOPPY], by_dma=False)
+        drives[HARD_DISK] = Drive(Kind.HARD_DISK, booted, cylinders, HEADS, SECTORS)
+    return drives
+
+
+def count_of(drives: Mapping[int, Drive], kind: Kind) -> int:
+    """How many of a kind there are."""
+    return sum(drive.kind is kind for drive in drives.values())
+
+
+def kind_is_open(image: DiskImage) -> bool:
+    """Whether a disk may be meant as a floppy or as a hard disk."""
+    is_floppy = not image.is_cd and not image.is_hard_disk
+    return is_floppy and not has_file_system(image.read(0, 1))
 
 
 def has_file_system(boot_sector: bytes) -> bool:

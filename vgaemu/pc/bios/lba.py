@@ -33,6 +33,7 @@ from vgaemu.pc.bios.transfers import (
     Transfers,
 )
 from vgaemu.pc.board import Board
+from vgaemu.pc.eltorito import DATA_DISC
 from vgaemu.pc.images import SECTOR
 from vgaemu.snapshot import Saved
 
@@ -178,7 +179,7 @@ class LbaCalls:
     def _cd_status(self, drive: Drive) -> None:
         """4Bh: AL 1 asks; 0 also ends an emulation, which a CD that is there as one has not."""
         entry, cpu = drive.image.cd_boot, self._cpu
-        if entry is None or cpu.al > 1:
+        if entry is None or entry is DATA_DISC or cpu.al > 1:
             raise DiskError(BAD_COMMAND)
         self._bus.write(cpu.linear("ds", "si"), SPECIFICATION.pack(
             SPECIFICATION.size, entry.media, CD, 0, entry.first, 0, 0, entry.segment,

@@ -50,7 +50,7 @@ LATER = {0x74: MOUSE_ROUTINE, 0x70: CLOCK_ROUTINE}
 #: Trap ports: those that no device of a PC has.
 TRAP_PORTS = (*range(0xB0, 0xC0), *range(0xE0, 0xE9), *range(0xEA, 0xF0))
 
-#: INT 41h's table is written for the disk that there is.
+#: INT 41h's table is written for the disk that there is, and behind it INT 46h's.
 CONFIG_TABLE, DISKETTE_TABLE, FIXED_DISK_TABLE = 0xE6F5, 0xEFC7, 0xE401
 #: Tables of the video BIOS: supported functions, maker's name, the far routine that switches VBE's
 #: window.

@@ -13,14 +13,16 @@ Source: Motorola MC146818 data sheet; IBM AT Technical Reference (layout of the 
 from __future__ import annotations
 
 import calendar
+import struct
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.pic import RaiseIrq, unheard
 from vgaemu.pc.clock import NEVER_NS, VIRTUAL_EPOCH, Clock
-from vgaemu.pc.images import DiskImage, Image
+from vgaemu.pc.images import DiskImage
 from vgaemu.snapshot import Part, Saved, fields, octets_in
 
 #: The clock knows the years 1980 to 2099: 43830 days.
@@ -44,6 +46,9 @@ CRYSTAL_HZ = 32_768
 #: Drives that a floppy's sectors fit: 360 KB, 1.2 MB, 720 KB, 1.44 MB, 2.88 MB.
 FLOPPY_DRIVES = {720: 1, 2400: 2, 1440: 3, 2880: 4, 5760: 5}
 USUAL_FLOPPY, USER_DEFINED_DISK = 4, 47
+#: Of a hard disk: cylinders, heads, write precompensation, control, landing zone, sectors a track.
+HARD_DISK = struct.Struct("<HBHBHB")
+NO_PRECOMPENSATION, MANY_HEADS = 0xFFFF, 0x08
 
 
 class Cmos:
@@ -77,20 +82,31 @@ class Cmos:
         bus.byte_in[0x71] = self._read
         bus.byte_out[0x71] = self._write
 
-    def note_drives(self, image: Image) -> None:
-        """Say which drives there are: those of a disk that is run."""
-        if not isinstance(image, DiskImage):
+    def note_drives(self, disks: Sequence[DiskImage]) -> None:
+        """Say which drives there are, if it is known."""
+        if not disks:
             return
         ram = self.ram
-        if image.is_hard_disk:
-            ram[0x12], ram[0x19] = 0xF0, USER_DEFINED_DISK
-            ram[0x1B:0x1D] = image.cylinders.to_bytes(2, "little")
-            ram[0x1D], ram[0x23] = image.heads, image.sectors
-            ram[0x1E:0x22] = b"\xff\xff\xff\xff"  # no write precompensation, no landing zone
-        if image.is_hard_disk or image.cd_boot is not None:
-            ram[0x10], ram[0x14] = 0, ram[0x14] & ~0xC1  # no floppy drive
-        else:
-            ram[0x10] = FLOPPY_DRIVES.get(image.total, USUAL_FLOPPY) << 4
+        hard_disks = [disk for disk in disks if disk.is_hard_disk]
+        for number, disk in enumerate(hard_disks):
+            ram[0x12] |= 0xF0 >> 4 * number
+            ram[0x19 + number] = USER_DEFINED_DISK
+            control = MANY_HEADS if disk.heads > 8 else 0
+            shape = HARD_DISK.pack(
+                disk.cylinders,
+                disk.heads,
+                NO_PRECOMPENSATION,
+                control,
+                disk.cylinders,
+                disk.sectors,
+            )
+            ram[0x1B + 9 * number : 0x24 + 9 * number] = shape
+        floppies = [disk for disk in disks if not disk.is_hard_disk and not disk.is_cd]
+        ram[0x10] = sum(
+            FLOPPY_DRIVES.get(disk.total, USUAL_FLOPPY) << 4 - 4 * number
+            for number, disk in enumerate(floppies)
+        )
+        ram[0x14] = ram[0x14] & ~0xC1 | ((len(floppies) - 1) << 6 | 1 if floppies else 0)
         self._sum_up()
 
     def _sum_up(self) -> None:
