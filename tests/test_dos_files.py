@@ -206,6 +206,46 @@ def test_a_folder_of_many_names_costs_time(
     assert guest(0x3D, "1.txt") > 0
 
 
+def found(guest: Guest, pattern: str, attributes: int = 0) -> list[str]:
+    """Names that a search finds."""
+    names, answer = [], guest(0x4E, pattern, cx=attributes)
+    while answer >= 0:
+        raw = guest.board.bus.read(guest.dos.search.dta + 30, 13)
+        names.append(raw.partition(b"\0")[0].decode("cp437"))
+        answer = guest(0x4F)
+    return names
+
+
+def test_long_names_are_shown_as_short_ones(guest: Guest, root: Path) -> None:
+    for name in ("long file name.text", "longfi~1.tex", "\xe4\xf6.c", ".hidden", "a.b.c"):
+        (root / name).write_text(name)
+    (root / "a long folder").mkdir()
+    (root / "a long folder" / "f.txt").touch()
+    assert found(guest, "*.*", FOLDER) == [
+        "AB~1.C", "ALONGF~1", "LONGFI~1.TEX", "LONGFI~2.TEX", "SUB", "__~1.C",
+    ]  # fmt: skip
+    handle = guest(0x3D, "longfi~2.tex")
+    assert guest.dos.handles.file(handle).name == "long file name.text"
+    assert guest(0x3B, "ALONGF~1") >= 0
+    assert found(guest, "*.*") == ["F.TXT"]
+    for call, registers in ((0x47, {"si": 0}), (0x60, {"si": 0, "di": 0x100})):
+        guest(call, "F.TXT", es=BUFFER >> 4, **registers)
+        at = BUFFER + registers.get("di", 0)
+        path = guest.board.bus.read(at, 64).partition(b"\0")[0]
+        assert path == {0x47: b"ALONGF~1", 0x60: b"C:\\ALONGF~1\\F.TXT"}[call]
+    guest(0x3B, "\\")
+    assert guest(0x41, "AB~1.C") >= 0
+    assert not (root / "a.b.c").exists()
+
+
+def test_a_folder_of_a_thousand_files(guest: Guest, root: Path) -> None:
+    for nth in range(1000):
+        (root / "sub" / f"number {nth}.text").touch()
+    names = found(guest, "SUB\\*.*")
+    assert len(names) == len(set(names)) == 1000 + 1
+    assert {"F.TXT", "NUMBER~1.TEX", "NUMB~999.TEX", "NUM~1000.TEX"} < set(names)
+
+
 def test_a_handle_is_closed_once(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
     handle = guest(0x3D, "SUB\\F.TXT")
     close, closed = os.close, []

@@ -5,8 +5,9 @@ resolved, symbolic links included, and must end inside the folder; only ordinary
 What was resolved is reached from the folder part by part, never through a link, where the host has
 such calls (POSIX): nobody can put a link in between. Hard links cannot be told from files.
 
-Without that option no file opens. Files of the host with long names open by them, but are not
-listed; what a program creates has an 8.3 name. What the host refuses is a DOS error.
+Without that option no file opens. Files of the host with long names open by them, and by the 8.3
+names that they are listed with; what a program creates has an 8.3 name. What the host refuses is a
+DOS error.
 
 A program may write `MAX_WRITTEN` bytes to the host in all, as if to a disk of that size: each byte
 counts, written again or skipped by a seek, and a new file counts as a cluster. A folder of more
@@ -22,15 +23,17 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from vgaemu.pc.dos.errors import BAD_FUNCTION, DENIED, EXISTS, NO_FILE, NO_PATH, DosError
 from vgaemu.pc.dos.names import (
     MAX_NAME,
+    aliases,
     below_drive,
     cut_off,
     device_of,
@@ -192,7 +195,22 @@ class DosFiles:
         with self._listed(folder) as entries:
             names = sorted((entry.name for entry in entries), reverse=True)
         spellings = {entry.upper(): entry for entry in names}  # the first in order stays
-        return spellings.get(name.upper()) or spellings.get(cut_off(name).upper())
+        found = spellings.get(name.upper()) or spellings.get(cut_off(name).upper())
+        if found is None and "~" in name:
+            found = aliases(names).get(name.upper())
+        return found
+
+    def short(self, folder: str) -> str:
+        """A folder below the root, as DOS names it: with backslashes, all names 8.3."""
+        parts, path = [], self._root
+        for part in folder.split("/") if folder else []:
+            parts.append(part.upper())
+            if path is not None and not is_short(parts[-1]):
+                with suppress(DosError, OSError), self._listed(path) as entries:
+                    shown = aliases(entry.name for entry in entries)
+                    parts[-1] = next((short for short in shown if shown[short] == part), parts[-1])
+            path = None if path is None else path / part
+        return "\\".join(parts)
 
     def _few(self, entries: Iterator[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
         """A folder's entries; none if they are too many."""
@@ -355,8 +373,9 @@ class DosFiles:
         if attributes & FOLDER and folder:
             found = [NamedFile(dots, 0, FOLDER) for dots in (".", "..") if matches(dots, wanted)]
         with self._listed(path) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name.upper()):
-                name = entry.name.upper()
+            shown = {name: short for short, name in aliases(e.name for e in entries).items()}
+            named = [(shown.get(entry.name) or entry.name.upper(), entry) for entry in entries]
+            for name, entry in sorted(named, key=itemgetter(0)):
                 if not is_short(name) or device_of(name) or not matches(name, wanted):
                     continue
                 is_folder = entry.is_dir(follow_symlinks=False)

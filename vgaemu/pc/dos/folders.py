@@ -29,7 +29,7 @@ from vgaemu.pc.dos.errors import (
 )
 from vgaemu.pc.dos.files import READ_ONLY, DosFiles, attributes_of, mode_of
 from vgaemu.pc.dos.handles import Handles
-from vgaemu.pc.dos.names import device_of, file_name
+from vgaemu.pc.dos.names import below_drive, device_of, file_name
 from vgaemu.snapshot import Part, text
 
 #: Attributes that a program may ask for; of them only one is kept.
@@ -46,6 +46,8 @@ class Folders:
     def __init__(self, board: Board, files: DosFiles, handles: Handles) -> None:
         self._board, self._cpu, self._files = board, board.cpu, files
         self._handles = handles
+        #: The current folder as DOS names it.
+        self._shown = ""
         self.services: dict[int, Service] = {
             0x39: self._make_folder,
             0x3A: self._remove_folder,
@@ -136,8 +138,8 @@ class Folders:
     def _go_to(self, folder: str) -> None:
         if len(folder) >= MAX_CURRENT:
             raise DosError(NO_PATH)
-        self._files.current = folder
-        set_directory(self._board.bus, _as_dos(folder))
+        self._files.current, self._shown = folder, self._files.short(folder)
+        set_directory(self._board.bus, self._shown)
 
     def _attributes(self) -> None:
         cpu, call = self._cpu, self._cpu.al
@@ -159,7 +161,7 @@ class Folders:
     def _current_folder(self) -> None:
         if self._cpu.dl not in (DEFAULT, DRIVE_C):
             raise DosError(BAD_DRIVE)
-        path = _as_dos(self._files.current).encode("cp437", "replace")[: MAX_CURRENT - 1]
+        path = self._shown.encode("cp437", "replace")[: MAX_CURRENT - 1]
         self._board.bus.write(self._cpu.linear("ds", "si"), path + b"\0")
         self._cpu.ax = 0x0100
 
@@ -168,7 +170,9 @@ class Folders:
         name = file_name(self._board, "si")
         device = device_of(name)
         parts: list[str] = []
-        for part in self._files.absolute(name).split("/"):
+        below = below_drive(name)
+        folder = "" if below.startswith("/") else self._shown.replace("\\", "/")
+        for part in f"{folder}/{below}".split("/"):
             if part == ".." and not parts:
                 raise DosError(NO_PATH)
             if part == "..":

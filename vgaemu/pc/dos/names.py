@@ -1,10 +1,14 @@
 """Names of DOS: drives, devices, 8.3 names, patterns.
 
 Emulated: one drive C:, names of 8.3 in any case, cut off where they are longer, patterns with `*`
-and `?`. Names of devices are DOS's and those that Windows has: neither is ever a file.
+and `?`; names of the host that are no such are shown with a tilde and a number, as Windows does it,
+but for those that begin with a dot, which are hidden. Names of devices are DOS's and those that
+Windows has: neither is ever a file.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.errors import NO_PATH, DosError
@@ -86,6 +90,45 @@ def is_short(name: str, *, ascii_only: bool = True) -> bool:
         and FORBIDDEN.isdisjoint(name)
         and all(letter >= " " for letter in name)
         and (not ascii_only or name.isascii())
+    )
+
+
+def aliases(names: Iterable[str]) -> dict[str, str]:
+    r"""Names of a folder that are none of DOS, by the 8.3 names that they are shown with.
+
+    >>> aliases(["a long name.text", "A long number.tex", "ALONGN~1.TEX", "\xe4.c", ".hidden"])
+    {'ALONGN~2.TEX': 'A long number.tex', 'ALONGN~3.TEX': 'a long name.text', '_~1.C': 'ä.c'}
+    """
+    others: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        upper = name.upper()
+        if is_short(upper):
+            taken.add(upper)
+        elif is_host_name(name) and not name.startswith("."):
+            others.append(name)
+    found: dict[str, str] = {}
+    numbers: dict[tuple[str, str], int] = {}
+    for name in sorted(others):
+        stem, dot, suffix = name.rpartition(".")
+        parts = [_letters(part) for part in ((stem, suffix) if dot else (name, ""))]
+        kind = parts[0][:6], parts[1][:3]
+        short = ""
+        while not short or short in taken:
+            numbers[kind] = numbers.get(kind, 0) + 1
+            tail = f"~{numbers[kind]}"
+            short = parts[0][: 8 - len(tail)] + tail + (f".{kind[1]}" if kind[1] else "")
+        taken.add(short)
+        found[short] = name
+    return found
+
+
+def _letters(part: str) -> str:
+    """What an 8.3 name may have of a part of a longer one."""
+    letters = (letter for letter in part.upper() if letter not in " .")
+    return "".join(
+        letter if letter.isascii() and letter > " " and letter not in FORBIDDEN else "_"
+        for letter in letters
     )
 
 
