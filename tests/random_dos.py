@@ -77,7 +77,24 @@ PARTS = (
     "D:", "A:", ":", "NEW.DAT", "longer than 8.text", "\xe4\xf6", "we:ird", "X", "etc", "passwd",
     "A" * 130, "\xb0\xb1", "\t", "\x01", " ", "ROOT", "outside", "CONIN$", "\xfd", "COM\xfd",
 )  # fmt: skip
-MULTIPLEX = {0x4300: "al", 0x4310: "bx es", 0x4A01: "bx es di", 0x4A02: "bx es di"}
+#: What INT 2Fh may leave changed, by AX.
+MULTIPLEX = {0x4300: "al", 0x4310: "bx es", 0x4A01: "bx es di", 0x4A02: "bx es di", 0x1680: "al"}
+MULTIPLEX |= {
+    0x1200: "al cf",
+    0x1202: "bx es cf",
+    0x1203: "ds cf",
+    0x1205: "cf",
+    0x120D: "ax dx cf",
+}
+MULTIPLEX |= {
+    0x1211: "cf",
+    0x1212: "cx cf",
+    0x1213: "al cf",
+    0x1214: "zf cf",
+    0x1216: "ax di es cf",
+}
+MULTIPLEX |= {0x1217: "ax ds si cf", 0x121A: "al si cf", 0x121B: "al cf", 0x121E: "zf cf"}
+MULTIPLEX |= {0x1220: "ax di es cf", 0x1221: "ax cf", 0x1225: "cx cf"}
 FCB_NAMES = (
     b"A       TXT", b"a       txt", b"???????????", b"NEW     DAT", b"CON        ", b"AUX        ",
     b"NUL     X  ", b"..         ", b"SUB        ", b"           ", b"A/B     C:D", b"\0" * 11,
@@ -202,6 +219,8 @@ class RandomDos:
             with suppress(DosError):
                 found["es"] = r.choice(self.dos.memory.blocks())[0]
         ss, sp = STACKS[0] if r.random() < 0.8 else r.choice(STACKS)
+        if r.random() < 0.05:
+            found["eax"] = r.choice(tuple(MULTIPLEX))
         return found | {"ss": ss, "esp": sp, "eflags": r.choice((2, 0x202, 0x8D7))}
 
     def call(self, vector: int, registers: Mapping[str, int]) -> Call:
@@ -259,6 +278,8 @@ class RandomDos:
         allowed = CARRY * ("cf" in changed) | ZERO * ("zf" in changed)
         if self.board.bus.is_ram(cpu.linear("ss", "sp", 4)) and call not in WRITES:
             ip, cs, flags = self.bios.calls.frame()
+            if vector == 0x2F and before["eax"] & 0xFFFF in (0x1211, 0x1221):
+                return  # they write where they are told to
             assert (ip, cs, (flags ^ frame[2]) & ~allowed) == (*frame[:2], 0)
 
     def series(self) -> Iterator[Call]:

@@ -38,6 +38,7 @@ from vgaemu.pc.dos.folders import Folders
 from vgaemu.pc.dos.handles import Handles
 from vgaemu.pc.dos.ioctl import DeviceControl
 from vgaemu.pc.dos.memory import Memory
+from vgaemu.pc.dos.multiplex import Multiplex
 from vgaemu.pc.dos.processes import Processes
 from vgaemu.pc.dos.search import Search
 from vgaemu.pc.dos.system import VERSION, System
@@ -113,7 +114,7 @@ class Dos:
             0x21: self._service,
             0x27: self.processes.stay_by_interrupt,
             0x29: lambda: self.console.type(board.cpu.al),
-            0x2F: self.system.multiplex,
+            0x2F: Multiplex(board, calls, self.console, self.handles, self.folders).service,
             0x33: bios.mouse.service,
         }
         board.bus.byte_out[DOS_PORT] = self._called

@@ -56,7 +56,7 @@ class Folders:
             0x43: self._attributes,
             0x47: self._current_folder,
             0x56: lambda: self.rename(file_name(board), file_name(board, "di", "es")),
-            0x60: self._true_name,
+            0x60: self.true_name,
         }
 
     def delete(self, name: str) -> None:
@@ -165,8 +165,8 @@ class Folders:
         self._board.bus.write(self._cpu.linear("ds", "si"), path + b"\0")
         self._cpu.ax = 0x0100
 
-    def _true_name(self) -> None:
-        """60h: DS:SI in full, to ES:DI; it need not be there."""
+    def true_name(self) -> None:
+        """60h, INT 2Fh/1221h: DS:SI in full, to ES:DI; it need not be there."""
         name = file_name(self._board, "si")
         device = device_of(name)
         parts: list[str] = []

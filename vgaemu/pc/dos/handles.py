@@ -117,14 +117,24 @@ class Handles:
             with suppress(OSError):
                 self._release(number)
 
+    def place(self, handle: int) -> int:
+        """Where the program's table has a handle.
+
+        Raises:
+            DosError: It has not so many.
+        """
+        table, count = self._table(self._memory.current)
+        if handle >= count:
+            raise DosError(errors.BAD_HANDLE)
+        return table + handle
+
     def number(self, handle: int) -> int:
         """What the program's table has for a handle.
 
         Raises:
             DosError: It is not open.
         """
-        table, count = self._table(self._memory.current)
-        number = self._bus.read8(table + handle) if handle < count else CLOSED
+        number = self._bus.read8(self.place(handle))
         if number not in self.opened and number not in STANDARD:
             raise DosError(errors.BAD_HANDLE)
         return number
@@ -303,11 +313,8 @@ class Handles:
     def _duplicate_as(self) -> None:
         """46h: CX becomes another handle of what BX stands for."""
         number, handle = self.number(self._cpu.bx), self._cpu.cx
-        table, count = self._table(self._memory.current)
-        if handle >= count:
-            raise DosError(errors.BAD_HANDLE)
+        before = self._bus.read8(self.place(handle))
         self._use(number)
-        before = self._bus.read8(table + handle)
         self._point(handle, number)
         self._release(before)
 

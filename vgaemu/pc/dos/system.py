@@ -1,9 +1,8 @@
 """What DOS says of itself: drives, vectors, clock, version, flags, its own tables, the last error.
 
 Emulated: INT 21h/0Dh, 0Eh, 19h, 1Bh, 1Ch, 1Fh, 25h, 2Ah to 2Eh, 30h, 32h to 37h, 52h, 54h, 59h,
-5Dh, INT 2Fh as far as what is asked for is there (XMS) or known to be absent. One drive C:; the
-clock is the one that CMOS keeps. Not emulated: verify and BREAK beyond their flags, another switch
-character than the slash.
+5Dh. One drive C:; the clock is the one that CMOS keeps. Not emulated: verify and BREAK beyond their
+flags, another switch character than the slash.
 
 Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
 """
@@ -24,7 +23,6 @@ from vgaemu.pc.dos.area import (
     LISTS_OFFSET,
     SEGMENT,
     VERIFY_AT,
-    XMS_OFFSET,
 )
 from vgaemu.pc.dos.errors import BAD_DRIVE, BAD_FUNCTION, DETAILS, OTHER_DETAILS, DosError
 from vgaemu.pc.dos.files import CLUSTER, MAX_WRITTEN, DosFiles
@@ -90,18 +88,6 @@ class System:
         """ES:BX leads into DOS's memory."""
         self._cpu.set("es", SEGMENT)
         self._cpu.bx = offset
-
-    def multiplex(self) -> None:
-        """INT 2Fh: AL stays as it is for what is not there."""
-        cpu = self._cpu
-        if cpu.ax == 0x4300:
-            cpu.al = 0x80
-        elif cpu.ax == 0x4310:
-            self._point(XMS_OFFSET)
-        elif cpu.ax in (0x4A01, 0x4A02):  # DOS is not in the HMA
-            cpu.bx = 0
-            cpu.set("es", 0xFFFF)
-            cpu.di = 0xFFFF
 
     def _set_vector(self) -> None:
         self._calls.set_vector(self._cpu.al, self._cpu.dx, self._cpu.ds)
