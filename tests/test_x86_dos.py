@@ -271,12 +271,12 @@ def test_parent_folders_inside(pc: Pc, root: Path) -> None:
     (root / "sub" / "link").symlink_to(root / "sub" / "inner")
     for name in (
         "sub/../hello.txt", "sub/inner/../../hello.txt", "./sub/./../HELLO.TXT",
-        "sub/link/../deep.txt",
+        "sub/link/../deep.txt", "hello.txt/../hello.txt", "nowhere/../hello.txt",
+        "outdir/../hello.txt",
     ):  # fmt: skip
         assert open_file(pc, name.replace("/", "\\")) is not None, name
     for name in (
-        "sub/../../root/hello.txt", "hello.txt/../hello.txt", "nowhere/../hello.txt", "sub/..",
-        "sub/inner/..", "../root/hello.txt", "outdir/../hello.txt",
+        "sub/../../root/hello.txt", "sub/..", "sub/inner/..", "../root/hello.txt",
     ):  # fmt: skip
         assert open_file(pc, name.replace("/", "\\")) is None, name
 

@@ -59,6 +59,7 @@ MAX_PATH = MAX_NAME - 1
 FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 #: Attributes of files and of folders.
 READ_ONLY, ARCHIVE, VOLUME_LABEL, FOLDER = 0x01, 0x20, 0x08, 0x10
+DIRECTORY_OR_LABEL = FOLDER | VOLUME_LABEL
 #: 1980-01-01, DOS's first day; the seconds of its first and its last, in 2107.
 FIRST_DAY, FIRST_SECOND, LAST_SECOND = 0x0021, 315_532_800, 4_354_819_198
 #: Whether the host opens names in an open folder, and lists it.
@@ -144,25 +145,23 @@ class DosFiles:
         """
         if self._root is None:
             raise DosError(NO_PATH)
-        parts = [part for part in self.absolute(name).split("/") if part not in ("", ".")]
-        if not parts or not all(map(is_host_name, parts)):
+        parts = _without_dots(self.absolute(name))
+        if not name or not (parts or ".." in name) or not all(map(is_host_name, parts)):
             raise DosError(NO_PATH)
         # The folders on the way, each where its links lead to.
         way = [self._root]
         for part in parts[:-1]:
             self._step(way, part, missing=NO_PATH)
-        self._step(way, parts[-1], missing=NO_FILE, create=not must_exist)
+        for part in parts[-1:]:
+            self._step(way, part, missing=NO_FILE, create=not must_exist)
         return way[-1]
 
     def _step(self, way: list[Path], part: str, *, missing: int, create: bool = False) -> None:
-        """Add to a way what a name in its last folder leads to, or go back for two dots."""
+        """Add to a way what a name in its last folder leads to."""
         folder = way[-1]
         self._work += STEP_UNITS
-        if not stat.S_ISDIR(mode_of(folder)) or (part == ".." and len(way) == 1):
+        if not stat.S_ISDIR(mode_of(folder)):
             raise DosError(NO_PATH)
-        if part == "..":
-            way.pop()
-            return
         found = self._entry(folder, part)
         if create:
             # Also what is there already must have a name that a program can make.
@@ -256,10 +255,10 @@ class DosFiles:
         flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         with self.reached(path) as (folder, entry):
             mode = mode_of(entry, folder)
-            if mode and not stat.S_ISREG(mode):
-                raise DosError(DENIED)
             if mode and new:
                 raise DosError(EXISTS)
+            if mode and not stat.S_ISREG(mode):
+                raise DosError(DENIED)
             if mode and access != os.O_RDONLY and attributes_of(mode) & READ_ONLY:
                 raise DosError(DENIED)
             made = 0
@@ -373,11 +372,7 @@ class DosFiles:
         if attributes & FOLDER and folder:
             found = [NamedFile(dots, 0, FOLDER) for dots in (".", "..") if matches(dots, wanted)]
         with self._listed(path) as entries:
-            shown = {name: short for short, name in aliases(e.name for e in entries).items()}
-            named = [(shown.get(entry.name) or entry.name.upper(), entry) for entry in entries]
-            for name, entry in sorted(named, key=itemgetter(0)):
-                if not is_short(name) or device_of(name) or not matches(name, wanted):
-                    continue
+            for name, entry in _named(entries, wanted):
                 is_folder = entry.is_dir(follow_symlinks=False)
                 if (is_folder and attributes & FOLDER) or entry.is_file(follow_symlinks=False):
                     about = entry.stat(follow_symlinks=False)
@@ -400,6 +395,50 @@ class DosFiles:
                 yield self._few(entries)
         finally:
             os.close(fd)
+
+
+def _without_dots(path: str) -> list[str]:
+    """The parts of a path, as DOS takes two dots: before it looks for what is before them.
+
+    >>> _without_dots("/SUB/../NONE/./../A.TXT")
+    ['A.TXT']
+
+    Raises:
+        DosError: They lead out of the root.
+    """
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            if not parts:
+                raise DosError(NO_PATH)
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return parts
+
+
+def _named(entries: list[os.DirEntry[str]], wanted: bytes) -> list[tuple[str, os.DirEntry[str]]]:
+    """Those of a folder's entries that match a pattern, by the names that DOS shows, sorted."""
+    shown = {name: short for short, name in aliases(entry.name for entry in entries).items()}
+    named = [(shown.get(entry.name) or entry.name.upper(), entry) for entry in entries]
+    matching = [
+        (name, entry)
+        for name, entry in named
+        if is_short(name) and not device_of(name) and matches(name, wanted)
+    ]
+    return sorted(matching, key=itemgetter(0))
+
+
+def close_anyway(file: OpenFile) -> None:
+    """Close it, whatever the host says of that."""
+    with suppress(OSError):
+        os.close(file.fd)
+
+
+def protect(file: OpenFile) -> None:
+    """Make a file that is open read-only for those that open it from now on."""
+    if file.fd >= 0 and device_of(file.name) is None and os.chmod in os.supports_fd:
+        os.chmod(file.fd, stat.S_IMODE(os.fstat(file.fd).st_mode) & ~stat.S_IWUSR)
 
 
 def packed_time(seconds: float) -> tuple[int, int]:

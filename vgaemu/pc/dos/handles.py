@@ -23,7 +23,15 @@ from vgaemu.pc.dos import errors
 from vgaemu.pc.dos.auxiliary import Auxiliary
 from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.errors import DosError
-from vgaemu.pc.dos.files import MAX_POSITION, DosFiles, OpenFile
+from vgaemu.pc.dos.files import (
+    DIRECTORY_OR_LABEL,
+    READ_ONLY,
+    DosFiles,
+    OpenFile,
+    close_anyway,
+    protect,
+)
+from vgaemu.pc.dos.handle_rows import ACCESSES, OLD_ROW, are_files, as_now
 from vgaemu.pc.dos.memory import CURRENT_PREFIX_AT, TOP, Memory
 from vgaemu.pc.dos.names import DEVICES, file_name
 from vgaemu.pc.dos.tables import PARTS, STANDARD, move_entry, use_entry, write_entry
@@ -41,12 +49,8 @@ EXTENDED_ATTRIBUTES, SET_EXTENDED = (2, 3, 4), 4
 #: Where a prefix has its table; how many handles it has, and a pointer to where that table is.
 TABLE_AT, COUNT_AT, POINTER_AT = 0x18, 0x32, 0x34
 TABLE = struct.Struct("<HHH")
-#: AL of INT 21h/3Dh, its lowest bits -> how the host opens a file; children do not get it.
-ACCESSES = {0: os.O_RDONLY, 1: os.O_WRONLY, 2: os.O_RDWR}
+#: AL of INT 21h/3Dh: children do not get it.
 PRIVATE = 0x80
-#: The first handle of older states, which have no tables in prefixes; fields of their rows; how
-#: many files states have that were saved before these lay in DOS's table.
-OLD_FIRST, OLD_ROW, OLD_MAX_FILES = 5, 4, 64
 
 
 class Handles:
@@ -83,7 +87,7 @@ class Handles:
         """Close the programs' files."""
         self.uses.clear()
         while self.opened:
-            _close_anyway(self.opened.popitem()[1])
+            close_anyway(self.opened.popitem()[1])
 
     # --- a program's table ---
 
@@ -176,7 +180,7 @@ class Handles:
             if number is None:
                 raise DosError(errors.TOO_MANY)
         except DosError:
-            _close_anyway(file)
+            close_anyway(file)
             raise
         file = file._replace(number=number)
         self.opened[number], self.uses[number] = file, 1
@@ -239,7 +243,12 @@ class Handles:
 
     def _create(self, *, new: bool = False) -> None:
         self._free_handle()
-        self._add(self._files.open(file_name(self._board), os.O_RDWR, create=True, new=new))
+        if self._cpu.cx & DIRECTORY_OR_LABEL:
+            raise DosError(errors.DENIED)
+        file = self._files.open(file_name(self._board), os.O_RDWR, create=True, new=new)
+        if self._cpu.cx & READ_ONLY:
+            protect(file)
+        self._add(file)
 
     def _add(self, file: OpenFile) -> None:
         self._cpu.ax = self.add(file)
@@ -280,17 +289,18 @@ class Handles:
         name = file_name(self._board, "si")
         self._free_handle()
         if_there, if_not = cpu.dl & 0xF, cpu.dl >> 4
+        access = os.O_WRONLY if cpu.bl & 7 == 1 else os.O_RDWR
         try:
             file, done = self._opened(name, cpu.bl), 1
         except DosError as error:
             if error.code != errors.NO_FILE or not if_not:
                 raise
-            file, done = self._files.open(name, os.O_RDWR, create=True), 2
+            file, done = self._files.open(name, access, create=True), 2
         if done == 1 and if_there != 1:
-            _close_anyway(file)
+            close_anyway(file)
             if if_there != 2:
                 raise DosError(errors.EXISTS)
-            file, done = self._files.open(name, os.O_RDWR, create=True), 3
+            file, done = self._files.open(name, access, create=True), 3
         self._add(file)
         cpu.cx = done
 
@@ -420,15 +430,15 @@ class Handles:
                 for number, file in sorted(self.opened.items())
             ],
             self._restore,
-            _are_files,
+            are_files,
         )
 
     def _restore(self, saved: list[list[Any]]) -> None:
         """`reopened` has opened the files; rows of older states tell their handles."""
-        self.uses = {row[0]: row[4] for row in map(_as_now, saved)}
+        self.uses = {row[0]: row[4] for row in map(as_now, saved)}
         for row in saved:
             if len(row) == OLD_ROW:
-                self._point(row[0], _as_now(row)[0])
+                self._point(row[0], as_now(row)[0])
 
     @contextmanager
     def at(self, saved: list[list[Any]]) -> Iterator[None]:
@@ -451,7 +461,7 @@ class Handles:
         """
         opened: dict[int, OpenFile] = {}
         try:
-            for number, name, access, place, _, private in map(_as_now, saved):
+            for number, name, access, place, _, private in map(as_now, saved):
                 try:
                     # As a path from the root: a name with a colon is no drive.
                     file = self._files.open(f"C:/{name}", access)
@@ -463,38 +473,13 @@ class Handles:
             yield
         except BaseException:
             for file in opened.values():
-                _close_anyway(file)
+                close_anyway(file)
             self._files.take_work()
             raise
         before, self.opened = self.opened, opened
         for file in before.values():
-            _close_anyway(file)
-
-
-def _as_now(row: list[Any]) -> list[Any]:
-    """A row of an older state has a handle of the only table there was, and no more than four."""
-    if len(row) != OLD_ROW:
-        return row
-    return [row[0] - OLD_FIRST + len(STANDARD), *row[1:], 1, False]
+            close_anyway(file)
 
 
 def _place(file: OpenFile) -> int:
     return os.lseek(file.fd, 0, os.SEEK_CUR)
-
-
-def _close_anyway(file: OpenFile) -> None:
-    with suppress(OSError):
-        os.close(file.fd)
-
-
-def _are_files(files: Any) -> bool:
-    rows = [_as_now(row) for row in files if len(row) in (OLD_ROW, OLD_ROW + 2)]
-    return len({row[0] for row in rows}) == len(files) and all(
-        all(isinstance(value, int) for value in (number, access, place, uses, private))
-        and len(STANDARD) <= number < OLD_MAX_FILES
-        and isinstance(name, str)
-        and access in ACCESSES.values()
-        and 0 <= place <= MAX_POSITION
-        and 0 < uses <= 0xFFFF
-        for number, name, access, place, uses, private in rows
-    )
