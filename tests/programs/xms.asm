@@ -20,6 +20,9 @@ main:   mov ax, 0x4300
         mov dx, 64
         xms 9
         mov [block], dx
+        mov ah, 0x88                    ; the BIOS has none any more
+        int 0x15
+        number ax
         mov dx, 16
         xms 9
         mov [other], dx

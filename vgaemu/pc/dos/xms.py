@@ -1,8 +1,9 @@
 """XMS 2.0: extended memory by INT 2Fh/4310h's entry point.
 
 Emulated: the high memory area, blocks of extended memory from 1088 KiB to the end of RAM, at most
-64 MiB (allocated, moved, locked, resized). The A20 gate is always open: what switches it succeeds
-and changes nothing. Not emulated: upper memory (there is none), INT 15h/88h that hides this.
+64 MiB (allocated, moved, locked, resized); while any of it is taken INT 15h/88h says that there is
+no extended memory. The A20 gate is always open: what switches it succeeds and changes nothing. Not
+emulated: upper memory (there is none).
 
 Source: Extended Memory Specification 2.0 (Microsoft, 1988).
 """
@@ -36,6 +37,8 @@ BAD_SOURCE, BAD_SOURCE_AT, BAD_TARGET, BAD_TARGET_AT, BAD_LENGTH, NOT_LOCKED, LO
 NO_UPPER, BAD_UPPER = 0xB1, 0xB2
 #: 0Bh: length; handle and offset of source and of target.
 MOVE = struct.Struct("<IHIHI")
+#: AH of INT 15h: how much extended memory there is.
+EXTENDED_SIZE = 0x88
 #: Bytes of a move that a unit of `Calls.spend` is worth.
 BYTES_A_UNIT = 4096
 
@@ -82,6 +85,17 @@ class Xms:
             0x10: self._no_upper_memory,
         }
         board.bus.byte_out[XMS_PORT] = self._call
+        service = calls.services[0x15]
+        calls.services[0x15] = lambda: self._size() if self._is_asked() else service()
+
+    def _is_asked(self) -> bool:
+        """Whether INT 15h asks for memory that XMS has given away some of."""
+        return self._cpu.ah == EXTENDED_SIZE and bool(self.blocks or self.hma_used)
+
+    def _size(self) -> None:
+        """INT 15h/88h, as HIMEM.SYS answers it."""
+        self._cpu.ax = 0
+        self._calls.carry(False)
 
     def _call(self, _: int) -> None:
         """The entry's OUT."""
