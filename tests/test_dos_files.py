@@ -38,7 +38,6 @@ from vgaemu.pc.dos.files import (
     MAX_POSITION,
     MAX_WRITTEN,
     NAMES_A_UNIT,
-    READ_ONLY,
     DosFiles,
 )
 from vgaemu.pc.dos.names import DEVICES, device_of, fcb_name
@@ -211,11 +210,6 @@ def test_a_folder_of_many_names_costs_time(
 def test_kinds_of_new_files(guest: Guest, root: Path) -> None:
     for call in (0x3C, 0x5B):
         assert guest(call, "NEW", cx=FOLDER) == -DENIED
-    handle = guest(0x3C, "RO", cx=READ_ONLY)
-    assert guest(0x40, data=b"x", bx=handle) == 1  # who has made it may write
-    guest(0x43, "RO")
-    assert guest.board.cpu.cx == ARCHIVE | READ_ONLY
-    assert guest(0x3D, "RO", al=2) == -DENIED
     assert guest(0x5B, "SUB") == -EXISTS
     name = {"bx": 1, "dx": 0x12, "si": 0}
     handle = guest(0x6C, "W", **name)

@@ -314,13 +314,13 @@ def test_find_first_and_next(board: Board, bios: Bios, tmp_path: Path) -> None:
     board.cpu.dx = board.cpu.cx = 0
     found = []
     call = search.services[0x4E]
-    for _ in range(2):
+    for _ in range(3):
         call()
         entry = board.bus.read(search.dta, 43)
         size = int.from_bytes(entry[0x1A:0x1E], "little")
         found.append((entry[0x1E:].rstrip(b"\0"), size, entry[0x15]))
         call = search.services[0x4F]
-    assert found == [(b"A.TXT", 5, 0x20), (b"B.TXT", 3, 0x20)]
+    assert found == [(b"A.TXT", 5, 0x20), (b"B.TXT", 3, 0x20), (b"TOO_LO~1.TXT", 1, 0x20)]
     with pytest.raises(DosError) as failed:
         call()
     assert failed.value.code == NO_MORE_FILES

@@ -435,12 +435,6 @@ def close_anyway(file: OpenFile) -> None:
         os.close(file.fd)
 
 
-def protect(file: OpenFile) -> None:
-    """Make a file that is open read-only for those that open it from now on."""
-    if file.fd >= 0 and device_of(file.name) is None and os.chmod in os.supports_fd:
-        os.chmod(file.fd, stat.S_IMODE(os.fstat(file.fd).st_mode) & ~stat.S_IWUSR)
-
-
 def packed_time(seconds: float) -> tuple[int, int]:
     """Time and date as DOS packs them, UTC, of the years that it knows.
 

@@ -4,7 +4,7 @@ Emulated: the table of a program's handles in its prefix, 20 or more (67h), that
 change; what they stand for is shared by all handles that were made of one another, in children too
 (45h, 46h, 4Bh), until the last is closed. CON; AUX, which is COM1; PRN, CLOCK$ and NUL, which
 swallow what is written and read nothing. What lies behind a handle is shown in `tables`. Not
-emulated: sharing and locks (DOS has none without SHARE).
+emulated: sharing and locks (DOS has none without SHARE); attributes of new files (43h sets them).
 
 Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
 """
@@ -25,11 +25,9 @@ from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.errors import DosError
 from vgaemu.pc.dos.files import (
     DIRECTORY_OR_LABEL,
-    READ_ONLY,
     DosFiles,
     OpenFile,
     close_anyway,
-    protect,
 )
 from vgaemu.pc.dos.handle_rows import ACCESSES, OLD_ROW, are_files, as_now
 from vgaemu.pc.dos.memory import CURRENT_PREFIX_AT, TOP, Memory
@@ -245,10 +243,7 @@ class Handles:
         self._free_handle()
         if self._cpu.cx & DIRECTORY_OR_LABEL:
             raise DosError(errors.DENIED)
-        file = self._files.open(file_name(self._board), os.O_RDWR, create=True, new=new)
-        if self._cpu.cx & READ_ONLY:
-            protect(file)
-        self._add(file)
+        self._add(self._files.open(file_name(self._board), os.O_RDWR, create=True, new=new))
 
     def _add(self, file: OpenFile) -> None:
         self._cpu.ax = self.add(file)
