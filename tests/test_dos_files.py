@@ -211,8 +211,7 @@ def test_kinds_of_new_files(guest: Guest, root: Path) -> None:
     for call in (0x3C, 0x5B):
         assert guest(call, "NEW", cx=FOLDER) == -DENIED
     assert guest(0x5B, "SUB") == -EXISTS
-    name = {"bx": 1, "dx": 0x12, "si": 0}
-    handle = guest(0x6C, "W", **name)
+    handle = guest(0x6C, "W", bx=1, dx=0x12, si=0)
     assert guest(0x3F, bx=handle, cx=1) == -DENIED  # opened to be written
 
 
@@ -238,11 +237,9 @@ def test_long_names_are_shown_as_short_ones(guest: Guest, root: Path) -> None:
     assert guest.dos.handles.file(handle).name == "long file name.text"
     assert guest(0x3B, "ALONGF~1") >= 0
     assert found(guest, "*.*") == ["F.TXT"]
-    for call, registers in ((0x47, {"si": 0}), (0x60, {"si": 0, "di": 0x100})):
-        guest(call, "F.TXT", es=BUFFER >> 4, **registers)
-        at = BUFFER + registers.get("di", 0)
-        path = guest.board.bus.read(at, 64).partition(b"\0")[0]
-        assert path == {0x47: b"ALONGF~1", 0x60: b"C:\\ALONGF~1\\F.TXT"}[call]
+    for call, at, path in ((0x47, 0, b"ALONGF~1"), (0x60, 0x100, b"C:\\ALONGF~1\\F.TXT")):
+        guest(call, "F.TXT", es=BUFFER >> 4, si=0, di=0x100)
+        assert guest.board.bus.read(BUFFER + at, 64).partition(b"\0")[0] == path
     guest(0x3B, "\\")
     assert guest(0x41, "AB~1.C") >= 0
     assert not (root / "a.b.c").exists()
