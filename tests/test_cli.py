@@ -576,6 +576,28 @@ def test_bench_writes_its_rows(capsys, tmp_path, monkeypatch):
     assert found[0]["times_as_fast_as_python"] == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("start", "--only: 'bench start' has no parts; 'bench guest' does"),
+        ("guest", "--only tea: 'bench guest' has fills, stores, ports, calls, harvests, boot"),
+    ],
+)
+def test_bench_has_no_such_part(capsys, name, told):
+    status, out, err = run(capsys, "bench", name, "--only", "tea")
+    assert (status, out, err) == (2, "", f"vgaemu: {told}\n")
+
+
+def test_parts_of_a_benchmark_are_measured_alone(capsys, monkeypatch):
+    pytest.importorskip("unicorn")
+    monkeypatch.setattr("vgaemu.bench.ports.rows", lambda: [{"port": "3C8h", "ns": 2.0}])
+    monkeypatch.setattr("vgaemu.bench.calls.rows", lambda: [{"call": "INT 10h", "ns": 3.0}])
+    status, out, _ = run(capsys, "bench", "guest", "--runs", "2", "--only", "calls", "--only=ports")
+    assert status == 0
+    assert out.index("INT 10h") < out.index("3C8h")
+    assert "fill" not in out
+
+
 def test_bench_guest_without_unicorn_is_one_line(capsys, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("vgaemu.pc.cpu.unicorn")]:
         monkeypatch.delitem(sys.modules, name)

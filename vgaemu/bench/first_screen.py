@@ -10,7 +10,7 @@ from vgaemu.bench.measure import Row
 from vgaemu.machine import Machine
 
 #: Mov ax, 0E21h; mov bx, 7; int 10h; then the mark, cli, hlt.
-SECTOR = bytes.fromhex("B8 21 0E BB 07 00 CD 10") + tcg.mark(tcg.END) + b"\xfa\xf4"
+SECTOR = bytes.fromhex("B8 21 0E BB 07 00 CD 10") + tcg.mark() + b"\xfa\xf4"
 #: At 1 MiB, a multiboot 1 header with the fields of a.out.
 HEADER = bytes.fromhex("02B0AD1B 00000100 FE4F51E4 00001000 00001000 00000000 00000000 20001000")
 #: Mov word [B8000h], 0721h; the mark; cli; hlt.
@@ -44,7 +44,7 @@ def _row(name: str, image: str, *qemu: str) -> Row:
         if not machine.screen.text()[0].startswith("!"):
             raise RuntimeError(f"the {name} printed nothing")
     row: Row = {"boot": name, "first_frame_ms": took * 1e3}
-    times = tcg.times(*qemu)
-    if times is not None:
-        row["qemu_ms"] = (times.end - times.start) * 1e3
+    qemu_s = tcg.seconds_to_mark(*qemu)
+    if qemu_s is not None:
+        row["qemu_ms"] = qemu_s * 1e3
     return row

@@ -16,14 +16,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from vgaemu.bench import calls, first_screen, planes, ports
+from vgaemu.bench import PARTS, calls, first_screen, planes, ports
 from vgaemu.bench.boot import boot_sector
 from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
 from vgaemu.errors import CpuError, ImageError
@@ -75,10 +75,17 @@ FILL_LFB = (
 )  # fmt: skip
 
 
-def measure(runs: int = RUNS) -> list[Row]:
-    """All rows, each the median of `runs` runs."""
-    parts = _fills, planes.rows, ports.rows, calls.rows, _harvests, first_screen.rows
-    return [row for part in parts for row in median_of_runs(part, runs)]
+def measure(runs: int = RUNS, parts: Sequence[str] = PARTS["guest"]) -> list[Row]:
+    """The rows of some parts, each the median of `runs` runs."""
+    rows: dict[str, Callable[[], list[Row]]] = {
+        "fills": _fills,
+        "stores": planes.rows,
+        "ports": ports.rows,
+        "calls": calls.rows,
+        "harvests": _harvests,
+        "boot": first_screen.rows,
+    }
+    return [row for part in parts for row in median_of_runs(rows[part], runs)]
 
 
 def _fills() -> list[Row]:

@@ -30,8 +30,8 @@ CODE_AT, ROUNDS = 0x7C00, 5
 SLICES, PLANES_SLICES, PYTHON_SLICES = 10, 150, 8
 #: A pass stores to 16 KiB: text's window has no more than 32.
 PASS_BYTES = 0x4000
-#: Passes of a QEMU.
-QEMU_PASSES = 200
+#: Passes of a round in QEMU.
+QEMU_PASSES = 2
 
 
 class Stores(NamedTuple):
@@ -165,8 +165,6 @@ def _boot_code(
         for index, value in zip((5, 1, 3, 8), registers, strict=True):
             # mov dx, 3CEh; mov ax, value and index; out dx, ax
             code += bytes.fromhex("BACE03 B8") + bytes((index, value)) + b"\xef"
-    code += b"\x66\xbd" + QEMU_PASSES.to_bytes(4, "little")  # mov ebp, passes
-    code += tcg.mark(tcg.BEGIN)
-    # dec ebp; jz out of the loop; after it: mov al, '.'; out E9h, al; cli; hlt
-    code += _passes(stores, segment, bytes.fromhex("664D 7402"))
-    return code + tcg.mark(tcg.END) + b"\xfa\xf4"
+    passes = b"\x66\xbd" + QEMU_PASSES.to_bytes(4, "little")  # mov ebp, passes
+    # dec ebp; jz out of the loop
+    return code + tcg.endless(passes + _passes(stores, segment, bytes.fromhex("664D 7402")))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vgaemu.bench import BENCHMARKS, PICTURES, REPORTS
+from vgaemu.bench import BENCHMARKS, PARTS, PICTURES, REPORTS
 from vgaemu.bench.measure import RUNS, Row, table
 from vgaemu.errors import BenchError, CpuError
 from vgaemu.outputs import NewFile
@@ -29,22 +29,25 @@ def run(
     json_file: Path | None = None,
     plot: Path | None = None,
     heatmap: Path | None = None,
+    parts: Sequence[str] = (),
 ) -> str:
     """Run a benchmark.
 
     `say` gets the table as soon as there is one, before any file is written: rows as a JSON list
-    of objects, a plot, and a picture of which pages a run dirties in which frame.
+    of objects, a plot, and a picture of which pages a run dirties in which frame. Without `parts`
+    all of it is measured.
 
     Raises:
-        BenchError: There is no such picture of this benchmark, no matplotlib to draw it, or not
-            the CPU that is measured.
+        BenchError: There is no such picture or part of this benchmark, no matplotlib to draw it, or
+            not the CPU that is measured.
     """
+    _check_parts(name, parts)
     for kind, path in (("plot", plot), ("heatmap", heatmap)):
         if path is not None:
             _check_picture(name, kind, path)
     try:
         module = import_module(f"vgaemu.bench.{name.replace('-', '_')}")
-        rows: list[Row] = module.measure(runs)
+        rows: list[Row] = module.measure(runs, parts) if parts else module.measure(runs)
     except CpuError as error:
         raise BenchError(f"bench {name}: {error}") from None
     report: Callable[[list[Row]], str] = module.report if name in REPORTS else table
@@ -65,6 +68,15 @@ def run(
 def _save(figure: Figure, path: Path) -> None:
     with NewFile(path) as file:
         figure.savefig(file, format=path.suffix[1:])
+
+
+def _check_parts(name: str, parts: Sequence[str]) -> None:
+    known = PARTS.get(name, ())
+    for part in parts:
+        if not known:
+            raise BenchError(f"--only: 'bench {name}' has no parts; 'bench guest' does")
+        if part not in known:
+            raise BenchError(f"--only {part}: 'bench {name}' has {', '.join(known)}")
 
 
 def _check_picture(name: str, kind: str, path: Path) -> None:

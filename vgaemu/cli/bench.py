@@ -25,6 +25,13 @@ def add_parser(commands: Commands) -> None:
     add = bench.add_argument
     add("name", choices=list(BENCHMARKS), metavar="NAME", help="one of those below")
     add("--runs", type=positive, default=5, metavar="N", help="repetitions (5)")
+    add(
+        "--only",
+        action="append",
+        default=[],
+        metavar="PART",
+        help="guest: fills, stores, ports, calls, harvests or boot alone (several times: each)",
+    )
     add("--json", type=file_path, metavar="F.json", help="write the rows too")
     add("--plot", type=file_path, metavar="F.png|svg", help="dirty-log, vga: draw the times, too")
     add("--heatmap", type=file_path, metavar="F.png|svg",
@@ -50,7 +57,7 @@ def run(options: Namespace) -> int:
 
     measure(
         options.name, say=hear, runs=options.runs, json_file=options.json, plot=options.plot,
-        heatmap=options.heatmap,
+        heatmap=options.heatmap, parts=options.only,
     )  # fmt: skip
     if unheard:
         raise unheard[0]
