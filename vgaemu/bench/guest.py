@@ -42,7 +42,7 @@ from vgaemu.vga.vram import LFB_GPA
 #: Slices timed together: about 60 Hz apart, as harvests are.
 SLICES = 40
 ROUNDS = 9
-HARVEST_SECONDS = 1.5
+HARVEST_SECONDS = 0.8
 #: Seconds between two harvests 60 times a second, and between a control loop and its harvest.
 PAUSE_S, CONTROL_PAUSE_S = 0.016, 0.002
 #: A control loop lasts about as long as a harvest.

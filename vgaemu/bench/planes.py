@@ -25,7 +25,7 @@ from vgaemu.vga.device import Vga
 from vgaemu.vga.modes import set_mode
 from vgaemu.vga.vram import LFB_GPA
 
-CODE_AT, ROUNDS = 0x7C00, 5
+CODE_AT, ROUNDS = 0x7C00, 3
 #: Slices a turn: about as many stores where each takes a guest 15 times as long.
 SLICES, PLANES_SLICES, PYTHON_SLICES = 10, 150, 8
 #: A pass stores to 16 KiB: text's window has no more than 32.
