@@ -37,6 +37,8 @@ RUNS = {
     "movsb through the latches": SETUP.format(0x12) + FROM_PLANES + WRITE_MODE_1 + "F3 A4",
     "stosb to plain memory": SETUP.format(0x13) + "F3 AA",
     "movsw to plain memory": SETUP.format(0x13) + "F3 A5",
+    # To 106000h: 107000h comes into the place of the code's page.
+    "stosb to a page in the code's place": "B8 FF FF 8E C0 BF 10 60 B9 00 80 F3 AA",
     "addresses and operands of 32 bits": SETUP.format(0x13)
     + "66 31 FF 66 B9 00 40 00 00 67 66 F3 AB",
 }

@@ -1,11 +1,12 @@
 """`vgaemu bench guest`: what the VGA costs machine code, and what a harvest beside it costs.
 
-Fills by `rep stosd` with Unicorn: through the VGA's windows with their dirty log, against the same
-bytes on a bare engine in the same slices, and against a hook on every store. Harvests while the
-guest runs, which fills, or polls a port and fills, with Unicorn and with KVM: 60 times a second,
-when no cache holds what they need any more, and one after another; and with processes that keep all
-CPUs busy. Before each a control loop spins for about as long: what it takes beyond that is the
-machine's and the interpreter's own scheduling noise. Beside KVM the bare ioctls take turns.
+Fills by `rep stosd` with Unicorn: through the VGA's windows with their dirty log, by native code
+and by Python, against the same bytes on a bare engine in the same slices, and against a hook on
+every store. Harvests while the guest runs, which fills, or polls a port and fills, with Unicorn and
+with KVM: 60 times a second, when no cache holds what they need any more, and one after another; and
+with processes that keep all CPUs busy. Before each a control loop spins for about as long: what it
+takes beyond that is the machine's and the interpreter's own scheduling noise. Beside KVM the bare
+ioctls take turns.
 What goes through the planes: see `planes`; ports: `ports`; calls, interrupts and pages: `calls`;
 the time to a first screen: `first_screen`.
 """
@@ -23,16 +24,18 @@ from typing import Any
 
 import numpy as np
 
+from vgaemu import native
 from vgaemu.bench import PARTS, calls, first_screen, planes, ports
 from vgaemu.bench.boot import boot_sector
 from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
+from vgaemu.bench.paths import by_python
 from vgaemu.errors import CpuError, ImageError
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import NEVER_NS, StepClock
 from vgaemu.pc.cpu.kvm import KvmCpu
-from vgaemu.pc.cpu.unicorn import SLICE, UnicornCpu
+from vgaemu.pc.cpu.unicorn import SLICE_IN_STEP, UnicornCpu
 from vgaemu.pc.cpu.unicorn_engine import Registers, Uc, unicorn
 from vgaemu.pc.cpu.unicorn_pages import NEVER
 from vgaemu.vga.device import Vga
@@ -40,7 +43,7 @@ from vgaemu.vga.modes import set_mode
 from vgaemu.vga.vram import LFB_GPA
 
 #: Slices timed together: about 60 Hz apart, as harvests are.
-SLICES = 40
+SLICES = 10
 ROUNDS = 9
 HARVEST_SECONDS = 0.8
 #: Seconds between two harvests 60 times a second, and between a control loop and its harvest.
@@ -90,30 +93,34 @@ def measure(runs: int = RUNS, parts: Sequence[str] = PARTS["guest"]) -> list[Row
 
 def _fills() -> list[Row]:
     rows: list[Row] = []
+    native.load(wait=True)
     for name, code in (("mode 13h", FILL_13H), ("LFB 640x480x32", FILL_LFB)):
         sides = {
-            "vgaemu": _through_the_vga(code),
+            "native": _through_the_vga(code),
+            "python": _through_the_vga(code, slow=True),
             "bare": _bare(code),
             "hook": _bare(code, hooked=True),
         }
         for side in sides.values():  # translate, touch
             side()
         times = interleaved(sides, ROUNDS)
-        instructions = SLICES * SLICE
+        instructions = SLICES * SLICE_IN_STEP
         rows.append(
             {
                 "fill": name,
-                "store_ns": times["vgaemu"] / instructions,
+                "native_store_ns": times["native"] / instructions,
+                "python_store_ns": times["python"] / instructions,
                 "bare_store_ns": times["bare"] / instructions,
                 "hook_store_ns": times["hook"] / instructions,
-                "times_as_fast_as_bare": times["bare"] / times["vgaemu"],
+                "native_times_as_fast_as_bare": times["bare"] / times["native"],
+                "python_times_as_fast_as_bare": times["bare"] / times["python"],
                 "hook_times_as_fast_as_bare": times["bare"] / times["hook"],
             }
         )
     return rows
 
 
-def _through_the_vga(code: bytes) -> Callable[[], None]:
+def _through_the_vga(code: bytes, *, slow: bool = False) -> Callable[[], None]:
     """A CPU on a bus; after the slices a frame's harvest."""
     vga = Vga(Memslot(4096, LFB_GPA >> 12))
     set_mode(vga, 0x13)
@@ -122,6 +129,8 @@ def _through_the_vga(code: bytes) -> Callable[[], None]:
     bus.write(CODE_AT, code)
     cpu.set("eip", CODE_AT)
     vga.slot.harvest_through(cpu.harvest)
+    with by_python(slow):
+        cpu.run(NEVER_NS)
 
     def side() -> None:
         for _ in range(SLICES):
@@ -153,7 +162,7 @@ def _bare(code: bytes, *, hooked: bool = False) -> Callable[[], None]:
 
     def side() -> None:
         for _ in range(SLICES):
-            uc.emu_start(uc.reg_read(eip), NEVER, count=SLICE)
+            uc.emu_start(uc.reg_read(eip), NEVER, count=SLICE_IN_STEP)
 
     return side
 

@@ -52,11 +52,13 @@ from vgaemu.native.cpu_cells import (
     PLANES,
     PLANES_BYTES,
     RAISED,
+    RAM,
     TLB,
 )
 from vgaemu.native.env import (
     ADDEND,
     BASE,
+    CR0_AT,
     CS,
     DEVICE,
     DF_AT,
@@ -75,6 +77,7 @@ from vgaemu.native.env import (
     USER,
 )
 from vgaemu.native.marks import mark
+from vgaemu.native.memory import is_plain as is_plain_ram
 from vgaemu.native.planes import (
     ALL_PLANES,
     DWORD,
@@ -85,6 +88,7 @@ from vgaemu.native.planes import (
     planes_of,
     store_bytes,
 )
+from vgaemu.native.walks import PAGING
 
 #: ``void hook(uc_engine *, uint64_t address, uint32_t size, int64_t *cells)``
 BLOCK = types.void(types.voidptr, types.int64, types.int32, types.CPointer(types.int64))
@@ -110,6 +114,22 @@ def _entry(cells: Pointer, linear: int, user: bool) -> Pointer:
     """Where the engine has a page in its TLB, if it has it."""
     table = int64_at(cells[TLB] + 16 * (USER if user else SUPERVISOR))
     return int64_at(table[1] + ((linear >> 12 << ENTRY_SHIFT) & table[0]))
+
+
+@part
+def _code_at(cells: Pointer, address: int, size: int, user: bool) -> int:
+    """Where the bytes of a block lie, an address of the host; 0: the engine knows."""
+    offset = address & PAGE_BYTES - 1
+    if offset + size > PAGE_BYTES:
+        return 0
+    entry = _entry(cells, address, user)
+    if entry[FETCHED] == address - offset:
+        return address + entry[ADDEND]
+    # The engine goes from block to block without its TLB, where a page of data may have come into
+    # the code's place.
+    if uint32_at(cells[ENV])[CR0_AT] & PAGING or not is_plain_ram(cells, address, size):
+        return 0
+    return cells[RAM] + address
 
 
 @part
@@ -390,11 +410,11 @@ def _enter(cells: Pointer, address: int, size: int) -> None:
     """A block as long as one of these instructions is entered."""
     env = uint32_at(cells[ENV])
     flags = env[HFLAGS_AT]
-    user, offset = flags & LEVEL == LEVEL, address & PAGE_BYTES - 1
-    entry = _entry(cells, address, user)
-    if entry[FETCHED] != address - offset or offset + size > PAGE_BYTES:
+    user = flags & LEVEL == LEVEL
+    code = _code_at(cells, address, size, user)
+    if code == 0:
         return
-    kind = _decode(uint8_at(address + entry[ADDEND]), size, flags & CODE32 != 0)
+    kind = _decode(uint8_at(code), size, flags & CODE32 != 0)
     if kind == 0 or flags & NOT_HERE or env[DF_AT] != 1:
         return
     if uint32_at(cells[RAISED])[DR7_AT] & 0xFF == 0:
