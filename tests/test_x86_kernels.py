@@ -218,6 +218,43 @@ def test_what_linux_is_told(cpu: str, modules: str) -> None:
         ]  # fmt: skip
 
 
+#: CS, DS, SS; a heap, flags, interrupts; and what it is handed.
+SETUP_SAID = "10201000100001810000\nquiet x=1\nfirst module\ncode\n!\n"
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_setup_code_that_asks_the_bios(cpu: str, tmp_path: Path) -> None:
+    (tmp_path / "disk").write_bytes(b"first module")
+    options = {"cpu": cpu, "append": "quiet x=1", "initrd": tmp_path / "disk"}
+    with Machine(KERNELS / "setup", **options) as machine:
+        for _ in range(2000 if cpu == "kvm" else 5):
+            machine.tick()
+            if machine.debugcon.endswith("!\n"):
+                break
+        assert machine.debugcon == SETUP_SAID
+
+
+@pytest.mark.qemu
+@pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not here")
+def test_qemu_starts_setup_code_alike(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    (tmp_path / "disk").write_bytes(b"first module")
+    qemu = subprocess.Popen(
+        [QEMU, "-display", "none", "-nodefaults", "-vga", "std", "-debugcon", f"file:{log}",
+         "-kernel", str(KERNELS / "setup"), "-append", "quiet x=1",
+         "-initrd", str(tmp_path / "disk")],
+    )  # fmt: skip
+    try:
+        for _ in range(200):
+            time.sleep(0.05)
+            if log.is_file() and log.read_bytes().endswith(b"!\n"):
+                break
+    finally:
+        qemu.kill()
+        qemu.wait()
+    assert log.read_text("ascii") == SETUP_SAID
+
+
 def bzimage(path: Path, at: int, value: bytes) -> Path:
     """The kernel with another field in its header."""
     data = bytearray((KERNELS / "bzimage").read_bytes())

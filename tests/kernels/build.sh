@@ -7,6 +7,7 @@ nasm -f bin -dAOUT -o multiboot.bin multiboot.asm
 nasm -f bin -dGRAPHICS -o graphics.elf multiboot.asm
 nasm -f bin -o serial.img serial.asm
 nasm -f bin -o bzimage bzimage.asm
+nasm -f bin -o setup setup.asm
 nasm -f bin -o init init.asm
 nasm -f bin -o cd.bin cd.asm
 nasm -f bin -o drives.img drives.asm

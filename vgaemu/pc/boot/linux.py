@@ -1,8 +1,9 @@
 """Linux: a bzImage, its command line and an initial RAM disk, by the 32-bit boot protocol.
 
-Emulated: protocols from 2.02 on, memory map, text screen, command line, RAM disk. Not emulated:
-zImages, EFI, the 64-bit entry, a boot screen with graphics, what the setup code asks a BIOS; so
-what has no entry but that code (iPXE's .lkrn) does not start.
+Emulated: protocols from 2.02 on, memory map, text screen, command line, RAM disk. What is older
+than 2.10 (Linux 2.6.31) begins with its setup code, in real mode, which asks the BIOS; so does what
+is no Linux but is loaded as one (iPXE's .lkrn, MEMDISK). Not emulated: zImages, EFI, the 64-bit
+entry, a boot screen with graphics.
 
 Source: Linux's Documentation/arch/x86/boot.rst and zero-page.rst.
 """
@@ -31,8 +32,10 @@ HEADER_END = 0x264
 #: Fields of the header.
 SETUP_SECTORS, VERSION, LOADER, LOAD_FLAGS, CODE_AT = 0x1F1, 0x206, 0x210, 0x211, 0x214
 RAM_DISK_AT, RAM_DISK_BYTES, COMMAND_LINE, RAM_DISK_LAST = 0x218, 0x21C, 0x228, 0x22C
-LINE_BYTES, PREFERRED_AT, NEEDED_BYTES = 0x238, 0x258, 0x260
-LOADED_HIGH = 0x01
+HEAP_END, LINE_BYTES, PREFERRED_AT, NEEDED_BYTES = 0x224, 0x238, 0x258, 0x260
+LOADED_HIGH, MAY_USE_HEAP = 0x01, 0x80
+#: Where setup code has its stack, with a heap below it; and where it begins.
+SETUP_STACK, SETUP_ENTRY = 0xE000, 0x200
 #: A loader that has no number of its own.
 OTHER_LOADER = 0xFF
 #: Versions that brought fields, and what held before.
@@ -53,25 +56,40 @@ def boot_linux(board: Board, kernel: LinuxKernel) -> None:
         raise ImageError(f"{kernel.path}: not whole: it ends within its setup header")
     if _word(data, VERSION) < FIRST or not data[LOAD_FLAGS] & LOADED_HIGH:
         raise ImageError(f"{kernel.path}: a kernel of before Linux 2.4; only bzImages are loaded")
-    code = data[((data[SETUP_SECTORS] or 4) + 1) * SECTOR :]
+    setup_bytes = ((data[SETUP_SECTORS] or 4) + 1) * SECTOR
+    code = data[setup_bytes:]
     if not code:
         raise ImageError(f"{kernel.path}: not whole: nothing is behind its setup sectors")
     line = _command_line(kernel)
     disk = _ram_disk(board, kernel, len(code))
-    parameters = bytearray(PARAMETERS_BYTES)
-    header = slice(HEADER, HEADER_FROM + data[HEADER_LENGTH])
-    parameters[header] = data[header]
+    by_setup = _word(data, VERSION) < HAS_NEEDED
+    if by_setup:
+        parameters = bytearray(data[:setup_bytes])
+        parameters[LOAD_FLAGS] |= MAY_USE_HEAP
+        struct.pack_into("<H", parameters, HEAP_END, SETUP_STACK - SETUP_ENTRY)
+    else:
+        parameters = bytearray(PARAMETERS_BYTES)
+        header = slice(HEADER, HEADER_FROM + data[HEADER_LENGTH])
+        parameters[header] = data[header]
+        struct.pack_into("<I", parameters, CODE_AT, KERNEL_AT)
+        _describe(board, parameters)
     parameters[LOADER] = OTHER_LOADER
     for at, value in (
-        (CODE_AT, KERNEL_AT), (COMMAND_LINE, COMMAND_LINE_AT),
-        (RAM_DISK_AT, disk.address if disk.size else 0), (RAM_DISK_BYTES, disk.size),
+        (COMMAND_LINE, COMMAND_LINE_AT), (RAM_DISK_AT, disk.address if disk.size else 0),
+        (RAM_DISK_BYTES, disk.size),
     ):  # fmt: skip
         struct.pack_into("<I", parameters, at, value)
-    _describe(board, parameters)
     pieces = {KERNEL_AT: code, COMMAND_LINE_AT: line, PARAMETERS_AT: bytes(parameters)}
     segments = [Segment(at, piece, len(piece)) for at, piece in pieces.items()]
     load_segments(board, kernel.path, [*segments, disk] if disk.size else segments)
-    enter(board, KERNEL_AT, CODE_SELECTOR, esi=PARAMETERS_AT, esp=STACK_AT)
+    if by_setup:
+        segment = PARAMETERS_AT >> 4
+        data_segments = dict.fromkeys(("ds", "es", "fs", "gs", "ss"), segment)
+        board.cpu.set_registers(
+            **data_segments, cs=segment + (SETUP_ENTRY >> 4), eip=0, esp=SETUP_STACK, eflags=2
+        )
+    else:
+        enter(board, KERNEL_AT, CODE_SELECTOR, esi=PARAMETERS_AT, esp=STACK_AT)
 
 
 def _command_line(kernel: LinuxKernel) -> bytes:
