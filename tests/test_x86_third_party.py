@@ -26,8 +26,12 @@ pytest.importorskip("unicorn")
 MODULES = Path("/usr/lib/syslinux/modules/bios")
 SYSLINUX_MBR = Path("/usr/lib/syslinux/mbr/mbr.bin")
 ISOLINUX = Path("/usr/lib/ISOLINUX/isolinux.bin")
-GRUB = Path("/usr/lib/grub-rescue/grub-rescue-floppy.img")
-MEMTEST = Path("/boot/memtest86+ia32.bin")
+GRUB, GRUB_DISK, GRUB_CD = (
+    Path("/usr/lib/grub-rescue") / f"grub-rescue-{name}"
+    for name in ("floppy.img", "usb.img", "cdrom.iso")
+)
+MEMTEST, MEMTEST64 = Path("/boot/memtest86+ia32.bin"), Path("/boot/memtest86+x64.bin")
+MEMDISK = Path("/usr/lib/syslinux/memdisk")
 IPXE, IPXE_ISO = Path("/usr/lib/ipxe/ipxe.lkrn"), Path("/usr/lib/ipxe/ipxe.iso")
 #: Where tools of administrators are, which not every user's PATH names.
 TOOLS = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
@@ -111,11 +115,6 @@ def mbr_prompt(path: Path) -> Path:
     return path
 
 
-def grub_floppy(path: Path) -> Path:
-    shutil.copy(package_file(GRUB), path)
-    return path
-
-
 def memtest_floppy(path: Path) -> Path:
     return syslinux(path, "DEFAULT memtest\n", MEMTEST, names={MEMTEST: "memtest"})
 
@@ -138,10 +137,14 @@ def isolinux(path: Path) -> Path:
     return image
 
 
-def ipxe_hybrid(path: Path) -> Path:
-    """A CD image that is a hard disk, too: its partition table says so."""
-    shutil.copy(package_file(IPXE_ISO), path)
-    return path
+def copy_of(file: Path) -> Callable[[Path], Path]:
+    """A package's file as it is: `ipxe.iso` is a CD image that its partition table calls a disk."""
+
+    def make(path: Path) -> Path:
+        shutil.copy(package_file(file), path)
+        return path
+
+    return make
 
 
 class Program(NamedTuple):
@@ -149,6 +152,8 @@ class Program(NamedTuple):
     #: What it writes on its text screen, and within how many frames.
     shows: str
     frames: int
+    #: What it is handed as a kernel's RAM disk.
+    initrd: Path | None = None
 
 
 QUICK = {
@@ -160,16 +165,23 @@ SLOW = {
     "syslinux menu.c32": Program(syslinux_menu, "Third party", 400),
     "syslinux mbr.bin": Program(syslinux_disk, r"^boot:", 400),
     "isolinux menu.c32": Program(isolinux, "Third party", 400),
-    "grub": Program(grub_floppy, "GNU GRUB", 900),
+    "grub": Program(copy_of(GRUB), "GNU GRUB", 900),
+    "grub disk": Program(copy_of(GRUB_DISK), "GNU GRUB", 900),
+    "grub cd": Program(copy_of(GRUB_CD), "GNU GRUB", 900),
     "memtest86+": Program(memtest_floppy, r"Status: Testing", 900),
+    "memtest86+ x64": Program(copy_of(MEMTEST64), r"Status: Testing", 900),
     "ipxe": Program(ipxe_floppy, r"No more network devices", 1500),
-    "ipxe isohybrid": Program(ipxe_hybrid, r"No more network devices", 1500),
+    "ipxe isohybrid": Program(copy_of(IPXE_ISO), r"No more network devices", 1500),
+    "ipxe.lkrn": Program(copy_of(IPXE), r"No more network devices", 1500),
+    "memdisk": Program(copy_of(MEMDISK), "GNU GRUB", 900, GRUB),
 }
 
 
 def shown(image: Path, program: Program, cpu: str, **options: str) -> None:
     # KVM's time is the host's: of a frame a busy host gives the guest a part.
     frames = program.frames * (20 if cpu == "kvm" else 1)
+    if program.initrd is not None:
+        options["initrd"] = str(package_file(program.initrd))
     with Machine(str(image), cpu=cpu, **options) as machine:  # type: ignore[arg-type]
         seen = machine.wait_for_text(program.shows, frames)
         assert seen, [row.rstrip() for row in machine.screen.text() if row.strip()]
@@ -183,13 +195,15 @@ def test_small_ones(tmp_path: Path, name: str, cpu: str) -> None:
 
 
 #: Their like from another medium asks a VGA BIOS nothing else.
-OTHER_MEDIA = ("isolinux menu.c32", "syslinux mbr.bin", "ipxe isohybrid")
-#: Each name's two stand side by side, so that it boots with one of them each day.
+OTHER_MEDIA = (
+    "isolinux menu.c32", "syslinux mbr.bin", "grub disk", "grub cd", "memtest86+ x64",
+    "ipxe isohybrid", "ipxe.lkrn", "memdisk",
+)  # fmt: skip
 LOADERS = [(name, bios) for name in SLOW if name not in OTHER_MEDIA for bios in ("builtin", "auto")]
 LOADERS += [(name, "builtin") for name in OTHER_MEDIA]
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(("name", "bios"), LOADERS)
 def test_loaders(tmp_path: Path, name: str, bios: str) -> None:
     """Not on KVM: where the host emulates every instruction, they take minutes."""
