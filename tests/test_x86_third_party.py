@@ -141,8 +141,8 @@ def copy_of(file: Path) -> Callable[[Path], Path]:
     """A package's file as it is: `ipxe.iso` is a CD image that its partition table calls a disk."""
 
     def make(path: Path) -> Path:
-        shutil.copy(package_file(file), path)
-        return path
+        # What a kernel is that could be a disk as well, its name tells.
+        return Path(shutil.copy(package_file(file), path.with_name(file.name)))
 
     return make
 
