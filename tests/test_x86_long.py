@@ -301,6 +301,24 @@ NO_STACK = bytes.fromhex(
 )
 
 
+#: or rax, -1; or rdx, -1; rdtsc; mov r8, rax; or r8, rdx; or rcx, -1; or rbx, -1; mov eax, 1;
+#: cpuid; or rax, rbx; or rax, rcx; or rax, rdx; or rax, r8; cli; hlt.
+COUNTED = bytes.fromhex(
+    "48 83 C8 FF 48 83 CA FF 0F 31 49 89 C0 49 09 D0 48 83 C9 FF 48 83 CB FF B8 01 00 00 00 0F A2"
+    "48 09 D8 48 09 C8 48 09 D0 4C 09 C0 FA F4"
+)
+
+
+def test_what_has_32_bits_clears_those_above(tmp_path: Path) -> None:
+    kernel, at = bytearray(KERNEL.read_bytes()), KERNEL.read_bytes().index(b"\x0f\x0b")
+    kernel[at : at + len(COUNTED)] = COUNTED
+    counted = tmp_path / "counted.elf"
+    counted.write_bytes(kernel)
+    with make_pc(counted) as pc:
+        run_until_halted(pc)
+        assert 0 < pc.cpu.arrays()["cpu.general"][0] < 1 << 32
+
+
 @pytest.mark.parametrize(
     ("code", "why"),
     [

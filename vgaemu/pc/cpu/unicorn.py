@@ -248,8 +248,8 @@ class UnicornCpu(Cpu):
         clock = self._clock
         clock.cost(POLL_NS)
         now = clock.now_ns()
-        self.set("eax", now & 0xFFFF_FFFF)
-        self.set("edx", now >> 32)
+        self._file.write_extended("eax", now & 0xFFFF_FFFF)
+        self._file.write_extended("edx", now >> 32)
 
     def _delivering(self) -> None:
         """An interrupt or exception is on its way."""
@@ -279,7 +279,7 @@ class UnicornCpu(Cpu):
         if found is None:
             return False
         for name, value in zip(("eax", "ebx", "ecx", "edx"), found, strict=True):
-            self.set(name, value)
+            self._file.write_extended(name, value)
         return True  # and not by the engine
 
     def _on_system_call(self, uc: Uc, _: object) -> None:

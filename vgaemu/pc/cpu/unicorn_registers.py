@@ -58,6 +58,12 @@ class RegisterFile:
             return flags | env[CC_AT + 2] & ARITHMETIC | env[DF_AT] & DIRECTION
         return self._engine.read(self._numbers[register])
 
+    def write_extended(self, register: str, value: int) -> None:
+        """Write a general register as an instruction of 32 bits does: the half above it is 0."""
+        self.write(register, value)
+        if self._in_place:
+            self._words[GENERAL_AT[register] + 1] = 0
+
     def write(self, register: str, value: int) -> None:
         at = self._written.get(register)
         if at is not None:
