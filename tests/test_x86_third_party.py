@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from glob import glob
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 from x86_helpers import CPUS, has_kvm
 
+from vgaemu.bench.linux import cpio
 from vgaemu.machine import Machine
 from vgaemu.pc.bios.seabios import FIRMWARES
 from vgaemu.pc.bios.vgarom import find_vga_rom
@@ -32,6 +34,8 @@ GRUB, GRUB_DISK, GRUB_CD = (
 )
 MEMTEST, MEMTEST64 = Path("/boot/memtest86+ia32.bin"), Path("/boot/memtest86+x64.bin")
 MEMDISK = Path("/usr/lib/syslinux/memdisk")
+LINUX64 = os.environ.get("VGAEMU_LINUX64") or max(glob("/boot/vmlinuz-*-amd64"), default="")
+BUSYBOX64 = Path(os.environ.get("VGAEMU_BUSYBOX64", "/bin/busybox"))
 IPXE, IPXE_ISO = Path("/usr/lib/ipxe/ipxe.lkrn"), Path("/usr/lib/ipxe/ipxe.iso")
 #: Where tools of administrators are, which not every user's PATH names.
 TOOLS = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
@@ -235,3 +239,28 @@ def test_under_a_firmware(tmp_path: Path) -> None:
     package_file(Path(FIRMWARES[0]))
     program = QUICK["mkfs.msdos"]._replace(frames=120)  # it looks for disks first
     shown(program.make(tmp_path / "third.img"), program, "kvm", firmware="seabios")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not LINUX64, reason="no 64-bit Linux: VGAEMU_LINUX64 names none, nor has /boot")
+def test_linux_of_64_bits_gives_a_shell(tmp_path: Path) -> None:
+    """Debian's linux-image-amd64 and busybox-static: two minutes of the CPU's time.
+
+    VGAEMU_LINUX64=vmlinuz VGAEMU_BUSYBOX64=busybox pytest -m long tests/test_x86_third_party.py
+    """
+    initrd = tmp_path / "initrd"
+    busybox = package_file(BUSYBOX64).read_bytes()
+    init = b"#!/bin/busybox sh\n/bin/busybox uname -m\nexec /bin/busybox sh\n"
+    initrd.write_bytes(
+        cpio(
+            ("bin", 0o40755, b"", 0), ("dev", 0o40755, b"", 0),
+            ("dev/console", 0o20600, b"", 0x501), ("bin/busybox", 0o100755, busybox, 0),
+            ("init", 0o100755, init, 0),
+        )
+    )  # fmt: skip
+    options = {"memory": 256, "initrd": initrd, "append": "cryptomgr.notests console=tty0"}
+    with Machine(LINUX64, **options) as machine:  # type: ignore[arg-type]
+        assert machine.wait_for_text("x86_64", 20_000), machine.screen.text()
+        assert machine.wait_for_text("# ", 600)
+        machine.keys.type("echo $((6 * 7))\n")
+        assert machine.wait_for_text(r"^42 *$", 600), machine.screen.text()
