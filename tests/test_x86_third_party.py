@@ -258,8 +258,8 @@ def test_linux_of_64_bits_gives_a_shell(tmp_path: Path) -> None:
             ("init", 0o100755, init, 0),
         )
     )  # fmt: skip
-    options = {"memory": 256, "initrd": initrd, "append": "cryptomgr.notests console=tty0"}
-    with Machine(LINUX64, **options) as machine:  # type: ignore[arg-type]
+    words = "cryptomgr.notests console=tty0"
+    with Machine(LINUX64, memory=256, initrd=initrd, append=words) as machine:
         assert machine.wait_for_text("x86_64", 20_000), machine.screen.text()
         assert machine.wait_for_text("# ", 600)
         machine.keys.type("echo $((6 * 7))\n")

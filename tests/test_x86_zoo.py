@@ -285,8 +285,7 @@ def spoken_on_qemu(
 @pytest.mark.parametrize("name", SPEAKERS)
 def test_qemu_finds_the_same(name: str, tmp_path: Path) -> None:
     speaker = SPEAKERS[name]
-    options = {"vga_bios": PLACES[0], "drive": speaker.drive}
-    with Machine(ZOO / f"{name}.img", **options) as machine:  # type: ignore[arg-type]
+    with Machine(ZOO / f"{name}.img", vga_bios=PLACES[0], drive=speaker.drive) as machine:
         to_the_end(machine, speaker, 300)
         expected = six_bits(machine.screen.full_redraw())
         if expected.shape[0] <= 400:
