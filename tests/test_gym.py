@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import re
@@ -26,6 +27,7 @@ from vgaemu import GymError, KeysError, Machine
 from vgaemu.assets import guests
 from vgaemu.gym.env import ImageEnv
 from vgaemu.gym.rules import Sight, rule_of
+from vgaemu.gym.vector import ImageVectorEnv
 
 pytestmark = pytest.mark.turns(2)
 
@@ -308,17 +310,115 @@ def test_what_was_gained_counts_from_the_reset():
     assert rule(sight) == 0
 
 
-@pytest.mark.turns(2)
-def test_a_vector_in_processes_of_their_own():
-    vector = gymnasium.make_vec("vgaemu.gym:vgaemu/Snake-v0", 2, vectorization_mode="async")
-    with gymnasium.make("vgaemu/Snake-v0") as env:
-        seen, _ = vector.reset(seed=[5, 6])
-        assert (seen[1] == env.reset(seed=6)[0]).all()
-        for action in (UP, LEFT):
-            seen, reward, *_ = vector.step(np.array([DOWN, action]))
-            alone, gain, *_ = env.step(action)
-        assert (seen[1] == alone).all()
-        assert reward[1] == gain
+CRASHING = {
+    "image": GRANITE, "keys": (*"crash", "enter"), "obs": "text", "boot_frames": 2, "frame_skip": 1,
+    "max_episode_steps": 8, "reward": "steps",
+}  # fmt: skip
+
+
+def plain(told):
+    """Arrays within, as lists."""
+    if isinstance(told, dict):
+        return {name: plain(value) for name, value in told.items()}
+    if isinstance(told, np.ndarray | tuple | list):
+        return [plain(value) for value in told]
+    return told.item() if isinstance(told, np.generic) else told
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])
+@pytest.mark.turns(3)
+def test_a_vector_is_what_gymnasiums_is(mode):
+    name = "vgaemu/Image-v0"
+    ours = gymnasium.make_vec(name, 3, processes=2, autoreset_mode=mode, **CRASHING)
+    theirs = gymnasium.make_vec(
+        name, 3, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode}, **CRASHING
+    )
+    assert type(ours) is ImageVectorEnv
+    assert ours.metadata == theirs.metadata
+    for space in ("action_space", "observation_space"):
+        assert getattr(ours, space) == getattr(theirs, space)
+        assert getattr(ours, f"single_{space}") == getattr(theirs, f"single_{space}")
+    assert plain(ours.reset(seed=5)) == plain(theirs.reset(seed=5))
+    # Two crash, one step after the other; the third is cut.
+    over = np.zeros(3, bool)
+    for step in range(11):
+        if mode == "Disabled" and over.any():
+            mine, its = (v.reset(options={"reset_mask": over.copy()}) for v in (ours, theirs))
+            assert plain(mine) == plain(its)
+        actions = np.array([min(step, 5), min(max(step - 1, 0), 5), 0])
+        mine, its = ours.step(actions), theirs.step(actions)
+        assert plain(mine) == plain(its)
+        assert [part.dtype for part in mine[:4]] == [part.dtype for part in its[:4]]
+        over = mine[2] | mine[3]
+    ours.close()
+    theirs.close()
+
+
+def test_a_vector_has_attributes_and_pictures_and_says_what_failed():
+    options = {"image": SNAKE, "obs": "text", "keys": ("up", "down"), "render_mode": "rgb_array"}
+    vector = gymnasium.make_vec("vgaemu/Image-v0", 3, processes=2, **options)
+    with ImageEnv(**options) as env:
+        vector.reset(seed=[1, 2, 3])
+        env.reset(seed=3)
+        shown = vector.render()
+        assert len(shown) == 3
+        assert (shown[2] == env.render()).all()
+        assert vector.call("has_wrapper_attr", "machine") == (True, True, True)
+        for actions in ([0, 2, 0], [0, -1, 0], [0, 0], [0.5] * 3):
+            with pytest.raises(GymError, match=r"^actions "):
+                vector.step(np.array(actions))
+        keys = vector.get_attr("_keys")
+        vector.set_attr("_keys", [keys[0], keys[1], None])
+        with pytest.raises(GymError, match=r"^environments 1 to 2: TypeError: "):
+            vector.step(np.array([0, 1, 0]))
+        with pytest.raises(GymError, match=r"^_keys: 2 values for 3 environments$"):
+            vector.set_attr("_keys", keys[:2])
+        vector.set_attr("_keys", list(keys))
+        seen, *_ = vector.step(np.array([0, 1, 1]))
+        assert (seen[2] == env.step(1)[0]).all()
+        kept = seen.tobytes()
+        for _ in range(4):
+            vector.step(np.array([0, 1, 1]))
+        assert seen.tobytes() == kept  # what was seen is the player's own
+    vector.close()
+    vector.close()
+
+
+def test_a_process_that_is_gone_is_told():
+    vector = gymnasium.make_vec("vgaemu/Snake-v0", 2, processes=2)
+    vector.reset(seed=1)
+    (process,) = multiprocessing.active_children()
+    process.kill()
+    with pytest.raises(GymError, match=r"^environment 1: its process has ended with -9$"):
+        vector.step(np.array([UP, UP]))
+    vector.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"num_envs": 0}, "num_envs=0: a whole number, at least 1"),
+        ({"processes": 0}, "processes=0: a whole number, at least 1"),
+        ({"autoreset_mode": "Never"}, "autoreset_mode='Never': there are "),
+        ({"obs": "sound"}, "obs='sound': there are "),
+    ],
+)
+def test_vectors_that_cannot_be(options, told):
+    with pytest.raises(GymError) as caught:
+        ImageVectorEnv(**({"num_envs": 2, "processes": 2, "image": SNAKE} | options))
+    assert str(caught.value).startswith(told)
+    assert multiprocessing.active_children() == []
+
+
+def test_vectors_resets_that_cannot_be():
+    vector = ImageVectorEnv(2, processes=1, image=SNAKE, obs="text", autoreset_mode="Disabled")
+    for words, told in (
+        ({"seed": [1]}, "seed: 1 of them for 2 environments"),
+        ({"options": {"reset_mask": np.zeros(2, bool)}}, "reset_mask: 2 of True and False"),
+        ({"options": {"reset_mask": np.ones(3, bool)}}, "reset_mask: 2 of True and False"),
+    ):
+        with pytest.raises(GymError, match=f"^{told}"):
+            vector.reset(**words)
     vector.close()
 
 

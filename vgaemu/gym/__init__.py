@@ -17,11 +17,13 @@ from vgaemu.assets import guests
 
 #: Of snake.asm: its score, and its random numbers' state.
 SNAKE_SCORE, SNAKE_SEED = 0x7E04, 0x7E0C
+ONE, SEVERAL = "vgaemu.gym.env:ImageEnv", "vgaemu.gym.vector:ImageVectorEnv"
 
-gymnasium.register("vgaemu/Image-v0", entry_point="vgaemu.gym.env:ImageEnv")
+gymnasium.register("vgaemu/Image-v0", entry_point=ONE, vector_entry_point=SEVERAL)
 gymnasium.register(
     "vgaemu/Snake-v0",
-    entry_point="vgaemu.gym.env:ImageEnv",
+    entry_point=ONE,
+    vector_entry_point=SEVERAL,
     kwargs={
         "image": str(guests() / "snake.img"),
         "keys": ("up", "down", "left", "right"),
