@@ -9,14 +9,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
+import numpy as np
 import pytest
 
 import vgaemu
 from vgaemu import ExpectationError, GuestFault, ImageError, KeysError, Machine, WorkloadError
 from vgaemu.cli.main import main
 from vgaemu.display.find import finder
-from vgaemu.pc.symbols import Symbol, Symbols, call_lines, read_symbols
+from vgaemu.pc.lines import places_of
+from vgaemu.pc.symbols import Symbol, Symbols, _debug_sections, call_lines, read_symbols
 from vgaemu.testing.evidence import Evidence, MachineFactory
 from vgaemu.testing.machine import MachineUnderTest
 from vgaemu.testing.sections import Made
@@ -26,6 +29,7 @@ pytestmark = pytest.mark.turns(2)
 EXAMPLES = Path(__file__).parents[1] / "examples" / "testing"
 GRANITE = EXAMPLES / "granite" / "granite32.elf"
 ADDER = EXAMPLES / "adder"
+SNAKE = EXAMPLES.parent / "guests" / "snake.img"
 
 
 @pytest.fixture
@@ -221,6 +225,108 @@ def test_symbols_of_an_elf_file_of_64_bits(tmp_path):
     assert names == ["inner", "outer"]
 
 
+@pytest.fixture(scope="module")
+def with_lines(tmp_path_factory) -> Path:
+    """Granite as `make CFLAGS+=-g` makes it, with a name for each version of DWARF."""
+    if shutil.which("gcc") is None:
+        pytest.skip("no gcc (gcc)")
+    folder = tmp_path_factory.mktemp("granite")
+    shutil.copytree(EXAMPLES / "granite", folder, dirs_exist_ok=True)
+    flags = (folder / "Makefile").read_text().split("CFLAGS = ")[1].split("\n\n")[0]
+    flags = flags.replace("\\\n", " ").replace("LDFLAGS = ", "")
+    for version in (2, 4, 5):
+        done = subprocess.run(
+            ["gcc", "-m32", "-march=i686", *flags.split(), f"-gdwarf-{version}",
+             "start32.S", "kernel.c", "-o", f"{version}.elf"],
+            cwd=folder, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("version", [2, 4, 5])
+def test_lines_are_told_with_the_functions(with_lines, version):
+    with MachineUnderTest(with_lines / f"{version}.elf") as machine:
+        machine.wait_for_text("$ ")
+        machine.keys.type("crash\n")
+        with pytest.raises(GuestFault) as caught:
+            machine.wait(1)
+    found = re.findall(r"^(?:in|called from) (\w+)\S* \((\S+):(\d+)\)$", caught.value.report, re.M)
+    assert [function for function, *_ in found] == ["crash", "run", "kmain", "start"]
+    sources = {name: (with_lines / name).read_text().splitlines() for _, name, _ in found}
+    lines = [sources[name][int(line) - 1] for _, name, line in found]
+    for line, said in zip(lines, ["ud2", "crash", "run(", "call"], strict=True):
+        assert said in line
+
+
+@pytest.mark.parametrize(
+    ("advance", "found"),
+    [
+        ("02 04", {0x1000: "a.c:1"}),
+        ("02 84 80 80 00", {0x1000: "a.c:1"}),
+        ("02" + "80" * 10 + "04", {}),  # no number has so many bytes
+        ("09 04 00", {0x1000: "a.c:1"}),
+        ("ee", {0x1000: "a.c:1"}),  # by 16
+    ],
+)
+def test_lines_of_a_program_by_hand(advance, found):
+    header = bytes.fromhex(
+        "01 01 01 fb 0e 0d 00 01 01 01 01 00 00 00 01 00 00 01 00 00 01 01 08 02"
+    )
+    names = b"folder/a.c\0folder/a.c\0"
+    program = bytes.fromhex(f"00 09 02 0010000000000000 01 {advance} 00 01 01")
+    length = len(header + names).to_bytes(4, "little")
+    unit = b"\5\0\4\0" + length + header + names + program
+    line_programs = len(unit).to_bytes(4, "little") + unit
+    assert places_of({".debug_line": line_programs}, [0xFFF, 0x1000, 0x1010]) == found
+
+
+def test_lines_are_those_of_addr2line(with_lines):
+    for version in (2, 5):
+        path = with_lines / f"{version}.elf"
+        symbols = read_symbols(path.read_bytes())
+        first = min(symbol.address for symbol in symbols._symbols)
+        addresses = range(first, first + 0x500)
+        said = subprocess.run(
+            ["addr2line", "-e", path, *map(hex, addresses)],
+            capture_output=True, text=True, timeout=60, check=True,
+        ).stdout.splitlines()  # fmt: skip
+        told = [line.split(" (")[0].rpartition("/")[2] for line in said]
+        found = symbols.places(addresses)
+        assert [found.get(address, "??:0").replace("??:0", "?") for address in addresses] == [
+            "?" if "?" in line else line for line in told
+        ]
+        assert len(found) > 600
+
+
+def test_what_says_lines_may_say_anything(with_lines, monkeypatch):
+    monkeypatch.setattr("vgaemu.pc.lines.MOST_STEPS", 5000)
+    chance = Random(1)
+    for version in (2, 5):
+        data = (with_lines / f"{version}.elf").read_bytes()
+        debug = dict(_debug_sections(data))[".debug_line"]
+        begin = data.index(debug)
+        address = next(s.address for s in read_symbols(data)._symbols if s.name == "crash")
+        assert read_symbols(data).places([address])[address].startswith("kernel.c:")
+        for _ in range(100):
+            broken = bytearray(data)
+            for _ in range(chance.choice((1, 3, 30))):
+                broken[begin + chance.randrange(len(debug))] = chance.choice((0, 1, 0xFF, 0x80))
+            for place in read_symbols(bytes(broken)).places([address]).values():
+                assert "\n" not in place
+    # 2 ** 62 files without a name each; and more than there is.
+    head = (
+        bytes.fromhex("05 00 04 00")
+        + (20).to_bytes(4, "little")
+        + bytes.fromhex("01 01 01 fb 0e 0d")
+    )
+    endless = head + bytes(12) + b"\0\0\0" + b"\xff" * 8 + b"\x3f"
+    unit = len(endless).to_bytes(4, "little") + endless
+    assert places_of({".debug_line": unit}, [0x1000]) == {}
+    assert places_of({".debug_line": bytes(100_000)}, [0x1000]) == {}
+    assert places_of({}, [0x1000]) == {}
+
+
 def test_a_chain_of_frames_that_goes_in_a_circle_ends():
     symbols = Symbols([Symbol(0x1000, 0x100, "f")])
     memory = bytearray(0x1100)
@@ -233,6 +339,25 @@ def test_a_chain_of_frames_that_goes_in_a_circle_ends():
     assert call_lines(symbols, read, 0x1020, 0x40, 0) == ["in f+0x20", "called from f+0x10"]
     assert call_lines(symbols, read, 0x1020, 0xFFFF_FFFF, 0) == ["in f+0x20"]
     assert call_lines(symbols, read, 0x50, 0x40, 0) == []
+
+
+def test_a_seed_sets_ticks_and_clock_as_in_an_environment():
+    def begun(seed: int | None) -> tuple[int, int]:
+        with MachineUnderTest(SNAKE, seed=seed) as machine:
+            ticks = int.from_bytes(machine.ram[0x46C:0x470], "little")
+            return ticks, machine.pc.board.cmos.ahead_s
+
+    assert begun(7) == begun(7) != begun(8)
+    assert begun(None) == begun(None) != begun(7)
+    numbers = np.random.default_rng(7)
+    assert begun(7) == (numbers.integers(0x1800B0), numbers.integers(10 * 365 * 86_400))
+    for seed, workload, told in (
+        (-1, SNAKE, "seed=-1: a whole number, at least 0"),
+        ("now", SNAKE, "seed='now': a whole number, at least 0"),
+        (1, "typing", "seed=1: only machine code has one"),
+    ):
+        with pytest.raises(WorkloadError, match=f"^{told}$"):
+            MachineUnderTest(workload, seed=seed)
 
 
 def run_test(*words: str, capsys) -> tuple[int, str, str]:
@@ -386,6 +511,19 @@ def test_the_grader(tmp_path):
     wanted = [(f"student{i:03}", str(n), "12") for i, n in enumerate(points)]
     assert grades == wanted, printed
     assert "12 of 12: 7 submissions" in printed
+
+
+@pytest.mark.parametrize("words", [[], ["all", "many"], ["all", "1", "2"]])
+def test_the_submissions_maker_says_what_it_takes(words, tmp_path):
+    path = ADDER / "grader" / "make_submissions.py"
+    done = subprocess.run(
+        [sys.executable, path, *words], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert (
+        done.stderr == "make_submissions.py FOLDER [NUMBER]: writes so many submissions, or 200\n"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_adder_is_what_its_source_is(tmp_path):

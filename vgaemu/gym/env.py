@@ -20,7 +20,6 @@ from vgaemu.gym.rules import Rule, Sight, rule_of
 from vgaemu.keys.queue import Key, key_text, split_key
 from vgaemu.machine import FRAME_HZ, Machine
 from vgaemu.pc import is_image
-from vgaemu.pc.images import DiskImage, DosProgram
 from vgaemu.signals import stops_taken
 
 if TYPE_CHECKING:
@@ -30,10 +29,6 @@ INTEGERS = (int, np.integer)
 #: What an agent may see.
 OBSERVATIONS, PICTURES = ("rgb", "gray", "text", "ram"), ("rgb", "gray")
 RENDER_MODES = ("rgb_array", "ansi", "human")
-#: Where the BIOS counts ticks, and how many a day has.
-TICKS_AT, TICKS = 0x46C, 0x1800B0
-#: Seconds that a seed may set the clock ahead: ten years.
-CLOCK_S = 10 * 365 * 86_400
 #: Bytes of memory that an agent sees if nobody says: all below the VGA.
 RAM_RANGE = (0, 0xA0000)
 
@@ -157,10 +152,7 @@ class ImageEnv(gymnasium.Env[Observation, np.int64]):
     def _seed_guest(self) -> None:
         pc, numbers = self.machine.pc, self.np_random
         assert pc is not None
-        if isinstance(pc.image, DiskImage | DosProgram):
-            ticks = int(numbers.integers(TICKS))
-            self.machine.ram[TICKS_AT : TICKS_AT + 4] = ticks.to_bytes(4, "little")
-        pc.board.cmos.ahead_s = int(numbers.integers(CLOCK_S))
+        pc.begin_by_chance(numbers)
         for address, nbytes in self._seed_at:
             self.machine.ram[address : address + nbytes] = numbers.bytes(nbytes)
 

@@ -13,6 +13,8 @@ from contextlib import ExitStack, suppress
 from time import perf_counter_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from vgaemu.errors import CpuError, GuestFault, ResetFault
 from vgaemu.guest.workload import Guest
 from vgaemu.keys.queue import Keys
@@ -49,6 +51,10 @@ if TYPE_CHECKING:
     from vgaemu.pc.dos.dos import Dos
 
 FRAME_NS = 1_000_000_000 // 60
+#: Where the BIOS counts ticks, and how many a day has.
+TICKS_AT, TICKS = 0x46C, 0x1800B0
+#: Seconds that chance may set the clock ahead: ten years.
+CLOCK_S = 10 * 365 * 86_400
 #: Free-running slices are handed to KVM for at most this long, and after so long keys are looked
 #: for; a guest in virtual time runs so long before it waits for wall time.
 KVM_SLICE_NS, KVM_LOOK_NS, PACED_TURN_NS = 10_000_000, 4_000_000, 2_000_000
@@ -195,6 +201,12 @@ class Pc:
         data = self.image.data if isinstance(self.image, Kernel) else b""
         symbols = self.symbols or read_symbols(data)
         return fault_report(self.cpu, self.bus, registers, repeats=repeats, symbols=symbols)
+
+    def begin_by_chance(self, numbers: np.random.Generator) -> None:
+        """Have other ticks of the BIOS, and another time of the clock: guests' random numbers."""
+        if isinstance(self.image, DiskImage | DosProgram):  # others keep something else there
+            self.bus.write(TICKS_AT, int(numbers.integers(TICKS)).to_bytes(4, "little"))
+        self.board.cmos.ahead_s = int(numbers.integers(CLOCK_S))
 
     def _turn(self) -> None:
         self.clock.start()

@@ -1,7 +1,8 @@
-"""Symbols of a kernel: which function an address is in, and who called it.
+"""Symbols of a kernel: which function and line an address is in, and who called it.
 
-Emulated: the symbol table of an ELF file (.symtab), and calls found by frame pointers. Not
-emulated: lines (DWARF), names of C++ and Rust as people write them, code without frame pointers.
+Emulated: the symbol table of an ELF file (.symtab), its lines (see `lines`), and calls found by
+frame pointers. Not emulated: names of C++ and Rust as people write them, code without frame
+pointers.
 
 Source: System V ABI (ELF).
 """
@@ -10,18 +11,19 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from vgaemu.errors import ImageError, file_error
 from vgaemu.pc.kernels import ELF_SIGNATURE
+from vgaemu.pc.lines import places_of
 
-#: By class, 1 or 2: where section headers are, their size and number.
-_HEADERS = {1: struct.Struct("<32xI10xHH2x"), 2: struct.Struct("<40xQ10xHH2x")}
-#: Of each: type, offset, bytes, the section that it refers to, bytes an entry.
-_SECTIONS = {1: struct.Struct("<4xI8xIII8xI"), 2: struct.Struct("<4xI16xQQI12xQ")}
+#: By class, 1 or 2: where section headers are, their size and number, and which has their names.
+_HEADERS = {1: struct.Struct("<32xI10xHHH"), 2: struct.Struct("<40xQ10xHHH")}
+#: Of each: name, type, offset, bytes, the section that it refers to, bytes an entry.
+_SECTIONS = {1: struct.Struct("<II8xIII8xI"), 2: struct.Struct("<II16xQQI12xQ")}
 #: Of each symbol: name, address, bytes, kind and section, in the order that its class has them.
 _SYMBOLS = {1: struct.Struct("<IIIBxH"), 2: struct.Struct("<IBxHQQ")}
 _SYMBOL_TABLE = 2
@@ -31,6 +33,8 @@ _CODE_KINDS = (0, 2)
 _NO_SECTIONS = 0xFF00
 #: Behind the last symbol of code without a size, so many bytes may still be its own.
 MOST_BYTES = 1 << 16
+#: Bytes of a section's name that are looked at, and of a symbol's; and symbols.
+MOST_NAME, MOST_CHARACTERS, MOST_SYMBOLS = 32, 4096, 1 << 20
 #: Callers that are told.
 MOST_CALLERS = 16
 #: PUSH EBP, by which a function begins that has a frame.
@@ -51,7 +55,9 @@ class Symbol(NamedTuple):
 class Symbols:
     """What the code of a kernel is called."""
 
-    def __init__(self, symbols: list[Symbol]) -> None:
+    def __init__(self, symbols: list[Symbol], data: bytes = b"") -> None:
+        """Those of an ELF file, whose lines are looked for once they are asked for."""
+        self._data = data
         # Of several at one address the one with a size stands last, and is found.
         self._symbols = sorted(symbols)
         self._addresses = [symbol.address for symbol in self._symbols]
@@ -75,11 +81,19 @@ class Symbols:
         offset = address - symbol.address
         return f"{symbol.name}+{offset:#x}" if offset else symbol.name
 
+    def places(self, addresses: Collection[int]) -> dict[int, str]:
+        """``kernel.c:34`` of those addresses whose line the file says."""
+        try:
+            return places_of(dict(_debug_sections(self._data)), addresses) if self._data else {}
+        except (struct.error, KeyError, IndexError):
+            return {}
+
 
 def read_symbols(data: bytes) -> Symbols:
     """The symbols of an ELF file; none, if it has none or is no whole one."""
     try:
-        return Symbols(list(_symbols(data))) if data.startswith(ELF_SIGNATURE) else Symbols([])
+        is_elf = data.startswith(ELF_SIGNATURE)
+        return Symbols(list(_symbols(data)), data) if is_elf else Symbols([])
     except (struct.error, KeyError, IndexError):
         return Symbols([])
 
@@ -99,24 +113,59 @@ def load_symbols(path: Path) -> Symbols:
     return symbols
 
 
+class _Section(NamedTuple):
+    """A section's header."""
+
+    name: int
+    kind: int
+    offset: int
+    nbytes: int
+    link: int
+    entry_bytes: int
+
+    def of(self, data: bytes) -> bytes:
+        """What it holds."""
+        return data[self.offset :][: self.nbytes]
+
+
+def _sections(data: bytes) -> tuple[list[_Section], int]:
+    """Headers of sections, and which section has their names."""
+    kind = data[4]
+    at, size, count, names = _HEADERS[kind].unpack_from(data)
+    found = (_SECTIONS[kind].unpack_from(data, at + i * size) for i in range(count))
+    return [_Section(*fields) for fields in found], names
+
+
+def _debug_sections(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Those that say lines, by name."""
+    sections, at = _sections(data)
+    names, wanted = sections[at].of(data), {".debug_line", ".debug_line_str", ".debug_str"}
+    for section in sections:
+        name = names[section.name :][:MOST_NAME].partition(b"\0")[0].decode(errors="replace")
+        if name in wanted:
+            wanted.remove(name)
+            yield name, section.of(data)
+
+
 def _symbols(data: bytes) -> Iterator[Symbol]:
     kind = data[4]
-    at, size, count = _HEADERS[kind].unpack_from(data)
-    sections = [_SECTIONS[kind].unpack_from(data, at + i * size) for i in range(count)]
-    for what, offset, nbytes, link, entry_bytes in sections:
+    sections, _ = _sections(data)
+    for _, what, offset, nbytes, link, entry_bytes in sections:
         if what != _SYMBOL_TABLE:
             continue
-        names = data[sections[link][1] :][: sections[link][2]]
-        for place in range(offset, offset + nbytes, entry_bytes or nbytes):
+        names = sections[link].of(data)
+        places = range(offset, offset + nbytes, entry_bytes or nbytes)
+        for place in places[:MOST_SYMBOLS]:
             fields = _SYMBOLS[kind].unpack_from(data, place)
             if kind == 1:
                 name, address, length, info, section = fields
             else:
                 name, info, section, address, length = fields
-            end = names.find(b"\0", name)
-            told = names[name:end].decode(errors="backslashreplace")
+            end = names.find(b"\0", name, name + MOST_CHARACTERS)
+            told = names[name : max(end, 0)].decode(errors="backslashreplace")
             if info & 15 in _CODE_KINDS and 0 < section < _NO_SECTIONS and told:
                 yield Symbol(address, length, told)
+        return  # a file has one
 
 
 def callers(read: Reader, frame: int, word_bytes: int = 4) -> Iterator[int]:
@@ -155,9 +204,10 @@ def call_lines(
     begun = ip - symbol.address
     if begun < len(PUSH) or read(symbol.address, len(PUSH)) != PUSH:
         backs = chain([int.from_bytes(read(stack, word_bytes), "little")], backs)
-    lines = [f"in {symbols.name(ip)}"]
+    told = [(ip, f"in {symbols.name(ip)}")]
     for back in islice(backs, MOST_CALLERS):
         if not (name := symbols.name(back, returns=True)):
             break
-        lines.append(f"called from {name}")
-    return lines
+        told.append((back - 1, f"called from {name}"))
+    places = symbols.places([address for address, _ in told])
+    return [f"{said} ({places[at]})" if at in places else said for at, said in told]

@@ -50,6 +50,7 @@ class MachineFactory:
         *,
         host_limit: float = HOST_LIMIT_S,
         symbols: str | Path | None = None,
+        seed: int | None = None,
         **options: Unpack[MachineOptions],
     ) -> MachineUnderTest:
         """A machine, powered on: see `vgaemu.testing.machine.MachineUnderTest`."""
@@ -58,7 +59,12 @@ class MachineFactory:
         known = None if symbols is None else self._path(symbols) or Path(symbols)
         try:
             machine = MachineUnderTest(
-                self._found(workload), args, host_limit=host_limit, symbols=known, **options
+                self._found(workload),
+                args,
+                host_limit=host_limit,
+                symbols=known,
+                seed=seed,
+                **options,
             )
         except VgaemuError as error:
             # The line says what to do; the test's reader need not see where it was found out.

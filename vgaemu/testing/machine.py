@@ -13,8 +13,10 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Unpack
 
+import numpy as np
+
 from vgaemu.display.find import Sought, finder
-from vgaemu.errors import ExpectationError, KeysError
+from vgaemu.errors import ExpectationError, KeysError, WorkloadError
 from vgaemu.keys.queue import key_text, name_of
 from vgaemu.keys.table import BY_NAME
 from vgaemu.machine import FRAME_HZ, Machine
@@ -27,7 +29,6 @@ from vgaemu.runner import OnThread
 from vgaemu.typist import Typist
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from vgaemu.display.report import Display
@@ -94,6 +95,8 @@ class MachineUnderTest(Machine):
         args: See `Machine`.
         host_limit: Seconds of the host's time that one wait may take.
         symbols: An ELF file whose symbols reports are to name; a kernel that is one needs none.
+        seed: Of machine code's random numbers: the BIOS's ticks and the clock, as in `vgaemu.gym`.
+            Without one they are the same in every run.
         **options: See `Machine`.
 
     Raises:
@@ -107,6 +110,7 @@ class MachineUnderTest(Machine):
         *,
         host_limit: float = HOST_LIMIT_S,
         symbols: str | Path | None = None,
+        seed: int | None = None,
         **options: Unpack[MachineOptions],
     ) -> None:
         #: The last port accesses of machine code, unless they go to a file.
@@ -114,11 +118,16 @@ class MachineUnderTest(Machine):
         if is_image(workload) and options.get("trace_ports") is None:
             options["trace_ports"] = self.port_tail = PortTail()
         known = None if symbols is None else load_symbols(Path(symbols))
+        if seed is not None and not is_image(workload):
+            raise WorkloadError(f"seed={seed!r}: only machine code has one")
+        numbers = None if seed is None else _numbers(seed)
         super().__init__(workload, args, **options)
         if self.pc is not None:
             self.pc.symbols = known
             if "no_reboot" not in options:
                 self.pc.on_reset = lambda: False  # a test is told, as of any fault
+            if numbers is not None:
+                self.pc.begin_by_chance(numbers)
         self._typist = Typist(self.keys, self.pc, lambda text: None, self.between_frames)
         self._host_limit = host_limit
         pc = self.pc
@@ -268,6 +277,13 @@ class MachineUnderTest(Machine):
         tail = self.port_tail
         tried = () if tail is None else [p for p in USUAL_EXIT_PORTS if tail.has_written(p)]
         return f"it wrote to port {tried[0]:#x}: say exit_port={tried[0]:#x}" if tried else ""
+
+
+def _numbers(seed: int) -> np.random.Generator:
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise WorkloadError(f"seed={seed!r}: a whole number, at least 0") from None
 
 
 def _told(text: Sought) -> str:

@@ -19,7 +19,15 @@ MISTAKES = {
     "right again": (b"", b""),
 }
 
-folder, number = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 200
+match sys.argv[1:]:
+    case [name]:
+        folder, number = Path(name), 200
+    case [name, count] if count.isdecimal():
+        folder, number = Path(name), int(count)
+    case _:
+        usage = "make_submissions.py FOLDER [NUMBER]: writes so many submissions, or 200"
+        print(usage, file=sys.stderr)
+        sys.exit(2)
 folder.mkdir(parents=True, exist_ok=True)
 for student in range(number):
     old, new = MISTAKES[list(MISTAKES)[student % len(MISTAKES)]] if student % 3 == 0 else (b"", b"")
