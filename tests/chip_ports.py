@@ -26,6 +26,7 @@ from vgaemu.pc.chips.i8042 import I8042
 from vgaemu.pc.chips.pci import PciBus
 from vgaemu.pc.chips.pic import Pic
 from vgaemu.pc.chips.pit import Pit
+from vgaemu.pc.chips.printer import Printer
 from vgaemu.pc.chips.serial import Serial
 from vgaemu.pc.clock import StepClock
 from vgaemu.pc.eltorito import Entry
@@ -33,7 +34,7 @@ from vgaemu.pc.images import DiskImage
 from vgaemu.vga.device import Vga
 
 PORTS = (0x20, 0x21, 0xA0, 0xA1, 0x40, 0x41, 0x42, 0x43, 0x60, 0x60, 0x61, 0x64, 0x64, 0x70, 0x71,
-         0x80, 0x92, *range(0x3F8, 0x400), 0xCF8, *range(0xCFC, 0xD00),
+         0x80, 0x92, *range(0x3F8, 0x400), *range(0x378, 0x37B), 0xCF8, *range(0xCFC, 0xD00),
          *range(0x1F0, 0x1F8), 0x1F0, 0x1F7, *range(0x170, 0x178), 0x170, 0x3F6, 0x376)  # fmt: skip
 #: Commands that random bytes seldom are: of disks, and for packets.
 COMMANDS = {0x1F7: (0x20, 0x30, 0xC4, 0xC5, 0xEC), 0x177: (0xA0, 0xA1, 0x08)}
@@ -54,7 +55,7 @@ class Chips:
         self.keyboard = I8042(*chips)
         self.cmos = Cmos(self.bus, self.clock, self.bus.ram_bytes, self.pic.raise_irq)
         line = self.bus, self.pic.raise_irq, self.clock
-        self.serial, self.pci = Serial(*line), PciBus(self.bus)
+        self.serial, self.pci, self.printer = Serial(*line), PciBus(self.bus), Printer(*line)
         disk = DiskImage(Path("disk"), bytearray(64 << 10), 1, 4, 32, True)
         second = DiskImage(Path("second"), bytearray(32 << 10), 1, 2, 32, True)
         disc = DiskImage(
@@ -66,13 +67,22 @@ class Chips:
         )  # fmt: skip
 
     def advance(self) -> None:
-        for chip in (self.cmos, self.serial, *self.disks):
+        for chip in (self.cmos, self.serial, self.printer, *self.disks):
             if self.clock.ns >= chip.due_ns:
                 chip.advance(self.clock.ns)
             assert chip.due_ns >= 0
 
     def parts(self) -> dict[str, snapshot.Part]:
-        chips = self.pic, self.pit, self.keyboard, self.cmos, self.serial, self.pci, *self.disks
+        chips = (
+            self.pic,
+            self.pit,
+            self.keyboard,
+            self.cmos,
+            self.serial,
+            self.pci,
+            *self.disks,
+            self.printer,
+        )
         return {name: part for chip in chips for name, part in chip.parts().items()}
 
 

@@ -38,6 +38,7 @@ MAY_CHANGE = {
     (0x13, 0x08): "ax bx cx dx es di cf", (0x13, 0x15): "ax cx dx cf", (0x13, 0x18): "ah es di cf",
     (0x13, 0x41): "ax bx cx dh cf", (0x13, 0x42): "ah cf", (0x13, 0x43): "ah cf",
     (0x13, 0x48): "ah cf", (0x15, 0x83): "ah cf", (0x15, 0x86): "ah cf", (0x15, 0x90): "ah cf",
+    (0x15, 0x80): "ah cf", (0x15, 0x82): "ah cf", (0x15, 0x85): "ah cf",
     (0x15, 0x24): "ax bx cf", (0x15, 0x4F): "cf", (0x15, 0x87): "ah cf zf", (0x15, 0x88): "ax cf",
     (0x15, 0xC0): "ah bx es cf", (0x15, 0xE8): "eax ebx ecx edx cf",
     (0x16, 0x00): "ax", (0x16, 0x10): "ax", (0x16, 0x01): "ax zf", (0x16, 0x11): "ax zf",
@@ -151,8 +152,9 @@ class RandomBios:
         choose = self.random
         vector, ah = choose.choice(tuple(MAY_CHANGE))
         if ah is None or choose.random() < 0.1:
-            return vector, choose.getrandbits(8)
-        return vector, ah
+            ah = choose.getrandbits(8)
+        # 15h/89h comes back in protected mode, with other segments and another stack.
+        return (vector, ah) if (vector, ah) != (0x15, 0x89) else (0x15, 0x88)
 
     def _prepare(self, registers: dict[str, int], vector: int) -> None:
         """Make some calls succeed more often than chance does."""

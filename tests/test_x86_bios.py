@@ -520,7 +520,7 @@ def test_one_event_at_a_time(pc: Pc) -> None:
 
 def test_the_equipment(pc: Pc) -> None:
     call(pc, 0x11)
-    assert pc.cpu.ax == 0x0227  # a drive, coprocessor, mouse, 80x25 colour, serial port
+    assert pc.cpu.ax == 0x4227  # a drive, coprocessor, mouse, 80x25 colour, serial port, printer
 
 
 def test_wait_takes_its_time(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ from vgaemu.memslot.bitmap import SpanPages
 from vgaemu.memslot.slot import Memslot
 from vgaemu.memslot.steps import keep_with_next
 from vgaemu.moments import Moments, Works
-from vgaemu.program import SerialText, check_options, load_program, printed_by, sent_by
+from vgaemu.program import SerialText, check_options, load_program, paper_of, printed_by, sent_by
 from vgaemu.recordings import Recording, Recordings
 from vgaemu.rewind import Rewind
 from vgaemu.runner import InStep, OnThread, Runner
@@ -110,13 +110,11 @@ class Machine(States):
     vga: Vga
     #: The guest's keyboard; the window types here too.
     keys: Keys
-    #: The guest's mouse; it is forgotten what it does while nobody listens (`listening`).
-    mouse: Mouse
+    mouse: Mouse  #: The guest's; what it does while nobody listens (`listening`) is forgotten.
     #: What a workload in Python sees; whoever holds a machine without one may use it.
     guest: Guest
     #: The PC around a machine-code guest, or None.
     pc: Pc | None
-    #: Who runs the guest, and when.
     runner: Runner
     #: Whether the guest says of itself that it never ends.
     endless: bool
@@ -266,11 +264,13 @@ class Machine(States):
 
     @property
     def serial(self) -> SerialText:
-        r"""What machine code has sent to the serial port at 3F8h; `WorkloadError` as there.
-
-        ``machine.serial.write("ls\r")`` sends something to the guest.
-        """
+        """What machine code has sent to the serial port; `write` sends something to the guest."""
         return sent_by(self.pc)
+
+    @property
+    def printer(self) -> str:
+        """What machine code has printed at the port 378h; `WorkloadError` as there."""
+        return paper_of(self.pc)
 
     @property
     def exit_code(self) -> int | None:

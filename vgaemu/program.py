@@ -128,3 +128,16 @@ def check_options(options: Mapping[str, object], others: Iterable[str]) -> None:
             near = difflib.get_close_matches(name, [*others, *known], n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"Machine has no keyword {name!r}{hint}")
+
+
+def paper_of(pc: Pc | None) -> str:
+    """What a guest has printed, in the PC's code page (437), control characters included.
+
+    The last MiB of it, as of `printed_by`.
+
+    Raises:
+        WorkloadError: It is no machine code.
+    """
+    if pc is None:
+        raise WorkloadError("printer: only machine code prints; this runs none")
+    return bytes(pc.printer.text).decode("cp437")

@@ -19,7 +19,7 @@ from vgaemu.outputs import NewFile, why_unwritable
 from vgaemu.vga.dump import dump_registers, palette_picture
 
 #: Options whose files may be standard output.
-PRINTED = ("--dump-registers", "--debugcon", "--serial")
+PRINTED = ("--dump-registers", "--debugcon", "--serial", "--printer")
 #: Options whose files are pictures that Pillow writes.
 PICTURES = ("--screenshot", "--dump-palette", "--picture")
 
@@ -95,7 +95,7 @@ def check_outputs(options: Namespace) -> None:
         UsageError: One of them will not do.
     """
     written = [output.option for output in OUTPUTS]
-    written += ["--record", "--record-tape", "--trace-ports", "--debugcon", "--serial"]
+    written += ["--record", "--record-tape", "--trace-ports", "--debugcon", "--serial", "--printer"]
     read = [path_of(options, option) for option in ("--font", "--load-state")]
     bios = str(value_of(options, "--vga-bios") or "")
     check_files(

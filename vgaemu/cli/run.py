@@ -133,6 +133,8 @@ def _add_debugging_options(add: Add) -> None:
     add("--serial", type=file_path, metavar="F",
         help="machine code only: write what is sent to the serial port at 3F8h; -: print it, "
              "and standard input comes to the port")
+    add("--printer", type=file_path, metavar="F",
+        help="machine code only: write what is printed at LPT1, as it comes; -: print it")
     add("--trace-code", action="store_true",
         help="machine code only, slowly: report what led to a fault; unicorn only")
 
@@ -297,7 +299,7 @@ def _check_usage(options: Namespace) -> None:
             raise UsageError(NO_WORKLOAD)
     if options.load_state is not None and options.record_tape is not None:
         raise UsageError("--record-tape: a tape starts at power on, not from --load-state")
-    for option in ("debugcon", "serial"):
+    for option in ("debugcon", "serial", "printer"):
         if str(getattr(options, option)) == STANDARD_OUTPUT and options.display == "terminal":
             raise UsageError(f"--{option} -: the picture is in the terminal; name a file")
     check_needs(options, NEEDS)

@@ -44,8 +44,8 @@ from vgaemu.signals import FRAME_HANGS_S, exit_status, stops_wait
 #: Options that are only for machine code.
 MACHINE_CODE_OPTIONS = (
     "cpu", "memory", "vga_bios", "firmware", "dos_root", "dos_version", "writable", "force",
-    "drive", "append", "initrd", "trace_ports", "debugcon", "serial", "exit_port", "trace_code",
-    "retrace_irq", "no_reboot",
+    "drive", "append", "initrd", "trace_ports", "debugcon", "serial", "printer", "exit_port",
+    "trace_code", "retrace_irq", "no_reboot",
 )  # fmt: skip
 #: The exit status with ``--exit-code`` if the guest has not ended, as timeout(1) says it.
 NOT_ENDED = 124

@@ -33,6 +33,7 @@ from vgaemu.pc.chips.pci import PciBus
 from vgaemu.pc.chips.pic import Pic, RaiseIrq
 from vgaemu.pc.chips.pit import Pit
 from vgaemu.pc.chips.poweroff import PowerOff
+from vgaemu.pc.chips.printer import Printer
 from vgaemu.pc.chips.retrace import RetraceLine
 from vgaemu.pc.chips.serial import Serial
 from vgaemu.pc.clock import INSTRUCTION_NS, Clock, StepClock
@@ -59,8 +60,10 @@ MOVED_BYTES_A_NS = 1
 #: handler, OUT 20h, AL; POP AX; IRET.
 TO_IRET_NS = 2 * INSTRUCTION_NS
 #: Options that a machine has which is made for what it is at power on: none of these.
-_OUTPUTS: tuple[Literal["trace_ports", "debugcon", "serial", "exit_port", "trace_code"], ...] = (
-    "trace_ports", "debugcon", "serial", "exit_port", "trace_code",
+_OUTPUTS: tuple[
+    Literal["trace_ports", "debugcon", "serial", "printer", "exit_port", "trace_code"], ...
+] = (
+    "trace_ports", "debugcon", "serial", "printer", "exit_port", "trace_code",
 )  # fmt: skip
 
 
@@ -98,6 +101,8 @@ class PcOptions(TypedDict, total=False):
     serial: str | Path | None
     #: End the run with code 0 where the guest pulls the CPU's reset line; else it begins anew.
     no_reboot: bool
+    #: A file that gets what is printed at the port 378h, as it comes; ``"-"`` as there.
+    printer: str | Path | None
     #: A port whose writes end the guest with a code: see `vgaemu.pc.chips.debugexit`.
     exit_port: int | None
     #: Remember what was executed last, for the report of a fault; Unicorn only, several times
@@ -144,6 +149,7 @@ def build_pc(
     *,
     free: bool = False,
     begin_ns: int = 0,
+    disks: tuple[DiskImage, ...] | None = None,
     **options: Unpack[PcOptions],
 ) -> Pc:
     """Power on, up to the first instruction of the image; the beam of `vga` becomes the guest's.
@@ -156,7 +162,7 @@ def build_pc(
         CpuError: There is no such CPU here.
         ImageError: A ROM, folder or log of ports cannot be used.
     """
-    disks = _disks(image, options)
+    disks = _disks(image, options) if disks is None else disks
     firmware = options.get("firmware")
     rom = _find_rom(vga, options.get("vga_bios", "builtin"), firmware)
     clock = _clock(free, options, begin_ns)
@@ -172,7 +178,7 @@ def build_pc(
         pit, keyboard = Pit(bus, raise_irq, clock), I8042(bus, raise_irq, clock, keys, mouse)
         board = _board(bus, cpu, clock, raise_irq, keyboard, disks, has_pci=firmware is None)
         channels = _channels(bus, raise_irq, clock, disks)
-        debug, serial = _printing(bus, raise_irq, clock, options, undo)
+        debug, serial, printer = _printing(bus, raise_irq, clock, options, undo)
         _let_fall(cpu, pic, keyboard, board.cmos, serial, *channels)
         _add_ends(board, options.get("exit_port"))
         if trace is not None:
@@ -188,7 +194,7 @@ def build_pc(
             if dos is not None:
                 undo.callback(dos.close)
         pc = Pc(
-            board, keys, pic, pit, debug, serial, image, disks,
+            board, keys, pic, pit, debug, serial, printer, image, disks,
             free=free, bios=bios, dos=dos, firmware=seabios, beam=beam,
             retrace=retrace, channels=channels, resources=undo.pop_all(),
         )  # fmt: skip
@@ -208,7 +214,8 @@ def _reset(pc: Pc, options: PcOptions) -> bool:
     for name in _OUTPUTS:
         quiet.pop(name, None)
     vga.rom_font = pc.vga.rom_font
-    begin_anew(pc, build_pc(vga, Keys(), pc.image, begin_ns=pc.clock.now_ns(), **quiet))
+    now, disks = pc.clock.now_ns(), pc.disks
+    begin_anew(pc, build_pc(vga, Keys(), pc.image, begin_ns=now, disks=disks, **quiet))
     return True
 
 
@@ -265,16 +272,20 @@ def _harvest(bus: Bus, cpu: Cpu) -> None:
 
 def _printing(
     bus: Bus, raise_irq: RaiseIrq, clock: Clock, options: PcOptions, undo: ExitStack
-) -> tuple[DebugPorts, Serial]:
+) -> tuple[DebugPorts, Serial, Printer]:
     """The ports that text goes to, and the files that get it."""
     debug, serial = DebugPorts(bus), Serial(bus, raise_irq, clock)
+    printer = Printer(bus, raise_irq, clock)
     if (path := options.get("debugcon")) is not None:
         debug.file = DebugFile(path)
         undo.callback(debug.file.close)
     if (path := options.get("serial")) is not None:
         serial.file = DebugFile(path, "--serial")
         undo.callback(serial.file.close)
-    return debug, serial
+    if (path := options.get("printer")) is not None:
+        printer.file = DebugFile(path, "--printer")
+        undo.callback(printer.file.close)
+    return debug, serial, printer
 
 
 def _add_ends(board: Board, port: int | None) -> None:

@@ -25,6 +25,7 @@ from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.debugports import DebugPorts
 from vgaemu.pc.chips.pic import Pic
 from vgaemu.pc.chips.pit import Pit
+from vgaemu.pc.chips.printer import Printer
 from vgaemu.pc.chips.retrace import RetraceLine
 from vgaemu.pc.chips.serial import Serial
 from vgaemu.pc.clock import MOST_HOST_NS, NEVER_NS, Clock, StepClock, most_host_ns
@@ -89,6 +90,7 @@ class Pc:
         pit: Pit,
         debug: DebugPorts,
         serial: Serial,
+        printer: Printer,
         image: Image,
         disks: Sequence[DiskImage],
         *,
@@ -118,6 +120,8 @@ class Pc:
         self.debug: DebugPorts = debug
         #: `text`: what the guest sent to the serial port.
         self.serial: Serial = serial
+        #: `text`: what the guest printed at the parallel port.
+        self.printer: Printer = printer
         self.image: Image = image
         #: All disks: the one that is run first, if it is one.
         self.disks: tuple[DiskImage, ...] = tuple(disks)
@@ -127,7 +131,7 @@ class Pc:
         self._bios, self._resources = bios, resources
         self._beam, self._retrace, self._channels = beam, retrace, tuple(channels)
         #: What is looked at between two slices, where it is due.
-        self._chips: tuple[Chip, ...] = (board.cmos, serial, *channels)
+        self._chips: tuple[Chip, ...] = (board.cmos, serial, printer, *channels)
         self._is_virtual = isinstance(board.clock, StepClock)
         #: Called where the guest has pulled the CPU's reset line; False: that ends the run.
         self.on_reset: Callable[[], bool] = lambda: False
@@ -413,6 +417,7 @@ class Pc:
             **self.board.keyboard.parts(),
             **self.board.cmos.parts(),
             **self.serial.parts(),
+            **self.printer.parts(),
         }
         others = self.board.pci, self._retrace, self._bios, self.firmware, self.dos
         for owner in (*self._channels, *others):

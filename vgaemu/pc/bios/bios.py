@@ -1,9 +1,10 @@
 """The BIOS: services behind the real-mode vectors, in Python, shared by every CPU.
 
 Emulated: INT 08h, 15h/83h, 86h, 1Ah and 70h (`clock`), 09h and 16h (`keyboard`), 10h (`video`),
-11h, 12h, 15h and 17h (`system`), 13h (`disk`), 14h (`serial`), 15h/C2h and 74h (`pointing`),
-1Ah/B1h (`pci`), 33h for DOS (`mouse`), 18h and 19h boot, exceptions that nobody has hooked; the
-BIOS data area as programs read it (`data_area`). Not emulated: see there; protected-mode services.
+11h, 12h and 15h (`system`), 13h (`disk`), 14h (`serial`), 05h and 17h (`printer`), 15h/C2h and 74h
+(`pointing`), 1Ah/B1h (`pci`), 33h for DOS (`mouse`), 18h and 19h boot, exceptions that nobody has
+hooked; the BIOS data area as programs read it (`data_area`). Not emulated: see there;
+protected-mode services.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vgaemu.pc.bios.keyboard import KeyboardBios
 from vgaemu.pc.bios.mouse.driver import MouseDriver
 from vgaemu.pc.bios.pci import PciBios
 from vgaemu.pc.bios.pointing import PointingBios
+from vgaemu.pc.bios.printer import PrinterBios
 from vgaemu.pc.bios.rom import DISKETTE_TABLE, FONT_8_UPPER, FONTS
 from vgaemu.pc.bios.serial import SerialBios
 from vgaemu.pc.bios.system import SystemBios
@@ -66,9 +68,15 @@ class Bios:
         self.mouse: MouseDriver = MouseDriver(board, self.calls, self.video.area, self.pointing)
         self.video.modes.on_set.append(self.mouse.mode_was_set)
         self.system.services[0xC2] = self.pointing.service
+        area, read = self.video.area, self.video.characters.read
+        self.printer: PrinterBios = PrinterBios(
+            board, self.calls, data, lambda: (area.rows, area.columns),
+            lambda row, column: read(area[bda.PAGE], row, column)[0],
+        )  # fmt: skip
         self.pci = None if board.pci is None else PciBios(board, self.calls, board.pci)
         self.clock.set_ticks()
         self.calls.services |= {
+            0x05: self.printer.print_screen,
             0x08: self.clock.tick,
             0x09: self.keyboard.interrupt,
             0x10: self.video.service,
@@ -78,7 +86,7 @@ class Bios:
             0x14: self.serial.service,
             0x15: self.system.service,
             0x16: self.keyboard.service,
-            0x17: self.system.no_printer,
+            0x17: self.printer.service,
             0x18: self._no_rom_basic,
             0x19: self._bootstrap,
             0x1A: self._clock_or_bus,

@@ -196,6 +196,10 @@ class Calls:
         """Segment and offset."""
         return self._bus.read16(4 * vector + 2), self._bus.read16(4 * vector)
 
+    def is_hooked(self, vector: int) -> bool:
+        """Whether a vector leads elsewhere than to its stub."""
+        return self.get_vector(vector) != (rom.ROM_SEGMENT, rom.stub_offset(vector))
+
     def set_vector(self, vector: int, offset: int, segment: int = rom.ROM_SEGMENT) -> None:
         self._bus.write16(4 * vector, offset)
         self._bus.write16(4 * vector + 2, segment)

@@ -1,6 +1,6 @@
 """The BIOS data area at 400h: every field that the builtin BIOS keeps there, a row each.
 
-Emulated: what is below, as programs read and write it. Not emulated: parallel ports, the
+Emulated: what is below, as programs read and write it. Not emulated: the
 diskette controller's bytes, the light pen.
 """
 
@@ -28,8 +28,9 @@ class Field(NamedTuple):
 # fmt: off
 FIELDS: tuple[Field, ...] = (
     SERIAL_PORTS := Field(0x400, 8, 0x03F8, "base of each"),
+    PRINTER_PORTS := Field(0x408, 6, 0x0378, "base of each"),
     EQUIPMENT := Field(
-        0x410, 2, 0x0222, "coprocessor, 80x25 colour, a serial port; bit 0: a floppy drive"
+        0x410, 2, 0x4222, "coprocessor, 80x25 colour, a serial port, a printer; bit 0: a floppy"
     ),
     MEMORY_KIB := Field(0x413, 2, 640, "conventional memory"),
     SHIFT_FLAGS := Field(0x417, 1, 0, "shifts held, locks that are on"),
@@ -53,6 +54,7 @@ FIELDS: tuple[Field, ...] = (
     BREAK := Field(0x471, 1, 0, "bit 7: ctrl-break was pressed"),
     HARD_DISK_STATUS := Field(0x474, 1, 0, "of INT 13h's last call for another disk"),
     HARD_DISKS := Field(0x475, 1, 0, "how many"),
+    PRINTER_PATIENCE := Field(0x478, 4, 0x14141414, "of INT 17h, of each port"),
     SERIAL_PATIENCE := Field(0x47C, 4, 0x01010101, "of INT 14h, in seconds, of each port"),
     KEY_BUFFER_START := Field(0x480, 2, 0x1E, "of the key buffer"),
     KEY_BUFFER_END := Field(0x482, 2, 0x3E, "of the key buffer, behind its last word"),
@@ -65,6 +67,7 @@ FIELDS: tuple[Field, ...] = (
     KEY_FLAGS_3 := Field(0x496, 1, 0x10, "a keyboard of 101 keys; right ctrl and alt; prefixes"),
     LAMPS := Field(0x497, 1, 0, "of the locks"),
     SAVE_POINTER := Field(0x4A8, 4, 0, "far pointer to the video BIOS's tables"),
+    PRINT_SCREEN := Field(0x500, 1, 0, "1 while the screen is printed, FFh if that failed"),
 )
 # fmt: on
 for _field, _next in pairwise(FIELDS):

@@ -1,8 +1,9 @@
 """The keyboard of the BIOS: INT 09h, INT 16h and the key buffer between them.
 
 Emulated: shift states and locks, the buffer of 15 keys as programs find it, both sets of calls (for
-84 and for 101 keys), typematic rate, print screen (INT 05h) and break (INT 1Bh). Not emulated: what
-print screen prints, pause, characters typed as numbers with alt.
+84 and for 101 keys), typematic rate, print screen (INT 05h) and break (INT 1Bh). Where somebody
+has hooked INT 15h, it is told of each scancode (4Fh), of a wait for a key and of its end (90h,
+91h). Not emulated: pause, characters typed as numbers with alt.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from vgaemu.keys import scancodes
 from vgaemu.native.polls import old_key
 from vgaemu.pc.bios import data_area as bda
+from vgaemu.pc.bios import rom
 from vgaemu.pc.bios.calls import WAIT, Calls, Service, serve
 from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import ZERO
@@ -87,6 +89,7 @@ class KeyboardBios:
         self._keyboard, self._calls, self._data = board.keyboard, calls, data
         #: The keys that programs have not read yet.
         self.buffer: KeyBuffer = KeyBuffer(data)
+        board.bus.byte_out[rom.HOOKED_PORT] = self._scancode
         self._services: dict[int, Service] = {
             0x00: self._read_key, 0x10: self._read_key,
             0x01: self._peek_key, 0x11: self._peek_key,
@@ -100,9 +103,17 @@ class KeyboardBios:
 
     def interrupt(self) -> None:
         """INT 09h: a scancode becomes a shift state, or a key in the buffer."""
-        bus, data = self._bus, self._data
+        bus = self._bus
         code = bus.port_in(0x60, 1)
         bus.port_out(0x20, 1, 0x20)
+        if self._calls.is_hooked(0x15):
+            self._cpu.ax = 0x4F00 | code
+            self._calls.return_to(rom.KEY_HOOK, rom.ROM_SEGMENT)
+        else:
+            self._scancode(code)
+
+    def _scancode(self, code: int) -> None:
+        data = self._data
         flags = data[bda.KEY_FLAGS_3]
         before, flags = flags & (AFTER_E0 | AFTER_E1), flags & ~(AFTER_E0 | AFTER_E1)
         if code in (0xE0, 0xE1):
@@ -139,8 +150,9 @@ class KeyboardBios:
             word = _key_word(code, flags, extended)
             if code == scancodes.INSERT and word in (0x5200, 0x52E0) and not repeats:
                 self._data[bda.SHIFT_FLAGS] = flags ^ INSERT_ON
-            if word:
-                self.buffer.put(word)
+            if word and self.buffer.put(word) and self._calls.is_hooked(0x15):
+                self._cpu.ax = 0x9102
+                self._calls.interrupt_next(0x15)
 
     def _lock(self, bit: int) -> None:
         flags = self._data[bda.SHIFT_FLAGS] ^ bit
@@ -175,9 +187,16 @@ class KeyboardBios:
         return word if self._cpu.ah >= 0x10 else old_key(word)
 
     def _read_key(self) -> bool | None:
-        word = self.buffer.take()
+        word, calls = self.buffer.take(), self._calls
         if word is None:
-            return WAIT
+            if not calls.is_hooked(0x15):
+                return WAIT
+            has_told = calls.progress
+            calls.remember(1)
+            if has_told:
+                return WAIT
+            calls.return_to(rom.KEY_WAIT, rom.ROM_SEGMENT)
+            return None
         self._cpu.ax = self._old_key(word)
         return None
 

@@ -32,7 +32,7 @@ FONT_8_UPPER = FONTS[8] + 128 * 8
 STUBS = 0xF000
 STUB_BYTES = 16
 #: CRC-32 of ROM from the stubs on, in versions whose saved states may go on in these stubs.
-OLDER_STUBS = frozenset((0xC7415CB6, 0x27388F11, 0xD40FBED4))
+OLDER_STUBS = frozenset((0xC7415CB6, 0x27388F11, 0xD40FBED4, 0xE7E44EE1))
 #: What INT 08h, 09h, 74h and 70h go on to.
 TIMER_ROUTINE, KEYBOARD_ROUTINE, MOUSE_ROUTINE = STUBS + 0xD00, STUBS + 0xD40, STUBS + 0xD80
 CLOCK_ROUTINE = STUBS + 0xDC0
@@ -47,8 +47,16 @@ SERVICES = (
 #: Vectors that came later: they have no stub among those, but a place of their own, and of the trap
 #: ports the last ones; the very last is the XMS driver's.
 LATER = {0x74: MOUSE_ROUTINE, 0x70: CLOCK_ROUTINE}
+#: Services that came later, too: where their stubs are.
+ADDED = {0x05: STUBS + 0x200}
+#: Routines around INT 15h: a scancode that a hook may take or change (4Fh), a wait for a key (90h),
+#: the switch to protected mode (89h).
+KEY_HOOK, KEY_WAIT, PROTECT = STUBS + 0x220, STUBS + 0x230, STUBS + 0x240
 #: Trap ports: those that no device of a PC has.
 TRAP_PORTS = (*range(0xB0, 0xC0), *range(0xE0, 0xE9), *range(0xEA, 0xF0))
+
+#: What `KEY_HOOK` goes on by.
+HOOKED_PORT = TRAP_PORTS[-2 - len(LATER) - len(ADDED)]
 
 #: INT 41h's table is written for the disk that there is, and behind it INT 46h's.
 CONFIG_TABLE, DISKETTE_TABLE, FIXED_DISK_TABLE = 0xE6F5, 0xEFC7, 0xE401
@@ -60,8 +68,8 @@ IRQ_9_AT = 0xE140
 #: Vendor, product and revision, one after another.
 OEM_STRINGS = (b"vgaemu\0", b"VBE on DISPI\0", b"2.0\0")
 TABLES = {
-    # An AT: second interrupt controller, clock; INT 15h/4Fh is not called.
-    CONFIG_TABLE: bytes.fromhex("08 00 FC 01 00 60 00 00 00 00"),
+    # An AT: second interrupt controller, clock; INT 15h/4Fh is called; INT 16h/09h is there.
+    CONFIG_TABLE: bytes.fromhex("08 00 FC 01 00 70 40 00 00 00"),
     # A 1.44 MB drive: step and head times, 512-byte sectors, 18 a track, gaps, fill, motor.
     DISKETTE_TABLE: bytes.fromhex("AF 02 25 02 12 1B FF 6C F6 0F 08"),
     # INT 10h/1Bh: all modes; text of 200, 350 and 400 lines; of 8 fonts 2 at once; palettes, greys,
@@ -118,13 +126,13 @@ def vectors() -> bytes:
 def trap_ports() -> dict[int, int]:
     """The trap port of each vector that has a service."""
     ports = dict(zip(SERVICES, TRAP_PORTS, strict=False))
-    return ports | dict(zip(LATER, reversed(TRAP_PORTS[:-1]), strict=False))
+    return ports | dict(zip((*LATER, *ADDED), reversed(TRAP_PORTS[:-1]), strict=False))
 
 
 def stub_offset(vector: int) -> int:
     """Offset in ROM of a vector's stub: a service's, an interrupt's that is only ended, or IRET."""
-    if vector in LATER:
-        return LATER[vector]
+    if vector in LATER or vector in ADDED:
+        return (LATER | ADDED)[vector]
     if vector in SERVICES:
         return STUBS + SERVICES.index(vector) * STUB_BYTES
     if 0x0A <= vector <= 0x0F:
@@ -140,19 +148,20 @@ def _stub(vector: int, port: int) -> bytes:
     if vector == 0x08:
         # jmp leave; int 1Ch; push ax; mov al, 20h; out 20h, al; pop ax; iret; leave: jmp routine
         # In the middle stand guests of states that were saved before all registers were.
-        return b"\xeb\x09\xcd\x1c\x50\xb0\x20\xe6\x20\x58\xcf" + _jump(vector, 11, TIMER_ROUTINE)
+        return b"\xeb\x09\xcd\x1c\x50\xb0\x20\xe6\x20\x58\xcf" + _jump(
+            stub_offset(vector) + 11, TIMER_ROUTINE
+        )
     if vector == 0x09:
         # nop; jmp leave; clc; clc; iret; leave: jmp routine
-        return b"\x90\xeb\x03\xf8\xf8\xcf" + _jump(vector, 6, KEYBOARD_ROUTINE)
+        return b"\x90\xeb\x03\xf8\xf8\xcf" + _jump(stub_offset(vector) + 6, KEYBOARD_ROUTINE)
     # clc; out port, al; jc wait; iret; nop; again: jmp stub; wait: sti; hlt; jmp again
     # Interrupts come in at the HLT, none before it: after CLI (see `Calls.call`), STI holds them
     # off for an instruction more. One that came earlier might be what is waited for.
     return b"\xf8\xe6" + bytes((port,)) + b"\x72\x04\xcf\x90\xeb\xf7\xfb\xf4\xeb\xfa"
 
 
-def _jump(vector: int, at: int, target: int) -> bytes:
-    """From so far within a vector's stub."""
-    return b"\xe9" + (target - stub_offset(vector) - at - 3 & 0xFFFF).to_bytes(2, "little")
+def _jump(at: int, target: int) -> bytes:
+    return b"\xe9" + (target - at - 3 & 0xFFFF).to_bytes(2, "little")
 
 
 def _routines() -> dict[int, bytes]:
@@ -171,10 +180,32 @@ def _routines() -> dict[int, bytes]:
         # pushf; push cs; call serve; ...; serve: out port, al; iret
         KEYBOARD_ROUTINE: save + b"\x9c\x0e\xe8\x09\x00" + restore + b"\xe6" + keyboard + b"\xcf",
         **{place: begin + bytes((ports[vector], 0xCF)) for vector, place in LATER.items()},
+        **{place: _stub(vector, ports[vector]) for vector, place in ADDED.items()},
+        # stc; int 15h; jc taken; iret; taken: out port, al; iret
+        KEY_HOOK: bytes.fromhex("F9 CD 15 72 01 CF E6") + bytes((HOOKED_PORT, 0xCF)),
+        # push ax; mov ax, 9002h; int 15h; pop ax; jmp to INT 16h's stub
+        KEY_WAIT: bytes.fromhex("50 B8 02 90 CD 15 58") + _jump(KEY_WAIT + 7, stub_offset(0x16)),
+        PROTECT: _protect(),
         # add sp, 8 (what the BIOS gave to it); iret
         MOUSE_HANDLER_DONE: b"\xcf",
         PS2_HANDLER_DONE: bytes.fromhex("83 C4 08 CF"),
     }
+
+
+def _protect() -> bytes:
+    """INT 15h/89h: the tables at ES:SI, PE, the segments that they have, and back to the caller."""
+    # lgdt es:[si+8]; lidt es:[si+10h]; smsw ax; or al, 1; lmsw ax; jmp 38h:next
+    switch = bytes.fromhex("26 0F 01 54 08 26 0F 01 5C 10 0F 01 E0 0C 01 0F 01 F0 EA")
+    after = PROTECT + len(switch) + 4
+    # next: mov ax, 18h; mov ds, ax; mov al, 20h; mov es, ax; mov al, 28h; mov ss, ax
+    # pop bp; add sp, 4; push 30h; push bp; mov al, 0; clc; retf
+    return (
+        switch
+        + after.to_bytes(2, "little")
+        + bytes.fromhex(
+            "38 00 B8 18 00 8E D8 B0 20 8E C0 B0 28 8E D0 5D 83 C4 04 6A 30 55 B0 00 F8 CB"
+        )
+    )
 
 
 def _end_of_interrupt(vector: int) -> bytes:

@@ -1,9 +1,11 @@
-"""What the BIOS says of the machine: INT 11h, 12h, 15h and 17h.
+"""What the BIOS says of the machine: INT 11h, 12h and 15h.
 
 Emulated: equipment, memory sizes and map, block moves, the A20 gate that is always open, the
-configuration table, devices that are busy (to be hooked). Not emulated: printers (calls time out),
-cassette, APM, protected mode (INT 15h/89h), a gate that closes: 2400h says well
-done all the same, as programs go on.
+configuration table, the switch to protected mode, devices that are opened, closed and busy, to be
+hooked. Not emulated: cassette, APM, a gate that closes: 2400h says well done all the same, as
+programs go on.
+
+Source: IBM AT BIOS reference; IBM PS/2 and PC BIOS Interface Technical Reference.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ import struct
 from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.bios.clock import ClockBios
-from vgaemu.pc.bios.rom import CONFIG_TABLE, ROM_BASE, ROM_SEGMENT
+from vgaemu.pc.bios.rom import CONFIG_TABLE, PROTECT, ROM_BASE, ROM_SEGMENT
 from vgaemu.pc.board import Board
 from vgaemu.vga.vram import LFB_GPA
 
-TIMED_OUT_PRINTER = 0x01
 #: Bytes of a block move that one unit of `Calls.spend` is worth.
 BYTES_A_UNIT = 512
+#: 89h: the descriptor that is the BIOS's own, and what it is: code, readable, of 64 KiB.
+BIOS_CODE, ROM_DESCRIPTOR = 0x38, bytes.fromhex("FF FF 00 00 0F 9B 00 00")
 #: "SMAP", what tells the memory map's call from others.
 SMAP = 0x534D4150
 #: Kinds of memory in the map.
@@ -35,7 +38,7 @@ def memory_map(ram_bytes: int) -> tuple[tuple[int, int, int], ...]:
 
 
 class SystemBios:
-    """INT 11h, 12h, 15h, 17h."""
+    """INT 11h, 12h, 15h."""
 
     def __init__(self, board: Board, calls: Calls, data: bda.DataArea, clock: ClockBios) -> None:
         self._bus, self._cpu, self._calls, self._data = board.bus, board.cpu, calls, data
@@ -47,9 +50,10 @@ class SystemBios:
             0x86: clock.wait,
             0x87: self._block_move,
             0x88: self._extended_memory,
-            # A device is busy, or has finished: a system that does something else hooks them.
-            0x90: self._done,
-            0x91: self._done,
+            0x89: self._protected_mode,
+            # A device or program begins or ends, a key is pressed, a device is busy or has
+            # finished: a system that does something there hooks them.
+            **dict.fromkeys((0x80, 0x81, 0x82, 0x85, 0x90, 0x91), self._done),
             0xC0: self._configuration,
             0xE8: self._memory_map,
         }
@@ -59,9 +63,6 @@ class SystemBios:
 
     def memory_size(self) -> None:
         self._cpu.ax = self._data[bda.MEMORY_KIB]
-
-    def no_printer(self) -> None:
-        self._cpu.ah = TIMED_OUT_PRINTER
 
     def service(self) -> bool | None:
         return self.services.get(self._cpu.ah, self._calls.unsupported)()
@@ -84,6 +85,16 @@ class SystemBios:
     def _extended_memory(self) -> None:
         self._cpu.ax = min((self._bus.ram_bytes >> 10) - 1024, 0xFFFF)
         self._calls.carry(False)
+
+    def _protected_mode(self) -> None:
+        """89h: with the descriptors at ES:SI, and interrupts from BH and BL on, all masked."""
+        cpu, bus = self._cpu, self._bus
+        for port, vector, cascade in ((0x20, cpu.bh, 4), (0xA0, cpu.bl, 2)):
+            bus.port_out(port, 1, 0x11)
+            for word in (vector, cascade, 1, 0xFF):
+                bus.port_out(port + 1, 1, word)
+        bus.write(cpu.linear("es", "si") + BIOS_CODE, ROM_DESCRIPTOR)
+        self._calls.return_to(PROTECT, ROM_SEGMENT)
 
     def _block_move(self) -> None:
         cpu, bus = self._cpu, self._bus

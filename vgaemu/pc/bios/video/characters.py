@@ -52,18 +52,22 @@ class Characters:
         return painter_of(self._vga, self._area, page)
 
     def _read_character(self) -> None:
-        cpu, area = self._cpu, self._area
-        row, column = area.cursor(cpu.bh)
+        cpu = self._cpu
+        cpu.al, cpu.ah = self.read(cpu.bh, *self._area.cursor(cpu.bh))
+
+    def read(self, page: int, row: int, column: int) -> tuple[int, int]:
+        """A character and its attribute; of graphics a glyph that is drawn there, or 0."""
+        area = self._area
         if area.is_text:
-            cpu.al, cpu.ah = self._vga.load(area.cell(cpu.bh, row, column), 2)
-            return
+            character, attribute = self._vga.load(area.cell(page, row, column), 2)
+            return character, attribute
         self._calls.spend(2 * GLYPH_UNITS * -(-area.height // GLYPH_LINES))
-        cpu.ah = cpu.al = 0
-        if row < area.rows and column < area.columns:
-            font = self._fonts.glyphs(0, 256)
-            height = font.shape[1]
-            drawn = self._painter(cpu.bh).drawn(column, row * height, height)
-            cpu.al = int((font == drawn).all(axis=1).argmax())
+        if row >= area.rows or column >= area.columns:
+            return 0, 0
+        font = self._fonts.glyphs(0, 256)
+        height = font.shape[1]
+        drawn = self._painter(page).drawn(column, row * height, height)
+        return int((font == drawn).all(axis=1).argmax()), 0
 
     def _write_characters(self, *, with_attribute: bool) -> bool | None:
         cpu, calls, area = self._cpu, self._calls, self._area
