@@ -52,6 +52,7 @@ def test_a_byte_by_strobe_and_acknowledgement(
     strobe(chips, 0x43, 0x1C)
     clock.ns = printer.due_ns
     printer.advance(clock.ns)
+    assert chips.pic.has_interrupt()
     assert (chips.pic.acknowledge(), bytes(printer.text)) == (0x0F, b"AC")
     bus.port_out(0x37A, 1, 0x0C)
     bus.port_out(0x37A, 1, 0x0D)
@@ -170,15 +171,25 @@ def test_the_option(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert f"{tmp_path}: Is a directory; name a file" in capfd.readouterr().err
 
 
+def test_a_dos_program_prints(tmp_path: Path) -> None:
+    """mov ah, 5; mov dl, 'a'; int 21h; mov ah, 40h; mov bx, 4; mov cx, 2; mov dx, 116h; int 21h."""
+    path = tmp_path / "prog.com"
+    path.write_bytes(bytes.fromhex("B405B261CD21B440BB0400B90200BA1601CD21CD20") + b".bc")
+    with Machine(path, vram_mib=1) as machine:
+        machine.tick(5)
+        assert machine.ended
+        assert machine.printer == "abc"
+
+
 # --- INT 15h ---
 
 #: xor ax, ax; mov ds, ax; mov word [54h], 7C40h; mov [56h], ax; sti
 #: again: xor ax, ax; int 16h; xchg al, ah; mov al, ah; out E9h, al; jmp again
 #: 7C40h: cmp ah, 4Fh; jne other; cmp al, 1Eh (A); jne no_a; mov al, 30h (B); no_a: cmp al, 2Eh (C)
-#: jne keep; clc; retf 2; keep: stc; retf 2; other: xchg al, ah; or al, 20h... prints AH as it is
+#: jne keep; clc; retf 2; keep: iret; other: xchg al, ah; or al, 20h... prints AH as it is
 HOOK = bytes.fromhex("31C08ED8C7065400407CA35600FB31C0CD1686C488E0E6E9EBF4").ljust(
     0x40, b"\x90"
-) + bytes.fromhex("80FC4F75143C1E7502B0303C2E7504F8CA0200F9CA020090905088E0E6E958F8CA0200")
+) + bytes.fromhex("80FC4F75143C1E7502B0303C2E7504F8CA0200CF90909090905088E0E6E958F8CA0200")
 
 
 @pytest.mark.parametrize("cpu", CPUS)

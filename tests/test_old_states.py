@@ -26,7 +26,15 @@ NEW = {
 }  # fmt: skip
 #: And DOS keeps its tables in the guest's memory: its own at 600h, a control block before each
 #: block, handles in the program's prefix, which was at 0800h.
-NEW_OF_DOS = {"dos.area", "dos.editing", "dos.folder", "dos.hma", "dos.template", "dos.xms"}
+NEW_OF_DOS = {
+    "dos.area",
+    "dos.editing",
+    "dos.folder",
+    "dos.hma",
+    "dos.layout",
+    "dos.template",
+    "dos.xms",
+}
 OLD_PREFIX = 0x0800
 #: Opens HELLO.TXT, reads 5 bytes, searches for *.*, then types each key with INT 10h/0Eh.
 PROGRAM = bytes.fromhex(
@@ -39,6 +47,7 @@ def _without_tables_of_dos(places: np.ndarray) -> np.ndarray:
     prefix = OLD_PREFIX << 4
     known = [(0x600, 0x1800), (0x1810, 0x1820), (prefix + 0x18, prefix + 0x38)]
     known += [(at - 16, at) for at in (0x7000, prefix)]
+    known += [(at, at + 5) for at in (0xC0, 0x1000C0)]  # the jump of CALL 5
     kept = np.ones(places.shape, bool)
     for begin, end in known:
         kept &= (places < begin) | (places >= end)

@@ -86,6 +86,12 @@ class PrinterBios:
         self._is_ready(base)
         return self._status(base)
 
+    def print_all(self, data: bytes) -> None:
+        """Print characters on the first printer, if there is one."""
+        if base := self._base(0):
+            for character in data:
+                self.print(base, character)
+
     def _is_ready(self, base: int) -> bool:
         """Whether a character can be taken by now, or soon."""
         return any(self._bus.port_in(base + STATUS, 1) & READY for _ in range(LOOKS))

@@ -85,6 +85,7 @@ class Dos:
         self.console = Console(board, bios)
         self.memory = Memory(board, calls)
         self.handles = Handles(board, calls, self.console, self.files, self.memory)
+        self.handles.print_all = bios.printer.print_all
         self.folders = Folders(board, self.files, self.handles)
         self.search = Search(board, calls, self.files)
         self.fcbs = FcbFiles(
@@ -96,6 +97,7 @@ class Dos:
         self.critical = Critical(board, calls, self.console)
         self.disk = AbsoluteDisk(board)
         self._services: dict[int, Service] = {
+            0x05: lambda: bios.printer.print_all(bytes((board.cpu.dl,))),
             0x29: lambda: parse_call(board),
             **self.system.services,
             **Country(board).services,

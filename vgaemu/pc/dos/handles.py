@@ -2,9 +2,10 @@
 
 Emulated: the table of a program's handles in its prefix, 20 or more (67h), that programs themselves
 change; what they stand for is shared by all handles that were made of one another, in children too
-(45h, 46h, 4Bh), until the last is closed. CON; AUX, which is COM1; PRN, CLOCK$ and NUL, which
-swallow what is written and read nothing. What lies behind a handle is shown in `tables`. Not
-emulated: sharing and locks (DOS has none without SHARE); attributes of new files (43h sets them).
+(45h, 46h, 4Bh), until the last is closed. CON; AUX, which is COM1; PRN, which prints at LPT1;
+CLOCK$ and NUL, which swallow what is written and read nothing. What lies behind a handle is shown
+in `tables`. Not emulated: sharing and locks (DOS has none without SHARE); attributes of new files
+(43h sets them).
 
 Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -60,6 +61,8 @@ class Handles:
         self._board, self._bus, self._cpu, self._calls = board, board.bus, board.cpu, calls
         self._console, self._files, self._memory = console, files, memory
         self.auxiliary = Auxiliary(board, calls)
+        #: What is written to PRN goes there.
+        self.print_all: Callable[[bytes], None] = lambda data: None
         #: What a number in a prefix's table stands for, and in how many tables it is.
         self.opened: dict[int, OpenFile] = {}
         console.read_standard, console.write_standard = self._read_standard, self._write_standard
@@ -376,6 +379,8 @@ class Handles:
         """Write to a file or device that is not the console; how much was."""
         if file.name == "AUX":
             self.auxiliary.send(data)
+        elif file.name == "PRN":
+            self.print_all(data)
         if file.name in DEVICES:
             return len(data)
         self._calls.spend(len(data) // SECTOR)
