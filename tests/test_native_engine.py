@@ -144,11 +144,12 @@ def test_numbers_that_it_cannot_import_are_those_of_the_floors_above() -> None:
     assert [env.SEGMENTS_AT + 6 * i for i in range(6)] == list(context.SELECTOR_AT)
     tables = (
         context.Env.ldt, context.Env.gdt, context.Env.idt, context.Raised.old_exception,
-        context.Env.tr, context.Env.efer,
+        context.Env.tr, context.Env.efer, context.Raised.dr,
     )  # fmt: skip
     offsets = [int(getattr(field, "offset")) // 4 for field in tables]  # noqa: B009
     assert offsets == [
         env.LDT_AT, env.GDT_AT, env.IDT_AT, env.OLD_EXCEPTION, env.TASK_AT, env.EFER_AT,
+        env.DR7_AT - 14,
     ]  # fmt: skip
     calls = (context.SystemCalls.star, context.SystemCalls.lstar, context.SystemCalls.fmask)
     words = [int(getattr(field, "offset")) // 8 for field in calls]  # noqa: B009

@@ -1,10 +1,9 @@
 """Hooks of the engine: fills of its TLB, and interrupts on their way to a handler.
 
 Done here is what guests do all the time: pages of RAM, ROM and the VGA, through page tables or as
-they are; vectors of real mode, and what the BIOS answers who only asks; interrupt and trap gates of
-32 bits to code at the same privilege level that has been there before. All else is for Python's
-hook, which does all of it anew: it is called by `interrupt`, and a fill that is refused here comes
-to it. What has been done until then is what it does, too.
+they are; vectors of real mode, and what the BIOS answers who only asks; interrupt and trap gates.
+All else is for Python's hook, which does all of it anew: it is called by `interrupt`, and a fill
+that is refused here comes to it. What has been done until then is what it does, too.
 
 Source: `unicorn_pages`, `mmu`, `unicorn_interrupts` and `unicorn_calls` in `vgaemu.pc.cpu`, whose
 results these are.
@@ -61,11 +60,8 @@ from vgaemu.native.env import (
     ERROR_CODE,
     ESP_AT,
     FLAGS,
-    GDT_AT,
     HFLAGS_AT,
-    IDT_AT,
     IS_INT,
-    LDT_AT,
     LIMIT,
     OLD_EXCEPTION,
     SEGMENT,
@@ -73,15 +69,14 @@ from vgaemu.native.env import (
     SS,
 )
 from vgaemu.native.flags import (
-    BIG,
     LEVEL,
     LONG,
     PROTECTED,
-    VIRTUAL_8086,
     flags_of,
     settle,
     write_flags,
 )
+from vgaemu.native.gates import WITH_ERROR_CODE, enter_gate, has_breakpoints
 from vgaemu.native.long import enter_gate64
 from vgaemu.native.marks import mark
 from vgaemu.native.memory import (
@@ -93,18 +88,14 @@ from vgaemu.native.memory import (
     store16,
     stored_to,
 )
-from vgaemu.native.walks import MAY_EXECUTE, MAY_STORE, PAGING, look, walk
+from vgaemu.native.walks import MAY_EXECUTE, MAY_STORE, PAGING, walk
 
 #: Of the engine: kinds of access, permissions.
 STORE, FETCH = 17, 18
 RW, RX, ALL = 3, 5, 7
 TASK_SWITCHED = 1 << 3
-TRAP, INTERRUPT, NESTED = 1 << 8, 1 << 9, 1 << 14
-#: Of a descriptor's upper half.
-IS_SEGMENT, IS_CODE, CONFORMING, ACCESSED_CODE = 1 << 12, 1 << 11, 1 << 10, 1 << 8
-IS_PRESENT, GRANULAR = 1 << 15, 1 << 23
-#: Vectors with an error code, a bit each.
-WITH_ERROR_CODE = 1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17
+#: Of EFLAGS: what an interrupt clears in real mode.
+MASKED = 1 << 8 | 1 << 9 | 1 << 16 | 1 << 18
 REAL_FLAGS, REAL_LIMIT = 0x9300, 0xFFFF
 
 _cells = types.CPointer(types.int64)
@@ -261,91 +252,13 @@ def enter_real_mode(uc: int, vector: int, cells: Pointer) -> int:
         real_code(env)
         return INTERRUPT_NS + ANSWER_NS + (0 if poll == CURSOR_STUB else POLL_NS)
     env[ESP_AT] = (pointer & 0xFFFF0000) | top
-    env[EFLAGS_AT] &= ~(INTERRUPT | TRAP)
+    env[EFLAGS_AT] &= ~MASKED
     target = uint32_at(cells[RAM])[vector]
     env[EIP_AT] = target & 0xFFFF
     env[cs_at] = target >> 16
     env[cs_at + BASE] = target >> 16 << 4
     real_code(env)
     return INTERRUPT_NS
-
-
-@part
-def gate_of(cells: Pointer, vector: int, software: bool) -> int:
-    """A vector's interrupt or trap gate of 32 bits as 64 bits; 0: Python knows."""
-    env = uint32_at(cells[ENV])
-    if 8 * vector + 7 > env[IDT_AT + LIMIT]:
-        return 0
-    at = look(cells, env[IDT_AT + BASE] + 8 * vector, 8, False, False)
-    if at < 0:
-        return 0
-    low, high = uint32_at(cells[RAM] + at)[0], uint32_at(cells[RAM] + at)[1]
-    if high >> 9 & 0xF != 7 or not high & IS_PRESENT:  # kinds 0Eh and 0Fh
-        return 0
-    if software and high >> 13 & 3 < env[HFLAGS_AT] & LEVEL:
-        return 0
-    return int64_at(cells[RAM] + at)[0] if low >> 16 & 0xFFFC else 0
-
-
-@part
-def code_at(cells: Pointer, selector: int) -> int:
-    """Where a code segment's descriptor lies that is of this level and used already; or -1."""
-    env = uint32_at(cells[ENV])
-    table = LDT_AT if selector & 4 else GDT_AT
-    if (selector & 0xFFF8) + 7 > env[table + LIMIT]:
-        return -1
-    at = look(cells, env[table + BASE] + (selector & 0xFFF8), 8, False, False)
-    if at < 0:
-        return -1
-    high, needed = uint32_at(cells[RAM] + at)[1], IS_SEGMENT | IS_CODE | ACCESSED_CODE | IS_PRESENT
-    if high & needed != needed:
-        return -1
-    if not high & CONFORMING and high >> 13 & 3 != env[HFLAGS_AT] & LEVEL:
-        return -1
-    return at
-
-
-@part
-def enter_gate(uc: int, vector: int, cells: Pointer, software: bool, error_code: int) -> bool:
-    """Push the frame, and go on as a gate says."""
-    env, cs_at, ss_at = uint32_at(cells[ENV]), SEGMENTS_AT + SEGMENT, SEGMENTS_AT + 2 * SEGMENT
-    level = env[HFLAGS_AT] & LEVEL
-    if env[EFLAGS_AT] & VIRTUAL_8086:
-        return False
-    gate = gate_of(cells, vector, software)
-    if not gate:
-        return False
-    selector = gate >> 16 & 0xFFFF
-    descriptor = code_at(cells, selector)
-    if descriptor < 0:
-        return False
-    has_code = not software and vector < 18 and WITH_ERROR_CODE >> vector & 1
-    count = 4 if has_code else 3
-    pointer = env[ESP_AT] & 0xFFFFFFFF
-    mask = 0xFFFFFFFF if env[ss_at + FLAGS] & BIG else 0xFFFF
-    top = (pointer - 4 * count) & mask
-    at = look(cells, env[ss_at + BASE] + top, 4 * count, True, level == 3)
-    if at < 0:
-        return False
-    flags, frame = flags_of(uc, cells), uint32_at(cells[RAM] + at)
-    if has_code:
-        frame[0] = error_code
-    frame[count - 3] = env[EIP_AT]
-    frame[count - 2] = env[cs_at]
-    frame[count - 1] = flags
-    stored_to(uc, cells, at, 4 * count)
-    low, high = uint32_at(cells[RAM] + descriptor)[0], uint32_at(cells[RAM] + descriptor)[1]
-    limit = (low & 0xFFFF) | (high & 0xF0000)
-    env[cs_at] = (selector & ~3) | level
-    env[cs_at + BASE] = low >> 16 | (high & 0xFF) << 16 | (high & 0xFF000000)
-    env[cs_at + LIMIT] = (limit << 12 | 0xFFF) if high & GRANULAR else limit
-    env[cs_at + FLAGS] = high & 0xF0FF00
-    env[ESP_AT] = (pointer & ~mask) | top
-    env[EIP_AT] = (gate & 0xFFFF) | (gate >> 32 & 0xFFFF0000)
-    masks = 0 if gate >> 40 & 1 else INTERRUPT
-    env[EFLAGS_AT] &= ~(TRAP | NESTED | VIRTUAL_8086 | masks)
-    settle(env)
-    return True
 
 
 @part
@@ -358,6 +271,8 @@ def delivered(uc: int, vector: int, cells: Pointer) -> bool:
         taken = enter_real_mode(uc, vector, cells)
     else:
         software, error_code = raised[IS_INT] != 0, raised[ERROR_CODE]
+        if has_breakpoints(cells):
+            return False
         if env[HFLAGS_AT] & LONG:
             has_code = not software and vector < 18 and WITH_ERROR_CODE >> vector & 1 != 0
             is_in = enter_gate64(uc, vector, cells, software, has_code, error_code)

@@ -14,7 +14,7 @@ R11_AT, TASK_AT, EFER_AT = 22, 88, 148
 SEGMENT, BASE, LIMIT, FLAGS = 6, 2, 4, 5
 ES, CS, SS, DS = 0, 1, 2, 3
 #: Words of what was raised.
-ERROR_CODE, IS_INT, OLD_EXCEPTION = 0, 1, 28
+ERROR_CODE, IS_INT, DR7_AT, OLD_EXCEPTION = 0, 1, 18, 28
 IN_CC, ARITHMETIC, DIRECTION = 1, 0x8D5, 1 << 10
 #: The engine has three TLBs, for three kinds of accesses, each a mask and the address of entries:
 #: these are the user's and the supervisor's.

@@ -32,6 +32,7 @@ from vgaemu.native.env import (
     TASK_AT,
 )
 from vgaemu.native.flags import CODE64, IS_CODE64, LEVEL, flags_of, settle, write_flags
+from vgaemu.native.gates import pushed_flags
 from vgaemu.native.memory import stored_to
 from vgaemu.native.walks import is_canonical, look
 
@@ -133,12 +134,12 @@ def enter_gate64(
     at = look(cells, top, 8 * count, True, inner == 3)
     if at < 0:
         return False
-    flags, frame = flags_of(uc, cells), int64_at(cells[RAM] + at)
+    flags, frame = flags_of(uc, cells) & 0xFFFFFFFF, int64_at(cells[RAM] + at)
     if has_code:
         frame[0] = error_code & 0xFFFFFFFF
     frame[count - 5] = wide(cells, EIP_AT)
     frame[count - 4] = env[CS_AT]
-    frame[count - 3] = flags & 0xFFFFFFFF
+    frame[count - 3] = pushed_flags(flags, vector, software)
     frame[count - 2] = old
     frame[count - 1] = env[SS_AT]
     stored_to(uc, cells, at, 8 * count)

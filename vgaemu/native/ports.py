@@ -20,7 +20,9 @@ from vgaemu.native.compiler import (
     int64_at,
     part,
     uint8_at,
+    uint32_at,
 )
+from vgaemu.native.flags import LEVEL, PROTECTED, VIRTUAL_8086
 from vgaemu.native.look import ASK, PORT_NS, knows_timing, look, time_after
 from vgaemu.native.shared import ASK as ASK_PYTHON
 from vgaemu.native.shared import (
@@ -32,6 +34,7 @@ from vgaemu.native.shared import (
     DAC_STEP,
     KEEPS_NOTHING,
     FieldState,
+    LoopState,
     PortState,
     TimingState,
     place,
@@ -64,6 +67,8 @@ _TRIPLE, _CHANGES = place(PortState, "dac_triple"), place(PortState, "dac_change
 _TIMING, _FIELD_STATE = place(PortState, "timing"), place(PortState, "field")
 _MODE, _OFF_UNTIL = place(FieldState, "mode"), place(FieldState, "off_until_ns")
 _FIELD, _WORDS, _ROOM = (place(FieldState, name) for name in ("field", "entries", "room"))
+_LOOPS = place(PortState, "loops")
+_CR0, _EFLAGS, _HFLAGS = (place(LoopState, name) for name in ("cr0", "eflags", "hflags"))
 _DOTS_A_FRAME = place(TimingState, "dots_a_frame")
 _PICTURE_DOTS = place(TimingState, "picture_dots")
 
@@ -325,11 +330,23 @@ def _read(ports: int, port: int) -> int:
     return ASK
 
 
+@part
+def _may(ports: int) -> bool:
+    """Whether all ports are the guest's; if not, or that is not to be had, Python looks."""
+    engine = int64_at(int64_at(ports)[_LOOPS])
+    if not engine[_CR0]:
+        return False
+    if not uint8_at(engine[_CR0])[0] & PROTECTED:
+        return True
+    flags = uint32_at(engine[_EFLAGS])[0]
+    return not flags & VIRTUAL_8086 and uint8_at(engine[_HFLAGS])[0] & LEVEL <= flags >> 12 & 3
+
+
 @callback(IN)
 def on_in(engine: int, port: int, size: int, ports: int) -> int:
     """IN."""
     state = int64_at(ports)
-    if size == 1 and 0x3B0 <= port < 0x3E0 and not uint8_at(state[_FLUSH])[0]:
+    if size == 1 and 0x3B0 <= port < 0x3E0 and not uint8_at(state[_FLUSH])[0] and _may(ports):
         status_port = 0x3DA if uint8_at(state[_MISC_VALUES])[0] & 1 else 0x3BA
         if port == status_port:
             answer = look(ports)
@@ -349,7 +366,7 @@ def on_out(engine: int, port: int, size: int, value: int, ports: int) -> None:
     """OUT."""
     state = int64_at(ports)
     done = False
-    if 0x3B0 <= port < 0x3E0 and not uint8_at(state[_FLUSH])[0]:
+    if 0x3B0 <= port < 0x3E0 and not uint8_at(state[_FLUSH])[0] and _may(ports):
         if size == 1:
             if 0x3C6 <= port <= 0x3C9:
                 done = _write_dac(ports, int(port), int(value) & 0xFF)

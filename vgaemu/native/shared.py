@@ -109,7 +109,8 @@ class LoopState(Structure):
 
     _fields_ = (
         ("eip", c_int64), ("cs_base", c_int64), ("edx", c_int64), ("cr0", c_int64),
-        ("hflags", c_int64), ("ram", c_int64), ("ram_bytes", c_int64), ("next", c_int64),
+        ("eflags", c_int64), ("hflags", c_int64), ("ram", c_int64), ("ram_bytes", c_int64),
+        ("next", c_int64),
         ("kinds", c_int64 * LOOPS), ("stays", c_int64 * LOOPS),
         ("code", c_uint8 * (LOOPS * LOOP_ROOM)),
     )  # fmt: skip
@@ -117,6 +118,7 @@ class LoopState(Structure):
     cs_base: int
     edx: int
     cr0: int
+    eflags: int
     hflags: int
     ram: int
     ram_bytes: int

@@ -155,7 +155,7 @@ class UnicornCpu(Cpu):
         )
         #: Who harvests beside this CPU.
         self.tlb = self._vram.tlb
-        self._ports = BusPorts(self._uc, bus, clock, self.tlb, self._loop.state)
+        self._ports = BusPorts(self._uc, bus, clock, self.tlb, self._loop.state, self._memory)
         self._pages.window = self._vram.translate
         self._hook(trace_code)
         self._reset()
@@ -326,6 +326,7 @@ class UnicornCpu(Cpu):
             while not (self.halted or self._cut) and (left := clock.instructions_left()) > 0:
                 with self.bus.vga.slot.exit_section():
                     clock.executed(self._execute(left))
+                self._ports.permission.settle(self._interrupts.deliver)
         finally:
             clock.end_slice(self._cells[OVERHEAD])
             self.tlb.leave()

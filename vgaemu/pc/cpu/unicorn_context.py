@@ -204,6 +204,15 @@ class Raised(ctypes.Structure):
             if control >> 2 * i & 3 and not control >> 16 + 4 * i & 3
         ]
 
+    def resumes(self, env: Env) -> bool:
+        """Whether a fault of the instruction in hand is to push the resume flag.
+
+        The engine clears that at the end of a block only, if it is no direct jump. So with
+        breakpoints it is pushed at these alone: others would be passed over.
+        """
+        points = self.breakpoints() if self.dr[7] & 0xFF else []
+        return not points or env.segs[CS].base + env.eip in points
+
 
 class SystemCalls(ctypes.Structure):
     """Another later part: MSRs of SYSENTER and SYSCALL, and of SWAPGS."""

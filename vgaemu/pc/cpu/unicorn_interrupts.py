@@ -3,7 +3,9 @@
 Emulated: the vector table of real mode; interrupt and trap gates of the IDT, of 16 and 32 bits, to
 the same privilege level or to one of more privilege with the stack of the task, also from virtual
 8086 mode; task gates, see `unicorn_tasks`; long mode, see `unicorn_long`; faults on the way there,
-double faults. A triple fault ends the run. Not emulated: limits of stacks, the resume flag.
+double faults. A triple fault ends the run. Faults push the resume
+flag, which keeps a breakpoint from another one. Not emulated: limits of stacks; that flag where an
+interrupt comes between two turns of a REP.
 
 The engine itself loads and stores nothing here, see `unicorn_context`: descriptors are read, and
 marked as accessed, through the guest's page tables, and what these forbid is the guest's fault.
@@ -17,7 +19,7 @@ import struct
 from collections.abc import Callable
 
 from vgaemu.errors import GuestFault
-from vgaemu.pc.cpu.cpu import INTERRUPT, NESTED, PROTECTED, TRAP, VIRTUAL_8086, Cpu
+from vgaemu.pc.cpu.cpu import INTERRUPT, NESTED, PROTECTED, RESUME, TRAP, VIRTUAL_8086, Cpu
 from vgaemu.pc.cpu.mmu import BIG, PAGE_FAULT, REAL_DATA, REAL_LIMIT, UNUSABLE, PageFault
 from vgaemu.pc.cpu.unicorn_calls import Answers
 from vgaemu.pc.cpu.unicorn_context import (
@@ -50,6 +52,10 @@ from vgaemu.pc.cpu.unicorn_tables import DOUBLE_FAULT, EXTERNAL, TASK_GATE, Faul
 
 #: Exceptions that push an error code.
 WITH_ERROR_CODE = (8, 10, 11, 12, 13, 14, 17)
+#: Faults: the guest is to go on at their instruction. That of a breakpoint is left out.
+FAULTS = (0, 5, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17, 19)
+#: Of EFLAGS: what an interrupt clears in real mode, alignment checks among it.
+MASKED = INTERRUPT | TRAP | RESUME | 1 << 18
 #: Faults of which two make a double one; after a page fault another one does, too.
 CONTRIBUTORY = (0, 10, 11, 12, 13)
 TWICE: dict[int | None, tuple[int, ...]] = dict.fromkeys(CONTRIBUTORY, CONTRIBUTORY)
@@ -109,15 +115,17 @@ class Interrupts:
             self._enter_real_mode(vector)
             self._context.store()
             return
-        flags = self._cpu.get("eflags")
+        begun = software | exception  # an instruction
+        flags = self._cpu.get("eflags") & ~(RESUME * begun)
         begin = f"interrupt {vector:02X}h at {env.segs[CS].selector:04X}:{env.eip:08X}"
         reasons: list[str] = []
         # What is being delivered, if that is a fault.
         first = vector if exception else None
         while True:
             pushed = error_code if first in WITH_ERROR_CODE else None
+            shown = self._shown(env, flags, first)
             try:
-                self._enter(env, flags, vector, pushed, software=software)
+                self._enter(env, shown, vector, pushed, software=software)
                 break
             except PageFault as fault:
                 if fault.vector == PAGE_FAULT:
@@ -139,6 +147,11 @@ class Interrupts:
             first = vector = second
         self._context.store()
 
+    def _shown(self, env: Env, flags: int, first: int | None) -> int:
+        """EFLAGS as the delivery of something pushes them."""
+        resumes = first in FAULTS and self._context.raised.resumes(env)
+        return flags | RESUME if resumes else flags
+
     def _enter_real_mode(self, vector: int) -> None:
         """FLAGS, CS and IP to the stack, on at the vector."""
         env, write = self._words, self._bus.write
@@ -159,7 +172,7 @@ class Interrupts:
             self._cost(answer[1])
             return
         env[ESP_AT] = pointer & 0xFFFF_0000 | top
-        env[EFLAGS_AT] &= ~(INTERRUPT | TRAP)
+        env[EFLAGS_AT] &= ~MASKED
         env[EIP_AT], selector = _REAL_VECTOR.unpack(self._bus.read(4 * vector, 4))
         env[_CS_AT], env[_CS_AT + BASE] = selector, selector << 4
         self._real_code()
@@ -208,5 +221,6 @@ class Interrupts:
         segs[CS].load(target.code)
         env.regs[ESP] = pointer & ~mask | top
         env.eip = target.offset
-        env.eflags &= ~(TRAP | NESTED | VIRTUAL_8086 | (INTERRUPT if target.masks else 0))
+        masked = INTERRUPT if target.masks else 0
+        env.eflags &= ~(TRAP | NESTED | RESUME | VIRTUAL_8086 | masked)
         env.settle()

@@ -19,7 +19,10 @@ import numpy as np
 from vgaemu.native.shared import LoopState, PortState, address_of
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import PORT_NS, StepClock
+from vgaemu.pc.cpu.unicorn_context import Context
 from vgaemu.pc.cpu.unicorn_engine import Uc, unicorn
+from vgaemu.pc.cpu.unicorn_memory import LinearMemory
+from vgaemu.pc.cpu.unicorn_permission import Permission
 from vgaemu.pc.cpu.unicorn_vga import TlbHarvest
 from vgaemu.pc.guest_beam import GuestBeam
 from vgaemu.vga.beam import Timing
@@ -96,10 +99,12 @@ class BusPorts:
     """IN and OUT as a PC's CPU does them: on its bus, and on its clock."""
 
     def __init__(
-        self, uc: Uc, bus: Bus, clock: StepClock, tlb: TlbHarvest, loops: LoopState
-    ) -> None:
+        self, uc: Uc, bus: Bus, clock: StepClock, tlb: TlbHarvest, loops: LoopState,
+        memory: LinearMemory,
+    ) -> None:  # fmt: skip
         """Hook them. `tlb` is flushed here, if somebody has asked for it."""
         self._loops = loops
+        self.permission = Permission(memory, Context(uc), lambda: clock.due(clock.now_ns()))
         self._bus, self._vga, self._clock, self._tlb = bus, bus.vga, clock, tlb
         self._hooks = PortHooks(uc, self.on_in, self.on_out)
         #: The beam that native code looks at, and the timing that it was told; None: there is none.
@@ -144,6 +149,8 @@ class BusPorts:
             beam.share(timing, bytes((*crtc, clocking_mode, misc)))
 
     def on_in(self, uc: Uc, port: int, size: int, _: object) -> int:
+        if self.permission.refuses(port, size):
+            return self.permission.untouched(size)
         tlb = self._tlb
         if tlb.asked[0]:
             tlb.flush()
@@ -154,6 +161,8 @@ class BusPorts:
         return answer
 
     def on_out(self, uc: Uc, port: int, size: int, value: int, _: object) -> None:
+        if self.permission.refuses(port, size):
+            return
         tlb = self._tlb
         if tlb.asked[0]:
             tlb.flush()

@@ -13,6 +13,7 @@ from vgaemu.pc.cpu.unicorn_context import (
     CODE32,
     CR_AT,
     CS,
+    EFLAGS_AT,
     EIP_AT,
     GENERAL_AT,
     HFLAGS_AT,
@@ -42,6 +43,7 @@ class LoopInHand:
         """Tell native code where registers and RAM are."""
         state, bus = self.state, self._bus
         state.eip, state.hflags = env + 4 * EIP_AT, env + 4 * HFLAGS_AT
+        state.eflags = env + 4 * EFLAGS_AT
         state.cs_base = env + 4 * (SELECTOR_AT[CS] + BASE)
         state.edx, state.cr0 = env + 4 * GENERAL_AT["edx"], env + 4 * CR_AT
         state.ram, state.ram_bytes = bus.array.ctypes.data, bus.ram_bytes

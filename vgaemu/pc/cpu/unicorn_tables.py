@@ -147,6 +147,8 @@ class Tables:
         stack = self._inner_stack(level) if level < env.level else None
         size, masks = GATES[kind]
         offset = entry & 0xFFFF | (entry >> 32 & 0xFFFF0000 if size == 4 else 0)
+        if offset > segment[2]:
+            raise Fault(GENERAL_PROTECTION, 0, "its code ends before it")
         _, base, limit, attributes = self.mark(at, segment)
         return Target((selector & ~3 | level, base, limit, attributes), offset, size, masks, stack)
 
