@@ -66,6 +66,9 @@ class Registers:
         self._word.value = value
         self._write(number, self._at_word)
 
+    def read_msr(self, number: int) -> int:
+        return int(self._uc.msr_read(number))
+
     def write_msr(self, number: int, value: int) -> None:
         self._uc.msr_write(number, value)
 

@@ -1,7 +1,8 @@
 """What a Unicorn engine tells of its registers, and takes: to and from `CPU_ARRAYS`.
 
-Carried over: general, segment, table and control registers, the MSRs of `MSR_FIELDS`, FPU and SSE;
-debug registers by `UnicornCpu`. Not carried over: where the last FPU instruction was.
+Carried over: general, segment, table and control registers, the MSRs of `MSR_FIELDS` and
+`KEPT_MSRS`, FPU and SSE; debug registers by `UnicornCpu`. Not carried over: where the last FPU
+instruction was.
 """
 
 from __future__ import annotations
@@ -29,7 +30,15 @@ from vgaemu.pc.cpu.cpu import (
     Array,
 )
 from vgaemu.pc.cpu.debug_registers import DEBUG, are_debug
-from vgaemu.pc.cpu.msrs import MSRS, are_msrs, msrs_of
+from vgaemu.pc.cpu.msrs import (
+    AFTER_RESET,
+    MEMORY_TYPES,
+    MISC_ENABLE,
+    MSRS,
+    TSC_AUX,
+    are_msrs,
+    msrs_of,
+)
 from vgaemu.pc.cpu.unicorn_context import (
     CS,
     DS,
@@ -56,6 +65,8 @@ DEFAULT_APIC_BASE = 0xFEE0_0900
 #: CR4: SSE may be used. All guests could once, and states told of none.
 SSE_ENABLED = 1 << 9
 EFER_MSR = 0xC000_0080
+#: MSRs that an engine keeps beside those of `MSR_FIELDS`, and asks nothing of.
+KEPT_MSRS = (*MEMORY_TYPES, MISC_ENABLE, TSC_AUX)
 #: A TR that is none, in the only form that processors enter a guest with: a busy 32-bit TSS.
 NO_TASK = (0, 0, mmu.REAL_LIMIT, 0x8B)
 
@@ -89,6 +100,7 @@ def engine_arrays(registers: Registers, context: Context) -> dict[str, Array]:
     for i in range(16):
         arrays["cpu.xmm"][i] = list(registers[f"XMM{i}"].to_bytes(16, "little"))
     values = [(number, getattr(calls, field)) for number, field in MSR_FIELDS.items()]
+    values += [(number, registers.read_msr(number)) for number in KEPT_MSRS]
     arrays[MSRS] = np.array(values, "u8")
     dr = context.raised.dr
     arrays[DEBUG] = np.array([*dr[:4], dr[6], dr[7]], "u8")
@@ -137,10 +149,13 @@ def restore_engine(registers: Registers, context: Context, arrays: Mapping[str, 
     context.raised.old_exception = NO_EXCEPTION
     env.hflags = env.hflags & ~HELD_OFF | (HELD_OFF if arrays["cpu.halted"] & SHADOWED else 0)
     env.settle()
-    for number, value in msrs_of(arrays).items():
+    msrs = msrs_of(arrays)
+    for number, value in msrs.items():
         if number in MSR_FIELDS:
             setattr(calls, MSR_FIELDS[number], value)
     context.store()
+    for number in KEPT_MSRS:
+        registers.write_msr(number, msrs.get(number, AFTER_RESET.get(number, 0)))
     fcw, status, used, mxcsr = arrays["cpu.fpu_control"].tolist()
     registers["FPCW"], registers["FPSW"] = fcw & 0xFFFF, status & 0xFFFF
     top = status >> 11 & 7
