@@ -342,6 +342,8 @@ VIRTUAL = {
     "int": (INT, 3, (0x20, 2, PROGRAM >> 4)), "int, IOPL 0": (INT, 0, (13, 0, 0)),
     "ud": (UD, 3, (6, 0, PROGRAM >> 4)), "cli, IOPL 0": (b"\xfa", 0, (13, 0, 0)),
     "hlt": (b"\xf4", 3, (13, 0, 0)),
+    # mov dx, 400h, of which the task has no bit; in al, dx
+    "in, IOPL 3": (b"\xba\x00\x04\xec", 3, (13, 0, 3)),
 }  # fmt: skip
 
 

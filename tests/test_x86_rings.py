@@ -186,7 +186,7 @@ PORTS: dict[str, tuple[bytes, int, int, Change, bool]] = {
     "its port": (IN_DX, 3, 0, refusing(0x60), True),
     "half of a word": (IN_WORD, 3, 0, refusing(0x68), True),
     "OUTS": (b"\x66\xba\x60\0\xbe\0\xe0\0\0" + OUTS, 3, 0, refusing(0x60), True),
-    "behind the task": (IN, 3, 0, bitmap(0x68, 0x67 + 12, b""), True),
+    "behind the task": (IN, 3, 0, bitmap(0x68, 0x68 + 12, b""), True),
     "the last byte": (IN, 3, 0, bitmap(0x68, 0x68 + 13, b""), False),
     "no bitmap": (IN, 3, 0, bitmap(0x68, 0x67, b""), True),
     "a short task": (IN, 3, 0, bitmap(0, 0x60, b""), True),
