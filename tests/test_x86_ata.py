@@ -260,6 +260,19 @@ def test_a_verification_tells_the_sector_that_is_not_there(disk: Cable) -> None:
     assert disk[2] == 2
 
 
+def test_a_file_that_ends_within_a_cylinder_is_a_disk_of_its_sectors() -> None:
+    # Its shape has whole cylinders, which systems that read the disk by CHS are told of.
+    image = DiskImage(Path("disk.img"), bytearray(PATTERN[: 1100 * SECTOR]), 2, 16, 63, True)
+    disk = Cable([AtaDisk(image)], PRIMARY)
+    assert disk.command(0xEC) == 0x58
+    data = disk.data(SECTOR)
+    assert int.from_bytes(data[120:124], "little") == 1100
+    assert disk.command(0x20, lba=1099, count=2) == 0x58
+    assert disk.data(SECTOR) == PATTERN[1099 * SECTOR : 1100 * SECTOR]
+    assert disk.settle() & 0x89 == 1
+    assert disk[1] == 0x10
+
+
 def test_power_is_on(disk: Cable) -> None:
     assert disk.command(0xE5) == 0x50
     assert disk[2] == 0xFF

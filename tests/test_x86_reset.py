@@ -65,6 +65,21 @@ def test_time_goes_on_and_chips_begin_anew(tmp_path: Path) -> None:
         assert machine.pc.bus.read16(TICKS)
 
 
+def test_the_timer_ticks_on_as_before(tmp_path: Path) -> None:
+    # Of the first boot a loop of 0.2 s and a reset; then sti; hlt for ever.
+    wait = "66 B9 00 00 30 00 66 49 75 FC"
+    begin = "31 C0 8E D8 FE 06 00 90 80 3E 00 90 01 75 0E"
+    sector = bytes.fromhex(f"{begin} {wait} B0 FE E6 64 FB F4 EB FD")
+    with Machine(disk(tmp_path, sector)) as machine:
+        assert machine.pc is not None
+        machine.tick(60)
+        assert machine.pc.bus.memory[COUNT] == 2
+        assert machine.pc.pit.channels[0].start_ns > 200_000_000  # it began there
+        before = machine.pc.bus.read16(TICKS)
+        machine.tick(120)
+        assert machine.pc.bus.read16(TICKS) - before in (36, 37)
+
+
 def test_two_runs_are_equal_and_states_go_through_a_reset(tmp_path: Path) -> None:
     path, state = rebooting(tmp_path), tmp_path / "state"
     with Machine(path) as one, Machine(path) as other:

@@ -59,6 +59,8 @@ class AtaDisk:
     def __init__(self, image: DiskImage, number: int = 0) -> None:
         """`number` is 1 of the second on its cable."""
         self._image, self._number = image, number
+        #: Sectors that LBA28 reaches: those of the file; of its shape there may be some more.
+        self.total = min(-(-len(image.data) // SECTOR), (1 << 28) - 1)
         #: The translation of CHS.
         self.heads, self.sectors = HEADS, SECTORS
         #: Sectors a block of READ and WRITE MULTIPLE; 0: these are not to be had.
@@ -98,11 +100,6 @@ class AtaDisk:
         return self._store(task, data)
 
     # --- addresses ---
-
-    @property
-    def total(self) -> int:
-        """Sectors that LBA28 reaches."""
-        return min(self._image.total, (1 << 28) - 1)
 
     def _address(self, task: TaskFile) -> int | None:
         """The sector that a command is about; None: there is none."""
