@@ -106,11 +106,11 @@ def disks(tmp_path: Path) -> tuple[Path, Path]:
     )
     table[446:462], table[510:] = entry, b"\x55\xaa"
     disk.write_bytes(table.ljust((PARTITION + SECTORS) * SECTOR, b"\0"))
-    path = f"{os.environ['PATH']}:/sbin:/usr/sbin"
+    paths = f"{os.environ['PATH']}:/sbin:/usr/sbin"
     subprocess.run(
         ["mke2fs", "-q", "-t", "ext2", "-E", f"offset={PARTITION * SECTOR}", "-d", source, disk,
          f"{SECTORS // 2}k"],
-        check=True, env=os.environ | {"PATH": path},
+        check=True, env=os.environ | {"PATH": paths},
     )  # fmt: skip
     subprocess.run(
         ["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", cd, source],

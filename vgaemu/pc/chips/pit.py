@@ -173,7 +173,9 @@ class Pit:
     def __init__(self, bus: Bus, raise_irq: RaiseIrq, clock: Clock) -> None:
         self._raise_irq, self._clock = raise_irq, clock
         self.channels = [PitChannel(), PitChannel(), PitChannel(gate=False)]
-        self.next_irq_ns = self.channels[0].period_ns
+        for channel in self.channels:
+            channel.start_ns = clock.now_ns()
+        self.next_irq_ns = clock.now_ns() + self.channels[0].period_ns
         self.gate = 0
         self.refresh = 0
         for number in range(3):
