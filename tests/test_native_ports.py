@@ -14,6 +14,7 @@ from vgaemu import native
 from vgaemu.bench.beam import LINES
 from vgaemu.machine import Machine
 from vgaemu.native.shared import TimingState, address_of
+from vgaemu.pc.cpu.unicorn_ports import BusPorts
 from vgaemu.pc.guest_beam import fill_timing
 from vgaemu.vga.beam import timing_of
 
@@ -44,6 +45,28 @@ def test_many_random_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for _ in range(300):
         seed = random.SystemRandom().randrange(1 << 32)
         both(partial(played, tmp_path, seed, 6), monkeypatch)
+
+
+def test_a_cursor_that_moves_and_a_start_address_leave_looks_native(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(native.SWITCH, raising=False)
+    assert native.load(wait=True) is not None, native.why_not()
+    asked, usual = [], BusPorts.on_in
+
+    def on_in(ports: BusPorts, uc: object, port: int, *others: int) -> int:
+        asked.append(port)
+        return usual(ports, uc, port, *others)
+
+    monkeypatch.setattr(BusPorts, "on_in", on_in)
+    image = tmp_path / "moves.img"
+    # mov dx, 3D4h; cursor, start: mov ax, 0A0Fh; out dx, ax; mov al, 0Dh; out dx, ax; mov dx, 3DAh;
+    # mov cx, 200; l: in al, dx; inc bx; loop l; hlt
+    code = bytes.fromhex("BAD403 B80F0A EF B00D EF BADA03 B9C800 EC 43 E2FC FA F4")
+    image.write_bytes(code.ljust(510, b"\0") + b"\x55\xaa")
+    with Machine(str(image)) as machine:
+        machine.tick(2)
+    assert len(asked) < 10
 
 
 def test_a_colour_in_each_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

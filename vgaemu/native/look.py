@@ -25,6 +25,8 @@ PORT_NS, POLL_NS, NEVER_NS = 1_000, 4_000, 1 << 62
 SPINS, POLLS, LONGEST_LOOK_NS = 2, 3, 5_000
 #: As in `vgaemu.pc.cpu`: bits of CR0 and of the engine's flags, bytes of a loop before its IN.
 PAGING, CODE32, BEFORE = 1 << 31, 1 << 4, 16
+#: CRTC registers of cursor and start address, which no timing depends on.
+FIRST_UNTIMED, LAST_UNTIMED = 0x0A, 0x0F
 #: What `look` answers where Python is to be asked.
 ASK = -1
 
@@ -59,7 +61,7 @@ def knows_timing(ports: int) -> bool:
         return False
     key, crtc = uint8_at(timing + _KEY), uint8_at(numbers[_CRTC])
     for n in range(TIMING_KEY_BYTES - 2):
-        if key[n] != crtc[n]:
+        if key[n] != crtc[n] and not FIRST_UNTIMED <= n <= LAST_UNTIMED:
             return False
     sequencer, misc = uint8_at(numbers[_SEQUENCER]), uint8_at(numbers[_MISC])
     return key[TIMING_KEY_BYTES - 2] == sequencer[1] and key[TIMING_KEY_BYTES - 1] == misc[0]

@@ -46,6 +46,8 @@ log = logging.getLogger(__name__)
 
 #: CRTC registers that say where the cursor is and how it looks, and nothing else.
 CURSOR_REGISTERS = (0x0A, 0x0B, 0x0E, 0x0F)
+#: Those that say where the picture begins in memory: programs that scroll write them all the time.
+START_REGISTERS = (0x0C, 0x0D)
 
 #: Input status 1: the light pen's switch is open. Where a look finds all bits 0, a program may wait
 #: for ever, and hardware has some of the unused ones set.
@@ -282,7 +284,7 @@ class Vga(Windows):
                 self.cursor_generation += 1
             else:
                 self.generation += 1
-                self._timing_generation += 1
+                self._timing_generation += index not in START_REGISTERS
             if index == 0x11:
                 self.on_retrace_control()
 
