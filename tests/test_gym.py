@@ -8,6 +8,7 @@ import pickle
 import re
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -394,10 +395,26 @@ def test_a_process_that_is_gone_is_told():
     vector.close()
 
 
+def test_the_others_end_at_once_where_a_process_is_gone(monkeypatch):
+    monkeypatch.setattr("vgaemu.gym.vector.CLOSE_S", 60.0)
+    vector = ImageVectorEnv(3, processes=3, image=SNAKE, obs="text", boot_frames=1)
+    first, second = (worker.process for worker in vector._workers)
+    first.kill()
+    first.join()
+    began = time.monotonic()
+    vector.close()
+    assert time.monotonic() - began < 30
+    assert second.exitcode == 0
+    for call in (vector.reset, vector.render, lambda: vector.step([UP] * 3)):
+        with pytest.raises(GymError, match=r"^the environments are closed: make others$"):
+            call()
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         ({"num_envs": 0}, "num_envs=0: a whole number, at least 1"),
+        ({"num_envs": True}, "num_envs=True: a whole number, at least 1"),
         ({"processes": 0}, "processes=0: a whole number, at least 1"),
         ({"autoreset_mode": "Never"}, "autoreset_mode='Never': there are "),
         ({"obs": "sound"}, "obs='sound': there are "),

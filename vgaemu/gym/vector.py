@@ -146,7 +146,8 @@ class ImageVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[np.generi
     ) -> None:
         self.closed = True  # nothing is there yet
         for name, number in (("num_envs", num_envs), ("processes", processes)):
-            if number is not None and (not isinstance(number, int) or number < 1):
+            whole = isinstance(number, int) and not isinstance(number, bool)
+            if number is not None and (not whole or number < 1):
                 raise GymError(f"{name}={number!r}: a whole number, at least 1")
         try:
             autoreset = AutoresetMode(autoreset_mode)
@@ -265,8 +266,10 @@ class ImageVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[np.generi
         """What each part returns of a method, at once; a step has no words.
 
         Raises:
-            GymError: One of them fails; the others have done it.
+            GymError: One of them fails; the others have done it. Or they are closed.
         """
+        if self.closed:
+            raise GymError("the environments are closed: make others")
         while self._busy:  # an error came between; nobody asks for what they tell
             with suppress(GymError):
                 self._answer()
@@ -325,8 +328,14 @@ class ImageVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[np.generi
     def close_extras(self, **_: object) -> None:
         """Close all of them, and end their processes."""
         try:
-            with suppress(GymError):
-                self._all("close", lambda some: ())
+            while self._busy:
+                with suppress(GymError):
+                    self._answer()
+            self._own.block.command[0] = MESSAGE
+            for worker in self._workers:  # also where another one is there no more
+                with suppress(GymError):
+                    worker.send(("close", ()))
+                    worker.go.release()
         finally:
             self._own.close()
             self._end(CLOSE_S)
