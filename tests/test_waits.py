@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -325,6 +326,22 @@ def test_what_says_lines_may_say_anything(with_lines, monkeypatch):
     assert places_of({".debug_line": unit}, [0x1000]) == {}
     assert places_of({".debug_line": bytes(100_000)}, [0x1000]) == {}
     assert places_of({}, [0x1000]) == {}
+
+
+def test_a_long_string_is_not_read_for_each_entry():
+    # A million names would be the same gigabytes: of DWARF 5, each by an offset of four bytes.
+    entries = 16
+    tables = bytes([0, 0, 1, 1, 0x1F, entries]) + bytes(4 * entries)
+    head = bytes.fromhex("01 01 01 fb 0e 0d") + bytes(12) + tables
+    unit = b"\5\0\4\0" + len(head).to_bytes(4, "little") + head
+    strings = b"A" * (1 << 22) + b"\0"
+    sections = {".debug_line": len(unit).to_bytes(4, "little") + unit, ".debug_line_str": strings}
+    tracemalloc.start()
+    try:
+        assert places_of(sections, [0x1000]) == {}
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_chain_of_frames_that_goes_in_a_circle_ends():

@@ -19,6 +19,8 @@ from typing import NamedTuple
 MOST_STEPS = 1_000_000
 #: Bytes that a number in pieces of seven bits has: 64 bits.
 MOST_LEB = 10
+#: Bytes of a string: Linux has no longer paths. Each entry of a table may name the same one.
+MOST_STRING = 4096
 
 _COPY, _ADVANCE_PC, _ADVANCE_LINE, _SET_FILE, _CONST_ADD_PC, _FIXED_ADVANCE_PC = 1, 2, 3, 4, 8, 9
 _END_SEQUENCE, _SET_ADDRESS = 1, 2
@@ -79,7 +81,7 @@ class _Bytes:
 
     def string(self) -> bytes:
         """Up to a 0."""
-        end = self.data.index(b"\0", self.at, self.end)
+        end = self.data.index(b"\0", self.at, min(self.end, self.at + MOST_STRING))
         at, self.at = self.at, end + 1
         return self.data[at:end]
 

@@ -141,7 +141,8 @@ def _debug_sections(data: bytes) -> Iterator[tuple[str, bytes]]:
     sections, at = _sections(data)
     names, wanted = sections[at].of(data), {".debug_line", ".debug_line_str", ".debug_str"}
     for section in sections:
-        name = names[section.name :][:MOST_NAME].partition(b"\0")[0].decode(errors="replace")
+        begun = names[section.name : section.name + MOST_NAME]
+        name = begun.partition(b"\0")[0].decode(errors="replace")
         if name in wanted:
             wanted.remove(name)
             yield name, section.of(data)
