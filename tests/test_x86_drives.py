@@ -209,6 +209,23 @@ def test_the_command_line_says_them(
     assert read_said(None) == (None, ())
 
 
+@pytest.mark.parametrize(
+    "options", [["--drive", "hd=it"], ["--drive", "fd=b.img", "--initrd", "b.img,it words"]]
+)
+def test_no_output_is_written_over_a_disk(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_disks(tmp_path)
+    Path("it").write_bytes(bytes(4096))
+    assert main(["run", "a.img", *options, "--headless", "--frames", "1", "--printer", "it"]) == 2
+    assert "--printer it: it is the same file; name another" in capsys.readouterr().err
+    assert Path("it").stat().st_size == 4096
+
+
 def record(ax: int, drive: int, **words: int) -> bytes:
     """A call of `calls.asm`'s table."""
     names = {"bx": 0, "cx": 1, "dx": drive, "si": 0, "di": 0, "es": 0x2000, "at": 0, "count": 0}

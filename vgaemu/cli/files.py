@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -100,9 +100,18 @@ def check_outputs(options: Namespace) -> None:
     bios = str(value_of(options, "--vga-bios") or "")
     check_files(
         [(option, path_of(options, option)) for option in written],
-        (options.workload, *options.args, *read, bios),
+        (options.workload, *options.args, *read, bios, *_more_inputs(options)),
         path_of(options, "--load-state"),
     )
+
+
+def _more_inputs(options: Namespace) -> Iterator[str]:
+    """Files of options that name several: disks, RAM disks and modules."""
+    drives = value_of(options, "--drive")
+    for said in drives if isinstance(drives, list) else ():
+        yield str(said).partition("=")[2]
+    for module in str(value_of(options, "--initrd") or "").split(","):
+        yield module.partition(" ")[0]
 
 
 def check_files(

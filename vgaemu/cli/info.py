@@ -13,6 +13,7 @@ from vgaemu.memslot import KEEPERS, why_unavailable
 from vgaemu.memslot.atomic import atomic_words
 from vgaemu.memslot.kvm import ioctl
 from vgaemu.pc.bios.vgarom import PLACES
+from vgaemu.pc.disks import MOST, NAMES
 
 #: Each of the project's extras, and the package that it is for.
 EXTRAS = (
@@ -35,6 +36,8 @@ def lines() -> list[str]:
         f"dirty log words, pages, srcu: {atomic_words(1).how}",
         "runs: boot sectors, floppy, hard-disk and CD images; multiboot and Linux kernels; "
         "DOS .COM and .EXE programs; workloads in Python (docs/what-runs.md)",
+        f"drives of machine code: {', '.join(f'{MOST[kind]} {NAMES[kind]}' for kind in MOST)} "
+        "(--drive); a printer at LPT1 (--printer)",
         f"CPUs of machine code: unicorn {_installed('unicorn')}; kvm {_kvm()}",
         f"planes of machine code: {native.told()}",
         f"VGA BIOS ROMs: {_roms()}",

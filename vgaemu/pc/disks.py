@@ -19,7 +19,7 @@ from vgaemu.pc.images import DiskImage, Image
 #: As `Machine` takes it: one, or some.
 Said: TypeAlias = str | Sequence[str] | None
 #: What each kind is called, and how many there are at most.
-NAMES = {"fd": "floppies", "hd": "hard disks", "cd": "CDs"}
+NAMES = {"fd": "floppies", "hd": "hard disks", "cd": "CD"}
 MOST = {"fd": 2, "hd": 2, "cd": 1}
 ADVICE = "name a disk image"
 
@@ -82,7 +82,8 @@ def all_disks(image: Image, wanted: Wanted, *, writable: bool = False) -> tuple[
         said = f"--drive {kind}={path}"
         if len(there) == MOST[kind]:
             names = " and ".join(disk.path.name for disk in there)
-            raise ImageError(f"{said}: {MOST[kind]} {NAMES[kind]} at most, and {names} are there")
+            are = "is" if len(there) == 1 else "are"
+            raise ImageError(f"{said}: {MOST[kind]} {NAMES[kind]} at most, and {names} {are} there")
         if writable and any(_is_same(path, disk.path) for disk in disks):
             raise ImageError(f"{said}: in another drive, too, and --writable; copy the file")
         disks.append(_load(kind, path, said, writable))
