@@ -1,8 +1,8 @@
 """A CPU by Unicorn: translated code, VRAM pages opened by TLB fills, slices by instruction count.
 
-Emulated: real mode and flat or segmented protected mode, with paging and user mode; interrupts and
-tasks as `unicorn_interrupts` and `unicorn_tasks` say, external interrupts between slices. Not
-emulated: long mode, breakpoints of data and in code with a base, instruction timing, A20 off.
+Emulated: real mode, flat or segmented protected mode and long mode, with paging and user mode;
+interrupts and tasks as `unicorn_interrupts` and `unicorn_tasks` say, external interrupts between
+slices. Not emulated: breakpoints of data and in code with a base, instruction timing, A20 off.
 
 Pages are found by `unicorn_pages`.
 
