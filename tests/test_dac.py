@@ -1,9 +1,13 @@
 """The DAC's state machine, and how 6 bits become 8."""
 
+import random
+
 import numpy as np
 
 from vgaemu.memslot import Memslot
 from vgaemu.vga.device import Vga
+from vgaemu.vga.ports import Ports
+from vgaemu.vga.tap import TappedVga
 
 
 def test_an_entry_loads_with_its_third_byte_and_the_index_moves_on():
@@ -190,3 +194,56 @@ def test_writing_what_is_there_already_changes_nothing():
     for _ in range(3):
         vga.outb(0x3C9, 0)
     assert vga.dac.generation == before
+
+
+def test_a_run_of_bytes_is_what_its_bytes_are_one_by_one():
+    numbers = random.Random(31)
+    pair = [Vga(Memslot(64)) for _ in range(2)]
+    told: list[list[tuple[int, ...]]] = [[], []]
+    for vga, changes in zip(pair, told, strict=True):
+        vga.dac.before_change = lambda *change, vga=vga, changes=changes: changes.append(
+            (*change, *vga.dac.entries[3 * change[1] :][:3])
+        )
+    for _ in range(100):
+        index, before = numbers.choice((0, 0, 1, 200, 250, 255)), numbers.choice((0, 0, 0, 1, 2, 3))
+        length = numbers.choice((0, 1, 2, 3, 6, 9, 10, 18, 768, 771))
+        data = bytes(numbers.choice((0, 0, 63, 64, 255)) for _ in range(length))
+        (one, run), port = pair, numbers.choice((0x3C7, 0x3C8))
+        for vga in pair:
+            vga.dac.set_eight_bit(index == 200)
+            vga.outb(port, index)
+            outs(vga, 0x3C9, *range(before))
+        outs(one, 0x3C9, *data)
+        run.outs(0x3C9, data)
+        assert run.dac.entries == one.dac.entries
+        assert run.dac.numbers == one.dac.numbers
+        assert run.dac.triple == one.dac.triple
+        assert run.dac.generation == one.dac.generation
+    assert told[0] == told[1]
+    assert len(told[0]) > 300
+
+
+def test_who_wants_to_know_of_each_byte_is_told():
+    class Told(Vga):
+        def outb(self, port: int, value: int) -> None:
+            told.append((port, value))
+            super().outb(port, value)
+
+    class Tap:
+        def outb(self, port: int, value: int) -> None:
+            told.append((port, value))
+
+    told: list[tuple[int, int]] = []
+    tapped = TappedVga(Memslot(64))
+    tapped.attach(Tap())
+    for vga in (Told(Memslot(64)), tapped):
+        told.clear()
+        Ports(vga).write_dac(7, (1, 2, 3, 4, 5, 6))
+        assert told == [(0x3C8, 7), *((0x3C9, value) for value in range(1, 7))]
+        assert vga.dac.entries[21:27] == bytes(range(1, 7))
+
+
+def test_a_run_goes_to_any_port():
+    vga = Vga(Memslot(64))
+    vga.outs(0x3C4, b"\1\2")
+    assert vga.inb(0x3C4) == 2

@@ -137,6 +137,11 @@ class Guest:
         self._check()
         self._vga.outw(port, value)
 
+    def outs(self, port: int, data: bytes) -> None:
+        """Write bytes to a port, one after the other (rep outsb)."""
+        self._check()
+        self._vga.outs(port, data)
+
     def inb(self, port: int) -> int:
         """Read a byte from a port."""
         self._check()

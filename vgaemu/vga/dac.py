@@ -36,6 +36,8 @@ STATE_READ, STATE_WRITE = 3, 0
 
 #: Stored byte of 6 bits -> 8 bits: 3Fh is FFh. Bits 6 and 7 are without effect.
 WIDENED = bytes(value << 2 & 0xFC | value >> 4 & 3 for value in range(256))
+#: Byte written -> what 6 bits keep of it.
+SIX_BITS = bytes(value & 0x3F for value in range(256))
 
 
 def colours_of_entries(entries: bytes | bytearray, eight_bit: bool) -> NDArray[np.uint32]:
@@ -155,6 +157,27 @@ class Dac:
             entries[at : at + 3] = triple
             self._changes += 1
         numbers[DAC_INDEX] = (index + 1) & 0xFF
+
+    def write_run(self, data: bytes) -> None:
+        """Bytes to port 3C9h, one after the other: of a run of colours only what differs costs."""
+        numbers, entries = self.numbers, self.entries
+        first = 3 * numbers[DAC_INDEX]
+        count = len(data) // 3
+        end = first + 3 * count
+        if numbers[DAC_STEP] or not count or len(data) % 3 or end > len(entries):
+            for value in data:
+                self.write_data(value)
+            return
+        run = data if numbers[DAC_EIGHT_BIT] else data.translate(SIX_BITS)
+        if entries[first:end] != run:
+            for at in range(first, end, 3):
+                triple = run[at - first : at - first + 3]
+                if entries[at : at + 3] != triple:
+                    self.before_change(DAC_ENTRY, at // 3, int.from_bytes(triple, "big"), 0xFFFFFF)
+                    entries[at : at + 3] = triple
+                    self._changes += 1
+        self.triple[:] = run[-3:]
+        numbers[DAC_INDEX] = end // 3 & 0xFF
 
     def read_data(self) -> int:
         """Port 3C9h: red, green, blue; with the third, the next entry is fetched."""

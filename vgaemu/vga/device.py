@@ -192,6 +192,14 @@ class Vga(Windows):
             self.outb(port, value & 0xFF)
             self.outb(port + 1, value >> 8 & 0xFF)
 
+    def outs(self, port: int, data: bytes) -> None:
+        """Write bytes to one port, in order (rep outsb)."""
+        if port == 0x3C9 and getattr(self.outb, "__func__", None) is Vga.outb:
+            self.dac.write_run(data)  # nobody is to be told of each
+        else:
+            for value in data:
+                self.outb(port, value)
+
     def inw(self, port: int) -> int:
         """Read 16 bits."""
         if port == 0x1CE:

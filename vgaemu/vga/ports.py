@@ -44,6 +44,7 @@ class Device(Protocol):
 
     def outb(self, port: int, value: int) -> None: ...
     def outw(self, port: int, value: int) -> None: ...
+    def outs(self, port: int, data: bytes) -> None: ...
     def inb(self, port: int) -> int: ...
     def inw(self, port: int) -> int: ...
     def store(self, gpa: int, data: Data) -> None: ...
@@ -214,10 +215,8 @@ class Ports:
 
     def write_dac(self, first: int, components: Iterable[int]) -> None:
         """Write neighbouring colours: red, green and blue of each, as wide as the DAC has them."""
-        outb = self.device.outb
-        outb(0x3C8, first)
-        for component in components:
-            outb(0x3C9, component)
+        self.device.outb(0x3C8, first)
+        self.device.outs(0x3C9, bytes([component & 0xFF for component in components]))
 
     @contextmanager
     def changed(
