@@ -19,7 +19,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,8 @@ GLYPH_BYTES = 32
 FONT_ADDRESS = (0x0000, 0x4000, 0x8000, 0xC000, 0x2000, 0x6000, 0xA000, 0xE000)
 #: Heights of the fonts that come with vgaemu, and of a BIOS's.
 BUNDLED_HEIGHTS = (8, 14, 16)
+#: A row of text art -> its byte.
+ROWS = {"".join(dots): byte for byte, dots in enumerate(product(".#", repeat=8))}
 
 
 def parse_art(text: str, name: str = "font") -> NDArray[np.uint8]:
@@ -53,6 +55,10 @@ def parse_art(text: str, name: str = "font") -> NDArray[np.uint8]:
     glyphs: dict[int, list[int]] = {}
     rows: list[int] = []
     for number, line in enumerate(text.splitlines(), 1):
+        row = ROWS.get(line)
+        if row is not None:
+            rows.append(row)
+            continue
         line = line.strip()
         if not line or line.startswith(";"):
             continue
@@ -64,8 +70,8 @@ def parse_art(text: str, name: str = "font") -> NDArray[np.uint8]:
             if code in glyphs:
                 raise FontError(f"{name}:{number}: glyph {code:02X} is here twice")
             rows = glyphs[code] = []
-        elif len(line) == 8 and not line.strip(".#"):
-            rows.append(int(line.replace(".", "0").replace("#", "1"), 2))
+        elif line in ROWS:  # with blanks around it
+            rows.append(ROWS[line])
         else:
             raise FontError(f"{name}:{number}: eight '.' and '#' expected, not {line!r}")
     missing = [f"{code:02X}" for code in range(256) if code not in glyphs]

@@ -20,6 +20,9 @@ ATTRIBUTE_SHIFT = 9
 HIDDEN = 1 << 17
 CURSOR = 1 << 18
 KEYS = 1 << 19
+#: Slot of the first glyph. 0 is that of keys that have none: a table of zeros costs nothing before
+#: it is looked at, and few of all keys are.
+NONE, FIRST = 0, 1
 
 
 @lru_cache(maxsize=16)
@@ -79,9 +82,9 @@ class GlyphCache:
         self.lines, self.width = lines, width
         #: A glyph row.
         self.element = np.dtype(f"V{4 * width}")
-        self._slot_of_key = np.full(KEYS, -1, np.int32)
+        self._slot_of_key = np.zeros(KEYS, np.int32)
         self._slots = self._slot_of_key.data  # reads one entry in half the time
-        self._used = 0
+        self._used = FIRST
         self._key_of_slot = np.empty(256, np.int32)
         #: Of each glyph its set dots as all ones, and its colours.
         self._masks, self._pixels = self._room(256), self._room(256)
@@ -91,8 +94,8 @@ class GlyphCache:
 
     def clear(self) -> None:
         """Colours, fonts or shapes changed: forget all glyphs."""
-        self._slot_of_key[self._key_of_slot[: self._used]] = -1
-        self._used = 0
+        self._slot_of_key[self.keys] = NONE
+        self._used = FIRST
 
     def reshape(self, lines: int, width: int) -> None:
         """Keep glyphs of another height or width from now on; forgets all where one is new."""
@@ -103,7 +106,7 @@ class GlyphCache:
 
     def missing(self, keys: NDArray[np.int32]) -> NDArray[np.int32]:
         """Those of `keys`, (n,), that have no glyph yet, each once."""
-        absent = keys[self._slot_of_key.take(keys) < 0]
+        absent: NDArray[np.int32] = keys[self._slot_of_key.take(keys) == NONE]
         if not len(absent):
             return absent
         # Of equal keys only the last one's number stays in the table: a unique without sorting.
@@ -111,7 +114,7 @@ class GlyphCache:
         self._slot_of_key[absent] = number
         last = self._slot_of_key.take(absent) == number
         once: NDArray[np.int32] = absent.compress(last)
-        self._slot_of_key[once] = -1
+        self._slot_of_key[once] = NONE
         return once
 
     def add(
@@ -140,10 +143,10 @@ class GlyphCache:
     @property
     def keys(self) -> NDArray[np.int32]:
         """Keys of all glyphs, in the order of their slots: (n,)."""
-        return self._key_of_slot[: self._used]
+        return self._key_of_slot[FIRST : self._used]
 
     def recolour(
-        self, foreground: NDArray[np.uint32], background: NDArray[np.uint32], first: int = 0
+        self, foreground: NDArray[np.uint32], background: NDArray[np.uint32], first: int = FIRST
     ) -> None:
         """Give the glyphs from a slot on other colours: (n,) each, in the order of `keys`."""
         masks, pixels = (
@@ -165,7 +168,7 @@ class GlyphCache:
     def glyph(self, key: int) -> NDArray[np.void] | None:
         """All lines of one glyph, (lines,), or None if it is not there."""
         slot = self._slots[key]
-        return None if slot < 0 else self._pixels[slot]
+        return None if slot == NONE else self._pixels[slot]
 
     def rows(self, keys: NDArray[np.int32], lines: slice | NDArray[np.intp]) -> NDArray[np.void]:
         """Some lines of the glyphs of a few cells, (lines, len(keys)): quicker than `index`."""
