@@ -486,7 +486,7 @@ class UnicornCpu(Cpu):
         if self._closed:
             return
         self._closed = True
-        self._vram.close()
+        self._vram.let_go()
         self._pages.close()
         self.bus.on_protection_changed.remove(self.tlb.map_changed)
         engine.release(self._uc)

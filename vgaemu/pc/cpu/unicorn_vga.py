@@ -369,6 +369,10 @@ class VramPages:
                 self._uc.mem_unmap(at, size)
             self._uc.hook_del(self._hook)
             self._uc.ctl_set_tlb_mode(unicorn.UC_TLB_CPU)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Stop listening. The engine is freed next, and with it what is mapped in it."""
         self._uc = None
         for changed in (self._vga.on_map_changed, self._vga.slot.on_keeper_changed):
             if self._map_changed in changed:
