@@ -178,7 +178,7 @@ MISTAKES = {
     ),
     "what is not printed": (
         ["run", "typing", "--headless", "--frames", "1", "--stats", "-", "--dump-text", "-"],
-        "--dump-text -: only --dump-registers, --debugcon and --serial print; name a file",
+        "--dump-text -: only --dump-registers, --debugcon, --serial and --printer print",
     ),
     "text in a picture": (
         ["run", "disk.img", "--display", "terminal", "--debugcon", "-"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
 from argparse import Namespace
@@ -332,7 +333,7 @@ def _print_guest_traceback(error: BaseException) -> None:
         complain(f"the guest failed: no memory to be had: {error}")
         return
     frames = error.__traceback__
-    rooms = (machine_module, program, runner, find, workload)
+    rooms = (machine_module, contextlib, program, runner, find, workload)  # `run` is decorated
     ours = {__file__, *(module.__file__ for module in rooms)}
     while frames is not None and (
         frames.tb_frame.f_code.co_filename in ours
