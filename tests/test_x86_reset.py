@@ -108,6 +108,16 @@ def test_no_reboot_ends_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "--no-reboot: only for machine code" in capsys.readouterr().err
 
 
+def test_a_program_of_dos_ends_there_too(tmp_path: Path) -> None:
+    program = tmp_path / "reset.com"
+    program.write_bytes(bytes.fromhex(PULLS["keyboard controller"] + "F4"))
+    with Machine(program) as machine, pytest.raises(ResetFault):
+        machine.tick(4)
+    with Machine(program, no_reboot=True) as machine:
+        machine.tick(4)
+        assert (machine.ended, machine.exit_code) == (True, 0)
+
+
 def test_a_test_is_told_of_a_reset(tmp_path: Path) -> None:
     with (
         MachineUnderTest(rebooting(tmp_path)) as machine,

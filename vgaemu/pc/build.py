@@ -205,11 +205,11 @@ def build_pc(
 def _reset(pc: Pc, options: PcOptions) -> bool:
     """The guest pulls the CPU's reset line; False: there is nothing that could begin anew."""
     alone = goes_on(pc.board.cmos)
-    if pc.firmware is not None or (isinstance(pc.image, DosProgram) and not alone):
-        return False
     if options.get("no_reboot") and not alone:
         pc.run.end()
         return True
+    if pc.firmware is not None or (isinstance(pc.image, DosProgram) and not alone):
+        return False
     vga, quiet = Vga(Memslot(pc.vga.slot.npages, pc.vga.slot.base_gfn)), options.copy()
     for name in _OUTPUTS:
         quiet.pop(name, None)
