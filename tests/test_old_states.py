@@ -27,6 +27,7 @@ NEW = {
 #: And DOS keeps its tables in the guest's memory: its own at 600h, a control block before each
 #: block, handles in the program's prefix, which was at 0800h.
 NEW_OF_DOS = {
+    "dos.a20",
     "dos.area",
     "dos.editing",
     "dos.folder",
@@ -96,7 +97,7 @@ def test_a_guests_state_still_loads_and_goes_on(name: str, tmp_path: Path) -> No
     since = {"chips.mouse", "chips.mouse_buffer", "chips.mouse_moved", "pc.looks", "pc.refused"}
     since |= {"chips.serial", "chips.serial_received", "bios.disk_locks"}
     since |= {"chips.serial_receiver", "chips.serial_incoming", "chips.rtc", "chips.pci"}
-    since |= {"chips.pci_spaces", "chips.printer"}
+    since |= {"chips.pci_spaces", "chips.printer", "chips.a20"}
     if name == "prog":
         since |= {"dos.owners", "dos.returned", *NEW_OF_DOS}
     since |= {"cpu.msrs", "cpu.debug"}

@@ -23,6 +23,7 @@ tells which real guests each stands for.
 | pci | systems that look for their devices |
 | scheduler | systems of real mode with their own IRQ 0 and IRQ 1 |
 | upper | loaders: A20, copies above 1 MiB, segments of 4 GiB in real mode, the memory map |
+| gate | memory managers, old unpackers: an A20 gate that is closed |
 """
 
 from __future__ import annotations
@@ -137,6 +138,8 @@ class Speaker(NamedTuple):
     no_pvm: str = ""
 
 
+#: Of `gate`: a store, code, a byte, the stack, a frame on it, text, ROM.
+OPEN, CLOSED = "123402h0000002000", "567801wABCD014101"
 SPEAKERS: dict[str, Speaker] = {
     "arcade": Speaker("ball 006F 00B7 keys none\ndrawn AED84E7F\n03\n", 0x19EBE5F2),
     "typed": Speaker(
@@ -169,6 +172,10 @@ SPEAKERS: dict[str, Speaker] = {
     "upper": Speaker(
         "moved\n1234 5678\n7478697389ABCDEF\n88h\nE801h\n00000000 0000\n00100000 0010\n"
         "asked wrongly\n"
+    ),
+    # Each closed and opened again, which port 92h, D0h and INT 15h/2402h tell.
+    "gate": Speaker(
+        f"{OPEN}\n" + f"00 {CLOSED}\n02 {OPEN}\n" * 3 + f"00 {CLOSED}\n01 {OPEN}\n"
     ),
 }  # fmt: skip
 

@@ -33,7 +33,9 @@ THROUGH_PLANES, ASK = -1, -2
 VGA_OPEN, VGA_CODE, VGA_MARKS = 26, 27, 28
 #: Of MSRs of system calls (`SystemCalls`); of Python's hook of SYSCALL.
 CALLS, SYSTEM_CALL = 29, 30
-CELLS = 31
+#: `vgaemu.pc.bus.Bus.a20`: mask of physical addresses.
+A20 = 31
+CELLS = 32
 
 #: What it costs the host (measured), where the guest's clock sees little of it: a fill of the TLB,
 #: to deliver an interrupt or exception. A slice with so much ends.

@@ -18,6 +18,7 @@ from vgaemu.native.calls import call3
 from vgaemu.native.clock import cost
 from vgaemu.native.compiler import Pointer, callback, int64_at, part, uint8_at, uint32_at
 from vgaemu.native.cpu_cells import (
+    A20,
     ANSWER_NS,
     ASK,
     CLOCK,
@@ -209,7 +210,7 @@ def fill(uc: int, address: int, access: int, entry: int, cells: Pointer) -> int:
         if not page & MAY_EXECUTE:
             kept &= RW
         page &= ~0xFFF
-    if not place(cells, page, access, entry):
+    if not place(cells, page & cells[A20], access, entry):
         return 0
     uint32_at(entry)[2] &= kept
     cells[CR0] = cr0

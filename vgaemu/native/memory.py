@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vgaemu.native.calls import call4
 from vgaemu.native.compiler import Pointer, part, uint8_at
-from vgaemu.native.cpu_cells import CODE, CONTROL, PHYSICAL, RAM, RAM_BYTES, STORED
+from vgaemu.native.cpu_cells import A20, CODE, CONTROL, PHYSICAL, RAM, RAM_BYTES, STORED
 
 VGA_START, VGA_END, ROM_START, ROM_END = 0xA0000, 0xC0000, 0xC0000, 0x100000
 #: `uc_ctl` that forgets code.
@@ -13,8 +13,10 @@ FORGET_CODE = 1 << 30 | 2 << 26 | 9
 
 @part
 def is_plain(cells: Pointer, at: int, count: int) -> bool:
-    """Whether bytes are RAM."""
+    """Whether bytes are RAM, and not behind a closed A20 gate, which is for Python."""
     if at < 0 or at + count > cells[RAM_BYTES]:
+        return False
+    if at + count > ROM_END and cells[A20] != -1:
         return False
     return at + count <= VGA_START or at >= ROM_END
 

@@ -2,7 +2,10 @@
 
 Emulated: RAM from 0 and from 1 MiB on, the VGA's windows at A0000h and its linear frame buffer,
 read-only memory from C0000h to FFFFFh, an open bus elsewhere (reads FFh, writes nothing), ports of
-8, 16 and 32 bits. The A20 gate is always open. Not emulated: PCI, DMA, APICs.
+8, 16 and 32 bits; an A20 gate, open after a reset. Not emulated: PCI, DMA, APICs.
+
+Where the gate is closed, the processor's addresses have no bit 20: each CPU asks `a20` for what is
+left of them. `read` and `write` go past the gate, as devices do.
 
 Chain-4 and linear frame buffers are plain memory for every CPU; planes go through the `Vga`.
 """
@@ -12,7 +15,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
@@ -20,7 +23,7 @@ from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.keeper import anonymous_memory
 from vgaemu.memslot.slot import Memslot
 from vgaemu.memslot.zeros import overwrite
-from vgaemu.snapshot import Array, Part
+from vgaemu.snapshot import Array, Part, Saved, fields
 from vgaemu.vga.device import Vga
 from vgaemu.vga.ports import DECODED_PORTS
 from vgaemu.vga.vram import LFB_GPA
@@ -28,6 +31,8 @@ from vgaemu.vga.vram import LFB_GPA
 VGA_START, VGA_END = 0xA0000, 0xC0000
 ROM_START, ROM_END = 0xC0000, 0x100000
 DEFAULT_RAM_BYTES = 16 << 20
+#: What a gate leaves of an address.
+A20_OPEN, A20_CLOSED = -1, ~(1 << 20)
 #: Least and most MiB of RAM; what is not written to takes nothing of the host's.
 RAM_MIB = range(2, 1025)
 
@@ -42,6 +47,8 @@ PortTap: TypeAlias = Callable[[str, int, int, int], None]
 
 class Bus:
     """Memory and ports. One CPU thread at a time drives it."""
+
+    SAVED: ClassVar[Saved] = {"a20_is_open": (0, 1)}
 
     def __init__(self, vga: Vga, ram_bytes: int = DEFAULT_RAM_BYTES) -> None:
         """RAM is zero and ends at `ram_bytes`, the hole from A0000h on included; ROM is FFh."""
@@ -66,6 +73,10 @@ class Bus:
         self.on_memory_written: list[Callable[[int, int], None]] = []
         #: Told that `rom_writable` was set.
         self.on_protection_changed: list[Callable[[], None]] = []
+        #: Mask of the processor's addresses.
+        self.a20 = A20_OPEN
+        #: Told that the A20 gate was opened or closed.
+        self.on_a20_changed: list[Callable[[], None]] = []
         #: Told that the log of RAM is on from now, or off: whoever stores past `write`.
         self.on_logging_changed: list[Callable[[bool], None]] = []
         self._rom_writable = False
@@ -168,6 +179,22 @@ class Bus:
         for changed in self.on_protection_changed:
             changed()
 
+    @property
+    def a20_is_open(self) -> bool:
+        """Whether addresses have their bit 20."""
+        return self.a20 == A20_OPEN
+
+    @a20_is_open.setter
+    def a20_is_open(self, is_open: bool) -> None:
+        mask = A20_OPEN if is_open else A20_CLOSED
+        if mask != self.a20:
+            self.a20 = mask
+            for changed in self.on_a20_changed:
+                changed()
+
+    def _open_a20(self) -> None:
+        self.a20_is_open = True
+
     def port_in(self, port: int, size: int) -> int:
         """IN: 1, 2 or 4 bytes; FFh where there is no device."""
         if port in DECODED_PORTS:
@@ -212,6 +239,10 @@ class Bus:
             "u1", lambda: self.array, self._restore, self._keeps_stubs,
             any_length=True, most_bytes=RAM_MIB[-1] << 20,
         )  # fmt: skip
+
+    def gate_part(self) -> Part:
+        """The A20 gate as it is saved."""
+        return fields(self)._replace(absent=self._open_a20)
 
     def _restore(self, array: Array) -> None:
         stubs = self.array[self.stubs].copy()

@@ -412,6 +412,7 @@ class Pc:
                 self._restore_next_frame,
             ),
             "ram": self.bus.part(),
+            "chips.a20": self.bus.gate_part(),
             **self.pic.parts(),
             **self.pit.parts(),
             **self.board.keyboard.parts(),

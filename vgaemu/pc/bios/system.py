@@ -1,9 +1,8 @@
 """What the BIOS says of the machine: INT 11h, 12h and 15h.
 
-Emulated: equipment, memory sizes and map, block moves, the A20 gate that is always open, the
+Emulated: equipment, memory sizes and map, block moves, the A20 gate, the
 configuration table, the switch to protected mode, devices that are opened, closed and busy, to be
-hooked. Not emulated: cassette, APM, a gate that closes: 2400h says well done all the same, as
-programs go on.
+hooked. Not emulated: cassette, APM. Block moves leave the gate as it is.
 
 Source: IBM AT BIOS reference; IBM PS/2 and PC BIOS Interface Technical Reference.
 """
@@ -72,9 +71,11 @@ class SystemBios:
         self._calls.carry(status != 0)
 
     def _a20(self) -> None:
-        cpu = self._cpu
-        if cpu.al == 2:
-            cpu.al = 1  # always on
+        cpu, bus = self._cpu, self._bus
+        if cpu.al < 2:
+            bus.a20_is_open = cpu.al == 1
+        elif cpu.al == 2:
+            cpu.al = bus.a20_is_open
         elif cpu.al == 3:
             cpu.bx = 3
         elif cpu.al > 3:
@@ -94,6 +95,7 @@ class SystemBios:
             for word in (vector, cascade, 1, 0xFF):
                 bus.port_out(port + 1, 1, word)
         bus.write(cpu.linear("es", "si") + BIOS_CODE, ROM_DESCRIPTOR)
+        bus.a20_is_open = True
         self._calls.return_to(PROTECT, ROM_SEGMENT)
 
     def _block_move(self) -> None:

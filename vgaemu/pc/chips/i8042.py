@@ -1,11 +1,14 @@
 """An Intel 8042 keyboard controller, the keyboard behind it, a mouse: ports 60h, 64h, 92h.
 
 Emulated: the controller's commands, its configuration in the command byte, its status with the bits
-that say where a byte is from; the keyboard's commands; scancodes of set 1 with typematic repeat,
-one byte at a time with its interrupt. The mouse at the auxiliary port is `ps2_mouse`'s. Not
-emulated: scancode sets 2 and 3 (they are taken, and codes stay those of set 1), the interrupt for
-what the controller itself answers, its RAM but for the command byte, lamps, A20 off (it reads as
-open), the CPU's reset line: a guest that pulls it ends the run.
+that say where a byte is from, the A20 gate; the keyboard's commands; scancodes of set 1 with
+typematic repeat, one byte at a time with its interrupt. The mouse at the auxiliary port is
+`ps2_mouse`'s. Not emulated: scancode sets 2 and 3 (they are taken, and codes stay those of set 1),
+the interrupt for what the controller itself answers, its RAM but for the command byte, lamps, the
+CPU's reset line: a guest that pulls it ends the run.
+
+The output port and port 92h move the same gate, as QEMU has it: the last of them counts, and both
+tell where it is. A PS/2 has a line each, and one that is high opens it.
 
 Source: Intel 8042 data sheet; IBM AT and PS/2 Hardware Interface Technical References.
 """
@@ -36,8 +39,10 @@ STATUS = 0x18
 #: Bits of the command byte: interrupts of both devices, the status's system flag, the clock lines
 #: of both held low.
 KEYBOARD_IRQ, AUXILIARY_IRQ, SYSTEM_FLAG, NO_KEYBOARD, NO_AUXILIARY = 0x01, 0x02, 0x04, 0x10, 0x20
-#: Of the output port: reset and A20 are high, as are lines that nobody uses.
-OUTPUT_PORT = 0xCF
+#: Of the output port: reset is high, as are lines that nobody uses.
+OUTPUT_PORT = 0xCD
+#: The gate's bit in the output port and at port 92h; the commands that close and open it.
+A20, CLOSE_A20, OPEN_A20 = 0x02, 0xDD, 0xDF
 #: What a device says to what it does not know.
 RESEND = 0xFE
 
@@ -82,7 +87,7 @@ class I8042:
     def __init__(
         self, bus: Bus, raise_irq: RaiseIrq, clock: Clock, keys: Keys, mouse: Mouse | None = None
     ) -> None:
-        self._raise_irq, self._clock, self._keys = raise_irq, clock, keys
+        self._bus, self._raise_irq, self._clock, self._keys = bus, raise_irq, clock, keys
         self.lower_irq: RaiseIrq = unheard
         self.mouse = Ps2Mouse(mouse or Mouse())
         self.buffer: deque[int] = deque()
@@ -104,7 +109,7 @@ class I8042:
         bus.byte_out[0x60] = partial(self._write, self._write_data)
         bus.byte_in[0x64] = self._read_status
         bus.byte_out[0x64] = partial(self._write, self._write_command)
-        bus.byte_in[0x92] = lambda: 2  # A20 is open
+        bus.byte_in[0x92] = lambda: A20 * bus.a20_is_open
         bus.byte_out[0x92] = self._write_port_92
 
     @property
@@ -214,7 +219,10 @@ class I8042:
             on, off = self.SWITCHES[value]
             self.config = (self.config | on) & ~off
         elif value == 0xD0:
-            self._answer(OUTPUT_PORT | (self.full & OUTPUT_FULL) << 4 | self.full & AUXILIARY)
+            lines = (self.full & OUTPUT_FULL) << 4 | self.full & AUXILIARY
+            self._answer(OUTPUT_PORT | lines | A20 * self._bus.a20_is_open)
+        elif value in (CLOSE_A20, OPEN_A20):
+            self._bus.a20_is_open = value == OPEN_A20
         elif value >= 0xF0 and not value & 1:  # lines of the output port go low for 6 us
             raise ResetFault("the guest pulled the CPU's reset line (port 64h)")
 
@@ -227,6 +235,7 @@ class I8042:
         elif command == 0xD1:
             if not value & 1:
                 raise ResetFault("the guest pulled the CPU's reset line (port 64h)")
+            self._bus.a20_is_open = value & A20 != 0
         elif command == 0xD2:
             self._deliver(value)
         elif command == 0xD3:
@@ -267,6 +276,7 @@ class I8042:
     def _write_port_92(self, value: int) -> None:
         if value & 1:
             raise ResetFault("the guest pulled the CPU's reset line (port 92h)")
+        self._bus.a20_is_open = value & A20 != 0
 
     def parts(self) -> dict[str, Part]:
         """What of it is saved: bytes on their way, the key that repeats, and keys not seen yet."""

@@ -188,7 +188,8 @@ class Cpu(ABC):
 
     def linear(self, segment: str, offset: str, plus: int = 0) -> int:
         """Real-mode address: ``linear("es", "bp", 2)`` is that of ES:[BP+2]; offsets wrap."""
-        return (self.get(segment) << 4) + (self.get(f"e{offset}") + plus & 0xFFFF)
+        linear = (self.get(segment) << 4) + (self.get(f"e{offset}") + plus & 0xFFFF)
+        return linear & self.bus.a20
 
     def stack_word(self, at: int) -> int:
         """The word at SS:[SP+at] of the real-mode stack."""

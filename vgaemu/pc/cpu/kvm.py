@@ -43,7 +43,7 @@ from vgaemu.pc.cpu.kvm_state import VcpuState
 from vgaemu.pc.cpu.mmu import SAVED_SEGMENTS
 from vgaemu.vga.vram import LFB_GPA
 
-#: Memory slots; those of RAM are `kvm_ram`'s.
+#: Memory slots; `kvm_ram` has those of RAM.
 LFB, WINDOW = 3, 4
 #: A vCPU that stays in the guest is called back when its slice ends, to look at the clock and the
 #: keys: after so long at most, and at least.
@@ -266,6 +266,7 @@ class KvmCpu(Cpu):
 
     def _mmio_exit(self) -> None:
         gpa, data, length, is_write = _MMIO.unpack_from(self._run, kvm.RUN_UNION)
+        gpa &= self.bus.a20
         if is_write:
             self._mmio_store(gpa, data[:length])
         else:

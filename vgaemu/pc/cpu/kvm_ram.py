@@ -1,14 +1,18 @@
 """RAM and ROM of a KVM guest as memory slots, and the kernel's log of them while one is kept.
 
 Emulated: low RAM, ROM (RAM of its own under a firmware) and what lies from 1 MiB on, each with
-KVM_MEM_LOG_DIRTY_PAGES while `Bus.log_ram` wants it. Not emulated: changes of what lies where.
+KVM_MEM_LOG_DIRTY_PAGES while `Bus.log_ram` wants it; an A20 gate: while it is closed the first MiB
+is there again at 1 MiB. Not emulated: what a closed gate does to the other odd MiBs, each of which
+would take two slots.
 
 Source: Documentation/virt/kvm/api.rst, KVM_SET_USER_MEMORY_REGION and KVM_GET_DIRTY_LOG.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,49 +24,103 @@ from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 
 #: Bytes of RAM that a word of a log is about.
 _WORD_BYTES = WORD_PAGES * PAGE_SIZE
+#: Where the second MiB begins and ends, which the gate moves.
+ODD, ODD_END = ROM_END, 2 << 20
+#: Slots of low RAM, ROM and what is above all this; what lies in the second MiB.
+LOW, ROM, HIGH, ODD_LOW, ODD_ROM = 0, 1, 2, 5, 6
+
+
+class _Region(NamedTuple):
+    """What a slot shows: begin and end in RAM's array, flags, where the guest finds it."""
+
+    start: int
+    end: int
+    flags: int
+    gpa: int
 
 
 class KvmRam:
-    """The slots 0 to 2 of a VM."""
+    """Slots of a VM; 3 and 4 are those of VRAM."""
 
     def __init__(self, vm: kvm.KvmVm, bus: Bus, rom_flags: int) -> None:
         """Make them; `rom_flags` are those of ROM."""
-        self._vm, self._bus = vm, bus
-        #: Begin, end and flags of each.
-        self._regions = (
-            (0, VGA_START, 0),
-            (ROM_START, ROM_END, rom_flags),
-            (ROM_END, bus.ram_bytes, 0),
-        )
-        #: The word of RAM's log with which a slot's begins, and what reads that.
-        self._readers: list[tuple[int, kvm.DirtyLogReader]] = []
+        self._vm, self._bus, self._rom_flags = vm, bus, rom_flags
+        self._regions = {
+            LOW: _Region(0, VGA_START, 0, 0),
+            ROM: _Region(ROM_START, ROM_END, rom_flags, ROM_START),
+            HIGH: _Region(ODD_END, bus.ram_bytes, 0, ODD_END),
+        }
+        if bus.ram_bytes <= ODD_END:
+            del self._regions[HIGH]
+        self._regions |= self._second_mib()
+        #: Of a slot that is logged the word of RAM's log with which its own begins, and its reader.
+        self._readers: dict[int, tuple[int, kvm.DirtyLogReader]] = {}
+        self._logging = False
+        #: Held while slots change or are read.
+        self._lock = threading.Lock()
         self._log(False)
         bus.on_logging_changed.append(self._log)
+        bus.on_a20_changed.append(self._a20_changed)
+
+    def _second_mib(self) -> dict[int, _Region]:
+        """What the gate leaves there: RAM of its own, or low RAM and ROM."""
+        if self._bus.a20_is_open:
+            return {ODD_LOW: _Region(ODD, min(ODD_END, self._bus.ram_bytes), 0, ODD)}
+        return {
+            ODD_LOW: _Region(0, VGA_START, 0, ODD),
+            ODD_ROM: _Region(ROM_START, ROM_END, self._rom_flags, ODD + ROM_START),
+        }
+
+    def _set(self, slot: int) -> None:
+        start, end, flags, gpa = self._regions[slot]
+        logged = self._logging and not flags & kvm.KVM_MEM_READONLY
+        memory = self._bus.array[start:end]
+        self._vm.set_region(slot, gpa, memory, flags | kvm.KVM_MEM_LOG_DIRTY_PAGES * logged)
+        if logged:
+            reader = kvm.DirtyLogReader(self._vm, slot, (end - start) // PAGE_SIZE)
+            self._readers[slot] = start // _WORD_BYTES, reader
 
     def _log(self, on: bool) -> None:
-        self._readers = []
-        for slot, (start, end, flags) in enumerate(self._regions):
-            logged = on and not flags & kvm.KVM_MEM_READONLY
-            memory = self._bus.array[start:end]
-            self._vm.set_region(slot, start, memory, flags | kvm.KVM_MEM_LOG_DIRTY_PAGES * logged)
-            if logged:
-                reader = kvm.DirtyLogReader(self._vm, slot, (end - start) // PAGE_SIZE)
-                self._readers.append((start // _WORD_BYTES, reader))
+        with self._lock:
+            self._logging, self._readers = on, {}
+            for slot in self._regions:
+                self._set(slot)
+
+    def _a20_changed(self) -> None:
+        """Slots of the second MiB go, with their logs, and others come."""
+        slot = self._bus.slot
+        with self._lock:
+            for number in (ODD_LOW, ODD_ROM):
+                region = self._regions.pop(number, None)
+                if region is None:
+                    continue
+                _, reader = self._readers.pop(number, (0, None))
+                if reader is not None:
+                    bits = np.unpackbits(reader.read().view(np.uint8), bitorder="little")
+                    for page in np.flatnonzero(bits).tolist():
+                        slot.mark_dirty(region.start + page * PAGE_SIZE, PAGE_SIZE)
+                self._vm.set_region(number, region.gpa, None)
+            self._regions |= self._second_mib()
+            for number in self._second_mib():
+                self._set(number)
 
     def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
         """What this process has marked, and what the vCPU has stored to."""
-        log = keeper_harvest()
         npages = self._bus.slot.npages
         words = np.zeros(word_count(npages), WORD)
         try:
-            for first, reader in self._readers:
-                found = reader.read()
-                words[first : first + len(found)] = found
+            # First: what goes with a slot is in the keeper's log before this lock is free.
+            with self._lock:
+                for first, reader in self._readers.values():
+                    found = reader.read()
+                    words[first : first + len(found)] |= found
         except OSError as error:
             raise GuestFault(f"the kernel has given the VM up: {error.strerror}") from None
+        log = keeper_harvest()
         return log | WordsLog(npages, words) if words.any() else log
 
     def close(self) -> None:
         """Listen no more."""
         if self._log in self._bus.on_logging_changed:
             self._bus.on_logging_changed.remove(self._log)
+            self._bus.on_a20_changed.remove(self._a20_changed)

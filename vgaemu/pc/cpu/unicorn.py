@@ -2,7 +2,7 @@
 
 Emulated: real mode, flat or segmented protected mode and long mode, with paging and user mode;
 interrupts and tasks as `unicorn_interrupts` and `unicorn_tasks` say, external interrupts between
-slices. Not emulated: breakpoints of data and in code with a base, instruction timing, A20 off.
+slices. Not emulated: breakpoints of data and in code with a base, instruction timing.
 
 Pages are found by `unicorn_pages`.
 
@@ -159,7 +159,8 @@ class UnicornCpu(Cpu):
         self._pages.window = self._vram.translate
         self._hook(trace_code)
         self._reset()
-        bus.on_protection_changed.append(self.tlb.map_changed)
+        for changed in (bus.on_protection_changed, bus.on_a20_changed):
+            changed.append(self.tlb.map_changed)
 
     def _make_interrupts(self) -> Interrupts:
         context, memory, cost = Context(self._uc), self._memory, self._clock.cost
@@ -488,7 +489,8 @@ class UnicornCpu(Cpu):
         self._closed = True
         self._vram.let_go()
         self._pages.close()
-        self.bus.on_protection_changed.remove(self.tlb.map_changed)
+        for changed in (self.bus.on_protection_changed, self.bus.on_a20_changed):
+            changed.remove(self.tlb.map_changed)
         engine.release(self._uc)
         del (
             self._uc,

@@ -157,15 +157,16 @@ class Interrupts:
         env, write = self._words, self._bus.write
         flags, pointer = self._cpu.get("eflags"), env[ESP_AT]
         base, top = env[SELECTOR_AT[SS]] << 4, pointer - 6 & 0xFFFF
-        answer = self.answers.of(self._bus.read32(4 * vector), flags, base + top)
+        answer = self.answers.of(self._bus.read32(4 * vector), flags, base + top & self._bus.a20)
         if answer is not None:
             flags = answer[0](flags)
         frame = _REAL_FRAME.pack(env[EIP_AT] & 0xFFFF, env[_CS_AT], flags & 0xFFFF)
-        if top <= 0x10000 - len(frame):
-            write(base + top, frame)
+        at, last, a20 = base + top, base + top + len(frame) - 1, self._bus.a20
+        if top <= 0x10000 - len(frame) and last - at == (last & a20) - (at & a20):
+            write(at & a20, frame)
         else:
             for i in (4, 2, 0):
-                write(base + (top + i & 0xFFFF), frame[i : i + 2])
+                write(base + (top + i & 0xFFFF) & a20, frame[i : i + 2])
         if answer is not None:
             write_flags(env, flags)
             self._real_code()

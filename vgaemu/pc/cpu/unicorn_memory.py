@@ -6,7 +6,7 @@ It stands still, or is in a hook: the engine itself reads and writes nothing her
 from __future__ import annotations
 
 from vgaemu.memslot.bitmap import PAGE_SIZE
-from vgaemu.pc.bus import Bus
+from vgaemu.pc.bus import A20_OPEN, Bus
 from vgaemu.pc.cpu import mmu
 from vgaemu.pc.cpu.mmu import Control
 from vgaemu.pc.cpu.unicorn_context import CODE64, CS, Context, Env
@@ -20,6 +20,16 @@ _WITH_TABLES = bytes.fromhex(
 )
 _REX = 4
 _WITH_TABLES_0F = bytes.fromhex("00 02 03 A1 A9 B2 B4 B5")
+
+
+def _masked(linear: int, count: int, a20: int) -> list[tuple[int, int]]:
+    """Physical addresses and sizes of what lies within a page each, without paging."""
+    pieces = []
+    while count:
+        size = min(count, PAGE_SIZE - (linear & _OFFSET))
+        pieces.append((linear & a20, size))
+        linear, count = linear + size & 0xFFFF_FFFF, count - size
+    return pieces
 
 
 class LinearMemory:
@@ -61,8 +71,11 @@ class LinearMemory:
         self, control: Control, linear: int, count: int, *, write: bool = False, user: bool = False
     ) -> list[tuple[int, int]]:
         """Physical addresses and sizes of what lies within a page each."""
+        a20 = self._bus.a20
         if not control.paging:
             linear &= 0xFFFF_FFFF
+            if a20 != A20_OPEN:
+                return _masked(linear, count, a20)
             first = min(count, (1 << 32) - linear)
             return [(linear, first), (0, count - first)] if first < count else [(linear, count)]
         pieces = []
@@ -72,7 +85,7 @@ class LinearMemory:
             page = mmu.translate(
                 self._bus.memory, control, at, write=write, user=user, mark=self._bus.stored
             )
-            pieces.append((page.at | at & _OFFSET, size))
+            pieces.append(((page.at | at & _OFFSET) & a20, size))
             linear, count = linear + size, count - size
         return pieces
 
@@ -89,7 +102,7 @@ class LinearMemory:
         at = max(self.code_at() + offset, 0)
         control = self.look().control()
         if not control.paging:
-            return self._bus.read(at, count)
+            return b"".join(self._bus.read(*piece) for piece in self._pieces(control, at, count))
         return mmu.linear_reader(self._bus.memory, control)(at, count).ljust(count, b"\0")
 
     def uses_descriptors(self) -> bool:

@@ -1,7 +1,8 @@
 """The pages of a PC in a Unicorn engine, which asks for each that it does not know.
 
 Emulated: linear addresses through the guest's page tables as `mmu` says, RAM, ROM, the VGA's memory
-as `unicorn_vga` has it, an open bus elsewhere. Not emulated: A20 off.
+as `unicorn_vga` has it, an open bus elsewhere; all of it through the A20 gate. Not emulated: page
+tables behind a closed one.
 
 The engine's TLB is a *virtual* one: it leaves the guest's page tables alone, and takes for any page
 what `Pages.fill` says, until it is flushed.
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
-from vgaemu.native.cpu_cells import CR0, FILL_NS, OPEN_AT, PHYSICAL, ROM_AT, ROM_WRITABLE
+from vgaemu.native.cpu_cells import A20, CR0, FILL_NS, OPEN_AT, PHYSICAL, ROM_AT, ROM_WRITABLE
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.pc.clock import PLANES_NS, StepClock
 from vgaemu.pc.cpu import unicorn_engine as engine
@@ -81,9 +82,11 @@ class Pages:
         #: What native code shares.
         self._cells = cells
         cells[CR0] = 0x10
+        self._a20_changed()
         self._map(clock.cost)
         bus.on_memory_written.append(self._written)
         bus.on_protection_changed.append(self._protection_changed)
+        bus.on_a20_changed.append(self._a20_changed)
 
     def _map(self, cost: Callable[[int], None]) -> None:
         uc, bus = self._uc, self._bus
@@ -127,6 +130,7 @@ class Pages:
                 self.fault = fault
                 return False
         self._cells[CR0] = cr0
+        page &= self._bus.a20
         if page < VGA_START or ROM_END <= page < self._ram_bytes:
             result.paddr, perms = page, self._rights(page >> PAGE_SHIFT, access)
         else:
@@ -198,6 +202,9 @@ class Pages:
     def _protection_changed(self) -> None:
         self._cells[ROM_WRITABLE] = self._bus.rom_writable
 
+    def _a20_changed(self) -> None:
+        self._cells[A20] = self._bus.a20
+
     def _written(self, gpa: int, count: int) -> None:
         """Drop translated code that was overwritten."""
         first, last = gpa >> PAGE_SHIFT, gpa + count - 1 >> PAGE_SHIFT
@@ -220,3 +227,4 @@ class Pages:
         """Listen no more."""
         self._bus.on_memory_written.remove(self._written)
         self._bus.on_protection_changed.remove(self._protection_changed)
+        self._bus.on_a20_changed.remove(self._a20_changed)

@@ -58,6 +58,7 @@ class LoopInHand:
             read = linear_reader(self._bus.memory, env.control())
             code = read(max(begin, 0), count)
         else:
+            begin &= self._bus.a20
             code = bytes(self._bus.memory[begin : begin + count])
         port, wide = self._registers[_EDX] & 0xFFFF, bool(env.hflags & CODE32)
         found = spin.stays(code, port, STATUSES, STATUS_BITS, wide=wide)

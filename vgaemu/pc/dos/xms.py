@@ -2,8 +2,8 @@
 
 Emulated: the high memory area, blocks of extended memory from 1088 KiB to the end of RAM, at most
 64 MiB (allocated, moved, locked, resized); while any of it is taken INT 15h/88h says that there is
-no extended memory. The A20 gate is always open: what switches it succeeds and changes nothing. Not
-emulated: upper memory (there is none).
+no extended memory. The A20 gate, which is open for all when the system begins. Not emulated: upper
+memory (there is none).
 
 Source: Extended Memory Specification 2.0 (Microsoft, 1988).
 """
@@ -17,6 +17,7 @@ import numpy as np
 
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
+from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import SERVICE_NS
 from vgaemu.pc.dos.area import XMS_PORT
 from vgaemu.snapshot import Array, Part, Saved, fields
@@ -25,11 +26,13 @@ VERSION, REVISION = 0x0200, 0x0100
 #: Where blocks begin and what the specification ends at, in KiB; 64 KiB more are the HMA.
 FIRST_KIB, MOST_KIB, MIB_KIB = 1088, 0xFFFF, 1024
 MAX_HANDLES, MAX_LOCKS = 64, 0xFF
+#: How often 05h may have opened the gate.
+MOST_TIMES = 0xFFFF
 #: A first handle, so that none is 0.
 FIRST_HANDLE = 1
 #: What BL says.
-NOT_THERE, HMA_USED, HMA_FREE, NO_MEMORY, NO_HANDLES, BAD_HANDLE = (
-    0x80, 0x91, 0x93, 0xA0, 0xA1, 0xA2,
+NOT_THERE, GATE_FAILS, HMA_USED, HMA_FREE, STILL_OPEN, NO_MEMORY, NO_HANDLES, BAD_HANDLE = (
+    0x80, 0x82, 0x91, 0x93, 0x94, 0xA0, 0xA1, 0xA2,
 )  # fmt: skip
 BAD_SOURCE, BAD_SOURCE_AT, BAD_TARGET, BAD_TARGET_AT, BAD_LENGTH, NOT_LOCKED, LOCKED, NO_LOCKS = (
     0xA3, 0xA4, 0xA5, 0xA6, 0xA7, 0xAA, 0xAB, 0xAC,
@@ -59,6 +62,48 @@ class Block(NamedTuple):
     locks: int = 0
 
 
+class Gate:
+    """Who has opened the A20 gate: whoever has the HMA for all, others for as long as they say."""
+
+    SAVED: ClassVar[Saved] = {"is_for_all": (0, 1), "times": (0, MOST_TIMES)}
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self.forget()
+
+    def forget(self) -> None:
+        """As the system begins."""
+        self.is_for_all, self.times = True, 0
+
+    def open_for_all(self) -> None:
+        """03h."""
+        self.is_for_all = self._bus.a20_is_open = True
+
+    def close_for_all(self) -> None:
+        """04h."""
+        self.is_for_all = False
+        self._close_if_last()
+
+    def open(self) -> None:
+        """05h."""
+        if self.times == MOST_TIMES:
+            raise XmsError(GATE_FAILS)
+        self.times += 1
+        self._bus.a20_is_open = True
+
+    def close(self) -> None:
+        """06h."""
+        if not self.times:
+            raise XmsError(GATE_FAILS)
+        self.times -= 1
+        self._close_if_last()
+
+    def _close_if_last(self) -> None:
+        if self.is_for_all or self.times:
+            raise XmsError(STILL_OPEN)
+        self._bus.a20_is_open = False
+
+
 class Xms:
     """The driver."""
 
@@ -67,13 +112,18 @@ class Xms:
     def __init__(self, board: Board, calls: Calls) -> None:
         self._bus, self._cpu, self._clock, self._calls = board.bus, board.cpu, board.clock, calls
         self.hma_used = False
+        self.gate = Gate(board.bus)
         self.blocks: dict[int, Block] = {}
         self.end_kib = min(board.bus.ram_bytes >> 10, FIRST_KIB + MOST_KIB)
         self._services: dict[int, Service] = {
             0x00: self._version,
             0x01: self._take_hma,
             0x02: self._free_hma,
-            **dict.fromkeys(range(0x03, 0x08), lambda: None),
+            0x03: self.gate.open_for_all,
+            0x04: self.gate.close_for_all,
+            0x05: self.gate.open,
+            0x06: self.gate.close,
+            0x07: self._is_open,
             0x08: self._free_memory,
             0x09: self._allocate,
             0x0A: self._free,
@@ -108,8 +158,8 @@ class Xms:
                 raise XmsError(BAD_UPPER if cpu.ah == 0x11 else NOT_THERE)
             said = cpu.ah
             service()
-            if said not in (0x00, 0x08):
-                cpu.ax, cpu.bl = 1, 0 if said in range(0x01, 0x08) else cpu.bl
+            if said not in (0x00, 0x07, 0x08):
+                cpu.ax, cpu.bl = 1, 0 if said in range(0x01, 0x07) else cpu.bl
         except XmsError as error:
             cpu.ax, cpu.bl = 0, error.code
 
@@ -125,6 +175,9 @@ class Xms:
         if not self.hma_used:
             raise XmsError(HMA_FREE)
         self.hma_used = False
+
+    def _is_open(self) -> None:
+        self._cpu.ax, self._cpu.bl = self._bus.a20_is_open, 0
 
     def _gaps(self) -> list[tuple[int, int]]:
         """Begin and length of what is free, in KiB."""
@@ -236,6 +289,7 @@ class Xms:
         """Blocks as they are saved: handle, begin and length in KiB, locks."""
         return {
             "dos.hma": fields(self)._replace(absent=self._forget),
+            "dos.a20": fields(self.gate)._replace(absent=self.gate.forget),
             "dos.xms": Part(
                 "u4",
                 lambda: np.array(
