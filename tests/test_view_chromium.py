@@ -35,6 +35,12 @@ def chromium() -> Iterator[Chromium]:
     browser.close()
 
 
+@pytest.fixture(autouse=True)
+def browsers_speak_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy host Chromium's first word may take longer than a VNC viewer likes to wait."""
+    monkeypatch.setattr("vgaemu.view.server.SPEAKS_FIRST_SECONDS", 5.0)
+
+
 @pytest.fixture
 def machine() -> Iterator[Machine]:
     with Machine() as machine:

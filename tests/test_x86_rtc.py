@@ -188,7 +188,7 @@ def test_a_state_has_its_interrupts(rtc: Rtc) -> None:
     ],
 )
 def test_drives_in_its_ram(rtc: Rtc, disk: DiskImage, found: tuple[int, ...]) -> None:
-    rtc.chip.note_drives(disk)
+    rtc.chip.note_drives([disk])
     assert (rtc[0x10], rtc[0x14], rtc[0x12]) == found
     assert rtc[0x2E] << 8 | rtc[0x2F] == sum(rtc[at] for at in range(0x10, 0x2E))
     if disk.is_hard_disk:
