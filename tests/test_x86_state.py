@@ -36,8 +36,9 @@ BEFORE, AFTER = 37, 24
 #: Parts that older states have not.
 LATER_PARTS = (
     "cpu.debug", "cpu.msrs",
-    "kvm.", "bios.disk_locks", "bios.mouse", "bios.pointing", "chips.ata", "chips.mouse",
-    "chips.pci", "chips.printer", "chips.rtc", "chips.serial", "pc.looks", "pc.refused",
+    "kvm.", "bios.disk_locks", "bios.mouse", "bios.pointing", "chips.a20", "chips.ata",
+    "chips.mouse", "chips.pci", "chips.printer", "chips.rtc", "chips.serial",
+    "pc.looks", "pc.refused",
 )  # fmt: skip
 
 
