@@ -59,6 +59,8 @@ MOVED_BYTES_A_NS = 1
 #: An interrupt that a port access lets through comes so much later: most do that at the end of a
 #: handler, OUT 20h, AL; POP AX; IRET.
 TO_IRET_NS = 2 * INSTRUCTION_NS
+#: Virtual time of one that goes away, unheard, as a looked at key does: a slice has ended for it.
+UNHEARD_NS = 5_000
 #: Options that a machine has which is made for what it is at power on: none of these.
 _OUTPUTS: tuple[
     Literal["trace_ports", "debugcon", "serial", "printer", "exit_port", "trace_code"], ...
@@ -173,7 +175,7 @@ def build_pc(
         undo.callback(bus.slot.harvest_through, None)
         cpu = _cpu(bus, clock, free, options)
         undo.callback(cpu.close)
-        pic = Pic(bus, lambda: clock.due(clock.now_ns() + TO_IRET_NS))
+        pic = _pic(bus, clock)
         raise_irq = cpu.raise_irq if cpu.has_own_timer else pic.raise_irq
         pit, keyboard = Pit(bus, raise_irq, clock), I8042(bus, raise_irq, clock, keys, mouse)
         board = _board(bus, cpu, clock, raise_irq, keyboard, disks, has_pci=firmware is None)
@@ -257,6 +259,15 @@ def _channels(
         ([CdDrive(disk) for disk in disks if disk.is_cd], SECONDARY),
     )
     return [AtaChannel(bus, raise_irq, clock, drives, at) for drives, at in cables if drives]
+
+
+def _pic(bus: Bus, clock: Clock) -> Pic:
+    """The interrupt controllers, which end slices."""
+    return Pic(
+        bus,
+        lambda: clock.due(clock.now_ns() + TO_IRET_NS),
+        lambda: clock.cost(UNHEARD_NS),
+    )
 
 
 def _let_fall(cpu: Cpu, pic: Pic, *chips: I8042 | Cmos | Serial | AtaChannel) -> None:

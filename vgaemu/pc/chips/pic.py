@@ -28,9 +28,20 @@ def unheard(irq: int) -> None:
 class Pic:
     """Two 8259A: IRQs 0-7, and 8-15 through IRQ 2."""
 
-    def __init__(self, bus: Bus, interrupts: Callable[[], None] = lambda: None) -> None:
-        """`interrupts` is called when a line asks for attention from now on."""
-        self._interrupts = interrupts
+    def __init__(
+        self,
+        bus: Bus,
+        interrupts: Callable[[], None] = lambda: None,
+        goes_away: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Make both.
+
+        Args:
+            bus: Where their ports are.
+            interrupts: Called when a line asks for attention from now on.
+            goes_away: Called when none does any more, though nobody has acknowledged it.
+        """
+        self._interrupts, self._goes_away = interrupts, goes_away
         self.chips = (Pic8259(0x08), Pic8259(0x70))
         for chip, port in zip(self.chips, (0x20, 0xA0), strict=True):
             bus.byte_in[port] = chip.read_command
@@ -50,7 +61,12 @@ class Pic:
 
     def lower_irq(self, irq: int) -> None:
         """What made it interrupt is over: no more than that is asked for, if nobody has yet."""
-        self.chips[irq >> 3].requested &= ~(1 << (irq & 7))
+        chip, bit = self.chips[irq >> 3], 1 << (irq & 7)
+        if chip.requested & bit:
+            asked = self.has_interrupt()
+            chip.requested &= ~bit
+            if asked and not self.has_interrupt():
+                self._goes_away()
 
     def is_requested(self, irq: int) -> bool:
         """Whether a line waits, masked or not, for its turn."""
