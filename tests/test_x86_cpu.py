@@ -98,6 +98,25 @@ def test_hlt_is_told_from_a_count_used_up(tmp_path: Path) -> None:
         assert pc.bus.read16(0x9000) == 0x1234
 
 
+def test_a_count_cut_to_what_has_begun_is_no_hlt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is charged behind the end of a slice may leave as many as have begun; Linux met it."""
+    with make_pc(disk(tmp_path, b"\x90\xf4\x90\xeb\xfd")) as pc:  # nop; hlt; again: nop; jmp again
+        cpu = pc.cpu
+        assert isinstance(cpu, UnicornCpu)
+        assert cpu._count is not None
+
+        def ends(*_: object, **__: object) -> None:
+            cpu._count.cells[:] = 7, 7
+
+        monkeypatch.setattr(cpu._uc, "emu_start", ends)
+        for offset, halted in ((0, False), (1, False), (2, True), (3, False)):
+            cpu.set("eip", 0x7C00 + offset)
+            assert cpu._execute(7) == 7
+            assert cpu.halted == halted
+
+
 def test_a_second_division_by_zero_is_one_too(tmp_path: Path) -> None:
     # A handler that counts in bp and steps over the two bytes of "div cx", five times.
     handler = code("45 55 89 E5 83 46 02 02 5D CF")
@@ -214,7 +233,7 @@ def test_nothing_is_left_running(tmp_path: Path, cpu: str) -> None:
         begin = time.monotonic()
         machine.close()
         assert time.monotonic() - begin < 0.4
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # who compiles native code may be done
 
 
 def test_pause_and_single_frame(tmp_path: Path) -> None:
