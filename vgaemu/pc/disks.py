@@ -11,9 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from vgaemu.errors import ImageError, file_error
+from vgaemu.errors import ImageError
 from vgaemu.pc.eltorito import DATA_DISC, is_iso
-from vgaemu.pc.formats import DRIVES, MAX_FLOPPY, floppy_shape, hard_disk_shape, read_file
+from vgaemu.pc.formats import (
+    DRIVES,
+    MAX_FLOPPY,
+    check_writable,
+    floppy_shape,
+    hard_disk_shape,
+    read_file,
+)
 from vgaemu.pc.images import DiskImage, Image
 
 #: As `Machine` takes it: one, or some.
@@ -106,10 +113,6 @@ def _load(kind: str, path: Path, said: str, writable: bool) -> DiskImage:
     if kind == "fd" and len(data) > MAX_FLOPPY:
         raise ImageError(f"{said}: {len(data)} bytes is more than a floppy ({MAX_FLOPPY})")
     if writable:
-        try:
-            with path.open("r+b"):
-                pass
-        except OSError as error:
-            raise ImageError(file_error(f"{said}: --writable", error)) from None
+        check_writable(path, said)
     shape = hard_disk_shape(data) if kind == "hd" else floppy_shape(data)
     return DiskImage(path, data, *shape, kind == "hd", writable)

@@ -113,6 +113,19 @@ def load_image(
     return found.load(path, data, wishes)
 
 
+def check_writable(path: Path, said: str) -> None:
+    """Whether `--writable` can keep its word for a disk that is told as `said`.
+
+    Raises:
+        ImageError: It cannot.
+    """
+    try:
+        with path.open("r+b"):
+            pass
+    except OSError as error:
+        raise ImageError(file_error(f"{said}: --writable", error)) from None
+
+
 def read_file(path: Path, option: str = "", advice: str = ADVICE) -> bytearray:
     """All of a file; messages name the option that it comes from, and say what to do.
 
@@ -202,11 +215,7 @@ def _load_disk(path: Path, data: bytearray, wishes: Wishes) -> DiskImage:
                 raise ImageError(f"{path}: {other}")
         raise ImageError(f"{path}: not bootable, {what}; --force boots it all the same")
     if wishes.writable:
-        try:
-            with path.open("r+b"):
-                pass
-        except OSError as error:
-            raise ImageError(file_error(f"{path}: --writable", error)) from None
+        check_writable(path, str(path))
     is_hard_disk = _is_hard_disk(path, data, wishes.drive)
     shape = hard_disk_shape(data) if is_hard_disk else floppy_shape(data)
     return DiskImage(path, data, *shape, is_hard_disk, wishes.writable)
