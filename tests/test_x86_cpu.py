@@ -14,7 +14,7 @@ from x86_helpers import CPUS, disk, make_pc, needs_kvm, run_until_halted
 
 from vgaemu.errors import GuestFault
 from vgaemu.machine import Machine
-from vgaemu.pc.clock import INSTRUCTION_NS, POLL_NS
+from vgaemu.pc.clock import INSTRUCTION_NS, POLL_NS, StepClock
 from vgaemu.pc.cpu.kvm import KvmCpu
 from vgaemu.pc.cpu.unicorn import UnicornCpu
 from vgaemu.pc.pc import KVM_LOOK_NS
@@ -98,23 +98,30 @@ def test_hlt_is_told_from_a_count_used_up(tmp_path: Path) -> None:
         assert pc.bus.read16(0x9000) == 0x1234
 
 
-def test_a_count_cut_to_what_has_begun_is_no_hlt(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("shares", [False, True])
+def test_what_is_charged_behind_the_end_of_a_slice_is_no_hlt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shares: bool
 ) -> None:
-    """What is charged behind the end of a slice may leave as many as have begun; Linux met it."""
-    with make_pc(disk(tmp_path, b"\x90\xf4\x90\xeb\xfd")) as pc:  # nop; hlt; again: nop; jmp again
-        cpu = pc.cpu
+    """The engine asks for a page when it has been told to end; Linux met it."""
+    with make_pc(disk(tmp_path, b"\xeb\xfe")) as pc:
+        cpu, clock = pc.cpu, pc.clock
         assert isinstance(cpu, UnicornCpu)
-        assert cpu._count is not None
+        assert isinstance(clock, StepClock)
+        count = cpu._count
+        assert count is not None
+        if shares:
+            clock.share(count.address)
 
-        def ends(*_: object, **__: object) -> None:
-            cpu._count.cells[:] = 7, 7
+        def ends(*_: object, count: int, **__: object) -> None:
+            cells[:] = count + 1, count  # one more than it may is about to begin
+            for late in (lambda: clock.cost(POLL_NS), lambda: clock.due(clock.now_ns())):
+                late()
+                assert tuple(cells) == (count + 1, count)
 
+        cells = count.cells
         monkeypatch.setattr(cpu._uc, "emu_start", ends)
-        for offset, halted in ((0, False), (1, False), (2, True), (3, False)):
-            cpu.set("eip", 0x7C00 + offset)
-            assert cpu._execute(7) == 7
-            assert cpu.halted == halted
+        cpu.run(clock.now_ns() + 7 * INSTRUCTION_NS)
+        assert not cpu.halted
 
 
 def test_a_second_division_by_zero_is_one_too(tmp_path: Path) -> None:

@@ -18,5 +18,6 @@ def cost(cells: Pointer, ns: int) -> None:
     cells[DUE] = due
     cells[NOW] = cells[UNTIL] - due + done * INSTRUCTION_NS
     cells[EVENTS] += 1
-    most = -(-due // INSTRUCTION_NS)
-    progress[1] = most if most > done else done
+    if done <= progress[1]:  # else the end has been asked for, see `vgaemu.pc.clock`
+        most = -(-due // INSTRUCTION_NS)
+        progress[1] = most if most > done else done

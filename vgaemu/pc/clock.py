@@ -231,14 +231,16 @@ class StepClock(Clock):
             self.events = cells[EVENTS] = cells[EVENTS] + 1
             cells[DUE] = due = cells[DUE] - ns
             self.ns = self._until_ns - due + done * INSTRUCTION_NS
-            most = -(-due // INSTRUCTION_NS)
-            progress[1] = most if most > done else done
+            if done <= progress[1]:  # else the end has been asked for
+                most = -(-due // INSTRUCTION_NS)
+                progress[1] = most if most > done else done
             return
         self.events += 1
         now = self.ns = self.ns + ns + (done - self._seen) * INSTRUCTION_NS
         self._seen = done
-        left = self._until_ns - now
-        progress[1] = done - -left // INSTRUCTION_NS if left > 0 else done
+        if done <= progress[1]:
+            left = self._until_ns - now
+            progress[1] = done - -left // INSTRUCTION_NS if left > 0 else done
 
     def polled(self) -> None:
         self.cost(POLL_NS)

@@ -362,10 +362,12 @@ class UnicornCpu(Cpu):
         """Go on until so many instructions are done or something ends it; how many were done."""
         try:
             self._uc.emu_start(self.get("rip"), NEVER, count=count)
-            # Nothing but HLT, an error or the count ends it. Where that does not tell, the byte
-            # before IP does.
-            ended = None if self._count is None else self._count.is_used_up
-            self.halted = self._memory.code(-1, 1)[0] == _HLT if ended is None else not ended
+            # Nothing but HLT, an error or the count ends it. Where the count is not to be had, the
+            # byte before IP tells them.
+            if self._count is None:
+                self.halted = self._memory.code(-1, 1)[0] == _HLT
+            else:
+                self.halted = not self._count.is_used_up
         except unicorn.UcError as error:
             self._on_error(error)
         executed = count if self._count is None else self._count.executed

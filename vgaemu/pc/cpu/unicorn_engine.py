@@ -194,13 +194,9 @@ class InstructionCount:
         return int(min(self.cells[0], self.cells[1]))
 
     @property
-    def is_used_up(self) -> bool | None:
-        """Whether the slice ended, or will, as it may execute no more; None: nobody knows.
-
-        What is charged when the end has been asked for may leave as many as had begun by then.
-        """
-        begun, most = self.cells
-        return None if begun == most else begun > most
+    def is_used_up(self) -> bool:
+        """Whether the slice ended, or will, as it may execute no more."""
+        return bool(self.cells[0] > self.cells[1])
 
 
 class FaultAddress:
