@@ -24,10 +24,12 @@ tells which real guests each stands for.
 | scheduler | systems of real mode with their own IRQ 0 and IRQ 1 |
 | upper | loaders: A20, copies above 1 MiB, segments of 4 GiB in real mode, the memory map |
 | gate | memory managers, old unpackers: an A20 gate that is closed |
+| calibrate | kernels that find out how fast the time stamp counter is |
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import time
@@ -40,11 +42,13 @@ import numpy as np
 import pytest
 from test_x86_paging import pvm
 from test_x86_qemu import QEMU, Monitor, on_qemu, ppm, six_bits
-from x86_helpers import CPUS
+from x86_helpers import CPUS, needs_kvm
 
 from vgaemu import Machine
 from vgaemu.errors import GuestFault
+from vgaemu.memslot.kvm import ioctl as kvm
 from vgaemu.pc.bios.vgarom import PLACES
+from vgaemu.pc.cpu.kvm import KvmCpu
 
 pytest.importorskip("unicorn")
 ZOO = Path(__file__).parent / "zoo"
@@ -54,6 +58,7 @@ SHOWS: dict[str, tuple[list[str] | int, int]] = {
     "stages": (["66C9 4F12 0001"], 5), "irqs": (["and back", "30 ticks in protected mode"], 40),
     "monitor": (["INT 10h in virtual 8086 mode", "3 ports refused", "three ticks"], 20),
 }  # fmt: skip
+KVM_GET_TSC_KHZ = 0xAEA3
 #: What a KVM that emulates each instruction cannot do for it.
 LACKS = {"fpu": "coprocessor", "monitor": "virtual 8086 mode"}
 
@@ -136,6 +141,8 @@ class Speaker(NamedTuple):
     drive: str | None = None
     #: What PVM's KVM, which emulates the guest's kernel, does not have of it.
     no_pvm: str = ""
+    #: It measures: under KVM the host, and QEMU counts in the guest's own nanoseconds.
+    measures: bool = False
 
 
 #: Of `gate`: a store, code, a byte, the stack, a frame on it, text, ROM.
@@ -176,6 +183,11 @@ SPEAKERS: dict[str, Speaker] = {
     # Each closed and opened again, which port 92h, D0h and INT 15h/2402h tell.
     "gate": Speaker(
         f"{OPEN}\n" + f"00 {CLOSED}\n02 {OPEN}\n" * 3 + f"00 {CLOSED}\n01 {OPEN}\n"
+    ),
+    "calibrate": Speaker(
+        "the end of a count: 1000 MHz\nthe high byte of a count: 1000 MHz\nticks: 1000 MHz\n"
+        "periods of the clock: 1000 MHz\n20 times 10 ms: 200 ms\n",
+        measures=True,
     ),
 }  # fmt: skip
 
@@ -219,6 +231,10 @@ def act_on_qemu(monitor: Monitor, what: Type | Move | Button) -> None:
     time.sleep(0.2)
 
 
+#: Of QEMU: a guest's nanoseconds are made of its instructions, its counter's and its clock's, too.
+OWN_TIME = ("-icount", "shift=5,sleep=off", "-rtc", "clock=vm")
+
+
 def to_the_end(machine: Machine, speaker: Speaker, frames: int) -> None:
     """Until it has said "end"; what is done to it comes three frames apart."""
     steps = iter(speaker.done)
@@ -243,7 +259,10 @@ def test_what_they_find(name: str, cpu: str) -> None:
         pytest.skip(f"kvm_pvm has no {speaker.no_pvm}")
     with Machine(ZOO / f"{name}.img", cpu=cpu, drive=speaker.drive) as machine:
         to_the_end(machine, speaker, 6000 if cpu == "kvm" else 300)
-        assert machine.serial == speaker.says + "end\n"
+        said, says = machine.serial, speaker.says + "end\n"
+        if cpu == "kvm" and speaker.measures:
+            said, says = (re.sub(r": \d+", ": of this host", text) for text in (said, says))
+        assert said == says
         picture = machine.screen.full_redraw()
         np.testing.assert_array_equal(machine.screen.frame, picture)
         if isinstance(speaker.shows, int):
@@ -251,6 +270,19 @@ def test_what_they_find(name: str, cpu: str) -> None:
         else:
             rows = [row.rstrip() for row in machine.screen.text() if row.strip()]
             assert rows == (speaker.shows or machine.serial.splitlines())
+
+
+@pytest.mark.turns(2)
+@needs_kvm
+def test_a_host_s_counter_is_calibrated() -> None:
+    with Machine(ZOO / "calibrate.img", cpu="kvm") as machine:
+        to_the_end(machine, SPEAKERS["calibrate"], 6000)
+        *rates, waited = map(int, re.findall(r": (\d+)", machine.serial))
+        assert isinstance(machine.pc.cpu, KvmCpu)
+        host = kvm.libc_ioctl(machine.pc.cpu._vcpu, KVM_GET_TSC_KHZ, None) / 1000
+    # What looks at a count comes late on a busy host, but not by much three times in a row.
+    assert rates == pytest.approx([host] * 4, rel=0.04)
+    assert waited >= 195
 
 
 def spoken_on_qemu(
@@ -266,7 +298,7 @@ def spoken_on_qemu(
     qemu = subprocess.Popen(
         [QEMU, "-display", "none", "-nodefaults", "-vga", "std", "-m", "16", "-drive", medium,
          "-boot", "a" if floppy else "c", "-serial", f"file:{log}",
-         "-qmp", f"unix:{qmp},server=on,wait=off"],
+         "-qmp", f"unix:{qmp},server=on,wait=off", *(OWN_TIME if speaker.measures else ())],
     )  # fmt: skip
     try:
         monitor = Monitor(qmp)
@@ -308,3 +340,17 @@ def test_qemu_finds_the_same(name: str, tmp_path: Path) -> None:
     said, picture = spoken_on_qemu(name, tmp_path, lambda seen: differs(seen) == 0)
     assert said == speaker.says + "end\n"
     assert differs(picture) <= 18  # a cursor's cell
+
+
+@pytest.mark.skipif(shutil.which("nasm") is None, reason="no nasm; apt-get install nasm")
+@pytest.mark.parametrize("folder", [ZOO, ZOO.parent / "kernels"], ids=lambda folder: folder.name)
+def test_the_bytes_are_of_the_sources(folder: Path, tmp_path: Path) -> None:
+    built = tmp_path / folder.name
+    sources = {".asm", ".inc", ".sh"}
+    shutil.copytree(folder, built, ignore=lambda _, names: {
+        name for name in names if Path(name).suffix not in sources
+    })  # fmt: skip
+    subprocess.run(["sh", "build.sh"], cwd=built, check=True, timeout=60)
+    made = {path.name: path.read_bytes() for path in built.iterdir()}
+    assert made == {path.name: path.read_bytes() for path in folder.iterdir() if path.name in made}
+    assert made.keys() >= {path.name for path in folder.iterdir() if path.suffix != ".md"}

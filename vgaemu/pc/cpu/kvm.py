@@ -3,7 +3,8 @@
 Emulated by the host: everything the processor does. RAM, ROM and plain windows of VRAM are memory
 slots; what goes through the planes leaves the guest as (coalesced) MMIO, ports leave it as exits.
 Interrupts come from outside, by `interrupt`, or with `irqchip` from the kernel's own. Not provided:
-determinism; a guest runs in wall time.
+determinism; a guest runs in wall time. The time stamp counter is the host's: it does not know of
+waits that a halt skips where nobody looks, nor that the guest stands still between frames.
 
 The dirty log of plain windows and of the linear frame buffer is the kernel's own
 (KVM_MEM_LOG_DIRTY_PAGES, KVM_GET_DIRTY_LOG); stores through the planes and by the BIOS are marked
