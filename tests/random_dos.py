@@ -27,7 +27,7 @@ from vgaemu.pc.bios.bios import Bios
 from vgaemu.pc.board import Board
 from vgaemu.pc.clock import NEVER_NS
 from vgaemu.pc.cpu.cpu import CARRY, REGISTERS, ZERO
-from vgaemu.pc.dos.area import ANSWER_AT, BREAK_OFFSET
+from vgaemu.pc.dos.area import ANSWER_AT, BREAK_OFFSET, POLL_OFFSET, WAIT_OFFSET
 from vgaemu.pc.dos.area import SEGMENT as DOS_SEGMENT
 from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.dos.errors import DosError
@@ -199,10 +199,10 @@ class RandomDos:
         if r.random() < 0.03:
             bus.write(0x449, r.randbytes(0x60))
         if r.random() < 0.05:
-            vector = r.choice((0x21, 0x23, 0x24, 0x1B))
+            vector = r.choice((0x21, 0x23, 0x24, 0x28, 0x1B))
             self.bios.calls.set_vector(vector, self.word(), r.choice(PLACES))
         if r.random() < 0.05:  # where a search, the prefix and DOS itself keep what they know
-            bus.write(r.choice((self.dos.search.dta, 0x600, 0x1820, 0x1920)), r.randbytes(43))
+            bus.write(r.choice((self.dos.search.dta, 0x61F, 0x1820, 0x1920)), r.randbytes(43))
         bus.write8(ANSWER_AT, 0)  # what INT 24h has answered ends a call, whatever it documents
 
     def registers(self) -> dict[str, int]:
@@ -258,10 +258,12 @@ class RandomDos:
         if self.ended:
             self.ended = False
             return
-        if cpu.get("esp") != before["esp"]:  # Ctrl-C, and the program has an INT 23h of its own
+        if cpu.get("esp") != before["esp"]:  # the program has an INT 23h or 28h of its own
             assert cpu.get("esp") & 0xFFFF == before["esp"] - 6 & 0xFFFF
             if self.board.bus.is_ram(cpu.linear("ss", "sp", 4)):
-                assert self.bios.calls.frame()[:2] == (BREAK_OFFSET, DOS_SEGMENT)
+                offset, segment, _ = self.bios.calls.frame()
+                assert segment == DOS_SEGMENT
+                assert offset in (BREAK_OFFSET, WAIT_OFFSET, POLL_OFFSET)
             return
         call = before["eax"] >> 8 & 0xFF
         changed = CHANGED.get(call, "ax cf") if vector == 0x21 and not waits else ""

@@ -169,6 +169,22 @@ def test_a_state_of_an_older_layout_gets_what_is_new(guest: Guest) -> None:
     assert bus.read(area.BASE + area.DRIVE_BLOCK_OFFSET, 0x200) == whole
 
 
+def test_data_of_a_state_of_before_it_could_be_swapped_moves(guest: Guest) -> None:
+    bus, dos = guest.board.bus, guest.dos
+    bus.write(area.BASE, bytes.fromhex("92 01 00 00 00 01 00 00 12 00"))
+    bus.write(area.BASE + area.SWAPPED_OFFSET, bytes(area.SWAPPED_IN_DOS))
+    parts = dos.parts()
+    arrays = snapshot.take(parts)
+    del arrays["dos.swapped"]
+    arrays["dos.program"][0] = 0x12345
+    snapshot.restore(parts, arrays)
+    assert (dos.memory.current, dos.search.dta) == (0x192, 0x12345)
+    guest(0x59)
+    assert guest.board.cpu.ax == 0x12
+    guest(0x33)
+    assert guest.board.cpu.dl == 1
+
+
 def test_free_space_is_what_can_be_written(guest: Guest) -> None:
     cpu = guest.board.cpu
     guest(0x36)

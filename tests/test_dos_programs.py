@@ -83,6 +83,24 @@ def test_a_program_finds_dos(tmp_path: Path, name: str, cpu: str) -> None:
         assert [line for line in report(machine, tmp_path) if line] == [*REPORTS[name]]
 
 
+IDLE = [
+    "FFFF 0000 001A 0000 0000 0000 0000 0000 ",
+    "006B FFFF 0001 0001 0003 0000 0000 0000 0000 0002 ",
+    "a\r0001 b0003 0000 0001 0001 0000 ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_a_program_is_called_while_dos_waits(tmp_path: Path, cpu: str) -> None:
+    # FreeDOS calls INT 28h with 06h, but not with 0Bh; MS-DOS (4, in its source) with both.
+    shutil.copy(PROGRAMS / "idle.com", tmp_path)
+    with Machine(str(tmp_path / "idle.com"), dos_root=tmp_path, cpu=cpu) as machine:
+        for keys in ("k", "a\n", "b\n"):
+            machine.tick(5)
+            machine.keys.type(keys)
+        assert report(machine, tmp_path) == IDLE
+
+
 SECTORS = "0000 0001 AA55 0200 0300 0201 6900 0001 440D 0001 "
 FAILED = "E0005 0053 0D04 0001 "
 
@@ -167,7 +185,7 @@ def test_a_program_does_more_at_its_end(tmp_path: Path, cpu: str) -> None:
         assert machine.screen.text()[0].rstrip() == "at the end"
 
 
-@pytest.mark.parametrize("name", [*REPORTS, "critical", "ends"])
+@pytest.mark.parametrize("name", [*REPORTS, "critical", "ends", "idle"])
 def test_the_bytes_are_of_the_source(tmp_path: Path, name: str) -> None:
     made = tmp_path / "made.com"
     command = ["nasm", "-f", "bin", "-I", f"{PROGRAMS}/", "-o", str(made), f"{name}.asm"]

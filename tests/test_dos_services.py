@@ -19,7 +19,7 @@ from vgaemu.pc.bios.data_area import KEY_HEAD, KEY_TAIL, SEGMENT_BASE, DataArea
 from vgaemu.pc.board import Board
 from vgaemu.pc.clock import SERVICE_NS
 from vgaemu.pc.cpu.cpu import CARRY
-from vgaemu.pc.dos.area import FIRST_BLOCK_AT
+from vgaemu.pc.dos.area import FIRST_BLOCK_AT, PREFIX_AT
 from vgaemu.pc.dos.console import Console, ControlC
 from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.dos.errors import BAD_BLOCK, BROKEN_CHAIN, NO_MEMORY, NO_MORE_FILES, DosError
@@ -27,7 +27,6 @@ from vgaemu.pc.dos.fcb import parse_call
 from vgaemu.pc.dos.files import DosFiles
 from vgaemu.pc.dos.memory import (
     BLOCKS_A_UNIT,
-    CURRENT_PREFIX_AT,
     ENVIRONMENT,
     FOLLOWED,
     FREE,
@@ -417,7 +416,7 @@ def test_the_prefix_of_the_running_program(board: Board, bios: Bios, dos: Dos) -
     ask(board, bios.calls, 0x21, ah=0x50, bx=0x1234)
     ask(board, bios.calls, 0x21, ah=0x62, bx=0)
     assert board.cpu.bx == 0x1234
-    board.bus.write16(CURRENT_PREFIX_AT, 0)  # a state of before it was noted there
+    board.bus.write16(PREFIX_AT, 0)  # a state of before it was noted there
     ask(board, bios.calls, 0x21, ah=0x62)
     assert board.cpu.bx == 0x0800
 

@@ -35,6 +35,7 @@ NEW_OF_DOS = {
     "dos.layout",
     "dos.template",
     "dos.xms",
+    "dos.swapped",
 }
 OLD_PREFIX = 0x0800
 #: Opens HELLO.TXT, reads 5 bytes, searches for *.*, then types each key with INT 10h/0Eh.

@@ -67,7 +67,7 @@ def test_a_state_in_a_child(tmp_path: Path) -> None:
         machine.save_state(tmp_path / "child.npz")
         assert machine.pc is not None
         assert machine.pc.dos is not None
-        child = machine.pc.bus.read16(0x600)
+        child = machine.pc.bus.read16(0x61F)
         assert child != EXE_PREFIX
         assert {owner for _, owner, _ in machine.pc.dos.memory.blocks()} > {EXE_PREFIX, child}
     with Machine(path, dos_root=tmp_path) as machine:
@@ -160,7 +160,7 @@ def test_a_debugger_loads_a_program(pc: Pc, tmp_path: Path) -> None:
     (tmp_path / "p.exe").write_bytes(exe(bytes(40), least=4, most=4, entry=(1, 5, 2, 0x40)))
     assert not execute(pc, "p.exe", al=1)
     sp, ss, ip, cs = struct.unpack("<4H", pc.bus.read((DATA << 4) + 0x2E, 8))
-    prefix = pc.bus.read16(0x600)
+    prefix = pc.bus.read16(0x61F)
     assert (sp, ss, ip, cs) == (0x3E, prefix + 0x12, 5, prefix + 0x11)
     assert pc.bus.read16((ss << 4) + sp) == 0
     assert pc.bus.read16((prefix << 4) + 0x16) == PREFIX
@@ -177,7 +177,7 @@ def test_what_is_packed_lies_above_64_kib(
     image = bytes(14) + signature + b"\xc3"
     (tmp_path / "p.exe").write_bytes(exe(image, least=4, most=4, entry=(0, 16, 0, 0x40)))
     assert not execute(pc, "p.exe")
-    prefix = pc.bus.read16(0x600)
+    prefix = pc.bus.read16(0x61F)
     assert prefix == EXE_PREFIX if is_above else PREFIX < prefix < EXE_PREFIX
     pc.cpu.ax = 0x4C00
     pc.bios.calls.call(0x21)
@@ -188,12 +188,12 @@ def test_a_program_that_stays_keeps_its_memory(pc: Pc, tmp_path: Path) -> None:
     assert pc.dos is not None
     (tmp_path / "stays.com").write_bytes(b"\xc3")
     assert not execute(pc, "stays.com", tail=b" x")
-    prefix = pc.bus.read16(0x600)
+    prefix = pc.bus.read16(0x61F)
     assert prefix != PREFIX
     assert pc.bus.read((prefix << 4) + 0x80, 4) == b"\x02 x\r"
     pc.cpu.ax, pc.cpu.dx = 0x3105, 0x20
     pc.bios.calls.call(0x21)
-    assert pc.bus.read16(0x600) == PREFIX
+    assert pc.bus.read16(0x61F) == PREFIX
     assert not pc.ended
     assert (prefix, prefix, 0x20) in pc.dos.memory.blocks()
     call(pc, 0x21, ah=0x4D)
@@ -208,7 +208,7 @@ def test_memory_and_vectors_of_a_program_that_ends(pc: Pc, tmp_path: Path) -> No
     (tmp_path / "p.com").write_bytes(b"\xc3")
     call(pc, 0x21, ah=0x1A, ds=0x1234, dx=5)
     execute(pc, "p.com")
-    assert pc.dos.search.dta == (pc.bus.read16(0x600) << 4) + 0x80
+    assert pc.dos.search.dta == (pc.bus.read16(0x61F) << 4) + 0x80
     for vector in (0x23, 0x24):
         pc.bus.write32(4 * vector, 0x12345678)
     pc.cpu.ax = 0x4C03

@@ -1,12 +1,14 @@
 """DOS's own memory, at segment 60h: what programs look at behind its back, and code of its own.
 
 Emulated: the list of lists (INT 21h/52h) with the first control block, NUL and the devices behind
-it, current directories of drives A: to C:, the InDOS flag, what INT 23h, 24h, 25h and 26h do if no
-program has them, the entry of CALL 5 and that of the XMS driver; `tables` has what else it leads
-to. Not emulated: disk buffers (their pointer leads nowhere, FFFFh in the offset).
+it, current directories of drives A: to C:, the swappable data area (5D06h) with the InDOS flag, the
+prefix that runs and the disk transfer area, what INT 23h, 24h, 25h and 26h do if no program has
+them, the way to INT 28h, the entry of CALL 5 and that of the XMS driver; `tables` has what else it
+leads to. Not emulated: disk buffers (their pointer leads nowhere, FFFFh in the offset), DOS's
+stacks, which other DOSes have in the swappable area: ours needs none.
 
 All of this is RAM and part of each saved state; its layout must not change: programs keep pointers
-to it. Source: R. Brown's interrupt list (INT 21h/52h, tables 01627 and 01643).
+to it. Source: R. Brown's interrupt list (INT 21h/52h and 5D06h, tables 01627, 01643, 01690).
 """
 
 from __future__ import annotations
@@ -24,12 +26,26 @@ CRITICAL_CALL_OFFSET, ASK_OFFSET, READ_OFFSET, WRITE_OFFSET = 0x570, 0x5C0, 0x5D
 END_OFFSET = 0x5E8
 #: AX and DI of INT 24h; what it has answered; whether the person is being asked.
 CRITICAL_ABOUT_AT, CRITICAL_CODE_AT, ANSWER_AT, ASKED_AT = (BASE + at for at in (40, 42, 48, 52))
-#: Data: the prefix of the program that runs; SP while INT 23h runs.
-PREFIX_OFFSET, STACK_OFFSET = 0x00, 0x02
-#: How blocks are chosen; whether BREAK is on, writes are verified; the last error; how the program
-#: that ends does it, if not by itself. The flag of critical errors lies before InDOS.
-FIT_AT, BREAK_CHECK_AT, VERIFY_AT, ERROR_AT, ENDING_AT = (BASE + at for at in (4, 5, 6, 8, 10))
-IN_DOS_OFFSET = 0x10
+#: Data: SP while INT 23h runs.
+STACK_OFFSET = 0x02
+#: How blocks are chosen; whether writes are verified; how the program that ends does it, if not by
+#: itself.
+FIT_AT, VERIFY_AT, ENDING_AT = (BASE + at for at in (4, 6, 10))
+#: Where older states have the prefix that runs, whether BREAK is on, the last error.
+OLD_PREFIX_AT, OLD_BREAK_AT, OLD_ERROR_AT = (BASE + at for at in (0, 5, 8))
+#: The swappable data area: what of it is to be swapped always, and what as long as DOS is busy.
+#: Programs that come up in between may call DOS once they have put it aside, and back at their end.
+SWAPPED_OFFSET, SWAPPED_ALWAYS, SWAPPED_IN_DOS = 0x0F, 0x1A, 0x28
+#: In it: InDOS, behind the flag of critical errors; place, number, action and class of the last
+#: error; the disk transfer area; the prefix of the program that runs; what the last one returned;
+#: the current drive; whether BREAK is on.
+IN_DOS_OFFSET = SWAPPED_OFFSET + 0x01
+LOCUS_AT, ERROR_AT, ACTION_AT, TRANSFER_AT, PREFIX_AT, RETURNED_AT, DRIVE_AT, BREAK_CHECK_AT = (
+    BASE + SWAPPED_OFFSET + at for at in (0x03, 0x04, 0x06, 0x0C, 0x10, 0x14, 0x16, 0x17)
+)  # fmt: skip
+#: SS:SP of the call that waits; whether it has called INT 28h since it last halted.
+WAITER_AT, IDLED_AT = BASE + 0x2C, BASE + 0x35
+CRITICAL_FLAG_AT, IN_DOS_AT = BASE + SWAPPED_OFFSET, BASE + IN_DOS_OFFSET
 #: The list of lists; the word before it is the first memory control block's segment.
 LISTS_OFFSET = 0x40
 FIRST_BLOCK_AT = BASE + LISTS_OFFSET - 2
@@ -44,6 +60,8 @@ NUL_ATTRIBUTES = 0x8004
 DRIVE_BLOCK_OFFSET, DISK_OFFSET, FCB_TABLE_OFFSET, FILE_TABLE_OFFSET = 0x500, 0x528, 0x5F8, 0x600
 DISK_ATTRIBUTES, DISK_UNITS = 0x0842, 3
 BREAK_OFFSET, CRITICAL_OFFSET, ABSOLUTE_OFFSET, XMS_OFFSET = 0x220, 0x260, 0x268, 0x270
+#: INT 28h of a call that waits, and of one that only asked; what 5D0Bh tells.
+WAIT_OFFSET, POLL_OFFSET, SWAPPED_LIST_OFFSET = 0x280, 0x290, 0x2A8
 #: What the XMS driver is called by; what other code of DOS's calls by, with a vector in AL. The
 #: BIOS's services have the first ports and the last but one.
 XMS_PORT, DOS_PORT = TRAP_PORTS[-1], TRAP_PORTS[-6]
@@ -107,6 +125,16 @@ END_CODE = bytes((0xB0, 0x22, 0xE6, DOS_PORT, 0xF4, 0xEB, 0xFD))
 #: jmp short, where others hook the driver; out port, al; retf.
 XMS_CODE = bytes((0xEB, 0x03, 0x90, 0x90, 0x90, 0xE6, XMS_PORT, 0xCB))
 
+#: INT 28h, then the call again: sti; int 28h; jmp far INT 21h's stub.
+WAIT_CODE = bytes.fromhex("FB CD 28 EA") + struct.pack("<HH", stub_offset(0x21), ROM_SEGMENT)
+#: INT 28h as from within a call: mov byte cs:[InDOS], 1; sti; int 28h; mov byte cs:[InDOS], 0; iret
+POLL_CODE = bytes.fromhex("2E C6 06 10 00 01 FB CD 28") + bytes.fromhex("2E C6 06 10 00 00 CF")
+#: How many areas are to be swapped, then each: where it is, and its size (bit 15: always).
+SWAPPED_LIST = struct.pack(
+    "<HHHHHHH", 2, SWAPPED_OFFSET, SEGMENT, SWAPPED_ALWAYS | 0x8000,
+    SWAPPED_OFFSET + SWAPPED_ALWAYS, SEGMENT, SWAPPED_IN_DOS - SWAPPED_ALWAYS,
+)  # fmt: skip
+
 #: Vectors that lead here until a program takes them.
 VECTORS = {0x22: END_OFFSET, 0x24: ASK_OFFSET, 0x25: READ_OFFSET, 0x26: WRITE_OFFSET}
 
@@ -119,6 +147,23 @@ def write_area(bus: Bus) -> None:
         if at < bus.ram_bytes:
             bus.write(at, struct.pack("<BHH", 0xEA, CALL_5_OFFSET, SEGMENT))
     set_directory(bus, "")
+
+
+def move_data(bus: Bus) -> None:
+    """Data of states of before there was a swappable area go to it; what came with it is new."""
+    for old, new in ((OLD_PREFIX_AT, PREFIX_AT), (OLD_ERROR_AT, ERROR_AT)):
+        bus.write16(new, bus.read16(old))
+    bus.write8(BREAK_CHECK_AT, bus.read8(OLD_BREAK_AT))
+    bus.write8(IN_DOS_AT, 0)
+    for offset, data in _NEW.items():
+        bus.write(BASE + offset, data)
+
+
+#: What came with the swappable area.
+_NEW = {
+    WAIT_OFFSET: WAIT_CODE, POLL_OFFSET: POLL_CODE, SWAPPED_LIST_OFFSET: SWAPPED_LIST,
+    DRIVE_AT - BASE: b"\x02", SWAPPED_OFFSET + 0x02: b"\xff",
+}  # fmt: skip
 
 
 def set_directory(bus: Bus, folder: str) -> None:
@@ -163,7 +208,7 @@ def _parts(ram_bytes: int) -> dict[int, bytes]:
             "<IHHH8s", following, attributes, NOTHING_OFFSET, NOTHING_OFFSET, name.ljust(8)
         )
     return {
-        LISTS_OFFSET: lists, MORE_LISTS_OFFSET: more, **devices, NOTHING_OFFSET: b"\xcb",
+        **_NEW, LISTS_OFFSET: lists, MORE_LISTS_OFFSET: more, **devices, NOTHING_OFFSET: b"\xcb",
         CRITICAL_CALL_OFFSET: CRITICAL_CALL_CODE, ASK_OFFSET: ASK_CODE, READ_OFFSET: READ_CODE,
         WRITE_OFFSET: WRITE_CODE, END_OFFSET: END_CODE, CALL_5_OFFSET: CALL_5_CODE,
         BREAK_OFFSET: BREAK_CODE, CRITICAL_OFFSET: CRITICAL_CODE, ABSOLUTE_OFFSET: ABSOLUTE_CODE,

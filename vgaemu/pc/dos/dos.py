@@ -1,7 +1,7 @@
 """DOS: what a program finds around it, INT 20h, 21h, 27h, 29h, 2Fh and 33h.
 
 Emulated: what the files of this folder say; Ctrl-C with INT 23h, which may go back by IRET or RETF;
-critical errors with INT 24h. Not emulated: INT 28h while DOS waits.
+critical errors with INT 24h.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vgaemu.pc.board import Board
 from vgaemu.pc.clock import SERVICE_NS
 from vgaemu.pc.cpu.cpu import CARRY, INTERRUPT
 from vgaemu.pc.dos.absolute import AbsoluteDisk
-from vgaemu.pc.dos.area import BREAK_OFFSET, DOS_PORT, SEGMENT, VECTORS, write_area
+from vgaemu.pc.dos.area import BREAK_OFFSET, DOS_PORT, SEGMENT, VECTORS, move_data, write_area
 from vgaemu.pc.dos.console import Console, ControlC
 from vgaemu.pc.dos.country import Country, write_tables
 from vgaemu.pc.dos.critical import ABORT, IGNORE, NOTHING, RETRY, Critical, critical_of
@@ -36,6 +36,7 @@ from vgaemu.pc.dos.fcb_files import END, FAILED, MOVES, FcbFiles
 from vgaemu.pc.dos.files import MAX_WRITTEN, DosFiles
 from vgaemu.pc.dos.folders import Folders
 from vgaemu.pc.dos.handles import Handles
+from vgaemu.pc.dos.idle import Idle
 from vgaemu.pc.dos.ioctl import DeviceControl
 from vgaemu.pc.dos.memory import Memory
 from vgaemu.pc.dos.multiplex import Multiplex
@@ -96,6 +97,7 @@ class Dos:
         self.xms = Xms(board, calls)
         self.critical = Critical(board, calls, self.console)
         self.disk = AbsoluteDisk(board)
+        self.idle = Idle(board, calls)
         self._services: dict[int, Service] = {
             0x05: lambda: bios.printer.print_all(bytes((board.cpu.dl,))),
             0x29: lambda: parse_call(board),
@@ -173,7 +175,7 @@ class Dos:
         else:
             if waits is not WAIT and call in CARRY_CALLS:
                 self._calls.carry(False)
-            return waits
+            return self.idle.leave(call, waits)
         finally:
             self._calls.spend(self.files.take_work())
         return None
@@ -203,6 +205,7 @@ class Dos:
     def _break(self) -> bool | None:
         """Ctrl-C ends the program, or calls its INT 23h, whose IRET begins the call anew."""
         self.console.give_up_line()
+        self.idle.forget()
         calls = self._calls
         if calls.get_vector(BREAK_VECTOR) == (ROM_SEGMENT, stub_offset(BREAK_VECTOR)):
             return self.processes.break_off()
@@ -225,6 +228,13 @@ class Dos:
     def parts(self) -> dict[str, Part]:
         # `Handles.reopened` opens the files of "dos.files".
         return {
+            "dos.swapped": Part(
+                "u1",
+                lambda: 1,
+                lambda array: None,
+                lambda array: int(array) == 1,
+                absent=lambda: move_data(self._board.bus),
+            ),
             "dos.program": fields(self.search, self.console),
             "dos.area": number(self.console, "raw", 1, "u1")._replace(absent=self._make_area),
             "dos.files": self.handles.part(),

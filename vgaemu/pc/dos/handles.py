@@ -21,6 +21,7 @@ from typing import Any
 from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos import errors
+from vgaemu.pc.dos.area import PREFIX_AT
 from vgaemu.pc.dos.auxiliary import Auxiliary
 from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.errors import DosError
@@ -31,7 +32,7 @@ from vgaemu.pc.dos.files import (
     close_anyway,
 )
 from vgaemu.pc.dos.handle_rows import ACCESSES, OLD_ROW, are_files, as_now
-from vgaemu.pc.dos.memory import CURRENT_PREFIX_AT, TOP, Memory
+from vgaemu.pc.dos.memory import TOP, Memory
 from vgaemu.pc.dos.names import DEVICES, file_name
 from vgaemu.pc.dos.tables import PARTS, STANDARD, move_entry, use_entry, write_entry
 from vgaemu.pc.images import SECTOR
@@ -209,7 +210,7 @@ class Handles:
         """What a standard handle stands for, if it is not the console."""
         # Asked for each character: the console, by the prefix's own table, without any call.
         memory = self._bus.memory
-        at = (memory[CURRENT_PREFIX_AT] | memory[CURRENT_PREFIX_AT + 1] << 8) << 4
+        at = (memory[PREFIX_AT] | memory[PREFIX_AT + 1] << 8) << 4
         own = at + POINTER_AT
         if (
             at < TOP << 4

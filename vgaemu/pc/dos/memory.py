@@ -17,7 +17,7 @@ import numpy as np
 
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
-from vgaemu.pc.dos.area import FIRST_BLOCK_AT, FIT_AT
+from vgaemu.pc.dos.area import FIRST_BLOCK_AT, FIT_AT, PREFIX_AT
 from vgaemu.pc.dos.errors import BAD_BLOCK, BAD_FUNCTION, BROKEN_CHAIN, NO_MEMORY, DosError
 from vgaemu.snapshot import Array, Part
 
@@ -27,9 +27,8 @@ ENVIRONMENT, PREFIX, TOP = 0x0182, 0x0192, 0xA000
 #: That of an .EXE program, whose code then begins at 64 KiB: what EXEPACK has packed unpacks
 #: itself nowhere below. The environment is before it, and what is before that is free.
 EXE_PREFIX = 0x0FF0
-#: Where DOS keeps the prefix of the program that runs: in its own data, behind that of the BIOS.
-#: States saved when it lay at 0800h have nothing there.
-CURRENT_PREFIX_AT, OLD_PREFIX = 0x0600, 0x0800
+#: What states have as the prefix that runs which were saved when it lay at 0800h: nothing.
+OLD_PREFIX = 0x0800
 #: A control block as far as it tells of its block: kind, owner, paragraphs.
 HEAD = struct.Struct("<BHH")
 #: First byte of a control block: another follows its block; it is the last.
@@ -88,11 +87,11 @@ class Memory:
     @property
     def current(self) -> int:
         """The prefix of the program that runs."""
-        return self._bus.read16(CURRENT_PREFIX_AT) or OLD_PREFIX
+        return self._bus.read16(PREFIX_AT) or OLD_PREFIX
 
     @current.setter
     def current(self, prefix: int) -> None:
-        self._bus.write16(CURRENT_PREFIX_AT, prefix)
+        self._bus.write16(PREFIX_AT, prefix)
 
     def blocks(self) -> list[tuple[int, int, int]]:
         """The chain, as the fields of `Block`; free neighbours are one.

@@ -19,7 +19,7 @@ from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.bios.rom import ROM_SEGMENT, stub_offset
 from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import INTERRUPT
-from vgaemu.pc.dos.area import END_OFFSET, ENDING_AT, SEGMENT
+from vgaemu.pc.dos.area import END_OFFSET, ENDING_AT, IN_DOS_AT, RETURNED_AT, SEGMENT
 from vgaemu.pc.dos.errors import BAD_FORMAT, BAD_FUNCTION, NO_MEMORY, DosError
 from vgaemu.pc.dos.files import DosFiles
 from vgaemu.pc.dos.handles import Handles
@@ -84,8 +84,6 @@ class Processes:
         self._board, self._bus, self._cpu = board, board.bus, board.cpu
         self._calls, self._memory, self._handles = calls, memory, handles
         self._search, self._files = search, files
-        #: What the last program that ended has returned: its code, and `ENDED` or how else.
-        self.returned = 0
         self.services: dict[int, Service] = {
             0x00: self.end,
             0x26: self._make_prefix,
@@ -98,6 +96,15 @@ class Processes:
             0x55: self._make_child,
             0x62: self._get_prefix,
         }
+
+    @property
+    def returned(self) -> int:
+        """What the last program that ended has returned: its code, and `ENDED` or how else."""
+        return self._bus.read16(RETURNED_AT)
+
+    @returned.setter
+    def returned(self, code: int) -> None:
+        self._bus.write16(RETURNED_AT, code)
 
     def start(self, program: DosProgram) -> None:
         """Put the first program into memory, and registers as DOS leaves them.
@@ -297,6 +304,7 @@ class Processes:
     def _end(self, code: int, how: int, keeps: int | None = None) -> bool | None:
         bus, memory, prefix = self._bus, self._memory, self._memory.current
         at = prefix << 4
+        bus.write8(IN_DOS_AT, 0)
         parent, back = bus.read16(at + PARENT_AT), bus.read32(at + TERMINATE_AT)
         for i, vector in enumerate(VECTORS):
             bus.write(4 * vector, bus.read(at + TERMINATE_AT + 4 * i, 4))

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
+from vgaemu.pc.dos.area import TRANSFER_AT
 from vgaemu.pc.dos.errors import NO_MORE_FILES, DosError
 from vgaemu.pc.dos.files import DosFiles, NamedFile
 from vgaemu.pc.dos.memory import PREFIX
@@ -35,7 +36,6 @@ class Search:
 
     def __init__(self, board: Board, calls: Calls, files: DosFiles) -> None:
         self._board, self._cpu, self._calls, self._files = board, board.cpu, calls, files
-        #: Guest-physical address of the disk transfer area.
         self.dta = (PREFIX << 4) + 0x80
         #: Folders of searches, by the number that their transfer areas have; the latest is last.
         self.folders: dict[int, str] = {}
@@ -47,12 +47,26 @@ class Search:
             0x4F: self._find_next,
         }
 
+    @property
+    def dta(self) -> int:
+        """Guest-physical address of the disk transfer area; part of DOS's own data."""
+        bus = self._board.bus
+        return (bus.read16(TRANSFER_AT + 2) << 4) + bus.read16(TRANSFER_AT)
+
+    @dta.setter
+    def dta(self, at: int) -> None:
+        if at != self.dta:  # else it is as it was said
+            self._write_dta(min(at >> 4, 0xFFFF), at - (min(at >> 4, 0xFFFF) << 4))
+
+    def _write_dta(self, segment: int, offset: int) -> None:
+        self._board.bus.write32(TRANSFER_AT, segment << 16 | offset)
+
     def _set_dta(self) -> None:
-        self.dta = self._cpu.linear("ds", "dx")
+        self._write_dta(self._cpu.ds, self._cpu.dx)
 
     def _get_dta(self) -> None:
-        self._cpu.set("es", self.dta >> 4)
-        self._cpu.bx = self.dta & 0xF
+        self._cpu.set("es", self._board.bus.read16(TRANSFER_AT + 2))
+        self._cpu.bx = self._board.bus.read16(TRANSFER_AT)
 
     def _find_first(self) -> None:
         folder, pattern = self._files.folder(file_name(self._board))

@@ -15,13 +15,19 @@ from vgaemu.errors import ImageError
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.area import (
+    ACTION_AT,
     BREAK_CHECK_AT,
     DRIVE_BLOCK_OFFSET,
     DRIVES,
     ERROR_AT,
     IN_DOS_OFFSET,
     LISTS_OFFSET,
+    LOCUS_AT,
     SEGMENT,
+    SWAPPED_ALWAYS,
+    SWAPPED_IN_DOS,
+    SWAPPED_LIST_OFFSET,
+    SWAPPED_OFFSET,
     VERIFY_AT,
 )
 from vgaemu.pc.dos.errors import BAD_DRIVE, BAD_FUNCTION, DETAILS, OTHER_DETAILS, DosError
@@ -179,6 +185,9 @@ class System:
     def failed(self, code: int) -> None:
         """A call has failed: that is what 59h tells."""
         self._bus.write16(ERROR_AT, code)
+        kind, action, locus = DETAILS.get(code, OTHER_DETAILS)
+        self._bus.write16(ACTION_AT, kind << 8 | action)
+        self._bus.write8(LOCUS_AT, locus)
 
     def _last_error(self) -> None:
         cpu, code = self._cpu, self._bus.read16(ERROR_AT)
@@ -186,7 +195,15 @@ class System:
         cpu.bh, cpu.bl, cpu.ch = DETAILS.get(code, OTHER_DETAILS) if code else (0, 0, 0)
 
     def _server(self) -> None:
-        """5D0Ah: a program says what 59h is to tell."""
-        if self._cpu.al != 0x0A:
+        """5Dh: what of DOS is to be swapped; a program says what 59h is to tell."""
+        cpu = self._cpu
+        if cpu.al == 0x06:
+            cpu.set("ds", SEGMENT)
+            cpu.si, cpu.cx, cpu.dx = SWAPPED_OFFSET, SWAPPED_IN_DOS, SWAPPED_ALWAYS
+        elif cpu.al == 0x0B:
+            cpu.set("ds", SEGMENT)
+            cpu.si = SWAPPED_LIST_OFFSET
+        elif cpu.al == 0x0A:
+            self.failed(self._bus.read16(cpu.linear("ds", "dx")))
+        else:
             raise DosError(BAD_FUNCTION)
-        self._bus.write16(ERROR_AT, self._bus.read16(self._cpu.linear("ds", "dx")))
