@@ -25,6 +25,8 @@ tells which real guests each stands for.
 | upper | loaders: A20, copies above 1 MiB, segments of 4 GiB in real mode, the memory map |
 | gate | memory managers, old unpackers: an A20 gate that is closed |
 | calibrate | kernels that find out how fast the time stamp counter is |
+| cycle | intros of DOS: a palette that goes round, a fade; .COM, and with its DOS on a disk |
+| ticks | the same with a timer eight times as fast, and INT 08h and 1Ch hooked |
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ import numpy as np
 import pytest
 from test_x86_paging import pvm
 from test_x86_qemu import QEMU, Monitor, on_qemu, ppm, six_bits
-from x86_helpers import CPUS, needs_kvm
+from x86_helpers import CPUS
 
 from vgaemu import Machine
 from vgaemu.errors import GuestFault
@@ -141,12 +143,17 @@ class Speaker(NamedTuple):
     drive: str | None = None
     #: What PVM's KVM, which emulates the guest's kernel, does not have of it.
     no_pvm: str = ""
+    #: The sum of the picture that stands when it is "ready".
+    stands: int | None = None
     #: It measures: under KVM the host, and QEMU counts in the guest's own nanoseconds.
     measures: bool = False
 
 
 #: Of `gate`: a store, code, a byte, the stack, a frame on it, text, ROM.
 OPEN, CLOSED = "123402h0000002000", "567801wABCD014101"
+#: Of intros: what they leave as it was. And what `ticks` counts: its own, of INT 1Ch, the BIOS's.
+LEFT = "left\nvectors\nmasks\nrate\n5003 4B33\nno key\n"
+TICKS = "fast 00A0 slow 0014 of the BIOS 0014\n"
 SPEAKERS: dict[str, Speaker] = {
     "arcade": Speaker("ball 006F 00B7 keys none\ndrawn AED84E7F\n03\n", 0x19EBE5F2),
     "typed": Speaker(
@@ -189,6 +196,12 @@ SPEAKERS: dict[str, Speaker] = {
         "periods of the clock: 1000 MHz\n20 times 10 ms: 200 ms\n",
         measures=True,
     ),
+    "cycle": Speaker(
+        f"ready\ndark\n{LEFT}", [*LEFT.splitlines(), "end"], (Type(" "),), stands=0x7DAB35D1
+    ),
+    "ticks": Speaker(
+        f"{TICKS}ready\n{LEFT}", [*LEFT.splitlines(), "end"], (Type(" "),), stands=0xFE44939D
+    ),
 }  # fmt: skip
 
 
@@ -199,6 +212,12 @@ def act(machine: Machine, what: Type | Move | Button) -> None:
         machine.mouse.move(*what)
     else:
         machine.mouse.button(*what)
+
+
+def dumped(picture: np.ndarray) -> np.ndarray:
+    """As QEMU's screendump has a picture."""
+    picture = six_bits(picture)
+    return as_qemu_shows(picture) if len(picture) <= 400 else picture
 
 
 #: What of a text QEMU calls otherwise.
@@ -235,19 +254,34 @@ def act_on_qemu(monitor: Monitor, what: Type | Move | Button) -> None:
 OWN_TIME = ("-icount", "shift=5,sleep=off", "-rtc", "clock=vm")
 
 
-def to_the_end(machine: Machine, speaker: Speaker, frames: int) -> None:
-    """Until it has said "end"; what is done to it comes three frames apart."""
-    steps = iter(speaker.done)
+def to_the_end(machine: Machine, speaker: Speaker, frames: int) -> np.ndarray | None:
+    """Until it has said "end", or is over; what is done to it comes three frames apart.
+
+    Returns:
+        Its picture when it is ready.
+    """
+    steps, stood = iter(speaker.done), None
     apart = 3 if frames < 1000 else 30
     for number in range(frames):
-        machine.tick()
-        if machine.serial.endswith("end\n"):
+        if not machine.tick() or machine.serial.endswith("end\n"):
             break
         if number % apart == 0 and "ready\n" in machine.serial and (step := next(steps, None)):
+            stood = machine.screen.full_redraw() if stood is None else stood
             act(machine, step)
     # The cursor blinks.
     machine.vga.outw(0x3D4, 0x200A)
     machine.tick()
+    return stood
+
+
+def are_of_this_host(machine: Machine) -> None:
+    """What was measured under KVM, whose counter goes on while the guest stands, between frames."""
+    *rates, waited = map(int, re.findall(r": (\d+)", machine.serial))
+    assert machine.pc is not None
+    assert isinstance(machine.pc.cpu, KvmCpu)
+    host = kvm.libc_ioctl(machine.pc.cpu._vcpu, KVM_GET_TSC_KHZ, None) / 1000
+    assert 0.97 * host < min(rates) < 1.5 * host
+    assert waited > 150
 
 
 @pytest.mark.turns(2)
@@ -258,9 +292,13 @@ def test_what_they_find(name: str, cpu: str) -> None:
     if cpu == "kvm" and speaker.no_pvm and pvm():
         pytest.skip(f"kvm_pvm has no {speaker.no_pvm}")
     with Machine(ZOO / f"{name}.img", cpu=cpu, drive=speaker.drive) as machine:
-        to_the_end(machine, speaker, 6000 if cpu == "kvm" else 300)
+        stood = to_the_end(machine, speaker, 6000 if cpu == "kvm" else 300)
+        if speaker.stands is not None:
+            assert stood is not None
+            assert crc32(stood.tobytes()) == speaker.stands
         said, says = machine.serial, speaker.says + "end\n"
         if cpu == "kvm" and speaker.measures:
+            are_of_this_host(machine)
             said, says = (re.sub(r": \d+", ": of this host", text) for text in (said, says))
         assert said == says
         picture = machine.screen.full_redraw()
@@ -273,22 +311,30 @@ def test_what_they_find(name: str, cpu: str) -> None:
 
 
 @pytest.mark.turns(2)
-@needs_kvm
-def test_a_host_s_counter_is_calibrated() -> None:
-    with Machine(ZOO / "calibrate.img", cpu="kvm") as machine:
-        to_the_end(machine, SPEAKERS["calibrate"], 6000)
-        *rates, waited = map(int, re.findall(r": (\d+)", machine.serial))
-        assert isinstance(machine.pc.cpu, KvmCpu)
-        host = kvm.libc_ioctl(machine.pc.cpu._vcpu, KVM_GET_TSC_KHZ, None) / 1000
-    # What looks at a count comes late on a busy host, but not by much three times in a row.
-    assert rates == pytest.approx([host] * 4, rel=0.04)
-    assert waited >= 195
+@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("name", ["cycle", "ticks"])
+def test_an_intro_leaves_dos_as_it_was(name: str, cpu: str) -> None:
+    speaker = SPEAKERS[name]
+    with Machine(ZOO / f"{name}.com", cpu=cpu) as machine:
+        assert machine.pc is not None
+        before = machine.pc.bus.read(0, 0x400)
+        stood = to_the_end(machine, speaker, 6000 if cpu == "kvm" else 300)
+        assert stood is not None
+        assert crc32(stood.tobytes()) == speaker.stands
+        assert f"{machine.serial}{LEFT}" == speaker.says
+        assert machine.exit_code == 0
+        assert machine.pc.bus.read(0, 0x400) == before
+        assert machine.pc.pit.channels[0].reload == 0x10000
+        assert not any(row.strip() for row in machine.screen.text())
 
 
 def spoken_on_qemu(
-    name: str, tmp_path: Path, is_done: Callable[[np.ndarray], bool]
+    name: str,
+    tmp_path: Path,
+    stands: Callable[[np.ndarray], bool],
+    is_done: Callable[[np.ndarray], bool],
 ) -> tuple[str, np.ndarray]:
-    """What it says under QEMU, and its picture then."""
+    """What it says under QEMU, and its picture then; nothing is done before the picture stands."""
     speaker, log = SPEAKERS[name], tmp_path / "serial"
     copy, qmp, shot = tmp_path / "boot.img", tmp_path / "qmp", tmp_path / "shot.ppm"
     data = (ZOO / f"{name}.img").read_bytes()
@@ -303,11 +349,14 @@ def spoken_on_qemu(
     try:
         monitor = Monitor(qmp)
         steps = iter(speaker.done)
-        said, picture = "", np.zeros((0, 0), np.uint32)
+        said, picture, stood = "", np.zeros((0, 0), np.uint32), False
         for _ in range(200):
             time.sleep(0.1)
             said = log.read_text("cp437") if log.is_file() else ""
-            if "ready\n" in said and (step := next(steps, None)):
+            if "ready\n" in said and speaker.stands is not None and not stood:
+                monitor.command("screendump", filename=str(shot))
+                stood = stands(ppm(shot))
+            elif "ready\n" in said and (step := next(steps, None)):
                 act_on_qemu(monitor, step)
             if said.endswith("end\n"):
                 monitor.command("screendump", filename=str(shot))
@@ -329,15 +378,19 @@ def spoken_on_qemu(
 def test_qemu_finds_the_same(name: str, tmp_path: Path) -> None:
     speaker = SPEAKERS[name]
     with Machine(ZOO / f"{name}.img", vga_bios=PLACES[0], drive=speaker.drive) as machine:
-        to_the_end(machine, speaker, 300)
-        expected = six_bits(machine.screen.full_redraw())
-        if expected.shape[0] <= 400:
-            expected = as_qemu_shows(expected)
+        stood = to_the_end(machine, speaker, 300)
+        standing = None if stood is None else dumped(stood)
+        expected = dumped(machine.screen.full_redraw())
 
     def differs(picture: np.ndarray) -> int:
         return int((picture != expected).sum()) if picture.shape == expected.shape else 1 << 30
 
-    said, picture = spoken_on_qemu(name, tmp_path, lambda seen: differs(seen) == 0)
+    said, picture = spoken_on_qemu(
+        name,
+        tmp_path,
+        lambda seen: standing is not None and np.array_equal(seen, standing),
+        lambda seen: differs(seen) == 0,
+    )
     assert said == speaker.says + "end\n"
     assert differs(picture) <= 18  # a cursor's cell
 

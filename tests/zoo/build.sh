@@ -3,5 +3,13 @@
 set -e
 cd "$(dirname "$0")"
 for source in *.asm; do
-    nasm -f bin -o "${source%.asm}.img" "$source"
+    name="${source%.asm}"
+    case "$name" in
+    host) ;;
+    cycle | ticks)      # programs of DOS, by themselves and on a disk
+        nasm -f bin -o "$name.com" "$source"
+        nasm -f bin -dPROGRAM="'$name.com'" -o "$name.img" host.asm
+        ;;
+    *) nasm -f bin -o "$name.img" "$source" ;;
+    esac
 done

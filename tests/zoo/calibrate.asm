@@ -1,7 +1,7 @@
 ; How fast the time stamp counter is, as kernels find out: while channel 2 of the timer counts down once,
 ; which port 61h tells; while the high byte of that count falls; for ticks of IRQ 0; for periods of the
 ; battery-backed clock, polled for. Each is tried until three results in a row are within a 64th of each
-; other, and the last one is told in MHz. Then 20 waits of 10 ms by channel 2 are measured by the counter.
+; other, at most 12 times, and the last one is told in MHz. Then 20 waits of 10 ms by channel 2 are measured by the counter.
 ; QEMU counts in a guest's own nanoseconds, as vgaemu does, with -icount.
 ; nasm -f bin -o calibrate.img calibrate.asm
 %include "zoo.inc"
@@ -75,8 +75,9 @@ say_at: push eax
 .out:   pop eax
         ret
 
-; EAX: what the way takes, in MHz, once three in a row are within a 64th of each other.
+; EAX: what the way takes, in MHz.
 agree:  push esi
+        mov byte [tries], 12
         xor ebp, ebp                    ; how many agree
         xor esi, esi
 .try:   call [way]
@@ -96,9 +97,11 @@ agree:  push esi
         cmp ecx, edx
         jbe .alike
         mov ebp, 1
-.alike: cmp ebp, 3
+.alike: dec byte [tries]
+        jz .last
+        cmp ebp, 3
         jb .try
-        pop esi
+.last:  pop esi
         ret
 
 ; EDX:EAX: how far the counter has come since `mark`.
@@ -242,6 +245,7 @@ unit:   dd 0
 rate:   dd 0
 since:  dd 0, 0
 ticks:  dd 0
+tries:  db 0
 gdtr:   dw 23
         dd gdt
 idtr:   dw 33 * 8 - 1
