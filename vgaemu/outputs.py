@@ -7,8 +7,9 @@ tape, it is all that there was until then. Links stay, and what they lead to is 
 hard link keeps the old content.
 
 Written in place: pipes and devices, what is named by a descriptor (/dev/stdout), and files in
-folders that take no new one. Without flock(2), as on Windows, two processes that write one file at
-once are not kept apart.
+folders that take no new one. What is written at the end waits for a pipe's reader; while a machine
+runs, a pipe that nobody reads is refused. Without flock(2), as on Windows, two processes that write
+one file at once are not kept apart.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
+
+from vgaemu.errors import file_error
 
 if sys.platform != "win32":
     import fcntl
@@ -55,7 +58,8 @@ class NewFile:
                 with suppress(OSError):  # a folder that takes no new file
                     self._beside, self.file = _open_beside(self._place)
             if self._beside is None:
-                self.file = self.path.open("wb")
+                # What is written at the end may wait for who reads it; a machine must not.
+                self.file = BufferedWriter(open_now(self.path)) if stream else self.path.open("wb")
 
     def put(self) -> None:
         """It is whole: let it take its place.
@@ -111,6 +115,34 @@ class NewFile:
         if isinstance(error, OSError):
             with named_in_errors(self.path):
                 raise error
+
+
+def open_now(path: str | Path) -> FileIO:
+    """A file, begun anew, for what comes while a machine runs; a pipe without a reader is none.
+
+    Raises:
+        OSError: It cannot be written, or would keep the machine waiting.
+    """
+    file = FileIO(path, "w", opener=_open_if_read)
+    if sys.platform != "win32":
+        os.set_blocking(file.fileno(), True)
+    return file
+
+
+def _open_if_read(path: str, flags: int) -> int:
+    try:
+        return os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    except OSError as error:
+        if error.errno == errno.ENXIO and stat.S_ISFIFO(os.stat(path).st_mode):
+            why = "a pipe that nobody reads; start its reader first"
+            raise OSError(errno.ENXIO, why, path) from None
+        raise
+
+
+def not_begun(name: object, error: OSError) -> str:
+    """What is said of an error of `open_now`."""
+    pipe = error.errno == errno.ENXIO
+    return file_error(name, error, "" if pipe else "name a file that can be written")
 
 
 def why_unwritable(path: Path) -> str | None:

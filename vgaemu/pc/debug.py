@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from io import BufferedWriter, TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from vgaemu.errors import CpuError, ImageError, file_error
+from vgaemu.outputs import not_begun, open_now
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import Clock
 from vgaemu.pc.cpu.cpu import (
@@ -135,9 +137,9 @@ class PortTrace:
 
     def __init__(self, path: str | Path) -> None:
         try:
-            self._file = Path(path).open("w", encoding="ascii")  # noqa: SIM115
+            self._file = TextIOWrapper(BufferedWriter(open_now(path)), encoding="ascii")
         except OSError as error:
-            raise ImageError(file_error(f"--trace-ports {path}", error)) from None
+            raise ImageError(not_begun(f"--trace-ports {path}", error)) from None
         self._path = path
         self._error: OSError | None = None
         self._followed: tuple[Cpu, Clock] | None = None

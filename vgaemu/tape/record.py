@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from weakref import finalize
 
 from vgaemu.errors import TapeError, file_error
-from vgaemu.outputs import NewFile
+from vgaemu.outputs import NewFile, not_begun
 from vgaemu.tape.ops import DISPI_PORTS, LEGACY_END, LEGACY_START, OPERATIONS
 from vgaemu.vga.ports import ADAPTER_PORTS
 from vgaemu.vga.tap import TappedVga
@@ -76,7 +76,7 @@ class TapeRecorder:
         try:
             self._new = NewFile(self.path, stream=True)
         except OSError as error:
-            raise TapeError(file_error(self.path, error)) from None
+            raise TapeError(not_begun(self.path, error)) from None
         packed = None
         if self.path.suffix == ".gz":
             # No time stamp, no name: two recordings of one run are the same bytes.

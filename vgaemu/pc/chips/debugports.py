@@ -13,6 +13,7 @@ from io import FileIO
 from pathlib import Path
 
 from vgaemu.errors import ImageError, file_error
+from vgaemu.outputs import not_begun, open_now
 from vgaemu.pc.bus import Bus
 
 #: What a file's name says of standard output, and its descriptor.
@@ -76,10 +77,10 @@ class DebugFile:
             self._file = (
                 FileIO(STANDARD_OUTPUT_DESCRIPTOR, "w", closefd=False)
                 if standard
-                else FileIO(path, "w")
+                else open_now(path)
             )
         except OSError as error:
-            raise ImageError(file_error(self._name, error)) from None
+            raise ImageError(not_begun(self._name, error)) from None
 
     def write(self, value: int) -> None:
         """A byte; `close` tells if it could not be written. A reader who has gone is no error."""
