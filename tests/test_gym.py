@@ -433,9 +433,41 @@ def test_vectors_resets_that_cannot_be():
         ({"seed": [1]}, "seed: 1 of them for 2 environments"),
         ({"options": {"reset_mask": np.zeros(2, bool)}}, "reset_mask: 2 of True and False"),
         ({"options": {"reset_mask": np.ones(3, bool)}}, "reset_mask: 2 of True and False"),
+        ({"options": {"reset_mask": [[True], [True, False]]}}, "reset_mask: 2 of True and False"),
+        ({"options": 3}, "options=3: a dict, or None"),
+        ({"options": "ab"}, "options='ab': a dict, or None"),
+        ({"seed": 1.5}, "seed=1.5: a whole number from 0 on, or a list of one each"),
+        ({"seed": -1}, "seed=-1: a whole number from 0 on"),
+        ({"seed": [1, -1]}, "seed=\\[1, -1\\]: a whole number from 0 on"),
     ):
         with pytest.raises(GymError, match=f"^{told}"):
             vector.reset(**words)
+    with pytest.raises(GymError, match=r"^options=3: a dict, or None$"):
+        vector._own.envs[0].reset(options=3)
+    with pytest.raises(GymError, match=r"^actions \[\[0\], \[1, 2\]\]: a whole number for each"):
+        vector.step([[0], [1, 2]])
+    vector.close()
+
+
+def test_vectors_attributes_that_cannot_be():
+    """Told alike by the process that plays and by the others; what one does not get, none does."""
+    vector = ImageVectorEnv(
+        3, processes=3, image=SNAKE, obs="text", boot_frames=1, max_episode_steps=9
+    )
+    vector.set_attr("mine", 1)
+    for act, told in (
+        (lambda: vector.set_attr(3, 3), "3: not an attribute that can be set: "),
+        (lambda: vector.set_attr("unwrapped", 3), "'unwrapped': not an attribute that can be set"),
+        (lambda: vector.set_attr("mine", [2, 2, lambda: 3]), "mine: what cannot be pickled does"),
+        (lambda: vector.call("render", lambda: 3), "render: what cannot be pickled does not go"),
+        (lambda: vector.call("nothing"), "'nothing': the environments have no attribute"),
+        (lambda: vector.get_attr(3), "3: the environments have no attribute of that name"),
+    ):
+        with pytest.raises(GymError) as caught:
+            act()
+        assert str(caught.value).startswith(told)
+        assert "\n" not in str(caught.value)
+    assert vector.get_attr("mine") == (1, 1, 1)
     vector.close()
 
 

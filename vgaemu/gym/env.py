@@ -138,7 +138,12 @@ class ImageEnv(gymnasium.Env[Observation, np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Go back to where episodes begin, with other random numbers; `options` are none."""
+        """Go back to where episodes begin, with other random numbers; `options` are none.
+
+        Raises:
+            GymError: Options that are no dict.
+        """
+        check_reset_options(options)
         super().reset(seed=seed)
         self.machine.restore(self._start)
         self._held = None
@@ -273,6 +278,16 @@ class ImageEnv(gymnasium.Env[Observation, np.int64]):
     def close(self) -> None:
         """Stop the guest and close its window; twice is fine."""
         self.machine.close()
+
+
+def check_reset_options(options: object) -> None:
+    """Options of a reset: a dict, whatever is in it.
+
+    Raises:
+        GymError: They are something else.
+    """
+    if not isinstance(options, dict | None):
+        raise GymError(f"options={options!r}: a dict, or None")
 
 
 def _check(name: str, value: str, known: Sequence[str]) -> None:

@@ -178,14 +178,28 @@ class Part:
     def call(
         self, name: str, words: tuple[object, ...], keywords: dict[str, object]
     ) -> list[object]:
-        """Of each, an attribute, or what it returns."""
-        found = [env.get_wrapper_attr(name) for env in self.envs]
+        """Of each, an attribute, or what it returns.
+
+        Raises:
+            GymError: There is none of that name.
+        """
+        try:
+            found = [env.get_wrapper_attr(name) for env in self.envs]
+        except (AttributeError, TypeError):
+            raise GymError(f"{name!r}: the environments have no attribute of that name") from None
         return [each(*words, **keywords) if callable(each) else each for each in found]
 
     def set_attr(self, name: str, values: Sequence[object]) -> None:
-        """Give each an attribute."""
-        for env, value in zip(self.envs, values, strict=True):
-            env.set_wrapper_attr(name, value)
+        """Give each an attribute.
+
+        Raises:
+            GymError: It is no name, or of what stays as it is.
+        """
+        try:
+            for env, value in zip(self.envs, values, strict=True):
+                env.set_wrapper_attr(name, value)
+        except (AttributeError, TypeError) as error:
+            raise GymError(f"{name!r}: not an attribute that can be set: {error}") from None
 
     def close(self) -> None:
         """Close them."""

@@ -20,7 +20,7 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from gymnasium.core import RenderFrame
@@ -31,7 +31,7 @@ from gymnasium.wrappers import TimeLimit
 from numpy.typing import ArrayLike, NDArray
 
 from vgaemu.errors import GymError
-from vgaemu.gym.env import ImageEnv, Observation
+from vgaemu.gym.env import ImageEnv, Observation, check_reset_options
 from vgaemu.gym.part import (
     LOOK_S,
     MESSAGE,
@@ -69,14 +69,19 @@ class _Worker:
         first, last = self.numbers.start, self.numbers.stop - 1
         return f"environment {first}" if first == last else f"environments {first} to {last}"
 
-    def send(self, message: tuple[str, tuple[object, ...]]) -> None:
-        """Tell it a method of its part, and the words.
+    @property
+    def some(self) -> slice:
+        """Which it has, of lists of all."""
+        return slice(self.numbers.start, self.numbers.stop)
+
+    def send(self, message: bytes) -> None:
+        """Tell it a method of its part, and the words, as `_packed` makes them.
 
         Raises:
             GymError: It is there no more.
         """
         try:
-            self.pipe.send(message)
+            self.pipe.send_bytes(message)
         except OSError:
             raise self.lost() from None
 
@@ -213,19 +218,26 @@ class ImageVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[np.generi
         Raises:
             GymError: There are not as many seeds or masks.
         """
-        if seed is None or isinstance(seed, int):
-            seeds = [None if seed is None else seed + number for number in range(self.num_envs)]
-        else:
-            seeds = list(seed)
-        if len(seeds) != self.num_envs:
-            raise GymError(f"seed: {len(seeds)} of them for {self.num_envs} environments")
+        seeds = self._seeds(seed)
+        check_reset_options(options)
         options = dict(options or {})
-        mask = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, np.bool_)))
+        mask = _array_of(options.pop("reset_mask", np.ones(self.num_envs, np.bool_)))
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
             raise GymError(f"reset_mask: {self.num_envs} of True and False, one True at least")
         chosen = mask.tolist()
         told = self._all("reset", lambda some: (seeds[some], options or None, chosen[some]))
         return self._own.block.seen.copy(), self._infos(told, mask)
+
+    def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
+        if seed is None or isinstance(seed, int):
+            seeds = [None if seed is None else seed + number for number in range(self.num_envs)]
+        else:
+            seeds = list(seed) if isinstance(seed, Sequence) else [-1]
+        if any(one is not None and (not isinstance(one, int) or one < 0) for one in seeds):
+            raise GymError(f"seed={seed!r}: a whole number from 0 on, or a list of one each")
+        if len(seeds) != self.num_envs:
+            raise GymError(f"seed: {len(seeds)} of them for {self.num_envs} environments")
+        return seeds
 
     def step(
         self, actions: ArrayLike
@@ -241,7 +253,7 @@ class ImageVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[np.generi
         Raises:
             GymError: There is no such action; or one of them fails.
         """
-        block, said = self._own.block, np.asarray(actions)
+        block, said = self._own.block, _array_of(actions)
         if said.shape != (self.num_envs,) or said.dtype.kind not in "iu":
             raise GymError(f"actions {actions!r}: a whole number for each environment")
         if said.min() < 0 or said.max() >= self._actions:
@@ -270,15 +282,16 @@ class ImageVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[np.generi
         """
         if self.closed:
             raise GymError("the environments are closed: make others")
+        # All first: what cannot be told to one is told to none.
+        messages = [_packed(name, words(worker.some)) if words else b"" for worker in self._workers]
         while self._busy:  # an error came between; nobody asks for what they tell
             with suppress(GymError):
                 self._answer()
         with stops_wait(hangs_s=FRAME_HANGS_S):
             self._own.block.command[0] = MESSAGE if words else STEP
-            for worker in self._workers:
+            for worker, message in zip(self._workers, messages, strict=True):
                 if words:
-                    some = slice(worker.numbers.start, worker.numbers.stop)
-                    worker.send((name, words(some)))
+                    worker.send(message)
                 worker.go.release()
                 self._busy.append(worker)
             own = words(slice(0, len(self._own.envs))) if words else ()
@@ -304,7 +317,11 @@ class ImageVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[np.generi
         return cast(tuple[RenderFrame, ...], tuple(self._lists("render", lambda some: ())))
 
     def call(self, name: str, *words: object, **keywords: object) -> tuple[object, ...]:
-        """What a method of each returns, or an attribute of each."""
+        """What a method of each returns, or an attribute of each.
+
+        Raises:
+            GymError: They have none of that name; or words cannot go to another process.
+        """
         return tuple(self._lists("call", lambda some: (name, words, keywords)))
 
     def get_attr(self, name: str) -> tuple[object, ...]:
@@ -315,7 +332,8 @@ class ImageVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[np.generi
         """Give each an attribute: the same, or of a list one each.
 
         Raises:
-            GymError: The list is longer or shorter.
+            GymError: The list is longer or shorter; there is no such name, or it stays as it is; or
+                a value cannot go to another process.
         """
         each = list(values) if isinstance(values, list | tuple) else [values] * self.num_envs
         if len(each) != self.num_envs:
@@ -334,7 +352,7 @@ class ImageVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[np.generi
             self._own.block.command[0] = MESSAGE
             for worker in self._workers:  # also where another one is there no more
                 with suppress(GymError):
-                    worker.send(("close", ()))
+                    worker.send(_packed("close", ()))
                     worker.go.release()
         finally:
             self._own.close()
@@ -356,6 +374,26 @@ def cores() -> int:
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _packed(name: str, words: tuple[object, ...]) -> bytes:
+    """A method and its words, for another process."""
+    try:
+        return pickle.dumps((name, words))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        what = next((str(word) for word in words if isinstance(word, str)), name)
+        raise GymError(
+            f"{what}: what cannot be pickled does not go to another process: {error}; "
+            "use a function of a module, or processes=1"
+        ) from None
+
+
+def _array_of(said: object) -> NDArray[Any]:
+    """An array; an empty one of what is none, such as lists of several lengths."""
+    try:
+        return np.asarray(said)
+    except ValueError:
+        return np.empty(0)
 
 
 def _make(options: dict[str, object], max_episode_steps: int | None) -> Env:
