@@ -299,7 +299,7 @@ class RandomDos:
         assert len(opened) <= MAX_FILES
         for file in opened.values():
             if sys.platform == "linux" and file.name not in ("NUL", "CON"):
-                place = Path(os.readlink(f"/proc/self/fd/{file.fd}"))
+                place = Path(os.readlink(f"/proc/self/fd/{file.stream.fd}"))
                 assert self.root in place.parents or place == Path(os.devnull), place
         parts = self.dos.parts()
         arrays = snapshot.take(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from vgaemu.pc.dos import area
 from vgaemu.pc.dos import files as dos_files
 from vgaemu.pc.dos.critical import FAIL, IGNORE, RETRY
 from vgaemu.pc.dos.dos import Dos
+from vgaemu.pc.dos.entries import ARCHIVE, FOLDER, MAX_POSITION, READ_ONLY
 from vgaemu.pc.dos.errors import (
     BAD_HANDLE,
     DENIED,
@@ -31,11 +33,8 @@ from vgaemu.pc.dos.errors import (
     DosError,
 )
 from vgaemu.pc.dos.files import (
-    ARCHIVE,
     CLUSTER,
-    FOLDER,
     LOOK_UNITS,
-    MAX_POSITION,
     MAX_WRITTEN,
     NAMES_A_UNIT,
     DosFiles,
@@ -269,6 +268,20 @@ def test_a_folder_of_a_thousand_files(guest: Guest, root: Path) -> None:
     assert {"F.TXT", "NUMBER~1.TEX", "NUMB~999.TEX", "NUM~1000.TEX"} < set(names)
 
 
+def test_a_state_has_a_read_only_file_open_to_be_written(guest: Guest, root: Path) -> None:
+    handle = guest(0x3C, "A", cx=READ_ONLY)
+    guest(0x40, data=b"before", bx=handle)
+    before = (root / "a").stat().st_mode
+    assert not before & 0o200
+    handles = guest.dos.handles
+    with handles.reopened(json.loads(handles.part().array().tobytes())):
+        pass
+    assert guest(0x40, data=b", after", bx=handle) == 7
+    assert (root / "a").read_bytes() == b"before, after"
+    assert (root / "a").stat().st_mode == before
+    assert guest(0x3D, "A", al=1) == -DENIED
+
+
 def test_a_handle_is_closed_once(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
     handle = guest(0x3D, "SUB\\F.TXT")
     close, closed = os.close, []
@@ -278,7 +291,7 @@ def test_a_handle_is_closed_once(guest: Guest, monkeypatch: pytest.MonkeyPatch) 
         close(fd)
         raise OSError(errno.EIO, "Input/output error")
 
-    fd = guest.dos.handles.opened[len(STANDARD)].fd
+    fd = guest.dos.handles.opened[len(STANDARD)].stream.fd
     monkeypatch.setattr(os, "close", fails)
     assert guest(0x3E, bx=handle) == -BAD_HANDLE
     assert guest(0x3E, bx=handle) == -BAD_HANDLE
@@ -419,8 +432,8 @@ def test_files_are_reached_on_every_host(
     files = DosFiles(root)
     for name in ("sub\\f.txt", "SUB\\NEW.TXT"):
         file = files.open(name, os.O_RDWR, create="NEW" in name)
-        assert os.fstat(file.fd).st_ino == (root / file.name).stat().st_ino
-        os.close(file.fd)
+        assert os.fstat(file.stream.fd).st_ino == (root / file.name).stat().st_ino
+        file.stream.close()
     assert [found.name for found in files.listing("sub", ALL_FILES, 0)] == ["F.TXT", "NEW.TXT"]
     assert [found.name for found in files.listing("", ALL_FILES, FOLDER)] == ["SUB"]
     for name, attributes in (("SUB", FOLDER), ("SUB\\F.TXT", ARCHIVE), ("SUB\\..", FOLDER)):

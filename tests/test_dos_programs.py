@@ -52,6 +52,7 @@ REPORTS = {
     "extender": (
         "0000 0001 0001 0001 ", "asked from protected mode", "0400 DC60 0201 0001 0070 0001 ",
     ),
+    "creates": ("0003 0021 E0005 E0005 E0005 0003 0021 ", "0021 0021 0021 E0005 "),
     "starts": (
         "0007 written by a child", "0012 in two lin7712 0008 ", "0309 1234 E0002 0100 ",
     ),

@@ -15,8 +15,9 @@ from vgaemu.machine import Machine
 from vgaemu.pc.bios.calls import WORK_A_SLICE, WORK_NS
 from vgaemu.pc.clock import NEVER_NS, SERVICE_NS
 from vgaemu.pc.dos.console import Console
+from vgaemu.pc.dos.entries import OpenFile
 from vgaemu.pc.dos.errors import DosError
-from vgaemu.pc.dos.files import DosFiles, OpenFile
+from vgaemu.pc.dos.files import DosFiles
 from vgaemu.pc.dos.memory import PREFIX
 from vgaemu.pc.pc import FRAME_NS, Pc
 
@@ -90,7 +91,9 @@ def test_nothing_outside_opens(pc: Pc, root: Path, name: str, call_number: int) 
     before = {path: path.stat().st_size for path in root.parent.rglob("*") if path.is_file()}
     handle = open_file(pc, name, call_number)
     if handle is not None:  # a new file of a harmless name, inside
-        assert os.path.realpath(f"/proc/self/fd/{opened(pc)[handle].fd}").startswith(f"{root}/")
+        assert os.path.realpath(f"/proc/self/fd/{opened(pc)[handle].stream.fd}").startswith(
+            f"{root}/"
+        )
     after = {path: path.stat().st_size for path in before}
     assert after == before
 

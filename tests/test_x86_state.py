@@ -22,7 +22,7 @@ from vgaemu.cli.main import main
 from vgaemu.errors import GuestFault, ScreenError, StateError
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.machine import Machine
-from vgaemu.pc.dos.files import OpenFile
+from vgaemu.pc.dos.entries import OpenFile
 from vgaemu.pc.dos.handles import STANDARD
 from vgaemu.vga.state import VERSION
 
@@ -419,7 +419,7 @@ def test_a_refused_state_closes_its_own_files_once(
         assert machine.pc is not None
         assert machine.pc.dos is not None
         machine.save_state(path)
-        mine = machine.pc.dos.handles.opened[len(STANDARD)].fd
+        mine = machine.pc.dos.handles.opened[len(STANDARD)].stream.fd
         open_file = machine.pc.dos.files.open
 
         def opens(name: str, access: int, *, create: bool = False) -> OpenFile:
@@ -434,12 +434,12 @@ def test_a_refused_state_closes_its_own_files_once(
         monkeypatch.setattr(os, "close", lambda fd: closed.append(fd) or close(fd))
         with pytest.raises(StateError, match="does not take it: Invalid argument"):
             machine.load_state(path)
-        assert closed.count(opened[0].fd) == 1
-        assert machine.pc.dos.handles.opened[len(STANDARD)].fd == mine
+        assert closed.count(opened[0].stream.fd) == 1
+        assert machine.pc.dos.handles.opened[len(STANDARD)].stream.fd == mine
         os.fstat(mine)
         closed.clear()
     assert closed.count(mine) == 1
-    assert closed.count(opened[0].fd) == 0
+    assert closed.count(opened[0].stream.fd) == 0
 
 
 def test_a_state_whose_file_is_gone_changes_nothing(tmp_path: Path) -> None:

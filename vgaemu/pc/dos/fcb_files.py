@@ -14,13 +14,13 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
-from contextlib import suppress
 
 from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.console import Console
+from vgaemu.pc.dos.entries import OpenFile, close_anyway
 from vgaemu.pc.dos.errors import DENIED, NO_MORE_FILES, DosError
-from vgaemu.pc.dos.files import DosFiles, OpenFile
+from vgaemu.pc.dos.files import DosFiles
 from vgaemu.pc.dos.folders import Folders
 from vgaemu.pc.dos.handles import Handles
 from vgaemu.pc.dos.names import DEVICES, fcb_name
@@ -90,8 +90,7 @@ class FcbFiles:
     def close(self) -> None:
         """Keep nothing open."""
         while self._kept:
-            with suppress(OSError):
-                os.close(self._kept.popitem()[1].fd)
+            close_anyway(self._kept.popitem()[1])
 
     # --- the FCB ---
 
@@ -164,8 +163,7 @@ class FcbFiles:
                 file = self._files.open(path, os.O_RDONLY)
         self._kept[path] = file
         if len(self._kept) > KEPT:
-            with suppress(OSError):
-                os.close(self._kept.pop(next(iter(self._kept))).fd)
+            close_anyway(self._kept.pop(next(iter(self._kept))))
         return file
 
     def _open(self) -> None:
@@ -178,9 +176,9 @@ class FcbFiles:
         self._bus.write(self._at + NUMBER_AT, bytes(OWN.size))  # of the current folder
         file = self._file(create=create)
         at, bus = self._at, self._bus
-        when, date = self._files.time_of(file.fd)
+        when, date = file.stream.when
         bus.write8(at, DRIVE_C)
-        bus.write(at + BLOCK_AT, struct.pack("<HHI", 0, RECORD_BYTES, os.fstat(file.fd).st_size))
+        bus.write(at + BLOCK_AT, struct.pack("<HHI", 0, RECORD_BYTES, file.stream.size))
         bus.write(at + SIZE_AT + 4, struct.pack("<HH", date, when))
         self._own(self._files.current)
         self._cpu.al = DONE
@@ -266,8 +264,8 @@ class FcbFiles:
         if file.name in DEVICES:
             data = self._handles.read_file(file, count)
         else:
-            self._files.seek(file.fd, place, os.SEEK_SET)
-            data = self._files.read(file.fd, count)
+            file.stream.seek(place, os.SEEK_SET)
+            data = file.stream.read(count)
         self._bus.write(self._search.dta, data)
         self._pad(len(data))
         if len(data) == count:
@@ -278,17 +276,17 @@ class FcbFiles:
         file = self._file()
         if file.name in DEVICES:
             return self._handles.write_file(file, self._bus.read(self._search.dta, count)), DONE
-        self._files.seek(file.fd, place, os.SEEK_SET)
+        file.stream.seek(place, os.SEEK_SET)
         if not count:
-            self._files.cut(file.fd)
-        written = self._files.write(file.fd, self._bus.read(self._search.dta, count))
-        self._bus.write32(self._at + SIZE_AT, min(os.fstat(file.fd).st_size, 0xFFFFFFFF))
+            file.stream.cut()
+        written = file.stream.write(self._bus.read(self._search.dta, count))
+        self._bus.write32(self._at + SIZE_AT, min(file.stream.size, 0xFFFFFFFF))
         return written, DONE if written == count else NO_ROOM
 
     def _count_records(self) -> None:
         """23h: the file's size in records; the FCB need not be open."""
         folder = self._folder()
-        size = os.fstat(self._file().fd).st_size
+        size = self._file().stream.size
         self._random_record = -(-size // self._record_bytes())
         self._own(folder)
         self._cpu.al = DONE

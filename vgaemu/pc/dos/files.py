@@ -17,20 +17,28 @@ are open at a time is up to `handles`.
 
 from __future__ import annotations
 
-import calendar
 import errno
 import os
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
 
-from vgaemu.pc.dos.errors import BAD_FUNCTION, DENIED, EXISTS, NO_FILE, NO_PATH, DosError
+from vgaemu.pc.dos.entries import (
+    FOLDER,
+    READ_ONLY,
+    VOLUME_LABEL,
+    NamedFile,
+    Nothing,
+    OpenFile,
+    attributes_of,
+    mode_of,
+    packed_time,
+)
+from vgaemu.pc.dos.errors import DENIED, EXISTS, NO_FILE, NO_PATH, DosError
+from vgaemu.pc.dos.host_file import HostFile, open_again, set_mode
 from vgaemu.pc.dos.names import (
     MAX_NAME,
     aliases,
@@ -46,8 +54,6 @@ from vgaemu.pc.dos.names import (
 MAX_WRITTEN = 64 << 20
 #: What a new file takes of that: so there are 4096 at most.
 CLUSTER = 16 << 10
-#: The farthest position of a file: FAT16 has none of more.
-MAX_POSITION = 2 << 30
 #: Names in a folder; to look for one in more would take the host longer than a frame.
 MAX_ENTRIES = 1 << 13
 #: Work on the host, in units of `Calls.spend`: for a name on the way to a file, for looking into a
@@ -55,13 +61,6 @@ MAX_ENTRIES = 1 << 13
 STEP_UNITS, LOOK_UNITS, NAMES_A_UNIT = 4, 4, 8
 #: Characters of a path below the folder, as many as a program can say; a link may lead to more.
 MAX_PATH = MAX_NAME - 1
-#: What the host says if it has no room.
-FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
-#: Attributes of files and of folders.
-READ_ONLY, ARCHIVE, VOLUME_LABEL, FOLDER = 0x01, 0x20, 0x08, 0x10
-DIRECTORY_OR_LABEL = FOLDER | VOLUME_LABEL
-#: 1980-01-01, DOS's first day; the seconds of its first and its last, in 2107.
-FIRST_DAY, FIRST_SECOND, LAST_SECOND = 0x0021, 315_532_800, 4_354_819_198
 #: Whether the host opens names in an open folder, and lists it.
 HAS_FOLDER_FDS = os.open in os.supports_dir_fd and os.scandir in os.supports_fd
 #: How a folder on the way is opened, which need not be listed, and one to list.
@@ -72,30 +71,6 @@ PASS_FOLDER = (
     | getattr(os, "O_CLOEXEC", 0)
 )
 LIST_FOLDER = PASS_FOLDER & ~getattr(os, "O_PATH", 0)
-
-
-class NamedFile(NamedTuple):
-    """What a search finds."""
-
-    name: str
-    size: int
-    attributes: int
-    #: Time and date as DOS packs them.
-    when: tuple[int, int] = (0, FIRST_DAY)
-
-
-class OpenFile(NamedTuple):
-    """What a handle stands for."""
-
-    fd: int
-    #: Below the program's folder, as the host spells it, with slashes.
-    name: str
-    #: O_RDONLY, O_WRONLY or O_RDWR.
-    access: int
-    #: Programs that are started do not get it.
-    private: bool = False
-    #: What a table of handles has for it; -1: nothing.
-    number: int = -1
 
 
 class DosFiles:
@@ -240,41 +215,52 @@ class DosFiles:
         finally:
             os.close(fd)
 
-    def open(self, name: str, access: int, *, create: bool = False, new: bool = False) -> OpenFile:
+    def open(
+        self,
+        name: str,
+        access: int,
+        *,
+        create: bool = False,
+        new: bool = False,
+        attributes: int = 0,
+        again: bool = False,
+    ) -> OpenFile:
         """Open an ordinary file, or a device; `create` it, or cut it off, or not if it be `new`.
+
+        What is created has `attributes`, of which only one is kept: read-only. It is open to be
+        written all the same, and so it is `again` when a state is restored.
 
         Raises:
             DosError, OSError: It cannot be opened.
         """
-        flags = access | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         device = device_of(name)
         if device is not None:
-            return OpenFile(os.open(os.devnull, flags), device, access)
+            return OpenFile(Nothing(), device, access)
         path = self.resolve(name, must_exist=not create)
         # Neither follow a link that has just appeared, nor wait for a pipe.
+        flags = access | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         with self.reached(path) as (folder, entry):
             mode = mode_of(entry, folder)
-            if mode and new:
-                raise DosError(EXISTS)
-            if mode and not stat.S_ISREG(mode):
-                raise DosError(DENIED)
-            if mode and access != os.O_RDONLY and attributes_of(mode) & READ_ONLY:
-                raise DosError(DENIED)
-            made = 0
+            _refuse(mode, access, new=new, again=again)
             if create and not mode:
                 self.take_cluster()
-                made = os.O_CREAT | os.O_EXCL
-            fd = os.open(entry, flags | made, 0o644, dir_fd=folder)
-        try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise DosError(DENIED)
-            if create:
-                os.ftruncate(fd, 0)
-        except BaseException:
-            os.close(fd)
-            raise
-        return OpenFile(fd, self.below_root(path), access)
+                fd = os.open(entry, flags | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=folder)
+            elif again:
+                fd = open_again(entry, folder, flags, mode)
+            else:
+                fd = os.open(entry, flags, dir_fd=folder)
+            try:
+                if not stat.S_ISREG(os.fstat(fd).st_mode):
+                    raise DosError(DENIED)
+                if create:
+                    os.ftruncate(fd, 0)
+                if create and attributes & READ_ONLY:
+                    set_mode(entry, folder, stat.S_IMODE(os.fstat(fd).st_mode) & ~stat.S_IWUSR)
+            except BaseException:
+                os.close(fd)
+                raise
+        return OpenFile(HostFile(fd, self), self.below_root(path), access)
 
     def take_cluster(self) -> None:
         """A new file or folder takes room.
@@ -285,60 +271,6 @@ class DosFiles:
         if self.free < CLUSTER:
             raise DosError(DENIED)
         self.written += CLUSTER
-
-    def time_of(self, fd: int) -> tuple[int, int]:
-        """Time and date of an open file, as DOS packs them; a device has the first day's."""
-        return (0, FIRST_DAY) if fd < 0 else packed_time(os.fstat(fd).st_mtime)
-
-    def set_time(self, fd: int, when: int, date: int) -> None:
-        """Set them; what is no time is none that anybody asked for."""
-        seconds = unpacked_time(when, date)
-        if fd >= 0 and seconds is not None and os.utime in os.supports_fd:
-            os.utime(fd, (seconds, seconds))
-
-    def read(self, fd: int, count: int) -> bytes:
-        """Read, up to the farthest position."""
-        return os.read(fd, min(count, MAX_POSITION - os.lseek(fd, 0, os.SEEK_CUR)))
-
-    def write(self, fd: int, data: bytes) -> int:
-        """Write, as far as there is room; what was skipped before takes room, too."""
-        place, size = os.lseek(fd, 0, os.SEEK_CUR), os.fstat(fd).st_size
-        skipped = max(place - size, 0)
-        data = data[: max(min(self.free - skipped, MAX_POSITION - place), 0)]
-        if not data:
-            return 0
-        try:
-            count = os.write(fd, data)
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            return 0  # as a disk of DOS's that is full: no error, fewer bytes
-        self.written += skipped + count
-        return count
-
-    def cut(self, fd: int) -> None:
-        """Let a file end at its position.
-
-        Raises:
-            DosError: It would become longer than there is room for.
-        """
-        place = os.lseek(fd, 0, os.SEEK_CUR)
-        longer = max(place - os.fstat(fd).st_size, 0)
-        if longer > self.free:
-            raise DosError(DENIED)
-        os.ftruncate(fd, place)
-        self.written += longer
-
-    def seek(self, fd: int, offset: int, whence: int) -> int:
-        """Move a file's position; no farther than a program could write.
-
-        Raises:
-            DosError: It would lie before the file, or too far behind it.
-        """
-        base = int((0, os.lseek(fd, 0, os.SEEK_CUR), os.fstat(fd).st_size)[whence])
-        if not 0 <= base + offset <= MAX_POSITION:
-            raise DosError(BAD_FUNCTION)
-        return int(os.lseek(fd, base + offset, os.SEEK_SET))
 
     def folder(self, pattern: str) -> tuple[str, str]:
         """A pattern's folder, below the program's, and what it looks for there.
@@ -429,51 +361,11 @@ def _named(entries: list[os.DirEntry[str]], wanted: bytes) -> list[tuple[str, os
     return sorted(matching, key=itemgetter(0))
 
 
-def close_anyway(file: OpenFile) -> None:
-    """Close it, whatever the host says of that."""
-    with suppress(OSError):
-        os.close(file.fd)
-
-
-def packed_time(seconds: float) -> tuple[int, int]:
-    """Time and date as DOS packs them, UTC, of the years that it knows.
-
-    >>> packed_time(0), packed_time(86400 * 3653 + 3599), packed_time(1e10)
-    ((0, 33), (1917, 34), (49021, 65439))
-    """
-    then = time.gmtime(min(max(seconds, FIRST_SECOND), LAST_SECOND))
-    return (
-        then.tm_hour << 11 | then.tm_min << 5 | then.tm_sec // 2,
-        then.tm_year - 1980 << 9 | then.tm_mon << 5 | then.tm_mday,
-    )
-
-
-def unpacked_time(when: int, date: int) -> int | None:
-    """Seconds since 1970, or None if there is no such time.
-
-    >>> unpacked_time(1917, 34) - 86400 * 3653, unpacked_time(0, 0)
-    (3598, None)
-    """
-    try:
-        then = datetime(
-            1980 + (date >> 9), date >> 5 & 0xF, date & 0x1F,
-            when >> 11, when >> 5 & 0x3F, 2 * (when & 0x1F),
-        )  # fmt: skip
-    except ValueError:
-        return None
-    return calendar.timegm(then.timetuple())
-
-
-def attributes_of(mode: int) -> int:
-    """What DOS says of a file or folder of the host, by its ``st_mode``."""
-    if stat.S_ISDIR(mode):
-        return FOLDER
-    return ARCHIVE | (0 if mode & stat.S_IWUSR else READ_ONLY)
-
-
-def mode_of(name: str | Path, folder: int | None = None) -> int:
-    """What is there, in an open folder, as ``st_mode``; links are not followed; 0 for nothing."""
-    try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return 0
+def _refuse(mode: int, access: int, *, new: bool, again: bool) -> None:
+    """What is there is none that can be opened so."""
+    if mode and new:
+        raise DosError(EXISTS)
+    if mode and not stat.S_ISREG(mode):
+        raise DosError(DENIED)
+    if mode and access != os.O_RDONLY and attributes_of(mode) & READ_ONLY and not again:
+        raise DosError(DENIED)

@@ -17,6 +17,7 @@ from pathlib import Path
 from vgaemu.pc.bios.calls import Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.area import set_directory
+from vgaemu.pc.dos.entries import READ_ONLY, SETTABLE, attributes_of, mode_of
 from vgaemu.pc.dos.errors import (
     BAD_DRIVE,
     BAD_FUNCTION,
@@ -27,13 +28,12 @@ from vgaemu.pc.dos.errors import (
     NO_PATH,
     DosError,
 )
-from vgaemu.pc.dos.files import READ_ONLY, DosFiles, attributes_of, mode_of
+from vgaemu.pc.dos.files import DosFiles
 from vgaemu.pc.dos.handles import Handles
+from vgaemu.pc.dos.host_file import set_mode
 from vgaemu.pc.dos.names import below_drive, device_of, file_name
 from vgaemu.snapshot import Part, text
 
-#: Attributes that a program may ask for; of them only one is kept.
-SETTABLE = 0x27
 #: Bytes that 47h has room for, with the zero; that 60h has.
 MAX_CURRENT, MAX_TRUE_NAME = 64, 128
 #: Drives of 47h: the current one, C:.
@@ -156,7 +156,7 @@ class Folders:
             if not stat.S_ISREG(mode):
                 raise DosError(DENIED)
             if mode & stat.S_IWUSR != writes:
-                _set_mode(entry, folder, stat.S_IMODE(mode) & ~stat.S_IWUSR | writes)
+                set_mode(entry, folder, stat.S_IMODE(mode) & ~stat.S_IWUSR | writes)
 
     def _current_folder(self) -> None:
         if self._cpu.dl not in (DEFAULT, DRIVE_C):
@@ -191,18 +191,6 @@ class Folders:
             lambda folder: isinstance(folder, str) and len(folder) < MAX_CURRENT
             and "\0" not in folder and ".." not in folder.split("/"),
         )._replace(absent=lambda: self._go_to(""))  # fmt: skip
-
-
-def _set_mode(entry: str, folder: int | None, mode: int) -> None:
-    """Change a file's mode; nothing that has become a link since."""
-    if os.chmod not in os.supports_fd:
-        os.chmod(entry, mode)
-        return
-    fd = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        os.chmod(fd, mode)
-    finally:
-        os.close(fd)
 
 
 def _as_dos(folder: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from vgaemu.pc.dos.files import MAX_POSITION
+from vgaemu.pc.dos.entries import MAX_POSITION
 from vgaemu.pc.dos.tables import STANDARD
 
 #: AL of INT 21h/3Dh, its lowest bits -> how the host opens a file.

@@ -4,8 +4,8 @@ Emulated: the table of a program's handles in its prefix, 20 or more (67h), that
 change; what they stand for is shared by all handles that were made of one another, in children too
 (45h, 46h, 4Bh), until the last is closed. CON; AUX, which is COM1; PRN, which prints at LPT1;
 CLOCK$ and NUL, which swallow what is written and read nothing. What lies behind a handle is shown
-in `tables`. Not emulated: sharing and locks (DOS has none without SHARE); attributes of new files
-(43h sets them).
+in `tables`. New files have the attributes that they are to have, as far as their drive keeps these.
+Not emulated: sharing and locks (DOS has none without SHARE).
 
 Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
 """
@@ -24,17 +24,13 @@ from vgaemu.pc.dos import errors
 from vgaemu.pc.dos.area import PREFIX_AT
 from vgaemu.pc.dos.auxiliary import Auxiliary
 from vgaemu.pc.dos.console import Console
+from vgaemu.pc.dos.entries import DIRECTORY_OR_LABEL, SETTABLE, OpenFile, close_anyway
 from vgaemu.pc.dos.errors import DosError
-from vgaemu.pc.dos.files import (
-    DIRECTORY_OR_LABEL,
-    DosFiles,
-    OpenFile,
-    close_anyway,
-)
+from vgaemu.pc.dos.files import DosFiles
 from vgaemu.pc.dos.handle_rows import ACCESSES, OLD_ROW, are_files, as_now
 from vgaemu.pc.dos.memory import TOP, Memory
 from vgaemu.pc.dos.names import DEVICES, file_name
-from vgaemu.pc.dos.tables import PARTS, STANDARD, move_entry, use_entry, write_entry
+from vgaemu.pc.dos.tables import PARTS, STANDARD, move_entry, standard_file, use_entry, write_entry
 from vgaemu.pc.images import SECTOR
 from vgaemu.snapshot import Part, text
 
@@ -170,7 +166,7 @@ class Handles:
         if self.uses[number] <= 0:
             # Whatever the host says of it, the number is the host's again: never close it twice.
             del self.opened[number], self.uses[number]
-            os.close(file.fd)
+            file.stream.close()
 
     def add(self, file: OpenFile) -> int:
         """A handle for what was opened."""
@@ -198,7 +194,7 @@ class Handles:
         """
         number = self.number(handle)
         if number in STANDARD:
-            return OpenFile(-1, STANDARD[number], os.O_RDWR)
+            return standard_file(number)
         return self.opened[number]
 
     def device(self, handle: int) -> str | None:
@@ -247,7 +243,12 @@ class Handles:
         self._free_handle()
         if self._cpu.cx & DIRECTORY_OR_LABEL:
             raise DosError(errors.DENIED)
-        self._add(self._files.open(file_name(self._board), os.O_RDWR, create=True, new=new))
+        self._add(self._made(file_name(self._board), new=new))
+
+    def _made(self, name: str, access: int = os.O_RDWR, *, new: bool = False) -> OpenFile:
+        """A file of the attributes in CX."""
+        kind = self._cpu.cx & SETTABLE
+        return self._files.open(name, access, create=True, new=new, attributes=kind)
 
     def _add(self, file: OpenFile) -> None:
         self._cpu.ax = self.add(file)
@@ -272,7 +273,7 @@ class Handles:
             name = f"{self._board.clock.now_ns() // 1000 + nth & 0xFFFFFFFF:08X}"
             path = f"{folder}{'' if folder[-1:] in ('/', chr(92), ':', '') else chr(92)}{name}"
             try:
-                file = self._files.open(path, os.O_RDWR, create=True, new=True)
+                file = self._made(path, new=True)
             except DosError as error:
                 if error.code != errors.EXISTS:
                     raise
@@ -294,12 +295,12 @@ class Handles:
         except DosError as error:
             if error.code != errors.NO_FILE or not if_not:
                 raise
-            file, done = self._files.open(name, access, create=True), 2
+            file, done = self._made(name, access), 2
         if done == 1 and if_there != 1:
             close_anyway(file)
             if if_there != 2:
                 raise DosError(errors.EXISTS)
-            file, done = self._files.open(name, access, create=True), 3
+            file, done = self._made(name, access), 3
         self._add(file)
         cpu.cx = done
 
@@ -354,9 +355,7 @@ class Handles:
         """The next bytes of a file or device that is not the console."""
         if file.name == "AUX":
             return self.auxiliary.receive(count)
-        if file.fd < 0:
-            return b""
-        data = self._files.read(file.fd, count)
+        data = file.stream.read(count)
         move_entry(self._bus, file)
         self._calls.spend(len(data) // SECTOR)
         return data
@@ -372,7 +371,7 @@ class Handles:
         elif count:
             count = self.write_file(file, self._bus.read(at, count))
         elif file.name not in DEVICES:  # writing nothing cuts the file off
-            self._files.cut(file.fd)
+            file.stream.cut()
         self._cpu.ax = count
         return None
 
@@ -385,7 +384,7 @@ class Handles:
         if file.name in DEVICES:
             return len(data)
         self._calls.spend(len(data) // SECTOR)
-        count = self._files.write(file.fd, data)
+        count = file.stream.write(data)
         move_entry(self._bus, file)
         return count
 
@@ -401,16 +400,16 @@ class Handles:
         offset = cpu.cx << 16 | cpu.dx
         if cpu.al:
             offset -= (offset & 0x8000_0000) << 1
-        place = 0 if file.fd < 0 else self._files.seek(file.fd, offset, cpu.al)
+        place = file.stream.seek(offset, cpu.al)
         move_entry(self._bus, file)
         cpu.dx, cpu.ax = place >> 16, place & 0xFFFF
 
     def _file_time(self) -> None:
         file = self.file(self._cpu.bx)
         if self._cpu.al == 0:
-            self._cpu.cx, self._cpu.dx = self._files.time_of(file.fd)
+            self._cpu.cx, self._cpu.dx = file.stream.when
         elif self._cpu.al == 1:
-            self._files.set_time(file.fd, self._cpu.cx, self._cpu.dx)
+            file.stream.set_when(self._cpu.cx, self._cpu.dx)
         elif self._cpu.al in EXTENDED_ATTRIBUTES:  # of DOS 4: no file has any
             if self._cpu.al != SET_EXTENDED and self._cpu.cx >= 2:
                 self._bus.write16(self._cpu.linear("es", "di"), 0)
@@ -427,7 +426,7 @@ class Handles:
         """Number, name below the folder, access, position, uses; restored by `reopened`."""
         return text(
             lambda: [
-                [number, file.name, file.access, _place(file), self.uses[number], file.private]
+                [number, file.name, file.access, file.stream.place, self.uses[number], file.private]
                 for number, file in sorted(self.opened.items())
             ],
             self._restore,
@@ -451,7 +450,7 @@ class Handles:
             return
         yield
         for number, _, _, place, *_ in saved:
-            os.lseek(self.opened[number].fd, place, os.SEEK_SET)
+            self.opened[number].stream.seek(place, os.SEEK_SET)
 
     @contextmanager
     def reopened(self, saved: list[list[Any]]) -> Iterator[None]:
@@ -465,9 +464,9 @@ class Handles:
             for number, name, access, place, _, private in map(as_now, saved):
                 try:
                     # As a path from the root: a name with a colon is no drive.
-                    file = self._files.open(f"C:/{name}", access)
+                    file = self._files.open(f"C:/{name}", access, again=True)
                     opened[number] = file._replace(private=bool(private), number=number)
-                    os.lseek(file.fd, place, os.SEEK_SET)
+                    file.stream.seek(place, os.SEEK_SET)
                 except (DosError, OSError):
                     raise FileNotFoundError(name) from None
             self._files.take_work()  # not the program's
@@ -480,7 +479,3 @@ class Handles:
         before, self.opened = self.opened, opened
         for file in before.values():
             close_anyway(file)
-
-
-def _place(file: OpenFile) -> int:
-    return os.lseek(file.fd, 0, os.SEEK_CUR)

@@ -7,14 +7,13 @@ and generic calls of devices, which no device here has. Source: MS-DOS Programme
 
 from __future__ import annotations
 
-import os
-
 from vgaemu.pc.bios.calls import Service, serve
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.absolute import AbsoluteDisk
 from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.errors import BAD_DATA, BAD_DRIVE, BAD_FUNCTION, DosError
 from vgaemu.pc.dos.handles import Handles
+from vgaemu.pc.dos.names import DEVICES
 
 #: What 00h says of devices, and whether they are input and output, or nothing; of files.
 DEVICE_BITS = {"CON": 0x80D3, "NUL": 0x80C4, "CLOCK$": 0x80C8}
@@ -70,10 +69,10 @@ class DeviceControl:
         file = self._handles.file(self._cpu.bx)
         if file.name == "CON":
             ready = self._console.has_key()
-        elif file.fd < 0:
-            ready = self._handles.auxiliary.has_received()
+        elif file.name in DEVICES:
+            ready = file.name == "AUX" and self._handles.auxiliary.has_received()
         else:
-            ready = os.lseek(file.fd, 0, os.SEEK_CUR) < os.fstat(file.fd).st_size
+            ready = file.stream.place < file.stream.size
         self._cpu.al = READY if ready else NOT_READY
 
     def _output_status(self) -> None:

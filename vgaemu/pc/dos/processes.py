@@ -166,9 +166,9 @@ class Processes:
     def _file(self, name: str) -> bytes:
         opened = self._files.open(name, os.O_RDONLY)
         try:
-            data = self._files.read(opened.fd, MAX_FILE)
+            data = opened.stream.read(MAX_FILE)
         finally:
-            os.close(opened.fd)
+            opened.stream.close()
         self._calls.spend(len(data) // SECTOR)
         if not data:
             raise DosError(BAD_FORMAT)

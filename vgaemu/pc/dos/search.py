@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.area import TRANSFER_AT
+from vgaemu.pc.dos.entries import NamedFile
 from vgaemu.pc.dos.errors import NO_MORE_FILES, DosError
-from vgaemu.pc.dos.files import DosFiles, NamedFile
+from vgaemu.pc.dos.files import DosFiles
 from vgaemu.pc.dos.memory import PREFIX
 from vgaemu.pc.dos.names import fcb_name, file_name
 from vgaemu.snapshot import Part, Saved, text

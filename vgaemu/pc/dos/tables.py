@@ -25,14 +25,8 @@ from vgaemu.pc.dos.area import (
     SEGMENT,
     device_header,
 )
-from vgaemu.pc.dos.files import (
-    CLUSTER,
-    FIRST_DAY,
-    MAX_WRITTEN,
-    OpenFile,
-    attributes_of,
-    packed_time,
-)
+from vgaemu.pc.dos.entries import FIRST_DAY, Nothing, OpenFile
+from vgaemu.pc.dos.files import CLUSTER, MAX_WRITTEN
 from vgaemu.pc.dos.names import DEVICES, fcb_name
 from vgaemu.pc.images import SECTOR
 
@@ -62,7 +56,7 @@ MEDIA_OFFSET = DRIVE_BLOCK_OFFSET + 0x17
 def write_tables(bus: Bus) -> None:
     """Put them into DOS's memory: three devices stand open, no file."""
     at = FILE_TABLE_OFFSET
-    standard = (OpenFile(-1, name, os.O_RDWR, number=number) for number, name in STANDARD.items())
+    standard = map(standard_file, STANDARD)
     for part, count in enumerate(PARTS):
         end = at + HEAD.size + count * ENTRY.size
         following = NOWHERE if part + 1 == len(PARTS) else SEGMENT << 16 | end
@@ -80,6 +74,11 @@ def write_tables(bus: Bus) -> None:
             SEGMENT << 16 | DISK_OFFSET, HARD_DISK, 0, NOWHERE, 0, 0xFFFF,
         ),
     )  # fmt: skip
+
+
+def standard_file(number: int) -> OpenFile:
+    """What stands open by that number."""
+    return OpenFile(Nothing(), STANDARD[number], os.O_RDWR, number=number)
 
 
 def entry_at(number: int) -> int | None:
@@ -103,11 +102,10 @@ def write_entry(bus: Bus, file: OpenFile, uses: int, owner: int) -> None:
         device = DEVICE_WORDS.get(file.name, OTHER_DEVICE)
         about = (0, device, device_header(file.name), 0, 0, FIRST_DAY, 0, 0)
     else:
-        status = os.fstat(file.fd)
+        stream = file.stream
         about = (
-            attributes_of(status.st_mode), ON_DRIVE_C, SEGMENT << 16 | DRIVE_BLOCK_OFFSET, 0,
-            *packed_time(status.st_mtime), min(status.st_size, NOWHERE),
-            os.lseek(file.fd, 0, os.SEEK_CUR),
+            stream.attributes, ON_DRIVE_C, SEGMENT << 16 | DRIVE_BLOCK_OFFSET, stream.cluster,
+            *stream.when, min(stream.size, NOWHERE), stream.place,
         )  # fmt: skip
     access = 1 if file.access == os.O_WRONLY else 2 if file.access == os.O_RDWR else 0
     bus.write(BASE + at, ENTRY.pack(uses, access, *about, 0, 0, 0, name, 0, 0, owner))
@@ -123,9 +121,9 @@ def use_entry(bus: Bus, number: int, uses: int) -> None:
 def move_entry(bus: Bus, file: OpenFile) -> None:
     """A file's position is another, and perhaps its size."""
     at = entry_at(file.number)
-    if at is None or file.fd < 0 or file.name in DEVICES:
+    if at is None or file.name in DEVICES:
         return
-    place = os.lseek(file.fd, 0, os.SEEK_CUR)
+    place = file.stream.place
     bus.write32(BASE + at + POSITION_AT, place)
     if place > bus.read32(BASE + at + SIZE_AT):
-        bus.write32(BASE + at + SIZE_AT, min(os.fstat(file.fd).st_size, NOWHERE))
+        bus.write32(BASE + at + SIZE_AT, min(file.stream.size, NOWHERE))
