@@ -59,10 +59,12 @@ def noise(seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, LEGACY_BYTES, np.uint8)
 
 
+@pytest.mark.parametrize("used", [65536, 1, 0])  # so many addresses hold something
 @pytest.mark.parametrize("old", Layout)
 @pytest.mark.parametrize("new", Layout)
-def test_each_layout_has_the_same_planes(old: Layout, new: Layout) -> None:
+def test_each_layout_has_the_same_planes(old: Layout, new: Layout, used: int) -> None:
     vram, addresses = noise(), np.arange(65536)
+    vram[plane_bytes(addresses[used:], old)] = 0
     before = planes_in_order(vram, old)
     rearrange(vram, old, new)
     np.testing.assert_array_equal(planes_in_order(vram, new), before)

@@ -30,7 +30,7 @@ from vgaemu.vga.layout import (
 )
 from vgaemu.vga.rect import Rect
 from vgaemu.vga.render.base import Frame, Renderer
-from vgaemu.vga.render.cells import CellMap, Fonts, cell_map_of
+from vgaemu.vga.render.cells import Fonts, cell_map_of
 from vgaemu.vga.render.glyphs import CURSOR, GlyphCache, colours_of, dots_of, key_table
 from vgaemu.vga.scanout import CrtcRows, Cursor, Scanout, TextLook
 
@@ -98,7 +98,7 @@ class TextRenderer(Renderer):
         #: What the planes held at the last look, where they are shown: cell by cell.
         self._cells = np.zeros(LEGACY_BYTES // 2, np.uint16)
         rows, self._text = _parts(scanout)
-        self._map = CellMap(rows)
+        self._map = cell_map_of(rows)
         self._fonts = Fonts(self._text)
         self._shown = self._shown_cells()
         #: `_places_in` of pages that were dirty.
@@ -113,8 +113,7 @@ class TextRenderer(Renderer):
         #: First and last line of the cursor in the glyphs that have one.
         self._cursor_lines = (0, 0) if scanout.cursor is None else scanout.cursor.lines
         self._changes = Changes()
-        self._look_at_all()
-        self._fonts.read(self._cells)
+        self._look_at_all()  # and at the fonts, if they hold anything
 
     def configure(self, scanout: Scanout) -> None:
         old, self.scanout = self.scanout, scanout
@@ -142,7 +141,7 @@ class TextRenderer(Renderer):
         """Rows, which move the cells, or the look of the text changed."""
         rows, text = _parts(self.scanout)
         if moved:
-            self._map = CellMap(rows)
+            self._map = cell_map_of(rows)
             self._forget_cells()
             self._cursor_places = self._places_of_cursor()
             self._changes = Changes()
@@ -210,8 +209,7 @@ class TextRenderer(Renderer):
                 places = self._places.get((low, high))
                 if places is None:
                     places = self._places[low, high] = self._places_in(low, high)
-                for numbers, words in places:
-                    self._look_at(numbers, words)
+                self._look_at(places)
 
     def _places_in(self, low: int, high: int) -> Places:
         """Where cells lie that are shown and among those in some pages."""
@@ -223,36 +221,45 @@ class TextRenderer(Renderer):
             for place in cells_between(max(first, begin), min(end, stop), layout)
         )
 
-    def _look_at(self, numbers: slice, words: slice) -> None:
+    def _look_at(self, places: Places) -> None:
+        """Find out which cells are others now."""
+        in_fonts = False
+        for numbers, words in places:
+            in_fonts |= self._look_at_cells(numbers, words)
+        if in_fonts:
+            self._compare_fonts()
+
+    def _look_at_cells(self, numbers: slice, words: slice) -> bool:
+        """Of some; whether there are glyphs among those that are."""
         before = self._cells[numbers]
         # A copy: a guest may store on while it is compared and kept.
         now = self._words[words].copy()
         flags = (now != before).tobytes()
         at = flags.find(1)
         if at < 0:
-            return
+            return False
         if numbers.start >= HIGH_CELLS:
             in_fonts = int(np.bitwise_or.reduce(now ^ before)) & FONT_BITS
             before[:] = now
-            if in_fonts:
-                self._compare_fonts()
-            return
+            return in_fonts != 0
         before[:] = now
         first, step, changes = numbers.start, numbers.step, self._changes
         count = flags.count(1)
         if count > FEW_CELLS:
             changes.spans.append((first + step * at, first + step * flags.rfind(1) + 1))
             changes.many += count
-            return
+            return False
         while at >= 0:
             changes.cells.append(first + step * at)
             at = flags.find(1, at + 1)
+        return False
 
     def _look_at_all(self) -> None:
         """Look at all cells with characters or glyphs, whatever the dirty log says."""
-        for first, end in self._shown:
-            for numbers, words in cells_between(first, end, self.scanout.layout):
-                self._look_at(numbers, words)
+        layout = self.scanout.layout
+        self._look_at(
+            tuple(chain.from_iterable(cells_between(*span, layout) for span in self._shown))
+        )
 
     def _compare_fonts(self) -> None:
         """Find glyphs that changed; cells that show them are drawn again."""
