@@ -10,29 +10,44 @@ if TYPE_CHECKING:
     from vgaemu.keys.queue import Key  # brings numpy, which a command's help does not wait for
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+@dataclass(frozen=True)
+class _Asked:
+    """An event that is all said by what it is: equal to another of its kind.
+
+    Each of those as a dataclass of its own made this module take as long to import as ten others.
+    """
+
+    __slots__ = ()
+
+
+class Close(_Asked):
     """The user closed the window."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class PauseToggled:
+
+class PauseToggled(_Asked):
     """Stop the guest, or let it go on."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class SingleStep:
+
+class SingleStep(_Asked):
     """While paused: run one frame; else stop the guest."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class Screenshot:
+
+class Screenshot(_Asked):
     """Save what the screen shows."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class NextDirtyLog:
+
+class NextDirtyLog(_Asked):
     """Let another keep VRAM's dirty log: the next of `vgaemu.memslot.steps.STEPS`."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +75,16 @@ class MouseButton:
     pressed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SaveState:
+class SaveState(_Asked):
     """Save the state into the slot that is chosen."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class LoadState:
+
+class LoadState(_Asked):
     """Go on from the state in the slot that is chosen."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +94,10 @@ class SlotStep:
     by: int
 
 
-@dataclass(frozen=True, slots=True)
-class RecordingToggled:
+class RecordingToggled(_Asked):
     """Record what the screen shows from now on, or no longer."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
