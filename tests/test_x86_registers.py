@@ -49,7 +49,7 @@ def test_they_are_found_in_place() -> None:
 
 
 def test_all_are_what_the_engine_says_after_each_instruction(uc: Uc) -> None:
-    file, at = RegisterFile(uc), 0
+    file, at = RegisterFile(uc, Context(uc)), 0
     uc.mem_write(0, PROGRAM)
     for _ in range(STEPS):
         uc.emu_start(at, 0x1000, count=1)
@@ -62,7 +62,7 @@ def test_all_are_what_the_engine_says_after_each_instruction(uc: Uc) -> None:
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_the_engine_has_what_is_written(uc: Uc, name: str) -> None:
-    file = RegisterFile(uc)
+    file = RegisterFile(uc, Context(uc))
     for value in (0xFFFF_FFFF, 0x1234_5678, 0):
         file.write(name, value)
         expected = engine_says(uc, name)

@@ -117,8 +117,10 @@ class UnicornCpu(Cpu):
         self._adapts = free
         self._closed = False
         self._uc: Uc = engine.make_wide_engine(MODEL)
-        self._sizes = TableSizes(self._uc)
-        self._file = RegisterFile(self._uc)
+        #: What the CPU itself changes; the others change, or look at, their own.
+        self._context = context = Context(self._uc)
+        self._sizes = TableSizes(context)
+        self._file = RegisterFile(self._uc, context.another())
         #: Of the slice in hand, or the last one.
         self._count = engine.InstructionCount.find(self._uc)
         self._fault_address = engine.FaultAddress(self._uc)
@@ -138,15 +140,11 @@ class UnicornCpu(Cpu):
         #: What ended the run in a hook.
         self._fault: GuestFault | None = None
         self._registers = engine.Registers(self._uc)
-        #: What the CPU itself changes; the others change, or look at, their own.
-        self._context = Context(self._uc)
         self._copies = Copies(self._uc)
-        self._memory = LinearMemory(bus, Context(self._uc))
-        self._loop = LoopInHand(bus, Context(self._uc))
+        self._memory = LinearMemory(bus, context.another())
+        self._loop = LoopInHand(bus, context.another())
         self._interrupts = self._make_interrupts()
-        self._pages = Pages(
-            self._uc, bus, clock, self._memory, self._context, self._worked, self._cells
-        )
+        self._pages = Pages(self._uc, bus, clock, self._memory, context, self._worked, self._cells)
         self._vram = VramPages(
             self._uc,
             bus.vga,
@@ -155,7 +153,8 @@ class UnicornCpu(Cpu):
         )
         #: Who harvests beside this CPU.
         self.tlb = self._vram.tlb
-        self._ports = BusPorts(self._uc, bus, clock, self.tlb, self._loop.state, self._memory)
+        sights = self._loop.state, self._memory, context.another()
+        self._ports = BusPorts(self._uc, bus, clock, self.tlb, *sights)
         self._pages.window = self._vram.translate
         self._hook(trace_code)
         self._reset()
@@ -163,7 +162,7 @@ class UnicornCpu(Cpu):
             changed.append(self.tlb.map_changed)
 
     def _make_interrupts(self) -> Interrupts:
-        context, memory, cost = Context(self._uc), self._memory, self._clock.cost
+        context, memory, cost = self._context.another(), self._memory, self._clock.cost
         enter = TaskGates(memory, lambda: self.tlb.map_changed()).enter
         return Interrupts(self, context, memory, self._delivering, cost, enter, self._cells)
 

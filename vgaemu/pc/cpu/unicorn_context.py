@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 
@@ -266,6 +267,10 @@ class Context:
         """Whether these are the engine's own, and there is nothing to `load` and `store`."""
         return self._copy is None
 
+    def another(self) -> Context:
+        """One that somebody else may use beside it: where these are in place, they are for all."""
+        return self if self.in_place else Context(self._uc)
+
     def load(self) -> Env:
         """The engine's registers now; the next call overwrites them."""
         if self._copy is not None:
@@ -336,8 +341,17 @@ def _leads() -> tuple[tuple[int, int], ...]:
     begin = _places()[0]
     env = bytes(trial.context_save())[begin : begin + ctypes.sizeof(Env)]
     found = engine_words(trial)
-    leads = ((i, memory_at(found[i], REACH).find(env)) for i in range(ENGINE_WORDS))
+    leads = ((i, _find(env, memory_at(found[i], REACH))) for i in range(ENGINE_WORDS))
     return tuple(lead for lead in leads if lead[1] >= 0)
+
+
+def _find(env: bytes, memory: bytes) -> int:
+    """Where an `Env` is first, or -1; a search for all of it would take much longer."""
+    general = env[: 8 * len(ENCODED)]
+    at = memory.find(general)
+    while at >= 0 and not memory.startswith(env, at):
+        at = memory.find(general, at + 1)
+    return at
 
 
 def memory_at(address: int, count: int) -> bytes:
@@ -349,6 +363,25 @@ def memory_at(address: int, count: int) -> bytes:
             return os.pread(memory.fileno(), count, address)
     except OSError:
         return b""
+
+
+def _where(
+    context: bytes,
+    structure: type[ctypes.Structure],
+    step: int,
+    field: str,
+    value: int,
+    is_at: Callable[[int], bool],
+) -> list[int]:
+    """Where in a context one is: a field of it, looked for first, has a value of 32 bits there."""
+    found, at = [], -1
+    behind = getattr(structure, field).offset
+    while (at := context.find(value.to_bytes(4, "little"), at + 1)) >= 0:
+        begin = at - behind
+        fits = begin in range(0, len(context) - ctypes.sizeof(structure), step)
+        if fits and is_at(begin):
+            found.append(begin)
+    return found
 
 
 @cache
@@ -390,9 +423,9 @@ def _places() -> tuple[int, int, int]:
         calls = SystemCalls.from_buffer_copy(after, at)
         return all(getattr(calls, MSR_FIELDS[number]) == value for number, value in tried.items())
 
-    envs = [at for at in range(0, len(after) - ctypes.sizeof(Env), 8) if env_is_at(at)]
-    raised = [at for at in range(0, len(after) - ctypes.sizeof(Raised), 4) if raised_is_at(at)]
-    calls = [at for at in range(0, len(after) - ctypes.sizeof(SystemCalls), 8) if calls_are_at(at)]
+    envs = _where(after, Env, 8, "regs", selectors[0], env_is_at)
+    raised = _where(after, Raised, 4, "error_code", selectors[0] & ~3, raised_is_at)
+    calls = _where(after, SystemCalls, 8, MSR_FIELDS[0x174], tried[0x174], calls_are_at)
     if not len(envs) == len(raised) == len(calls) == 1:
         raise CpuError(
             f"unicorn {unicorn.__version__} keeps its registers in another way than 2.1; "

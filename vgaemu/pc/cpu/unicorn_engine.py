@@ -46,6 +46,14 @@ ENGINE_WORDS = 256
 TRANSLATION_BYTES, PROBE_BYTES = 256 << 20, 1 << 20
 
 
+class _Msr(ctypes.Structure):
+    """What the engine is asked for an MSR with."""
+
+    number: int
+    value: int
+    _fields_ = (("number", ctypes.c_uint32), ("value", ctypes.c_uint64))
+
+
 class Registers:
     """An engine's, by names in capitals; a table register is selector, base, limit, flags."""
 
@@ -55,6 +63,9 @@ class Registers:
         self._read, self._write = uc._do_reg_read, uc._do_reg_write
         self._word = ctypes.c_uint64()
         self._at_word = ctypes.byref(self._word)
+        self._msr = _Msr()
+        self._at_msr = ctypes.byref(self._msr)
+        self._octets = (ctypes.c_uint8 * 16)()
 
     def read(self, number: int) -> int:
         """One of the general, segment or control registers, by its number in the engine."""
@@ -67,7 +78,14 @@ class Registers:
         self._write(number, self._at_word)
 
     def read_msr(self, number: int) -> int:
-        return int(self._uc.msr_read(number))
+        self._msr.number = number
+        self._read(x86_const.UC_X86_REG_MSR, self._at_msr)
+        return self._msr.value
+
+    def read_octets(self, number: int, count: int) -> bytes:
+        """One of the FPU's, of 10 bytes, or of SSE, of 16, by its number in the engine."""
+        self._read(number, self._octets)
+        return bytes(self._octets[:count])
 
     def write_msr(self, number: int, value: int) -> None:
         self._uc.msr_write(number, value)
@@ -164,6 +182,20 @@ def hook_native(uc: Uc, kind: int, function: int, cells: int, instruction: int =
     )
     if status != unicorn.UC_ERR_OK:
         raise unicorn.UcError(status)
+
+
+def code_dropper(uc: Uc) -> Callable[[int, int], None]:
+    """What drops translated code of a range of physical addresses; the binding's takes longer."""
+    ctl, engine, begin, end = library().uc_ctl, uc._uch, ctypes.c_uint64(), ctypes.c_uint64()
+    code = unicorn.UC_CTL_TB_REMOVE_CACHE | unicorn.UC_CTL_IO_WRITE << 30 | 2 << 26
+
+    def drop(first: int, stop: int) -> None:
+        begin.value, end.value = first, stop
+        status = ctl(engine, code, begin, end)
+        if status != unicorn.UC_ERR_OK:
+            raise unicorn.UcError(status)
+
+    return drop
 
 
 class InstructionCount:

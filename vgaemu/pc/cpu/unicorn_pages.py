@@ -65,7 +65,7 @@ class Pages:
         Registers are changed by a `context` that nobody uses in a fill; `worked` is told what a
         fill costs.
         """
-        self._uc, self._bus = uc, bus
+        self._uc, self._bus, self._drop = uc, bus, engine.code_dropper(uc)
         self._memory, self._context = memory, context
         self._worked = worked
         self._ram_bytes = bus.ram_bytes
@@ -210,13 +210,13 @@ class Pages:
         first, last = gpa >> PAGE_SHIFT, gpa + count - 1 >> PAGE_SHIFT
         if first == last:
             if self.code[first]:
-                self._uc.ctl_remove_cache(PHYSICAL + gpa, PHYSICAL + gpa + count)
+                self._drop(PHYSICAL + gpa, PHYSICAL + gpa + count)
             return
         for number in range(first, last + 1):
             if self.code[number]:
                 begin, end = number << PAGE_SHIFT, number + 1 << PAGE_SHIFT
                 begin, end = max(begin, gpa), min(end, gpa + count)
-                self._uc.ctl_remove_cache(PHYSICAL + begin, PHYSICAL + end)
+                self._drop(PHYSICAL + begin, PHYSICAL + end)
 
     def forget_code(self) -> None:
         """All of it was replaced."""

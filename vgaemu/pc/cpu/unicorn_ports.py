@@ -100,11 +100,11 @@ class BusPorts:
 
     def __init__(
         self, uc: Uc, bus: Bus, clock: StepClock, tlb: TlbHarvest, loops: LoopState,
-        memory: LinearMemory,
+        memory: LinearMemory, context: Context,
     ) -> None:  # fmt: skip
         """Hook them. `tlb` is flushed here, if somebody has asked for it."""
         self._loops = loops
-        self.permission = Permission(memory, Context(uc), lambda: clock.due(clock.now_ns()))
+        self.permission = Permission(memory, context, lambda: clock.due(clock.now_ns()))
         self._bus, self._vga, self._clock, self._tlb = bus, bus.vga, clock, tlb
         self._hooks = PortHooks(uc, self.on_in, self.on_out)
         #: The beam that native code looks at, and the timing that it was told; None: there is none.

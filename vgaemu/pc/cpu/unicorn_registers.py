@@ -29,9 +29,9 @@ from vgaemu.pc.cpu.unicorn_engine import Registers, Uc, unicorn
 class RegisterFile:
     """The registers that services use, by name, without what changes with segments."""
 
-    def __init__(self, uc: Uc) -> None:
-        """Those of one engine."""
-        self._engine, context = Registers(uc), Context(uc)
+    def __init__(self, uc: Uc, context: Context) -> None:
+        """Those of one engine, by a `context` that nobody else uses."""
+        self._engine = Registers(uc)
         names = (*GENERAL_AT, *SEGMENT_NUMBERS, "eip", "rip", "eflags", "cr0", "cr2", "cr3", "cr4")
         numbers = vars(unicorn.x86_const)
         self._numbers = {name: numbers[f"UC_X86_REG_{name.upper()}"] for name in names}

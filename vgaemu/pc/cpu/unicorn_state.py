@@ -55,7 +55,7 @@ from vgaemu.pc.cpu.unicorn_context import (
     SegmentCache,
     write_flags,
 )
-from vgaemu.pc.cpu.unicorn_engine import Registers
+from vgaemu.pc.cpu.unicorn_engine import Registers, unicorn
 
 TASK = 6
 #: What EFER can have: SYSCALL, long mode enabled and active, execute-disable.
@@ -95,10 +95,10 @@ def engine_arrays(registers: Registers, context: Context) -> dict[str, Array]:
     arrays["cpu.fpu_control"][:] = registers["FPCW"], status, used, registers["MXCSR"]
     top = status >> 11 & 7
     for i in range(8):
-        mantissa, exponent = registers[f"FP{top + i & 7}"]
-        arrays["cpu.fpu"][i, :10] = list((exponent << 64 | mantissa).to_bytes(10, "little"))
-    for i in range(16):
-        arrays["cpu.xmm"][i] = list(registers[f"XMM{i}"].to_bytes(16, "little"))
+        octets = registers.read_octets(unicorn.x86_const.UC_X86_REG_FP0 + (top + i & 7), 10)
+        arrays["cpu.fpu"][i, :10] = list(octets)
+    sse = [registers.read_octets(unicorn.x86_const.UC_X86_REG_XMM0 + i, 16) for i in range(16)]
+    arrays["cpu.xmm"][:] = np.frombuffer(b"".join(sse), np.uint8).reshape(16, 16)
     values = [(number, getattr(calls, field)) for number, field in MSR_FIELDS.items()]
     values += [(number, registers.read_msr(number)) for number in KEPT_MSRS]
     arrays[MSRS] = np.array(values, "u8")

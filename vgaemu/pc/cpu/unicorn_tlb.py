@@ -97,9 +97,8 @@ class TableSizes:
     put where the period is never over, and tables grow only.
     """
 
-    def __init__(self, uc: Uc) -> None:
-        """Nothing is done where the places are not found."""
-        context = Context(uc)
+    def __init__(self, context: Context) -> None:
+        """Of a context's engine; nothing is done where the places are not found."""
         begin = ctypes.addressof(context.loaded)
         places = _periods() if context.in_place else ()
         self._begun = [ctypes.c_int64.from_address(begin - place) for place in places]
