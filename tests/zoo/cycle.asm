@@ -50,7 +50,7 @@
         out dx, al
         inc bx
         loop .colour
-        inc byte [phase]
+        add byte [phase], 2
         cmp byte [phase], 64 + 16
         jbe .turn
         SAY "ready", 10
@@ -60,7 +60,7 @@
         jz .wait
         mov ah, 0
         int 16h
-        mov cx, 63
+        mov cx, 32
 .fade:  push cx
         call retrace
         mov dx, 3C7h
@@ -80,9 +80,10 @@
         mov cx, 768
 .darker:
         lodsb
-        cmp al, 1
-        adc al, -1
-        out dx, al
+        sub al, 2
+        jnc .left
+        mov al, 0
+.left:  out dx, al
         loop .darker
         pop cx
         loop .fade

@@ -111,7 +111,7 @@ ends:   cli
         mov cx, ax
 .lower: cmp [46Ch], bx
         jne .count
-        cmp cx, 0FF00h
+        cmp cx, 0C000h
         jb .mode
         SAY "rate", 10
 .mode:  mov ah, 0Fh
