@@ -1,4 +1,4 @@
-"""Debug registers: a breakpoint in code, on each CPU and from one to another.
+"""Debug registers: a breakpoint in code, on each CPU and from one to another; INT1.
 
 Breakpoints of data fire where the host's processor has them.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from protected import PROGRAM, USER_CODE, Protected, reports, to_ring_3
 from x86_helpers import CPUS, disk, make_pc, needs_kvm, run_until_halted
 
 from vgaemu.pc.cpu.debug_registers import AFTER_RESET, DEBUG
@@ -83,3 +84,26 @@ def test_what_they_cannot_hold_is_refused(tmp_path: Path, cpu: str) -> None:
         for wrong in (np.zeros(5, "u8"), np.zeros(6, "i4"), np.full(6, 1 << 32, "u8")):
             assert pc.cpu.refusal(arrays | {DEBUG: wrong})
         assert pc.cpu.refusal(arrays) is None
+
+
+def test_int1_is_a_debug_exception(tmp_path: Path) -> None:
+    # ds = 0; vector 1: handler; int1; cli; hlt. handler: pop ax; mov [600h], ax; cli; hlt.
+    guest = bytes.fromhex("31 C0 8E D8 C7 06 04 00 10 7C A3 06 00 F1 FA F4 58 A3 00 06 FA F4")
+    with make_pc(disk(tmp_path, guest)) as pc:
+        run_until_halted(pc)
+        assert pc.bus.read16(0x600) == 0x7C0E
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [(b"\xf1", (1, PROGRAM + 1, USER_CODE, 0)), (b"\xcd\x01", (13, 1 << 3 | 2, PROGRAM, 0))],
+    ids=["INT1", "INT 1"],
+)
+def test_int1_needs_no_gate_of_its_own_privilege(
+    tmp_path: Path, program: bytes, told: tuple[int, ...]
+) -> None:
+    path = tmp_path / "test.img"
+    path.write_bytes(Protected(to_ring_3(), program).image())
+    with make_pc(path) as pc:
+        run_until_halted(pc)
+        assert reports(bytes(pc.debug.text).decode("latin-1")) == [told]

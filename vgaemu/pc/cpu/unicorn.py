@@ -215,7 +215,7 @@ class UnicornCpu(Cpu):
 
     def _on_unknown_opcode(self, uc: Uc, _: object) -> bool:
         try:
-            self._interrupts.deliver(UNKNOWN_OPCODE, exception=True)
+            self._interrupts.unknown_opcode()
         except GuestFault as fault:  # of this hook the engine heeds the answer alone
             self._fault = fault
             return False

@@ -48,8 +48,17 @@ from vgaemu.pc.cpu.unicorn_context import (
 from vgaemu.pc.cpu.unicorn_engine import Uc
 from vgaemu.pc.cpu.unicorn_long import enter_long
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
-from vgaemu.pc.cpu.unicorn_tables import DOUBLE_FAULT, EXTERNAL, TASK_GATE, Fault, Tables
+from vgaemu.pc.cpu.unicorn_tables import (
+    DOUBLE_FAULT,
+    EXTERNAL,
+    TASK_GATE,
+    UNKNOWN_OPCODE,
+    Fault,
+    Tables,
+)
 
+DEBUG = 1
+_INT1 = b"\xf1"
 #: Exceptions that push an error code.
 WITH_ERROR_CODE = (8, 10, 11, 12, 13, 14, 17)
 #: Faults: the guest is to go on at their instruction. That of a breakpoint is left out.
@@ -99,6 +108,15 @@ class Interrupts:
             self.deliver(vector, software=True)
         else:
             self.deliver(vector, raised.error_code, exception=True)
+
+    def unknown_opcode(self) -> None:
+        """The engine does not know the instruction: INT1 it leaves to debuggers of the host's."""
+        if self._memory.code(0, 1) == _INT1:
+            self._context.load().eip += 1
+            self._context.store()
+            self.deliver(DEBUG, exception=True)  # and not by INT n: any gate will do
+        else:
+            self.deliver(UNKNOWN_OPCODE, exception=True)
 
     def deliver(
         self, vector: int, error_code: int = 0, *, software: bool = False, exception: bool = False
