@@ -209,6 +209,25 @@ def test_the_command_line_says_them(
     assert read_said(None) == (None, ())
 
 
+@pytest.mark.parametrize("runs", ["prog.com", "bzimage"])
+def test_disks_beside_a_program_or_a_kernel_may_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], runs: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_disks(tmp_path)
+    Path("bzimage").write_bytes((Path(__file__).parent / "kernels" / "bzimage").read_bytes())
+    # mov ax, 0301h; mov bx, 100h; mov cx, 9; mov dx, 80h; int 13h; int 20h
+    writes = bytes.fromhex("B80103 BB0001 B90900 BA8000 CD13 CD20")
+    Path("prog.com").write_bytes(writes)
+    ends = ["--headless", "--frames", "3"]
+    assert main(["run", runs, "--writable", "--drive", "hd=c.img", *ends]) == 0
+    was_written = Path("c.img").read_bytes()[8 * SECTOR :].startswith(writes)
+    assert was_written == (runs == "prog.com")
+    capsys.readouterr()
+    assert main(["run", runs, "--writable", *ends]) == 2
+    assert capsys.readouterr().err == "vgaemu: --writable: only for disk images; leave it out\n"
+
+
 @pytest.mark.parametrize(
     "options", [["--drive", "hd=it"], ["--drive", "fd=b.img", "--initrd", "b.img,it words"]]
 )

@@ -20,6 +20,8 @@ from vgaemu.errors import ImageError
 from vgaemu.machine import Machine
 from vgaemu.pc import is_image
 from vgaemu.pc.boot.flat import load_segments
+from vgaemu.pc.formats import load_image
+from vgaemu.pc.images import LinuxKernel
 from vgaemu.pc.kernels import KernelError, Segment, find_header, load, load_elf
 
 pytest.importorskip("unicorn")
@@ -287,6 +289,13 @@ def test_a_linux_that_is_cut_off(tmp_path: Path) -> None:
         path.write_bytes((KERNELS / "bzimage").read_bytes()[:size])
         with pytest.raises(ImageError, match="not whole"):
             Machine(path)
+
+
+@pytest.mark.parametrize("suffix", ["", ".img", ".bin", ".iso", ".com", ".exe", ".elf", ".txt"])
+def test_a_linux_is_told_whatever_its_name(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"vmlinuz{suffix}"
+    path.write_bytes(b"MZ" + (KERNELS / "bzimage").read_bytes()[2:])  # as one for EFI has it
+    assert isinstance(load_image(str(path), []), LinuxKernel)
 
 
 def test_a_kernel_in_place_of_a_workload(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -174,7 +174,7 @@ def add_machine_code_group(command: ArgumentParser) -> None:
     add("--dos-version", metavar="N.NN", help="what DOS says that it is, from 2.0 on (5.0)")
     add("--retrace-irq", action="store_true",
         help="connect the VGA's interrupt line to IRQ 9, which most cards do not")  # fmt: skip
-    add("--writable", action="store_true", help="let the guest write to the image")
+    add("--writable", action="store_true", help="let the guest write to disk images")
     add("--drive", action="append", metavar="fd|hd|cd[=FILE]",
         help="what a disk image is, if it does not say: a floppy, a hard disk, a CD; with a file, "
              "another disk; more than one may be said")  # fmt: skip

@@ -88,6 +88,8 @@ class Format(NamedTuple):
     #: What is said of a wish that is not for it, and those that are.
     what: str
     takes: frozenset[str]
+    #: Whether what it is told by leaves no doubt, whatever its name.
+    is_certain: bool = False
 
 
 def load_image(
@@ -162,8 +164,11 @@ def is_told(path: Path) -> bool:
     return any(one.probe(head) for one in FORMATS)
 
 
-def wrong_options(name: str, options: Iterable[str]) -> list[str]:
-    """Of names of options those that are for other sorts of files than this one."""
+def wrong_options(name: str, options: Iterable[str], *, disks_beside: bool = False) -> list[str]:
+    """Of names of options those that are for other sorts of files than this one.
+
+    Disks beside what is run may be written to, whatever it is.
+    """
     path = Path(name)
     try:
         with path.open("rb") as file:
@@ -172,7 +177,8 @@ def wrong_options(name: str, options: Iterable[str]) -> list[str]:
         found = None  # it is refused when it is loaded
     if found is None:
         return []
-    others = frozenset().union(*(one.takes for one in FORMATS)) - found.takes
+    takes = found.takes | ({"writable"} if disks_beside else set())
+    others = frozenset().union(*(one.takes for one in FORMATS)) - takes
     return [option for option in options if option in others]
 
 
@@ -185,6 +191,8 @@ def format_of(path: Path, head: bytes) -> Format | None:
     """What a file is: where that is not certain, its name decides."""
     suffix = path.suffix.lower()
     possible = [one for one in FORMATS if one.probe(head)]
+    if certain := next((one for one in possible if one.is_certain), None):
+        return certain
     named = [one for one in possible or FORMATS if suffix in one.suffixes]
     return next(iter(named or possible), None)
 
@@ -348,7 +356,7 @@ _DOS = _ALL | {"dos_root", "dos_version"}
 _KERNEL = _ALL | {"append", "initrd"}
 #: In this order; .COM programs have nothing to be told by but their names.
 FORMATS = (
-    Format(_is_linux, _load_linux, (), "kernels", _KERNEL),
+    Format(_is_linux, _load_linux, (), "kernels", _KERNEL, is_certain=True),
     Format(_is_multiboot, _load_multiboot, (".elf",), "kernels", _KERNEL),
     Format(lambda head: head.startswith(ELF_SIGNATURE), _load_multiboot, (), "kernels", _KERNEL),
     Format(lambda head: is_iso(head), _load_disk, (".iso",), "disk images", _DISK),
