@@ -98,7 +98,7 @@ def test_a_guests_state_still_loads_and_goes_on(name: str, tmp_path: Path) -> No
     since = {"chips.mouse", "chips.mouse_buffer", "chips.mouse_moved", "pc.looks", "pc.refused"}
     since |= {"chips.serial", "chips.serial_received", "bios.disk_locks"}
     since |= {"chips.serial_receiver", "chips.serial_incoming", "chips.rtc", "chips.pci"}
-    since |= {"chips.pci_spaces", "chips.printer", "chips.a20"}
+    since |= {"chips.pci_spaces", "chips.printer", "chips.a20", "chips.pit_written"}
     if name == "prog":
         since |= {"dos.owners", "dos.returned", *NEW_OF_DOS}
     since |= {"cpu.msrs", "cpu.debug"}

@@ -37,7 +37,7 @@ BEFORE, AFTER = 37, 24
 LATER_PARTS = (
     "cpu.debug", "cpu.msrs",
     "kvm.", "bios.disk_locks", "bios.mouse", "bios.pointing", "chips.a20", "chips.ata",
-    "chips.mouse", "chips.pci", "chips.printer", "chips.rtc", "chips.serial",
+    "chips.mouse", "chips.pci", "chips.pit_written", "chips.printer", "chips.rtc", "chips.serial",
     "pc.looks", "pc.refused",
 )  # fmt: skip
 

@@ -1,9 +1,9 @@
 """An Intel 8254 timer and port 61h: ports 40h to 43h, 61h.
 
-Emulated: three counters with modes 0 to 5, latches and read-back; channel 0 interrupts in modes 0,
-2, 3 and 4; channel 2 has its gate, and a speaker that is silent; port 61h shows memory refreshes.
-Not emulated: BCD counting; a count that waits for the end of a half period in mode 3 (it waits
-for the end of the whole one).
+Emulated: three counters with modes 0 to 5, latches and read-back; a count that is written while
+another one counts waits for the end of its period, of its half period in mode 3, or for the gate;
+channel 0 interrupts in modes 0, 2, 3 and 4; channel 2 has its gate, and a speaker that is silent;
+port 61h shows memory refreshes. Not emulated: BCD counting; the tick in which a count is loaded.
 
 Source: Intel 8254 data sheet; IBM AT Technical Reference (port 61h).
 """
@@ -24,6 +24,21 @@ PIT_HZ = 1_193_182
 #: Interrupts due at most this long ago are made up for; older ones were lost with the time the
 #: guest stood still.
 LATE_NS = 250_000_000
+#: And never nearer to each other.
+LEAST_NS = 1000
+
+
+class Written:
+    """What was written to a counter and does not count yet; and its control word."""
+
+    SAVED: ClassVar[Saved] = {"count": (0, 0x10000), "due": (0, NEVER_NS), "word": (0, 0x3F)}
+
+    def __init__(self) -> None:
+        #: The count that is loaded when so many ticks are counted; 0: none.
+        self.count = 0
+        self.due = NEVER_NS
+        #: Access and mode as they were written, for read-back.
+        self.word = 0
 
 
 class PitChannel:
@@ -51,11 +66,12 @@ class PitChannel:
         self.counting = gate
         self.start_ns = 0
         self.counted = 0
+        self.written = Written()
+        self.nothing_waits()
 
-    @property
-    def period_ns(self) -> int:
-        """From one terminal count to the next."""
-        return self.reload * 1_000_000_000 // PIT_HZ
+    def nothing_waits(self) -> None:
+        """Have no count that is not loaded yet, and the control word of this mode."""
+        self.written.count, self.written.word = 0, self.access << 4 | self.mode << 1
 
     def ticks(self, now_ns: int) -> int:
         """What was counted since the count was loaded."""
@@ -63,17 +79,46 @@ class PitChannel:
             return self.counted
         return self.counted + (now_ns - self.start_ns) * PIT_HZ // 1_000_000_000
 
+    def _at_ns(self, ticks: int) -> int:
+        """When so many are counted."""
+        return self.start_ns - (self.counted - ticks) * 1_000_000_000 // PIT_HZ
+
+    def settle(self, now_ns: int) -> None:
+        """Load the count that was to be loaded by now."""
+        written = self.written
+        if not (written.count and self.counting and self.ticks(now_ns) >= written.due):
+            return
+        high = self.mode == 3 and written.due % self.reload != 0  # was the half that ended
+        # Down to a nanosecond: a rise that is waited for must not come once more.
+        self.start_ns += (written.due - self.counted) * 1_000_000_000 // PIT_HZ
+        self.reload, written.count = written.count, 0
+        self.counted = (self.reload + 1) // 2 if high else 0
+
+    def next_rise_ns(self, at_ns: int) -> int:
+        """When the output rises next, after some time."""
+        if not self.counting:
+            return NEVER_NS
+        self.settle(at_ns)
+        ticks, written = self.ticks(at_ns), self.written
+        if self.mode not in (2, 3):
+            return self._at_ns(self.reload) if ticks < self.reload else NEVER_NS
+        end = ticks - ticks % self.reload + self.reload
+        if written.count and written.due < end:  # the low half is of the next count
+            end = written.due + written.count // 2
+        return self._at_ns(end)
+
     def value(self, now_ns: int) -> int:
-        ticks = self.ticks(now_ns)
+        self.settle(now_ns)
+        ticks, reload = self.ticks(now_ns), self.reload
         if ticks < 0:
-            return -ticks & 0xFFFF  # what is left of the period before
+            return -ticks & 0xFFFF  # states of before counts waited: what is left of the period
         if self.mode == 3:
-            ticks *= 2
-        if self.mode in (2, 3):
-            return (self.reload - ticks % self.reload) & 0xFFFF
-        return (self.reload - ticks) & 0xFFFF
+            # By twos in each half, from an even number; of an odd count the high half is longer.
+            return (reload & ~1) - 2 * (ticks % reload % ((reload + 1) // 2)) & 0xFFFF
+        return reload - (ticks % reload if self.mode == 2 else ticks) & 0xFFFF
 
     def output(self, now_ns: int) -> bool:
+        self.settle(now_ns)
         ticks, reload = self.ticks(now_ns), self.reload
         if self.mode == 0:
             return self.loaded and ticks >= reload
@@ -99,22 +144,24 @@ class PitChannel:
         self.mode = value >> 1 & 7
         if self.mode > 5:
             self.mode -= 4
+        self.written.count, self.written.word = 0, value & 0x3F
         self.low = None
         self.read_high = False
         self.latched = self.status = None
         return True
 
     def latch_status(self, now_ns: int) -> None:
-        """Output line, whether the count is still to come, access and mode."""
+        """Output line, whether the count is still to be loaded, access and mode as written."""
         if self.status is None:
-            lines = self.output(now_ns) << 7 | (not self.loaded) << 6
-            self.status = lines | self.access << 4 | self.mode << 1
+            lines = self.output(now_ns) << 7  # loads what is due
+            waits = not self.loaded or bool(self.written.count)
+            self.status = lines | waits << 6 | self.written.word
 
     def write(self, value: int, now_ns: int) -> bool:
         """A byte of the count; True if that starts or stops the counter.
 
-        With the last byte it counts anew, at the end of the period where it is periodic and
-        counts, or waits for its gate; mode 0 stops at the first.
+        With the last byte it counts anew. Where it counts already it goes on to the end of its
+        period, and mode 0 stops at the first byte.
         """
         if self.access == 3:
             if self.low is None:
@@ -125,21 +172,33 @@ class PitChannel:
             count, self.low = self.low | value << 8, None
         else:
             count = value if self.access == 1 else value << 8
-        left = 0
-        if self.loaded and self.counting and self.mode in (2, 3):
-            ticks = self.ticks(now_ns)
-            left = -ticks if ticks < 0 else -ticks % self.reload
-        self.reload = count or 0x10000
+        self.settle(now_ns)
+        waits = self.counting and self.mode not in (0, 4)
+        if waits or self.mode in (1, 5):
+            self.written.count, self.written.due = count or 0x10000, self._end(now_ns)
+        else:
+            self.reload = count or 0x10000
+            self._start(now_ns, self.gate)
         self.loaded = True
-        self._start(now_ns + left * 1_000_000_000 // PIT_HZ, self.gate and self.mode not in (1, 5))
         return True
+
+    def _end(self, now_ns: int) -> int:
+        """Ticks at the end of the period, or half period, that counts; modes 1 and 5 have none."""
+        ticks, reload = self.ticks(now_ns), self.reload
+        if self.mode in (1, 5):
+            return NEVER_NS
+        begin, half = ticks - ticks % reload, (reload + 1) // 2
+        return begin + (half if self.mode == 3 and ticks - begin < half else reload)
 
     def set_gate(self, gate: bool, now_ns: int) -> None:
         """The gate line: high lets count in modes 0 and 4, its rise starts anew in the others."""
         if gate == self.gate:
             return
+        self.settle(now_ns)
         self.gate = gate
         if gate and self.loaded:
+            if self.written.count:
+                self.reload, self.written.count = self.written.count, 0
             self._start(now_ns, True, self.counted if self.mode in (0, 4) else 0)
         elif not gate and self.mode not in (1, 5):
             self.counted, self.counting = max(self.ticks(now_ns), 0), False
@@ -175,7 +234,7 @@ class Pit:
         self.channels = [PitChannel(), PitChannel(), PitChannel(gate=False)]
         for channel in self.channels:
             channel.start_ns = clock.now_ns()
-        self.next_irq_ns = clock.now_ns() + self.channels[0].period_ns
+        self.next_irq_ns = self.channels[0].next_rise_ns(clock.now_ns())
         self.gate = 0
         self.refresh = 0
         for number in range(3):
@@ -189,11 +248,8 @@ class Pit:
         if now_ns < self.next_irq_ns:
             return
         self._raise_irq(0)
-        channel = self.channels[0]
-        if channel.mode not in (2, 3):
-            self.next_irq_ns = NEVER_NS
-            return
-        self.next_irq_ns += max(channel.period_ns, 1000)
+        rise_ns = self.channels[0].next_rise_ns(self.next_irq_ns)
+        self.next_irq_ns = max(rise_ns, self.next_irq_ns + LEAST_NS)
         if self.next_irq_ns < now_ns - LATE_NS:
             self.next_irq_ns = now_ns
 
@@ -222,9 +278,7 @@ class Pit:
         if number == 0:
             self.advance(now)
         if change(channel, value, now) and number == 0:
-            # A count that waits for the end of a period interrupts there first.
-            ahead = channel.start_ns - now if channel.start_ns > now else channel.period_ns
-            self.next_irq_ns = now + ahead if channel.counting else NEVER_NS
+            self.next_irq_ns = channel.next_rise_ns(now)
             self._clock.due(self.next_irq_ns)
 
     def _read_gate(self) -> int:
@@ -240,4 +294,12 @@ class Pit:
 
     def parts(self) -> dict[str, Part]:
         channels = {f"chips.pit{i}": fields(channel) for i, channel in enumerate(self.channels)}
-        return {"chips.pit": fields(self)} | channels
+        written = fields(*(channel.written for channel in self.channels))
+
+        def none_waits() -> None:
+            for channel in self.channels:
+                channel.nothing_waits()
+
+        # States of before counts waited have none, and are restored from the counters' modes.
+        waiting = {"chips.pit_written": written._replace(absent=none_waits)}
+        return {"chips.pit": fields(self)} | channels | waiting
