@@ -32,7 +32,8 @@ class Bench:
 
     def go(self, ticks: int) -> None:
         """Be at the begin of a tick, and raise what is due until then."""
-        for self.ticks in range(self.ticks, ticks + 1):
+        for tick in range(self.ticks, ticks + 1):
+            self.ticks = tick
             self.clock.ns = -(-self.ticks * 10**9 // PIT_HZ)
             self.pit.advance(self.clock.ns)
 

@@ -284,7 +284,8 @@ def machine_code_options(options: Namespace) -> dict[str, Any]:
         return {}
     from vgaemu.pc.formats import who_takes, wrong_options  # most runs of workloads need none
 
-    beside = any("=" in said for said in value_of(options, "drive") or ())
+    drives = value_of(options, "drive")
+    beside = isinstance(drives, list) and any("=" in said for said in drives)
     wrong = wrong_options(options.workload, MACHINE_CODE_OPTIONS, disks_beside=beside)
     refused = [name for name in wrong if name in given]
     if refused:
