@@ -284,8 +284,7 @@ def machine_code_options(options: Namespace) -> dict[str, Any]:
         return {}
     from vgaemu.pc.formats import who_takes, wrong_options  # most runs of workloads need none
 
-    drives = value_of(options, "drive")
-    beside = isinstance(drives, list) and any("=" in said for said in drives)
+    beside = _has_disks_beside(options)
     wrong = wrong_options(options.workload, MACHINE_CODE_OPTIONS, disks_beside=beside)
     refused = [name for name in wrong if name in given]
     if refused:
@@ -294,6 +293,11 @@ def machine_code_options(options: Namespace) -> dict[str, Any]:
     values = {name: value_of(options, name) for name in useful}
     chosen = {name: value for name, value in values.items() if says(value)}
     return chosen | ({"guest_speed": options.speed} if "speed" in options else {})
+
+
+def _has_disks_beside(options: Namespace) -> bool:
+    drives = value_of(options, "--drive")
+    return isinstance(drives, list) and any("=" in said for said in drives)
 
 
 def _spelt(names: Iterable[str]) -> str:
