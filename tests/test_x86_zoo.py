@@ -25,6 +25,7 @@ tells which real guests each stands for.
 | upper | loaders: A20, copies above 1 MiB, segments of 4 GiB in real mode, the memory map |
 | gate | memory managers, old unpackers: an A20 gate that is closed |
 | calibrate | kernels that find out how fast the time stamp counter is |
+| looks | systems and installers that look for what is not there |
 | registers | kernels that set the VGA's modes by its registers, and poll for keys |
 | cycle | intros of DOS: a palette that goes round, a fade; .COM, and with its DOS on a disk |
 | level | programs of DOS that ask which processor there is |
@@ -215,6 +216,13 @@ SPEAKERS: dict[str, Speaker] = {
         "186 286 386 486 CPUID\nit names FPU TSC MSR CX8 CMOV MMX FXSR SSE\ncoprocessor 387\n"
         "unknown 0F 0F F0 0F 63 0F\nFF04070047785634120005\n3344993302040608\n" + LEFT,
         no_pvm="coprocessor",
+    ),
+    "looks": Speaker(
+        "serial port 1 yes\nits FIFOs yes\nserial port 2 no\nfirst controller's mask yes\n"
+        "second controller's mask yes\ndrive of ATA 1 no\ndrive of ATA 2 no\n"
+        "keyboard controller yes\nkeyboard yes\nmouse yes\nclock yes\nrefresh yes\ncolour yes\n"
+        "monochrome no\n8514/A no\nFM music no\nSound Blaster no\nMPU-401 no\njoystick no\n"
+        "NE2000 no\nequipment yes\n"
     ),
     "registers": Speaker(
         "640x480\nready\n320x200\nready\n320x240\nready\ntext again, by its font\n",
