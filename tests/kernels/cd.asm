@@ -1,13 +1,9 @@
 ; What an ISO image boots without emulation: it reads another sector of its CD, and tells of it.
 ; nasm -f bin -o cd.bin cd.asm
-        bits 16
-        org 7C00h
+%include "../zoo/boot.inc"
+        SECTOR_BEGINS
         cli
-        xor ax, ax
-        mov ds, ax
-        mov es, ax
-        mov ss, ax
-        mov sp, 7C00h
+        SEGMENTS
         mov al, dl                      ; E0h
         call hex
         mov ah, 41h

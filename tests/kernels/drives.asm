@@ -1,17 +1,13 @@
 ; A hard disk whose boot sector reads the rest by ATA, and then tells the serial port of its chips:
 ; ATA by interrupts, PCI, the clock's interrupts, what comes on the line. It switches itself off.
 ; nasm -f bin -o drives.img drives.asm
-        bits 16
-        org 7C00h
+%include "../zoo/boot.inc"
+        SECTOR_BEGINS
 disk    equ 1F0h
 base    equ 3F8h
 buffer  equ 9000h
 begin:  cli
-        xor ax, ax
-        mov ds, ax
-        mov es, ax
-        mov ss, ax
-        mov sp, 7C00h
+        SEGMENTS
         cld
         mov dx, 3F6h                    ; no interrupts, of which none are to be left for later
         mov al, 2
@@ -47,8 +43,7 @@ wait_for_data:
         dec bx
         jnz sector
         jmp main
-        times 510 - ($ - $$) db 0
-        dw 0AA55h
+        SECTOR_ENDS
 
 main:   mov word [4 * 76h], on_disk
         mov [4 * 76h + 2], ds

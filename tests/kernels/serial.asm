@@ -1,13 +1,10 @@
 ; A boot sector that uses the serial port, and ends by QEMU's exit port with the code 7.
 ; nasm -f bin -o serial.img serial.asm
-        bits 16
-        org 7C00h
+%include "../zoo/boot.inc"
+        SECTOR_BEGINS
 base    equ 3F8h
         cli
-        xor ax, ax
-        mov ds, ax
-        mov ss, ax
-        mov sp, 7C00h
+        SEGMENTS_BUT_ES
         mov word [4 * 0Ch], interrupt
         mov [4 * 0Ch + 2], ax
         in al, 21h
@@ -90,5 +87,4 @@ loopback: db '?'
 modem:  db '?'
         db ', by interrupts', 13, 10
 text_end:
-        times 510 - ($ - $$) db 0
-        dw 0AA55h
+        SECTOR_ENDS

@@ -6,8 +6,7 @@
 %define QUIET
         BEGIN
         LOAD_REST 1
-        mov ax, 13h
-        int 10h
+        VIDEO 13h
         push 0A000h
         pop es
         mov dx, 3C8h            ; shades of green and blue from 16 on
@@ -66,15 +65,7 @@ tick:   xor ax, ax
         je tick
         mov [last], dx
         ret
-retrace:
-        mov dx, 3DAh
-.in:    in al, dx
-        test al, 8
-        jnz .in
-.out:   in al, dx
-        test al, 8
-        jz .out
-        ret
+        RETRACE
 ; Draws it, 8x8 of a shade, and moves it on.
 ball:   mov ax, [y]
         mov bx, 320

@@ -8,8 +8,7 @@ SECTORS equ 64
 BUFFER  equ 20000h
 IDT     equ 10000h
         BEGIN
-        mov ax, 3
-        int 10h
+        VIDEO 3
         cli
         mov dx, CONTROL         ; no interrupts of the drive
         mov al, 2
@@ -75,8 +74,7 @@ words_in:
         rep insw
         ret
         align 2, db 0
-gdtr:   dw 23
-        dd gdt
+        GDTR 3
         FLAT_TABLE
         SECTOR_ENDS
 rest:   mov edi, 0B8000h
@@ -159,8 +157,7 @@ interrupts:
         mov ecx, 48 * 2
         xor eax, eax
         rep stosd
-        mov dword [IDT + 2Eh * 8], 80000h + on_disk
-        mov dword [IDT + 2Eh * 8 + 4], 8E00h
+        GATE 2Eh, on_disk
         lidt [idtr]
         mov al, 11h
         out 20h, al
@@ -227,8 +224,7 @@ show:   mov edi, [place]
 place:  dd 0B8000h
 count:  dd 0
 seen:   dd 0
-idtr:   dw 48 * 8 - 1
-        dd IDT
+        IDTR 48
         align 4, db 0
 written: times 128 dd 0C0FFEE00h + ($ - $$)
         times 60 * 512 - ($ - $$) db 0

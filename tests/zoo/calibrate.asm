@@ -16,8 +16,7 @@ PERIODS equ 64                          ; of the clock's 1024 a second
 %define US(counts) ((counts) * 1000000 + HZ / 2) / HZ
         BEGIN
         LOAD_REST 3
-        mov ax, 3
-        int 10h
+        VIDEO 3
         cli
         FLAT gdtr
         jmp main
@@ -30,19 +29,9 @@ main:   mov esp, 70000h
         mov edi, IDT
         mov ecx, 33 * 2
         rep stosd
-        mov dword [IDT + 32 * 8], 80000h + on_timer
-        mov dword [IDT + 32 * 8 + 4], 8E00h
+        GATE 32, on_timer
         lidt [idtr]
-        mov al, 11h                     ; the timer alone, at 20h
-        out 20h, al
-        mov al, 20h
-        out 21h, al
-        mov al, 4
-        out 21h, al
-        mov al, 1
-        out 21h, al
-        mov al, 0FEh
-        out 21h, al
+        TIMER_ALONE
         mov al, 0FFh
         out 0A1h, al
         mov eax, 1
@@ -156,12 +145,7 @@ high_byte:
         ret
 
 by_ticks:
-        mov al, 34h
-        out 43h, al
-        mov al, TICK & 0FFh
-        out 40h, al
-        mov al, TICK >> 8
-        out 40h, al
+        TIMER TICK
         sti
         call .tick
         call .tick
@@ -246,9 +230,7 @@ rate:   dd 0
 since:  dd 0, 0
 ticks:  dd 0
 tries:  db 0
-gdtr:   dw 23
-        dd gdt
-idtr:   dw 33 * 8 - 1
-        dd IDT
+        GDTR 3
+        IDTR 33
         FLAT_TABLE
         IMAGE_ENDS 4

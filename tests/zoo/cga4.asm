@@ -1,13 +1,9 @@
 ; A turtle in a CGA's mode: pixels by INT 10h/0Ch with and without exclusive or, read back by 0Dh, the
 ; other palette by 0Bh, a word by 0Eh. nasm -f bin -o cga4.img cga4.asm
-        org 7C00h
-        bits 16
-        xor ax, ax
-        mov ds, ax
-        mov ss, ax
-        mov sp, 7C00h
-        mov ax, 0004h
-        int 10h
+%include "boot.inc"
+        SECTOR_BEGINS
+        SEGMENTS_BUT_ES
+        VIDEO 4
         mov ah, 0Bh
         mov bx, 0001h           ; a blue background
         int 10h
@@ -83,5 +79,4 @@ again:  lodsb
 done:   hlt
         jmp done
 words:  db "320x200, 4 colours", 0
-        times 510 - ($ - $$) db 0
-        db 55h, 0AAh
+        SECTOR_ENDS

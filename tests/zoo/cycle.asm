@@ -6,8 +6,7 @@
 %define QUIET
         bits 16
         org 100h
-        mov ax, 13h
-        int 10h
+        VIDEO 13h
         push 0A000h
         pop es
         xor di, di
@@ -99,8 +98,7 @@
         repe scasb
         jne .light
         SAY "dark", 10
-.light: mov ax, 3
-        int 10h
+.light: VIDEO 3
         ret                             ; to INT 20h
 ; AL: up to 62 and down again, as bits 0 to 5 go round.
 wave:   and al, 63
@@ -109,15 +107,7 @@ wave:   and al, 63
         xor al, 63
 .up:    add al, al
         ret
-retrace:
-        mov dx, 3DAh
-.in:    in al, dx
-        test al, 8
-        jnz .in
-.out:   in al, dx
-        test al, 8
-        jz .out
-        ret
+        RETRACE
         ROUTINES
 phase:  db 0
 colours:

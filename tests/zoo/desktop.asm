@@ -10,13 +10,7 @@ PAGES   equ 10000h                      ; the directory, the table of low memory
 FRAME   equ 0E0000000h
         BEGIN
         LOAD_REST 4
-        mov ax, 4F01h
-        mov cx, MODE
-        mov di, INFO
-        int 10h
-        mov ax, 4F02h
-        mov bx, 4000h | MODE
-        int 10h
+        VBE MODE, INFO
         cli
         FLAT gdtr
         mov edi, PAGES
@@ -51,8 +45,7 @@ desktop:
         mov ecx, 48 * 2
         xor eax, eax
         rep stosd
-        mov dword [IDT + 2Ch * 8], 80000h + on_mouse
-        mov dword [IDT + 2Ch * 8 + 4], 8E00h
+        GATE 2Ch, on_mouse
         lidt [idtr]
         mov esi, controllers
 .next:  lodsw
@@ -217,9 +210,7 @@ buttons: db 0
 x:      dd 400
 y:      dd 300
 clicks: dd 0
-gdtr:   dw 23
-        dd gdt
-idtr:   dw 48 * 8 - 1
-        dd IDT
+        GDTR 3
+        IDTR 48
         FLAT_TABLE
         IMAGE_ENDS 5

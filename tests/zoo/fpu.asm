@@ -1,13 +1,9 @@
 ; A curve by the coprocessor, in mode 13h with a palette of its own: a point for each of 720 angles.
 ; nasm -f bin -o fpu.img fpu.asm
-        org 7C00h
-        bits 16
-        xor ax, ax
-        mov ds, ax
-        mov ss, ax
-        mov sp, 7C00h
-        mov ax, 0013h
-        int 10h
+%include "boot.inc"
+        SECTOR_BEGINS
+        SEGMENTS_BUT_ES
+        VIDEO 13h
         mov dx, 3C8h            ; 64 reds from 16 on
         mov al, 16
         out dx, al
@@ -68,5 +64,4 @@ height: dw 90
 angle:  dw 0
 x:      dw 0
 y:      dw 0
-        times 510 - ($ - $$) db 0
-        db 55h, 0AAh
+        SECTOR_ENDS

@@ -11,8 +11,7 @@ PUT     equ 9500h
 MIB      equ 100000h
         BEGIN
         LOAD_REST 3
-        mov ax, 3
-        int 10h
+        VIDEO 3
         jmp rest
         SECTOR_ENDS
 rest:   cli
@@ -43,16 +42,7 @@ rest:   cli
         THE_END
 
 ; What is seen, into `seen`; FS is a segment of 4 GiB, which stays in real mode.
-probe:  lgdt [gdtr]
-        mov eax, cr0
-        or al, 1
-        mov cr0, eax
-        jmp $ + 2
-        mov bx, 10h
-        mov fs, bx
-        and al, 0FEh
-        mov cr0, eax
-        jmp 0:.real
+probe:  BIG_FS gdtr
 .real:  mov eax, [dword fs:MIB - 16]
         cmp eax, [dword fs:MIB + MIB - 16]
         sete [seen.rom]
@@ -126,10 +116,7 @@ close92: in al, 92h
         and al, 0FCh
         out 92h, al
         ret
-open92: in al, 92h
-        or al, 2
-        and al, 0FEh
-        out 92h, al
+open92: OPEN_A20
         ret
 state92: in al, 92h
         and al, 2
@@ -191,7 +178,6 @@ seen:
 .frame: db 0
 .text:  db 0
 .rom:   db 0
-gdtr:   dw 23
-        dd gdt
+        GDTR 3
         FLAT_TABLE
         IMAGE_ENDS 4

@@ -4,13 +4,8 @@
 %include "zoo.inc"
 PART    equ 3                           ; the partition's first sector
 DATA    equ 70                          ; a sector whose every word is its number
-        bits 16
-        org 7C00h
-        xor ax, ax
-        mov ds, ax
-        mov es, ax
-        mov ss, ax
-        mov sp, 7C00h
+        SECTOR_BEGINS
+        SEGMENTS
         sti
         cld
         mov si, 7C00h
@@ -58,8 +53,7 @@ begin:
         jmp 0:7C00h + here - second
 here:
 %define AT(label) (7C00h + label - second)
-        mov ax, 3
-        int 10h
+        VIDEO 3
         mov al, [AT(drive)]
         call hex2
         mov si, [AT(row)]

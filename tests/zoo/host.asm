@@ -7,8 +7,7 @@ PREFIX  equ 1000h
 KEPT    equ 9000h                       ; all vectors as they were
         BEGIN
         LOAD_REST 5
-        mov ax, 3
-        int 10h
+        VIDEO 3
         mov si, 20h * 4
         mov word [si], ends
         mov word [si + 2], 0
@@ -77,11 +76,7 @@ service:
         ret
         SECTOR_ENDS
 ends:   cli
-        xor ax, ax
-        mov ds, ax
-        mov es, ax
-        mov ss, ax
-        mov sp, 7C00h
+        SEGMENTS
         sti
         cld
         SAY "left", 10

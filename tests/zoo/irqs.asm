@@ -1,16 +1,11 @@
 ; What a small system does: protected mode with its own tables, the interrupt controllers moved to 20h,
 ; the timer at 100 Hz, ticks counted by IRQ 0 until there are 30, the keyboard masked. Then it goes back
 ; to real mode and says so by INT 10h. nasm -f bin -o irqs.img irqs.asm
-        org 7C00h
-        bits 16
+%include "boot.inc"
+        SECTOR_BEGINS
         cli
-        xor ax, ax
-        mov ds, ax
-        mov es, ax
-        mov ss, ax
-        mov sp, 7C00h
-        mov ax, 0003h
-        int 10h
+        SEGMENTS
+        VIDEO 3
         xor ax, ax
         mov di, idt             ; 33 gates, of which the last is IRQ 0's
         mov cx, 33 * 4
@@ -20,12 +15,7 @@
         mov word [idt + 32 * 8 + 4], 8E00h
         mov bx, 2028h
         call controllers
-        mov al, 34h
-        out 43h, al
-        mov al, 9Ch
-        out 40h, al
-        mov al, 2Eh
-        out 40h, al
+        TIMER 11932
         lgdt [gdtr]
         lidt [idtr]
         mov eax, cr0
@@ -34,10 +24,7 @@
         jmp 08h:protected
         bits 32
 protected:
-        mov ax, 10h
-        mov ds, ax
-        mov es, ax
-        mov ss, ax
+        SELECTORS 10h
         mov esp, 7000h
         mov edi, 0B8000h
         mov eax, 1F201F20h
@@ -65,19 +52,8 @@ tick:   push eax
         iretd
 back:   jmp 18h:narrow
         bits 16
-narrow: mov ax, 20h
-        mov ds, ax
-        mov es, ax
-        mov ss, ax
-        mov eax, cr0
-        and al, 0FEh
-        mov cr0, eax
-        jmp 0:real
-real:   xor ax, ax
-        mov ds, ax
-        mov es, ax
-        mov ss, ax
-        mov sp, 7C00h
+narrow: REAL 20h
+        SEGMENTS
         lidt [real_idtr]
         mov bx, 0870h
         call controllers
@@ -130,5 +106,4 @@ real_idtr:
         dw 3FFh
         dd 0
 idt     equ 8000h
-        times 510 - ($ - $$) db 0
-        db 55h, 0AAh
+        SECTOR_ENDS

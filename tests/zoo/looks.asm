@@ -9,8 +9,7 @@
 %endmacro
         BEGIN
         LOAD_REST 3
-        mov ax, 3
-        int 10h
+        VIDEO 3
         cli
         mov si, looks
 .next:  lodsb

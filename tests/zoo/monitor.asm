@@ -8,6 +8,7 @@
 ; The program sets a text mode by INT 10h, looks at IF, waits for ticks by INT 1Ah, and tells. HLT
 ; with interrupts off ends it.
 
+%include "boot.inc"
 TSS     equ 0x2000                      ; the task's state, then 8 KiB of bits
 IDT     equ 0x5000
 BITS_AT equ 0x68
@@ -15,8 +16,7 @@ REFUSED equ 0x600                       ; how often port 80h was
 CAME    equ 0x604                       ; which interrupt last
 TOP     equ 0x80000                     ; the monitor's stack
 
-        org 0x7C00
-        bits 16
+        SECTOR_BEGINS
 
 start:  cli
         xor ax, ax
@@ -57,14 +57,10 @@ start:  cli
         mov cr0, eax
         jmp 8:wide
 
-        times 510 - ($ - $$) db 0
-        dw 0xAA55
+        SECTOR_ENDS
 
         bits 32
-wide:   mov ax, 0x10
-        mov ds, ax
-        mov es, ax
-        mov ss, ax
+wide:   SELECTORS 10h
         mov esp, TOP
         mov dword [TSS + 4], TOP
         mov dword [TSS + 8], 0x10

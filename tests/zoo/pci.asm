@@ -4,8 +4,7 @@
 %include "zoo.inc"
         BEGIN
         LOAD_REST 2
-        mov ax, 3
-        int 10h
+        VIDEO 3
         xor ebx, ebx            ; device << 3 | function
 .next:  mov al, 0
         call read
@@ -97,30 +96,21 @@ the_vga:
         and ebp, 0FFFFFFF0h
         cli
         push ds                 ; a store by the frame buffer is seen at A0000h, once mode 13h is set
-        mov ax, 13h
-        int 10h
+        VIDEO 13h
         FLAT gdtr
         mov dword [ebp + 320 * 5], 0A0B0C0Dh
         mov eax, [0A0000h + 320 * 5]
         mov [seen], eax
         jmp 18h:back
         bits 16
-back:   mov ax, 20h
-        mov ds, ax
-        mov es, ax
-        mov ss, ax
-        mov eax, cr0
-        and al, 0FEh
-        mov cr0, eax
-        jmp 0:.real
+back:   REAL 20h
 .real:  xor ax, ax
         mov ds, ax
         mov es, ax
         mov ss, ax
         pop ds
         sti
-        mov ax, 3
-        int 10h
+        VIDEO 3
         SAY "by BAR 0 "
         mov eax, [seen]
         call hex8
@@ -132,8 +122,7 @@ known:  dw 600h, 601h, 101h, 300h
 known_end:
 vga:    dw 0
 seen:   dd 0
-gdtr:   dw 39
-        dd gdt
+        GDTR 5
         FLAT_TABLE
         dw 0FFFFh, 0, 9A00h, 0  ; 18h code of 16 bits
         dw 0FFFFh, 0, 9200h, 0  ; 20h data

@@ -13,8 +13,7 @@ GC      equ 3CEh
 CRTC    equ 3D4h
         BEGIN
         LOAD_REST 5
-        mov ax, 3
-        int 10h
+        VIDEO 3
         cli
         FLAT gdtr
         jmp main
@@ -271,7 +270,6 @@ mode_x: db 0E3h
         db 0EAh, 8Ch, 0DFh, 28h, 0, 0E7h, 6, 0E3h, 0FFh
         db 0, 0, 0, 0, 0, 40h, 5, 0Fh, 0FFh
         db 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 41h, 0, 0Fh, 0, 0
-gdtr:   dw 23
-        dd gdt
+        GDTR 3
         FLAT_TABLE
         IMAGE_ENDS 6

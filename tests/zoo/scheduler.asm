@@ -6,8 +6,7 @@ TASKS   equ 3
 STACKS  equ 9000h                       ; 512 bytes each
         BEGIN
         LOAD_REST 2
-        mov ax, 3
-        int 10h
+        VIDEO 3
         cli
         mov di, 8 * 4
         mov ax, on_timer
@@ -18,12 +17,7 @@ STACKS  equ 9000h                       ; 512 bytes each
         stosw
         xor ax, ax
         stosw
-        mov al, 34h             ; 100 times a second
-        out 43h, al
-        mov al, 9Ch
-        out 40h, al
-        mov al, 2Eh
-        out 40h, al
+        TIMER 11932             ; 100 times a second
         mov si, entries         ; each task as an interrupt would have left it
         mov di, STACKS + 512 - 6 - 16 - 4
         mov cx, TASKS

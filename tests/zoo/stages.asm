@@ -1,16 +1,11 @@
 ; A loader and what it loads: 20 sectors across tracks and heads by INT 13h/02h in pieces, from the drive
 ; that it was started from; a sum of them is shown in hexadecimal, with the drive's shape.
 ; nasm -f bin -o stages.img stages.asm
-        org 7C00h
-        bits 16
-        xor ax, ax
-        mov ds, ax
-        mov es, ax
-        mov ss, ax
-        mov sp, 7C00h
+%include "boot.inc"
+        SECTOR_BEGINS
+        SEGMENTS
         mov [drive], dl
-        mov ax, 0003h
-        int 10h
+        VIDEO 3
         mov bx, 8000h           ; sector by sector, as a FAT loader reads
         mov si, 1
 load:   mov ax, si
@@ -77,8 +72,7 @@ drive:  db 0
 sectors:
         dw 18
 heads:  dw 2
-        times 510 - ($ - $$) db 0
-        db 55h, 0AAh
+        SECTOR_ENDS
 %assign n 1
 %rep 40
         times 128 dd n * 01234567h + 89ABCDEFh

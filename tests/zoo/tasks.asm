@@ -11,13 +11,7 @@ WIDTH   equ 1024
 HEIGHT  equ 768
         BEGIN
         LOAD_REST 3
-        mov ax, 4F01h
-        mov cx, MODE
-        mov di, INFO
-        int 10h
-        mov ax, 4F02h
-        mov bx, 4000h | MODE
-        int 10h
+        VBE MODE, INFO
         cli
         mov dx, 3C8h            ; shades from 64 on
         mov al, 64
@@ -40,25 +34,10 @@ HEIGHT  equ 768
         mov ecx, 33 * 2
         xor eax, eax
         rep stosd
-        mov dword [IDT + 32 * 8], 80000h + on_timer
-        mov dword [IDT + 32 * 8 + 4], 8E00h
+        GATE 32, on_timer
         lidt [idtr]
-        mov al, 11h             ; the timer alone, at 20h, 200 times a second
-        out 20h, al
-        mov al, 20h
-        out 21h, al
-        mov al, 4
-        out 21h, al
-        mov al, 1
-        out 21h, al
-        mov al, 0FEh
-        out 21h, al
-        mov al, 34h
-        out 43h, al
-        mov al, 4Eh
-        out 40h, al
-        mov al, 17h
-        out 40h, al
+        TIMER_ALONE
+        TIMER 5966              ; 200 times a second
         mov ax, 18h             ; this is task 0 from now on
         ltr ax
         jmp left
@@ -136,10 +115,8 @@ wait_a_little:
 ticks:  dd 0
 now:    db 0
 over:   db 0
-gdtr:   dw 39
-        dd gdt
-idtr:   dw 33 * 8 - 1
-        dd IDT
+        GDTR 5
+        IDTR 33
         FLAT_TABLE
         dw 103, state0, 8900h, 0
         dw 103, state1, 8900h, 0

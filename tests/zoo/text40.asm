@@ -1,13 +1,9 @@
 ; What games of one sector do: 40 columns, the cursor off, cells written to memory and by INT 10h, a
 ; glyph of their own, and waits of INT 15h/86h. nasm -f bin -o text40.img text40.asm
-        org 7C00h
-        bits 16
-        xor ax, ax
-        mov ds, ax
-        mov ss, ax
-        mov sp, 7C00h
-        mov ax, 0001h
-        int 10h
+%include "boot.inc"
+        SECTOR_BEGINS
+        SEGMENTS_BUT_ES
+        VIDEO 1
         mov ah, 01h
         mov cx, 2607h
         int 10h
@@ -57,5 +53,4 @@ done:   hlt
         jmp done
 words:  db " 40 COLUMNS ", 0
 brick:  db 0FFh, 81h, 81h, 81h, 81h, 81h, 81h, 0FFh, 0FFh, 18h, 18h, 18h, 18h, 18h, 18h, 0FFh
-        times 510 - ($ - $$) db 0
-        db 55h, 0AAh
+        SECTOR_ENDS

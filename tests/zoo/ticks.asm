@@ -9,8 +9,7 @@ BARS    equ 160
 BIOS_S  equ 46Ch
         bits 16
         org 100h
-        mov ax, 13h
-        int 10h
+        VIDEO 13h
         mov ax, 3508h
         int 21h
         mov [old08], bx
@@ -89,8 +88,7 @@ BIOS_S  equ 46Ch
         int 21h
         pop ds
         sti
-        mov ax, 3
-        int 10h
+        VIDEO 3
         mov ax, 4C00h
         int 21h
 ; The timer's count is BX, mode 3.

@@ -7,8 +7,7 @@ EVALUATE equ 22h
 LINE    equ 9000h
         BEGIN
         LOAD_REST 1
-        mov ax, 3
-        int 10h
+        VIDEO 3
         push es
         xor ax, ax
         mov es, ax

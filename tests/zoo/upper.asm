@@ -5,12 +5,8 @@
 PLACE   equ 300000h
         BEGIN
         LOAD_REST 2
-        mov ax, 3
-        int 10h
-        in al, 92h              ; A20 open, and no reset
-        or al, 2
-        and al, 0FEh
-        out 92h, al
+        VIDEO 3
+        OPEN_A20
         mov si, first           ; there and back
         call copy
         jc .wrong
@@ -37,17 +33,8 @@ PLACE   equ 300000h
         SECTOR_ENDS
 rest:   cli                     ; a segment of 4 GiB that stays in real mode
         push ds
-        lgdt [gdtr]
-        mov eax, cr0
-        or al, 1
-        mov cr0, eax
-        jmp $ + 2
-        mov bx, 10h
-        mov fs, bx
-        and al, 0FEh
-        mov cr0, eax
-        jmp 0:.real
-.real:  pop ds
+        BIG_FS gdtr
+        pop ds
         sti
         mov esi, PLACE
         mov eax, [fs:esi]       ; what was moved there
@@ -115,7 +102,6 @@ second: dw 0, 0, 0, 0, 0, 0, 0, 0
         dw 0FFFFh, PLACE & 0FFFFh, 9300h | (PLACE >> 16), 0
         dw 0FFFFh, 9000h, 9300h, 0
         times 16 db 0
-gdtr:   dw 23
-        dd gdt
+        GDTR 3
         FLAT_TABLE
         IMAGE_ENDS 3
