@@ -21,6 +21,8 @@ from vgaemu.snapshot import Part, Saved, fields
 
 #: The timer's input, in Hz.
 PIT_HZ = 1_193_182
+#: Counts of it from one refresh of memory to the next, as a BIOS sets channel 1: 15 us.
+REFRESH = 18
 #: Interrupts due at most this long ago are made up for; older ones were lost with the time the
 #: guest stood still.
 LATE_NS = 250_000_000
@@ -283,9 +285,9 @@ class Pit:
 
     def _read_gate(self) -> int:
         self._clock.polled()
-        # Bit 4 toggles with every memory refresh, 15 us; bit 5 is the speaker's counter.
+        # Bit 4 toggles with every memory refresh; bit 5 is the speaker's counter.
         now = self._clock.now_ns()
-        self.refresh ^= 0x10
+        self.refresh = (now * PIT_HZ // (REFRESH * 1_000_000_000) & 1) << 4
         return self.gate & 0x0F | self.refresh | self.channels[2].output(now) << 5
 
     def _write_gate(self, value: int) -> None:
