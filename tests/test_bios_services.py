@@ -281,7 +281,7 @@ def test_the_memory_map_covers_all_ram() -> None:
         index = board.cpu.get("ebx")
         if index == 0:
             break
-    assert usable == board.bus.ram_bytes - (1 << 20) + 0x9FC00
+    assert usable == board.bus.ram_bytes - (1 << 20) + 0xA0000
 
 
 # Video.

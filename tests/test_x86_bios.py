@@ -631,7 +631,9 @@ def test_memory_sizes(pc: Pc) -> None:
     pc.cpu.set("edx", 0x534D4150)
     pc.cpu.set("ebx", 0)
     assert not call(pc, 0x15, ax=0xE820, es=0x900, di=0) & CARRY
-    assert pc.bus.read32(0x9008) == 0x9FC00
+    assert pc.bus.read32(0x9008) == 640 << 10  # as INT 12h has it: nothing of it is the BIOS's
+    assert pc.bus.read16(0x40E) == 0  # no extended data area
+    assert call(pc, 0x15, ah=0xC1) & CARRY
     assert call(pc, 0x15, ah=0x53) & CARRY
 
 

@@ -2,7 +2,8 @@
 
 Emulated: equipment, memory sizes and map, block moves, the A20 gate, the
 configuration table, the switch to protected mode, devices that are opened, closed and busy, to be
-hooked. Not emulated: cassette, APM. Block moves leave the gate as it is.
+hooked. Not emulated: cassette, APM, an extended data area: INT 12h and the map tell of 640 KiB.
+Block moves leave the gate as it is.
 
 Source: IBM AT BIOS reference; IBM PS/2 and PC BIOS Interface Technical Reference.
 """
@@ -29,11 +30,12 @@ USABLE, RESERVED = 1, 2
 
 
 def memory_map(ram_bytes: int) -> tuple[tuple[int, int, int], ...]:
-    """Begin, length and kind of what memory there is; the last KiB of the lowest is the BIOS's."""
+    """Begin, length and kind of what memory there is; the BIOS keeps nothing below the VGA."""
     return (
-        (0, 0x9FC00, USABLE), (0x9FC00, 0x400, RESERVED),
-        (ROM_BASE, 0x10000, RESERVED), (1 << 20, ram_bytes - (1 << 20), USABLE),
-    )  # fmt: skip
+        (0, bda.MEMORY_KIB.initial << 10, USABLE),
+        (ROM_BASE, 0x10000, RESERVED),
+        (1 << 20, ram_bytes - (1 << 20), USABLE),
+    )
 
 
 class SystemBios:

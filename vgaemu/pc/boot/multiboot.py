@@ -95,10 +95,8 @@ def _information(
     at: int,
 ) -> bytes:
     """The structure, and behind it what it leads to, to lie at an address."""
-    rows = b"".join(
-        struct.pack("<IQQI", 20, start, length, kind)
-        for start, length, kind in memory_map(board.bus.ram_bytes)
-    )
+    ranges = memory_map(board.bus.ram_bytes)
+    rows = b"".join(struct.pack("<IQQI", 20, start, length, kind) for start, length, kind in ranges)
     command_line = f"{kernel.path.name} {kernel.append}".strip().encode() + b"\0"
     map_at = at + INFORMATION.size
     line_at = map_at + len(rows)
@@ -110,9 +108,9 @@ def _information(
         table += struct.pack("<4I", module.address, module.end, words_at, 0)
         words_at += len(text)
     flags = SIZES | COMMAND_LINE | MODULES | MAP | NAME | (FRAME_BUFFER if screen else 0)
-    above_kib = (board.bus.ram_bytes >> 10) - 1024
+    below_kib, above_kib = ranges[0][1] >> 10, (board.bus.ram_bytes >> 10) - 1024
     head = INFORMATION.pack(
-        flags, 639, above_kib, 0, line_at, len(modules), table_at, len(rows), map_at,
+        flags, below_kib, above_kib, 0, line_at, len(modules), table_at, len(rows), map_at,
         0, 0, 0, name_at, *(screen or FrameBuffer()),
     )  # fmt: skip
     begin = head + rows + command_line + LOADER
