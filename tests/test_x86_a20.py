@@ -26,6 +26,16 @@ PAGED = bytes.fromhex(
     " 0000000000000000 FFFF0000009ACF00 FFFF00000092CF00 1700 887C0000"
 )
 
+#: In protected mode: 11111111h to 200000h, 22222222h to 300000h. EBX and EDX are what is at 300000h
+#: and 200000h while the gate is closed, when 33333333h goes to 300004h; ECX and ESI what is at
+#: 300000h and 200004h later.
+ODD_MIB = bytes.fromhex(
+    "fa31c08ed80f0116787c0f20c00c010f22c0ea177c080066b810008ed8c7050000200011111111c7"
+    "050000300022222222b000e6928b1d00003000c70504003000333333338b1500002000b002e6928b"
+    "0d000030008b3504002000f4909090900000000000000000ffff0000009acf00ffff00000092cf00"
+    "1700607c0000"
+)
+
 
 needs_native = pytest.mark.skipif(
     native.why_not() is not None, reason=f"no native code: {native.why_not()}"
@@ -64,6 +74,16 @@ def test_a_log_of_ram_has_what_is_stored_through_it(tmp_path: Path, cpu: str) ->
         assert {0x9, 0x10A} <= pages
         assert not {0x109, 0xA} & pages
         pc.bus.log_ram(False)
+
+
+@pytest.mark.parametrize("memory", [3, 5, 17])
+@pytest.mark.parametrize("cpu", CPUS)
+def test_each_odd_mib_is_the_even_one_before(tmp_path: Path, cpu: str, memory: int) -> None:
+    with make_pc(disk(tmp_path, ODD_MIB), cpu=cpu, memory=memory) as pc:
+        run_until_halted(pc)
+        found = [pc.cpu.get(name) for name in ("ebx", "edx", "ecx", "esi")]
+        there = 0x22222222 if memory > 3 else 0xFFFFFFFF
+        assert found == [0x11111111, 0x11111111, there, 0x33333333]
 
 
 @pytest.mark.parametrize("cpu", CPUS)

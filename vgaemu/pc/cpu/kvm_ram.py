@@ -1,9 +1,9 @@
 """RAM and ROM of a KVM guest as memory slots, and the kernel's log of them while one is kept.
 
 Emulated: low RAM, ROM (RAM of its own under a firmware) and what lies from 1 MiB on, each with
-KVM_MEM_LOG_DIRTY_PAGES while `Bus.log_ram` wants it; an A20 gate: while it is closed the first MiB
-is there again at 1 MiB. Not emulated: what a closed gate does to the other odd MiBs, each of which
-would take two slots.
+KVM_MEM_LOG_DIRTY_PAGES while `Bus.log_ram` wants it; an A20 gate: while it is closed each even MiB
+is there again in the odd one behind it, whether RAM reaches that far or not. Not emulated: that
+above 16 MiB, as each MiB is a slot that comes and goes with the gate, some 20 us of the host's.
 
 Source: Documentation/virt/kvm/api.rst, KVM_SET_USER_MEMORY_REGION and KVM_GET_DIRTY_LOG.
 """
@@ -24,10 +24,13 @@ from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 
 #: Bytes of RAM that a word of a log is about.
 _WORD_BYTES = WORD_PAGES * PAGE_SIZE
-#: Where the second MiB begins and ends, which the gate moves.
-ODD, ODD_END = ROM_END, 2 << 20
-#: Slots of low RAM, ROM and what is above all this; what lies in the second MiB.
-LOW, ROM, HIGH, ODD_LOW, ODD_ROM = 0, 1, 2, 5, 6
+MIB = 1 << 20
+#: Up to here the gate moves memory.
+GATE_END = 16 * MIB
+#: Slots of low RAM, ROM and what is above 1 MiB; while the gate is closed, above `GATE_END`. Then
+#: there are slots of what lies in the second MiB, and from `EVENS` on those of each further even
+#: MiB and of the odd one behind it.
+LOW, ROM, HIGH, ODD_LOW, ODD_ROM, EVENS = 0, 1, 2, 5, 6, 7
 
 
 class _Region(NamedTuple):
@@ -45,14 +48,7 @@ class KvmRam:
     def __init__(self, vm: kvm.KvmVm, bus: Bus, rom_flags: int) -> None:
         """Make them; `rom_flags` are those of ROM."""
         self._vm, self._bus, self._rom_flags = vm, bus, rom_flags
-        self._regions = {
-            LOW: _Region(0, VGA_START, 0, 0),
-            ROM: _Region(ROM_START, ROM_END, rom_flags, ROM_START),
-            HIGH: _Region(ODD_END, bus.ram_bytes, 0, ODD_END),
-        }
-        if bus.ram_bytes <= ODD_END:
-            del self._regions[HIGH]
-        self._regions |= self._second_mib()
+        self._regions = self._layout()
         #: Of a slot that is logged the word of RAM's log with which its own begins, and its reader.
         self._readers: dict[int, tuple[int, kvm.DirtyLogReader]] = {}
         self._logging = False
@@ -62,14 +58,22 @@ class KvmRam:
         bus.on_logging_changed.append(self._log)
         bus.on_a20_changed.append(self._a20_changed)
 
-    def _second_mib(self) -> dict[int, _Region]:
-        """What the gate leaves there: RAM of its own, or low RAM and ROM."""
+    def _layout(self) -> dict[int, _Region]:
+        """What the gate leaves where: RAM above 1 MiB, or every even MiB twice."""
+        end = self._bus.ram_bytes
+        low = _Region(0, VGA_START, 0, 0)
+        rom = _Region(ROM_START, ROM_END, self._rom_flags, ROM_START)
+        regions = {LOW: low, ROM: rom}
         if self._bus.a20_is_open:
-            return {ODD_LOW: _Region(ODD, min(ODD_END, self._bus.ram_bytes), 0, ODD)}
-        return {
-            ODD_LOW: _Region(0, VGA_START, 0, ODD),
-            ODD_ROM: _Region(ROM_START, ROM_END, self._rom_flags, ODD + ROM_START),
-        }
+            return regions | {HIGH: _Region(MIB, end, 0, MIB)}
+        regions |= {ODD_LOW: low._replace(gpa=MIB), ODD_ROM: rom._replace(gpa=MIB + ROM_START)}
+        if end > GATE_END:
+            regions[HIGH] = _Region(GATE_END, end, 0, GATE_END)
+        for number, at in enumerate(range(2 * MIB, min(end, GATE_END), 2 * MIB)):
+            even = _Region(at, at + MIB, 0, at)
+            regions[EVENS + 2 * number] = even
+            regions[EVENS + 2 * number + 1] = even._replace(gpa=at + MIB)
+        return regions
 
     def _set(self, slot: int) -> None:
         start, end, flags, gpa = self._regions[slot]
@@ -87,21 +91,24 @@ class KvmRam:
                 self._set(slot)
 
     def _a20_changed(self) -> None:
-        """Slots of the second MiB go, with their logs, and others come."""
+        """Slots above 1 MiB go, with their logs, and others come."""
         slot = self._bus.slot
         with self._lock:
-            for number in (ODD_LOW, ODD_ROM):
-                region = self._regions.pop(number, None)
-                if region is None:
-                    continue
+            before, self._regions = self._regions, self._layout()
+            changed = {
+                number
+                for number in before.keys() | self._regions.keys()
+                if before.get(number) != self._regions.get(number)
+            }
+            for number in changed & before.keys():
+                start = before[number].start
                 _, reader = self._readers.pop(number, (0, None))
                 if reader is not None:
                     bits = np.unpackbits(reader.read().view(np.uint8), bitorder="little")
                     for page in np.flatnonzero(bits).tolist():
-                        slot.mark_dirty(region.start + page * PAGE_SIZE, PAGE_SIZE)
-                self._vm.set_region(number, region.gpa, None)
-            self._regions |= self._second_mib()
-            for number in self._second_mib():
+                        slot.mark_dirty(start + page * PAGE_SIZE, PAGE_SIZE)
+                self._vm.set_region(number, before[number].gpa, None)
+            for number in changed & self._regions.keys():
                 self._set(number)
 
     def harvest(self, keeper_harvest: Callable[[], DirtyLog]) -> DirtyLog:
