@@ -25,6 +25,7 @@ tells which real guests each stands for.
 | upper | loaders: A20, copies above 1 MiB, segments of 4 GiB in real mode, the memory map |
 | gate | memory managers, old unpackers: an A20 gate that is closed |
 | calibrate | kernels that find out how fast the time stamp counter is |
+| memory | tests of memory |
 | looks | systems and installers that look for what is not there |
 | registers | kernels that set the VGA's modes by its registers, and poll for keys |
 | cycle | intros of DOS: a palette that goes round, a fade; .COM, and with its DOS on a disk |
@@ -146,6 +147,7 @@ class Speaker(NamedTuple):
     #: What somebody does once it is "ready".
     done: tuple[Type | Move | Button, ...] = ()
     drive: str | None = None
+    mib: int = 16
     #: What PVM's KVM, which emulates the guest's kernel, does not have of it.
     no_pvm: str = ""
     #: The sums of pictures that stand when it is "ready", each until the next of `done`.
@@ -223,6 +225,10 @@ SPEAKERS: dict[str, Speaker] = {
         "keyboard controller yes\nkeyboard yes\nmouse yes\nclock yes\nrefresh yes\ncolour yes\n"
         "monochrome no\n8514/A no\nFM music no\nSound Blaster no\nMPU-401 no\njoystick no\n"
         "NE2000 no\nequipment yes\n"
+    ),
+    "memory": Speaker(
+        "64 MiB\naddresses: right\ninversions: right\nlines: right\nacross pages: right\n"
+        "below 640 KiB: right\nROM: right\n", mib=64,
     ),
     "registers": Speaker(
         "640x480\nready\n320x200\nready\n320x240\nready\ntext again, by its font\n",
@@ -325,7 +331,7 @@ def test_what_they_find(name: str, cpu: str) -> None:
     speaker = SPEAKERS[name]
     if cpu == "kvm" and speaker.no_pvm and pvm():
         pytest.skip(f"kvm_pvm has no {speaker.no_pvm}")
-    with Machine(ZOO / f"{name}.img", cpu=cpu, drive=speaker.drive) as machine:
+    with Machine(ZOO / f"{name}.img", cpu=cpu, drive=speaker.drive, memory=speaker.mib) as machine:
         stood = to_the_end(machine, speaker, 6000 if cpu == "kvm" else 300)
         if speaker.stands:
             assert sums(stood) == speaker.stands
@@ -377,8 +383,8 @@ def spoken_on_qemu(
     copy.write_bytes(data.ljust(1440 << 10, b"\0") if floppy else data)
     medium = f"if={'floppy' if floppy else 'ide'},format=raw,file={copy}"
     qemu = subprocess.Popen(
-        [QEMU, "-display", "none", "-nodefaults", "-vga", "std", "-m", "16", "-drive", medium,
-         "-boot", "a" if floppy else "c", "-serial", f"file:{log}",
+        [QEMU, "-display", "none", "-nodefaults", "-vga", "std", "-m", str(speaker.mib),
+         "-drive", medium, "-boot", "a" if floppy else "c", "-serial", f"file:{log}",
          "-qmp", f"unix:{qmp},server=on,wait=off", *(OWN_TIME if speaker.measures else ())],
     )  # fmt: skip
     try:
@@ -415,7 +421,9 @@ def spoken_on_qemu(
 @pytest.mark.parametrize("name", SPEAKERS)
 def test_qemu_finds_the_same(name: str, tmp_path: Path) -> None:
     speaker = SPEAKERS[name]
-    with Machine(ZOO / f"{name}.img", vga_bios=PLACES[0], drive=speaker.drive) as machine:
+    with Machine(
+        ZOO / f"{name}.img", vga_bios=PLACES[0], drive=speaker.drive, memory=speaker.mib
+    ) as machine:
         stood = to_the_end(machine, speaker, 300)
         expected = dumped(machine.screen.full_redraw())
 
