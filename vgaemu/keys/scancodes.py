@@ -29,6 +29,8 @@ CAPS_LOCK, NUM_LOCK = _CODES["capslock"], _CODES["numlock"]
 SCROLL_LOCK = _CODES["scrolllock"]
 #: With the prefix E0h: print screen, and break, which is pause with ctrl.
 PRINT, BREAK, INSERT = _CODES["print"], _CODES["pause"], _CODES["insert"]
+#: What print screen is with alt.
+SYSTEM_REQUEST = 0x54
 KEYPAD = range(0x47, 0x54)
 LETTERS = frozenset(key.scancode for key in KEYS if key.text.isalpha())
 
@@ -88,7 +90,9 @@ BIOS_KEYS = (
 EXTENDED_KEYS = {code: BiosKey(key, key, ctrl, alt) for code, (key, ctrl, alt) in _GREY.items()}
 
 
-def of_key(key: Key, *, shift: bool, ctrl: bool = False, caps: bool = False) -> bytes:
+def of_key(
+    key: Key, *, shift: bool, ctrl: bool = False, alt: bool = False, caps: bool = False
+) -> bytes:
     """Set 1 bytes of a host key going down or up, by what else is down on the host.
 
     A capital that comes without shift brings its own; with caps lock it is the bare key. So the
@@ -101,6 +105,8 @@ def of_key(key: Key, *, shift: bool, ctrl: bool = False, caps: bool = False) -> 
         return (_BREAK if ctrl else _PAUSE) if key.pressed else b""
     release = 0 if key.pressed else 0x80
     code = row.scancode | release
+    if key.name == "print" and alt:
+        return bytes((SYSTEM_REQUEST | release,))
     if row.extended:
         return bytes((0xE0, code))
     if shifted and not shift and not (caps and row.scancode in LETTERS):

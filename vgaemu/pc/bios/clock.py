@@ -1,8 +1,9 @@
 """Time in the BIOS: INT 08h, 1Ah, 70h, and of INT 15h the wait (86h) and the event (83h).
 
 Emulated: ticks since midnight, time, date and alarm of the battery-backed clock, whose interrupt
-calls INT 4Ah; a wait that halts, a flag that is set after a time. Not emulated: waits by the
-clock's periodic interrupt, as IBM's are.
+calls INT 4Ah; a wait that halts, a flag that is set after a time, and what the data area says of
+both. Not emulated: waits by the clock's periodic interrupt, as IBM's are; a count that it counts
+down.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from vgaemu.pc.clock import NEVER_NS
 from vgaemu.snapshot import Saved
 
 TICKS_A_DAY = 0x1800B0
+#: 0040:00A0, which a wait has for its flag.
+STATE_POINTER = 0x0040_00A0
 
 
 class ClockBios:
@@ -130,29 +133,47 @@ class ClockBios:
         cpu = self._cpu
         if cpu.al == 0x01:
             self.event_ns = None
+            self._note_end()
             self._calls.carry(False)
         elif cpu.al or self.event_ns is not None:
             self._calls.carry(True)
         else:
             self.event_at = cpu.linear("es", "bx")
             self.event_ns = self._clock.now_ns() + self._microseconds()
+            self._note_wait(cpu.get("es") << 16 | cpu.bx)
             self._clock.due(self.event_ns)
             self._calls.carry(False)
+
+    def _note_wait(self, flag: int) -> None:
+        """Tell the data area that a time passes, and what is set then: a far pointer."""
+        data, cpu = self._data, self._cpu
+        data[bda.EVENT_FLAG], data[bda.EVENT_STATE] = flag, 1
+        data[bda.EVENT_COUNT] = cpu.cx << 16 | cpu.dx
+
+    def _note_end(self) -> None:
+        self._data[bda.EVENT_COUNT] = self._data[bda.EVENT_STATE] = 0
 
     def check_event(self) -> None:
         """Between two slices: set the flag of `event`, if it is due."""
         if self.event_ns is not None and self._clock.now_ns() >= self.event_ns:
             self.event_ns = None
+            self._note_end()
             self._bus.write8(self.event_at, self._bus.read8(self.event_at) | 0x80)
 
     def wait(self) -> bool | None:
-        """INT 15h/86h: let a time pass."""
+        """INT 15h/86h: let a time pass; not while an event is to come, there is one clock."""
         calls, now = self._calls, self._clock.now_ns()
+        if not calls.progress and self.wait_until_ns is None:
+            if self.event_ns is not None:
+                calls.carry(True)
+                return None
+            self._note_wait(STATE_POINTER)
         until = calls.progress or self.wait_until_ns or now + self._microseconds()
         self.wait_until_ns = None
         if now < until:
             calls.remember(until)
             calls.wake_at(until)
             return WAIT
+        self._note_end()
         calls.carry(False)
         return None

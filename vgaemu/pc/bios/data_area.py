@@ -66,6 +66,9 @@ FIELDS: tuple[Field, ...] = (
     DISPLAYS := Field(0x48A, 1, 0, "which there are: an index of the table of combinations"),
     KEY_FLAGS_3 := Field(0x496, 1, 0x10, "a keyboard of 101 keys; right ctrl and alt; prefixes"),
     LAMPS := Field(0x497, 1, 0, "of the locks"),
+    EVENT_FLAG := Field(0x498, 4, 0, "far pointer to the flag of INT 15h/83h, or to `EVENT_STATE`"),
+    EVENT_COUNT := Field(0x49C, 4, 0, "microseconds that were asked for, 0 when they are over"),
+    EVENT_STATE := Field(0x4A0, 1, 0, "1 while INT 15h/83h or 86h waits"),
     SAVE_POINTER := Field(0x4A8, 4, 0, "far pointer to the video BIOS's tables"),
     PRINT_SCREEN := Field(0x500, 1, 0, "1 while the screen is printed, FFh if that failed"),
 )

@@ -4,7 +4,9 @@ Emulated: of floppies 00h-05h, 08h, 15h-18h; of hard disks 00h-04h, 08h, 09h, 0C
 14h, 15h; of CDs what says that there is one. Reads and writes go on across tracks and cylinders.
 Transfers of a floppy with a file system must not cross 64 KiB (status 09h), as its DMA cannot; a
 disk that may be meant as a hard disk may (see `drives`). Writes go to a copy in memory unless the
-image was opened for writing. Not emulated: other sizes of sectors than 512, change lines, timings.
+image was opened for writing. Where somebody has hooked INT 15h, it is told that a call has waited
+for the drive (90h) and of the wait's end (91h). Not emulated: other sizes of sectors than 512,
+change lines, timings; 90h of a motor that starts (FDh).
 
 Judged against SeaBIOS, which differs so: a sector that does not exist is an invalid parameter there
 (01h) and not found here (04h), with no sectors in AL; it reports a hard disk's last cylinder as
@@ -28,7 +30,14 @@ from vgaemu.pc.bios.data_area import (
 )
 from vgaemu.pc.bios.drives import FIXED_DISK, HARD_DISK, Drive, Kind, count_of, drives_of
 from vgaemu.pc.bios.lba import LbaCalls
-from vgaemu.pc.bios.rom import DISKETTE_TABLE, FIXED_DISK_TABLE, ROM_BASE, ROM_SEGMENT
+from vgaemu.pc.bios.rom import (
+    DISK_WAIT,
+    DISKETTE_TABLE,
+    FIXED_DISK_TABLE,
+    FLOPPY_WAIT,
+    ROM_BASE,
+    ROM_SEGMENT,
+)
 from vgaemu.pc.bios.transfers import (
     BAD_COMMAND,
     BAD_MEDIA,
@@ -47,6 +56,8 @@ from vgaemu.pc.images import SECTOR, DiskImage
 DRIVE_TYPES = {720: 1, 2400: 2, 1440: 3, 2880: 4, 5760: 6}
 #: Calls that say in AL how many sectors they have read, written or verified.
 CHS_CALLS = (0x02, 0x03, 0x04)
+#: Calls that wait until a drive has done something.
+WAITS = frozenset((0x02, 0x03, 0x04, 0x05, 0x0C, 0x11, 0x42, 0x43, 0x44, 0x47))
 MOST_SECTORS = 0x80
 #: What INT 13h/15h says of a drive: a floppy without change line, a disk that stays.
 NO_CHANGE_LINE, FIXED = 1, 3
@@ -117,15 +128,20 @@ class DiskBios:
         if drive is None:
             self._no_drive()
             return
-        call = self._services[drive.kind].get(cpu.ah)
+        asked = cpu.ah
+        call = self._services[drive.kind].get(asked)
         try:
             if call is None:
                 raise DiskError(BAD_COMMAND)
             call(drive)
         except DiskError as error:
-            if cpu.ah in CHS_CALLS:
+            if asked in CHS_CALLS:
                 cpu.al = 0
             self.done(error.status)
+        else:
+            if asked in WAITS and self._calls.is_hooked(0x15):
+                told = FLOPPY_WAIT if drive.kind is Kind.FLOPPY else DISK_WAIT
+                self._calls.return_to(told, ROM_SEGMENT)
 
     def _no_drive(self) -> None:
         """A floppy that is not there is not ready; there are no others, and no such hard disk."""

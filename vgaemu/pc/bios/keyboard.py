@@ -1,9 +1,9 @@
 """The keyboard of the BIOS: INT 09h, INT 16h and the key buffer between them.
 
 Emulated: shift states and locks, the buffer of 15 keys as programs find it, both sets of calls (for
-84 and for 101 keys), typematic rate, print screen (INT 05h) and break (INT 1Bh). Where somebody
-has hooked INT 15h, it is told of each scancode (4Fh), of a wait for a key and of its end (90h,
-91h). Not emulated: pause, characters typed as numbers with alt.
+84 and for 101 keys), typematic rate, print screen (INT 05h), break (INT 1Bh) and system request
+(INT 15h/85h). Where somebody has hooked INT 15h, it is told of each scancode (4Fh), of a wait for a
+key and of its end (90h, 91h). Not emulated: pause, characters typed as numbers with alt.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ HELD_BITS: dict[tuple[int, bool], tuple[bda.Field, int]] = {
     (scancodes.CTRL, True): (bda.KEY_FLAGS_3, 0x04),
     (scancodes.ALT, False): (bda.SHIFT_FLAGS_2, 0x02),
     (scancodes.ALT, True): (bda.KEY_FLAGS_3, 0x08),
+    (scancodes.SYSTEM_REQUEST, False): (bda.SHIFT_FLAGS_2, 0x04),
     (scancodes.SCROLL_LOCK, False): (bda.SHIFT_FLAGS_2, 0x10),
     (scancodes.NUM_LOCK, False): (bda.SHIFT_FLAGS_2, 0x20),
     (scancodes.CAPS_LOCK, False): (bda.SHIFT_FLAGS_2, 0x40),
@@ -133,6 +134,10 @@ class KeyboardBios:
         if modifier is not None:
             on, flags = pressed or self._is_held(code), self._data[bda.SHIFT_FLAGS]
             self._data[bda.SHIFT_FLAGS] = flags | modifier if on else flags & ~modifier
+        elif code == scancodes.SYSTEM_REQUEST:
+            if not repeats or not pressed:
+                self._cpu.ax = 0x8500 if pressed else 0x8501
+                self._calls.interrupt_next(0x15)
         elif pressed:
             self._pressed(code, extended, repeats)
 

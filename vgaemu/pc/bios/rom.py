@@ -32,7 +32,7 @@ FONT_8_UPPER = FONTS[8] + 128 * 8
 STUBS = 0xF000
 STUB_BYTES = 16
 #: CRC-32 of ROM from the stubs on, in versions whose saved states may go on in these stubs.
-OLDER_STUBS = frozenset((0xC7415CB6, 0x27388F11, 0xD40FBED4, 0xE7E44EE1))
+OLDER_STUBS = frozenset((0xC7415CB6, 0x27388F11, 0xD40FBED4, 0xE7E44EE1, 0x733B6200))
 #: What INT 08h, 09h, 74h and 70h go on to.
 TIMER_ROUTINE, KEYBOARD_ROUTINE, MOUSE_ROUTINE = STUBS + 0xD00, STUBS + 0xD40, STUBS + 0xD80
 CLOCK_ROUTINE = STUBS + 0xDC0
@@ -50,8 +50,9 @@ LATER = {0x74: MOUSE_ROUTINE, 0x70: CLOCK_ROUTINE}
 #: Services that came later, too: where their stubs are.
 ADDED = {0x05: STUBS + 0x200}
 #: Routines around INT 15h: a scancode that a hook may take or change (4Fh), a wait for a key (90h),
-#: the switch to protected mode (89h).
+#: the switch to protected mode (89h), waits for a floppy and for another disk (90h, 91h).
 KEY_HOOK, KEY_WAIT, PROTECT = STUBS + 0x220, STUBS + 0x230, STUBS + 0x240
+FLOPPY_WAIT, DISK_WAIT = STUBS + 0x270, STUBS + 0x280
 #: Trap ports: those that no device of a PC has.
 TRAP_PORTS = (*range(0xB0, 0xC0), *range(0xE0, 0xE9), *range(0xEA, 0xF0))
 
@@ -186,6 +187,9 @@ def _routines() -> dict[int, bytes]:
         # push ax; mov ax, 9002h; int 15h; pop ax; jmp to INT 16h's stub
         KEY_WAIT: bytes.fromhex("50 B8 02 90 CD 15 58") + _jump(KEY_WAIT + 7, stub_offset(0x16)),
         PROTECT: _protect(),
+        # push ax; mov ax, 90xxh; int 15h; mov ax, 91xxh; int 15h; pop ax; iret
+        FLOPPY_WAIT: bytes.fromhex("50 B8 01 90 CD 15 B8 01 91 CD 15 58 CF"),
+        DISK_WAIT: bytes.fromhex("50 B8 00 90 CD 15 B8 00 91 CD 15 58 CF"),
         # add sp, 8 (what the BIOS gave to it); iret
         MOUSE_HANDLER_DONE: b"\xcf",
         PS2_HANDLER_DONE: bytes.fromhex("83 C4 08 CF"),

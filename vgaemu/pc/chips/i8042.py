@@ -143,8 +143,8 @@ class I8042:
             self._deliver(mouse.next_byte(), AUXILIARY)
 
     def _take(self, key: Key, now_ns: int) -> None:
-        shift, ctrl = self._keys.is_down("shift"), self._keys.is_down("ctrl")
-        codes = scancodes.of_key(key, shift=shift, ctrl=ctrl, caps=self.caps)
+        shift, ctrl, alt = map(self._keys.is_down, ("shift", "ctrl", "alt"))
+        codes = scancodes.of_key(key, shift=shift, ctrl=ctrl, alt=alt, caps=self.caps)
         self.caps ^= key.pressed and key.name == "capslock"
         if self.typematic & self.SILENT:
             return
