@@ -18,6 +18,7 @@
 | registers | kernels that set the VGA's modes by its registers, and poll for keys |
 | cycle | intros of DOS: a palette that goes round, a fade; .COM, and with its DOS on a disk |
 | level | programs of DOS that ask which processor there is |
+| resident | programs that stay: a clock, a key's interrupt, INT 2Fh |
 | traces | debuggers of DOS: the trap flag, INT 3 |
 | ticks | the same with a timer eight times as fast, and INT 08h and 1Ch hooked |
 """
@@ -129,6 +130,10 @@ SPEAKERS: dict[str, Speaker] = {
         "keyboard controller yes\nkeyboard yes\nmouse yes\nclock yes\nrefresh yes\ncolour yes\n"
         "monochrome no\n8514/A no\nFM music no\nSound Blaster no\nMPU-401 no\njoystick no\n"
         "NE2000 no\nequipment yes\n"
+    ),
+    "resident": Speaker(
+        "nobody\nit is there\nnine ticks\nready\nk by 2 interrupts\nnobody\n" + LEFT,
+        done=(Type("k"),),
     ),
     "memory": Speaker(
         "64 MiB\naddresses: right\ninversions: right\nlines: right\nacross pages: right\n"

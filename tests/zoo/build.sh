@@ -6,7 +6,7 @@ for source in *.asm; do
     name="${source%.asm}"
     case "$name" in
     host) ;;
-    cycle | level | ticks | traces) # programs of DOS, by themselves and on a disk
+    cycle | level | resident | ticks | traces) # programs of DOS, by themselves and on a disk
         nasm -f bin -o "$name.com" "$source"
         nasm -f bin -dPROGRAM="'$name.com'" -o "$name.img" host.asm
         ;;

@@ -1,9 +1,11 @@
 ; What DOS is to a program of one segment, on a disk of its own: a prefix, the registers that it begins
-; with, INT 20h and of INT 21h the vectors (25h, 35h) and the end (4Ch). When it has ended this tells
-; whether all is as it was: vectors, masks of the interrupt controllers, the timer's rate, the screen.
+; with, INT 20h and of INT 21h vectors (25h, 35h), ends (4Ch, 31h), and EXEC (4Bh), which starts the same
+; program again; memory is whoever wants it. When it has ended this tells whether all is as it was:
+; vectors, masks of the interrupt controllers, the timer's rate, the screen.
 ; nasm -f bin -dPROGRAM="'cycle.com'" -o cycle.img host.asm
 %include "zoo.inc"
 PREFIX  equ 1000h
+CHILD   equ 2000h
 KEPT    equ 9000h                       ; all vectors as they were
         BEGIN
         LOAD_REST 5
@@ -13,6 +15,8 @@ KEPT    equ 9000h                       ; all vectors as they were
         mov word [si + 2], 0
         mov word [si + 4], service
         mov word [si + 6], 0
+        mov word [2Fh * 4], service.nobody
+        mov word [2Fh * 4 + 2], 0
         xor si, si
         mov di, KEPT
         mov cx, 256 * 2
@@ -23,13 +27,14 @@ KEPT    equ 9000h                       ; all vectors as they were
         mov [masks + 1], al
         push PREFIX
         pop es
+        mov word [es:80h], 0D00h
+; The program begins in segment ES, where its command line is.
+begins: xor ax, ax
+        mov ds, ax
         xor di, di
         mov ax, 20CDh
         stosw
         mov ax, 0A000h
-        stosw
-        mov di, 80h
-        mov ax, 0D00h
         stosw
         mov di, 100h
         mov si, program
@@ -48,16 +53,22 @@ KEPT    equ 9000h                       ; all vectors as they were
         mov si, 100h
         mov di, 0FFFEh
         mov bp, 91Ch
+        push ax
+        push si
         xor ax, ax
-        jmp PREFIX:100h
+        retf
 service:
         cmp ah, 25h
         je .put
         cmp ah, 35h
         je .get
+        cmp ah, 4Bh
+        je .run
         cmp ah, 4Ch
         je ends
-        iret
+        cmp ah, 31h
+        je ends
+.nobody: iret
 .put:   push bx
         push es
         call .at
@@ -74,10 +85,34 @@ service:
         movzx bx, al
         shl bx, 2
         ret
+.run:   pusha
+        push ds
+        push es
+        mov [cs:parent], sp
+        mov [cs:parent + 2], ss
+        lds si, [es:bx + 2]
+        push CHILD
+        pop es
+        mov di, 80h
+        mov cx, 128
+        rep movsb
+        jmp begins
         SECTOR_ENDS
 ends:   cli
         SEGMENTS
-        sti
+        cmp word [parent + 2], 0
+        je .left
+        lss sp, [parent]                ; it was a child
+        mov dword [parent], 0
+        pop es
+        pop ds
+        popa
+        push bp
+        mov bp, sp
+        and byte [bp + 6], 0FEh         ; CF
+        pop bp
+        iret
+.left:  sti
         cld
         SAY "left", 10
         mov si, KEPT
@@ -135,6 +170,7 @@ ends:   cli
         ROUTINES
         SHOW_BY_BIOS
 masks:  dw 0
+parent: dd 0
 program: incbin PROGRAM
 program_ends:
         IMAGE_ENDS 6
