@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import fat_disks
 from boards import make_board
 from work import Functions
 
@@ -31,8 +32,10 @@ from vgaemu.pc.dos.area import ANSWER_AT, BREAK_OFFSET, POLL_OFFSET, WAIT_OFFSET
 from vgaemu.pc.dos.area import SEGMENT as DOS_SEGMENT
 from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.dos.errors import DosError
+from vgaemu.pc.dos.fat_files import FatFiles
 from vgaemu.pc.dos.handles import MAX_FILES
-from vgaemu.pc.images import DosProgram
+from vgaemu.pc.dos.host_file import HostFile
+from vgaemu.pc.images import DiskImage, DosProgram
 
 #: What INT 21h may leave changed, by AH: registers, and "cf" or "zf". Programmer's Reference 5.0.
 #: Any call that is not there, or that can fail, answers in AX and with the carry flag.
@@ -135,6 +138,22 @@ def make_folders(folder: Path) -> Path:
     return root
 
 
+def make_disks() -> list[DiskImage]:
+    """A floppy and a hard disk, both with files."""
+    disks = [
+        DiskImage(Path("a.img"), bytearray(fat_disks.disk(320, 1, 16)), 40, 1, 8, False),
+        DiskImage(Path("d.img"), bytearray(fat_disks.disk(4400, 1, 64)), 5, 16, 63, True),
+    ]
+    for nth, disk in enumerate(disks):
+        files = FatFiles(disk, "AD"[nth], lambda: (0, 0x21))
+        for name in ("A.TXT", "SUB/DEEP.TXT", "SUB/INNER/A.TXT", "X"):
+            for above in (name[:at] for at, letter in enumerate(name) if letter == "/"):
+                with suppress(DosError):
+                    files.make_folder(above)
+            files.open(name, os.O_RDWR, create=True).stream.write(name.encode() * 200)
+    return disks
+
+
 class RandomDos:
     """A board with a program's DOS, and who calls it."""
 
@@ -143,7 +162,9 @@ class RandomDos:
         self.board: Board = make_board()
         self.bios = Bios(self.board, None)
         self.bios.video.modes.set_mode(numbers.choice((3, 3, 3, 1, 0x12, 0x13)))
-        self.dos = Dos(self.board, self.bios, DosProgram(Path("p.com"), b"\xc3", ["a"]), root)
+        program = DosProgram(Path("p.com"), b"\xc3", ["a"])
+        self.disks = make_disks() if numbers.random() < 0.5 else []
+        self.dos = Dos(self.board, self.bios, program, root, disks=self.disks)
         self.root = root.resolve()
         #: A program has ended whose parent goes on, with registers of its own: of no such caller.
         self.ended = False
@@ -171,7 +192,7 @@ class RandomDos:
         r = self.random
         names = [r.choice(FCB_NAMES), r.choice(FCB_NAMES)]
         size = struct.pack("<HHI", *(r.choice((0, 0, 1, 16, 128, 0xFFFF)) for _ in range(3)))
-        fcb = bytes((r.choice((0, 0, 3, 1, 9)),)) + names[0] + size + bytes(12)
+        fcb = bytes((r.choice((0, 0, 3, 1, 4, 9)),)) + names[0] + size + bytes(12)
         fcb += bytes((r.choice((0, 1, 127, 255)),)) + r.choice((bytes(4), r.randbytes(4)))
         if r.random() < 0.3:
             fcb = fcb[:17] + names[1] + fcb[28:]
@@ -203,6 +224,8 @@ class RandomDos:
             self.bios.calls.set_vector(vector, self.word(), r.choice(PLACES))
         if r.random() < 0.05:  # where a search, the prefix and DOS itself keep what they know
             bus.write(r.choice((self.dos.search.dta, 0x61F, 0x1820, 0x1920)), r.randbytes(43))
+        if self.disks and r.random() < 0.03:  # and what lies on disks
+            r.choice(self.disks).write(r.randrange(40), r.randbytes(r.choice((1, 3, 40, 512))))
         bus.write8(ANSWER_AT, 0)  # what INT 24h has answered ends a call, whatever it documents
 
     def registers(self) -> dict[str, int]:
@@ -298,12 +321,14 @@ class RandomDos:
         opened = self.dos.handles.opened
         assert len(opened) <= MAX_FILES
         for file in opened.values():
-            if sys.platform == "linux" and file.name not in ("NUL", "CON"):
+            if isinstance(file.stream, HostFile) and sys.platform == "linux":
                 place = Path(os.readlink(f"/proc/self/fd/{file.stream.fd}"))
                 assert self.root in place.parents or place == Path(os.devnull), place
         parts = self.dos.parts()
         arrays = snapshot.take(parts)
         assert snapshot.misfit(parts, arrays) is None
+        if any(not isinstance(file.stream, HostFile) for file in opened.values()):
+            return  # what was written over its disk cannot be opened again
         with self.dos.handles.reopened(snapshot.parsed(arrays["dos.files"])):
             snapshot.restore(parts, arrays)
         again = snapshot.take(parts)

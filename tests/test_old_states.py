@@ -31,6 +31,7 @@ NEW_OF_DOS = {
     "dos.area",
     "dos.editing",
     "dos.folder",
+    "dos.folders",
     "dos.hma",
     "dos.layout",
     "dos.template",

@@ -420,7 +420,7 @@ def _boot(
         from vgaemu.pc.dos.system import version_of
 
         root, version = _folder(options.get("dos_root")), version_of(options.get("dos_version"))
-        return bios, Dos(board, bios, image, root, version)
+        return bios, Dos(board, bios, image, root, version, disks)
     if isinstance(image, MultibootKernel):
         boot_multiboot(board, image)
         return bios, None

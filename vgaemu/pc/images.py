@@ -42,6 +42,8 @@ class DiskImage:
     #: the first itself: it is copied before the next write.
     _stored: dict[int, bytes] = field(default_factory=dict)
     _firsts: dict[int, bytes] = field(default_factory=dict)
+    #: Counts whatever changes what it holds.
+    changes: int = 0
     _is_shared: bool = False
     _digest: bytes | None = None
     _expected: list[int] = field(default_factory=list)
@@ -110,6 +112,7 @@ class DiskImage:
             self._stored[sector] = self.read(sector, 1)
 
     def _put(self, at: int, data: bytes) -> None:
+        self.changes += 1
         if len(self.data) < at + len(data):
             self.data.extend(bytes(at + len(data) - len(self.data)))
         self.data[at : at + len(data)] = data
@@ -159,6 +162,7 @@ class DiskImage:
         """Make the copy what the file is."""
         for sector, data in self.originals.items():
             self.data[sector * SECTOR : (sector + 1) * SECTOR] = data
+        self.changes += 1
         self.originals.clear()
         self._stored, self._is_shared = {}, False
 

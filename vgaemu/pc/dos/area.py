@@ -50,8 +50,10 @@ CRITICAL_FLAG_AT, IN_DOS_AT = BASE + SWAPPED_OFFSET, BASE + IN_DOS_OFFSET
 LISTS_OFFSET = 0x40
 FIRST_BLOCK_AT = BASE + LISTS_OFFSET - 2
 NUL_OFFSET, MORE_LISTS_OFFSET = LISTS_OFFSET + 0x22, LISTS_OFFSET + 0x3F
-#: Current directories: 58h bytes for each of three drives.
-DIRECTORIES_OFFSET, DIRECTORY_BYTES, DRIVES = 0xA0, 0x58, 3
+#: Current directories: 58h bytes for each of three drives. Of more drives all lie elsewhere.
+DIRECTORIES_OFFSET, DIRECTORY_BYTES, FIRST_DRIVES, DRIVE_C = 0xA0, 0x58, 3, 2
+#: Where the list of lists leads to them, and how many there are.
+DIRECTORIES_AT, LAST_DRIVE_AT = BASE + LISTS_OFFSET + 0x16, BASE + LISTS_OFFSET + 0x21
 #: Character devices, and a FAR RET for their routines.
 DEVICES_OFFSET, DEVICE_BYTES, NOTHING_OFFSET = 0x1C0, 0x12, 0x218
 DEVICES = ((b"CON", 0x8013), (b"AUX", 0x8000), (b"PRN", 0xA0C0), (b"CLOCK$", 0x8008))
@@ -59,6 +61,8 @@ NUL_ATTRIBUTES = 0x8004
 #: The disk's driver, the parameter block of C:, tables of files and of FCBs; see `tables`.
 DRIVE_BLOCK_OFFSET, DISK_OFFSET, FCB_TABLE_OFFSET, FILE_TABLE_OFFSET = 0x500, 0x528, 0x5F8, 0x600
 DISK_ATTRIBUTES, DISK_UNITS = 0x0842, 3
+#: Parameter blocks of other drives than C:, by their numbers.
+MORE_BLOCKS_OFFSET, BLOCK_BYTES = 0x1120, 0x24
 BREAK_OFFSET, CRITICAL_OFFSET, ABSOLUTE_OFFSET, XMS_OFFSET = 0x220, 0x260, 0x268, 0x270
 #: INT 28h of a call that waits, and of one that only asked; what 5D0Bh tells.
 WAIT_OFFSET, POLL_OFFSET, SWAPPED_LIST_OFFSET = 0x280, 0x290, 0x2A8
@@ -146,7 +150,38 @@ def write_area(bus: Bus) -> None:
     for at in CALL_5_AT:
         if at < bus.ram_bytes:
             bus.write(at, struct.pack("<BHH", 0xEA, CALL_5_OFFSET, SEGMENT))
-    set_directory(bus, "")
+    for drive in range(FIRST_DRIVES):
+        set_directory(
+            bus, BASE + DIRECTORIES_OFFSET, drive, "", block_of(drive) if drive == DRIVE_C else None
+        )
+
+
+def block_of(drive: int) -> int:
+    """Offset of a drive's parameter block."""
+    before = drive - (drive > DRIVE_C)
+    return DRIVE_BLOCK_OFFSET if drive == DRIVE_C else MORE_BLOCKS_OFFSET + BLOCK_BYTES * before
+
+
+def add_drives(bus: Bus, first: int, count: int, segment: int) -> None:
+    """There are other drives than C:, of which one is the first, and so many letters in all.
+
+    Directories of more than three begin with a segment.
+    """
+    bus.write16(BASE + LISTS_OFFSET, block_of(first))
+    bus.write8(BASE + DISK_OFFSET + 10, count)
+    if count > FIRST_DRIVES:
+        bus.write32(DIRECTORIES_AT, segment << 16)
+        bus.write8(LAST_DRIVE_AT, count)
+
+
+def last_drive(bus: Bus) -> int:
+    """How many letters of drives there are."""
+    return bus.read8(LAST_DRIVE_AT)
+
+
+def directories_at(bus: Bus) -> int:
+    """Where current directories are."""
+    return (bus.read16(DIRECTORIES_AT + 2) << 4) + bus.read16(DIRECTORIES_AT)
 
 
 def move_data(bus: Bus) -> None:
@@ -166,16 +201,13 @@ _NEW = {
 }  # fmt: skip
 
 
-def set_directory(bus: Bus, folder: str) -> None:
-    r"""The current directory of drive C:, as "SUB\INNER"."""
-    for drive in range(DRIVES):
-        path = f"{'ABC'[drive]}:\\" + (folder if drive == DRIVES - 1 else "")
-        entry = path.encode("cp437", "replace").ljust(MAX_DIRECTORY, b"\0")[:MAX_DIRECTORY]
-        kind = PHYSICAL if drive == DRIVES - 1 else 0
-        block = SEGMENT << 16 | DRIVE_BLOCK_OFFSET if kind else NOWHERE
-        entry += struct.pack("<HIHHHH", kind, block, 0xFFFF, 0xFFFF, 0xFFFF, ROOT_AT)
-        at = BASE + DIRECTORIES_OFFSET + DIRECTORY_BYTES * drive
-        bus.write(at, entry.ljust(DIRECTORY_BYTES, b"\0"))
+def set_directory(bus: Bus, at: int, drive: int, folder: str, block: int | None) -> None:
+    r"""The current directory of a drive, as "SUB\\INNER", in a table; its block, if it is there."""
+    path = f"{chr(ord('A') + drive)}:\\{folder}"
+    entry = path.encode("cp437", "replace").ljust(MAX_DIRECTORY, b"\0")[:MAX_DIRECTORY]
+    kind, pointer = (0, NOWHERE) if block is None else (PHYSICAL, SEGMENT << 16 | block)
+    entry += struct.pack("<HIHHHH", kind, pointer, 0xFFFF, 0xFFFF, 0xFFFF, ROOT_AT)
+    bus.write(at + DIRECTORY_BYTES * drive, entry.ljust(DIRECTORY_BYTES, b"\0"))
 
 
 def device_header(name: str) -> int:
@@ -193,11 +225,11 @@ def _parts(ram_bytes: int) -> dict[int, bytes]:
     # protected FCBs, block devices, last drive.
     lists = struct.pack(
         "<IIIIHIIIHBB", far | DRIVE_BLOCK_OFFSET, far | FILE_TABLE_OFFSET, clock, con, 512, NOWHERE,
-        far | DIRECTORIES_OFFSET, far | FCB_TABLE_OFFSET, 0, 1, DRIVES,
+        far | DIRECTORIES_OFFSET, far | FCB_TABLE_OFFSET, 0, 1, FIRST_DRIVES,
     )  # fmt: skip
     # Behind NUL, from the number of buffers on: buffers, those read ahead, the drive that DOS was
     # started from, whether there is a 386, extended memory in KiB.
-    more = struct.pack("<HHBBH", 20, 0, DRIVES, 1, min((ram_bytes >> 10) - 1024, 0xFFFF))
+    more = struct.pack("<HHBBH", 20, 0, DRIVE_C + 1, 1, min((ram_bytes >> 10) - 1024, 0xFFFF))
     places = (DEVICES_OFFSET + DEVICE_BYTES * nth for nth in range(len(DEVICES)))
     chain = [NUL_OFFSET, *places, DISK_OFFSET]
     devices = {}

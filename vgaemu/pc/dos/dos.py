@@ -6,6 +6,7 @@ critical errors with INT 24h.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from vgaemu.pc.bios.bios import Bios
@@ -15,10 +16,23 @@ from vgaemu.pc.board import Board
 from vgaemu.pc.clock import SERVICE_NS
 from vgaemu.pc.cpu.cpu import CARRY, INTERRUPT
 from vgaemu.pc.dos.absolute import AbsoluteDisk
-from vgaemu.pc.dos.area import BREAK_OFFSET, DOS_PORT, SEGMENT, VECTORS, move_data, write_area
+from vgaemu.pc.dos.area import (
+    BREAK_OFFSET,
+    DIRECTORY_BYTES,
+    DOS_PORT,
+    DRIVE_AT,
+    DRIVE_C,
+    FIRST_DRIVES,
+    SEGMENT,
+    VECTORS,
+    add_drives,
+    move_data,
+    write_area,
+)
 from vgaemu.pc.dos.console import Console, ControlC
 from vgaemu.pc.dos.country import Country, write_tables
 from vgaemu.pc.dos.critical import ABORT, IGNORE, NOTHING, RETRY, Critical, critical_of
+from vgaemu.pc.dos.drives import Drives
 from vgaemu.pc.dos.errors import (
     BAD_FUNCTION,
     DENIED,
@@ -38,14 +52,14 @@ from vgaemu.pc.dos.folders import Folders
 from vgaemu.pc.dos.handles import Handles
 from vgaemu.pc.dos.idle import Idle
 from vgaemu.pc.dos.ioctl import DeviceControl
-from vgaemu.pc.dos.memory import Memory
+from vgaemu.pc.dos.memory import ENVIRONMENT, Memory
 from vgaemu.pc.dos.multiplex import Multiplex
 from vgaemu.pc.dos.processes import Processes
 from vgaemu.pc.dos.search import Search
 from vgaemu.pc.dos.system import VERSION, System
 from vgaemu.pc.dos.tables import write_tables as write_file_tables
 from vgaemu.pc.dos.xms import Xms
-from vgaemu.pc.images import DosProgram
+from vgaemu.pc.images import DiskImage, DosProgram
 from vgaemu.snapshot import Part, fields, number
 
 #: What Ctrl-C calls.
@@ -74,8 +88,11 @@ class Dos:
         program: DosProgram,
         root: Path | None,
         version: tuple[int, int] = VERSION,
+        disks: Sequence[DiskImage] = (),
     ) -> None:
         """Load the program and take the vectors; its files are in `root`, if it has any.
+
+        Further disks are drives.
 
         Raises:
             ImageError: It does not fit, or its arguments are longer than a command line.
@@ -83,22 +100,41 @@ class Dos:
         self._board, self._cpu, self._calls = board, board.cpu, bios.calls
         calls = self._calls
         self.files = DosFiles(root)
+        self.drives = drives = Drives(board, self.files, disks)
         self.console = Console(board, bios)
         self.memory = Memory(board, calls)
-        self.handles = Handles(board, calls, self.console, self.files, self.memory)
+        self.handles = Handles(board, calls, self.console, drives, self.memory)
         self.handles.print_all = bios.printer.print_all
-        self.folders = Folders(board, self.files, self.handles)
-        self.search = Search(board, calls, self.files)
+        self.folders = Folders(board, drives, self.handles)
+        self.search = Search(board, calls, drives)
         self.fcbs = FcbFiles(
-            board, calls, self.files, self.folders, self.handles, self.search, self.console
+            board, calls, drives, self.folders, self.handles, self.search, self.console
         )
-        self.processes = Processes(board, calls, self.memory, self.handles, self.search, self.files)
-        self.system = System(board, calls, self.files, version)
+        self.processes = Processes(board, calls, self.memory, self.handles, self.search, drives)
+        self.system = System(board, calls, drives, version)
         self.xms = Xms(board, calls)
         self.critical = Critical(board, calls, self.console)
-        self.disk = AbsoluteDisk(board)
+        self.disk = AbsoluteDisk(board, calls, drives)
         self.idle = Idle(board, calls)
-        self._services: dict[int, Service] = {
+        self._services = self._all_services(board, bios)
+        calls.services |= {
+            0x20: self.processes.end,
+            0x21: self._service,
+            0x27: self.processes.stay_by_interrupt,
+            0x29: lambda: self.console.type(board.cpu.al),
+            0x2F: Multiplex(board, calls, self.console, self.handles, self.folders, drives).service,
+            0x33: bios.mouse.service,
+        }
+        board.bus.byte_out[DOS_PORT] = self._called
+        self._write_area()
+        self._add_drives()
+        for vector, offset in VECTORS.items():
+            calls.set_vector(vector, offset, SEGMENT)
+        self.processes.start(program)
+
+    def _all_services(self, board: Board, bios: Bios) -> dict[int, Service]:
+        """Those of INT 21h."""
+        return {
             0x05: lambda: bios.printer.print_all(bytes((board.cpu.dl,))),
             0x29: lambda: parse_call(board),
             **self.system.services,
@@ -108,29 +144,26 @@ class Dos:
             **self.memory.services,
             **self.handles.services,
             **self.folders.services,
-            **DeviceControl(board, self.handles, self.console, self.disk).services,
+            **DeviceControl(board, self.handles, self.console, self.disk, self.drives).services,
             **self.search.services,
             **self.fcbs.services,
             **self.processes.services,
         }
-        calls.services |= {
-            0x20: self.processes.end,
-            0x21: self._service,
-            0x27: self.processes.stay_by_interrupt,
-            0x29: lambda: self.console.type(board.cpu.al),
-            0x2F: Multiplex(board, calls, self.console, self.handles, self.folders).service,
-            0x33: bios.mouse.service,
-        }
-        board.bus.byte_out[DOS_PORT] = self._called
-        self._write_area()
-        for vector, offset in VECTORS.items():
-            calls.set_vector(vector, offset, SEGMENT)
-        self.processes.start(program)
 
     def _write_area(self) -> None:
         write_area(self._board.bus)
         write_tables(self._board.bus)
         write_file_tables(self._board.bus)
+
+    def _add_drives(self) -> None:
+        """More drives than C: have more in memory, of which what has no room is before programs."""
+        drives = self.drives
+        if drives.count > FIRST_DRIVES:
+            self.memory.own = -(-drives.count * DIRECTORY_BYTES // 16)
+        if len(drives.volumes) > 1:
+            add_drives(self._board.bus, min(drives.volumes), drives.count, ENVIRONMENT)
+        self._board.bus.write8(DRIVE_AT, DRIVE_C)
+        drives.show()
 
     def _called(self, vector: int) -> None:
         """The OUT of INT 22h, 24h, 25h or 26h: AX was pushed, and the carry flag is heeded."""
@@ -167,7 +200,7 @@ class Dos:
         except ControlC:
             return self._break()
         except DosError as error:
-            gone = error.code in MISSING and self.files.is_gone
+            gone = error.code in MISSING and self.drives.is_gone
             self._fail(call, error.code, NOT_READY if gone else None)
         except OSError as error:
             code = HOST_ERRORS.get(error.errno or 0, DENIED)
@@ -177,7 +210,7 @@ class Dos:
                 self._calls.carry(False)
             return self.idle.leave(call, waits)
         finally:
-            self._calls.spend(self.files.take_work())
+            self._calls.spend(self.drives.take_work())
         return None
 
     def _answered(self, call: int, answer: int) -> bool | None:
@@ -218,11 +251,13 @@ class Dos:
     def _make_tables(self) -> None:
         """In a state that was saved when there was no INT 24h, nor files in DOS's memory."""
         self._write_area()
+        self.drives.show()
         self.handles.show()
 
     def _make_area(self) -> None:
         """In a state that was saved when DOS had less of its own in memory."""
         self._write_area()
+        self.drives.show()
         self.handles.begin(self.memory.current)
 
     def parts(self) -> dict[str, Part]:
@@ -238,7 +273,7 @@ class Dos:
             "dos.program": fields(self.search, self.console),
             "dos.area": number(self.console, "raw", 1, "u1")._replace(absent=self._make_area),
             "dos.files": self.handles.part(),
-            "dos.folder": self.folders.part(),
+            **self.drives.parts(),
             "dos.found": self.search.part(),
             "dos.layout": Part(
                 "u1",

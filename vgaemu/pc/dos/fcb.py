@@ -7,11 +7,12 @@ Source: MS-DOS Programmer's Reference 5.0.
 from __future__ import annotations
 
 from vgaemu.pc.board import Board
+from vgaemu.pc.dos.area import last_drive
 from vgaemu.pc.dos.names import MAX_NAME
 
 #: Drive, name, suffix; then block and record size, which are set to 0.
 NAMED_BYTES, FCB_BYTES = 12, 16
-#: Drives A: to C: are there; a name may be of one.
+#: Drives A: to C: are there, at least; a name may be of one.
 DRIVES = 3
 #: AL of INT 21h/29h: go past a separator; leave drive, name, suffix as they are if there is none.
 SKIP_SEPARATOR, KEEP_DRIVE, KEEP_NAME, KEEP_SUFFIX = 1, 2, 4, 8
@@ -24,7 +25,7 @@ ENDS = frozenset(SEPARATORS + b'."/\\[]' + bytes(range(32)))
 
 
 def parse_name(
-    text: bytes, options: int = SKIP_SEPARATOR, fcb: bytes = bytes(FCB_BYTES)
+    text: bytes, options: int = SKIP_SEPARATOR, fcb: bytes = bytes(FCB_BYTES), drives: int = DRIVES
 ) -> tuple[int, bytes, int]:
     r"""How much of a text was gone through, the FCB that it makes of another, and AL.
 
@@ -40,7 +41,7 @@ def parse_name(
         at = _past_blanks(text, at + 1)
     if _word(text, at) and text[at + 1 : at + 2] == b":":
         drive = text[at : at + 1].upper()[0] - ord("@") & 0xFF
-        said = 0 if 1 <= drive <= DRIVES else NO_DRIVE
+        said = 0 if 1 <= drive <= max(drives, DRIVES) else NO_DRIVE
         at += 2
     word = _word(text, at)
     if word:
@@ -76,16 +77,16 @@ def parse_call(board: Board) -> None:
     """INT 21h/29h: parse the text at DS:SI, which goes on, into the FCB at ES:DI."""
     cpu, bus = board.cpu, board.bus
     text, fcb = bus.read(cpu.linear("ds", "si"), MAX_NAME), cpu.linear("es", "di")
-    count, made, said = parse_name(text, cpu.al, bus.read(fcb, FCB_BYTES))
+    count, made, said = parse_name(text, cpu.al, bus.read(fcb, FCB_BYTES), last_drive(bus))
     bus.write(fcb, made)
     cpu.si = cpu.si + count
     cpu.al = said
 
 
-def prefix_fcbs(command_line: bytes) -> tuple[bytes, bytes, int]:
+def prefix_fcbs(command_line: bytes, drives: int) -> tuple[bytes, bytes, int]:
     """The FCBs of the first two words of a command line, and AX: whether their drives are there."""
-    count, first, said = parse_name(command_line)
+    count, first, said = parse_name(command_line, drives=drives)
     rest = command_line[count:].lstrip(bytes({*range(33, 256)} - {*SEPARATORS}))
-    _, second, said_second = parse_name(rest)
+    _, second, said_second = parse_name(rest, drives=drives)
     states = (NO_DRIVE if state == NO_DRIVE else 0 for state in (said, said_second))
     return first, second, int.from_bytes(bytes(states), "little")

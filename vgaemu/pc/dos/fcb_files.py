@@ -18,14 +18,14 @@ from collections.abc import Callable
 from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.console import Console
+from vgaemu.pc.dos.drives import Drives
 from vgaemu.pc.dos.entries import OpenFile, close_anyway
 from vgaemu.pc.dos.errors import DENIED, NO_MORE_FILES, DosError
-from vgaemu.pc.dos.files import DosFiles
+from vgaemu.pc.dos.fat_files import as_name
 from vgaemu.pc.dos.folders import Folders
 from vgaemu.pc.dos.handles import Handles
-from vgaemu.pc.dos.names import DEVICES, fcb_name
+from vgaemu.pc.dos.names import DEVICES, fcb_name, place_drive
 from vgaemu.pc.dos.search import Search
-from vgaemu.vga.codepage import to_unicode
 
 #: First byte of an extended FCB; where its attributes and the FCB within it are.
 EXTENDED, ATTRIBUTES_AT, EXTENSION = 0xFF, 6, 7
@@ -35,8 +35,6 @@ NAME_AT, BLOCK_AT, RECORD_BYTES_AT, SIZE_AT, NUMBER_AT, RECORD_AT, RANDOM_AT, NE
 NAME_BYTES, RECORDS_A_BLOCK, RECORD_BYTES = 11, 128, 128
 #: DOS's own part of an FCB: a mark, the folder's number, how far a search has come.
 OWN, MARK = struct.Struct("<HHH"), 0x4346
-DRIVES = (0, 3)
-DRIVE_C = 3
 #: Records of less have four bytes for their number, others three.
 LONG_NUMBERS_BELOW = 64
 #: What AL says.
@@ -57,13 +55,13 @@ class FcbFiles:
         self,
         board: Board,
         calls: Calls,
-        files: DosFiles,
+        drives: Drives,
         folders: Folders,
         handles: Handles,
         search: Search,
         console: Console,
     ) -> None:
-        self._bus, self._cpu, self._calls, self._files = board.bus, board.cpu, calls, files
+        self._bus, self._cpu, self._calls, self._drives = board.bus, board.cpu, calls, drives
         self._folders, self._handles, self._search = folders, handles, search
         self._console = console
         #: The host's files, by path; the latest is last.
@@ -109,9 +107,14 @@ class FcbFiles:
         return self._bus.read(self._at + at, NAME_BYTES)
 
     def _folder(self) -> str:
-        """The folder that an open FCB is of; the current one."""
+        """The folder that an open FCB is of; the current one of its drive."""
         mark, number, _ = OWN.unpack(self._bus.read(self._at + NUMBER_AT, OWN.size))
-        return self._search.folders.get(number, "") if mark == MARK else self._files.current
+        return self._search.folders.get(number, "") if mark == MARK else self._current
+
+    @property
+    def _current(self) -> str:
+        """The current folder of the FCB's drive."""
+        return self._drives.volume(self._bus.read8(self._at)).current
 
     def _own(self, folder: str, progress: int = 0) -> None:
         number = self._search.remember(folder)
@@ -148,19 +151,17 @@ class FcbFiles:
 
     def _file(self, *, create: bool = False) -> OpenFile:
         """What an FCB stands for."""
-        if self._bus.read8(self._at) not in DRIVES:
-            raise DosError(DENIED)
-        path = f"C:/{self._folder()}/{as_name(self._name())}"
+        path = self._drives.name(self._folder(), as_name(self._name()))
         if create:
             self.close()
         file = self._kept.pop(path, None)
         if file is None:
             try:
-                file = self._files.open(path, os.O_RDWR, create=create)
+                file = self._drives.open(path, os.O_RDWR, create=create)
             except DosError as error:
                 if error.code != DENIED or create:
                     raise
-                file = self._files.open(path, os.O_RDONLY)
+                file = self._drives.open(path, os.O_RDONLY)
         self._kept[path] = file
         if len(self._kept) > KEPT:
             close_anyway(self._kept.pop(next(iter(self._kept))))
@@ -177,10 +178,10 @@ class FcbFiles:
         file = self._file(create=create)
         at, bus = self._at, self._bus
         when, date = file.stream.when
-        bus.write8(at, DRIVE_C)
+        bus.write8(at, place_drive(self._current) + 1)
         bus.write(at + BLOCK_AT, struct.pack("<HHI", 0, RECORD_BYTES, file.stream.size))
         bus.write(at + SIZE_AT + 4, struct.pack("<HH", date, when))
-        self._own(self._files.current)
+        self._own(self._current)
         self._cpu.al = DONE
 
     def _close(self) -> None:
@@ -299,11 +300,9 @@ class FcbFiles:
     def _find(self, *, first: bool) -> None:
         """11h, 12h: what a search finds next, into the transfer area, as a folder's entry."""
         at, bus = self._at, self._bus
-        if bus.read8(at) not in DRIVES:
-            raise DosError(NO_MORE_FILES)
         mark, number, progress = OWN.unpack(bus.read(at + NUMBER_AT, OWN.size))
         if first or mark != MARK:
-            folder, progress = self._files.current, 0
+            folder, progress = self._current, 0
         else:
             folder = self._search.folders.get(number, "")
         attributes = self._attributes
@@ -315,23 +314,22 @@ class FcbFiles:
         entry = ENTRY.pack(
             fcb_name(named.name), named.attributes, *named.when, 0, min(named.size, 0xFFFFFFFF)
         )
-        head = bytes((DRIVE_C,))
+        drive = place_drive(folder) + 1
+        head = bytes((drive,))
         if bus.read8(self._cpu.linear("ds", "dx")) == EXTENDED:
-            head = bytes((EXTENDED, *bytes(5), attributes, DRIVE_C))
+            head = bytes((EXTENDED, *bytes(5), attributes, drive))
         bus.write(self._search.dta, head + entry)
         self._cpu.al = DONE
 
     def _each(self, act: Callable[[str], None]) -> None:
         """Do it with all files that a pattern means."""
-        if self._bus.read8(self._at) not in DRIVES:
-            raise DosError(DENIED)
+        folder = self._current
         self.close()
-        folder = self._files.current
         found = self._search.listing(folder, self._name().upper(), 0, again=True)
         if not found:
             raise DosError(NO_MORE_FILES)
         for named in found:
-            act(named.name)
+            act(self._drives.name(folder, named.name))
         self._cpu.al = DONE
 
     def _delete(self, name: str) -> None:
@@ -342,13 +340,3 @@ class FcbFiles:
         old, new = fcb_name(name), self._name(NEW_NAME_AT)
         kept = bytes(a if b == ord("?") else b for a, b in zip(old, new, strict=True))
         self._folders.rename(name, as_name(kept))
-
-
-def as_name(fcb: bytes) -> str:
-    """A file's name out of the 11 characters of an FCB.
-
-    >>> as_name(b"A       TXT"), as_name(b"MAKEFILE   ")
-    ('A.TXT', 'MAKEFILE')
-    """
-    stem, suffix = fcb[:8].rstrip(b" "), fcb[8:].rstrip(b" ")
-    return to_unicode(stem + (b"." + suffix if suffix else b""))

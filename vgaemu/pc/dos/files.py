@@ -20,7 +20,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from operator import itemgetter
@@ -37,7 +37,8 @@ from vgaemu.pc.dos.entries import (
     mode_of,
     packed_time,
 )
-from vgaemu.pc.dos.errors import DENIED, EXISTS, NO_FILE, NO_PATH, DosError
+from vgaemu.pc.dos.errors import CURRENT_FOLDER, DENIED, EXISTS, NO_FILE, NO_PATH, DosError
+from vgaemu.pc.dos.geometry import Geometry
 from vgaemu.pc.dos.host_file import HostFile, open_again, set_mode
 from vgaemu.pc.dos.names import (
     MAX_NAME,
@@ -48,12 +49,20 @@ from vgaemu.pc.dos.names import (
     is_host_name,
     is_short,
     matches,
+    without_dots,
 )
+from vgaemu.pc.images import SECTOR
 
 #: A program may write this much in all; then the disk is full.
 MAX_WRITTEN = 64 << 20
 #: What a new file takes of that: so there are 4096 at most.
 CLUSTER = 16 << 10
+#: The disk that the folder is taken for; what tells it from others.
+SERIAL = 0x19800104
+GEOMETRY = Geometry(
+    CLUSTER // SECTOR, reserved=1, fats=2, root_entries=512, total=131_139, media=0xF8,
+    fat_sectors=17, track_sectors=63, heads=16, hidden=63, serial=SERIAL,
+)  # fmt: skip
 #: Names in a folder; to look for one in more would take the host longer than a frame.
 MAX_ENTRIES = 1 << 13
 #: Work on the host, in units of `Calls.spend`: for a name on the way to a file, for looking into a
@@ -85,7 +94,8 @@ class DosFiles:
         self._root = None if root is None else root.resolve()
         self._work = self.written = 0
         #: The current folder, as the host spells it, with slashes; "" is the root.
-        self.current = ""
+        self.root = self.current = ""
+        self._shown = "", ""
 
     def take_work(self) -> int:
         """What was done on the host since the last call, in units of `Calls.spend`."""
@@ -96,6 +106,23 @@ class DosFiles:
     def free(self) -> int:
         """Bytes that the program may still write."""
         return MAX_WRITTEN - self.written
+
+    @property
+    def geometry(self) -> Geometry:
+        """The disk that the folder is taken for."""
+        return GEOMETRY
+
+    @property
+    def free_clusters(self) -> int:
+        """Of that disk."""
+        return self.free // CLUSTER
+
+    @property
+    def shown(self) -> str:
+        """The current folder as DOS names it, without the drive."""
+        if self._shown[0] != self.current:
+            self._shown = self.current, self.short(self.current)
+        return self._shown[1]
 
     def absolute(self, name: str) -> str:
         """A name with slashes, from the root; that of drive C: may be one of its current folder.
@@ -120,7 +147,7 @@ class DosFiles:
         """
         if self._root is None:
             raise DosError(NO_PATH)
-        parts = _without_dots(self.absolute(name))
+        parts = without_dots(self.absolute(name))
         if not name or not (parts or ".." in name) or not all(map(is_host_name, parts)):
             raise DosError(NO_PATH)
         # The folders on the way, each where its links lead to.
@@ -292,6 +319,112 @@ class DosFiles:
             raise DosError(NO_PATH)
         return self.below_root(path), wanted
 
+    # --- names that change ---
+
+    def delete(self, name: str, refuse: Callable[[str], None]) -> None:
+        """Delete a file, unless its place is refused.
+
+        Raises:
+            DosError, OSError: There is none, or it is read-only.
+        """
+        with self.reached(self._named(name, refuse)) as (folder, entry):
+            mode = mode_of(entry, folder)
+            if not stat.S_ISREG(mode) or attributes_of(mode) & READ_ONLY:
+                raise DosError(DENIED)
+            os.unlink(entry, dir_fd=folder)
+
+    def rename(self, name: str, new: str, refuse: Callable[[str], None]) -> None:
+        """Give a file, or a folder in its place, another name, unless its place is refused.
+
+        Raises:
+            DosError, OSError: There is none, there is one of that name, or it is none to give.
+        """
+        old, place = self._named(name, refuse), self._ordinary(new, must_exist=False)
+        with self.reached(old) as (source, entry), self.reached(place) as (target, to):
+            mode = mode_of(entry, source)
+            if mode_of(to, target):
+                raise DosError(DENIED if old == place else EXISTS)
+            if not stat.S_ISREG(mode) and (not stat.S_ISDIR(mode) or old.parent != place.parent):
+                raise DosError(DENIED)
+            os.rename(entry, to, src_dir_fd=source, dst_dir_fd=target)
+
+    def _ordinary(self, name: str, *, must_exist: bool = True) -> Path:
+        """A path that is no device's, nor the root."""
+        if device_of(name) is not None:
+            raise DosError(DENIED)
+        return self.resolve(name, must_exist=must_exist)
+
+    def _named(self, name: str, refuse: Callable[[str], None]) -> Path:
+        path = self._ordinary(name)
+        refuse(self.below_root(path))
+        return path
+
+    def make_folder(self, name: str) -> None:
+        """Make a folder.
+
+        Raises:
+            DosError, OSError: It is there already, or cannot be made.
+        """
+        path = self._ordinary(name, must_exist=False)
+        with self.reached(path) as (folder, entry):
+            if mode_of(entry, folder):
+                raise DosError(DENIED)
+            self.take_cluster()
+            os.mkdir(entry, dir_fd=folder)
+
+    def _folder_path(self, name: str) -> Path:
+        try:
+            path = self.resolve(name)
+        except DosError as error:
+            raise DosError(NO_PATH if error.code == NO_FILE else error.code) from None
+        if not stat.S_ISDIR(mode_of(path)):
+            raise DosError(NO_PATH)
+        return path
+
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder that has nothing in it, and is not the current one.
+
+        Raises:
+            DosError, OSError: There is none that can be.
+        """
+        path = self._folder_path(name)
+        below = self.below_root(path)
+        if not below or f"{self.current}/".startswith(f"{below}/"):
+            raise DosError(CURRENT_FOLDER)
+        with self.reached(path) as (folder, entry):
+            os.rmdir(entry, dir_fd=folder)
+
+    def find_folder(self, name: str) -> str:
+        """The place of a folder.
+
+        Raises:
+            DosError: There is none.
+        """
+        if {*self.absolute(name).split("/")} <= {"", "."}:
+            return ""
+        return self.below_root(self._folder_path(name))
+
+    def attributes(self, name: str) -> int:
+        """Those of a file or folder."""
+        with self.reached(self.resolve(name)) as (folder, entry):
+            return attributes_of(mode_of(entry, folder))
+
+    def set_attributes(self, name: str, attributes: int) -> None:
+        """Make a file read-only, or not; the host has no other attributes.
+
+        Raises:
+            DosError, OSError: It is none whose can be set.
+        """
+        with self.reached(self.resolve(name)) as (folder, entry):
+            mode = mode_of(entry, folder)
+            if not stat.S_ISREG(mode):
+                raise DosError(DENIED)
+            writes = 0 if attributes & READ_ONLY else stat.S_IWUSR
+            if mode & stat.S_IWUSR != writes:
+                set_mode(entry, folder, stat.S_IMODE(mode) & ~stat.S_IWUSR | writes)
+
+    # --- folders ---
+
     def listing(self, folder: str, wanted: bytes, attributes: int) -> list[NamedFile]:
         """8.3 names in a folder (as `folder` tells it), sorted; with `FOLDER`, of folders, too.
 
@@ -327,26 +460,6 @@ class DosFiles:
                 yield self._few(entries)
         finally:
             os.close(fd)
-
-
-def _without_dots(path: str) -> list[str]:
-    """The parts of a path, as DOS takes two dots: before it looks for what is before them.
-
-    >>> _without_dots("/SUB/../NONE/./../A.TXT")
-    ['A.TXT']
-
-    Raises:
-        DosError: They lead out of the root.
-    """
-    parts: list[str] = []
-    for part in path.split("/"):
-        if part == "..":
-            if not parts:
-                raise DosError(NO_PATH)
-            parts.pop()
-        elif part not in ("", "."):
-            parts.append(part)
-    return parts
 
 
 def _named(entries: list[os.DirEntry[str]], wanted: bytes) -> list[tuple[str, os.DirEntry[str]]]:

@@ -24,9 +24,9 @@ from vgaemu.pc.dos import errors
 from vgaemu.pc.dos.area import PREFIX_AT
 from vgaemu.pc.dos.auxiliary import Auxiliary
 from vgaemu.pc.dos.console import Console
+from vgaemu.pc.dos.drives import Drives
 from vgaemu.pc.dos.entries import DIRECTORY_OR_LABEL, SETTABLE, OpenFile, close_anyway
 from vgaemu.pc.dos.errors import DosError
-from vgaemu.pc.dos.files import DosFiles
 from vgaemu.pc.dos.handle_rows import ACCESSES, OLD_ROW, are_files, as_now
 from vgaemu.pc.dos.memory import TOP, Memory
 from vgaemu.pc.dos.names import DEVICES, file_name
@@ -53,10 +53,10 @@ class Handles:
     """What programs have open."""
 
     def __init__(
-        self, board: Board, calls: Calls, console: Console, files: DosFiles, memory: Memory
+        self, board: Board, calls: Calls, console: Console, drives: Drives, memory: Memory
     ) -> None:
         self._board, self._bus, self._cpu, self._calls = board, board.bus, board.cpu, calls
-        self._console, self._files, self._memory = console, files, memory
+        self._console, self._drives, self._memory = console, drives, memory
         self.auxiliary = Auxiliary(board, calls)
         #: What is written to PRN goes there.
         self.print_all: Callable[[bytes], None] = lambda data: None
@@ -222,7 +222,7 @@ class Handles:
         return None if file.name == "CON" else file
 
     def has_open(self, path: str) -> bool:
-        """Whether a file below the root is open, or one in a folder of that name."""
+        """Whether the file of a place is open, or one in the folder of that place."""
         files = self.opened.values()
         return any(file.name == path or file.name.startswith(f"{path}/") for file in files)
 
@@ -248,7 +248,7 @@ class Handles:
     def _made(self, name: str, access: int = os.O_RDWR, *, new: bool = False) -> OpenFile:
         """A file of the attributes in CX."""
         kind = self._cpu.cx & SETTABLE
-        return self._files.open(name, access, create=True, new=new, attributes=kind)
+        return self._drives.open(name, access, create=True, new=new, attributes=kind)
 
     def _add(self, file: OpenFile) -> None:
         self._cpu.ax = self.add(file)
@@ -261,7 +261,7 @@ class Handles:
         access = ACCESSES.get(mode & 7)
         if access is None:
             raise DosError(errors.BAD_ACCESS)
-        file = self._files.open(name, access)
+        file = self._drives.open(name, access)
         return file._replace(private=True) if mode & PRIVATE else file
 
     def _create_temporary(self) -> None:
@@ -464,17 +464,17 @@ class Handles:
             for number, name, access, place, _, private in map(as_now, saved):
                 try:
                     # As a path from the root: a name with a colon is no drive.
-                    file = self._files.open(f"C:/{name}", access, again=True)
+                    file = self._drives.open(self._drives.name(name), access, again=True)
                     opened[number] = file._replace(private=bool(private), number=number)
                     file.stream.seek(place, os.SEEK_SET)
                 except (DosError, OSError):
                     raise FileNotFoundError(name) from None
-            self._files.take_work()  # not the program's
+            self._drives.take_work()  # not the program's
             yield
         except BaseException:
             for file in opened.values():
                 close_anyway(file)
-            self._files.take_work()
+            self._drives.take_work()
             raise
         before, self.opened = self.opened, opened
         for file in before.values():

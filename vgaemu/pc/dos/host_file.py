@@ -112,7 +112,7 @@ class HostFile:
         Raises:
             DosError: It would lie before the file, or too far behind it.
         """
-        base = sought_from(self.place, self.size, whence)
+        base = (0, self.place, self.size)[whence]
         if not 0 <= base + offset <= MAX_POSITION:
             raise DosError(BAD_FUNCTION)
         return int(os.lseek(self.fd, base + offset, os.SEEK_SET))
@@ -120,11 +120,6 @@ class HostFile:
     def close(self) -> None:
         """See `Stream`."""
         os.close(self.fd)
-
-
-def sought_from(place: int, size: int, whence: int) -> int:
-    """Where a seek counts from: the begin, the position, or the end."""
-    return (0, place, size)[whence]
 
 
 def set_mode(entry: str, folder: int | None, mode: int) -> None:

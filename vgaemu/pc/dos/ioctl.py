@@ -1,8 +1,10 @@
 """IOCTL: INT 21h/44h.
 
 Emulated: what a handle is, raw mode of the console, whether there is input or room for output,
-what kind of drive C: is, parameters and serial number of its disk. Not emulated: control strings
-and generic calls of devices, which no device here has. Source: MS-DOS Programmer's Reference 5.0.
+what kinds of drives there are, parameters and serial numbers of their disks. Not emulated: control
+strings and generic calls of devices, which no device here has.
+
+Source: MS-DOS Programmer's Reference 5.0.
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ from __future__ import annotations
 from vgaemu.pc.bios.calls import Service, serve
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.absolute import AbsoluteDisk
+from vgaemu.pc.dos.area import DRIVE_C
 from vgaemu.pc.dos.console import Console
-from vgaemu.pc.dos.errors import BAD_DATA, BAD_DRIVE, BAD_FUNCTION, DosError
+from vgaemu.pc.dos.drives import Drives
+from vgaemu.pc.dos.errors import BAD_DATA, BAD_FUNCTION, DosError
 from vgaemu.pc.dos.handles import Handles
 from vgaemu.pc.dos.names import DEVICES
 
@@ -20,17 +24,17 @@ DEVICE_BITS = {"CON": 0x80D3, "NUL": 0x80C4, "CLOCK$": 0x80C8}
 OTHER_DEVICE_BITS, FILE_BITS = 0x80C0, 0x0002
 RAW = 0x20
 READY, NOT_READY = 0xFF, 0
-DEFAULT, DRIVE_C = 0, 3
-FIXED = 1
+REMOVABLE, FIXED = 0, 1
 
 
 class DeviceControl:
     """IOCTL."""
 
     def __init__(
-        self, board: Board, handles: Handles, console: Console, disk: AbsoluteDisk
+        self, board: Board, handles: Handles, console: Console, disk: AbsoluteDisk, drives: Drives
     ) -> None:
         self._cpu, self._handles, self._console = board.cpu, handles, console
+        self._drives = drives
         self._services: dict[int, Service] = {
             0x00: self._get,
             0x01: self._set,
@@ -80,12 +84,11 @@ class DeviceControl:
         self._cpu.al = READY
 
     def _of_drive(self, register: str, value: int) -> None:
-        if self._cpu.bl not in (DEFAULT, DRIVE_C):
-            raise DosError(BAD_DRIVE)
+        number = self._drives.number(self._cpu.bl)
         if register == "dx":
             self._cpu.dx = value
         elif register == "ax":
-            self._cpu.ax = value
+            self._cpu.ax = value if number >= DRIVE_C else REMOVABLE
         else:
             self._cpu.al = value
 

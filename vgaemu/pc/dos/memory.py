@@ -58,6 +58,8 @@ class Memory:
 
     def __init__(self, board: Board, calls: Calls) -> None:
         self._bus, self._cpu, self._calls = board.bus, board.cpu, calls
+        #: What DOS has of it for itself, below all programs, with a control block.
+        self.own = 0
         self.services: dict[int, Service] = {
             0x48: self._allocate,
             0x49: self._free,
@@ -71,18 +73,24 @@ class Memory:
         Returns:
             The environment's first paragraph.
         """
-        environment = prefix - PREFIX + ENVIRONMENT
+        environment, begin = prefix - PREFIX + ENVIRONMENT, ENVIRONMENT + self.own_paragraphs
         rest = TOP - prefix - paragraphs
         blocks = [
-            Block(ENVIRONMENT, FREE, environment - ENVIRONMENT - 1),
+            Block(begin, FREE, environment - begin - 1),
             Block(environment, prefix, PREFIX - ENVIRONMENT - 1),
             Block(prefix, prefix, paragraphs),
             Block(TOP - rest + 1, FREE, rest - 1),
         ]
         self._bus.write16(FIRST_BLOCK_AT, ENVIRONMENT - 1)
         blocks = [block for block in blocks if block.size >= 0 and block.start <= TOP]
-        self._write([block for block in blocks if block.size or block.start > ENVIRONMENT])
+        own = [Block(ENVIRONMENT, DOS, self.own)] if self.own else []
+        self._write([*own, *(block for block in blocks if block.size or block.start > begin)])
         return environment
+
+    @property
+    def own_paragraphs(self) -> int:
+        """How much farther up programs lie because of what is DOS's own."""
+        return self.own + 1 if self.own else 0
 
     @property
     def current(self) -> int:

@@ -13,13 +13,14 @@ from calendar import isleap
 from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import ZERO
-from vgaemu.pc.dos.area import DIRECTORIES_OFFSET, DIRECTORY_BYTES, SEGMENT, XMS_OFFSET
+from vgaemu.pc.dos.area import DIRECTORIES_AT, DIRECTORY_BYTES, SEGMENT, XMS_OFFSET
 from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.country import capital
+from vgaemu.pc.dos.drives import Drives
 from vgaemu.pc.dos.errors import BAD_DRIVE, BAD_HANDLE, DosError
 from vgaemu.pc.dos.folders import Folders
 from vgaemu.pc.dos.handles import Handles
-from vgaemu.pc.dos.tables import DRIVE_C, entry_at
+from vgaemu.pc.dos.tables import entry_at
 
 #: Where a call's word on the stack is: above the frame.
 WORD_AT = 6
@@ -33,10 +34,16 @@ class Multiplex:
     """INT 2Fh."""
 
     def __init__(
-        self, board: Board, calls: Calls, console: Console, handles: Handles, folders: Folders
+        self,
+        board: Board,
+        calls: Calls,
+        console: Console,
+        handles: Handles,
+        folders: Folders,
+        drives: Drives,
     ) -> None:
         self._board, self._bus, self._cpu, self._calls = board, board.bus, board.cpu, calls
-        self._console, self._handles = console, handles
+        self._console, self._handles, self._drives = console, handles, drives
         self._services: dict[int, Service] = {
             0x1680: self._idle,
             0x4300: lambda: self._set_al(0x80),
@@ -150,10 +157,12 @@ class Multiplex:
         self._cpu.di = at & 0xF
 
     def _select(self) -> None:
-        """1217h: the current folder's entry of a drive, which the others are not."""
-        if self._word() != DRIVE_C:
+        """1217h: the current folder's entry of a drive."""
+        drive = self._word()
+        if drive not in self._drives.volumes:
             raise DosError(BAD_DRIVE)
-        self._point("ds", "si", DIRECTORIES_OFFSET + DIRECTORY_BYTES * DRIVE_C)
+        self._cpu.set("ds", self._bus.read16(DIRECTORIES_AT + 2))
+        self._cpu.si = self._bus.read16(DIRECTORIES_AT) + DIRECTORY_BYTES * drive
 
     def _drive(self) -> None:
         """121Ah: the drive that a name begins with, and past that."""
@@ -163,4 +172,4 @@ class Multiplex:
             return
         self._cpu.si = self._cpu.si + 2
         drive = capital(start[0]) - ord("A")
-        self._cpu.al = DRIVE_C + 1 if drive == DRIVE_C else NO_SUCH_DRIVE
+        self._cpu.al = drive + 1 if drive in self._drives.volumes else NO_SUCH_DRIVE

@@ -29,6 +29,15 @@ FORBIDDEN = frozenset(' "*+,/:;<=>?[\\]|')
 NEVER_OPENED = frozenset("\0/\\:")
 
 
+def place_drive(place: str) -> int:
+    """The drive of a place: of another than C: it has the letter (see `drives`).
+
+    >>> place_drive("sub/a.txt"), place_drive("D:/SUB")
+    (2, 3)
+    """
+    return ord(place[0]) - ord("A") if place[1:2] == ":" else 2
+
+
 def file_name(board: Board, register: str = "dx", segment: str = "ds") -> str:
     """The file name at DS:DX or elsewhere, up to its zero byte; none has control characters."""
     raw = board.bus.read(board.cpu.linear(segment, register), MAX_NAME).partition(b"\0")[0]
@@ -57,6 +66,26 @@ def below_drive(name: str) -> str:
             raise DosError(NO_PATH)
         name = name[2:]
     return name.replace("\\", "/")
+
+
+def without_dots(path: str) -> list[str]:
+    """The parts of a path, as DOS takes two dots: before it looks for what is before them.
+
+    >>> without_dots("/SUB/../NONE/./../A.TXT")
+    ['A.TXT']
+
+    Raises:
+        DosError: They lead out of the root.
+    """
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            if not parts:
+                raise DosError(NO_PATH)
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return parts
 
 
 def device_of(name: str) -> str | None:

@@ -20,8 +20,8 @@ from vgaemu.pc.bios.rom import ROM_SEGMENT, stub_offset
 from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import INTERRUPT
 from vgaemu.pc.dos.area import END_OFFSET, ENDING_AT, IN_DOS_AT, RETURNED_AT, SEGMENT
+from vgaemu.pc.dos.drives import Drives
 from vgaemu.pc.dos.errors import BAD_FORMAT, BAD_FUNCTION, NO_MEMORY, DosError
-from vgaemu.pc.dos.files import DosFiles
 from vgaemu.pc.dos.handles import Handles
 from vgaemu.pc.dos.memory import DOS, EXE_PREFIX, FREE, PREFIX, TOP, Memory
 from vgaemu.pc.dos.names import file_name
@@ -79,11 +79,11 @@ class Processes:
         memory: Memory,
         handles: Handles,
         search: Search,
-        files: DosFiles,
+        drives: Drives,
     ) -> None:
         self._board, self._bus, self._cpu = board, board.bus, board.cpu
         self._calls, self._memory, self._handles = calls, memory, handles
-        self._search, self._files = search, files
+        self._search, self._drives = search, drives
         self.services: dict[int, Service] = {
             0x00: self.end,
             0x26: self._make_prefix,
@@ -118,7 +118,7 @@ class Processes:
             raise ImageError(
                 f"{program.path}: not whole: its .EXE header tells of what is not in the file"
             ) from None
-        prefix = PREFIX if isinstance(parsed, Com) else EXE_PREFIX
+        prefix = PREFIX + self._memory.own_paragraphs if isinstance(parsed, Com) else EXE_PREFIX
         room = TOP - prefix
         if parsed.least > room:
             raise ImageError(
@@ -164,7 +164,7 @@ class Processes:
         self._run(program, name)
 
     def _file(self, name: str) -> bytes:
-        opened = self._files.open(name, os.O_RDONLY)
+        opened = self._drives.open(name, os.O_RDONLY)
         try:
             data = opened.stream.read(MAX_FILE)
         finally:
@@ -180,7 +180,7 @@ class Processes:
         variables_at = bus.read16(block) or bus.read16((parent << 4) + ENVIRONMENT_AT)
         command_line = self._far(block + 2, 1 + MAX_COMMAND_LINE)
         fcbs = [self._far(block + at, FCB_BYTES) for at in (6, 10)]
-        text = environment(self._variables(variables_at), name if ":" in name else f"C:\\{name}")
+        text = environment(self._variables(variables_at), self._full(name))
         prefix, environment_at, room = self._allocate(program, len(text))
         memory.name(prefix, _own_name(name))
         bus.write(environment_at << 4, text)
@@ -204,6 +204,10 @@ class Processes:
         self._enter(prefix, entry, drives)
         cpu.sp = entry.sp - 6  # the stub's IRET begins it
         self._calls.set_frame(entry.ip, entry.cs, INTERRUPT | 2)
+
+    def _full(self, name: str) -> str:
+        """A program's name with its drive, as its environment has it."""
+        return name if ":" in name else f"{chr(ord('A') + self._drives.current)}:\\{name}"
 
     def _keep_stack(self, prefix: int) -> None:
         """A program waits: its registers on its stack, and that in its prefix."""

@@ -15,6 +15,7 @@ import struct
 from typing import NamedTuple, TypeAlias
 
 from vgaemu.pc.bus import Bus
+from vgaemu.pc.dos.area import last_drive
 from vgaemu.pc.dos.errors import BAD_FORMAT, DosError
 from vgaemu.pc.dos.fcb import prefix_fcbs
 
@@ -179,7 +180,7 @@ def write_prefix(
     Returns:
         AX as the program finds it.
     """
-    first, second, drives = prefix_fcbs(command_line)
+    first, second, drives = prefix_fcbs(command_line, last_drive(bus))
     head = bytearray(PREFIX_BYTES)
     head[0:4] = b"\xcd\x20" + end.to_bytes(2, "little")  # int 20h
     head[0x05:0x0A] = CALL_5

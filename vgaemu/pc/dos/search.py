@@ -1,7 +1,7 @@
 """Find first, find next: INT 21h/1Ah, 2Fh, 4Eh, 4Fh.
 
-Emulated: searches with patterns in the program's folder; where one has come to lies in its disk
-transfer area, as in DOS, so a program may have many. Not emulated: volume labels.
+Emulated: searches with patterns in the folders of drives; where one has come to lies in its disk
+transfer area, as in DOS, so a program may have many. Not emulated: a volume label of C:.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.area import TRANSFER_AT
+from vgaemu.pc.dos.drives import Drives
 from vgaemu.pc.dos.entries import NamedFile
 from vgaemu.pc.dos.errors import NO_MORE_FILES, DosError
-from vgaemu.pc.dos.files import DosFiles
 from vgaemu.pc.dos.memory import PREFIX
-from vgaemu.pc.dos.names import fcb_name, file_name
+from vgaemu.pc.dos.names import fcb_name, file_name, place_drive
 from vgaemu.snapshot import Part, Saved, text
 
 #: Folders and listings of searches that are remembered, for those that are not yet at their end.
@@ -27,7 +27,6 @@ MAX_FOLDERS, MAX_LISTINGS = 80, 16
 SEARCH = struct.Struct("<B11sBHH4x")
 #: Behind it: attributes, time, date, size, name.
 FOUND = struct.Struct("<BHHI13s")
-DRIVE_C = 3
 
 
 class Search:
@@ -35,8 +34,8 @@ class Search:
 
     SAVED: ClassVar[Saved] = {"dta": (0, 0x10FFEF)}
 
-    def __init__(self, board: Board, calls: Calls, files: DosFiles) -> None:
-        self._board, self._cpu, self._calls, self._files = board, board.cpu, calls, files
+    def __init__(self, board: Board, calls: Calls, drives: Drives) -> None:
+        self._board, self._cpu, self._calls, self._drives = board, board.cpu, calls, drives
         self.dta = (PREFIX << 4) + 0x80
         #: Folders of searches, by the number that their transfer areas have; the latest is last.
         self.folders: dict[int, str] = {}
@@ -70,10 +69,11 @@ class Search:
         self._cpu.bx = self._board.bus.read16(TRANSFER_AT)
 
     def _find_first(self) -> None:
-        folder, pattern = self._files.folder(file_name(self._board))
+        folder, pattern = self._drives.folder(file_name(self._board))
         wanted, attributes = fcb_name(pattern), self._cpu.cl
         self.listing(folder, wanted, attributes, again=True)
-        self._find(SEARCH.pack(DRIVE_C, wanted, attributes, 0, self._number_of(folder)), folder)
+        drive = place_drive(folder) + 1
+        self._find(SEARCH.pack(drive, wanted, attributes, 0, self._number_of(folder)), folder)
 
     def _number_of(self, folder: str) -> int:
         numbers = {known: number for number, known in self.folders.items()}
@@ -107,7 +107,7 @@ class Search:
         if place >= len(found):
             raise DosError(NO_MORE_FILES)
         name, size, kind, when = found[place]
-        entry = FOUND.pack(kind, *when, min(size, 0xFFFFFFFF), name.encode("ascii"))
+        entry = FOUND.pack(kind, *when, min(size, 0xFFFFFFFF), name.encode("cp437", "replace"))
         search = SEARCH.pack(drive, wanted, attributes, place + 1, number)
         self._board.bus.write(self.dta, search + entry)
         self._cpu.ax = 0
@@ -120,7 +120,7 @@ class Search:
         if again:
             self._listings.pop(key, None)
         if key not in self._listings:
-            self._listings[key] = self._files.listing(*key)
+            self._listings[key] = self._drives.listing(*key)
             self._calls.spend(1 + len(self._listings[key]))
             if len(self._listings) > MAX_LISTINGS:
                 del self._listings[next(iter(self._listings))]

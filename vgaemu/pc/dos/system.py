@@ -1,8 +1,8 @@
 """What DOS says of itself: drives, vectors, clock, version, flags, its own tables, the last error.
 
 Emulated: INT 21h/0Dh, 0Eh, 19h, 1Bh, 1Ch, 1Fh, 25h, 2Ah to 2Eh, 30h, 32h to 37h, 52h, 54h, 59h,
-5Dh. One drive C:; the clock is the one that CMOS keeps. Not emulated: verify and BREAK beyond their
-flags, another switch character than the slash.
+5Dh. Drives as `drives` has them; the clock is the one that CMOS keeps. Not emulated: verify and
+BREAK beyond their flags, another switch character than the slash.
 
 Source: MS-DOS Programmer's Reference 5.0; R. Brown's interrupt list.
 """
@@ -17,8 +17,7 @@ from vgaemu.pc.board import Board
 from vgaemu.pc.dos.area import (
     ACTION_AT,
     BREAK_CHECK_AT,
-    DRIVE_BLOCK_OFFSET,
-    DRIVES,
+    DRIVE_C,
     ERROR_AT,
     IN_DOS_OFFSET,
     LISTS_OFFSET,
@@ -29,14 +28,14 @@ from vgaemu.pc.dos.area import (
     SWAPPED_LIST_OFFSET,
     SWAPPED_OFFSET,
     VERIFY_AT,
+    block_of,
 )
-from vgaemu.pc.dos.errors import BAD_DRIVE, BAD_FUNCTION, DETAILS, OTHER_DETAILS, DosError
-from vgaemu.pc.dos.files import CLUSTER, MAX_WRITTEN, DosFiles
-from vgaemu.pc.dos.tables import MEDIA_OFFSET
+from vgaemu.pc.dos.drives import Drives
+from vgaemu.pc.dos.errors import BAD_FUNCTION, DETAILS, OTHER_DETAILS, DosError
+from vgaemu.pc.dos.tables import MEDIA_AT
 from vgaemu.pc.images import SECTOR
 
 VERSION = (5, 0)
-DRIVE_C = 2
 #: How AL says that a date or time is none, or that there is no such drive.
 REFUSED = 0xFF
 
@@ -62,15 +61,15 @@ class System:
     """DOS's own state, most of it in its memory."""
 
     def __init__(
-        self, board: Board, calls: Calls, files: DosFiles, version: tuple[int, int] = VERSION
+        self, board: Board, calls: Calls, drives: Drives, version: tuple[int, int] = VERSION
     ) -> None:
         self._board, self._bus, self._cpu, self._calls = board, board.bus, board.cpu, calls
-        self._files = files
+        self._drives = drives
         self.version = version
         self.services: dict[int, Service] = {
             0x0D: lambda: None,
-            0x0E: lambda: self._set_al(DRIVES), 0x19: lambda: self._set_al(DRIVE_C),
-            0x1B: self._allocation, 0x1C: self._allocation_of,
+            0x0E: self._select, 0x19: lambda: self._set_al(drives.current),
+            0x1B: lambda: self._allocation(0), 0x1C: lambda: self._allocation(self._cpu.dl),
             0x1F: lambda: self._drive_block(0), 0x32: lambda: self._drive_block(self._cpu.dl),
             0x25: self._set_vector, 0x35: self._get_vector,
             0x2A: self._get_date, 0x2B: self._set_date,
@@ -144,36 +143,40 @@ class System:
             cpu.bl, cpu.bh = self.version
             cpu.dx = 0
 
-    def _allocation(self) -> None:
-        """1Bh: sectors of a cluster, their bytes, clusters; DS:BX leads to the media byte."""
-        cpu = self._cpu
-        cpu.al, cpu.cx, cpu.dx = CLUSTER // SECTOR, SECTOR, MAX_WRITTEN // CLUSTER
+    def _allocation(self, drive: int) -> None:
+        """1Bh, 1Ch: sectors of a cluster, their bytes, clusters; DS:BX leads to the media byte."""
+        cpu, number = self._cpu, self._drives.number(drive)
+        geometry = self._drives.volumes[number].geometry
+        cpu.al, cpu.cx, cpu.dx = geometry.cluster_sectors, SECTOR, geometry.clusters
         cpu.set("ds", SEGMENT)
-        cpu.bx = MEDIA_OFFSET
-
-    def _allocation_of(self) -> None:
-        if self._cpu.dl not in (0, DRIVE_C + 1):
-            raise DosError(BAD_DRIVE)
-        self._allocation()
+        cpu.bx = block_of(number) + MEDIA_AT
 
     def _drive_block(self, drive: int) -> None:
         """1Fh, 32h: DS:BX leads to the drive's parameter block."""
-        if drive not in (0, DRIVE_C + 1):
-            raise DosError(BAD_DRIVE)
+        number = self._drives.number(drive)
         self._cpu.al = 0
         self._cpu.set("ds", SEGMENT)
-        self._cpu.bx = DRIVE_BLOCK_OFFSET
+        self._cpu.bx = block_of(number)
 
     def _free_space(self) -> None:
-        """What the program may still write; in sectors a cluster, of bytes, and in clusters."""
+        """36h: in sectors a cluster, of bytes, and in clusters; of C: what may still be written."""
         cpu = self._cpu
-        if cpu.dl not in (0, DRIVE_C + 1):
-            self.failed(BAD_DRIVE)
+        try:
+            volume = self._drives.volume(cpu.dl)
+            geometry = volume.geometry
+        except DosError as error:
+            self.failed(error.code)
             cpu.ax = 0xFFFF
             return
         cpu.ax, cpu.bx, cpu.cx, cpu.dx = (
-            CLUSTER // SECTOR, self._files.free // CLUSTER, SECTOR, MAX_WRITTEN // CLUSTER
+            geometry.cluster_sectors, volume.free_clusters, SECTOR, geometry.clusters
         )  # fmt: skip
+
+    def _select(self) -> None:
+        """0Eh: the current drive, if there is such; how many letters there are."""
+        if self._cpu.dl in self._drives.volumes:
+            self._drives.current = self._cpu.dl
+        self._cpu.al = self._drives.count
 
     def _switch_character(self) -> None:
         """37h: options begin with a slash, and go on to; devices are there in every folder."""

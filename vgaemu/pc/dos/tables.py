@@ -1,10 +1,10 @@
-"""DOS's tables of files and of the drive, as programs read them behind INT 21h/52h.
+"""DOS's tables of files and of drives, as programs read them behind INT 21h/52h.
 
 Emulated: the system file table in two parts, an entry for each number that a prefix's table of
 handles can have (how often it is used, name, access, size, position, date, whose it is), an empty
-one of FCBs, and the drive parameter block of C:. DOS writes them and never reads them: what a
+one of FCBs, and the parameter blocks of drives. DOS writes them and never reads them: what a
 program changes there changes nothing. Entries have the layout of DOS 4 to 6 whatever version is
-told. Not emulated: clusters (the host's files have none), files opened by FCBs, disk buffers.
+told. Not emulated: files opened by FCBs, disk buffers.
 
 Source: R. Brown's interrupt list (INT 21h/52h, tables 01641 and 01645; INT 21h/32h, table 01395).
 """
@@ -18,16 +18,16 @@ from vgaemu.pc.bus import Bus
 from vgaemu.pc.dos.area import (
     BASE,
     DISK_OFFSET,
-    DRIVE_BLOCK_OFFSET,
     FCB_TABLE_OFFSET,
     FILE_TABLE_OFFSET,
     NOWHERE,
     SEGMENT,
+    block_of,
     device_header,
 )
 from vgaemu.pc.dos.entries import FIRST_DAY, Nothing, OpenFile
-from vgaemu.pc.dos.files import CLUSTER, MAX_WRITTEN
-from vgaemu.pc.dos.names import DEVICES, fcb_name
+from vgaemu.pc.dos.geometry import Geometry
+from vgaemu.pc.dos.names import DEVICES, fcb_name, place_drive
 from vgaemu.pc.images import SECTOR
 
 #: What stands open whatever programs close, by number; DOS is the owner.
@@ -40,17 +40,10 @@ HEAD = struct.Struct("<IH")
 #: cluster, sector and entry of the folder; name; SHARE's; owner's prefix.
 ENTRY = struct.Struct("<HHBHIHHHIIHIB11sIHH8x")
 SIZE_AT, POSITION_AT = 0x11, 0x15
-#: The device word of a file on C:, not written to; of devices.
-ON_DRIVE_C, DEVICE_WORDS, OTHER_DEVICE = 0x0042, {"CON": 0x00D3, "NUL": 0x00C4}, 0x00C0
-DRIVE_C, HARD_DISK = 2, 0xF8
-#: The disk that a folder of the host is taken for: sectors before the first FAT, FATs, entries of
-#: the root, clusters, sectors of a FAT of 16 bits.
-RESERVED, FATS, ROOT_ENTRIES = 1, 2, 512
-CLUSTERS = MAX_WRITTEN // CLUSTER
-FAT_SECTORS = -(-2 * (CLUSTERS + 2) // SECTOR)
-ROOT_AT = RESERVED + FATS * FAT_SECTORS
-DATA_AT = ROOT_AT + 32 * ROOT_ENTRIES // SECTOR
-MEDIA_OFFSET = DRIVE_BLOCK_OFFSET + 0x17
+#: The device word of a file that is not written to, but for its drive; of devices.
+ON_DRIVE, DEVICE_WORDS, OTHER_DEVICE = 0x0040, {"CON": 0x00D3, "NUL": 0x00C4}, 0x00C0
+#: Where a parameter block has the media byte.
+MEDIA_AT = 0x17
 
 
 def write_tables(bus: Bus) -> None:
@@ -65,13 +58,19 @@ def write_tables(bus: Bus) -> None:
     for file in standard:
         write_entry(bus, file, 1, DOS)
     bus.write(BASE + FCB_TABLE_OFFSET, HEAD.pack(NOWHERE, 0))
-    shift = (CLUSTER // SECTOR).bit_length() - 1
+
+
+def write_block(bus: Bus, drive: int, geometry: Geometry, following: int | None) -> None:
+    """A drive's parameter block; the one that follows is another drive's."""
+    shift = geometry.cluster_sectors.bit_length() - 1
+    behind = NOWHERE if following is None else SEGMENT << 16 | block_of(following)
     bus.write(
-        BASE + DRIVE_BLOCK_OFFSET,
+        BASE + block_of(drive),
         struct.pack(
-            "<BBHBBHBHHHHHIBBIHH", DRIVE_C, DRIVE_C, SECTOR, CLUSTER // SECTOR - 1, shift, RESERVED,
-            FATS, ROOT_ENTRIES, DATA_AT, CLUSTERS + 1, FAT_SECTORS, ROOT_AT,
-            SEGMENT << 16 | DISK_OFFSET, HARD_DISK, 0, NOWHERE, 0, 0xFFFF,
+            "<BBHBBHBHHHHHIBBIHH", drive, drive, SECTOR, geometry.cluster_sectors - 1, shift,
+            geometry.reserved, geometry.fats, geometry.root_entries, geometry.data_at,
+            geometry.clusters + 1, geometry.fat_sectors, geometry.root_at,
+            SEGMENT << 16 | DISK_OFFSET, geometry.media, 0, behind, 0, 0xFFFF,
         ),
     )  # fmt: skip
 
@@ -102,9 +101,9 @@ def write_entry(bus: Bus, file: OpenFile, uses: int, owner: int) -> None:
         device = DEVICE_WORDS.get(file.name, OTHER_DEVICE)
         about = (0, device, device_header(file.name), 0, 0, FIRST_DAY, 0, 0)
     else:
-        stream = file.stream
+        stream, drive = file.stream, place_drive(file.name)
         about = (
-            stream.attributes, ON_DRIVE_C, SEGMENT << 16 | DRIVE_BLOCK_OFFSET, stream.cluster,
+            stream.attributes, ON_DRIVE | drive, SEGMENT << 16 | block_of(drive), stream.cluster,
             *stream.when, min(stream.size, NOWHERE), stream.place,
         )  # fmt: skip
     access = 1 if file.access == os.O_WRONLY else 2 if file.access == os.O_RDWR else 0
