@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -220,6 +221,18 @@ def test_a_folder_of_many_names_costs_time(
     assert guest(0x3D, "MISSING") == -DENIED
     assert guest(0x4E, "*.*") == -NO_MORE_FILES
     assert guest(0x3D, "1.txt") > 0
+
+
+def test_a_long_text_for_the_printer_takes_slices(guest: Guest) -> None:
+    text, printed = random.Random(1).randbytes(3000), bytearray()
+    guest.dos.handles.print_all = printed.extend
+    cpu, slices = guest.board.cpu, 1
+    guest(0x40, data=text, bx=4)
+    while cpu.get("eflags") & CARRY:
+        cpu.set("eflags", 0)
+        ask(guest.board, guest.calls, 0x21)
+        slices += 1
+    assert (cpu.ax, printed, slices) == (3000, text, 12)
 
 
 def test_kinds_of_new_files(guest: Guest, root: Path) -> None:

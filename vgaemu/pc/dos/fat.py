@@ -38,6 +38,8 @@ class Fat:
         self._table = array("H")
         self._chains: dict[int, list[int]] = {}
         self._hint = FIRST_CLUSTER
+        #: Clusters and entries of folders that were gone through.
+        self.steps = 0
 
     # --- what the image has ---
 
@@ -113,6 +115,7 @@ class Fat:
         if geometry.bits == 16:
             table = array("H", raw[: 2 * count])
             return table
+        self.steps += count // 2
         return array("H", list(_twelve_bits(raw, count)))
 
     def chain(self, first: int) -> list[int]:
@@ -126,6 +129,7 @@ class Fat:
                 chain.append(cluster)
                 cluster = table[cluster]
             self._chains[first] = chain
+            self.steps += len(chain)
         return self._chains[first]
 
     @property
@@ -184,26 +188,18 @@ class Fat:
     def _store(self, clusters: list[int]) -> None:
         """Write the sectors of all FATs that entries lie in."""
         geometry = self.geometry
-        sectors = set()
+        self.steps += len(clusters)
+        sectors: dict[int, bytearray] = {}
         for cluster in clusters:
-            at = cluster * geometry.bits // 8
-            sectors |= {at // SECTOR, (at + 1) // SECTOR}
-        for sector in sorted(sectors):
-            data = self._sector_of_table(geometry, sector)
-            for nth in range(geometry.fats):
-                self.write(geometry.reserved + nth * geometry.fat_sectors + sector, data)
-
-    def _sector_of_table(self, geometry: Geometry, sector: int) -> bytes:
-        """What the FAT's sector is to be; bytes behind the last entry stay."""
-        before = bytearray(self.read(geometry.reserved + sector, 1))
-        begin = sector * SECTOR
-        for cluster in range(begin * 8 // geometry.bits, (begin + SECTOR) * 8 // geometry.bits + 1):
-            if cluster >= len(self._table):
-                break
             for at, octet, mask in _octets(cluster, self._table[cluster], geometry.bits):
-                if 0 <= at - begin < SECTOR:
-                    before[at - begin] = before[at - begin] & ~mask & 0xFF | octet
-        return bytes(before)
+                sector = at // SECTOR
+                if sector not in sectors:
+                    sectors[sector] = bytearray(self.read(geometry.reserved + sector, 1))
+                data = sectors[sector]
+                data[at % SECTOR] = data[at % SECTOR] & ~mask & 0xFF | octet
+        for sector, data in sectors.items():
+            for nth in range(geometry.fats):
+                self.write(geometry.reserved + nth * geometry.fat_sectors + sector, bytes(data))
 
     # --- clusters ---
 
@@ -221,6 +217,7 @@ class Fat:
         """Where bytes of a chain lie in the disk, a piece in a cluster, and how many each."""
         size, chain = self.cluster_bytes, self.chain(first)
         while count > 0 and place // size < len(chain):
+            self.steps += 1
             at = place % size
             length = min(size - at, count)
             yield self.sector_of(chain[place // size]) * SECTOR + at, length

@@ -40,6 +40,8 @@ from vgaemu.pc.dos.names import cut_off, device_of, fcb_name, is_short, matches,
 from vgaemu.pc.images import DiskImage
 from vgaemu.vga.codepage import to_unicode
 
+#: Clusters, and entries of folders, that are gone through in one unit of `Calls.spend`.
+STEPS_A_UNIT = 32
 #: What a search finds only if it is asked for.
 UNSEEN = HIDDEN | SYSTEM | FOLDER
 
@@ -165,7 +167,8 @@ class FatFiles:
 
     def take_work(self) -> int:
         """See `DosFiles`."""
-        work, self._work = self._work, 0
+        work, self._work = self._work + self.fat.steps // STEPS_A_UNIT, 0
+        self.fat.steps %= STEPS_A_UNIT
         return work
 
     @property

@@ -74,6 +74,7 @@ class FatFolders:
     def _slots(self, folder: int) -> Iterator[tuple[int, bytes]]:
         for begin, count in self._places(folder):
             data = self.fat.read_bytes(begin, count)
+            self.fat.steps += count // ENTRY_BYTES
             for at in range(0, count, ENTRY_BYTES):
                 yield begin + at, data[at : at + ENTRY_BYTES]
 

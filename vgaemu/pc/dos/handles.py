@@ -45,6 +45,8 @@ EXTENDED_ATTRIBUTES, SET_EXTENDED = (2, 3, 4), 4
 #: Where a prefix has its table; how many handles it has, and a pointer to where that table is.
 TABLE_AT, COUNT_AT, POINTER_AT = 0x18, 0x32, 0x34
 TABLE = struct.Struct("<HHH")
+#: Characters that a long call prints before it looks whether it has done enough.
+PRINTED_AT_ONCE = 16
 #: AL of INT 21h/3Dh: children do not get it.
 PRIVATE = 0x80
 
@@ -368,11 +370,25 @@ class Handles:
         elif file.name == "AUX":
             if self.auxiliary.send_memory(at, count) is WAIT:
                 return WAIT
+        elif file.name == "PRN":
+            if self._print(at, count) is WAIT:
+                return WAIT
         elif count:
             count = self.write_file(file, self._bus.read(at, count))
         elif file.name not in DEVICES:  # writing nothing cuts the file off
             file.stream.cut()
         self._cpu.ax = count
+        return None
+
+    def _print(self, at: int, count: int) -> bool | None:
+        """Print memory, from where the call in hand had come to."""
+        calls = self._calls
+        for done in range(calls.progress, count, PRINTED_AT_ONCE):
+            if calls.exhausted:
+                return calls.suspend(done)
+            data = self._bus.read(at + done, min(PRINTED_AT_ONCE, count - done))
+            self.print_all(data)
+            calls.spend(len(data))
         return None
 
     def write_file(self, file: OpenFile, data: bytes) -> int:
