@@ -10,7 +10,9 @@ from x86_helpers import CPUS, disk
 from vgaemu.cli.main import main
 from vgaemu.errors import ResetFault
 from vgaemu.machine import Machine
+from vgaemu.pc import build
 from vgaemu.pc.chips.cmos import Cmos
+from vgaemu.snapshot import take
 from vgaemu.testing.machine import MachineUnderTest
 
 #: Where the boot sector counts its boots, which a reset leaves alone; what the BIOS writes to is as
@@ -48,6 +50,24 @@ def test_a_reset_begins_anew(tmp_path: Path, cpu: str, how: str) -> None:
         assert [row.strip() for row in machine.screen.text() if row.strip()] == ["C"]
         assert not machine.ended
         assert machine.pc.clock.now_ns() > 2_000_000
+
+
+@pytest.mark.parametrize("name", ["halts.img", "PROG.COM"])
+def test_power_on_leaves_nothing_of_the_mode_before(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the BIOS sets mode 3, none is set before: only its look at the beam differs."""
+    (tmp_path / name).write_bytes(b"\xf4".ljust(510, b"\0") + b"\x55\xaa")
+    found = []
+    for sets in (True, False):
+        monkeypatch.setattr(build, "sets_mode_3", lambda options, sets=sets: sets)
+        with Machine(tmp_path / name) as machine:
+            assert machine.pc is not None
+            parts = take(machine.vga.parts()) | machine.pc.state_arrays()
+            parts["vram"] = machine.vram.array.copy()
+            found.append({name: array.tobytes() for name, array in parts.items()})
+            del found[-1]["pc.looks"]
+    assert found[0] == found[1]
 
 
 def test_time_goes_on_and_chips_begin_anew(tmp_path: Path) -> None:

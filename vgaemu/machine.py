@@ -54,7 +54,6 @@ from vgaemu.user import User
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import Vga
 from vgaemu.vga.font import font_of
-from vgaemu.vga.modes import set_mode
 from vgaemu.vga.tap import TappedVga
 from vgaemu.vga.vram import DEFAULT_VRAM_MIB, make_vram
 
@@ -164,9 +163,8 @@ class Machine(States):
             self.keys = Keys()
             self.guest = Guest(self.vga, self.keys)
             self.mouse = self.guest.mouse
-            set_mode(self.vga, mode)
             program = load_program(
-                workload, args, self.vga, self.guest, free=free, options=pc_options
+                workload, args, self.vga, self.guest, mode=mode, free=free, options=pc_options
             )
             self.pc, self.endless = program.pc, program.endless
             if self.pc is not None:

@@ -12,6 +12,7 @@ from vgaemu.guest.find import find_workload, start
 from vgaemu.guest.workload import AnySlices, Guest, Workload
 from vgaemu.pc import is_image
 from vgaemu.vga.device import Vga
+from vgaemu.vga.modes import MODES, find_mode, set_mode
 
 if TYPE_CHECKING:
     from vgaemu.pc.build import PcOptions
@@ -35,25 +36,30 @@ def load_program(
     vga: Vga,
     guest: Guest,
     *,
+    mode: int | str,
     free: bool,
     options: PcOptions,
 ) -> Program:
-    """Find a program, as `vgaemu.Machine` takes it, and make it ready.
+    """Find a program, as `vgaemu.Machine` takes it, and make it ready, in a mode that it starts in.
 
     Machine code gets `vga`, the guest's keyboard and mouse, and the options, and is told whether it
     will run on a thread of its own (`free`); a workload in Python gets `guest`.
 
     Raises:
         WorkloadError: It cannot be found or started, or takes no such options.
+        ModeError: No such mode.
     """
     if isinstance(args, str):
         raise WorkloadError(f"args is a list of arguments, not the string {args!r}")
     if is_image(name):
-        from vgaemu.pc.build import open_pc
+        from vgaemu.pc.build import open_pc, sets_mode_3
 
+        if find_mode(mode) is not MODES[3] or not sets_mode_3(options):
+            set_mode(vga, mode)
         devices = guest.keys, guest.mouse
         pc = open_pc(str(name), list(args), vga, *devices, free=free, options=options)
         return Program(pc.slices(), pc, pc.endless)
+    set_mode(vga, mode)
     if options:
         raise WorkloadError(
             f"{', '.join(options)}: only for machine code, an .img or .com file, say; "

@@ -116,6 +116,11 @@ class PcOptions(TypedDict, total=False):
     guest_speed: float
 
 
+def sets_mode_3(options: PcOptions) -> bool:
+    """Whether the VGA is in mode 3 once a PC is built, whatever its registers were."""
+    return options.get("firmware") is None and options.get("vga_bios", "builtin") == "builtin"
+
+
 def open_pc(
     name: str,
     args: list[str],
