@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from itertools import chain, islice
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -11,12 +12,14 @@ from PIL import Image
 from random_tapes import random_ops
 
 from vgaemu import Machine, ScreenError
+from vgaemu.display import screen
 from vgaemu.display.pictures import rgb_of
 from vgaemu.display.screen import Screen
 from vgaemu.memslot import Memslot
 from vgaemu.tape import START, Player
 from vgaemu.vga.codepage import CHARACTERS, to_unicode
 from vgaemu.vga.device import Vga
+from vgaemu.vga.modes import set_mode
 from vgaemu.vga.ports import Ports
 from vgaemu.vga.render.text import TextRenderer
 from vgaemu.vga.vram import LFB_GPA
@@ -159,3 +162,20 @@ def test_text_that_is_panned_or_split_has_the_columns_that_are_shown() -> None:
 def test_each_code_is_its_character() -> None:
     assert to_unicode(bytes(range(256))) == CHARACTERS
     assert to_unicode(b"") == ""
+
+
+def test_a_frame_is_of_the_picture_s_size_after_a_mode_set_that_could_not_be_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Machine() as machine:
+        first = machine.screen.frame
+        machine.tick()
+        assert machine.screen.frame is first  # made at power on, and drawn into
+        set_mode(machine.vga, 0x13)
+        with monkeypatch.context() as patched:
+            patched.setattr(screen, "make_renderer", Mock(side_effect=MemoryError))
+            with pytest.raises(MemoryError):
+                machine.tick()
+        machine.tick()
+        assert machine.screen.frame.shape == (200, 320)
+        np.testing.assert_array_equal(machine.screen.frame, machine.screen.full_redraw())

@@ -7,7 +7,6 @@ dirty log, draws and presents. What else goes along with a machine hooks itself 
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -146,7 +145,7 @@ class Machine(States):
     ) -> None:
         """Power on: see `Machine`."""
         if pc_options:
-            check_options(pc_options, inspect.signature(Machine).parameters)
+            check_options(pc_options, Machine)
         check_span_pages(span_pages)
         self.vram = make_vram(vram_mib, dirty_log=dirty_log)
         rom_font = font_of(font)
@@ -476,7 +475,8 @@ class Machine(States):
             self._loop.close()  # a window is gone at once, whatever its guest does
 
     def _stop_guest(self) -> None:
-        self.runner.close(WORKLOAD_STOPS_S if self.pc is None else MACHINE_CODE_STOPS_S)
+        ours = self.pc is not None
+        self.runner.close(MACHINE_CODE_STOPS_S if ours else WORKLOAD_STOPS_S, is_ours=ours)
 
     def _close_pc(self) -> None:
         if self.pc is not None and self.runner.is_over:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from os import PathLike
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -120,8 +120,8 @@ def sent_by(pc: Pc | None) -> SerialText:
     return SerialText.of(pc.serial)
 
 
-def check_options(options: Mapping[str, object], others: Iterable[str]) -> None:
-    """Answer a keyword that there is not with the nearest that there is, `others` among them.
+def check_options(options: Mapping[str, object], taker: Callable[..., object]) -> None:
+    """Answer a keyword that there is not with the nearest that there is, its taker's among them.
 
     Raises:
         TypeError: One is none of `PcOptions`.
@@ -131,7 +131,9 @@ def check_options(options: Mapping[str, object], others: Iterable[str]) -> None:
     known = PcOptions.__annotations__
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(name, [*others, *known], n=1)
+            from difflib import get_close_matches  # nobody mistypes in most runs
+
+            near = get_close_matches(name, [*signature(taker).parameters, *known], n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"Machine has no keyword {name!r}{hint}")
 

@@ -177,13 +177,16 @@ class Runner(ABC):
         """Whether no thread runs the guest, now or any more."""
         return self._thread is None or not self._thread.is_alive()
 
-    def close(self, timeout: float) -> None:
+    def close(self, timeout: float, *, is_ours: bool = False) -> None:
         """Run what the guest has in its ``finally``, when its calls are refused already.
 
         A workload that never yields, or lets nothing pass, cannot be stopped: after `timeout`
-        seconds it is left to die with the process, and not `is_over`.
+        seconds it is left to die with the process, and not `is_over`. Slices that are `ours` need
+        no thread to end on: they do at once.
         """
-        if self._thread is None and self._slices is not None:
+        if self._thread is None and self._slices is not None and is_ours:
+            self._end_slices()
+        elif self._thread is None and self._slices is not None:
             try:
                 self._thread = _start(self._end_slices)
             except OutOfMemory:
@@ -354,11 +357,11 @@ class OnThread(Runner):
             self._thread = None
         super().restart(slices)
 
-    def close(self, timeout: float) -> None:
+    def close(self, timeout: float, *, is_ours: bool = False) -> None:
         self._closing = True
         self._release_frame()
         _switch_as_before(self)
-        super().close(timeout)
+        super().close(timeout, is_ours=is_ours)
 
 
 def _start(target: Callable[[], None]) -> threading.Thread:

@@ -111,7 +111,7 @@ class Screen:
         self.lines_until = 0
         #: What was looked at last.
         self._view: View | None = None
-        self._scanout = scanout_of(vga, border=border)
+        self._scanout = self._framed = scanout_of(vga, border=border)  # the frame is made for it
         self._stale = False
         self._renderer: Renderer | None = None
         self._numbers: _Numbers | None = None
@@ -209,9 +209,11 @@ class Screen:
         """Draw what the scanout and the pages in `spans` ask for; see `refresh`."""
         renderer = self._renderer
         if renderer is None or redraw is Redraw.RESIZE:
-            redraw = Redraw.RESIZE
             self._renderer = renderer = make_renderer(self.vga.slot.array, self._scanout)
-            self.frame, self._picture = _new_frame(self._scanout)
+            if redraw_between(self._framed, self._scanout) is Redraw.RESIZE:
+                self.frame, self._picture = _new_frame(self._scanout)
+                self._framed = self._scanout
+            redraw = Redraw.RESIZE
         elif isinstance(renderer, RasterRenderer) != (self._scanout.raster is not None):
             redraw = Redraw.EVERYTHING
             self._renderer = renderer = make_renderer(self.vga.slot.array, self._scanout)
@@ -222,8 +224,7 @@ class Screen:
             self._stale = False
             _draw_all(renderer, self._scanout, self.frame, self._picture)
             self._drawn_edge = self._scanout.edge
-            height, width = self.frame.shape
-            return [Rect(0, 0, width, height)], redraw
+            return [Rect(0, 0, *self._scanout.size)], redraw
         rects = self._draw_changes(renderer, spans)
         return merge_rects(rects) if len(rects) > 1 else rects, redraw
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
 import importlib.machinery
 import importlib.util
@@ -62,7 +61,9 @@ def find_workload(name: str | PathLike[str] | Workload) -> Workload:
         module = importlib.import_module(f"vgaemu.guest.workloads.{name}")
         found: Workload = module.workload
         return found
-    near = difflib.get_close_matches(name, bundled_names(), n=3)
+    from difflib import get_close_matches  # nobody mistypes in most runs
+
+    near = get_close_matches(name, bundled_names(), n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else "'vgaemu list' shows all."
     raise WorkloadError(
         f"no workload named {name!r}; {hint} A file's name ends in .py, .img or .com"

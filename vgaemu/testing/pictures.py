@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from difflib import SequenceMatcher
 from io import BytesIO
 from itertools import groupby, zip_longest
 from pathlib import Path
@@ -299,6 +298,8 @@ def text_difference(expected: str | None, actual: str | None, *, any_pixel: bool
 def _changed_rows(before: list[str], after: list[str]) -> Iterator[str]:
     """Lines that changed, rows of the screen with their numbers."""
     rule = next((n for n, line in enumerate(after) if line.startswith("----")), len(after))
+    from difflib import SequenceMatcher  # not where all is as it should be
+
     changes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
     for kind, a, a_end, b, b_end in changes:
         if kind == "equal":

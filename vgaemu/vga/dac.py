@@ -169,13 +169,13 @@ class Dac:
                 self.write_data(value)
             return
         run = data if numbers[DAC_EIGHT_BIT] else data.translate(SIX_BITS)
-        if entries[first:end] != run:
-            for at in range(first, end, 3):
-                triple = run[at - first : at - first + 3]
-                if entries[at : at + 3] != triple:
-                    self.before_change(DAC_ENTRY, at // 3, int.from_bytes(triple, "big"), 0xFFFFFF)
-                    entries[at : at + 3] = triple
-                    self._changes += 1
+        if (held := entries[first:end]) != run:
+            ats = range(0, len(run), 3)
+            for at in [at for at in ats if held[at : at + 3] != run[at : at + 3]]:
+                triple, place = run[at : at + 3], first + at
+                self.before_change(DAC_ENTRY, place // 3, int.from_bytes(triple, "big"), 0xFFFFFF)
+                entries[place : place + 3] = triple
+                self._changes += 1
         self.triple[:] = run[-3:]
         numbers[DAC_INDEX] = end // 3 & 0xFF
 

@@ -216,7 +216,9 @@ class Ports:
     def write_dac(self, first: int, components: Iterable[int]) -> None:
         """Write neighbouring colours: red, green and blue of each, as wide as the DAC has them."""
         self.device.outb(0x3C8, first)
-        self.device.outs(0x3C9, bytes([component & 0xFF for component in components]))
+        if not isinstance(components, bytes):
+            components = bytes([component & 0xFF for component in components])
+        self.device.outs(0x3C9, components)
 
     @contextmanager
     def changed(

@@ -347,10 +347,9 @@ def _leads() -> tuple[tuple[int, int], ...]:
 
 def _find(env: bytes, memory: bytes) -> int:
     """Where an `Env` is first, or -1; a search for all of it would take much longer."""
-    general = env[: 8 * len(ENCODED)]
-    at = memory.find(general)
+    at = memory.find(env[:4])
     while at >= 0 and not memory.startswith(env, at):
-        at = memory.find(general, at + 1)
+        at = memory.find(env[:4], at + 1)
     return at
 
 

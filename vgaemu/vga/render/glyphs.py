@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.memslot.keeper import anonymous_memory
 from vgaemu.vga.scanout import Cursor, TextLook
 
 # Bits of a key: character (9 with its font), attribute, and two flags.
@@ -20,7 +21,7 @@ ATTRIBUTE_SHIFT = 9
 HIDDEN = 1 << 17
 CURSOR = 1 << 18
 KEYS = 1 << 19
-#: Slot of the first glyph. 0 is that of keys that have none: a table of zeros costs nothing before
+#: Slot of the first glyph. 0 is that of keys that have none: memory of zeros costs nothing before
 #: it is looked at, and few of all keys are.
 NONE, FIRST = 0, 1
 
@@ -82,7 +83,7 @@ class GlyphCache:
         self.lines, self.width = lines, width
         #: A glyph row.
         self.element = np.dtype(f"V{4 * width}")
-        self._slot_of_key = np.zeros(KEYS, np.int32)
+        self._slot_of_key = np.frombuffer(anonymous_memory(4 * KEYS), np.int32)
         self._slots = self._slot_of_key.data  # reads one entry in half the time
         self._used = FIRST
         self._key_of_slot = np.empty(256, np.int32)

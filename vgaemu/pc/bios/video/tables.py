@@ -12,6 +12,7 @@ Source: IBM PS/2 and PC BIOS Interface Technical Reference (video parameter tabl
 from __future__ import annotations
 
 import struct
+from functools import cache
 
 from vgaemu.pc.bios.rom import ROM_BASE, ROM_SEGMENT
 from vgaemu.pc.bios.video.area import COMBINATIONS, VGA_COLOUR
@@ -58,12 +59,18 @@ def parameters(number: int, lines: int = 0) -> bytes:
     return cells + sequencer + bytes((misc,)) + crtc + attribute + mode.graphics
 
 
-def write_tables(bus: Bus) -> int:
-    """Put the tables into ROM; returns the far pointer for `data_area.SAVE_POINTER`."""
+@cache
+def parameter_table() -> bytes:
+    """All of it."""
     table = bytearray(ENTRY_BYTES * (max(ENTRIES) + 1))
     for entry, (number, lines) in ENTRIES.items():
         table[entry * ENTRY_BYTES : (entry + 1) * ENTRY_BYTES] = parameters(number, lines)
-    bus.load_rom(ROM_BASE + PARAMETERS_AT, bytes(table))
+    return bytes(table)
+
+
+def write_tables(bus: Bus) -> int:
+    """Put the tables into ROM; returns the far pointer for `data_area.SAVE_POINTER`."""
+    bus.load_rom(ROM_BASE + PARAMETERS_AT, parameter_table())
     pointers = struct.pack("<7I", _far(PARAMETERS_AT), 0, 0, 0, _far(SECOND_POINTERS_AT), 0, 0)
     bus.load_rom(ROM_BASE + SAVE_POINTERS_AT, pointers)
     second = struct.pack("<HI20x", 26, _far(COMBINATIONS_AT))  # its length first
@@ -80,6 +87,7 @@ def _far(offset: int) -> int:
     return ROM_SEGMENT << 16 | offset
 
 
+@cache
 def video_rom() -> bytes:
     """The option ROM: nothing is to be done when it is called; all its bytes add up to 0."""
     rom = bytearray(VIDEO_ROM_BYTES)
