@@ -96,7 +96,7 @@ def check_outputs(options: Namespace) -> None:
     """
     written = [output.option for output in OUTPUTS]
     written += ["--record", "--record-tape", "--trace-ports", "--debugcon", "--serial", "--printer"]
-    read = [path_of(options, option) for option in ("--font", "--load-state")]
+    read = [path_of(options, option) for option in ("--font", "--load-state", "--symbols")]
     bios = str(value_of(options, "--vga-bios") or "")
     check_files(
         [(option, path_of(options, option)) for option in written],

@@ -181,6 +181,8 @@ def add_machine_code_group(command: ArgumentParser) -> None:
     add("--append", metavar="TEXT", help="a kernel's command line")
     add("--initrd", metavar="FILE[,...]",
         help="Linux's RAM disk; modules, each with words: 'a.bin,b.bin some words'")  # fmt: skip
+    add("--symbols", type=file_path, metavar="F.elf",
+        help="names of code for faults and traces; an ELF kernel has its own")  # fmt: skip
     add("--no-reboot", action="store_true",
         help="end, with status 0, where the guest resets the machine")  # fmt: skip
     add("--force", action="store_true", help="boot a disk without a boot signature")

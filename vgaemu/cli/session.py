@@ -46,7 +46,7 @@ from vgaemu.signals import FRAME_HANGS_S, exit_status, stops_wait
 MACHINE_CODE_OPTIONS = (
     "cpu", "memory", "vga_bios", "firmware", "dos_root", "dos_version", "writable", "force",
     "drive", "append", "initrd", "trace_ports", "debugcon", "serial", "printer", "exit_port",
-    "trace_code", "retrace_irq", "no_reboot",
+    "trace_code", "retrace_irq", "no_reboot", "symbols",
 )  # fmt: skip
 #: The exit status with ``--exit-code`` if the guest has not ended, as timeout(1) says it.
 NOT_ENDED = 124

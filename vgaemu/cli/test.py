@@ -73,8 +73,6 @@ def add_parser(commands: Commands) -> None:
         help="a port (0xf4) whose writes end the guest: a value V exits with 2 V + 1, as QEMU's "
         "isa-debug-exit")  # fmt: skip
     add("--screenshot", type=file_path, metavar="F.png", help="save the last picture")
-    add("--symbols", type=file_path, metavar="F.elf",
-        help="whose functions reports name; a kernel that is an ELF file needs none")  # fmt: skip
     add("--trace-code", action="store_true",
         help="slowly: report what led to a fault; unicorn only")  # fmt: skip
     add_machine_code_group(command)
@@ -104,7 +102,6 @@ def run(options: Namespace) -> int:
         options.workload,
         options.args,
         host_limit=options.host_limit,
-        symbols=options.symbols,
         **more,
     )
     with machine:

@@ -38,7 +38,7 @@ from vgaemu.pc.chips.retrace import RetraceLine
 from vgaemu.pc.chips.serial import Serial
 from vgaemu.pc.clock import INSTRUCTION_NS, Clock, StepClock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Cpu
-from vgaemu.pc.debug import PortTail, PortTrace, PortWatch
+from vgaemu.pc.debug import PortTail, PortTrace, PortWatch, place_of
 from vgaemu.pc.disks import Said, all_disks, read_said
 from vgaemu.pc.formats import load_image
 from vgaemu.pc.guest_beam import GuestBeam
@@ -46,6 +46,7 @@ from vgaemu.pc.images import DiskImage, DosProgram, Image, LinuxKernel, Multiboo
 from vgaemu.pc.pace import PacedClock, WallClock
 from vgaemu.pc.pc import Pc
 from vgaemu.pc.reset import begin_anew, goes_on
+from vgaemu.pc.symbols import load_symbols
 from vgaemu.vga.device import Vga
 
 if TYPE_CHECKING:
@@ -63,9 +64,10 @@ TO_IRET_NS = 2 * INSTRUCTION_NS
 UNHEARD_NS = 5_000
 #: Options that a machine has which is made for what it is at power on: none of these.
 _OUTPUTS: tuple[
-    Literal["trace_ports", "debugcon", "serial", "printer", "exit_port", "trace_code"], ...
+    Literal["trace_ports", "debugcon", "serial", "printer", "exit_port", "trace_code", "symbols"],
+    ...,
 ] = (
-    "trace_ports", "debugcon", "serial", "printer", "exit_port", "trace_code",
+    "trace_ports", "debugcon", "serial", "printer", "exit_port", "trace_code", "symbols",
 )  # fmt: skip
 
 
@@ -110,6 +112,8 @@ class PcOptions(TypedDict, total=False):
     #: Remember what was executed last, for the report of a fault; Unicorn only, several times
     #: slower.
     trace_code: bool
+    #: An ELF file whose symbols faults and traces name; a kernel that is one needs none.
+    symbols: str | Path | None
     #: Connect the VGA's interrupt line, of vertical retraces, to IRQ 9.
     retrace_irq: bool
     #: Guest seconds a second, on a thread of its own.
@@ -172,7 +176,8 @@ def build_pc(
     disks = _disks(image, options) if disks is None else disks
     firmware = options.get("firmware")
     rom = _find_rom(vga, options.get("vga_bios", "builtin"), firmware)
-    clock = _clock(free, options, begin_ns)
+    clock, symbols = _clock(free, options, begin_ns), options.get("symbols")
+    known = None if symbols is None else load_symbols(Path(symbols))
     bios, dos, seabios = None, None, None
     with ExitStack() as undo:
         bus, trace = _bus(vga, options, undo)
@@ -205,7 +210,9 @@ def build_pc(
             free=free, bios=bios, dos=dos, firmware=seabios, beam=beam,
             retrace=retrace, channels=channels, resources=undo.pop_all(),
         )  # fmt: skip
-        pc.on_reset = partial(_reset, pc, options)
+        pc.symbols, pc.on_reset = known, partial(_reset, pc, options)
+        if isinstance(trace, PortTrace):
+            trace.name = lambda: place_of(cpu, bus, pc.known_symbols)
         return pc
 
 

@@ -132,18 +132,21 @@ class PortTrace:
     """A line for every port access: time in us, CS:IP, direction, port, value.
 
     Its `note` is a `TappedBus`'s tap. CS:IP is the instruction's; under KVM, that of an OUT may be
-    the next one's.
+    the next one's. Where symbols are known, function and line stand behind it.
     """
 
     def __init__(self, path: str | Path) -> None:
         try:
-            self._file = TextIOWrapper(BufferedWriter(open_now(path)), encoding="ascii")
+            self._file = TextIOWrapper(BufferedWriter(open_now(path)), encoding="utf-8")
         except OSError as error:
             raise ImageError(not_begun(f"--trace-ports {path}", error)) from None
         self._path = path
         self._error: OSError | None = None
         self._followed: tuple[Cpu, Clock] | None = None
         self._lines = 0
+        #: Names where the guest is, if that is known.
+        self.name: Callable[[], str] = lambda: ""
+        self._names: dict[tuple[int, int], str] = {}
 
     def follow(self, cpu: Cpu, clock: Clock) -> None:
         """Write lines from now on: whose accesses they are."""
@@ -154,8 +157,11 @@ class PortTrace:
         if self._followed is not None and self._lines < MAX_TRACE_LINES:
             self._lines += 1
             cpu, clock = self._followed
-            place = f"{clock.now_ns() // 1000}@{cpu.cs:04x}:{cpu.get('eip'):04x}"
-            self._write(f"{place} {direction:3} {port:04x} {value:0{2 * size}x}\n")
+            at = cpu.cs, cpu.get("rip")
+            if (name := self._names.get(at)) is None:
+                self._names[at] = name = f"  {self.name()}".rstrip()
+            place = f"{clock.now_ns() // 1000}@{at[0]:04x}:{at[1]:04x}"
+            self._write(f"{place} {direction:3} {port:04x} {value:0{2 * size}x}{name}\n")
             if self._lines == MAX_TRACE_LINES:
                 self._write(f"no more: {MAX_TRACE_LINES} lines\n")
 
@@ -217,10 +223,22 @@ def fault_report(
         lines += call_lines(symbols, code.read, code.base + ip, frame, pointer, word_bytes)
     lines += code_lines(code, ip)
     if cpu.blocks is not None:
-        lines += executed_lines(code, list(cpu.blocks))
+        lines += executed_lines(code, list(cpu.blocks), symbols)
     elif cpu.can_trace and repeats:
         lines.append("what was executed before: trace_code=True, or run it again with --trace-code")
     return "\n".join(lines)
+
+
+def place_of(cpu: Cpu, bus: Bus, symbols: Symbols, values: dict[str, int] | None = None) -> str:
+    """Function and line where CS:IP leads, ``crash+0x5 (kernel.c:110)``, or nothing."""
+    if not symbols:
+        return ""
+    try:
+        values = values or cpu.registers()
+        ip = _long_registers(cpu, values).get("rip", values["eip"])
+        return symbols.told(_code_segment(cpu, bus, values).base + ip)
+    except CpuError:
+        return ""
 
 
 def _register_lines(values: dict[str, int], reported: tuple[tuple[str, int], ...]) -> list[str]:
@@ -273,19 +291,28 @@ def _code_segment(cpu: Cpu, bus: Bus, values: dict[str, int]) -> CodeSegment:
     return CodeSegment(read, base, 32 if attributes & BIG else 16)
 
 
-def executed_lines(code: CodeSegment, blocks: list[tuple[int, int]]) -> list[str]:
-    """The last instructions of basic blocks, in the order of their execution."""
+def executed_lines(
+    code: CodeSegment, blocks: list[tuple[int, int]], symbols: Symbols | None = None
+) -> list[str]:
+    """The last instructions of basic blocks, in the order of their execution.
+
+    Where another function or line begins, and is known, it stands above them.
+    """
     decode = _decoder(code)
     if decode is None:
-        return ["executed, by basic blocks, last last; linear addresses:"] + [
-            f"  {at:08x}  {code.read(at, size).hex(' ')}" for at, size in blocks[-TRACED // 4 :]
-        ]
-    found = [
-        f"  {address:08x}  {text}"
-        for at, size in blocks
-        for address, text in decode(code.read(at, size), at)
-    ]
-    return ["executed, by whole basic blocks, last last; linear addresses:", *found[-TRACED:]]
+        head, last = "executed, by basic blocks, last last; linear addresses:", TRACED // 4
+        found = [(at, code.read(at, size).hex(" ")) for at, size in blocks[-last:]]
+    else:
+        head, last = "executed, by whole basic blocks, last last; linear addresses:", TRACED
+        found = [told for at, size in blocks for told in decode(code.read(at, size), at)]
+    lines, before = [head], ""
+    for address, text in found[-last:]:
+        named = symbols.line(address) if symbols else ""
+        if named and named != before:
+            lines.append(f"in {named}:")
+        before = named
+        lines.append(f"  {address:08x}  {text}")
+    return lines
 
 
 def _decoder(code: CodeSegment) -> Callable[[bytes, int], list[tuple[int, str]]] | None:

@@ -11,12 +11,18 @@ Source: DWARF Debugging Information Format, versions 2 to 5, "Line Number Inform
 from __future__ import annotations
 
 import struct
-from bisect import bisect_left
-from collections.abc import Collection, Iterator, Mapping
+from array import array
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 #: Steps of line programs, entries of their tables among them, that are taken: a second or two.
 MOST_STEPS = 1_000_000
+#: Lines of a file, at most.
+MOST_LINE = 1 << 31
 #: Bytes that a number in pieces of seven bits has: 64 bits.
 MOST_LEB = 10
 #: Bytes of a string: Linux has no longer paths. Each entry of a table may name the same one.
@@ -97,34 +103,59 @@ class _Unit(NamedTuple):
     lengths: list[int]
 
 
-def places_of(sections: Mapping[str, bytes], addresses: Collection[int]) -> dict[int, str]:
-    """``kernel.c:34`` of those addresses whose line is known.
+class Lines:
+    """The lines of a kernel by address."""
 
-    Args:
-        sections: Contents of an ELF file's sections by name; ``.debug_line``, if it has lines.
-        addresses: Of code.
-    """
-    lines, steps = sections.get(".debug_line", b""), _Steps()
-    wanted, found = sorted(set(addresses)), dict[int, str]()
-    at = 0
-    try:
-        while wanted and at + 4 <= len(lines):
+    def __init__(self, sections: Mapping[str, bytes]) -> None:
+        """Those of an ELF file's sections by name; ``.debug_line``, if it has lines."""
+        #: Of each row its first address, the one behind its last, its file's number, its line.
+        rows = array("Q"), array("Q"), array("L"), array("L")
+        self._names: list[bytes] = []
+        with suppress(_OverError):
+            self._read(sections, rows)
+        firsts = np.array(rows[0], np.uint64)
+        order = np.argsort(firsts, kind="stable")
+        #: In the order of their addresses; of several at one the last one counts.
+        self._firsts: NDArray[np.uint64] = firsts[order]
+        self._others = [np.array(column)[order] for column in rows[1:]]
+
+    def _read(self, sections: Mapping[str, bytes], rows: Sequence[array[int]]) -> None:
+        lines, steps, at = sections.get(".debug_line", b""), _Steps(), 0
+        while at + 4 <= len(lines):
             steps.take()
             begin, wide = at + 4, lines[at : at + 4] == b"\xff" * 4
             length = int.from_bytes(lines[at + 4 : at + 12] if wide else lines[at:begin], "little")
             at = (begin := begin + 8 * wide) + length
             try:
                 unit = _read_unit(_Bytes(lines, begin, at), 8 if wide else 4, sections, steps)
-                for first, end, file, line in _Registers(unit, steps).rows():
-                    name = unit.files.get(file, b"").rpartition(b"/")[2]
-                    for address in wanted[bisect_left(wanted, first) : bisect_left(wanted, end)]:
-                        if name and line > 0:
-                            found[address] = f"{_printable(name)}:{line}"
+                for row in _Registers(unit, steps).rows():
+                    self._add(row, unit, rows)
             except (IndexError, ValueError, ZeroDivisionError, struct.error):
                 continue  # this unit is none; there may be others
-    except _OverError:
-        pass
-    return found
+
+    def _add(self, row: tuple[int, int, int, int], unit: _Unit, rows: Sequence[array[int]]) -> None:
+        first, end, file, line = row
+        name = unit.files.get(file, b"").rpartition(b"/")[2]
+        if not name or not 0 < line < MOST_LINE or end >= 1 << 64:
+            return
+        if not self._names or self._names[-1] != name:
+            self._names.append(name)
+        for column, value in zip(rows, (first, end, len(self._names) - 1, line), strict=True):
+            column.append(value)
+
+    def place(self, address: int) -> str:
+        """``kernel.c:34``, or nothing."""
+        at = int(np.searchsorted(self._firsts, np.uint64(address), "right")) - 1
+        if at < 0:
+            return ""
+        end, file, line = (int(column[at]) for column in self._others)
+        return f"{_printable(self._names[file])}:{line}" if address < end else ""
+
+
+def places_of(sections: Mapping[str, bytes], addresses: Collection[int]) -> dict[int, str]:
+    """``kernel.c:34`` of those addresses whose line is known."""
+    lines = Lines(sections)
+    return {address: place for address in addresses if (place := lines.place(address))}
 
 
 def _printable(name: bytes) -> str:

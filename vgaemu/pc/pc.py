@@ -30,7 +30,7 @@ from vgaemu.pc.chips.retrace import RetraceLine
 from vgaemu.pc.chips.serial import Serial
 from vgaemu.pc.clock import MOST_HOST_NS, NEVER_NS, Clock, StepClock, most_host_ns
 from vgaemu.pc.cpu.cpu import INTERRUPT, Array, Cpu
-from vgaemu.pc.debug import fault_report
+from vgaemu.pc.debug import fault_report, place_of
 from vgaemu.pc.disks import kind_of
 from vgaemu.pc.guest_beam import GuestBeam
 from vgaemu.pc.images import SECTOR, DiskImage, DosProgram, Image, Kernel
@@ -193,6 +193,8 @@ class Pc:
                     yield Guest.NOW if self.free else None
         except GuestFault as fault:
             fault.report = self.report(fault.registers, repeats=not self.free)
+            if place := place_of(self.cpu, self.bus, self.known_symbols, fault.registers):
+                fault.args = (f"{fault}, in {place}",)
             raise
         finally:
             # Its time stands still from now on, and the beam with it: no field gets whole any more.
@@ -202,9 +204,15 @@ class Pc:
 
     def report(self, registers: dict[str, int] | None = None, *, repeats: bool = False) -> str:
         """Where its CPU is, as lines: see `vgaemu.pc.debug.fault_report`."""
-        data = self.image.data if isinstance(self.image, Kernel) else b""
-        symbols = self.symbols or read_symbols(data)
+        symbols = self.known_symbols
         return fault_report(self.cpu, self.bus, registers, repeats=repeats, symbols=symbols)
+
+    @property
+    def known_symbols(self) -> Symbols:
+        """What its code is called: `symbols`, or those of a kernel that is an ELF file."""
+        if self.symbols is None:
+            self.symbols = read_symbols(self.image.data if isinstance(self.image, Kernel) else b"")
+        return self.symbols
 
     def begin_by_chance(self, numbers: np.random.Generator) -> None:
         """Have other ticks of the BIOS, and another time of the clock: guests' random numbers."""

@@ -12,13 +12,14 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator
+from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from vgaemu.errors import ImageError, file_error
 from vgaemu.pc.kernels import ELF_SIGNATURE
-from vgaemu.pc.lines import places_of
+from vgaemu.pc.lines import Lines
 
 #: By class, 1 or 2: where section headers are, their size and number, and which has their names.
 _HEADERS = {1: struct.Struct("<32xI10xHHH"), 2: struct.Struct("<40xQ10xHHH")}
@@ -81,12 +82,27 @@ class Symbols:
         offset = address - symbol.address
         return f"{symbol.name}+{offset:#x}" if offset else symbol.name
 
+    @cached_property
+    def _lines(self) -> Lines:
+        try:
+            return Lines(dict(_debug_sections(self._data)) if self._data else {})
+        except (struct.error, KeyError, IndexError):
+            return Lines({})
+
     def places(self, addresses: Collection[int]) -> dict[int, str]:
         """``kernel.c:34`` of those addresses whose line the file says."""
-        try:
-            return places_of(dict(_debug_sections(self._data)), addresses) if self._data else {}
-        except (struct.error, KeyError, IndexError):
-            return {}
+        return {at: place for at in addresses if (place := self._lines.place(at))}
+
+    def line(self, address: int) -> str:
+        """``kmain (kernel.c:34)``, the function alone, or nothing."""
+        symbol, place = self.at(address), self._lines.place(address)
+        name = symbol.name if symbol else ""
+        return f"{name} ({place})" if name and place else name
+
+    def told(self, address: int) -> str:
+        """``kmain+0x23 (kernel.c:34)``, the name alone, or nothing."""
+        name, place = self.name(address), self._lines.place(address)
+        return f"{name} ({place})" if name and place else name
 
 
 def read_symbols(data: bytes) -> Symbols:
@@ -107,7 +123,8 @@ def load_symbols(path: Path) -> Symbols:
     try:
         symbols = read_symbols(path.read_bytes())
     except OSError as error:
-        raise ImageError(file_error(f"--symbols {path}", error)) from None
+        advice = "name the kernel's ELF file"
+        raise ImageError(file_error(f"--symbols {path}", error, advice)) from None
     if not symbols:
         raise ImageError(f"--symbols {path}: none in it; name the kernel's ELF file, not stripped")
     return symbols

@@ -49,20 +49,17 @@ class MachineFactory:
         args: Sequence[str] = (),
         *,
         host_limit: float = HOST_LIMIT_S,
-        symbols: str | Path | None = None,
         seed: int | None = None,
         **options: Unpack[MachineOptions],
     ) -> MachineUnderTest:
         """A machine, powered on: see `vgaemu.testing.machine.MachineUnderTest`."""
         __tracebackhide__ = True
         self._find_files(options)
-        known = None if symbols is None else self._path(symbols) or Path(symbols)
         try:
             machine = MachineUnderTest(
                 self._found(workload),
                 args,
                 host_limit=host_limit,
-                symbols=known,
                 seed=seed,
                 **options,
             )
@@ -89,6 +86,8 @@ class MachineFactory:
             options["initrd"] = ",".join(map(self._module, str(initrd).split(",")))
         if (root := options.get("dos_root")) is not None:
             options["dos_root"] = self._path(root) or root
+        if (symbols := options.get("symbols")) is not None:
+            options["symbols"] = self._path(symbols) or symbols
         if isinstance(font := options.get("font"), str | Path):
             options["font"] = self._path(font) or font
 

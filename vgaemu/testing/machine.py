@@ -23,7 +23,6 @@ from vgaemu.machine import FRAME_HZ, Machine
 from vgaemu.pc import is_image
 from vgaemu.pc.build import PcOptions
 from vgaemu.pc.debug import PortTail
-from vgaemu.pc.symbols import load_symbols
 from vgaemu.program import sent_by
 from vgaemu.runner import OnThread
 from vgaemu.typist import Typist
@@ -94,7 +93,6 @@ class MachineUnderTest(Machine):
         workload: See `Machine`.
         args: See `Machine`.
         host_limit: Seconds of the host's time that one wait may take.
-        symbols: An ELF file whose symbols reports are to name; a kernel that is one needs none.
         seed: Of machine code's random numbers: the BIOS's ticks and the clock, as in `vgaemu.gym`.
             Without one they are the same in every run.
         **options: See `Machine`.
@@ -109,7 +107,6 @@ class MachineUnderTest(Machine):
         args: Sequence[str] = (),
         *,
         host_limit: float = HOST_LIMIT_S,
-        symbols: str | Path | None = None,
         seed: int | None = None,
         **options: Unpack[MachineOptions],
     ) -> None:
@@ -117,13 +114,11 @@ class MachineUnderTest(Machine):
         self.port_tail: PortTail | None = None
         if is_image(workload) and options.get("trace_ports") is None:
             options["trace_ports"] = self.port_tail = PortTail()
-        known = None if symbols is None else load_symbols(Path(symbols))
         if seed is not None and not is_image(workload):
             raise WorkloadError(f"seed={seed!r}: only machine code has one")
         numbers = None if seed is None else _numbers(seed)
         super().__init__(workload, args, **options)
         if self.pc is not None:
-            self.pc.symbols = known
             if "no_reboot" not in options:
                 self.pc.on_reset = lambda: False  # a test is told, as of any fault
             if numbers is not None:
