@@ -64,10 +64,9 @@ TO_IRET_NS = 2 * INSTRUCTION_NS
 UNHEARD_NS = 5_000
 #: Options that a machine has which is made for what it is at power on: none of these.
 _OUTPUTS: tuple[
-    Literal["trace_ports", "debugcon", "serial", "printer", "exit_port", "trace_code", "symbols"],
-    ...,
+    Literal["trace_ports", "debugcon", "serial", "printer", "exit_port", "trace_code"], ...
 ] = (
-    "trace_ports", "debugcon", "serial", "printer", "exit_port", "trace_code", "symbols",
+    "trace_ports", "debugcon", "serial", "printer", "exit_port", "trace_code",
 )  # fmt: skip
 
 
@@ -141,13 +140,16 @@ def open_pc(
         WorkloadError: The file, ROM or folder cannot be used, or there is no such CPU here.
     """
     chosen = options or {}
-    wanted = read_said(chosen.get("drive"))
+    wanted, symbols = read_said(chosen.get("drive")), chosen.get("symbols")
+    known = None if symbols is None else load_symbols(Path(symbols))
     image = load_image(
         name, args, force=chosen.get("force", False), writable=chosen.get("writable", False),
         drive=wanted.kind, append=chosen.get("append"), initrd=chosen.get("initrd"),
     )  # fmt: skip
     try:
-        return build_pc(vga, keys, image, mouse, free=free, **chosen)
+        pc = build_pc(vga, keys, image, mouse, free=free, **chosen)
+        pc.symbols = known
+        return pc
     except CpuError as error:
         raise ImageError(f"--cpu: {error}") from None
 
@@ -176,8 +178,7 @@ def build_pc(
     disks = _disks(image, options) if disks is None else disks
     firmware = options.get("firmware")
     rom = _find_rom(vga, options.get("vga_bios", "builtin"), firmware)
-    clock, symbols = _clock(free, options, begin_ns), options.get("symbols")
-    known = None if symbols is None else load_symbols(Path(symbols))
+    clock = _clock(free, options, begin_ns)
     bios, dos, seabios = None, None, None
     with ExitStack() as undo:
         bus, trace = _bus(vga, options, undo)
@@ -210,7 +211,7 @@ def build_pc(
             free=free, bios=bios, dos=dos, firmware=seabios, beam=beam,
             retrace=retrace, channels=channels, resources=undo.pop_all(),
         )  # fmt: skip
-        pc.symbols, pc.on_reset = known, partial(_reset, pc, options)
+        pc.on_reset = partial(_reset, pc, options)
         if isinstance(trace, PortTrace):
             trace.name = lambda: place_of(cpu, bus, pc.known_symbols)
         return pc
