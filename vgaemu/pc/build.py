@@ -212,8 +212,7 @@ def build_pc(
             retrace=retrace, channels=channels, resources=undo.pop_all(),
         )  # fmt: skip
         pc.on_reset = partial(_reset, pc, options)
-        if isinstance(trace, PortTrace):
-            trace.name = lambda: place_of(cpu, bus, pc.known_symbols)
+        _name_places(trace, pc)
         return pc
 
 
@@ -241,6 +240,11 @@ def _bus(vga: Vga, options: PcOptions, undo: ExitStack) -> tuple[Bus, PortWatch 
         return Bus(vga, ram_bytes), None
     undo.callback(trace.close)
     return TappedBus(vga, trace.note, ram_bytes), trace
+
+
+def _name_places(trace: PortWatch | None, pc: Pc) -> None:
+    if isinstance(trace, PortTrace):
+        trace.name = lambda: place_of(pc.cpu, pc.bus, pc.known_symbols)
 
 
 def _board(
