@@ -16,6 +16,7 @@ from threading import Event, Thread
 from time import perf_counter_ns
 from typing import Any, TypeAlias
 
+from vgaemu.collector import uncollected
 from vgaemu.runner import SWITCH_INTERVAL
 
 #: One measurement: units in the key names.
@@ -27,15 +28,10 @@ RUNS = 5
 
 @contextmanager
 def no_collector() -> Iterator[None]:
-    """Keep Python's garbage collector out of a measurement."""
-    was_on = gc.isenabled()
+    """Keep Python's garbage collector out of a measurement, and what it would find before."""
     gc.collect()
-    gc.disable()
-    try:
+    with uncollected():
         yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 @contextmanager

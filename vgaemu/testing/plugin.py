@@ -6,11 +6,9 @@ imports numpy or syrupy waits for a fixture, or for ``--vga-results``.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -97,24 +95,14 @@ def pytest_assertrepr_compare(
     return said
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without searching for garbage meanwhile: an import leaves none, but allocates a lot."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 @pytest.fixture
 def _vga_evidence(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Evidence]:
     """What a test had of vgaemu, for the report if it fails."""
-    with _uncollected():
+    from vgaemu.collector import uncollected
+
+    with uncollected():  # an import leaves no garbage, but allocates a lot
         from vgaemu.testing.evidence import Evidence
 
     results = request.config.stash.get(RESULTS, None)
