@@ -437,8 +437,10 @@ def test_calls_of_dos_1_fail_in_their_own_way(board: Board, bios: Bios, dos: Dos
     for ah, said in ((0x0F, 0xFF), (0x11, 0xFF), (0x12, 0xFF), (0x16, 0xFF), (0x14, 1), (0x15, 1)):
         assert not ask(board, bios.calls, 0x21, ax=ah << 8) & CARRY
         assert board.cpu.ax == ah << 8 | said
-    assert ask(board, bios.calls, 0x21, ax=0x7100) & CARRY
+    assert ask(board, bios.calls, 0x21, ax=0x6B00) & CARRY
     assert board.cpu.ax == 1
+    assert not ask(board, bios.calls, 0x21, ax=0x71A0) & CARRY
+    assert board.cpu.ax == 0x7100  # programs set the carry flag, and look whether it is so
 
 
 def test_a_name_has_no_control_characters(board: Board) -> None:

@@ -172,6 +172,7 @@ def add_machine_code_group(command: ArgumentParser) -> None:
     add("--dos-root", type=file_path, metavar="DIR",
         help="the files of a DOS program, which may write 64 MiB (none)")  # fmt: skip
     add("--dos-version", metavar="N.NN", help="what DOS says that it is, from 2.0 on (5.0)")
+    add("--dpmi", action="store_true", help="DOS has a DPMI host, for programs without their own")
     add("--retrace-irq", action="store_true",
         help="connect the VGA's interrupt line to IRQ 9, which most cards do not")  # fmt: skip
     add("--writable", action="store_true", help="let the guest write to disk images")

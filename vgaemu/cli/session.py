@@ -44,7 +44,7 @@ from vgaemu.signals import FRAME_HANGS_S, exit_status, stops_wait
 
 #: Options that are only for machine code.
 MACHINE_CODE_OPTIONS = (
-    "cpu", "memory", "vga_bios", "firmware", "dos_root", "dos_version", "writable", "force",
+    "cpu", "memory", "vga_bios", "firmware", "dos_root", "dos_version", "dpmi", "writable", "force",
     "drive", "append", "initrd", "trace_ports", "debugcon", "serial", "printer", "exit_port",
     "trace_code", "retrace_irq", "no_reboot", "symbols",
 )  # fmt: skip

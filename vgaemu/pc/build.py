@@ -85,6 +85,8 @@ class PcOptions(TypedDict, total=False):
     dos_root: str | Path | None
     #: What DOS says that it is, as ``"3.30"``; programs of some DOS refuse others. None: 5.0.
     dos_version: str | None
+    #: DOS has a DPMI host: protected mode for programs that bring no host of their own.
+    dpmi: bool
     #: Let the guest write to the image file; else it writes to a copy.
     writable: bool
     #: Boot a disk without the boot signature.
@@ -437,7 +439,7 @@ def _boot(
         from vgaemu.pc.dos.system import version_of
 
         root, version = _folder(options.get("dos_root")), version_of(options.get("dos_version"))
-        return bios, Dos(board, bios, image, root, version, disks)
+        return bios, Dos(board, bios, image, root, version, disks, dpmi=options.get("dpmi", False))
     if isinstance(image, MultibootKernel):
         boot_multiboot(board, image)
         return bios, None

@@ -352,7 +352,7 @@ def _modules(files: str | Path | None) -> list[Module]:
 
 _ALL = frozenset(("drive",))
 _DISK = _ALL | {"force", "writable"}
-_DOS = _ALL | {"dos_root", "dos_version"}
+_DOS = _ALL | {"dos_root", "dos_version", "dpmi"}
 _KERNEL = _ALL | {"append", "initrd"}
 #: In this order; .COM programs have nothing to be told by but their names.
 FORMATS = (

@@ -43,6 +43,8 @@ IN_DOS_OFFSET = SWAPPED_OFFSET + 0x01
 LOCUS_AT, ERROR_AT, ACTION_AT, TRANSFER_AT, PREFIX_AT, RETURNED_AT, DRIVE_AT, BREAK_CHECK_AT = (
     BASE + SWAPPED_OFFSET + at for at in (0x03, 0x04, 0x06, 0x0C, 0x10, 0x14, 0x16, 0x17)
 )  # fmt: skip
+#: The host's memory of the DPMI client that came last, a segment; 0: there is none.
+DPMI_AREA_AT = BASE + 0x0C
 #: SS:SP of the call that waits; whether it has called INT 28h since it last halted.
 WAITER_AT, IDLED_AT = BASE + 0x2C, BASE + 0x35
 CRITICAL_FLAG_AT, IN_DOS_AT = BASE + SWAPPED_OFFSET, BASE + IN_DOS_OFFSET
@@ -69,6 +71,8 @@ WAIT_OFFSET, POLL_OFFSET, SWAPPED_LIST_OFFSET = 0x280, 0x290, 0x2A8
 #: What the XMS driver is called by; what other code of DOS's calls by, with a vector in AL. The
 #: BIOS's services have the first ports and the last but one.
 XMS_PORT, DOS_PORT = TRAP_PORTS[-1], TRAP_PORTS[-6]
+#: What a DPMI host's code is answered by; where it is entered.
+DPMI_PORT, DPMI_DONE_PORT, DPMI_OFFSET = TRAP_PORTS[-7], TRAP_PORTS[-8], 0x2B8
 #: CALL 5 of CP/M, where a word of its caller's is kept for some instructions.
 CALL_5_OFFSET, CALL_5_KEPT = 0x540, 0x32
 #: Where a prefix's CALL 5 leads to: F01Dh:FEF0h, which is 0000h:00C0h below 1 MiB.
@@ -133,6 +137,8 @@ XMS_CODE = bytes((0xEB, 0x03, 0x90, 0x90, 0x90, 0xE6, XMS_PORT, 0xCB))
 WAIT_CODE = bytes.fromhex("FB CD 28 EA") + struct.pack("<HH", stub_offset(0x21), ROM_SEGMENT)
 #: INT 28h as from within a call: mov byte cs:[InDOS], 1; sti; int 28h; mov byte cs:[InDOS], 0; iret
 POLL_CODE = bytes.fromhex("2E C6 06 10 00 01 FB CD 28") + bytes.fromhex("2E C6 06 10 00 00 CF")
+#: push ax; mov al, 31h; out port, al; pop ax; jc fails; push es; push 100h; retf; fails: retf
+DPMI_CODE = bytes((0x50, 0xB0, 0x31, 0xE6, DOS_PORT)) + bytes.fromhex("58 72 05 06 68 00 01 CB CB")
 #: How many areas are to be swapped, then each: where it is, and its size (bit 15: always).
 SWAPPED_LIST = struct.pack(
     "<HHHHHHH", 2, SWAPPED_OFFSET, SEGMENT, SWAPPED_ALWAYS | 0x8000,
@@ -197,6 +203,7 @@ def move_data(bus: Bus) -> None:
 #: What came with the swappable area.
 _NEW = {
     WAIT_OFFSET: WAIT_CODE, POLL_OFFSET: POLL_CODE, SWAPPED_LIST_OFFSET: SWAPPED_LIST,
+    DPMI_OFFSET: DPMI_CODE,
     DRIVE_AT - BASE: b"\x02", SWAPPED_OFFSET + 0x02: b"\xff",
 }  # fmt: skip
 

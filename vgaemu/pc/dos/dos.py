@@ -32,6 +32,7 @@ from vgaemu.pc.dos.area import (
 from vgaemu.pc.dos.console import Console, ControlC
 from vgaemu.pc.dos.country import Country, write_tables
 from vgaemu.pc.dos.critical import ABORT, IGNORE, NOTHING, RETRY, Critical, critical_of
+from vgaemu.pc.dos.dpmi import DPMI_CALL, GET_HOST, Dpmi
 from vgaemu.pc.dos.drives import Drives
 from vgaemu.pc.dos.errors import (
     BAD_FUNCTION,
@@ -74,6 +75,9 @@ CARRY_CALLS = frozenset(
     [*range(0x38, 0x4C), 0x4D, 0x4E, 0x4F, *range(0x56, 0x59), *range(0x5A, 0x62),
      0x65, 0x66, 0x67, 0x68, 0x69, 0x6C]
 )  # fmt: skip
+#: The last that there is up to DOS 6. Those above, which newer systems have (71h: long names), say
+#: no more than AL = 0.
+LAST_CALL = 0x6C
 #: Calls that say in AL that there is no such drive.
 DRIVE_CALLS = frozenset((0x1C, 0x1F, 0x32))
 
@@ -89,10 +93,12 @@ class Dos:
         root: Path | None,
         version: tuple[int, int] = VERSION,
         disks: Sequence[DiskImage] = (),
+        *,
+        dpmi: bool = False,
     ) -> None:
         """Load the program and take the vectors; its files are in `root`, if it has any.
 
-        Further disks are drives.
+        Further disks are drives; with `dpmi` there is a host for protected mode.
 
         Raises:
             ImageError: It does not fit, or its arguments are longer than a command line.
@@ -116,13 +122,15 @@ class Dos:
         self.critical = Critical(board, calls, self.console)
         self.disk = AbsoluteDisk(board, calls, drives)
         self.idle = Idle(board, calls)
+        self.dpmi = Dpmi(board, calls, self.console, self.memory, self.xms)
+        self.processes.on_end = self.dpmi.ended
         self._services = self._all_services(board, bios)
         calls.services |= {
             0x20: self.processes.end,
             0x21: self._service,
             0x27: self.processes.stay_by_interrupt,
             0x29: lambda: self.console.type(board.cpu.al),
-            0x2F: Multiplex(board, calls, self.console, self.handles, self.folders, drives).service,
+            0x2F: self._multiplex(board, with_dpmi=dpmi).service,
             0x33: bios.mouse.service,
         }
         board.bus.byte_out[DOS_PORT] = self._called
@@ -131,6 +139,15 @@ class Dos:
         for vector, offset in VECTORS.items():
             calls.set_vector(vector, offset, SEGMENT)
         self.processes.start(program)
+
+    def _multiplex(self, board: Board, *, with_dpmi: bool) -> Multiplex:
+        """INT 2Fh."""
+        multiplex = Multiplex(
+            board, self._calls, self.console, self.handles, self.folders, self.drives
+        )
+        if with_dpmi:
+            multiplex.services[GET_HOST] = self.dpmi.tell
+        return multiplex
 
     def _all_services(self, board: Board, bios: Bios) -> dict[int, Service]:
         """Those of INT 21h."""
@@ -175,6 +192,8 @@ class Dos:
             failed = self.critical.ask()
         elif vector == END_VECTOR:
             failed = self.processes.end_run()
+        elif vector == DPMI_CALL:
+            failed = self.dpmi.enter()
         else:
             drive = cpu.stack_word(0) & 0xFF
             code = self.disk.read(drive) if vector == READ_VECTOR else self.disk.write(drive)
@@ -193,6 +212,9 @@ class Dos:
         call, answer = self._cpu.ah, self.critical.take_answer()
         if answer not in (NOTHING, RETRY):
             return self._answered(call, answer)
+        if call > LAST_CALL:
+            self._cpu.al = 0  # the carry flag is its caller's
+            return None
         try:
             if call not in self._services:
                 raise DosError(BAD_FUNCTION)

@@ -225,15 +225,30 @@ class Memory:
         return Block(*found[0])
 
     def _free(self) -> None:
-        self.set_owner(self._block(self.blocks(), self._cpu.es).start, FREE)
+        self.free_block(self._cpu.es)
+
+    def free_block(self, start: int) -> None:
+        """Free one that begins there.
+
+        Raises:
+            DosError: None does, or the chain is broken.
+        """
+        self.set_owner(self._block(self.blocks(), start).start, FREE)
 
     def _resize(self) -> None:
+        self.resize_block(self._cpu.es, self._cpu.bx)
+
+    def resize_block(self, start: int, wanted: int) -> None:
+        """Make one that begins there larger or smaller; BX is what there is if that fails.
+
+        Raises:
+            DosError: None does, there is no room, or the chain is broken.
+        """
         cpu, blocks = self._cpu, self.blocks()
-        block = self._block(blocks, cpu.es)
+        block = self._block(blocks, start)
         end = block.start + block.size + 1
         behind = [size for start, owner, size in blocks if start == end and owner == FREE]
         most = block.size + (1 + behind[0] if behind else 0)
-        wanted = cpu.bx
         # As DOS from 2.1 on has it, also a call that fails takes what there is.
         self._resize_to(Block(block.start, self.current, most), min(wanted, most))
         if wanted > most:

@@ -2,8 +2,9 @@
 
 Emulated: XMS (43h), time that a program does not need (1680h), DOS's own services (12h) as far as
 they need nothing of its memory that is not there. AL stays as it is for what is not there: PRINT,
-ASSIGN, SHARE, a redirector, MSCDEX, ANSI.SYS, KEYB, APPEND, Windows, a DPMI host; and the high
-memory has none of DOS in it (4A01h, 4A02h). Source: R. Brown's interrupt list (INT 2Fh).
+ASSIGN, SHARE, a redirector, MSCDEX, ANSI.SYS, KEYB, APPEND, Windows, a DPMI host unless it was
+asked for (`dpmi`); and the high memory has none of DOS in it (4A01h, 4A02h). Source: R. Brown's
+interrupt list (INT 2Fh).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Multiplex:
     ) -> None:
         self._board, self._bus, self._cpu, self._calls = board, board.bus, board.cpu, calls
         self._console, self._handles, self._drives = console, handles, drives
-        self._services: dict[int, Service] = {
+        self.services: dict[int, Service] = {
             0x1680: self._idle,
             0x4300: lambda: self._set_al(0x80),
             0x4310: self._xms,
@@ -74,7 +75,7 @@ class Multiplex:
     def service(self) -> bool | None:
         """One call; those of DOS itself say in the carry flag whether they fail."""
         number = self._cpu.ax
-        service = self._services.get(number)
+        service = self.services.get(number)
         if service is None:
             return None
         try:

@@ -12,6 +12,7 @@ Source: MS-DOS Programmer's Reference 5.0.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import ClassVar
 
 from vgaemu.errors import ImageError
@@ -84,6 +85,8 @@ class Processes:
         self._board, self._bus, self._cpu = board, board.bus, board.cpu
         self._calls, self._memory, self._handles = calls, memory, handles
         self._search, self._drives = search, drives
+        #: Is told the prefix of a program that ends.
+        self.on_end: Callable[[int], None] = lambda prefix: None
         self.services: dict[int, Service] = {
             0x00: self.end,
             0x26: self._make_prefix,
@@ -309,6 +312,8 @@ class Processes:
         bus, memory, prefix = self._bus, self._memory, self._memory.current
         at = prefix << 4
         bus.write8(IN_DOS_AT, 0)
+        if keeps is None:
+            self.on_end(prefix)
         parent, back = bus.read16(at + PARENT_AT), bus.read32(at + TERMINATE_AT)
         for i, vector in enumerate(VECTORS):
             bus.write(4 * vector, bus.read(at + TERMINATE_AT + 4 * i, 4))

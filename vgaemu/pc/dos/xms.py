@@ -30,6 +30,8 @@ MAX_HANDLES, MAX_LOCKS = 64, 0xFF
 MOST_TIMES = 0xFFFF
 #: A first handle, so that none is 0.
 FIRST_HANDLE = 1
+#: Handles of blocks that a DPMI host has taken.
+EXTRA_HANDLES = range(0x1000, 0x1400)
 #: What BL says.
 NOT_THERE, GATE_FAILS, HMA_USED, HMA_FREE, STILL_OPEN, NO_MEMORY, NO_HANDLES, BAD_HANDLE = (
     0x80, 0x82, 0x91, 0x93, 0x94, 0xA0, 0xA1, 0xA2,
@@ -188,10 +190,37 @@ class Xms:
                 begin = block.start_kib + block.kib
         return [gap for gap in (*gaps, (begin, self.end_kib - begin)) if gap[1] > 0]
 
-    def _free_memory(self) -> None:
+    def room(self) -> tuple[int, int]:
+        """The largest block that there may be, and all that is free, in KiB."""
         sizes = [kib for _, kib in self._gaps()]
-        self._cpu.ax, self._cpu.dx = max(sizes, default=0), sum(sizes)
-        self._cpu.bl = 0 if sizes else NO_MEMORY
+        return max(sizes, default=0), sum(sizes)
+
+    def _free_memory(self) -> None:
+        self._cpu.ax, self._cpu.dx = self.room()
+        self._cpu.bl = 0 if self._cpu.dx else NO_MEMORY
+
+    # --- blocks of a DPMI host's clients ---
+
+    def is_extra(self, handle: int) -> bool:
+        """Whether a block is of those that XMS itself does not give away."""
+        return handle in EXTRA_HANDLES and handle in self.blocks
+
+    def take_extra(self, kib: int) -> int:
+        """Allocate a block, by a handle of those.
+
+        Raises:
+            XmsError: There is no room.
+        """
+        free = next((handle for handle in EXTRA_HANDLES if handle not in self.blocks), None)
+        if free is None:
+            raise XmsError(NO_HANDLES)
+        self.blocks[free] = Block(self._place(kib), kib)
+        return free
+
+    def forget_extra(self) -> None:
+        """Free all of them."""
+        self.blocks = {handle: self.blocks[handle] for handle in self.blocks
+                       if handle not in EXTRA_HANDLES}  # fmt: skip
 
     def _place(self, kib: int) -> int:
         found = [begin for begin, room in self._gaps() if room >= kib]
@@ -257,29 +286,40 @@ class Xms:
 
     def _information(self) -> None:
         cpu, block = self._cpu, self._block(self._cpu.dx)
-        cpu.bh, cpu.bl, cpu.dx = block.locks, MAX_HANDLES - len(self.blocks), block.kib
+        cpu.bh, cpu.bl, cpu.dx = block.locks, self._free_handles, block.kib
+
+    @property
+    def _free_handles(self) -> int:
+        return MAX_HANDLES - sum(handle not in EXTRA_HANDLES for handle in self.blocks)
 
     def _resize(self) -> None:
         """0Fh: where it is if there is room, else elsewhere, with what it holds."""
-        cpu, handle = self._cpu, self._cpu.dx
+        self.resize(self._cpu.dx, self._cpu.bx)
+
+    def resize(self, handle: int, kib: int) -> None:
+        """Make a block larger or smaller, perhaps elsewhere.
+
+        Raises:
+            XmsError: There is none that can be, or no room.
+        """
         block = self._block(handle)
         if block.locks:
             raise XmsError(LOCKED)
         del self.blocks[handle]
         begin = block.start_kib
         here = [room for at, room in self._gaps() if at <= begin < at + room
-                and at + room - begin >= cpu.bx]  # fmt: skip
+                and at + room - begin >= kib]  # fmt: skip
         try:
-            if cpu.bx and not here:
-                begin = self._place(cpu.bx)
+            if kib and not here:
+                begin = self._place(kib)
         except XmsError:
             self.blocks[handle] = block
             raise
-        kept = min(block.kib, cpu.bx) << 10
+        kept = min(block.kib, kib) << 10
         if begin != block.start_kib and kept:
             self._calls.spend(kept // BYTES_A_UNIT)
             self._bus.write(begin << 10, self._bus.read(block.start_kib << 10, kept))
-        self.blocks[handle] = Block(begin, cpu.bx)
+        self.blocks[handle] = Block(begin, kib)
 
     def _no_upper_memory(self) -> None:
         self._cpu.dx = 0
@@ -315,10 +355,13 @@ class Xms:
         order = order[order[:, 2] > 0]
         ends = order[:, 1] + order[:, 2]
         return bool(
-            len(rows) <= MAX_HANDLES
-            and len({*rows[:, 0].tolist()}) == len(rows)
-            and ((rows[:, 0] >= FIRST_HANDLE) & (rows[:, 0] < FIRST_HANDLE + MAX_HANDLES)).all()
+            len({*rows[:, 0].tolist()}) == len(rows)
+            and all(map(_is_handle, rows[:, 0].tolist()))
             and (rows[:, 1] >= FIRST_KIB).all()
             and (rows[:, 3] <= MAX_LOCKS).all()
             and (ends <= np.append(order[1:, 1], self.end_kib)).all()
         )
+
+
+def _is_handle(handle: int) -> bool:
+    return handle in EXTRA_HANDLES or FIRST_HANDLE <= handle < FIRST_HANDLE + MAX_HANDLES
