@@ -44,6 +44,7 @@ KVM_CREATE_IRQCHIP           = 0xAE60
 KVM_IRQ_LINE                 = 0x4008AE61  # u32 irq, level
 KVM_REGISTER_COALESCED_MMIO  = 0x4010AE67  # u64 address; u32 size, pio
 KVM_CREATE_PIT2              = 0x4040AE77
+KVM_PIT_SPEAKER_DUMMY        = 1
 KVM_RUN                      = 0xAE80
 KVM_GET_REGS                 = 0x8090AE81
 KVM_SET_REGS                 = 0x4090AE82
@@ -159,7 +160,9 @@ class KvmVm:
             libc_ioctl(self.fd, KVM_SET_IDENTITY_MAP_ADDR, ctypes.byref(identity))
             if irqchip:
                 libc_ioctl(self.fd, KVM_CREATE_IRQCHIP)
-                libc_ioctl(self.fd, KVM_CREATE_PIT2, ctypes.create_string_buffer(64))
+                # With port 61h, through which channel 2 is heard of.
+                config = struct.pack("<I", KVM_PIT_SPEAKER_DUMMY).ljust(64, b"\0")
+                libc_ioctl(self.fd, KVM_CREATE_PIT2, ctypes.create_string_buffer(config, 64))
         except OSError as error:
             self.close()
             raise KvmError(f"/dev/kvm: {error.strerror}") from None
