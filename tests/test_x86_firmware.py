@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from test_x86_zoo import ZOO, are_of_this_host, to_the_end
 from x86_helpers import GUESTS, needs_kvm
+from zoo_speakers import SPEAKERS
 
 from vgaemu.machine import Machine
 from vgaemu.memslot import Memslot
@@ -51,3 +53,17 @@ def test_seabios_boots_our_guest_and_keys_reach_it(tmp_path: Path) -> None:
         assert any(row.startswith("PASS") for row in machine.screen.text()), machine.screen.text()
         machine.keys.type("Hi")
         assert machine.wait_for_text("^Hi", 600), machine.screen.text()
+
+
+@needs_kvm
+@pytest.mark.skipif(not Path(FIRMWARES[0]).is_file(), reason=f"{FIRMWARES[0]} is not here")
+@pytest.mark.turns(5)
+@pytest.mark.parametrize("name", ["gate", "calibrate"])
+def test_seabios_boots_the_zoo(name: str) -> None:
+    speaker = SPEAKERS[name]
+    with Machine(ZOO / f"{name}.img", cpu="kvm", firmware="seabios") as machine:
+        to_the_end(machine, speaker, 6000)
+        if speaker.measures:
+            are_of_this_host(machine)
+        else:
+            assert machine.serial == speaker.says + "end\n"

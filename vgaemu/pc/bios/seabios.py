@@ -24,14 +24,13 @@ from vgaemu.pc.bios.vgarom import PLACES, find_vga_rom
 from vgaemu.pc.board import Board
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.cpu.kvm import KvmCpu
+from vgaemu.pc.cpu.kvm_ram import FREE
 from vgaemu.pc.images import SECTOR, DiskImage, Image
 from vgaemu.snapshot import Part, Saved, fields, octets_in
 
 FIRMWARES = ("/usr/share/seabios/bios.bin", "/usr/share/qemu/bios.bin")
 FIRMWARE_BYTES = 128 << 10
 LOW_AT, TOP_AT = 0xE0000, 0x1_0000_0000 - FIRMWARE_BYTES
-#: A memory slot that the CPU does not use.
-TOP_SLOT = 16
 FLOPPY_BYTES = 1440 << 10
 
 SELECTOR_PORT, DATA_PORT = 0x510, 0x511
@@ -96,7 +95,7 @@ class SeaBios:
         #: What lies above RAM, where the processor begins after a reset; a memory slot leads here.
         self.memory: NDArray[np.uint8] = top[start : start + FIRMWARE_BYTES]
         self.memory[:] = np.frombuffer(firmware, np.uint8)
-        cpu.vm.set_region(TOP_SLOT, TOP_AT, self.memory, KVM_MEM_READONLY)
+        cpu.vm.set_region(FREE, TOP_AT, self.memory, KVM_MEM_READONLY)
         floppy = bytes(image.data).ljust(max(FLOPPY_BYTES, image.total * SECTOR), b"\0")
         self.config = FwCfg(bus, {"vgaroms/vgabios.bin": rom, "floppyimg/boot.img": floppy})
         cmos.ram[0x10] = 0  # no floppy controller: the image is SeaBIOS's own

@@ -31,6 +31,8 @@ GATE_END = 16 * MIB
 #: there are slots of what lies in the second MiB, and from `EVENS` on those of each further even
 #: MiB and of the odd one behind it.
 LOW, ROM, HIGH, ODD_LOW, ODD_ROM, EVENS = 0, 1, 2, 5, 6, 7
+#: The first slot that nobody here uses.
+FREE = EVENS + GATE_END // MIB - 2
 
 
 class _Region(NamedTuple):
