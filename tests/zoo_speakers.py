@@ -14,6 +14,7 @@
 | gate | memory managers, old unpackers: an A20 gate that is closed |
 | calibrate | kernels that find out how fast the time stamp counter is |
 | memory | tests of memory |
+| writes | systems that keep what is typed on their floppy |
 | looks | systems and installers that look for what is not there |
 | registers | kernels that set the VGA's modes by its registers, and poll for keys |
 | cycle | intros of DOS: a palette that goes round, a fade; .COM, and with its DOS on a disk |
@@ -134,6 +135,13 @@ SPEAKERS: dict[str, Speaker] = {
     "resident": Speaker(
         "nobody\nit is there\nnine ticks\nready\nk by 2 interrupts\nnobody\n" + LEFT,
         done=(Type("k"),),
+    ),
+    "writes": Speaker(
+        "write one: done\nreset: done\nread one: done\nverify one: done\n"
+        "write to the end of a track: done\nread it: done\nwrite a track: done\nread it: done\n"
+        "read its middle: done, other\nwrite sector 19: no\nread sector 0: no\nread none: no\n"
+        "read cylinder 90: no\nwrite before 64 KiB: done\nwrite drive 1: no\n"
+        "write a hard disk: no\nfunction 7Fh: no\nread one again: done\n"
     ),
     "memory": Speaker(
         "64 MiB\naddresses: right\ninversions: right\nlines: right\nacross pages: right\n"
