@@ -48,18 +48,17 @@ from vgaemu.saving import Saving
 from vgaemu.signals import stops_taken
 from vgaemu.slots import name_for
 from vgaemu.states import States
-from vgaemu.tape import TapeRecorder
 from vgaemu.user import User
 from vgaemu.vga.beam import VirtualBeam, WallBeam
 from vgaemu.vga.device import Vga
 from vgaemu.vga.font import font_of
-from vgaemu.vga.tap import TappedVga
 from vgaemu.vga.vram import DEFAULT_VRAM_MIB, make_vram
 
 if TYPE_CHECKING:
     from vgaemu.pc.build import PcOptions
     from vgaemu.pc.pc import Pc
     from vgaemu.pc.ram import Ram
+    from vgaemu.tape import TapeRecorder
     from vgaemu.view.server import Server, ViewOptions
 
 #: Frames a second at speed 1.
@@ -155,6 +154,9 @@ class Machine(States):
             if record_tape is None:
                 self.vga = Vga(self.vram)
             else:
+                from vgaemu.tape import TapeRecorder
+                from vgaemu.vga.tap import TappedVga
+
                 self.vga = tapped = TappedVga(self.vram)
                 self._recorder = TapeRecorder(tapped, record_tape)
                 undo.callback(self._recorder.close)

@@ -19,7 +19,7 @@ BENCHMARKS = {
     "guest": "machine code: stores through the VGA, harvests beside a running guest, boot",
 }
 #: Names of parts that can be measured alone, by name of the benchmark.
-PARTS = {"guest": ("fills", "stores", "ports", "calls", "harvests", "boot")}
+PARTS = {"guest": ("fills", "stores", "ports", "calls", "harvests", "boot", "boots")}
 #: Those whose module has a `report` that says more than the table of its rows.
 REPORTS = ("dirty-log", "vga")
 #: What else a module draws, for `--plot` and `--heatmap`.

@@ -8,7 +8,7 @@ with processes that keep all CPUs busy. Before each a control loop spins for abo
 takes beyond that is the machine's and the interpreter's own scheduling noise. Beside KVM the bare
 ioctls take turns.
 What goes through the planes: see `planes`; ports: `ports`; calls, interrupts and pages: `calls`;
-the time to a first screen: `first_screen`.
+the time to a first screen: `first_screen`; of many short runs in tests: `boots`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from vgaemu import native
-from vgaemu.bench import PARTS, calls, first_screen, planes, ports
+from vgaemu.bench import PARTS, boots, calls, first_screen, planes, ports
 from vgaemu.bench.boot import boot_sector
 from vgaemu.bench.measure import RUNS, Row, interleaved, median_of_runs
 from vgaemu.bench.paths import by_python
@@ -87,6 +87,7 @@ def measure(runs: int = RUNS, parts: Sequence[str] = PARTS["guest"]) -> list[Row
         "calls": calls.rows,
         "harvests": _harvests,
         "boot": first_screen.rows,
+        "boots": boots.rows,
     }
     return [row for part in parts for row in median_of_runs(rows[part], runs)]
 

@@ -30,7 +30,7 @@ def add_parser(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="PART",
-        help="guest: fills, stores, ports, calls, harvests or boot alone (several times: each)",
+        help="guest: fills, stores, ports, calls, harvests, boot, boots alone (or several: each)",
     )
     add("--json", type=file_path, metavar="F.json", help="write the rows too")
     add("--plot", type=file_path, metavar="F.png|svg", help="dirty-log, vga: draw the times, too")

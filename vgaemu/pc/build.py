@@ -19,12 +19,7 @@ from vgaemu.memslot.slot import Memslot
 from vgaemu.pc.bios.bios import BOOT_AT, Bios
 from vgaemu.pc.bios.vgarom import find_vga_rom, install_vga_rom
 from vgaemu.pc.board import Board
-from vgaemu.pc.boot.linux import boot_linux
-from vgaemu.pc.boot.multiboot import boot_multiboot
 from vgaemu.pc.bus import DEFAULT_RAM_BYTES, RAM_MIB, Bus, TappedBus
-from vgaemu.pc.chips.ata import PRIMARY, SECONDARY, AtaChannel, Drive
-from vgaemu.pc.chips.ata_disk import AtaDisk
-from vgaemu.pc.chips.atapi import CdDrive
 from vgaemu.pc.chips.cmos import Cmos
 from vgaemu.pc.chips.debugexit import DebugExit
 from vgaemu.pc.chips.debugports import DebugFile, DebugPorts
@@ -51,6 +46,7 @@ from vgaemu.vga.device import Vga
 
 if TYPE_CHECKING:
     from vgaemu.pc.bios.seabios import SeaBios  # brings KVM
+    from vgaemu.pc.chips.ata import AtaChannel, Drive
     from vgaemu.pc.dos.dos import Dos
 
 CPUS = ("unicorn", "kvm")
@@ -273,6 +269,13 @@ def _channels(
 ) -> list[AtaChannel]:
     """The cables that there is something on: hard disks on the first, a CD on the second."""
     hard_disks = [disk for disk in disks if disk.is_hard_disk]
+    if not hard_disks and not any(disk.is_cd for disk in disks):
+        return []
+    # Rooms that floppies need not wait for.
+    from vgaemu.pc.chips.ata import PRIMARY, SECONDARY, AtaChannel
+    from vgaemu.pc.chips.ata_disk import AtaDisk
+    from vgaemu.pc.chips.atapi import CdDrive
+
     cables: tuple[tuple[Sequence[Drive], tuple[int, int, int]], ...] = (
         ([AtaDisk(disk, number) for number, disk in enumerate(hard_disks)], PRIMARY),
         ([CdDrive(disk) for disk in disks if disk.is_cd], SECONDARY),
@@ -441,9 +444,13 @@ def _boot(
         root, version = _folder(options.get("dos_root")), version_of(options.get("dos_version"))
         return bios, Dos(board, bios, image, root, version, disks, dpmi=options.get("dpmi", False))
     if isinstance(image, MultibootKernel):
+        from vgaemu.pc.boot.multiboot import boot_multiboot
+
         boot_multiboot(board, image)
         return bios, None
     if isinstance(image, LinuxKernel):
+        from vgaemu.pc.boot.linux import boot_linux
+
         boot_linux(board, image)
         return bios, None
     at, code = image.boot_code()

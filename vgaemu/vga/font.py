@@ -14,7 +14,6 @@ Sources: the PSF layouts as the kbd project's psf.h and psf(5) describe them.
 
 from __future__ import annotations
 
-import gzip
 import struct
 import zlib
 from collections.abc import Iterator
@@ -190,6 +189,8 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise FontError(file_error(path, error, "name a font file")) from None
     if data.startswith(GZIP_MAGIC):
+        import gzip
+
         try:
             with gzip.open(path, "rb") as unpacked:
                 data = unpacked.read(MAX_BYTES + 1)
