@@ -3,8 +3,8 @@
 
 A table of values is all that it has: of 576 situations, what each of four keys is worth. It sees
 the text screen, as a player does, and learns in a minute or two (Q-learning; Watkins, 1989). It
-needs ``pip install 'vgaemu[unicorn,gym]'``; ``snake_agent.py 300 F.png`` plays 300 episodes and
-draws their learning curve.
+needs ``pip install 'vgaemu[unicorn,gym]'``; ``snake_agent.py 300`` plays 300 episodes, not 20, and
+``snake_agent.py 300 F.png`` draws their learning curve, which needs ``pip install matplotlib``.
 """
 
 import random

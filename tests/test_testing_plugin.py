@@ -416,6 +416,7 @@ def test_it(vga):
     assert ">       guest.canvas.pixel(1, 1, 1)" in said
     assert "the guest failed: " in said
     assert "runner.py" not in said
+    assert "contextlib.py" not in said
     assert "runner.py" in "\n".join(run("--full-trace").outlines)
 
 

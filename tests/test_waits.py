@@ -511,6 +511,37 @@ def test_an_example(name, told, tmp_path):
     assert re.search(f"^{told}", printed.splitlines()[-1]), printed
 
 
+def test_examples_take_no_settings_from_above(tmp_path):
+    """As where they are called in a clone of vgaemu, whose own tests have others."""
+    pytest.importorskip("unicorn")
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.pytest.ini_options]\naddopts = '--doctest-modules -p no:syrupy'\n"
+    )
+    folder = copied(".", tmp_path / "examples")
+    printed = run_pytest(folder, "--collect-only")
+    assert "test_kernel.py::" in printed
+    assert "granite/test_granite.py::" in printed
+    assert "grader" not in printed
+    assert "make_submissions" not in printed
+    assert not [path.name for path in folder.iterdir() if path.name.startswith("-")]
+    assert "passed" in run_pytest(folder, "test_kernel.py")
+
+
+def test_what_the_page_shows_runs(tmp_path):
+    """Each test of `docs/testing-a-kernel.md`, with the kernels that it names."""
+    pytest.importorskip("unicorn")
+    page = (EXAMPLES.parents[1] / "docs" / "testing-a-kernel.md").read_text("utf-8")
+    shutil.copy(GRANITE, tmp_path / "kernel.elf")
+    shutil.copy(EXAMPLES / "kernel.img", tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    uses = {"booted_state": "def test_it(booted):\n    booted.wait_for_text('Press a key')\n"}
+    for number, block in enumerate(blocks):
+        more = next((test for name, test in uses.items() if name in block), "")
+        (tmp_path / f"test_{number}.py").write_text(f"{block}\n\n{more}", "utf-8")
+    printed = run_pytest(tmp_path, "--snapshot-update")
+    assert printed.splitlines()[-1].startswith(f"{len(blocks)} passed"), printed
+
+
 @pytest.mark.turns(4)
 def test_the_grader(tmp_path):
     pytest.importorskip("unicorn")

@@ -65,3 +65,19 @@ def test_a_folder_is_told_and_what_to_name_instead(tmp_path: Path, option: str) 
         Machine(disk(tmp_path, SENDS), **{option: tmp_path})
     said = str(caught.value)
     assert said.endswith(f"{tmp_path}: Is a directory; name a file that can be written")
+
+
+@pytest.mark.parametrize("port", ["0406", "04B0"])
+def test_a_guest_that_switches_itself_off_ends_well(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], port: str
+) -> None:
+    """With status 0, and without a word on standard error, whether its code is asked for or not."""
+    # mov dx, port; mov ax, 2000h; out dx, ax; ud2
+    path = str(disk(tmp_path, bytes.fromhex(f"BA{port} B80020 EF 0F0B")))
+    for words in ([], ["--exit-code"], ["--no-reboot"]):
+        assert main(["run", path, "--headless", "--frames", "9", *words]) == 0
+        assert capfd.readouterr().err == ""
+    assert main(["test", path, "--exit-code", "0"]) == 0
+    with Machine(path, vram_mib=1) as machine:
+        assert not machine.tick()
+        assert (machine.ended, machine.exit_code) == (True, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -202,13 +203,21 @@ def without_our_frames(error: BaseException) -> None:
         f"{Path(str(room.__file__)).parent}{os.sep}" for room in (vgaemu, unicorn) if room
     )
     while frames is not None:
-        ours = frames.tb_frame.f_code.co_filename.startswith(rooms)
+        ours = _is_ours(frames, rooms)
         if not ours:
             kept.append(frames)
         frames = frames.tb_next
     if kept and (isinstance(error, VgaemuError) or not ours):
         for above, below in zip_longest(kept, kept[1:]):
             above.tb_next = below
+
+
+def _is_ours(frames: TracebackType, rooms: tuple[str, ...]) -> bool:
+    """Whether the outermost frame is, or a decorator's of the library around one of ours."""
+    below, file = frames.tb_next, frames.tb_frame.f_code.co_filename
+    if below is not None and file == contextlib.__file__:
+        return _is_ours(below, rooms)
+    return file.startswith(rooms)
 
 
 def _said(report: pytest.TestReport) -> str:

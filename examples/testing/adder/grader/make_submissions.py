@@ -19,17 +19,27 @@ MISTAKES = {
     "right again": (b"", b""),
 }
 
-match sys.argv[1:]:
-    case [name]:
-        folder, number = Path(name), 200
-    case [name, count] if count.isdecimal():
-        folder, number = Path(name), int(count)
-    case _:
-        usage = "make_submissions.py FOLDER [NUMBER]: writes so many submissions, or 200"
-        print(usage, file=sys.stderr)
-        sys.exit(2)
-folder.mkdir(parents=True, exist_ok=True)
-for student in range(number):
-    old, new = MISTAKES[list(MISTAKES)[student % len(MISTAKES)]] if student % 3 == 0 else (b"", b"")
-    assert RIGHT.count(old) == 1 or not old
-    (folder / f"student{student:03}.exe").write_bytes(RIGHT.replace(old, new) if old else RIGHT)
+
+def main(words):
+    """Write them; the exit status."""
+    match words:
+        case [name]:
+            folder, number = Path(name), 200
+        case [name, count] if count.isdecimal():
+            folder, number = Path(name), int(count)
+        case _:
+            usage = "make_submissions.py FOLDER [NUMBER]: writes so many submissions, or 200"
+            print(usage, file=sys.stderr)
+            return 2
+    folder.mkdir(parents=True, exist_ok=True)
+    wrong = list(MISTAKES.values())
+    for student in range(number):
+        old, new = wrong[student % len(wrong)] if student % 3 == 0 else (b"", b"")
+        assert RIGHT.count(old) == 1 or not old
+        program = RIGHT.replace(old, new) if old else RIGHT
+        (folder / f"student{student:03}.exe").write_bytes(program)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
