@@ -214,6 +214,8 @@ def test_what_they_find(name: str, cpu: str) -> None:
             are_of_this_host(machine)
             said, says = (re.sub(r": \d+", ": of this host", text) for text in (said, says))
         assert said == says
+        if speaker.is_off:
+            assert machine.exit_code == 0
         picture = machine.screen.full_redraw()
         np.testing.assert_array_equal(machine.screen.frame, picture)
         if isinstance(speaker.shows, int):
@@ -286,9 +288,10 @@ def spoken_on_qemu(
     copy.write_bytes(data.ljust(1440 << 10, b"\0") if floppy else data)
     medium = f"if={'floppy' if floppy else 'ide'},format=raw,file={copy}"
     qemu = subprocess.Popen(
-        [QEMU, "-display", "none", "-nodefaults", "-vga", "std", "-m", str(speaker.mib),
-         "-drive", medium, "-boot", "a" if floppy else "c", "-serial", f"file:{log}",
-         "-qmp", f"unix:{qmp},server=on,wait=off", *(OWN_TIME if speaker.measures else ())],
+        [QEMU, "-display", "none", "-nodefaults", "-no-shutdown", "-vga", "std",
+         "-m", str(speaker.mib), "-drive", medium, "-boot", "a" if floppy else "c",
+         "-serial", f"file:{log}", "-qmp", f"unix:{qmp},server=on,wait=off",
+         *(OWN_TIME if speaker.measures else ())],
     )  # fmt: skip
     try:
         monitor = Monitor(qmp)
@@ -310,6 +313,8 @@ def spoken_on_qemu(
                 picture = ppm(shot)
                 if is_done(picture):
                     break
+        state = monitor.command("query-status")["return"]["status"]
+        assert (state == "shutdown") == speaker.is_off
         monitor.close()
         return said, picture
     finally:

@@ -15,6 +15,7 @@
 | calibrate | kernels that find out how fast the time stamp counter is |
 | memory | tests of memory |
 | writes | systems that keep what is typed on their floppy |
+| apm | systems that switch the machine off |
 | looks | systems and installers that look for what is not there |
 | registers | kernels that set the VGA's modes by its registers, and poll for keys |
 | cycle | intros of DOS: a palette that goes round, a fade; .COM, and with its DOS on a disk |
@@ -54,6 +55,8 @@ class Speaker(NamedTuple):
     done: tuple[Type | Move | Button, ...] = ()
     drive: str | None = None
     mib: int = 16
+    #: It has switched the machine off.
+    is_off: bool = False
     #: What PVM's KVM, which emulates the guest's kernel, does not have of it.
     no_pvm: str = ""
     #: The sums of pictures that stand when it is "ready", each until the next of `done`.
@@ -142,6 +145,9 @@ SPEAKERS: dict[str, Speaker] = {
         "read its middle: done, other\nwrite sector 19: no\nread sector 0: no\nread none: no\n"
         "read cylinder 90: no\nwrite before 64 KiB: done\nwrite drive 1: no\n"
         "write a hard disk: no\nfunction 7Fh: no\nread one again: done\n"
+    ),
+    "apm": Speaker(
+        "0102 PM\nversion 0102\n01 80 of its power\nidle\nno function 30h\n", is_off=True
     ),
     "memory": Speaker(
         "64 MiB\naddresses: right\ninversions: right\nlines: right\nacross pages: right\n"

@@ -1,8 +1,8 @@
 """What the BIOS says of the machine: INT 11h, 12h and 15h.
 
-Emulated: equipment, memory sizes and map, block moves, the A20 gate, the
-configuration table, the switch to protected mode, devices that are opened, closed and busy, to be
-hooked. Not emulated: cassette, APM, an extended data area: INT 12h and the map tell of 640 KiB.
+Emulated: equipment, memory sizes and map, block moves, the A20 gate, the configuration table, the
+switch to protected mode, devices that are opened, closed and busy, to be hooked; `apm` has power
+management. Not emulated: cassette, an extended data area: INT 12h and the map tell of 640 KiB.
 Block moves leave the gate as it is.
 
 Source: IBM AT BIOS reference; IBM PS/2 and PC BIOS Interface Technical Reference.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 
 from vgaemu.pc.bios import data_area as bda
+from vgaemu.pc.bios.apm import PowerManagement
 from vgaemu.pc.bios.calls import Calls, Service
 from vgaemu.pc.bios.clock import ClockBios
 from vgaemu.pc.bios.rom import CONFIG_TABLE, PROTECT, ROM_BASE, ROM_SEGMENT
@@ -47,6 +48,7 @@ class SystemBios:
         self.services: dict[int, Service] = {
             0x24: self._a20,
             0x4F: lambda: calls.carry(True),
+            0x53: PowerManagement(board, calls).service,
             0x83: clock.event,
             0x86: clock.wait,
             0x87: self._block_move,
