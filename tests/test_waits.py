@@ -538,7 +538,8 @@ def test_what_the_page_shows_runs(tmp_path):
     for number, block in enumerate(blocks):
         more = next((test for name, test in uses.items() if name in block), "")
         (tmp_path / f"test_{number}.py").write_text(f"{block}\n\n{more}", "utf-8")
-    printed = run_pytest(tmp_path, "--snapshot-update")
+    pytest.importorskip("syrupy")
+    printed = run_pytest(tmp_path, "-p", "syrupy", "--snapshot-update")
     assert printed.splitlines()[-1].startswith(f"{len(blocks)} passed"), printed
 
 
