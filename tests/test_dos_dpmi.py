@@ -1,7 +1,7 @@
 """The DPMI host: clients in protected mode, under Unicorn and, where it executes INT there, KVM.
 
 CWSDPMI (r5, in FreeDOS under QEMU) gives the same report of `dpmi.com` but for the limit of the
-segment of its prefix. Programs of DJGPP (bzip2, dosfsck, lzma of FreeDOS) run with `--dpmi`.
+segment of its prefix. Programs of DJGPP (bzip2, lzip, lzma, dosfsck of FreeDOS) run with `--dpmi`.
 """
 
 from __future__ import annotations

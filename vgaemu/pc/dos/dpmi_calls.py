@@ -45,7 +45,6 @@ VERSION, FEATURES, CPU_386, CONTROLLERS = 0x005A, 0x0001, 3, 0x0870
 PAGE, PAGE_KIB, UNKNOWN = 4096, 4, 0xFFFFFFFF
 #: An access byte of a segment that may be read.
 PRESENT, READABLE = 0x80, 0x02
-MAX_BYTES = 64 << 20
 #: Words of a stack that a call of real mode may take along.
 MAX_WORDS = 0x400
 
@@ -297,16 +296,16 @@ class DpmiCalls:
 
     def _information(self) -> None:
         """0500h: the largest block in bytes and in pages, pages in all and free ones."""
-        largest, free = self._xms.room()
-        pages = self._xms.end_kib // PAGE_KIB
+        largest, free = self._xms.room(self._xms.ram_kib)
+        pages = self._xms.ram_kib // PAGE_KIB
         words = [largest << 10, *[largest // PAGE_KIB] * 3, pages, free // PAGE_KIB, pages]
         words += [UNKNOWN] * 5
         self._bus.write(self._far("es", "edi"), struct.pack("<12I", *words))
 
     def _kib(self) -> int:
         nbytes = self._said("ebx", "ecx")
-        if not 0 < nbytes <= MAX_BYTES:
-            raise DosError(NO_MEMORY if nbytes else BAD_VALUE)
+        if not nbytes:
+            raise DosError(BAD_VALUE)
         return -(-nbytes // PAGE) * PAGE_KIB
 
     def _tell(self, handle: int) -> None:

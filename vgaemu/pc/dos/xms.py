@@ -116,7 +116,9 @@ class Xms:
         self.hma_used = False
         self.gate = Gate(board.bus)
         self.blocks: dict[int, Block] = {}
-        self.end_kib = min(board.bus.ram_bytes >> 10, FIRST_KIB + MOST_KIB)
+        #: Where RAM ends; what lies above the specification's end is for DPMI's clients alone.
+        self.ram_kib = board.bus.ram_bytes >> 10
+        self.end_kib = min(self.ram_kib, FIRST_KIB + MOST_KIB)
         self._services: dict[int, Service] = {
             0x00: self._version,
             0x01: self._take_hma,
@@ -181,18 +183,19 @@ class Xms:
     def _is_open(self) -> None:
         self._cpu.ax, self._cpu.bl = self._bus.a20_is_open, 0
 
-    def _gaps(self) -> list[tuple[int, int]]:
+    def _gaps(self, end_kib: int | None = None) -> list[tuple[int, int]]:
         """Begin and length of what is free, in KiB."""
         begin, gaps = FIRST_KIB, []
+        end = self.end_kib if end_kib is None else end_kib
         for block in sorted(self.blocks.values()):
             if block.kib:
-                gaps.append((begin, block.start_kib - begin))
+                gaps.append((begin, min(block.start_kib, end) - begin))
                 begin = block.start_kib + block.kib
-        return [gap for gap in (*gaps, (begin, self.end_kib - begin)) if gap[1] > 0]
+        return [gap for gap in (*gaps, (begin, end - begin)) if gap[1] > 0]
 
-    def room(self) -> tuple[int, int]:
+    def room(self, end_kib: int | None = None) -> tuple[int, int]:
         """The largest block that there may be, and all that is free, in KiB."""
-        sizes = [kib for _, kib in self._gaps()]
+        sizes = [kib for _, kib in self._gaps(end_kib)]
         return max(sizes, default=0), sum(sizes)
 
     def _free_memory(self) -> None:
@@ -214,7 +217,7 @@ class Xms:
         free = next((handle for handle in EXTRA_HANDLES if handle not in self.blocks), None)
         if free is None:
             raise XmsError(NO_HANDLES)
-        self.blocks[free] = Block(self._place(kib), kib)
+        self.blocks[free] = Block(self._place(kib, self.ram_kib), kib)
         return free
 
     def forget_extra(self) -> None:
@@ -222,8 +225,8 @@ class Xms:
         self.blocks = {handle: self.blocks[handle] for handle in self.blocks
                        if handle not in EXTRA_HANDLES}  # fmt: skip
 
-    def _place(self, kib: int) -> int:
-        found = [begin for begin, room in self._gaps() if room >= kib]
+    def _place(self, kib: int, end_kib: int | None = None) -> int:
+        found = [begin for begin, room in self._gaps(end_kib) if room >= kib]
         if not found and kib:
             raise XmsError(NO_MEMORY)
         return found[0] if found else FIRST_KIB
@@ -307,11 +310,12 @@ class Xms:
             raise XmsError(LOCKED)
         del self.blocks[handle]
         begin = block.start_kib
-        here = [room for at, room in self._gaps() if at <= begin < at + room
+        end_kib = self.ram_kib if handle in EXTRA_HANDLES else None
+        here = [room for at, room in self._gaps(end_kib) if at <= begin < at + room
                 and at + room - begin >= kib]  # fmt: skip
         try:
             if kib and not here:
-                begin = self._place(kib)
+                begin = self._place(kib, end_kib)
         except XmsError:
             self.blocks[handle] = block
             raise
@@ -359,7 +363,7 @@ class Xms:
             and all(map(_is_handle, rows[:, 0].tolist()))
             and (rows[:, 1] >= FIRST_KIB).all()
             and (rows[:, 3] <= MAX_LOCKS).all()
-            and (ends <= np.append(order[1:, 1], self.end_kib)).all()
+            and (ends <= np.append(order[1:, 1], self.ram_kib)).all()
         )
 
 
