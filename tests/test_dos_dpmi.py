@@ -1,7 +1,8 @@
 """The DPMI host: clients in protected mode, under Unicorn and, where it executes INT there, KVM.
 
-CWSDPMI (r5, in FreeDOS under QEMU) gives the same report of `dpmi.com` but for the limit of the
-segment of its prefix. Programs of DJGPP (bzip2, lzip, lzma, dosfsck of FreeDOS) run with `--dpmi`.
+CWSDPMI (r5, in FreeDOS under QEMU) gives the same reports but for the limit of the segment of the
+prefix, and it frees a callback twice. Programs of DJGPP run with `--dpmi`: bzip2,
+lzip, lzma, dosfsck, msedit, foxcalc and foxtype of FreeDOS.
 """
 
 from __future__ import annotations
@@ -78,6 +79,18 @@ def test_a_client_of_16_bits(tmp_path: Path, cpu: str) -> None:
     assert any("Exception 0D at 0014:" in line and "code 7FF4" in line for line in text)
 
 
+def test_real_mode_calls_a_client(tmp_path: Path, cpu: str) -> None:
+    program = shutil.copy(PROGRAMS / "callback.com", tmp_path)
+    with Machine(program, dos_root=tmp_path, dpmi=True, cpu=cpu) as machine:
+        vector = machine.pc.bus.read32(4 * 8) if machine.pc else 0
+        assert ended(machine) == 0
+        assert machine.pc is not None
+        assert machine.pc.bus.read32(4 * 8) == vector
+    # Ticks came; their vector is back; the callback, what it was told and answered; freed once.
+    words = struct.unpack("<10H", (tmp_path / "out.txt").read_bytes())
+    assert words == (1, 0, 0, 0, 0x2345, 0x55AA, 0, 1, 0, 1)
+
+
 def test_there_is_none_unless_it_is_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,7 +155,7 @@ def test_any_call_has_an_answer(tmp_path: Path, seed: int) -> None:
     for _ in range(400):
         for name in ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "es", "ds"):
             some = (0, 1, 4, stack, 0x14, 0x1000, 0xFFFF, numbers.getrandbits(32))
-            cpu.set(name, numbers.choice(some))
+            cpu.set(name, numbers.choice(some) & (0xFFFF if name[1:] == "s" else 0xFFFFFFFF))
         if numbers.random() < 0.9:
             cpu.ax = numbers.choice((*dos.dpmi._services._services, 0x300, 0x301, 0x302, 0x900))
         cpu.set("ss", stack if numbers.random() < 0.9 else numbers.getrandbits(16))
@@ -155,6 +168,14 @@ def test_any_call_has_an_answer(tmp_path: Path, seed: int) -> None:
         served(0)
         if cpu.get("eflags") & CARRY:
             done(0)
+        else:
+            cpu.set("cr0", 0)
+            cpu.set("ss", 0x3000)
+            cpu.set("esp", 0x8000)
+            call = tables.CALLBACK_STUBS + tables.STUB_BYTES * numbers.randrange(1, 40)
+            board.bus.write16(0x38000, call)
+            done(0)  # a callback
+            cpu.set("cr0", 1)
     dos.close()
 
 
@@ -173,7 +194,7 @@ def test_the_bytes_are_of_the_source(tmp_path: Path) -> None:
     for path, made in (
         (source, tables.host_code()),
         *((PROGRAMS / f"{name}.asm", (PROGRAMS / f"{name}.com").read_bytes())
-          for name in ("dpmi", "dpmi16")),
+          for name in ("dpmi", "dpmi16", "callback")),
     ):  # fmt: skip
         command = ["nasm", "-f", "bin", "-I", f"{PROGRAMS}/", "-o", tmp_path / "made", path]
         subprocess.run(command, check=True, timeout=20)

@@ -1,10 +1,11 @@
 """A DPMI host: protected mode for programs of DOS; INT 2Fh/1687h and what it leads to.
 
 Emulated: clients of 16 and 32 bits, all at ring 0 and without paging, so linear addresses are
-physical; interrupts that they do not take go to real mode, where DOS and the BIOS are; calls of
-real mode; handlers of exceptions. A client ends as any program, by INT 21h/4Ch. Not emulated:
-interrupts that come in real mode do not go to protected mode, callbacks from real mode, raw
-switches of mode, virtual memory. `dpmi_calls` has INT 31h, `dpmi_tables` the memory.
+physical; interrupts that they do not take go to real mode, where DOS and the BIOS are, and those of
+chips that they take come to them from there, too; calls of real mode, and callbacks from it;
+handlers of exceptions. A client ends as any program, by INT 21h/4Ch. Not emulated: raw switches of
+mode, virtual memory, critical errors and Ctrl-C that go to protected mode. `dpmi_calls` has INT
+31h, `dpmi_tables` the memory.
 
 Source: DPMI Specification 0.9.
 """
@@ -21,20 +22,31 @@ from vgaemu.pc.dos.area import DPMI_DONE_PORT, DPMI_OFFSET, DPMI_PORT, SEGMENT
 from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.dpmi_calls import DpmiCalls, Frame
 from vgaemu.pc.dos.dpmi_tables import (
+    CALLBACK_STUBS,
     CLIENT_AT,
     CODE,
     CODE_ACCESS,
     COME_BACK,
     DATA_ACCESS,
+    DEPTH_AT,
     DOING_AT,
     EXCEPTIONS,
+    FIRST_INTERRUPT,
     FOR_AT,
+    INTERRUPTS,
+    MOST_RECORDS,
     OWNER_AT,
     PARAGRAPHS,
+    RECORD_BYTES,
+    RECORDS,
     REGISTERS_AT,
+    STACK_A_RECORD,
     STACK_TOP,
     STUB_BYTES,
     STUBS,
+    TO_DS_AT,
+    TO_ES_AT,
+    WAITING_STACK_AT,
     Area,
     Descriptor,
 )
@@ -63,7 +75,8 @@ CONTROLLER, IN_SERVICE = 0x20, 0x0B
 DPMI_CALL, MULTIPLEX, GET_MODE, GET_HOST, DOS_CALL = 0x31, 0x2F, 0x1686, 0x1687, 0x21
 ENDED_BY_EXCEPTION = 0x4CFF
 #: The stub that handlers of exceptions come back to.
-FROM_HANDLER = 256
+FROM_HANDLER, FROM_CALLBACK = 256, 257
+CALLBACK_COUNT = FIRST_INTERRUPT + len(INTERRUPTS)
 
 
 class Dpmi:
@@ -76,6 +89,8 @@ class Dpmi:
         self._console, self._memory, self._xms = console, memory, xms
         self.area = Area(board.bus)
         self._services = DpmiCalls(board, calls, self.area, memory, xms)
+        #: Whether the stub of the interrupt in hand goes on in real mode, and forgets the client's.
+        self._resumes = False
         board.bus.byte_out[DPMI_PORT] = self._served
         board.bus.byte_out[DPMI_DONE_PORT] = self._done
 
@@ -96,6 +111,8 @@ class Dpmi:
         """
         cpu, area, prefix = self._cpu, self.area, self._memory.current
         wide, stack = bool(cpu.stack_word(0) & 1), cpu.get("ss")
+        if area.segment:
+            self._services.give_back_vectors()
         area.make(cpu.get("es"), prefix, wide=wide)
         code = area.allocate(Descriptor(cpu.stack_word(4) << 4, 0xFFFF, CODE_ACCESS))
         data = area.of_segment(cpu.get("ds"))
@@ -112,7 +129,10 @@ class Dpmi:
     def ended(self, prefix: int) -> None:
         """A program is no more, nor what it had of the host."""
         while self.area.segment and self.area.read16(OWNER_AT) == prefix:
+            self._services.give_back_vectors()
             self.area.forget()
+            if self.area.segment:
+                self._services.take_vectors()
         if not self.area.segment:
             self._xms.forget_extra()
 
@@ -127,6 +147,7 @@ class Dpmi:
         """A stub's OUT: an interrupt in protected mode."""
         if not self._is_busy:
             return
+        self._resumes = False
         self._board.clock.cost(SERVICE_NS)
         self._calls.new_slice()
         try:
@@ -145,12 +166,17 @@ class Dpmi:
         cpu.set("esp", cpu.get("esp") + 2 & 0xFFFFFFFF)
         vector = (back - STUB_BYTES - STUBS & 0xFFFF) // STUB_BYTES
         frame = Frame(self._bus, stack.base + top + 2 & 0xFFFFFFFF, wide=area.is_wide)
-        return min(vector, FROM_HANDLER), frame
+        return min(vector, FROM_CALLBACK), frame
 
     def _answer(self, *, real: bool, reload: bool) -> None:
         """How the stub goes on: to real mode, or back with registers loaded anew."""
         flags = self._cpu.get("eflags") & ~(CARRY | ZERO | INTERRUPT)
-        self._cpu.set("eflags", flags | (CARRY if real else ZERO if reload else 0))
+        self._cpu.set(
+            "eflags",
+            flags
+            | (CARRY if real else 0)
+            | (ZERO if self._resumes or (reload and not real) else 0),
+        )
 
     def _is_for_real_mode(self, vector: int, frame: Frame) -> bool:
         if vector == DPMI_CALL:
@@ -158,6 +184,9 @@ class Dpmi:
         if vector == FROM_HANDLER:
             self._come_from_handler(frame)
             return False
+        if vector == FROM_CALLBACK:
+            self._come_from_callback()
+            return self._resumes
         if vector < EXCEPTIONS and self._is_exception(vector, frame):
             return self._exception(vector, frame)
         if vector == MULTIPLEX and self._cpu.ax == GET_MODE:
@@ -195,7 +224,7 @@ class Dpmi:
         """An interrupt that the client has not taken goes to real mode."""
         values = [self._cpu.get(name) if name else 0 for name in GENERAL]
         values += [frame.flags & 0xFFFF, *[0] * 8]
-        segment, offset = self._calls.get_vector(vector)
+        segment, offset = self._services.real_vector(vector)
         self._prepare(FOR_INTERRUPT, frame.at, values, (offset, segment), b"", by_iret=True)
 
     def _prepare(
@@ -205,7 +234,8 @@ class Dpmi:
         """Registers and stack of real mode, for `go_real` of the host's code."""
         area, bus = self.area, self._bus
         if not (values[SS] or values[SP]):
-            values[SS], values[SP] = area.segment, STACK_TOP
+            below = STACK_A_RECORD * area.read16(DEPTH_AT)
+            values[SS], values[SP] = area.segment, STACK_TOP - below
         flags = values[FLAGS] & ~TRAP
         back = struct.pack("<HH", COME_BACK, area.segment)
         if by_iret:
@@ -222,6 +252,7 @@ class Dpmi:
         """Real mode has done what it was asked for."""
         area, bus, cpu = self.area, self._bus, self._cpu
         if not self._is_busy:
+            self._call_back()
             return
         raw = bus.read(area.base + REGISTERS_AT, STRUCTURE.size)
         at = bus.read32(area.base + FOR_AT)
@@ -234,6 +265,75 @@ class Dpmi:
                 cpu.set(name, value)
         frame = Frame(bus, at, wide=area.is_wide)
         frame.flags = frame.flags & ~STATUS | values[FLAGS] & STATUS
+
+    # --- real mode calls ---
+
+    def _call_back(self) -> None:
+        """A callback's OUT in real mode: who called finds its registers again once that is done."""
+        area, bus, cpu = self.area, self._bus, self._cpu
+        if not area.segment:
+            return
+        index = (cpu.stack_word(0) - STUB_BYTES - CALLBACK_STUBS & 0xFFFF) // STUB_BYTES
+        depth = area.read16(DEPTH_AT)
+        if index >= CALLBACK_COUNT or depth >= MOST_RECORDS:
+            self._calls.end(ENDED_BY_EXCEPTION & 0xFF)
+            return
+        cpu.sp = cpu.sp + 2
+        values = [cpu.get(name) if name else 0 for name in GENERAL]
+        values += [
+            cpu.get("eflags") & 0xFFFF,
+            *(cpu.get(name) for name in ("es", "ds", "fs", "gs")),
+        ]
+        values += [0, 0, cpu.sp, cpu.get("ss")]
+        record = bus.read(area.base + WAITING_STACK_AT, 6) + bus.read(area.base + DOING_AT, 8)
+        record += index.to_bytes(2, "little") + STRUCTURE.pack(*values)
+        bus.write(area.base + RECORDS + RECORD_BYTES * depth, record)
+        area.write16(DEPTH_AT, depth + 1)
+        try:
+            self._to_callback(index, values)
+        except DosError:  # a structure or a stack that is none
+            self._calls.end(ENDED_BY_EXCEPTION & 0xFF)
+
+    def _to_callback(self, index: int, values: list[int]) -> None:
+        """What the code finds: the client's stack with the frames of two IRETs, ES:EDI, DS:ESI."""
+        area, bus = self.area, self._bus
+        if index < FIRST_INTERRUPT:
+            selector, structure, offset, at = area.callback(index)
+            bus.write(area.linear(structure, at), STRUCTURE.pack(*values))
+            bus.write(area.base + TO_ES_AT, struct.pack("<IH", at, structure))
+            data = area.of_segment(values[SS])
+            bus.write(area.base + TO_DS_AT, struct.pack("<IH", values[SP], data))
+        else:
+            selector, offset = area.vector(INTERRUPTS[index - FIRST_INTERRUPT])
+            bus.write(area.base + TO_ES_AT, bytes(16))
+        at = area.base + WAITING_STACK_AT
+        top, stack = bus.read32(at), area.descriptor(bus.read16(at + 4))
+        frame = Frame(bus, stack.base + top, wide=area.is_wide).above(-6)
+        back = STUBS + STUB_BYTES * FROM_CALLBACK
+        frame.write((offset, selector, 2, back, CODE, 2))
+        bus.write32(at, top - 6 * frame.size)
+
+    def _come_from_callback(self) -> None:
+        """Its IRET: real mode goes on, by the structure or as it was interrupted."""
+        area, bus, cpu = self.area, self._bus, self._cpu
+        depth = area.read16(DEPTH_AT) - 1
+        if depth < 0:
+            return
+        area.write16(DEPTH_AT, depth)
+        record = bus.read(area.base + RECORDS + RECORD_BYTES * depth, RECORD_BYTES)
+        raw = record[16 : 16 + STRUCTURE.size]
+        if record[14] < FIRST_INTERRUPT:
+            offset = cpu.get("edi") if area.is_wide else cpu.di
+            raw = bus.read(area.linear(cpu.get("es"), offset), STRUCTURE.size)
+        values = list(STRUCTURE.unpack(raw))
+        if record[14] < FIRST_INTERRUPT:
+            back = struct.pack("<HHH", values[IP], values[CS], values[FLAGS] & ~TRAP | 2)
+            values[SP] = values[SP] - len(back) & 0xFFFF
+            bus.write((values[SS] << 4) + values[SP], back)
+        bus.write(area.base + REGISTERS_AT, STRUCTURE.pack(*values))
+        bus.write(area.base + WAITING_STACK_AT, record[:6])
+        bus.write(area.base + DOING_AT, record[6:14])
+        self._resumes = True
 
     # --- exceptions ---
 

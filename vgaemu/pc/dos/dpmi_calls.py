@@ -1,8 +1,9 @@
 """INT 31h: the services of a DPMI host.
 
 Emulated: descriptors (00h), DOS's memory (01h), vectors and handlers (02h), calls of real mode
-(0300h to 0302h), version (0400h), memory (05h, out of XMS's), locks and pages, which need nothing
-(06h, 07h), physical memory (0800h), the interrupt flag (09h). Others are not there (8001h).
+(0300h to 0302h) and from there (0303h, 0304h), version (0400h), memory (05h, out of XMS's), locks
+and pages, which need nothing (06h, 07h), physical memory (0800h), the interrupt flag (09h). Others
+are not there (8001h).
 
 Source: DPMI Specification 0.9, with the error codes of 1.0.
 """
@@ -18,13 +19,19 @@ from vgaemu.pc.board import Board
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.cpu.cpu import INTERRUPT
 from vgaemu.pc.dos.dpmi_tables import (
+    BAD_CALLBACK,
     BAD_HANDLE,
     BAD_SELECTOR,
     BAD_VALUE,
+    CALLBACK_STUBS,
+    CODE,
     DATA_ACCESS,
     EXCEPTIONS,
+    FIRST_INTERRUPT,
+    INTERRUPTS,
     NO_CALLBACK,
     NO_MEMORY,
+    STUB_BYTES,
     UNSUPPORTED,
     Area,
     Descriptor,
@@ -102,7 +109,7 @@ class DpmiCalls:
             0x0200: self._get_real_vector, 0x0201: self._set_real_vector,
             0x0202: self._get_handler, 0x0203: self._set_handler,
             0x0204: self._get_vector, 0x0205: self._set_vector,
-            0x0303: lambda: self._fail(NO_CALLBACK), 0x0305: self._no_state,
+            0x0303: self._allocate_callback, 0x0304: self._free_callback,
             0x0400: self._version, 0x0500: self._information,
             0x0501: self._allocate_memory, 0x0502: self._free_memory, 0x0503: self._resize_memory,
             0x0604: lambda: self._pair("ebx", "ecx", PAGE), 0x0800: self._physical,
@@ -131,10 +138,6 @@ class DpmiCalls:
             raise DosError(UNSUPPORTED)
         service()
         return None
-
-    @staticmethod
-    def _fail(code: int) -> None:
-        raise DosError(code)
 
     def _offset(self, register: str) -> int:
         value: int = self._cpu.get(register)
@@ -264,7 +267,61 @@ class DpmiCalls:
         self._answer_vector(self._area.vector(self._cpu.bl))
 
     def _set_vector(self) -> None:
-        self._area.set_vector(self._cpu.bl, self._cpu.cx, self._offset("edx"))
+        vector, selector = self._cpu.bl, self._cpu.cx
+        self._area.set_vector(vector, selector, self._offset("edx"))
+        if vector in INTERRUPTS:
+            self._take_real_vector(vector, is_taken=selector & ~3 != CODE)
+
+    def _take_real_vector(self, vector: int, *, is_taken: bool) -> None:
+        """An interrupt in real mode goes to the client, too, as long as it has the vector."""
+        area, index = self._area, FIRST_INTERRUPT + INTERRUPTS.index(vector)
+        was_taken, _, before, _ = area.callback(index)
+        if is_taken and not was_taken:
+            segment, offset = self._calls.get_vector(vector)
+            area.set_callback(index, 1, 0, segment << 16 | offset, 0)
+            self._calls.set_vector(vector, CALLBACK_STUBS + STUB_BYTES * index, area.segment)
+        elif was_taken and not is_taken:
+            area.set_callback(index, 0, 0, 0, 0)
+            self._calls.set_vector(vector, before & 0xFFFF, before >> 16)
+
+    def give_back_vectors(self) -> None:
+        """The client is no more, or another one is there."""
+        for vector in INTERRUPTS:
+            self._take_real_vector(vector, is_taken=False)
+
+    def take_vectors(self) -> None:
+        """The client is the last again."""
+        for vector in INTERRUPTS:
+            self._take_real_vector(vector, is_taken=self._area.vector(vector)[0] & ~3 != CODE)
+
+    def real_vector(self, vector: int) -> tuple[int, int]:
+        """Segment and offset of an interrupt in real mode, before a client took it."""
+        if vector in INTERRUPTS:
+            was_taken, _, before, _ = self._area.callback(
+                FIRST_INTERRUPT + INTERRUPTS.index(vector)
+            )
+            if was_taken:
+                return before >> 16, before & 0xFFFF
+        return self._calls.get_vector(vector)
+
+    def _allocate_callback(self) -> None:
+        """0303h: code of real mode that leads to DS:(E)SI, with a structure at ES:(E)DI."""
+        cpu, area = self._cpu, self._area
+        free = [index for index in range(FIRST_INTERRUPT) if not area.callback(index)[0]]
+        if not free:
+            raise DosError(NO_CALLBACK)
+        values = cpu.ds, cpu.es, self._offset("esi"), self._offset("edi")
+        area.set_callback(free[0], *values)
+        cpu.cx, cpu.dx = area.segment, CALLBACK_STUBS + STUB_BYTES * free[0]
+
+    def _free_callback(self) -> None:
+        """0304h."""
+        cpu, area = self._cpu, self._area
+        index, rest = divmod(cpu.dx - CALLBACK_STUBS, STUB_BYTES)
+        known = cpu.cx == area.segment and not rest and 0 <= index < FIRST_INTERRUPT
+        if not known or not area.callback(index)[0]:
+            raise DosError(BAD_CALLBACK)
+        area.set_callback(index, 0, 0, 0, 0)
 
     def _exception(self) -> int:
         if self._cpu.bl >= EXCEPTIONS:
@@ -283,10 +340,6 @@ class DpmiCalls:
         self._area.set_handler(exception, 0 if is_ours else selector, offset)
 
     # --- what the host is ---
-
-    def _no_state(self) -> None:
-        """0305h: nothing is to be saved around raw switches, which are not there."""
-        self._fail(UNSUPPORTED)
 
     def _version(self) -> None:
         cpu = self._cpu

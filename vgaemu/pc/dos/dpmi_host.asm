@@ -14,6 +14,8 @@ real_idtr equ 0x10
 stack   equ 0x18                        ; the client's, while it is in real mode
 client  equ 0x20                        ; selectors: CS, DS, SS, ES
 real_at equ 0x2A                        ; far pointer to `real`
+to_es   equ 0xB0                        ; ES:EDI and DS:ESI of a callback
+to_ds   equ 0xB8
 regs    equ 0x30                        ; registers of real mode, as INT 31h/0300h has them
         times 0x100 db 0
 
@@ -53,6 +55,7 @@ leave_: db 0x66                         ; NOP if the client is one of 16 bits
         iret
 
 go_real:
+        jz resume
         pushad
         push ds
         push es
@@ -62,7 +65,7 @@ go_real:
         mov ds, ax
         mov [stack], esp
         mov [stack + 4], ss
-        mov ss, ax
+.rest:  mov ss, ax
         mov es, ax
         mov fs, ax
         mov gs, ax
@@ -135,8 +138,37 @@ reload: push ds                         ; a descriptor is another: so are its re
         pop gs
         jmp leave_
 
+resume: mov ax, DATA                    ; what real mode has called is done
+        mov ds, ax
+        jmp go_real.rest
+
+        times 0x2B0 - ($ - $$) db 0
+called: out DONE, al                    ; real mode: the stubs of callbacks call this
+        cli
+        o32 lidt [cs:idtr]
+        mov eax, cr0
+        or al, 1
+        mov cr0, eax
+        jmp CODE:.protected
+.protected:
+        mov ax, DATA
+        mov ds, ax
+        o32 lss esp, [stack]
+        xor ax, ax
+        mov fs, ax
+        mov gs, ax
+        o32 les edi, [to_es]
+        o32 lds esi, [to_ds]
+        jmp leave_
+
+        times 0x340 - ($ - $$) db 0
+callbacks:
+%rep 32
+        call called
+%endrep
+
         times 0x400 - ($ - $$) db 0
-stubs:
-%rep 257                                ; of each vector; what comes back from a handler of exceptions
+stubs:                                  ; of each vector; what comes back from handlers of
+%rep 258                                ; exceptions, and of callbacks
         call served
 %endrep

@@ -26,8 +26,18 @@ REAL_AT, REAL, LEAVE_AT = 0x2A, 0x1B0, 0x170
 #: and whose this one is; whether its client is one of 32 bits.
 REGISTERS_AT, DOING_AT, FOR_AT, BEFORE_AT, OWNER_AT, WIDE_AT = 0x30, 0x68, 0x6C, 0x70, 0x72, 0x74
 #: Handlers of exceptions, six bytes each; tables of descriptors and of vectors; the stack.
-GLOBAL_TABLE, VECTORS, TABLE, STACK_TOP = 0x80, 0x710, 0xF10, 0x2FF0
+GLOBAL_TABLE, VECTORS, TABLE, STACK_TOP = 0x80, 0x710, 0xF10, 0x3FF0
 HANDLERS, EXCEPTIONS = 0x1F10, 32
+#: Callbacks, sixteen bytes each: selector and offset of what is called, selector and offset of its
+#: structure. The last ones are interrupts that the client has taken: selector 1, then the vector of
+#: real mode that was there before.
+CALLBACKS, CALLBACK_STUBS, CALLBACK = 0x1FD0, 0x340, struct.Struct("<HHII4x")
+INTERRUPTS = (*range(0x08, 0x10), *range(0x70, 0x78), 0x1C)
+FIRST_INTERRUPT = 32 - len(INTERRUPTS)
+#: Who is in protected mode, called from real mode: how many, what each is to find again, and how
+#: far the host's stack of real mode goes down for each.
+DEPTH_AT, TO_ES_AT, TO_DS_AT, WAITING_STACK_AT = 0x76, 0xB0, 0xB8, 0x18
+RECORDS, RECORD_BYTES, MOST_RECORDS, STACK_A_RECORD = 0x21D0, 0x50, 4, 0x400
 DESCRIPTORS = 512
 PARAGRAPHS = STACK_TOP + 16 >> 4
 #: Selectors: of the host's code and data, of the client's table.
@@ -42,7 +52,7 @@ BIG, PAGES = 0x40, 0x80
 UNSUPPORTED, BAD_VALUE, NO_DESCRIPTOR, BAD_LINEAR, BAD_SELECTOR, BAD_HANDLE = (
     0x8001, 0x8021, 0x8011, 0x8025, 0x8022, 0x8023,
 )  # fmt: skip
-NO_MEMORY, NO_CALLBACK = 0x8013, 0x8015
+NO_MEMORY, NO_CALLBACK, BAD_CALLBACK = 0x8013, 0x8015, 0x8024
 
 
 class Descriptor(NamedTuple):
@@ -170,6 +180,20 @@ class Area:
 
     def _read(self, at: int, count: int) -> bytes:
         return self._bus.read(self.base + at, count)
+
+    # --- callbacks ---
+
+    def callback(self, index: int) -> tuple[int, int, int, int]:
+        """One of `CALLBACKS`."""
+        found: tuple[int, int, int, int] = CALLBACK.unpack(
+            self._read(CALLBACKS + CALLBACK.size * index, CALLBACK.size)
+        )
+        return found
+
+    def set_callback(self, index: int, *values: int) -> None:
+        """Selectors, then offsets; all 0: it is free."""
+        at = self.base + CALLBACKS + CALLBACK.size * index
+        self._bus.write(at, CALLBACK.pack(*values))
 
     # --- descriptors ---
 
