@@ -58,12 +58,13 @@ def qemu(oracle: dict[str, ModuleType]) -> Iterator[Any]:
         yield started
 
 
-def test_random_tapes(oracle: dict[str, ModuleType], qemu: Any) -> None:
-    for seed in range(FIRST_SEED, FIRST_SEED + TAPES):
-        tape = oracle["fuzz"].make(seed)
-        for op in tape["ops"]:
-            check_op(op)
-        rgb, readbacks = qemu.run(tape)
-        got = play(chain.from_iterable(map(expand, tape["ops"])))
-        found = differences(tape, got, Outcome(np.asarray(rgb), readbacks))
-        assert not found, f"seed {seed}, {tape['desc']}: {'; '.join(found.values())}"
+@pytest.mark.turns(5)
+@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + TAPES))
+def test_random_tapes(oracle: dict[str, ModuleType], qemu: Any, seed: int) -> None:
+    tape = oracle["fuzz"].make(seed)
+    for op in tape["ops"]:
+        check_op(op)
+    rgb, readbacks = qemu.run(tape)
+    got = play(chain.from_iterable(map(expand, tape["ops"])))
+    found = differences(tape, got, Outcome(np.asarray(rgb), readbacks))
+    assert not found, f"{tape['desc']}: {'; '.join(found.values())}"
