@@ -30,6 +30,7 @@ from vgaemu.memslot.log import FlagsLog, RunLog
 GUESTS = 2
 #: Of each test and keeper: some 35 of them.
 SECONDS = float(os.environ.get("VGAEMU_STRESS_SECONDS", "0.15"))
+PATIENCE_S = 10.0
 
 
 @pytest.fixture(params=[*NAMES, "srcu+words"])
@@ -137,13 +138,18 @@ class Counting(Guests):
         self.slot.write(guest * PAGE_SIZE, self._count[guest].to_bytes(8, "little"))
 
 
+def goes_on(begun: float, seconds: float, seen: int) -> bool:
+    """For so long; where the host lets no guest store meanwhile, until something was seen."""
+    passed = monotonic() - begun
+    return passed < seconds or (passed < PATIENCE_S and not seen)
+
+
 def stop_and_look(slot: Memslot, guests: RandomPages, seconds: float) -> None:
     """Layer A: reported and written are the same, page by page."""
     values = slot.array.view("<u4")[:: PAGE_SIZE // 4]
-    written = 0
-    end = monotonic() + seconds
+    written, begun = 0, monotonic()
     with guests.running():
-        while monotonic() < end:
+        while goes_on(begun, seconds, written):
             guests.iteration += 1
             guests.resume()
             sleep(random.random() * 0.01)
@@ -164,11 +170,10 @@ def look_while_they_run(slot: Memslot, guests: RandomPages, seconds: float) -> N
     values = slot.array.view("<u4")[:: PAGE_SIZE // 4]
     seen = values.copy()
     track: set[int] = set()
-    changes = 0
-    end = monotonic() + seconds
+    changes, begun = 0, monotonic()
     with guests.running():
         guests.resume()
-        while monotonic() < end:
+        while goes_on(begun, seconds, changes):
             guests.iteration += 1
             sleep(random.random() * 0.005)
             reported = set(slot.get_dirty_log().pages().tolist())
@@ -195,11 +200,10 @@ def look_while_they_run(slot: Memslot, guests: RandomPages, seconds: float) -> N
 def sample_counters(slot: Memslot, guests: Guests, seconds: float) -> None:
     """Layer C: a counter that moved between two samples is in the log read after them."""
     counters = slot.array.view("<u8")[:: PAGE_SIZE // 8]
-    moves = 0
-    end = monotonic() + seconds
+    moves, begun = 0, monotonic()
     with guests.running():
         guests.resume()
-        while monotonic() < end:
+        while goes_on(begun, seconds, moves):
             before = counters.copy()
             sleep(0)
             after = counters.copy()
