@@ -88,8 +88,9 @@ def draw(scores, path):
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.subplots()
     axes.plot(range(1, len(scores) + 1), scores, ".", color="0.7", label="an episode")
-    means = np.convolve(scores, np.ones(20) / 20, "valid")
-    axes.plot(range(20, len(scores) + 1), means, color="tab:blue", label="mean of 20")
+    some = min(20, len(scores))
+    means = np.convolve(scores, np.ones(some) / some, "valid")
+    axes.plot(range(some, len(scores) + 1), means, color="tab:blue", label=f"mean of {some}")
     axes.set(xlabel="episode", ylabel="diamonds", title="snake.img, a table of 576 situations")
     axes.set_ylim(bottom=0)
     axes.legend(loc="upper left")
@@ -100,7 +101,7 @@ episodes = int(sys.argv[1]) if len(sys.argv) > 1 else 20
 scores = []
 for score in learn(episodes):
     scores.append(score)
-    if len(scores) % 20 == 0:
+    if len(scores) % 20 == 0 or len(scores) == episodes:
         print(f"episode {len(scores)}: {np.mean(scores[-20:]):.1f} diamonds of late", flush=True)
 if len(sys.argv) > 2:
     draw(scores, sys.argv[2])
