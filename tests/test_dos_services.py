@@ -443,6 +443,23 @@ def test_calls_of_dos_1_fail_in_their_own_way(board: Board, bios: Bios, dos: Dos
     assert board.cpu.ax == 0x7100  # programs set the carry flag, and look whether it is so
 
 
+def test_characters_of_aux(
+    board: Board, bios: Bios, dos: Dos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, sent = bytearray(), bytearray()
+    auxiliary = dos.handles.auxiliary
+    monkeypatch.setattr(auxiliary, "receive", lambda count: bytes(line[:count]))
+    monkeypatch.setattr(auxiliary, "send", sent.extend)
+    ask(board, bios.calls, 0x21, ax=0x0300)
+    assert board.cpu.get("eflags") & CARRY  # it waits
+    line += b"a"
+    board.cpu.set("eflags", 2)
+    ask(board, bios.calls, 0x21, ax=0x0300)
+    assert (board.cpu.al, board.cpu.get("eflags") & CARRY) == (ord("a"), 0)
+    ask(board, bios.calls, 0x21, ax=0x0400, dx=ord("b"))
+    assert sent == b"b"
+
+
 def test_a_name_has_no_control_characters(board: Board) -> None:
     board.bus.write(BUFFER, b"A.TXT\0B\n\0")
     assert file_name(board) == "A.TXT"

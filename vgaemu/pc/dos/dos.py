@@ -107,6 +107,7 @@ class Dos:
         calls = self._calls
         self.files = DosFiles(root)
         self.drives = drives = Drives(board, self.files, disks)
+        self._take_work = self.files.take_work if drives.is_single else drives.take_work
         self.console = Console(board, bios)
         self.memory = Memory(board, calls)
         self.handles = Handles(board, calls, self.console, drives, self.memory)
@@ -152,6 +153,8 @@ class Dos:
     def _all_services(self, board: Board, bios: Bios) -> dict[int, Service]:
         """Those of INT 21h."""
         return {
+            0x03: self._receive,
+            0x04: lambda: self.handles.auxiliary.send(bytes((board.cpu.dl,))),
             0x05: lambda: bios.printer.print_all(bytes((board.cpu.dl,))),
             0x29: lambda: parse_call(board),
             **self.system.services,
@@ -232,7 +235,15 @@ class Dos:
                 self._calls.carry(False)
             return self.idle.leave(call, waits)
         finally:
-            self._calls.spend(self.drives.take_work())
+            self._calls.spend(self._take_work())
+        return None
+
+    def _receive(self) -> bool | None:
+        """03h: a character of AUX, which is waited for."""
+        received = self.handles.auxiliary.receive(1)
+        if not received:
+            return WAIT
+        self._cpu.al = received[0]
         return None
 
     def _answered(self, call: int, answer: int) -> bool | None:

@@ -67,6 +67,11 @@ class Drives:
         return max(FIRST_DRIVES, 1 + max(self.volumes))
 
     @property
+    def is_single(self) -> bool:
+        """Whether there is C:, and no other."""
+        return len(self.volumes) == 1
+
+    @property
     def disks(self) -> Mapping[int, FatFiles]:
         """Drives that are images."""
         volumes = self.volumes.items()
@@ -131,8 +136,6 @@ class Drives:
 
     def take_work(self) -> int:
         """See `Volume`."""
-        if len(self.volumes) == 1:  # the usual case, in each call
-            return self.host.take_work()
         return sum([volume.take_work() for volume in self.volumes.values()])
 
     def open(

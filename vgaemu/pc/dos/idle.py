@@ -11,7 +11,10 @@ Source: MS-DOS Programmer's Reference 5.0 (INT 28h); microsoft/MS-DOS, v4.0/src/
 
 from __future__ import annotations
 
+import struct
+
 from vgaemu.pc.bios.calls import WAIT, Calls
+from vgaemu.pc.bios.rom import ROM_SEGMENT, stub_offset
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.area import (
     CRITICAL_FLAG_AT,
@@ -24,8 +27,10 @@ from vgaemu.pc.dos.area import (
 )
 
 VECTOR = 0x28
+AT, BEHIND = 4 * VECTOR, 4 * VECTOR + 4
+UNHEARD = struct.pack("<HH", stub_offset(VECTOR), ROM_SEGMENT)
 #: Calls that are idle where they wait, and that wait for nothing but are idle, too.
-WAITS, POLLS = frozenset((0x01, 0x07, 0x08, 0x0A, 0x0C)), frozenset((0x06, 0x0B))
+WAITS, POLLS = frozenset((0x01, 0x03, 0x07, 0x08, 0x0A, 0x0C)), frozenset((0x06, 0x0B))
 #: How long a call that waits does that between two of INT 28h.
 IDLE_NS = 4_000_000
 
@@ -41,7 +46,7 @@ class Idle:
         if waits is not WAIT:
             if self._bus.memory[IN_DOS_AT] and self._bus.read32(WAITER_AT) == self._caller():
                 self.forget()
-            if call in POLLS and self._has_none(call) and self._is_heard():
+            if call in POLLS and self._is_heard() and self._has_none(call):
                 self._calls.return_to(POLL_OFFSET, SEGMENT)
             return waits
         bus = self._bus
@@ -72,4 +77,5 @@ class Idle:
 
     def _is_heard(self) -> bool:
         """Whether there is a handler, and no critical error."""
-        return self._calls.is_hooked(VECTOR) and not self._bus.memory[CRITICAL_FLAG_AT]
+        memory = self._bus.memory  # asked for each poll: without a call
+        return memory[AT:BEHIND] != UNHEARD and not memory[CRITICAL_FLAG_AT]
