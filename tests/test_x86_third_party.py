@@ -234,6 +234,7 @@ def test_a_graphical_menu(tmp_path: Path, bios: str) -> None:
         assert (red.astype(int) - blue)[56:72, 110:540].mean() > 10
 
 
+@pytest.mark.turns(3)
 @pytest.mark.skipif(not has_kvm(), reason="/dev/kvm cannot be opened")
 def test_under_a_firmware(tmp_path: Path) -> None:
     package_file(Path(FIRMWARES[0]))
