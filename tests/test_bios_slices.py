@@ -26,6 +26,7 @@ from vgaemu.pc.clock import NEVER_NS
 from vgaemu.pc.cpu.cpu import GENERAL, INTERRUPT, SEGMENTS
 from vgaemu.pc.cpu.kvm import KvmCpu
 from vgaemu.pc.cpu.unicorn import SLICE, UnicornCpu
+from vgaemu.pc.dos.area import WAITER_AT
 from vgaemu.pc.pc import Pc
 
 KVM_SET_GUEST_DEBUG, KVM_EXIT_DEBUG = 0x4048AE9B, 4
@@ -196,10 +197,13 @@ class Bench:
         raise AssertionError("the call does not come back")
 
     def result(self) -> Result:
-        """Registers; memory without what lies below the stack, ticks and what is typed."""
+        """Registers; memory without what lies below the stack, ticks and what is typed.
+
+        Nor is there which call of DOS waited last.
+        """
         cpu, memory = self.cpu, bytearray(self.pc.bus.memory[:0xA000])
         memory[STACK - 0x400 : STACK - 2] = bytes(0x3FE)
-        memory[TICKS : TICKS + 4] = bytes(4)
+        memory[TICKS : TICKS + 4] = memory[WAITER_AT : WAITER_AT + 4] = bytes(4)
         return cpu.registers(), bytes(memory), self.pc.vga.load(0xB8000, 4000)
 
     def tick(self) -> None:
