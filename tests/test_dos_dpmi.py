@@ -26,6 +26,7 @@ from vgaemu.pc.cpu.cpu import CARRY
 from vgaemu.pc.dos import area
 from vgaemu.pc.dos import dpmi_tables as tables
 from vgaemu.pc.dos.dos import Dos
+from vgaemu.pc.dos.dpmi_calls import Frame
 from vgaemu.pc.dos.dpmi_tables import Area, Descriptor
 from vgaemu.pc.dos.errors import DosError
 from vgaemu.pc.images import DosProgram
@@ -139,6 +140,26 @@ def test_a_child_has_an_area_of_its_own() -> None:
         mine.descriptor(selector + 8)
     with pytest.raises(DosError):
         mine.allocate(Descriptor(0, 0, tables.DATA_ACCESS), tables.DESCRIPTORS)
+
+
+def test_vectors_of_real_mode_are_as_before_once_a_client_is_no_more(tmp_path: Path) -> None:
+    board = make_board()
+    dos = Dos(board, Bios(board, None), DosProgram(Path("p.com"), b"\xc3", []), tmp_path, dpmi=True)
+    host, before = dos.dpmi, board.bus.read(0, 0x400)
+    seen = []
+    for segment, owner in ((0x2000, 0x192), (0x3000, 0x292)):
+        board.cpu.set_registers(es=segment, ss=0x1000, esp=0x100)
+        dos.memory.current = owner
+        host.enter()
+        board.cpu.set_registers(eax=0x205, ebx=8, ecx=0x14, edx=0x1234)
+        host._services.serve(Frame(board.bus, 0, wide=False))
+        seen.append(board.bus.read(4 * 8, 4))
+    assert len({*seen, before[0x20:0x24]}) == 3
+    host.ended(0x292)
+    assert board.bus.read(4 * 8, 4) == seen[0]  # the first has it again
+    host.ended(0x192)
+    assert board.bus.read(0, 0x400) == before
+    dos.close()
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -13,6 +13,8 @@ import struct
 from array import array
 from collections.abc import Iterator
 
+import numpy as np
+
 from vgaemu.pc.dos.errors import DENIED, GENERAL, WRITE_FAULT, DosError
 from vgaemu.pc.dos.geometry import Geometry, geometry_of
 from vgaemu.pc.images import SECTOR, DiskImage
@@ -22,6 +24,7 @@ KINDS = frozenset((0x01, 0x04, 0x06, 0x0E))
 PARTITIONS, PARTITION = range(446, 510, 16), struct.Struct("<4xB3xII")
 #: What an entry of the FAT has: nothing; from here on, the last of its chain.
 FREE, FIRST_CLUSTER = 0, 2
+ENTRIES_A_SECTOR = SECTOR // 2
 END = {12: 0xFFF, 16: 0xFFFF}
 LAST_FROM = {12: 0xFF8, 16: 0xFFF8}
 
@@ -136,7 +139,7 @@ class Fat:
     def free(self) -> int:
         """Clusters that are free."""
         self._look()
-        return self._table[FIRST_CLUSTER:].count(FREE)
+        return int((np.frombuffer(self._table, np.uint16)[FIRST_CLUSTER:] == FREE).sum())
 
     def extend(self, first: int, count: int) -> int:
         """So many clusters more at the end of a chain, as far as there are; where it begins."""
@@ -190,16 +193,27 @@ class Fat:
         geometry = self.geometry
         self.steps += len(clusters)
         sectors: dict[int, bytearray] = {}
-        for cluster in clusters:
-            for at, octet, mask in _octets(cluster, self._table[cluster], geometry.bits):
-                sector = at // SECTOR
+        at_once = ENTRIES_A_SECTOR if geometry.bits == 16 else 1
+        for cluster in sorted({cluster // at_once * at_once for cluster in clusters}):
+            for at, octets, mask in self._entries(cluster, at_once, geometry.bits):
+                sector, place = divmod(at, SECTOR)
                 if sector not in sectors:
                     sectors[sector] = bytearray(self.read(geometry.reserved + sector, 1))
                 data = sectors[sector]
-                data[at % SECTOR] = data[at % SECTOR] & ~mask & 0xFF | octet
+                kept = data[place] & ~mask & 0xFF
+                data[place : place + len(octets)] = octets
+                data[place] |= kept
         for sector, data in sectors.items():
             for nth in range(geometry.fats):
                 self.write(geometry.reserved + nth * geometry.fat_sectors + sector, bytes(data))
+
+    def _entries(self, cluster: int, count: int, bits: int) -> Iterator[tuple[int, bytes, int]]:
+        """Bytes of the FAT that entries are in: where, which, and what of the first is theirs."""
+        if bits == 16:
+            yield 2 * cluster, self._table[cluster : cluster + count].tobytes(), 0xFF
+            return
+        for at, octet, mask in _octets(cluster, self._table[cluster]):
+            yield at, bytes((octet,)), mask
 
     # --- clusters ---
 
@@ -253,14 +267,12 @@ def _twelve_bits(raw: bytes, count: int) -> Iterator[int]:
         yield word >> 4 if cluster & 1 else word & 0xFFF
 
 
-def _octets(cluster: int, value: int, bits: int) -> tuple[tuple[int, int, int], ...]:
-    """The bytes of the FAT that an entry is in: where, what of it, and which bits that is.
+def _octets(cluster: int, value: int) -> tuple[tuple[int, int, int], ...]:
+    """The bytes that an entry of 12 bits is in: where, what of it, and which bits that is.
 
-    >>> _octets(3, 0xABC, 12)
+    >>> _octets(3, 0xABC)
     ((4, 192, 240), (5, 171, 255))
     """
-    if bits == 16:
-        return (2 * cluster, value & 0xFF, 0xFF), (2 * cluster + 1, value >> 8, 0xFF)
     at = cluster * 3 // 2
     if cluster & 1:
         return (at, value << 4 & 0xF0, 0xF0), (at + 1, value >> 4, 0xFF)
