@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 
 #: Those that there are on this system; all want the same.
@@ -166,8 +166,26 @@ def stops_raise(*, for_good: bool = False) -> Iterator[None]:
         _taker = outer
 
 
-@contextmanager
-def stops_wait(*, hangs_s: float | None = None) -> Iterator[Callable[[], None]]:
+class _Block:
+    """What is not to be interrupted, where somebody takes signals already.
+
+    Generators in its place were a sixth of what an undrawn frame takes.
+    """
+
+    __slots__ = ("_hangs_s", "_taker")
+
+    def __init__(self, taker: _Taker, hangs_s: float | None) -> None:
+        self._taker, self._hangs_s = taker, hangs_s
+
+    def __enter__(self) -> Callable[[], None]:
+        self._taker.enter(self._hangs_s)
+        return self._taker.come
+
+    def __exit__(self, *error: object) -> None:
+        self._taker.leave()
+
+
+def stops_wait(*, hangs_s: float | None = None) -> AbstractContextManager[Callable[[], None]]:
     """Let what stops us come after the block; if that hangs, a second one comes at once.
 
     Yields what lets it come within the block.
@@ -179,15 +197,19 @@ def stops_wait(*, hangs_s: float | None = None) -> Iterator[Callable[[], None]]:
     Args:
         hangs_s: What takes longer hangs: then a single one comes, too.
     """
+    if _taker is not None and _in_main_thread():
+        return _Block(_taker, hangs_s)
+    return _waits_alone(hangs_s)
+
+
+@contextmanager
+def _waits_alone(hangs_s: float | None) -> Iterator[Callable[[], None]]:
     with stops_taken() as taker:
         if taker is None:
             yield lambda: None
-            return
-        taker.enter(hangs_s)
-        try:
-            yield taker.come
-        finally:
-            taker.leave()
+        else:
+            with _Block(taker, hangs_s) as come:
+                yield come
 
 
 @contextmanager
