@@ -496,7 +496,10 @@ WRONG = [
     (["number.py"], "number.py: has no function"),
     (["plain.py"], "needs at least one 'yield'"),
     (["syntax.py"], "syntax.py:1: not Python"),
-    (["null.py"], "null.py: not Python"),
+    (
+        ["null.py"],
+        "null.py: not Python, as its name says; a kernel or a disk image",
+    ),
     (["missing.py"], "missing.py: no such file"),
     (["./"], "not a file; name a Python file"),
 ]

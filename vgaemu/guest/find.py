@@ -81,10 +81,12 @@ def _load_file(path: Path) -> Workload:
         if not stat.S_ISREG(path.stat().st_mode):
             raise WorkloadError(f"{path}: not a file; name a Python file")
         source = path.read_bytes()
-        if b"\0" in source and path.suffix != ".py":
+        if b"\0" in source:
             raise WorkloadError(
-                f"{path}: neither Python nor machine code that runs here: a disk image (55AAh at "
-                "510), a kernel, an .exe or .com program"
+                f"{path}: not Python, as its name says; a kernel or a disk image runs by another"
+                if path.suffix == ".py"
+                else f"{path}: neither Python nor machine code that runs here: a disk image (55AAh "
+                "at 510), a kernel, an .exe or .com program"
             )
         compile(source, str(path), "exec")
     except FileNotFoundError:
@@ -93,8 +95,6 @@ def _load_file(path: Path) -> Workload:
         ) from None
     except OSError as error:
         raise WorkloadError(file_error(path, error, "name a readable Python file")) from None
-    except ValueError as error:  # null bytes, before Python 3.12
-        raise WorkloadError(f"{path}: not Python: {error}") from None
     except SyntaxError as error:
         place = path if error.lineno is None else f"{path}:{error.lineno}"
         raise WorkloadError(f"{place}: not Python: {error.msg}") from None
