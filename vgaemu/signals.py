@@ -169,7 +169,7 @@ def stops_raise(*, for_good: bool = False) -> Iterator[None]:
 class _Block:
     """What is not to be interrupted, where somebody takes signals already.
 
-    Generators in its place were a sixth of what an undrawn frame takes.
+    Generators in its place were a tenth of what an undrawn frame takes.
     """
 
     __slots__ = ("_hangs_s", "_taker")

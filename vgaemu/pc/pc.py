@@ -347,7 +347,8 @@ class Pc:
         timer_ns = NEVER_NS if self.pic.is_requested(0) else self.pit.next_irq_ns
         due = min(timer_ns, self.board.keyboard.due_ns(now_ns), retrace_ns)
         for chip in self._chips:
-            due = min(due, chip.due_ns)
+            if (chip_ns := chip.due_ns) < due:
+                due = chip_ns
         return due
 
     def _interrupt(self, now_ns: int) -> int:

@@ -74,8 +74,13 @@ class Pic:
 
     def has_interrupt(self) -> bool:
         """Whether an unmasked line asks for attention."""
+        first, second = self.chips
+        if not second.requested & ~second.mask:  # most often: asked before each step
+            first.requested &= ~4
+            if not first.requested & ~first.mask:
+                return False
         self._cascade()
-        return self.chips[0].next_line() is not None
+        return first.next_line() is not None
 
     def acknowledge(self) -> int:
         """The CPU takes the interrupt: its vector."""
