@@ -21,6 +21,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 
+import numpy as np
+
 from vgaemu.errors import CpuError
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.cpu import mmu
@@ -346,11 +348,10 @@ def _leads() -> tuple[tuple[int, int], ...]:
 
 
 def _find(env: bytes, memory: bytes) -> int:
-    """Where an `Env` is first, or -1; a search for all of it would take much longer."""
-    at = memory.find(env[:4])
-    while at >= 0 and not memory.startswith(env, at):
-        at = memory.find(env[:4], at + 1)
-    return at
+    """Where an `Env` is first, at a whole word, or -1. Finding bytes takes ten times as long."""
+    words = np.frombuffer(memory, np.uint32, len(memory) // 4)
+    starts = 4 * np.flatnonzero(words == int.from_bytes(env[:4], "little"))
+    return next((at for at in starts.tolist() if memory.startswith(env, at)), -1)
 
 
 def memory_at(address: int, count: int) -> bytes:
