@@ -54,6 +54,7 @@ from vgaemu.native.cpu_cells import (
 )
 from vgaemu.native.env import (
     BASE,
+    CC_OP_AT,
     CR0_AT,
     CS,
     EFLAGS_AT,
@@ -62,6 +63,7 @@ from vgaemu.native.env import (
     ESP_AT,
     FLAGS,
     HFLAGS_AT,
+    IN_CC,
     IS_INT,
     LIMIT,
     OLD_EXCEPTION,
@@ -77,7 +79,12 @@ from vgaemu.native.flags import (
     settle,
     write_flags,
 )
-from vgaemu.native.gates import WITH_ERROR_CODE, enter_gate, has_breakpoints
+from vgaemu.native.gates import (
+    WITH_ERROR_CODE,
+    enter_gate,
+    has_breakpoints,
+    may_be_new_task,
+)
 from vgaemu.native.long import enter_gate64
 from vgaemu.native.marks import mark
 from vgaemu.native.memory import (
@@ -266,13 +273,15 @@ def enter_real_mode(uc: int, vector: int, cells: Pointer) -> int:
 def delivered(uc: int, vector: int, cells: Pointer) -> bool:
     """Whether an interrupt or exception is on at its handler."""
     raised, env = uint32_at(cells[RAISED]), uint32_at(cells[ENV])
+    if not raised[IS_INT] and env[CC_OP_AT] > IN_CC:
+        env[CC_OP_AT] = IN_CC  # see `unicorn_context.flags_are_whole`
     if cells[OVERHEAD] + DELIVERY_NS > LONG_OVERHEAD_NS:
         return False
     if not env[CR0_AT] & PROTECTED:
         taken = enter_real_mode(uc, vector, cells)
     else:
         software, error_code = raised[IS_INT] != 0, raised[ERROR_CODE]
-        if has_breakpoints(cells):
+        if has_breakpoints(cells) or (not software and may_be_new_task(cells, vector)):
             return False
         if env[HFLAGS_AT] & LONG:
             has_code = not software and vector < 18 and WITH_ERROR_CODE >> vector & 1 != 0

@@ -12,6 +12,7 @@ from vgaemu.native.compiler import Pointer, int64_at, part, uint8_at, uint32_at
 from vgaemu.native.cpu_cells import ENV, RAISED, RAM
 from vgaemu.native.env import (
     BASE,
+    CR0_AT,
     CS,
     DR7_AT,
     DS,
@@ -37,13 +38,16 @@ from vgaemu.native.walks import look
 TRAP, INTERRUPT, NESTED, RESUME = 1 << 8, 1 << 9, 1 << 14, 1 << 16
 #: Of a descriptor's upper half: segments of code, and of data that can be written, that are present
 #: and have been used; those bits; of code; of a limit; of a gate or a state segment: of 32 bits.
+#: Of data: what its limit allows is above it.
 CODE_NEEDED, DATA_NEEDED, KINDS = 0x9900, 0x9300, 0x9B00
 IS_CODE, CONFORMING, GRANULAR, WIDE = 1 << 11, 1 << 10, 1 << 23, 1 << 11
+EXPAND_DOWN = 1 << 10
 IS_PRESENT, LEVEL_SHIFT = 1 << 15, 13
 #: Vectors with an error code, and those of faults, a bit each: see `unicorn_interrupts`.
 WITH_ERROR_CODE = 1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17
 FAULTS = WITH_ERROR_CODE | 1 << 0 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 16 | 1 << 19
 FS, GS = 4, 5
+TASK_SWITCHED = 1 << 3  # in CR0
 CS_AT, SS_AT = SEGMENTS_AT + CS * SEGMENT, SEGMENTS_AT + SS * SEGMENT
 
 
@@ -51,6 +55,12 @@ CS_AT, SS_AT = SEGMENTS_AT + CS * SEGMENT, SEGMENTS_AT + SS * SEGMENT
 def has_breakpoints(cells: Pointer) -> bool:
     """Whether any is enabled: Python knows what a fault pushes then."""
     return uint32_at(cells[RAISED])[DR7_AT] & 0xFF != 0
+
+
+@part
+def may_be_new_task(cells: Pointer, vector: int) -> bool:
+    """Whether an exception may be of a task that is being switched to: Python knows."""
+    return 10 <= vector <= 13 and uint32_at(cells[ENV])[CR0_AT] & TASK_SWITCHED != 0
 
 
 @part
@@ -192,6 +202,18 @@ def put_outer(cells: Pointer, at: int, size: int) -> None:
 
 
 @part
+def has_room(cells: Pointer, stack: int, top: int, count: int) -> bool:
+    """Whether a stack has, in one piece: one with a descriptor, or that at hand (-1)."""
+    if stack < 0:
+        env = uint32_at(cells[ENV])
+        flags, limit = env[SS_AT + FLAGS], env[SS_AT + LIMIT] & 0xFFFFFFFF
+    else:
+        flags, limit = uint32_at(cells[RAM] + stack)[1], limit_of(cells, stack)
+    last, most = top + count - 1, 0xFFFFFFFF if flags & BIG else 0xFFFF
+    return not flags & EXPAND_DOWN and last <= limit and last <= most
+
+
+@part
 def is_big(cells: Pointer, stack: int) -> bool:
     """Whether a stack has pointers of 32 bits: one with a descriptor, or that at hand (-1)."""
     if stack < 0:
@@ -241,6 +263,8 @@ def enter_gate(uc: int, vector: int, cells: Pointer, software: bool, error_code:
     size, count = size_of(gate), frame_values(cells, has_code, is_inner)
     mask = 0xFFFFFFFF if is_big(cells, stack) else 0xFFFF
     top = (pointer - size * count) & mask
+    if not has_room(cells, stack, top, size * count):
+        return False
     at = look(cells, base + top, size * count, True, level == 3)
     if at < 0:
         return False
@@ -256,6 +280,6 @@ def enter_gate(uc: int, vector: int, cells: Pointer, software: bool, error_code:
         put_outer(cells, at + 3 * size, size)
         load_from(cells, SS_AT, selector, stack)
     stored_to(uc, cells, first, size * count)
-    env[ESP_AT] = (pointer & ~mask) | top
+    env[ESP_AT] = (env[ESP_AT] & 0xFFFFFFFF & ~mask) | top
     go_on_at(cells, gate, code, level)
     return True

@@ -29,6 +29,8 @@ SAVED_SEGMENTS = ("cs", "ds", "es", "fs", "gs", "ss")
 #: Attributes: it holds code; it can be used from less privilege (code only); operands and addresses
 #: (of code), or the stack pointer, have 32 bits; it is not there.
 CODE, CONFORMING, BIG, UNUSABLE = 1 << 3, 1 << 2, 1 << 14, 1 << 16
+#: Of data: what its limit allows is above it.
+EXPAND_DOWN = 1 << 2
 #: Of code: of 64 bits, in long mode.
 CODE64 = 1 << 13
 #: It is of data that can be written; it has been loaded once; it is present.

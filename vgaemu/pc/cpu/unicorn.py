@@ -2,7 +2,10 @@
 
 Emulated: real mode, flat or segmented protected mode and long mode, with paging and user mode;
 interrupts and tasks as `unicorn_interrupts` and `unicorn_tasks` say, external interrupts between
-slices. Not emulated: breakpoints of data and in code with a base, instruction timing.
+slices. Not emulated: breakpoints of data and in code with a base, instruction timing. The engine
+has otherwise: limits of segments, which no load, store, push or pop finds; POPA that faults, of
+which some registers are loaded then; ENTER where code and stack are not of the same size; PUSH of a
+segment register, which stores 32 bits; the error code of what reads and writes: that of the load.
 
 Pages are found by `unicorn_pages`.
 
@@ -42,7 +45,6 @@ from vgaemu.pc.cpu.cpu import (
 from vgaemu.pc.cpu.debug_registers import debug_of
 from vgaemu.pc.cpu.mmu import (
     GENERAL_PROTECTION,
-    PAGE_FAULT,
     PAGING,
     REAL_DATA,
     REAL_LIMIT,
@@ -387,10 +389,8 @@ class UnicornCpu(Cpu):
         pages = self._pages
         fault, pages.fault = pages.fault, None
         if fault is not None:
-            if fault.vector == PAGE_FAULT:
-                self._context.load().cr[2] = self._fault_address.within(fault.linear & -PAGE_SIZE)
-                self._context.store()
-            self._interrupts.deliver(fault.vector, fault.error_code, exception=True)
+            at = self._fault_address.within(fault.linear & -PAGE_SIZE)
+            self._interrupts.page_fault(fault, at, in_fetch=pages.fault_in_fetch)
             return
         if pages.cr0_refused:
             self._refuse_cr0()

@@ -153,6 +153,18 @@ def write_flags(env: memoryview, flags: int) -> None:
     env[EFLAGS_AT] = flags & 0xFFFF_FFFF | 2
 
 
+def flags_are_whole(env: Env) -> None:
+    """At a fault of an instruction that was counted, let arithmetic flags be what they are.
+
+    As it counts, the engine brings all of them to one place before each instruction; of one at
+    fault it takes the kind back that the instruction before left them in. Where it has stopped,
+    it goes on with what it has made of that.
+    """
+    if env.cc_op > IN_CC:
+        env.cc_op = IN_CC
+        env.eflags = env.eflags & ~ARITHMETIC | env.cc[1] & ARITHMETIC
+
+
 def control_of(env: memoryview[int]) -> Control:
     """What paging depends on, from the `words` of an `Env`."""
     cr3 = env[CR_AT + 6] | env[CR_AT + 7] << 32

@@ -4,8 +4,8 @@ Emulated: the vector table of real mode; interrupt and trap gates of the IDT, of
 the same privilege level or to one of more privilege with the stack of the task, also from virtual
 8086 mode; task gates, see `unicorn_tasks`; long mode, see `unicorn_long`; faults on the way there,
 double faults. A triple fault ends the run. Faults push the resume
-flag, which keeps a breakpoint from another one. Not emulated: limits of stacks; that flag where an
-interrupt comes between two turns of a REP.
+flag, which keeps a breakpoint from another one. Not emulated: that flag where an interrupt comes
+between two turns of a REP.
 
 The engine itself loads and stores nothing here, see `unicorn_context`: descriptors are read, and
 marked as accessed, through the guest's page tables, and what these forbid is the guest's fault.
@@ -42,12 +42,14 @@ from vgaemu.pc.cpu.unicorn_context import (
     SS,
     Context,
     Env,
+    flags_are_whole,
     settle,
     write_flags,
 )
 from vgaemu.pc.cpu.unicorn_engine import Uc
 from vgaemu.pc.cpu.unicorn_long import enter_long
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
+from vgaemu.pc.cpu.unicorn_stack import push
 from vgaemu.pc.cpu.unicorn_tables import (
     DOUBLE_FAULT,
     EXTERNAL,
@@ -56,6 +58,7 @@ from vgaemu.pc.cpu.unicorn_tables import (
     Fault,
     Tables,
 )
+from vgaemu.pc.cpu.unicorn_tasks import TASK_SWITCHED, InNewTask, begin_level, mend_switch
 
 DEBUG = 1
 _INT1 = b"\xf1"
@@ -69,6 +72,8 @@ MASKED = INTERRUPT | TRAP | RESUME | 1 << 18
 CONTRIBUTORY = (0, 10, 11, 12, 13)
 TWICE: dict[int | None, tuple[int, ...]] = dict.fromkeys(CONTRIBUTORY, CONTRIBUTORY)
 TWICE[14] = (*CONTRIBUTORY, 14)
+#: Faults that a task's segments may be, as it is switched to.
+OF_NEW_TASKS = (10, 11, 12, 13)
 NO_SEGMENT = (0, 0, 0, UNUSABLE)
 #: What real mode pushes, from below; a vector of it. Where CS lies.
 _REAL_FRAME, _REAL_VECTOR, _CS_AT = struct.Struct("<3H"), struct.Struct("<2H"), SELECTOR_AT[CS]
@@ -102,11 +107,15 @@ class Interrupts:
 
     def raised(self, uc: Uc, vector: int, _: object) -> None:
         """The engine's hook: INT n, or an exception."""
-        self._context.load()
+        env = self._context.load()
         raised = self._context.raised
         if raised.exception_is_int:
             self.deliver(vector, software=True)
         else:
+            flags_are_whole(env)
+            self._context.store()
+            if vector in OF_NEW_TASKS and env.cr[0] & TASK_SWITCHED and env.protected:
+                mend_switch(self._context, self._memory)
             self.deliver(vector, raised.error_code, exception=True)
 
     def unknown_opcode(self) -> None:
@@ -117,6 +126,16 @@ class Interrupts:
             self.deliver(DEBUG, exception=True)  # and not by INT n: any gate will do
         else:
             self.deliver(UNKNOWN_OPCODE, exception=True)
+
+    def page_fault(self, fault: PageFault, linear: int, *, in_fetch: bool) -> None:
+        """The engine was refused an address; or an instruction, before it was begun."""
+        env = self._context.load()
+        if not in_fetch:
+            flags_are_whole(env)
+        if fault.vector == PAGE_FAULT:
+            env.cr[2] = linear
+        self._context.store()
+        self.deliver(fault.vector, fault.error_code, exception=True)
 
     def deliver(
         self, vector: int, error_code: int = 0, *, software: bool = False, exception: bool = False
@@ -133,6 +152,8 @@ class Interrupts:
             self._enter_real_mode(vector)
             self._context.store()
             return
+        if env.protected and not env.hflags & LONG and not env.segs[SS].flags:
+            begin_level(env)
         begun = software | exception  # an instruction
         flags = self._cpu.get("eflags") & ~(RESUME * begun)
         begin = f"interrupt {vector:02X}h at {env.segs[CS].selector:04X}:{env.eip:08X}"
@@ -142,21 +163,17 @@ class Interrupts:
         while True:
             pushed = error_code if first in WITH_ERROR_CODE else None
             shown = self._shown(env, flags, first)
-            try:
-                self._enter(env, shown, vector, pushed, software=software)
+            fault, flags_of_task = self._try(env, shown, vector, pushed, software)
+            if fault is None:
                 break
-            except PageFault as fault:
-                if fault.vector == PAGE_FAULT:
-                    env.cr[2] = fault.linear
-                reasons.append(f"a {fault} on the way")
-                second, error_code = fault.vector, fault.error_code
-            except Fault as fault:
-                reasons.append(str(fault))
-                second, error_code = fault.vector, fault.error_code | EXTERNAL * (not software)
+            second, error_code, why = self._cause(env, fault, software)
+            reasons.append(why)
             if first == DOUBLE_FAULT:
                 why = ", then ".join(dict.fromkeys(reasons))
                 mode = "long mode" if env.hflags & LONG else "protected mode"
                 raise GuestFault(f"{begin} in {mode}: {why}: a triple fault")
+            if flags_of_task is not None:
+                flags, software = flags_of_task, False
             if software:  # the INT itself is at fault
                 env.eip -= 2 if self._memory.code(-2, 2) == bytes((0xCD, vector)) else 1
                 software = False
@@ -164,6 +181,26 @@ class Interrupts:
                 second, error_code = DOUBLE_FAULT, 0
             first = vector = second
         self._context.store()
+
+    def _try(
+        self, env: Env, flags: int, vector: int, pushed: int | None, software: bool
+    ) -> tuple[Fault | PageFault | None, int | None]:
+        """Enter a handler; or its fault, and if that is of a task just entered, its flags."""
+        try:
+            self._enter(env, flags, vector, pushed, software=software)
+        except InNewTask as of_task:
+            return of_task.fault, of_task.flags
+        except (PageFault, Fault) as fault:
+            return fault, None
+        return None, None
+
+    def _cause(self, env: Env, fault: Fault | PageFault, software: bool) -> tuple[int, int, str]:
+        """Vector and error code of what came in the way, which may set CR2; and why, in words."""
+        if not isinstance(fault, PageFault):
+            return fault.vector, fault.error_code | EXTERNAL * (not software), str(fault)
+        if fault.vector == PAGE_FAULT:
+            env.cr[2] = fault.linear
+        return fault.vector, fault.error_code, f"a {fault} on the way"
 
     def _shown(self, env: Env, flags: int, first: int | None) -> int:
         """EFLAGS as the delivery of something pushes them."""
@@ -225,20 +262,19 @@ class Interrupts:
             frame = [segs[i].selector for i in (GS, FS, DS, ES)] + frame
         if error_code is not None:
             frame.append(error_code)
-        size, mask = target.size, 0xFFFF_FFFF if stack[3] & BIG else 0xFFFF
-        top = pointer - size * len(frame) & mask
-        data = b"".join(
-            (value & (1 << 8 * size) - 1).to_bytes(size, "little") for value in reversed(frame)
+        user, inner = target.code[0] & 3 == 3, target.stack is not None
+        code = stack[0] & ~3 if inner else 0
+        top = push(
+            self._memory, env.control(), (stack, pointer), frame, target.size, user=user, code=code
         )
-        user = target.code[0] & 3 == 3
-        self._memory.write(env.control(), stack[1] + top, data, user=user)
-        if target.stack is not None:
+        if inner:
             segs[SS].load(stack)
         if virtual:
             for i in (DS, ES, FS, GS):
                 segs[i].load(NO_SEGMENT)
         segs[CS].load(target.code)
-        env.regs[ESP] = pointer & ~mask | top
+        # The upper half stays where a stack's pointer has but the lower one.
+        env.regs[ESP] = top if stack[3] & BIG else env.regs[ESP] & ~0xFFFF | top
         env.eip = target.offset
         masked = INTERRUPT if target.masks else 0
         env.eflags &= ~(TRAP | NESTED | RESUME | VIRTUAL_8086 | masked)

@@ -77,6 +77,8 @@ class Pages:
         #: The guest fetched from where there is no memory; its page tables forbade an access.
         self.lost = False
         self.fault: PageFault | None = None
+        #: The latter as it fetched.
+        self.fault_in_fetch = False
         #: The guest has set CR0 to what cannot be.
         self.cr0_refused = False
         #: What native code shares.
@@ -127,7 +129,7 @@ class Pages:
             try:
                 page, kept = self._translate(address, access)
             except PageFault as fault:
-                self.fault = fault
+                self.fault, self.fault_in_fetch = fault, access == FETCH
                 return False
         self._cells[CR0] = cr0
         page &= self._bus.a20

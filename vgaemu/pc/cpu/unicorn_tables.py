@@ -1,8 +1,8 @@
 """A guest's descriptor tables, as the processor in a Unicorn engine reads them: segments and gates.
 
 Emulated: segments of code and data, their accessed bits; interrupt, trap and task gates of the IDT,
-of 16 and 32 bits, and where they lead; stacks that a task has for levels of more privilege. Not
-emulated: limits of stacks; gates of 64 bits are in `unicorn_long`.
+of 16 and 32 bits, and where they lead; stacks that a task has for levels of more privilege.
+Gates of 64 bits are in `unicorn_long`.
 
 Source: Intel SDM volume 3A, chapters 3, 5 and 6.
 """

@@ -2,8 +2,9 @@
 
 Emulated: tasks with state segments of 32 bits, with page tables and an LDT of their own. The engine
 itself enters them by JMP, CALL and IRET; what does so through the IDT comes here. Not emulated:
-state segments of 16 bits, which the engine has wrong; the debug trap of a task; through the IDT,
-tasks of virtual 8086 mode, and faults by what the new task's segments are: they are the old task's.
+state segments of 16 bits, which the engine has wrong; the debug trap of a task.
+
+What descriptors of a new task forbid is that one's fault: registers are its own by then.
 
 Source: Intel SDM volume 3A, chapter 7; target/i386/seg_helper.c of QEMU 5.0; measured with Unicorn
 2.1.4.
@@ -11,7 +12,6 @@ Source: Intel SDM volume 3A, chapter 7; target/i386/seg_helper.c of QEMU 5.0; me
 
 from __future__ import annotations
 
-import ctypes
 import struct
 from collections.abc import Callable
 
@@ -20,8 +20,10 @@ from vgaemu.pc.cpu.mmu import (
     ATTRIBUTES_AT,
     BIG,
     CODE,
+    CONFORMING,
     GENERAL_PROTECTION,
     PAGING,
+    REAL_LIMIT,
     SEGMENT_PRESENT,
     SEGMENT_WRITABLE,
     UNUSABLE,
@@ -44,16 +46,19 @@ from vgaemu.pc.cpu.unicorn_context import (
     Env,
 )
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
+from vgaemu.pc.cpu.unicorn_stack import push
 from vgaemu.pc.cpu.unicorn_tables import INVALID_TSS, NOT_PRESENT, STACK_FAULT, Fault, Tables
 
 #: A state segment: link, three stacks, CR3, EIP, EFLAGS, general registers, segments, LDT; not its
 #: last word. Indices in it, and its least limit.
 TSS = struct.Struct("<25I")
-CR3_AT, EIP_AT, REGISTERS_AT, SEGMENTS_AT, LDT_AT = 7, 8, 10, 18, 24
+CR3_AT, EIP_AT, FLAGS_AT, REGISTERS_AT, SEGMENTS_AT, LDT_AT = 7, 8, 9, 10, 18, 24
 LEAST_LIMIT = 103
 #: Types of descriptors: an available state segment, an LDT; what makes the former a busy one. Bit 4
 #: of a type tells segments of code and data.
 TSS_TYPE, LDT_TYPE, BUSY, SEGMENT = 0x09, 0x02, 0x02, 0x10
+#: Attributes of a segment in virtual 8086 mode.
+VIRTUAL_DATA = 0xF3
 #: CR0 and `Env.hflags`: a task was switched.
 TASK_SWITCHED, SWITCHED = 1 << 3, 1 << 11
 
@@ -80,8 +85,25 @@ def mend_switch(context: Context, memory: LinearMemory) -> None:
         context.store()
 
 
+def begin_level(env: Env) -> None:
+    """Let a task that has no stack segment yet be of the least privilege.
+
+    So its own fault takes an inner stack. The engine has the level in that segment's flags.
+    """
+    env.segs[SS].flags = 3 << 13
+    env.settle()
+
+
 def _state(memory: LinearMemory, env: Env, base: int) -> list[int]:
     return list(TSS.unpack(memory.read(env.control(), base, TSS.size)))
+
+
+class InNewTask(Exception):
+    """A fault of a task that has been entered, with all flags of that."""
+
+    def __init__(self, fault: Fault | PageFault, flags: int) -> None:
+        super().__init__(str(fault))
+        self.fault, self.flags = fault, flags
 
 
 class TaskGates:
@@ -96,57 +118,81 @@ class TaskGates:
 
         Raises:
             Fault: It cannot be switched to; nothing has changed.
-            PageFault: A state segment, a descriptor or the new stack forbids it.
+            PageFault: A state segment or its descriptor forbids it; nothing has changed, either.
+            InNewTask: It was switched to, and cannot go on: a segment, a page, its stack.
         """
         memory, control = self._memory, env.control()
         at, task = self._descriptor(env, selector, GENERAL_PROTECTION, TSS_TYPE)
-        new = Env.from_buffer_copy(env)
-        new.tr.load(task)
-        new.tr.flags |= BUSY << 8
         if task[2] < LEAST_LIMIT:
             raise Fault(INVALID_TSS, selector & ~3, "its task's state segment is too short")
-        self._load(new, _state(memory, env, task[1]))
+        state = _state(memory, env, task[1])
         old = _state(memory, env, env.tr.base)
         segments = [segment.selector for segment in env.segs]
         old[EIP_AT:LDT_AT] = [env.eip, flags, *env.regs[:8], *segments]
         saved = TSS.pack(*(value & 0xFFFF_FFFF for value in old))
         memory.write(control, env.tr.base, saved)
         memory.write(control, task[1], env.tr.selector.to_bytes(2, "little"))
-        memory.write(control, at + ATTRIBUTES_AT, bytes((new.tr.flags >> 8 & 0xFF,)))
-        if error_code is not None:
-            mask = 0xFFFF_FFFF if new.segs[SS].flags >> 8 & BIG else 0xFFFF
-            top = new.regs[ESP] - 4 & mask
-            data = error_code.to_bytes(4, "little")
-            memory.write(new.control(), new.segs[SS].base + top, data, user=new.level == 3)
-            new.regs[ESP] = new.regs[ESP] & ~mask | top
-        if new.cr[3] != env.cr[3]:
+        busy = task[3] | BUSY
+        memory.write(control, at + ATTRIBUTES_AT, bytes((busy & 0xFF,)))
+        page_tables = env.cr[3]
+        env.tr.load((*task[:3], busy))
+        self._begin(env, state)
+        if env.cr[3] != page_tables:
             self._flush()
-        ctypes.memmove(ctypes.addressof(env), ctypes.addressof(new), ctypes.sizeof(Env))
+        try:
+            self._load_segments(env, state)
+            if env.eip > env.segs[CS].limit:
+                raise Fault(GENERAL_PROTECTION, 0, "its task begins behind the end of its code")
+            if error_code is not None:
+                self._push(env, error_code)
+        except (Fault, PageFault) as fault:
+            raise InNewTask(fault, state[FLAGS_AT] | NESTED | 2) from None
 
-    def _load(self, new: Env, state: list[int]) -> None:
-        """All registers from a state segment."""
-        eip, flags = state[EIP_AT:REGISTERS_AT]
-        if flags & VIRTUAL_8086:
-            raise Fault(INVALID_TSS, new.tr.selector & ~3, "its task is of virtual 8086 mode")
-        if new.cr[0] & PAGING:
-            new.cr[3] = state[CR3_AT]
-        new.cr[0] |= TASK_SWITCHED
-        new.hflags |= SWITCHED
-        new.eip = eip
+    def _begin(self, env: Env, state: list[int]) -> None:
+        """All registers from a state segment, but for what descriptors tell."""
+        flags = state[FLAGS_AT]
+        if env.cr[0] & PAGING:
+            env.cr[3] = state[CR3_AT]
+        env.cr[0] |= TASK_SWITCHED
+        env.hflags |= SWITCHED
+        env.eip = state[EIP_AT]
         for i, value in enumerate(state[REGISTERS_AT:SEGMENTS_AT]):
-            new.regs[i] = value
-        new.eflags = flags & ~(ARITHMETIC | DIRECTION) | NESTED | 2
-        new.cc[1], new.cc_op, new.df = flags & ARITHMETIC, IN_CC, -1 if flags & DIRECTION else 1
-        ldt = state[LDT_AT] & 0xFFFF
-        new.ldt.load((ldt, 0, 0, UNUSABLE))
-        if ldt & 0xFFFC:
-            new.ldt.load(self._descriptor(new, ldt, INVALID_TSS, LDT_TYPE)[1])
+            env.regs[i] = value
+        env.eflags = flags & ~(ARITHMETIC | DIRECTION) | NESTED | 2
+        env.cc[1], env.cc_op, env.df = flags & ARITHMETIC, IN_CC, -1 if flags & DIRECTION else 1
+        env.ldt.load((state[LDT_AT] & 0xFFFF, 0, 0, UNUSABLE))
         selectors = [selector & 0xFFFF for selector in state[SEGMENTS_AT:LDT_AT]]
-        tables = Tables(self._memory, new)
+        for number, selector in enumerate(selectors):
+            if flags & VIRTUAL_8086:
+                env.segs[number].load((selector, selector << 4, REAL_LIMIT, VIRTUAL_DATA))
+            else:
+                env.segs[number].load((selector, 0, 0, UNUSABLE))
+        if flags & VIRTUAL_8086:
+            env.settle()
+        else:
+            begin_level(env)
+
+    def _load_segments(self, env: Env, state: list[int]) -> None:
+        """The LDT, and all segments of a task that has begun."""
+        ldt = state[LDT_AT] & 0xFFFF
+        if ldt & 0xFFFC:
+            env.ldt.load(self._descriptor(env, ldt, INVALID_TSS, LDT_TYPE)[1])
+        if env.eflags & VIRTUAL_8086:
+            return
+        tables, level = Tables(self._memory, env), env.segs[CS].selector & 3
         for number in (CS, SS, ES, DS, FS, GS):
-            segment, at = self._segment(tables, number, selectors[number], selectors[CS] & 3)
-            new.segs[number].load(tables.mark(at, segment))
-        new.settle()
+            segment, at = self._segment(tables, number, env.segs[number].selector, level)
+            env.segs[number].load(tables.mark(at, segment))
+            env.settle()
+
+    def _push(self, env: Env, error_code: int) -> None:
+        pointer = env.regs[ESP]
+        stack = env.segs[SS].loaded()
+        top = push(
+            self._memory, env.control(), (stack, pointer), [error_code], 4,
+            user=env.level == 3, code=0,
+        )  # fmt: skip
+        env.regs[ESP] = top if stack[3] & BIG else pointer & ~0xFFFF | top
 
     def _segment(
         self, tables: Tables, number: int, selector: int, level: int
@@ -155,12 +201,18 @@ class TaskGates:
         if not selector & 0xFFFC and number not in (CS, SS):
             return (selector, 0, 0, UNUSABLE), 0
         segment, at = tables.segment(selector, INVALID_TSS)
-        attributes = segment[3]
-        private = attributes >> 5 & 3
-        wrong = {
-            CS: not attributes & CODE or selector & 3 < private,
-            SS: bool(attributes & CODE) or not attributes & SEGMENT_WRITABLE or private != level,
-        }.get(number, bool(attributes & CODE) and not attributes & SEGMENT_WRITABLE)
+        attributes, asked = segment[3], selector & 3
+        private, is_code = attributes >> 5 & 3, bool(attributes & CODE)
+        if number == CS:
+            is_shared = attributes & CONFORMING
+            wrong = not is_code or (private > asked if is_shared else private != asked)
+        elif number == SS:
+            wrong = is_code or not attributes & SEGMENT_WRITABLE or not private == asked == level
+        elif is_code:
+            is_private = not attributes & CONFORMING and private < max(asked, level)
+            wrong = not attributes & SEGMENT_WRITABLE or is_private  # of code: readable
+        else:
+            wrong = private < max(asked, level)
         if wrong:
             raise Fault(INVALID_TSS, selector & ~3, f"its task cannot use {selector:04X}h so")
         if not attributes & SEGMENT_PRESENT:
