@@ -100,10 +100,13 @@ def _vga_evidence(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Evidence]:
     """What a test had of vgaemu, for the report if it fails."""
-    from vgaemu.collector import uncollected
+    from vgaemu.collector import count_as_old, uncollected
 
+    is_first = "vgaemu.testing.evidence" not in sys.modules
     with uncollected():  # an import leaves no garbage, but allocates a lot
         from vgaemu.testing.evidence import Evidence
+    if is_first:
+        count_as_old()
 
     results = request.config.stash.get(RESULTS, None)
     evidence = Evidence(
