@@ -16,10 +16,10 @@ pytest.importorskip("unicorn")
 
 import faults
 import twin_guests
-from protected import KERNEL_DATA, PROGRAM, USER_CODE, dword
+from protected import KERNEL_CODE, KERNEL_DATA, PROGRAM, USER_CODE, dword
 from random_faults import world
 from test_native import needs_native
-from test_x86_rings import RESUME, guest_at, told
+from test_x86_rings import RESUME, guest_at, leads, told
 
 from vgaemu import native
 
@@ -106,3 +106,18 @@ def test_native_code_has_these_flags(tmp_path: Path, what: str) -> None:
     program = (ADD + FAULTS[what][0]).ljust(0x100, b"\x90") + dword(KERNEL_DATA) + dword(0)
     path.write_bytes(guest_at(3, program).image())
     assert twin_guests.differences(path, 3) == []
+
+
+#: What stores where the engine has not been, behind ADD, after it has brought flags to one place.
+STORES = {
+    "pushf": b"\x9c\x58",
+    # mov ecx, 1; mov edi, 90000h; rep stosb
+    "rep stosb": b"\xb9" + dword(1) + b"\xbf" + dword(0x90000) + b"\xf3\xaa",
+}
+
+
+@pytest.mark.parametrize("what", STORES)
+def test_flags_stay_where_a_page_comes_into_the_tlb(tmp_path: Path, what: str) -> None:
+    program = ADD + STORES[what] + b"\xcd\x40"
+    (found,) = told(tmp_path, guest_at(3, program, leads(0x40, KERNEL_CODE)))
+    assert (found[0], found[3:6]) == (0x20, (PROGRAM + len(program), USER_CODE, FLAGS | 0x3000))

@@ -54,7 +54,6 @@ from vgaemu.native.cpu_cells import (
 )
 from vgaemu.native.env import (
     BASE,
-    CC_OP_AT,
     CR0_AT,
     CS,
     EFLAGS_AT,
@@ -63,7 +62,6 @@ from vgaemu.native.env import (
     ESP_AT,
     FLAGS,
     HFLAGS_AT,
-    IN_CC,
     IS_INT,
     LIMIT,
     OLD_EXCEPTION,
@@ -75,6 +73,7 @@ from vgaemu.native.flags import (
     LEVEL,
     LONG,
     PROTECTED,
+    flags_are_whole,
     flags_of,
     settle,
     write_flags,
@@ -200,6 +199,8 @@ def fill(uc: int, address: int, access: int, entry: int, cells: Pointer) -> int:
         uint32_at(entry)[2] = RX
         return 1
     env = uint32_at(cells[ENV])
+    if access != FETCH:
+        flags_are_whole(env)
     cr0, page, kept = env[CR0_AT], address & 0xFFFFF000, ALL
     if cells[OVERHEAD] + FILL_NS > LONG_OVERHEAD_NS:
         return 0
@@ -273,8 +274,8 @@ def enter_real_mode(uc: int, vector: int, cells: Pointer) -> int:
 def delivered(uc: int, vector: int, cells: Pointer) -> bool:
     """Whether an interrupt or exception is on at its handler."""
     raised, env = uint32_at(cells[RAISED]), uint32_at(cells[ENV])
-    if not raised[IS_INT] and env[CC_OP_AT] > IN_CC:
-        env[CC_OP_AT] = IN_CC  # see `unicorn_context.flags_are_whole`
+    if not raised[IS_INT]:
+        flags_are_whole(env)
     if cells[OVERHEAD] + DELIVERY_NS > LONG_OVERHEAD_NS:
         return False
     if not env[CR0_AT] & PROTECTED:

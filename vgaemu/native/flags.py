@@ -47,6 +47,13 @@ def flags_of(uc: int, cells: Pointer) -> int:
 
 
 @part
+def flags_are_whole(env: Pointer) -> None:
+    """Within an instruction that was begun: see `unicorn_context`."""
+    if env[CC_OP_AT] > IN_CC:
+        env[CC_OP_AT] = IN_CC
+
+
+@part
 def settle(env: Pointer) -> None:
     """Let the engine's own flags follow segments that were loaded."""
     code, stack = env[SEGMENTS_AT + CS * SEGMENT + FLAGS], env[SEGMENTS_AT + SS * SEGMENT + FLAGS]

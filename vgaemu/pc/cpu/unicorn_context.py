@@ -153,16 +153,15 @@ def write_flags(env: memoryview, flags: int) -> None:
     env[EFLAGS_AT] = flags & 0xFFFF_FFFF | 2
 
 
-def flags_are_whole(env: Env) -> None:
-    """At a fault of an instruction that was counted, let arithmetic flags be what they are.
+def flags_are_whole(env: memoryview[int]) -> None:
+    """Within an instruction that was begun, let arithmetic flags be what they are.
 
-    As it counts, the engine brings all of them to one place before each instruction; of one at
-    fault it takes the kind back that the instruction before left them in. Where it has stopped,
-    it goes on with what it has made of that.
+    As it counts, the engine brings all of them to one place before each instruction. For a fault,
+    and for each fill of its TLB, it takes the kind back that the instruction before left them in,
+    which may be what it has at the next INT, or block.
     """
-    if env.cc_op > IN_CC:
-        env.cc_op = IN_CC
-        env.eflags = env.eflags & ~ARITHMETIC | env.cc[1] & ARITHMETIC
+    if env[CC_OP_AT] > IN_CC:
+        env[CC_OP_AT] = IN_CC
 
 
 def control_of(env: memoryview[int]) -> Control:

@@ -23,6 +23,7 @@ from vgaemu.pc.cpu.cpu import INTERRUPT, NESTED, PROTECTED, RESUME, TRAP, VIRTUA
 from vgaemu.pc.cpu.mmu import BIG, PAGE_FAULT, REAL_DATA, REAL_LIMIT, UNUSABLE, PageFault
 from vgaemu.pc.cpu.unicorn_calls import Answers
 from vgaemu.pc.cpu.unicorn_context import (
+    ARITHMETIC,
     BASE,
     CR_AT,
     CS,
@@ -112,7 +113,7 @@ class Interrupts:
         if raised.exception_is_int:
             self.deliver(vector, software=True)
         else:
-            flags_are_whole(env)
+            flags_are_whole(self._words)
             self._context.store()
             if vector in OF_NEW_TASKS and env.cr[0] & TASK_SWITCHED and env.protected:
                 mend_switch(self._context, self._memory)
@@ -131,7 +132,9 @@ class Interrupts:
         """The engine was refused an address; or an instruction, before it was begun."""
         env = self._context.load()
         if not in_fetch:
-            flags_are_whole(env)
+            flags_are_whole(self._words)
+            # It has stopped, and goes on with what it made of them then.
+            env.eflags = env.eflags & ~ARITHMETIC | env.cc[1] & ARITHMETIC
         if fault.vector == PAGE_FAULT:
             env.cr[2] = linear
         self._context.store()

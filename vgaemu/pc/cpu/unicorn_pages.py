@@ -28,6 +28,7 @@ from vgaemu.pc.cpu.unicorn_context import (
     Context,
     Env,
     control_of,
+    flags_are_whole,
 )
 from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, RW, RX, WRITE, Uc
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
@@ -119,6 +120,12 @@ class Pages:
         env = self._words
         if not self._in_place:
             self._memory.look()
+        if access != FETCH:
+            flags_are_whole(env)
+            if not self._in_place:
+                self._context.load()
+                flags_are_whole(self._context.words)
+                self._context.store()
         cr0 = env[CR_AT]
         if cr0 & TASK_SWITCHED and cr0 & PROTECTED and not env[HFLAGS_AT] & LONG:
             mend_switch(self._context, self._memory)
