@@ -1,4 +1,7 @@
-"""Campaigns with random machine code: whatever it does, its run ends as specified."""
+"""Campaigns with random machine code: whatever it does, its run ends as specified.
+
+Faults in the middle of instructions leave the same with native code and without.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import x86_fuzz
+from faults import by_vgaemu
+from random_faults import world
 
+from vgaemu import native
 from vgaemu.errors import GuestFault
 from vgaemu.machine import Machine
 from vgaemu.pc import pc
+from vgaemu.pc.cpu import unicorn_interrupts
 
 from .campaign import Campaign
 
@@ -38,8 +45,30 @@ def plant_guest() -> None:
     pc.fault_report = lambda *arguments, **options: ""
 
 
+#: Worlds of faults that a case runs.
+WORLDS = 8
+
+
+def faults(numbers: random.Random, folder: Path) -> str:
+    """Some of `random_faults`, on one engine."""
+    worlds = [world(numbers.getrandbits(64)) for _ in range(WORLDS)]
+    native.load(wait=True)
+    left = by_vgaemu(worlds)
+    assert left == by_vgaemu(worlds, is_native=True)
+    return "a triple fault among them" if any(case.end for case in left) else "handled"
+
+
+def plant_fault() -> None:
+    """What keeps a frame from its stack is no guest's fault."""
+
+    def broken(*_: object, **__: object) -> int:
+        raise ZeroDivisionError
+
+    vars(unicorn_interrupts)["push"] = broken
+
+
 CAMPAIGNS = {
     f"{kind}-{cpu}": Campaign(partial(guest, kind=kind, cpu=cpu), plant_guest)
     for kind in ("sector", "protected")  # string instructions: test_native_strings.py
     for cpu in ("unicorn", "kvm")
-}
+} | {"faults-unicorn": Campaign(faults, plant_fault)}
