@@ -2,7 +2,8 @@
 
 Emulated: linear addresses through the guest's page tables as `mmu` says, RAM, ROM, the VGA's memory
 as `unicorn_vga` has it, an open bus elsewhere; all of it through the A20 gate. Not emulated: page
-tables behind a closed one.
+tables behind a closed one; where a block of code goes on into a page that is not there, the fault
+is told at the block's first instruction, before any of them, and not where the page begins.
 
 The engine's TLB is a *virtual* one: it leaves the guest's page tables alone, and takes for any page
 what `Pages.fill` says, until it is flushed.
