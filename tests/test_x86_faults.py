@@ -16,12 +16,23 @@ pytest.importorskip("unicorn")
 
 import faults
 import twin_guests
-from protected import KERNEL_CODE, KERNEL_DATA, PROGRAM, USER_CODE, dword
+from protected import (
+    CODE,
+    HANDLERS,
+    KERNEL_CODE,
+    KERNEL_DATA,
+    PROGRAM,
+    USER_CODE,
+    Protected,
+    dword,
+)
 from random_faults import world
 from test_native import needs_native
 from test_x86_rings import RESUME, guest_at, leads, told
+from x86_helpers import make_pc
 
 from vgaemu import native
+from vgaemu.pc.cpu.unicorn import UnicornCpu
 
 #: Cases, and what Bochs 2.7 left of them. Most of these vgaemu once left otherwise: stacks that
 #: end, CR2 and what is pushed before a page ends, faults of new tasks, flags of a fault.
@@ -60,6 +71,7 @@ def test_cases_seen_on_bochs(is_native: bool) -> None:
 
 
 @pytest.mark.qemu
+@pytest.mark.turns(3)
 @pytest.mark.skipif(shutil.which(faults.QEMU) is None, reason=f"{faults.QEMU} is not here")
 def test_cases_beside_qemu() -> None:
     seeds = range(FIRST, FIRST + COUNT)
@@ -121,3 +133,43 @@ def test_flags_stay_where_a_page_comes_into_the_tlb(tmp_path: Path, what: str) -
     program = ADD + STORES[what] + b"\xcd\x40"
     (found,) = told(tmp_path, guest_at(3, program, leads(0x40, KERNEL_CODE)))
     assert (found[0], found[3:6]) == (0x20, (PROGRAM + len(program), USER_CODE, FLAGS | 0x3000))
+
+
+#: Where handlers of #DB and of vector 40h count, and the latter leaves EFLAGS of its frame.
+MET, INTERRUPTED, PUSHED = 0x92000, 0x92004, 0x92008
+TURNS = 3000
+
+
+@pytest.mark.parametrize("is_native", [False, pytest.param(True, marks=needs_native)])
+def test_a_breakpoint_at_a_rep_is_met_once(tmp_path: Path, is_native: bool) -> None:
+    """Whatever interrupts its turns."""
+    assert not is_native or native.load(wait=True)
+    at = CODE + 26
+    # mov eax, at; mov dr0, eax; mov eax, 401h; mov dr7, eax; mov ecx; mov edi; rep stosb; cli; hlt
+    code = b"\xb8" + dword(at) + b"\x0f\x23\xc0\xb8" + dword(0x401) + b"\x0f\x23\xf8"
+    code += b"\xb9" + dword(TURNS) + b"\xbf" + dword(0x90000) + b"\xf3\xaa\xfa\xf4"
+    guest = Protected(code)
+    # inc dword [MET]; or byte [esp + 10], 1, which is RF; iretd
+    guest.put(HANDLERS + 64, b"\xff\x05" + dword(MET) + bytes.fromhex("80 4C 24 0A 01 CF"))
+    # inc dword [INTERRUPTED]; push eax; mov eax, [esp + 12]; mov [PUSHED], eax; pop eax; iretd
+    guest.put(
+        HANDLERS + 64 * 32,
+        b"\xff\x05" + dword(INTERRUPTED) + bytes.fromhex("50 8B 44 24 0C A3") + dword(PUSHED)
+        + b"\x58\xcf",
+    )  # fmt: skip
+    path = tmp_path / "guest.img"
+    path.write_bytes(guest.image())
+    with make_pc(path) as pc:
+        cpu = pc.cpu
+        assert isinstance(cpu, UnicornCpu)
+        cpu._slices_in_python = 0 if is_native else -1
+        cpu._slice, interrupts = 50, 0
+        while not cpu.halted:
+            pc.step(1 << 60)
+            if cpu.get("eip") == at and pc.bus.read32(MET):
+                cpu.interrupt(0x40)
+                interrupts += 1
+                pc.step(1 << 60)
+                assert pc.bus.read32(PUSHED) & RESUME
+        assert interrupts > 10
+        assert [pc.bus.read32(place) for place in (MET, INTERRUPTED)] == [1, interrupts]

@@ -4,8 +4,8 @@ Emulated: the vector table of real mode; interrupt and trap gates of the IDT, of
 the same privilege level or to one of more privilege with the stack of the task, also from virtual
 8086 mode; task gates, see `unicorn_tasks`; long mode, see `unicorn_long`; faults on the way there,
 double faults. A triple fault ends the run. Faults push the resume
-flag, which keeps a breakpoint from another one. Not emulated: that flag where an interrupt comes
-between two turns of a REP.
+flag, which keeps a breakpoint from another one; an interrupt between two turns of a REP pushes it
+where a breakpoint there has set it. Not emulated: that it does so without one.
 
 The engine itself loads and stores nothing here, see `unicorn_context`: descriptors are read, and
 marked as accessed, through the guest's page tables, and what these forbid is the guest's fault.
