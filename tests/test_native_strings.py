@@ -44,14 +44,14 @@ RUNS = {
 }
 
 
-def blocks_of(tmp_path: Path, code: str) -> int:
-    """How many blocks of code a boot sector enters by its last instruction, up to a HLT."""
-    entered = []
+def executed(tmp_path: Path, code: str) -> int:
+    """How many instructions a boot sector's engine executes itself, up to a HLT."""
+    begun = []
     with make_pc(disk(tmp_path, bytes.fromhex(code) + b"\xfa\xf4")) as pc:
         cpu = of(pc)
-        cpu._uc.hook_add(unicorn.UC_HOOK_BLOCK, lambda uc, at, size, _: entered.append(size))
+        cpu._uc.hook_add(unicorn.UC_HOOK_CODE, lambda uc, at, size, _: begun.append(size))
         run_until_halted(pc)
-    return len(entered)
+    return len(begun)
 
 
 def of(pc: Pc) -> UnicornCpu:
@@ -64,15 +64,15 @@ def of(pc: Pc) -> UnicornCpu:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_is_a_block_or_two_a_page(tmp_path: Path, name: str) -> None:
-    assert blocks_of(tmp_path, RUNS[name]) < 200
+def test_a_run_is_a_turn_or_two_a_page(tmp_path: Path, name: str) -> None:
+    assert executed(tmp_path, RUNS[name]) < 200
 
 
 def test_an_engine_that_hides_its_pages_runs_all_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unicorn_native, "before_registers", lambda: 0)
-    assert blocks_of(tmp_path, RUNS["stosb to planes"]) > 0x8000
+    assert executed(tmp_path, RUNS["stosb to planes"]) > 0x8000
 
 
 def test_where_an_engine_keeps_its_pages() -> None:

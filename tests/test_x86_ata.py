@@ -610,8 +610,6 @@ def test_the_bus_by_bios_calls(tmp_path: Path) -> None:
         assert ask(0x08, bx=0x0110, di=0) == (0, 0)
         assert cpu.cl == 0xFF  # there is no bus 1
         assert ask(0x0E) == (0x81, 1)
-        assert call(pc, 0x15, ax=0x5300, bx=0) & 1  # and no power management
-        assert cpu.ah == 0x86
 
 
 def test_a_reset_by_the_bus_ends_the_run(pci: PciBus) -> None:

@@ -34,7 +34,7 @@ from vgaemu import folders
 from vgaemu.native import kept
 
 #: What is compiled, in this order; each has `FUNCTIONS`, by name.
-MODULES = "marks", "planes", "ports", "engine", "long", "strings"
+MODULES = "marks", "planes", "ports", "engine", "long", "blocks"
 #: The first numba of whose functions each that is used does what it is to.
 OLDEST = (0, 61)
 SWITCH = "VGAEMU_NATIVE"

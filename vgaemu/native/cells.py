@@ -47,6 +47,8 @@ LATCH = 10
 MARKS, TIME = 11, 12
 #: What 16 bits stored or loaded through the planes take of it, in nanoseconds.
 COST = 13
-PLANES_CELLS = 14
+#: Address of the cells of the CPU whose instructions are counted by blocks, or 0.
+COUNTED = 14
+PLANES_CELLS = 15
 #: How an offset becomes an address, as `Addressing.kind`.
 PLANAR, ODD_EVEN, CHAIN4 = 0, 1, 2

@@ -35,13 +35,34 @@ VGA_OPEN, VGA_CODE, VGA_MARKS = 26, 27, 28
 CALLS, SYSTEM_CALL = 29, 30
 #: `vgaemu.pc.bus.Bus.a20`: mask of physical addresses.
 A20 = 31
-CELLS = 32
+#: Of counting by blocks (`native.progress`). Addresses: instructions begun and how many there are
+#: to be, uint64 each; the record of the block in hand, 0 if it is left; that of the next one that
+#: is translated, and of the word by which the engine tells a block of it.
+COUNT_AT, BLOCK, NEXT, NEXT_AT = 32, 33, 34, 35
+#: How many instructions the next block was asked to have, 0: as many as it likes. Whether the end
+#: has been asked for.
+ASKED, ENDED = 36, 37
+#: Addresses of the engine: how many instructions the next block may have; where it is told to come
+#: out of blocks; the host's return address of the last access to a device; its CPU, and that one's
+#: cache of blocks by address.
+MOST_AT, COME_OUT_AT, SITE_AT, CPU, BLOCKS_AT = 38, 39, 40, 41, 42
+#: Functions: `uc_emu_stop`, one that leaves a block for good, Python's hook of translations.
+STOP, LEAVE, TRANSLATED = 43, 44, 45
+#: Address of blocks that were translated before native code came (`native.again`).
+AGAIN = 46
+#: Which instruction it was that accessed a device last: the count then, and how many followed it.
+ACCESS_COUNT, ACCESS_REST = 47, 48
+CELLS = 49
+#: A record of a translated block; its first word is the address of these cells.
+RECORD_BYTES = 64
 
 #: What it costs the host (measured), where the guest's clock sees little of it: a fill of the TLB,
-#: to deliver an interrupt or exception. A slice with so much ends.
+#: to deliver an interrupt or exception; to translate a block, and each of its instructions. A slice
+#: with so much ends.
 FILL_NS, DELIVERY_NS, LONG_OVERHEAD_NS = 6_000, 50_000, 20_000_000
-#: `vgaemu.pc.clock.INTERRUPT_NS`.
-INTERRUPT_NS = 10_000
+BLOCK_NS, TRANSLATION_NS = 20_000, 5_000
+#: `INTERRUPT_NS` and `PLANES_NS` of `vgaemu.pc.clock`.
+INTERRUPT_NS, PLANES_NS = 10_000, 500
 #: What such a call takes beside the interrupt and a poll: a port, a service, the stub's four
 #: instructions.
 POLL_NS, ANSWER_NS = 4_000, 1_000 + 20_000 + 4 * 33

@@ -34,6 +34,7 @@ from vgaemu.native.cpu_cells import (
     LFB_END,
     LONG_OVERHEAD_NS,
     NATIVE_PLANES_AT,
+    NEXT,
     OPEN_AT,
     OVERHEAD,
     PHYSICAL,
@@ -95,11 +96,12 @@ from vgaemu.native.memory import (
     store16,
     stored_to,
 )
+from vgaemu.native.progress import DEBUG, leave_at_fill, settle_count
 from vgaemu.native.walks import MAY_EXECUTE, MAY_STORE, PAGING, walk
 
 #: Of the engine: kinds of access, permissions.
 STORE, FETCH = 17, 18
-RW, RX, ALL = 3, 5, 7
+WRITE_ONLY, RW, RX, ALL = 2, 3, 5, 7
 TASK_SWITCHED = 1 << 3
 #: Of EFLAGS: what an interrupt clears in real mode.
 MASKED = 1 << 8 | 1 << 9 | 1 << 16 | 1 << 18
@@ -174,7 +176,7 @@ def place(cells: Pointer, page: int, access: int, entry: int) -> bool:
     at, rights = page, RW
     if ROM_START <= page < ROM_END and not cells[ROM_WRITABLE]:
         if access == STORE:
-            at = ROM_AT + page - ROM_START
+            at, rights = ROM_AT + page - ROM_START, WRITE_ONLY
         else:
             rights = RX
             uint8_at(cells[CODE])[page >> 12] = 1
@@ -191,6 +193,20 @@ def place(cells: Pointer, page: int, access: int, entry: int) -> bool:
     return True
 
 
+@part
+def begin_fill(cells: Pointer, access: int) -> bool:
+    """Whether a page may be looked for here."""
+    env = uint32_at(cells[ENV])
+    if access != FETCH and not cells[NEXT]:  # each instruction is counted
+        flags_are_whole(env)
+    if cells[OVERHEAD] + FILL_NS > LONG_OVERHEAD_NS:
+        if access != FETCH:
+            leave_at_fill(cells)  # the slice ends with this instruction
+        return False
+    switched = TASK_SWITCHED | PROTECTED
+    return env[CR0_AT] & switched != switched or not may_be_mending(env)
+
+
 @callback(FILL)
 def fill(uc: int, address: int, access: int, entry: int, cells: Pointer) -> int:
     """Which physical page a linear one is; 0: ask Python."""
@@ -198,14 +214,10 @@ def fill(uc: int, address: int, access: int, entry: int, cells: Pointer) -> int:
         int64_at(entry)[0] = address - PHYSICAL
         uint32_at(entry)[2] = RX
         return 1
+    if not begin_fill(cells, access):
+        return 0
     env = uint32_at(cells[ENV])
-    if access != FETCH:
-        flags_are_whole(env)
     cr0, page, kept = env[CR0_AT], address & 0xFFFFF000, ALL
-    if cells[OVERHEAD] + FILL_NS > LONG_OVERHEAD_NS:
-        return 0
-    if cr0 & TASK_SWITCHED and cr0 & PROTECTED and may_be_mending(env):
-        return 0
     if cr0 & PAGING:
         if not cr0 & PROTECTED:
             return 0
@@ -274,8 +286,6 @@ def enter_real_mode(uc: int, vector: int, cells: Pointer) -> int:
 def delivered(uc: int, vector: int, cells: Pointer) -> bool:
     """Whether an interrupt or exception is on at its handler."""
     raised, env = uint32_at(cells[RAISED]), uint32_at(cells[ENV])
-    if not raised[IS_INT]:
-        flags_are_whole(env)
     if cells[OVERHEAD] + DELIVERY_NS > LONG_OVERHEAD_NS:
         return False
     if not env[CR0_AT] & PROTECTED:
@@ -292,7 +302,9 @@ def delivered(uc: int, vector: int, cells: Pointer) -> bool:
         taken = INTERRUPT_NS if is_in else 0
     if taken:
         raised[OLD_EXCEPTION] = 0xFFFFFFFF
-        cost(int64_at(cells[CLOCK]), taken)
+        cost(int64_at(cells[CLOCK]), INTERRUPT_NS)
+        if taken > INTERRUPT_NS:  # an event of its own, as it is in Python
+            cost(int64_at(cells[CLOCK]), taken - INTERRUPT_NS)
         cells[OVERHEAD] += DELIVERY_NS
     return taken != 0
 
@@ -300,6 +312,10 @@ def delivered(uc: int, vector: int, cells: Pointer) -> bool:
 @callback(RAISE)
 def interrupt(uc: int, vector: int, cells: Pointer) -> None:
     """INT n, or an exception."""
+    env, software = uint32_at(cells[ENV]), uint32_at(cells[RAISED])[IS_INT] != 0
+    settle_count(cells, vector, software)
+    if not cells[NEXT] and not software and vector != DEBUG:  # each instruction is counted
+        flags_are_whole(env)
     if not delivered(uc, vector, cells):
         call3(cells[DELIVER], uc, vector, 0)
 

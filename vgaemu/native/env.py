@@ -17,8 +17,8 @@ ES, CS, SS, DS = 0, 1, 2, 3
 ERROR_CODE, IS_INT, DR7_AT, OLD_EXCEPTION = 0, 1, 18, 28
 IN_CC, ARITHMETIC, DIRECTION = 1, 0x8D5, 1 << 10
 #: The engine has three TLBs, for three kinds of accesses, each a mask and the address of entries:
-#: these are the user's and the supervisor's.
-USER, SUPERVISOR = 1, 2
+#: these are the user's and the supervisor's, the latter without and with SMAP.
+USER, SUPERVISOR, SUPERVISOR_SMAP = 1, 2, 0
 #: Words of 64 bits of an entry: an address to load from, to store to, to fetch from, each with
 #: flags; the physical page; what a linear address lacks to be one of the host.
 ENTRY_SHIFT, LOADED, STORED, FETCHED, PAGE, ADDEND = 6, 0, 1, 2, 3, 4

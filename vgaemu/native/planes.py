@@ -11,6 +11,7 @@ from vgaemu.native.cells import (
     BYTES,
     CHAIN4,
     COST,
+    COUNTED,
     FIRST,
     FIRST_DWORD,
     GRAPHICS,
@@ -38,6 +39,7 @@ from vgaemu.native.compiler import (
     uint32_at,
 )
 from vgaemu.native.marks import mark
+from vgaemu.native.progress import access_cost
 
 #: One plane byte in all four planes; bits of a dword; of its number, those within a page.
 ALL_PLANES, DWORD, DWORDS_A_PAGE_SHIFT = 0x01010101, 0xFFFFFFFF, 10
@@ -135,9 +137,11 @@ def load_bytes(cells: Pointer, at: int, size: int) -> int:
 
 @part
 def _pass_time(cells: Pointer, size: int) -> None:
-    time = cells[TIME]
-    if time:
-        cost(int64_at(time), (size + 1 >> 1) * cells[COST])
+    time, ns = cells[TIME], (size + 1 >> 1) * cells[COST]
+    if cells[COUNTED]:
+        access_cost(int64_at(cells[COUNTED]), ns)
+    elif time:
+        cost(int64_at(time), ns)
 
 
 @callback(READ)

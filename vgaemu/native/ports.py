@@ -24,6 +24,7 @@ from vgaemu.native.compiler import (
 )
 from vgaemu.native.flags import LEVEL, PROTECTED, VIRTUAL_8086
 from vgaemu.native.look import ASK, PORT_NS, knows_timing, look, time_after
+from vgaemu.native.progress import tell_ip
 from vgaemu.native.shared import ASK as ASK_PYTHON
 from vgaemu.native.shared import (
     BANK_INDEX,
@@ -67,7 +68,7 @@ _TRIPLE, _CHANGES = place(PortState, "dac_triple"), place(PortState, "dac_change
 _TIMING, _FIELD_STATE = place(PortState, "timing"), place(PortState, "field")
 _MODE, _OFF_UNTIL = place(FieldState, "mode"), place(FieldState, "off_until_ns")
 _FIELD, _WORDS, _ROOM = (place(FieldState, name) for name in ("field", "entries", "room"))
-_LOOPS = place(PortState, "loops")
+_LOOPS, _COUNTED = place(PortState, "loops"), place(PortState, "counted")
 _CR0, _EFLAGS, _HFLAGS = (place(LoopState, name) for name in ("cr0", "eflags", "hflags"))
 _DOTS_A_FRAME = place(TimingState, "dots_a_frame")
 _PICTURE_DOTS = place(TimingState, "picture_dots")
@@ -346,6 +347,8 @@ def _may(ports: int) -> bool:
 def on_in(engine: int, port: int, size: int, ports: int) -> int:
     """IN."""
     state = int64_at(ports)
+    if state[_COUNTED]:
+        tell_ip(int64_at(state[_COUNTED]))
     if size == 1 and 0x3B0 <= port < 0x3E0 and not uint8_at(state[_FLUSH])[0] and _may(ports):
         status_port = 0x3DA if uint8_at(state[_MISC_VALUES])[0] & 1 else 0x3BA
         if port == status_port:
@@ -365,6 +368,8 @@ def on_in(engine: int, port: int, size: int, ports: int) -> int:
 def on_out(engine: int, port: int, size: int, value: int, ports: int) -> None:
     """OUT."""
     state = int64_at(ports)
+    if state[_COUNTED]:
+        tell_ip(int64_at(state[_COUNTED]))
     done = False
     if 0x3B0 <= port < 0x3E0 and not uint8_at(state[_FLUSH])[0] and _may(ports):
         if size == 1:

@@ -137,7 +137,10 @@ class LoopState(Structure):
 
 
 class PortState(Structure):
-    """What native code that answers ports works on: addresses, but for the functions it asks."""
+    """What native code that answers ports works on: addresses, but for the functions it asks.
+
+    `counted` is that of the cells of a CPU whose instructions are counted by blocks, or 0.
+    """
 
     _fields_ = tuple(
         (name, c_int64)
@@ -148,9 +151,11 @@ class PortState(Structure):
             "sequencer_masks", "graphics_masks", "crtc_masks", "attribute_masks",
             "pipeline_stale", "pipeline_moves", "feature_control",
             "dac", "dac_entries", "dac_triple", "dac_changes", "look", "timing", "field", "loops",
+            "counted",
         )
     )  # fmt: skip
     clock: int
+    counted: int
     python_in: int
     python_out: int
 

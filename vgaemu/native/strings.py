@@ -1,19 +1,17 @@
 """REP STOS and REP MOVS: what the engine does a byte, a word or a dword at a time, in one go.
 
 An engine runs each turn of such an instruction as a block of its own, some 50 ns, and 60 or more
-through the planes. `on_block` is called before each block. Where that is such an instruction with
-turns left, and what it stores to and loads from lies in pages that the engine has in its TLB, the
-turns up to the end of a page, of the slice or the last but one are done here: the same memory,
-marks, latches, registers, instructions and time. All else is the engine's: the last turn, pages
-that it has yet to ask for, pages with translated code, accesses through the planes that are not
-aligned, downward runs, breakpoints, single steps.
+through the planes. `run_string` is called before each. Where there are turns left, and what they
+store to and load from lies in pages that the engine has in its TLB, those up to the end of a page,
+of the slice or the last but one are done here: the same memory, marks, latches, registers,
+instructions and time. All else is the engine's: the last turn, pages that it has yet to ask for,
+pages with translated code, accesses through the planes that are not aligned, downward runs,
+breakpoints, single steps.
 
 Source: target/i386/translate.c and accel/tcg/cputlb.c of QEMU 5.0, as Unicorn 2.1 has them.
 """
 
 from __future__ import annotations
-
-from numba import types
 
 from vgaemu.native.cells import (
     BYTES,
@@ -38,7 +36,6 @@ from vgaemu.native.cells import (
 from vgaemu.native.clock import INSTRUCTION_NS
 from vgaemu.native.compiler import (
     Pointer,
-    callback,
     int64_at,
     part,
     uint8_at,
@@ -52,20 +49,16 @@ from vgaemu.native.cpu_cells import (
     PLANES,
     PLANES_BYTES,
     RAISED,
-    RAM,
-    TLB,
 )
 from vgaemu.native.env import (
     ADDEND,
     BASE,
-    CR0_AT,
     CS,
     DEVICE,
     DF_AT,
+    DR7_AT,
     DS,
-    ENTRY_SHIFT,
     ES,
-    FETCHED,
     HFLAGS_AT,
     LOADED,
     PAGE,
@@ -73,11 +66,8 @@ from vgaemu.native.env import (
     SEGMENTS_AT,
     SS,
     STORED,
-    SUPERVISOR,
-    USER,
 )
 from vgaemu.native.marks import mark
-from vgaemu.native.memory import is_plain as is_plain_ram
 from vgaemu.native.planes import (
     ALL_PLANES,
     DWORD,
@@ -88,10 +78,8 @@ from vgaemu.native.planes import (
     planes_of,
     store_bytes,
 )
-from vgaemu.native.walks import PAGING
+from vgaemu.native.tlb import PAGE_BYTES, code_at, entry_of, kind_of
 
-#: ``void hook(uc_engine *, uint64_t address, uint32_t size, int64_t *cells)``
-BLOCK = types.void(types.voidptr, types.int64, types.int32, types.CPointer(types.int64))
 #: Bytes of these instructions: REP and an opcode; and one prefix of each other kind.
 SHORTEST, LONGEST = 2, 5
 REP, REPNE, OPERAND, ADDRESS = 0xF3, 0xF2, 0x66, 0x67
@@ -100,36 +88,10 @@ EAX_AT, ECX_AT, ESI_AT, EDI_AT, FS = 0, 2, 12, 14, 4
 #: Of the engine's flags: the privilege level; 32-bit code; what is left to the engine: single
 #: steps, the shadow of STI, long mode, what SMAP is for.
 LEVEL, CODE32, NOT_HERE = 3, 1 << 4, 1 << 8 | 1 << 3 | 3 << 14 | 1 << 23
-#: DR7 among the words of `Raised`.
-DR7_AT = 18
 #: Fewer turns are not worth it.
 FEWEST = 4
-PAGE_BYTES = 1 << 12
 #: Higher than all addresses of the host.
 WINDOW = 1 << 48
-
-
-@part
-def _entry(cells: Pointer, linear: int, user: bool) -> Pointer:
-    """Where the engine has a page in its TLB, if it has it."""
-    table = int64_at(cells[TLB] + 16 * (USER if user else SUPERVISOR))
-    return int64_at(table[1] + ((linear >> 12 << ENTRY_SHIFT) & table[0]))
-
-
-@part
-def _code_at(cells: Pointer, address: int, size: int, user: bool) -> int:
-    """Where the bytes of a block lie, an address of the host; 0: the engine knows."""
-    offset = address & PAGE_BYTES - 1
-    if offset + size > PAGE_BYTES:
-        return 0
-    entry = _entry(cells, address, user)
-    if entry[FETCHED] == address - offset:
-        return address + entry[ADDEND]
-    # The engine goes from block to block without its TLB, where a page of data may have come into
-    # the code's place.
-    if uint32_at(cells[ENV])[CR0_AT] & PAGING or not is_plain_ram(cells, address, size):
-        return 0
-    return cells[RAM] + address
 
 
 @part
@@ -348,12 +310,12 @@ def _advance(env: Pointer, register: int, mask: int, by: int) -> None:
 
 
 @part
-def _place(cells: Pointer, linear: int, size: int, access: int, user: bool) -> int:
+def _place(cells: Pointer, linear: int, size: int, access: int, accessor: int) -> int:
     """What is at a linear address: an address of the host, or a window offset less `WINDOW`.
 
     0: the engine knows.
     """
-    entry, offset = _entry(cells, linear, user), linear & PAGE_BYTES - 1
+    entry, offset = entry_of(cells, linear, accessor), linear & PAGE_BYTES - 1
     if entry[access] == linear - offset:
         return linear + entry[ADDEND]
     if entry[access] != linear - offset | DEVICE or linear & size - 1:
@@ -363,7 +325,7 @@ def _place(cells: Pointer, linear: int, size: int, access: int, user: bool) -> i
 
 
 @part
-def _run(cells: Pointer, kind: int, user: bool) -> None:
+def _run(cells: Pointer, kind: int, accessor: int) -> None:
     """The turns that can be run here of an instruction that `_decode` knows."""
     env, clock, size = uint32_at(cells[ENV]), int64_at(cells[CLOCK]), kind & 7
     mask = 0xFFFFFFFF if kind >> 4 & 1 else 0xFFFF
@@ -372,11 +334,11 @@ def _run(cells: Pointer, kind: int, user: bool) -> None:
         return
     moves, to, out = kind >> 3 & 1, env[EDI_AT] & mask, env[ESI_AT] & mask
     linear = env[SEGMENTS_AT + ES * SEGMENT + BASE] + to & DWORD
-    into, source = _place(cells, linear, size, STORED, user), 1
+    into, source = _place(cells, linear, size, STORED, accessor), 1
     turns = min(turns, _room(linear, to, mask, size))
     if moves:
         linear = env[SEGMENTS_AT + (kind >> 8 & 7) * SEGMENT + BASE] + out & DWORD
-        source = _place(cells, linear, size, LOADED, user)
+        source = _place(cells, linear, size, LOADED, accessor)
         turns = min(turns, _room(linear, out, mask, size))
     planes = int64_at(cells[PLANES])
     accesses = (into < 0) + (source < 0)
@@ -406,26 +368,19 @@ def _run(cells: Pointer, kind: int, user: bool) -> None:
 
 
 @part
-def _enter(cells: Pointer, address: int, size: int) -> None:
-    """A block as long as one of these instructions is entered."""
+def string_of(cells: Pointer, address: int, size: int) -> int:
+    """What `run_string` is told of a block as long as one of these instructions; 0: it is none."""
+    code = code_at(cells, address, size, kind_of(cells))
+    if not code:
+        return 0
+    return _decode(uint8_at(code), size, uint32_at(cells[ENV])[HFLAGS_AT] & CODE32 != 0)
+
+
+@part
+def run_string(cells: Pointer, kind: int) -> None:
+    """Such an instruction is entered."""
     env = uint32_at(cells[ENV])
-    flags = env[HFLAGS_AT]
-    user = flags & LEVEL == LEVEL
-    code = _code_at(cells, address, size, user)
-    if code == 0:
-        return
-    kind = _decode(uint8_at(code), size, flags & CODE32 != 0)
-    if kind == 0 or flags & NOT_HERE or env[DF_AT] != 1:
+    if env[HFLAGS_AT] & NOT_HERE or env[DF_AT] != 1:
         return
     if uint32_at(cells[RAISED])[DR7_AT] & 0xFF == 0:
-        _run(cells, kind, user)
-
-
-@callback(BLOCK)
-def on_block(engine: object, address: int, size: int, cells: Pointer) -> None:
-    """The engine enters a block of code."""
-    if SHORTEST <= size <= LONGEST:
-        _enter(cells, address, size)
-
-
-FUNCTIONS = {"strings": on_block.address}
+        _run(cells, kind, kind_of(cells))

@@ -51,8 +51,8 @@ from vgaemu.pc.cpu.mmu import (
     WRITE_PROTECT,
     PageFault,
 )
+from vgaemu.pc.cpu.unicorn_blocks import BlockCount, Translations
 from vgaemu.pc.cpu.unicorn_context import (
-    CS,
     HELD_OFF,
     SEGMENT_NUMBERS,
     Context,
@@ -60,7 +60,7 @@ from vgaemu.pc.cpu.unicorn_context import (
     write_flags,
 )
 from vgaemu.pc.cpu.unicorn_cpuid import LEAVES, MODEL
-from vgaemu.pc.cpu.unicorn_engine import Uc, unicorn
+from vgaemu.pc.cpu.unicorn_engine import InstructionCount, Uc, unicorn
 from vgaemu.pc.cpu.unicorn_interrupts import Interrupts
 from vgaemu.pc.cpu.unicorn_long import fast_call, system_call
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
@@ -84,9 +84,6 @@ SLICE_IN_STEP = 50_000
 LONG_SLICE_NS, SHORTEST_SLICE = 150_000, 1_250
 #: Basic blocks that a trace of code remembers.
 BLOCKS_KEPT = 32
-#: What it costs the host (measured), where the guest's clock sees little of it: to translate a
-#: basic block, and each of its instructions.
-BLOCK_NS, TRANSLATION_NS = 20_000, 5_000
 #: Slices before native code is asked for: whoever comes and goes is not to wait for a compiler, nor
 #: a first frame beside one.
 SLICES_BEFORE_NATIVE = 200
@@ -124,7 +121,7 @@ class UnicornCpu(Cpu):
         self._sizes = TableSizes(context)
         self._file = RegisterFile(self._uc, context.another())
         #: Of the slice in hand, or the last one.
-        self._count = engine.InstructionCount.find(self._uc)
+        self._count: InstructionCount | BlockCount | None = InstructionCount.find(self._uc)
         self._fault_address = engine.FaultAddress(self._uc)
         #: Whether the slice in hand was ended.
         self._cut = False
@@ -135,9 +132,6 @@ class UnicornCpu(Cpu):
         self._may_answer: Callable[[], bool] = lambda: False
         #: How many slices are still to be without native code, or below 0.
         self._slices_in_python = SLICES_BEFORE_NATIVE
-        #: Address and size of blocks that were translated before: they are again, for which the
-        #: guest was charged already.
-        self._translated: set[tuple[int, int]] = set()
         self._traces = trace_code
         #: What ended the run in a hook.
         self._fault: GuestFault | None = None
@@ -172,7 +166,7 @@ class UnicornCpu(Cpu):
         add, instruction = self._uc.hook_add, unicorn.UC_HOOK_INSN
         self._raised = add(unicorn.UC_HOOK_INTR, self._interrupts.raised)
         add(unicorn.UC_HOOK_INSN_INVALID, self._on_unknown_opcode)
-        add(unicorn.UC_HOOK_EDGE_GENERATED, self._on_translation)
+        self._translations = Translations(self._uc, self._context.another(), self._worked)
         add(instruction, self._on_cpuid, None, 1, 0, unicorn.x86_const.UC_X86_INS_CPUID)
         calls = unicorn.x86_const.UC_X86_INS_SYSCALL, unicorn.x86_const.UC_X86_INS_SYSENTER
         hooks = [add(instruction, self._on_system_call, None, 1, 0, number) for number in calls]
@@ -217,33 +211,13 @@ class UnicornCpu(Cpu):
 
     def _on_unknown_opcode(self, uc: Uc, _: object) -> bool:
         try:
+            if self._count is not None:
+                self._count.faulted()
             self._interrupts.unknown_opcode()
         except GuestFault as fault:  # of this hook the engine heeds the answer alone
             self._fault = fault
             return False
         return True  # and go on
-
-    def _on_translation(self, uc: Uc, block: Any, before: object, _: object) -> None:
-        if not self._is_again((int(block.pc), int(block.size))):
-            self._worked(BLOCK_NS + TRANSLATION_NS * int(block.icount))
-        env = self._context.load()
-        if self._context.raised.dr[7] & _ENABLED and env.segs[CS].base:
-            # The engine compares their addresses with EIP, and never comes back if that differs.
-            within = range(block.pc, block.pc + block.size)
-            if not set(within).isdisjoint(self._context.raised.breakpoints()):
-                where = f"at {env.segs[CS].selector:04X}:{env.eip:04X}"
-                what = f"a breakpoint {where}, in code with a base"
-                raise GuestFault(f"{what}: only --cpu kvm has these")
-
-    def _is_again(self, block: tuple[int, int]) -> bool:
-        """Whether a block was translated before native code came, for the first time since."""
-        if self._slices_in_python >= 0:
-            self._translated.add(block)
-            return False
-        if block not in self._translated:
-            return False
-        self._translated.remove(block)
-        return True
 
     def _on_rdtsc(self) -> None:
         """The time stamp counter is the guest's clock, at 1 GHz; a look at it is a poll."""
@@ -321,7 +295,10 @@ class UnicornCpu(Cpu):
             self._go_native()
         self.tlb.enter()
         until_ns = clock.ns + self._slice * INSTRUCTION_NS
-        cells = None if self._count is None else self._count.cells
+        cells = None
+        if self._count is not None:
+            self._count.begin_slice()
+            cells = self._count.cells
         self._cells[MAY_ANSWER] = self._may_answer()
         clock.begin_slice(until_ns, limit_ns, cells, self._end_slice)
         try:
@@ -343,26 +320,30 @@ class UnicornCpu(Cpu):
             self._slices_in_python = max(self._slices_in_python, 0)
             return
         self._slices_in_python = -1
-        translated, self._translated = self._translated, set()
-        if functions and self._count is not None:
-            clock = self._clock
-            clock.share(self._count.address)
+        if functions and isinstance(self._count, InstructionCount):
+            clock, context = self._clock, self._context
             self._vram.use_native(functions, address_of(clock.cells), PLANES_NS)
             self._ports.go_native(functions)
-            if self._context.in_place:
-                self._native.tell(self._context, self.bus, self._pages.code, clock.cells)
+            if context.in_place:
+                self._native.tell(context, self.bus, self._pages.code, clock.cells)
+                if not self._traces:
+                    self._pages.refuses = True
+                    counted = self._native.count_blocks(
+                        self._uc, context, self._count, self._vram, self._translations, functions
+                    )
+                    self._pages.refuses = False
+                    if counted is not None:
+                        self._count = counted
+                        self._ports.count_blocks(self._cells)
                 hooks = self._raised, self._system_call
                 self._native.hook(self._uc, *hooks, self._vram, functions)
-                if not self._traces and self._native.run_strings(
-                    self._uc, self._context, self._vram, functions
-                ):
-                    self._translated = translated
-                    self._uc.ctl(*engine.FLUSH_CODE)
+            clock.share(self._count.address)
 
     def _execute(self, count: int) -> int:
         """Go on until so many instructions are done or something ends it; how many were done."""
+        left = count if self._count is None else self._count.begin(count)
         try:
-            self._uc.emu_start(self.get("rip"), NEVER, count=count)
+            self._uc.emu_start(self.get("rip"), NEVER, count=left)
             # Nothing but HLT, an error or the count ends it. Where the count is not to be had, the
             # byte before IP tells them.
             if self._count is None:
@@ -389,6 +370,8 @@ class UnicornCpu(Cpu):
         pages = self._pages
         fault, pages.fault = pages.fault, None
         if fault is not None:
+            if self._count is not None and not pages.fault_in_fetch:
+                self._count.faulted()
             at = self._fault_address.within(fault.linear & -PAGE_SIZE)
             self._interrupts.page_fault(fault, at, in_fetch=pages.fault_in_fetch)
             return
@@ -478,7 +461,7 @@ class UnicornCpu(Cpu):
         self._reset()
         self.set("eax", value)
         self.set("eflags", RESUME | 2)  # there may be one at it, too
-        self._uc.emu_start(0, NEVER, count=1)
+        self._uc.emu_start(0, len(_MOV_DR7), count=1)
         self.bus.memory[: len(_MOV_DR7)] = kept
         self._uc.ctl(*engine.FLUSH_CODE)
 

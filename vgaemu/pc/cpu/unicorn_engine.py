@@ -40,6 +40,10 @@ FLUSH_CODE = unicorn.UC_CTL_TB_FLUSH, unicorn.UC_CTL_IO_WRITE
 EFER, PAGING_ON = 0xC000_0080, 0x8000_0001
 #: Words of Unicorn's engine that may be its count of instructions.
 ENGINE_WORDS = 256
+#: Words of a hook that the engine keeps; where no code is, as its address is not canonical.
+HOOK_WORDS, NOWHERE = 10, 1 << 63
+#: Jump to the next instruction.
+_JUMP = b"\xeb\x00"
 #: Room for translated code, for which the engine would reserve 1 GiB; and where an instruction is
 #: tried. Where it is used up all is forgotten: Linux, which boots through a million instructions,
 #: did so again and again in 64 MiB.
@@ -126,6 +130,12 @@ def make_wide_engine(model: int) -> Uc:
     uc.msr_write(EFER, 0)
     for value in (PAGING_ON, 0x10):
         uc.reg_write(x86_const.UC_X86_REG_CR0, value)
+    # Of a block that it has translated it tells once it has come out of one.
+    uc.mem_map(0, PAGE_SIZE)
+    uc.mem_write(0, _JUMP)
+    uc.emu_start(0, len(_JUMP))
+    uc.mem_unmap(0, PAGE_SIZE)
+    uc.ctl(*FLUSH_CODE)
     return uc
 
 
@@ -167,21 +177,25 @@ def library() -> Any:
     return vars(sys.modules[Uc.__module__])["uclib"]
 
 
-def hook_native(uc: Uc, kind: int, function: int, cells: int, instruction: int = 0) -> None:
-    """Call the native function at an address, told of its cells' address.
+def hook_native(
+    uc: Uc, kind: int, function: int, cells: int, instruction: int = 0,
+    bounds: tuple[int, int] = (1, 0),
+) -> int:  # fmt: skip
+    """Call the native function at an address, told of its cells' address; the engine's handle.
 
-    Of an `instruction`, if the kind is UC_HOOK_INSN.
+    Of an `instruction`, if the kind is UC_HOOK_INSN; at all addresses, or within bounds.
 
     Raises:
         UcError: There is no such hook.
     """
-    handle, begin, end = ctypes.c_size_t(), ctypes.c_uint64(1), ctypes.c_uint64(0)
+    handle, (begin, end) = ctypes.c_size_t(), map(ctypes.c_uint64, bounds)
     what = (ctypes.c_void_p(function), ctypes.c_void_p(cells), begin, end)
     status = library().uc_hook_add(
         uc._uch, ctypes.byref(handle), kind, *what, ctypes.c_int(instruction)
     )
     if status != unicorn.UC_ERR_OK:
         raise unicorn.UcError(status)
+    return handle.value
 
 
 def code_dropper(uc: Uc) -> Callable[[int, int], None]:
@@ -213,12 +227,41 @@ class InstructionCount:
         #: Fewer end the slice earlier; `emu_stop` in the hook of an IN, of memory or of a TLB fill
         #: (measured) lets the instruction be executed once more.
         self.cells = (ctypes.c_uint64 * 2).from_address(at)
+        #: Before it the hook that counts, a structure of the engine's; 0: not yet.
+        self._hook = ctypes.c_uint64.from_address(at - 8)
 
     @classmethod
     def find(cls, uc: Uc) -> InstructionCount | None:
         """That of an engine; None if it cannot be found."""
         place, _ = _private_places()
         return None if place is None else cls(uc._uch.value + 8 * place)
+
+    def switch_off(self, uc: Uc, function: int) -> bool:
+        """Between two slices: blocks that are translated from now on are not counted.
+
+        If that cannot be had, nothing has changed. A count of 0 would do it, too, but has the
+        engine look up each page again that has ever been executed. `function` is never called.
+        """
+        hook, nowhere = self._hook, (NOWHERE, NOWHERE)
+        if not hook.value:
+            hook.value = hook_native(uc, unicorn.UC_HOOK_CODE, function, 0, bounds=nowhere)
+            return True
+        words = (ctypes.c_uint64 * HOOK_WORDS).from_address(hook.value)
+        found = [i for i in range(HOOK_WORDS - 1) if (words[i], words[i + 1]) == (1, 0)]
+        if len(found) != 1:
+            return False
+        words[found[0]], words[found[0] + 1] = nowhere
+        return True
+
+    def begin_slice(self) -> None:
+        """Nothing is to be done."""
+
+    def begin(self, count: int) -> int:
+        """The engine is let go for so many; what it is to be told of that."""
+        return count
+
+    def faulted(self) -> None:
+        """It has counted the instruction that did."""
 
     @property
     def executed(self) -> int:

@@ -19,6 +19,7 @@ import struct
 from collections.abc import Callable
 
 from vgaemu.errors import GuestFault
+from vgaemu.native.cpu_cells import NEXT
 from vgaemu.pc.cpu.cpu import INTERRUPT, NESTED, PROTECTED, RESUME, TRAP, VIRTUAL_8086, Cpu
 from vgaemu.pc.cpu.mmu import BIG, PAGE_FAULT, REAL_DATA, REAL_LIMIT, UNUSABLE, PageFault
 from vgaemu.pc.cpu.unicorn_calls import Answers
@@ -103,6 +104,7 @@ class Interrupts:
         self._cpu, self._context, self._memory = cpu, context, memory
         self._bus, self._words = cpu.bus, context.words
         self._delivering, self._cost = delivering, cost
+        self._cells = cells
         #: Of calls that need no handler.
         self.answers = Answers(context.words, cpu.bus, cells)
 
@@ -113,8 +115,9 @@ class Interrupts:
         if raised.exception_is_int:
             self.deliver(vector, software=True)
         else:
-            flags_are_whole(self._words)
-            self._context.store()
+            if not self._cells[NEXT] and vector != DEBUG:  # each instruction is counted
+                flags_are_whole(self._words)
+                self._context.store()
             if vector in OF_NEW_TASKS and env.cr[0] & TASK_SWITCHED and env.protected:
                 mend_switch(self._context, self._memory)
             self.deliver(vector, raised.error_code, exception=True)
@@ -131,7 +134,7 @@ class Interrupts:
     def page_fault(self, fault: PageFault, linear: int, *, in_fetch: bool) -> None:
         """The engine was refused an address; or an instruction, before it was begun."""
         env = self._context.load()
-        if not in_fetch:
+        if not in_fetch and not self._cells[NEXT]:
             flags_are_whole(self._words)
             # It has stopped, and goes on with what it made of them then.
             env.eflags = env.eflags & ~ARITHMETIC | env.cc[1] & ARITHMETIC

@@ -14,8 +14,10 @@ from typing import Any
 from vgaemu.native import cpu_cells as c
 from vgaemu.native.shared import address_of
 from vgaemu.pc.bus import Bus
+from vgaemu.pc.cpu.unicorn_blocks import BlockCount, Translations, ask_last, places, remap
 from vgaemu.pc.cpu.unicorn_context import Context
-from vgaemu.pc.cpu.unicorn_engine import Uc, hook_native, library, unicorn
+from vgaemu.pc.cpu.unicorn_engine import InstructionCount, Uc, hook_native, library, unicorn
+from vgaemu.pc.cpu.unicorn_pages import NOTHING_AT
 from vgaemu.pc.cpu.unicorn_tlb import before_registers
 from vgaemu.pc.cpu.unicorn_vga import VramPages
 from vgaemu.vga.vram import LFB_GPA
@@ -52,19 +54,27 @@ class CpuCells:
         }.items():
             self.numbers[cell] = value
 
-    def run_strings(
-        self, uc: Uc, context: Context, vram: VramPages, functions: Mapping[str, int]
-    ) -> bool:
-        """Between two slices, after `tell`: let native code run REP STOS and REP MOVS.
+    def count_blocks(
+        self, uc: Uc, context: Context, before: InstructionCount, vram: VramPages,
+        translations: Translations, functions: Mapping[str, int],
+    ) -> BlockCount | None:  # fmt: skip
+        """Between two slices, after `tell`: let native code count instructions by blocks.
 
-        Blocks of code that the engine has translated before do not ask for it. False: it cannot.
+        It runs REP STOS and REP MOVS, too. None: it cannot. No page is to be found meanwhile.
         """
-        distance = before_registers()
-        if distance:
-            self.numbers[c.TLB] = ctypes.addressof(context.loaded) - distance
-            self.numbers[c.PLANES] = vram.native_cells_at
-            hook_native(uc, unicorn.UC_HOOK_BLOCK, functions["strings"], address_of(self.numbers))
-        return distance != 0
+        distance, count = before_registers(), BlockCount(self.numbers)
+        if not distance or places() is None:
+            return None
+        for at, size in vram.asked_at:
+            self._kept += ask_last(uc, at, size, functions, self.numbers)
+        nothing = functions["nothing.read"], functions["nothing.write"]
+        for at, size in NOTHING_AT:
+            remap(uc, at, size, *nothing, address_of(self.numbers))
+        if not count.count(uc, context, before, translations, functions):
+            return None
+        self.numbers[c.TLB] = ctypes.addressof(context.loaded) - distance
+        self.numbers[c.PLANES] = vram.count_blocks(self.numbers)
+        return count
 
     def hook(
         self,

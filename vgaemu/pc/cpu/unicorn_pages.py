@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE
-from vgaemu.native.cpu_cells import A20, CR0, FILL_NS, OPEN_AT, PHYSICAL, ROM_AT, ROM_WRITABLE
+from vgaemu.native.cpu_cells import A20, CR0, FILL_NS, NEXT, OPEN_AT, PHYSICAL, ROM_AT, ROM_WRITABLE
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_START, Bus
 from vgaemu.pc.clock import PLANES_NS, StepClock
 from vgaemu.pc.cpu import unicorn_engine as engine
@@ -31,7 +31,7 @@ from vgaemu.pc.cpu.unicorn_context import (
     control_of,
     flags_are_whole,
 )
-from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, RW, RX, WRITE, Uc
+from vgaemu.pc.cpu.unicorn_engine import ALL, FETCH, RW, RX, WRITE, Uc, unicorn
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 from vgaemu.pc.cpu.unicorn_tasks import TASK_SWITCHED, mend_switch
 
@@ -42,6 +42,8 @@ Window: TypeAlias = Callable[[int, int], tuple[int, int] | None]
 #: looks it up after each slice, so it must be memory.
 NEVER = ROM_END - 1
 _PAGE = -PAGE_SIZE & 0xFFFF_FFFF
+#: What of the engine's physical space is for stores to ROM, and for what is nowhere: begin, size.
+NOTHING_AT = (ROM_AT, ROM_END - ROM_START), (OPEN_AT, PAGE_SIZE)
 
 
 def _holds_descriptors(env: Env, page: int) -> bool:
@@ -81,6 +83,8 @@ class Pages:
         self.fault: PageFault | None = None
         #: The latter as it fetched.
         self.fault_in_fetch = False
+        #: No page is to be found: it is not the guest that asks.
+        self.refuses = False
         #: The guest has set CR0 to what cannot be.
         self.cr0_refused = False
         #: What native code shares.
@@ -96,11 +100,6 @@ class Pages:
         uc, bus = self._uc, self._bus
         uc.mem_map_ptr(0, bus.ram_bytes, ALL, bus.array.ctypes.data)
 
-        def rom_read(uc: Uc, offset: int, size: int, _: object) -> int:
-            cost(PLANES_NS)
-            at = ROM_START + offset
-            return int.from_bytes(bus.memory[at : at + size], "little")
-
         def open_read(uc: Uc, offset: int, size: int, _: object) -> int:
             cost(PLANES_NS)
             return (1 << 8 * size) - 1
@@ -108,25 +107,20 @@ class Pages:
         def ignore(uc: Uc, offset: int, size: int, value: int, _: object) -> None:
             cost(PLANES_NS)
 
-        uc.mmio_map(ROM_AT, ROM_END - ROM_START, rom_read, None, ignore, None)
-        uc.mmio_map(OPEN_AT, PAGE_SIZE, open_read, None, ignore, None)
+        for at, size in NOTHING_AT:
+            uc.mmio_map(at, size, open_read, None, ignore, None)
 
     def fill(self, uc: Uc, address: int, access: int, result: Any, _: object) -> bool:
         """The engine's hook: which physical page a linear one is, and what may be done with it."""
         if PHYSICAL <= address < 2 * PHYSICAL and access == FETCH:
             result.paddr, result.perms = address - PHYSICAL, RX
             return True
+        if self.refuses:
+            return False
         self._worked(FILL_NS)
         page, kept = address & _PAGE, ALL
         env = self._words
-        if not self._in_place:
-            self._memory.look()
-        if access != FETCH:
-            flags_are_whole(env)
-            if not self._in_place:
-                self._context.load()
-                flags_are_whole(self._context.words)
-                self._context.store()
+        self._look(access)
         cr0 = env[CR_AT]
         if cr0 & TASK_SWITCHED and cr0 & PROTECTED and not env[HFLAGS_AT] & LONG:
             mend_switch(self._context, self._memory)
@@ -150,6 +144,18 @@ class Pages:
             result.paddr, perms = place
         result.perms = perms & kept
         return True
+
+    def _look(self, access: int) -> None:
+        """What registers hold in the instruction that asks for a page."""
+        if not self._in_place:
+            self._memory.look()
+        if access == FETCH or self._cells[NEXT]:
+            return
+        flags_are_whole(self._words)  # each instruction is counted
+        if not self._in_place:
+            self._context.load()
+            flags_are_whole(self._context.words)
+            self._context.store()
 
     def _translate(self, address: int, access: int) -> tuple[int, int]:
         """Through the guest's page tables, see `translate`; and the permissions that it leaves."""
@@ -200,7 +206,8 @@ class Pages:
         if self._bus.rom_writable:
             return page, self._rights(number, access)
         if access == WRITE:
-            return ROM_AT + page - ROM_START, RW
+            # A load asks anew, and finds ROM as it is: no matter what was tried before.
+            return ROM_AT + page - ROM_START, unicorn.UC_PROT_WRITE
         self.code[number] = 1
         return page, RX
 

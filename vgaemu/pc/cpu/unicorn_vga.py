@@ -272,10 +272,21 @@ class VramPages:
         """Whether native code answers for the planes where it may."""
         return self._native is not None
 
+    def count_blocks(self, numbers: memoryview[int]) -> int:
+        """Between two slices: instructions are counted by blocks, by native code told by these.
+
+        Where the numbers lie that native code for the planes works on; 0: there is none.
+        """
+        if self._native is None:
+            return 0
+        self._native.cells[cells.COUNTED] = address_of(numbers)
+        return address_of(self._native.cells)
+
     @property
-    def native_cells_at(self) -> int:
-        """Where the numbers lie that native code for the planes works on; 0: there is none."""
-        return 0 if self._native is None else address_of(self._native.cells)
+    def asked_at(self) -> tuple[tuple[int, int], ...]:
+        """What of the engine's physical space Python answers for: begin and size."""
+        _, planes, _, recorded = places(self._vga)
+        return planes, recorded
 
     def _is_native(self) -> bool:
         """Whether what is asked for now may be native code's; then it marks where it is to."""
@@ -298,7 +309,7 @@ class VramPages:
         result.paddr, result.perms = self.translate(page, access) or (page, ALL)
         return True
 
-    def fill_after(self, hook: Callable[[], None]) -> None:
+    def fill_after(self, hook: Callable[[], object]) -> None:
         """Between two slices: have the engine ask another one first, which is hooked here."""
         if self._uc is not None:
             self._uc.hook_del(self._hook)

@@ -1,0 +1,383 @@
+"""Blocks of code: their instructions counted as they are entered, and looked at as they are made.
+
+`translated` is called for each block that the engine has translated, and puts down what `on_block`
+needs, which is called before each block: how many instructions there are, and what is special. The
+engine tells a block of its record as it tells any hook of its user's data: by a word that it looks
+at when it translates, so `translated` has that point to the next record each time.
+
+A block is not executed as it is where
+
+* the slice has fewer instructions left: the engine is asked for a block of so many instead;
+* an instruction in it looks at the time: it is the last of its block. One that may switch tasks is
+  the only one: for those the engine does not bring the arithmetic flags to where they are saved;
+* the slice is over: the engine ends.
+
+Source: accel/tcg/cpu-exec.c, translator.c and tcg-runtime.c of QEMU 5.0, as Unicorn 2.1 has them.
+"""
+
+from __future__ import annotations
+
+from numba import types
+
+from vgaemu.native import again
+from vgaemu.native.again import FREE, TAKEN
+from vgaemu.native.calls import call3, call4, call5
+from vgaemu.native.compiler import (
+    Pointer,
+    callback,
+    int64_at,
+    part,
+    uint8_at,
+    uint16_at,
+    uint32_at,
+)
+from vgaemu.native.cpu_cells import (
+    AGAIN,
+    ASKED,
+    BLOCK,
+    BLOCK_NS,
+    BLOCKS_AT,
+    COME_OUT_AT,
+    COUNT_AT,
+    ENDED,
+    ENV,
+    LONG_OVERHEAD_NS,
+    MOST_AT,
+    NEXT,
+    NEXT_AT,
+    OVERHEAD,
+    PLANES_NS,
+    RECORD_BYTES,
+    STOP,
+    TRANSLATED,
+    TRANSLATION_NS,
+)
+from vgaemu.native.env import CR0_AT, EFLAGS_AT
+from vgaemu.native.flags import PROTECTED, VIRTUAL_8086
+from vgaemu.native.gates import has_breakpoints
+from vgaemu.native.progress import (
+    CELLS_AT,
+    CODE_AT,
+    CODE_BYTES,
+    COUNT,
+    ENGINE_AT,
+    FIRST_SITE,
+    LAST_SHIFT,
+    PC,
+    SECOND_SITE,
+    SIZE,
+    SPECIAL,
+    access_cost,
+    is_begun,
+    leave,
+    number,
+    rest_of,
+    settle_count,
+    take_back,
+)
+from vgaemu.native.strings import LONGEST, SHORTEST, run_string, string_of
+from vgaemu.native.tlb import PAGE_BYTES, code_at, kind_of
+
+#: ``void block(uc_engine *, uint64_t address, uint32_t size, int64_t *record)``
+BLOCK_HOOK = types.void(types.int64, types.int64, types.int32, types.int64)
+#: ``void translated(uc_engine *, uc_tb *block, uc_tb *before, int64_t *cells)``
+EDGE_HOOK = types.void(types.int64, types.int64, types.int64, types.CPointer(types.int64))
+#: ``void f(int64_t *cells)``
+SETTLE = types.void(types.CPointer(types.int64))
+#: ``uint64_t read(uc_engine *, uint64_t offset, unsigned size, int64_t *device)``, and what stores.
+READ = types.int64(types.int64, types.int64, types.int32, types.CPointer(types.int64))
+WRITE = types.void(types.int64, types.int64, types.int32, types.int64, types.CPointer(types.int64))
+#: Of `SPECIAL`: how many instructions a block instead of this one is to have, 0: this is right; the
+#: offset of the last one, if EIP is to tell it; it has as many as were asked for, by the engine, or
+#: by us; who counts each instruction has not met it yet, and so not paid for it. Above them what
+#: `run_string` is told.
+CUT, SHORT, OURS, UNPAID = 0xFFFF, 1 << 32, 1 << 33, 1 << 34
+STRING_SHIFT = 40
+#: What of it is for `_enter`.
+FOR_ENTER = CUT | UNPAID
+#: Of the engine's record of a block, by words of 16 bits its size and instructions, by words of 32
+#: what it was asked for; of the last, bits that are a number of instructions.
+SIZE_AT, COUNT_OF, ASKED_AT, ASKED_FOR = 10, 11, 6, 0x7FFF
+#: The engine's cache of blocks has so many places for those of a page, and in all.
+PAGE_PLACES, PLACES = 1 << 6, 1 << 12
+#: Of a device that Python answers for: the cells, and its functions.
+DEVICE_CELLS, DEVICE_READ, DEVICE_WRITE = 0, 1, 2
+#: What an instruction is: one that may be anywhere, one that is the last of its block, and one that
+#: is alone in it.
+ANYWHERE, LAST, ALONE = 0, 1, 2
+
+
+_key_of, _first_place = part(again.key_of), part(again.first_place)
+
+
+@part
+def _is_prefix(byte: int) -> bool:
+    # Those of 64-bit code are whole instructions elsewhere.
+    return (
+        byte in (0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, 0xF0, 0xF2, 0xF3)
+        or byte & 0xF0 == 0x40
+    )
+
+
+@part
+def _kind(first: int, second: int, operand: int, in_protected: bool) -> int:
+    """Of the opcode, the byte behind it and the next one."""
+    if first == 0x0F:  # RDTSC, CPUID, RDTSCP
+        return LAST if second in (0x31, 0xA2) or (second == 0x01 and operand == 0xF9) else ANYWHERE
+    if 0xE4 <= first <= 0xE7 or 0xEC <= first <= 0xEF or 0x6C <= first <= 0x6F:  # ports
+        return LAST
+    is_far = first in (0x9A, 0xEA, 0xCF) or (first == 0xFF and second >> 3 & 7 in (3, 5))
+    return ALONE if is_far and in_protected else ANYWHERE
+
+
+@part
+def _bytes_at(here: int, room: int, there: int, begin: int, size: int) -> int:
+    """Opcode of an instruction, and what follows: three bytes, lowest first, or 0.
+
+    `room` bytes from the block's begin on lie `here`, the others `there`.
+    """
+    end = begin + size
+    at, found = begin, 0
+    bytes_of = 0
+    while at < end and found < 3:
+        byte = int(uint8_at(here)[at] if at < room else uint8_at(there)[at - room])
+        at += 1
+        if found == 0 and at < end and _is_prefix(byte):
+            continue
+        bytes_of |= byte << 8 * found
+        found += 1
+    return bytes_of
+
+
+@part
+def _special(cells: Pointer, record: Pointer) -> int:
+    """What is special about a block's instructions."""
+    address, size = record[PC], record[SIZE]
+    if record[COUNT] == 1:
+        is_short = SHORTEST <= size <= LONGEST
+        return string_of(cells, address, size) << STRING_SHIFT if is_short else 0
+    room, kind = min(size, PAGE_BYTES - (address & PAGE_BYTES - 1)), kind_of(cells)
+    here, there = code_at(cells, address, room, kind), 0
+    if room < size:
+        there = code_at(cells, address + room, size - room, kind)
+    if not record[ENGINE_AT] or not here or (room < size and not there):
+        return 1  # one instruction after another
+    return _found(cells, record, here, room, there)
+
+
+@part
+def _found(cells: Pointer, record: Pointer, here: int, room: int, there: int) -> int:
+    """What the first instruction makes of a block that may not be anywhere."""
+    engine, env, count = int64_at(record[ENGINE_AT]), uint32_at(cells[ENV]), record[COUNT]
+    in_protected = env[CR0_AT] & PROTECTED != 0 and not env[EFLAGS_AT] & VIRTUAL_8086
+    octets, at = uint8_at(engine[CODE_AT] + engine[CODE_BYTES]), 0
+    _, at = number(octets, at)
+    begin = 0
+    for i in range(count):
+        end = record[SIZE]
+        if i + 1 < count:
+            # What else the list has of this one, and how far it is to the next.
+            _, at = number(octets, at)
+            _, at = number(octets, at)
+            step, at = number(octets, at)
+            end = begin + step
+        code = _bytes_at(here, room, there, begin, end - begin)
+        found = _kind(code & 0xFF, code >> 8 & 0xFF, code >> 16, in_protected)
+        if found == ALONE:
+            return max(i, 1)
+        if found == LAST:
+            return i + 1 if i + 1 < count else begin << LAST_SHIFT
+        begin = end
+    return 0
+
+
+@part
+def _in_engine(cells: Pointer, address: int, size: int, count: int) -> int:
+    """Where the engine has the block that it has translated, 0: it was not found.
+
+    It is in the cache by then, by a hash of its address.
+    """
+    mixed = address ^ address >> 6
+    place = mixed >> 6 & PLACES - PAGE_PLACES | mixed & PAGE_PLACES - 1
+    at = int64_at(cells[BLOCKS_AT])[place]
+    if not at or int64_at(at)[0] != address:
+        return 0
+    words = uint16_at(at)
+    return at if words[SIZE_AT] == size and words[COUNT_OF] == count else 0
+
+
+@part
+def _is_again(table: Pointer, address: int, size: int) -> bool:
+    """Whether a block is among those of `native.again`; it is no more."""
+    key, mask = _key_of(address, size), table[0]
+    place = _first_place(key, mask)
+    while table[1 + place] != FREE:
+        if table[1 + place] == key:
+            table[1 + place] = TAKEN
+            return True
+        place = place + 1 & mask
+    return False
+
+
+@part
+def _follows_ours(cells: Pointer, address: int) -> bool:
+    """Whether the block in hand is one that was asked for, and execution goes on behind it."""
+    if not cells[BLOCK]:
+        return False
+    before = int64_at(cells[BLOCK])
+    return before[SPECIAL] & OURS != 0 and before[PC] + before[SIZE] == address
+
+
+@part
+def _pay(cells: Pointer, record: Pointer) -> None:
+    """A block was translated."""
+    if not _is_again(int64_at(cells[AGAIN]), record[PC], record[SIZE]):
+        cells[OVERHEAD] += BLOCK_NS + TRANSLATION_NS * record[COUNT]
+
+
+@callback(EDGE_HOOK)
+def translated(engine: int, block: int, before: int, cells: Pointer) -> None:
+    """The engine has translated a block: a `uc_tb`."""
+    at, address = cells[NEXT], int64_at(block)[0]
+    record = int64_at(at)
+    count, size = int(uint16_at(block)[4]), int(uint16_at(block)[5])
+    record[COUNT], record[PC], record[SIZE] = count, address, size
+    record[FIRST_SITE] = record[SECOND_SITE] = 0
+    found = _in_engine(cells, address, size, count)
+    record[ENGINE_AT] = found
+    special = _special(cells, record)
+    if cells[ASKED]:
+        special |= SHORT | OURS | UNPAID
+    else:
+        if found and uint32_at(found)[ASKED_AT] & ASKED_FOR:
+            special |= SHORT
+        if _follows_ours(cells, address):
+            special |= UNPAID
+        else:
+            _pay(cells, record)
+    record[SPECIAL] = special
+    following = at + RECORD_BYTES
+    int64_at(following)[CELLS_AT] = record[CELLS_AT]
+    cells[NEXT] = following
+    int64_at(cells[NEXT_AT])[0] = following
+    if has_breakpoints(cells) or cells[OVERHEAD] > LONG_OVERHEAD_NS:
+        call4(cells[TRANSLATED], engine, block, before, 0)
+
+
+@part
+def _ask(cells: Pointer, count: int) -> None:
+    """Come out before this block, and on with one of at most so many instructions."""
+    cells[ASKED] = count
+    uint32_at(cells[MOST_AT])[0] = count
+    uint16_at(cells[COME_OUT_AT])[1] = 0xFFFF
+
+
+@part
+def _end(engine: int, cells: Pointer) -> None:
+    """Come out before this block: the slice is over."""
+    cells[ENDED], cells[BLOCK] = 1, 0
+    call3(cells[STOP], engine, 0, 0)
+
+
+@part
+def _enter(engine: int, at: int, cells: Pointer) -> None:
+    """A block is entered that is special, or longer than what is left."""
+    record, progress = int64_at(at), int64_at(cells[COUNT_AT])
+    special, count = record[SPECIAL], record[COUNT]
+    left = progress[1] - progress[0]
+    if left <= 0:
+        _end(engine, cells)
+        return
+    most = special & CUT
+    if most == 0:
+        most = count
+    most = min(most, left)
+    if special & UNPAID and not special & SHORT and not _follows_ours(cells, record[PC]):
+        record[SPECIAL] = special & ~UNPAID
+        _pay(cells, record)
+    if most < count:
+        _ask(cells, most)
+        return
+    progress[0] += count
+    cells[BLOCK] = at
+
+
+@callback(BLOCK_HOOK)
+def on_block(engine: int, address: int, size: int, at: int) -> None:
+    """The engine enters a block of code, of which `at` is the record."""
+    record = int64_at(at)
+    cells = int64_at(record[CELLS_AT])
+    special = record[SPECIAL]
+    if special & SHORT:
+        if not cells[ASKED]:
+            take_back(cells, address)
+            if special & UNPAID:
+                record[SPECIAL] = special & ~UNPAID
+                _pay(cells, record)
+        cells[ASKED] = 0
+    if special >> STRING_SHIFT:
+        run_string(cells, special >> STRING_SHIFT)
+    progress = int64_at(cells[COUNT_AT])
+    count = progress[0] + record[COUNT]
+    if special & FOR_ENTER == 0 and count <= progress[1]:
+        progress[0] = count
+        cells[BLOCK] = at
+    else:
+        _enter(engine, at, cells)
+
+
+@callback(SETTLE)
+def settle(cells: Pointer) -> None:
+    """An exception ended the block in hand that is Python's to deliver."""
+    settle_count(cells, 0, False)
+
+
+@callback(READ)
+def device_read(engine: int, offset: int, size: int, device: Pointer) -> int:
+    """A load from a device that Python answers for: it is to know what time it is."""
+    cells = int64_at(device[DEVICE_CELLS])
+    rest = rest_of(cells)
+    if rest and not is_begun(cells, rest):
+        leave(cells, rest)
+    progress = int64_at(cells[COUNT_AT])
+    progress[0] -= rest
+    value = call4(device[DEVICE_READ], engine, offset, size, 0)
+    progress[0] += rest
+    return value
+
+
+@callback(WRITE)
+def device_write(engine: int, offset: int, size: int, value: int, device: Pointer) -> None:
+    """A store to one."""
+    cells = int64_at(device[DEVICE_CELLS])
+    rest = rest_of(cells)
+    if rest and not is_begun(cells, rest):
+        leave(cells, rest)
+    progress = int64_at(cells[COUNT_AT])
+    progress[0] -= rest
+    call5(device[DEVICE_WRITE], engine, offset, size, value, 0)
+    progress[0] += rest
+
+
+@callback(READ)
+def nothing_read(engine: int, offset: int, size: int, cells: Pointer) -> int:
+    """A load from where there is no memory."""
+    access_cost(cells, PLANES_NS)
+    return (1 << 8 * size) - 1 if size < 8 else -1
+
+
+@callback(WRITE)
+def nothing_write(engine: int, offset: int, size: int, value: int, cells: Pointer) -> None:
+    """A store to where there is none, or to ROM."""
+    access_cost(cells, PLANES_NS)
+
+
+FUNCTIONS = {
+    "blocks.enter": on_block.address,
+    "blocks.translated": translated.address,
+    "blocks.settle": settle.address,
+    "device.read": device_read.address,
+    "device.write": device_write.address,
+    "nothing.read": nothing_read.address,
+    "nothing.write": nothing_write.address,
+}

@@ -1,0 +1,218 @@
+"""How far the engine is in a block of code, where instructions are counted by blocks.
+
+A block is counted as a whole when it is entered (`native.blocks`): that costs an instruction next
+to nothing, where the engine's own count costs it thirteen nanoseconds. Who looks at the count in
+the middle of a block needs to know how many of its instructions have yet to begin:
+
+* an access to a device: the engine keeps the host's return address of it, and for each block a list
+  of where on the host each instruction ends. What was found is kept in the block's record.
+* a fault: the engine has found out which instruction it was, the same list has its address.
+* ports, and all else that looks at the time: the last instruction of their block, `native.blocks`
+  sees to that.
+
+Where the time is up within a block the instruction in hand is left undone, and done anew as a block
+of its own: the slice ends with the instruction that it would end with if each was counted.
+
+Source: accel/tcg/translate-all.c (`cpu_restore_state_from_tb`) and include/exec/exec-all.h of QEMU
+5.0, as Unicorn 2.1 has them.
+"""
+
+from __future__ import annotations
+
+from vgaemu.native.calls import call3
+from vgaemu.native.cells import DUE
+from vgaemu.native.clock import INSTRUCTION_NS, cost
+from vgaemu.native.compiler import Pointer, int64_at, part, uint8_at, uint32_at
+from vgaemu.native.cpu_cells import (
+    ACCESS_COUNT,
+    ACCESS_REST,
+    ASKED,
+    BLOCK,
+    CLOCK,
+    COUNT_AT,
+    CPU,
+    ENV,
+    LEAVE,
+    MOST_AT,
+    SITE_AT,
+)
+from vgaemu.native.env import BASE, CS, EFLAGS_AT, EIP_AT, SEGMENT, SEGMENTS_AT
+
+#: A record of a translated block, `RECORD_BYTES` of int64: the address of the CPU's cells, its
+#: instructions, what is special about it or 0, its linear address and size; where the engine has
+#: it, or 0; two accesses to devices.
+CELLS_AT, COUNT, SPECIAL, PC, SIZE, ENGINE_AT, FIRST_SITE, SECOND_SITE = range(8)
+#: Of what is special: above this the offset of the last instruction, if EIP is to be had in it.
+LAST_SHIFT = 16
+#: Of an access: the host's return address, and above it how many instructions follow.
+REST_SHIFT = 48
+#: Of the engine's own record of a block: its machine code and that one's size, behind which the
+#: list lies.
+CODE_AT, CODE_BYTES = 4, 5
+#: A return address is behind the call.
+BEHIND = 2
+#: What else an instruction that accesses a device may cost, 32 accesses of 16 bits.
+MARGIN_NS = 16_000
+DEBUG, TRAP = 1, 1 << 8
+
+
+@part
+def number(octets: Pointer, at: int) -> tuple[int, int]:
+    """A signed LEB128 number, and where the next one begins."""
+    value, shift = 0, 0
+    byte = 0x80
+    while byte & 0x80:
+        byte = int(octets[at])
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        at += 1
+    return (value - (1 << shift) if byte & 0x40 else value), at
+
+
+@part
+def index_of(record: Pointer, site: int, linear: int) -> int:
+    """Which instruction of a block it is.
+
+    By the host's return address, or the linear one if that is 0; -1: none.
+    """
+    if not record[ENGINE_AT]:
+        return -1
+    engine = int64_at(record[ENGINE_AT])
+    host, count, pc = engine[CODE_AT], record[COUNT], record[PC]
+    end = host + engine[CODE_BYTES]
+    octets, at = uint8_at(end), 0
+    if site and not host < site <= end:
+        return -1
+    for i in range(count):
+        step, at = number(octets, at)
+        pc += step
+        _, at = number(octets, at)
+        step, at = number(octets, at)
+        host += step
+        if site:
+            if host > site - BEHIND:
+                return i
+        elif pc == linear:
+            return i
+    return -1
+
+
+@part
+def rest_of(cells: Pointer) -> int:
+    """How many instructions of the block in hand follow the one that accesses a device."""
+    if not cells[BLOCK]:
+        return 0
+    record = int64_at(cells[BLOCK])
+    if record[COUNT] == 1:
+        return 0
+    site = int64_at(cells[SITE_AT])[0]
+    for known in (record[FIRST_SITE], record[SECOND_SITE]):
+        if known & (1 << REST_SHIFT) - 1 == site:
+            return known >> REST_SHIFT
+    index = index_of(record, site, 0)
+    if index < 0:
+        return 0
+    rest = record[COUNT] - 1 - index
+    record[SECOND_SITE] = record[FIRST_SITE]
+    record[FIRST_SITE] = site | rest << REST_SHIFT
+    return rest
+
+
+@part
+def is_begun(cells: Pointer, rest: int) -> bool:
+    """Whether the instruction in hand has accessed a device before; from now on it has."""
+    count = int64_at(cells[COUNT_AT])[0]
+    if cells[ACCESS_COUNT] == count and cells[ACCESS_REST] == rest:
+        return True
+    cells[ACCESS_COUNT], cells[ACCESS_REST] = count, rest
+    return False
+
+
+@part
+def leave(cells: Pointer, rest: int) -> None:
+    """Do the instruction in hand anew, as a block of its own: this does not return.
+
+    It has done nothing yet.
+    """
+    int64_at(cells[COUNT_AT])[0] -= rest + 1
+    cells[ASKED] = 1
+    uint32_at(cells[MOST_AT])[0] = 1
+    call3(cells[LEAVE], cells[CPU], int64_at(cells[SITE_AT])[0], 0)
+
+
+@part
+def access_cost(cells: Pointer, ns: int) -> None:
+    """An access to a device costs so much; what follows it in its block has not begun."""
+    clock, rest = int64_at(cells[CLOCK]), rest_of(cells)
+    if rest == 0:
+        cost(clock, ns)
+        return
+    progress = int64_at(cells[COUNT_AT])
+    count = progress[0]
+    most = -(-(clock[DUE] - ns - MARGIN_NS) // INSTRUCTION_NS)
+    if not is_begun(cells, rest) and most < count:
+        leave(cells, rest)
+    progress[0] = count - rest
+    cost(clock, ns)
+    progress[0] = count
+
+
+@part
+def tell_ip(cells: Pointer) -> None:
+    """Let EIP be that of the instruction in hand, the last one of its block: a port's."""
+    if cells[BLOCK]:
+        record, env = int64_at(cells[BLOCK]), cells[ENV]
+        offset = record[SPECIAL] >> LAST_SHIFT & 0xFFFF
+        if offset:
+            base = int64_at(env + 4 * (SEGMENTS_AT + CS * SEGMENT + BASE))[0]
+            int64_at(env + 4 * EIP_AT)[0] = record[PC] + offset - base
+
+
+@part
+def leave_at_fill(cells: Pointer) -> None:
+    """The same as `leave` where a page is asked for, if the instruction in hand is not the last.
+
+    Which it is EIP tells there.
+    """
+    if not cells[BLOCK]:
+        return
+    record, env = int64_at(cells[BLOCK]), cells[ENV]
+    base = int64_at(env + 4 * (SEGMENTS_AT + CS * SEGMENT + BASE))[0]
+    index = index_of(record, 0, int64_at(env + 4 * EIP_AT)[0] + base)
+    rest = record[COUNT] - 1 - index
+    if index >= 0 and rest:
+        int64_at(cells[SITE_AT])[0] = 0  # all is as it was at its begin
+        leave(cells, rest)
+
+
+@part
+def settle_count(cells: Pointer, vector: int, software: bool) -> None:
+    """An interrupt or exception ends the block in hand, perhaps in its middle."""
+    if not cells[BLOCK]:
+        return
+    record, env = int64_at(cells[BLOCK]), cells[ENV]
+    cells[BLOCK] = 0
+    base = int64_at(env + 4 * (SEGMENTS_AT + CS * SEGMENT + BASE))[0]
+    linear = int64_at(env + 4 * EIP_AT)[0] + base
+    if not 0 <= linear - record[PC] < record[SIZE]:
+        return
+    index = index_of(record, 0, linear)
+    if index < 0:
+        return
+    # An instruction that faults has begun. EIP is behind one that asked for it, and at a breakpoint
+    # before one that has not.
+    is_before = vector == DEBUG and not uint32_at(env)[EFLAGS_AT] & TRAP
+    begun = index if software or is_before else index + 1
+    int64_at(cells[COUNT_AT])[0] -= record[COUNT] - begun
+
+
+@part
+def take_back(cells: Pointer, linear: int) -> None:
+    """The block in hand was left before an instruction: it was about to change its own code."""
+    if not cells[BLOCK]:
+        return
+    record = int64_at(cells[BLOCK])
+    cells[BLOCK] = 0
+    index = index_of(record, 0, linear)
+    if index >= 0:  # it has begun, and does so once more
+        int64_at(cells[COUNT_AT])[0] -= record[COUNT] - index - 1

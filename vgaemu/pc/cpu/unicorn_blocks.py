@@ -1,0 +1,284 @@
+"""Instructions counted by blocks: what native code needs of an engine for that, and its count.
+
+`vgaemu.native.blocks` counts, and says how. Where the engine keeps what it looks at a trial shows;
+where that is not found, the engine counts each instruction itself (`InstructionCount`).
+
+Source: include/hw/core/cpu.h of QEMU 5.0, as Unicorn 2.1 has it; measured with Unicorn 2.1.4.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from array import array
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+from vgaemu.errors import GuestFault
+from vgaemu.memslot.bitmap import PAGE_SIZE
+from vgaemu.memslot.keeper import anonymous_memory
+from vgaemu.native import again
+from vgaemu.native import cpu_cells as c
+from vgaemu.native.shared import address_of
+from vgaemu.pc.cpu.unicorn_context import CS, Context, memory_at
+from vgaemu.pc.cpu.unicorn_engine import (
+    FLUSH_CODE,
+    InstructionCount,
+    Uc,
+    engine_words,
+    hook_native,
+    library,
+    map_native,
+    small_engine,
+    unicorn,
+)
+
+#: How far before an engine's registers its CPU may begin.
+REACH = 1 << 16
+#: Before the CPU's cache of blocks its registers' address, and that of the word to come out by.
+CACHE_BEHIND = 16
+#: How far from its begin the CPU has how many instructions the next block may have, at most; and in
+#: how many words the address of its registers.
+HEAD, HEAD_WORDS = 64, 512
+NO_LIMIT = (1 << 32) - 1
+#: Blocks that there are records for; where fewer are left than a slice may need, all are forgotten.
+RECORDS, ENOUGH = 1 << 20, 200_000
+#: More instructions than there are.
+UNCOUNTED = 1 << 62
+_LEAVE = "cpu_loop_exit_restore_x86_64"
+_DEVICE = 0x1000
+_ENABLED = 0xFF  # bits of DR7
+
+
+class Places(NamedTuple):
+    """Of an engine, all so many bytes before its registers."""
+
+    #: Its CPU, and that one's cache of blocks by address.
+    cpu: int
+    blocks: int
+    #: How many instructions the next block may have, uint32.
+    most: int
+    #: Two words of 16 bits; the upper one is looked at before each block.
+    come_out: int
+    #: The host's return address of the last access to a device.
+    site: int
+
+
+@cache
+def places() -> Places | None:
+    """Those of every engine; None: they were not found."""
+    trial = small_engine()
+    context = Context(trial)
+    if not context.in_place or not hasattr(library(), _LEAVE):
+        return None
+    env = ctypes.addressof(context.loaded)
+    trial.mem_map(0, PAGE_SIZE)
+    # What lies close before a CPU leads there, too.
+    cpu = max((at for at in engine_words(trial) if _leads(at, env)), default=0)
+    if not cpu:
+        return None
+    distance, place = env - cpu, _words(cpu, HEAD_WORDS << 3).index(env)
+    come_out = _words(cpu + 8 * place + 8, 8)[0]
+    heads = [at for at in range(cpu, cpu + HEAD, 4) if _is_most(trial, at)]
+    sites = _sites(trial, cpu, distance)
+    if not env - REACH < come_out < env or len(heads) != 1 or len(sites) != 1:
+        return None
+    return Places(
+        cpu=distance, blocks=distance - 8 * place - CACHE_BEHIND, most=env - heads[0],
+        come_out=env - come_out, site=env - sites[0],
+    )  # fmt: skip
+
+
+def _leads(at: int, env: int) -> bool:
+    """Whether a CPU may be there that has its registers at `env`."""
+    return env - REACH < at < env and env in _words(at, HEAD_WORDS << 3)
+
+
+def _words(at: int, count: int) -> tuple[int, ...]:
+    octets = memory_at(at, count & -8)
+    return struct.unpack(f"{len(octets) // 8}Q", octets)
+
+
+def _is_most(trial: Uc, at: int) -> bool:
+    """Whether a number there is how many instructions the next block may have."""
+    word, sizes = ctypes.c_uint32.from_address(at), []
+    if word.value != NO_LIMIT:
+        return False
+    hook = trial.hook_add(unicorn.UC_HOOK_BLOCK, lambda uc, at, size, _: sizes.append(size))
+    trial.mem_write(0, b"\x90\x90\x90\xf4")
+    word.value = 2
+    trial.emu_start(0, PAGE_SIZE)
+    was, word.value = word.value, NO_LIMIT
+    trial.hook_del(hook)
+    return (was, sizes) == (NO_LIMIT, [2, 2])
+
+
+def _sites(trial: Uc, cpu: int, size: int) -> list[int]:
+    """Words of a CPU that change between two accesses to a device from one block."""
+    seen: list[tuple[int, ...]] = []
+
+    def store(*_: object) -> None:
+        seen.append(_words(cpu, size))
+
+    trial.mmio_map(_DEVICE, PAGE_SIZE, None, None, store, None)
+    trial.mem_write(0, 2 * (b"\xa2" + _DEVICE.to_bytes(4, "little")) + b"\xf4")  # mov [], al
+    trial.ctl(*FLUSH_CODE)
+    trial.emu_start(0, PAGE_SIZE)
+    first, second = seen
+    changed = [i for i, (old, new) in enumerate(zip(first, second, strict=True)) if old != new]
+    return [cpu + 8 * i for i in changed]
+
+
+class Translations:
+    """What the engine translates: charged, and refused where it would never come back."""
+
+    def __init__(self, uc: Uc, context: Context, worked: Callable[[int], None]) -> None:
+        """Look at registers by a `context` that nobody else changes."""
+        self._context, self._worked = context, worked
+        #: Address and size of blocks, until native code counts: those are again, by then.
+        self.paid: set[tuple[int, int]] = set()
+        #: Whether native code charges.
+        self.is_charged = False
+        self.hook = uc.hook_add(unicorn.UC_HOOK_EDGE_GENERATED, self._on_translation)
+
+    def _on_translation(self, uc: Uc, block: Any, before: object, _: object) -> None:
+        if self.is_charged:
+            self._worked(0)
+        else:
+            self.paid.add((int(block.pc), int(block.size)))
+            self._worked(c.BLOCK_NS + c.TRANSLATION_NS * int(block.icount))
+        env, raised = self._context.load(), self._context.raised
+        if raised.dr[7] & _ENABLED and env.segs[CS].base:
+            # The engine compares their addresses with EIP, and never comes back if that differs.
+            within = range(block.pc, block.pc + block.size)
+            if not set(within).isdisjoint(raised.breakpoints()):
+                where = f"at {env.segs[CS].selector:04X}:{env.eip:04X}"
+                what = f"a breakpoint {where}, in code with a base"
+                raise GuestFault(f"{what}: only --cpu kvm has these")
+
+
+class BlockCount:
+    """How many instructions a slice has executed, and how many it may, counted by native code.
+
+    The same as `InstructionCount`, which see; a block that faulted is to be told, though.
+    """
+
+    def __init__(self, numbers: memoryview[int]) -> None:
+        #: In a hook: instructions begun, the one in hand among them, and how many there are to be.
+        self.cells = (ctypes.c_uint64 * 2)(0, UNCOUNTED)
+        self.address = ctypes.addressof(self.cells)
+        self._numbers = numbers
+        numbers[c.COUNT_AT] = self.address
+        self._settle: Callable[[], None] = lambda: None
+        self._kept: list[Any] = []
+
+    def count(
+        self, uc: Uc, context: Context, before: InstructionCount, translations: Translations,
+        functions: Mapping[str, int],
+    ) -> bool:  # fmt: skip
+        """Between two slices, after `CpuCells.tell`: let native code count; False: it cannot.
+
+        It asks `translations` from now on, where it does not know; the count `before` is over.
+        """
+        found = places()
+        if found is None:
+            return False
+        numbers, at = self._numbers, address_of(self._numbers)
+        self._uc = uc
+        env = ctypes.addressof(context.loaded)
+        asked = uc._callbacks[translations.hook]
+        table = again.table_of(translations.paid)
+        #: The one behind the last is told of, and never used.
+        self._records = anonymous_memory((RECORDS + 1) * c.RECORD_BYTES)
+        self._first = ctypes.addressof(ctypes.c_char.from_buffer(self._records))
+        self._kept += [asked, table]
+        for cell, value in {
+            c.CPU: env - found.cpu,
+            c.BLOCKS_AT: env - found.blocks,
+            c.MOST_AT: env - found.most,
+            c.COME_OUT_AT: env - found.come_out,
+            c.SITE_AT: env - found.site,
+            c.STOP: _address(library().uc_emu_stop),
+            c.LEAVE: _address(getattr(library(), _LEAVE)),
+            c.TRANSLATED: _address(asked),
+            c.AGAIN: table.buffer_info()[0],
+        }.items():
+            numbers[cell] = value
+        self._most = ctypes.c_uint32.from_address(numbers[c.MOST_AT])
+        hook = hook_native(uc, unicorn.UC_HOOK_BLOCK, functions["blocks.enter"], self._first)
+        words = _words(hook, HEAD * 2)
+        if words.count(self._first) != 1 or not before.switch_off(uc, functions["blocks.enter"]):
+            uc._callbacks.setdefault(hook, None)
+            uc.hook_del(hook)
+            return False
+        numbers[c.NEXT_AT] = hook + 8 * words.index(self._first)
+        self._rewind()
+        uc.hook_del(translations.hook)
+        translations.is_charged = True
+        hook_native(uc, unicorn.UC_HOOK_EDGE_GENERATED, functions["blocks.translated"], at)
+        settle = ctypes.CFUNCTYPE(None, ctypes.c_int64)(functions["blocks.settle"])
+        self._settle = partial(settle, at)
+        return True
+
+    def _rewind(self) -> None:
+        """All records are free; no translated block knows of one."""
+        at = self._numbers[c.NEXT] = self._first
+        ctypes.c_int64.from_address(at).value = address_of(self._numbers)
+        ctypes.c_int64.from_address(self._numbers[c.NEXT_AT]).value = at
+        self._uc.ctl(*FLUSH_CODE)
+
+    def begin_slice(self) -> None:
+        """Where records run out, forget all code."""
+        self._most.value = NO_LIMIT
+        used = (self._numbers[c.NEXT] - self._first) // c.RECORD_BYTES
+        if used > RECORDS - ENOUGH:
+            self._rewind()
+
+    def begin(self, count: int) -> int:
+        """The engine is let go for so many; what it is to be told of that."""
+        self.cells[0], self.cells[1] = 0, count
+        numbers = self._numbers
+        numbers[c.BLOCK] = numbers[c.ASKED] = numbers[c.ENDED] = 0
+        return count
+
+    def faulted(self) -> None:
+        """An instruction did, and nobody is told by a hook."""
+        self._settle()
+
+    @property
+    def executed(self) -> int:
+        return int(self.cells[0])
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether the slice ended as it may execute no more."""
+        return self._numbers[c.ENDED] != 0
+
+
+def _address(function: Any) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def remap(uc: Uc, at: int, size: int, read: int, write: int, cells: int) -> None:
+    """Let native functions, told of their cells, answer for what Python has.
+
+    It lies there in the engine's physical space. To unmap it the engine asks for a page by that
+    address, which is to be refused.
+    """
+    uc.mem_unmap(at, size)
+    map_native(uc, at, size, read, write, cells)
+
+
+def ask_last(
+    uc: Uc, at: int, size: int, functions: Mapping[str, int], numbers: memoryview[int]
+) -> list[Any]:
+    """Let Python answer for a device only in the last instruction of a block; what is to be kept.
+
+    See `remap`; it was mapped by `mmio_map`.
+    """
+    callbacks = uc._mmio_callbacks[at, at + size]
+    device = array("q", [address_of(numbers), *map(_address, callbacks)])
+    answers = functions["device.read"], functions["device.write"]
+    remap(uc, at, size, *answers, device.buffer_info()[0])
+    return [callbacks, device]
