@@ -22,6 +22,7 @@ from vgaemu.native import cpu_cells
 from vgaemu.pc import clock
 from vgaemu.pc.cpu import unicorn_context as context
 from vgaemu.pc.cpu.unicorn import UnicornCpu
+from vgaemu.pc.cpu.unicorn_blocks import BlockCount
 from vgaemu.pc.cpu.unicorn_engine import unicorn
 
 pytestmark = needs_native
@@ -63,6 +64,28 @@ def test_what_is_left_is_what_python_leaves(tmp_path: Path, name: str) -> None:
     path = disk(tmp_path, b"")
     path.write_bytes(guest if isinstance(guest, bytes) else disk_of(guest))
     assert twin_guests.differences(path) == []
+
+
+def test_it_counts_blocks_where_slices_went_before(tmp_path: Path) -> None:
+    """As in every run but a test's: of a guest that has run in Python's hands already."""
+    assert native.load(wait=True)
+    # l: inc ax; push ax; add [600h], ax; pop dx; test al, 3Fh; jnz l; int 40h, which is IRET; jmp l
+    code = "31C0 8ED8 C70600010006 A30201 C6060006CF 40 50 01060206 5A A83F 75F6 CD40 EBF2"
+    found = []
+    for is_native in (False, True):
+        with make_pc(disk(tmp_path, bytes.fromhex(code))) as pc:
+            cpu = pc.cpu
+            assert isinstance(cpu, UnicornCpu)
+            cpu._slices_in_python = -1
+            turns = pc.slices()
+            next(turns)
+            if is_native:
+                cpu._slices_in_python = 0
+            next(turns)
+            next(turns)
+            assert isinstance(cpu._count, BlockCount) == is_native
+            found.append(twin_guests.left(pc))
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("taken", [b"\x73", b"\xeb"], ids=["four levels", "three levels"])

@@ -42,6 +42,8 @@ EFER, PAGING_ON = 0xC000_0080, 0x8000_0001
 ENGINE_WORDS = 256
 #: Words of a hook that the engine keeps; where no code is, as its address is not canonical.
 HOOK_WORDS, NOWHERE = 10, 1 << 63
+#: The bounds of a hook that is called at all addresses.
+EVERYWHERE = 1, 0
 #: Jump to the next instruction.
 _JUMP = b"\xeb\x00"
 #: Room for translated code, for which the engine would reserve 1 GiB; and where an instruction is
@@ -179,7 +181,7 @@ def library() -> Any:
 
 def hook_native(
     uc: Uc, kind: int, function: int, cells: int, instruction: int = 0,
-    bounds: tuple[int, int] = (1, 0),
+    bounds: tuple[int, int] = EVERYWHERE,
 ) -> int:  # fmt: skip
     """Call the native function at an address, told of its cells' address; the engine's handle.
 
@@ -246,11 +248,10 @@ class InstructionCount:
         if not hook.value:
             hook.value = hook_native(uc, unicorn.UC_HOOK_CODE, function, 0, bounds=nowhere)
             return True
-        words = (ctypes.c_uint64 * HOOK_WORDS).from_address(hook.value)
-        found = [i for i in range(HOOK_WORDS - 1) if (words[i], words[i + 1]) == (1, 0)]
-        if len(found) != 1:
+        words, at = (ctypes.c_uint64 * HOOK_WORDS).from_address(hook.value), _bounds_at()
+        if at is None or (words[at], words[at + 1]) != EVERYWHERE:
             return False
-        words[found[0]], words[found[0] + 1] = nowhere
+        words[at], words[at + 1] = nowhere
         return True
 
     def begin_slice(self) -> None:
@@ -304,6 +305,16 @@ def _private_places() -> tuple[int | None, int | None]:
         trial.emu_start(3, PAGE_SIZE, count=1)
     addresses = [i for i in range(ENGINE_WORDS) if words[i] == nowhere]
     return _only(counts), _only(addresses)
+
+
+@cache
+def _bounds_at() -> int | None:
+    """Which word of a hook its bounds begin at: of one with bounds like no other value."""
+    bounds = 0x5EED_0B0E, 0x5EED_F00D
+    trial = small_engine()
+    hook = hook_native(trial, unicorn.UC_HOOK_CODE, NOWHERE, 0, bounds=bounds)  # never called
+    words = (ctypes.c_uint64 * HOOK_WORDS).from_address(hook)
+    return _only([i for i in range(HOOK_WORDS - 1) if (words[i], words[i + 1]) == bounds])
 
 
 def _only(places: list[int]) -> int | None:
