@@ -338,6 +338,7 @@ class UnicornCpu(Cpu):
                 hooks = self._raised, self._system_call
                 self._native.hook(self._uc, *hooks, self._vram, functions)
             clock.share(self._count.address)
+        self._translations.paid = None
 
     def _execute(self, count: int) -> int:
         """Go on until so many instructions are done or something ends it; how many were done."""

@@ -136,8 +136,9 @@ class Translations:
     def __init__(self, uc: Uc, context: Context, worked: Callable[[int], None]) -> None:
         """Look at registers by a `context` that nobody else changes."""
         self._context, self._worked = context, worked
-        #: Address and size of blocks, until native code counts: those are again, by then.
-        self.paid: set[tuple[int, int]] = set()
+        #: Address and size of blocks, until native code counts: those are again, by then. None: it
+        #: never will.
+        self.paid: set[tuple[int, int]] | None = set()
         #: Whether native code charges.
         self.is_charged = False
         self.hook = uc.hook_add(unicorn.UC_HOOK_EDGE_GENERATED, self._on_translation)
@@ -146,7 +147,8 @@ class Translations:
         if self.is_charged:
             self._worked(0)
         else:
-            self.paid.add((int(block.pc), int(block.size)))
+            if self.paid is not None:
+                self.paid.add((int(block.pc), int(block.size)))
             self._worked(c.BLOCK_NS + c.TRANSLATION_NS * int(block.icount))
         env, raised = self._context.load(), self._context.raised
         if raised.dr[7] & _ENABLED and env.segs[CS].base:
@@ -188,7 +190,7 @@ class BlockCount:
         self._uc = uc
         env = ctypes.addressof(context.loaded)
         asked = uc._callbacks[translations.hook]
-        table = again.table_of(translations.paid)
+        table = again.table_of(translations.paid or ())
         #: The one behind the last is told of, and never used.
         self._records = anonymous_memory((RECORDS + 1) * c.RECORD_BYTES)
         self._first = ctypes.addressof(ctypes.c_char.from_buffer(self._records))

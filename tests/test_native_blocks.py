@@ -1,0 +1,122 @@
+"""Instructions counted by blocks: the same time, registers and memory as each counted alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+import twin_guests
+from x86_helpers import disk, make_pc, run_until_halted
+
+from vgaemu import native
+from vgaemu.native import again
+from vgaemu.pc.cpu import unicorn_blocks, unicorn_native
+from vgaemu.pc.cpu.unicorn import UnicornCpu
+from vgaemu.pc.cpu.unicorn_blocks import BlockCount, places
+
+pytest.importorskip("numba")
+HALT = "FA F4"
+#: mov ax, mode; int 10h; ds = es = segment; di = 0.
+SCREEN = "B8 {:02X} 00 CD 10 B8 00 {:02X} 8E C0 8E D8 31 FF "
+#: Boot sectors, each with what is to be looked at in the middle of a block, a few hundred times.
+GUESTS = {
+    # l: inc ax; stosb; mov [di], ax; inc dx; add [di+1], dl; cmp ax, 2000; jb l
+    "planes": SCREEN.format(0x12, 0xA0) + "31 C0 40 AA 89 05 42 00 55 01 3D D0 07 72 F3" + HALT,
+    # The same in text, where a store to an odd address is two.
+    "text": SCREEN.format(0x03, 0xB8) + "31 C0 40 AA 89 05 42 00 55 01 3D D0 07 72 F3" + HALT,
+    # ds = F000h, ROM: l: inc ax; add [0], al; mov bx, [1]; add dx, bx; cmp ax, 900; jb l
+    "ROM": "B8 00 F0 8E D8 31 C0 40 00 06 00 00 8B 1E 01 00 01 DA 3D 84 03 72 F0" + HALT,
+    # dx = 3DAh: l: inc bx; in al, dx; add cl, al; in al, 40h; add ch, al; cmp bx, 300; jb l
+    "ports": "BA DA 03 31 DB 43 EC 00 C1 E4 40 00 C5 81 FB 2C 01 72 F2" + HALT,
+    # Vectors 0 and 4 at 7C60h: l: inc bx; mov al, 7Fh; add al, bl; into; inc cx; div byte [600h],
+    # which is 0; cmp bx, 300; jb l. At 7C60h: inc dx; add word [bp+2] of the frame, past DIV if it
+    # was that: push bp; mov bp, sp; push bx; mov bx, [bp+2]; cmp byte [bx], F6h; jne +4;
+    # add word [bp+2], 4; pop bx; pop bp; iret
+    "faults": (
+        "31 C0 8E D8 C7 06 00 00 60 7C A3 02 00 C7 06 10 00 60 7C A3 12 00 31 DB 43 B0 7F 00 D8 CE "
+        "41 F6 36 00 06 81 FB 2C 01 72 EF" + HALT
+    ),
+    # l: inc ax; mov [m+1], al; inc dx; m: mov bl, 0; add cl, bl; cmp ax, 300; jb l
+    "own code": "31 C0 8E D8 40 A2 0A 7C 42 B3 00 00 D9 3D 2C 01 72 F2" + HALT,
+    # l: inc bx; rdtsc; add [600h], eax; cpuid leaves 0; cmp bx, 200; jb l
+    "time stamps": "31 DB 8E DB 43 0F 31 66 01 06 00 06 81 FB C8 00 72 F2" + HALT,
+}
+HANDLER_AT = 0x60
+HANDLER = bytes.fromhex("42 55 89 E5 53 8B 5E 02 80 3F F6 75 04 83 46 02 04 5B 5D CF")
+
+
+def image(tmp_path: Path, name: str) -> Path:
+    guest = bytearray(bytes.fromhex(GUESTS[name]).ljust(510, b"\0"))
+    if name == "faults":
+        guest[HANDLER_AT : HANDLER_AT + len(HANDLER)] = HANDLER
+    return disk(tmp_path, bytes(guest))
+
+
+def of(cpu: object) -> UnicornCpu:
+    """A CPU that uses native code from the first slice on."""
+    assert isinstance(cpu, UnicornCpu)
+    assert native.load(wait=True), native.why_not()
+    cpu._slices_in_python = 0
+    return cpu
+
+
+#: A store to its own block counts twice, by either count, unless the slice ends there.
+CASES = [(name, size) for name in GUESTS for size in (3, 100, 50_000)]
+CASES = [case for case in CASES if case[0] != "own code" or case[1] > 1_000]
+
+
+@pytest.mark.parametrize(("name", "size"), CASES)
+def test_what_is_left_is_what_each_instruction_alone_leaves(
+    tmp_path: Path, name: str, size: int
+) -> None:
+    assert native.load(wait=True), native.why_not()
+    with patch("vgaemu.pc.cpu.unicorn.SLICE_IN_STEP", size):
+        assert twin_guests.differences(image(tmp_path, name)) == []
+
+
+def test_an_engine_s_words_are_found(tmp_path: Path) -> None:
+    with make_pc(disk(tmp_path, bytes.fromhex(HALT))) as pc:
+        cpu = of(pc.cpu)
+        run_until_halted(pc)
+        assert places() is not None
+        assert isinstance(cpu._count, BlockCount)
+
+
+def test_where_they_are_not_each_instruction_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unicorn_native, "places", lambda: None)
+    assert native.load(wait=True), native.why_not()
+    assert twin_guests.differences(image(tmp_path, "planes")) == []
+
+
+def test_records_run_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All code is forgotten then, and translated anew."""
+    rewound = []
+    rewind = BlockCount._rewind
+
+    def counted(count: BlockCount) -> None:
+        rewound.append(count)
+        rewind(count)
+
+    monkeypatch.setattr(BlockCount, "_rewind", counted)
+    monkeypatch.setattr(unicorn_blocks, "ENOUGH", unicorn_blocks.RECORDS)
+    with make_pc(image(tmp_path, "own code")) as pc:
+        of(pc.cpu)
+        run_until_halted(pc)
+        assert (pc.cpu.get("eax"), pc.cpu.get("edx")) == (300, 300)
+    assert len(rewound) > 2
+
+
+def test_blocks_that_were_paid_for_are_found_again() -> None:
+    blocks = [(at * 0x111, size) for at in range(100) for size in (1, 2, 300)]
+    table = again.table_of(blocks)
+    mask = table[0]
+    for address, size in blocks:
+        key = again.key_of(address, size)
+        place = again.first_place(key, mask)
+        while table[1 + place] != key:
+            assert table[1 + place] != again.FREE
+            place = place + 1 & mask
+    assert sum(key != again.FREE for key in table[1:]) == len(blocks)
