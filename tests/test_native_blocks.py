@@ -66,13 +66,34 @@ CASES = [(name, size) for name in GUESTS for size in (3, 100, 50_000)]
 CASES = [case for case in CASES if case[0] != "own code" or case[1] > 1_000]
 
 
+def ends_of_slices(path: Path, size: int, *, is_native: bool) -> list[tuple[int, ...]]:
+    """Time and registers where each slice ends, up to a HLT."""
+    found = []
+    with make_pc(path) as pc:
+        cpu = of(pc.cpu)
+        cpu._slice = size
+        if not is_native:
+            cpu._slices_in_python = -1
+        run = cpu.run
+
+        def runs(limit_ns: int) -> None:
+            run(limit_ns)
+            registers = (cpu.get(name) for name in ("eip", "eax", "ebx", "ecx", "edx", "eflags"))
+            found.append((pc.clock.now_ns(), pc.clock.events, *registers))
+
+        with patch.object(cpu, "run", runs):
+            run_until_halted(pc)
+    return found
+
+
 @pytest.mark.parametrize(("name", "size"), CASES)
-def test_what_is_left_is_what_each_instruction_alone_leaves(
+def test_slices_end_where_they_do_with_each_instruction_counted(
     tmp_path: Path, name: str, size: int
 ) -> None:
-    assert native.load(wait=True), native.why_not()
-    with patch("vgaemu.pc.cpu.unicorn.SLICE_IN_STEP", size):
-        assert twin_guests.differences(image(tmp_path, name)) == []
+    path = image(tmp_path, name)
+    counted = ends_of_slices(path, size, is_native=False)
+    assert ends_of_slices(path, size, is_native=True) == counted
+    assert twin_guests.differences(path) == []
 
 
 def test_an_engine_s_words_are_found(tmp_path: Path) -> None:
@@ -103,7 +124,7 @@ def test_records_run_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(BlockCount, "_rewind", counted)
     monkeypatch.setattr(unicorn_blocks, "ENOUGH", unicorn_blocks.RECORDS)
     with make_pc(image(tmp_path, "own code")) as pc:
-        of(pc.cpu)
+        of(pc.cpu)._slice = 100
         run_until_halted(pc)
         assert (pc.cpu.get("eax"), pc.cpu.get("edx")) == (300, 300)
     assert len(rewound) > 2

@@ -135,6 +135,7 @@ def leave(cells: Pointer, rest: int) -> None:
     It has done nothing yet.
     """
     int64_at(cells[COUNT_AT])[0] -= rest + 1
+    cells[ACCESS_COUNT] = -1
     cells[ASKED] = 1
     uint32_at(cells[MOST_AT])[0] = 1
     call3(cells[LEAVE], cells[CPU], int64_at(cells[SITE_AT])[0], 0)

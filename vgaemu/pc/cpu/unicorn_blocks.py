@@ -242,6 +242,7 @@ class BlockCount:
         self.cells[0], self.cells[1] = 0, count
         numbers = self._numbers
         numbers[c.BLOCK] = numbers[c.ASKED] = numbers[c.ENDED] = 0
+        numbers[c.ACCESS_COUNT] = -1
         return count
 
     def faulted(self) -> None:
