@@ -80,9 +80,13 @@ def places() -> Places | None:
         return None
     distance, place = env - cpu, _words(cpu, HEAD_WORDS << 3).index(env)
     come_out = _words(cpu + 8 * place + 8, 8)[0]
-    heads = [at for at in range(cpu, cpu + HEAD, 4) if _is_most(trial, at)]
+    if not env - REACH < come_out < env:
+        return None
+    heads = [at for at in range(cpu, cpu + HEAD, 4) if _is_most(trial, at, come_out)]
     sites = _sites(trial, cpu, distance)
-    if not env - REACH < come_out < env or len(heads) != 1 or len(sites) != 1:
+    if len(heads) != 1 or len(sites) != 1:
+        return None
+    if not _tells_each_block(trial):
         return None
     return Places(
         cpu=distance, blocks=distance - 8 * place - CACHE_BEHIND, most=env - heads[0],
@@ -100,18 +104,28 @@ def _words(at: int, count: int) -> tuple[int, ...]:
     return struct.unpack(f"{len(octets) // 8}Q", octets)
 
 
-def _is_most(trial: Uc, at: int) -> bool:
-    """Whether a number there is how many instructions the next block may have."""
-    word, sizes = ctypes.c_uint32.from_address(at), []
+def _is_most(trial: Uc, at: int, come_out: int) -> bool:
+    """Whether a number there is how many instructions the next block may have.
+
+    Then the engine comes out before a block as its hook asks for that, and on with a shorter one.
+    """
+    word, out = ctypes.c_uint32.from_address(at), ctypes.c_uint16.from_address(come_out + 2)
+    sizes: list[int] = []
     if word.value != NO_LIMIT:
         return False
-    hook = trial.hook_add(unicorn.UC_HOOK_BLOCK, lambda uc, at, size, _: sizes.append(size))
+
+    def entered(uc: Uc, address: int, size: int, _: object) -> None:
+        sizes.append(size)
+        if len(sizes) == 1:
+            word.value, out.value = 2, 0xFFFF
+
+    hook = trial.hook_add(unicorn.UC_HOOK_BLOCK, entered)
     trial.mem_write(0, b"\x90\x90\x90\xf4")
-    word.value = 2
+    trial.ctl(*FLUSH_CODE)
     trial.emu_start(0, PAGE_SIZE)
     was, word.value = word.value, NO_LIMIT
     trial.hook_del(hook)
-    return (was, sizes) == (NO_LIMIT, [2, 2])
+    return (was, sizes) == (NO_LIMIT, [4, 2, 2])
 
 
 def _sites(trial: Uc, cpu: int, size: int) -> list[int]:
@@ -128,6 +142,29 @@ def _sites(trial: Uc, cpu: int, size: int) -> list[int]:
     first, second = seen
     changed = [i for i, (old, new) in enumerate(zip(first, second, strict=True)) if old != new]
     return [cpu + 8 * i for i in changed]
+
+
+_Told = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_int64)
+
+
+def _tells_each_block(trial: Uc) -> bool:
+    """Whether a block is told for good what a hook's word was as it was translated."""
+    told: list[int] = []
+    called = _Told(lambda engine, address, size, word: told.append(word))
+    first = 0x5EED_0001
+    hook = hook_native(trial, unicorn.UC_HOOK_BLOCK, _address(called), first)
+    found = [at for at in range(hook, hook + 16 * HEAD, 8) if _words(at, 8) == (first,)]
+    trial.mem_write(0, b"\xeb\x00\xf4")  # jmp to the HLT
+    trial.ctl(*FLUSH_CODE)
+    if len(found) == 1:
+        trial.emu_start(0, PAGE_SIZE)
+        ctypes.c_int64.from_address(found[0]).value = first + 1
+        trial.emu_start(0, PAGE_SIZE)
+        trial.mem_write(0x10, b"\xf4")
+        trial.emu_start(0x10, PAGE_SIZE)
+    trial._callbacks[hook] = called
+    trial.hook_del(hook)
+    return told == [first] * 4 + [first + 1]
 
 
 class Translations:
