@@ -1,4 +1,4 @@
-"""What BIOS and DOS calls, interrupts and pages cost machine code: by native code and by Python.
+"""What calls, interrupts, pages and plain loops cost machine code: by native code and by Python.
 
 Each guest does nothing but count what it does; both sides run frames of the same guest in turns.
 Times are the thread's CPU time. Beside it, where it is installed, QEMU's TCG does as many, but for
@@ -20,8 +20,10 @@ from vgaemu.bench.measure import Row
 from vgaemu.bench.paths import both_paths
 from vgaemu.machine import Machine
 
-#: How often QEMU does it in a round.
-QEMU_TIMES = 640
+#: How often QEMU does it in a round, and how many of ours a round has at least.
+QEMU_TIMES, LEAST = 640, 10
+#: Turns of a loop.
+TURNS = 1_000
 #: Where a guest counts, 32 bits; where boot sectors and .COM programs begin.
 COUNT_AT = 0x600
 #: cli; xor ax, ax; mov ds, ax; mov ss, ax; mov sp, 7000h; int 40h's vector: 7C15h; jmp; iret
@@ -67,6 +69,14 @@ KINDS = (
         PROTECTED,
         64,
     ),
+    # mov cx, 1000; l: inc bx; add ax, bx; xor bx, dx; dec cx; jnz l
+    Kind("a turn of register work, 5 instructions", "B9E803 43 01D8 31D3 49 75F8", REAL, TURNS),
+    # mov si, 800h; mov cx, 1000; l: mov ax, [si]; inc ax; mov [si], ax; dec cx; jnz l
+    Kind(
+        "a turn of memory work, 5 instructions", "BE0008 B9E803 8B04 40 8904 49 75F8", REAL, TURNS
+    ),
+    # mov cx, 1000; l: call r; dec cx; jnz l; jmp out; r: ret; out:
+    Kind("a near call and back, 4 instructions", "B9E803 E80500 49 75FA EB01 C3", REAL, TURNS),
 )
 
 
@@ -116,11 +126,11 @@ def _qemu_ns(kind: Kind) -> float | None:
     """None: QEMU is not here, or the guest wants a DOS."""
     if kind.begin is PROGRAM:
         return None
-    flat = kind.begin == PROTECTED
-    # mov dword [600h], times
+    flat, rounds = kind.begin == PROTECTED, max(QEMU_TIMES // kind.times, LEAST)
+    # mov dword [600h], rounds
     store = b"\xc7\x05" if flat else b"\x66\xc7\x06"
     store += COUNT_AT.to_bytes(4 if flat else 2, "little")
-    store += (QEMU_TIMES // kind.times).to_bytes(4, "little")
+    store += rounds.to_bytes(4, "little")
     work = store + _counting(kind, down=True)
     seconds = tcg.seconds(kind.begin + tcg.endless(work, flat=flat))
-    return None if seconds is None else seconds * 1e9 / (QEMU_TIMES // kind.times * kind.times)
+    return None if seconds is None else seconds * 1e9 / (rounds * kind.times)
