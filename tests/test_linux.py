@@ -1,4 +1,5 @@
-"""A whole Linux on its VGA console: up to a shell, as on QEMU; and what `bench vga` needs of one.
+"""A whole Linux on its VGA console, up to a shell as on QEMU, and on its serial one; and what
+`bench vga` needs of one.
 
 Debian's kernel and busybox, which are not part of this project: `linux-image-686-unsigned` and
 `busybox-static`, both of i386, from which `apt-get download` and `dpkg -x` get the two files.
@@ -17,9 +18,12 @@ from pathlib import Path
 import pytest
 from test_x86_qemu import Monitor
 
+from vgaemu import native
 from vgaemu.bench import linux, vga
 from vgaemu.errors import BenchError
 from vgaemu.machine import Machine
+from vgaemu.pc.cpu.unicorn import UnicornCpu
+from vgaemu.pc.cpu.unicorn_blocks import BlockCount
 
 KERNEL = linux.find_kernel()
 BUSYBOX = Path(os.environ.get("VGAEMU_BUSYBOX", "/bin/busybox"))
@@ -110,11 +114,17 @@ def on_qemu(initrd: Path, tmp_path: Path) -> list[bytes]:
     return found
 
 
-@pytest.mark.long
-@pytest.mark.skipif(KERNEL is None, reason=f"no kernel: {linux.KERNEL_VARIABLE} names none")
-@pytest.mark.skipif(
+needs_kernel = pytest.mark.skipif(
+    KERNEL is None, reason=f"no kernel: {linux.KERNEL_VARIABLE} names none"
+)
+needs_busybox = pytest.mark.skipif(
     not is_of_32_bits(BUSYBOX), reason="no busybox of 32 bits: VGAEMU_BUSYBOX names none"
 )
+
+
+@pytest.mark.long
+@needs_kernel
+@needs_busybox
 def test_a_shell_answers_as_on_qemu(initrd: Path, tmp_path: Path) -> None:
     """VGAEMU_LINUX=vmlinuz VGAEMU_BUSYBOX=busybox pytest -m long tests/test_linux.py."""
     assert KERNEL is not None
@@ -136,6 +146,39 @@ def test_a_shell_answers_as_on_qemu(initrd: Path, tmp_path: Path) -> None:
         assert text[1].split() == ["bin", "dev", "init", "root"]
         assert machine.screen.text()[: len(text)] == [line.ljust(80) for line in text]
     assert ours == on_qemu(initrd, tmp_path)
+
+
+@pytest.mark.long
+@needs_kernel
+@needs_busybox
+@pytest.mark.parametrize("mib", [128, 1024])
+def test_a_shell_on_the_serial_port(initrd: Path, mib: int) -> None:
+    """The quickest way to one; what is in all the memory that there is, Linux has found."""
+    assert KERNEL is not None
+    begin = time.process_time()
+    words = "console=ttyS0,115200 quiet cryptomgr.notests"
+    with Machine(KERNEL, memory=mib, initrd=initrd, append=words) as machine:
+        assert machine.pc is not None
+        sent = machine.pc.serial.text
+
+        def wait(text: bytes, frames: int) -> None:
+            for _ in range(frames // 10):
+                machine.tick(10)
+                if text in sent:
+                    return
+            raise AssertionError(bytes(sent[-2000:]).decode(errors="replace"))
+
+        wait(PROMPT.encode(), 20_000)
+        print(f"a prompt after {time.process_time() - begin:.0f} s of CPU time")
+        if native.why_not() is None:
+            # Native code came while it ran, and from then on blocks are counted.
+            assert isinstance(machine.pc.cpu, UnicornCpu)
+            assert isinstance(machine.pc.cpu._count, BlockCount)
+        asked = "mkdir proc; mount -t proc proc proc; grep MemTotal proc/meminfo; echo $((6 * 7))\r"
+        machine.pc.serial.write(asked.encode())
+        wait(b"\n42\r", 600)
+        kib = int(bytes(sent).split(b"MemTotal:")[-1].split()[0])
+        assert 0.8 * mib < kib / 1024 < mib
 
 
 # --- what `bench vga` makes of it ---
