@@ -245,7 +245,7 @@ def test_under_a_firmware(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.skipif(not LINUX64, reason="no 64-bit Linux: VGAEMU_LINUX64 names none, nor has /boot")
 def test_linux_of_64_bits_gives_a_shell(tmp_path: Path) -> None:
-    """Debian's linux-image-amd64 and busybox-static: two minutes of the CPU's time.
+    """Debian's linux-image-amd64 and busybox-static: half a minute of the CPU's time with numba.
 
     VGAEMU_LINUX64=vmlinuz VGAEMU_BUSYBOX64=busybox pytest -m long tests/test_x86_third_party.py
     """
