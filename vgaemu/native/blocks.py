@@ -8,8 +8,9 @@ at when it translates, so `translated` has that point to the next record each ti
 A block is not executed as it is where
 
 * the slice has fewer instructions left: the engine is asked for a block of so many instead;
-* an instruction in it looks at the time: it is the last of its block. One that may switch tasks is
-  the only one: for those the engine does not bring the arithmetic flags to where they are saved;
+* an instruction in it looks at the time, or may cost more of it than `progress.MARGIN_NS` for what
+  it stores to a device: it is the last of its block. One that may switch tasks is the only one: for
+  those the engine does not bring the arithmetic flags to where they are saved;
 * the slice is over: the engine ends.
 
 Source: accel/tcg/cpu-exec.c, translator.c and tcg-runtime.c of QEMU 5.0, as Unicorn 2.1 has them.
@@ -120,8 +121,20 @@ def _is_prefix(byte: int) -> bool:
 
 
 @part
+def _may_cost_much(first: int, second: int, operand: int) -> bool:
+    """Whether an instruction may make more accesses to a device than `MARGIN_NS` has room for."""
+    if first == 0x0F:  # FXSAVE and its like
+        return second == 0xAE and operand < 0xC0
+    if first == 0xDD:  # FRSTOR, FSAVE
+        return second < 0xC0 and second >> 3 & 5 == 4
+    return first == 0xC8  # ENTER
+
+
+@part
 def _kind(first: int, second: int, operand: int, in_protected: bool) -> int:
     """Of the opcode, the byte behind it and the next one."""
+    if _may_cost_much(first, second, operand):
+        return LAST
     if first == 0x0F:  # RDTSC, CPUID, RDTSCP
         return LAST if second in (0x31, 0xA2) or (second == 0x01 and operand == 0xF9) else ANYWHERE
     if 0xE4 <= first <= 0xE7 or 0xEC <= first <= 0xEF or 0x6C <= first <= 0x6F:  # ports

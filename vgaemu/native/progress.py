@@ -51,7 +51,8 @@ REST_SHIFT = 48
 CODE_AT, CODE_BYTES = 4, 5
 #: A return address is behind the call.
 BEHIND = 2
-#: What else an instruction that accesses a device may cost, 32 accesses of 16 bits.
+#: What else an instruction that accesses a device may cost, 32 accesses of 16 bits; those that have
+#: more are the last ones of their blocks.
 MARGIN_NS = 16_000
 DEBUG, TRAP = 1, 1 << 8
 

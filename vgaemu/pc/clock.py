@@ -194,7 +194,9 @@ class StepClock(Clock):
 
     def executed(self, instructions: int) -> None:
         """The engine was let go for so many, and has come back."""
-        cells = self._cells
+        cells, progress = self._cells, self._progress
+        if progress is not None:
+            progress[0] = 0  # what costs time before it is let go again follows all of these
         if cells is not None:
             self._take(cells)
             self.ns = now = self._until_ns - cells[DUE] + instructions * INSTRUCTION_NS

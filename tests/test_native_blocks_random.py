@@ -1,0 +1,92 @@
+"""Instructions counted by blocks, where a device or the time is in the middle of one.
+
+Guests that were made to break the count, and compared after each slice, of many sizes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+pytest.importorskip("unicorn")
+
+from protected import HANDLERS, STACK, TASK, Protected, dword, to_ring_3
+from test_native import needs_native
+from x86_helpers import disk, make_pc, run_until_halted
+
+from vgaemu import native
+from vgaemu.pc.cpu.unicorn import UnicornCpu
+
+pytestmark = needs_native
+#: ax = ds = ss = 0; CR4 for FXSAVE; mov ax, 12h; int 10h; es = A000h, through the planes.
+BEGIN = "31 C0 8E D8 8E D0 BC 00 70 66 0F 20 E0 80 CC 06 66 0F 22 E0 B8 12 00 CD 10 B8 00 A0 8E C0 "
+#: Of 40 instructions that need nothing but time: inc si.
+WORK = "46 " * 40
+#: What makes more accesses to a device in one instruction than any other, or takes part in a stack.
+GUESTS = {
+    # l: inc bx; mov di, bx; and di, 3FF0h; fxsave [es:di]; jmp l
+    "FXSAVE": "43 89 DF 81 E7 F0 3F 26 0F AE 05 " + WORK + "EB CB",
+    # l: inc bx; mov di, bx; and di, 3FFFh; fnsave [es:di]; frstor [es:di]; jmp l
+    "FSAVE": "43 89 DF 81 E7 FF 3F 26 DD 35 " + WORK + "26 DD 25 EB C9",
+    # ss = es; l: mov sp, 8000h; mov bp, 4000h; enter 8, 31; jmp l
+    "ENTER": "8E D0 BC 00 80 BD 00 40 C8 08 00 1F " + WORK + "EB CC",
+    # ss = es; l: inc bx; push bx; pusha; popa; pushf; popf; pop cx; inc dx; call +2; jmp l; ret
+    "stack": "8E D0 BC 00 80 43 53 60 61 9C 9D 59 42 E8 02 00 EB F3 C3",
+}
+
+
+def slices(path: Path, size: int, *, is_native: bool) -> list[tuple[int, ...]]:
+    """Time and registers behind each slice of so many instructions."""
+    found: list[tuple[int, ...]] = []
+    run = UnicornCpu.run
+
+    def slice_of(cpu: UnicornCpu, limit_ns: int) -> None:
+        run(cpu, limit_ns)
+        registers = (cpu.get(name) for name in ("eip", "eax", "esi", "esp", "eflags"))
+        found.append((cpu._clock.now_ns(), *registers))
+
+    host = patch("vgaemu.pc.pc.MOST_HOST_NS", 1 << 60)
+    with host, make_pc(path) as pc, patch.object(UnicornCpu, "run", slice_of):
+        cpu = pc.cpu
+        assert isinstance(cpu, UnicornCpu)
+        cpu._slices_in_python = 0 if is_native else -1
+        cpu._slice = size
+        next(pc.slices())
+    return found
+
+
+@pytest.mark.turns(2)
+@pytest.mark.parametrize("size", [29, 97])
+@pytest.mark.parametrize("guest", GUESTS)
+def test_each_slice_ends_where_it_does_in_python(tmp_path: Path, guest: str, size: int) -> None:
+    assert native.load(wait=True)
+    path = disk(tmp_path, bytes.fromhex(BEGIN + GUESTS[guest]))
+    one, other = (slices(path, size, is_native=is_native) for is_native in (True, False))
+    assert len(one) > 100
+    assert one == other
+
+
+@pytest.mark.parametrize("is_native", [True, False])
+def test_a_port_that_is_refused_costs_no_more_than_another_fault(
+    tmp_path: Path, is_native: bool
+) -> None:
+    if is_native:
+        assert native.load(wait=True)
+    taken = []
+    for fault, vector in (("0F 0B", 6), ("E6 80", 13)):  # ud2; out 80h, al
+        # rdtsc; mov ebx, eax; 200 NOPs. In the handler: rdtsc; sub eax, ebx; mov [ss:F000h], eax
+        program = b"\x0f\x31\x89\xc3" + 200 * b"\x90" + bytes.fromhex(fault)
+        guest = Protected(to_ring_3(), program)
+        guest.put(TASK + 0x66, b"\xff\xff")  # no port is allowed
+        handler = b"\x0f\x31\x29\xd8\x36\xa3" + dword(STACK) + b"\xfa\xf4"
+        guest.put(HANDLERS + 64 * vector, handler)
+        path = tmp_path / "guest.img"
+        path.write_bytes(guest.image())
+        with make_pc(path) as pc:
+            assert isinstance(pc.cpu, UnicornCpu)
+            pc.cpu._slices_in_python = 0 if is_native else -1
+            run_until_halted(pc)
+            taken.append(pc.bus.read32(STACK))
+    assert taken[0] == taken[1] > 200 * 33
