@@ -35,14 +35,16 @@ from vgaemu.native.compiler import (
 from vgaemu.native.cpu_cells import (
     AGAIN,
     ASKED,
+    BEGUN,
     BLOCK,
     BLOCK_NS,
     BLOCKS_AT,
     COME_OUT_AT,
-    COUNT_AT,
     ENDED,
+    ENTER,
     ENV,
     LONG_OVERHEAD_NS,
+    MOST,
     MOST_AT,
     NEXT,
     NEXT_AT,
@@ -94,8 +96,6 @@ WRITE = types.void(types.int64, types.int64, types.int32, types.int64, types.CPo
 #: `run_string` is told.
 CUT, SHORT, OURS, UNPAID = 0xFFFF, 1 << 32, 1 << 33, 1 << 34
 STRING_SHIFT = 40
-#: What of it is for `_enter`.
-FOR_ENTER = CUT | UNPAID
 #: Of the engine's record of a block, by words of 16 bits its size and instructions, by words of 32
 #: what it was asked for; of the last, bits that are a number of instructions.
 SIZE_AT, COUNT_OF, ASKED_AT, ASKED_FOR = 10, 11, 6, 0x7FFF
@@ -293,11 +293,10 @@ def _end(engine: int, cells: Pointer) -> None:
 
 
 @part
-def _enter(engine: int, at: int, cells: Pointer) -> None:
-    """A block is entered that is special, or longer than what is left."""
-    record, progress = int64_at(at), int64_at(cells[COUNT_AT])
-    special, count = record[SPECIAL], record[COUNT]
-    left = progress[1] - progress[0]
+def _count(engine: int, at: int, cells: Pointer) -> None:
+    """A block is entered: count it, or come out before it."""
+    record = int64_at(at)
+    special, count, left = record[SPECIAL], record[COUNT], cells[MOST] - cells[BEGUN]
     if left <= 0:
         _end(engine, cells)
         return
@@ -311,16 +310,15 @@ def _enter(engine: int, at: int, cells: Pointer) -> None:
     if most < count:
         _ask(cells, most)
         return
-    progress[0] += count
+    cells[BEGUN] += count
     cells[BLOCK] = at
 
 
 @callback(BLOCK_HOOK)
-def on_block(engine: int, address: int, size: int, at: int) -> None:
-    """The engine enters a block of code, of which `at` is the record."""
+def enter_special(engine: int, address: int, size: int, at: int) -> None:
+    """A block is entered that is special, or longer than what is left."""
     record = int64_at(at)
-    cells = int64_at(record[CELLS_AT])
-    special = record[SPECIAL]
+    cells, special = int64_at(record[CELLS_AT]), record[SPECIAL]
     if special & SHORT:
         if not cells[ASKED]:
             take_back(cells, address)
@@ -330,13 +328,23 @@ def on_block(engine: int, address: int, size: int, at: int) -> None:
         cells[ASKED] = 0
     if special >> STRING_SHIFT:
         run_string(cells, special >> STRING_SHIFT)
-    progress = int64_at(cells[COUNT_AT])
-    count = progress[0] + record[COUNT]
-    if special & FOR_ENTER == 0 and count <= progress[1]:
-        progress[0] = count
+    _count(engine, at, cells)
+
+
+@callback(BLOCK_HOOK)
+def on_block(engine: int, address: int, size: int, at: int) -> None:
+    """The engine enters a block of code, of which `at` is the record.
+
+    What most blocks need is here, and nothing that a compiler would save registers for.
+    """
+    record = int64_at(at)
+    cells = int64_at(record[CELLS_AT])
+    count = cells[BEGUN] + record[COUNT]
+    if record[SPECIAL] == 0 and count <= cells[MOST]:
+        cells[BEGUN] = count
         cells[BLOCK] = at
     else:
-        _enter(engine, at, cells)
+        call4(cells[ENTER], engine, address, size, at)
 
 
 @callback(SETTLE)
@@ -352,10 +360,9 @@ def device_read(engine: int, offset: int, size: int, device: Pointer) -> int:
     rest = rest_of(cells)
     if rest and not is_begun(cells, rest):
         leave(cells, rest)
-    progress = int64_at(cells[COUNT_AT])
-    progress[0] -= rest
+    cells[BEGUN] -= rest
     value = call4(device[DEVICE_READ], engine, offset, size, 0)
-    progress[0] += rest
+    cells[BEGUN] += rest
     return value
 
 
@@ -366,10 +373,9 @@ def device_write(engine: int, offset: int, size: int, value: int, device: Pointe
     rest = rest_of(cells)
     if rest and not is_begun(cells, rest):
         leave(cells, rest)
-    progress = int64_at(cells[COUNT_AT])
-    progress[0] -= rest
+    cells[BEGUN] -= rest
     call5(device[DEVICE_WRITE], engine, offset, size, value, 0)
-    progress[0] += rest
+    cells[BEGUN] += rest
 
 
 @callback(READ)
@@ -387,6 +393,7 @@ def nothing_write(engine: int, offset: int, size: int, value: int, cells: Pointe
 
 FUNCTIONS = {
     "blocks.enter": on_block.address,
+    "blocks.enter_special": enter_special.address,
     "blocks.translated": translated.address,
     "blocks.settle": settle.address,
     "device.read": device_read.address,

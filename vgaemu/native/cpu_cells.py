@@ -35,10 +35,10 @@ VGA_OPEN, VGA_CODE, VGA_MARKS = 26, 27, 28
 CALLS, SYSTEM_CALL = 29, 30
 #: `vgaemu.pc.bus.Bus.a20`: mask of physical addresses.
 A20 = 31
-#: Of counting by blocks (`native.progress`). Addresses: instructions begun and how many there are
-#: to be, uint64 each; the record of the block in hand, 0 if it is left; that of the next one that
+#: Of counting by blocks (`native.progress`): instructions begun and how many there are to be, as
+#: `Progress`. Addresses: the record of the block in hand, 0 if it is left; of the next one that
 #: is translated, and of the word by which the engine tells a block of it.
-COUNT_AT, BLOCK, NEXT, NEXT_AT = 32, 33, 34, 35
+BEGUN, MOST, BLOCK, NEXT, NEXT_AT = 32, 33, 34, 35, 49
 #: How many instructions the next block was asked to have, 0: as many as it likes. Whether the end
 #: has been asked for.
 ASKED, ENDED = 36, 37
@@ -52,7 +52,9 @@ STOP, LEAVE, TRANSLATED = 43, 44, 45
 AGAIN = 46
 #: Which instruction it was that accessed a device last: the count then, and how many followed it.
 ACCESS_COUNT, ACCESS_REST = 47, 48
-CELLS = 49
+#: Address of native code for blocks that are special, or longer than what is left.
+ENTER = 50
+CELLS = 51
 #: A record of a translated block; its first word is the address of these cells.
 RECORD_BYTES = 64
 

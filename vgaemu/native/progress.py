@@ -27,9 +27,9 @@ from vgaemu.native.cpu_cells import (
     ACCESS_COUNT,
     ACCESS_REST,
     ASKED,
+    BEGUN,
     BLOCK,
     CLOCK,
-    COUNT_AT,
     CPU,
     ENV,
     LEAVE,
@@ -122,7 +122,7 @@ def rest_of(cells: Pointer) -> int:
 @part
 def is_begun(cells: Pointer, rest: int) -> bool:
     """Whether the instruction in hand has accessed a device before; from now on it has."""
-    count = int64_at(cells[COUNT_AT])[0]
+    count = cells[BEGUN]
     if cells[ACCESS_COUNT] == count and cells[ACCESS_REST] == rest:
         return True
     cells[ACCESS_COUNT], cells[ACCESS_REST] = count, rest
@@ -135,7 +135,7 @@ def leave(cells: Pointer, rest: int) -> None:
 
     It has done nothing yet.
     """
-    int64_at(cells[COUNT_AT])[0] -= rest + 1
+    cells[BEGUN] -= rest + 1
     cells[ACCESS_COUNT] = -1
     cells[ASKED] = 1
     uint32_at(cells[MOST_AT])[0] = 1
@@ -149,14 +149,13 @@ def access_cost(cells: Pointer, ns: int) -> None:
     if rest == 0:
         cost(clock, ns)
         return
-    progress = int64_at(cells[COUNT_AT])
-    count = progress[0]
+    count = cells[BEGUN]
     most = -(-(clock[DUE] - ns - MARGIN_NS) // INSTRUCTION_NS)
     if not is_begun(cells, rest) and most < count:
         leave(cells, rest)
-    progress[0] = count - rest
+    cells[BEGUN] = count - rest
     cost(clock, ns)
-    progress[0] = count
+    cells[BEGUN] = count
 
 
 @part
@@ -205,7 +204,7 @@ def settle_count(cells: Pointer, vector: int, software: bool) -> None:
     # before one that has not.
     is_before = vector == DEBUG and not uint32_at(env)[EFLAGS_AT] & TRAP
     begun = index if software or is_before else index + 1
-    int64_at(cells[COUNT_AT])[0] -= record[COUNT] - begun
+    cells[BEGUN] -= record[COUNT] - begun
 
 
 @part
@@ -217,4 +216,4 @@ def take_back(cells: Pointer, linear: int) -> None:
     cells[BLOCK] = 0
     index = index_of(record, 0, linear)
     if index >= 0:  # it has begun, and does so once more
-        int64_at(cells[COUNT_AT])[0] -= record[COUNT] - index - 1
+        cells[BEGUN] -= record[COUNT] - index - 1

@@ -205,10 +205,10 @@ class BlockCount:
 
     def __init__(self, numbers: memoryview[int]) -> None:
         #: In a hook: instructions begun, the one in hand among them, and how many there are to be.
-        self.cells = (ctypes.c_uint64 * 2)(0, UNCOUNTED)
+        self.cells = (ctypes.c_uint64 * 2).from_buffer(numbers, 8 * c.BEGUN)
+        self.cells[0], self.cells[1] = 0, UNCOUNTED
         self.address = ctypes.addressof(self.cells)
         self._numbers = numbers
-        numbers[c.COUNT_AT] = self.address
         self._settle: Callable[[], None] = lambda: None
         self._kept: list[Any] = []
 
@@ -238,6 +238,7 @@ class BlockCount:
             c.MOST_AT: env - found.most,
             c.COME_OUT_AT: env - found.come_out,
             c.SITE_AT: env - found.site,
+            c.ENTER: functions["blocks.enter_special"],
             c.STOP: _address(library().uc_emu_stop),
             c.LEAVE: _address(getattr(library(), _LEAVE)),
             c.TRANSLATED: _address(asked),
