@@ -57,14 +57,15 @@ def slices(path: Path, size: int, *, is_native: bool) -> list[tuple[int, ...]]:
     return found
 
 
-@pytest.mark.turns(2)
-@pytest.mark.parametrize("size", [29, 97])
-@pytest.mark.parametrize("guest", GUESTS)
+# 613 take little longer than the accesses that a block has room for, see `progress.MARGIN_NS`.
+@pytest.mark.parametrize(
+    ("guest", "size"), [("FXSAVE", 613), ("FSAVE", 613), ("ENTER", 613), ("stack", 97)]
+)
 def test_each_slice_ends_where_it_does_in_python(tmp_path: Path, guest: str, size: int) -> None:
     assert native.load(wait=True)
     path = disk(tmp_path, bytes.fromhex(BEGIN + GUESTS[guest]))
     one, other = (slices(path, size, is_native=is_native) for is_native in (True, False))
-    assert len(one) > 100
+    assert len(one) > 50
     assert one == other
 
 
