@@ -580,7 +580,10 @@ def test_bench_writes_its_rows(capsys, tmp_path, monkeypatch):
     ("name", "told"),
     [
         ("start", "--only: 'bench start' has no parts; 'bench guest' does"),
-        ("guest", "--only tea: 'bench guest' has fills, stores, ports, calls, harvests, boot"),
+        (
+            "guest",
+            "--only tea: 'bench guest' has fills, stores, ports, calls, harvests, boot, boots",
+        ),
     ],
 )
 def test_bench_has_no_such_part(capsys, name, told):

@@ -19,6 +19,7 @@ from vgaemu.machine import Machine
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import INSTRUCTION_NS
 from vgaemu.pc.cpu.unicorn import SLICE_IN_STEP, UnicornCpu
+from vgaemu.pc.cpu.unicorn_blocks import Translations
 from vgaemu.pc.cpu.unicorn_interrupts import Interrupts
 from vgaemu.pc.cpu.unicorn_pages import Pages
 from vgaemu.pc.cpu.unicorn_ports import BusPorts
@@ -214,7 +215,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     price(Interrupts, "deliver", lambda *_: 40)
     price(UnicornCpu, "_execute", lambda *_: 25)
     price(Pages, "fill", lambda *_: 8)
-    price(UnicornCpu, "_on_translation", lambda cpu, uc, block, *_: 20 + 5 * block.icount)
+    price(Translations, "_on_translation", lambda own, uc, block, *_: 20 + 5 * block.icount)
     for name in ("on_in", "on_out"):
         price(BusPorts, name, lambda *_: 2)
     for name in ("load", "store"):
