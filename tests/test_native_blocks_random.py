@@ -91,3 +91,23 @@ def test_a_port_that_is_refused_costs_no_more_than_another_fault(
             run_until_halted(pc)
             taken.append(pc.bus.read32(STACK))
     assert taken[0] == taken[1] > 200 * 33
+
+
+@pytest.mark.parametrize("is_native", [True, False])
+def test_a_breakpoint_costs_the_same_wherever_slices_end(tmp_path: Path, is_native: bool) -> None:
+    if is_native:
+        assert native.load(wait=True)
+    # ds = ss = 0; vector 1: 7C2Bh; DR0: 7C28h, DR7: 3; 4 times inc bx; 7C28h: inc cx; cli; hlt;
+    # 7C2Bh: rdtsc; mov [600h], eax; cli; hlt
+    code = "31 C0 8E D8 8E D0 BC 00 70 C7 06 04 00 2B 7C A3 06 00 66 B8 28 7C 00 00 0F 23 C0 "
+    code += "66 B8 03 00 00 00 0F 23 F8 43 43 43 43 41 FA F4 0F 31 66 A3 00 06 FA F4"
+    times = set()
+    for size in (1, 3, 50_000):
+        with make_pc(disk(tmp_path, bytes.fromhex(code))) as pc:
+            assert isinstance(pc.cpu, UnicornCpu)
+            pc.cpu._slices_in_python = 0 if is_native else -1
+            pc.cpu._slice = size
+            run_until_halted(pc)
+            times.add(pc.bus.read32(0x600))
+    assert len(times) == 1
+    assert times != {0}

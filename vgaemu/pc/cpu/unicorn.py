@@ -343,6 +343,7 @@ class UnicornCpu(Cpu):
     def _execute(self, count: int) -> int:
         """Go on until so many instructions are done or something ends it; how many were done."""
         left = count if self._count is None else self._count.begin(count)
+        begin_ns = self._clock.now_ns()
         try:
             self._uc.emu_start(self.get("rip"), NEVER, count=left)
             # Nothing but HLT, an error or the count ends it. Where the count is not to be had, the
@@ -354,7 +355,8 @@ class UnicornCpu(Cpu):
         except unicorn.UcError as error:
             self._on_error(error)
         executed = count if self._count is None else self._count.executed
-        return max(executed, 1)
+        # An exception before the first one has cost time, so the guest gets on without.
+        return executed if self._clock.now_ns() > begin_ns else max(executed, 1)
 
     def _fit_slice(self, took_ns: int) -> None:
         """Shorter slices for code that takes long, and back: flushes wait for their ends."""
