@@ -3,6 +3,10 @@
 `vgaemu.native.blocks` counts, and says how. Where the engine keeps what it looks at a trial shows;
 where that is not found, the engine counts each instruction itself (`InstructionCount`).
 
+Both counts are the same but for code that stores to the block in hand. The engine comes out of it
+and does that instruction once more: it counts twice, unless the slice ends between, which it does
+elsewhere; and where each is counted, the engine takes the kind of arithmetic flags back meanwhile.
+
 Source: include/hw/core/cpu.h of QEMU 5.0, as Unicorn 2.1 has it; measured with Unicorn 2.1.4.
 """
 
