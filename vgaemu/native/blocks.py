@@ -353,13 +353,20 @@ def settle(cells: Pointer) -> None:
     settle_count(cells, 0, False)
 
 
+@part
+def _rest_at_device(cells: Pointer) -> int:
+    """How many instructions follow the one in hand, which is done anew as it begins, if any do."""
+    rest = rest_of(cells)
+    if rest and not is_begun(cells, rest):
+        leave(cells, rest)
+    return rest
+
+
 @callback(READ)
 def device_read(engine: int, offset: int, size: int, device: Pointer) -> int:
     """A load from a device that Python answers for: it is to know what time it is."""
     cells = int64_at(device[DEVICE_CELLS])
-    rest = rest_of(cells)
-    if rest and not is_begun(cells, rest):
-        leave(cells, rest)
+    rest = _rest_at_device(cells)
     cells[BEGUN] -= rest
     value = call4(device[DEVICE_READ], engine, offset, size, 0)
     cells[BEGUN] += rest
@@ -370,9 +377,7 @@ def device_read(engine: int, offset: int, size: int, device: Pointer) -> int:
 def device_write(engine: int, offset: int, size: int, value: int, device: Pointer) -> None:
     """A store to one."""
     cells = int64_at(device[DEVICE_CELLS])
-    rest = rest_of(cells)
-    if rest and not is_begun(cells, rest):
-        leave(cells, rest)
+    rest = _rest_at_device(cells)
     cells[BEGUN] -= rest
     call5(device[DEVICE_WRITE], engine, offset, size, value, 0)
     cells[BEGUN] += rest

@@ -99,6 +99,18 @@ def index_of(record: Pointer, site: int, linear: int) -> int:
 
 
 @part
+def base_of(cells: Pointer) -> int:
+    """CS's."""
+    return int64_at(cells[ENV] + 4 * (SEGMENTS_AT + CS * SEGMENT + BASE))[0]
+
+
+@part
+def linear_ip(cells: Pointer) -> int:
+    """CS:EIP, as the engine puts blocks down."""
+    return int64_at(cells[ENV] + 4 * EIP_AT)[0] + base_of(cells)
+
+
+@part
 def rest_of(cells: Pointer) -> int:
     """How many instructions of the block in hand follow the one that accesses a device."""
     if not cells[BLOCK]:
@@ -162,11 +174,10 @@ def access_cost(cells: Pointer, ns: int) -> None:
 def tell_ip(cells: Pointer) -> None:
     """Let EIP be that of the instruction in hand, the last one of its block: a port's."""
     if cells[BLOCK]:
-        record, env = int64_at(cells[BLOCK]), cells[ENV]
+        record = int64_at(cells[BLOCK])
         offset = record[SPECIAL] >> LAST_SHIFT & 0xFFFF
         if offset:
-            base = int64_at(env + 4 * (SEGMENTS_AT + CS * SEGMENT + BASE))[0]
-            int64_at(env + 4 * EIP_AT)[0] = record[PC] + offset - base
+            int64_at(cells[ENV] + 4 * EIP_AT)[0] = record[PC] + offset - base_of(cells)
 
 
 @part
@@ -177,9 +188,8 @@ def leave_at_fill(cells: Pointer) -> None:
     """
     if not cells[BLOCK]:
         return
-    record, env = int64_at(cells[BLOCK]), cells[ENV]
-    base = int64_at(env + 4 * (SEGMENTS_AT + CS * SEGMENT + BASE))[0]
-    index = index_of(record, 0, int64_at(env + 4 * EIP_AT)[0] + base)
+    record = int64_at(cells[BLOCK])
+    index = index_of(record, 0, linear_ip(cells))
     rest = record[COUNT] - 1 - index
     if index >= 0 and rest:
         int64_at(cells[SITE_AT])[0] = 0  # all is as it was at its begin
@@ -191,10 +201,8 @@ def settle_count(cells: Pointer, vector: int, software: bool) -> None:
     """An interrupt or exception ends the block in hand, perhaps in its middle."""
     if not cells[BLOCK]:
         return
-    record, env = int64_at(cells[BLOCK]), cells[ENV]
+    record, linear = int64_at(cells[BLOCK]), linear_ip(cells)
     cells[BLOCK] = 0
-    base = int64_at(env + 4 * (SEGMENTS_AT + CS * SEGMENT + BASE))[0]
-    linear = int64_at(env + 4 * EIP_AT)[0] + base
     if not 0 <= linear - record[PC] < record[SIZE]:
         return
     index = index_of(record, 0, linear)
@@ -202,7 +210,7 @@ def settle_count(cells: Pointer, vector: int, software: bool) -> None:
         return
     # An instruction that faults has begun. EIP is behind one that asked for it, and at a breakpoint
     # before one that has not.
-    is_before = vector == DEBUG and not uint32_at(env)[EFLAGS_AT] & TRAP
+    is_before = vector == DEBUG and not uint32_at(cells[ENV])[EFLAGS_AT] & TRAP
     begun = index if software or is_before else index + 1
     cells[BEGUN] -= record[COUNT] - begun
 
