@@ -29,6 +29,19 @@ GUESTS = {
     "ROM": "B8 00 F0 8E D8 31 C0 40 00 06 00 00 8B 1E 01 00 01 DA 3D 84 03 72 F0" + HALT,
     # dx = 3DAh: l: inc bx; in al, dx; add cl, al; in al, 40h; add ch, al; cmp bx, 300; jb l
     "ports": "BA DA 03 31 DB 43 EC 00 C1 E4 40 00 C5 81 FB 2C 01 72 F2" + HALT,
+    # es = A000h: l: inc bx; dx = 3C8h; mov al, bl; out dx, al; inc dx; a colour of it, two times:
+    # three times out dx, al; inc al; dx = 3C8h; in al, dx; add ch, al; ax = 108h; add ah, bl;
+    # dx = 3CEh; out dx, ax; stosb; inc cx; cmp bx, 300; jb l
+    "colours": (
+        SCREEN.format(0x12, 0xA0) + "31 DB 43 BA C8 03 88 D8 EE 42 "
+        "EE FE C0 EE FE C0 EE FE C0 EE FE C0 EE FE C0 EE FE C0 BA C8 03 EC 00 C5 "
+        "B8 08 01 00 DC BA CE 03 EF AA 41 81 FB 2C 01 72 CF" + HALT
+    ),
+    # l: inc bx; ax = 6; dx = 3CEh; in al, dx; out dx, al; mov al, bl; out 80h, al; out dx, al;
+    # in al, dx; add cl, al; cmp bx, 300; jb l
+    "its own ports and others": (
+        "31 DB 43 B8 06 00 BA CE 03 EC EE 88 D8 E6 80 EE EC 00 C1 81 FB 2C 01 72 E9" + HALT
+    ),
     # Vectors 0 and 4 at 7C60h: l: inc bx; mov al, 7Fh; add al, bl; into; inc cx; div byte [600h],
     # which is 0; cmp bx, 300; jb l. At 7C60h: inc dx; add word [bp+2] of the frame, past DIV if it
     # was that: push bp; mov bp, sp; push bx; mov bx, [bp+2]; cmp byte [bx], F6h; jne +4;

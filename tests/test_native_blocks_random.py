@@ -17,6 +17,7 @@ from test_native import needs_native
 from x86_helpers import disk, make_pc, run_until_halted
 
 from vgaemu import native
+from vgaemu.pc.cpu import unicorn_ports
 from vgaemu.pc.cpu.unicorn import UnicornCpu
 
 pytestmark = needs_native
@@ -69,12 +70,14 @@ def test_each_slice_ends_where_it_does_in_python(tmp_path: Path, guest: str, siz
     assert one == other
 
 
-@pytest.mark.parametrize("is_native", [True, False])
+@pytest.mark.parametrize(("is_native", "is_told"), [(True, False), (True, True), (False, False)])
 def test_a_port_that_is_refused_costs_no_more_than_another_fault(
-    tmp_path: Path, is_native: bool
+    tmp_path: Path, is_native: bool, is_told: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if is_native:
         assert native.load(wait=True)
+    if is_told:
+        monkeypatch.setattr(unicorn_ports, "_are_told_nothing", lambda bus: False)
     taken = []
     for fault, vector in (("0F 0B", 6), ("E6 80", 13)):  # ud2; out 80h, al
         # rdtsc; mov ebx, eax; 200 NOPs. In the handler: rdtsc; sub eax, ebx; mov [ss:F000h], eax

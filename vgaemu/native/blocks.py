@@ -1,16 +1,18 @@
 """Blocks of code: their instructions counted as they are entered, and looked at as they are made.
 
-`translated` is called for each block that the engine has translated, and puts down what `on_block`
-needs, which is called before each block: how many instructions there are, and what is special. The
-engine tells a block of its record as it tells any hook of its user's data: by a word that it looks
-at when it translates, so `translated` has that point to the next record each time.
+`translated` is called for each block that the engine has translated, and puts down how many
+instructions there are, and what is special. `native.entry` needs that, which is called before each
+block, and counts those that are not special by itself. The engine tells a block of its record as it
+tells any hook of its user's data: by a word that it looks at when it translates, so `translated`
+has that point to the next record each time.
 
 A block is not executed as it is where
 
 * the slice has fewer instructions left: the engine is asked for a block of so many instead;
 * an instruction in it looks at the time, or may cost more of it than `progress.MARGIN_NS` for what
-  it stores to a device: it is the last of its block. One that may switch tasks is the only one: for
-  those the engine does not bring the arithmetic flags to where they are saved;
+  it stores to a device: it is the last of its block, and so is a port that native code cannot
+  answer, once that is known. One that may switch tasks is the only one: for those the engine does
+  not bring the arithmetic flags to where they are saved;
 * the slice is over: the engine ends.
 
 Source: accel/tcg/cpu-exec.c, translator.c and tcg-runtime.c of QEMU 5.0, as Unicorn 2.1 has them.
@@ -41,7 +43,6 @@ from vgaemu.native.cpu_cells import (
     BLOCKS_AT,
     COME_OUT_AT,
     ENDED,
-    ENTER,
     ENV,
     LONG_OVERHEAD_NS,
     MOST,
@@ -50,11 +51,13 @@ from vgaemu.native.cpu_cells import (
     NEXT_AT,
     OVERHEAD,
     PLANES_NS,
+    PORTS_LEFT,
     RECORD_BYTES,
     STOP,
     TRANSLATED,
     TRANSLATION_NS,
 )
+from vgaemu.native.entry import ON_BLOCK
 from vgaemu.native.env import CR0_AT, EFLAGS_AT
 from vgaemu.native.flags import PROTECTED, VIRTUAL_8086
 from vgaemu.native.gates import has_breakpoints
@@ -63,16 +66,22 @@ from vgaemu.native.progress import (
     CODE_AT,
     CODE_BYTES,
     COUNT,
+    CUT,
     ENGINE_AT,
+    FAST_COUNT,
     FIRST_SITE,
     LAST_SHIFT,
+    MOST_PORTS,
     PC,
+    PORT_BITS,
+    PORTS,
     SECOND_SITE,
     SIZE,
     SPECIAL,
+    TOO_MANY,
     access_cost,
     is_begun,
-    leave,
+    leave_at_access,
     number,
     rest_of,
     settle_count,
@@ -90,11 +99,10 @@ SETTLE = types.void(types.CPointer(types.int64))
 #: ``uint64_t read(uc_engine *, uint64_t offset, unsigned size, int64_t *device)``, and what stores.
 READ = types.int64(types.int64, types.int64, types.int32, types.CPointer(types.int64))
 WRITE = types.void(types.int64, types.int64, types.int32, types.int64, types.CPointer(types.int64))
-#: Of `SPECIAL`: how many instructions a block instead of this one is to have, 0: this is right; the
-#: offset of the last one, if EIP is to tell it; it has as many as were asked for, by the engine, or
-#: by us; who counts each instruction has not met it yet, and so not paid for it. Above them what
-#: `run_string` is told.
-CUT, SHORT, OURS, UNPAID = 0xFFFF, 1 << 32, 1 << 33, 1 << 34
+#: What else is special: a block has as many instructions as were asked for, by the engine, or by
+#: us; who counts each instruction has not met it yet, and so not paid for it; it has ports. Above
+#: them what `run_string` is told.
+SHORT, OURS, UNPAID, HAS_PORTS = 1 << 32, 1 << 33, 1 << 34, 1 << 35
 STRING_SHIFT = 40
 #: Of the engine's record of a block, by words of 16 bits its size and instructions, by words of 32
 #: what it was asked for; of the last, bits that are a number of instructions.
@@ -103,9 +111,9 @@ SIZE_AT, COUNT_OF, ASKED_AT, ASKED_FOR = 10, 11, 6, 0x7FFF
 PAGE_PLACES, PLACES = 1 << 6, 1 << 12
 #: Of a device that Python answers for: the cells, and its functions.
 DEVICE_CELLS, DEVICE_READ, DEVICE_WRITE = 0, 1, 2
-#: What an instruction is: one that may be anywhere, one that is the last of its block, and one that
-#: is alone in it.
-ANYWHERE, LAST, ALONE = 0, 1, 2
+#: What an instruction is: one that may be anywhere, a port, which may be, too; one that is the last
+#: of its block, and one that is alone in it.
+ANYWHERE, PORT, LAST, ALONE = 0, 1, 2, 3
 
 
 _key_of, _first_place = part(again.key_of), part(again.first_place)
@@ -137,7 +145,9 @@ def _kind(first: int, second: int, operand: int, in_protected: bool) -> int:
         return LAST
     if first == 0x0F:  # RDTSC, CPUID, RDTSCP
         return LAST if second in (0x31, 0xA2) or (second == 0x01 and operand == 0xF9) else ANYWHERE
-    if 0xE4 <= first <= 0xE7 or 0xEC <= first <= 0xEF or 0x6C <= first <= 0x6F:  # ports
+    if 0xE4 <= first <= 0xE7 or 0xEC <= first <= 0xEF:
+        return PORT
+    if 0x6C <= first <= 0x6F:  # INS, OUTS
         return LAST
     is_far = first in (0x9A, 0xEA, 0xCF) or (first == 0xFF and second >> 3 & 7 in (3, 5))
     return ALONE if is_far and in_protected else ANYWHERE
@@ -180,12 +190,12 @@ def _special(cells: Pointer, record: Pointer) -> int:
 
 @part
 def _found(cells: Pointer, record: Pointer, here: int, room: int, there: int) -> int:
-    """What the first instruction makes of a block that may not be anywhere."""
+    """What its ports make of a block, and the first instruction that may not be anywhere."""
     engine, env, count = int64_at(record[ENGINE_AT]), uint32_at(cells[ENV]), record[COUNT]
     in_protected = env[CR0_AT] & PROTECTED != 0 and not env[EFLAGS_AT] & VIRTUAL_8086
     octets, at = uint8_at(engine[CODE_AT] + engine[CODE_BYTES]), 0
     _, at = number(octets, at)
-    begin = 0
+    begin = ports = special = 0
     for i in range(count):
         end = record[SIZE]
         if i + 1 < count:
@@ -198,10 +208,25 @@ def _found(cells: Pointer, record: Pointer, here: int, room: int, there: int) ->
         found = _kind(code & 0xFF, code >> 8 & 0xFF, code >> 16, in_protected)
         if found == ALONE:
             return max(i, 1)
+        if found != ANYWHERE and i + 1 == count:
+            return special | begin << LAST_SHIFT
         if found == LAST:
-            return i + 1 if i + 1 < count else begin << LAST_SHIFT
+            return i + 1
+        if found == PORT:
+            if ports == MOST_PORTS:
+                return i
+            record[PORTS] |= count - 1 - i << ports * PORT_BITS
+            special = HAS_PORTS
+            ports += 1
         begin = end
-    return 0
+    return special
+
+
+@part
+def _tell(record: Pointer, special: int) -> None:
+    """What is special about a block, 0: nothing."""
+    record[SPECIAL] = special
+    record[FAST_COUNT] = TOO_MANY if special else record[COUNT]
 
 
 @part
@@ -255,7 +280,7 @@ def translated(engine: int, block: int, before: int, cells: Pointer) -> None:
     record = int64_at(at)
     count, size = int(uint16_at(block)[4]), int(uint16_at(block)[5])
     record[COUNT], record[PC], record[SIZE] = count, address, size
-    record[FIRST_SITE] = record[SECOND_SITE] = 0
+    record[FIRST_SITE] = record[SECOND_SITE] = record[PORTS] = 0
     found = _in_engine(cells, address, size, count)
     record[ENGINE_AT] = found
     special = _special(cells, record)
@@ -268,7 +293,7 @@ def translated(engine: int, block: int, before: int, cells: Pointer) -> None:
             special |= UNPAID
         else:
             _pay(cells, record)
-    record[SPECIAL] = special
+    _tell(record, special)
     following = at + RECORD_BYTES
     int64_at(following)[CELLS_AT] = record[CELLS_AT]
     cells[NEXT] = following
@@ -305,13 +330,15 @@ def _count(engine: int, at: int, cells: Pointer) -> None:
         most = count
     most = min(most, left)
     if special & UNPAID and not special & SHORT and not _follows_ours(cells, record[PC]):
-        record[SPECIAL] = special & ~UNPAID
+        _tell(record, special & ~UNPAID)
         _pay(cells, record)
     if most < count:
         _ask(cells, most)
         return
     cells[BEGUN] += count
     cells[BLOCK] = at
+    if special & HAS_PORTS:
+        cells[PORTS_LEFT] = record[PORTS]
 
 
 @callback(BLOCK_HOOK)
@@ -323,28 +350,12 @@ def enter_special(engine: int, address: int, size: int, at: int) -> None:
         if not cells[ASKED]:
             take_back(cells, address)
             if special & UNPAID:
-                record[SPECIAL] = special & ~UNPAID
+                _tell(record, special & ~UNPAID)
                 _pay(cells, record)
         cells[ASKED] = 0
     if special >> STRING_SHIFT:
         run_string(cells, special >> STRING_SHIFT)
     _count(engine, at, cells)
-
-
-@callback(BLOCK_HOOK)
-def on_block(engine: int, address: int, size: int, at: int) -> None:
-    """The engine enters a block of code, of which `at` is the record.
-
-    What most blocks need is here, and nothing that a compiler would save registers for.
-    """
-    record = int64_at(at)
-    cells = int64_at(record[CELLS_AT])
-    count = cells[BEGUN] + record[COUNT]
-    if record[SPECIAL] == 0 and count <= cells[MOST]:
-        cells[BEGUN] = count
-        cells[BLOCK] = at
-    else:
-        call4(cells[ENTER], engine, address, size, at)
 
 
 @callback(SETTLE)
@@ -358,7 +369,7 @@ def _rest_at_device(cells: Pointer) -> int:
     """How many instructions follow the one in hand, which is done anew as it begins, if any do."""
     rest = rest_of(cells)
     if rest and not is_begun(cells, rest):
-        leave(cells, rest)
+        leave_at_access(cells, rest)
     return rest
 
 
@@ -397,7 +408,7 @@ def nothing_write(engine: int, offset: int, size: int, value: int, cells: Pointe
 
 
 FUNCTIONS = {
-    "blocks.enter": on_block.address,
+    "blocks.enter": ON_BLOCK,
     "blocks.enter_special": enter_special.address,
     "blocks.translated": translated.address,
     "blocks.settle": settle.address,

@@ -54,9 +54,12 @@ AGAIN = 46
 ACCESS_COUNT, ACCESS_REST = 47, 48
 #: Address of native code for blocks that are special, or longer than what is left.
 ENTER = 50
-CELLS = 51
-#: A record of a translated block; its first word is the address of these cells.
-RECORD_BYTES = 64
+#: Of the block in hand, its ports that have not been accessed (`native.progress.PORTS`).
+PORTS_LEFT = 51
+CELLS = 52
+#: A record of a translated block, two lines of the host's cache; its first word is the address of
+#: these cells.
+RECORD_BYTES = 128
 
 #: What it costs the host (measured), where the guest's clock sees little of it: a fill of the TLB,
 #: to deliver an interrupt or exception; to translate a block, and each of its instructions. A slice

@@ -24,7 +24,7 @@ from vgaemu.native.compiler import (
 )
 from vgaemu.native.flags import LEVEL, PROTECTED, VIRTUAL_8086
 from vgaemu.native.look import ASK, PORT_NS, knows_timing, look, time_after
-from vgaemu.native.progress import tell_ip
+from vgaemu.native.progress import enter_port, leave_port, left_port
 from vgaemu.native.shared import ASK as ASK_PYTHON
 from vgaemu.native.shared import (
     BANK_INDEX,
@@ -47,6 +47,8 @@ from vgaemu.native.shared import DAC_MASK as MASK
 DAC_ENTRY, DAC_MASK, SHOWN_GR05 = 5, 6, 0x60
 STATE_READ, STATE_WRITE = 3, 0
 INDEX_SHIFT, SOURCE_SHIFT, DOT_SHIFT = 24, 32, 36
+#: Those that are answered here are among these.
+FIRST_PORT, END_OF_PORTS = 0x3B0, 0x3E0
 #: Of input status 1: no light pen.
 NO_LIGHT_PEN = 0x04
 #: Registers of each bank, and the bits of its index register.
@@ -69,6 +71,7 @@ _TIMING, _FIELD_STATE = place(PortState, "timing"), place(PortState, "field")
 _MODE, _OFF_UNTIL = place(FieldState, "mode"), place(FieldState, "off_until_ns")
 _FIELD, _WORDS, _ROOM = (place(FieldState, name) for name in ("field", "entries", "room"))
 _LOOPS, _COUNTED = place(PortState, "loops"), place(PortState, "counted")
+_ANSWERS = place(PortState, "answers")
 _CR0, _EFLAGS, _HFLAGS = (place(LoopState, name) for name in ("cr0", "eflags", "hflags"))
 _DOTS_A_FRAME = place(TimingState, "dots_a_frame")
 _PICTURE_DOTS = place(TimingState, "picture_dots")
@@ -343,15 +346,39 @@ def _may(ports: int) -> bool:
     return not flags & VIRTUAL_8086 and uint8_at(engine[_HFLAGS])[0] & LEVEL <= flags >> 12 & 3
 
 
+@part
+def _enter(ports: int) -> int:
+    """How many instructions of a block follow the port that is accessed."""
+    counted = int64_at(ports)[_COUNTED]
+    return enter_port(int64_at(counted), PORT_NS) if counted else 0
+
+
+@part
+def _done(ports: int, rest: int) -> None:
+    """Native code has answered."""
+    numbers = int64_at(ports)
+    cost(int64_at(numbers[_CLOCK]), PORT_NS)
+    if rest:
+        left_port(int64_at(numbers[_COUNTED]), rest)
+
+
+@part
+def _be_last(ports: int, rest: int, always: bool) -> None:
+    """It does only where nothing follows."""
+    if rest:
+        leave_port(int64_at(int64_at(ports)[_COUNTED]), rest, always)
+
+
 @callback(IN)
 def on_in(engine: int, port: int, size: int, ports: int) -> int:
     """IN."""
     state = int64_at(ports)
-    if state[_COUNTED]:
-        tell_ip(int64_at(state[_COUNTED]))
-    if size == 1 and 0x3B0 <= port < 0x3E0 and not uint8_at(state[_FLUSH])[0] and _may(ports):
+    rest = _enter(ports)
+    is_known = state[_ANSWERS] and size == 1 and FIRST_PORT <= port < END_OF_PORTS
+    if is_known and not uint8_at(state[_FLUSH])[0] and _may(ports):
         status_port = 0x3DA if uint8_at(state[_MISC_VALUES])[0] & 1 else 0x3BA
         if port == status_port:
+            _be_last(ports, rest, True)
             answer = look(ports)
             if answer != ASK:
                 uint8_at(state[_ATTR])[BANK_TAKES_DATA] = 0
@@ -359,8 +386,9 @@ def on_in(engine: int, port: int, size: int, ports: int) -> int:
         else:
             answer = _read(ports, int(port))
             if answer != ASK:
-                cost(int64_at(state[_CLOCK]), PORT_NS)
+                _done(ports, rest)
                 return answer
+    _be_last(ports, rest, not is_known)
     return call4(state[_PYTHON_IN], engine, port, size, 0) & 0xFFFFFFFF
 
 
@@ -368,21 +396,21 @@ def on_in(engine: int, port: int, size: int, ports: int) -> int:
 def on_out(engine: int, port: int, size: int, value: int, ports: int) -> None:
     """OUT."""
     state = int64_at(ports)
-    if state[_COUNTED]:
-        tell_ip(int64_at(state[_COUNTED]))
+    rest = _enter(ports)
     done = False
-    if 0x3B0 <= port < 0x3E0 and not uint8_at(state[_FLUSH])[0] and _may(ports):
-        if size == 1:
-            if 0x3C6 <= port <= 0x3C9:
-                done = _write_dac(ports, int(port), int(value) & 0xFF)
-            else:
-                done = _write_indexed(ports, int(port), int(value) & 0xFF)
-        elif size == 2:
+    is_known = state[_ANSWERS] and size <= 2 and FIRST_PORT <= port < END_OF_PORTS
+    if is_known and not uint8_at(state[_FLUSH])[0] and _may(ports):
+        if size == 2:
             done = _write_word(ports, int(port), int(value) & 0xFFFF)
+        elif 0x3C6 <= port <= 0x3C9:
+            done = _write_dac(ports, int(port), int(value) & 0xFF)
+        else:
+            done = _write_indexed(ports, int(port), int(value) & 0xFF)
     if done:
-        cost(int64_at(state[_CLOCK]), PORT_NS)
-    else:
-        call5(state[_PYTHON_OUT], engine, port, size, value, 0)
+        _done(ports, rest)
+        return
+    _be_last(ports, rest, not is_known)
+    call5(state[_PYTHON_OUT], engine, port, size, value, 0)
 
 
 FUNCTIONS = {"port_in": on_in.address, "port_out": on_out.address}

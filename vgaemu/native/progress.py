@@ -7,8 +7,9 @@ the middle of a block needs to know how many of its instructions have yet to beg
 * an access to a device: the engine keeps the host's return address of it, and for each block a list
   of where on the host each instruction ends. What was found is kept in the block's record.
 * a fault: the engine has found out which instruction it was, the same list has its address.
-* ports, and all else that looks at the time: the last instruction of their block, `native.blocks`
-  sees to that.
+* a port that native code answers: blocks have no branches, so it is their next one.
+* other ports, and all else that looks at the time: the last instruction of their block,
+  `native.blocks` sees to that.
 
 Where the time is up within a block the instruction in hand is left undone, and done anew as a block
 of its own: the slice ends with the instruction that it would end with if each was counted.
@@ -34,16 +35,24 @@ from vgaemu.native.cpu_cells import (
     ENV,
     LEAVE,
     MOST_AT,
+    PORTS_LEFT,
     SITE_AT,
 )
 from vgaemu.native.env import BASE, CS, EFLAGS_AT, EIP_AT, SEGMENT, SEGMENTS_AT
 
-#: A record of a translated block, `RECORD_BYTES` of int64: the address of the CPU's cells, its
-#: instructions, what is special about it or 0, its linear address and size; where the engine has
-#: it, or 0; two accesses to devices.
-CELLS_AT, COUNT, SPECIAL, PC, SIZE, ENGINE_AT, FIRST_SITE, SECOND_SITE = range(8)
-#: Of what is special: above this the offset of the last instruction, if EIP is to be had in it.
-LAST_SHIFT = 16
+#: A record of a translated block, `RECORD_BYTES` of int64: the address of the CPU's cells; its
+#: instructions, or `TOO_MANY` if anything is special about it; its instructions, what is special or
+#: 0, its linear address and size; where the engine has it, or 0; two accesses to devices; how many
+#: instructions follow each of its ports, `PORT_BITS` for each, the first lowest.
+CELLS_AT, FAST_COUNT, COUNT, SPECIAL, PC, SIZE, ENGINE_AT = range(7)
+FIRST_SITE, SECOND_SITE, PORTS = range(7, 10)
+#: More instructions than a slice has, ever.
+TOO_MANY = 3 << 61
+#: The engine's blocks have no more than 512 instructions.
+PORT_BITS, MOST_PORTS = 12, 5
+#: Of what is special: how many instructions a block instead of this one is to have, 0: this is
+#: right; above it the offset of the last one, if EIP is to be had in it.
+CUT, LAST_SHIFT = 0xFFFF, 16
 #: Of an access: the host's return address, and above it how many instructions follow.
 REST_SHIFT = 48
 #: Of the engine's own record of a block: its machine code and that one's size, behind which the
@@ -99,6 +108,20 @@ def index_of(record: Pointer, site: int, linear: int) -> int:
 
 
 @part
+def site_of(record: Pointer, rest: int) -> int:
+    """A return address within the instruction that so many follow, for one who has none."""
+    engine = int64_at(record[ENGINE_AT])
+    host = engine[CODE_AT]
+    octets, at = uint8_at(host + engine[CODE_BYTES]), 0
+    for _ in range(record[COUNT] - rest):
+        _, at = number(octets, at)
+        _, at = number(octets, at)
+        step, at = number(octets, at)
+        host += step
+    return host - 1 + BEHIND
+
+
+@part
 def base_of(cells: Pointer) -> int:
     """CS's."""
     return int64_at(cells[ENV] + 4 * (SEGMENTS_AT + CS * SEGMENT + BASE))[0]
@@ -142,16 +165,22 @@ def is_begun(cells: Pointer, rest: int) -> bool:
 
 
 @part
-def leave(cells: Pointer, rest: int) -> None:
+def leave(cells: Pointer, rest: int, site: int) -> None:
     """Do the instruction in hand anew, as a block of its own: this does not return.
 
-    It has done nothing yet.
+    It has done nothing yet. If the `site` is 0, the engine's registers are as it found them.
     """
     cells[BEGUN] -= rest + 1
     cells[ACCESS_COUNT] = -1
     cells[ASKED] = 1
     uint32_at(cells[MOST_AT])[0] = 1
-    call3(cells[LEAVE], cells[CPU], int64_at(cells[SITE_AT])[0], 0)
+    call3(cells[LEAVE], cells[CPU], site, 0)
+
+
+@part
+def leave_at_access(cells: Pointer, rest: int) -> None:
+    """The same at an access to a device."""
+    leave(cells, rest, int64_at(cells[SITE_AT])[0])
 
 
 @part
@@ -164,20 +193,58 @@ def access_cost(cells: Pointer, ns: int) -> None:
     count = cells[BEGUN]
     most = -(-(clock[DUE] - ns - MARGIN_NS) // INSTRUCTION_NS)
     if not is_begun(cells, rest) and most < count:
-        leave(cells, rest)
+        leave_at_access(cells, rest)
     cells[BEGUN] = count - rest
     cost(clock, ns)
     cells[BEGUN] = count
 
 
 @part
-def tell_ip(cells: Pointer) -> None:
-    """Let EIP be that of the instruction in hand, the last one of its block: a port's."""
-    if cells[BLOCK]:
-        record = int64_at(cells[BLOCK])
-        offset = record[SPECIAL] >> LAST_SHIFT & 0xFFFF
-        if offset:
-            int64_at(cells[ENV] + 4 * EIP_AT)[0] = record[PC] + offset - base_of(cells)
+def tell_ip(cells: Pointer, record: Pointer) -> None:
+    """Let EIP be that of the last instruction of the block in hand, if it is a port's."""
+    offset = record[SPECIAL] >> LAST_SHIFT & 0xFFFF
+    if offset:
+        int64_at(cells[ENV] + 4 * EIP_AT)[0] = record[PC] + offset - base_of(cells)
+
+
+@part
+def enter_port(cells: Pointer, ns: int) -> int:
+    """A port is accessed, which costs so much: how many instructions follow in the block in hand.
+
+    They have not begun before `left_port`. If time is up before they do, this does not return.
+    """
+    if not cells[BLOCK]:
+        return 0
+    record = int64_at(cells[BLOCK])
+    # What is left may be of another block, which was left in its middle.
+    rest = cells[PORTS_LEFT] & (1 << PORT_BITS) - 1 if record[PORTS] else 0
+    if rest == 0:
+        tell_ip(cells, record)
+        return 0
+    cells[PORTS_LEFT] >>= PORT_BITS
+    if -(-(int64_at(cells[CLOCK])[DUE] - ns) // INSTRUCTION_NS) < cells[BEGUN]:
+        leave(cells, rest, site_of(record, rest))
+    cells[BEGUN] -= rest
+    return rest
+
+
+@part
+def left_port(cells: Pointer, rest: int) -> None:
+    """That was done."""
+    cells[BEGUN] += rest
+
+
+@part
+def leave_port(cells: Pointer, rest: int, always: bool) -> None:
+    """It is to be the last one of its block, where native code cannot answer.
+
+    If that is `always` so, such a block is asked for from now on. This does not return.
+    """
+    cells[BEGUN] += rest
+    record = int64_at(cells[BLOCK])
+    if always:
+        record[SPECIAL] |= record[COUNT] - rest
+    leave(cells, rest, site_of(record, rest))
 
 
 @part
@@ -192,8 +259,7 @@ def leave_at_fill(cells: Pointer) -> None:
     index = index_of(record, 0, linear_ip(cells))
     rest = record[COUNT] - 1 - index
     if index >= 0 and rest:
-        int64_at(cells[SITE_AT])[0] = 0  # all is as it was at its begin
-        leave(cells, rest)
+        leave(cells, rest, 0)
 
 
 @part

@@ -139,7 +139,8 @@ class LoopState(Structure):
 class PortState(Structure):
     """What native code that answers ports works on: addresses, but for the functions it asks.
 
-    `counted` is that of the cells of a CPU whose instructions are counted by blocks, or 0.
+    `counted` is that of the cells of a CPU whose instructions are counted by blocks, or 0. Where
+    `answers` is 0, Python does, and the others that follow the functions are not filled in.
     """
 
     _fields_ = tuple(
@@ -151,13 +152,14 @@ class PortState(Structure):
             "sequencer_masks", "graphics_masks", "crtc_masks", "attribute_masks",
             "pipeline_stale", "pipeline_moves", "feature_control",
             "dac", "dac_entries", "dac_triple", "dac_changes", "look", "timing", "field", "loops",
-            "counted",
+            "counted", "answers",
         )
     )  # fmt: skip
     clock: int
     counted: int
     python_in: int
     python_out: int
+    answers: int
 
 
 def place(kind: type[Structure], name: str) -> int:

@@ -280,11 +280,12 @@ class UnicornCpu(Cpu):
         self._interrupts.deliver(vector)
 
     def can_interrupt(self) -> bool:
-        if not self.get("eflags") & INTERRUPT:
+        env = self._context.load()
+        if not env.eflags & INTERRUPT:
             return False
         # Not after STI, POP SS and MOV SS, wherever the slice ended: one that comes between STI and
         # HLT is slept through, between SS and SP its frame lies anywhere.
-        return self.halted or not self._context.load().hflags & HELD_OFF
+        return self.halted or not env.hflags & HELD_OFF
 
     def run(self, limit_ns: int) -> None:
         clock = self._clock

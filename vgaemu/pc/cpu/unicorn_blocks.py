@@ -47,7 +47,7 @@ CACHE_BEHIND = 16
 HEAD, HEAD_WORDS = 64, 512
 NO_LIMIT = (1 << 32) - 1
 #: Blocks that there are records for; where fewer are left than a slice may need, all are forgotten.
-RECORDS, ENOUGH = 1 << 20, 200_000
+RECORDS, ENOUGH = 1 << 19, 200_000
 #: More instructions than there are.
 UNCOUNTED = 1 << 62
 _LEAVE = "cpu_loop_exit_restore_x86_64"
@@ -283,7 +283,7 @@ class BlockCount:
         """The engine is let go for so many; what it is to be told of that."""
         self.cells[0], self.cells[1] = 0, count
         numbers = self._numbers
-        numbers[c.BLOCK] = numbers[c.ASKED] = numbers[c.ENDED] = 0
+        numbers[c.BLOCK] = numbers[c.ASKED] = numbers[c.ENDED] = numbers[c.PORTS_LEFT] = 0
         numbers[c.ACCESS_COUNT] = -1
         return count
 

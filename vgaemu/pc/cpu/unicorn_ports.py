@@ -1,7 +1,7 @@
 """Ports of a Unicorn engine: IN and OUT as accesses to a bus, each at its own time.
 
 Native code (`vgaemu.native.ports`) answers what it can, once it is compiled, and asks Python for
-the rest; whoever is told of each access, by a bus or a VGA of its own, has Python's path alone.
+the rest; whoever is told of each access, by a bus or a VGA of its own, has Python answer them all.
 An engine calls for each element of INS and OUTS, too, with a prefix or without.
 
 Source: measured with Unicorn 2.1.4.
@@ -113,14 +113,17 @@ class BusPorts:
         self._state = PortState()
 
     def go_native(self, functions: Mapping[str, int]) -> None:
-        """Between two slices: have native code answer, on the clock that it shares by now."""
+        """Between two slices: have native code answer, on the clock that it shares by now.
+
+        Where it may not, it counts for whom it asks.
+        """
         beam = self._vga.beam
-        if not isinstance(beam, GuestBeam) or not _are_told_nothing(self._bus):
-            return
-        self._beam = beam
-        self._fill(self._state, beam)
+        if isinstance(beam, GuestBeam) and _are_told_nothing(self._bus):
+            self._beam = beam
+            self._fill(self._state, beam)
+            self._share_timing(beam)
+            self._state.answers = 1
         self._hooks.go_native(functions, self._state)
-        self._share_timing(beam)
 
     def count_blocks(self, numbers: memoryview[int]) -> None:
         """Between two slices: instructions are counted by blocks, by native code told by these."""
