@@ -9,7 +9,6 @@ end, and DOSBox knows no INT 23h.
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -175,7 +174,6 @@ def test_a_state_of_any_moment_goes_on(tmp_path: Path, name: str) -> None:
         assert [line for line in report(machine, folder) if line] == [*REPORTS[name]]
 
 
-@pytest.mark.skipif(shutil.which("nasm") is None, reason="no nasm; apt-get install nasm")
 @pytest.mark.parametrize("cpu", CPUS)
 def test_a_program_does_more_at_its_end(tmp_path: Path, cpu: str) -> None:
     # As PMODE/W does: its prefix leads to code of its own, which goes on to where that led before.
@@ -184,11 +182,3 @@ def test_a_program_does_more_at_its_end(tmp_path: Path, cpu: str) -> None:
         tick_until(machine, lambda: machine.exit_code is not None)
         assert machine.exit_code == 5
         assert machine.screen.text()[0].rstrip() == "at the end"
-
-
-@pytest.mark.parametrize("name", [*REPORTS, "critical", "ends", "idle"])
-def test_the_bytes_are_of_the_source(tmp_path: Path, name: str) -> None:
-    made = tmp_path / "made.com"
-    command = ["nasm", "-f", "bin", "-I", f"{PROGRAMS}/", "-o", str(made), f"{name}.asm"]
-    subprocess.run(command, cwd=PROGRAMS, check=True, timeout=20)
-    assert made.read_bytes() == (PROGRAMS / f"{name}.com").read_bytes()

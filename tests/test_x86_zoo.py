@@ -345,7 +345,11 @@ def test_qemu_finds_the_same(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("nasm") is None, reason="no nasm; apt-get install nasm")
-@pytest.mark.parametrize("folder", [ZOO, ZOO.parent / "kernels"], ids=lambda folder: folder.name)
+@pytest.mark.parametrize(
+    "folder",
+    [ZOO, *(ZOO.parent / name for name in ("kernels", "programs"))],
+    ids=lambda folder: folder.name,
+)
 def test_the_bytes_are_of_the_sources(folder: Path, tmp_path: Path) -> None:
     for source in (ZOO, folder):  # whose `boot.inc` others include, too
         built = tmp_path / source.name

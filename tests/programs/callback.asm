@@ -1,10 +1,5 @@
 ; A client of a DPMI host that real mode calls: interrupts that come there, and a callback.
-; nasm -f bin -o callback.com callback.asm
 %include "dos.inc"
-%macro  dpmi 1
-        mov ax, %1
-        int 0x31
-%endmacro
 %macro  found 1                         ; a word, into the report
         push eax
         mov ax, %1
@@ -13,24 +8,7 @@
         add dword [where], 2
         pop eax
 %endmacro
-main:   mov bx, 0x1000
-        mov ah, 0x4A
-        int 0x21
-        mov ax, 0x1687
-        int 0x2F
-        or ax, ax
-        jnz failed
-        mov [entry], di
-        mov [entry + 2], es
-        mov bx, si
-        mov ah, 0x48
-        int 0x21
-        jc failed
-        mov es, ax
-        mov [real_ds], ds
-        mov ax, 1
-        call far [entry]
-        jc failed
+main:   enter_dpmi 1
         push ds
         pop es
         ; Ticks of the clock that come while real mode waits for them.
@@ -48,7 +26,7 @@ main:   mov bx, 0x1000
         mov edx, tick
         dpmi 0x205
         dpmi 0x901
-        mov word [call_of + 0x2A], waits
+        mov word [call_of + real.ip], waits
         call of_real
         cmp word [ticks], 3
         setae [truth]
@@ -75,13 +53,13 @@ main:   mov bx, 0x1000
         found [truth]
         mov [callback], dx
         mov [callback + 2], cx
-        mov dword [call_of + 0x1C], 0x1234
-        mov dword [call_of + 0x14], 0x55AA55AA
-        mov word [call_of + 0x2A], calls
+        mov dword [call_of + real.eax], 0x1234
+        mov dword [call_of + real.edx], 0x55AA55AA
+        mov word [call_of + real.ip], calls
         call of_real
-        found [call_of + 0x1C]
-        found [call_of + 0x14]
-        found [call_of + 0x10]
+        found [call_of + real.eax]
+        found [call_of + real.edx]
+        found [call_of + real.ebx]
         cmp byte [version], 2
         setae [truth]
         found [truth]
@@ -95,12 +73,12 @@ main:   mov bx, 0x1000
         dpmi 0x304
         setc [truth]
         found [truth]
-        mov dword [call_of + 0x1C], 0x4000
-        mov dword [call_of + 0x10], 1
+        mov dword [call_of + real.eax], 0x4000
+        mov dword [call_of + real.ebx], 1
         mov ecx, [where]
         sub ecx, report
-        mov [call_of + 0x18], ecx
-        mov dword [call_of + 0x14], report
+        mov [call_of + real.ecx], ecx
+        mov dword [call_of + real.edx], report
         mov edi, call_of
         call of_dos
         mov ax, 0x4C00
@@ -108,9 +86,9 @@ main:   mov bx, 0x1000
 
 of_real:
         mov ax, [real_ds]
-        mov [call_of + 0x2C], ax
-        mov [call_of + 0x24], ax
-        mov dword [call_of + 0x2E], 0
+        mov [call_of + real.cs], ax
+        mov [call_of + real.ds], ax
+        mov dword [call_of + real.sp], 0
         mov edi, call_of
         mov bx, 0
         mov cx, 0
@@ -118,8 +96,8 @@ of_real:
         ret
 
 of_dos: mov ax, [real_ds]               ; registers are at EDI
-        mov [edi + 0x24], ax
-        mov dword [edi + 0x2E], 0
+        mov [edi + real.ds], ax
+        mov dword [edi + real.sp], 0
         mov bx, 0x21
         mov cx, 0
         dpmi 0x300
@@ -137,18 +115,18 @@ proc:   ; DS:ESI is the stack of real mode, ES:EDI its registers
         pop ds
         pushad
         mov edi, other                  ; another call from within
-        mov dword [edi + 0x1C], 0x3000
+        mov dword [edi + real.eax], 0x3000
         call of_dos
-        mov al, [other + 0x1C]
+        mov al, [other + real.eax]
         mov [version], al
         popad
         pop ds
         mov ax, [esi]                   ; back as by RETF
-        mov [es:edi + 0x2A], ax
+        mov [es:edi + real.ip], ax
         mov ax, [esi + 2]
-        mov [es:edi + 0x2C], ax
-        add word [es:edi + 0x2E], 4
-        add word [es:edi + 0x1C], 0x1111
+        mov [es:edi + real.cs], ax
+        add word [es:edi + real.sp], 4
+        add word [es:edi + real.eax], 0x1111
         iretd
 
 waits:  sti                             ; real mode: until there were four ticks
@@ -169,8 +147,6 @@ calls:  mov bx, sp
         retf
 
         align 4
-entry:  dd 0
-real_ds: dw 0
 my_ds:  dw 0
 truth:  dw 0
 before: dd 0
@@ -180,7 +156,7 @@ ticks:  dw 0
 version: dw 0
 callback: dd 0
 where:  dd report
-call_of: times 0x32 db 0
-other:  times 0x32 db 0
-registers: times 0x32 db 0
+call_of: times real_size db 0
+other:  times real_size db 0
+registers: times real_size db 0
 report:

@@ -1,7 +1,7 @@
 ; Calls the services that its table names, and prints to port E9h what each returns.
 ;
 ; The table is behind the code: for each call its vector, AX BX CX DX SI DI ES, then where (segment 0)
-; and how many bytes are printed after it. Vector FFFFh ends it. nasm -f bin -o calls.bin calls.asm
+; and how many bytes are printed after it. Vector FFFFh ends it.
         org 7C00h
         bits 16
         xor ax, ax

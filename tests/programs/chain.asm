@@ -1,5 +1,4 @@
 ; Memory of DOS: blocks, and their chain as programs walk it.
-; nasm -f bin -o chain.com chain.asm
 %include "dos.inc"
 %macro  allocate 1                      ; a block of so many paragraphs, told from where the first lies
         mov bx, %1

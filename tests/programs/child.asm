@@ -1,5 +1,4 @@
 ; What PARENT.EXE runs: it prints its command line, leaves memory and a file behind, and returns 7.
-; nasm -f bin -o child.com child.asm
         bits 16
         org 100h
         mov cl, [80h]

@@ -1,5 +1,4 @@
 ; Attributes of new files: INT 21h/3Ch, 5Ah, 5Bh, 6Ch; what a read-only file may be used for.
-; nasm -f bin -o creates.com creates.asm
 %include "dos.inc"
 main:   mov dx, name_a                  ; read-only, and open to be written all the same
         mov cx, 1

@@ -1,6 +1,5 @@
 ; A drive that goes away: INT 24h of the program's own, or DOS's if there are arguments. Then sectors
 ; by INT 25h and 26h, and what IOCTL says of the disk.
-; nasm -f bin -o critical.com critical.asm
 %include "dos.inc"
 main:   cmp byte [0x80], 0
         jne .open

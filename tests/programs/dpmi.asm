@@ -1,6 +1,5 @@
 ; A client of a DPMI host, in 32 bits: descriptors, memory, vectors, exceptions, calls of real mode.
 ; What it finds is written to OUT.TXT at its end. It ends with code 7.
-; nasm -f bin -o dpmi.com dpmi.asm
 %include "dos.inc"
 %macro  found 1                         ; a word or register, into the report
         push eax
@@ -17,30 +16,7 @@
         mov byte [edi + 1], 10
         add edi, 2
 %endmacro
-%macro  dpmi 1
-        mov ax, %1
-        int 0x31
-%endmacro
-main:   mov bx, 0x1000                  ; this segment, no more
-        mov ah, 0x4A
-        int 0x21
-        jc failed
-        mov ax, 0x1687
-        int 0x2F
-        or ax, ax
-        jnz failed
-        mov [entry], di
-        mov [entry + 2], es
-        mov [is_32], bx
-        mov bx, si
-        mov ah, 0x48
-        int 0x21
-        jc failed
-        mov es, ax
-        mov [real_ds], ds
-        mov ax, 1
-        call far [entry]
-        jc failed
+main:   enter_dpmi 1
         ; Protected mode. The report grows at DS:EDI.
         mov edi, report
         cld
@@ -157,30 +133,30 @@ back_in_16:
         found ax
         next
         ; Real mode: a file is made, a routine called in both ways.
-        mov dword [call_of + 0x1C], 0x3C00
-        mov dword [call_of + 0x18], 0
-        mov dword [call_of + 0x14], name_a
+        mov dword [call_of + real.eax], 0x3C00
+        mov dword [call_of + real.ecx], 0
+        mov dword [call_of + real.edx], name_a
         call of_dos
-        mov ax, [call_of + 0x1C]
+        mov ax, [call_of + real.eax]
         mov [file], ax
-        mov dword [call_of + 0x1C], 0x4000
-        mov [call_of + 0x10], ax
-        mov dword [call_of + 0x18], 10
-        mov dword [call_of + 0x14], digits
+        mov dword [call_of + real.eax], 0x4000
+        mov [call_of + real.ebx], ax
+        mov dword [call_of + real.ecx], 10
+        mov dword [call_of + real.edx], digits
         call of_dos
-        found [call_of + 0x1C]
-        mov dword [call_of + 0x1C], 0x3E00
+        found [call_of + real.eax]
+        mov dword [call_of + real.eax], 0x3E00
         call of_dos
-        mov dword [call_of + 0x1C], 0x3D00
-        mov dword [call_of + 0x14], none
+        mov dword [call_of + real.eax], 0x3D00
+        mov dword [call_of + real.edx], none
         call of_dos
-        mov al, [call_of + 0x20]        ; its flags
+        mov al, [call_of + real.flags]
         and ax, 1
         found ax
-        found [call_of + 0x1C]
-        mov word [call_of + 0x2A], routine
+        found [call_of + real.eax]
+        mov word [call_of + real.ip], routine
         mov ax, [real_ds]
-        mov [call_of + 0x2C], ax
+        mov [call_of + real.cs], ax
         push word 0x1111
         push word 0x3333
         mov cx, 2
@@ -190,8 +166,8 @@ back_in_16:
         mov edi, [where]
         lea esp, [esp + 4]
         carry
-        found [call_of + 0x10]
-        mov word [call_of + 0x2A], by_iret
+        found [call_of + real.ebx]
+        mov word [call_of + real.ip], by_iret
         mov cx, 0
         push edi
         mov edi, call_of
@@ -199,7 +175,7 @@ back_in_16:
         dpmi 0x302
         pop edi
         carry
-        found [call_of + 0x10]
+        found [call_of + real.ebx]
         mov bl, 0x61
         mov cx, 0x1234
         mov dx, 0x5678
@@ -291,10 +267,10 @@ after:  found si
         next
         ; The report.
         sub edi, report
-        mov dword [call_of + 0x1C], 0x4000
-        mov dword [call_of + 0x10], 1
-        mov [call_of + 0x18], edi
-        mov dword [call_of + 0x14], report
+        mov dword [call_of + real.eax], 0x4000
+        mov dword [call_of + real.ebx], 1
+        mov [call_of + real.ecx], edi
+        mov dword [call_of + real.edx], report
         call of_dos
         mov ax, 0x4C07
         int 0x21
@@ -317,8 +293,8 @@ of_dos: push es
         push ds
         pop es
         mov ax, [real_ds]
-        mov [call_of + 0x24], ax
-        mov dword [call_of + 0x2E], 0   ; a stack of the host's
+        mov [call_of + real.ds], ax
+        mov dword [call_of + real.sp], 0 ; a stack of the host's
         mov edi, call_of
         mov bx, 0x21
         mov cx, 0
@@ -391,9 +367,6 @@ name_a: db 'A.DAT', 0
 none:   db 'NONE.DAT', 0
 digits: db '0123456789'
         align 4
-entry:  dd 0
-is_32:  dw 0
-real_ds: dw 0
 truth:  dw 0
 flat:   dw 0
 code:   dd 0
@@ -407,5 +380,5 @@ old:    dd 0
         dw 0
 tick_ds: dw 0
 ticks:  dw 0
-call_of: times 0x32 db 0
+call_of: times real_size db 0
 report:

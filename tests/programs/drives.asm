@@ -1,6 +1,5 @@
 ; Another drive than C:, whose letter is the program's argument: folders, files of all kinds of
 ; calls, the disk below. Its report is on the drive that it was started from.
-; nasm -f bin -o drives.com drives.asm
 %include "dos.inc"
 %macro  done 0                          ; an error, or 0
         call put_done

@@ -1,5 +1,4 @@
 ; A program whose prefix leads to code of its own when it ends.
-; nasm -f bin -o ends.com ends.asm
         bits 16
         org 0x100
         mov eax, [0x0A]

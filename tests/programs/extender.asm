@@ -1,6 +1,5 @@
 ; A DOS extender in small: protected mode from DOS, its memory by XMS, INT 21h of a gate that goes
 ; back to real mode for each call; a file is read and summed above 1 MiB.
-; nasm -f bin -o extender.com extender.asm
 %include "dos.inc"
 CODE    equ 8
 DATA    equ 16

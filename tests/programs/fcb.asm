@@ -1,5 +1,4 @@
 ; Files by FCB, as programs of DOS 1 have them.
-; nasm -f bin -o fcb.com fcb.asm
 %include "dos.inc"
 %macro  fcb 1                           ; a call, and what AL says
         mov ah, %1

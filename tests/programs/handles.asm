@@ -1,5 +1,4 @@
 ; Handles, names and folders of DOS.
-; nasm -f bin -o handles.com handles.asm
 %include "dos.inc"
 %macro  dos 1                           ; a call, and what it answers
         mov ax, %1

@@ -1,5 +1,4 @@
 ; DOS that waits: INT 28h, InDOS and the swappable data area, as programs use them that stay.
-; nasm -f bin -o idle.com idle.asm
 %include "dos.inc"
 main:   mov ah, 0x34
         int 0x21

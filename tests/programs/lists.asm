@@ -1,5 +1,4 @@
 ; What DOS shows behind INT 21h/52h: its table of files, the drive's block, the devices; CALL 5.
-; nasm -f bin -o lists.com lists.asm
 %include "dos.inc"
 main:   mov bx, 0x400
         mov ah, 0x4A

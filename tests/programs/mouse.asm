@@ -1,6 +1,5 @@
 ; Resets the mouse, in the mode whose number plus 30h is the first letter after its name, if there is
 ; one; then prints to port E9h what its handler is told, and at the end what the buttons did.
-; nasm -f bin -o mouse.com mouse.asm
         org 100h
         bits 16
         mov al, [82h]

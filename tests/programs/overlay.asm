@@ -1,5 +1,4 @@
 ; What PARENT.EXE lays over its memory and calls: an .EXE with a relocation.
-; nasm -f bin -o overlay.bin overlay.asm
         bits 16
         org 0
 header: db 'MZ'

@@ -1,5 +1,4 @@
 ; An .EXE of two segments: it runs CHILD.COM, lays OVERLAY.BIN over its own memory, and exits.
-; nasm -f bin -o parent.exe parent.asm
         bits 16
         org 0
 header: db 'MZ'

@@ -1,5 +1,4 @@
 ; A program that starts others: it runs itself with a word, whose output goes to a file; one stays.
-; nasm -f bin -o starts.com starts.asm
 %define STARTS_OTHERS
 %include "dos.inc"
 main:   mov al, [0x80]                  ; the command line

@@ -1,5 +1,4 @@
 ; Extended memory by the XMS driver.
-; nasm -f bin -o xms.com xms.asm
 %include "dos.inc"
 %macro  xms 1                           ; a call: AX, and BL if it fails
         mov ah, %1
