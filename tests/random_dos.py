@@ -31,6 +31,7 @@ from vgaemu.pc.cpu.cpu import CARRY, REGISTERS, ZERO
 from vgaemu.pc.dos.area import ANSWER_AT, BREAK_OFFSET, POLL_OFFSET, WAIT_OFFSET
 from vgaemu.pc.dos.area import SEGMENT as DOS_SEGMENT
 from vgaemu.pc.dos.dos import Dos
+from vgaemu.pc.dos.entries import Opening
 from vgaemu.pc.dos.errors import DosError
 from vgaemu.pc.dos.fat_files import FatFiles
 from vgaemu.pc.dos.handles import MAX_FILES
@@ -150,7 +151,7 @@ def make_disks() -> list[DiskImage]:
             for above in (name[:at] for at, letter in enumerate(name) if letter == "/"):
                 with suppress(DosError):
                     files.make_folder(above)
-            files.open(name, os.O_RDWR, create=True).stream.write(name.encode() * 200)
+            files.open(name, os.O_RDWR, Opening(create=True)).stream.write(name.encode() * 200)
     return disks
 
 

@@ -22,7 +22,7 @@ from vgaemu.pc.dos import area
 from vgaemu.pc.dos import files as dos_files
 from vgaemu.pc.dos.critical import FAIL, IGNORE, RETRY
 from vgaemu.pc.dos.dos import Dos
-from vgaemu.pc.dos.entries import ARCHIVE, FOLDER, MAX_POSITION, READ_ONLY
+from vgaemu.pc.dos.entries import ARCHIVE, FOLDER, MAX_POSITION, READ_ONLY, Opening
 from vgaemu.pc.dos.errors import (
     BAD_HANDLE,
     DENIED,
@@ -402,7 +402,7 @@ def open_file(files: DosFiles) -> object:
 
 
 def make_file(files: DosFiles) -> object:
-    return files.open("SUB\\NEW.TXT", os.O_RDWR, create=True)
+    return files.open("SUB\\NEW.TXT", os.O_RDWR, Opening(create=True))
 
 
 def list_folder(files: DosFiles) -> object:
@@ -444,7 +444,7 @@ def test_files_are_reached_on_every_host(
     monkeypatch.setattr(dos_files, "HAS_FOLDER_FDS", has_folder_fds)
     files = DosFiles(root)
     for name in ("sub\\f.txt", "SUB\\NEW.TXT"):
-        file = files.open(name, os.O_RDWR, create="NEW" in name)
+        file = files.open(name, os.O_RDWR, Opening(create="NEW" in name))
         assert os.fstat(file.stream.fd).st_ino == (root / file.name).stat().st_ino
         file.stream.close()
     assert [found.name for found in files.listing("sub", ALL_FILES, 0)] == ["F.TXT", "NEW.TXT"]

@@ -23,7 +23,7 @@ from vgaemu.pc.dos.area import (
     last_drive,
     set_directory,
 )
-from vgaemu.pc.dos.entries import NamedFile, OpenFile, packed
+from vgaemu.pc.dos.entries import AS_IT_IS, NamedFile, Nothing, OpenFile, Opening, packed
 from vgaemu.pc.dos.errors import BAD_DRIVE, NO_PATH, DosError
 from vgaemu.pc.dos.fat_files import FatFiles
 from vgaemu.pc.dos.files import DosFiles
@@ -138,20 +138,16 @@ class Drives:
         """See `Volume`."""
         return sum([volume.take_work() for volume in self.volumes.values()])
 
-    def open(
-        self,
-        name: str,
-        access: int,
-        *,
-        create: bool = False,
-        new: bool = False,
-        attributes: int = 0,
-        again: bool = False,
-    ) -> OpenFile:
-        """See `Volume`."""
-        return self.of(name).open(
-            name, access, create=create, new=new, attributes=attributes, again=again
-        )
+    def open(self, name: str, access: int, how: Opening = AS_IT_IS) -> OpenFile:
+        """Open an ordinary file of its drive, or a device; O_RDONLY, O_WRONLY or O_RDWR.
+
+        Raises:
+            DosError, OSError: It cannot be opened.
+        """
+        device = device_of(name)
+        if device is not None:
+            return OpenFile(Nothing(), device, access)
+        return self.of(name).open(name, access, how)
 
     def folder(self, pattern: str) -> tuple[str, str]:
         """See `Volume`."""

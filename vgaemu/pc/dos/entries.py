@@ -119,6 +119,22 @@ class OpenFile(NamedTuple):
     number: int = -1
 
 
+class Opening(NamedTuple):
+    """What is asked of a file that is opened, besides an access."""
+
+    #: It is made where it is not there, and cut off where it is; or only made, if it is to be new.
+    create: bool = False
+    new: bool = False
+    #: Those of a file that is made.
+    attributes: int = 0
+    #: A program had it open, whatever attributes it has by now: a state is restored.
+    again: bool = False
+
+
+#: It is there, and stays as it is.
+AS_IT_IS = Opening()
+
+
 def close_anyway(file: OpenFile) -> None:
     """Close it, whatever the host says of that."""
     with suppress(OSError):

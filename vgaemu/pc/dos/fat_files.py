@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from vgaemu.pc.dos.entries import (
     ARCHIVE,
+    AS_IT_IS,
     DIRECTORY_OR_LABEL,
     FOLDER,
     HIDDEN,
@@ -20,8 +21,8 @@ from vgaemu.pc.dos.entries import (
     SYSTEM,
     VOLUME_LABEL,
     NamedFile,
-    Nothing,
     OpenFile,
+    Opening,
 )
 from vgaemu.pc.dos.errors import (
     BAD_FUNCTION,
@@ -270,30 +271,22 @@ class FatFiles:
 
     # --- files ---
 
-    def open(
-        self,
-        name: str,
-        access: int,
-        *,
-        create: bool = False,
-        new: bool = False,
-        attributes: int = 0,
-        again: bool = False,
-    ) -> OpenFile:
-        """See `DosFiles`."""
-        device = device_of(name)
-        if device is not None:
-            return OpenFile(Nothing(), device, access)
-        if again:
+    def open(self, name: str, access: int, how: Opening = AS_IT_IS) -> OpenFile:
+        """Open an ordinary file.
+
+        Raises:
+            DosError: It cannot be opened.
+        """
+        if how.again:
             return OpenFile(FatFile(self, name), self._place(self._parts(name)), access)
         folder, parts = self._ordinary(name)
         entry = self.folders.find(folder, fcb_name(parts[-1]))
-        if entry is None and not create:
+        if entry is None and not how.create:
             raise DosError(NO_FILE)
         if entry is not None:
-            self._refuse(entry, access, new=new)
-        if create:
-            entry = self._made(folder, parts[-1], entry, attributes)
+            self._refuse(entry, access, new=how.new)
+        if how.create:
+            entry = self._made(folder, parts[-1], entry, how.attributes)
         assert entry is not None
         return OpenFile(FatFile(self, name, entry.at), self._place(parts), access)
 

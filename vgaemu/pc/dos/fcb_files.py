@@ -19,7 +19,7 @@ from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.drives import Drives
-from vgaemu.pc.dos.entries import OpenFile, close_anyway
+from vgaemu.pc.dos.entries import OpenFile, Opening, close_anyway
 from vgaemu.pc.dos.errors import DENIED, NO_MORE_FILES, DosError
 from vgaemu.pc.dos.fat_files import as_name
 from vgaemu.pc.dos.folders import Folders
@@ -157,7 +157,7 @@ class FcbFiles:
         file = self._kept.pop(path, None)
         if file is None:
             try:
-                file = self._drives.open(path, os.O_RDWR, create=create)
+                file = self._drives.open(path, os.O_RDWR, Opening(create=create))
             except DosError as error:
                 if error.code != DENIED or create:
                     raise

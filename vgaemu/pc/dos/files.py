@@ -27,12 +27,13 @@ from operator import itemgetter
 from pathlib import Path
 
 from vgaemu.pc.dos.entries import (
+    AS_IT_IS,
     FOLDER,
     READ_ONLY,
     VOLUME_LABEL,
     NamedFile,
-    Nothing,
     OpenFile,
+    Opening,
     attributes_of,
     mode_of,
     packed_time,
@@ -242,47 +243,35 @@ class DosFiles:
         finally:
             os.close(fd)
 
-    def open(
-        self,
-        name: str,
-        access: int,
-        *,
-        create: bool = False,
-        new: bool = False,
-        attributes: int = 0,
-        again: bool = False,
-    ) -> OpenFile:
-        """Open an ordinary file, or a device; `create` it, or cut it off, or not if it be `new`.
+    def open(self, name: str, access: int, how: Opening = AS_IT_IS) -> OpenFile:
+        """Open an ordinary file.
 
-        What is created has `attributes`, of which only one is kept: read-only. It is open to be
-        written all the same, and so it is `again` when a state is restored.
+        Of the attributes of what is made only one is kept: read-only. It is open to be written all
+        the same.
 
         Raises:
             DosError, OSError: It cannot be opened.
         """
-        device = device_of(name)
-        if device is not None:
-            return OpenFile(Nothing(), device, access)
-        path = self.resolve(name, must_exist=not create)
+        path = self.resolve(name, must_exist=not how.create)
         # Neither follow a link that has just appeared, nor wait for a pipe.
         flags = access | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         with self.reached(path) as (folder, entry):
             mode = mode_of(entry, folder)
-            _refuse(mode, access, new=new, again=again)
-            if create and not mode:
+            _refuse(mode, access, how)
+            if how.create and not mode:
                 self.take_cluster()
                 fd = os.open(entry, flags | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=folder)
-            elif again:
+            elif how.again:
                 fd = open_again(entry, folder, flags, mode)
             else:
                 fd = os.open(entry, flags, dir_fd=folder)
             try:
                 if not stat.S_ISREG(os.fstat(fd).st_mode):
                     raise DosError(DENIED)
-                if create:
+                if how.create:
                     os.ftruncate(fd, 0)
-                if create and attributes & READ_ONLY:
+                if how.create and how.attributes & READ_ONLY:
                     set_mode(entry, folder, stat.S_IMODE(os.fstat(fd).st_mode) & ~stat.S_IWUSR)
             except BaseException:
                 os.close(fd)
@@ -474,11 +463,11 @@ def _named(entries: list[os.DirEntry[str]], wanted: bytes) -> list[tuple[str, os
     return sorted(matching, key=itemgetter(0))
 
 
-def _refuse(mode: int, access: int, *, new: bool, again: bool) -> None:
+def _refuse(mode: int, access: int, how: Opening) -> None:
     """What is there is none that can be opened so."""
-    if mode and new:
+    if mode and how.new:
         raise DosError(EXISTS)
     if mode and not stat.S_ISREG(mode):
         raise DosError(DENIED)
-    if mode and access != os.O_RDONLY and attributes_of(mode) & READ_ONLY and not again:
+    if mode and access != os.O_RDONLY and attributes_of(mode) & READ_ONLY and not how.again:
         raise DosError(DENIED)

@@ -25,7 +25,7 @@ from vgaemu.pc.dos.area import PREFIX_AT
 from vgaemu.pc.dos.auxiliary import Auxiliary
 from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.drives import Drives
-from vgaemu.pc.dos.entries import DIRECTORY_OR_LABEL, SETTABLE, OpenFile, close_anyway
+from vgaemu.pc.dos.entries import DIRECTORY_OR_LABEL, SETTABLE, OpenFile, Opening, close_anyway
 from vgaemu.pc.dos.errors import DosError
 from vgaemu.pc.dos.handle_rows import ACCESSES, OLD_ROW, are_files, as_now
 from vgaemu.pc.dos.memory import TOP, Memory
@@ -249,8 +249,8 @@ class Handles:
 
     def _made(self, name: str, access: int = os.O_RDWR, *, new: bool = False) -> OpenFile:
         """A file of the attributes in CX."""
-        kind = self._cpu.cx & SETTABLE
-        return self._drives.open(name, access, create=True, new=new, attributes=kind)
+        how = Opening(create=True, new=new, attributes=self._cpu.cx & SETTABLE)
+        return self._drives.open(name, access, how)
 
     def _add(self, file: OpenFile) -> None:
         self._cpu.ax = self.add(file)
@@ -480,7 +480,7 @@ class Handles:
             for number, name, access, place, _, private in map(as_now, saved):
                 try:
                     # As a path from the root: a name with a colon is no drive.
-                    file = self._drives.open(self._drives.name(name), access, again=True)
+                    file = self._drives.open(self._drives.name(name), access, Opening(again=True))
                     opened[number] = file._replace(private=bool(private), number=number)
                     file.stream.seek(place, os.SEEK_SET)
                 except (DosError, OSError):
