@@ -111,11 +111,6 @@ class Door:
             if Path(file.name).suffix in MEDIA_TYPES
         }
 
-    @property
-    def has_novnc(self) -> bool:
-        """Whether there is a noVNC to be served."""
-        return self._novnc is not None
-
     def answer(self, method: str, target: str, headers: Mapping[str, str]) -> Answer | Socket:
         """What somebody gets.
 

@@ -28,7 +28,6 @@ RATES, RESOLUTIONS = (10, 20, 40, 60, 80, 100, 200), range(4)
 #: The mouse's commands.
 RESET, ENABLE, DISABLE, SET_RATE, SET_RESOLUTION = 0xFF, 0xF4, 0xF5, 0xF3, 0xE8
 SCALE_1, SCALE_2, ASK_STATUS, IDENTITY = 0xE6, 0xE7, 0xE9, 0xF2
-SET_DEFAULTS = 0xF6
 #: Of the equipment word: there is a pointing device.
 EQUIPPED = 0x04
 PACKET_BYTES = 3

@@ -20,6 +20,8 @@ from vgaemu.pc.bus import Bus
 
 SEGMENT = 0x0060
 BASE = SEGMENT << 4
+#: Of any segment; no text of a program can be longer.
+SEGMENT_BYTES = 0x10000
 #: The way to INT 24h, the questions that are asked without one, INT 25h and 26h.
 CRITICAL_CALL_OFFSET, ASK_OFFSET, READ_OFFSET, WRITE_OFFSET = 0x570, 0x5C0, 0x5D8, 0x5E0
 #: Where the first program goes back to, perhaps by way of code of its own.

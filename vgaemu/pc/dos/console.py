@@ -22,10 +22,11 @@ from vgaemu.pc.bios.calls import WAIT, Service
 from vgaemu.pc.bios.data_area import KEY_HEAD, KEY_TAIL, PAGE
 from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import ZERO
-from vgaemu.pc.dos.line import Line
+from vgaemu.pc.dos.area import SEGMENT_BYTES
+from vgaemu.pc.dos.line import TAB, Line
 from vgaemu.snapshot import Part, Saved, fields, octets
 
-CTRL_C, TAB, LINE_FEED, RETURN = 3, 9, 10, 13
+CTRL_C, RETURN = 3, 13
 CTRL_C_KEY = 0x2E03
 #: Where the key buffer's begin and end are.
 HEAD, TAIL = KEY_HEAD.address, KEY_TAIL.address
@@ -142,7 +143,7 @@ class Console:
         self._cpu.al = self._cpu.dl
 
     def _write_string(self) -> bool | None:
-        if self.type_memory(self._cpu.linear("ds", "dx"), 0x10000, b"$") is WAIT:
+        if self.type_memory(self._cpu.linear("ds", "dx"), SEGMENT_BYTES, b"$") is WAIT:
             return WAIT
         self._cpu.al = ord("$")
         return None

@@ -13,7 +13,7 @@ import unicodedata
 from vgaemu.pc.bios.calls import Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.dos.area import BASE, SEGMENT, TABLES_OFFSET
+from vgaemu.pc.dos.area import BASE, SEGMENT, SEGMENT_BYTES, TABLES_OFFSET
 from vgaemu.pc.dos.errors import BAD_FUNCTION, NO_FILE, DosError
 from vgaemu.vga.codepage import to_unicode
 
@@ -26,8 +26,6 @@ CAPITALS_OFFSET, ORDER_OFFSET, NAMES_OFFSET, DBCS_OFFSET, ROUTINE_OFFSET = (
 TABLES = {2: CAPITALS_OFFSET, 4: CAPITALS_OFFSET, 5: NAMES_OFFSET, 6: ORDER_OFFSET, 7: DBCS_OFFSET}
 #: Lowest and highest character, those that are not, and those that end a name.
 NAMES = bytes.fromhex("01 00 FF 00 00 20 02 0E") + b'."/\\[]:|<>+=;,'
-#: Most that a program lets be made capitals in a call.
-MAX_TEXT = 0x10000
 
 
 def capital(code: int) -> int:
@@ -123,7 +121,7 @@ class Country:
         if call == 0x20:
             cpu.dl = capital(cpu.dl)
             return
-        at, count = cpu.linear("ds", "dx"), cpu.cx if call == 0x21 else MAX_TEXT
+        at, count = cpu.linear("ds", "dx"), cpu.cx if call == 0x21 else SEGMENT_BYTES
         data = bus.read(at, count)
         if call == 0x22:
             data = data.partition(b"\0")[0]

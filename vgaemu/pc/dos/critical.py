@@ -21,6 +21,7 @@ from vgaemu.pc.dos.area import (
     CRITICAL_ABOUT_AT,
     CRITICAL_CALL_OFFSET,
     CRITICAL_CODE_AT,
+    DRIVE_C,
     SEGMENT,
 )
 from vgaemu.pc.dos.console import Console
@@ -32,7 +33,6 @@ NOTHING, IGNORE, RETRY, ABORT, FAIL = range(5)
 FIRST = PROTECTED
 #: Bits of AH: a write; in folders, in data; what may be answered: fail and retry, ignore.
 WRITES, IN_FOLDERS, IN_DATA, MAY_FAIL_OR_RETRY, MAY_IGNORE = 0x01, 0x04, 0x06, 0x18, 0x20
-DRIVE_C = 2
 #: Calls that read and write data, and those that write otherwise; the rest read.
 DATA_READS, DATA_WRITES = frozenset((0x14, 0x21, 0x27, 0x3F)), frozenset((0x15, 0x22, 0x28, 0x40))
 OTHER_WRITES = frozenset((0x13, 0x16, 0x17, 0x39, 0x3A, 0x3C, 0x41, 0x43, 0x56, 0x5A, 0x5B))

@@ -27,6 +27,7 @@ from vgaemu.pc.dos.dpmi_tables import (
     CODE,
     CODE_ACCESS,
     COME_BACK,
+    CPU_386,
     DATA_ACCESS,
     DEPTH_AT,
     DOING_AT,
@@ -46,6 +47,7 @@ from vgaemu.pc.dos.dpmi_tables import (
     STUBS,
     TO_DS_AT,
     TO_ES_AT,
+    VERSION,
     WAITING_STACK_AT,
     Area,
     Descriptor,
@@ -55,8 +57,8 @@ from vgaemu.pc.dos.memory import Memory
 from vgaemu.pc.dos.programs import ENVIRONMENT_AT, PREFIX_BYTES
 from vgaemu.pc.dos.xms import Xms
 
-#: 1687h: version; what of CPU it is; that 32 bits are there.
-VERSION, CPU_386, HAS_32 = 0x005A, 3, 1
+#: 1687h, besides version and CPU: 32 bits are there.
+HAS_32 = 1
 #: What a call of real mode is for: the client's structure; an interrupt that it did not take.
 FOR_STRUCTURE, FOR_INTERRUPT = 1, 2
 #: Registers as 0300h has them.

@@ -25,6 +25,7 @@ from vgaemu.pc.dos.dpmi_tables import (
     BAD_VALUE,
     CALLBACK_STUBS,
     CODE,
+    CPU_386,
     DATA_ACCESS,
     EXCEPTIONS,
     FIRST_INTERRUPT,
@@ -33,6 +34,7 @@ from vgaemu.pc.dos.dpmi_tables import (
     NO_MEMORY,
     STUB_BYTES,
     UNSUPPORTED,
+    VERSION,
     Area,
     Descriptor,
     unpacked,
@@ -46,12 +48,10 @@ from vgaemu.pc.dos.xms import Xms, XmsError
 RealCall: TypeAlias = tuple[int, int, int, int]
 #: 0003h: what is from one selector of a row to the next.
 INCREMENT = 8
-#: 0400h: version 0.90; 32 bits, no virtual memory; a 386; where interrupts come.
-VERSION, FEATURES, CPU_386, CONTROLLERS = 0x005A, 0x0001, 3, 0x0870
+#: 0400h, besides: 32 bits, no virtual memory; where interrupts come.
+FEATURES, CONTROLLERS = 0x0001, 0x0870
 #: A page in bytes, and in KiB; the information of 0500h, of which this much is known.
 PAGE, PAGE_KIB, UNKNOWN = 4096, 4, 0xFFFFFFFF
-#: An access byte of a segment that may be read.
-PRESENT, READABLE = 0x80, 0x02
 #: Words of a stack that a call of real mode may take along.
 MAX_WORDS = 0x400
 

@@ -1,6 +1,8 @@
 """FCBs, file control blocks: names in the form of DOS 1, and what a command line becomes in them.
 
-Emulated: INT 21h/29h, the two FCBs of a program's prefix. Not emulated: files and searches by FCB.
+Emulated: INT 21h/29h, the two FCBs of a program's prefix. Files and searches by FCB are
+`fcb_files`.
+
 Source: MS-DOS Programmer's Reference 5.0.
 """
 

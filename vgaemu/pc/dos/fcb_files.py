@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.board import Board
+from vgaemu.pc.dos.area import SEGMENT_BYTES
 from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.drives import Drives
 from vgaemu.pc.dos.entries import OpenFile, Opening, close_anyway
@@ -41,7 +42,6 @@ LONG_NUMBERS_BELOW = 64
 DONE, END, NO_ROOM, WRAPS, PARTLY, FAILED = 0, 1, 1, 2, 3, 0xFF
 #: Calls that read or write: what they cannot do is at its end.
 MOVES = frozenset((0x14, 0x15, 0x21, 0x22, 0x27, 0x28))
-SEGMENT_BYTES = 0x10000
 #: Files of the host that are kept open.
 KEPT = 8
 #: A folder's entry, as a search finds it: name, attributes, time, date, cluster, size.

@@ -14,7 +14,7 @@ from calendar import isleap
 from vgaemu.pc.bios.calls import WAIT, Calls, Service
 from vgaemu.pc.board import Board
 from vgaemu.pc.cpu.cpu import ZERO
-from vgaemu.pc.dos.area import DIRECTORIES_AT, DIRECTORY_BYTES, SEGMENT, XMS_OFFSET
+from vgaemu.pc.dos.area import DIRECTORIES_AT, DIRECTORY_BYTES, SEGMENT, SEGMENT_BYTES, XMS_OFFSET
 from vgaemu.pc.dos.console import Console
 from vgaemu.pc.dos.country import capital
 from vgaemu.pc.dos.drives import Drives
@@ -26,8 +26,8 @@ from vgaemu.pc.dos.tables import entry_at
 #: Where a call's word on the stack is: above the frame.
 WORD_AT = 6
 INTERNAL = 0x12
-#: Longest text that is measured, and path that is compared.
-MAX_TEXT, MAX_PATH = 0x10000, 0x100
+#: Longest path that is compared.
+MAX_PATH = 0x100
 NO_SUCH_DRIVE = 0xFF
 
 
@@ -135,7 +135,7 @@ class Multiplex:
         self._bus.write(self._cpu.linear("es", "di"), path + b"\0")
 
     def _length(self, segment: str, register: str) -> None:
-        text = self._bus.read(self._cpu.linear(segment, register), MAX_TEXT)
+        text = self._bus.read(self._cpu.linear(segment, register), SEGMENT_BYTES)
         self._cpu.cx = text.find(b"\0") + 1  # 0: it has no end
 
     def _equal(self, are: bool) -> None:

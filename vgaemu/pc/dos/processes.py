@@ -23,6 +23,7 @@ from vgaemu.pc.cpu.cpu import INTERRUPT
 from vgaemu.pc.dos.area import END_OFFSET, ENDING_AT, IN_DOS_AT, RETURNED_AT, SEGMENT
 from vgaemu.pc.dos.drives import Drives
 from vgaemu.pc.dos.errors import BAD_FORMAT, BAD_FUNCTION, NO_MEMORY, DosError
+from vgaemu.pc.dos.fcb import FCB_BYTES
 from vgaemu.pc.dos.handles import Handles
 from vgaemu.pc.dos.memory import DOS, EXE_PREFIX, FREE, PREFIX, TOP, Memory
 from vgaemu.pc.dos.names import file_name
@@ -30,7 +31,6 @@ from vgaemu.pc.dos.programs import (
     COMMAND_LINE_AT,
     ENVIRONMENT_AT,
     FCB_AT,
-    FCB_BYTES,
     MAX_COMMAND_LINE,
     PARENT_AT,
     PREFIX_BYTES,

@@ -15,9 +15,9 @@ import struct
 from typing import NamedTuple, TypeAlias
 
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.dos.area import last_drive
+from vgaemu.pc.dos.area import SEGMENT_BYTES, last_drive
 from vgaemu.pc.dos.errors import BAD_FORMAT, DosError
-from vgaemu.pc.dos.fcb import prefix_fcbs
+from vgaemu.pc.dos.fcb import FCB_BYTES, prefix_fcbs
 
 SIGNATURES = (b"MZ", b"ZM")
 PACKED = b"RB"
@@ -27,7 +27,6 @@ HEADER = struct.Struct("<2s12H")
 PAGE_BYTES, PARAGRAPH, RELOCATION_BYTES = 512, 16, 4
 #: The prefix, in paragraphs and in bytes.
 PREFIX_PARAGRAPHS, PREFIX_BYTES = 0x10, 0x100
-SEGMENT_BYTES = 0x10000
 #: Least room of a .COM program's stack.
 LEAST_STACK = 0x100
 MAX_COMMAND_LINE = 126
@@ -35,7 +34,7 @@ MAX_COMMAND_LINE = 126
 #: stack of a program that waits for a child.
 TERMINATE_AT, PARENT_AT, ENVIRONMENT_AT, STACK_AT = 0x0A, 0x16, 0x2C, 0x2E
 VECTORS = range(0x22, 0x25)
-FCB_AT, FCB_BYTES, COMMAND_LINE_AT = (0x5C, 0x6C), 16, 0x80
+FCB_AT, COMMAND_LINE_AT = (0x5C, 0x6C), 0x80
 PREVIOUS_AT = 0x38
 #: CALL 5 of CP/M, whose offset says how much of the segment is the program's. It leads nowhere.
 CALL_5 = bytes.fromhex("9A F0 FE 1D F0")

@@ -24,7 +24,7 @@ from vgaemu.snapshot import Array, Part, Saved, fields
 
 VERSION, REVISION = 0x0200, 0x0100
 #: Where blocks begin and what the specification ends at, in KiB; 64 KiB more are the HMA.
-FIRST_KIB, MOST_KIB, MIB_KIB = 1088, 0xFFFF, 1024
+FIRST_KIB, MOST_KIB = 1088, 0xFFFF
 MAX_HANDLES, MAX_LOCKS = 64, 0xFF
 #: How often 05h may have opened the gate.
 MOST_TIMES = 0xFFFF
