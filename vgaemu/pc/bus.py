@@ -2,7 +2,7 @@
 
 Emulated: RAM from 0 and from 1 MiB on, the VGA's windows at A0000h and its linear frame buffer,
 read-only memory from C0000h to FFFFFh, an open bus elsewhere (reads FFh, writes nothing), ports of
-8, 16 and 32 bits; an A20 gate, open after a reset. Not emulated: PCI, DMA, APICs.
+8, 16 and 32 bits; an A20 gate, open after a reset. Not emulated: DMA, APICs; `chips.pci` has PCI.
 
 Where the gate is closed, the processor's addresses have no bit 20: each CPU asks `a20` for what is
 left of them. `read` and `write` go past the gate, as devices do.

@@ -1,7 +1,7 @@
 """The BIOS data area at 400h: every field that the builtin BIOS keeps there, a row each.
 
-Emulated: what is below, as programs read and write it. Not emulated: the
-diskette controller's bytes, the light pen.
+Emulated: what is below, as programs read and write it. Not emulated: the diskette controller's
+bytes, the light pen.
 """
 
 from __future__ import annotations

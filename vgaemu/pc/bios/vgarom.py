@@ -1,8 +1,8 @@
 """A VGA BIOS ROM of the system's: found, checked, put at C0000h and initialised.
 
 Emulated: what a system BIOS does for an option ROM: signature, length and checksum, a far call of
-its entry with the bus address of the VGA in AX. PCI is not there; of the ROMs that SeaBIOS builds
-the one for ISA VGAs works.
+its entry with the bus address of the VGA in AX. ``auto`` looks for ROMs of ISA VGAs, which ask
+nothing of PCI.
 
 Measured: SeaVGABIOS (vgabios-isavga.bin) and the LGPL VGABIOS start in 2 to 7 ms.
 """

@@ -4,8 +4,8 @@ Emulated: the controller's commands, its configuration in the command byte, its 
 that say where a byte is from, the A20 gate; the keyboard's commands; scancodes of set 1 with
 typematic repeat, one byte at a time with its interrupt. The mouse at the auxiliary port is
 `ps2_mouse`'s. Not emulated: scancode sets 2 and 3 (they are taken, and codes stay those of set 1),
-the interrupt for what the controller itself answers, its RAM but for the command byte, lamps, the
-CPU's reset line: a guest that pulls it ends the run.
+the interrupt for what the controller itself answers, its RAM but for the command byte, lamps. What
+comes of a pull at the CPU's reset line is told by `reset`.
 
 The output port and port 92h move the same gate, as QEMU has it: the last of them counts, and both
 tell where it is. A PS/2 has a line each, and one that is high opens it.

@@ -4,7 +4,7 @@ Emulated: configuration space of the host bridge and the ISA bridge of a 440FX, 
 whose channels lie where an AT has them, and the VGA with its linear frame buffer as BAR0, which a
 guest may size. Addresses stay where they are: one that moves the frame buffer ends the run. Not
 emulated: bus masters, shadow RAM, interrupt routing, hot plug, what command registers switch off,
-configuration mechanism 2, resets by CF9h but for that they end the run.
+configuration mechanism 2. CF9h pulls the CPU's reset line: see `reset`.
 
 Source: PCI Local Bus Specification 2.1, chapter 6; Intel 82441FX and 82371SB data sheets (which
 functions are where); QEMU, docs/specs/standard-vga (identity and BAR0 of the VGA).

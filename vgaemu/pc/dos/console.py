@@ -3,7 +3,7 @@
 Emulated: characters typed by the video BIOS, tabs, lines with DOS's editing keys, Ctrl-Z, Ctrl-C
 (also typed while something is shown), keys without a character as 0 and then the scancode; standard
 input and output that are files or other devices. Not emulated: Ctrl-P (an echo on a printer),
-Ctrl-S. COM1 by AUX: `handles`.
+Ctrl-S. `auxiliary` has AUX.
 
 A text that takes longer than a slice is typed in parts, and so are keys read into a line: a buffer
 whose ends never meet, as a program can make it, has no last key. A call that waits for a key is

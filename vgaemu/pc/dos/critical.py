@@ -4,7 +4,7 @@ Emulated: errors of drive C:, which is the host's folder: that is gone (not read
 nothing can be written (write protected), or its host fails. A handler finds what DOS leaves it: AH,
 AL, DI, BP:SI, and on the stack the call's registers; it says in AL whether the call is ignored,
 made again, fails, or ends the program, or goes back to the program itself. Without one the person
-is asked, as by COMMAND.COM. Not emulated: errors of characters' devices, and of other disks.
+is asked, as by COMMAND.COM. Not emulated: errors of character devices, and of other disks.
 
 Source: MS-DOS Programmer's Reference 5.0 (INT 24h).
 """

@@ -2,7 +2,9 @@
 
 Emulated: the template, which is the line before, and the keys that take from it (F1 to F5, Ins,
 Del, arrows), Backspace, Esc, Ctrl-Enter, F6. What the keys do is shown by what is typed on the
-screen. Source: MS-DOS User's Guide 5.0, chapter on editing keys.
+screen.
+
+Source: MS-DOS User's Guide 5.0, chapter on editing keys.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
 Emulated: XMS (43h), time that a program does not need (1680h), DOS's own services (12h) as far as
 they need nothing of its memory that is not there. AL stays as it is for what is not there: PRINT,
 ASSIGN, SHARE, a redirector, MSCDEX, ANSI.SYS, KEYB, APPEND, Windows, a DPMI host unless it was
-asked for (`dpmi`); and the high memory has none of DOS in it (4A01h, 4A02h). Source: R. Brown's
-interrupt list (INT 2Fh).
+asked for (`dpmi`); and the high memory has none of DOS in it (4A01h, 4A02h).
+
+Source: R. Brown's interrupt list (INT 2Fh).
 """
 
 from __future__ import annotations

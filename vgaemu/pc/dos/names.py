@@ -1,9 +1,9 @@
 """Names of DOS: drives, devices, 8.3 names, patterns.
 
-Emulated: one drive C:, names of 8.3 in any case, cut off where they are longer, patterns with `*`
-and `?`; names of the host that are no such are shown with a tilde and a number, as Windows does it,
-but for those that begin with a dot, which are hidden. Names of devices are DOS's and those that
-Windows has: neither is ever a file.
+Emulated: 8.3 names in any case, cut off where they are longer, patterns with `*` and `?`. Names of
+the host that are not 8.3 are shown with a tilde and a number, as Windows does it, except those that
+begin with a dot, which are hidden. Names of devices are DOS's and those that Windows has: neither
+is ever a file. Which drives there are is told by `drives`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vgaemu.pc.board import Board
+from vgaemu.pc.dos.area import DRIVE_C
 from vgaemu.pc.dos.errors import NO_PATH, DosError
 from vgaemu.vga.codepage import to_unicode
 
@@ -35,7 +36,7 @@ def place_drive(place: str) -> int:
     >>> place_drive("sub/a.txt"), place_drive("D:/SUB")
     (2, 3)
     """
-    return ord(place[0]) - ord("A") if place[1:2] == ":" else 2
+    return ord(place[0]) - ord("A") if place[1:2] == ":" else DRIVE_C
 
 
 def file_name(board: Board, register: str = "dx", segment: str = "ds") -> str:

@@ -2,9 +2,9 @@
 
 Emulated: .EXE headers with their relocations, stack and sizes of memory, both kinds by the
 signature MZ whatever the file is called; of the prefix INT 20h, the end of memory, the vectors and
-the program that it returns to, the environment, a call of INT 21h, the FCBs and the command line.
-Not emulated: checksums (DOS never looked), the newer headers (NE, LE, PE) of programs for other
-systems: what runs is the program for DOS that is before them; CALL 5. `handles` keeps their table.
+the program that it returns to, the environment, a call of INT 21h, CALL 5, the FCBs and the command
+line. Not emulated: checksums (DOS never looked), the newer headers (NE, LE, PE) of programs for
+other systems: what runs is the program for DOS that is before them. `handles` keeps their table.
 
 Source: MS-DOS Programmer's Reference 5.0.
 """
@@ -36,7 +36,7 @@ TERMINATE_AT, PARENT_AT, ENVIRONMENT_AT, STACK_AT = 0x0A, 0x16, 0x2C, 0x2E
 VECTORS = range(0x22, 0x25)
 FCB_AT, COMMAND_LINE_AT = (0x5C, 0x6C), 0x80
 PREVIOUS_AT = 0x38
-#: CALL 5 of CP/M, whose offset says how much of the segment is the program's. It leads nowhere.
+#: CALL 5 of CP/M, whose offset says how much of the segment is the program's; see `area.CALL_5_AT`.
 CALL_5 = bytes.fromhex("9A F0 FE 1D F0")
 #: The program's name comes behind the variables, and how many strings there are.
 NAMES_BEHIND = b"\x01\0"
