@@ -6,6 +6,7 @@ from vgaemu.native import polls
 from vgaemu.native.compiler import Pointer, part, uint8_at, uint32_at
 from vgaemu.native.cpu_cells import CURSOR_STUB, ENV, KEY_STUB, MAY_ANSWER, RAM, TICKS_STUB
 from vgaemu.native.env import EAX_AT, EBX_AT, ECX_AT, EDX_AT
+from vgaemu.native.flags import TRAP, ZERO
 from vgaemu.native.memory import fetch16, stored_to
 from vgaemu.native.polls import (
     CURSOR_SHAPE_AT,
@@ -18,7 +19,6 @@ from vgaemu.native.polls import (
     TICKS_AT,
 )
 
-ZERO, TRAP = 1 << 6, 1 << 8
 old_key = part(polls.old_key)
 
 

@@ -71,16 +71,21 @@ from vgaemu.native.env import (
     SS,
 )
 from vgaemu.native.flags import (
+    ALIGNMENT,
+    INTERRUPT,
     LEVEL,
     LONG,
+    PAGING,
     PROTECTED,
+    RESUME,
+    TASK_SWITCHED,
+    TRAP,
     flags_are_whole,
     flags_of,
     settle,
     write_flags,
 )
 from vgaemu.native.gates import (
-    WITH_ERROR_CODE,
     enter_gate,
     has_breakpoints,
     may_be_new_task,
@@ -97,14 +102,13 @@ from vgaemu.native.memory import (
     stored_to,
 )
 from vgaemu.native.progress import DEBUG, leave_at_fill, settle_count
-from vgaemu.native.walks import MAY_EXECUTE, MAY_STORE, PAGING, walk
+from vgaemu.native.walks import MAY_EXECUTE, MAY_STORE, walk
 
 #: Of the engine: kinds of access, permissions.
 STORE, FETCH = 17, 18
 WRITE_ONLY, RW, RX, ALL = 2, 3, 5, 7
-TASK_SWITCHED = 1 << 3
 #: Of EFLAGS: what an interrupt clears in real mode.
-MASKED = 1 << 8 | 1 << 9 | 1 << 16 | 1 << 18
+MASKED = TRAP | INTERRUPT | RESUME | ALIGNMENT
 REAL_FLAGS, REAL_LIMIT = 0x9300, 0xFFFF
 
 _cells = types.CPointer(types.int64)
@@ -295,8 +299,7 @@ def delivered(uc: int, vector: int, cells: Pointer) -> bool:
         if has_breakpoints(cells) or (not software and may_be_new_task(cells, vector)):
             return False
         if env[HFLAGS_AT] & LONG:
-            has_code = not software and vector < 18 and WITH_ERROR_CODE >> vector & 1 != 0
-            is_in = enter_gate64(uc, vector, cells, software, has_code, error_code)
+            is_in = enter_gate64(uc, vector, cells, software, error_code)
         else:
             is_in = enter_gate(uc, vector, cells, software, error_code)
         taken = INTERRUPT_NS if is_in else 0

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 #: Words of its registers.
 EAX_AT, ECX_AT, EDX_AT, EBX_AT = 0, 2, 4, 6
-ESP_AT, EIP_AT, EFLAGS_AT, CC_SOURCE_AT, CC_OP_AT, DF_AT, HFLAGS_AT = 8, 32, 34, 38, 42, 43, 44
+ESP_AT, ESI_AT, EDI_AT = 8, 12, 14
+EIP_AT, EFLAGS_AT, CC_SOURCE_AT, CC_OP_AT, DF_AT, HFLAGS_AT = 32, 34, 38, 42, 43, 44
 SEGMENTS_AT, LDT_AT, GDT_AT, IDT_AT, CR0_AT, CR3_AT, CR4_AT = 46, 82, 94, 100, 106, 112, 114
 R11_AT, TASK_AT, EFER_AT = 22, 88, 148
 #: Of a segment register: its words, and which are base, limit and flags; its number.
 SEGMENT, BASE, LIMIT, FLAGS = 6, 2, 4, 5
-ES, CS, SS, DS = 0, 1, 2, 3
+ES, CS, SS, DS, FS, GS = range(6)
+CS_AT, SS_AT = SEGMENTS_AT + CS * SEGMENT, SEGMENTS_AT + SS * SEGMENT
 #: Words of what was raised.
 ERROR_CODE, IS_INT, DR7_AT, OLD_EXCEPTION = 0, 1, 18, 28
+#: In `CC_OP_AT`: the arithmetic flags are in `CC_SOURCE_AT`. Which those are, and DF.
 IN_CC, ARITHMETIC, DIRECTION = 1, 0x8D5, 1 << 10
 #: The engine has three TLBs, for three kinds of accesses, each a mask and the address of entries:
 #: these are the user's and the supervisor's, the latter without and with SMAP.

@@ -28,11 +28,20 @@ from vgaemu.native.env import (
     SS,
 )
 
-#: Of the engine, its number of EFLAGS; CR0; EFLAGS; its own flags.
-EFLAGS, PROTECTED, VIRTUAL_8086 = 25, 1, 1 << 17
+#: The number that the engine has for EFLAGS.
+EFLAGS = 25
+#: Bits of EFLAGS besides `ARITHMETIC` and `DIRECTION`.
+ZERO, TRAP, INTERRUPT, NESTED = 1 << 6, 1 << 8, 1 << 9, 1 << 14
+RESUME, VIRTUAL_8086, ALIGNMENT = 1 << 16, 1 << 17, 1 << 18
+#: Bits of CR0.
+PROTECTED, TASK_SWITCHED, PAGING = 1, 1 << 3, 1 << 31
+#: Bits of the engine's own flags: see `unicorn_context`.
 LEVEL, CODE32, STACK32, BASES, LONG, CODE64 = 3, 1 << 4, 1 << 5, 1 << 6, 1 << 14, 1 << 15
-#: Of a descriptor's upper half.
-BIG, IS_CODE64 = 1 << 22, 1 << 21
+#: Bits of a descriptor's upper half, which a segment register has as its flags: of code, that it
+#: can be used from less privilege, and is of 64 bits; of all, that it is present, of 32 bits,
+#: that its limit counts pages. Where its privilege level is.
+CONFORMING, IS_CODE64, IS_PRESENT, BIG, GRANULAR = 1 << 10, 1 << 21, 1 << 15, 1 << 22, 1 << 23
+LEVEL_SHIFT = 13
 
 
 @part

@@ -13,7 +13,7 @@ from vgaemu.native.cpu_cells import ENV, RAISED, RAM
 from vgaemu.native.env import (
     BASE,
     CR0_AT,
-    CS,
+    CS_AT,
     DR7_AT,
     DS,
     EFLAGS_AT,
@@ -21,34 +21,46 @@ from vgaemu.native.env import (
     ES,
     ESP_AT,
     FLAGS,
+    FS,
     GDT_AT,
+    GS,
     HFLAGS_AT,
     IDT_AT,
     LDT_AT,
     LIMIT,
     SEGMENT,
     SEGMENTS_AT,
-    SS,
+    SS_AT,
     TASK_AT,
 )
-from vgaemu.native.flags import BIG, LEVEL, VIRTUAL_8086, flags_of, settle
+from vgaemu.native.flags import (
+    BIG,
+    CONFORMING,
+    GRANULAR,
+    INTERRUPT,
+    IS_PRESENT,
+    LEVEL,
+    LEVEL_SHIFT,
+    NESTED,
+    RESUME,
+    TASK_SWITCHED,
+    TRAP,
+    VIRTUAL_8086,
+    flags_of,
+    settle,
+)
 from vgaemu.native.memory import fetch16, store16, stored_to
+from vgaemu.native.registers import wide
 from vgaemu.native.walks import look
 
-TRAP, INTERRUPT, NESTED, RESUME = 1 << 8, 1 << 9, 1 << 14, 1 << 16
 #: Of a descriptor's upper half: segments of code, and of data that can be written, that are present
-#: and have been used; those bits; of code; of a limit; of a gate or a state segment: of 32 bits.
-#: Of data: what its limit allows is above it.
+#: and have been used; those bits. Of a gate or a state segment: it is of 32 bits. Of data: what its
+#: limit allows is above it.
 CODE_NEEDED, DATA_NEEDED, KINDS = 0x9900, 0x9300, 0x9B00
-IS_CODE, CONFORMING, GRANULAR, WIDE = 1 << 11, 1 << 10, 1 << 23, 1 << 11
-EXPAND_DOWN = 1 << 10
-IS_PRESENT, LEVEL_SHIFT = 1 << 15, 13
+WIDE, EXPAND_DOWN = 1 << 11, 1 << 10
 #: Vectors with an error code, and those of faults, a bit each: see `unicorn_interrupts`.
 WITH_ERROR_CODE = 1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17
 FAULTS = WITH_ERROR_CODE | 1 << 0 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 16 | 1 << 19
-FS, GS = 4, 5
-TASK_SWITCHED = 1 << 3  # in CR0
-CS_AT, SS_AT = SEGMENTS_AT + CS * SEGMENT, SEGMENTS_AT + SS * SEGMENT
 
 
 @part
@@ -68,6 +80,12 @@ def pushed_flags(flags: int, vector: int, software: bool) -> int:
     """EFLAGS as an instruction's interrupt or exception pushes them, without breakpoints."""
     is_fault = not software and vector < 20 and FAULTS >> vector & 1 != 0
     return flags | RESUME if is_fault else flags & ~RESUME
+
+
+@part
+def has_error_code(vector: int, software: bool) -> bool:
+    """Whether an interrupt or exception pushes one."""
+    return not software and vector < 18 and WITH_ERROR_CODE >> vector & 1 != 0
 
 
 @part
@@ -106,7 +124,7 @@ def descriptor_at(cells: Pointer, selector: int) -> int:
     table = LDT_AT if selector & 4 else GDT_AT
     if not selector & 0xFFFC or (selector & 0xFFF8) + 7 > env[table + LIMIT]:
         return -1
-    return look(cells, env[table + BASE] + (selector & 0xFFF8), 8, False, False)
+    return look(cells, wide(cells, table + BASE) + (selector & 0xFFF8), 8, False, False)
 
 
 @part
@@ -259,7 +277,7 @@ def enter_gate(uc: int, vector: int, cells: Pointer, software: bool, error_code:
         if stack < 0:
             return False
         base = base_of(cells, stack)
-    has_code = not software and vector < 18 and WITH_ERROR_CODE >> vector & 1 != 0
+    has_code = has_error_code(vector, software)
     size, count = size_of(gate), frame_values(cells, has_code, is_inner)
     mask = 0xFFFFFFFF if is_big(cells, stack) else 0xFFFF
     top = (pointer - size * count) & mask

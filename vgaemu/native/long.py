@@ -15,51 +15,52 @@ from vgaemu.native.compiler import Pointer, callback, int64_at, part, uint8_at, 
 from vgaemu.native.cpu_cells import CALLS, ENV, RAM, SYSTEM_CALL
 from vgaemu.native.env import (
     BASE,
+    CS_AT,
     ECX_AT,
     EFER_AT,
     EFLAGS_AT,
     EIP_AT,
     ESP_AT,
     FLAGS,
-    GDT_AT,
     HFLAGS_AT,
     IDT_AT,
-    LDT_AT,
     LIMIT,
     R11_AT,
-    SEGMENT,
-    SEGMENTS_AT,
+    SS_AT,
     TASK_AT,
 )
-from vgaemu.native.flags import CODE64, IS_CODE64, LEVEL, flags_of, settle, write_flags
-from vgaemu.native.gates import pushed_flags
+from vgaemu.native.flags import (
+    BIG,
+    CODE64,
+    CONFORMING,
+    INTERRUPT,
+    IS_CODE64,
+    IS_PRESENT,
+    LEVEL,
+    LEVEL_SHIFT,
+    NESTED,
+    RESUME,
+    TRAP,
+    VIRTUAL_8086,
+    flags_of,
+    settle,
+    write_flags,
+)
+from vgaemu.native.gates import descriptor_at, has_error_code, limit_of, pushed_flags
 from vgaemu.native.memory import stored_to
+from vgaemu.native.registers import set_wide, wide
 from vgaemu.native.walks import is_canonical, look
 
-TRAP, INTERRUPT, NESTED, RESUME, VIRTUAL_8086 = 1 << 8, 1 << 9, 1 << 14, 1 << 16, 1 << 17
-#: Of a descriptor's upper half: a segment, present, of code, accessed, and those it can be besides.
-NEEDED, CONFORMING, BIG, GRANULAR = 0x9900, 1 << 10, 1 << 22, 1 << 23
+#: Of a descriptor's upper half: a segment, present, of code, accessed.
+NEEDED = 0x9900
 SYSCALL_ENABLED = 1
 #: Words of 64 bits of `SystemCalls`.
 STAR, LSTAR, FMASK = 3, 5, 7
 #: Upper halves of descriptors as SYSCALL loads them.
 FLAT_CODE, FLAT_DATA = 0xA09B00, 0xC09300
-CS_AT, SS_AT = SEGMENTS_AT + SEGMENT, SEGMENTS_AT + 2 * SEGMENT
 
 #: ``void system_call(uc_engine *, int64_t *)``
 CALL = types.void(types.int64, types.CPointer(types.int64))
-
-
-@part
-def wide(cells: Pointer, at: int) -> int:
-    """A register of 64 bits, by its lower word."""
-    return int64_at(cells[ENV] + 4 * at)[0]
-
-
-@part
-def set_wide(cells: Pointer, at: int, value: int) -> None:
-    """The same, to be set."""
-    int64_at(cells[ENV] + 4 * at)[0] = value
 
 
 @part
@@ -72,9 +73,9 @@ def gate64_at(cells: Pointer, vector: int, software: bool) -> int:
     if at < 0:
         return -1
     high = uint32_at(cells[RAM] + at)[1]
-    if high >> 8 & 0x1E != 0x0E or not high & 1 << 15:  # kinds 0Eh and 0Fh
+    if high >> 8 & 0x1E != 0x0E or not high & IS_PRESENT:  # kinds 0Eh and 0Fh
         return -1
-    if software and high >> 13 & 3 < env[HFLAGS_AT] & LEVEL:
+    if software and high >> LEVEL_SHIFT & 3 < env[HFLAGS_AT] & LEVEL:
         return -1
     return at
 
@@ -82,17 +83,13 @@ def gate64_at(cells: Pointer, vector: int, software: bool) -> int:
 @part
 def code64_at(cells: Pointer, selector: int) -> int:
     """Where a 64-bit code segment's descriptor lies that can be gone to; or -1."""
-    env = uint32_at(cells[ENV])
-    table = LDT_AT if selector & 4 else GDT_AT
-    if not selector & 0xFFFC or (selector & 0xFFF8) + 7 > env[table + LIMIT]:
-        return -1
-    at = look(cells, wide(cells, table + BASE) + (selector & 0xFFF8), 8, False, False)
+    at = descriptor_at(cells, selector)
     if at < 0:
         return -1
     high = uint32_at(cells[RAM] + at)[1]
     if high & NEEDED != NEEDED or high & (IS_CODE64 | BIG) != IS_CODE64:
         return -1
-    return at if high >> 13 & 3 <= env[HFLAGS_AT] & LEVEL else -1
+    return at if high >> LEVEL_SHIFT & 3 <= uint32_at(cells[ENV])[HFLAGS_AT] & LEVEL else -1
 
 
 @part
@@ -105,9 +102,7 @@ def inner_stack_at(cells: Pointer, number: int, level: int) -> int:
 
 
 @part
-def enter_gate64(
-    uc: int, vector: int, cells: Pointer, software: bool, has_code: bool, error_code: int
-) -> bool:
+def enter_gate64(uc: int, vector: int, cells: Pointer, software: bool, error_code: int) -> bool:
     """Push the frame, and go on as a gate says."""
     env, level = uint32_at(cells[ENV]), uint32_at(cells[ENV])[HFLAGS_AT] & LEVEL
     gate = gate64_at(cells, vector, software)
@@ -118,7 +113,7 @@ def enter_gate64(
     if descriptor < 0:
         return False
     high = uint32_at(cells[RAM] + descriptor)[1]
-    inner = level if high & CONFORMING else high >> 13 & 3
+    inner = level if high & CONFORMING else high >> LEVEL_SHIFT & 3
     old = wide(cells, ESP_AT)
     top = old
     if middle & 7 or inner < level:
@@ -129,6 +124,7 @@ def enter_gate64(
     offset = (low & 0xFFFF) | (middle & 0xFFFF0000) | int64_at(cells[RAM] + gate)[1] << 32
     if not is_canonical(offset):
         return False
+    has_code = has_error_code(vector, software)
     count = 6 if has_code else 5
     top = (top & ~15) - 8 * count
     at = look(cells, top, 8 * count, True, inner == 3)
@@ -144,12 +140,9 @@ def enter_gate64(
     frame[count - 1] = env[SS_AT]
     stored_to(uc, cells, at, 8 * count)
     if inner < level:
-        load(cells, SS_AT, inner, 0, inner << 13)
-    limit = (uint32_at(cells[RAM] + descriptor)[0] & 0xFFFF) | (high & 0xF0000)
-    load(
-        cells, CS_AT, (low >> 16 & ~3) | inner,
-        (limit << 12 | 0xFFF) if high & GRANULAR else limit, high & 0xF0FF00,
-    )  # fmt: skip
+        load(cells, SS_AT, inner, 0, inner << LEVEL_SHIFT)
+    limit = limit_of(cells, descriptor)
+    load(cells, CS_AT, (low >> 16 & ~3) | inner, limit, high & 0xF0FF00)
     set_wide(cells, ESP_AT, top)
     set_wide(cells, EIP_AT, offset)
     masks = 0 if middle >> 8 & 1 else INTERRUPT

@@ -8,6 +8,7 @@ from vgaemu.native.beam import leaves_ns, next_change_ns, status_at
 from vgaemu.native.cells import DUE, EVENTS, LIMIT, NOW, PROGRESS, UNTIL
 from vgaemu.native.clock import INSTRUCTION_NS, cost
 from vgaemu.native.compiler import double_at, int64_at, part, uint8_at
+from vgaemu.native.flags import CODE32, PAGING
 from vgaemu.native.shared import (
     LOOP_BYTES,
     LOOP_ROOM,
@@ -23,8 +24,8 @@ from vgaemu.native.shared import (
 #: As in `vgaemu.pc.clock` and `vgaemu.pc.guest_beam`, on floors above.
 PORT_NS, POLL_NS, NEVER_NS = 1_000, 4_000, 1 << 62
 SPINS, POLLS, LONGEST_LOOK_NS = 2, 3, 5_000
-#: As in `vgaemu.pc.cpu`: bits of CR0 and of the engine's flags, bytes of a loop before its IN.
-PAGING, CODE32, BEFORE = 1 << 31, 1 << 4, 16
+#: As in `vgaemu.pc.cpu.spin`: bytes of a loop before its IN.
+BEFORE = 16
 #: CRTC registers of cursor and start address, which no timing depends on.
 FIRST_UNTIMED, LAST_UNTIMED = 0x0A, 0x0F
 #: What `look` answers where Python is to be asked.

@@ -58,7 +58,12 @@ from vgaemu.native.env import (
     DF_AT,
     DR7_AT,
     DS,
+    EAX_AT,
+    ECX_AT,
+    EDI_AT,
     ES,
+    ESI_AT,
+    FS,
     HFLAGS_AT,
     LOADED,
     PAGE,
@@ -67,6 +72,7 @@ from vgaemu.native.env import (
     SS,
     STORED,
 )
+from vgaemu.native.flags import CODE32, CODE64, LONG
 from vgaemu.native.marks import mark
 from vgaemu.native.planes import (
     ALL_PLANES,
@@ -78,16 +84,14 @@ from vgaemu.native.planes import (
     planes_of,
     store_bytes,
 )
-from vgaemu.native.tlb import PAGE_BYTES, code_at, entry_of, kind_of
+from vgaemu.native.tlb import PAGE_BYTES, SMAP, code_at, entry_of, kind_of
 
 #: Bytes of these instructions: REP and an opcode; and one prefix of each other kind.
 SHORTEST, LONGEST = 2, 5
 REP, REPNE, OPERAND, ADDRESS = 0xF3, 0xF2, 0x66, 0x67
 MOVSB, MOVSW, STOSB, STOSW = 0xA4, 0xA5, 0xAA, 0xAB
-EAX_AT, ECX_AT, ESI_AT, EDI_AT, FS = 0, 2, 12, 14, 4
-#: Of the engine's flags: the privilege level; 32-bit code; what is left to the engine: single
-#: steps, the shadow of STI, long mode, what SMAP is for.
-LEVEL, CODE32, NOT_HERE = 3, 1 << 4, 1 << 8 | 1 << 3 | 3 << 14 | 1 << 23
+#: Of the engine's own flags, what is left to it: single steps, the shadow of STI, long mode, SMAP.
+NOT_HERE = 1 << 8 | 1 << 3 | LONG | CODE64 | SMAP
 #: Fewer turns are not worth it.
 FEWEST = 4
 #: Higher than all addresses of the host.

@@ -18,12 +18,12 @@ from vgaemu.native.env import (
     SUPERVISOR_SMAP,
     USER,
 )
+from vgaemu.native.flags import ALIGNMENT, LEVEL, PAGING
 from vgaemu.native.memory import is_plain
-from vgaemu.native.walks import PAGING
 
 PAGE_BYTES = 1 << 12
-#: Of the engine's flags: the privilege level, what SMAP is for; of EFLAGS what switches that off.
-LEVEL, SMAP, ALIGNMENT = 3, 1 << 23, 1 << 18
+#: Of the engine's own flags: SMAP is on, which `ALIGNMENT` switches off.
+SMAP = 1 << 23
 
 
 @part

@@ -10,10 +10,11 @@ from __future__ import annotations
 from vgaemu.native.compiler import Pointer, int64_at, part, uint8_at, uint32_at
 from vgaemu.native.cpu_cells import ENV, RAM, RAM_BYTES, STORED
 from vgaemu.native.env import CR0_AT, CR3_AT, CR4_AT, EFER_AT, HFLAGS_AT
-from vgaemu.native.flags import LONG
+from vgaemu.native.flags import LONG, PAGING
 from vgaemu.native.memory import ROM_END, ROM_START, is_plain
+from vgaemu.native.registers import wide
 
-WRITE_PROTECT, PAGING = 1 << 16, 1 << 31
+WRITE_PROTECT = 1 << 16  # in CR0
 PSE, PAE, NO_EXECUTE_ENABLED = 1 << 4, 1 << 5, 1 << 11
 #: Of an entry of page tables.
 PRESENT, WRITABLE, USER, ACCESSED, DIRTY, LARGE = 1, 2, 4, 1 << 5, 1 << 6, 1 << 7
@@ -101,8 +102,7 @@ def first_table(cells: Pointer, linear: int, is_long: bool) -> int:
     """Where the first table with rights lies: of four, or the second of three; or -1."""
     env = uint32_at(cells[ENV])
     if is_long:
-        cr3 = int64_at(cells[ENV] + 4 * CR3_AT)[0]
-        return cr3 & ENTRY_ADDRESS if is_canonical(linear) else -1
+        return wide(cells, CR3_AT) & ENTRY_ADDRESS if is_canonical(linear) else -1
     entry = wide_entry_at(cells, (env[CR3_AT] & 0xFFFFFFE0) + 8 * (linear >> 30 & 3))
     if not entry or entry < 0 or entry & (RESERVED_POINTER | RESERVED_PAE):
         return -1
