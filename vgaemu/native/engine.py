@@ -1,12 +1,12 @@
 """Hooks of the engine: fills of its TLB, and interrupts on their way to a handler.
 
 Done here is what guests do all the time: pages of RAM, ROM and the VGA, through page tables or as
-they are; vectors of real mode, and what the BIOS answers who only asks; interrupt and trap gates.
-All else is for Python's hook, which does all of it anew: it is called by `interrupt`, and a fill
-that is refused here comes to it. What has been done until then is what it does, too.
+they are; vectors of real mode, with the BIOS calls that programs poll; interrupt and trap gates.
+All else is left to Python's hook, which begins anew: `interrupt` calls it, and the engine asks it
+for each fill that is refused here. What was done before that is what Python does first, too.
 
-Source: `unicorn_pages`, `mmu`, `unicorn_interrupts` and `unicorn_calls` in `vgaemu.pc.cpu`, whose
-results these are.
+Source: `unicorn_pages`, `mmu`, `unicorn_interrupts` and `unicorn_calls` in `vgaemu.pc.cpu`, which
+give the same results.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""EFLAGS, and the engine's own flags, of which it translates code.
+"""EFLAGS, and the engine's own flags, by which it translates code.
 
-Source: `vgaemu.pc.cpu.unicorn_context`, whose results these are.
+Source: `vgaemu.pc.cpu.unicorn_context`, which gives the same results.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Done here: to code that has been there before, at the same privilege level or one of more privilege
 with the stack of the task, of 32 or 16 bits, also from virtual 8086 mode. All else is Python's.
 
-Source: `vgaemu.pc.cpu.unicorn_interrupts` and `unicorn_tables`, whose results these are.
+Source: `vgaemu.pc.cpu.unicorn_interrupts` and `unicorn_tables`, which give the same results.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def put_outer(cells: Pointer, at: int, size: int) -> None:
 
 @part
 def has_room(cells: Pointer, stack: int, top: int, count: int) -> bool:
-    """Whether a stack has, in one piece: one with a descriptor, or that at hand (-1)."""
+    """Whether a stack, by its descriptor or the one at hand (-1), has so many bytes in one piece."""
     if stack < 0:
         env = uint32_at(cells[ENV])
         flags, limit = env[SS_AT + FLAGS], env[SS_AT + LIMIT] & 0xFFFFFFFF
@@ -233,7 +233,7 @@ def has_room(cells: Pointer, stack: int, top: int, count: int) -> bool:
 
 @part
 def is_big(cells: Pointer, stack: int) -> bool:
-    """Whether a stack has pointers of 32 bits: one with a descriptor, or that at hand (-1)."""
+    """Whether the pointer of a stack, by its descriptor or the one at hand (-1), has 32 bits."""
     if stack < 0:
         return uint32_at(cells[ENV])[SS_AT + FLAGS] & BIG != 0
     return uint32_at(cells[RAM] + stack)[1] & BIG != 0

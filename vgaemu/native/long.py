@@ -3,7 +3,7 @@
 Done here: interrupt and trap gates to 64-bit code that has been there before, of the same or more
 privilege, with stacks of the task; SYSCALL from 64-bit code without a prefix. All else is Python's.
 
-Source: `vgaemu.pc.cpu.unicorn_long`, whose results these are.
+Source: `vgaemu.pc.cpu.unicorn_long`, which gives the same results.
 """
 
 from __future__ import annotations

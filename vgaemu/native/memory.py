@@ -23,7 +23,7 @@ def is_plain(cells: Pointer, at: int, count: int) -> bool:
 
 @part
 def stored_to(uc: int, cells: Pointer, at: int, count: int) -> None:
-    """RAM has been written: translated code there is none any more."""
+    """RAM has been written: the engine forgets code that it translated from there."""
     end = at + count
     while at < end:
         stop = min(end, (at | 0xFFF) + 1)

@@ -8,7 +8,7 @@ which native code indexes by `place`.
 
 from __future__ import annotations
 
-from ctypes import Array, Structure, addressof, c_bool, c_double, c_int64, c_uint8, sizeof
+from ctypes import Array, Structure, addressof, c_bool, c_double, c_int64, c_uint8
 
 #: Registers 00h-18h of the CRTC, SR01 and misc output: what a timing depends on.
 TIMING_KEY_BYTES = 27
@@ -173,8 +173,3 @@ def address_of(state: Structure | bytearray | memoryview) -> int:
     if isinstance(state, Structure):
         return addressof(state)
     return addressof(c_uint8.from_buffer(state))
-
-
-def words_of(kind: type[Structure]) -> int:
-    """How many a structure has."""
-    return sizeof(kind) // 8

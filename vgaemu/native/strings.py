@@ -145,9 +145,9 @@ def _decode(code: Pointer, size: int, wide: bool) -> int:
 
 @part
 def _room(at: int, offset: int, mask: int, size: int) -> int:
-    """How many elements from a linear address on, with that offset in its segment, are in a page.
+    """How many whole elements lie between a linear address and the end of its page.
 
-    Bytes that are not in it, or behind the segment's highest offset, are none of them.
+    Those behind the highest offset that the segment can have do not count.
     """
     return min(PAGE_BYTES - (at & PAGE_BYTES - 1), mask + 1 - offset) // size
 

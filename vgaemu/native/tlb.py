@@ -38,7 +38,7 @@ def kind_of(cells: Pointer) -> int:
 
 @part
 def entry_of(cells: Pointer, linear: int, kind: int) -> Pointer:
-    """Where the engine has a page in its TLB, if it has it."""
+    """The entry of the engine's TLB that a page would have; it may be another page's."""
     table = int64_at(cells[TLB] + 16 * kind)
     return int64_at(table[1] + ((linear >> 12 << ENTRY_SHIFT) & table[0]))
 

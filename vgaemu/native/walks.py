@@ -2,7 +2,7 @@
 
 What forbids an access, or is not there, is for Python, which finds out why.
 
-Source: `vgaemu.pc.cpu.mmu`, whose results these are.
+Source: `vgaemu.pc.cpu.mmu`, which gives the same results.
 """
 
 from __future__ import annotations
