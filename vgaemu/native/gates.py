@@ -221,7 +221,7 @@ def put_outer(cells: Pointer, at: int, size: int) -> None:
 
 @part
 def has_room(cells: Pointer, stack: int, top: int, count: int) -> bool:
-    """Whether a stack, by its descriptor or the one at hand (-1), has so many bytes in one piece."""
+    """Whether a stack, by its descriptor or the one at hand (-1), has room in one piece."""
     if stack < 0:
         env = uint32_at(cells[ENV])
         flags, limit = env[SS_AT + FLAGS], env[SS_AT + LIMIT] & 0xFFFFFFFF
