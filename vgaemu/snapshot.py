@@ -8,7 +8,8 @@ part is restored.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -60,6 +61,10 @@ class Part(NamedTuple):
     most_bytes: int = MAX_ROWS_BYTES
     #: What restores it from a snapshot of before there was such a part; None: there is none.
     absent: Callable[[], object] | None = None
+
+    def or_else(self, absent: Callable[[], object]) -> Part:
+        """This part; `absent` restores it from a snapshot of before there was one."""
+        return self._replace(absent=absent)
 
     def array(self) -> Array:
         """What it is now, as it is saved."""
@@ -185,7 +190,7 @@ def fields(*owners: Any) -> Part:
 
 
 def octets(
-    take: Callable[[], bytes | bytearray | list[int]],
+    take: Callable[[], Iterable[int]],
     restore: Callable[[bytes], object],
     most: int = MAX_BYTES,
 ) -> Part:
@@ -197,6 +202,24 @@ def octets(
         lambda array: array.size <= most,
         any_length=True,
     )
+
+
+def octets_of(container: deque[int] | bytearray, most: int = MAX_BYTES) -> Part:
+    """As many bytes as a container has, which stays the same one.
+
+    >>> queue = deque(b"ab")
+    >>> part = octets_of(queue)
+    >>> queue.clear()
+    >>> part.restore(np.frombuffer(b"xyz", np.uint8))
+    >>> bytes(queue)
+    b'xyz'
+    """
+
+    def restore(data: bytes) -> None:
+        container.clear()
+        container.extend(data)
+
+    return octets(lambda: container, restore, most)
 
 
 def octets_in(

@@ -242,7 +242,7 @@ class Bus:
 
     def gate_part(self) -> Part:
         """The A20 gate as it is saved."""
-        return fields(self)._replace(absent=self._open_a20)
+        return fields(self).or_else(self._open_a20)
 
     def _restore(self, array: Array) -> None:
         stubs = self.array[self.stubs].copy()

@@ -414,7 +414,7 @@ class Pc:
             "pc.exit_code": number(self.run, "exit_code", 0xFF, "i8"),
             "pc.clock_ns": _time(self.clock.now_ns, self.clock.set_ns),
             "pc.wake_ns": number(self.run, "wake_ns", NEVER_NS, "i8"),
-            "pc.refused": fields(self.run)._replace(absent=self._forget_refusals),
+            "pc.refused": fields(self.run).or_else(self._forget_refusals),
             "pc.looks": self._beam.looks(),
             "pc.next_frame_ns": _time(
                 lambda: self.clock.now_ns() if self.free else self.next_frame_ns,

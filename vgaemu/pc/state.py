@@ -56,7 +56,7 @@ def identity_parts(identity: Identity) -> dict[str, Part]:
     image, firmware = identity.image, identity.firmware
     drives = text(identity.drives, _compared, lambda said: isinstance(said, list))
     return {
-        **({"pc.drives": drives._replace(absent=lambda: None)} if identity.more else {}),
+        **({"pc.drives": drives.or_else(lambda: None)} if identity.more else {}),
         "pc.name": octets(lambda: os.fsencode(image.path.name), _compared),
         "pc.sha256": Part("u1", lambda: list(image.digest()), _compared),
         "pc.firmware": octets(lambda: firmware.encode(), _compared),

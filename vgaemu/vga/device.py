@@ -325,14 +325,14 @@ class Vga(Windows):
             **{f"{bank.name}_index": number(bank, "index", bank.index_mask) for bank in indexed},
             "attribute_address": number(self, "attribute_address", 0x3F),
             "attribute_takes_data": number(self, "attribute_takes_data", 1),
-            "feature_control": number(self, "feature_control", DISPLAY_IN_RETRACE_BIT)._replace(
-                absent=lambda: self._write_feature_control(0)
+            "feature_control": number(self, "feature_control", DISPLAY_IN_RETRACE_BIT).or_else(
+                lambda: self._write_feature_control(0)
             ),
             "latch": number(self, "latch", 0xFFFFFFFF),
             **self.dac.parts(),
             **self.dispi.parts(),
             "layout": number(self, "layout", max(Layout)),
-            "text_stays": number(self, "text_stays", 1)._replace(absent=self._forget_text),
+            "text_stays": number(self, "text_stays", 1).or_else(self._forget_text),
             **self.beam.parts(),
             **self.timeline.parts(),
             "vram": Part("u1", lambda: self.slot.array, self._restore_vram),

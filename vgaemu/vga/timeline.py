@@ -239,7 +239,7 @@ class Timeline:
             "field_before": log_part(0),
             "field_last": log_part(1),
             "latches": latches,
-            "field_off_until_ns": off_until._replace(absent=self.forget),
+            "field_off_until_ns": off_until.or_else(self.forget),
         }
 
     def _restore_log(self, nth: int, words: Array) -> None:

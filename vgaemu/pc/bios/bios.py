@@ -145,7 +145,7 @@ class Bios:
             "bios.video": fields(),
             "bios.vbe": fields(area),
             "bios.vbe_mode": area.vbe_part(),
-            "bios.disk_locks": fields(self.disk.lba)._replace(absent=self.disk.lba.unlocked),
+            "bios.disk_locks": fields(self.disk.lba).or_else(self.disk.lba.unlocked),
             "bios.unfinished": self.calls.part(),
             **self.pointing.parts(),
             **self.mouse.parts(),

@@ -19,7 +19,7 @@ from typing import ClassVar, NamedTuple, Protocol
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.pic import RaiseIrq, unheard
 from vgaemu.pc.clock import NEVER_NS, Clock
-from vgaemu.snapshot import Part, Saved, fields, octets
+from vgaemu.snapshot import Part, Saved, fields, octets, octets_of
 
 #: Where the command block begins, the control register, and the line: of both channels of an AT.
 PRIMARY, SECONDARY = (0x1F0, 0x3F6, 14), (0x170, 0x376, 15)
@@ -230,13 +230,11 @@ class Device:
     def parts(self) -> dict[str, Part]:
         """What is saved; states of before there was a drive have none of it."""
         return {
-            self._name: fields(self, self.task)._replace(absent=self._reset),
+            self._name: fields(self, self.task).or_else(self._reset),
             f"{self._name}_block": octets(
                 lambda: self.block[self.at :], self._restore_block, MOST_BLOCK
-            )._replace(absent=lambda: None),
-            f"{self._name}_written": octets(
-                lambda: self.written, self._restore_written, MOST_BLOCK
-            )._replace(absent=lambda: None),
+            ).or_else(lambda: None),
+            f"{self._name}_written": octets_of(self.written, MOST_BLOCK).or_else(lambda: None),
         } | self.drive.parts()  # fmt: skip
 
     def _reset(self) -> None:
@@ -245,9 +243,6 @@ class Device:
 
     def _restore_block(self, data: bytes) -> None:
         self.block, self.at = data, 0
-
-    def _restore_written(self, data: bytes) -> None:
-        self.written[:] = data
 
 
 class AtaChannel:

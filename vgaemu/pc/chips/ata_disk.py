@@ -240,7 +240,7 @@ class AtaDisk:
 
     def parts(self) -> dict[str, Part]:
         name = "chips.ata_disk_second" if self._number else "chips.ata_disk"
-        return {name: fields(self)._replace(absent=self._forget)}
+        return {name: fields(self).or_else(self._forget)}
 
     def _forget(self) -> None:
         self.heads, self.sectors, self.multiple, self.left = HEADS, SECTORS, MOST_MULTIPLE, 0

@@ -265,10 +265,10 @@ class CdDrive:
 
     def parts(self) -> dict[str, Part]:
         return {
-            "chips.atapi": fields(self)._replace(absent=self._forget),
+            "chips.atapi": fields(self).or_else(self._forget),
             "chips.atapi_answer": octets(
                 lambda: self.answer, self._restore_answer, MOST_BYTES
-            )._replace(absent=lambda: None),
+            ).or_else(lambda: None),
         }  # fmt: skip
 
     def _restore_answer(self, data: bytes) -> None:

@@ -269,7 +269,7 @@ class Cmos:
         return {
             "chips.cmos": fields(self),
             "chips.cmos_ram": octets_in(self.ram),
-            "chips.rtc": fields(self.interrupts)._replace(absent=self.interrupts.forget),
+            "chips.rtc": fields(self.interrupts).or_else(self.interrupts.forget),
         }
 
 

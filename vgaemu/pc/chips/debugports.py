@@ -47,18 +47,20 @@ class DebugPorts:
         self.text[:], self.console[:] = moment
 
     def _note(self, value: int) -> None:
-        self._keep(self.text, value)
+        keep_last(self.text, value, self.KEEP)
 
     def _print(self, value: int) -> None:
-        self._keep(self.text, value)
-        self._keep(self.console, value)
+        for text in (self.text, self.console):
+            keep_last(text, value, self.KEEP)
         if self.file is not None:
             self.file.write(value)
 
-    def _keep(self, text: bytearray, value: int) -> None:
-        text.append(value)
-        if len(text) > 2 * self.KEEP:
-            del text[: -self.KEEP]
+
+def keep_last(text: bytearray, value: int, count: int) -> None:
+    """Add a byte; the last `count` are kept, and as many before them at most."""
+    text.append(value)
+    if len(text) > 2 * count:
+        del text[:-count]
 
 
 class DebugFile:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from vgaemu.errors import ResetFault
 from vgaemu.keys import scancodes
@@ -28,7 +28,7 @@ from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.pic import RaiseIrq, unheard
 from vgaemu.pc.chips.ps2_mouse import Ps2Mouse
 from vgaemu.pc.clock import NEVER_NS, Clock
-from vgaemu.snapshot import Part, Saved, fields, octets, text
+from vgaemu.snapshot import Part, Saved, fields, octets_of, text
 
 #: Room that a key's scancodes may need.
 MAX_KEY_BYTES = 16
@@ -45,6 +45,15 @@ OUTPUT_PORT = 0xCD
 A20, CLOSE_A20, OPEN_A20 = 0x02, 0xDD, 0xDF
 #: What a device says to what it does not know.
 RESEND = 0xFE
+
+
+def pull_reset_line(port: int) -> NoReturn:
+    """A port pulls the CPU's reset line; what comes of that is told by `reset`.
+
+    Raises:
+        ResetFault: Always.
+    """
+    raise ResetFault(f"the guest pulled the CPU's reset line (port {port:X}h)")
 
 
 class I8042:
@@ -67,7 +76,7 @@ class I8042:
         0xAD: (NO_KEYBOARD, 0), 0xAE: (0, NO_KEYBOARD),
         0xA7: (NO_AUXILIARY, 0), 0xA8: (0, NO_AUXILIARY),
     }  # fmt: skip
-    #: Commands with an argument: RAM, password, output port, both output buffers, the mouse.
+    #: Commands with an argument: RAM, and those of `_arguments`.
     WITH_ARGUMENT = frozenset((*range(0x60, 0x80), 0xA5, 0xD1, 0xD2, 0xD3, 0xD4))
     #: What the keyboard answers but for FAh: echo, identity, reset with a test that passes.
     KEYBOARD_ANSWERS: ClassVar[dict[int, bytes]] = {
@@ -105,6 +114,16 @@ class I8042:
         self.typematic = self.TYPEMATIC
         #: Caps lock is on, as far as the keyboard can tell.
         self.caps = False
+        #: What becomes of a command's argument: command byte, password, output port, both output
+        #: buffers, the mouse.
+        self._arguments: dict[int, Callable[[int], None]] = {
+            0x60: partial(setattr, self, "config"),
+            0xA5: self._write_password,
+            0xD1: self._write_output_port,
+            0xD2: self._deliver,
+            0xD3: lambda value: self._deliver(value, AUXILIARY),
+            0xD4: self.mouse.write,
+        }
         bus.byte_in[0x60] = self.read_data
         bus.byte_out[0x60] = partial(self._write, self._write_data)
         bus.byte_in[0x64] = self._read_status
@@ -224,27 +243,24 @@ class I8042:
         elif value in (CLOSE_A20, OPEN_A20):
             self._bus.a20_is_open = value == OPEN_A20
         elif value >= 0xF0 and not value & 1:  # lines of the output port go low for 6 us
-            raise ResetFault("the guest pulled the CPU's reset line (port 64h)")
+            pull_reset_line(0x64)
 
     def _write_data(self, value: int) -> None:
         command, self.command = self.command, 0
-        if command == 0x60:
-            self.config = value
-        elif command == 0xA5:  # a password, which no one asks for: it ends with a zero
-            self.command = command if value else 0
-        elif command == 0xD1:
-            if not value & 1:
-                raise ResetFault("the guest pulled the CPU's reset line (port 64h)")
-            self._bus.a20_is_open = value & A20 != 0
-        elif command == 0xD2:
-            self._deliver(value)
-        elif command == 0xD3:
-            self._deliver(value, AUXILIARY)
-        elif command == 0xD4:
-            self.mouse.write(value)
-        elif not command:
+        if not command:
             self.enabled = True  # to send, the controller frees the clock line
             self._write_keyboard(value)
+        elif command in self._arguments:
+            self._arguments[command](value)
+
+    def _write_password(self, value: int) -> None:
+        """A byte of a password, which nobody asks for: it ends with a zero."""
+        self.command = 0xA5 if value else 0
+
+    def _write_output_port(self, value: int) -> None:
+        if not value & 1:
+            pull_reset_line(0x64)
+        self._bus.a20_is_open = value & A20 != 0
 
     def _write_keyboard(self, value: int) -> None:
         command, self.expect_keyboard = self.expect_keyboard, 0
@@ -275,22 +291,18 @@ class I8042:
 
     def _write_port_92(self, value: int) -> None:
         if value & 1:
-            raise ResetFault("the guest pulled the CPU's reset line (port 92h)")
+            pull_reset_line(0x92)
         self._bus.a20_is_open = value & A20 != 0
 
     def parts(self) -> dict[str, Part]:
         """What of it is saved: bytes on their way, the key that repeats, and keys not seen yet."""
         return {
             "chips.keyboard": fields(self),
-            "chips.keyboard_buffer": octets(lambda: list(self.buffer), self._restore_buffer),
+            "chips.keyboard_buffer": octets_of(self.buffer),
             "chips.keyboard_held": text(self._saved_held, self._restore_held, _is_held),
             "chips.keys": self._keys.part(),
             **self.mouse.parts(),
         }
-
-    def _restore_buffer(self, data: bytes) -> None:
-        self.buffer.clear()
-        self.buffer.extend(data)
 
     def _saved_held(self) -> list[str] | None:
         return None if self.held is None else [self.held[0], self.held[1].hex()]

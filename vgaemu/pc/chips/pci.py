@@ -18,8 +18,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from vgaemu.errors import GuestFault, ResetFault
+from vgaemu.errors import GuestFault
 from vgaemu.pc.bus import Bus
+from vgaemu.pc.chips.i8042 import pull_reset_line
 from vgaemu.snapshot import Array, Part, Saved, fields
 from vgaemu.vga.vram import LFB_GPA
 
@@ -136,7 +137,7 @@ class PciBus:
 
     def _write_reset(self, value: int) -> None:
         if value & RESETS:
-            raise ResetFault("the guest pulled the CPU's reset line (port CF9h)")
+            pull_reset_line(RESET_PORT)
 
     def _read_data(self, at: int, size: int) -> int:
         if not self.address & ENABLED:
@@ -177,7 +178,7 @@ class PciBus:
     def parts(self) -> dict[str, Part]:
         """What is saved; a state of before there was a bus has none of it."""
         return {
-            "chips.pci": fields(self)._replace(absent=self._reset),
+            "chips.pci": fields(self).or_else(self._reset),
             "chips.pci_spaces": Part(
                 "u1", self._spaces, self._restore, self._fits, absent=self._reset
             ),

@@ -303,5 +303,5 @@ class Pit:
                 channel.nothing_waits()
 
         # States of before counts waited have none, and are restored from the counters' modes.
-        waiting = {"chips.pit_written": written._replace(absent=none_waits)}
+        waiting = {"chips.pit_written": written.or_else(none_waits)}
         return {"chips.pit": fields(self)} | channels | waiting

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.chips.debugports import DebugFile
+from vgaemu.pc.chips.debugports import DebugFile, keep_last
 from vgaemu.pc.chips.pic import RaiseIrq
 from vgaemu.pc.clock import NEVER_NS, Clock
 from vgaemu.snapshot import Part, Saved, fields
@@ -75,9 +75,7 @@ class Printer:
             self._clock.due(self.due_ns)
 
     def _print(self, value: int) -> None:
-        self.text.append(value)
-        if len(self.text) > 2 * self.KEEP:
-            del self.text[: -self.KEEP]
+        keep_last(self.text, value, self.KEEP)
         if self.file is not None:
             self.file.write(value)
 
@@ -91,4 +89,4 @@ class Printer:
 
     def parts(self) -> dict[str, Part]:
         """What is saved; states of before there was a printer have none of it."""
-        return {"chips.printer": fields(self)._replace(absent=self._forget)}
+        return {"chips.printer": fields(self).or_else(self._forget)}

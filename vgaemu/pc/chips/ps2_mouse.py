@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from vgaemu.keys.mouse import Mouse, Movement
 from vgaemu.pc.clock import NEVER_NS
-from vgaemu.snapshot import Part, Saved, fields, octets
+from vgaemu.snapshot import Part, Saved, fields, octets_of
 
 ACKNOWLEDGE, RESEND, ERROR = 0xFA, 0xFE, 0xFC
 #: Of steps, in a packet's nine bits; of the wheel's, in four.
@@ -168,16 +168,10 @@ class Ps2Mouse:
     def parts(self) -> dict[str, Part]:
         """What of it is saved. States from before there was one have it as after a reset."""
         return {
-            "chips.mouse": fields(self)._replace(absent=self._reset),
-            "chips.mouse_buffer": octets(lambda: list(self.buffer), self._restore_buffer)._replace(
-                absent=self.buffer.clear
-            ),
+            "chips.mouse": fields(self).or_else(self._reset),
+            "chips.mouse_buffer": octets_of(self.buffer).or_else(self.buffer.clear),
             **self.host.parts(),
         }
-
-    def _restore_buffer(self, data: bytes) -> None:
-        self.buffer.clear()
-        self.buffer.extend(data)
 
 
 def _doubled(steps: int) -> int:

@@ -69,4 +69,4 @@ class RetraceLine:
         def absent() -> None:
             self.told = False
 
-        return {"chips.retrace": fields(self)._replace(absent=absent)}
+        return {"chips.retrace": fields(self).or_else(absent)}

@@ -17,10 +17,10 @@ from functools import partial
 from typing import ClassVar
 
 from vgaemu.pc.bus import Bus
-from vgaemu.pc.chips.debugports import DebugFile
+from vgaemu.pc.chips.debugports import DebugFile, keep_last
 from vgaemu.pc.chips.pic import RaiseIrq, unheard
 from vgaemu.pc.clock import NEVER_NS, Clock
-from vgaemu.snapshot import Part, Saved, fields, octets
+from vgaemu.snapshot import Part, Saved, fields, octets_of
 
 BASE, IRQ = 0x3F8, 4
 DATA, ENABLE, IDENTITY, LINE, MODEM, LINE_STATUS, MODEM_STATUS, SCRATCH = range(8)
@@ -85,6 +85,8 @@ class Serial:
         #: What also gets them.
         self.file: DebugFile | None = None
         self.receiver = Receiver()
+        #: What was received and not read yet.
+        self.received = bytearray()
         #: What is to come.
         self.incoming: deque[int] = deque()
         self._reset()
@@ -98,8 +100,7 @@ class Serial:
         #: The guest knows that the transmitter is empty.
         self.is_empty_told = True
         self.is_overrun = self.is_raised = False
-        #: What was received and not read yet.
-        self.received = bytearray()
+        self.received.clear()
 
     # --- registers ---
 
@@ -153,9 +154,7 @@ class Serial:
         if self.modem & LOOPBACK:
             self.receive(value)
             return
-        self.text.append(value)
-        if len(self.text) > 2 * self.KEEP:
-            del self.text[: -self.KEEP]
+        keep_last(self.text, value, self.KEEP)
         if self.file is not None:
             self.file.write(value)
 
@@ -262,19 +261,12 @@ class Serial:
     def parts(self) -> dict[str, Part]:
         """What is saved; states of before there was a port have none of it."""
         return {
-            "chips.serial": fields(self)._replace(absent=self._reset),
-            "chips.serial_received": octets(
-                lambda: self.received, self._restore_received, FIFO_BYTES
-            )._replace(absent=self.received.clear),
-            "chips.serial_receiver": fields(self.receiver)._replace(absent=self.receiver.forget),
-            "chips.serial_incoming": octets(
-                lambda: list(self.incoming), self._restore_incoming, self.MOST_INCOMING
-            )._replace(absent=self.incoming.clear),
+            "chips.serial": fields(self).or_else(self._reset),
+            "chips.serial_received": octets_of(self.received, FIFO_BYTES).or_else(
+                self.received.clear
+            ),
+            "chips.serial_receiver": fields(self.receiver).or_else(self.receiver.forget),
+            "chips.serial_incoming": octets_of(self.incoming, self.MOST_INCOMING).or_else(
+                self.incoming.clear
+            ),
         }
-
-    def _restore_incoming(self, data: bytes) -> None:
-        self.incoming.clear()
-        self.incoming.extend(data)
-
-    def _restore_received(self, data: bytes) -> None:
-        self.received[:] = data

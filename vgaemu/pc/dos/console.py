@@ -317,7 +317,7 @@ class Console:
             "dos.entered": octets(
                 lambda: self.entered, partial(setattr, self, "entered"), MAX_SAVED_LINE
             ),
-            "dos.editing": fields(self.line)._replace(absent=self._begin_old_line),
+            "dos.editing": fields(self.line).or_else(self._begin_old_line),
         }
 
     def _begin_old_line(self) -> None:

@@ -192,12 +192,12 @@ class Drives:
         return {
             "dos.folder": text(
                 lambda: self.host.current, lambda place: self.go_to(DRIVE_C, place), _is_place
-            )._replace(absent=lambda: self.go_to(DRIVE_C, "")),
+            ).or_else(lambda: self.go_to(DRIVE_C, "")),
             "dos.folders": text(
                 lambda: [[drive, disk.current] for drive, disk in self.disks.items()],
                 self._restore,
                 self._are_folders,
-            )._replace(absent=lambda: self._restore([])),
+            ).or_else(lambda: self._restore([])),
         }
 
     def _restore(self, folders: list[list[Any]]) -> None:

@@ -137,7 +137,7 @@ class Line:
             "dos.line": octets(lambda: self.text, partial(setattr, self, "text"), MAX_LINE),
             "dos.template": octets(
                 lambda: self.template, partial(setattr, self, "template"), MAX_LINE
-            )._replace(absent=lambda: None),
+            ).or_else(lambda: None),
         }  # fmt: skip
 
 

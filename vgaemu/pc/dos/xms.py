@@ -332,8 +332,8 @@ class Xms:
     def parts(self) -> dict[str, Part]:
         """Blocks as they are saved: handle, begin and length in KiB, locks."""
         return {
-            "dos.hma": fields(self)._replace(absent=self._forget),
-            "dos.a20": fields(self.gate)._replace(absent=self.gate.forget),
+            "dos.hma": fields(self).or_else(self._forget),
+            "dos.a20": fields(self.gate).or_else(self.gate.forget),
             "dos.xms": Part(
                 "u4",
                 lambda: np.array(
