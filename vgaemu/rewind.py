@@ -261,7 +261,11 @@ class Rewind:
         self._held_frames += self.back()
 
     def back(self, frames: int = 1) -> int:
-        """Go back so many frames, or as far as is kept; by how many it went."""
+        """Go back so many frames, or as far as is kept; by how many it went.
+
+        Raises:
+            SnapshotError: Nothing is kept, or the guest does not stop.
+        """
         if self._newest is None or self._jumps != self._saving.jumps:
             raise SnapshotError("rewind is off; machine.rewind.start() or --rewind keeps frames")
         now = self._loop.frames

@@ -27,7 +27,7 @@ _counted = attrgetter(*COUNTS)
 
 
 def counted(slot: Memslot) -> NDArray[np.int64]:
-    """The numbers so far, in the order of `COUNTS`."""
+    """The numbers so far: (len(COUNTS),) int64, in the order of `COUNTS`."""
     return np.array(_counted(slot.counters), np.int64)
 
 

@@ -88,7 +88,12 @@ def save_picture(rgb: NDArray[np.uint8], path: str | Path) -> None:
 
 
 def save_image(image: Image, path: str | Path) -> None:
-    """Write an image as a file, in the format that the suffix names: see `save_picture`."""
+    """Write an image as a file, in the format that the suffix names: see `save_picture`.
+
+    Raises:
+        ScreenError: No format has that suffix, or it cannot hold the image.
+        OSError: The file cannot be written.
+    """
     from PIL import Image
 
     try:

@@ -94,7 +94,7 @@ class FrameReport:
 
     @property
     def dirty_pages(self) -> NDArray[np.intp]:
-        """Numbers of the pages that the log named, ascending: worked out when asked."""
+        """Pages that the log named, ascending: (count,) intp, worked out when asked."""
         return self.log.pages()
 
     @property

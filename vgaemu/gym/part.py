@@ -118,7 +118,11 @@ class Part:
         self.envs, self.block, self._first, self._autoreset = envs, block, first, autoreset
 
     def step(self) -> Told | None:
-        """A step of each, by `Block.actions`; of one that is over, what its mode says."""
+        """A step of each, by `Block.actions`; of one that is over, what its mode says.
+
+        Raises:
+            GymError: One is over that only its user resets.
+        """
         block, told = self.block, Told()
         for number, env in enumerate(self.envs, self._first):
             if block.terminated[number] or block.truncated[number]:

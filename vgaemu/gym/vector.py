@@ -250,6 +250,13 @@ class ImageVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[np.generi
     ]:
         """A step of each.
 
+        Args:
+            actions: A whole number for each environment.
+
+        Returns:
+            As gymnasium has it: what is seen; rewards, whether it is over and whether it was cut
+            short, (environments,) each; what else there is to tell.
+
         Raises:
             GymError: There is no such action; or one of them fails.
         """

@@ -401,6 +401,9 @@ class Memslot:
 
         Off and on again drops what was marked, and protects every page: as in KVM, content from
         before is for the reader to know.
+
+        Raises:
+            MemslotError: It is set, and the slot is closed.
         """
         return self._logging
 

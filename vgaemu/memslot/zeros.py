@@ -70,7 +70,7 @@ def _is_anonymous(memory: NDArray[np.uint8]) -> bool:
 
 
 def overwrite(memory: NDArray[np.uint8], content: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Let a memory hold `content`, storing only into pages that differ; numbers of those.
+    """Let a memory hold `content`, storing only into pages that differ; (count,) intp: those.
 
     Most are zeros here and there. What has never been stored into takes no room, and storing zeros
     there would have the system find it some.

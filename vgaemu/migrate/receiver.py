@@ -109,7 +109,11 @@ class Receiver:
         meanwhile: Callable[[], None] | None = None,
         greeting: bytes = stream.MAGIC,
     ) -> tuple[socket.socket, str]:
-        """Wait as `receive` does for somebody who begins with a greeting: socket, address."""
+        """Wait as `receive` does for somebody who begins with a greeting: socket, address.
+
+        Raises:
+            MigrateError: Nobody came within `wait_seconds`.
+        """
         begin = monotonic()
         silent: dict[socket.socket, tuple[str, float]] = {}
         try:

@@ -148,7 +148,7 @@ class Pc:
 
     @property
     def bios(self) -> Bios:
-        """The builtin BIOS; a whole firmware has none."""
+        """The builtin BIOS; a RuntimeError where this PC runs a firmware of its own."""
         if self._bios is None:
             raise RuntimeError("this PC runs a firmware of its own")
         return self._bios

@@ -255,7 +255,7 @@ def difference(expected: Picture, actual: Picture) -> Difference:
 
 
 def mask_of(expected: NDArray[np.uint8], actual: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which pixels differ, in the larger of both sizes; where there is only one, they do."""
+    """Which pixels differ: (H, W) bool, of the larger of both sizes; those of only one do."""
     height, width = (max(a, b) for a, b in zip(expected.shape[:2], actual.shape[:2], strict=True))
     mask = np.ones((height, width), np.bool_)
     both = tuple(min(a, b) for a, b in zip(expected.shape[:2], actual.shape[:2], strict=True))

@@ -66,7 +66,7 @@ class Addressing:
         return {PLANAR: self.plane_dwords, ODD_EVEN: 0x20000, CHAIN4: 0x10000}[self.kind]
 
     def numbers(self, window: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Dword in VRAM behind each window offset, of ascending ones."""
+        """Dword in VRAM behind each of ascending window offsets, an array of the same shape."""
         if self.kind == PLANAR:
             return (window + self.first_dword) % self.plane_dwords
         if self.kind == ODD_EVEN:

@@ -305,11 +305,12 @@ class VirtualBeam(Beam):
     #: bit 0 sees every line.
     STEP_NS = 5_000
 
-    def __init__(self, *, exact: bool = True) -> None:
-        """At the first dot of a field; `exact`: once a frame's looks have moved it."""
+    def __init__(self) -> None:
+        """At the first dot of a field."""
         super().__init__()
         self.ns = 0
-        self.may_be_exact = exact
+        #: Whether writes count at their own times once a frame's looks have moved it.
+        self.may_be_exact = True
         #: A frame has begun, and its guest has not looked yet.
         self._is_unseen = False
         #: Of the last look, and where the field ends that its frame began before.

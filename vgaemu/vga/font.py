@@ -123,7 +123,11 @@ def checked_font(font: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def font_of(font: str | Path | NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
-    """A program's own font, or that of a file: see `checked_font`, `load_font_file`."""
+    """A program's own font, or that of a file: (256, height) uint8, or None for none.
+
+    Raises:
+        FontError: See `checked_font` and `load_font_file`.
+    """
     if font is None:
         return None
     return checked_font(font) if isinstance(font, np.ndarray) else load_font_file(font)

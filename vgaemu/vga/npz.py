@@ -127,7 +127,11 @@ class Archive:
             raise ValueError
 
     def small(self, name: str) -> Array:
-        """An array of at most `MAX_BYTES`."""
+        """An array of at most `MAX_BYTES`.
+
+        Raises:
+            ValueError: It is larger, or damaged.
+        """
         array = self._array(name, MAX_BYTES)
         if array is None:
             raise ValueError
@@ -145,7 +149,14 @@ class Archive:
         return np.ndarray(head.shape, head.dtype, data, order=head.order)
 
     def arrays(self, most: Mapping[str, int]) -> dict[str, Array | None]:
-        """All of them, memories whole; of one that `most` does not name, at most `MAX_BYTES`."""
+        """All of them, memories whole; of one that `most` does not name, at most `MAX_BYTES`.
+
+        Returns:
+            Name -> array, read-only; None: it is larger than that.
+
+        Raises:
+            ValueError: One is damaged, or there twice.
+        """
         folded = [name for name in most if {name + USED, name + PAGES} <= self._members.keys()]
         found = {name: self._memory(name, most[name]) for name in folded}
         parts = {name + part for name in folded for part in (USED, PAGES)}

@@ -114,7 +114,7 @@ class RowMap:
         return numbers.reshape(len(numbers), self.nbytes)
 
     def gather(self, vram: NDArray[np.uint8], which: slice, slack: int) -> NDArray[np.uint8]:
-        """A copy of the bytes of some rows, see `byte_numbers`."""
+        """A copy of the bytes of some rows: (rows, nbytes) uint8, see `byte_numbers`."""
         if isinstance(self._rows, LinearRows):
             return vram.take(self.byte_numbers(which, slack))
         if self._addresses is None:

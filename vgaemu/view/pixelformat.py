@@ -102,7 +102,7 @@ class PixelFormat(NamedTuple):
         )
 
     def convert(self, pixels: Pixels) -> NDArray[np.unsignedinteger]:
-        """True colours: an array of any shape of 0x00RRGGBB in this format."""
+        """0x00RRGGBB in this format, of true colours: of the same shape, perhaps `pixels`."""
         if self.is_ours:
             return pixels.astype(self.dtype, copy=False)
         found = self.red.of(pixels, 16) | self.green.of(pixels, 8) | self.blue.of(pixels, 0)
@@ -137,7 +137,7 @@ CUBE = _cube()
 
 
 def in_cube(pixels: Pixels) -> NDArray[np.uint8]:
-    """The nearest colours of `CUBE`, by number."""
+    """Numbers of the nearest colours in `CUBE`: uint8, an array of the same shape."""
     numbers = np.zeros(pixels.shape, np.uint8)
     for shift in (16, 8, 0):
         level = (pixels >> np.uint32(shift) & np.uint32(0xFF)) + np.uint32(25)

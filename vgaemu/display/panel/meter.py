@@ -148,7 +148,7 @@ class Meter:
         return self._history[HISTORY - min(frames, self.count) :]
 
     def of_this_keeper(self, frames: int) -> NDArray[np.float64]:
-        """Of those, the ones since another kept the log."""
+        """Of those rows, the ones since another kept the log; a view, as they are."""
         recent = self.recent(frames)
         others = np.flatnonzero(recent[:, Column.KEEPER] != self._history[-1, Column.KEEPER])
         return recent[others[-1] + 1 :] if len(others) else recent

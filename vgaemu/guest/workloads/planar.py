@@ -490,10 +490,10 @@ def _band(kind: str, points: Sequence[Point], hand: Point) -> list[tuple[int, in
     return _outline([*points, hand], closed=False)
 
 
-def _gradient(colours: Sequence[int], steps: int = 8) -> list[Ink]:
-    """Each colour into the next."""
+def _gradient(colours: Sequence[int]) -> list[Ink]:
+    """Each colour into the next, in eight steps."""
     return [
-        Ink(first, second, 16 * step // steps)
+        Ink(first, second, sixteenths)
         for first, second in pairwise(colours)
-        for step in range(steps)
+        for sixteenths in range(0, 16, 2)
     ]

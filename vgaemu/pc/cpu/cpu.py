@@ -168,7 +168,11 @@ class Cpu(ABC):
         """Go on from a saved CPU; RAM has been replaced before."""
 
     def raise_irq(self, irq: int) -> None:
-        """An edge on a line of its own interrupt controllers, 0 to 15; see `has_own_timer`."""
+        """An edge on a line of its own interrupt controllers, 0 to 15; see `has_own_timer`.
+
+        Raises:
+            CpuError: It has none.
+        """
         raise CpuError(f"{self.name} has no interrupt controllers of its own")
 
     def answer_calls(  # noqa: B027  # a default

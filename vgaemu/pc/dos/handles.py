@@ -171,7 +171,7 @@ class Handles:
             file.stream.close()
 
     def add(self, file: OpenFile) -> int:
-        """A handle for what was opened."""
+        """A handle for what was opened; a DosError where none is free, and it is closed."""
         try:
             handle = self._free_handle()
             number = next(

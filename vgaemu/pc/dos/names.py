@@ -40,7 +40,11 @@ def place_drive(place: str) -> int:
 
 
 def file_name(board: Board, register: str = "dx", segment: str = "ds") -> str:
-    """The file name at DS:DX or elsewhere, up to its zero byte; none has control characters."""
+    """The file name at DS:DX or elsewhere, up to its zero byte.
+
+    Raises:
+        DosError: It has control characters.
+    """
     raw = board.bus.read(board.cpu.linear(segment, register), MAX_NAME).partition(b"\0")[0]
     if raw and min(raw) < 0x20:
         raise DosError(NO_PATH)
@@ -57,10 +61,13 @@ def is_host_name(name: str) -> bool:
 
 
 def below_drive(name: str) -> str:
-    r"""A name with slashes and without its drive, which must be C:.
+    r"""A name with slashes and without its drive.
 
     >>> below_drive(r"c:\SUB\A.TXT")
     '/SUB/A.TXT'
+
+    Raises:
+        DosError: The drive is not C:.
     """
     if len(name) > 1 and name[1] == ":":
         if name[0].upper() != "C":

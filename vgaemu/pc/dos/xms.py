@@ -82,19 +82,31 @@ class Gate:
         self.is_for_all = self._bus.a20_is_open = True
 
     def close_for_all(self) -> None:
-        """04h."""
+        """04h.
+
+        Raises:
+            XmsError: It stays open for others.
+        """
         self.is_for_all = False
         self._close_if_last()
 
     def open(self) -> None:
-        """05h."""
+        """05h.
+
+        Raises:
+            XmsError: It has been called too often.
+        """
         if self.times == MOST_TIMES:
             raise XmsError(GATE_FAILS)
         self.times += 1
         self._bus.a20_is_open = True
 
     def close(self) -> None:
-        """06h."""
+        """06h.
+
+        Raises:
+            XmsError: Nobody has opened it so, or it stays open for others.
+        """
         if not self.times:
             raise XmsError(GATE_FAILS)
         self.times -= 1

@@ -96,7 +96,7 @@ class RowRenderer(Renderer):
 
     @abstractmethod
     def make_table(self, scanout: Scanout) -> NDArray[Any]:
-        """The colour lookup table that `convert` uses."""
+        """What `convert` looks elements up in: a row of finished pixels for each."""
 
     @abstractmethod
     def elements(self, rows: NDArray[np.uint8], pan: int) -> NDArray[Any]:

@@ -177,5 +177,5 @@ class GlyphCache:
 
     @property
     def elements(self) -> NDArray[np.void]:
-        """All glyph rows, one element each."""
+        """All glyph rows, one element of a row's pixels each: a view, (rows,)."""
         return self._pixels.reshape(-1)

@@ -72,7 +72,7 @@ class Bands:
         return pairs.reshape(-1)
 
     def coloured(self, top: int, pixels: NDArray[np.uint32]) -> NDArray[np.uint32]:
-        """Rows of pixel values from `top` on, with bands that begin anywhere: their colours."""
+        """Colours of (rows, width) pixel values from row `top` on; bands may begin anywhere."""
         begin, end = top * self._width, (top + len(pixels)) * self._width
         first, last = int(self.first[top]), int(self.last[top + len(pixels) - 1])
         cuts = np.empty(last - first + 2, np.intp)
