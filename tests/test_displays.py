@@ -358,7 +358,10 @@ def test_the_last_picture_is_shown_before_it_closes():
 @pytest.mark.parametrize("given", [["null"], [], ("null", ShadowDisplay())])
 def test_lists_of_displays(given):
     with vgaemu.Machine(display=given) as machine:
+        machine.vga.store(0xB8000, b"x\x1e")
         machine.tick(2)
+        assert machine.frames == 2
+        assert_shows(machine, *(display for display in given if isinstance(display, ShadowDisplay)))
 
 
 @pytest.mark.parametrize("given", [["screen"], [3], [ShadowDisplay(), None]])
