@@ -58,7 +58,7 @@ from vgaemu.native.walks import look
 #: limit allows is above it.
 CODE_NEEDED, DATA_NEEDED, KINDS = 0x9900, 0x9300, 0x9B00
 WIDE, EXPAND_DOWN = 1 << 11, 1 << 10
-#: Vectors with an error code, and those of faults, a bit each: see `unicorn_interrupts`.
+#: Vectors with an error code, and those of faults, a bit each: see `vgaemu.pc.cpu.exceptions`.
 WITH_ERROR_CODE = 1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17
 FAULTS = WITH_ERROR_CODE | 1 << 0 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 16 | 1 << 19
 

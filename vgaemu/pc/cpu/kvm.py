@@ -38,6 +38,7 @@ from vgaemu.memslot.log import DirtyLog, RunLog, WordsLog
 from vgaemu.pc.bus import ROM_END, ROM_START, VGA_END, VGA_START, Bus
 from vgaemu.pc.clock import Clock
 from vgaemu.pc.cpu.cpu import GENERAL, PROTECTED, RFLAGS, RIP, SEGMENTS, STOPPED, Array, Cpu
+from vgaemu.pc.cpu.exceptions import INVALID_OPCODE
 from vgaemu.pc.cpu.kvm_iret import return_from_interrupt
 from vgaemu.pc.cpu.kvm_ram import KvmRam
 from vgaemu.pc.cpu.kvm_state import VcpuState
@@ -56,8 +57,6 @@ _SREGS_AT = kvm.RUN_SYNC_REGS + kvm.REGS_BYTES
 _PLACES = _GENERAL_AT | {"cr0": _SREGS_AT + 224}
 _SEGMENTS_AT = {name: _SREGS_AT + kvm.SEGMENT.size * i for i, name in enumerate(SAVED_SEGMENTS)}
 _PENDING_AT = _SREGS_AT + 280
-#: Vector of the exception.
-UNKNOWN_OPCODE = 6
 #: Entries of the coalesced MMIO ring: u64 address; u32 length, pio; 8 bytes.
 _RING_ENTRY = struct.Struct("<QII8s")
 _RING_ENTRIES = (PAGE_SIZE - 8) // _RING_ENTRY.size
@@ -249,11 +248,11 @@ class KvmCpu(Cpu):
         # is told that it cannot; for all others an end that says where is better than a guess.
         # Setting registers drops the exception that the kernel may have made of it already.
         bus = self.bus
-        offset, segment = bus.read16(4 * UNKNOWN_OPCODE), bus.read16(4 * UNKNOWN_OPCODE + 2)
+        offset, segment = bus.read16(4 * INVALID_OPCODE), bus.read16(4 * INVALID_OPCODE + 2)
         handler = (segment << 4) + offset
         if self.get("cr0") & PROTECTED or not handler or not bus.is_ram(handler):
             return False
-        self.real_mode_interrupt(UNKNOWN_OPCODE)
+        self.real_mode_interrupt(INVALID_OPCODE)
         return True
 
     def _port_exit(self) -> None:

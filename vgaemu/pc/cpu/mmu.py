@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeAlias
 
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.bus import ROM_END, ROM_START
+from vgaemu.pc.cpu.exceptions import GENERAL_PROTECTION, PAGE_FAULT
 
 #: Bytes at a linear address: fewer than asked for where memory ends or no page is.
 LinearReader: TypeAlias = Callable[[int, int], bytes]
@@ -54,8 +55,6 @@ NO_EXECUTE = 1 << 63
 PROTECTION, RESERVED, FETCHED = 1, 1 << 3, 1 << 4
 #: Bits of a physical address, and of a linear one of long mode.
 PHYSICAL_BITS, LINEAR_BITS = 40, 48
-#: What is raised for a linear address that is none: general protection.
-GENERAL_PROTECTION, PAGE_FAULT = 13, 14
 
 _OFFSET = PAGE_SIZE - 1
 #: Bits of an entry of 64 bits that are an address; what the format of tables depends on.

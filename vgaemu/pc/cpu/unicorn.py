@@ -43,8 +43,8 @@ from vgaemu.pc.cpu.cpu import (
     Cpu,
 )
 from vgaemu.pc.cpu.debug_registers import debug_of
+from vgaemu.pc.cpu.exceptions import GENERAL_PROTECTION, INVALID_OPCODE
 from vgaemu.pc.cpu.mmu import (
-    GENERAL_PROTECTION,
     PAGING,
     REAL_DATA,
     REAL_LIMIT,
@@ -70,7 +70,7 @@ from vgaemu.pc.cpu.unicorn_ports import BusPorts
 from vgaemu.pc.cpu.unicorn_registers import RegisterFile
 from vgaemu.pc.cpu.unicorn_spin import LoopInHand
 from vgaemu.pc.cpu.unicorn_state import engine_arrays, engine_refusal, restore_engine
-from vgaemu.pc.cpu.unicorn_tables import UNKNOWN_OPCODE, Fault, Tables
+from vgaemu.pc.cpu.unicorn_tables import Fault, Tables
 from vgaemu.pc.cpu.unicorn_tasks import TaskGates
 from vgaemu.pc.cpu.unicorn_tlb import TableSizes
 from vgaemu.pc.cpu.unicorn_vga import VramPages
@@ -271,7 +271,7 @@ class UnicornCpu(Cpu):
             write_flags(context.words, flags)
             context.store()
             return
-        self._interrupts.deliver(GENERAL_PROTECTION if is_fast else UNKNOWN_OPCODE, exception=True)
+        self._interrupts.deliver(GENERAL_PROTECTION if is_fast else INVALID_OPCODE, exception=True)
         context.load().eip -= length
         context.store()
 

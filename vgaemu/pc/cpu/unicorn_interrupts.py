@@ -21,7 +21,17 @@ from collections.abc import Callable
 from vgaemu.errors import GuestFault
 from vgaemu.native.cpu_cells import NEXT
 from vgaemu.pc.cpu.cpu import INTERRUPT, NESTED, PROTECTED, RESUME, TRAP, VIRTUAL_8086, Cpu
-from vgaemu.pc.cpu.mmu import BIG, PAGE_FAULT, REAL_DATA, REAL_LIMIT, UNUSABLE, PageFault
+from vgaemu.pc.cpu.exceptions import (
+    DEBUG,
+    DOUBLE_FAULT,
+    FAULTS,
+    INVALID_OPCODE,
+    OF_NEW_TASKS,
+    PAGE_FAULT,
+    TWICE,
+    WITH_ERROR_CODE,
+)
+from vgaemu.pc.cpu.mmu import BIG, REAL_DATA, REAL_LIMIT, UNUSABLE, PageFault
 from vgaemu.pc.cpu.unicorn_calls import Answers
 from vgaemu.pc.cpu.unicorn_context import (
     ARITHMETIC,
@@ -53,29 +63,16 @@ from vgaemu.pc.cpu.unicorn_long import enter_long
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 from vgaemu.pc.cpu.unicorn_stack import push
 from vgaemu.pc.cpu.unicorn_tables import (
-    DOUBLE_FAULT,
     EXTERNAL,
     TASK_GATE,
-    UNKNOWN_OPCODE,
     Fault,
     Tables,
 )
 from vgaemu.pc.cpu.unicorn_tasks import TASK_SWITCHED, InNewTask, begin_level, mend_switch
 
-DEBUG = 1
 _INT1 = b"\xf1"
-#: Exceptions that push an error code.
-WITH_ERROR_CODE = (8, 10, 11, 12, 13, 14, 17)
-#: Faults: the guest is to go on at their instruction. That of a breakpoint is left out.
-FAULTS = (0, 5, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17, 19)
 #: Of EFLAGS: what an interrupt clears in real mode, alignment checks among it.
 MASKED = INTERRUPT | TRAP | RESUME | 1 << 18
-#: Faults of which two make a double one; after a page fault another one does, too.
-CONTRIBUTORY = (0, 10, 11, 12, 13)
-TWICE: dict[int | None, tuple[int, ...]] = dict.fromkeys(CONTRIBUTORY, CONTRIBUTORY)
-TWICE[14] = (*CONTRIBUTORY, 14)
-#: Faults that a task's segments may be, as it is switched to.
-OF_NEW_TASKS = (10, 11, 12, 13)
 NO_SEGMENT = (0, 0, 0, UNUSABLE)
 #: What real mode pushes, from below; a vector of it. Where CS lies.
 _REAL_FRAME, _REAL_VECTOR, _CS_AT = struct.Struct("<3H"), struct.Struct("<2H"), SELECTOR_AT[CS]
@@ -129,7 +126,7 @@ class Interrupts:
             self._context.store()
             self.deliver(DEBUG, exception=True)  # and not by INT n: any gate will do
         else:
-            self.deliver(UNKNOWN_OPCODE, exception=True)
+            self.deliver(INVALID_OPCODE, exception=True)
 
     def page_fault(self, fault: PageFault, linear: int, *, in_fetch: bool) -> None:
         """The engine was refused an address; or an instruction, before it was begun."""

@@ -14,14 +14,12 @@ import struct
 
 from vgaemu.pc.cpu import mmu
 from vgaemu.pc.cpu.cpu import INTERRUPT, NESTED, PROTECTED, RESUME, TRAP, VIRTUAL_8086
-from vgaemu.pc.cpu.mmu import GENERAL_PROTECTION, Segment
+from vgaemu.pc.cpu.exceptions import GENERAL_PROTECTION, INVALID_TSS, NOT_PRESENT, STACK_FAULT
+from vgaemu.pc.cpu.mmu import Segment
 from vgaemu.pc.cpu.unicorn_context import CODE64, CS, ESP, LONG, SS, Env, SystemCalls
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 from vgaemu.pc.cpu.unicorn_tables import (
     IN_IDT,
-    INVALID_TSS,
-    NOT_PRESENT,
-    STACK_FAULT,
     Fault,
     Tables,
 )

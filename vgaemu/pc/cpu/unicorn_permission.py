@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from vgaemu.pc.cpu.cpu import PROTECTED, VIRTUAL_8086
-from vgaemu.pc.cpu.mmu import GENERAL_PROTECTION, PAGE_FAULT, SEGMENT_PRESENT, PageFault
+from vgaemu.pc.cpu.exceptions import GENERAL_PROTECTION, PAGE_FAULT
+from vgaemu.pc.cpu.mmu import SEGMENT_PRESENT, PageFault
 from vgaemu.pc.cpu.unicorn_context import CR_AT, EFLAGS_AT, HFLAGS_AT, LEVEL, Context
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 

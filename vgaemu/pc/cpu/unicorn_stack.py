@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vgaemu.pc.cpu.exceptions import STACK_FAULT
 from vgaemu.pc.cpu.mmu import BIG, EXPAND_DOWN, Control, Segment
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
-from vgaemu.pc.cpu.unicorn_tables import STACK_FAULT, Fault
+from vgaemu.pc.cpu.unicorn_tables import Fault
 
 
 def push(

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from vgaemu.pc.cpu.exceptions import GENERAL_PROTECTION, INVALID_TSS, NOT_PRESENT, STACK_FAULT
 from vgaemu.pc.cpu.mmu import (
     ATTRIBUTES_AT,
     CODE,
     CONFORMING,
-    GENERAL_PROTECTION,
     SEGMENT_ACCESSED,
     SEGMENT_PRESENT,
     SEGMENT_WRITABLE,
@@ -26,8 +26,6 @@ from vgaemu.pc.cpu.mmu import (
 from vgaemu.pc.cpu.unicorn_context import Env
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 
-#: Vectors of exceptions.
-UNKNOWN_OPCODE, DOUBLE_FAULT, INVALID_TSS, NOT_PRESENT, STACK_FAULT = 6, 8, 10, 11, 12
 #: Bits of an error code: no instruction asked for the interrupt; it is a vector, not a selector.
 EXTERNAL, IN_IDT = 1, 2
 #: Type of a gate -> bytes a value on the stack, whether it masks interrupts: 32- and 16-bit

@@ -16,12 +16,12 @@ import struct
 from collections.abc import Callable
 
 from vgaemu.pc.cpu.cpu import NESTED, VIRTUAL_8086
+from vgaemu.pc.cpu.exceptions import GENERAL_PROTECTION, INVALID_TSS, NOT_PRESENT, STACK_FAULT
 from vgaemu.pc.cpu.mmu import (
     ATTRIBUTES_AT,
     BIG,
     CODE,
     CONFORMING,
-    GENERAL_PROTECTION,
     PAGING,
     REAL_LIMIT,
     SEGMENT_PRESENT,
@@ -47,7 +47,7 @@ from vgaemu.pc.cpu.unicorn_context import (
 )
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 from vgaemu.pc.cpu.unicorn_stack import push
-from vgaemu.pc.cpu.unicorn_tables import INVALID_TSS, NOT_PRESENT, STACK_FAULT, Fault, Tables
+from vgaemu.pc.cpu.unicorn_tables import Fault, Tables
 
 #: A state segment: link, three stacks, CR3, EIP, EFLAGS, general registers, segments, LDT; not its
 #: last word. Indices in it, and its least limit.
