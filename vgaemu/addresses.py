@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+#: This host, for itself alone.
+LOOPBACK = "127.0.0.1"
+
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]\s]*))(?::(\d{1,5}))?")
 
 

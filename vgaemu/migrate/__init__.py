@@ -4,12 +4,13 @@
 them. `live` and `arrival` are where a `Machine` comes in.
 """
 
+from vgaemu.addresses import LOOPBACK
 from vgaemu.errors import MigrateError
 from vgaemu.migrate.arrival import receive_machine
 from vgaemu.migrate.live import Migration, send_machine
 from vgaemu.migrate.receiver import Received, Receiver
 from vgaemu.migrate.sender import Limits, Report, Round, connect, send
-from vgaemu.migrate.stream import DEFAULT_PORT, LOOPBACK, Region, parse_address
+from vgaemu.migrate.stream import DEFAULT_PORT, Region, parse_address
 
 __all__ = [
     "DEFAULT_PORT",

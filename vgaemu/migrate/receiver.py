@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.addresses import name_of_address, why_no_socket
+from vgaemu.addresses import LOOPBACK, name_of_address, why_no_socket
 from vgaemu.errors import MigrateError
 from vgaemu.memslot.bitmap import PAGE_SHIFT
 from vgaemu.migrate import bodies, stream
@@ -81,7 +81,7 @@ class Received:
 class Receiver:
     """Listens for one source. Use it as a context manager, or call `close`."""
 
-    def __init__(self, listen: str = f"{stream.LOOPBACK}:{stream.DEFAULT_PORT}") -> None:
+    def __init__(self, listen: str = f"{LOOPBACK}:{stream.DEFAULT_PORT}") -> None:
         """Begin to listen.
 
         Args:

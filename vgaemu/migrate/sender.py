@@ -22,7 +22,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.addresses import name_of_address
+from vgaemu.addresses import LOOPBACK, name_of_address
 from vgaemu.errors import MigrateError
 from vgaemu.memslot import Memslot
 from vgaemu.memslot.bitmap import PAGE_SHIFT, PAGE_SIZE, spans_of_pages
@@ -135,9 +135,7 @@ def connect(address: str) -> Channel:
         raise MigrateError(f"{peer}: no answer within {CONNECT_SECONDS:.0f} s") from None
     except OSError as error:
         hint = (
-            ""
-            if host == stream.LOOPBACK
-            else "; the receiver listens on loopback unless told otherwise"
+            "" if host == LOOPBACK else "; the receiver listens on loopback unless told otherwise"
         )
         raise MigrateError(f"{peer}: {error.strerror or error}{hint}") from None
 

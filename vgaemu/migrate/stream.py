@@ -36,7 +36,7 @@ from time import monotonic
 
 import numpy as np
 
-from vgaemu.addresses import split_address
+from vgaemu.addresses import LOOPBACK, split_address
 from vgaemu.errors import MigrateError
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.migrate.memory import Memory
@@ -64,9 +64,8 @@ MAX_GUEST_BYTES = 1 << 12
 MAX_REASON_BYTES = 400
 DIGEST_BYTES = 16
 
-#: Listened on and connected to unless told otherwise: the size of a page.
+#: Listened on at `LOOPBACK`, and connected to, unless told otherwise: the size of a page.
 DEFAULT_PORT = 4096
-LOOPBACK = "127.0.0.1"
 #: Seconds until a host that does not answer is given up.
 CONNECT_SECONDS = 5.0
 #: Seconds without a single byte from, or to, the peer.

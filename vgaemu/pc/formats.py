@@ -39,7 +39,7 @@ FLOPPIES = {
     320: (40, 1, 8), 360: (40, 1, 9), 640: (40, 2, 8), 720: (40, 2, 9), 1440: (80, 2, 9),
     2400: (80, 2, 15), 2880: (80, 2, 18), 3360: (80, 2, 21), 3444: (82, 2, 21), 5760: (80, 2, 36),
 }  # fmt: skip
-#: Heads, and sectors a track, of every hard disk.
+#: Heads, and sectors a track, of a hard disk whose image does not say.
 HEADS, SECTORS = 16, 63
 #: A program of 64 KiB has no room for its prefix (256 bytes) and a stack.
 MAX_COM = 0x10000 - 0x100 - 2

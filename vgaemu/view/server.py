@@ -21,7 +21,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from vgaemu.addresses import name_of_address, why_no_socket
+from vgaemu.addresses import LOOPBACK, name_of_address, why_no_socket
 from vgaemu.display.base import BaseDisplay
 from vgaemu.display.events import Event, Paste
 from vgaemu.display.report import FrameReport, Rect, ScreenInfo
@@ -36,7 +36,6 @@ from vgaemu.view.updates import Beside, Shown
 
 log = logging.getLogger(__name__)
 
-LOOPBACK = "127.0.0.1"
 #: VNC's first display.
 DEFAULT_PORT = 5900
 #: So many may be here at once: viewers, those who shake hands, and browsers.

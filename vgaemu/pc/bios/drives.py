@@ -15,17 +15,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from vgaemu.pc.chips.cmos import MANY_HEADS, NO_PRECOMPENSATION
+from vgaemu.pc.formats import HEADS, SECTORS
 from vgaemu.pc.images import SECTOR, DiskImage
 
 FLOPPY, HARD_DISK, CD = 0x00, 0x80, 0xE0
-#: Heads and sectors a track of a hard disk whose image does not say.
-HEADS, SECTORS = 16, 63
 #: A disk that is two things has at least so many cylinders as the larger one.
 LEAST_CYLINDERS = 2
-#: INT 41h's table: cylinders, heads, two words for drives of old, control byte (8: more than eight
-#: heads), three bytes for XTs, the cylinder where heads land, sectors a track.
+#: INT 41h's table: cylinders, heads, two words for drives of old, control byte, three bytes for
+#: XTs, the cylinder where heads land, sectors a track.
 FIXED_DISK = struct.Struct("<HBxxHxBxxxHBx")
-MORE_THAN_8_HEADS, NO_PRECOMPENSATION = 0x08, 0xFFFF
 
 
 class Kind(Enum):
@@ -55,7 +54,7 @@ class Drive:
 
     def fixed_disk_table(self) -> bytes:
         """What INT 41h leads to."""
-        control = MORE_THAN_8_HEADS if self.heads > 8 else 0
+        control = MANY_HEADS if self.heads > 8 else 0
         return FIXED_DISK.pack(
             self.cylinders, self.heads, NO_PRECOMPENSATION, control, self.cylinders, self.sectors
         )

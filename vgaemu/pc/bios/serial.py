@@ -11,14 +11,21 @@ from __future__ import annotations
 from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.calls import WAIT, Calls, Service, serve
 from vgaemu.pc.board import Board
+from vgaemu.pc.chips.serial import (
+    DATA,
+    DIVISOR_LATCH,
+    ENABLE,
+    LINE,
+    LINE_STATUS,
+    MODEM,
+    MODEM_STATUS,
+    READY,
+)
 
 #: Divisors of 1.8432 MHz / 16 for the rates that AL's upper bits choose: 110 to 9600.
 DIVISORS = (1047, 768, 384, 192, 96, 48, 24, 12)
-#: Registers from a port's base on.
-DATA, INTERRUPTS, LINE_CONTROL, MODEM_CONTROL, LINE_STATUS, MODEM_STATUS = 0, 1, 3, 4, 5, 6
-DIVISOR_LATCH = 0x80
-#: Line status: a character has come; one may be sent; the errors that a read tells.
-READY, EMPTY, ERRORS = 0x01, 0x20, 0x1E
+#: Line status: one may be sent; the errors that a read tells.
+EMPTY, ERRORS = 0x20, 0x1E
 TIMED_OUT = 0x80
 #: Data terminal ready, request to send.
 DTR_RTS = 0x03
@@ -55,15 +62,15 @@ class SerialBios:
     def _initialise(self) -> None:
         chosen = self._cpu.al
         divisor = DIVISORS[chosen >> 5]
-        self._out(LINE_CONTROL, DIVISOR_LATCH)
+        self._out(LINE, DIVISOR_LATCH)
         self._out(DATA, divisor & 0xFF)
-        self._out(INTERRUPTS, divisor >> 8)
-        self._out(LINE_CONTROL, chosen & 0x1F)
-        self._out(INTERRUPTS, 0)
+        self._out(ENABLE, divisor >> 8)
+        self._out(LINE, chosen & 0x1F)
+        self._out(ENABLE, 0)
         self._status()
 
     def _send(self) -> None:
-        self._out(MODEM_CONTROL, self._in(MODEM_CONTROL) | DTR_RTS)
+        self._out(MODEM, self._in(MODEM) | DTR_RTS)
         status = self._in(LINE_STATUS)
         if status & EMPTY:
             self._out(DATA, self._cpu.al)

@@ -25,10 +25,11 @@ from vgaemu.pc.chips.ata import (
     TaskFile,
     failed,
 )
+from vgaemu.pc.formats import HEADS, SECTORS
 from vgaemu.pc.images import SECTOR, DiskImage
 from vgaemu.snapshot import Part, Saved, fields
 
-HEADS, SECTORS, MOST_CYLINDERS = 16, 63, 16383
+MOST_CYLINDERS = 16383
 #: Most sectors a block of READ and WRITE MULTIPLE.
 MOST_MULTIPLE = 16
 MODEL, REVISION = "vgaemu disk", "1.0"

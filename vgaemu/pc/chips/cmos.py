@@ -48,7 +48,9 @@ FLOPPY_DRIVES = {720: 1, 2400: 2, 1440: 3, 2880: 4, 5760: 5}
 USUAL_FLOPPY, USER_DEFINED_DISK = 4, 47
 #: Of a hard disk: cylinders, heads, write precompensation, control, landing zone, sectors a track.
 HARD_DISK = struct.Struct("<HBHBHB")
-NO_PRECOMPENSATION, MANY_HEADS = 0xFFFF, 0x08
+NO_PRECOMPENSATION = 0xFFFF
+#: Of the control byte: more than eight heads.
+MANY_HEADS = 0x08
 
 
 class Cmos:

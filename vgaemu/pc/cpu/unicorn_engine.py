@@ -200,6 +200,12 @@ def hook_native(
     return handle.value
 
 
+def unhook(uc: Uc, handle: int) -> None:
+    """Take out a hook, native or not."""
+    uc._callbacks.setdefault(handle, None)  # the binding lets go of what it has not hooked itself
+    uc.hook_del(handle)
+
+
 def code_dropper(uc: Uc) -> Callable[[int, int], None]:
     """What drops translated code of a range of physical addresses; the binding's takes longer."""
     ctl, engine, begin, end = library().uc_ctl, uc._uch, ctypes.c_uint64(), ctypes.c_uint64()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,7 +19,7 @@ from vgaemu.native.shared import LoopState, PortState, address_of
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import PORT_NS, StepClock
 from vgaemu.pc.cpu.unicorn_context import Context
-from vgaemu.pc.cpu.unicorn_engine import Uc, unicorn
+from vgaemu.pc.cpu.unicorn_engine import Uc, hook_native, unhook, unicorn
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 from vgaemu.pc.cpu.unicorn_permission import Permission
 from vgaemu.pc.cpu.unicorn_vga import TlbHarvest
@@ -55,34 +54,16 @@ class PortHooks:
         state.python_in, state.python_out = asked
         self.close()
         for name, instruction in (("port_in", _IN), ("port_out", _OUT)):
-            self._hooks.append(_hook(self._uc, instruction, functions[name], address_of(state)))
+            hook = hook_native(
+                self._uc, unicorn.UC_HOOK_INSN, functions[name], address_of(state), instruction
+            )
+            self._hooks.append(hook)
 
     def close(self) -> None:
         """Take the hooks out of the engine."""
         for hook in self._hooks:
-            _unhook(self._uc, hook)
+            unhook(self._uc, hook)
         self._hooks.clear()
-
-
-def _hook(uc: Uc, instruction: int, function: int, state: int) -> int:
-    """A C function, called for an instruction with an address to work on."""
-    hook = ctypes.c_size_t()
-    status = _library().uc_hook_add(
-        uc._uch, ctypes.byref(hook), unicorn.UC_HOOK_INSN, ctypes.c_void_p(function),
-        ctypes.c_void_p(state), ctypes.c_uint64(1), ctypes.c_uint64(0), ctypes.c_int(instruction),
-    )  # fmt: skip
-    if status != unicorn.UC_ERR_OK:
-        raise unicorn.UcError(status)
-    return hook.value
-
-
-def _unhook(uc: Uc, hook: int) -> None:
-    uc._callbacks.setdefault(hook, None)  # the binding lets go of what it has not hooked itself
-    uc.hook_del(hook)
-
-
-def _library() -> Any:
-    return import_module("unicorn.unicorn_py3.unicorn").uclib
 
 
 def _are_told_nothing(bus: Bus) -> bool:

@@ -30,6 +30,8 @@ from vgaemu.vga.ports import Ports
 #: Bits of a VBE mode's number: linear frame buffer, do not clear.
 LINEAR, KEEP = 0x4000, 0x8000
 
+#: Where the CRTC of a monochrome display is.
+MONOCHROME_CRTC = 0x3B4
 #: Cursors have a byte for the column.
 MAX_COLUMNS = 256
 #: Memory that pages of characters lie in, by memory model for graphics.
@@ -118,6 +120,11 @@ class VideoArea(bda.DataArea):
         if self.vbe_mode is None and bios_mode(self[bda.MODE]).model == CGA:
             return 8
         return self[bda.CHAR_HEIGHT] & 0xFF or 8
+
+    @property
+    def is_monochrome(self) -> bool:
+        """Whether the display is one, by where its CRTC is."""
+        return self[bda.CRTC_PORT] == MONOCHROME_CRTC
 
     def write_mode_fields(self, number: int, *, clear: bool) -> None:
         """The fields of a mode that has been set, and the vector of its glyphs."""

@@ -25,8 +25,6 @@ MEMORY_CODE = 3
 PRINT_SCREEN = 0x20
 #: What tells a program that its choice was taken, or not: there is no such number.
 ACCEPTED, REFUSED = 0x12, 0
-#: Where the CRTC of a monochrome display is.
-MONOCHROME_CRTC = 0x3B4
 
 
 class VideoOptions:
@@ -63,7 +61,7 @@ class VideoOptions:
 
     def _ega_information(self) -> None:
         cpu, area = self._cpu, self._area
-        cpu.bh, cpu.bl = int(area[bda.CRTC_PORT] == MONOCHROME_CRTC), MEMORY_CODE
+        cpu.bh, cpu.bl = int(area.is_monochrome), MEMORY_CODE
         cpu.ch, cpu.cl = area[bda.SWITCHES] >> 4, area[bda.SWITCHES] & 0x0F
 
     def _select_lines(self, number: int) -> None:

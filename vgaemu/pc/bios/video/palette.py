@@ -17,8 +17,6 @@ COLOURS_A_UNIT = 16
 #: Attribute registers: palette 00h-0Fh, and those that calls name.
 MODE_CONTROL, OVERSCAN, COLOUR_SELECT = 0x10, 0x11, 0x14
 PALETTE_AND_OVERSCAN = (*range(16), OVERSCAN)
-#: Where the CRTC of a monochrome display is.
-MONOCHROME_CRTC = 0x3B4
 #: What all of these are in units of `Calls.spend`.
 PALETTE_UNITS = 4
 
@@ -67,7 +65,7 @@ class VideoPalette:
     def cga_service(self) -> None:
         """0Bh: background and border, or which of two palettes; of colour displays."""
         self._calls.spend(1)
-        if self._area[bda.CRTC_PORT] == MONOCHROME_CRTC:
+        if self._area.is_monochrome:
             return
         if self._cpu.bh == 0:
             self._cga_background(self._cpu.bl)
