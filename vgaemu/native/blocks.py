@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from numba import types
 
-from vgaemu.native import again
+from vgaemu.native import again, engine_block
 from vgaemu.native.again import FREE, TAKEN
 from vgaemu.native.calls import call3, call4, call5
 from vgaemu.native.compiler import (
@@ -57,6 +57,7 @@ from vgaemu.native.cpu_cells import (
     TRANSLATED,
     TRANSLATION_NS,
 )
+from vgaemu.native.engine_block import ASKED_FOR, COUNT_AT, FLAGS_AT, PC_AT, SIZE_AT
 from vgaemu.native.entry import ON_BLOCK
 from vgaemu.native.env import CR0_AT, EFLAGS_AT
 from vgaemu.native.flags import PROTECTED, VIRTUAL_8086
@@ -104,11 +105,6 @@ WRITE = types.void(types.int64, types.int64, types.int32, types.int64, types.CPo
 #: them what `run_string` is told.
 SHORT, OURS, UNPAID, HAS_PORTS = 1 << 32, 1 << 33, 1 << 34, 1 << 35
 STRING_SHIFT = 40
-#: Of the engine's record of a block, by words of 16 bits its size and instructions, by words of 32
-#: what it was asked for; of the last, bits that are a number of instructions.
-SIZE_AT, COUNT_OF, ASKED_AT, ASKED_FOR = 10, 11, 6, 0x7FFF
-#: The engine's cache of blocks has so many places for those of a page, and in all.
-PAGE_PLACES, PLACES = 1 << 6, 1 << 12
 #: Of a device that Python answers for: the cells, and its functions.
 DEVICE_CELLS, DEVICE_READ, DEVICE_WRITE = 0, 1, 2
 #: What an instruction is: one that may be anywhere, a port, which may be, too; one that is the last
@@ -117,6 +113,7 @@ ANYWHERE, PORT, LAST, ALONE = 0, 1, 2, 3
 
 
 _key_of, _first_place = part(again.key_of), part(again.first_place)
+_place_of = part(engine_block.place_of)
 
 
 @part
@@ -235,13 +232,11 @@ def _in_engine(cells: Pointer, address: int, size: int, count: int) -> int:
 
     It is in the cache by then, by a hash of its address.
     """
-    mixed = address ^ address >> 6
-    place = mixed >> 6 & PLACES - PAGE_PLACES | mixed & PAGE_PLACES - 1
-    at = int64_at(cells[BLOCKS_AT])[place]
-    if not at or int64_at(at)[0] != address:
+    at = int64_at(cells[BLOCKS_AT])[_place_of(address)]
+    if not at or int64_at(at)[PC_AT] != address:
         return 0
     words = uint16_at(at)
-    return at if words[SIZE_AT] == size and words[COUNT_OF] == count else 0
+    return at if words[SIZE_AT] == size and words[COUNT_AT] == count else 0
 
 
 @part
@@ -285,11 +280,11 @@ def translated(engine: int, block: int, before: int, cells: Pointer) -> None:
     record[ENGINE_AT] = found
     special = _special(cells, record)
     if cells[ASKED]:
-        special |= SHORT | OURS | UNPAID
+        special |= SHORT | OURS
     else:
-        if found and uint32_at(found)[ASKED_AT] & ASKED_FOR:
+        if found and uint32_at(found)[FLAGS_AT] & ASKED_FOR:
             special |= SHORT
-        if _follows_ours(cells, address):
+        elif _follows_ours(cells, address):
             special |= UNPAID
         else:
             _pay(cells, record)
@@ -349,9 +344,6 @@ def enter_special(engine: int, address: int, size: int, at: int) -> None:
     if special & SHORT:
         if not cells[ASKED]:
             take_back(cells, address)
-            if special & UNPAID:
-                _tell(record, special & ~UNPAID)
-                _pay(cells, record)
         cells[ASKED] = 0
     if special >> STRING_SHIFT:
         run_string(cells, special >> STRING_SHIFT)

@@ -283,11 +283,14 @@ def settle_count(cells: Pointer, vector: int, software: bool) -> None:
 
 @part
 def take_back(cells: Pointer, linear: int) -> None:
-    """The block in hand was left before an instruction: it was about to change its own code."""
+    """The block in hand was left before an instruction that was about to change it.
+
+    That has begun, and does so once more, as a block of its own.
+    """
     if not cells[BLOCK]:
         return
     record = int64_at(cells[BLOCK])
     cells[BLOCK] = 0
     index = index_of(record, 0, linear)
-    if index >= 0:  # it has begun, and does so once more
-        cells[BEGUN] -= record[COUNT] - index - 1
+    if index >= 0:
+        cells[BEGUN] -= record[COUNT] - index

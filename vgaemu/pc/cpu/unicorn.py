@@ -166,7 +166,8 @@ class UnicornCpu(Cpu):
         add, instruction = self._uc.hook_add, unicorn.UC_HOOK_INSN
         self._raised = add(unicorn.UC_HOOK_INTR, self._interrupts.raised)
         add(unicorn.UC_HOOK_INSN_INVALID, self._on_unknown_opcode)
-        self._translations = Translations(self._uc, self._context.another(), self._worked)
+        counted = self._count if isinstance(self._count, InstructionCount) else None
+        self._translations = Translations(self._uc, self._context.another(), self._worked, counted)
         add(instruction, self._on_cpuid, None, 1, 0, unicorn.x86_const.UC_X86_INS_CPUID)
         calls = unicorn.x86_const.UC_X86_INS_SYSCALL, unicorn.x86_const.UC_X86_INS_SYSENTER
         hooks = [add(instruction, self._on_system_call, None, 1, 0, number) for number in calls]

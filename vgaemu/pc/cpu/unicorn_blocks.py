@@ -3,9 +3,9 @@
 `vgaemu.native.blocks` counts, and says how. Where the engine keeps what it looks at a trial shows;
 where that is not found, the engine counts each instruction itself (`InstructionCount`).
 
-Both counts are the same but for code that stores to the block in hand. The engine comes out of it
-and does that instruction once more: it counts twice, unless the slice ends between, which it does
-elsewhere; and where each is counted, the engine takes the kind of arithmetic flags back meanwhile.
+Where code stores to the block in hand, the engine comes out of it and does that instruction once
+more, as a block of its own. Both counts take it back. As the engine counts each instruction, it
+would not tell, once it has such a block, and loses flags: `Translations` sees to both.
 
 Source: include/hw/core/cpu.h of QEMU 5.0, as Unicorn 2.1 has it; measured with Unicorn 2.1.4.
 """
@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 from vgaemu.errors import GuestFault
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.memslot.keeper import anonymous_memory
-from vgaemu.native import again
+from vgaemu.native import again, engine_block
 from vgaemu.native import cpu_cells as c
 from vgaemu.native.shared import address_of
-from vgaemu.pc.cpu.unicorn_context import CS, Context, memory_at
+from vgaemu.pc.cpu.unicorn_context import CS, Context, flags_are_whole, memory_at
 from vgaemu.pc.cpu.unicorn_engine import (
     FLUSH_CODE,
     InstructionCount,
@@ -90,10 +90,11 @@ def places() -> Places | None:
     sites = _sites(trial, cpu, distance)
     if len(heads) != 1 or len(sites) != 1:
         return None
-    if not _tells_each_block(trial):
+    blocks = distance - 8 * place - CACHE_BEHIND
+    if not _tells_each_block(trial) or not _does_anew(trial, env - blocks):
         return None
     return Places(
-        cpu=distance, blocks=distance - 8 * place - CACHE_BEHIND, most=env - heads[0],
+        cpu=distance, blocks=blocks, most=env - heads[0],
         come_out=env - come_out, site=env - sites[0],
     )  # fmt: skip
 
@@ -171,12 +172,48 @@ def _tells_each_block(trial: Uc) -> bool:
     return told == [first] * 4 + [first + 1]
 
 
+def _does_anew(trial: Uc, blocks: int) -> bool:
+    """Whether `_is_short` tells of each store to the block in hand, by the cache of these."""
+    told: list[bool] = []
+
+    def translated(uc: Uc, block: Any, before: object, _: object) -> None:
+        told.append(_is_short(blocks, block.pc, block.size))
+
+    hook = trial.hook_add(unicorn.UC_HOOK_EDGE_GENERATED, translated)
+    # mov ecx, 2; l: mov byte [n], 90h; n: nop; loop l; hlt
+    trial.mem_write(0x20, bytes.fromhex("B9 02 00 00 00 C6 05 2C 00 00 00 90 90 E2 F6 F4"))
+    trial.ctl(*FLUSH_CODE)
+    trial.emu_start(0x20, PAGE_SIZE)
+    trial.hook_del(hook)
+    return told.count(True) == 2
+
+
+def _is_short(blocks: int, address: int, size: int) -> bool:
+    """Whether a block was just translated as one of so few instructions as were asked for.
+
+    The engine does not find it any more.
+    """
+    at = ctypes.c_uint64.from_address(blocks + 8 * engine_block.place_of(address)).value
+    if not at or ctypes.c_uint64.from_address(at + 8 * engine_block.PC_AT).value != address:
+        return False
+    if ctypes.c_uint16.from_address(at + 2 * engine_block.SIZE_AT).value != size:
+        return False
+    flags = ctypes.c_uint32.from_address(at + 4 * engine_block.FLAGS_AT)
+    if not flags.value & engine_block.ASKED_FOR:
+        return False
+    flags.value |= engine_block.INVALID
+    return True
+
+
 class Translations:
     """What the engine translates: charged, and refused where it would never come back."""
 
-    def __init__(self, uc: Uc, context: Context, worked: Callable[[int], None]) -> None:
-        """Look at registers by a `context` that nobody else changes."""
-        self._context, self._worked = context, worked
+    def __init__(
+        self, uc: Uc, context: Context, worked: Callable[[int], None],
+        count: InstructionCount | None,
+    ) -> None:  # fmt: skip
+        """Look at registers by a `context` that nobody else changes; `count` is the engine's."""
+        self._context, self._worked, self._count = context, worked, count
         #: Address and size of blocks, until native code counts: those are again, by then. None: it
         #: never will.
         self.paid: set[tuple[int, int]] | None = set()
@@ -187,6 +224,10 @@ class Translations:
     def _on_translation(self, uc: Uc, block: Any, before: object, _: object) -> None:
         if self.is_charged:
             self._worked(0)
+        elif block.icount == 1 and self._is_anew(int(block.pc), int(block.size)):
+            flags_are_whole(self._context.words)
+            if self._count is not None and self._count.cells[0]:
+                self._count.cells[0] -= 1
         else:
             if self.paid is not None:
                 self.paid.add((int(block.pc), int(block.size)))
@@ -199,6 +240,13 @@ class Translations:
                 where = f"at {env.segs[CS].selector:04X}:{env.eip:04X}"
                 what = f"a breakpoint {where}, in code with a base"
                 raise GuestFault(f"{what}: only --cpu kvm has these")
+
+    def _is_anew(self, address: int, size: int) -> bool:
+        """Whether an instruction has changed the block in hand, and is done once more."""
+        found = places()
+        if found is None:
+            return False
+        return _is_short(ctypes.addressof(self._context.loaded) - found.blocks, address, size)
 
 
 class BlockCount:

@@ -1,0 +1,21 @@
+"""A block of code as an engine keeps it, a TranslationBlock, and where: in a cache by its address.
+
+Source: include/exec/exec-all.h, include/exec/tb-hash.h of QEMU 5.0, as Unicorn 2.1 has them.
+"""
+
+from __future__ import annotations
+
+#: In words of 64 bits, its linear address; of 32 what it was asked for, flags; of 16 its size in
+#: bytes, and its instructions.
+PC_AT, FLAGS_AT, SIZE_AT, COUNT_AT = 0, 6, 10, 11
+#: Of the flags: how many instructions it was to have at most, 0: as many as it likes; whether it is
+#: none any more, and not to be found.
+ASKED_FOR, INVALID = 0x7FFF, 1 << 18
+#: The cache has so many places for blocks of a page, and in all.
+PAGE_PLACES, PLACES = 1 << 6, 1 << 12
+
+
+def place_of(address: int) -> int:
+    """Which of the cache's places is a block's."""
+    mixed = address ^ address >> 6
+    return mixed >> 6 & PLACES - PAGE_PLACES | mixed & PAGE_PLACES - 1
