@@ -14,8 +14,10 @@ to it. Source: R. Brown's interrupt list (INT 21h/52h and 5D06h, tables 01627, 0
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
+from pathlib import Path
 
-from vgaemu.pc.bios.rom import ROM_SEGMENT, TRAP_PORTS, stub_offset
+from vgaemu.pc.bios.rom import TRAP_PORTS
 from vgaemu.pc.bus import Bus
 
 SEGMENT = 0x0060
@@ -28,8 +30,6 @@ CRITICAL_CALL_OFFSET, ASK_OFFSET, READ_OFFSET, WRITE_OFFSET = 0x570, 0x5C0, 0x5D
 END_OFFSET = 0x5E8
 #: AX and DI of INT 24h; what it has answered; whether the person is being asked.
 CRITICAL_ABOUT_AT, CRITICAL_CODE_AT, ANSWER_AT, ASKED_AT = (BASE + at for at in (40, 42, 48, 52))
-#: Data: SP while INT 23h runs.
-STACK_OFFSET = 0x02
 #: How blocks are chosen; whether writes are verified; how the program that ends does it, if not by
 #: itself.
 FIT_AT, VERIFY_AT, ENDING_AT = (BASE + at for at in (4, 6, 10))
@@ -75,8 +75,8 @@ WAIT_OFFSET, POLL_OFFSET, SWAPPED_LIST_OFFSET = 0x280, 0x290, 0x2A8
 XMS_PORT, DOS_PORT = TRAP_PORTS[-1], TRAP_PORTS[-6]
 #: What a DPMI host's code is answered by; where it is entered.
 DPMI_PORT, DPMI_DONE_PORT, DPMI_OFFSET = TRAP_PORTS[-7], TRAP_PORTS[-8], 0x2B8
-#: CALL 5 of CP/M, where a word of its caller's is kept for some instructions.
-CALL_5_OFFSET, CALL_5_KEPT = 0x540, 0x32
+#: CALL 5 of CP/M.
+CALL_5_OFFSET = 0x540
 #: Where a prefix's CALL 5 leads to: F01Dh:FEF0h, which is 0000h:00C0h below 1 MiB.
 CALL_5_AT = (0x000C0, 0x1000C0)
 #: Tables of a country; see `country`.
@@ -86,61 +86,14 @@ NOWHERE = 0xFFFFFFFF
 PHYSICAL, ROOT_AT = 0x4000, 2
 MAX_DIRECTORY = 67
 
-#: Ctrl-C: INT 23h may go back by IRET: the call begins anew, and so it does by RETF with the carry
-#: flag clear; with it set, the program ends.
-BREAK_CODE = (
-    bytes.fromhex(
-        "2E 89 26 02 00 FB F8 CD 23"  # mov cs:[stack], sp; sti; clc; int 23h
-        "72 0A"  # jc ends
-        "2E 8B 26 02 00 EA"  # again: mov sp, cs:[stack]; jmp far INT 21h's stub
-    )
-    + struct.pack("<HH", stub_offset(0x21), ROM_SEGMENT)
-    + bytes.fromhex(
-        "2E 3B 26 02 00 74 EF"  # ends: cmp sp, cs:[stack]; je again
-        "2E 8B 26 02 00 2E C6 06 0A 00 01"  # mov sp, cs:[stack]; mov byte cs:[ending], 1
-        "B8 00 4C CD 21"  # mov ax, 4C00h; int 21h
-    )
-)
-#: CALL 5: CL is the call's number, up to 24h; its caller's IP lies above what the prefix pushed.
-CALL_5_CODE = (
-    bytes.fromhex("58 58 2E 8F 06 32 00 9C FA 50 2E FF 36 32 00")
-    # pop ax; pop ax; pop cs:[kept]; pushf; cli; push ax; push cs:[kept]
-    + bytes.fromhex("80 F9 24 77 07 8A E1 EA")  # cmp cl, 24h; ja none; mov ah, cl; jmp far INT 21h
-    + struct.pack("<HH", stub_offset(0x21), ROM_SEGMENT)
-    + bytes.fromhex("B0 00 CF")  # none: mov al, 0; iret
-)
-#: A critical error: the caller's registers on its stack, as handlers find them, then INT 24h; its
-#: answer, one more than in AL, is there when the call is made anew.
-CRITICAL_CALL_CODE = (
-    bytes.fromhex("06 1E 55 57 56 52 51 53 50")  # push es, ds, bp, di, si, dx, cx, bx, ax
-    + bytes.fromhex("2E A1 28 00 2E 8B 3E 2A 00")  # mov ax, cs:[about]; mov di, cs:[code]
-    + struct.pack("<BHBH", 0xBD, SEGMENT, 0xBE, DISK_OFFSET)  # mov bp, segment; mov si, disk
-    + bytes.fromhex("2E C6 06 0F 00 01 CD 24")  # mov byte cs:[flag], 1; int 24h
-    + bytes.fromhex("2E C6 06 0F 00 00 FE C0 2E A2 30 00")  # ...; inc al; mov cs:[answer], al
-    + bytes.fromhex("58 5B 59 5A 5E 5F 5D 1F 07 EA")  # pop ax ... es; jmp far INT 21h's stub
-    + struct.pack("<HH", stub_offset(0x21), ROM_SEGMENT)
-)
-#: INT 24h: again: push ax; mov al, 24h; out port, al; pop ax; jc wait; iret; wait: sti; hlt; jmp
-#: again. An older place of it leads there.
-ASK_CODE = bytes((0x50, 0xB0, 0x24, 0xE6, DOS_PORT)) + bytes.fromhex("58 72 01 CF FB F4 EB F3")
-CRITICAL_CODE = b"\xe9" + struct.pack("<H", ASK_OFFSET - CRITICAL_OFFSET - 3)
-#: INT 25h, 26h: push ax; mov al, vector; out port, al; pop ax; sti; retf: flags stay on the stack.
-#: What older states have for both: there is no such drive.
-READ_CODE, WRITE_CODE = (
-    bytes((0x50, 0xB0, vector, 0xE6, DOS_PORT, 0x58, 0xFB, 0xCB)) for vector in (0x25, 0x26)
-)
-ABSOLUTE_CODE = bytes.fromhex("B8 01 02 F9 CB")
-#: mov al, 22h; out port, al; hlt; jmp to that.
-END_CODE = bytes((0xB0, 0x22, 0xE6, DOS_PORT, 0xF4, 0xEB, 0xFD))
-#: jmp short, where others hook the driver; out port, al; retf.
-XMS_CODE = bytes((0xEB, 0x03, 0x90, 0x90, 0x90, 0xE6, XMS_PORT, 0xCB))
-
-#: INT 28h, then the call again: sti; int 28h; jmp far INT 21h's stub.
-WAIT_CODE = bytes.fromhex("FB CD 28 EA") + struct.pack("<HH", stub_offset(0x21), ROM_SEGMENT)
-#: INT 28h as from within a call: mov byte cs:[InDOS], 1; sti; int 28h; mov byte cs:[InDOS], 0; iret
-POLL_CODE = bytes.fromhex("2E C6 06 10 00 01 FB CD 28") + bytes.fromhex("2E C6 06 10 00 00 CF")
-#: push ax; mov al, 31h; out port, al; pop ax; jc fails; push es; push 100h; retf; fails: retf
-DPMI_CODE = bytes((0x50, 0xB0, 0x31, 0xE6, DOS_PORT)) + bytes.fromhex("58 72 05 06 68 00 01 CB CB")
+#: Code: where each piece of `area_code.asm` begins, and its bytes. Those that came with the
+#: swappable area.
+OLD_PIECES = {
+    NOTHING_OFFSET: 1, BREAK_OFFSET: 44, CRITICAL_OFFSET: 3, ABSOLUTE_OFFSET: 5, XMS_OFFSET: 8,
+    CALL_5_OFFSET: 30, CRITICAL_CALL_OFFSET: 58, ASK_OFFSET: 13, READ_OFFSET: 8, WRITE_OFFSET: 8,
+    END_OFFSET: 7,
+}  # fmt: skip
+NEW_PIECES = {WAIT_OFFSET: 8, POLL_OFFSET: 16, DPMI_OFFSET: 14}
 #: How many areas are to be swapped, then each: where it is, and its size (bit 15: always).
 SWAPPED_LIST = struct.pack(
     "<HHHHHHH", 2, SWAPPED_OFFSET, SEGMENT, SWAPPED_ALWAYS | 0x8000,
@@ -198,16 +151,24 @@ def move_data(bus: Bus) -> None:
         bus.write16(new, bus.read16(old))
     bus.write8(BREAK_CHECK_AT, bus.read8(OLD_BREAK_AT))
     bus.write8(IN_DOS_AT, 0)
-    for offset, data in _NEW.items():
+    for offset, data in _new_parts().items():
         bus.write(BASE + offset, data)
 
 
-#: What came with the swappable area.
-_NEW = {
-    WAIT_OFFSET: WAIT_CODE, POLL_OFFSET: POLL_CODE, SWAPPED_LIST_OFFSET: SWAPPED_LIST,
-    DPMI_OFFSET: DPMI_CODE,
-    DRIVE_AT - BASE: b"\x02", SWAPPED_OFFSET + 0x02: b"\xff",
-}  # fmt: skip
+def area_code() -> bytes:
+    """`area_code.asm`'s bytes, each piece at its offset."""
+    return Path(__file__).with_name("area_code").read_bytes()
+
+
+def _pieces(sizes: Mapping[int, int]) -> dict[int, bytes]:
+    code = area_code()
+    return {offset: code[offset : offset + size] for offset, size in sizes.items()}
+
+
+def _new_parts() -> dict[int, bytes]:
+    """What came with the swappable area."""
+    drive = {DRIVE_AT - BASE: bytes((DRIVE_C,)), SWAPPED_OFFSET + 0x02: b"\xff"}
+    return {SWAPPED_LIST_OFFSET: SWAPPED_LIST, **drive, **_pieces(NEW_PIECES)}
 
 
 def set_directory(bus: Bus, at: int, drive: int, folder: str, block: int | None) -> None:
@@ -249,9 +210,6 @@ def _parts(ram_bytes: int) -> dict[int, bytes]:
             "<IHHH8s", following, attributes, NOTHING_OFFSET, NOTHING_OFFSET, name.ljust(8)
         )
     return {
-        **_NEW, LISTS_OFFSET: lists, MORE_LISTS_OFFSET: more, **devices, NOTHING_OFFSET: b"\xcb",
-        CRITICAL_CALL_OFFSET: CRITICAL_CALL_CODE, ASK_OFFSET: ASK_CODE, READ_OFFSET: READ_CODE,
-        WRITE_OFFSET: WRITE_CODE, END_OFFSET: END_CODE, CALL_5_OFFSET: CALL_5_CODE,
-        BREAK_OFFSET: BREAK_CODE, CRITICAL_OFFSET: CRITICAL_CODE, ABSOLUTE_OFFSET: ABSOLUTE_CODE,
-        XMS_OFFSET: XMS_CODE,
+        **_new_parts(), **_pieces(OLD_PIECES), LISTS_OFFSET: lists, MORE_LISTS_OFFSET: more,
+        **devices,
     }  # fmt: skip
