@@ -247,6 +247,25 @@ def test_a_small_panel_leaves_out_whole_parts(width, height):
     assert says(pixels, "Ctrl+F9", draw.INK, layout.SMALL) == (panel.boxes.keys.area > 0)
 
 
+@pytest.mark.parametrize(("width", "height"), FULL + SMALLER)
+@pytest.mark.parametrize(
+    ("stands", "badge"),
+    [
+        ("the guest failed: unknown opcode at 0000:7C0E; Ctrl+F9 quits", "GUEST FAILED"),
+        ("the guest has ended with code 3; Ctrl+F9 quits", "GUEST ENDED"),
+        ("the guest has not yielded for 5 s; Ctrl+F9 quits", "GUEST NOT YIELDED"),
+    ],
+)
+def test_it_says_why_the_guest_stands(width, height, stands, badge):
+    _, panel = make(width, height)
+    pixels = panel.draw(SECOND, Status(TEXT, stands=stands))
+    assert says(pixels, badge, draw.PAPER) == (width > 240 or len(badge) < 15)
+    assert (pixels[1:, -layout.MARGIN :] == draw.PAPER).all()
+    pixels = panel.draw(SECOND, Status(TEXT, paused=True, stands="paused; Alt+Pause goes on"))
+    assert says(pixels, "PAUSED", draw.PAPER)
+    assert not says(panel.draw(SECOND, Status(TEXT)), badge, draw.PAPER)
+
+
 @pytest.mark.parametrize("harvest_ns", [5_000, 100_000, 2_000_000])
 def test_the_patchs_band_is_seen_above_and_below_the_curve(harvest_ns):
     meter, panel = make(1280)

@@ -6,6 +6,7 @@ it brings the time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,8 @@ class Status:
     paused: bool = False
     turbo: bool = False
     outlines: bool = False
+    #: Why the guest takes no keys.
+    stands: str = ""
     #: What goes on besides.
     remark: str = ""
     #: What drawing the panel took the last time.
@@ -78,6 +81,14 @@ WORK_AT_LEAST = (WORK[:6], (WORK[0], WORK[3], WORK[5]))
 #: What the map's colours mean, and how wide that is.
 LEGEND = ((draw.DIRTY, "dirty"), (draw.CLEAN, "clean, redrawn"))
 LEGEND_WIDTH = sum((len(text) + 3) * CHAR for _, text in LEGEND) - 2 * CHAR + 2
+
+
+def _badge(status: Status) -> str:
+    """Why the guest stands, in few words: what the title and a key's notice say at length."""
+    if status.paused or not status.stands:
+        return ""
+    words = re.split(" with | for |[:;]", status.stands)[0].removeprefix("the ")
+    return f" {words.replace(' has ', ' ').upper()} "
 
 
 class Panel:
@@ -181,6 +192,7 @@ class Panel:
             (info.mode_name, draw.BRIGHT, PAPER),
             *([(" PAUSED ", PAPER, draw.CLEAN)] if status.paused else []),
             *([(" TURBO ", PAPER, draw.CLEAN)] if status.turbo else []),
+            *([(badge, PAPER, draw.CLEAN)] if (badge := _badge(status)) else []),
             (f"{self.meter.frames_a_second:.1f} fps", INK, PAPER),
             *([("outlines", draw.DIRTY, PAPER)] if status.outlines else []),
             (f"dirty log: {self.meter.dirty_log or info.dirty_log}", INK, PAPER),

@@ -122,6 +122,7 @@ class PanelView:
         paused: bool,
         turbo: bool,
         outlines: bool,
+        stands: str,
     ) -> None:
         """Bring it up to date, in the window and on the screen, unless it just was."""
         if self._panel is None:
@@ -130,7 +131,7 @@ class PanelView:
             begin = perf_counter_ns()
             self._due_ns = now_ns + PANEL_PERIOD_NS
             self.stale = False
-            status = Status(info, paused, turbo, outlines, self.remark, self.cost_ns)
+            status = Status(info, paused, turbo, outlines, stands, self.remark, self.cost_ns)
             self._panel.draw(now_ns, status)
             self.blit(window)
             pygame.display.update(self.place)

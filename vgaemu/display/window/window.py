@@ -255,7 +255,7 @@ class WindowDisplay(BaseDisplay):
     def _draw_panel_if_due(self) -> None:
         stage = self._stage
         if stage is not None and self._panel.stale:
-            status = (self._paused, self._turbo, self.shows_clean_rects)
+            status = (self._paused, self._turbo, self.shows_clean_rects, self._stands)
             self._panel.draw_if_due(monotonic_ns(), stage.surface, stage.info, *status)
 
     def _show_title(self) -> None:
@@ -286,8 +286,9 @@ class WindowDisplay(BaseDisplay):
         self._panel.remark = text
 
     def stands_still(self, why: str) -> None:
-        """Say it for a while, and in the title until the guest goes on."""
+        """Say it for a while, and in title and panel until the guest goes on."""
         self._stands = why
+        self._panel.hurry()
         self.notice(why)
         self._show_title()
 
