@@ -13,6 +13,7 @@ import pytest
 
 from vgaemu import __version__
 from vgaemu.cli.main import main
+from vgaemu.errors import DisplayError
 
 pytestmark = pytest.mark.turns(2)
 
@@ -151,7 +152,7 @@ MISTAKES = {
         ["run", "typing", "--headless", "--frames", "1", "--screenshot", "shot.xbm"],
         "--screenshot shot.xbm: pictures cannot be written so",
     ),
-    "neither name nor path": (["run", "mine", "--headless"], "ends in .py, .img or .com"),
+    "neither name nor path": (["run", "mine", "--headless"], "a file is named with its suffix"),
     "a name too long": (["run", f"./{'a' * 300}.py", "--headless"], "File name too long"),
     "machine code only": (
         ["run", "plasma", "--headless", "--frames", "1", "--cpu", "kvm", "--trace-ports", "t",
@@ -599,6 +600,22 @@ def test_parts_of_a_benchmark_are_measured_alone(capsys, monkeypatch):
     assert status == 0
     assert out.index("INT 10h") < out.index("3C8h")
     assert "fill" not in out
+
+
+def test_a_guest_that_is_not_there_is_told_before_a_display_that_is_not(capsys, monkeypatch):
+    def no_window(**options):
+        raise DisplayError("no display")
+
+    monkeypatch.setattr("vgaemu.display.window.window.WindowDisplay", no_window)
+    for name, why in {
+        "sprits": "no workload named 'sprits'; did you mean sprites?",
+        "none.img": "none.img: No such file or directory; name a disk image, a kernel or a DOS",
+        "./none.py": "none.py: no such file",
+        "sprites": "no display",
+    }.items():
+        status, _, err = run(capsys, "run", name, "--frames", "1")
+        assert status == 2
+        assert why in err
 
 
 def test_bench_guest_without_unicorn_is_one_line(capsys, monkeypatch):

@@ -261,6 +261,7 @@ def test_a_tape_is_not_written_into_a_picture(capsys, tmp_path, monkeypatch) -> 
 
 
 def test_a_mistyped_command_and_a_workloads_own_option(capsys) -> None:
+    assert "--vram, did you" not in complaint(["run", "sprites", "--vram", "5"], capsys)
     assert "no command 'rnu', did you mean run?" in complaint(["rnu"], capsys)
     assert "what is the workload's own goes behind --" in complaint([*RUN, "-x"], capsys)
     assert "unrecognized arguments: b" in complaint(["replay", "a", "b"], capsys)

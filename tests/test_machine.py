@@ -295,6 +295,15 @@ def test_a_key_that_is_none_is_refused_when_it_is_scheduled():
         assert machine.keys.typed() == ""
 
 
+def test_keys_are_scheduled_as_the_command_says_them():
+    with Machine() as machine:
+        machine.schedule_keys("0:a,1:shift-b,9:c")
+        machine.tick(2)
+        assert machine.keys.typed() == "aB"
+        with pytest.raises(KeysError, match="'c' is not FRAME:KEY, as in 30:a,60:enter"):
+            machine.schedule_keys("c")
+
+
 def test_a_machine_says_what_it_is():
     with Machine() as machine:
         assert repr(machine) == "<vgaemu.Machine text 80x25, no guest, 0 frames>"

@@ -20,6 +20,12 @@ COUNTS = bytes.fromhex("B8 00 B8 8E C0 31 C0 FE C0 A2 00 05 26 A2 00 00 F4 EB F4
 RACES = bytes.fromhex("31 C0 40 A3 00 05 EB FA")
 
 
+def test_a_name_is_no_address(machine: Machine) -> None:
+    for where in ("a", slice("a", None), 1.5):
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+            machine.ram[where]
+
+
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     with Machine(disk(tmp_path_factory.mktemp("ram"), COUNTS)) as machine:

@@ -444,6 +444,9 @@ def gone(server: Server) -> None:
 def test_elsewhere_a_password_is_needed(machine: Machine):
     with pytest.raises(ViewError, match=r"^0\.0\.0\.0:0: who looks .* must know a password"):
         machine.serve(port=0, host="0.0.0.0")
+    for port in (0x10000, 99_999, -1):
+        with pytest.raises(ViewError, match=rf"^127\.0\.0\.1:{port}: ports are 0 to 65535$"):
+            machine.serve(port)
     with pytest.raises(ViewError, match="must know a password"):
         machine.serve(port=0, host="::")
     machine.serve(port=0, host="localhost").close()

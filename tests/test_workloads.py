@@ -478,7 +478,10 @@ def folder(tmp_path, monkeypatch):
 
 WRONG = [
     (["sprits"], "'sprits'; did you mean sprites"),
-    (["zzzz"], "'vgaemu list'"),
+    (["zzzz"], "no workload named 'zzzz', and no file; 'vgaemu list'"),
+    (["."], ".: a folder; name a file in it"),
+    (["plain.py"], "plain.py: no generator"),
+    (["plain.py", "x"], "usage: plain.py (no arguments)"),
     (["_private"], "no workload named"),
     (["workload"], "no workload named"),
     (["cat"], "usage: cat FILE"),
@@ -503,7 +506,7 @@ WRONG = [
         "null.py: not Python, as its name says; a kernel or a disk image",
     ),
     (["missing.py"], "missing.py: no such file"),
-    (["./"], "not a file; name a Python file"),
+    (["./"], ".: a folder; name a file in it"),
 ]
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from x86_helpers import boot_sector, has_kvm
 
+from vgaemu import Machine
 from vgaemu.cli.main import main
 from vgaemu.errors import ImageError
 from vgaemu.memslot.kvm import ioctl as kvm_ioctl
@@ -44,6 +47,9 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("old.bin", b"ZM" + bytes(600), ["old.bin", ".EXE", "not whole"]),
         ("game.img", b"\x1f\x8b" + bytes(600), ["game.img", "gzip", "unpack"]),
         ("vm.img", b"QFI\xfb" + bytes(600), ["vm.img", "qcow2", "qemu-img convert"]),
+        ("notes.txt", b"1. to do\n", ["notes.txt", "neither Python nor machine code", "55AAh"]),
+        ("boot.asm", b"mov ax, 13h\n", ["boot.asm", "a source; assemble it, as by nasm"]),
+        ("main.c", b"int x;\n", ["main.c", "a source; compile it"]),
         ("notes", b"a\0b", ["notes", "neither Python nor machine code", "55AAh"]),
         (
             "large.exe",
@@ -60,6 +66,23 @@ def test_files_that_do_not_run(
     line = said(capsys, str(path))
     for word in words:
         assert word in line
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"initrd": "x"}, "initrd: only for kernels; leave it out"),
+        ({"append": "quiet"}, "append: only for kernels; leave it out"),
+        ({"dos_root": "nowhere"}, "dos_root: only for DOS programs; leave it out"),
+        ({"exit_port": "x"}, "--exit-port 'x': ports are numbers, 0 to 0xffff"),
+        ({"exit_port": 0x10000}, "--exit-port 0x10000: ports are numbers, 0 to 0xffff"),
+    ],
+)
+def test_options_of_other_sorts_of_files(good: str, options: dict[str, Any], why: str) -> None:
+    with pytest.raises(ImageError, match=f"^{re.escape(why)}$"):
+        Machine(good, **options)
+    with Machine(good, initrd=None, append=None, dpmi=False, writable=False) as machine:
+        machine.tick()
 
 
 def test_files_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,7 +141,10 @@ def test_missing_unicorn(
     for name in [name for name in sys.modules if name.startswith("vgaemu.pc.cpu.unicorn")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "unicorn", None)
-    assert "pip install unicorn" in said(capsys, good)
+    monkeypatch.setattr("os.access", lambda path, mode: path != "/dev/kvm")
+    assert said(capsys, good).endswith("pip install 'vgaemu[unicorn]'")
+    monkeypatch.setattr("os.access", lambda path, mode: True)
+    assert said(capsys, good).endswith("pip install 'vgaemu[unicorn]', or take --cpu kvm")
 
 
 def test_no_rights_on_kvm(

@@ -431,8 +431,8 @@ class Machine(States):
             display.stands_still(why)
         return user.wants_to_close
 
-    def schedule_keys(self, keys: Iterable[tuple[int, str]]) -> None:
-        """Strike keys at given frames, and move and click: see `vgaemu.keys.queue.parse_keys`.
+    def schedule_keys(self, keys: str | Iterable[tuple[int, str]]) -> None:
+        """Strike keys at given frames, and move and click: ``"30:a"`` as ``--keys``, or as pairs.
 
         Raises:
             KeysError: There is no key of a name; none of them is struck then.

@@ -138,8 +138,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """What may have been meant, to be put behind a complaint; or nothing."""
     from difflib import get_close_matches  # nobody mistypes in most runs
 
-    near = get_close_matches(word, [*known], n=1)
-    return f", did you mean {near[0]}?" if near else ""
+    bare = {name.lstrip("-"): name for name in known}  # two dashes are alike in all
+    near = get_close_matches(word.lstrip("-"), [*bare], n=1, cutoff=0.65)  # vram is no frames
+    return f", did you mean {bare[near[0]]}?" if near else ""
 
 
 def path_of(options: Namespace, option: str) -> Path | None:

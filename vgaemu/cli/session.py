@@ -8,6 +8,7 @@ import traceback
 from argparse import Namespace
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self
 
 from vgaemu import machine as machine_module
@@ -258,6 +259,7 @@ def _power_on(options: Namespace, display: str | Display | None, more: dict[str,
     more |= {"free": free, "border": options.border is True}
     try:
         if display is None:
+            _check_guest(options.workload)
             display = "null" if options.headless else _display(options)
         return Machine(options.workload, options.args, display=display, **more)
     except VgaemuError:
@@ -267,6 +269,22 @@ def _power_on(options: Namespace, display: str | Display | None, more: dict[str,
             raise
         _print_guest_traceback(error)  # raised by the workload's file while it was read
         raise GuestFailedError from None
+
+
+def _check_guest(name: object) -> None:
+    """Whether there is something of that name: whoever mistypes it is not told of displays first.
+
+    Raises:
+        WorkloadError: There is not.
+    """
+    if not isinstance(name, str):
+        return
+    if not is_image(name):
+        find.check_name(name)
+    elif not Path(name).exists():
+        from vgaemu.pc.formats import read_file  # most runs of workloads need none
+
+        read_file(Path(name))  # says why
 
 
 def machine_code_options(options: Namespace) -> dict[str, Any]:

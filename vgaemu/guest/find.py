@@ -20,6 +20,16 @@ from vgaemu.guest.workload import AnySlices, Guest, Workload
 
 #: Workload files are modules of this name and their own.
 FILES = "vgaemu_workload_files"
+#: What is said of a file that does not run.
+NEITHER = (
+    "neither Python nor machine code that runs here: a disk image (55AAh at 510), a kernel, an "
+    ".exe or .com program"
+)
+#: Sources of what runs: by their names' ends, what is to be done.
+SOURCES = {
+    ".asm": "assemble it, as by nasm -o boot.img", ".nasm": "assemble it, as by nasm -o boot.img",
+    ".s": "assemble it", ".c": "compile it", ".cpp": "compile it", ".rs": "compile it",
+}  # fmt: skip
 
 
 def bundled_names() -> list[str]:
@@ -53,49 +63,73 @@ def find_workload(name: str | PathLike[str] | Workload) -> Workload:
         return name
     if not isinstance(name, str):
         raise WorkloadError(
-            f"a workload is a name, a path or a generator function, not a {type(name).__name__}"
+            f"a workload is a name, a path or a generator function, not {type(name).__name__}"
         )
-    if name.endswith(".py") or "/" in name or "\\" in name or _is_a_file(name):
-        return _load_file(Path(name))
+    check_name(name)
     if name in bundled_names():
         module = importlib.import_module(f"vgaemu.guest.workloads.{name}")
         found: Workload = module.workload
         return found
+    return _load_file(Path(name))
+
+
+def check_name(name: str) -> None:
+    """See whether there is something of a name: a bundled workload, which comes first, or a file.
+
+    Raises:
+        WorkloadError: There is not.
+    """
+    if name in bundled_names() or Path(name).is_file():
+        return
+    if name.endswith(".py") or "/" in name or "\\" in name:
+        _check_file(Path(name))
     from difflib import get_close_matches  # nobody mistypes in most runs
 
     near = get_close_matches(name, bundled_names(), n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "'vgaemu list' shows all."
+    if near:
+        raise WorkloadError(f"no workload named {name!r}; did you mean {' or '.join(near)}?")
+    if Path(name).is_dir():
+        raise WorkloadError(f"{name}: a folder; name a file in it, or one of 'vgaemu list'")
     raise WorkloadError(
-        f"no workload named {name!r}; {hint} A file's name ends in .py, .img or .com"
+        f"no workload named {name!r}, and no file; 'vgaemu list' shows the workloads, and a file "
+        "is named with its suffix"
     )
 
 
-def _is_a_file(name: str) -> bool:
-    """A bundled workload comes before a file of its name."""
-    return name not in bundled_names() and Path(name).is_file()
-
-
-def _load_file(path: Path) -> Workload:
+def _check_file(path: Path) -> None:
     try:
         # Not `is_file`: from Python 3.14 on it says no where it may not look.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise WorkloadError(f"{path}: not a file; name a Python file")
-        source = path.read_bytes()
-        if b"\0" in source:
-            raise WorkloadError(
-                f"{path}: not Python, as its name says; a kernel or a disk image runs by another"
-                if path.suffix == ".py"
-                else f"{path}: neither Python nor machine code that runs here: a disk image (55AAh "
-                "at 510), a kernel, an .exe or .com program"
-            )
-        compile(source, str(path), "exec")
+        mode = path.stat().st_mode
     except FileNotFoundError:
         raise WorkloadError(
             f"{path}: no such file; name a Python file, or one of 'vgaemu list'"
         ) from None
     except OSError as error:
         raise WorkloadError(file_error(path, error, "name a readable Python file")) from None
+    if stat.S_ISDIR(mode):
+        raise WorkloadError(f"{path}: a folder; name a file in it")
+    if not stat.S_ISREG(mode):
+        raise WorkloadError(f"{path}: not a file; name a Python file")
+
+
+def _load_file(path: Path) -> Workload:
+    _check_file(path)
+    try:
+        source = path.read_bytes()
+        if b"\0" in source:
+            raise WorkloadError(
+                f"{path}: not Python, as its name says; a kernel or a disk image runs by another"
+                if path.suffix == ".py"
+                else f"{path}: {NEITHER}"
+            )
+        compile(source, str(path), "exec")
+    except OSError as error:
+        raise WorkloadError(file_error(path, error, "name a readable Python file")) from None
     except SyntaxError as error:
+        if (how := SOURCES.get(path.suffix.lower())) is not None:
+            raise WorkloadError(f"{path}: a source; {how}, and run what comes of it") from None
+        if path.suffix != ".py":
+            raise WorkloadError(f"{path}: {NEITHER}") from None
         place = path if error.lineno is None else f"{path}:{error.lineno}"
         raise WorkloadError(f"{place}: not Python: {error.msg}") from None
     loader = importlib.machinery.SourceFileLoader(f"{FILES}.{path.stem}", str(path))
@@ -133,16 +167,19 @@ def start(workload: Workload, guest: Guest, args: list[str]) -> AnySlices:
     slices = workload(guest, *args)
     if not isinstance(slices, Generator):
         raise WorkloadError(
-            f"{name_of(workload)} is not a generator: "
-            "it needs at least one 'yield', which waits for the next frame"
+            f"{name_of(workload)}: no generator: it "
+            "needs at least one 'yield', which waits for the next frame"
         )
     return slices
 
 
 def name_of(workload: Workload) -> str:
-    """What a person calls it: the function's name, or its file's if that is ``workload``."""
+    """What a person calls it: its file, as it was named, its bundled name, or the function's."""
     name: str = getattr(workload, "__name__", "workload")
-    return workload.__module__.rpartition(".")[2] if name == "workload" else name
+    module = workload.__module__
+    if module.startswith(f"{FILES}."):
+        return str(getattr(sys.modules[module].__loader__, "path", name))
+    return module.rpartition(".")[2] if name == "workload" else name
 
 
 def usage(workload: Workload) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from vgaemu.keys.actions import do, parse_action, steps_of
 from vgaemu.keys.mouse import Mouse
-from vgaemu.keys.queue import Keys, key_text
+from vgaemu.keys.queue import Keys, key_text, parse_keys
 
 
 class KeySchedule:
@@ -18,13 +18,13 @@ class KeySchedule:
         self.left: tuple[tuple[int, str], ...] = ()
         self._all: tuple[tuple[int, str], ...] = ()
 
-    def add(self, keys: Iterable[tuple[int, str]]) -> None:
-        """Frame numbers and names of keys: see `vgaemu.keys.queue.parse_keys`.
+    def add(self, keys: str | Iterable[tuple[int, str]]) -> None:
+        """Frame numbers and names of keys, or as text: see `vgaemu.keys.queue.parse_keys`.
 
         Raises:
             KeysError: There is no key of a name; none of them is struck then.
         """
-        keys = list(keys)
+        keys = parse_keys(keys) if isinstance(keys, str) else list(keys)
         for _, name in keys:
             if parse_action(name) is None:
                 key_text(name)

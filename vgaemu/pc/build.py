@@ -6,9 +6,11 @@ order of its making.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
@@ -35,7 +37,7 @@ from vgaemu.pc.clock import INSTRUCTION_NS, Clock, StepClock
 from vgaemu.pc.cpu.cpu import INTERRUPT, Cpu
 from vgaemu.pc.debug import PortTail, PortTrace, PortWatch, place_of
 from vgaemu.pc.disks import Said, all_disks, read_said
-from vgaemu.pc.formats import load_image
+from vgaemu.pc.formats import load_image, who_takes, wrong_options
 from vgaemu.pc.guest_beam import GuestBeam
 from vgaemu.pc.images import DiskImage, DosProgram, Image, LinuxKernel, MultibootKernel
 from vgaemu.pc.pace import PacedClock, WallClock
@@ -144,6 +146,9 @@ def open_pc(
         name, args, force=chosen.get("force", False), writable=chosen.get("writable", False),
         drive=wanted.kind, append=chosen.get("append"), initrd=chosen.get("initrd"),
     )  # fmt: skip
+    given = [option for option, value in chosen.items() if value is not None and value is not False]
+    for option in wrong_options(name, given, disks_beside=bool(wanted.more)):
+        raise ImageError(f"{option}: only for {who_takes(option)}; leave it out")
     try:
         pc = build_pc(vga, keys, image, mouse, free=free, **chosen)
         pc.symbols = known
@@ -333,7 +338,8 @@ def _add_ends(board: Board, port: int | None) -> None:
     if port is None:
         return
     if port not in range(0x10000):
-        raise ImageError(f"--exit-port {port:#x}: ports are 0 to 0xffff")
+        said = f"{port:#x}" if isinstance(port, int) else repr(port)
+        raise ImageError(f"--exit-port {said}: ports are numbers, 0 to 0xffff")
     DebugExit(board.bus, port, end)
 
 
@@ -402,6 +408,7 @@ def _cpu(bus: Bus, clock: Clock, free: bool, options: PcOptions) -> Cpu:
     name, trace_code = options.get("cpu", "unicorn"), options.get("trace_code", False)
     # Each brings what the other does not need: an engine, a kernel's ABI.
     if name == "unicorn":
+        _check_unicorn()
         from vgaemu.pc.cpu.unicorn import UnicornCpu
 
         assert isinstance(clock, StepClock)  # see `_clock`
@@ -413,6 +420,13 @@ def _cpu(bus: Bus, clock: Clock, free: bool, options: PcOptions) -> Cpu:
 
         return KvmCpu(bus, clock, irqchip=options.get("firmware") is not None)
     raise CpuError(f"no CPU named {name!r}; there are {' and '.join(CPUS)}")
+
+
+def _check_unicorn() -> None:
+    """Say how one comes to a CPU, where there is no Unicorn; what imports it says less."""
+    if find_spec("unicorn") is None:
+        other = ", or take --cpu kvm" if os.access("/dev/kvm", os.R_OK | os.W_OK) else ""
+        raise CpuError(f"the CPU 'unicorn' is not installed; pip install 'vgaemu[unicorn]'{other}")
 
 
 def _firmware(name: str, board: Board, image: Image) -> SeaBios:

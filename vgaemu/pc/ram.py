@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from operator import index
 from typing import SupportsIndex, TypeAlias, overload
 
 import numpy as np
@@ -89,13 +90,13 @@ class Ram:
         """First address, the one after the last, and what errors call them."""
         size = len(self)
         if isinstance(where, slice):
-            start = 0 if where.start is None else where.start.__index__()
-            stop = size if where.stop is None else where.stop.__index__()
+            start = 0 if where.start is None else index(where.start)
+            stop = size if where.stop is None else index(where.stop)
             name = f"ram[{start:#x}:{stop:#x}]"
             if where.step not in (None, 1):
                 raise RamError(f"{name[:-1]}:{where.step}]: slices have no steps; ram.array has")
         else:
-            start = where.__index__()
+            start = index(where)
             stop, name = start + 1, f"ram[{start:#x}]"
         if not 0 <= start <= stop <= size:
             raise RamError(f"{name}: addresses are 0 to {size - 1:#x}, in ascending order")

@@ -341,6 +341,8 @@ def _listen(host: str, port: int, *, needs_password: bool) -> socket.socket:
         ViewError: There can be none, or not without a password.
     """
     name = name_of_address((host, port))
+    if port not in range(0x10000):  # the system would take its lower 16 bits
+        raise ViewError(f"{name}: ports are 0 to 65535")
     try:
         family, _, _, _, where = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
