@@ -169,6 +169,13 @@ def number(owner: object, name: str, most: int, dtype: str = "u4", least: int = 
     )
 
 
+def marker(value: int, absent: Callable[[], object]) -> Part:
+    """A number that says what else is there, from 0 to 255; `absent`: as `Part.or_else`."""
+    return Part(
+        "u1", lambda: value, lambda array: None, lambda array: int(array) == value, absent=absent
+    )
+
+
 def fields(*owners: Any) -> Part:
     """The attributes that each owner's `SAVED` (`Saved`) names, one number each."""
     ranges = [(owner, name, *between) for owner in owners for name, between in owner.SAVED.items()]

@@ -18,8 +18,9 @@ import numpy as np
 from vgaemu.errors import CpuError, GuestFault, ResetFault
 from vgaemu.guest.workload import Guest
 from vgaemu.keys.queue import Keys
+from vgaemu.pc.bios import data_area as bda
 from vgaemu.pc.bios.bios import Bios
-from vgaemu.pc.bios.data_area import KEY_BUFFER_END, KEY_BUFFER_START, KEY_HEAD, KEY_TAIL, LAMPS
+from vgaemu.pc.bios.clock import TICKS_A_DAY
 from vgaemu.pc.board import Board, RunState
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.debugports import DebugPorts
@@ -52,8 +53,6 @@ if TYPE_CHECKING:
     from vgaemu.pc.dos.dos import Dos
 
 FRAME_NS = 1_000_000_000 // 60
-#: Where the BIOS counts ticks, and how many a day has.
-TICKS_AT, TICKS = 0x46C, 0x1800B0
 #: Seconds that chance may set the clock ahead: ten years.
 CLOCK_S = 10 * 365 * 86_400
 #: Free-running slices are handed to KVM for at most this long, and after so long keys are looked
@@ -155,7 +154,7 @@ class Pc:
 
     def keyboard_lamps(self) -> int:
         """As the BIOS has set them: bit 0 scroll lock, 1 num lock, 2 caps lock."""
-        return self.bus.memory[LAMPS.address] & 7
+        return self.bus.memory[bda.LAMPS.address] & 7
 
     @property
     def endless(self) -> bool:
@@ -217,7 +216,7 @@ class Pc:
     def begin_by_chance(self, numbers: np.random.Generator) -> None:
         """Have other ticks of the BIOS, and another time of the clock: guests' random numbers."""
         if isinstance(self.image, DiskImage | DosProgram):  # others keep something else there
-            self.bus.write(TICKS_AT, int(numbers.integers(TICKS)).to_bytes(4, "little"))
+            self.bus.write32(bda.TICKS.address, int(numbers.integers(TICKS_A_DAY)))
         self.board.cmos.ahead_s = int(numbers.integers(CLOCK_S))
 
     def _turn(self) -> None:
@@ -275,7 +274,7 @@ class Pc:
         """Keys that the guest has not taken, as far as its memory tells; any thread may ask."""
         head, tail, start, end = (
             self.bus.read16(field.address)
-            for field in (KEY_HEAD, KEY_TAIL, KEY_BUFFER_START, KEY_BUFFER_END)
+            for field in (bda.KEY_HEAD, bda.KEY_TAIL, bda.KEY_BUFFER_START, bda.KEY_BUFFER_END)
         )
         # Whoever has another use for the BIOS's data area keeps keys elsewhere.
         is_buffer = start < end and all(place in range(start, end, 2) for place in (head, tail))

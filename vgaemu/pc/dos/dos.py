@@ -6,7 +6,7 @@ critical errors with INT 24h.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vgaemu.pc.bios.bios import Bios
@@ -61,13 +61,13 @@ from vgaemu.pc.dos.system import VERSION, System
 from vgaemu.pc.dos.tables import write_tables as write_file_tables
 from vgaemu.pc.dos.xms import Xms
 from vgaemu.pc.images import DiskImage, DosProgram
-from vgaemu.snapshot import Part, fields, number
+from vgaemu.snapshot import Part, fields, marker, number
 
 #: What Ctrl-C calls.
 BREAK_VECTOR = 0x23
 #: What lies where in DOS's memory; states of before had neither INT 24h nor files there.
 LAYOUT = 1
-END_VECTOR, CRITICAL_VECTOR, READ_VECTOR = 0x22, 0x24, 0x25
+END_VECTOR, CRITICAL_VECTOR, READ_VECTOR, WRITE_VECTOR = 0x22, 0x24, 0x25, 0x26
 #: Errors that a folder that is gone looks like.
 MISSING = frozenset((NO_FILE, NO_PATH, NO_MORE_FILES))
 #: Calls that clear the carry flag when they succeed; any that fails sets it.
@@ -125,6 +125,7 @@ class Dos:
         self.idle = Idle(board, calls)
         self.dpmi = Dpmi(board, calls, self.console, self.memory, self.xms)
         self.processes.on_end = self.dpmi.ended
+        self._own_calls = self._all_own_calls()
         self._services = self._all_services(board, bios)
         calls.services |= {
             0x20: self.processes.end,
@@ -170,6 +171,16 @@ class Dos:
             **self.processes.services,
         }
 
+    def _all_own_calls(self) -> dict[int, Callable[[], bool | None]]:
+        """What DOS's own code asks for, by the vector that it has in AL; whether that failed."""
+        return {
+            END_VECTOR: self.processes.end_run,
+            CRITICAL_VECTOR: self.critical.ask,
+            READ_VECTOR: lambda: self._absolute(self.disk.read),
+            WRITE_VECTOR: lambda: self._absolute(self.disk.write),
+            DPMI_CALL: self.dpmi.enter,
+        }
+
     def _write_area(self) -> None:
         write_area(self._board.bus)
         write_tables(self._board.bus)
@@ -186,24 +197,19 @@ class Dos:
         drives.show()
 
     def _called(self, vector: int) -> None:
-        """The OUT of INT 22h, 24h, 25h or 26h: AX was pushed, and the carry flag is heeded."""
+        """An OUT of `area_code.asm`: AX was pushed, and the carry flag is heeded."""
         cpu = self._cpu
         self._board.clock.cost(SERVICE_NS)
         self._calls.new_slice()
-        failed: bool | None
-        if vector == CRITICAL_VECTOR:
-            failed = self.critical.ask()
-        elif vector == END_VECTOR:
-            failed = self.processes.end_run()
-        elif vector == DPMI_CALL:
-            failed = self.dpmi.enter()
-        else:
-            drive = cpu.stack_word(0) & 0xFF
-            code = self.disk.read(drive) if vector == READ_VECTOR else self.disk.write(drive)
-            cpu.set_stack_word(0, code)
-            failed = bool(code)
+        failed = self._own_calls.get(vector, lambda: False)()
         flags = cpu.get("eflags") & ~(CARRY | INTERRUPT)
         cpu.set("eflags", flags | (CARRY if failed else 0))
+
+    def _absolute(self, call: Callable[[int], int]) -> bool:
+        """INT 25h or 26h: AL is the drive, AX becomes an error or 0."""
+        code = call(self._cpu.stack_word(0) & 0xFF)
+        self._cpu.set_stack_word(0, code)
+        return code != 0
 
     def close(self) -> None:
         """Close the programs' files."""
@@ -296,25 +302,13 @@ class Dos:
     def parts(self) -> dict[str, Part]:
         # `Handles.reopened` opens the files of "dos.files".
         return {
-            "dos.swapped": Part(
-                "u1",
-                lambda: 1,
-                lambda array: None,
-                lambda array: int(array) == 1,
-                absent=lambda: move_data(self._board.bus),
-            ),
+            "dos.swapped": marker(1, lambda: move_data(self._board.bus)),
             "dos.program": fields(self.search, self.console),
             "dos.area": number(self.console, "raw", 1, "u1").or_else(self._make_area),
             "dos.files": self.handles.part(),
             **self.drives.parts(),
             "dos.found": self.search.part(),
-            "dos.layout": Part(
-                "u1",
-                lambda: LAYOUT,
-                lambda array: None,
-                lambda array: int(array) == LAYOUT,
-                absent=self._make_tables,
-            ),
+            "dos.layout": marker(LAYOUT, self._make_tables),
             **self.memory.parts(),
             "dos.returned": fields(self.processes).or_else(self._forget_returned),
             **self.console.parts(),
