@@ -68,6 +68,18 @@ def test_functions_have_few_branches() -> None:
     assert complex_ == COMPLEX.keys()
 
 
+def test_every_room_has_its_floor() -> None:
+    text = ARCHITECTURE.read_text("utf-8")
+    table = text[: text.index("Ten journeys")]
+    rooms = {name.partition("/")[0] + "/" * ("/" in name) for name in FILES}
+    of_pc = {
+        name.removesuffix(".py").partition("/")[0] + "/" * ("/" in name)
+        for name in (file.removeprefix("pc/") for file in FILES if file.startswith("pc/"))
+    }
+    named = {room for room in rooms | of_pc if "__" not in room}
+    assert {room for room in named if f"`{room}`" not in table} == set()
+
+
 def test_every_stop_of_a_journey_exists() -> None:
     stops = re.findall(r"^\d+\. `([\w/]+\.py)` `([\w.]+)`", ARCHITECTURE.read_text("utf-8"), re.M)
     assert len(stops) > 40
