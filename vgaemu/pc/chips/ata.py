@@ -119,15 +119,17 @@ class Device:
     def __init__(self, drive: Drive, clock: Clock, name: str) -> None:
         self.drive, self._clock, self._name = drive, clock, name
         self.task = TaskFile()
+        #: Of the block in hand, what was written.
+        self.written = bytearray()
         self._forget()
         drive.reset(self.task)
 
     def _forget(self) -> None:
         """As power on leaves it."""
         self.status, self.error, self.control = self.drive.idle, PASSED, 0
-        #: The block in hand: what is read, or what was written of so many bytes.
+        #: The block in hand: what is read, from where on, or how many bytes are wanted.
         self.block, self.at, self.wanted = b"", 0, 0
-        self.written = bytearray()
+        self.written.clear()
         #: What `due_ns` brings.
         self.next_status = self.next_error = 0
         self.tells = False
