@@ -279,7 +279,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
                 with pytest.raises(vgaemu.SnapshotError, match=said):
                     wrong.restore(kept)
                 assert arrays(wrong) == then
-        for wrong, said in ((kept.to_bytes(), r"load_state\(io.BytesIO"), ("x", "not a str")):
+        for wrong, said in ((kept.to_bytes(), r"load_state\(io.BytesIO"), ("x", "not str")):
             with pytest.raises(vgaemu.SnapshotError, match=said):
                 machine.restore(wrong)
         with pytest.raises(vgaemu.SnapshotError, match="is a generator"):

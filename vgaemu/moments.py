@@ -242,7 +242,7 @@ class Moments:
             what = (
                 "load_state(io.BytesIO(data)) takes bytes"
                 if isinstance(then, bytes)
-                else (f"not {type(then).__name__}")
+                else f"not {type(then).__name__}"
             )
             raise SnapshotError(f"restore takes what snapshot() has given; {what}")
         self._check("nothing was restored")

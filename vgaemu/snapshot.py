@@ -211,11 +211,11 @@ def octets(
     )
 
 
-def octets_of(container: deque[int] | bytearray, most: int = MAX_BYTES) -> Part:
+def octets_held(container: deque[int] | bytearray, most: int = MAX_BYTES) -> Part:
     """As many bytes as a container has, which stays the same one.
 
     >>> queue = deque(b"ab")
-    >>> part = octets_of(queue)
+    >>> part = octets_held(queue)
     >>> queue.clear()
     >>> part.restore(np.frombuffer(b"xyz", np.uint8))
     >>> bytes(queue)

@@ -19,7 +19,7 @@ from vgaemu.pc.bios.calls import Calls
 from vgaemu.pc.bios.rom import MOUSE_HANDLER_DONE, PS2_HANDLER_DONE, ROM_SEGMENT
 from vgaemu.pc.board import Board
 from vgaemu.pc.chips.i8042 import AUXILIARY_IRQ, NO_AUXILIARY
-from vgaemu.snapshot import Part, Saved, fields, octets_of
+from vgaemu.snapshot import Part, Saved, fields, octets_held
 
 #: Statuses of C2h, in AH.
 BAD_FUNCTION, BAD_INPUT, NO_HANDLER = 0x01, 0x02, 0x05
@@ -185,7 +185,7 @@ class PointingBios:
     def parts(self) -> dict[str, Part]:
         return {
             "bios.pointing": fields(self).or_else(self.forget),
-            "bios.pointing_packet": octets_of(self.packet, PACKET_BYTES + 1).or_else(
+            "bios.pointing_packet": octets_held(self.packet, PACKET_BYTES + 1).or_else(
                 self.packet.clear
             ),
         }

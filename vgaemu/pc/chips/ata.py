@@ -19,7 +19,7 @@ from typing import ClassVar, NamedTuple, Protocol
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.pic import RaiseIrq, unheard
 from vgaemu.pc.clock import NEVER_NS, Clock
-from vgaemu.snapshot import Part, Saved, fields, octets, octets_of
+from vgaemu.snapshot import Part, Saved, fields, octets, octets_held
 
 #: Where the command block begins, the control register, and the line: of both channels of an AT.
 PRIMARY, SECONDARY = (0x1F0, 0x3F6, 14), (0x170, 0x376, 15)
@@ -236,7 +236,7 @@ class Device:
             f"{self._name}_block": octets(
                 lambda: self.block[self.at :], self._restore_block, MOST_BLOCK
             ).or_else(lambda: None),
-            f"{self._name}_written": octets_of(self.written, MOST_BLOCK).or_else(lambda: None),
+            f"{self._name}_written": octets_held(self.written, MOST_BLOCK).or_else(lambda: None),
         } | self.drive.parts()  # fmt: skip
 
     def _reset(self) -> None:

@@ -28,7 +28,7 @@ from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.pic import RaiseIrq, unheard
 from vgaemu.pc.chips.ps2_mouse import Ps2Mouse
 from vgaemu.pc.clock import NEVER_NS, Clock
-from vgaemu.snapshot import Part, Saved, fields, octets_of, text
+from vgaemu.snapshot import Part, Saved, fields, octets_held, text
 
 #: Room that a key's scancodes may need.
 MAX_KEY_BYTES = 16
@@ -298,7 +298,7 @@ class I8042:
         """What of it is saved: bytes on their way, the key that repeats, and keys not seen yet."""
         return {
             "chips.keyboard": fields(self),
-            "chips.keyboard_buffer": octets_of(self.buffer),
+            "chips.keyboard_buffer": octets_held(self.buffer),
             "chips.keyboard_held": text(self._saved_held, self._restore_held, _is_held),
             "chips.keys": self._keys.part(),
             **self.mouse.parts(),

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from vgaemu.keys.mouse import Mouse, Movement
 from vgaemu.pc.clock import NEVER_NS
-from vgaemu.snapshot import Part, Saved, fields, octets_of
+from vgaemu.snapshot import Part, Saved, fields, octets_held
 
 ACKNOWLEDGE, RESEND, ERROR = 0xFA, 0xFE, 0xFC
 #: Of steps, in a packet's nine bits; of the wheel's, in four.
@@ -169,7 +169,7 @@ class Ps2Mouse:
         """What of it is saved. States from before there was one have it as after a reset."""
         return {
             "chips.mouse": fields(self).or_else(self._reset),
-            "chips.mouse_buffer": octets_of(self.buffer).or_else(self.buffer.clear),
+            "chips.mouse_buffer": octets_held(self.buffer).or_else(self.buffer.clear),
             **self.host.parts(),
         }
 

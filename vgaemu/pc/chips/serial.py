@@ -20,7 +20,7 @@ from vgaemu.pc.bus import Bus
 from vgaemu.pc.chips.debugports import DebugFile, keep_last
 from vgaemu.pc.chips.pic import RaiseIrq, unheard
 from vgaemu.pc.clock import NEVER_NS, Clock
-from vgaemu.snapshot import Part, Saved, fields, octets_of
+from vgaemu.snapshot import Part, Saved, fields, octets_held
 
 BASE, IRQ = 0x3F8, 4
 DATA, ENABLE, IDENTITY, LINE, MODEM, LINE_STATUS, MODEM_STATUS, SCRATCH = range(8)
@@ -262,11 +262,11 @@ class Serial:
         """What is saved; states of before there was a port have none of it."""
         return {
             "chips.serial": fields(self).or_else(self._reset),
-            "chips.serial_received": octets_of(self.received, FIFO_BYTES).or_else(
+            "chips.serial_received": octets_held(self.received, FIFO_BYTES).or_else(
                 self.received.clear
             ),
             "chips.serial_receiver": fields(self.receiver).or_else(self.receiver.forget),
-            "chips.serial_incoming": octets_of(self.incoming, self.MOST_INCOMING).or_else(
+            "chips.serial_incoming": octets_held(self.incoming, self.MOST_INCOMING).or_else(
                 self.incoming.clear
             ),
         }
