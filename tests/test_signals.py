@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +39,18 @@ def workload(guest):
     while True:
         guest.text.print('x')
         yield
+"""
+
+#: `bench frame`, in a group of its own, says when its window is open.
+TELLS_OF_THE_FIRST = """
+import os, vgaemu.bench.frame as frame
+os.setsid()
+one = frame._one
+def telling(*arguments):
+    rows = one(*arguments)
+    print('a window', flush=True)
+    return rows
+frame._one = telling
 """
 
 
@@ -411,3 +424,13 @@ def test_an_import_that_hangs_ends(tmp_path: Path) -> None:
     child.wait_for_line("running")
     child.send(signal.SIGTERM)
     assert child.end()[0] == 128 + signal.SIGTERM
+
+
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed")
+def test_ctrl_c_ends_a_benchmark_before_its_x_server(tmp_path: Path) -> None:
+    """A terminal's reaches all that was started from it; Xlib ends who has lost the server."""
+    child = Child("bench", "frame", "--runs", "1", cwd=tmp_path, before=TELLS_OF_THE_FIRST)
+    child.wait_for_line("a window")
+    os.killpg(child.process.pid, signal.SIGINT)
+    status, _, err = child.end()
+    assert (status, err) == (130, "")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
@@ -173,8 +174,8 @@ def measure(runs: int = RUNS) -> list[Row]:
             window = _window(**options)
             if window is not None:
                 opened = f"Xvfb {desktop}, {how}" if own else f"window, {how}"
-                rows += _all(partial(_presented, opened, window), window, runs)
-                window.close()
+                with closing(window):  # before its server: Xlib ends a process that has lost it
+                    rows += _all(partial(_presented, opened, window), window, runs)
     return rows + _all(lambda: "nothing", BaseDisplay(), runs)
 
 

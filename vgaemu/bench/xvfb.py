@@ -30,6 +30,7 @@ def own_x_server(desktop: str) -> Iterator[bool]:
         pass_fds=(write,),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,  # a terminal's Ctrl-C is for us
     )
     os.close(write)
     before = {name: os.environ.get(name) for name in ("DISPLAY", "SDL_VIDEODRIVER")}
