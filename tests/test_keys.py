@@ -5,6 +5,7 @@ import pytest
 from vgaemu.errors import KeysError
 from vgaemu.keys import scancodes
 from vgaemu.keys.queue import Key, Keys, key_text, parse_keys
+from vgaemu.keys.schedule import KeySchedule
 from vgaemu.keys.table import BY_NAME, CHARACTER_NAMES, KEYS
 
 each_key = pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
@@ -68,3 +69,22 @@ def test_a_text_is_typed_by_the_keys_names():
 def test_a_script_of_keys_that_is_none(spec):
     with pytest.raises(KeysError, match="is not FRAME:KEY"):
         parse_keys(spec)
+
+
+def test_a_keyboard_of_scancodes_has_the_tables_keys_alone():
+    keys = Keys()
+    schedule = KeySchedule(keys)
+    keys.type("aé")
+    assert keys.typed() == "aé"
+    keys.are_scancodes = True
+    for type_it in (
+        lambda: keys.type("é"),
+        lambda: keys.press("ctrl-é"),
+        lambda: schedule.add("3:a,4:é"),
+    ):
+        with pytest.raises(KeysError, match=r"^no key types 'é'$"):
+            type_it()
+    assert not schedule.left
+    assert len(keys) == 0
+    keys.press("shift-a")
+    assert keys.typed() == "A"

@@ -425,6 +425,10 @@ def test_registers_are_told_where_they_are_not_the_modes() -> None:
     for mode in MODES.values():
         set_mode(vga, mode.number or 0)
         assert changed_registers(vga)[1] == []
+    set_mode(vga, 3)
+    vga.outw(0x3D4, 0x020F)
+    mode, changed = changed_registers(vga)
+    assert (mode.name, len(changed)) == ("80x25 text", 1)
     set_mode(vga, 0x13)
     vga.outw(0x3D4, 0x3013)
     mode, changed = changed_registers(vga)

@@ -203,7 +203,10 @@ class Session:
         try:
             if table:
                 say(self.machine.stats.table())
-            if self._code and self.status == 0:
+            if self._lacks_code and self.stopped is None:
+                frames = self.machine.frames
+                complain(f"{self.options.workload}: not ended after {frames} frames: no exit code")
+            elif self._code and self.status == 0:
                 say(f"{self.options.workload}: exit code {self._code}")
         except OutputError as error:
             if self.stopped is None:
@@ -225,9 +228,17 @@ class Session:
         """Ctrl-C is how people end a run that they look at: nothing went wrong."""
         if self.stopped is not None and self.headless and not self.is_viewed:
             return exit_status(self.stopped)
-        if self._wants_code and self.status == 0 and not self.machine.runner.left:
-            return NOT_ENDED if self._code is None else self._code
+        if self._lacks_code:
+            return NOT_ENDED
+        if self._wants_code and self.status == 0 and self._code is not None:
+            return self._code
         return self.status
+
+    @property
+    def _lacks_code(self) -> bool:
+        """Whether its guest was to have ended with a code, and nothing else says why not."""
+        is_told = self.status != 0 or self.machine.runner.left or self._failure is not None
+        return self._wants_code and self._code is None and not is_told
 
 
 def run_stoppably(machine: Machine, frames: int | None, speed: float) -> None:

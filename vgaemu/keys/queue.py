@@ -131,6 +131,8 @@ class Keys:
     def __init__(self) -> None:
         self._queue: deque[Key] = deque(maxlen=QUEUE_KEYS)
         self._down: set[str] = set()
+        #: Whether the guest hears scancodes: then there are the table's keys alone.
+        self.are_scancodes = False
         #: Told of each key that goes down or up.
         self.on_put: Callable[[Key], object] = lambda key: None
 
@@ -160,13 +162,24 @@ class Keys:
         self._queue.append(key)
         self.on_put(key)
 
+    def text_of(self, name: str) -> str:
+        """What a key types, as `key_text` has it, on the keyboard that this guest has.
+
+        Raises:
+            KeysError: There is no key of that name.
+        """
+        text = key_text(name)
+        if self.are_scancodes and (key := split_key(name)[1]) not in BY_NAME:
+            raise KeysError(f"no key types {key!r}")
+        return text
+
     def press(self, name: str) -> None:
         """Strike a key: down and up, and around it the modifiers that the name begins with.
 
         Raises:
             KeysError: There is no key of that name.
         """
-        text = key_text(name)
+        text = self.text_of(name)
         held, key = split_key(name)
         for modifier in held:
             self.put(Key(modifier, True))

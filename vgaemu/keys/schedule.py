@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from vgaemu.keys.actions import do, parse_action, steps_of
 from vgaemu.keys.mouse import Mouse
-from vgaemu.keys.queue import Keys, key_text, parse_keys
+from vgaemu.keys.queue import Keys, parse_keys
 
 
 class KeySchedule:
@@ -27,7 +27,7 @@ class KeySchedule:
         keys = parse_keys(keys) if isinstance(keys, str) else list(keys)
         for _, name in keys:
             if parse_action(name) is None:
-                key_text(name)
+                self._keys.text_of(name)
         steps = [step for frame, name in keys for step in steps_of(frame, name)]
         self.left = tuple(sorted([*self.left, *steps], key=lambda entry: entry[0]))
         self._all = (*self._all, *steps)

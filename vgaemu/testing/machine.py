@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 
 from vgaemu.display.find import Sought, finder
-from vgaemu.errors import ExpectationError, KeysError, WorkloadError
-from vgaemu.keys.queue import key_text, name_of
-from vgaemu.keys.table import BY_NAME
+from vgaemu.errors import ExpectationError, WorkloadError
+from vgaemu.keys.queue import name_of
 from vgaemu.machine import FRAME_HZ, Machine
 from vgaemu.pc import is_image
 from vgaemu.pc.build import PcOptions
@@ -210,9 +209,7 @@ class MachineUnderTest(Machine):
             KeysError: A character is not on the keyboard.
         """
         for character in text:
-            key_text(name_of(character))
-            if self.pc is not None and name_of(character) not in BY_NAME:
-                raise KeysError(f"no key types {character!r}")
+            self.keys.text_of(name_of(character))
         self._typist.left = text
         self._run_until(lambda: not self._typist.left, timeout, f"{_told(text)} typed")
 

@@ -134,9 +134,12 @@ def _last_ports(made: Made) -> str:
 
 
 def changed_registers(vga: Vga) -> tuple[Mode, list[str]]:
-    """The mode that a device's registers are nearest to, and those that are not as it sets them."""
+    """The mode that a device's registers are nearest to, and those that are not as it sets them.
+
+    Modes in grey have the registers of those in colour.
+    """
     found = [(mode, list(_differences(vga, mode))) for mode in NAMES.values()]
-    return min(found, key=lambda entry: len(entry[1]))
+    return min(found, key=lambda entry: (len(entry[1]), entry[0].name.endswith("grey")))
 
 
 def _differences(vga: Vga, mode: Mode) -> Iterator[str]:

@@ -97,6 +97,7 @@ class I8042:
         self, bus: Bus, raise_irq: RaiseIrq, clock: Clock, keys: Keys, mouse: Mouse | None = None
     ) -> None:
         self._bus, self._raise_irq, self._clock, self._keys = bus, raise_irq, clock, keys
+        keys.are_scancodes = True
         self.lower_irq: RaiseIrq = unheard
         self.mouse = Ps2Mouse(mouse or Mouse())
         self.buffer: deque[int] = deque()
