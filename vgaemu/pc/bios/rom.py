@@ -2,10 +2,11 @@
 
 Emulated: a layout of our own; only what programs look for has its historical place.
 
-Each vector leads to a stub: ``out port, al`` brings Python in (see `calls`), ``iret`` goes back.
-A stub whose service sets the carry flag halts until the next interrupt and asks again, so a program
-that waits for a key costs nothing; only there it lets interrupts in. INT 08h and 09h save the
-registers of what they interrupt around it all: the vectors that they call may change any.
+Each vector leads to a stub (`rom_code.asm`): ``out port, al`` brings Python in (see `calls`),
+``iret`` goes back. A stub whose service sets the carry flag halts until the next interrupt and asks
+again, so a program that waits for a key costs nothing; only there it lets interrupts in. INT 08h
+and 09h save the registers of what they interrupt around it all: the vectors that they call may
+change any.
 
 Offsets are part of saved states: a guest may stand in any stub, and keeps pointers to them.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import struct
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,8 @@ FONTS = {8: 0xB000, 14: 0xB800, 16: 0xC800}
 #: The upper half of the 8x8 font, for INT 1Fh.
 FONT_8_UPPER = FONTS[8] + 128 * 8
 
+#: Where `rom_code.asm` begins, which goes on to ROM's end.
+CODE_AT = 0xE120
 #: Stubs, 16 bytes each, in ROM's last page, so that they need one translation.
 STUBS = 0xF000
 STUB_BYTES = 16
@@ -77,15 +81,6 @@ TABLES = {
     # cursors; saving, blinking, combination code; no save pointers.
     STATIC_STATE_AT: bytes.fromhex("FF E0 0F 00 00 00 00 07 08 02 FF 0E 00 00 00 00"),
     OEM_STRING_AT: b"".join(OEM_STRINGS),
-    # mov ax, 4F05h; int 10h; retf
-    WINDOW_FUNCTION_AT: bytes.fromhex("B8 05 4F CD 10 CB"),
-    # push ax; mov al, 20h; out A0h, al; pop ax; int 0Ah; iret
-    IRQ_9_AT: bytes.fromhex("50 B0 20 E6 A0 58 CD 0A CF"),
-    IRET_STUB: b"\xcf",
-    # After a reset: boot, as INT 19h. Then the date of the BIOS, and what model it is: an AT.
-    0xFFF0: bytes.fromhex("CD 19 F4 EB FD"),
-    0xFFF5: b"01/01/26",
-    0xFFFE: b"\xfc",
 }
 
 
@@ -103,16 +98,16 @@ def rom_image(users_font: NDArray[np.uint8] | None) -> bytes:
     return bytes(rom)
 
 
+def rom_code() -> bytes:
+    """`rom_code.asm`'s bytes, from `CODE_AT` on."""
+    return Path(__file__).with_name("rom_code").read_bytes()
+
+
 @cache
 def _image_without_fonts() -> bytes:
-    parts, ports = dict(TABLES), trap_ports()
-    for vector in SERVICES:
-        parts[stub_offset(vector)] = _stub(vector, ports[vector])
-    parts |= _routines()
-    for vector in (0x0A, 0x72):
-        parts[stub_offset(vector)] = _end_of_interrupt(vector)
     rom = bytearray(b"\xff" * 0x10000)
-    for at, data in parts.items():
+    rom[CODE_AT:] = rom_code()
+    for at, data in TABLES.items():
         rom[at : at + len(data)] = data
     return bytes(rom)
 
@@ -143,76 +138,3 @@ def stub_offset(vector: int) -> int:
     if 0x70 <= vector <= 0x77:
         return STUBS + (len(SERVICES) + 1) * STUB_BYTES
     return IRET_STUB
-
-
-def _stub(vector: int, port: int) -> bytes:
-    if vector == 0x08:
-        # jmp leave; int 1Ch; push ax; mov al, 20h; out 20h, al; pop ax; iret; leave: jmp routine
-        # In the middle stand guests of states that were saved before all registers were.
-        return b"\xeb\x09\xcd\x1c\x50\xb0\x20\xe6\x20\x58\xcf" + _jump(
-            stub_offset(vector) + 11, TIMER_ROUTINE
-        )
-    if vector == 0x09:
-        # nop; jmp leave; clc; clc; iret; leave: jmp routine
-        return b"\x90\xeb\x03\xf8\xf8\xcf" + _jump(stub_offset(vector) + 6, KEYBOARD_ROUTINE)
-    # clc; out port, al; jc wait; iret; nop; again: jmp stub; wait: sti; hlt; jmp again
-    # Interrupts come in at the HLT, none before it: after CLI (see `Calls.call`), STI holds them
-    # off for an instruction more. One that came earlier might be what is waited for.
-    return b"\xf8\xe6" + bytes((port,)) + b"\x72\x04\xcf\x90\xeb\xf7\xfb\xf4\xeb\xfa"
-
-
-def _jump(at: int, target: int) -> bytes:
-    return b"\xe9" + (target - at - 3 & 0xFFFF).to_bytes(2, "little")
-
-
-def _routines() -> dict[int, bytes]:
-    """INT 08h and 09h, and of the second controller 70h and 74h."""
-    ports = trap_ports()
-    timer, keyboard = (bytes((ports[vector],)) for vector in (0x08, 0x09))
-    # pushad; push ds; push es; push fs; push gs ... pop gs; pop fs; pop es; pop ds; popad; iret
-    save = bytes.fromhex("66 60 1E 06 0F A0 0F A8")
-    restore = bytes.fromhex("0F A9 0F A1 07 1F 66 61 CF")
-    # pushf; push cs; call serve; cli; mov al, 20h; out A0h, al; out 20h, al; ...; serve: out port,
-    # al; iret. A handler runs within the IRET; another such interrupt waits for its end.
-    begin = save + bytes.fromhex("9C 0E E8 10 00 FA B0 20 E6 A0 E6 20") + restore + b"\xe6"
-    return {
-        # out port, al; int 1Ch; mov al, 20h; out 20h, al
-        TIMER_ROUTINE: save + b"\xe6" + timer + bytes.fromhex("CD 1C B0 20 E6 20") + restore,
-        # pushf; push cs; call serve; ...; serve: out port, al; iret
-        KEYBOARD_ROUTINE: save + b"\x9c\x0e\xe8\x09\x00" + restore + b"\xe6" + keyboard + b"\xcf",
-        **{place: begin + bytes((ports[vector], 0xCF)) for vector, place in LATER.items()},
-        **{place: _stub(vector, ports[vector]) for vector, place in ADDED.items()},
-        # stc; int 15h; jc taken; iret; taken: out port, al; iret
-        KEY_HOOK: bytes.fromhex("F9 CD 15 72 01 CF E6") + bytes((HOOKED_PORT, 0xCF)),
-        # push ax; mov ax, 9002h; int 15h; pop ax; jmp to INT 16h's stub
-        KEY_WAIT: bytes.fromhex("50 B8 02 90 CD 15 58") + _jump(KEY_WAIT + 7, stub_offset(0x16)),
-        PROTECT: _protect(),
-        # push ax; mov ax, 90xxh; int 15h; mov ax, 91xxh; int 15h; pop ax; iret
-        FLOPPY_WAIT: bytes.fromhex("50 B8 01 90 CD 15 B8 01 91 CD 15 58 CF"),
-        DISK_WAIT: bytes.fromhex("50 B8 00 90 CD 15 B8 00 91 CD 15 58 CF"),
-        # add sp, 8 (what the BIOS gave to it); iret
-        MOUSE_HANDLER_DONE: b"\xcf",
-        PS2_HANDLER_DONE: bytes.fromhex("83 C4 08 CF"),
-    }
-
-
-def _protect() -> bytes:
-    """INT 15h/89h: the tables at ES:SI, PE, the segments that they have, and back to the caller."""
-    # lgdt es:[si+8]; lidt es:[si+10h]; smsw ax; or al, 1; lmsw ax; jmp 38h:next
-    switch = bytes.fromhex("26 0F 01 54 08 26 0F 01 5C 10 0F 01 E0 0C 01 0F 01 F0 EA")
-    after = PROTECT + len(switch) + 4
-    # next: mov ax, 18h; mov ds, ax; mov al, 20h; mov es, ax; mov al, 28h; mov ss, ax
-    # pop bp; add sp, 4; push 30h; push bp; mov al, 0; clc; retf
-    return (
-        switch
-        + after.to_bytes(2, "little")
-        + bytes.fromhex(
-            "38 00 B8 18 00 8E D8 B0 20 8E C0 B0 28 8E D0 5D 83 C4 04 6A 30 55 B0 00 F8 CB"
-        )
-    )
-
-
-def _end_of_interrupt(vector: int) -> bytes:
-    # push ax; mov al, 20h; [out A0h, al;] out 20h, al; pop ax; iret
-    second = b"\xe6\xa0" if vector >= 0x70 else b""
-    return b"\x50\xb0\x20" + second + b"\xe6\x20\x58\xcf"
