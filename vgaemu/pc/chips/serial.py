@@ -13,6 +13,7 @@ Source: National Semiconductor PC16550D data sheet; IBM AT Technical Reference (
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
@@ -90,6 +91,15 @@ class Serial:
         #: What is to come.
         self.incoming: deque[int] = deque()
         self._reset()
+        #: What is written to a register; of `IDENTITY` that is another one.
+        self._writers: dict[int, Callable[[int], None]] = {
+            DATA: self._send,
+            ENABLE: self._enable,
+            IDENTITY: self._control_fifo,
+            LINE: partial(setattr, self, "line"),
+            MODEM: self._write_modem,
+            SCRATCH: partial(setattr, self, "scratch"),
+        }
         for at in range(8):
             bus.byte_in[BASE + at] = partial(self._read, at)
             bus.byte_out[BASE + at] = partial(self._write, at)
@@ -128,25 +138,24 @@ class Serial:
         if at <= ENABLE and self.line & DIVISOR_LATCH:
             shift = 8 * at
             self.divisor = self.divisor & ~(0xFF << shift) | value << shift
-        elif at == DATA:
-            self._send(value)
-        elif at == ENABLE:
-            if value & ~self.enabled & ON_EMPTY:
-                self.is_empty_told = False
-            self.enabled = value & 0x0F
-        elif at == IDENTITY:  # written it controls the FIFOs
-            before, self.has_fifo = self.has_fifo, bool(value & FIFO_ON)
-            self.receiver.trigger = TRIGGERS[value >> 6] if self.has_fifo else TRIGGERS[0]
-            if value & FIFO_CLEAR or self.has_fifo != before:
-                self.received.clear()
-                self._touched()
-        elif at == LINE:
-            self.line = value
-        elif at == MODEM:
-            self.modem = value & 0x1F
-        elif at == SCRATCH:
-            self.scratch = value
+        elif at in self._writers:
+            self._writers[at](value)
         self._settle()
+
+    def _enable(self, value: int) -> None:
+        if value & ~self.enabled & ON_EMPTY:
+            self.is_empty_told = False
+        self.enabled = value & 0x0F
+
+    def _control_fifo(self, value: int) -> None:
+        before, self.has_fifo = self.has_fifo, bool(value & FIFO_ON)
+        self.receiver.trigger = TRIGGERS[value >> 6] if self.has_fifo else TRIGGERS[0]
+        if value & FIFO_CLEAR or self.has_fifo != before:
+            self.received.clear()
+            self._touched()
+
+    def _write_modem(self, value: int) -> None:
+        self.modem = value & 0x1F
 
     def _send(self, value: int) -> None:
         self.is_empty_told = False

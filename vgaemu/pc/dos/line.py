@@ -9,6 +9,7 @@ Source: MS-DOS User's Guide 5.0, chapter on editing keys.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
@@ -45,6 +46,17 @@ class Line:
         self.column = 0
         #: Somebody is typing it.
         self.begun = False
+        #: What keys without a character do, with so much room; F2 and F4 wait for one.
+        self._keys: dict[int, Callable[[int], bytes]] = {
+            F1: lambda room: self._copy(1, room),
+            F3: lambda room: self._copy(len(self.template) - self.place, room),
+            F5: self._keep,
+            F6: lambda room: self.type(END_OF_FILE, room),
+            LEFT: lambda room: self._back(),
+            RIGHT: lambda room: self._copy(1, room),
+            INSERT: self._insert,
+            DELETE: self._leave_out,
+        }
 
     def begin(self, template: bytes, column: int) -> None:
         """A new line, unless one is being typed."""
@@ -77,24 +89,25 @@ class Line:
     def press(self, scancode: int, room: int) -> bytes:
         """A key without a character was pressed; what to show."""
         self.wanted = 0
-        rest = len(self.template) - self.place
-        if scancode in (F1, RIGHT):
-            return self._copy(1, room)
-        if scancode == F3:
-            return self._copy(rest, room)
         if scancode in (F2, F4):
             self.wanted = scancode
-        elif scancode == F5:
-            self.template = self.text
-            self._anew()
-            return b"@\r\n"
-        elif scancode == F6:
-            return self.type(END_OF_FILE, room)
-        elif scancode == LEFT:
-            return self._back()
-        elif scancode == INSERT:
-            self.inserts = not self.inserts
-        elif scancode == DELETE and rest:
+            return b""
+        key = self._keys.get(scancode)
+        return b"" if key is None else key(room)
+
+    def _keep(self, room: int) -> bytes:
+        """What was typed becomes the template."""
+        self.template = self.text
+        self._anew()
+        return b"@\r\n"
+
+    def _insert(self, room: int) -> bytes:
+        self.inserts = not self.inserts
+        return b""
+
+    def _leave_out(self, room: int) -> bytes:
+        """The template's next character is not taken."""
+        if self.place < len(self.template):
             self.place += 1
         return b""
 
