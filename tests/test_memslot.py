@@ -93,6 +93,20 @@ def test_tail_bits_are_clear_when_all_is_dirty(make_slot: MakeSlot, npages: int)
     ].any()
 
 
+def test_spans_are_of_words_that_there_are(make_slot: MakeSlot) -> None:
+    for npages in (64, LARGE_PAGES + 64):
+        slot = make_slot(npages)
+        for pages in ([], [5], [5, 8, 9, 30]):
+            touch(slot, *pages)
+            log = slot.get_dirty_log()
+            for wrong in (0, -1, 7, 128, "64", None):
+                with pytest.raises(MemslotError, match=f"or 1, not {wrong!r}$"):
+                    log.spans(wrong)  # type: ignore[arg-type]
+        assert log.spans(1) == [(5, 6), (8, 10), (30, 31)]
+        assert log.spans(2) == [(5, 6), (8, 10), (30, 31)]
+        assert log.spans(32) == [(5, 31)]
+
+
 @pytest.mark.parametrize("step", [1, 2, 3, 64, 100])
 def test_any_pattern_is_reported_exactly_once(make_slot: MakeSlot, step: int) -> None:
     slot = make_slot(2**13)  # more than one numpy chunk

@@ -18,7 +18,7 @@ from vgaemu.errors import ImageError
 from vgaemu.memslot.kvm import ioctl as kvm_ioctl
 from vgaemu.pc import is_image
 from vgaemu.pc.bios.vgarom import check_rom
-from vgaemu.pc.formats import load_image
+from vgaemu.pc.formats import check_writable, load_image
 from vgaemu.pc.images import DiskImage
 
 pytest.importorskip("unicorn")
@@ -89,6 +89,13 @@ def test_files_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "No such file" in said(capsys, str(tmp_path / "none.img"))
     (tmp_path / "folder.img").mkdir()
     assert "not a file" in said(capsys, str(tmp_path / "folder.img"))
+
+
+def test_a_disk_that_cannot_be_written_to(tmp_path: Path) -> None:
+    with pytest.raises(
+        ImageError, match=r"^b\.img: --writable: .*; leave it out, and writes go to"
+    ):
+        check_writable(tmp_path, "b.img")
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from vgaemu.errors import MemslotError
 from vgaemu.memslot import bitmap
 from vgaemu.memslot.bitmap import KEEPS_GIL, PART_PAGES, WORD_PAGES, Parts, Span, Words, word_count
 
@@ -22,6 +23,13 @@ MAX_FOUND_SINGLY = 32
 #: Up to so many are added to other flags one by one: with cold caches, as at 60 harvests a second,
 #: that saves 50 us.
 MAX_ADDED_SINGLY = 8
+#: Pages that may be looked at as one word: those that divide a word of the bitmap.
+WIDTHS = (64, 32, 16, 8, 4, 2, 1)
+
+
+def _check_width(word_pages: int) -> None:
+    if word_pages not in WIDTHS:
+        raise MemslotError(f"word_pages is 64, 32, 16, 8, 4, 2 or 1, not {word_pages!r}")
 
 
 class DirtyLog(ABC):
@@ -70,11 +78,15 @@ class DirtyLog(ABC):
         """What the 2012 patch write-protects and the display redraws: a span a word, merged.
 
         Args:
-            word_pages: 64 (the 2012 patch), 32, 16 or 8 pages looked at as one word.
+            word_pages: 64 (the 2012 patch), 32, 16, 8, ... or 1 page looked at as one word.
 
         Returns:
             Half-open page ranges, ascending, each from the first dirty page of a word to its last.
+
+        Raises:
+            MemslotError: A bitmap's word is not of so many.
         """
+        _check_width(word_pages)
         return bitmap.spans_of_flags(self.flags, word_pages)
 
     def parts(self) -> Parts:
@@ -154,6 +166,7 @@ class RunLog(DirtyLog):
         return np.arange(self.start, self.end)
 
     def spans(self, word_pages: int = WORD_PAGES) -> list[Span]:
+        _check_width(word_pages)
         return [(self.start, self.end)] if self.start < self.end else []
 
     def parts(self) -> Parts:
@@ -242,6 +255,7 @@ class PartsLog(DirtyLog):
 
     def spans(self, word_pages: int = WORD_PAGES) -> list[Span]:
         """Part by part; what touches across their edges is joined."""
+        _check_width(word_pages)
         spans: list[Span] = []
         for first, flags in self._parts:
             spans += [(first + a, first + b) for a, b in bitmap.spans_of_flags(flags, word_pages)]

@@ -125,7 +125,9 @@ def check_writable(path: Path, said: str) -> None:
         with path.open("r+b"):
             pass
     except OSError as error:
-        raise ImageError(file_error(f"{said}: --writable", error)) from None
+        raise ImageError(
+            file_error(f"{said}: --writable", error, "leave it out, and writes go to a copy")
+        ) from None
 
 
 def read_file(path: Path, option: str = "", advice: str = ADVICE) -> bytearray:
