@@ -4,7 +4,7 @@ import pytest
 
 from vgaemu.errors import KeysError
 from vgaemu.keys import scancodes
-from vgaemu.keys.queue import Key, Keys, key_text, parse_keys
+from vgaemu.keys.queue import OTHERS_NAMES, Key, Keys, key_text, parse_keys
 from vgaemu.keys.schedule import KeySchedule
 from vgaemu.keys.table import BY_NAME, CHARACTER_NAMES, KEYS
 
@@ -69,6 +69,31 @@ def test_a_text_is_typed_by_the_keys_names():
 def test_a_script_of_keys_that_is_none(spec):
     with pytest.raises(KeysError, match="is not FRAME:KEY"):
         parse_keys(spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("Enter", "did you mean enter?"),
+        ("ctrl-alt-del", "did you mean delete?"),
+        ("RET", "did you mean enter?"),
+        ("escape", "did you mean esc?"),
+        ("Esc", "did you mean esc?"),
+        ("rigth", "did you mean right?"),
+        ("dot", "did you mean .?"),
+        ("f13", "keys are single characters, alt, "),
+        ("", "keys are single characters, alt, "),
+    ],
+)
+def test_a_key_of_another_name_is_told_its_own(name, hint):
+    with pytest.raises(KeysError) as refused:
+        Keys().press(name)
+    assert str(refused.value).startswith(f"no key named {name.rpartition('-')[2]!r}; {hint}")
+
+
+def test_what_others_call_a_key_is_no_name_here():
+    assert not OTHERS_NAMES.keys() & BY_NAME.keys()
+    assert BY_NAME.keys() >= set(OTHERS_NAMES.values())
 
 
 def test_a_keyboard_of_scancodes_has_the_tables_keys_alone():

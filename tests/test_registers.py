@@ -286,3 +286,16 @@ def test_reading_an_attribute_leaves_its_port_as_writing_one_does(vga):
     written = vga.attribute_address, vga.attribute_takes_data
     ports.get_attribute(0x11)
     assert (vga.attribute_address, vga.attribute_takes_data) == written == (0x20, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("ofset", "did you mean offset"), ("line_comapre", "did you mean line_compare"),
+     ("zzz", "--dump-registers names all"), (7, "--dump-registers names all")],
+)  # fmt: skip
+def test_a_field_that_there_is_not(name, hint):
+    ports = Ports(Vga())
+    with pytest.raises(KeyError, match=f"no field of a register is named {name!r}; {hint}"):
+        ports[name]
+    with pytest.raises(KeyError, match=f"no field of a register is named {name!r}; {hint}"):
+        ports[name] = 1

@@ -18,6 +18,14 @@ from vgaemu.keys.table import BY_NAME, CHARACTER_NAMES, KEYS, MODIFIERS
 
 #: A guest that reads no keys forgets the oldest beyond this many.
 QUEUE_KEYS = 256
+#: What QEMU's `sendkey`, X11 and browsers call some of them, in lower case.
+OTHERS_NAMES = {
+    "ret": "enter", "return": "enter", "kp_enter": "enter", "escape": "esc", "spc": "space",
+    "bksp": "backspace", "del": "delete", "ins": "insert", "pgup": "pageup", "pgdn": "pagedown",
+    "prior": "pageup", "next": "pagedown", "control": "ctrl", "arrowleft": "left",
+    "arrowright": "right", "arrowup": "up", "arrowdown": "down", "sysrq": "print", "dot": ".",
+    "slash": "/", "backslash": "\\", "semicolon": ";", "apostrophe": "'", "equal": "=",
+}  # fmt: skip
 #: The keys that type what has another name.
 _NAMES = CHARACTER_NAMES | {key.text: key.name for key in KEYS if len(key.name) > 1 and key.text}
 
@@ -52,14 +60,24 @@ def key_text(name: str) -> str:
     elif len(key) == 1 and key.isprintable():
         text, shifted = key, key.upper()
     else:
-        names = sorted({name for name in BY_NAME if len(name) > 1})
-        raise KeysError(f"no key named {key!r}; keys are single characters, {', '.join(names)}")
+        raise KeysError(f"no key named {key!r}; {_hint(key)}")
     if not held:
         return text
     if held == ["shift"]:
         return shifted
     is_letter = key.isascii() and key.isalpha() and len(key) == 1
     return chr(ord(key.upper()) - 0x40) if held == ["ctrl"] and is_letter else ""
+
+
+def _hint(word: str) -> str:
+    """What may have been meant, or all that there is."""
+    from difflib import get_close_matches  # nobody mistypes in most runs
+
+    names = sorted({name for name in BY_NAME if len(name) > 1})
+    word = word.lower()
+    near = get_close_matches(word, [name for name in names if len(name) > 3], n=1)  # f13 is no f3
+    meant = word if word in names else OTHERS_NAMES.get(word) or next(iter(near), "")
+    return f"did you mean {meant}?" if meant else f"keys are single characters, {', '.join(names)}"
 
 
 def name_of(character: str) -> str:

@@ -76,12 +76,28 @@ def _named() -> Iterator[tuple[str, Named]]:
 NAMED = dict(_named())
 
 
+def _field(name: str) -> Named:
+    """A field by its name.
+
+    Raises:
+        KeyError: There is none; its message says what may have been meant.
+    """
+    found = NAMED.get(name)
+    if found is None:
+        from difflib import get_close_matches  # nobody mistypes in most runs
+
+        near = get_close_matches(str(name), [*NAMED], n=1)
+        hint = f"did you mean {near[0]}?" if near else "--dump-registers names all"
+        raise KeyError(f"no field of a register is named {name!r}; {hint}")
+    return found
+
+
 @lru_cache(maxsize=256)
 def _plan(names: tuple[str, ...]) -> tuple[dict[str, list[int]], list[tuple[Part, Place]]]:
     """Which registers of each bank to read, each once, and where fields lie in what was read."""
     banks: dict[str, list[int]] = {}
     for name in names:
-        held = banks.setdefault(NAMED[name].bank, [])
+        held = banks.setdefault(_field(name).bank, [])
         held += [index for index in NAMED[name].registers if index not in held]
     read = [(bank, index) for bank, held in banks.items() for index in held]
     places = []
@@ -125,7 +141,7 @@ class Ports:
 
     def __setitem__(self, name: str, number: int) -> None:
         """Write a field, keeping the bits beside it. CR11's lock holds for CRTC 00h-07h."""
-        bank, place, registers, shared = NAMED[name]
+        bank, place, registers, shared = _field(name)
         port = self._index_port(bank)
         values = bytearray(MAX_REGISTERS)
         for index in shared:
