@@ -34,7 +34,7 @@ from vgaemu.pc.dos.dos import Dos
 from vgaemu.pc.dos.entries import Opening
 from vgaemu.pc.dos.errors import DosError
 from vgaemu.pc.dos.fat_files import FatFiles
-from vgaemu.pc.dos.handles import MAX_FILES
+from vgaemu.pc.dos.handle_tables import MAX_FILES
 from vgaemu.pc.dos.host_file import HostFile
 from vgaemu.pc.images import DiskImage, DosProgram
 

@@ -23,7 +23,7 @@ from vgaemu.errors import GuestFault, ScreenError, StateError
 from vgaemu.guest.workload import Guest, Slices
 from vgaemu.machine import Machine
 from vgaemu.pc.dos.entries import OpenFile
-from vgaemu.pc.dos.handles import STANDARD
+from vgaemu.pc.dos.tables import STANDARD
 from vgaemu.vga.state import VERSION
 
 pytest.importorskip("unicorn")
