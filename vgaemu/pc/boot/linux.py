@@ -13,16 +13,17 @@ from __future__ import annotations
 import struct
 
 from vgaemu.errors import ImageError
+from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.bios.data_area import CURSORS, DataArea
 from vgaemu.pc.bios.system import memory_map
 from vgaemu.pc.board import Board
 from vgaemu.pc.boot.flat import ONE_MIB, enter, load_segments
-from vgaemu.pc.images import LinuxKernel
+from vgaemu.pc.images import SECTOR, LinuxKernel
 from vgaemu.pc.kernels import Segment
 
 #: Where things are put: low, but for the kernel, and the RAM disk at the end of memory.
 STACK_AT, PARAMETERS_AT, COMMAND_LINE_AT, KERNEL_AT = 0x7C00, 0x10000, 0x20000, ONE_MIB
-PARAMETERS_BYTES, SECTOR, PAGE = 0x1000, 512, 0x1000
+PARAMETERS_BYTES = 0x1000
 CODE_SELECTOR = 0x10
 #: The setup header, within a file and within the parameters: its begin, and where its length is,
 #: counted from behind that.
@@ -114,7 +115,7 @@ def _ram_disk(board: Board, kernel: LinuxKernel, code_bytes: int) -> Segment:
     disk = b"".join(module.data for module in kernel.modules)
     has_field = version >= HAS_RAM_DISK_LAST
     last = _dword(data, RAM_DISK_LAST) if has_field else OLD_RAM_DISK_LAST
-    at = (min(last + 1, ram_bytes) - len(disk)) // PAGE * PAGE
+    at = (min(last + 1, ram_bytes) - len(disk)) // PAGE_SIZE * PAGE_SIZE
     if at < end:
         needed = -(-(end + len(disk)) // ONE_MIB)
         raise ImageError(

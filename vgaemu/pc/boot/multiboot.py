@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from vgaemu.errors import ImageError, ModeError
+from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.bios.system import memory_map
 from vgaemu.pc.board import Board
 from vgaemu.pc.boot.flat import enter, load_segments
@@ -26,7 +27,6 @@ from vgaemu.vga.vram import LFB_GPA
 LOADED = 0x2BADB002
 #: Where the information is unless a kernel lies there, and as many bytes as it may take; a stack.
 INFORMATION_AT, INFORMATION_ROOM, STACK_AT = 0x9000, 0x1000, 0x7C00
-PAGE = 0x1000
 CODE_SELECTOR = 8
 LOADER = b"vgaemu\0"
 #: Which fields hold: memory sizes, command line, modules, memory map, loader's name, frame buffer.
@@ -84,7 +84,7 @@ def boot_multiboot(board: Board, kernel: MultibootKernel) -> None:
 
 
 def _page(address: int) -> int:
-    return -(-address // PAGE) * PAGE
+    return -(-address // PAGE_SIZE) * PAGE_SIZE
 
 
 def _information(

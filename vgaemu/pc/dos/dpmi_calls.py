@@ -14,6 +14,7 @@ import struct
 from collections.abc import Callable
 from typing import TypeAlias
 
+from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.bios.calls import Calls
 from vgaemu.pc.board import Board
 from vgaemu.pc.bus import Bus
@@ -50,8 +51,8 @@ RealCall: TypeAlias = tuple[int, int, int, int]
 INCREMENT = 8
 #: 0400h, besides: 32 bits, no virtual memory; where interrupts come.
 FEATURES, CONTROLLERS = 0x0001, 0x0870
-#: A page in bytes, and in KiB; the information of 0500h, of which this much is known.
-PAGE, PAGE_KIB, UNKNOWN = 4096, 4, 0xFFFFFFFF
+#: KiB of a page; what of the information of 0500h is not known.
+PAGE_KIB, UNKNOWN = PAGE_SIZE >> 10, 0xFFFFFFFF
 #: Words of a stack that a call of real mode may take along.
 MAX_WORDS = 0x400
 
@@ -112,7 +113,7 @@ class DpmiCalls:
             0x0303: self._allocate_callback, 0x0304: self._free_callback,
             0x0400: self._version, 0x0500: self._information,
             0x0501: self._allocate_memory, 0x0502: self._free_memory, 0x0503: self._resize_memory,
-            0x0604: lambda: self._pair("ebx", "ecx", PAGE), 0x0800: self._physical,
+            0x0604: lambda: self._pair("ebx", "ecx", PAGE_SIZE), 0x0800: self._physical,
             **dict.fromkeys((*range(0x0600, 0x0604), 0x0702, 0x0703, 0x0801), lambda: None),
         }  # fmt: skip
 
@@ -359,7 +360,7 @@ class DpmiCalls:
         nbytes = self._said("ebx", "ecx")
         if not nbytes:
             raise DosError(BAD_VALUE)
-        return -(-nbytes // PAGE) * PAGE_KIB
+        return -(-nbytes // PAGE_SIZE) * PAGE_KIB
 
     def _tell(self, handle: int) -> None:
         self._pair("ebx", "ecx", self._xms.blocks[handle].start_kib << 10)
