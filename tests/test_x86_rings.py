@@ -32,10 +32,12 @@ from protected import (
     gate,
 )
 from test_native import needs_native
-from x86_helpers import make_pc
+from x86_helpers import make_pc, run_until_halted
 
 from vgaemu import native
 from vgaemu.errors import GuestFault
+from vgaemu.pc.cpu.cpu import INTERRUPT
+from vgaemu.pc.cpu.unicorn import UnicornCpu
 
 pytest.importorskip("unicorn")
 import twin_guests
@@ -238,3 +240,22 @@ def test_breakpoints_and_the_resume_flag(tmp_path: Path) -> None:
         begin = len(expected) - 2
         fault = unpack("<8I", data[begin : begin + 32])
         assert [*data[:begin], fault[0], fault[5] & RESUME] == expected
+
+
+def test_a_timer_long_after_a_fault_pushes_no_resume_flag(tmp_path: Path) -> None:
+    """Processors clear it behind the instruction that the fault's handler has come back to.
+
+    By native code the end of a slice did, too, as it ends a block.
+    """
+    # sti; ud2; l: inc ebx; jmp l. Handlers of 6, and of the timer, 8: add dword [esp], 2; iretd;
+    # mov eax, [esp+8]; mov [STACK], eax; cli; hlt
+    guest = Protected(bytes.fromhex("FB 0F 0B 43 EB FD"))
+    guest.put(HANDLERS + 64 * 6, bytes.fromhex("83 04 24 02 CF"))
+    guest.put(HANDLERS + 64 * 8, bytes.fromhex("8B 44 24 08 A3") + dword(STACK) + b"\xfa\xf4")
+    path = tmp_path / "guest.img"
+    path.write_bytes(guest.image())
+    with make_pc(path) as pc:
+        assert isinstance(pc.cpu, UnicornCpu)
+        pc.cpu._slices_in_python = -1
+        run_until_halted(pc)
+        assert pc.bus.read32(STACK) & (RESUME | INTERRUPT) == INTERRUPT

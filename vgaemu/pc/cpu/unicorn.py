@@ -311,6 +311,7 @@ class UnicornCpu(Cpu):
         finally:
             clock.end_slice(self._cells[OVERHEAD])
             self.tlb.leave()
+        self._context.end_resume()
         if started:
             self._fit_slice(perf_counter_ns() - started)
 

@@ -26,7 +26,7 @@ import numpy as np
 from vgaemu.errors import CpuError
 from vgaemu.memslot.bitmap import PAGE_SIZE
 from vgaemu.pc.cpu import mmu
-from vgaemu.pc.cpu.cpu import PROTECTED, VIRTUAL_8086
+from vgaemu.pc.cpu.cpu import PROTECTED, RESUME, VIRTUAL_8086
 from vgaemu.pc.cpu.mmu import Control, Segment
 from vgaemu.pc.cpu.unicorn_engine import (
     EFER,
@@ -211,6 +211,8 @@ class Raised(ctypes.Structure):
     def breakpoints(self) -> list[int]:
         """Linear addresses at which execution is to stop."""
         control = self.dr[7]
+        if not control & 0xFF:
+            return []
         # Bits 0-7: enabled, two each; from 16 on four each: what for, and 0 is for execution.
         return [
             self.dr[i] & 0xFFFF_FFFF
@@ -224,8 +226,11 @@ class Raised(ctypes.Structure):
         The engine clears that at the end of a block only, if it is no direct jump. So with
         breakpoints it is pushed at these alone: others would be passed over.
         """
-        points = self.breakpoints() if self.dr[7] & 0xFF else []
-        return not points or env.segs[CS].base + env.eip in points
+        return not self.breakpoints() or self.is_breakpoint(env)
+
+    def is_breakpoint(self, env: Env) -> bool:
+        """Whether execution is to stop at CS:EIP."""
+        return env.segs[CS].base + env.eip in self.breakpoints()
 
 
 class SystemCalls(ctypes.Structure):
@@ -294,6 +299,17 @@ class Context:
         """The engine goes on with what was loaded last."""
         if self._copy is not None:
             self._uc.context_restore(self._copy)
+
+    def end_resume(self) -> None:
+        """Between two instructions: the resume flag is over, but where a breakpoint comes next.
+
+        The engine leaves it until some block ends, see `Raised.resumes`: which one that is depends
+        on where blocks are cut.
+        """
+        env = self.load()
+        if env.eflags & RESUME and not self.raised.is_breakpoint(env):
+            env.eflags &= ~RESUME
+            self.store()
 
 
 class Copies:
