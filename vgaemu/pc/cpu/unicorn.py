@@ -5,7 +5,8 @@ interrupts and tasks as `unicorn_interrupts` and `unicorn_tasks` say, external i
 slices. Not emulated: breakpoints of data and in code with a base, instruction timing. The engine
 has otherwise: limits of segments, which no load, store, push or pop finds; POPA that faults, of
 which some registers are loaded then; ENTER where code and stack are not of the same size; PUSH of a
-segment register, which stores 32 bits; the error code of what reads and writes: that of the load.
+segment register, which stores 32 bits; the error code of what reads and writes: that of the load;
+without native code CF, OF and AF behind LOOPE and LOOPNE that end as the count does.
 
 Pages are found by `unicorn_pages`.
 
@@ -51,6 +52,7 @@ from vgaemu.pc.cpu.mmu import (
     WRITE_PROTECT,
     PageFault,
 )
+from vgaemu.pc.cpu.unicorn_ahead import Ahead
 from vgaemu.pc.cpu.unicorn_blocks import BlockCount, Translations
 from vgaemu.pc.cpu.unicorn_context import (
     HELD_OFF,
@@ -168,6 +170,7 @@ class UnicornCpu(Cpu):
         add(unicorn.UC_HOOK_INSN_INVALID, self._on_unknown_opcode)
         counted = self._count if isinstance(self._count, InstructionCount) else None
         self._translations = Translations(self._uc, self._context.another(), self._worked, counted)
+        self._ahead = Ahead(self._context, self._translations, self._cells)
         add(instruction, self._on_cpuid, None, 1, 0, unicorn.x86_const.UC_X86_INS_CPUID)
         calls = unicorn.x86_const.UC_X86_INS_SYSCALL, unicorn.x86_const.UC_X86_INS_SYSENTER
         hooks = [add(instruction, self._on_system_call, None, 1, 0, number) for number in calls]
@@ -346,6 +349,7 @@ class UnicornCpu(Cpu):
     def _execute(self, count: int) -> int:
         """Go on until so many instructions are done or something ends it; how many were done."""
         left = count if self._count is None else self._count.begin(count)
+        self._ahead.begin()
         begin_ns = self._clock.now_ns()
         try:
             self._uc.emu_start(self.get("rip"), NEVER, count=left)
@@ -359,7 +363,9 @@ class UnicornCpu(Cpu):
             self._on_error(error)
         executed = count if self._count is None else self._count.executed
         # An exception before the first one has cost time, so the guest gets on without.
-        return executed if self._clock.now_ns() > begin_ns else max(executed, 1)
+        if self._ahead.waits or self._clock.now_ns() > begin_ns:
+            return executed
+        return max(executed, 1)
 
     def _fit_slice(self, took_ns: int) -> None:
         """Shorter slices for code that takes long, and back: flushes wait for their ends."""
@@ -375,6 +381,11 @@ class UnicornCpu(Cpu):
         where = self.where()
         pages = self._pages
         fault, pages.fault = pages.fault, None
+        lost, pages.lost = pages.lost, None
+        fetched = fault.linear if fault is not None and pages.fault_in_fetch else lost
+        executed = 0 if self._count is None else self._count.executed
+        if fetched is not None and self._ahead.is_only(fetched, executed):
+            return
         if fault is not None:
             if self._count is not None and not pages.fault_in_fetch:
                 self._count.faulted()
@@ -384,8 +395,7 @@ class UnicornCpu(Cpu):
         if pages.cr0_refused:
             self._refuse_cr0()
             return
-        lost, pages.lost = pages.lost, False
-        if lost or error.errno == unicorn.UC_ERR_FETCH_UNMAPPED:
+        if lost is not None or error.errno == unicorn.UC_ERR_FETCH_UNMAPPED:
             raise GuestFault(f"fetch from where there is no memory, {where}") from None
         raise GuestFault(f"{error} {where}") from None
 

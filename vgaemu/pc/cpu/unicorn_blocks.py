@@ -219,11 +219,15 @@ class Translations:
         self.paid: set[tuple[int, int]] | None = set()
         #: Whether native code charges.
         self.is_charged = False
+        #: Where a short block was asked for, which nobody pays for; -1: none was.
+        self.asked_at = -1
         self.hook = uc.hook_add(unicorn.UC_HOOK_EDGE_GENERATED, self._on_translation)
 
     def _on_translation(self, uc: Uc, block: Any, before: object, _: object) -> None:
         if self.is_charged:
             self._worked(0)
+        elif block.pc == self.asked_at:
+            self.asked_at = -1
         elif block.icount == 1 and self._is_anew(int(block.pc), int(block.size)):
             flags_are_whole(self._context.words)
             if self._count is not None and self._count.cells[0]:

@@ -2,8 +2,7 @@
 
 Emulated: linear addresses through the guest's page tables as `mmu` says, RAM, ROM, the VGA's memory
 as `unicorn_vga` has it, an open bus elsewhere; all of it through the A20 gate. Not emulated: page
-tables behind a closed one; where a block of code goes on into a page that is not there, the fault
-is told at the block's first instruction, before any of them, and not where the page begins.
+tables behind a closed one. Code close before a page that is not there: `unicorn_ahead`.
 
 The engine's TLB is a *virtual* one: it leaves the guest's page tables alone, and takes for any page
 what `Pages.fill` says, until it is flushed.
@@ -78,8 +77,8 @@ class Pages:
         self.window: Window = lambda page, access: None
         #: A byte a page of memory: 1 if it holds translated code.
         self.code = bytearray(bus.ram_bytes >> PAGE_SHIFT)
-        #: The guest fetched from where there is no memory; its page tables forbade an access.
-        self.lost = False
+        #: Where the guest fetched from where there is no memory; its page tables forbade an access.
+        self.lost: int | None = None
         self.fault: PageFault | None = None
         #: The latter as it fetched.
         self.fault_in_fetch = False
@@ -139,7 +138,8 @@ class Pages:
             result.paddr, perms = page, self._rights(page >> PAGE_SHIFT, access)
         else:
             place = self._place(page, access)
-            if place is None:
+            if place is None:  # nothing to execute: the run ends
+                self.lost = address
                 return False
             result.paddr, perms = place
         result.perms = perms & kept
@@ -198,10 +198,7 @@ class Pages:
             place = self.window(page, access)
             if place is not None:
                 return place
-            if access == FETCH:
-                self.lost = True
-                return None  # nothing to execute: the run ends
-            return OPEN_AT, RW
+            return None if access == FETCH else (OPEN_AT, RW)
         number = page >> PAGE_SHIFT
         if self._bus.rom_writable:
             return page, self._rights(number, access)

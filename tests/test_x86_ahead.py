@@ -1,0 +1,95 @@
+"""Code close before a page that is not there: what comes before the page is executed."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("unicorn")
+
+from protected import TABLE, USER_STACK, Protected, dword, reports
+from x86_helpers import disk, make_pc, run_until_halted
+
+from vgaemu import native
+from vgaemu.errors import GuestFault
+from vgaemu.pc.cpu import unicorn_ahead
+from vgaemu.pc.cpu.unicorn import UnicornCpu
+from vgaemu.pc.pc import Pc
+
+END = USER_STACK
+HAS_NUMBA = importlib.util.find_spec("numba") is not None
+Go = Callable[[Pc], None]
+
+
+@pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.skipif(
+    not HAS_NUMBA, reason="numba is not installed"))])  # fmt: skip
+def go(request: pytest.FixtureRequest) -> Go:
+    """Let a PC run, with each instruction counted or by native code."""
+    if request.param:
+        assert native.load(wait=True), native.why_not()
+
+    def run(pc: Pc) -> None:
+        assert isinstance(pc.cpu, UnicornCpu)
+        pc.cpu._slices_in_python = 0 if request.param else -1
+        run_until_halted(pc)
+
+    return run
+
+
+def guest(before: bytes, crossing: bytes, inside: int) -> Protected:
+    """It runs up to a page that is not there; of the last instruction so many bytes are before."""
+    begin = END - inside - len(before)
+    # xor ebx, ebx; jmp begin
+    made = Protected(b"\x31\xdb\xb8" + dword(begin) + b"\xff\xe0")
+    made.put(begin, before + crossing[:inside])
+    made.put(TABLE + 4 * (END >> 12), dword(0))
+    return made
+
+
+@pytest.mark.parametrize(("count", "inside"), [(4, 1), (600, 2), (3, 0), (0, 3), (37, 4)])
+def test_a_page_fault_is_where_the_page_begins(
+    tmp_path: Path, go: Go, count: int, inside: int
+) -> None:
+    # inc ebx, so often; mov eax, 12345678h
+    path = tmp_path / "guest.img"
+    path.write_bytes(guest(count * b"\x43", b"\xb8\x78\x56\x34\x12", inside).image())
+    with make_pc(path) as pc:
+        go(pc)
+        told = reports(bytes(pc.debug.text).decode("latin-1"))
+        assert told == [(14, 0, END - inside, END)]
+        assert pc.cpu.get("ebx") == count
+
+
+def test_code_that_jumps_away_before_it_never_comes_there(tmp_path: Path, go: Go) -> None:
+    # 20 times inc ebx; a fault (ud2), as what follows is on the page that is not there.
+    path = tmp_path / "guest.img"
+    path.write_bytes(guest(20 * b"\x43" + b"\x0f\x0b", b"\x90" * 4, 4).image())
+    with make_pc(path) as pc:
+        go(pc)
+        told = reports(bytes(pc.debug.text).decode("latin-1"))
+        assert told[0][0] == 6
+        assert told[0][1] == END - 6
+
+
+@pytest.mark.parametrize("begin", [0xFFE0, 0xFFE1, 0xF001])
+def test_a_run_that_leaves_memory_ends_there(tmp_path: Path, go: Go, begin: int) -> None:
+    # mov ax, 13h; int 10h; jmp A000h:begin, where zeros are: add [bx+si], al
+    code = bytes.fromhex("31 C0 8E D8 31 DB BE 00 06 B8 13 00 CD 10 EA")
+    image = disk(tmp_path, code + begin.to_bytes(2, "little") + b"\x00\xa0")
+    end = "A000:FFFF" if begin & 1 else "A000:10000"
+    with make_pc(image) as pc, pytest.raises(GuestFault, match=f"no memory, at {end}"):
+        go(pc)
+
+
+def test_where_an_engine_hides_its_words_the_fault_is_where_the_block_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unicorn_ahead, "places", lambda: None)
+    path = tmp_path / "guest.img"
+    path.write_bytes(guest(4 * b"\x43", b"\xb8\x78\x56\x34\x12", 1).image())
+    with make_pc(path) as pc:
+        run_until_halted(pc)
+        assert reports(bytes(pc.debug.text).decode("latin-1")) == [(14, 0, END - 5, END)]
