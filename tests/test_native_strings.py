@@ -102,6 +102,19 @@ def random_guests(tmp_path: Path, kind: str, first: int, count: int) -> None:
 
 
 @pytest.mark.parametrize("is_native", [True, False])
+def test_each_turn_is_a_single_step(tmp_path: Path, is_native: bool) -> None:
+    # es = ds = ss = 0; vector 1: 7C2Ch; di = 8000h; cx = 50; TF by popf; nop; rep stosb; none by
+    # push, popf; hlt. At 7C2Ch: inc bx; iret
+    code = "31 C0 8E C0 8E D8 8E D0 BC 00 70 31 DB C7 06 04 00 2C 7C A3 06 00 BF 00 80 B9 32 00 "
+    code += "68 00 01 9D 90 F3 AA 68 00 00 9D FA F4 90 90 90 43 CF"
+    with make_pc(disk(tmp_path, bytes.fromhex(code))) as pc:
+        of(pc)._slices_in_python = 0 if is_native else -1
+        run_until_halted(pc)
+        assert pc.cpu.get("ecx") == 0
+        assert pc.cpu.get("ebx") == 1 + 50 + 2  # NOP, turns, PUSH and POPF
+
+
+@pytest.mark.parametrize("is_native", [True, False])
 def test_code_in_vram_that_is_stored_over(tmp_path: Path, is_native: bool) -> None:
     # mov ax, 13h; int 10h; mov ax, A000h; mov es, ax; what is called: mov al, 11h; retf
     code = "B8 13 00 CD 10 B8 00 A0 8E C0 26 C7 06 00 00 B0 11 26 C6 06 02 00 CB "

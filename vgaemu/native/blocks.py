@@ -11,8 +11,9 @@ A block is not executed as it is where
 * the slice has fewer instructions left: the engine is asked for a block of so many instead;
 * an instruction in it looks at the time, or may cost more of it than `progress.MARGIN_NS` for what
   it stores to a device: it is the last of its block, and so is a port that native code cannot
-  answer, once that is known. One that may switch tasks is the only one: for those the engine does
-  not bring the arithmetic flags to where they are saved;
+  answer, once that is known. One that may switch tasks, LOOPE and LOOPNE are the only ones: the
+  engine does not bring the arithmetic flags to where they are saved or, when it loops no more,
+  looked for;
 * the slice is over: the engine ends.
 
 Source: accel/tcg/cpu-exec.c, translator.c and tcg-runtime.c of QEMU 5.0, as Unicorn 2.1 has them.
@@ -146,6 +147,8 @@ def _kind(first: int, second: int, operand: int, in_protected: bool) -> int:
         return PORT
     if 0x6C <= first <= 0x6F:  # INS, OUTS
         return LAST
+    if first in (0xE0, 0xE1):  # LOOPNE, LOOPE
+        return ALONE
     is_far = first in (0x9A, 0xEA, 0xCF) or (first == 0xFF and second >> 3 & 7 in (3, 5))
     return ALONE if is_far and in_protected else ANYWHERE
 

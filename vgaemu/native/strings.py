@@ -61,6 +61,7 @@ from vgaemu.native.env import (
     EAX_AT,
     ECX_AT,
     EDI_AT,
+    EFLAGS_AT,
     ES,
     ESI_AT,
     FS,
@@ -72,7 +73,7 @@ from vgaemu.native.env import (
     SS,
     STORED,
 )
-from vgaemu.native.flags import CODE32, CODE64, LONG
+from vgaemu.native.flags import CODE32, CODE64, LONG, TRAP
 from vgaemu.native.marks import mark
 from vgaemu.native.planes import (
     ALL_PLANES,
@@ -90,8 +91,8 @@ from vgaemu.native.tlb import PAGE_BYTES, SMAP, code_at, entry_of, kind_of
 SHORTEST, LONGEST = 2, 5
 REP, REPNE, OPERAND, ADDRESS = 0xF3, 0xF2, 0x66, 0x67
 MOVSB, MOVSW, STOSB, STOSW = 0xA4, 0xA5, 0xAA, 0xAB
-#: Of the engine's own flags, what is left to it: single steps, the shadow of STI, long mode, SMAP.
-NOT_HERE = 1 << 8 | 1 << 3 | LONG | CODE64 | SMAP
+#: Of the engine's own flags, what is left to it: the shadow of STI, long mode, SMAP.
+NOT_HERE = 1 << 3 | LONG | CODE64 | SMAP
 #: Fewer turns are not worth it.
 FEWEST = 4
 #: Higher than all addresses of the host.
@@ -384,7 +385,7 @@ def string_of(cells: Pointer, address: int, size: int) -> int:
 def run_string(cells: Pointer, kind: int) -> None:
     """Such an instruction is entered."""
     env = uint32_at(cells[ENV])
-    if env[HFLAGS_AT] & NOT_HERE or env[DF_AT] != 1:
+    if env[HFLAGS_AT] & NOT_HERE or env[EFLAGS_AT] & TRAP or env[DF_AT] != 1:
         return
     if uint32_at(cells[RAISED])[DR7_AT] & 0xFF == 0:
         _run(cells, kind, kind_of(cells))
