@@ -314,15 +314,14 @@ def _printing(
     """The ports that text goes to, and the files that get it."""
     debug, serial = DebugPorts(bus), Serial(bus, raise_irq, clock)
     printer = Printer(bus, raise_irq, clock)
-    if (path := options.get("debugcon")) is not None:
-        debug.file = DebugFile(path)
-        undo.callback(debug.file.close)
-    if (path := options.get("serial")) is not None:
-        serial.file = DebugFile(path, "--serial")
-        undo.callback(serial.file.close)
-    if (path := options.get("printer")) is not None:
-        printer.file = DebugFile(path, "--printer")
-        undo.callback(printer.file.close)
+    outputs: tuple[
+        tuple[DebugPorts | Serial | Printer, Literal["debugcon", "serial", "printer"]], ...
+    ] = ((debug, "debugcon"), (serial, "serial"), (printer, "printer"))
+    for port, option in outputs:
+        path = options.get(option)
+        if path is not None:
+            port.file = file = DebugFile(path, f"--{option}")
+            undo.callback(file.close)
     return debug, serial, printer
 
 
