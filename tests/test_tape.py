@@ -608,7 +608,7 @@ def test_the_command_refuses_in_one_line(tmp_path: Path, capfd: pytest.CaptureFi
     for arguments, what in (
         ([str(bad)], f"{bad}: line 2: there is no operation 'jump'"),
         ([str(bad), "--per-frame", "1"], f"{bad}: line 2"),
-        ([str(tmp_path / "none")], "No such file"),
+        ([str(tmp_path / "none")], "No such file or directory; name a tape"),
         ([str(good), "--screenshot", str(tmp_path / "no" / "t.png")], "t.png: No such file"),
         ([str(good), "--screenshot", str(tmp_path / "t.doc")], "no picture format"),
         ([str(good), "--readbacks", str(tmp_path)], "irectory"),

@@ -532,6 +532,12 @@ def test_unreadable_file_is_one_line(arguments, folder, capsys):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(("wrong", "what"), [(7, "not int"), (b"\xf4", "not bytes; write what")])
+def test_what_is_no_name_is_told_what_would_be(wrong, what):
+    with pytest.raises(WorkloadError, match=f"^a workload is a name, .*, {what}"):
+        vgaemu.Machine(wrong)
+
+
 def test_workload_that_raises_shows_its_own_traceback(folder, capsys):
     (folder / "boom.py").write_text("def workload(guest):\n    yield\n    raise KeyError('mine')\n")
     assert main(["run", "--headless", "--frames", "5", "boom.py"]) == 1

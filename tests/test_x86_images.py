@@ -49,6 +49,9 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("vm.img", b"QFI\xfb" + bytes(600), ["vm.img", "qcow2", "qemu-img convert"]),
         ("notes.txt", b"1. to do\n", ["notes.txt", "neither Python nor machine code", "55AAh"]),
         ("boot.asm", b"mov ax, 13h\n", ["boot.asm", "a source; assemble it, as by nasm"]),
+        ("a.tape", b'{"name": "a"}\n', ["a.tape: a tape; 'vgaemu replay' plays it"]),
+        ("a.tape.gz", b"\x1f\x8b\x08", ["a.tape.gz: a tape; 'vgaemu replay' plays it"]),
+        ("a.npz", b"PK\3\4\0", ["a.npz: a saved state", "--load-state"]),
         ("main.c", b"int x;\n", ["main.c", "a source; compile it"]),
         ("notes", b"a\0b", ["notes", "neither Python nor machine code", "55AAh"]),
         (

@@ -25,11 +25,14 @@ NEITHER = (
     "neither Python nor machine code that runs here: a disk image (55AAh at 510), a kernel, an "
     ".exe or .com program"
 )
-#: Sources of what runs: by their names' ends, what is to be done.
-SOURCES = {
-    ".asm": "assemble it, as by nasm -o boot.img", ".nasm": "assemble it, as by nasm -o boot.img",
-    ".s": "assemble it", ".c": "compile it", ".cpp": "compile it", ".rs": "compile it",
-}  # fmt: skip
+#: Files of other sorts, by their names' ends: what they are, and what is to be done.
+OTHERS = {
+    (".asm", ".nasm"): "a source; assemble it, as by nasm -o boot.img, and run what comes of it",
+    (".s",): "a source; assemble it, and run what comes of it",
+    (".c", ".cpp", ".rs"): "a source; compile it, and run what comes of it",
+    (".tape", ".tape.gz"): "a tape; 'vgaemu replay' plays it",
+    (".npz",): "a saved state; name what it was saved of, and this with --load-state",
+}
 
 
 def bundled_names() -> list[str]:
@@ -64,6 +67,7 @@ def find_workload(name: str | PathLike[str] | Workload) -> Workload:
     if not isinstance(name, str):
         raise WorkloadError(
             f"a workload is a name, a path or a generator function, not {type(name).__name__}"
+            + "; write what is to boot to a file" * isinstance(name, bytes | bytearray)
         )
     check_name(name)
     if name in bundled_names():
@@ -114,6 +118,9 @@ def _check_file(path: Path) -> None:
 
 def _load_file(path: Path) -> Workload:
     _check_file(path)
+    for ends, what in OTHERS.items():
+        if path.name.lower().endswith(ends):
+            raise WorkloadError(f"{path}: {what}")
     try:
         source = path.read_bytes()
         if b"\0" in source:
@@ -126,8 +133,6 @@ def _load_file(path: Path) -> Workload:
     except OSError as error:
         raise WorkloadError(file_error(path, error, "name a readable Python file")) from None
     except SyntaxError as error:
-        if (how := SOURCES.get(path.suffix.lower())) is not None:
-            raise WorkloadError(f"{path}: a source; {how}, and run what comes of it") from None
         if path.suffix != ".py":
             raise WorkloadError(f"{path}: {NEITHER}") from None
         place = path if error.lineno is None else f"{path}:{error.lineno}"

@@ -52,7 +52,7 @@ class Tape:
         try:
             self._raw = self.path.open("rb")
         except OSError as error:
-            raise TapeError(file_error(self.path, error)) from None
+            raise TapeError(file_error(self.path, error, "name a tape")) from None
         self._file: IO[bytes] = self._raw
         if self._raw.peek(2)[:2] == b"\x1f\x8b":
             self._file = cast(IO[bytes], gzip.GzipFile(fileobj=self._raw))
