@@ -94,9 +94,13 @@ def said(call: int, code: int) -> int:
     return code if among is None or code in among else among[-1]
 
 
-class DosError(Exception):
+class CallError(Exception):
     """A call fails with an error code."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
+
+
+class DosError(CallError):
+    """The same of INT 21h and its kin, with a code from above."""

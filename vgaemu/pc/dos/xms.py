@@ -20,6 +20,7 @@ from vgaemu.pc.board import Board
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.clock import SERVICE_NS
 from vgaemu.pc.dos.area import XMS_PORT
+from vgaemu.pc.dos.errors import CallError
 from vgaemu.snapshot import Array, Part, Saved, fields
 
 VERSION, REVISION = 0x0200, 0x0100
@@ -48,12 +49,8 @@ EXTENDED_SIZE = 0x88
 BYTES_A_UNIT = 4096
 
 
-class XmsError(Exception):
-    """A call fails with an error code."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
+class XmsError(CallError):
+    """A call fails, with what BL says."""
 
 
 class Block(NamedTuple):
