@@ -34,6 +34,8 @@ Told: TypeAlias = list[tuple[int, dict[str, object]]]
 STEP, MESSAGE = 0, 1
 #: Tries to go on at once, some 50 us; then a process sleeps, which takes longer to end.
 SPINS = 300
+#: Of the host's cache.
+LINE_BYTES = 64
 #: So often a process that sleeps looks whether the other one is still there (seconds).
 LOOK_S = 0.5
 
@@ -48,7 +50,7 @@ class Block:
             dtype = np.dtype(kind)
             array = np.frombuffer(buffer, dtype, int(np.prod(sizes)), at).reshape(sizes)
             arrays[name] = array
-            at += -(-array.nbytes // 64) * 64
+            at += _whole_lines(array.nbytes)
         #: What is to be done, `STEP` or `MESSAGE`.
         self.command: NDArray[np.int64] = arrays["command"]
         self.actions: NDArray[np.int64] = arrays["actions"]
@@ -76,10 +78,15 @@ def _fields(
     ]
 
 
+def _whole_lines(nbytes: int) -> int:
+    """What bytes take where each field begins at a line of the host's cache."""
+    return -(-nbytes // LINE_BYTES) * LINE_BYTES
+
+
 def block_bytes(count: int, parts: int, shape: tuple[int, ...]) -> int:
     """How large a `Block`'s memory is."""
     return sum(
-        -(-int(np.prod(sizes)) * np.dtype(kind).itemsize // 64) * 64
+        _whole_lines(int(np.prod(sizes)) * np.dtype(kind).itemsize)
         for _, (sizes, kind) in _fields(count, parts, shape)
     )
 
