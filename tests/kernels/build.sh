@@ -13,3 +13,4 @@ nasm -f bin -o cd.bin cd.asm
 nasm -f bin -o drives.img drives.asm
 nasm -f bin -o long.elf long.asm
 nasm -f bin -o faults.bin faults.asm
+nasm -f bin -o ports.img ports.asm
