@@ -51,7 +51,8 @@ def run(
     except CpuError as error:
         raise BenchError(f"bench {name}: {error}") from None
     report: Callable[[list[Row]], str] = module.report if name in REPORTS else table
-    head = f"{BENCHMARKS[name]}; medians of {runs} runs; Python {platform.python_version()}"
+    of = f"medians of {runs} runs" if runs > 1 else "one run"
+    head = f"{BENCHMARKS[name]}; {of}; Python {platform.python_version()}"
     text = f"{head}\n{report(rows)}"
     if say is not None:
         say(text)

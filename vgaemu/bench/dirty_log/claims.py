@@ -147,9 +147,18 @@ def _processing(rows: Sequence[Row]) -> Iterable[str]:
                 (least, at_least), (most, at_most) = min(shares), max(shares)
                 verdict = "holds" if most < 100 else "not everywhere"
                 yield (
-                    f"{what}, beside a harvest by {scheme}: {verdict}. That takes {least:.2g}"
-                    f" ({at_least}) to {most:.2g} ({at_most}) per cent of it."
+                    f"{what}, beside a harvest by {scheme}: {verdict}. That takes {_rounded(least)}"
+                    f" ({at_least}) to {_rounded(most)} ({at_most}) per cent of it."
                 )
+
+
+def _rounded(share: float) -> str:
+    """To two digits, and never as a power of ten.
+
+    >>> _rounded(4.54), _rounded(391.2)
+    ('4.5', '390')
+    """
+    return f"{float(f'{share:.2g}'):g}"
 
 
 def _harvests_ns(row: Row, scheme: str, by_point: Points) -> list[float]:
