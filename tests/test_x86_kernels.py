@@ -137,6 +137,53 @@ def test_qemu_tells_it_the_same(name: str, modules: str, tmp_path: Path) -> None
         assert line == other or line.startswith(("upper", "end"))
 
 
+#: Prints D at port E9h and writes 3 to the exit port, behind its multiboot header.
+SAYS_D = header(0) + bytes.fromhex("BAE9000000 B044 EE BAF4000000 B003 EE EBFE")
+#: As `ld -Ttext 0x100000` lays it out: a page for the ELF header, or that and the text in one.
+HEADER_BELOW = {
+    "apart": [(1, 0, 0xFF000, 0xFF000, 0x74, 0x74),
+              (1, 0x1000, 0x100000, 0x100000, len(SAYS_D), len(SAYS_D))],
+    "in one": [(1, 0, 0xFF000, 0xFF000, 0x1000 + len(SAYS_D), 0x1000 + len(SAYS_D))],
+}  # fmt: skip
+
+
+@pytest.fixture(params=HEADER_BELOW)
+def header_below(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / "below.elf"
+    path.write_bytes(elf(1, *HEADER_BELOW[request.param], entry=0x10000C) + SAYS_D)
+    return path
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_an_elf_header_below_1_mib_is_left_out(header_below: Path, cpu: str) -> None:
+    with Machine(KERNELS / "multiboot.bin", cpu=cpu) as machine:
+        rom = machine.ram[0xFF000:0x100000]
+    with Machine(header_below, cpu=cpu, exit_port=0xF4) as machine:
+        assert machine.ram[0xFF000:0x100000] == rom
+        machine.tick(30)
+        assert (machine.debugcon, machine.exit_code) == ("D", 7)
+
+
+@pytest.mark.qemu
+@pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not here")
+def test_qemu_runs_a_kernel_with_its_header_below_1_mib(header_below: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    done = subprocess.run(
+        [QEMU, "-display", "none", "-nodefaults", "-debugcon", f"file:{log}", "-no-reboot",
+         "-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-kernel", header_below],
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, log.read_text()) == (7, "D")
+
+
+def test_what_else_is_below_1_mib_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rom.elf"
+    rows = [(1, 0x400, 0xFF000, 0xFF000, 4, 4), HEADER_BELOW["apart"][1]]
+    path.write_bytes(elf(1, *rows, entry=0x10000C) + SAYS_D)
+    with pytest.raises(ImageError, match=r"rom\.elf: loads at 0xff000 to 0xff004, where this"):
+        Machine(path)
+
+
 def test_what_lies_behind_a_segments_bytes_is_zero() -> None:
     with make_pc(KERNELS / "multiboot.elf") as pc:
         pc.bus.write(0x20000, b"\xff" * 16)

@@ -1,7 +1,8 @@
 """The state that loaders leave a 32-bit kernel in: flat segments, protected mode, no paging.
 
 Emulated: segments of 4 GiB with their descriptors in ROM, interrupts off, what is loaded in memory.
-Not emulated: kernels above what RAM there is, which are refused.
+Not emulated: kernels above what RAM there is, which are refused; an ELF header below 1 MiB in the
+shadow of the BIOS, where QEMU has it: ours has nothing to be written over.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from pathlib import Path
 
 from vgaemu.errors import ImageError
 from vgaemu.pc.board import Board
-from vgaemu.pc.bus import VGA_START
+from vgaemu.pc.bus import ROM_START, VGA_START
 from vgaemu.pc.cpu.cpu import CR0, GENERAL, PROTECTED, RFLAGS, RIP
-from vgaemu.pc.kernels import Segment
+from vgaemu.pc.kernels import ELF_SIGNATURE, Segment
 
 #: Where the descriptors are: between option ROMs and the BIOS, where no kernel writes to.
 TABLE_AT = 0xEFF00
@@ -35,7 +36,7 @@ def load_segments(board: Board, path: Path, segments: Iterable[Segment]) -> None
         ImageError: Some of it would lie where there is no RAM.
     """
     bus = board.bus
-    for segment in segments:
+    for segment in map(_without_header, segments):
         low = segment.end <= VGA_START
         if not low and not ONE_MIB <= segment.address <= segment.end <= bus.ram_bytes:
             raise ImageError(
@@ -46,6 +47,18 @@ def load_segments(board: Board, path: Path, segments: Iterable[Segment]) -> None
         zeros = segment.size - len(segment.data)
         if zeros and any(bus.read(segment.address + len(segment.data), zeros)):
             bus.write(segment.address + len(segment.data), bytes(zeros))
+
+
+def _without_header(segment: Segment) -> Segment:
+    """What of a segment is the kernel's.
+
+    Where text is linked to 1 MiB, `ld` lets the ELF header be loaded to the page below it, which is
+    the BIOS's: nobody wants it there.
+    """
+    behind = ONE_MIB - segment.address
+    if not (segment.data.startswith(ELF_SIGNATURE) and ROM_START <= segment.address < ONE_MIB):
+        return segment
+    return Segment(ONE_MIB, segment.data[behind:], max(segment.size - behind, 0))
 
 
 def enter(board: Board, entry: int, code: int, **registers: int) -> None:
