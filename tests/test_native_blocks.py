@@ -42,6 +42,12 @@ GUESTS = {
     "its own ports and others": (
         "31 DB 43 B8 06 00 BA CE 03 EC EE 88 D8 E6 80 EE EC 00 C1 81 FB 2C 01 72 E9" + HALT
     ),
+    # ds = ss = 0; vector 1: 7C60h; DR0: 7C2Dh; single steps; l: inc bx; 7C2Dh: nop; cmp bx, 40;
+    # jb l. At 7C60h: inc si; past the NOP each second time at it, the first is the step before
+    "stops": (
+        "31 C0 8E D8 8E D0 BC 00 70 C7 06 04 00 60 7C A3 06 00 66 B8 2D 7C 00 00 0F 23 C0 "
+        "66 B8 03 00 00 00 0F 23 F8 31 DB 31 FF 68 00 01 9D 43 90 83 FB 28 72 F9" + HALT
+    ),
     # Vectors 0 and 4 at 7C60h: l: inc bx; mov al, 7Fh; add al, bl; into; inc cx; div byte [600h],
     # which is 0; cmp bx, 300; jb l. At 7C60h: inc dx; add word [bp+2] of the frame, past DIV if it
     # was that: push bp; mov bp, sp; push bx; mov bx, [bp+2]; cmp byte [bx], F6h; jne +4;
@@ -68,13 +74,16 @@ GUESTS = {
     "time stamps": "31 DB 8E DB 43 0F 31 66 01 06 00 06 81 FB C8 00 72 F2" + HALT,
 }
 HANDLER_AT = 0x60
-HANDLER = bytes.fromhex("42 55 89 E5 53 8B 5E 02 80 3F F6 75 04 83 46 02 04 5B 5D CF")
+HANDLERS = {
+    "faults": bytes.fromhex("42 55 89 E5 53 8B 5E 02 80 3F F6 75 04 83 46 02 04 5B 5D CF"),
+    "stops": bytes.fromhex("55 89 E5 46 81 7E 02 2D 7C 75 0A 47 F7 C7 01 00 75 03 FF 46 02 5D CF"),
+}
 
 
 def image(tmp_path: Path, name: str) -> Path:
     guest = bytearray(bytes.fromhex(GUESTS[name]).ljust(510, b"\0"))
-    if name == "faults":
-        guest[HANDLER_AT : HANDLER_AT + len(HANDLER)] = HANDLER
+    if name in HANDLERS:
+        guest[HANDLER_AT : HANDLER_AT + len(HANDLERS[name])] = HANDLERS[name]
     return disk(tmp_path, bytes(guest))
 
 

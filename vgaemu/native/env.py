@@ -16,7 +16,7 @@ SEGMENT, BASE, LIMIT, FLAGS = 6, 2, 4, 5
 ES, CS, SS, DS, FS, GS = range(6)
 CS_AT, SS_AT = SEGMENTS_AT + CS * SEGMENT, SEGMENTS_AT + SS * SEGMENT
 #: Words of what was raised.
-ERROR_CODE, IS_INT, DR7_AT, OLD_EXCEPTION = 0, 1, 18, 28
+ERROR_CODE, IS_INT, DR_AT, DR7_AT, OLD_EXCEPTION = 0, 1, 4, 18, 28
 #: In `CC_OP_AT`: the arithmetic flags are in `CC_SOURCE_AT`. Which those are, and DF.
 IN_CC, ARITHMETIC, DIRECTION = 1, 0x8D5, 1 << 10
 #: The engine has three TLBs, for three kinds of accesses, each a mask and the address of entries:

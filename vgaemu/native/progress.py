@@ -36,9 +36,19 @@ from vgaemu.native.cpu_cells import (
     LEAVE,
     MOST_AT,
     PORTS_LEFT,
+    RAISED,
     SITE_AT,
 )
-from vgaemu.native.env import BASE, CS, EFLAGS_AT, EIP_AT, SEGMENT, SEGMENTS_AT
+from vgaemu.native.env import (
+    BASE,
+    CS,
+    DR7_AT,
+    DR_AT,
+    EFLAGS_AT,
+    EIP_AT,
+    SEGMENT,
+    SEGMENTS_AT,
+)
 
 #: A record of a translated block, `RECORD_BYTES` of int64: the address of the CPU's cells; its
 #: instructions, or `TOO_MANY` if anything is special about it; its instructions, what is special or
@@ -263,6 +273,18 @@ def leave_at_fill(cells: Pointer) -> None:
 
 
 @part
+def is_breakpoint(cells: Pointer, linear: int) -> bool:
+    """Whether execution is to stop at an address: `Raised.breakpoints`."""
+    raised = uint32_at(cells[RAISED])
+    control = raised[DR7_AT]
+    for i in range(4):
+        is_enabled = control >> 2 * i & 3 and not control >> 16 + 4 * i & 3
+        if is_enabled and raised[DR_AT + 2 * i] == linear & 0xFFFFFFFF:
+            return True
+    return False
+
+
+@part
 def settle_count(cells: Pointer, vector: int, software: bool) -> None:
     """An interrupt or exception ends the block in hand, perhaps in its middle."""
     if not cells[BLOCK]:
@@ -276,7 +298,8 @@ def settle_count(cells: Pointer, vector: int, software: bool) -> None:
         return
     # An instruction that faults has begun. EIP is behind one that asked for it, and at a breakpoint
     # before one that has not.
-    is_before = vector == DEBUG and not uint32_at(cells[ENV])[EFLAGS_AT] & TRAP
+    steps = uint32_at(cells[ENV])[EFLAGS_AT] & TRAP
+    is_before = vector == DEBUG and (not steps or is_breakpoint(cells, linear))
     begun = index if software or is_before else index + 1
     cells[BEGUN] -= record[COUNT] - begun
 
