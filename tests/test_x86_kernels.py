@@ -60,6 +60,8 @@ def header(flags: int, *fields: int, at: int = 0) -> bytes:
     ("name", "data", "options", "words"),
     [
         ("prog", elf(1), [], ["prog: an ELF file", "no multiboot header"]),
+        ("late.elf", elf(1) + header(0, at=0x1000), [],
+         ["late.elf: an ELF file, but its multiboot header is at 0x2000: link it into the first"]),
         ("prog", elf(2) + b"\xd6\x50\x52\xe8", [], ["multiboot 2", "grub-mkrescue"]),
         ("high.elf", header(0x10000, 0x2000000, 0x2000000, 0, 0, 0), [],
          ["high.elf: loads at 0x2000000", "no RAM", "16 MiB (--memory)"]),

@@ -320,6 +320,11 @@ def _load_multiboot(path: Path, data: bytearray, wishes: Wishes) -> MultibootKer
         what = "no multiboot header in its first 8 KiB, which a kernel has"
         if MAGIC_2 in data[: 2 * HEAD_BYTES]:
             what = "a multiboot 2 kernel: make an ISO image of it with grub-mkrescue"
+        elif (late := find_header(bytes(data), len(data))) is not None:
+            what = (
+                f"its multiboot header is at {late.at:#x}: link it into the first 8 KiB, where "
+                "loaders look, by a linker script or -z noseparate-code"
+            )
         raise ImageError(f"{path}: an ELF file, but {what}")
     modules = _modules(wishes.initrd)
     return MultibootKernel(path, bytes(data), wishes.append or "", modules)

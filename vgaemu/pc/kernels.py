@@ -57,11 +57,11 @@ class Segment(NamedTuple):
         return self.address + self.size
 
 
-def find_header(head: bytes) -> Header | None:
-    """The multiboot header of a file that begins so."""
-    head = head[: SEARCHED + _HEADER.size]
+def find_header(head: bytes, searched: int = SEARCHED) -> Header | None:
+    """The multiboot header of a file that begins so; loaders look no further than `SEARCHED`."""
+    head = head[: searched + _HEADER.size]
     at = head.find(MAGIC)
-    while 0 <= at < SEARCHED:
+    while 0 <= at < searched:
         fields = _HEADER.unpack(head[at : at + _HEADER.size].ljust(_HEADER.size, b"\0"))
         if not at & 3 and not sum(fields[:3]) & 0xFFFFFFFF:
             return Header(at, fields[1], fields[3:8], fields[8:])
