@@ -263,6 +263,9 @@ def test_the_command_ends_with_the_code(tmp_path: Path, capfd: pytest.CaptureFix
     assert main([*arguments, "--serial", "-"]) == 7
     assert SAID in capfd.readouterr().out
     endless = str(disk(tmp_path, b"\xeb\xfe"))
+    assert main(["run", str(GUEST), "--headless", "--exit-port", "0xf4"]) == 7
+    assert main(["run", endless, "--headless"]) == 2
+    assert "needs --frames N with it, or the --exit-port that ends it" in capfd.readouterr().err
     assert main(["run", endless, "--headless", "--frames", "2", "--exit-port", "244"]) == 124
 
 

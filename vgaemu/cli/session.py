@@ -118,17 +118,20 @@ class Session:
     def check_ends(self, *, idle_ends: bool) -> None:
         """Refuse to run without a window what nobody could end.
 
-        Without a workload that is no guest, if the command then ends by itself: `idle_ends`.
+        Without a workload that is no guest, if the command then ends by itself: `idle_ends`. Who
+        names an exit port says that the guest ends, as it does in QEMU.
 
         Raises:
             UsageError: It would run for ever.
         """
         name = self.options.workload
         endless = self.machine.endless or (not name and not idle_ends)
+        endless &= value_of(self.options, "--exit-port") is None
         watched = not self.headless or self.is_viewed
         if not watched and self.options.frames is None and endless:
             what = name or "a machine without a workload"
-            raise UsageError(f"{what} never ends: --headless needs --frames N with it")
+            port = ", or the --exit-port that ends it" * is_image(name)
+            raise UsageError(f"{what} never ends: --headless needs --frames N with it{port}")
 
     def run_frames(self, frames: int | None, speed: float = 1.0) -> None:
         """Run to the end, or so many frames since power on.
