@@ -262,6 +262,15 @@ def test_a_tape_is_not_written_into_a_picture(capsys, tmp_path, monkeypatch) -> 
 
 def test_a_mistyped_command_and_a_workloads_own_option(capsys) -> None:
     assert "--vram, did you" not in complaint(["run", "sprites", "--vram", "5"], capsys)
+    for option in (
+        ["--headless"],
+        ["--frames", "3"],
+        ["--frames=3"],
+        ["--keys", "1:a", "run", "x"],
+    ):
+        name = option[0].partition("=")[0]
+        said = f"vgaemu: {name} goes behind a command, as in vgaemu run tour {name}; see"
+        assert complaint(option, capsys).startswith(said)
     assert "no command 'rnu', did you mean run?" in complaint(["rnu"], capsys)
     assert "what is the workload's own goes behind --" in complaint([*RUN, "-x"], capsys)
     assert "unrecognized arguments: b" in complaint(["replay", "a", "b"], capsys)

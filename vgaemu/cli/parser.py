@@ -132,6 +132,9 @@ def _refuse_command(
     if word not in parsers and not word.startswith("-"):
         run_it = f"; say 'vgaemu run {word}'" if _is_workload(word) else nearest(word, parsers)
         parser.error(f"no command {word!r}{run_it}")
+    option = word.partition("=")[0]
+    if option not in options_of(parser) and option in options_of(parsers["run"]):
+        parser.error(f"{option} goes behind a command, as in vgaemu run tour {option}")
 
 
 def _refuse_options(chosen: ArgumentParser, rest: list[str], *, takes_more: bool) -> None:
