@@ -49,12 +49,12 @@ REFUSED: dict[str, list[int]] = {
 }  # fmt: skip
 #: ebp = A0000h; esi = D000h; l: inc ebx; dx = 3CEh; sub cl, bl; out dx, al; adc edi, ebx; inc edx;
 #: in al, dx; dx = 3C8h; out dx, al; inc edx; 3 times out dx, al; adc edi, eax; mov [ebp+ebx], bl;
-#: dx = 3DAh; in al, dx; in al, 61h; out 80h, al; sbb edi, ebx; rdtsc; xor edi, eax; dx = 3C9h;
-#: out dx, ax; in al, dx; outsb; adc edi, eax; cmp ebx, 30; jb l; mov eax, edi; int 21h
+#: dx = 3DAh; in al, dx; in al, 61h; add cl, bl; out 80h, al; sbb edi, ebx; rdtsc; xor edi, eax;
+#: dx = 3C9h; out dx, ax; in al, dx; adc edi, eax; outsb; cmp ebx, 30; jb l; mov eax, edi; int 21h
 PROGRAM_IN_RING_3 = bytes.fromhex(
     "BD 00 00 0A 00 BE 00 D0 00 00 31 DB 43 BA CE 03 00 00 28 D9 EE 11 DF 42 EC BA C8 03 00 00 EE "
-    "42 EE EE EE 11 C7 88 5C 1D 00 BA DA 03 00 00 EC E4 61 E6 80 19 DF 0F 31 31 C7 BA C9 03 00 00 "
-    "66 EF EC 6E 11 C7 83 FB 1E 72 C3 89 F8 CD 21"
+    "42 EE EE EE 11 C7 88 5C 1D 00 BA DA 03 00 00 EC E4 61 00 D9 E6 80 19 DF 0F 31 31 C7 BA C9 03 "
+    "00 00 66 EF EC 11 C7 6E 83 FB 1E 72 C1 89 F8 CD 21"
 )
 #: Of general protection, past the port: pushad; mov esi, [esp+36]; l: lodsb; cmp al, 66h; je l;
 #: cmp al, E4h; jb s; cmp al, E7h; ja s; inc esi; s: mov [esp+36], esi; popad; add esp, 4; iretd
