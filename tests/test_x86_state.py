@@ -422,8 +422,8 @@ def test_a_refused_state_closes_its_own_files_once(
         mine = machine.pc.dos.handles.opened[len(STANDARD)].stream.fd
         open_file = machine.pc.dos.files.open
 
-        def opens(name: str, access: int, **how: bool) -> OpenFile:
-            opened.append(open_file(name, access, **how))
+        def opens(name: str, *how: Any) -> OpenFile:
+            opened.append(open_file(name, *how))
             return opened[-1]
 
         def refuses(arrays: object) -> None:
