@@ -1,4 +1,7 @@
-"""Code close before a page that is not there: what comes before the page is executed."""
+"""Code close before a page that is not there: what comes before the page is executed.
+
+Where page faults are: QEMU's TCG tells the same of these guests.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """`on_block`, the hook by which each block of code is entered, in the compiler's own terms.
 
-It does for most blocks all there is to do, and is called two hundred million times a second at
-best. Numba calls a callback's body by a second call, with two arguments more: that was a tenth of
-what a block costs.
+It does for most blocks all there is to do, up to a hundred million times a second. Numba calls a
+callback's body by a second call, with two arguments more: that was a tenth of what a block costs.
 
 In Python it would be::
 

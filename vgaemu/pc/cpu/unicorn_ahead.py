@@ -7,7 +7,7 @@ one that lies in both pages, or the page's first one.
 
 Where an engine's words are not found (`unicorn_blocks.places`), the fault is at the block's begin.
 
-Source: measured with Unicorn 2.1.4; that real CPUs do so, with KVM.
+Source: measured with Unicorn 2.1.4; where the fault is to be, with QEMU 7.2's TCG.
 """
 
 from __future__ import annotations
