@@ -211,7 +211,10 @@ def access_cost(cells: Pointer, ns: int) -> None:
 
 @part
 def tell_ip(cells: Pointer, record: Pointer) -> None:
-    """Let EIP be that of the last instruction of the block in hand, if it is a port's."""
+    """Let EIP be that of the last instruction of the block in hand, if it is a port's.
+
+    From Unicorn 2.1.4 on it is by itself.
+    """
     offset = record[SPECIAL] >> LAST_SHIFT & 0xFFFF
     if offset:
         int64_at(cells[ENV] + 4 * EIP_AT)[0] = record[PC] + offset - base_of(cells)
