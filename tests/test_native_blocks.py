@@ -129,15 +129,15 @@ def test_slices_end_where_they_do_with_each_instruction_counted(
     assert twin_guests.differences(path) == []
 
 
-def test_flags_outlive_loops_that_end(tmp_path: Path) -> None:
-    # As each instruction is counted, carries are lost there, so Python's path is no reference.
+@pytest.mark.parametrize("is_native", [True, False])
+def test_flags_outlive_loops_that_end(tmp_path: Path, is_native: bool) -> None:
     # bx = dx = si = di = bp = 0; l: inc bx; cx = 1; sub al, bl; loope +0; adc dx, 0; cx = 2;
     # add ah, 37h; loopne +0; adc si, 0; cx = 1; add ax, 4567h; inc di; loopne +0; adc bp, 0;
     # cmp bx, 300; jb l
     code = "31 C0 31 DB 31 D2 31 F6 31 FF 31 ED 43 B9 01 00 28 D8 E1 00 83 D2 00 B9 02 00 80 C4 37 "
     code += "E0 00 83 D6 00 B9 01 00 05 67 45 47 E0 00 83 D5 00 81 FB 2C 01 72 D8" + HALT
     with make_pc(disk(tmp_path, bytes.fromhex(code))) as pc:
-        of(pc.cpu)
+        of(pc.cpu)._slices_in_python = 0 if is_native else -1
         run_until_halted(pc)
         left = {name: pc.cpu.get(name) for name in ("eax", "ecx", "edx", "esi", "ebp", "edi")}
     # By KVM.

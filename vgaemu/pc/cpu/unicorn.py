@@ -5,8 +5,7 @@ interrupts and tasks as `unicorn_interrupts` and `unicorn_tasks` say, external i
 slices. Not emulated: breakpoints of data and in code with a base, instruction timing. The engine
 has otherwise: limits of segments, which no load, store, push or pop finds; POPA that faults, of
 which some registers are loaded then; ENTER where code and stack are not of the same size; PUSH of a
-segment register, which stores 32 bits; the error code of what reads and writes: that of the load;
-without native code CF, OF and AF behind LOOPE and LOOPNE that end as the count does.
+segment register, which stores 32 bits; the error code of what reads and writes: that of the load.
 
 Pages are found by `unicorn_pages`.
 
@@ -65,6 +64,7 @@ from vgaemu.pc.cpu.unicorn_cpuid import LEAVES, MODEL
 from vgaemu.pc.cpu.unicorn_engine import InstructionCount, Uc, unicorn
 from vgaemu.pc.cpu.unicorn_interrupts import Interrupts
 from vgaemu.pc.cpu.unicorn_long import fast_call, system_call
+from vgaemu.pc.cpu.unicorn_loops import Loops
 from vgaemu.pc.cpu.unicorn_memory import LinearMemory
 from vgaemu.pc.cpu.unicorn_native import CpuCells
 from vgaemu.pc.cpu.unicorn_pages import NEVER, Pages
@@ -169,7 +169,9 @@ class UnicornCpu(Cpu):
         self._raised = add(unicorn.UC_HOOK_INTR, self._interrupts.raised)
         add(unicorn.UC_HOOK_INSN_INVALID, self._on_unknown_opcode)
         counted = self._count if isinstance(self._count, InstructionCount) else None
-        self._translations = Translations(self._uc, self._context.another(), self._worked, counted)
+        own = self._context.another()
+        loops = Loops(self._uc, own, self.bus)
+        self._translations = Translations(self._uc, own, self._worked, counted, loops)
         self._ahead = Ahead(self._context, self._translations, self._cells)
         add(instruction, self._on_cpuid, None, 1, 0, unicorn.x86_const.UC_X86_INS_CPUID)
         calls = unicorn.x86_const.UC_X86_INS_SYSCALL, unicorn.x86_const.UC_X86_INS_SYSENTER

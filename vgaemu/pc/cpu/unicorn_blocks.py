@@ -37,6 +37,7 @@ from vgaemu.pc.cpu.unicorn_engine import (
     small_engine,
     unicorn,
 )
+from vgaemu.pc.cpu.unicorn_loops import Loops
 
 #: How far before an engine's registers its CPU may begin.
 REACH = 1 << 16
@@ -210,10 +211,11 @@ class Translations:
 
     def __init__(
         self, uc: Uc, context: Context, worked: Callable[[int], None],
-        count: InstructionCount | None,
+        count: InstructionCount | None, loops: Loops,
     ) -> None:  # fmt: skip
         """Look at registers by a `context` that nobody else changes; `count` is the engine's."""
         self._context, self._worked, self._count = context, worked, count
+        self._loops = loops
         #: Address and size of blocks, until native code counts: those are again, by then. None: it
         #: never will.
         self.paid: set[tuple[int, int]] | None = set()
@@ -223,7 +225,15 @@ class Translations:
         self.asked_at = -1
         self.hook = uc.hook_add(unicorn.UC_HOOK_EDGE_GENERATED, self._on_translation)
 
+    def hand_over(self, uc: Uc) -> None:
+        """Between two slices: native code looks from now on, and asks."""
+        uc.hook_del(self.hook)
+        self._loops.close()
+        self.is_charged = True
+
     def _on_translation(self, uc: Uc, block: Any, before: object, _: object) -> None:
+        if block.icount > 1 and not self.is_charged:
+            self._loops.look(int(block.pc), int(block.size))
         if self.is_charged:
             self._worked(0)
         elif block.pc == self.asked_at:
@@ -310,8 +320,7 @@ class BlockCount:
             return False
         numbers[c.NEXT_AT] = hook + 8 * words.index(self._first)
         self._rewind()
-        uc.hook_del(translations.hook)
-        translations.is_charged = True
+        translations.hand_over(uc)
         hook_native(uc, unicorn.UC_HOOK_EDGE_GENERATED, functions["blocks.translated"], at)
         settle = ctypes.CFUNCTYPE(None, ctypes.c_int64)(functions["blocks.settle"])
         self._settle = partial(settle, at)
