@@ -48,6 +48,13 @@ GUESTS = {
         "31 C0 8E D8 8E D0 BC 00 70 C7 06 04 00 60 7C A3 06 00 66 B8 2D 7C 00 00 0F 23 C0 "
         "66 B8 03 00 00 00 0F 23 F8 31 DB 31 FF 68 00 01 9D 43 90 83 FB 28 72 F9" + HALT
     ),
+    # ds = es = ss = 0; vector 1: 7C60h; DR0 at the REP; single steps; l: inc bx; cx = 5; di = 600h;
+    # rep stosb; cmp bx, 20; jb l. At 7C60h: inc si; iretd with the resume flag
+    "stops in a REP": (
+        "31 C0 8E D8 8E C0 8E D0 BC 00 70 C7 06 04 00 60 7C A3 06 00 66 B8 35 7C 00 00 0F 23 "
+        "C0 66 B8 03 00 00 00 0F 23 F8 31 DB 31 F6 68 00 01 9D 43 B9 05 00 BF 00 06 F3 AA 83 "
+        "FB 14 72 F2" + HALT
+    ),
     # Vectors 0 and 4 at 7C60h: l: inc bx; mov al, 7Fh; add al, bl; into; inc cx; div byte [600h],
     # which is 0; cmp bx, 300; jb l. At 7C60h: inc dx; add word [bp+2] of the frame, past DIV if it
     # was that: push bp; mov bp, sp; push bx; mov bx, [bp+2]; cmp byte [bx], F6h; jne +4;
@@ -77,6 +84,10 @@ HANDLER_AT = 0x60
 HANDLERS = {
     "faults": bytes.fromhex("42 55 89 E5 53 8B 5E 02 80 3F F6 75 04 83 46 02 04 5B 5D CF"),
     "stops": bytes.fromhex("55 89 E5 46 81 7E 02 2D 7C 75 0A 47 F7 C7 01 00 75 03 FF 46 02 5D CF"),
+    "stops in a REP": bytes.fromhex(
+        "58 5A 5D 66 0F B7 ED 66 81 CD 00 00 01 00 66 55 66 0F B7 D2 "
+        "66 52 66 0F B7 C0 66 50 46 66 CF"
+    ),
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("unicorn")
 
-from protected import TABLE, USER_STACK, Protected, dword, reports
+from protected import CODE, IDT, TABLE, USER_STACK, Protected, dword, gate, reports
 from x86_helpers import disk, make_pc, run_until_halted
 
 from vgaemu import native
@@ -96,3 +96,32 @@ def test_where_an_engine_hides_its_words_the_fault_is_where_the_block_begins(
     with make_pc(path) as pc:
         run_until_halted(pc)
         assert reports(bytes(pc.debug.text).decode("latin-1")) == [(14, 0, END - 5, END)]
+
+
+@pytest.mark.parametrize("size", [1, 50_000])
+def test_what_was_alone_in_a_block_counts_once_as_it_stores_to_another(
+    tmp_path: Path, go: Go, size: int
+) -> None:
+    path, begin, took = tmp_path / "guest.img", END - 16, []
+    for target in begin + 4, 0x9F00:  # the operand of MOV, or elsewhere
+        # edi = 9F00h; ecx, ebx, edx = 0; ebp = 40; rdtsc; mov esi, eax; al = 1; jmp begin
+        code = bytes.fromhex("BF 00 9F 00 00 31 C9 31 DB 31 D2 BD 28 00 00 00 0F 31 89 C6 31 D2")
+        made = Protected(code + b"\xb0\x01\xb9" + dword(begin) + b"\xff\xe1")
+        # begin: mov [edi], al; inc ecx; mov bl, 1; add edx, ebx; cmp bl, 2; adc edx, 0; mov edi,
+        # target, on both pages; dec ebp; jnz begin; mov ecx, edx; rdtsc; sub eax, esi; cli; hlt
+        loop = bytes.fromhex("88 07 41 B3 01 01 DA 80 FB 02 83 D2 00 BF") + dword(target)
+        made.put(begin, loop + bytes.fromhex("4D 75 EB 89 D1 0F 31 29 F0 FA F4"))
+        # Page faults bring the page: mov dword [its entry], END + 7; add esp, 4; iretd
+        entry = TABLE + 4 * (END >> 12)
+        made.put(entry, dword(0))
+        brings = b"\xc7\x05" + dword(entry) + dword(END + 7) + bytes.fromhex("83 C4 04 CF")
+        made.put(CODE + 0x100, brings)
+        made.put(IDT + 8 * 14, gate(CODE + 0x100))
+        path.write_bytes(made.image())
+        with make_pc(path) as pc:
+            assert isinstance(pc.cpu, UnicornCpu)
+            pc.cpu._slice = size
+            go(pc)
+            assert pc.cpu.get("ecx") == 80
+            took.append(pc.cpu.get("eax"))
+    assert took[0] == took[1] > 0

@@ -39,6 +39,7 @@ from vgaemu.native.cpu_cells import (
     RAISED,
     SITE_AT,
 )
+from vgaemu.native.engine_block import STATE_AT
 from vgaemu.native.env import (
     BASE,
     CS,
@@ -49,6 +50,7 @@ from vgaemu.native.env import (
     SEGMENT,
     SEGMENTS_AT,
 )
+from vgaemu.native.flags import RESUME
 
 #: A record of a translated block, `RECORD_BYTES` of int64: the address of the CPU's cells; its
 #: instructions, or `TOO_MANY` if anything is special about it; its instructions, what is special or
@@ -300,9 +302,11 @@ def settle_count(cells: Pointer, vector: int, software: bool) -> None:
     if index < 0:
         return
     # An instruction that faults has begun. EIP is behind one that asked for it, and at a breakpoint
-    # before one that has not.
+    # before one that has not. At a turn of a REP that was made it is there as well: in a block that
+    # does not look for breakpoints.
     steps = uint32_at(cells[ENV])[EFLAGS_AT] & TRAP
-    is_before = vector == DEBUG and (not steps or is_breakpoint(cells, linear))
+    looks = not uint32_at(record[ENGINE_AT])[STATE_AT] & RESUME
+    is_before = vector == DEBUG and (not steps or (looks and is_breakpoint(cells, linear)))
     begun = index if software or is_before else index + 1
     cells[BEGUN] -= record[COUNT] - begun
 

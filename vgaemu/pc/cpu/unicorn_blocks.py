@@ -238,6 +238,8 @@ class Translations:
             self._worked(0)
         elif block.pc == self.asked_at:
             self.asked_at = -1
+            # Where it is found again nobody would be told that an instruction is done once more.
+            self._is_anew(int(block.pc), int(block.size))
         elif block.icount == 1 and self._is_anew(int(block.pc), int(block.size)):
             flags_are_whole(self._context.words)
             if self._count is not None and self._count.cells[0]:
