@@ -8,12 +8,24 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 pytest.importorskip("unicorn")
 
-from protected import CODE, IDT, TABLE, USER_STACK, Protected, dword, gate, reports
+from protected import (
+    CODE,
+    IDT,
+    LDT_AT,
+    TABLE,
+    USER_STACK,
+    Protected,
+    descriptor,
+    dword,
+    gate,
+    reports,
+)
 from x86_helpers import disk, make_pc, run_until_halted
 
 from vgaemu import native
@@ -125,3 +137,44 @@ def test_what_was_alone_in_a_block_counts_once_as_it_stores_to_another(
             assert pc.cpu.get("ecx") == 80
             took.append(pc.cpu.get("eax"))
     assert took[0] == took[1] > 0
+
+
+@pytest.mark.parametrize(("count", "at"), [(4, END - 1), (600, END - 2), (3, END), (0, END + 5)])
+def test_code_of_a_segment_that_wraps_faults_there_too(
+    tmp_path: Path, go: Go, count: int, at: int
+) -> None:
+    # jmp far, to code in a segment whose base is FFFF0000h: inc ebx, so often; mov eax, 12345678h
+    begin, path = at - count, tmp_path / "guest.img"
+    made = Protected(b"\x31\xdb\xea" + dword(begin + 0x1_0000) + b"\x04\x00")
+    made.put(LDT_AT, descriptor(0xFFFF_0000, 0xFFFFF, 0x9A))
+    made.put(begin, count * b"\x43" + b"\xb8\x78\x56\x34\x12")
+    made.put(TABLE + 4 * (END >> 12), dword(0))
+    path.write_bytes(made.image())
+    with make_pc(path) as pc:
+        go(pc)
+        told = reports(bytes(pc.debug.text).decode("latin-1"))
+        assert told == [(14, 0, at + 0x1_0000, max(at, END))]
+        assert pc.cpu.get("ebx") == count
+
+
+def test_an_interrupt_leads_from_one_such_place_to_another(tmp_path: Path, go: Go) -> None:
+    # 48 times inc ecx; the handler of vector 8: two times inc esi. Both end where the page begins.
+    path, begin = tmp_path / "guest.img", END - 64
+    made = guest(48 * b"\x41" + 14 * b"\x90" + b"\x46\x46", b"", 0)
+    made.put(IDT + 8 * 8, gate(END - 2))
+    path.write_bytes(made.image())
+    with make_pc(path) as pc:
+        cpu = pc.cpu
+        assert isinstance(cpu, UnicornCpu)
+        cpu._slice, run, found = 1, cpu.run, []
+
+        def runs(limit_ns: int) -> None:
+            run(limit_ns)
+            if cpu.get("eip") == begin and not found:
+                found.append(cpu._ahead.waits)
+                cpu.interrupt(8)
+
+        with patch.object(cpu, "run", runs):
+            go(pc)
+        assert found == [True]
+        assert reports(bytes(pc.debug.text).decode("latin-1")) == [(14, 0, END, END)]

@@ -19,8 +19,9 @@ from vgaemu.native.cpu_cells import ASKED
 from vgaemu.pc.cpu.unicorn_blocks import Translations, places
 from vgaemu.pc.cpu.unicorn_context import CS, Context
 
-#: Bytes of an instruction, at most.
-LONGEST = 15
+#: Bytes of an instruction, and the one behind, which a longer one is asked for.
+LONGEST = 16
+NOWHERE = -1
 
 
 class Ahead:
@@ -34,18 +35,22 @@ class Ahead:
         self._translations = translations
         #: 0: as many as it likes.
         self._count = 0
-        #: Whether the engine was let go with a short block asked for.
-        self._asked = False
+        #: Where the engine was let go with one instruction alone asked for, and with several.
+        self._alone_at = self._asked_at = NOWHERE
 
     def is_only(self, linear: int, executed: int) -> bool:
         """Whether a fetch failed, from that linear address, that the guest has not come to.
 
         If so, the engine is to be let go again. `executed` instructions were, since it was last.
         """
-        room = (linear & -PAGE_SIZE) - self._at()
-        if not 0 < room <= PAGE_SIZE or places() is None or (self._asked and not executed):
+        at = self._at()
+        room = (linear & -PAGE_SIZE) - at & self._context.loaded.control().linear
+        if not 0 < room <= PAGE_SIZE or places() is None:
             return False
-        self._count = max(room // LONGEST, 1)
+        if not executed and at == self._alone_at:
+            return False
+        again = not executed and at == self._asked_at
+        self._count = 1 if again else max(room // LONGEST, 1)
         return True
 
     @property
@@ -54,17 +59,25 @@ class Ahead:
         return self._count != 0
 
     def begin(self) -> None:
-        """The engine is let go, and has been told how many instructions it may execute."""
+        """The engine is let go, and has been told how many instructions it may execute.
+
+        What interrupted it meanwhile may have led elsewhere.
+        """
         count, self._count = self._count, 0
-        self._asked, self._translations.asked_at = count != 0, -1
+        self._alone_at = self._asked_at = self._translations.asked_at = NOWHERE
         if not count:
             return
         found = places()
         assert found is not None
+        at = self._at()
         env = ctypes.addressof(self._context.loaded)
         ctypes.c_uint32.from_address(env - found.most).value = count
         self._cells[ASKED] = count
-        self._translations.asked_at = self._at()
+        self._translations.asked_at = at
+        if count == 1:
+            self._alone_at = at
+        else:
+            self._asked_at = at
 
     def _at(self) -> int:
         """Where the next block begins, as the engine has it: it does not wrap."""

@@ -40,6 +40,8 @@ FLUSH_CODE = unicorn.UC_CTL_TB_FLUSH, unicorn.UC_CTL_IO_WRITE
 EFER, PAGING_ON = 0xC000_0080, 0x8000_0001
 #: Words of Unicorn's engine that may be its count of instructions.
 ENGINE_WORDS = 256
+#: The upmost linear address of 32 bits.
+_UPMOST = 0xFFFF_FFFF
 #: Words of a hook that the engine keeps; where no code is, as its address is not canonical.
 HOOK_WORDS, NOWHERE = 10, 1 << 63
 #: The bounds of a hook that is called at all addresses.
@@ -290,6 +292,8 @@ class FaultAddress:
     def within(self, page: int) -> int:
         """That address, if it is in a page, or the page's own."""
         found = 0 if self._place is None else int(self._words[self._place])
+        if page <= _UPMOST:  # where the engine has code it does not wrap
+            found &= _UPMOST
         return found if found & -PAGE_SIZE == page else page
 
 
