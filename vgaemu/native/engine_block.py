@@ -5,9 +5,10 @@ Source: include/exec/exec-all.h, include/exec/tb-hash.h of QEMU 5.0, as Unicorn 
 
 from __future__ import annotations
 
-#: In words of 64 bits, its linear address; of 32 the processor's flags that it was translated for,
-#: and what it was asked for, flags, too; of 16 its size in bytes, and its instructions.
-PC_AT, STATE_AT, FLAGS_AT, SIZE_AT, COUNT_AT = 0, 4, 6, 10, 11
+#: In words of 64 bits, its linear address, its machine code and that one's bytes, behind which lies
+#: a list of its instructions; of 32 the processor's flags that it was translated for, and what it
+#: was asked for, flags, too; of 16 its size in bytes, and its instructions.
+PC_AT, CODE_AT, STATE_AT, FLAGS_AT, SIZE_AT, COUNT_AT = 0, 4, 4, 6, 10, 11
 #: Of the flags: how many instructions it was to have at most, 0: as many as it likes; whether it is
 #: none any more, and not to be found.
 ASKED_FOR, INVALID = 0x7FFF, 1 << 18

@@ -15,7 +15,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -49,6 +49,8 @@ HEAD, HEAD_WORDS = 64, 512
 NO_LIMIT = (1 << 32) - 1
 #: Blocks that there are records for; where fewer are left than a slice may need, all are forgotten.
 RECORDS, ENOUGH = 1 << 19, 200_000
+#: Bytes of an instruction in a block's list, at most.
+LONGEST_ENTRY = 16
 #: More instructions than there are.
 UNCOUNTED = 1 << 62
 _LEAVE = "cpu_loop_exit_restore_x86_64"
@@ -178,7 +180,8 @@ def _does_anew(trial: Uc, blocks: int) -> bool:
     told: list[bool] = []
 
     def translated(uc: Uc, block: Any, before: object, _: object) -> None:
-        told.append(_is_short(blocks, block.pc, block.size))
+        at = _block_at(blocks, block.pc, block.size)
+        told.append(at != 0 and _is_short(at))
 
     hook = trial.hook_add(unicorn.UC_HOOK_EDGE_GENERATED, translated)
     # mov ecx, 2; l: mov byte [n], 90h; n: nop; loop l; hlt
@@ -189,16 +192,42 @@ def _does_anew(trial: Uc, blocks: int) -> bool:
     return told.count(True) == 2
 
 
-def _is_short(blocks: int, address: int, size: int) -> bool:
+def _block_at(blocks: int, address: int, size: int) -> int:
+    """Where the engine has a block, by its cache; 0: it is not there."""
+    at = ctypes.c_uint64.from_address(blocks + 8 * engine_block.place_of(address)).value
+    if not at or ctypes.c_uint64.from_address(at + 8 * engine_block.PC_AT).value != address:
+        return 0
+    return at if ctypes.c_uint16.from_address(at + 2 * engine_block.SIZE_AT).value == size else 0
+
+
+def _last_of(at: int, count: int) -> int:
+    """How far from its begin the last of so many instructions begins: the list behind its code."""
+    code, size = _words(at + 8 * engine_block.CODE_AT, 16)
+    octets = iter(memory_at(code + size, LONGEST_ENTRY * count))
+    offset = 0
+    for _ in range(count):
+        offset += _number(octets)
+        for _ in range(2):  # what flags are, and how much code it is
+            _number(octets)
+    return offset
+
+
+def _number(octets: Iterator[int]) -> int:
+    """A signed LEB128 number."""
+    value = shift = 0
+    for octet in octets:
+        value |= (octet & 0x7F) << shift
+        shift += 7
+        if not octet & 0x80:
+            return value - (1 << shift) if octet & 0x40 else value
+    return value
+
+
+def _is_short(at: int) -> bool:
     """Whether a block was just translated as one of so few instructions as were asked for.
 
     The engine does not find it any more.
     """
-    at = ctypes.c_uint64.from_address(blocks + 8 * engine_block.place_of(address)).value
-    if not at or ctypes.c_uint64.from_address(at + 8 * engine_block.PC_AT).value != address:
-        return False
-    if ctypes.c_uint16.from_address(at + 2 * engine_block.SIZE_AT).value != size:
-        return False
     flags = ctypes.c_uint32.from_address(at + 4 * engine_block.FLAGS_AT)
     if not flags.value & engine_block.ASKED_FOR:
         return False
@@ -233,7 +262,7 @@ class Translations:
 
     def _on_translation(self, uc: Uc, block: Any, before: object, _: object) -> None:
         if block.icount > 1 and not self.is_charged:
-            self._loops.look(int(block.pc), int(block.size))
+            self._loops.look(int(block.pc), int(block.size), lambda: self._last_of(block))
         if self.is_charged:
             self._worked(0)
         elif block.pc == self.asked_at:
@@ -259,10 +288,20 @@ class Translations:
 
     def _is_anew(self, address: int, size: int) -> bool:
         """Whether an instruction has changed the block in hand, and is done once more."""
+        at = self._at(address, size)
+        return at != 0 and _is_short(at)
+
+    def _last_of(self, block: Any) -> int:
+        """How far from the address of a block its last instruction begins; -1: it is not known."""
+        at = self._at(int(block.pc), int(block.size))
+        return _last_of(at, int(block.icount)) if at else -1
+
+    def _at(self, address: int, size: int) -> int:
+        """Where the engine has a block that was just translated, or 0."""
         found = places()
         if found is None:
-            return False
-        return _is_short(ctypes.addressof(self._context.loaded) - found.blocks, address, size)
+            return 0
+        return _block_at(ctypes.addressof(self._context.loaded) - found.blocks, address, size)
 
 
 class BlockCount:

@@ -11,6 +11,8 @@ was executed before the loop was, from elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vgaemu.pc.bus import Bus
 from vgaemu.pc.cpu import mmu
 from vgaemu.pc.cpu.unicorn_context import (
@@ -24,25 +26,9 @@ from vgaemu.pc.cpu.unicorn_context import (
 )
 from vgaemu.pc.cpu.unicorn_engine import Uc, unicorn
 
-LOOPNE, LOOPE = 0xE0, 0xE1
-#: Bytes of the longest of other instructions that end a block, and may end in one of these and
-#: another: 0F 8x and CALL or JMP with 32 bits.
-LOOKED_AT = 6
-
-
-def ends_in_loop(code: bytes) -> bool:
-    """Whether a block that ends with these bytes does so with LOOPE or LOOPNE, as far as they tell.
-
-    >>> ends_in_loop(bytes.fromhex("38 F7 E1 03")), ends_in_loop(bytes.fromhex("E8 E1 03"))
-    (True, False)
-    """
-    if len(code) < 3 or code[-2] not in (LOOPNE, LOOPE):
-        return False
-    for behind in (2, 4):  # CALL, JMP or 0F 8x, and so many bytes
-        opcode = code[-behind - 1] if len(code) > behind else 0
-        if opcode in (0xE8, 0xE9) or (opcode >> 4 == 8 and code[-behind - 2 :][:1] == b"\x0f"):
-            return False
-    return True
+#: Bytes of LOOPNE and LOOPE, besides prefixes.
+LOOPS, BYTES = b"\xe0\xe1", 2
+PREFIXES, LONGEST = bytes.fromhex("26 2E 36 3E 64 65 66 67 F2 F3"), 15
 
 
 class Loops:
@@ -53,15 +39,24 @@ class Loops:
         self._uc, self._context, self._bus = uc, context, bus
         self._hooks: dict[int, int] = {}
 
-    def look(self, address: int, size: int) -> None:
-        """A block of several instructions was translated, and is about to begin."""
+    def look(self, address: int, size: int, last: Callable[[], int]) -> None:
+        """A block of several instructions was translated, and is about to begin.
+
+        `last` says how far from its address its last one begins; -1: nobody knows.
+        """
         following = address + size
         if following in self._hooks or not self._context.in_place:
             return
-        if ends_in_loop(self._code(following, min(size, LOOKED_AT))):
+        code = self._code(following, BYTES)
+        # Other ends may look like it: the displacement of a CALL.
+        if code[:1] in LOOPS and len(code) == BYTES and self._is_alone(following, size - last()):
             self._hooks[following] = self._uc.hook_add(
                 unicorn.UC_HOOK_BLOCK, self._left, None, following, following
             )
+
+    def _is_alone(self, end: int, size: int) -> bool:
+        """Whether the last instruction, of so many bytes, has nothing before these but prefixes."""
+        return BYTES <= size <= LONGEST and not self._code(end, size)[:-BYTES].strip(PREFIXES)
 
     def _code(self, end: int, count: int) -> bytes:
         """What is in memory before a linear address; nothing where no page is."""
