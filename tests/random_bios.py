@@ -156,9 +156,14 @@ class RandomBios:
         # 15h/89h comes back in protected mode, with other segments and another stack.
         return (vector, ah) if (vector, ah) != (0x15, 0x89) else (0x15, 0x88)
 
-    def _prepare(self, registers: dict[str, int], vector: int) -> None:
+    def _prepare(self, registers: dict[str, int], vector: int, ah: int) -> None:
         """Make some calls succeed more often than chance does."""
         choose = self.random
+        if (vector, ah) == (0x15, 0x87) and not self.hostile:  # a move to a buffer, not to vectors
+            registers["esi"] &= ~0x8000
+            at = (registers["es"] << 4) + (registers["esi"] & 0xFFFF)
+            segment = struct.pack("<HHBBH", 0xFFFF, 0, BUFFERS[0] >> 12, 0x93, 0)
+            self.board.bus.write(at + 0x18, segment)
         if vector == 0x13 and choose.random() < 0.9:
             registers["edx"] = registers["edx"] & ~0xFFFF | choose.choice((0, 0x80))
             registers["ecx"] = registers["ecx"] & ~0xFFFF | choose.choice((1, 1, 2, 0x0101))
@@ -189,7 +194,7 @@ class RandomBios:
             self._disturb()
         vector, ah = self._pick()
         registers = self._registers()
-        self._prepare(registers, vector)
+        self._prepare(registers, vector, ah)
         registers["eax"] = registers["eax"] & ~0xFF00 | ah << 8
         cpu.set_registers(**registers)
         self.bios.new_slice()
