@@ -58,15 +58,21 @@ from vgaemu.native.cpu_cells import (
     TRANSLATED,
     TRANSLATION_NS,
 )
-from vgaemu.native.engine_block import ASKED_FOR, COUNT_AT, FLAGS_AT, PC_AT, SIZE_AT
+from vgaemu.native.engine_block import (
+    ASKED_FOR,
+    CODE_AT,
+    CODE_BYTES,
+    COUNT_AT,
+    FLAGS_AT,
+    PC_AT,
+    SIZE_AT,
+)
 from vgaemu.native.entry import ON_BLOCK
 from vgaemu.native.env import CR0_AT, EFLAGS_AT
 from vgaemu.native.flags import PROTECTED, VIRTUAL_8086
 from vgaemu.native.gates import has_breakpoints
 from vgaemu.native.progress import (
     CELLS_AT,
-    CODE_AT,
-    CODE_BYTES,
     COUNT,
     CUT,
     ENGINE_AT,

@@ -20,6 +20,7 @@ Source: accel/tcg/translate-all.c (`cpu_restore_state_from_tb`) and include/exec
 
 from __future__ import annotations
 
+from vgaemu.native import engine_block
 from vgaemu.native.calls import call3
 from vgaemu.native.cells import DUE
 from vgaemu.native.clock import INSTRUCTION_NS, cost
@@ -39,7 +40,7 @@ from vgaemu.native.cpu_cells import (
     RAISED,
     SITE_AT,
 )
-from vgaemu.native.engine_block import STATE_AT
+from vgaemu.native.engine_block import CODE_AT, CODE_BYTES, STATE_AT
 from vgaemu.native.env import (
     BASE,
     CS,
@@ -50,7 +51,7 @@ from vgaemu.native.env import (
     SEGMENT,
     SEGMENTS_AT,
 )
-from vgaemu.native.flags import RESUME
+from vgaemu.native.flags import RESUME, TRAP
 
 #: A record of a translated block, `RECORD_BYTES` of int64: the address of the CPU's cells; its
 #: instructions, or `TOO_MANY` if anything is special about it; its instructions, what is special or
@@ -67,28 +68,15 @@ PORT_BITS, MOST_PORTS = 12, 5
 CUT, LAST_SHIFT = 0xFFFF, 16
 #: Of an access: the host's return address, and above it how many instructions follow.
 REST_SHIFT = 48
-#: Of the engine's own record of a block: its machine code and that one's size, behind which the
-#: list lies.
-CODE_AT, CODE_BYTES = 4, 5
 #: A return address is behind the call.
 BEHIND = 2
 #: What else an instruction that accesses a device may cost, 32 accesses of 16 bits; those that have
 #: more are the last ones of their blocks.
 MARGIN_NS = 16_000
-DEBUG, TRAP = 1, 1 << 8
+DEBUG = 1
 
 
-@part
-def number(octets: Pointer, at: int) -> tuple[int, int]:
-    """A signed LEB128 number, and where the next one begins."""
-    value, shift = 0, 0
-    byte = 0x80
-    while byte & 0x80:
-        byte = int(octets[at])
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        at += 1
-    return (value - (1 << shift) if byte & 0x40 else value), at
+number = part(engine_block.number)
 
 
 @part

@@ -54,6 +54,7 @@ from vgaemu.pc.cpu.mmu import (
 from vgaemu.pc.cpu.unicorn_ahead import Ahead
 from vgaemu.pc.cpu.unicorn_blocks import BlockCount, Translations
 from vgaemu.pc.cpu.unicorn_context import (
+    ENABLED,
     HELD_OFF,
     SEGMENT_NUMBERS,
     Context,
@@ -95,7 +96,6 @@ _LONGEST, _SYSENTER = 15, 0x34
 #: MOV CR0, but for the byte that names a register; bits of CR0 that empty the TLB as they change.
 _MOV_CR0 = b"\x0f\x22"
 _MOV_DR7 = b"\x0f\x23\xf8"  # from EAX
-_ENABLED = 0xFF  # bits of DR7
 _ASKING = PROTECTED | WRITE_PROTECT | PAGING
 
 
@@ -463,14 +463,14 @@ class UnicornCpu(Cpu):
         """
         self._context.load()
         registers = self._context.raised.dr
-        if registers[7] & _ENABLED:
+        if registers[7] & ENABLED:
             self._move_to_dr7(0)
         for number, value in zip(
-            (0, 1, 2, 3, 6, 7), (*debug[:5], debug[5] & ~_ENABLED), strict=True
+            (0, 1, 2, 3, 6, 7), (*debug[:5], debug[5] & ~ENABLED), strict=True
         ):
             registers[number] = value
         self._context.store()
-        if debug[5] & _ENABLED:
+        if debug[5] & ENABLED:
             self._move_to_dr7(debug[5])
 
     def _move_to_dr7(self, value: int) -> None:

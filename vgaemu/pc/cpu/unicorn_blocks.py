@@ -15,7 +15,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from vgaemu.memslot.keeper import anonymous_memory
 from vgaemu.native import again, engine_block
 from vgaemu.native import cpu_cells as c
 from vgaemu.native.shared import address_of
-from vgaemu.pc.cpu.unicorn_context import CS, Context, flags_are_whole, memory_at
+from vgaemu.pc.cpu.unicorn_context import CS, ENABLED, Context, flags_are_whole, memory_at
 from vgaemu.pc.cpu.unicorn_engine import (
     FLUSH_CODE,
     InstructionCount,
@@ -35,6 +35,7 @@ from vgaemu.pc.cpu.unicorn_engine import (
     library,
     map_native,
     small_engine,
+    unhook,
     unicorn,
 )
 from vgaemu.pc.cpu.unicorn_loops import Loops
@@ -55,7 +56,6 @@ LONGEST_ENTRY = 16
 UNCOUNTED = 1 << 62
 _LEAVE = "cpu_loop_exit_restore_x86_64"
 _DEVICE = 0x1000
-_ENABLED = 0xFF  # bits of DR7
 
 
 class Places(NamedTuple):
@@ -203,24 +203,14 @@ def _block_at(blocks: int, address: int, size: int) -> int:
 def _last_of(at: int, count: int) -> int:
     """How far from its begin the last of so many instructions begins: the list behind its code."""
     code, size = _words(at + 8 * engine_block.CODE_AT, 16)
-    octets = iter(memory_at(code + size, LONGEST_ENTRY * count))
-    offset = 0
+    octets = memory_at(code + size, LONGEST_ENTRY * count)
+    offset = at = 0
     for _ in range(count):
-        offset += _number(octets)
+        step, at = engine_block.number(octets, at)
+        offset += step
         for _ in range(2):  # what flags are, and how much code it is
-            _number(octets)
+            _, at = engine_block.number(octets, at)
     return offset
-
-
-def _number(octets: Iterator[int]) -> int:
-    """A signed LEB128 number."""
-    value = shift = 0
-    for octet in octets:
-        value |= (octet & 0x7F) << shift
-        shift += 7
-        if not octet & 0x80:
-            return value - (1 << shift) if octet & 0x40 else value
-    return value
 
 
 def _is_short(at: int) -> bool:
@@ -278,7 +268,7 @@ class Translations:
                 self.paid.add((int(block.pc), int(block.size)))
             self._worked(c.BLOCK_NS + c.TRANSLATION_NS * int(block.icount))
         env, raised = self._context.load(), self._context.raised
-        if raised.dr[7] & _ENABLED and env.segs[CS].base:
+        if raised.dr[7] & ENABLED and env.segs[CS].base:
             # The engine compares their addresses with EIP, and never comes back if that differs.
             within = range(block.pc, block.pc + block.size)
             if not set(within).isdisjoint(raised.breakpoints()):
@@ -356,8 +346,7 @@ class BlockCount:
         hook = hook_native(uc, unicorn.UC_HOOK_BLOCK, functions["blocks.enter"], self._first)
         words = _words(hook, HEAD * 2)
         if words.count(self._first) != 1 or not before.switch_off(uc, functions["blocks.enter"]):
-            uc._callbacks.setdefault(hook, None)
-            uc.hook_del(hook)
+            unhook(uc, hook)
             return False
         numbers[c.NEXT_AT] = hook + 8 * words.index(self._first)
         self._rewind()

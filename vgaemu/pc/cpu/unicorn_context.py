@@ -53,6 +53,8 @@ HELD_OFF = 1 << 3
 #: Arithmetic flags, and DF, which the engine has in places of their own; `Env.cc_op`: the former
 #: are in `Env.cc`.
 ARITHMETIC, DIRECTION, IN_CC = 0x8D5, 1 << 10, 1
+#: Bits of DR7: a breakpoint is enabled.
+ENABLED = 0xFF
 #: Bits of EFER for a trial: LME, NXE.
 _TRIED_EFER = 0x900
 #: How far behind one of its own words an engine's registers may lie.
@@ -211,7 +213,7 @@ class Raised(ctypes.Structure):
     def breakpoints(self) -> list[int]:
         """Linear addresses at which execution is to stop."""
         control = self.dr[7]
-        if not control & 0xFF:
+        if not control & ENABLED:
             return []
         # Bits 0-7: enabled, two each; from 16 on four each: what for, and 0 is for execution.
         return [
